@@ -1,0 +1,1 @@
+"""Fine-tune pretrained transformers on your own labelled text."""

@@ -1,0 +1,308 @@
+"""The commit protocol: a folder is whole under its real name, or it is not there.
+
+One implementation for checkpoints, prepared data and models:
+
+1. write into `.tmp-NAME-PID` beside the target; fsync each file;
+2. write `MANIFEST.json` (bytes and sha256 of each file) last; fsync it and the folder;
+3. rename to the real name, never over an existing folder; fsync the parent.
+
+What fails verification is moved to `.bad-NAME-TIME`, never deleted. What is deleted is first renamed to
+`.trash-…`, so that no half of it is ever seen under its real name. A kill at any instant leaves only
+names that begin with a dot, which `sweep` clears away under the lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tunesmith.errors import FolderInUseError, Place, Problem, ResourceError
+from tunesmith.language import gettext as _
+
+__all__ = [
+    "MANIFEST",
+    "damage",
+    "discard",
+    "hold",
+    "publish",
+    "set_aside",
+    "sha256_of",
+    "sweep",
+    "write_file",
+]
+
+MANIFEST = "MANIFEST.json"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex, read in pieces of one megabyte."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def publish(target: Path) -> Iterator[Path]:
+    """Yield a folder to write into; on a clean exit it becomes `target`, whole and durable.
+
+    Whatever is raised inside, the unfinished folder is removed and nothing is seen at `target`.
+
+    Raises:
+        FileExistsError: `target` exists. The protocol never renames over a folder.
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    if target.exists():
+        raise FileExistsError(target)
+    unfinished = target.parent / f".tmp-{target.name}-{os.getpid()}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        yield unfinished
+        _seal(unfinished)
+        unfinished.rename(target)
+        _sync_folder(target.parent)
+    except BaseException as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if problem := _disk_problem(error, target):
+            raise ResourceError(problem) from error
+        raise
+
+
+def write_file(path: Path, content: str) -> None:
+    """Replace one small file: its old or its new content is there, never a mixture.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    unfinished = path.parent / f".tmp-{path.name}-{os.getpid()}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(content, encoding="utf-8")
+        _sync_file(unfinished)
+        unfinished.replace(path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        if problem := _disk_problem(error, path):
+            raise ResourceError(problem) from error
+        raise
+
+
+def _seal(folder: Path) -> None:
+    """Make every file durable and write the manifest that proves it."""
+    mode = 0o666 & ~_umask()
+    entries = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        path.chmod(mode)  # safetensors writes 0600 whatever the umask says
+        _sync_file(path)
+        name = path.relative_to(folder).as_posix()
+        entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    manifest = folder / MANIFEST
+    manifest.write_text(json.dumps({"files": entries}, indent=1) + "\n", encoding="utf-8")
+    _sync_file(manifest)
+    for inner in sorted(path for path in folder.rglob("*") if path.is_dir()):
+        _sync_folder(inner)
+    _sync_folder(folder)
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with a committed folder, in words, or None if every byte is as it was written."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        entries = {
+            str(name): (int(entry["bytes"]), str(entry["sha256"]))
+            for name, entry in manifest["files"].items()
+        }
+    except FileNotFoundError:
+        return _("{file} is missing").format(file=MANIFEST)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _("{file} cannot be read").format(file=MANIFEST)
+    for name, (size, digest) in entries.items():
+        path = folder / name
+        if not path.is_file():
+            return _("{file} is missing").format(file=name)
+        if path.stat().st_size != size:
+            return _("{file} has {found} bytes and should have {wanted}").format(
+                file=name, found=path.stat().st_size, wanted=size
+            )
+        if sha256_of(path) != digest:
+            return _("{file} does not have the content it was written with").format(file=name)
+    return None
+
+
+def set_aside(folder: Path) -> Path:
+    """Move a damaged folder out of the way, keeping it as evidence. Returns its new place."""
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    target = folder.parent / f".bad-{folder.name}-{stamp}"
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder.parent / f".bad-{folder.name}-{stamp}-{number}"
+    folder.rename(target)
+    _sync_folder(folder.parent)
+    return target
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder so that no part of it is ever seen under its real name."""
+    trash = folder.parent / f".trash-{folder.name}-{os.getpid()}"
+    shutil.rmtree(trash, ignore_errors=True)
+    folder.rename(trash)
+    _sync_folder(folder.parent)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def sweep(parent: Path) -> None:
+    """Clear away what a kill left unfinished. Only for one who holds the lock on `parent`."""
+    for pattern in (".tmp-*", ".trash-*"):
+        for leftover in parent.glob(pattern):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    leftover.unlink()
+
+
+@contextmanager
+def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold a folder for this process; the lock ends with the process, however it ends.
+
+    Args:
+        folder: created if it does not exist.
+        wait_seconds: how long to wait for another holder; -1 waits for ever.
+
+    Raises:
+        FolderInUseError: another process holds it (C106), named by host, process id and start.
+        ResourceError: the folder cannot be made (C107).
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResourceError(
+            Problem(
+                "C107",
+                _("cannot make the folder: {reason}").format(reason=error.strerror),
+                Place(str(folder)),
+                fix=_("Choose another folder with --out."),
+            )
+        ) from error
+    lock = FileLock(folder / ".lock", timeout=wait_seconds)
+    holder = folder / ".holder.json"
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderInUseError(
+            Problem(
+                "C106",
+                _("the folder is in use by {holder}").format(holder=_holder_in_words(holder)),
+                Place(str(folder)),
+                fix=_("Wait for it, stop it, or choose another folder with --out."),
+            )
+        ) from None
+    except OSError as error:
+        problem = _disk_problem(error, folder)
+        if problem is None:
+            raise
+        raise ResourceError(problem) from error
+    try:
+        with suppress(OSError):  # who holds it is a courtesy; the lock itself does not need it
+            holder.write_text(
+                json.dumps(
+                    {
+                        "host": socket.gethostname(),
+                        "pid": os.getpid(),
+                        "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                    }
+                ),
+                encoding="utf-8",
+            )
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink()
+        lock.release()
+
+
+def _holder_in_words(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return _("process {pid} on {host}, since {since}").format(**holder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return _("another process")
+
+
+def _disk_problem(error: BaseException, target: Path) -> Problem | None:
+    """The problem to tell if `error` says that the disk refused, else None."""
+    number = getattr(error, "errno", None)
+    # safetensors and pyarrow wrap the error of the system in words of their own
+    full = number in _FULL or "No space left" in str(error) or "os error 28" in str(error)
+    if full:
+        try:
+            free = shutil.disk_usage(_existing(target)).free
+            left = _("{megabytes:.1f} MB are free").format(megabytes=free / 1e6)
+        except OSError:
+            left = ""
+        return Problem(
+            "C107",
+            _("no space left on the disk"),
+            Place(str(target)),
+            evidence=(left,) if left else (),
+            fix=_("Make room, or choose another disk. Nothing partial was left; run again."),
+        )
+    if isinstance(error, OSError) and number in (
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOTDIR,
+    ):
+        return Problem(
+            "C107",
+            _("cannot write here: {reason}").format(reason=error.strerror),
+            Place(str(target)),
+            fix=_("Choose another folder, or give yourself the right to write."),
+        )
+    return None
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    if (
+        os.name == "nt"
+    ):  # Windows cannot sync a folder; its renames to a fresh name are durable enough
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

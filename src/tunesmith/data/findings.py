@@ -1,0 +1,76 @@
+"""Findings: problems of single rows, gathered by kind, told once with a count and the first places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tunesmith.data.rows import Source
+from tunesmith.errors import Place, Problem, Severity
+from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
+
+__all__ = ["Finding", "Findings"]
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with one row; rows with the same code and fix are told together."""
+
+    code: str
+    message: str
+    fix: str | None = None
+    severity: Severity = Severity.ERROR
+
+
+@dataclass
+class _Kind:
+    first: Finding
+    rows: list[int] = field(default_factory=list)
+    count: int = 0
+
+
+@dataclass
+class Findings:
+    """All findings of one source. Holds a few row numbers per kind, however many rows are bad."""
+
+    source: Source
+    _kinds: dict[tuple[str, str | None], _Kind] = field(default_factory=dict)
+
+    def add(self, row: int, finding: Finding) -> None:
+        """Note a finding about the row with this index."""
+        kind = self._kinds.setdefault((finding.code, finding.fix), _Kind(finding))
+        kind.count += 1
+        if len(kind.rows) < _SHOWN:
+            kind.rows.append(row)
+
+    def __bool__(self) -> bool:
+        return bool(self._kinds)
+
+    def problems(self) -> Iterator[Problem]:
+        """One problem per kind: the first place, the count, and a few more places."""
+        wanted = {row for kind in self._kinds.values() for row in kind.rows}
+        places = self.source.places(wanted) if wanted else {}
+        for kind in self._kinds.values():
+            finding = kind.first
+            where = [places.get(row, Place(self.source.name, row=row)) for row in kind.rows]
+            message = finding.message
+            if kind.count > 1:
+                message += " " + ngettext("({count} row)", "({count} rows)", kind.count).format(
+                    count=kind.count
+                )
+            evidence: tuple[str, ...] = ()
+            if len(where) > 1:
+                also = ", ".join(str(place) for place in where[1:])
+                more = ", …" if kind.count > len(where) else ""
+                evidence = (_("also {places}").format(places=also + more),)
+            yield Problem(
+                finding.code,
+                message,
+                where[0],
+                evidence=evidence,
+                fix=finding.fix,
+                severity=finding.severity,
+            )

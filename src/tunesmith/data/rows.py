@@ -1,0 +1,131 @@
+"""Rows, and where they come from: the one shape that every source of data takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from tunesmith.errors import Place
+
+__all__ = ["CHUNK_ROWS", "Column", "Concatenated", "Row", "Source", "first_rows"]
+
+CHUNK_ROWS = 1000
+"""Rows handed on together: enough to tokenise well, few enough to weigh nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a source.
+
+    Attributes:
+        index: its place in the source, from 0.
+        values: what each column holds; text files hold only text.
+    """
+
+    index: int
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a source.
+
+    Attributes:
+        name: as the source spells it; it is never renamed.
+        type: in words, such as "text", "integer", "ClassLabel".
+        class_names: the names behind the integers of a `ClassLabel`, index 0 first.
+    """
+
+    name: str
+    type: str
+    class_names: tuple[str, ...] | None = None
+
+
+class Source(Protocol):
+    """Rows that can be read again and again, in one order, without ever being held all at once."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: a path, or a data set and its split."""
+        ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Its columns, in order."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found out while opening it and is worth saying, such as its encoding."""
+        ...
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """All rows, about `CHUNK_ROWS` at a time, with only the named columns.
+
+        Raises:
+            DataError: after the last row that could be read, with every problem of the reading.
+        """
+        ...
+
+    def places(self, indices: Collection[int]) -> dict[int, Place]:
+        """Where some rows stand, looked up only when there is something to say."""
+        ...
+
+
+def first_rows(source: Source, count: int, columns: Collection[str] | None = None) -> list[Row]:
+    """The first `count` rows."""
+    return list(islice((row for chunk in source.chunks(columns) for row in chunk), count))
+
+
+@dataclass(frozen=True)
+class Concatenated:
+    """Several sources with the same columns, one after the other."""
+
+    parts: tuple[Source, ...]
+
+    @property
+    def name(self) -> str:
+        """The names of all parts."""
+        return ", ".join(part.name for part in self.parts)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the first part; `open_splits` has checked the others."""
+        return self.parts[0].columns
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes of all parts."""
+        return tuple(note for part in self.parts for note in part.notes)
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """The rows of all parts, numbered through."""
+        start = 0
+        for part in self.parts:
+            count = 0
+            for chunk in part.chunks(columns):
+                count += len(chunk)
+                yield [Row(start + row.index, row.values) for row in chunk] if start else chunk
+            start += count
+
+    def places(self, indices: Collection[int]) -> dict[int, Place]:
+        """Where some rows stand, each in its own part."""
+        found = {}
+        start = 0
+        wanted = sorted(indices)
+        for part in self.parts:
+            if not wanted:
+                break
+            count = sum(len(chunk) for chunk in part.chunks(()))
+            here = [index for index in wanted if index < start + count]
+            wanted = wanted[len(here) :]
+            found.update(
+                {
+                    start + index: place
+                    for index, place in part.places([i - start for i in here]).items()
+                }
+            )
+            start += count
+        return found

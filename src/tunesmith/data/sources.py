@@ -1,0 +1,252 @@
+"""From a name to rows: files, folders, Hub data sets, embedded sets and objects given from Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data import hub
+from tunesmith.data.columnar import ArrowFile, HubSplit, Memory, ParquetFile
+from tunesmith.data.delimited import DelimitedFile
+from tunesmith.data.jsonfile import JsonFile
+from tunesmith.data.rows import Concatenated, Source
+from tunesmith.data.textfile import TextFile, open_bytes
+from tunesmith.errors import DataError, Place, Problem, nearest, quoted
+from tunesmith.language import gettext as _
+
+__all__ = ["SUFFIXES", "Options", "Splits", "from_python", "looks_like_a_file", "open_splits"]
+
+SUFFIXES = {
+    ".csv": "CSV",
+    ".tsv": "CSV",
+    ".tab": "CSV",
+    ".jsonl": "JSON",
+    ".ndjson": "JSON",
+    ".json": "JSON",
+    ".parquet": "Parquet",
+    ".arrow": "Arrow",
+    ".feather": "Arrow",
+}
+_TEXT_FORMATS = ("CSV", "JSON")
+_SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval"),
+}
+
+Splits = Mapping[str, Source]
+"""The splits of a data set by name, in the order it lists them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to read what is named.
+
+    Attributes:
+        encoding: of text files; None for UTF-8 or what a byte-order mark says.
+        delimiter: between the fields of text tables; None for what the suffix says.
+        config: configuration of a Hub data set.
+        revision: branch, tag or commit of a Hub data set.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    config: str | None = None
+    revision: str | None = None
+
+
+def open_splits(where: str | Sequence[str], options: Options = Options()) -> Splits:  # noqa: B008
+    """Open a data set by name. A single file, or a list of files, is the split "train".
+
+    Raises:
+        DataError: there is no such thing, or it cannot be read.
+        ResourceError: the Hub cannot be reached.
+    """
+    if not isinstance(where, str):
+        parts = [_one_split(name, options) for name in where]
+        return {"train": _concatenate(parts)}
+    if where.startswith("embedded:"):
+        from tunesmith.data.embedded import open_embedded
+
+        return open_embedded(where.removeprefix("embedded:"))
+    path = Path(where).expanduser()
+    if path.is_file():
+        return {"train": open_file(path, options)}
+    if path.is_dir():
+        return _open_folder(path, options)
+    if looks_like_a_file(where):
+        raise DataError(_no_such_file(path))
+    return hub.open_dataset(where, config=options.config, revision=options.revision)
+
+
+def looks_like_a_file(where: str) -> bool:
+    """Whether a name can only mean a file or folder of this machine, not a Hub data set."""
+    plain = where.removesuffix(".gz")
+    if Path(plain).suffix.lower() in SUFFIXES or where.startswith((".", "/", "~")) or "\\" in where:
+        return True
+    return re.fullmatch(r"[\w.-]+(/[\w.-]+){0,2}", where) is None
+
+
+def from_python(data: object, name: str = "data") -> Splits:
+    """Wrap what a person already holds in Python.
+
+    Args:
+        data: a `datasets.Dataset` or `DatasetDict`, a list of dicts, a pandas frame, or a dict from
+            split names to any of these.
+        name: what messages call it.
+
+    Raises:
+        DataError: an object of another kind (D107).
+    """
+    if isinstance(data, Mapping):
+        return {str(key): _one_object(value, f"{name}:{key}") for key, value in data.items()}
+    return {"train": _one_object(data, name)}
+
+
+def _one_object(data: Any, name: str) -> Source:
+    if isinstance(data, list | tuple):
+        return Memory.of_records(data, name)
+    kind = f"{type(data).__module__.split('.')[0]}.{type(data).__name__}"
+    if kind == "datasets.Dataset":
+        return HubSplit.of(data, name)
+    if kind == "pandas.DataFrame":
+        return Memory.of_frame(data, name)
+    if hasattr(data, "chunks") and hasattr(data, "places"):
+        source: Source = data
+        return source
+    raise DataError(
+        Problem(
+            "D107",
+            _("cannot read rows from {kind}").format(kind=kind),
+            fix=_("Give a list of dicts, a pandas frame, a datasets.Dataset or DatasetDict."),
+        )
+    )
+
+
+def open_file(path: Path, options: Options) -> Source:
+    """Open one file by its content; the suffix only tells CSV from JSON.
+
+    Raises:
+        DataError: the content is not what the name says (D104), or it cannot be read.
+    """
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    named = SUFFIXES.get(suffix)
+    with open_bytes(path) as file:
+        head = file.read(512)
+    actual = _format_of(head, suffix)
+    if actual is None or (named and named != actual and (named, actual) != ("CSV", "JSON")):
+        raise DataError(_wrong_format(path, named, head))
+    if actual == "Parquet":
+        return ParquetFile.open(path)
+    if actual == "Arrow":
+        return ArrowFile.open(path)
+    text = TextFile.check(path, options.encoding)
+    if named == "JSON" or (named is None and actual == "JSON"):
+        return JsonFile.open(text)
+    return DelimitedFile.open(text, options.delimiter)
+
+
+def _format_of(head: bytes, suffix: str) -> str | None:
+    """The format the first bytes show; None for what is no table."""
+    if head.startswith(b"PAR1"):
+        return "Parquet"
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+        return "Arrow"
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x1f\x8b", b"\x89PNG")):
+        return None
+    if SUFFIXES.get(suffix) in _TEXT_FORMATS:
+        return SUFFIXES[suffix]
+    return "JSON" if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else "CSV"
+
+
+def _wrong_format(path: Path, named: str | None, head: bytes) -> Problem:
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return Problem(
+            "D104",
+            _("this is an Excel file or another archive, not a table of text"),
+            Place(str(path)),
+            fix=_("Export it as CSV (UTF-8)."),
+        )
+    found = _format_of(head, "") or _("of an unknown kind")
+    return Problem(
+        "D104",
+        _("the content is {found}, not {named}").format(
+            found=_("text") if found in _TEXT_FORMATS else found, named=named or _("a table")
+        ),
+        Place(str(path)),
+        fix=_("Readable: CSV, TSV, JSON lines, JSON, Parquet, Arrow, each also as .gz."),
+    )
+
+
+def _open_folder(path: Path, options: Options) -> Splits:
+    if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
+        return hub.open_saved(path)
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.is_file() and Path(file.name.removesuffix(".gz")).suffix.lower() in SUFFIXES
+    )
+    found: dict[str, Source] = {}
+    for split, words in _SPLIT_WORDS.items():
+        parts = [file for file in files if re.split(r"[-_.]", file.name.lower())[0] in words]
+        if parts:
+            found[split] = _concatenate([open_file(part, options) for part in parts])
+    if "train" not in found:
+        raise DataError(
+            Problem(
+                "D105",
+                _("the folder holds no training file"),
+                Place(str(path)),
+                fix=_("Name files train.*, validation.* and test.*, or give the files themselves.")
+                + (
+                    "\n" + _("Found: {names}.").format(names=quoted([f.name for f in files]))
+                    if files
+                    else ""
+                ),
+            )
+        )
+    return found
+
+
+def _one_split(where: str, options: Options) -> Source:
+    splits = open_splits(where, options)
+    return splits["train"] if "train" in splits else next(iter(splits.values()))
+
+
+def _concatenate(parts: Sequence[Source]) -> Source:
+    if len(parts) == 1:
+        return parts[0]
+    first = {column.name for column in parts[0].columns}
+    problems = []
+    for part in parts[1:]:
+        names = {column.name for column in part.columns}
+        if names != first:
+            problems.append(
+                Problem(
+                    "D306",
+                    _("its columns differ from those of {first}").format(first=parts[0].name),
+                    Place(part.name),
+                    evidence=(
+                        _("only here: {names}").format(names=quoted(sorted(names - first)) or "-"),
+                        _("only there: {names}").format(names=quoted(sorted(first - names)) or "-"),
+                    ),
+                )
+            )
+    if problems:
+        raise DataError(problems)
+    return Concatenated(tuple(parts))
+
+
+def _no_such_file(path: Path) -> Problem:
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = nearest(path.name, siblings)
+    if close:
+        fix = _('Did you mean "{name}"?').format(name=path.parent / close[0])
+    elif not path.parent.is_dir():
+        fix = _("There is no folder {folder}.").format(folder=path.parent)
+    else:
+        fix = _("The folder holds {names}.").format(names=quoted(sorted(siblings), at_most=8) or "-")
+    return Problem("D105", _("no such file or folder"), Place(str(path)), fix=fix)

@@ -1,0 +1,192 @@
+"""Errors for people: a code, a place, the value seen, what to do; and the exit codes.
+
+    error D301 recipe.yaml:7:10: no column "lable" in tickets.csv
+      7 |   label: lable
+        |          ^^^^^  did you mean "label"?
+      columns: id, body, label, created_at
+
+`PlainError` and what derives from it are for the person who runs the command. Everything else that is
+raised is a bug of ours and exits with 70.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tunesmith.language import gettext as _
+from tunesmith.language import mark
+
+__all__ = [
+    "DataError",
+    "FolderInUseError",
+    "IntegrityError",
+    "Interrupted",
+    "ModelError",
+    "Place",
+    "PlainError",
+    "Problem",
+    "RecipeError",
+    "ResourceError",
+    "Severity",
+    "nearest",
+    "quoted",
+    "redact",
+    "shortened",
+]
+
+
+class Severity(StrEnum):
+    """How bad a problem is: an error stops, a warning is shown, a note informs."""
+
+    ERROR = mark("error")
+    WARNING = mark("warning")
+    NOTE = mark("note")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is: a file with line and column (both from 1), or a row of a data set."""
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+    row: int | None = None
+
+    def __str__(self) -> str:
+        if self.row is not None:
+            return f"{self.source}[{self.row}]"
+        return ":".join(
+            str(part) for part in (self.source, self.line, self.column) if part is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, as it is told to a person and to `--json`.
+
+    Attributes:
+        code: a letter for the kind (R recipe, D data, C run folder, M model and machine) and a number;
+            the same in every language.
+        message: what is wrong, with the value seen.
+        place: where, if it has a place.
+        evidence: lines that show it, such as the line of the recipe with a caret.
+        fix: what to do about it.
+    """
+
+    code: str
+    message: str
+    place: Place | None = None
+    evidence: tuple[str, ...] = ()
+    fix: str | None = None
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        place = f" {self.place}" if self.place else ""
+        lines = [f"{_(self.severity)} {self.code}{place}: {self.message}"]
+        lines += [f"  {line}" for line in self.evidence]
+        if self.fix:
+            lines += [f"  {line}" for line in self.fix.splitlines()]
+        return redact("\n".join(lines))
+
+    def as_json(self) -> dict[str, object]:
+        """The same as one JSON object."""
+        return {
+            "severity": str(self.severity),
+            "code": self.code,
+            "place": str(self.place) if self.place else None,
+            "message": redact(self.message),
+            "fix": redact(self.fix) if self.fix else None,
+        }
+
+
+class PlainError(Exception):
+    """Something a person can mend. Carries every problem found, not only the first."""
+
+    exit_code = 70
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class RecipeError(PlainError):
+    """Wrong usage or recipe."""
+
+    exit_code = 2
+
+
+class DataError(PlainError):
+    """The data cannot be used as it is."""
+
+    exit_code = 3
+
+
+class ModelError(PlainError):
+    """The named model cannot be used: wrong name, wrong kind, unsafe."""
+
+    exit_code = 2
+
+
+class ResourceError(PlainError):
+    """Memory, disk, device, a missing extra, or a Hub that cannot be reached."""
+
+    exit_code = 4
+
+
+class FolderInUseError(PlainError):
+    """Another process holds the run folder."""
+
+    exit_code = 5
+
+
+class IntegrityError(PlainError):
+    """Damage, divergence, or a result that would not be what was asked."""
+
+    exit_code = 6
+
+
+class Interrupted(PlainError):  # noqa: N818 - nothing went wrong: the run was asked to stop
+    """Stopped on request after saving; the same command continues. 130 after Ctrl-C, else 75."""
+
+    exit_code = 75
+
+    def __init__(self, problems: Problem | Iterable[Problem], *, by_keyboard: bool = False) -> None:
+        super().__init__(problems)
+        if by_keyboard:
+            self.exit_code = 130
+
+
+def nearest(word: str, known: Iterable[str], *, how_many: int = 1) -> list[str]:
+    """The known words closest to `word`, best first, none if nothing is close (case ignored)."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(word.casefold(), by_folded, n=how_many, cutoff=0.6)
+    return [by_folded[folded] for folded in close]
+
+
+def quoted(words: Sequence[object], *, at_most: int = 20) -> str:
+    """The words in quotes and joined by commas, the rest counted: '"a", "b" … (5 more)'."""
+    shown = ", ".join(f'"{word}"' for word in words[:at_most])
+    if len(words) > at_most:
+        shown += " … " + _("({count} more)").format(count=len(words) - at_most)
+    return shown
+
+
+def shortened(text: str, *, at_most: int = 80) -> str:
+    """The text on one line, cut to `at_most` characters."""
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= at_most else one_line[: at_most - 1] + "…"
+
+
+_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{8,}")
+
+
+def redact(text: str) -> str:
+    """The text with Hugging Face access tokens masked."""
+    return _TOKEN.sub(r"\1_…", text)

@@ -1,0 +1,27 @@
+"""The recipe: one frozen settings tree, from YAML, flags, environment or Python."""
+
+from __future__ import annotations
+
+from tunesmith.recipe.document import KeyPath, read_document
+from tunesmith.recipe.layers import Layer, Layers, Origin, flatten, gather
+from tunesmith.recipe.quantities import Duration, Share
+from tunesmith.recipe.render import as_written, json_schema, to_yaml
+from tunesmith.recipe.settings import DataSettings, Recipe, TrainSettings
+
+__all__ = [
+    "DataSettings",
+    "Duration",
+    "KeyPath",
+    "Layer",
+    "Layers",
+    "Origin",
+    "Recipe",
+    "Share",
+    "TrainSettings",
+    "as_written",
+    "flatten",
+    "gather",
+    "json_schema",
+    "read_document",
+    "to_yaml",
+]

@@ -1,0 +1,277 @@
+"""A recipe file: YAML 1.2 as plain values, with the line and column of every key and value.
+
+Read by the pure-Python loader of ruamel.yaml in safe mode. Aliases, anchors, tags and directives are
+refused: a recipe needs none of them, and each has hidden a surprise in somebody's settings
+(`%YAML 1.1` turns the word `no` into false again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.language import gettext as _
+
+__all__ = ["Document", "KeyPath", "Mark", "read_document", "read_scalar"]
+
+KeyPath = tuple[str, ...]
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a key or value stands: line and column from 1, and how many characters it has."""
+
+    line: int
+    column: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """The values of a recipe file and where each stands.
+
+    Attributes:
+        name: the file as people call it, for messages.
+        values: nested plain values.
+        lines: the text, line by line.
+        keys: the mark of each key by its path.
+        marks: the mark of each value by its path.
+    """
+
+    name: str
+    values: dict[str, object]
+    lines: tuple[str, ...] = ()
+    keys: dict[KeyPath, Mark] = field(default_factory=dict)
+    marks: dict[KeyPath, Mark] = field(default_factory=dict)
+
+    def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
+        """Where the value (or the key) at `path` stands, or the nearest thing that holds it."""
+        mark = self._mark(path, of_key=of_key)
+        return Place(self.name, mark.line, mark.column) if mark else None
+
+    def excerpt(self, path: KeyPath, *, of_key: bool = False, remark: str = "") -> tuple[str, ...]:
+        """The line of `path` with carets below it, as evidence for a message."""
+        mark = self._mark(path, of_key=of_key)
+        return self.caret(mark, remark) if mark else ()
+
+    def _mark(self, path: KeyPath, *, of_key: bool) -> Mark | None:
+        for length in range(len(path), 0, -1):
+            part = path[:length]
+            mark = (self.keys if of_key else self.marks).get(part) or self.keys.get(part)
+            if mark:
+                return mark
+        return None
+
+    def caret(self, mark: Mark, remark: str) -> tuple[str, ...]:
+        """The line of `mark` with carets and a remark below it."""
+        text = self.lines[mark.line - 1]
+        width = max(1, min(mark.width, len(text) - mark.column + 1))
+        gutter = f"{mark.line} | "
+        blank = " " * (len(gutter) - 2) + "| "
+        # a tab or a wide character above must stay one below, or the caret points elsewhere
+        lead = "".join(
+            "\t" if c == "\t" else "\u3000" if ord(c) > 0x2E7F else " "
+            for c in text[: mark.column - 1]
+        )
+        below = blank + lead + "^" * width + (f"  {remark}" if remark else "")
+        return (gutter + text.rstrip("\n"), below)
+
+
+def read_document(path: Path) -> Document:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: it cannot be read or is not the YAML that recipes are written in. Every duplicate
+            key is reported at once (R102); aliases, anchors, tags and directives are R103.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise RecipeError(
+                Problem("R106", _("a recipe has at most one megabyte"), Place(str(path)))
+            )
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        close = nearest(path.name, siblings)
+        raise RecipeError(
+            Problem(
+                "R107",
+                _("no such recipe"),
+                Place(str(path)),
+                fix=_('Did you mean "{name}"?').format(name=path.parent / close[0])
+                if close
+                else _("`tunesmith init DATA` writes one."),
+            )
+        ) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            Problem(
+                "R106",
+                _("the recipe is not UTF-8 (byte {byte:#04x} at offset {offset})").format(
+                    byte=error.object[error.start], offset=error.start
+                ),
+                Place(str(path)),
+                fix=_("Save it as UTF-8."),
+            )
+        ) from None
+    except OSError as error:
+        raise RecipeError(
+            Problem(
+                "R107",
+                _("cannot read the recipe: {reason}").format(reason=error.strerror),
+                Place(str(path)),
+            )
+        ) from error
+    return parse_document(text, name=str(path))
+
+
+def parse_document(text: str, *, name: str) -> Document:
+    """The document that `text` holds; raises as `read_document` does."""
+    lines = tuple(text.splitlines()) or ("",)
+    bare = Document(name, {}, lines)
+    try:
+        if problems := list(_refused(text, bare)):
+            raise RecipeError(problems)
+        root = _yaml().compose(text)
+    except MarkedYAMLError as error:
+        raise RecipeError(_syntax_problem(error, bare)) from None
+    except (YAMLError, ValueError) as error:
+        raise RecipeError(Problem("R106", str(error), Place(name))) from None
+    if root is None:
+        return bare
+    if not isinstance(root, MappingNode):
+        raise RecipeError(
+            Problem("R106", _("a recipe is a list of `key: value` lines"), Place(name, 1, 1))
+        )
+    reader = _Reader(bare)
+    values = reader.mapping(root, ())
+    if reader.problems:
+        raise RecipeError(reader.problems)
+    return Document(name, values, lines, reader.keys, reader.marks)
+
+
+def read_scalar(written: str) -> object:
+    """The value a person means by a word on the command line or in the environment, by YAML's rules."""
+    try:
+        return parse_document(f"value: {written}", name="").values["value"]
+    except RecipeError:
+        return written
+
+
+def _yaml() -> YAML:
+    return YAML(typ="safe", pure=True)
+
+
+def _refused(text: str, document: Document) -> Iterator[Problem]:
+    """What recipes may not contain, found in the events before any value is made."""
+    depth = 0
+    for event in _yaml().parse(text):
+        what = None
+        if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+            what = _("a directive (%)")
+        elif isinstance(event, AliasEvent):
+            what = _("an alias (*)")
+        elif isinstance(event, NodeEvent) and event.anchor:
+            what = _("an anchor (&)")
+        elif isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent) and event.tag:
+            what = _("a tag (!)")
+        if what:
+            mark = Mark(event.start_mark.line + 1, event.start_mark.column + 1, 1)
+            if isinstance(event, DocumentStartEvent):  # its mark is that of the `---` below
+                first = next((i for i, line in enumerate(document.lines, 1) if line[:1] == "%"), 1)
+                mark = Mark(first, 1, 1)
+            yield Problem(
+                "R103",
+                _("a recipe may not hold {what}").format(what=what),
+                Place(document.name, mark.line, mark.column),
+                evidence=document.caret(mark, ""),
+                fix=_("Write the value out."),
+            )
+        depth += isinstance(event, MappingStartEvent | SequenceStartEvent)
+        depth -= isinstance(event, MappingEndEvent | SequenceEndEvent)
+        if depth > MAX_DEPTH:
+            yield Problem("R106", _("the recipe is nested too deeply"), Place(document.name))
+            return
+
+
+def _syntax_problem(error: MarkedYAMLError, document: Document) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return Problem("R106", str(error), Place(document.name))
+    line = min(mark.line, len(document.lines) - 1)
+    return Problem(
+        "R106",
+        _("not valid YAML: {reason}").format(reason=error.problem or error.context),
+        Place(document.name, line + 1, mark.column + 1),
+        evidence=document.caret(Mark(line + 1, mark.column + 1, 1), ""),
+    )
+
+
+class _Reader:
+    """Turns the node tree into values, remembering where each key and value stands."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.keys: dict[KeyPath, Mark] = {}
+        self.marks: dict[KeyPath, Mark] = {}
+        self.problems: list[Problem] = []
+        self._constructor = _yaml().constructor
+
+    def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            here = (*path, key)
+            mark = _mark_of(key_node)
+            if key in values:
+                self.problems.append(
+                    Problem(
+                        "R102",
+                        _('the key "{key}" stands here a second time').format(key=".".join(here)),
+                        Place(self.document.name, mark.line, mark.column),
+                        evidence=self.document.caret(
+                            mark, _("first in line {line}").format(line=self.keys[here].line)
+                        ),
+                        fix=_("Remove one of them."),
+                    )
+                )
+                continue
+            self.keys[here] = mark
+            values[key] = self.value(value_node, here)
+        return values
+
+    def value(self, node: Node, path: KeyPath) -> object:
+        self.marks[path] = _mark_of(node)
+        if isinstance(node, MappingNode):
+            return self.mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*path, str(i))) for i, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)  # noqa: S101 - the three kinds of YAML node
+        value = self._constructor.construct_object(node, deep=True)
+        # a label or a file may look like a date; recipes have no dates
+        return str(node.value) if isinstance(value, date) else value
+
+
+def _mark_of(node: Node) -> Mark:
+    start, end = node.start_mark, node.end_mark
+    width = end.column - start.column if end.line == start.line else 1
+    return Mark(start.line + 1, start.column + 1, max(1, width))

@@ -1,0 +1,315 @@
+"""Layers: where each value of a recipe comes from, and which one wins.
+
+    --set a.b=c  >  flag  >  environment  >  file  >  preset  >  automatic  >  default
+
+Every problem of every layer is reported at once, at its own place: line and caret for a file, the flag
+or the variable for the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.language import gettext as _
+from tunesmith.language import mark
+from tunesmith.recipe.document import Document, KeyPath, read_document, read_scalar
+from tunesmith.recipe.presets import DEFAULT_PRESET, PRESETS
+from tunesmith.recipe.problems import describe
+from tunesmith.recipe.settings import Recipe
+
+__all__ = ["Layer", "Layers", "Origin", "flatten", "gather"]
+
+PREFIX = "TUNESMITH_"
+RESERVED = frozenset({"TUNESMITH_LANG", "TUNESMITH_CACHE"})
+
+KINDS = (
+    mark("default"),
+    mark("automatic"),
+    mark("preset"),
+    mark("recipe"),
+    mark("environment"),
+    mark("flag"),
+    mark("set"),
+)
+"""From the weakest to the strongest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one value comes from: the kind of layer, and the place or reason in it."""
+
+    kind: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{_(self.kind)}: {self.detail}" if self.detail else _(self.kind)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values of one kind of origin.
+
+    Attributes:
+        kind: one of `KINDS`.
+        values: nested plain values.
+        details: for each path the flag, variable or reason to name in messages.
+    """
+
+    kind: str
+    values: Mapping[str, object]
+    details: Mapping[KeyPath, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A recipe in the making: its layers, weakest first, and the file it was read from if any."""
+
+    layers: tuple[Layer, ...]
+    document: Document | None = None
+
+    def with_automatic(
+        self, values: Mapping[str, object], reasons: Mapping[KeyPath, str]
+    ) -> Layers:
+        """The same with what a look at the data suggests, below the preset."""
+        automatic = Layer("automatic", values, reasons)
+        others = (layer for layer in self.layers if layer.kind != "automatic")
+        return replace(self, layers=_sorted((*others, automatic)))
+
+    def value(self, *path: str) -> object:
+        """The winning value at a path before validation; None if no layer holds one."""
+        for layer in reversed(self.layers):
+            found, value = _lookup(layer.values, path)
+            if found:
+                return value
+        return None
+
+    def holds(self, *path: str) -> bool:
+        """Whether any layer says something about a path, be it null."""
+        return any(_lookup(layer.values, path)[0] for layer in self.layers)
+
+    def origin(self, *path: str) -> Origin:
+        """Where the winning value at a path comes from."""
+        for layer in reversed(self.layers):
+            if _lookup(layer.values, path)[0]:
+                detail = layer.details.get(path, "")
+                if layer.kind == "recipe" and self.document:
+                    detail = str(self.document.place(path) or self.document.name)
+                return Origin(layer.kind, detail)
+        return Origin("default")
+
+    def problem(
+        self, code: str, message: str, *path: str, fix: str | None = None, remark: str = ""
+    ) -> Problem:
+        """A problem with the value at `path`, told at the place the value comes from."""
+        origin = self.origin(*path)
+        if origin.kind == "recipe" and self.document:
+            return Problem(
+                code,
+                message,
+                self.document.place(path),
+                evidence=self.document.excerpt(path, remark=remark),
+                fix=fix,
+            )
+        place = Place(origin.detail) if origin.detail and origin.kind != "automatic" else None
+        fix = "\n".join(part for part in (remark, fix) if part) or None
+        return Problem(code, message, place, fix=fix)
+
+    def recipe(self) -> Recipe:
+        """The merged and checked recipe.
+
+        Raises:
+            RecipeError: every unknown key (R101), value that does not fit (R104) and missing key
+                (R105) of all layers, each at its place.
+        """
+        merged = self._merged()
+        try:
+            return Recipe.model_validate(merged)
+        except ValidationError as error:
+            told = {}
+            for detail in error.errors():  # a union reports once per branch; people need one
+                problem = self._told(detail)
+                told.setdefault((problem.place, problem.message.split(":")[0]), problem)
+            raise RecipeError(sorted(told.values(), key=_by_place)) from None
+
+    def _merged(self) -> dict[str, object]:
+        merged: dict[str, object] = {}
+        for layer in self.layers:
+            _overlay(merged, layer.values)
+        return merged
+
+    def _told(self, detail: Mapping[str, object]) -> Problem:
+        described = describe(detail)
+        if (
+            described.code == "R101"
+            and self.document
+            and self.origin(*described.path).kind == "recipe"
+        ):
+            return Problem(
+                described.code,
+                described.message,
+                self.document.place(described.path, of_key=True),
+                evidence=self.document.excerpt(
+                    described.path, of_key=True, remark=described.remark
+                ),
+                fix=described.fix,
+            )
+        return self.problem(
+            described.code,
+            described.message,
+            *described.path,
+            fix=described.fix,
+            remark=described.remark,
+        )
+
+
+def gather(
+    *,
+    file: Path | None = None,
+    flags: Mapping[KeyPath, tuple[str, object]] | None = None,
+    sets: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    recipe: Recipe | None = None,
+) -> Layers:
+    """Gather all layers but the automatic one.
+
+    Args:
+        file: a recipe file.
+        flags: for each path the name of the flag and its value.
+        sets: `a.b=value` as given to `--set`; the value is read as YAML.
+        environment: None for `os.environ`; `TUNESMITH_TRAIN__EPOCHS=1` sets train.epochs.
+        recipe: values given from Python instead of a file; only those set on purpose count.
+
+    Raises:
+        RecipeError: an unreadable file, a malformed `--set` or an unknown preset.
+    """
+    document = read_document(file) if file is not None else None
+    layers = [_from_environment(os.environ if environment is None else environment)]
+    if document is not None:
+        layers.append(Layer("recipe", document.values))
+    if recipe is not None:
+        values = recipe.model_dump(exclude_unset=True)
+        layers.append(
+            Layer("recipe", values, dict.fromkeys(flatten(values), _("given from Python")))
+        )
+    layers.append(_from_flags(flags or {}))
+    layers.append(_from_sets(sets))
+    gathered = Layers(_sorted(layers), document)
+    if not gathered.holds("preset"):
+        gathered = replace(
+            gathered,
+            layers=_sorted((*gathered.layers, Layer("default", {"preset": DEFAULT_PRESET}))),
+        )
+    name = gathered.value("preset")
+    if name is None:
+        return gathered
+    if name not in PRESETS:
+        close = nearest(str(name), PRESETS)
+        raise RecipeError(
+            gathered.problem(
+                "R104",
+                _('there is no preset "{name}"').format(name=name),
+                "preset",
+                remark=_('did you mean "{name}"?').format(name=close[0]) if close else "",
+                fix=_("Presets: {names}.").format(names=", ".join(PRESETS)),
+            )
+        )
+    preset = Layer(
+        "preset", PRESETS[str(name)], dict.fromkeys(flatten(PRESETS[str(name)]), str(name))
+    )
+    return replace(gathered, layers=_sorted((*gathered.layers, preset)))
+
+
+def _by_place(problem: Problem) -> tuple[int, str]:
+    place = problem.place
+    return (place.line or 0, str(place)) if place else (0, "")
+
+
+def flatten(values: Mapping[str, object], prefix: KeyPath = ()) -> Iterator[KeyPath]:
+    """The path of every value that is not itself a section."""
+    for key, value in values.items():
+        path = (*prefix, str(key))
+        if isinstance(value, Mapping):
+            yield from flatten(value, path)
+        else:
+            yield path
+
+
+def _from_environment(environment: Mapping[str, str]) -> Layer:
+    values: dict[str, object] = {}
+    details = {}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in RESERVED:
+            path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+            _place(values, path, read_scalar(environment[name]))
+            details[path] = name
+    return Layer("environment", values, details)
+
+
+def _from_flags(flags: Mapping[KeyPath, tuple[str, object]]) -> Layer:
+    values: dict[str, object] = {}
+    for path, (_name, value) in flags.items():
+        _place(values, path, value)
+    return Layer("flag", values, {path: name for path, (name, _value) in flags.items()})
+
+
+def _from_sets(sets: Sequence[str]) -> Layer:
+    values: dict[str, object] = {}
+    details: dict[KeyPath, str] = {}
+    problems = []
+    for written in sets:
+        key, equals, value = written.partition("=")
+        path = tuple(part.strip() for part in key.split("."))
+        if not equals or not all(path):
+            problems.append(
+                Problem(
+                    "R108",
+                    _('"{written}" is not KEY=VALUE').format(written=written),
+                    Place("--set"),
+                    fix=_("Write for example --set train.epochs=1"),
+                )
+            )
+            continue
+        _place(values, path, read_scalar(value))
+        details[path] = f"--set {written}"
+    if problems:
+        raise RecipeError(problems)
+    return Layer("set", values, details)
+
+
+def _sorted(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    return tuple(sorted(layers, key=lambda layer: KINDS.index(layer.kind)))
+
+
+def _place(values: dict[str, object], path: KeyPath, value: object) -> None:
+    for part in path[:-1]:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            inner = values[part] = {}
+        values = inner
+    values[path[-1]] = value
+
+
+def _overlay(below: dict[str, object], above: Mapping[str, object]) -> None:
+    for key, value in above.items():
+        under = below.get(key)
+        if isinstance(value, Mapping):
+            fresh: dict[str, object] = dict(under) if isinstance(under, Mapping) else {}
+            _overlay(fresh, value)
+            below[key] = fresh
+        else:
+            below[key] = value
+
+
+def _lookup(values: Mapping[str, object], path: Sequence[str]) -> tuple[bool, object]:
+    at: object = values
+    for part in path:
+        if not isinstance(at, Mapping) or part not in at:
+            return False, None
+        at = at[part]
+    return True, at

@@ -1,0 +1,256 @@
+"""Quantities with units: "3 epochs", "500 steps", "10 minutes", "10%".
+
+A number without its unit has cost people whole runs (patience 3 is three evaluations, not three epochs),
+so recipes write the unit, and two units never mix silently.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import (
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
+
+from tunesmith.language import gettext as _
+
+__all__ = [
+    "UNITS",
+    "Duration",
+    "EarlyStopping",
+    "EvaluationInterval",
+    "In",
+    "SaveInterval",
+    "Share",
+    "SplitSource",
+    "Warmup",
+]
+
+UNITS = ("epochs", "steps", "evaluations", "seconds", "minutes", "hours")
+_SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
+_ALIASES = {
+    "sec": "seconds",
+    "second": "seconds",
+    "s": "seconds",
+    "min": "minutes",
+    "minute": "minutes",
+    "m": "minutes",
+    "hour": "hours",
+    "h": "hours",
+    "epoch": "epochs",
+    "ep": "epochs",
+    "step": "steps",
+    "evaluation": "evaluations",
+    **{unit: unit for unit in UNITS},
+}
+_WRITTEN = re.compile(r"\s*(?P<amount>\d+(?:\.\d*)?|\.\d+)?\s*(?P<unit>[A-Za-z]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """An amount and its unit.
+
+    Attributes:
+        amount: more than zero; a whole number for steps and evaluations.
+        unit: one of `UNITS`.
+    """
+
+    amount: float
+    unit: str
+
+    def __str__(self) -> str:
+        unit = self.unit[:-1] if self.amount == 1 else self.unit
+        return f"{self.amount:g} {unit}"
+
+    @property
+    def seconds(self) -> float | None:
+        """The length in seconds, or None if the unit is not one of time."""
+        return self.amount * _SECONDS[self.unit] if self.unit in _SECONDS else None
+
+    @classmethod
+    def parse(cls, written: str, *, units: tuple[str, ...] = UNITS) -> Duration:
+        """Read "3 epochs", "epoch", "500 steps", "10 minutes"; `units` are named in the message.
+
+        Raises:
+            ValueError: not an amount and a unit, in words a person can use.
+        """
+        match = _WRITTEN.fullmatch(written)
+        unit = _ALIASES.get(match["unit"].lower()) if match else None
+        if match is None or unit is None:
+            raise ValueError(
+                _(
+                    '"{written}" is not a duration; write a number and a unit, one of {units}'
+                ).format(written=written, units=", ".join(units))
+            )
+        amount = float(match["amount"] or 1)
+        if amount <= 0:
+            raise ValueError(_('"{written}" must be more than zero').format(written=written))
+        if unit in ("steps", "evaluations") and amount != int(amount):
+            raise ValueError(_('"{written}" must be a whole number').format(written=written))
+        return cls(amount, unit)
+
+
+_NOTHING = ("never", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """A pydantic annotation: a duration in one of these units, or None.
+
+    Attributes:
+        units: the units allowed here.
+        bare: the unit of a bare number, where one is unmistakable.
+    """
+
+    units: tuple[str, ...]
+    bare: str | None = None
+
+    def read(self, value: object) -> Duration | None:
+        """The duration that `value` stands for; a ValueError with words for people if none."""
+        if value is None or (isinstance(value, str) and value.lower() in _NOTHING):
+            return None
+        if isinstance(value, int | float) and not isinstance(value, bool) and self.bare:
+            value = f"{value:g} {self.bare}"
+        units = ", ".join(self.units)
+        if isinstance(value, str):
+            value = Duration.parse(value, units=self.units)
+        if not isinstance(value, Duration):
+            raise ValueError(
+                _('"{written}" needs a unit: one of {units}').format(written=value, units=units)
+            )
+        if value.unit not in self.units:
+            raise ValueError(
+                _('"{written}" cannot be in {unit} here; use {units}').format(
+                    written=value, unit=value.unit, units=units
+                )
+            )
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(_written)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, object]:
+        words = "|".join([f"{unit[:-1]}s?" for unit in self.units] + list(_NOTHING))
+        options: list[dict[str, object]] = [
+            {
+                "type": "string",
+                "pattern": rf"^\s*[0-9.]*\s*({words})\s*$",
+                "examples": [f"{500 if unit == 'steps' else 3} {unit}" for unit in self.units],
+            },
+            {"type": "null"},
+        ]
+        if self.bare:
+            options.append({"type": "integer", "minimum": 1})
+        return {"anyOf": options}
+
+
+def _written(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of a whole, between 0 and 1, written as a percentage."""
+
+    fraction: float
+
+    def __str__(self) -> str:
+        return f"{self.fraction * 100:g}%"
+
+    @classmethod
+    def parse(cls, written: str) -> Share | None:
+        """Read "10%"; None if it is not written as a percentage.
+
+        Raises:
+            ValueError: a percentage outside 0 to 100.
+        """
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*", written)
+        if match is None:
+            return None
+        fraction = float(match[1]) / 100
+        if not 0 < fraction < 1:
+            raise ValueError(
+                _('"{written}" must be more than 0% and less than 100%').format(written=written)
+            )
+        return cls(fraction)
+
+
+def _read_warmup(value: object) -> object:
+    if value is None or isinstance(value, Share | Duration):
+        return value
+    if isinstance(value, str):
+        return Share.parse(value) or Duration.parse(value, units=("steps", "epochs"))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value == 0:
+            return None
+        if 0 < value < 1:  # transformers' own rule: below one it is a share of all steps
+            return Share(float(value))
+        if value == int(value) and value > 0:
+            return Duration(float(value), "steps")
+    raise ValueError(_('"{written}" is neither steps nor a share').format(written=value))
+
+
+def _check_warmup(value: object) -> object:
+    value = _read_warmup(value)
+    if isinstance(value, Duration) and value.unit not in ("steps", "epochs"):
+        raise ValueError(
+            _('"{written}" cannot be in {unit} here; use {units}').format(
+                written=value, unit=value.unit, units="steps, epochs"
+            )
+        )
+    return value
+
+
+Warmup = Annotated[
+    Share | Duration | None,
+    BeforeValidator(_check_warmup),
+    PlainSerializer(_written),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": ["10%", "100 steps", "1 epoch"]},
+                {"type": "number", "minimum": 0},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+
+def _read_split(value: object) -> object:
+    if isinstance(value, str):
+        return Share.parse(value) or value
+    return tuple(value) if isinstance(value, list) else value
+
+
+SplitSource = Annotated[
+    Share | str | tuple[str, ...] | None,
+    BeforeValidator(_read_split),
+    PlainSerializer(lambda value: str(value) if isinstance(value, Share) else value),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": ["10%", "validation", "validation.csv"]},
+                {"type": "array", "items": {"type": "string"}},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+EvaluationInterval = Annotated[Duration | None, In(("epochs", "steps"))]
+SaveInterval = Annotated[Duration | None, In(("epochs", "steps", "minutes", "hours", "seconds"))]
+EarlyStopping = Annotated[Duration | None, In(("evaluations",), bare="evaluations")]

@@ -1,0 +1,78 @@
+"""A recipe as people read it: commented YAML, a table of origins, and the JSON schema for editors."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from tunesmith.language import gettext as _
+from tunesmith.recipe.document import KeyPath
+from tunesmith.recipe.settings import Recipe
+
+__all__ = ["as_written", "json_schema", "to_yaml"]
+
+_COMMENT_COLUMN = 40
+
+
+def to_yaml(recipe: Recipe, *, remarks: Mapping[KeyPath, str] | None = None) -> str:
+    """The whole recipe with every default visible and a comment per line.
+
+    Args:
+        recipe: what to write; reading the result gives an equal recipe.
+        remarks: for some keys, why the value is what it is, written before the key's meaning.
+    """
+    lines = _lines(recipe, (), remarks or {})
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _lines(section: BaseModel, path: KeyPath, remarks: Mapping[KeyPath, str]) -> Iterator[str]:
+    indent = "  " * len(path)
+    for name, info in type(section).model_fields.items():
+        here = (*path, name)
+        value = getattr(section, name)
+        meaning = _(info.description or "")
+        if remark := remarks.get(here):
+            meaning = f"{remark} | {meaning}"
+        if isinstance(value, BaseModel):
+            yield f"{indent}{name}:"
+            yield from _lines(value, here, remarks)
+        else:
+            written = as_written(section.model_dump(mode="json", include={name})[name])
+            yield f"{indent}{name}: {written}".ljust(_COMMENT_COLUMN) + f" # {meaning}"
+
+
+def as_written(value: object) -> str:
+    """One value as YAML on one line."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = True
+    yaml.width = 1_000_000
+    yaml.allow_unicode = True
+    stream = io.StringIO()
+    yaml.dump([value], stream)
+    return stream.getvalue().strip().removeprefix("[").removesuffix("]")
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON schema of recipe files, from which editors complete and check."""
+    schema = Recipe.model_json_schema()
+    _translate(schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Tunesmith recipe",
+    }
+
+
+def _translate(node: object) -> None:
+    if isinstance(node, dict):
+        description = node.get("description")
+        if isinstance(description, str):
+            node["description"] = _(" ".join(description.split()))
+        for value in node.values():
+            _translate(value)
+    elif isinstance(node, list):
+        for value in node:
+            _translate(value)

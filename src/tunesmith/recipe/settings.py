@@ -1,0 +1,276 @@
+"""The settings tree: what was asked, frozen, every field with its meaning, unit and default.
+
+The names are the field's own. `None` means "none", never "guess": what is left out is filled in by the
+preset, by a look at the data, or by the default, in this order, and `tunesmith config show` says which.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from tunesmith.language import mark as _
+from tunesmith.recipe.quantities import (
+    Duration,
+    EarlyStopping,
+    EvaluationInterval,
+    SaveInterval,
+    SplitSource,
+    Warmup,
+)
+
+__all__ = ["FORMAT", "DataSettings", "Recipe", "TrainSettings"]
+
+FORMAT = 1
+"""The format of recipe files that this version reads and writes."""
+
+
+def _words(value: object) -> object:
+    """Class names and columns are words, also where YAML reads a number or a truth value."""
+    if isinstance(value, list | tuple):
+        return tuple(_words(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _several(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        value = [value]
+    return tuple(value) if isinstance(value, list) else value
+
+
+Word = Annotated[str, BeforeValidator(_words)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
+Column = Annotated[Word, Field(min_length=1)]
+Files = Annotated[str | tuple[str, ...], BeforeValidator(_several)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataSettings(_Section):
+    """Where the labelled text is and which column is what."""
+
+    train: Files = Field(
+        description=_(
+            "Rows to learn from: a file (CSV, TSV, JSON lines, JSON, Parquet, Arrow, each also .gz), "
+            "a list of files, a folder, a Hub data set (glue/mrpc, owner/name) or embedded:NAME."
+        ),
+    )
+    validation: SplitSource = Field(
+        None,
+        description=_(
+            "Rows to choose by: a share of the training rows (10%), a file, or a split name; "
+            "null for none."
+        ),
+    )
+    test: SplitSource = Field(
+        None,
+        description=_(
+            "Rows to report on once, at the end: a share, a file, or a split name. Without labels it "
+            "is predicted, not scored."
+        ),
+    )
+    config: str | None = Field(
+        None, description=_("Configuration of a Hub data set, such as mrpc of nyu-mll/glue.")
+    )
+    split: str = Field(
+        "train", description=_("Split of a Hub data set or a folder that holds the training rows.")
+    )
+    revision: str | None = Field(
+        None, description=_("Branch, tag or commit of a Hub data set; null for its newest.")
+    )
+    text: Column | None = Field(None, description=_("Column that holds the text."))
+    text_pair: Column | None = Field(
+        None,
+        description=_("Column that holds the second text of a pair; both are read together."),
+    )
+    label: Column | Words | None = Field(
+        None,
+        description=_(
+            "Column that holds the label; a list of 0/1 columns for multi-label-classification."
+        ),
+    )
+    label_separator: str | None = Field(
+        None,
+        min_length=1,
+        description=_("What stands between several labels of one field, such as | or a comma."),
+    )
+    labels: Words | None = Field(
+        None,
+        description=_(
+            "Class names in order, index 0 first; null for the data set's own order, else sorted."
+        ),
+    )
+    positive_label: Word | None = Field(
+        None, description=_("Class that a binary F1 counts; null for the last one.")
+    )
+    encoding: str | None = Field(
+        None,
+        description=_(
+            "Encoding of text files, such as gb18030; null for UTF-8 or what a BOM says."
+        ),
+    )
+    delimiter: str | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description=_("Character between fields; null for a comma (.csv) or a tab (.tsv)."),
+    )
+    seed: int = Field(
+        42,
+        ge=0,
+        description=_("Seed of the drawn shares; apart from train.seed, so that seeds share rows."),
+    )
+
+
+class TrainSettings(_Section):
+    """How the model learns from the rows."""
+
+    seed: int = Field(
+        42, ge=0, description=_("Seed of the new head, the row order and the dropout.")
+    )
+    epochs: float = Field(3, gt=0, description=_("Passes over the training rows."))
+    max_steps: int | None = Field(
+        None, gt=0, description=_("Optimizer steps; overrides epochs. null: as epochs say.")
+    )
+    batch_size: int = Field(
+        8, gt=0, description=_("Rows per optimizer step, over all devices and micro-batches.")
+    )
+    micro_batch_size: int | None = Field(
+        None,
+        gt=0,
+        description=_(
+            "Rows per forward pass; gradients add up to batch_size. null: batch_size over devices."
+        ),
+    )
+    eval_batch_size: int = Field(
+        64, gt=0, description=_("Rows per forward pass of evaluation, per device.")
+    )
+    learning_rate: float = Field(5e-5, gt=0, description=_("Highest learning rate."))
+    schedule: Literal["linear", "cosine", "constant", "polynomial", "inverse_sqrt"] = Field(
+        "linear", description=_("Course of the learning rate after the warm-up.")
+    )
+    warmup: Warmup = Field(
+        None,
+        description=_("Rise from zero to learning_rate: 100 steps, 1 epoch or 6%; null: none."),
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, description=_("AdamW's decay of weights; biases and norms are spared.")
+    )
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description=_("AdamW's decay of the mean."))
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description=_("AdamW's decay of the variance."))
+    adam_epsilon: float = Field(
+        1e-8, gt=0, description=_("AdamW's guard against division by zero.")
+    )
+    max_grad_norm: float | None = Field(
+        1.0,
+        gt=0,
+        description=_("Gradients longer than this (global L2 norm) are shortened; null: no."),
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description=_(
+            "Arithmetic: fp32, or bf16 with fp32 weights; auto: bf16 on a GPU that has it."
+        ),
+    )
+    engine: Literal["exact"] = Field(
+        "exact", description=_("How a step is computed; exact runs the model as it stands.")
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description=_("Where to compute; auto: a GPU if there is one.")
+    )
+    deterministic: bool = Field(
+        True, description=_("Use only kernels that repeat exactly (on a GPU some are slower).")
+    )
+    max_length: int | None = Field(
+        None,
+        gt=0,
+        description=_("Most tokens per row, the rest is cut; null: what the model takes."),
+    )
+    dropout: float | None = Field(
+        None, ge=0, lt=1, description=_("Overrides every dropout rate of the model; null: its own.")
+    )
+    freeze: Listed = Field(
+        (),
+        description=_(
+            "Weights to leave as they are: embeddings, base (all but the head), or name patterns "
+            "such as *.layer.0.*"
+        ),
+    )
+    gradient_checkpointing: bool = Field(
+        False, description=_("Recompute activations in the backward pass: less memory, more time.")
+    )
+    evaluate_every: EvaluationInterval = Field(
+        Duration(1, "epochs"),
+        description=_("How often validation is scored: 1 epoch, 200 steps, never."),
+    )
+    best: str | None = Field(
+        None,
+        description=_(
+            "Score that chooses the model to keep, such as f1 or loss; null: the last weights. "
+            "Own scores: highest NAME or lowest NAME."
+        ),
+    )
+    early_stopping: EarlyStopping = Field(
+        None,
+        description=_(
+            "Stop after so many evaluations without a better score: 3 evaluations; null: no."
+        ),
+    )
+    save_every: SaveInterval = Field(
+        Duration(10, "minutes"),
+        description=_("How often a checkpoint is written: 10 minutes, 500 steps, 1 epoch, never."),
+    )
+    keep_checkpoints: int = Field(
+        2, ge=1, description=_("Newest checkpoints to keep, besides the best one.")
+    )
+    log_every: int = Field(
+        10, gt=0, description=_("Steps between two reports of loss and learning rate.")
+    )
+
+
+class Recipe(_Section):
+    """What was asked: the whole of it, and nothing that follows from it.
+
+    Frozen: a changed recipe is another recipe. `Recipe.load` reads a file; `recipe.layers` merges file,
+    flags and environment with the origin of every value.
+    """
+
+    format: Literal[1] = Field(FORMAT, description=_("Format of this file."))
+    task: str | None = Field(
+        None, description=_("What is learned; null: as the label column suggests.")
+    )
+    model: str | None = Field(
+        None,
+        description=_(
+            "Pretrained model: Hub name (bert-base-uncased), local folder, or embedded:mini; null: "
+            "as the language of the text suggests."
+        ),
+    )
+    revision: str | None = Field(
+        None, description=_("Branch, tag or commit of a Hub model; null for its newest.")
+    )
+    preset: str | None = Field(
+        None,
+        description=_("Named set of values below the file's own; course: transformers' defaults."),
+    )
+    metrics: Words | None = Field(
+        None, description=_("Scores to compute; null: the task's own (for GLUE, each set's own).")
+    )
+    data: DataSettings
+    train: TrainSettings = Field(default_factory=TrainSettings, description=_("How it learns."))
+    track: Listed = Field(
+        (),
+        description=_(
+            "Trackers told of every event: tensorboard, wandb, mlflow, trackio, swanlab."
+        ),
+    )
