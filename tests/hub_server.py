@@ -42,7 +42,9 @@ class Hub:
 
     def add(self, kind: str, name: str, folder: Path, *, private: bool = False) -> Repository:
         files = {
-            p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()
+            p.relative_to(folder).as_posix(): p.read_bytes()
+            for p in folder.rglob("*")
+            if p.is_file()
         }
         repository = Repository(kind, name, files, private)
         self.repositories[kind, name] = repository
@@ -143,7 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
             folder = "/".join(parts[at + 2 :])
             return self._send(200, self._tree(repository, folder, "recursive" in query))
         if verb == "paths-info":
-            wanted = json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]
+            wanted = (
+                json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]
+            )
             return self._send(
                 200, [self._entry(repository, path) for path in wanted if path in repository.files]
             )
@@ -180,12 +184,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, {"error": code}, {"X-Error-Code": code, "X-Error-Message": code})
             return
         etag = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": repository.commit, "Accept-Ranges": "bytes"}
+        headers = {
+            "ETag": f'"{etag}"',
+            "X-Repo-Commit": repository.commit,
+            "Accept-Ranges": "bytes",
+        }
         self._send(200, content, headers)
 
-    def _send(
-        self, status: int, content: object, headers: dict[str, str] | None = None
-    ) -> None:
+    def _send(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         kind = "application/octet-stream" if isinstance(content, bytes) else "application/json"

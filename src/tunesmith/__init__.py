@@ -1,1 +1,59 @@
-"""Fine-tune pretrained transformers on your own labelled text."""
+"""Fine-tune pretrained transformers on your own labelled text.
+
+`import tunesmith as ts` is light: torch is loaded by the first call that computes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tunesmith.api import Run, load_data, start, train
+    from tunesmith.artifact.inference import Model, Predicted, load
+    from tunesmith.errors import PlainError
+    from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
+    from tunesmith.recipe import Recipe
+
+__all__ = [
+    "Evaluated",
+    "Event",
+    "Finished",
+    "Model",
+    "PlainError",
+    "Predicted",
+    "Recipe",
+    "Run",
+    "Saved",
+    "StepDone",
+    "Warned",
+    "__version__",
+    "load",
+    "load_data",
+    "start",
+    "train",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(("Run", "load_data", "start", "train"), "tunesmith.api"),
+    **dict.fromkeys(("Model", "Predicted", "load"), "tunesmith.artifact.inference"),
+    **dict.fromkeys(
+        ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"), "tunesmith.events"
+    ),
+    "PlainError": "tunesmith.errors",
+    "Recipe": "tunesmith.recipe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home the first time it is used."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -35,6 +35,7 @@ __all__ = [
     "discard",
     "hold",
     "publish",
+    "replace_file",
     "set_aside",
     "sha256_of",
     "sweep",
@@ -79,8 +80,9 @@ def publish(target: Path) -> Iterator[Path]:
         raise
 
 
-def write_file(path: Path, content: str) -> None:
-    """Replace one small file: its old or its new content is there, never a mixture.
+@contextmanager
+def replace_file(path: Path) -> Iterator[Path]:
+    """Yield a file to write; on a clean exit it takes the place of `path`, never a half of it.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
@@ -88,7 +90,7 @@ def write_file(path: Path, content: str) -> None:
     unfinished = path.parent / f".tmp-{path.name}-{os.getpid()}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(content, encoding="utf-8")
+        yield unfinished
         _sync_file(unfinished)
         unfinished.replace(path)
         _sync_folder(path.parent)
@@ -98,6 +100,12 @@ def write_file(path: Path, content: str) -> None:
         if problem := _disk_problem(error, path):
             raise ResourceError(problem) from error
         raise
+
+
+def write_file(path: Path, content: str) -> None:
+    """Replace one small text file whole; raises as `replace_file` does."""
+    with replace_file(path) as unfinished:
+        unfinished.write_text(content, encoding="utf-8")
 
 
 def _seal(folder: Path) -> None:

@@ -221,11 +221,14 @@ def _no_such_repository(repository: str, kind: Kind) -> Problem:
     hints = []
     if close := nearest(repository, _names_like(repository, kind), how_many=3):
         hints.append(_("Did you mean {names}?").format(names=", ".join(f'"{c}"' for c in close)))
-    hints.append(_("A local folder is given by its path, such as ./{name}.").format(name=repository))
+    hints.append(
+        _("A local folder is given by its path, such as ./{name}.").format(name=repository)
+    )
     if not os.environ.get("HF_TOKEN"):
         hints.append(_("If it is private, set the variable HF_TOKEN or run `hf auth login`."))
-    return Problem("M107" if kind == "model" else "D105", message, Place(repository),
-                   fix="\n".join(hints))
+    return Problem(
+        "M107" if kind == "model" else "D105", message, Place(repository), fix="\n".join(hints)
+    )
 
 
 def _names_like(repository: str, kind: Kind) -> set[str]:
@@ -237,7 +240,8 @@ def _names_like(repository: str, kind: Kind) -> set[str]:
     cache = Path(constants.HF_HUB_CACHE)
     if cache.is_dir():
         names |= {
-            folder.name.removeprefix(prefix).replace("--", "/") for folder in cache.glob(prefix + "*")
+            folder.name.removeprefix(prefix).replace("--", "/")
+            for folder in cache.glob(prefix + "*")
         }
     if constants.HF_HUB_OFFLINE:
         return names - {repository}

@@ -56,8 +56,11 @@ def _telling_damage(path: Path, kind: str) -> Iterator[None]:
     except (pa.ArrowInvalid, pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise DataError(
-                Problem("D105", _("cannot read the file: {reason}").format(reason=error.strerror),
-                        Place(str(path)))
+                Problem(
+                    "D105",
+                    _("cannot read the file: {reason}").format(reason=error.strerror),
+                    Place(str(path)),
+                )
             ) from error
         raise DataError(
             Problem(

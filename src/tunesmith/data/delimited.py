@@ -199,7 +199,7 @@ class DelimitedFile:
             message,
             Place(self.name, lines.get(first.number)),
             evidence=(_("also {places}").format(places=", ".join(also)),) if also else (),
-            fix=_("Quote texts that contain the delimiter: \"like, this\".")
+            fix=_('Quote texts that contain the delimiter: "like, this".')
             if first.actual_columns > first.expected_columns
             else None,
         )
@@ -231,9 +231,7 @@ class DelimitedFile:
                     )
 
 
-def _header_problems(
-    names: list[str], place: Place, delimiter: str | None
-) -> Iterator[Problem]:
+def _header_problems(names: list[str], place: Place, delimiter: str | None) -> Iterator[Problem]:
     if len(names) == 1 and delimiter is None:
         for other in (";", "\t", "|"):
             if other in names[0]:
@@ -264,4 +262,3 @@ def _header_problems(
                 place,
                 fix=_("Give each its own name. Columns: {names}.").format(names=quoted(names)),
             )
-

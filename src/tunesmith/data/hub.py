@@ -13,6 +13,7 @@ from tunesmith.data.columnar import HubSplit
 from tunesmith.errors import DataError, Place, Problem, nearest
 from tunesmith.hub import ask, resolve_commit
 from tunesmith.language import gettext as _
+from tunesmith.quiet import quiet_datasets
 
 if TYPE_CHECKING:
     from tunesmith.data.sources import Splits
@@ -35,11 +36,12 @@ def open_dataset(name: str, *, config: str | None, revision: str | None) -> Spli
     import datasets
 
     try:
-        loaded = ask(
-            lambda: datasets.load_dataset(repository, config, revision=commit),
-            repository,
-            kind="dataset",
-        )
+        with quiet_datasets():
+            loaded = ask(
+                lambda: datasets.load_dataset(repository, config, revision=commit),
+                repository,
+                kind="dataset",
+            )
     except datasets.exceptions.DatasetNotFoundError as error:
         raise DataError(
             Problem("D105", _("there is no such data set"), Place(repository), fix=str(error))

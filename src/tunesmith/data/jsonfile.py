@@ -17,7 +17,14 @@ from tunesmith.language import gettext as _
 __all__ = ["JsonFile"]
 
 _SAMPLE_ROWS = 1000
-_TYPES = {str: "text", int: "integer", float: "number", bool: "boolean", list: "list", dict: "object"}
+_TYPES = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    list: "list",
+    dict: "object",
+}
 
 
 @dataclass(frozen=True)
@@ -190,9 +197,7 @@ def _not_an_object(value: object) -> Finding:
     return Finding(
         "D144",
         _("not an object with columns: {text}").format(text=shortened(json.dumps(value))),
-        fix=_("Each record is one object: {example}").format(
-            example='{"text": "…", "label": "…"}'
-        ),
+        fix=_("Each record is one object: {example}").format(example='{"text": "…", "label": "…"}'),
     )
 
 
@@ -204,8 +209,10 @@ def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _Ba
                 value.encode("utf-8")
             except UnicodeEncodeError:
                 return _BadLine(
-                    Finding("D142", _('half of a character (lone surrogate) in "{name}"').format(
-                        name=key))
+                    Finding(
+                        "D142",
+                        _('half of a character (lone surrogate) in "{name}"').format(name=key),
+                    )
                 )
     return record
 
@@ -223,19 +230,24 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(word: str) -> Any:
     raise _RefusedError(
-        Finding("D202", _("{word} is not a value").format(word=word), fix=_("Use null or a number."))
+        Finding(
+            "D202", _("{word} is not a value").format(word=word), fix=_("Use null or a number.")
+        )
     )
 
 
 def _array_problem(error: Exception, name: str) -> Problem:
     if isinstance(error, _RefusedError):
-        return Problem(error.finding.code, error.finding.message, Place(name), fix=error.finding.fix)
+        return Problem(
+            error.finding.code, error.finding.message, Place(name), fix=error.finding.fix
+        )
     if isinstance(error, json.JSONDecodeError):
         cut = error.pos >= len(error.doc.rstrip()) - 1
         code = "D141" if cut else "D140"
-        message = _("the file is cut off here") if cut else _("not JSON: {reason}").format(
-            reason=error.msg
+        message = (
+            _("the file is cut off here")
+            if cut
+            else _("not JSON: {reason}").format(reason=error.msg)
         )
         return Problem(code, message, Place(name, error.lineno, error.colno))
     return Problem("D140", _("nested too deeply"), Place(name))
-

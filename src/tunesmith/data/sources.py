@@ -248,5 +248,7 @@ def _no_such_file(path: Path) -> Problem:
     elif not path.parent.is_dir():
         fix = _("There is no folder {folder}.").format(folder=path.parent)
     else:
-        fix = _("The folder holds {names}.").format(names=quoted(sorted(siblings), at_most=8) or "-")
+        fix = _("The folder holds {names}.").format(
+            names=quoted(sorted(siblings), at_most=8) or "-"
+        )
     return Problem("D105", _("no such file or folder"), Place(str(path)), fix=fix)

@@ -49,13 +49,19 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, unpacked)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(
-            Problem("D132", _("the gzip file is cut off or damaged: {reason}").format(reason=error),
-                    Place(str(path)))
+            Problem(
+                "D132",
+                _("the gzip file is cut off or damaged: {reason}").format(reason=error),
+                Place(str(path)),
+            )
         ) from error
     except OSError as error:
         raise DataError(
-            Problem("D105", _("cannot read the file: {reason}").format(reason=error.strerror),
-                    Place(str(path)))
+            Problem(
+                "D105",
+                _("cannot read the file: {reason}").format(reason=error.strerror),
+                Place(str(path)),
+            )
         ) from error
 
 

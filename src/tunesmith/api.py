@@ -1,0 +1,214 @@
+"""Tunesmith from Python: the same words as the command line.
+
+import tunesmith as ts
+
+run = ts.train("tickets.csv", model="bert-base-chinese")
+print(run.scores["f1"])
+print(ts.load(run.model)("打印机又坏了"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.data.sources import Options, Splits, from_python, open_splits
+from tunesmith.events import Event
+from tunesmith.recipe import KeyPath, Layers, Recipe, gather
+from tunesmith.run.folder import RunFolder
+from tunesmith.run.signals import StopRequest
+from tunesmith.run.start import start as start_run
+
+if TYPE_CHECKING:
+    from tunesmith.run.session import ComputeMetrics
+
+__all__ = ["Run", "load_data", "start", "train"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where all of it lies.
+    """
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The model folder, for `ts.load`, `AutoModel…from_pretrained` or `pipeline`."""
+        return RunFolder(self.folder).model
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `tunesmith.json` holds: steps, best step, times, scores by split."""
+        return RunFolder(self.folder).facts()
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """The scores of the finished model on validation; empty without validation rows."""
+        return dict(self.facts.get("scores", {}).get("validation", {}))
+
+    @property
+    def test_scores(self) -> dict[str, float | None]:
+        """The same on the labelled test rows."""
+        return dict(self.facts.get("scores", {}).get("test", {}))
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened, as `events.jsonl` has it."""
+        return RunFolder(self.folder).events()
+
+
+def load_data(
+    where: object,
+    *,
+    config: str | None = None,
+    revision: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Splits:
+    """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
+
+    Args:
+        where: a path or name, or a list of dicts, a pandas frame, a `datasets.Dataset` or
+            `DatasetDict`, or a dict from split names to these.
+        config: configuration of a Hub data set.
+        revision: branch, tag or commit of a Hub data set.
+        encoding: of text files; None for UTF-8 or what a byte-order mark says.
+        delimiter: between fields of text tables.
+
+    Returns:
+        The splits by name; a single table is the split "train".
+
+    Raises:
+        DataError: it does not exist or cannot be read.
+        ResourceError: the Hub is out of reach.
+    """
+    options = Options(encoding, delimiter, config, revision)
+    if isinstance(where, str | Path):
+        return open_splits(str(where), options)
+    if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):
+        return open_splits([str(part) for part in where], options)
+    return from_python(where)
+
+
+def train(
+    what: object,
+    *,
+    out: str | Path | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | Sequence[str] | None = None,
+    validation: object = None,
+    settings: Mapping[str, object] | None = None,
+    compute_metrics: ComputeMetrics | None = None,
+    restart: bool = False,
+) -> Run:
+    """Fine-tune a model and return the finished run; the same call again continues or returns it.
+
+    Args:
+        what: a recipe (object or file), the name of data, or data from `load_data` or of Python.
+        out: the run folder; None for `runs/NAME`.
+        model: a Hub name, a local folder or "embedded:mini".
+        preset: a named set of values.
+        text: the column of the text.
+        text_pair: the column of the second text of a pair.
+        label: the column of the label, or several 0/1 columns.
+        validation: a share ("10%"), a file, a split name, or data.
+        settings: any other recipe keys, such as {"train.epochs": 1}.
+        compute_metrics: scores of your own, called with (logits, labels).
+        restart: keep what is in the folder under another name and begin anew.
+
+    Raises:
+        PlainError: whatever is wrong, with code, place and fix.
+    """
+    events = start(
+        what,
+        out=out,
+        model=model,
+        preset=preset,
+        text=text,
+        text_pair=text_pair,
+        label=label,
+        validation=validation,
+        settings=settings,
+        compute_metrics=compute_metrics,
+        restart=restart,
+    )
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            run: Run = end.value
+            return run
+
+
+def start(
+    what: object,
+    *,
+    out: str | Path | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | Sequence[str] | None = None,
+    validation: object = None,
+    settings: Mapping[str, object] | None = None,
+    compute_metrics: ComputeMetrics | None = None,
+    restart: bool = False,
+) -> Iterator[Event]:
+    """The same run as `train`, as a stream of events: iterate it to train; its value is the `Run`."""
+    given = {
+        "model": model,
+        "preset": preset,
+        "data.text": text,
+        "data.text_pair": text_pair,
+        "data.label": list(label) if isinstance(label, tuple) else label,
+        **(settings or {}),
+    }
+    if isinstance(validation, str):
+        given["data.validation"] = validation
+    flags: dict[KeyPath, tuple[str, object]] = {
+        tuple(key.split(".")): (key, value)
+        for key, value in given.items()
+        if value is not None or key in (settings or {})
+    }
+    layers, data, asked_by = _understand(what, flags)
+    if data is not None and validation is not None and not isinstance(validation, str):
+        data = {**data, "validation": next(iter(from_python(validation, "validation").values()))}
+    from tunesmith.run.conduct import conduct
+    from tunesmith.run.job import make_job
+
+    with (
+        StopRequest() as stop,
+        start_run(layers, out=out, data=data, asked_by=asked_by, restart=restart) as started,
+    ):
+        if not started.is_finished:
+            job = make_job(started.checked, own_scores=compute_metrics is not None)
+            yield from conduct(job, started.run, stop=stop, compute_metrics=compute_metrics)
+    return Run(started.run.path)
+
+
+def _understand(
+    what: object, flags: dict[KeyPath, tuple[str, object]]
+) -> tuple[Layers, Splits | None, str]:
+    """The layers, the data if it came as an object, and a name for the run."""
+    if isinstance(what, Recipe):
+        train_files = what.data.train
+        name = train_files if isinstance(train_files, str) else train_files[0]
+        return gather(recipe=what, flags=flags), None, name
+    if isinstance(what, str | Path):
+        name = str(what)
+        if name.endswith((".yaml", ".yml")):
+            return gather(file=Path(name), flags=flags), None, name
+        flags = {("data", "train"): ("data", name), **flags}
+        return gather(flags=flags), None, name
+    data = what if isinstance(what, Mapping) else load_data(what)
+    splits = from_python(data) if isinstance(data, Mapping) else data
+    flags = {("data", "train"): ("data", "python"), **flags}
+    return gather(flags=flags), splits, "python"

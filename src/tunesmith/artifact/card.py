@@ -1,0 +1,161 @@
+"""The model card: README.md of a model folder, without blanks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Scores
+
+__all__ = ["CardFacts", "write_card"]
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """All that a card says.
+
+    Attributes:
+        name: of the model.
+        task: as recipes name it.
+        pipeline: of transformers.
+        base_model: what was fine-tuned, and at which commit.
+        base_revision: the commit, if it came from the Hub.
+        dataset: what people call the data.
+        hub_dataset: its repository on the Hub, if it came from there.
+        rows: how many rows each split has.
+        labels: what was learnt from the rows, a line each.
+        length: the most tokens per row, and how many training rows were cut.
+        scores: by split.
+        recipe: the whole recipe as YAML.
+        seed: of training.
+        versions: of the libraries.
+        is_pair: whether it reads two texts.
+    """
+
+    name: str
+    task: str
+    pipeline: str
+    base_model: str
+    base_revision: str | None
+    dataset: str
+    hub_dataset: str | None
+    rows: Mapping[str, int]
+    labels: Sequence[str]
+    length: str
+    scores: Mapping[str, Scores]
+    recipe: str
+    seed: int
+    versions: Mapping[str, str]
+    is_pair: bool
+
+
+def write_card(facts: CardFacts) -> str:
+    """The card as Markdown with YAML metadata that the Hub reads."""
+    parts = [
+        f"---\n{_metadata(facts)}\n---",
+        f"# {_plain(facts.name)}",
+        _("{base} fine-tuned for {task} on {dataset}.").format(
+            base=_code(facts.base_model), task=facts.task, dataset=_code(facts.dataset)
+        ),
+        "## " + _("Scores"),
+        _score_table(facts),
+        "## " + _("Use"),
+        _usage(facts),
+        "## " + _("Data"),
+        "\n".join(
+            [
+                "| " + _("split") + " | " + _("rows") + " |",
+                "|---|---|",
+                *(f"| {name} | {count} |" for name, count in facts.rows.items()),
+            ]
+        ),
+        "\n".join(f"- {_plain(line)}" for line in (*facts.labels, facts.length)),
+        "## " + _("Limits"),
+        _(
+            "It has learnt from the rows named above and knows nothing of other kinds of text, other "
+            "languages or other labels. Longer texts are cut. The scores hold for rows like those "
+            "they were measured on."
+        ),
+        "## " + _("How it was made"),
+        _("Base model: {base}, revision {revision}. Seed {seed}. Versions: {versions}.").format(
+            base=_code(facts.base_model),
+            revision=_code(facts.base_revision or _("local files")),
+            seed=facts.seed,
+            versions=", ".join(f"{name} {version}" for name, version in facts.versions.items()),
+        ),
+        _("The recipe, from which `tunesmith train recipe.yaml` makes it again:"),
+        f"```yaml\n{facts.recipe.rstrip()}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metadata(facts: CardFacts) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type=facts.pipeline,
+            task_name=facts.task,
+            dataset_type=facts.hub_dataset or "private",
+            dataset_name=facts.dataset,
+            dataset_split=split,
+            metric_type=name,
+            metric_name=name,
+            metric_value=round(value, 6),
+        )
+        for split, scores in facts.scores.items()
+        for name, value in scores.values.items()
+        if value is not None
+    ]
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag=facts.pipeline,
+        base_model=facts.base_model,
+        base_model_relation="finetune",
+        datasets=[facts.hub_dataset] if facts.hub_dataset else None,
+        metrics=sorted({name for s in facts.scores.values() for name in s.values} - {"loss"})
+        or None,
+        tags=["tunesmith", facts.task],
+        model_name=facts.name if results else None,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml()).strip()
+
+
+def _score_table(facts: CardFacts) -> str:
+    if not facts.scores:
+        return _("It was not scored: the run had no labelled validation or test rows.")
+    splits = list(facts.scores)
+    names = list(dict.fromkeys(name for s in facts.scores.values() for name in s.values))
+    lines = [
+        "| " + " | ".join([_("score"), *splits]) + " |",
+        "|---" * (len(splits) + 1) + "|",
+    ]
+    for name in names:
+        values = (facts.scores[split].values.get(name) for split in splits)
+        shown = ("-" if value is None else f"{value:.4f}" for value in values)
+        lines.append("| " + " | ".join([name, *shown]) + " |")
+    return "\n".join(lines)
+
+
+def _usage(facts: CardFacts) -> str:
+    call = 'classify({"text": "…", "text_pair": "…"})' if facts.is_pair else 'classify("…")'
+    return (
+        "```python\nfrom transformers import pipeline\n\n"
+        f'classify = pipeline("{facts.pipeline}", model="path/to/this/folder", top_k=None)\n'
+        f"print({call})\n```"
+    )
+
+
+def _plain(text: str) -> str:
+    """Text of the data as Markdown that shows it and does nothing."""
+    escaped = "".join("\\" + c if c in "\\`*_{}[]<>()#+!|~" else c for c in text)
+    return " ".join(escaped.split())
+
+
+def _code(text: str) -> str:
+    """Text as inline code, whatever backticks it holds."""
+    fence = "`" * (text.count("`") + 1)
+    pad = " " if "`" in text else ""
+    return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}"

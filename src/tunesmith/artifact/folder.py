@@ -1,0 +1,71 @@
+"""The model folder: plain Hugging Face layout, plus one `tunesmith.json`, committed whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tunesmith import commit
+from tunesmith.artifact.card import CardFacts, write_card
+from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.language import gettext as _
+from tunesmith.quiet import quiet_transformers
+from tunesmith.tasks import Task
+
+__all__ = ["FACTS", "read_facts", "write_model"]
+
+FACTS = "tunesmith.json"
+
+
+def write_model(
+    target: Path,
+    model: Any,
+    tokenizer: Any,
+    task: Task,
+    *,
+    max_length: int,
+    card: CardFacts,
+    facts: Mapping[str, object],
+) -> None:
+    """Commit a model folder.
+
+    Args:
+        target: must not exist.
+        model: a transformers model, unwrapped.
+        tokenizer: its tokenizer.
+        task: fitted.
+        max_length: tokens per row in training.
+        card: what README.md says.
+        facts: what else `tunesmith.json` keeps: scores, steps, times, fingerprint.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    kept = {"format": 1, "task": task.as_json(), "max_length": max_length, **facts}
+    with commit.publish(target) as folder:
+        with quiet_transformers():
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(write_card(card), encoding="utf-8")
+        text = json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+
+
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """What `tunesmith.json` of a model folder holds; None if there is none.
+
+    Raises:
+        ModelError: it cannot be read (M109).
+    """
+    path = folder / FACTS
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            Problem("M109", _("cannot be read: {reason}").format(reason=error), Place(str(path)))
+        ) from error
+    return dict(facts)

@@ -1,0 +1,326 @@
+"""A finished model in the hand: predict texts, score labelled data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.artifact.folder import read_facts
+from tunesmith.batching import Examples, Padding
+from tunesmith.data.findings import Findings
+from tunesmith.data.prepared import hold_in_memory
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row, Source
+from tunesmith.data.sources import Options, from_python, open_splits
+from tunesmith.device import make_accelerator, resolve_precision
+from tunesmith.errors import DataError, ModelError, Place, Problem
+from tunesmith.inputs import check_other
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Metric, Scores, choose_metrics
+from tunesmith.model import load_tokenizer, locate, longest_input
+from tunesmith.tasks import Predictions, Task, task_from_config, task_from_json
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Model", "Predicted", "load"]
+
+_ROWS_AT_ONCE = 10_000
+"""Rows sorted by length and predicted together: enough to sort well, few enough to hold."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Answers, and the numbers behind them.
+
+    Attributes:
+        answers: one per row: "label", "score", "scores".
+        logits: raw outputs, shape (n, C); (408, 2) for the validation rows of MRPC.
+        labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
+        loss: the mean loss; None without labels.
+    """
+
+    answers: Sequence[Mapping[str, object]]
+    logits: NDArray[np.float32]
+    labels: NDArray[Any] | None
+    loss: float | None
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def __iter__(self) -> Iterator[Mapping[str, object]]:
+        return iter(self.answers)
+
+    def __getitem__(self, index: int) -> Mapping[str, object]:
+        return self.answers[index]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fine-tuned model with its tokenizer and task.
+
+    Attributes:
+        name: as it was asked for.
+        network: the transformers model.
+        tokenizer: its tokenizer.
+        task: fitted.
+        max_length: tokens per row; longer rows are cut.
+        facts: what `tunesmith.json` holds, empty for a plain Hugging Face model.
+    """
+
+    name: str
+    network: nn.Module
+    tokenizer: Any
+    task: Task
+    max_length: int
+    facts: Mapping[str, Any]
+    device: str = "auto"
+    precision: str = "auto"
+
+    def predict(
+        self,
+        rows: object,
+        *,
+        batch_size: int = 64,
+        options: Options = Options(),  # noqa: B008
+    ) -> Predicted:
+        """Predict texts, pairs, or labelled rows.
+
+        Args:
+            rows: a text, a list of texts or of pairs, a list of dicts with the columns of the training
+                data, a pandas frame, a `datasets.Dataset`, or the path of a file.
+            batch_size: rows per forward pass.
+            options: how to read a file.
+
+        Raises:
+            DataError: a row without text, or a column is missing.
+        """
+        source = self._source(rows, options)
+        names = {column.name for column in source.columns}
+        labelled = bool(self.task.roles.label_columns) and names >= set(
+            self.task.roles.label_columns
+        )
+        if labelled:
+            split, problems = check_other("test", source, self.task)
+            labelled = split.is_labelled and not problems
+        parts = list(self._predict_all(source, batch_size, labelled=labelled))
+        if not parts:
+            raise DataError(Problem("D120", _("no rows"), Place(source.name)))
+        targets = sum(part.weight for part in parts)
+        return Predicted(
+            [answer for part in parts for answer in part.answers],
+            np.concatenate([part.predictions["logits"] for part in parts]),
+            np.concatenate([part.labels for part in parts]) if labelled else None,
+            sum((part.loss or 0) * part.weight for part in parts) / targets if labelled else None,
+        )
+
+    def stream(
+        self, source: Source, *, batch_size: int = 64
+    ) -> Iterator[tuple[Row, Mapping[str, object]]]:
+        """Each row of a source with its answer, in order, a few thousand held at a time."""
+        for part in self._predict_all(source, batch_size, labelled=False):
+            yield from zip(part.rows, part.answers, strict=True)
+
+    def evaluate(
+        self,
+        data: object,
+        *,
+        metrics: Sequence[str] | None = None,
+        batch_size: int = 64,
+        options: Options = Options(),  # noqa: B008
+    ) -> Scores:
+        """Score labelled rows; `data` as in `predict`.
+
+        Raises:
+            DataError: rows without text or label, or labels that training did not know.
+            RecipeError: an unknown score (R110).
+        """
+        chosen = self.metrics(metrics)
+        source = self._source(data, options)
+        missing = [c for c in self.task.roles.columns if c not in {x.name for x in source.columns}]
+        if missing:
+            raise DataError(_no_column(missing[0], source))
+        split, problems = check_other("validation", source, self.task)
+        if problems:
+            raise DataError(problems)
+        del split
+        parts = list(self._predict_all(source, batch_size, labelled=True))
+        predictions = {
+            name: np.concatenate([part.predictions[name] for part in parts])
+            for name in parts[0].predictions
+        }
+        truth = _held_labels(np.concatenate([part.labels for part in parts]))
+        targets = sum(part.weight for part in parts)
+        loss = sum((part.loss or 0) * part.weight for part in parts) / targets
+        return self.task.score(chosen, predictions, truth, loss)
+
+    def metrics(self, names: Sequence[str] | None = None) -> tuple[Metric, ...]:
+        """The named scores, else those of the training run, else the task's own."""
+        wanted = names or self.facts.get("metrics") or self.task.default_metrics
+        return choose_metrics(wanted, self.task.kind, self.task.name)
+
+    def _source(self, rows: object, options: Options) -> Source:
+        if isinstance(rows, Path) or (isinstance(rows, str) and Path(rows).is_file()):
+            splits = open_splits(str(rows), options)
+            return next(iter(splits.values()))
+        if isinstance(rows, str):
+            rows = [rows]
+        if isinstance(rows, list | tuple) and rows and not isinstance(rows[0], Mapping):
+            rows = [self._record(item) for item in rows]
+        splits = from_python(rows, name=_("the given rows"))
+        return next(iter(splits.values()))
+
+    def _record(self, item: object) -> dict[str, object]:
+        columns = self.task.roles.text_columns
+        texts = (
+            [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else []
+        )
+        if len(texts) != len(columns):
+            raise DataError(
+                Problem(
+                    "D330",
+                    _("this model reads {count} texts per row ({columns}), not {found}").format(
+                        count=len(columns), columns=", ".join(columns), found=len(texts)
+                    ),
+                    Place(self.name),
+                )
+            )
+        return dict(zip(columns, texts, strict=True))
+
+    def _predict_all(self, source: Source, batch_size: int, *, labelled: bool) -> Iterator[_Part]:
+        from tunesmith import evaluate
+
+        roles = self.task.roles
+        names = {column.name for column in source.columns}
+        if missing := [name for name in roles.text_columns if name not in names]:
+            raise DataError(_no_column(missing[0], source))
+        columns = roles.columns if labelled else roles.text_columns
+        accelerator = make_accelerator(
+            device=self.device, precision=resolve_precision(self.precision, self.device)
+        )
+        network = accelerator.prepare_model(self.network, evaluation_mode=True)
+        padding = Padding.of(self.tokenizer)
+        for rows in _in_thousands(source, columns):
+            self._refuse_bad(rows, source)
+            encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
+            examples = Examples(hold_in_memory(encoded))
+            done = evaluate.predict(
+                network,
+                self.task.forward,
+                examples,
+                padding,
+                batch_size=batch_size,
+                accelerator=accelerator,
+            )
+            labels = encoded.fixed.get("labels")
+            yield _Part(
+                rows, self.task.decode(done.predictions), done.predictions, labels, done.loss,
+                labels.size if labels is not None else 0,
+            )  # fmt: skip
+
+    def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:
+        findings = Findings(source)
+        for row in rows:
+            if finding := self.task.examine(row):
+                findings.add(row.index, finding)
+        if findings:
+            raise DataError(findings.problems())
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some thousand rows, predicted. `weight` is how many targets the loss is a mean over."""
+
+    rows: Sequence[Row]
+    answers: Sequence[Mapping[str, object]]
+    predictions: Predictions
+    labels: NDArray[Any] | None
+    loss: float | None
+    weight: int
+
+
+def _held_labels(labels: NDArray[Any]) -> Examples:
+    """Labels alone, in the shape that scoring takes."""
+    from tunesmith.data.prepared import Encoded
+
+    count = np.arange(len(labels), dtype=np.int64)
+    return Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
+
+
+def _in_thousands(source: Source, columns: Sequence[str]) -> Iterator[list[Row]]:
+    held: list[Row] = []
+    for chunk in source.chunks(columns):
+        held.extend(chunk)
+        if len(held) >= _ROWS_AT_ONCE:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _no_column(name: str, source: Source) -> Problem:
+    return Problem(
+        "D301",
+        _('no column "{column}" in {source}').format(column=name, source=source.name),
+        fix=_("columns: {names}").format(names=", ".join(c.name for c in source.columns)),
+    )
+
+
+def load(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    roles: Roles | None = None,
+) -> Model:
+    """Load a finished model: a run folder, a model folder, or a Hub name.
+
+    Args:
+        name: where it is.
+        revision: of a Hub model.
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "auto", "fp32" or "bf16".
+        roles: which column is what, in place of those it was trained with.
+
+    Raises:
+        ModelError: it is no model, or has no trained head for a task (M114).
+    """
+    files = locate(str(name), revision=revision)
+    facts = read_facts(files.folder)
+    tokenizer = load_tokenizer(files)
+    if facts is not None:
+        task: Task | None = task_from_json(facts["task"])
+        max_length = int(facts["max_length"])
+    else:
+        task = task_from_config(files.config(), roles or Roles("text", None, "label"))
+        max_length = longest_input(files, tokenizer)
+    if task is None:
+        raise ModelError(
+            Problem(
+                "M114",
+                _("it has no trained head for a task; `tunesmith train` gives it one"),
+                Place(str(name)),
+            )
+        )
+    if roles is not None:
+        task = replace(task, roles=roles)  # type: ignore[type-var]
+    loaded = task.build(files, seed=0, dropout=None)
+    if loaded.new_weights:
+        raise ModelError(
+            Problem(
+                "M114",
+                _("weights of its head are missing: {names}").format(
+                    names=", ".join(loaded.new_weights[:3])
+                ),
+                Place(str(name)),
+            )
+        )
+    return Model(
+        str(name), loaded.model, tokenizer, task, max_length, facts or {}, device, precision
+    )

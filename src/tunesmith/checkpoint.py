@@ -1,0 +1,189 @@
+"""Checkpoints: weights, optimizer state and a few numbers, each folder whole or absent.
+
+    checkpoints/step-00000400/   model.safetensors  optimizer.safetensors  state.json  MANIFEST.json
+
+Everything else a run needs is a function of the step. Safetensors and JSON only, no pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import nn
+
+from tunesmith import commit
+from tunesmith.errors import IntegrityError, Place, Problem, Severity
+from tunesmith.language import gettext as _
+from tunesmith.loop import Progress
+
+__all__ = ["Checkpoint", "latest", "load_weights", "restore", "retain", "save", "saved_steps"]
+
+_NAME = re.compile(r"step-(\d{8,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A verified checkpoint.
+
+    Attributes:
+        folder: where it lies.
+        progress: where training stood.
+        facts: what else was noted when it was saved, such as time spent.
+    """
+
+    folder: Path
+    progress: Progress
+    facts: Mapping[str, Any]
+
+
+def save(
+    home: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    facts: Mapping[str, object],
+) -> Path:
+    """Commit a checkpoint of the step that `progress` stands at; one that is there already stays.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107); nothing partial is left.
+    """
+    target = home / f"step-{progress.step:08d}"
+    if target.exists():
+        if commit.damage(target) is None:
+            return target
+        commit.set_aside(target)
+    with commit.publish(target) as folder:
+        save_model(model, str(folder / "model.safetensors"))
+        save_file(dict(_optimizer_tensors(model, optimizer)), folder / "optimizer.safetensors")
+        state = {"progress": asdict(progress), "facts": dict(facts)}
+        (folder / "state.json").write_text(
+            json.dumps(state, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
+    return target
+
+
+def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put weights and optimizer state back, in place, to the bit.
+
+    Raises:
+        IntegrityError: the tensors are not those of this model (C109).
+    """
+    load_weights(checkpoint.folder, model)
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    tensors = load_file(checkpoint.folder / "optimizer.safetensors")
+    state: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _dot, part = key.rpartition(".")
+        state.setdefault(name, {})[part] = tensor
+    if unknown := set(state) - set(named):
+        raise IntegrityError(_foreign(checkpoint.folder, sorted(unknown)))
+    for name, parts in state.items():
+        parameter = named[name]
+        # copied into memory of torch's own, aligned as the first run had it
+        optimizer.state[parameter] = {
+            part: tensor.to(parameter.device, copy=True) for part, tensor in parts.items()
+        }
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Put the weights of a checkpoint or model folder into a model, in place.
+
+    Raises:
+        IntegrityError: a weight is missing, left over or of another shape (C109).
+    """
+    try:
+        load_model(model, folder / "model.safetensors", strict=True)
+    except RuntimeError as error:
+        raise IntegrityError(_foreign(folder, [str(error).splitlines()[0]])) from error
+
+
+def _foreign(folder: Path, names: list[str]) -> Problem:
+    return Problem(
+        "C109",
+        _("the tensors are not those of this model: {names}").format(names=", ".join(names[:3])),
+        Place(str(folder)),
+        fix=_("The folder belongs to another run; choose another --out."),
+    )
+
+
+def _optimizer_tensors(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, parameter in model.named_parameters():
+        for part, value in optimizer.state.get(parameter, {}).items():
+            yield f"{name}.{part}", torch.as_tensor(value).contiguous()
+
+
+def saved_steps(home: Path) -> list[int]:
+    """The steps of all checkpoints by their names, in rising order, verified or not."""
+    if not home.is_dir():
+        return []
+    matches = (_NAME.fullmatch(path.name) for path in home.iterdir())
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
+    """The newest checkpoint that verifies; damaged newer ones are set aside and told of.
+
+    Only for one who holds the lock on the run.
+
+    Raises:
+        IntegrityError: there are checkpoints and none verifies (C102).
+    """
+    warnings: list[Problem] = []
+    for step in reversed(saved_steps(home)):
+        folder = home / f"step-{step:08d}"
+        damage = commit.damage(folder)
+        if damage is None:
+            try:
+                return _read(folder), warnings
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                damage = str(error)
+        kept = commit.set_aside(folder)
+        warnings.append(
+            Problem(
+                "C101",
+                _("damaged checkpoint set aside: {damage}").format(damage=damage),
+                Place(str(folder)),
+                evidence=(_("kept as {name}").format(name=kept.name),),
+                severity=Severity.WARNING,
+            )
+        )
+    if warnings:
+        raise IntegrityError(
+            [
+                *warnings,
+                Problem(
+                    "C102",
+                    _("no checkpoint of this run is whole"),
+                    Place(str(home)),
+                    fix=_(
+                        "Use --restart to begin anew; the old folder is kept under another name."
+                    ),
+                ),
+            ]
+        )
+    return None, []
+
+
+def _read(folder: Path) -> Checkpoint:
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return Checkpoint(folder, Progress(**state["progress"]), state["facts"])
+
+
+def retain(home: Path, *, newest: int, best_step: int) -> None:
+    """Delete checkpoints besides the newest ones and the best, once the newest verifies."""
+    steps = saved_steps(home)
+    if not steps or commit.damage(home / f"step-{steps[-1]:08d}") is not None:
+        return
+    for step in steps[:-newest]:
+        if step != best_step:
+            commit.discard(home / f"step-{step:08d}")

@@ -1,0 +1,136 @@
+"""The command line: thin. It reads words, calls one function, and prints what comes back."""
+
+from __future__ import annotations
+
+import gettext as stdlib_gettext
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import PlainError, Problem, nearest
+from tunesmith.language import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, use_language
+from tunesmith.language import gettext as _
+from tunesmith.language import mark
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "init": ("tunesmith.cli.init", mark("Look at data and write a commented recipe.")),
+    "train": ("tunesmith.cli.train", mark("Train; the same command again continues.")),
+    "predict": ("tunesmith.cli.predict", mark("Predict texts with a finished model.")),
+    "eval": ("tunesmith.cli.evaluate", mark("Score a finished model on labelled data.")),
+    "data": ("tunesmith.cli.data", mark("Look into data sets.")),
+    "runs": ("tunesmith.cli.runs", mark("List, show and compare runs.")),
+    "config": ("tunesmith.cli.config", mark("Show recipes and their schema.")),
+    "doctor": ("tunesmith.cli.doctor", mark("Check versions, device, disk and mirrors.")),
+}
+"""Each command, the module it lives in, and its line in the help, so that help loads none of them."""
+
+
+class _Commands(click.Group):
+    """Loads the module of a command when the command is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[name][0]).command
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            close = nearest(args[0], COMMANDS)
+            hint = " " + _('did you mean "{name}"?').format(name=close[0]) if close else ""
+            raise click.UsageError(
+                _('there is no command "{name}".').format(name=args[0]) + hint, context
+            )
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(words)) for name, (_home, words) in COMMANDS.items()])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _speak(words)
+    before = words[: words.index("--")] if "--" in words else words
+    given = {"as_json": "--json" in before, "quiet": not {"-q", "--quiet"}.isdisjoint(before)}
+    terminal = Terminal.of(given)  # for what goes wrong before or outside a command
+    debug = "--debug" in words
+    try:
+        from tunesmith.hub import prepare_environment
+
+        if note := prepare_environment():
+            terminal.say(note)
+        result = _group().main(args=words, prog_name="tunesmith", standalone_mode=False)
+        return int(result or 0)
+    except PlainError as error:
+        if debug:
+            terminal.traceback()
+        terminal.problems(error.problems)
+        return error.exit_code
+    except click.UsageError as error:
+        fix = error.ctx.get_usage() if error.ctx else None
+        terminal.problems([Problem("R100", error.format_message(), fix=fix)])
+        return 2
+    except click.ClickException as error:
+        terminal.problems([Problem("R100", error.format_message())])
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        terminal.say(_("stopped"))
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # what is not foreseen is a bug of ours, told as one
+        if debug:
+            terminal.traceback()
+        name = type(error).__name__
+        terminal.problems(
+            [
+                Problem(
+                    "M000",
+                    _("a bug in tunesmith: {error}").format(error=f"{name}: {error}"),
+                    fix=None if debug else _("Run again with --debug for the whole story."),
+                )
+            ]
+        )
+        return 70
+
+
+def _group() -> click.Group:
+    @click.group(
+        cls=_Commands,
+        help=_("Fine-tune pretrained transformers on your own labelled text."),
+        epilog=_("Start with: tunesmith train my.csv"),
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    @click.version_option(package_name="tunesmith")
+    def group() -> None:
+        pass
+
+    return group
+
+
+def _speak(words: Sequence[str]) -> None:
+    """Choose the language before any command is loaded; click's own words follow it too."""
+    chosen = None
+    for i, word in enumerate(words):
+        if word == "--lang" and i + 1 < len(words):
+            chosen = words[i + 1]
+        elif word.startswith("--lang="):
+            chosen = word.removeprefix("--lang=")
+    use_language(chosen if chosen in LANGUAGES else None)
+    os.environ["LANGUAGE"] = current_language()
+    stdlib_gettext.bindtextdomain(DOMAIN, str(LOCALE_FOLDER))
+    stdlib_gettext.textdomain(DOMAIN)

@@ -1,0 +1,94 @@
+"""`tunesmith config`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import (
+    common,
+    data_options,
+    examples,
+    layers_from,
+    recipe_options,
+    set_option,
+)
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import PlainError
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+
+@click.group("config", help=_("Show recipes and their schema."))
+def command() -> None:
+    """The group."""
+
+
+@command.command(
+    "show",
+    help=_("Every value of a recipe and where it comes from."),
+    epilog=examples(
+        "tunesmith config show recipe.yaml",
+        "tunesmith config show tickets.csv --set train.epochs=1",
+    ),
+)
+@click.argument("what", nargs=-1)
+@recipe_options
+@data_options
+@set_option
+@common
+def show(what: tuple[str, ...], sets: tuple[str, ...], **given: Any) -> int:
+    """Merge, fill in what the data says if it can be read, print."""
+    from tunesmith.inputs import check, look
+    from tunesmith.recipe import as_written, flatten
+
+    terminal = Terminal.of(given)
+    layers = layers_from(what, sets, given)
+    recipe = layers.recipe()
+    try:
+        checked = check(look(layers))
+        layers, recipe = checked.layers, checked.recipe
+    except PlainError as error:
+        terminal.say(_("the data was not looked at, so nothing is filled in from it:"))
+        terminal.problems(error.problems[:1])
+    values = recipe.model_dump(mode="json")
+    rows = []
+    for path in flatten(values):
+        value: Any = values
+        for part in path:
+            value = value[part]
+        rows.append((".".join(path), value, layers.origin(*path)))
+    width = max(len(name) for name, _value, _origin in rows)
+    for name, value, origin in rows:
+        terminal.result(f"{name:<{width}}  {as_written(value):<28}  {origin}")
+    terminal.record(
+        {
+            name: {"value": value, "origin": origin.kind, "detail": origin.detail}
+            for name, value, origin in rows
+        }
+    )
+    return 0
+
+
+@command.command(
+    "schema",
+    help=_("The JSON schema of recipes, from which editors complete and check."),
+    epilog=examples(
+        "tunesmith config schema > recipe.schema.json",
+        "# yaml-language-server: $schema=recipe.schema.json   (first line of a recipe)",
+    ),
+)
+@common
+def schema(**given: Any) -> int:
+    """Print it; it is JSON either way."""
+    from tunesmith.recipe import json_schema
+
+    terminal = Terminal.of(given)
+    if given["as_json"]:
+        terminal.record(json_schema())
+    else:
+        terminal.result(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return 0

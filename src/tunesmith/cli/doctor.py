@@ -1,0 +1,140 @@
+"""`tunesmith doctor`."""
+
+from __future__ import annotations
+
+import locale
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import common, examples
+from tunesmith.cli.terminal import Terminal
+from tunesmith.language import current_language
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+
+@click.command(
+    "doctor",
+    help=_("Check what training needs: versions, device, threads, disk, Hub and mirrors."),
+    epilog=examples("tunesmith doctor", "tunesmith doctor --offline --json"),
+)
+@click.option("--offline", is_flag=True, help=_("Ask nothing of the network."))
+@common
+def command(offline: bool, **given: Any) -> int:
+    """Look, and print a line for each thing."""
+    terminal = Terminal.of(given)
+    facts = {
+        _("versions"): _versions(),
+        _("device"): _device(),
+        _("threads"): _threads(),
+        _("disk"): _disk(),
+        _("language"): f"{current_language()}, {sys.stdout.encoding}, "
+        f"{locale.getpreferredencoding(False)}",
+        _("hub"): _hub(offline=offline),
+        _("trackers"): _trackers(),
+    }
+    for name, words in facts.items():
+        for i, line in enumerate(words.splitlines()):
+            terminal.result(f"{name if i == 0 else '':<10} {line}")
+    terminal.record(facts)
+    return 0
+
+
+def _versions() -> str:
+    from tunesmith.run.fingerprint import versions
+
+    return ", ".join(f"{name} {version}" for name, version in versions().items())
+
+
+def _device() -> str:
+    import torch
+
+    from tunesmith.device import resolve_precision
+
+    lines = [torch.backends.cpu.get_cpu_capability() + " " + _("processor")]
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        lines.insert(
+            0,
+            f"cuda: {torch.cuda.get_device_name()}, "
+            + _("{free:.1f} of {total:.1f} GB free").format(free=free / 1e9, total=total / 1e9),
+        )
+    elif torch.version.cuda:
+        lines.append(
+            _("this torch is built for CUDA {version} and sees no GPU: is the driver installed?")
+            .format(version=torch.version.cuda)
+        )  # fmt: skip
+    if torch.backends.mps.is_available():
+        lines.insert(0, "mps")
+    lines.append(
+        _("train.precision auto means {precision}").format(
+            precision=resolve_precision("auto", "auto")
+        )
+    )
+    return "\n".join(lines)
+
+
+def _threads() -> str:
+    import torch
+
+    return _("{threads} of {cores} cores").format(
+        threads=torch.get_num_threads(), cores=os.cpu_count()
+    )
+
+
+def _disk() -> str:
+    from huggingface_hub import constants
+
+    from tunesmith.data.prepared import cache_folder
+
+    lines = []
+    for name, path in (
+        (_("runs"), Path.cwd()),
+        (_("prepared data"), cache_folder()),
+        (_("Hub cache"), Path(constants.HF_HUB_CACHE)),
+    ):
+        existing = path
+        while not existing.exists():
+            existing = existing.parent
+        free = shutil.disk_usage(existing).free / 1e9
+        writable = "" if os.access(existing, os.W_OK) else "  " + _("cannot be written")
+        lines.append(f"{name}: {path}  " + _("{free:.1f} GB free").format(free=free) + writable)
+    return "\n".join(lines)
+
+
+def _hub(*, offline: bool) -> str:
+    from huggingface_hub import HfApi, constants, get_token
+
+    lines = [
+        f"HF_ENDPOINT {constants.ENDPOINT}, HF_HUB_OFFLINE {int(constants.HF_HUB_OFFLINE)}, "
+        f"HF_HUB_DISABLE_XET {os.environ.get('HF_HUB_DISABLE_XET', '0')}",
+        _("a token is set") if get_token() else _("no token is set"),
+    ]
+    if offline or constants.HF_HUB_OFFLINE:
+        return "\n".join(lines)
+    try:
+        HfApi().model_info("google-bert/bert-base-uncased", timeout=5)
+        lines.append(_("the endpoint answers"))
+    except Exception as error:  # whatever it is, it is the finding
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        lines.append(_("the endpoint does not answer: {reason}").format(reason=reason))
+        lines.append(
+            _("set HF_ENDPOINT to a mirror, or work offline with local folders and embedded:mini")
+        )
+    return "\n".join(lines)
+
+
+def _trackers() -> str:
+    from tunesmith.run.tracking import TRACKERS
+
+    return ", ".join(
+        f"{name} {_('installed') if find_spec(package) else _('not installed')}"
+        for name, package in TRACKERS.items()
+    )

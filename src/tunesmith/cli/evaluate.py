@@ -1,0 +1,69 @@
+"""`tunesmith eval`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import common, data_options, examples
+from tunesmith.cli.progress import scores_in_words
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import DataError, Problem, nearest
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+
+@click.command(
+    "eval",
+    help=_("Score a finished model on labelled data."),
+    epilog=examples(
+        "tunesmith eval runs/tickets test.csv",
+        "tunesmith eval owner/model glue/mrpc --split validation --json",
+    ),
+)
+@click.argument("model")
+@click.argument("what", metavar="DATA")
+@click.option("--split", help=_("Which split of the data; the last of test, validation, train."))
+@click.option("--metric", "metrics", multiple=True, help=_("Scores, in place of the run's own."))
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, help=_("Rows at once."))
+@click.option("--revision", help=_("Branch, tag or commit of a Hub model."))
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
+    help=_("Where to compute."),
+)  # fmt: skip
+@data_options
+@common
+def command(
+    model: str,
+    what: str,
+    split: str | None,
+    metrics: tuple[str, ...],
+    batch_size: int,
+    **given: Any,
+) -> int:
+    """Load, score, print."""
+    from tunesmith.artifact.inference import load
+    from tunesmith.data.roles import Roles
+    from tunesmith.data.sources import Options, open_splits
+
+    terminal = Terminal.of(given)
+    delimiter = "\t" if given["delimiter"] == "\\t" else given["delimiter"]
+    splits = open_splits(what, Options(given["encoding"], delimiter))
+    name = split or next(
+        (known for known in ("test", "validation") if known in splits), next(iter(splits))
+    )
+    if name not in splits:
+        close = nearest(name, splits)
+        fix = _("Splits: {names}.").format(names=", ".join(splits))
+        if close:
+            fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+        raise DataError(Problem("D307", _('there is no split "{name}"').format(name=name), fix=fix))
+    label = given["label"][0] if len(given["label"]) == 1 else given["label"] or "label"
+    roles = Roles(given["text"], given["text_pair"], label) if given["text"] else None
+    loaded = load(model, revision=given["revision"], device=given["device"], roles=roles)
+    scores = loaded.evaluate(splits[name], metrics=metrics or None, batch_size=batch_size)
+    terminal.result(f"{name}  {scores_in_words(scores.values)}")
+    terminal.record({"model": model, "data": what, "split": name, "scores": dict(scores.values)})
+    return 0

@@ -1,0 +1,84 @@
+"""`tunesmith init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import (
+    common,
+    data_options,
+    examples,
+    layers_from,
+    recipe_options,
+    set_option,
+)
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+
+@click.command(
+    "init",
+    help=_(
+        "Look at data and write a commented recipe: column roles, task, labels with counts, lengths, "
+        "a model, and why each was chosen."
+    ),
+    epilog=examples(
+        "tunesmith init tickets.csv", "tunesmith init glue/mrpc --out recipes/mrpc.yaml"
+    ),
+)
+@click.argument("what", nargs=-1, required=True)
+@click.option("--out", metavar="FILE", default="recipe.yaml", help=_("Where to write the recipe."))
+@click.option("--force", is_flag=True, help=_("Replace the file if it is there."))
+@recipe_options
+@data_options
+@set_option
+@common
+def command(
+    what: tuple[str, ...], out: str, force: bool, sets: tuple[str, ...], **given: Any
+) -> int:
+    """Look, write the recipe, and say what was found."""
+    terminal = Terminal.of(given)
+    target = Path(out)
+    if target.exists() and not force:
+        raise RecipeError(
+            Problem(
+                "R115",
+                _("the file exists already"),
+                Place(str(target)),
+                fix=_("Name another with --out, or replace it with --force."),
+            )
+        )
+    from tunesmith import commit
+    from tunesmith.inputs import check, look
+    from tunesmith.recipe import to_yaml
+    from tunesmith.run.start import remarks
+
+    checked = check(look(layers_from(what, sets, given)))
+    why = remarks(checked.layers)
+    commit.write_file(target, to_yaml(checked.recipe, remarks=why))
+    terminal.problems(checked.warnings)
+    for split in checked.splits.values():
+        terminal.result(f"{split.name:<12}{split.num_rows} {_('rows')}  {split.source.name}")
+    for line in checked.notes:
+        terminal.result(f"{'':<12}{line}")
+    for path, reason in why.items():
+        value = checked.recipe.model_dump(mode="json")
+        for part in path:
+            value = value[part]
+        terminal.result(f"{'.'.join(path):<20}{value}  ({reason})")
+    terminal.record(
+        {
+            "recipe": str(target),
+            "values": checked.recipe.model_dump(mode="json"),
+            "automatic": {".".join(path): reason for path, reason in why.items()},
+            "rows": {name: split.num_rows for name, split in checked.splits.items()},
+        }
+    )
+    terminal.say(_("wrote {path}; next   tunesmith train {path}").format(path=target))
+    return 0

@@ -1,0 +1,119 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tunesmith.language import LANGUAGES
+from tunesmith.language import gettext as _
+from tunesmith.recipe import KeyPath, Layers, gather
+
+__all__ = ["common", "data_options", "examples", "layers_from", "recipe_options", "set_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+def common(function: F) -> F:
+    """--json, -q, --lang, --debug: read by `main` before the command runs."""
+    return _stack(
+        click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            help=_("Print the result as JSON on stdout; words for people go to stderr."),
+        ),
+        click.option("-q", "--quiet", is_flag=True, help=_("Print only the result.")),
+        click.option("--lang", type=click.Choice(LANGUAGES), help=_("Language of messages.")),
+        click.option("--debug", is_flag=True, help=_("Show the traceback of an error.")),
+    )(function)
+
+
+def data_options(function: F) -> F:
+    """How to read what is named, and which column is what."""
+    return _stack(
+        click.option("--text", metavar="COLUMN", help=_("Column of the text.")),
+        click.option(
+            "--text-pair", metavar="COLUMN", help=_("Column of the second text of a pair.")
+        ),
+        click.option(
+            "--label",
+            metavar="COLUMN",
+            multiple=True,
+            help=_("Column of the label; several times for 0/1 columns."),
+        ),
+        click.option("--encoding", help=_("Encoding of text files, such as gb18030.")),
+        click.option("--delimiter", help=_("Character between the fields of a table.")),
+    )(function)
+
+
+def recipe_options(function: F) -> F:
+    """What people change most in a recipe."""
+    return _stack(
+        click.option("--task", help=_("What is learned, such as text-classification.")),
+        click.option("--model", help=_("Hub name, local folder or embedded:mini.")),
+        click.option("--preset", help=_("Named set of values, such as course.")),
+        click.option("--validation", metavar="SHARE|FILE|SPLIT", help=_("Rows to choose by.")),
+        click.option("--test", metavar="SHARE|FILE|SPLIT", help=_("Rows to report on at the end.")),
+    )(function)
+
+
+def set_option(function: F) -> F:
+    """--set, for everything that has no flag."""
+    return click.option(
+        "--set",
+        "sets",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help=_("Any key of the recipe, such as train.epochs=1; several times."),
+    )(function)
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command: two examples."""
+    return "\b\n" + _("Examples:") + "\n" + "\n".join(f"  {line}" for line in lines)
+
+
+_FLAGS: dict[str, KeyPath] = {
+    "task": ("task",),
+    "model": ("model",),
+    "preset": ("preset",),
+    "validation": ("data", "validation"),
+    "test": ("data", "test"),
+    "text": ("data", "text"),
+    "text_pair": ("data", "text_pair"),
+    "label": ("data", "label"),
+    "encoding": ("data", "encoding"),
+    "delimiter": ("data", "delimiter"),
+}
+
+
+def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any]) -> Layers:
+    """The layers of a recipe file, or of data named directly, with the flags above them."""
+    flags: dict[KeyPath, tuple[str, object]] = {}
+    for name, value in given.items():
+        if name in _FLAGS and value not in (None, ()):
+            if name == "label":
+                value = value[0] if len(value) == 1 else list(value)
+            if name == "delimiter" and value == "\\t":
+                value = "\t"
+            flags[_FLAGS[name]] = ("--" + name.replace("_", "-"), value)
+    file = None
+    if len(what) == 1 and what[0].endswith((".yaml", ".yml")):
+        file = Path(what[0])
+    elif what:
+        named: object = what[0] if len(what) == 1 else list(what)
+        flags[("data", "train")] = (what[0], named)
+    return gather(file=file, flags=flags, sets=sets)

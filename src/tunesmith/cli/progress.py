@@ -1,0 +1,215 @@
+"""A run as people watch it: a bar on a terminal, plain lines elsewhere, JSON lines when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import Problem, Severity
+from tunesmith.events import Evaluated, Event, StepDone, Warned
+from tunesmith.inputs import Checked
+from tunesmith.language import gettext as _
+from tunesmith.plan import Plan
+from tunesmith.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["Display", "scores_in_words", "summarise"]
+
+_PLAIN_EVERY_SECONDS = 10.0
+
+
+class Display:
+    """Shows one run from its first note to its summary."""
+
+    def __init__(self, terminal: Terminal, run: RunFolder) -> None:
+        self._terminal = terminal
+        self._run = run
+        self._plan: Plan | None = None
+        self._bar: Progress | None = None
+        self._last_line = 0.0
+        self._rate = _Rate()
+        self._scores = ""
+        self._loss: float | None = None
+
+    def begin(self, checked: Checked) -> None:
+        """Say what was chosen where nobody chose."""
+        layers, say = checked.layers, self._terminal.say
+        say(_("run {path}").format(path=self._run.path))
+        recipe = checked.recipe
+        for key, value in (
+            ("task", recipe.task),
+            ("model", recipe.model),
+            ("data.text", recipe.data.text),
+            ("data.text_pair", recipe.data.text_pair),
+            ("data.label", recipe.data.label),
+            ("data.validation", recipe.data.validation),
+            ("data.test", recipe.data.test),
+            ("train.best", recipe.train.best),
+        ):
+            origin = layers.origin(*key.split("."))
+            if origin.kind == "automatic" and value is not None:
+                say(f"  {key} = {value}  ({origin.detail})")
+        self._terminal.problems(p for p in checked.warnings if p.severity is not Severity.ERROR)
+
+    def say(self, text: str) -> None:
+        """A remark between the phases."""
+        self._terminal.say(text)
+
+    @contextmanager
+    def progress(self, plan: Plan, notes: Sequence[str]) -> Iterator[None]:
+        """Draw while the run goes."""
+        for note in notes:
+            self._terminal.say(f"  {note}")
+        self._terminal.say(
+            _("{steps} steps, {epochs:g} epochs of {examples} rows, {batch} rows a step").format(
+                steps=plan.total_steps,
+                epochs=round(plan.total_steps / plan.steps_per_epoch, 2),
+                examples=plan.num_examples,
+                batch=plan.batch_size,
+            )
+        )
+        self._plan = plan
+        if not self._terminal.is_interactive:
+            yield
+            return
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total}", markup=False),
+            TextColumn("{task.fields[rate]}", markup=False),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}", markup=False),
+            console=self._terminal.console(),
+            transient=True,
+        ) as bar:
+            bar.add_task("", total=plan.total_steps, rate="", words="")
+            self._bar = bar
+            yield
+        self._bar = None
+
+    def take(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, StepDone):
+            self._step(event)
+            return
+        if isinstance(event, Evaluated):
+            self._scores = scores_in_words(event.scores.values)
+            best = "  ← " + _("best") if event.is_best else ""
+            self._line(event.step, f"{event.split} {self._scores}{best}")
+        elif isinstance(event, Warned):
+            problem = event.problem
+            if problem.severity is Severity.ERROR:
+                problem = Problem(
+                    problem.code, problem.message, problem.place, problem.evidence, problem.fix,
+                    Severity.WARNING,
+                )  # fmt: skip
+            self._terminal.problems([problem])
+
+    def end(self, *, was_finished: bool) -> None:
+        """The summary: what came out, where it lies, and what to type next."""
+        facts = self._run.facts()
+        terminal = self._terminal
+        summary = summarise(self._run)
+        if was_finished:
+            terminal.say(_("this run is finished; --restart begins anew, --out names another"))
+        terminal.record(summary)
+        for split, scores in facts.get("scores", {}).items():
+            terminal.result(f"{split}  {scores_in_words(scores)}")
+        terminal.result(_("model  {path}").format(path=self._run.model))
+        if facts:
+            terminal.say(
+                _("{steps} steps in {seconds:.1f} s, {rate:.1f} rows/s; kept: step {best}").format(
+                    steps=facts["steps"],
+                    seconds=facts["train_seconds"],
+                    rate=facts["samples_per_second"],
+                    best=facts["best_step"],
+                )
+            )
+        terminal.say(_('next   tunesmith predict {run} "…"').format(run=self._run.path))
+
+    def _step(self, event: StepDone) -> None:
+        assert self._plan is not None  # noqa: S101 - `progress` came first
+        self._rate.step()
+        self._loss = event.loss if self._loss is None else 0.9 * self._loss + 0.1 * event.loss
+        if self._bar is not None:
+            epoch = self._plan.epoch_at(event.step)
+            self._bar.update(
+                self._bar.task_ids[0],
+                completed=event.step,
+                description=_("epoch {epoch:.2f}").format(epoch=epoch),
+                rate=self._rate.in_words(),
+                words=_("loss {loss:.4f}").format(loss=self._loss) + "  " + self._scores,
+            )
+        elif time.monotonic() - self._last_line >= _PLAIN_EVERY_SECONDS:
+            self._line(event.step, "")
+
+    def _line(self, step: int, words: str) -> None:
+        """One line per report, without carriage returns."""
+        assert self._plan is not None  # noqa: S101 - `progress` came first
+        self._last_line = time.monotonic()
+        left = self._rate.left(self._plan.total_steps - step)
+        parts = [
+            time.strftime("%Y-%m-%dT%H:%M:%S"),
+            f"step={step}/{self._plan.total_steps}",
+            f"epoch={self._plan.epoch_at(step):.2f}",
+        ]
+        if self._loss is not None:
+            parts.append(f"loss={self._loss:.4f}")
+        if left is not None:
+            parts.append(f"eta={left:.0f}s")
+        line = " ".join(parts) + ("  " + words if words else "")
+        if self._bar is not None:
+            self._bar.console.print(line)
+        else:
+            self._terminal.say(line)
+
+
+class _Rate:
+    """Steps per second over the last minute or so."""
+
+    def __init__(self) -> None:
+        self._seconds: float | None = None
+        self._last: float | None = None
+
+    def step(self) -> None:
+        now = time.monotonic()
+        if self._last is not None:
+            took = now - self._last
+            self._seconds = took if self._seconds is None else 0.95 * self._seconds + 0.05 * took
+        self._last = now
+
+    def in_words(self) -> str:
+        return f"{self._seconds:.2f} s/it" if self._seconds else ""
+
+    def left(self, steps: int) -> float | None:
+        return None if self._seconds is None else self._seconds * steps
+
+
+def summarise(run: RunFolder) -> dict[str, Any]:
+    """The last object of `train --json`."""
+    facts = run.facts()
+    scores = facts.get("scores", {})
+    return {
+        "event": "summary",
+        "run": str(run.path),
+        "model": str(run.model),
+        "steps": facts.get("steps"),
+        "best": {"step": facts.get("best_step"), "scores": scores.get("validation", {})},
+        "test": scores.get("test"),
+        "reason": facts.get("reason"),
+        "train_seconds": facts.get("train_seconds"),
+        "samples_per_second": facts.get("samples_per_second"),
+    }
+
+
+def scores_in_words(scores: Mapping[str, float | None]) -> str:
+    return "  ".join(
+        f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in scores.items()
+    )

@@ -1,0 +1,124 @@
+"""What people see: results on stdout, everything else on stderr, JSON when asked. Only rank 0 speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from tunesmith.device import is_main_process
+from tunesmith.errors import Problem, Severity, redact
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Terminal"]
+
+_ASCII = str.maketrans({"→": "->", "…": "...", "✔": "ok", "⚠": "!", "✘": "x", "·": "-", "←": "<-"})
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where words go.
+
+    Attributes:
+        as_json: results are JSON on stdout.
+        is_quiet: only results are printed.
+        speaks: whether this process prints at all.
+    """
+
+    as_json: bool = False
+    is_quiet: bool = False
+    speaks: bool = True
+
+    @classmethod
+    def of(cls, given: Mapping[str, object]) -> Terminal:
+        """The terminal that the options of a command ask for: "as_json" and "quiet"."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a console that lacks a character must not crash us
+                stream.reconfigure(errors="replace")
+        return cls(bool(given["as_json"]), bool(given["quiet"]), is_main_process())
+
+    @property
+    def is_interactive(self) -> bool:
+        """Whether progress can be drawn on stderr."""
+        return (
+            self.speaks
+            and not self.is_quiet
+            and sys.stderr.isatty()
+            and os.environ.get("TERM") != "dumb"
+            and not os.environ.get("CI")
+        )
+
+    def console(self) -> Console:
+        """A rich console on stderr; it obeys NO_COLOR and FORCE_COLOR."""
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+    def result(self, text: str) -> None:
+        """A line of the result, for people."""
+        if self.speaks and not self.as_json:
+            self._write(sys.stdout, text)
+
+    def record(self, value: object) -> None:
+        """One JSON object of the result, on a line of its own."""
+        if self.speaks and self.as_json:
+            self._write(sys.stdout, json.dumps(value, ensure_ascii=False, default=str))
+
+    def say(self, text: str) -> None:
+        """A remark for people, kept back by -q."""
+        if self.speaks and not self.is_quiet:
+            self._write(sys.stderr, text)
+
+    def problems(self, problems: Iterable[Problem]) -> None:
+        """Errors, warnings and notes; errors also with -q."""
+        for problem in problems:
+            if self.is_quiet and problem.severity is not Severity.ERROR:
+                continue
+            if self.speaks:
+                self._write(sys.stderr, str(problem))
+            if problem.severity is Severity.ERROR:
+                self.record({"event": "error", **problem.as_json()})
+
+    def table(
+        self, rows: Sequence[Mapping[str, object]], *, align_right: Sequence[str] = ()
+    ) -> None:
+        """Rows with the same keys as an aligned table on stdout."""
+        if not rows:
+            return
+        shown = [{key: str(value) for key, value in row.items()} for row in rows]
+        widths = {key: max(_width(key), *(_width(row[key]) for row in shown)) for key in shown[0]}
+        for row in ({key: key for key in widths}, *shown):
+            cells = (
+                " " * (widths[key] - _width(cell)) + cell
+                if key in align_right
+                else cell + " " * (widths[key] - _width(cell))
+                for key, cell in row.items()
+            )
+            self.result("  ".join(cells).rstrip())
+
+    def traceback(self) -> None:
+        """The exception that is being handled, for --debug."""
+        if self.speaks:
+            self._write(sys.stderr, traceback.format_exc().rstrip())
+
+    def _write(self, stream: IO[str], text: str) -> None:
+        text = redact(text)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        try:
+            text.encode(encoding)
+        except (UnicodeEncodeError, LookupError):
+            text = text.translate(_ASCII)
+        print(text, file=stream, flush=True)
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: Chinese characters take two."""
+    from rich.cells import cell_len
+
+    return cell_len(text)

@@ -1,0 +1,70 @@
+"""`tunesmith train`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import (
+    common,
+    data_options,
+    examples,
+    layers_from,
+    recipe_options,
+    set_option,
+)
+from tunesmith.cli.progress import Display
+from tunesmith.cli.terminal import Terminal
+from tunesmith.device import num_processes
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+
+@click.command(
+    "train",
+    help=_(
+        "Fine-tune a model. WHAT is a recipe (.yaml), or data: files, a folder, a Hub data set, "
+        "embedded:tickets. Run the same command again to continue a stopped run."
+    ),
+    epilog=examples(
+        "tunesmith train tickets.csv --model bert-base-chinese",
+        "tunesmith train recipe.yaml --out runs/first --set train.epochs=1",
+    ),
+)
+@click.argument("what", nargs=-1, required=True)
+@click.option("--out", metavar="DIR", help=_("Folder of the run; runs/NAME if not given."))
+@click.option(
+    "--restart", is_flag=True, help=_("Begin anew; what is in the folder is kept beside it.")
+)
+@recipe_options
+@data_options
+@set_option
+@common
+def command(
+    what: tuple[str, ...], out: str | None, restart: bool, sets: tuple[str, ...], **given: Any
+) -> int:
+    """Gather the recipe, train, and show what happens."""
+    terminal = Terminal.of(given)
+    layers = layers_from(what, sets, given)
+    from tunesmith.run.signals import StopRequest
+    from tunesmith.run.start import start
+
+    with (
+        StopRequest() as stop,
+        start(layers, out=out, asked_by=what[0], restart=restart) as started,
+    ):
+        display = Display(terminal, started.run)
+        display.begin(started.checked)
+        if not started.is_finished:
+            display.say(_("loading torch and the model …"))
+            from tunesmith.run.conduct import conduct
+            from tunesmith.run.job import make_job
+
+            job = make_job(started.checked, num_processes=num_processes())
+            with display.progress(job.plan, job.notes):
+                for event in conduct(job, started.run, stop=stop, on_line=terminal.record):
+                    display.take(event)
+        display.end(was_finished=started.is_finished)
+    return 0

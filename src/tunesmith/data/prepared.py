@@ -1,0 +1,278 @@
+"""Prepared data: tokenised rows on disk as flat numbers and offsets, mapped into memory.
+
+A set is keyed by the content of the rows, the tokenizer and the settings of the encoding, so runs share
+it and a changed file never meets an old one. It is committed whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith import commit
+from tunesmith.data.rows import Row, Source
+from tunesmith.data.survey import content_of
+from tunesmith.errors import IntegrityError, Place, Problem
+from tunesmith.language import gettext as _
+
+__all__ = ["Encoded", "Prepared", "Ragged", "cache_folder", "hold_in_memory", "prepare"]
+
+LAYOUT = 1
+"""Part of every key: another layout on disk is another set."""
+
+_UNUSED_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Sequences of different lengths, one after the other.
+
+    Attributes:
+        flat: all numbers, shape (sum of lengths,).
+        lengths: of each sequence, shape (n,).
+    """
+
+    flat: NDArray[Any]
+    lengths: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Some rows as numbers. A row may give several examples, or none.
+
+    Attributes:
+        ragged: by name, such as "input_ids"; each holds n sequences.
+        fixed: by name, such as "labels"; each has n entries in its first dimension.
+        rows: the index of the row that each example comes from, shape (n,).
+        full_lengths: tokens of each example before it was cut, shape (n,).
+    """
+
+    ragged: Mapping[str, Ragged]
+    fixed: Mapping[str, NDArray[Any]]
+    rows: NDArray[np.int64]
+    full_lengths: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A committed set. Arrays are mapped read-only; reading an example copies its numbers only.
+
+    Attributes:
+        key: its name, a hash of all it depends on; empty if it is only held in memory.
+        rows: the index of the row that each example comes from, shape (n,).
+        full_lengths: tokens of each example before it was cut, shape (n,).
+        fixed: arrays with one entry per example.
+    """
+
+    key: str
+    rows: NDArray[np.int64]
+    full_lengths: NDArray[np.int64]
+    fixed: Mapping[str, NDArray[Any]]
+    _flat: Mapping[str, NDArray[Any]]
+    _offsets: Mapping[str, NDArray[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the ragged columns."""
+        return tuple(self._flat)
+
+    def sequence(self, name: str, example: int) -> NDArray[Any]:
+        """One example of a ragged column, shape (length,)."""
+        offsets = self._offsets[name]
+        return self._flat[name][offsets[example] : offsets[example + 1]]
+
+    def lengths(self, name: str = "input_ids") -> NDArray[np.int64]:
+        """The length of every example of a ragged column, shape (n,)."""
+        return np.diff(self._offsets[name])
+
+    @property
+    def num_cut(self) -> int:
+        """Examples that were too long."""
+        return int(np.count_nonzero(self.full_lengths > self.lengths()))
+
+    @property
+    def tokens_cut(self) -> int:
+        """Tokens that the cut examples lost."""
+        return int(np.sum(self.full_lengths - self.lengths()))
+
+
+def hold_in_memory(encoded: Encoded) -> Prepared:
+    """The same shape for rows that are used once, such as texts to predict."""
+    offsets = {
+        name: np.concatenate([[0], np.cumsum(ragged.lengths)]).astype(np.int64)
+        for name, ragged in encoded.ragged.items()
+    }
+    flat = {name: ragged.flat for name, ragged in encoded.ragged.items()}
+    return Prepared("", encoded.rows, encoded.full_lengths, encoded.fixed, flat, offsets)
+
+
+def cache_folder() -> Path:
+    """Where prepared data is kept: `TUNESMITH_CACHE`, else `tunesmith` in the user's cache folder."""
+    if named := os.environ.get("TUNESMITH_CACHE"):
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
+    return Path(base).expanduser() / "tunesmith"
+
+
+def prepare(
+    source: Source,
+    *,
+    columns: Sequence[str],
+    digest: str,
+    settings: Mapping[str, object],
+    encode: Callable[[Sequence[Row]], Encoded],
+    cache: Path | None = None,
+) -> Prepared:
+    """The prepared form of a source: found in the cache, or made and kept there.
+
+    Args:
+        source: whose rows; all of them are encoded.
+        columns: the used columns.
+        digest: the content that the survey saw in them.
+        settings: all else that the numbers depend on: tokenizer, lengths, labels.
+        encode: turns rows into numbers.
+        cache: where to keep it; None for `cache_folder()`.
+
+    Raises:
+        IntegrityError: the source changed since the survey (D160).
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    facts = json.dumps([LAYOUT, digest, settings], sort_keys=True, ensure_ascii=True)
+    key = hashlib.sha256(facts.encode()).hexdigest()[:32]
+    home = (cache or cache_folder()) / "prepared"
+    target = home / key
+    with commit.hold(home, wait_seconds=-1):  # others that want the same set wait and find it
+        if target.exists() and commit.damage(target):
+            commit.set_aside(target)
+        if not target.exists():
+            commit.sweep(home)
+            _forget_unused(home)
+            with commit.publish(target) as unfinished:
+                _write(unfinished, source, columns, digest, encode)
+        with suppress(OSError):
+            os.utime(target)
+    return _open(target, key)
+
+
+def _write(
+    folder: Path,
+    source: Source,
+    columns: Sequence[str],
+    digest: str,
+    encode: Callable[[Sequence[Row]], Encoded],
+) -> None:
+    seen = hashlib.sha256()
+    with _Writer(folder) as writer:
+        for chunk in source.chunks(columns):
+            for row in chunk:
+                seen.update(content_of(row, columns))
+            writer.add(encode(chunk))
+        if seen.hexdigest() != digest:
+            raise IntegrityError(
+                Problem(
+                    "D160",
+                    _("the data changed while it was read"),
+                    Place(source.name),
+                    fix=_("Run again when nobody writes to it."),
+                )
+            )
+        writer.finish()
+
+
+class _Writer:
+    """Appends encoded rows to one file per array."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, BinaryIO] = {}
+        self._arrays: dict[str, dict[str, object]] = {}
+        self._lengths: dict[str, array[int]] = {}
+        self._count = 0
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def add(self, encoded: Encoded) -> None:
+        """Append one chunk."""
+        for name, ragged in encoded.ragged.items():
+            self._append(f"{name}.flat", ragged.flat)
+            self._lengths.setdefault(name, array("q")).extend(ragged.lengths.tolist())
+        for name, values in encoded.fixed.items():
+            self._append(f"{name}.fixed", values)
+        self._append("rows", encoded.rows)
+        self._append("full_lengths", encoded.full_lengths)
+        self._count += len(encoded.rows)
+
+    def finish(self) -> None:
+        """Write the offsets and the index of all arrays."""
+        for name, lengths in self._lengths.items():
+            offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+            np.cumsum(np.frombuffer(lengths, dtype=np.int64), out=offsets[1:])
+            self._append(f"{name}.offsets", offsets)
+        for file in self._files.values():
+            file.close()
+        index = {"examples": self._count, "arrays": self._arrays}
+        (self._folder / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+    def _append(self, name: str, values: NDArray[Any]) -> None:
+        file = self._files.get(name)
+        if file is None:
+            file = self._files[name] = (self._folder / f"{name}.bin").open("wb")
+            self._arrays[name] = {"dtype": values.dtype.str, "shape": list(values.shape[1:])}
+        file.write(np.ascontiguousarray(values).tobytes())
+
+
+def _open(folder: Path, key: str) -> Prepared:
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+    arrays = {name: _map(folder / f"{name}.bin", facts) for name, facts in index["arrays"].items()}
+    return Prepared(
+        key,
+        arrays["rows"],
+        arrays["full_lengths"],
+        dict(_with_suffix(arrays, ".fixed")),
+        dict(_with_suffix(arrays, ".flat")),
+        dict(_with_suffix(arrays, ".offsets")),
+    )
+
+
+def _with_suffix(
+    arrays: Mapping[str, NDArray[Any]], suffix: str
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, values in arrays.items():
+        if name.endswith(suffix):
+            yield name.removesuffix(suffix), values
+
+
+def _map(path: Path, facts: Mapping[str, Any]) -> NDArray[Any]:
+    dtype, inner = np.dtype(facts["dtype"]), tuple(facts["shape"])
+    count = path.stat().st_size // (dtype.itemsize * int(np.prod(inner, dtype=np.int64)))
+    if count == 0:  # an empty file cannot be mapped
+        return np.empty((0, *inner), dtype)
+    # a plain view: every slice of a memmap would pay for a subclass
+    return np.asarray(np.memmap(path, dtype, "r", shape=(count, *inner)))
+
+
+def _forget_unused(home: Path) -> None:
+    """Drop sets that no run has touched for a month; one that is still mapped stays readable."""
+    oldest = time.time() - _UNUSED_DAYS * 86_400
+    for folder in home.iterdir():
+        if not folder.name.startswith(".") and folder.stat().st_mtime < oldest:
+            commit.discard(folder)

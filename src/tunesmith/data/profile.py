@@ -1,0 +1,128 @@
+"""What a data set looks like from its first rows: kinds of columns, values, lengths, scripts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tunesmith.data.rows import Column, Source, first_rows
+
+__all__ = ["SAMPLE_ROWS", "ColumnProfile", "Profile", "as_number", "profile", "script_shares"]
+
+SAMPLE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """What the sampled values of one column are like.
+
+    Attributes:
+        column: its name, type and class names.
+        values: how many are not missing.
+        counts: how often each value occurs, as text; lists count as their items.
+        mean_length: mean characters of the values as text.
+        num_numbers: how many values are numbers or look like numbers.
+        num_fractions: how many of these are not whole.
+        num_lists: how many values are lists.
+    """
+
+    column: Column
+    values: int
+    counts: Counter[str]
+    mean_length: float
+    num_numbers: int
+    num_fractions: int
+    num_lists: int
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there are."""
+        return len(self.counts)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether every value is a number and none is a class of a `ClassLabel`."""
+        return self.values > 0 and self.num_numbers == self.values and not self.column.class_names
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The columns of a source and how many rows were looked at."""
+
+    source: Source
+    columns: tuple[ColumnProfile, ...]
+    num_rows: int
+    is_whole: bool
+
+    def column(self, name: str) -> ColumnProfile | None:
+        """The profile of one column, None if there is none of this name."""
+        return next((c for c in self.columns if c.column.name == name), None)
+
+
+def profile(source: Source, *, rows: int = SAMPLE_ROWS) -> Profile:
+    """Look at the first rows of a source."""
+    sample = first_rows(source, rows)
+    columns = tuple(
+        _profile_column(column, [row.values.get(column.name) for row in sample])
+        for column in source.columns
+    )
+    return Profile(source, columns, len(sample), is_whole=len(sample) < rows)
+
+
+def _profile_column(column: Column, values: Sequence[object]) -> ColumnProfile:
+    present = [value for value in values if value is not None and value != ""]
+    counts: Counter[str] = Counter()
+    length = numbers = fractions = lists = 0
+    for value in present:
+        if isinstance(value, list):
+            lists += 1
+            counts.update(str(item) for item in value)
+        else:
+            text = str(value)
+            counts[text] += 1
+            length += len(text)
+            number = as_number(value)
+            if number is not None:
+                numbers += 1
+                fractions += number != int(number)
+    return ColumnProfile(
+        column,
+        len(present),
+        counts,
+        length / max(1, len(present) - lists),
+        numbers,
+        fractions,
+        lists,
+    )
+
+
+def as_number(value: object) -> float | None:
+    """The finite number that a value is or spells, None if it is none; truth values are none."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if not isinstance(value, int | float):
+        text = str(value).strip()
+        # float() also reads "1_000", "nan" and "infinity", which no label means
+        if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
+            return None
+        value = text
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if number - number == 0 else None
+
+
+def script_shares(texts: Iterable[str]) -> dict[str, float]:
+    """The share of letters of each script: "latin" (ASCII only), "chinese", "other"."""
+    counts = Counter[str]()
+    for text in texts:
+        ascii_letters = len(re.findall(r"[A-Za-z]", text))
+        chinese = len(re.findall(r"[\u3400-\u9fff\uf900-\ufaff]", text))
+        counts["latin"] += ascii_letters
+        counts["chinese"] += chinese
+        counts["other"] += sum(map(str.isalpha, text)) - ascii_letters - chinese
+    total = sum(counts.values()) or 1
+    return {script: counts[script] / total for script in ("latin", "chinese", "other")}

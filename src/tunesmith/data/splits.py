@@ -1,0 +1,73 @@
+"""Drawing shares: seeded, in proportion, with equal texts on one side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["draw_shares"]
+
+Indices = NDArray[np.int64]
+
+
+def draw_shares(
+    text_hashes: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    shares: Sequence[float],
+    *,
+    seed: int,
+) -> list[Indices]:
+    """Draw disjoint shares of the rows.
+
+    Rows with equal text stay together, each stratum is drawn in proportion, and no stratum is drawn
+    empty of the rows that remain. A row's fate hangs on its text, the seed and the share, not on its
+    place in the file.
+
+    Args:
+        text_hashes: for each row, shape (n,); equal means together.
+        strata: for each row, shape (n,); a group of equal texts takes that of its first row.
+        shares: fractions of all rows, their sum below one.
+        seed: another seed, another draw.
+
+    Returns:
+        The row numbers of each share in rising order, then those that remain.
+    """
+    _texts, first, group_of_row, sizes = np.unique(
+        text_hashes, return_index=True, return_inverse=True, return_counts=True
+    )
+    stratum = strata[first]
+    order = np.lexsort((_shuffled_key(text_hashes[first], seed), stratum))
+    part = np.full(len(first), len(shares), dtype=np.int64)
+    free = order
+    rest = 1.0
+    for number, share in enumerate(shares):
+        # every 1/share-th row along the list of strata: exact in total, in proportion in each
+        reached = np.floor(np.cumsum(sizes[free]) * (share / rest) + 0.5)
+        taken = np.diff(reached, prepend=0.0) > 0
+        part[free[taken]] = number
+        free = free[~taken]
+        rest -= share
+    _leave_one_of_each(part, stratum, order, len(shares))
+    by_row = part[group_of_row]
+    return [np.flatnonzero(by_row == number) for number in range(len(shares) + 1)]
+
+
+def _leave_one_of_each(
+    part: Indices, stratum: NDArray[np.int64], order: Indices, remaining: int
+) -> None:
+    """Give back one group of every stratum that was drawn whole: what is never seen is never learnt."""
+    has_rest = np.isin(stratum, stratum[part == remaining])
+    for group in order[~has_rest[order]]:
+        if not np.any((stratum == stratum[group]) & (part == remaining)):
+            part[group] = remaining
+
+
+def _shuffled_key(hashes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    """A pseudorandom number per hash and seed (the finaliser of splitmix64)."""
+    with np.errstate(over="ignore"):
+        z = hashes.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))

@@ -1,0 +1,125 @@
+"""The survey: one pass over a source before any model is loaded.
+
+It finds every bad row, hashes the content that training will see, and notes what drawing shares needs,
+in a few numbers per row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Hashable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.rows import Row, Source
+from tunesmith.errors import DataError, Problem, Severity
+
+__all__ = ["Survey", "content_of"]
+
+
+class Survey:
+    """Watches the rows of one source go by.
+
+    Iterate `rows()` to the end, then read the attributes.
+
+    Attributes:
+        findings: the bad rows.
+        num_rows: all rows, bad ones included.
+        digest: sha256 over the used columns of all rows, in order.
+        num_unlabelled: rows without a label.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        columns: Sequence[str],
+        text_columns: Sequence[str],
+        examine: Callable[[Row], Finding | None],
+        stratum: Callable[[Row], Hashable],
+    ) -> None:
+        """Prepare to watch.
+
+        Args:
+            source: whose rows.
+            columns: the used columns.
+            text_columns: those of them that hold text.
+            examine: what is wrong with a row, None if nothing.
+            stratum: what a drawn share keeps in proportion, such as the class; a float is binned.
+        """
+        self.source = source
+        self.findings = Findings(source)
+        self.num_rows = 0
+        self.num_unlabelled = 0
+        self.reading_problems: tuple[Problem, ...] = ()
+        self._columns = tuple(columns)
+        self._text_columns = tuple(text_columns)
+        self._examine = examine
+        self._stratum = stratum
+        self._hash = hashlib.sha256()
+        self._texts = array("q")
+        self._strata = array("d")
+        self._known: dict[Hashable, int] = {}
+        self._is_continuous = False
+
+    def rows(self) -> Iterator[Row]:
+        """The good rows; everything else is noted on the way."""
+        try:
+            for chunk in self.source.chunks(self._columns):
+                for row in chunk:
+                    self.num_rows += 1
+                    self._hash.update(content_of(row, self._columns))
+                    finding = self._examine(row)
+                    if finding is not None:
+                        self.findings.add(row.index, finding)
+                    if finding is None or finding.severity is not Severity.ERROR:
+                        self._note(row)
+                        yield row
+        except DataError as error:
+            self.reading_problems = error.problems
+
+    @property
+    def digest(self) -> str:
+        """The hash of all that was seen."""
+        return self._hash.hexdigest()
+
+    @property
+    def text_hashes(self) -> NDArray[np.int64]:
+        """For each good row a hash of its text; equal but for case and spaces means equal here."""
+        return np.frombuffer(self._texts, dtype=np.int64)
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """For each good row the number of its stratum; continuous targets in ten equal parts."""
+        values = np.frombuffer(self._strata, dtype=np.float64)
+        if not self._is_continuous:
+            return values.astype(np.int64)
+        edges = np.quantile(values, np.linspace(0, 1, 11)[1:-1]) if len(values) else values
+        return np.searchsorted(edges, values, side="right").astype(np.int64)
+
+    def problems(self) -> list[Problem]:
+        """Everything found: unreadable records first, then bad rows."""
+        return [*self.reading_problems, *self.findings.problems()]
+
+    def _note(self, row: Row) -> None:
+        text = "\x1f".join(
+            " ".join(str(row.values.get(name, "")).casefold().split())
+            for name in self._text_columns
+        )
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        self._texts.append(int.from_bytes(digest, "little", signed=True))
+        stratum = self._stratum(row)
+        if isinstance(stratum, float):
+            self._is_continuous = True
+            self._strata.append(stratum)
+        else:
+            self._strata.append(self._known.setdefault(stratum, len(self._known)))
+
+
+def content_of(row: Row, columns: Sequence[str]) -> bytes:
+    """The bytes that stand for a row in hashes of content."""
+    fields = "\x1f".join(str(row.values.get(name)) for name in columns)
+    return (fields + "\x1e").encode("utf-8", "surrogatepass")

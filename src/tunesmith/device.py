@@ -1,0 +1,115 @@
+"""The device and the processes: Accelerate for placement, precision and DDP wrapping, nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tunesmith.errors import Problem, ResourceError
+from tunesmith.language import gettext as _
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = [
+    "deterministic_kernels",
+    "is_main_process",
+    "make_accelerator",
+    "num_processes",
+    "resolve_precision",
+]
+
+_TIMEOUT = timedelta(seconds=600)
+"""A collective that hangs longer is an error; the first one waits for the others to load."""
+
+
+def is_main_process() -> bool:
+    """Whether this process is the first of its job, as torchrun and accelerate tell it."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def num_processes() -> int:
+    """How many processes share the job, as torchrun and accelerate tell it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accelerator:
+    """An accelerator for this run, whatever an earlier one in this process was set to.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "fp32" or "bf16", as `resolve_precision` gives it.
+
+    Raises:
+        ResourceError: the device is not there (M117).
+    """
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available.get(device, True):
+        raise ResourceError(
+            Problem(
+                "M117",
+                _("train.device is {device}, and torch {version} sees no such device").format(
+                    device=device, version=torch.__version__
+                ),
+                fix=_("`tunesmith doctor` says what torch sees. Use --set train.device=auto."),
+            )
+        )
+    # Accelerate keeps its settings per process; a second run may want others
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(
+        cpu=device == "cpu",
+        mixed_precision="bf16" if precision == "bf16" else "no",
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=_TIMEOUT),
+            # some heads leave a weight of the body unused; DDP must not wait for its gradient
+            DistributedDataParallelKwargs(find_unused_parameters=True),
+        ],
+    )
+
+
+def resolve_precision(asked: str, device: str) -> str:
+    """What "auto" means here: bf16 on a GPU that computes in it, else fp32."""
+    import torch
+
+    if asked != "auto":
+        return asked
+    on_gpu = device in ("auto", "cuda") and torch.cuda.is_available()
+    return "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
+
+
+@contextmanager
+def deterministic_kernels(wanted: bool) -> Iterator[None]:
+    """Use only kernels that repeat exactly, and put the process's settings back afterwards."""
+    import torch
+
+    if not wanted:
+        yield
+        return
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+        torch.backends.cudnn.benchmark,
+    )
+    torch.use_deterministic_algorithms(True)
+    # filling fresh memory with NaN finds bugs in kernels, at the price of a pass over it
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+        torch.backends.cudnn.benchmark = before[2]

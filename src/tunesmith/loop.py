@@ -1,0 +1,223 @@
+"""The training loop: batches in, events out.
+
+It does not print, save or draw; it knows no file, tokenizer, task or recipe. What depends only on the step
+comes from the plan. It owns the normalisation: a task gives the summed loss and the number of targets, the
+loop divides by the targets of the whole step over all micro-batches and processes, so that the cut into
+these changes nothing but rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from tunesmith.batching import Batch
+from tunesmith.errors import IntegrityError, Problem
+from tunesmith.events import Evaluated, Event, StepDone, Warned
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Scores
+from tunesmith.plan import Plan
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["MAX_SKIPPED", "Choice", "Progress", "train"]
+
+MAX_SKIPPED = 3
+"""So many skipped updates in a row end the run."""
+
+MicroBatch = tuple[int, Batch]
+"""The number of a micro-batch in its step, over all processes, and its tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How the best model is chosen.
+
+    Attributes:
+        score: the score's name.
+        higher: whether higher is better.
+        patience: evaluations without a better score after which to stop; None for never.
+    """
+
+    score: str
+    higher: bool
+    patience: int | None = None
+
+
+@dataclass
+class Progress:
+    """All that a run knows of itself besides weights and optimizer state.
+
+    Attributes:
+        step: steps done, skipped ones included.
+        skipped: updates left out because their gradient was not finite.
+        skipped_in_a_row: how many of these just now.
+        evaluated_at: the step of the last evaluation, 0 for none.
+        best_step: the step of the best one, 0 for none.
+        best_value: its score.
+        evaluations_since_best: how many came after it.
+    """
+
+    step: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    evaluated_at: int = 0
+    best_step: int = 0
+    best_value: float | None = None
+    evaluations_since_best: int = 0
+
+    def advance(self, *, applied: bool) -> None:
+        """Count a step."""
+        self.step += 1
+        self.skipped += not applied
+        self.skipped_in_a_row = 0 if applied else self.skipped_in_a_row + 1
+
+    def record(self, scores: Scores, choice: Choice | None) -> bool:
+        """Count an evaluation; returns whether it is the best so far."""
+        self.evaluated_at = self.step
+        if choice is None:
+            return False
+        if scores.is_better(choice.score, self.best_value, higher=choice.higher):
+            self.best_step, self.best_value = self.step, scores[choice.score]
+            self.evaluations_since_best = 0
+            return True
+        self.evaluations_since_best += 1
+        return False
+
+    def is_exhausted(self, choice: Choice | None) -> bool:
+        """Whether early stopping says that it is enough."""
+        return (
+            choice is not None
+            and choice.patience is not None
+            and self.evaluations_since_best >= choice.patience
+        )
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    plan: Plan,
+    progress: Progress,
+    micro_batches: Callable[[int], Sequence[MicroBatch]],
+    loss_sum: Callable[[nn.Module, Batch], torch.Tensor],
+    accelerator: Accelerator,
+    max_grad_norm: float | None = None,
+    evaluate: Callable[[], Scores] | None = None,
+    choice: Choice | None = None,
+) -> Iterator[Event]:
+    """Train from where `progress` stands to the end of the plan.
+
+    Every process iterates to the end: backward passes and evaluations are collective. Between two events
+    weights, optimizer and `progress` agree, so a consumer may save at any of them.
+
+    Args:
+        model: wrapped for its processes, on its device.
+        optimizer: over the trained parameters of `model`.
+        plan: order, learning rates, seeds, due evaluations.
+        progress: moved on as training goes.
+        micro_batches: the batches of this process for a step, at least one.
+        loss_sum: the loss of a batch, summed over its `num_targets`.
+        accelerator: for backward passes and sums over processes.
+        max_grad_norm: longer gradients are shortened; None for no limit.
+        evaluate: scores the model as it stands; None for never.
+        choice: which score chooses, and when to stop.
+
+    Yields:
+        `StepDone` or `Warned` for each step, `Evaluated` for each evaluation.
+
+    Raises:
+        IntegrityError: `MAX_SKIPPED` updates in a row were not finite (M110).
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    while True:
+        # a pending evaluation follows from the step, so a run stopped before it makes it on return
+        pending = plan.evaluation_due(progress.step) and progress.evaluated_at != progress.step
+        if evaluate is not None and pending:
+            scores = evaluate()
+            is_best = progress.record(scores, choice)
+            yield Evaluated(progress.step, "validation", scores, is_best)
+        if progress.step >= plan.total_steps or progress.is_exhausted(choice):
+            return
+
+        step, batches = progress.step, micro_batches(progress.step)
+        targets = _sum(sum(batch.num_targets for _number, batch in batches), accelerator)
+        if not model.training:
+            model.train()
+        total = torch.zeros((), device=accelerator.device, dtype=torch.float64)
+        for i, (number, batch) in enumerate(batches):
+            torch.manual_seed(plan.dropout_seed(step, number))
+            is_last = i == len(batches) - 1
+            with nullcontext() if is_last else accelerator.no_sync(model):
+                loss = loss_sum(model, batch) * batch.counts
+                # DDP averages over processes; the product undoes it
+                accelerator.backward(loss * (accelerator.num_processes / targets))
+            total += loss.detach()
+
+        norm = float(nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf))
+        learning_rate = plan.learning_rate_at(step)
+        if applied := math.isfinite(norm):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            optimizer.step()
+        optimizer.zero_grad()
+        progress.advance(applied=applied)
+        mean_loss = _sum(total, accelerator) / targets
+        if applied:
+            yield StepDone(
+                progress.step,
+                mean_loss,
+                learning_rate,
+                norm,
+                examples=len(plan.examples_at(step)),
+                tokens=sum(batch.tokens for _number, batch in batches),
+            )
+        else:
+            yield _skipped(progress, mean_loss, norm, batches)
+            if progress.skipped_in_a_row >= MAX_SKIPPED:
+                raise _diverged(progress)
+
+
+def _sum(value: float | torch.Tensor, accelerator: Accelerator) -> float:
+    """The sum of a number over all processes."""
+    if accelerator.num_processes == 1:
+        return float(value)
+    tensor = torch.as_tensor(value, dtype=torch.float64, device=accelerator.device)
+    summed: Any = accelerator.reduce(tensor, reduction="sum")
+    return float(summed)
+
+
+def _skipped(progress: Progress, loss: float, norm: float, batches: Sequence[MicroBatch]) -> Warned:
+    examples = tuple(int(i) for _number, batch in batches for i in batch.examples)
+    return Warned(
+        progress.step,
+        Problem(
+            "M116",
+            _("step {step}: the update is skipped, loss {loss}, gradient norm {norm}").format(
+                step=progress.step, loss=loss, norm=norm
+            ),
+        ),
+        rows=examples,
+    )
+
+
+def _diverged(progress: Progress) -> IntegrityError:
+    return IntegrityError(
+        Problem(
+            "M110",
+            _("{count} updates in a row were not finite; stopped at step {step}").format(
+                count=progress.skipped_in_a_row, step=progress.step
+            ),
+            fix=_(
+                "Lower train.learning_rate, add train.warmup, or look at the rows named above. The "
+                "last good checkpoint stays."
+            ),
+        )
+    )

@@ -1,0 +1,226 @@
+"""Scores: the field's standard numbers, each with its direction. No torch, no network.
+
+The numbers themselves come from scikit-learn and scipy; this module names them, says what they apply to
+and which way is better, and never lets a number that is not one pass for a score.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from tunesmith.errors import Problem, RecipeError, nearest
+from tunesmith.language import gettext as _
+
+__all__ = ["GLUE", "METRICS", "Kind", "Metric", "Scores", "choose_metrics", "compute"]
+
+Kind = Literal["classes", "labels", "numbers"]
+"""What is predicted: one class each, any number of labels each, or a number each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A score and its direction.
+
+    Attributes:
+        name: as recipes, events and cards spell it.
+        kinds: what it can score.
+        function: called with predictions and truths of equal shape, and the index of the positive
+            class; "classes" are integers (n,), "labels" are 0/1 (n, C), "numbers" are floats (n,).
+        higher_is_better: the direction.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    function: Callable[[NDArray[Any], NDArray[Any], int], float]
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Values by metric name. A value that is not finite is None.
+
+    Attributes:
+        values: the scores, in the order they were asked for, then "loss".
+        higher_is_better: the direction of each; None for an own score that does not say.
+    """
+
+    values: Mapping[str, float | None]
+    higher_is_better: Mapping[str, bool | None]
+
+    def __getitem__(self, name: str) -> float | None:
+        return self.values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values
+
+    def is_better(self, name: str, than: float | None, *, higher: bool) -> bool:
+        """Whether the score beats an older value; None never does, and everything beats None."""
+        value = self.values.get(name)
+        if value is None:
+            return False
+        return than is None or (value > than if higher else value < than)
+
+
+def _accuracy(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(truth, predicted))
+
+
+def _fscore(
+    predicted: NDArray[Any], truth: NDArray[Any], positive: int, *, which: int, average: str
+) -> float:
+    """Precision, recall or F1 (`which` 0, 1, 2); an empty denominator counts as zero."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    if average == "binary":
+        predicted, truth = predicted == positive, truth == positive
+        return float(
+            precision_recall_fscore_support(truth, predicted, average="binary", zero_division=0.0)[
+                which
+            ]
+        )
+    return float(
+        precision_recall_fscore_support(truth, predicted, average=average, zero_division=0.0)[which]
+    )
+
+
+def _matthews(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    return float(matthews_corrcoef(truth, predicted))
+
+
+def _correlation(
+    predicted: NDArray[Any], truth: NDArray[Any], _positive: int, *, name: str
+) -> float:
+    """Pearson's or Spearman's coefficient; not a number if one side is constant."""
+    from scipy import stats
+
+    if len(truth) < 2:
+        return math.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a constant side is answered by NaN, and told as null
+        return float(getattr(stats, name)(predicted, truth).statistic)
+
+
+def _squared_error(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
+    from sklearn.metrics import mean_squared_error
+
+    return float(mean_squared_error(truth, predicted))
+
+
+_CLASSES: tuple[Kind, ...] = ("classes",)
+_SETS: tuple[Kind, ...] = ("classes", "labels")
+_NUMBERS: tuple[Kind, ...] = ("numbers",)
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", _SETS, _accuracy),
+        Metric("f1", _CLASSES, partial(_fscore, which=2, average="binary")),
+        Metric("precision", _CLASSES, partial(_fscore, which=0, average="binary")),
+        Metric("recall", _CLASSES, partial(_fscore, which=1, average="binary")),
+        Metric("f1_macro", _SETS, partial(_fscore, which=2, average="macro")),
+        Metric("f1_micro", _SETS, partial(_fscore, which=2, average="micro")),
+        Metric("f1_weighted", _SETS, partial(_fscore, which=2, average="weighted")),
+        Metric("precision_macro", _SETS, partial(_fscore, which=0, average="macro")),
+        Metric("precision_micro", _SETS, partial(_fscore, which=0, average="micro")),
+        Metric("recall_macro", _SETS, partial(_fscore, which=1, average="macro")),
+        Metric("recall_micro", _SETS, partial(_fscore, which=1, average="micro")),
+        Metric("matthews_correlation", _CLASSES, _matthews),
+        Metric("pearson", _NUMBERS, partial(_correlation, name="pearsonr")),
+        Metric("spearman", _NUMBERS, partial(_correlation, name="spearmanr")),
+        Metric("mean_squared_error", _NUMBERS, _squared_error, higher_is_better=False),
+    )
+}
+
+_OTHER_NAMES = {
+    "macro_f1": "f1_macro",
+    "micro_f1": "f1_micro",
+    "weighted_f1": "f1_weighted",
+    "matthews": "matthews_correlation",
+    "matthews_corrcoef": "matthews_correlation",
+    "mcc": "matthews_correlation",
+    "mse": "mean_squared_error",
+    "pearsonr": "pearson",
+    "spearmanr": "spearman",
+    "acc": "accuracy",
+}
+
+GLUE: Mapping[str, tuple[str, ...]] = {
+    "cola": ("matthews_correlation",),
+    "sst2": ("accuracy",),
+    "mrpc": ("f1", "accuracy"),
+    "stsb": ("pearson", "spearman"),
+    "qqp": ("f1", "accuracy"),
+    "mnli": ("accuracy",),
+    "mnli_matched": ("accuracy",),
+    "mnli_mismatched": ("accuracy",),
+    "qnli": ("accuracy",),
+    "rte": ("accuracy",),
+    "wnli": ("accuracy",),
+    "ax": ("matthews_correlation",),
+}
+"""The scores of each GLUE set, the first of which chooses the model."""
+
+
+def choose_metrics(names: Iterable[str], kind: Kind, task: str) -> tuple[Metric, ...]:
+    """The metrics of these names, all problems at once.
+
+    Raises:
+        RecipeError: an unknown name, or one that cannot score this task (R110).
+    """
+    fitting = [name for name, metric in METRICS.items() if kind in metric.kinds]
+    chosen, problems = [], []
+    for name in names:
+        if name == "loss":  # always reported
+            continue
+        metric = METRICS.get(name)
+        if metric is not None and kind in metric.kinds:
+            chosen.append(metric)
+            continue
+        if metric is not None:
+            message = _('"{name}" does not score {task}').format(name=name, task=task)
+            close = []
+        else:
+            message = _('there is no score "{name}"').format(name=name)
+            close = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else nearest(name, fitting)
+        fix = _("Scores of {task}: {names}.").format(task=task, names=", ".join([*fitting, "loss"]))
+        if close:
+            fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+        problems.append(Problem("R110", message, fix=fix))
+    if problems:
+        raise RecipeError(problems)
+    return tuple(dict.fromkeys(chosen))
+
+
+def compute(
+    metrics: Sequence[Metric],
+    predicted: NDArray[Any],
+    truth: NDArray[Any],
+    *,
+    positive: int = 1,
+    loss: float | None = None,
+) -> Scores:
+    """All metrics of one set of predictions, and the loss if it is known."""
+    values: dict[str, float | None] = {}
+    directions: dict[str, bool | None] = {}
+    for metric in metrics:
+        values[metric.name] = _finite(metric.function(predicted, truth, positive))
+        directions[metric.name] = metric.higher_is_better
+    if loss is not None:
+        values["loss"] = _finite(loss)
+        directions["loss"] = False
+    return Scores(values, directions)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,46 @@
+"""The optimizer: AdamW, with biases and norms spared from weight decay."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tunesmith.recipe import TrainSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["decays", "make_optimizer"]
+
+_SPARED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
+
+
+def decays(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay applies: to matrices, not to biases and norms, as transformers has it."""
+    return parameter.ndim >= 2 and not _SPARED.search(name.lower())
+
+
+def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """AdamW over the parameters that train, in two groups.
+
+    Loshchilov and Hutter, "Decoupled weight decay regularization" (arXiv 1711.05101). The learning rate
+    is written into the groups before every step; no scheduler holds state.
+    """
+    import torch
+
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups = [
+        {
+            "params": [p for name, p in trained if decays(name, p)],
+            "weight_decay": settings.weight_decay,
+        },
+        {"params": [p for name, p in trained if not decays(name, p)], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=settings.learning_rate,
+        betas=(settings.adam_beta1, settings.adam_beta2),
+        eps=settings.adam_epsilon,
+        fused=True,
+    )

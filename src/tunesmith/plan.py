@@ -1,0 +1,204 @@
+"""The plan: everything that depends only on the step is a function of it.
+
+Row order, learning rate, dropout seed and due evaluations are pure functions of (seed, step, micro-batch).
+A checkpoint therefore holds weights, optimizer state and one integer, and resuming has nothing else to
+restore; and any of it can be looked at before training.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.recipe import Duration, Share, TrainSettings
+
+__all__ = ["FEISTEL_FROM", "Plan", "in_steps", "make_plan", "reaches_multiple", "row_order"]
+
+FEISTEL_FROM = 10_000_000
+"""From so many examples on, the order is computed and not held: a table would take 80 MB."""
+
+_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What follows from a recipe and the number of its training examples.
+
+    Attributes:
+        num_examples: training examples of one epoch.
+        batch_size: examples per optimizer step, over all processes; the last of an epoch may be short.
+        micro_batch_size: examples per forward pass.
+        num_processes: processes that share a step.
+        steps_per_epoch: optimizer steps of one pass over the examples.
+        total_steps: optimizer steps of the whole run.
+        warmup_steps: steps in which the learning rate rises from zero.
+        evaluation_interval: steps between evaluations, maybe a fraction; None for never.
+        learning_rate: the highest.
+        schedule: its course after the warm-up.
+        seed: what order and dropout are drawn from.
+    """
+
+    num_examples: int
+    batch_size: int
+    micro_batch_size: int
+    num_processes: int
+    steps_per_epoch: int
+    total_steps: int
+    warmup_steps: int
+    evaluation_interval: float | None
+    learning_rate: float
+    schedule: str
+    seed: int
+
+    def epoch_at(self, step: int) -> float:
+        """Epochs done after `step` steps."""
+        return step / self.steps_per_epoch
+
+    def examples_at(self, step: int) -> NDArray[np.int64]:
+        """The examples of step `step` (from 0), in order, shape (at most batch_size,)."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        start = place * self.batch_size
+        stop = min(start + self.batch_size, self.num_examples)
+        return row_order(self.num_examples, self.seed, epoch, start, stop)
+
+    def micro_batches_at(self, step: int, rank: int = 0) -> list[tuple[int, NDArray[np.int64]]]:
+        """The micro-batches of one process: their number in the whole step, and their examples.
+
+        The step is cut into micro-batches first and dealt out to the processes after, so that the cut,
+        and with it the dropout, does not hang on how many processes share it.
+        """
+        examples = self.examples_at(step)
+        size = self.micro_batch_size
+        cut = [examples[i : i + size] for i in range(0, len(examples), size)]
+        return [(number, part) for number, part in enumerate(cut)][rank :: self.num_processes]
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of step `step` (from 0), as transformers' schedulers define it."""
+        return self.learning_rate * self._factor(step)
+
+    def _factor(self, step: int) -> float:
+        warmup, total = self.warmup_steps, self.total_steps
+        if step < warmup:
+            return step / max(1, warmup)
+        if self.schedule == "constant":
+            return 1.0
+        if self.schedule == "inverse_sqrt":
+            timescale = warmup or 10_000
+            return 1.0 / math.sqrt((step - warmup + timescale) / timescale)
+        progress = (step - warmup) / max(1, total - warmup)
+        if self.schedule == "cosine":
+            return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+        if self.schedule == "polynomial":
+            end = 1e-7 / self.learning_rate
+            return (1 - end) * max(0.0, 1 - progress) + end
+        return max(0.0, 1.0 - progress)
+
+    def dropout_seed(self, step: int, micro_batch: int) -> int:
+        """The seed of one forward pass, 64 well-mixed bits (splitmix64 over the three numbers)."""
+        mixed = 0
+        for number in (self.seed, step, micro_batch):
+            mixed = _mix(mixed ^ _mix(number))
+        return mixed
+
+    def evaluation_due(self, step: int) -> bool:
+        """Whether validation is scored once `step` steps are done; always at the end."""
+        if self.evaluation_interval is None or step < 1:
+            return False
+        return step == self.total_steps or reaches_multiple(step, self.evaluation_interval)
+
+
+def make_plan(settings: TrainSettings, *, num_examples: int, num_processes: int = 1) -> Plan:
+    """Derive the plan. `max_steps` overrides `epochs`; a share of warm-up is rounded up."""
+    steps_per_epoch = math.ceil(num_examples / settings.batch_size)
+    total = settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
+    return Plan(
+        num_examples=num_examples,
+        batch_size=settings.batch_size,
+        micro_batch_size=min(
+            settings.micro_batch_size or math.ceil(settings.batch_size / num_processes),
+            settings.batch_size,
+        ),
+        num_processes=num_processes,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=total,
+        warmup_steps=_warmup_steps(settings.warmup, total, steps_per_epoch),
+        evaluation_interval=(
+            in_steps(settings.evaluate_every, steps_per_epoch) if settings.evaluate_every else None
+        ),
+        learning_rate=settings.learning_rate,
+        schedule=settings.schedule,
+        seed=settings.seed,
+    )
+
+
+def _warmup_steps(warmup: Share | Duration | None, total: int, steps_per_epoch: int) -> int:
+    if isinstance(warmup, Share):
+        return math.ceil(warmup.fraction * total)
+    return int(in_steps(warmup, steps_per_epoch)) if warmup else 0
+
+
+def in_steps(duration: Duration, steps_per_epoch: int) -> float:
+    """A duration in epochs or steps as a number of steps, maybe a fraction."""
+    return duration.amount * (steps_per_epoch if duration.unit == "epochs" else 1)
+
+
+def reaches_multiple(step: int, every: float) -> bool:
+    """Whether a multiple of `every` lies in (step - 1, step]; rounded so that thirds come out."""
+    return math.floor(step / every + 1e-9) > math.floor((step - 1) / every + 1e-9)
+
+
+def row_order(num_examples: int, seed: int, epoch: int, start: int, stop: int) -> NDArray[np.int64]:
+    """Places `start` to `stop` of the order of an epoch.
+
+    Below `FEISTEL_FROM` this is `torch.randperm` seeded with seed + epoch: what transformers' Trainer
+    draws through Accelerate's seedable sampler. Above, a Feistel network with cycle walking computes
+    each place alone.
+    """
+    if num_examples < FEISTEL_FROM:
+        return _permutation(num_examples, seed, epoch)[start:stop]
+    return _feistel(np.arange(start, stop, dtype=np.uint64), num_examples, seed + epoch)
+
+
+@lru_cache(maxsize=2)
+def _permutation(num_examples: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    import torch
+
+    generator = torch.Generator()
+    generator.manual_seed(seed + epoch)
+    order: NDArray[np.int64] = torch.randperm(num_examples, generator=generator).numpy()
+    return order
+
+
+def _feistel(places: NDArray[np.uint64], size: int, key: int) -> NDArray[np.int64]:
+    """A permutation of range(size): six Feistel rounds on the next even power of two.
+
+    A place that falls outside the range walks on until it is inside, which keeps the map one-to-one.
+    """
+    half = np.uint64((max(2, (size - 1).bit_length()) + 1) // 2)
+    low = np.uint64((1 << int(half)) - 1)
+    keys = [np.uint64(_mix(key ^ _mix(number))) for number in range(6)]
+    walking = places.copy()
+    inside = np.zeros(len(places), dtype=bool)
+    with np.errstate(over="ignore"):
+        while not inside.all():
+            left, right = walking[~inside] >> half, walking[~inside] & low
+            for round_key in keys:
+                mixed = (right + round_key) * np.uint64(0x9E3779B97F4A7C15)
+                mixed ^= mixed >> np.uint64(29)
+                mixed *= np.uint64(0xBF58476D1CE4E5B9)
+                left, right = right, left ^ ((mixed >> np.uint64(32)) & low)
+            walking[~inside] = (left << half) | right
+            inside = walking < size
+    return walking.astype(np.int64)
+
+
+def _mix(value: int) -> int:
+    """The finaliser of splitmix64."""
+    value = (value + 0x9E3779B97F4A7C15) & _MASK
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
+    return value ^ (value >> 31)

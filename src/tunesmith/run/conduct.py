@@ -1,0 +1,141 @@
+"""The conductor: a job in its folder, from the loop's events to a finished model, and back in after a stop.
+
+The loop's events pass through here on their way to whoever called: they are written to events.jsonl, they
+make checkpoints due, and at the end they leave a model folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tunesmith.device import deterministic_kernels, make_accelerator, resolve_precision
+from tunesmith.errors import Interrupted, Problem, ResourceError
+from tunesmith.events import Event, Warned
+from tunesmith.language import gettext as _
+from tunesmith.loop import train
+from tunesmith.run.finish import finish
+from tunesmith.run.folder import RunFolder
+from tunesmith.run.job import Job
+from tunesmith.run.recorder import Recorder
+from tunesmith.run.session import ComputeMetrics, Session
+from tunesmith.run.signals import StopRequest
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["conduct"]
+
+
+def conduct(
+    job: Job,
+    run: RunFolder,
+    *,
+    stop: StopRequest,
+    compute_metrics: ComputeMetrics | None = None,
+    on_line: Callable[[Mapping[str, object]], None] | None = None,
+) -> Iterator[Event]:
+    """Train a job in its folder, from the newest whole checkpoint if there is one.
+
+    The caller holds the lock on the folder and has written the recipe. Every process iterates to the end.
+
+    Args:
+        job: from `make_job`.
+        run: its folder.
+        stop: whether somebody asked to stop.
+        compute_metrics: a person's own scores.
+        on_line: told of each line of events.jsonl as it is written.
+
+    Yields:
+        The loop's events, `Saved` and `Warned` between them, and `Finished` once the model is committed.
+
+    Raises:
+        Interrupted: a signal asked to stop; what was done is saved.
+        IntegrityError: training diverged, or the folder holds another run's numbers.
+        ResourceError: disk, memory or device do not suffice.
+    """
+    settings = job.recipe.train
+    precision = resolve_precision(settings.precision, settings.device)
+    accelerator = make_accelerator(device=settings.device, precision=precision)
+    with deterministic_kernels(settings.deterministic), _telling_of_memory():
+        session = Session(
+            job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
+        )
+        with Recorder(session, on_line) as recorder:
+            yield from recorder.told(Warned(session.progress.step, w) for w in session.warnings)
+            yield from _steps(session, recorder)
+            seconds, examples = recorder.train_seconds, recorder.examples
+            finished = finish(session, train_seconds=seconds, examples=examples)
+            yield from recorder.told([finished])
+
+
+def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
+    """The loop's events, with a checkpoint wherever one is due."""
+    job = session.job
+    stream = train(
+        session.model,
+        session.optimizer,
+        plan=job.plan,
+        progress=session.progress,
+        micro_batches=session.micro_batches,
+        loss_sum=session.loss_sum,
+        accelerator=session.accelerator,
+        max_grad_norm=job.recipe.train.max_grad_norm,
+        evaluate=session.evaluate if "validation" in job.examples else None,
+        choice=job.choice,
+    )
+    with session.stop.deferred():
+        while True:
+            try:
+                event = recorder.timed(stream)
+            except Interrupted:  # in the midst of an evaluation, which the rerun makes again
+                yield from recorder.told([recorder.save()])
+                raise session.stop.interruption(recorder.saved) from None
+            if event is None:
+                return
+            yield from recorder.told([event])
+            stop, due = _agree(
+                session.accelerator, session.stop.was_made, recorder.save_is_due(event)
+            )
+            if stop or due:
+                yield from recorder.told([recorder.save()])
+            if stop:
+                raise session.stop.interruption(recorder.saved)
+
+
+def _agree(accelerator: Accelerator, *flags: bool) -> tuple[bool, ...]:
+    """The flags, true on every process as soon as they are on one."""
+    if accelerator.num_processes == 1:
+        return flags
+    tensor = torch.tensor(flags, dtype=torch.float32, device=accelerator.device)
+    summed: Any = accelerator.reduce(tensor, reduction="sum")
+    return tuple(bool(value) for value in summed > 0)
+
+
+@contextmanager
+def _telling_of_memory() -> Iterator[None]:
+    """Tell an allocation that failed as what it is.
+
+    Raises:
+        ResourceError: memory does not suffice (M111).
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error)
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if not is_memory and "can't allocate memory" not in text:
+            raise
+        raise ResourceError(
+            Problem(
+                "M111",
+                _("out of memory: {reason}").format(reason=text.splitlines()[0] if text else "-"),
+                fix=_(
+                    "Lower train.micro_batch_size (the result stays the same), train.max_length or "
+                    "train.eval_batch_size, or set train.gradient_checkpointing."
+                ),
+            )
+        ) from error

@@ -1,0 +1,164 @@
+"""The end of a run: the chosen weights scored once more, predictions on disk, the model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tunesmith import checkpoint, commit
+from tunesmith.artifact.card import CardFacts
+from tunesmith.artifact.folder import write_model
+from tunesmith.errors import IntegrityError, Place, Problem
+from tunesmith.evaluate import Evaluation
+from tunesmith.events import Finished
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Scores
+from tunesmith.recipe import to_yaml
+from tunesmith.run.fingerprint import hash_of, versions
+from tunesmith.run.folder import RunFolder
+from tunesmith.run.job import Job
+from tunesmith.run.session import Session
+
+__all__ = ["finish"]
+
+
+def finish(session: Session, *, train_seconds: float, examples: int) -> Finished:
+    """Score the chosen weights, write the predictions, commit the model.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+        IntegrityError: the best checkpoint is damaged (C102).
+    """
+    job, progress = session.job, session.progress
+    best_step = progress.best_step or progress.step
+    if best_step != progress.step:
+        _load_best(session, best_step)
+    scores: dict[str, Scores] = {}
+    for split in ("validation", "test"):
+        if split in job.examples:
+            evaluation = session.predict(split)
+            if job.splits[split].is_labelled:
+                scores[split] = session.score(split, evaluation)
+            if session.accelerator.is_main_process:
+                _write_predictions(session.run, job, split, evaluation)
+    is_complete = progress.step >= job.plan.total_steps
+    finished = Finished(
+        progress.step,
+        "all steps done" if is_complete else "early stopping",
+        best_step,
+        scores.get("validation"),
+        scores.get("test"),
+        train_seconds,
+        examples / train_seconds if train_seconds else 0.0,
+    )
+    if session.accelerator.is_main_process:
+        _write_model(session, finished, scores)
+    session.accelerator.wait_for_everyone()
+    return finished
+
+
+def _load_best(session: Session, best_step: int) -> None:
+    folder = session.run.checkpoints / f"step-{best_step:08d}"
+    if damage := commit.damage(folder):
+        raise IntegrityError(
+            Problem(
+                "C102",
+                _("the best checkpoint is damaged: {damage}").format(damage=damage),
+                Place(str(folder)),
+                fix=_("Run again: training goes back to a checkpoint that is whole."),
+            )
+        )
+    checkpoint.load_weights(folder, session.network)
+
+
+def _write_predictions(run: RunFolder, job: Job, split: str, evaluation: Evaluation) -> None:
+    """One Parquet file: a row per example with its row number, texts, label and answer."""
+    target = run.predictions / f"{split}.parquet"
+    answers = job.task.decode(evaluation.predictions)
+    rows = job.examples[split].rows.tolist()
+    texts = _columns(job, split, set(rows))
+    table: dict[str, object] = {"row": rows}
+    for name, values in texts.items():
+        table[name] = [values[row] for row in rows]
+    table["predicted"] = [answer["label"] for answer in answers]
+    table["score"] = [answer["score"] for answer in answers]
+    table["scores"] = [answer["scores"] for answer in answers]
+    with commit.replace_file(target) as unfinished:
+        pq.write_table(pa.table(table), unfinished)
+
+
+def _columns(job: Job, split: str, wanted: Set[int]) -> dict[str, dict[int, object]]:
+    """The used columns of some rows of a split, by row number."""
+    source, roles = job.splits[split].source, job.task.roles
+    names = {column.name for column in source.columns}
+    found: dict[str, dict[int, object]] = {name: {} for name in roles.columns if name in names}
+    for chunk in source.chunks(found):
+        for row in chunk:
+            if row.index in wanted:
+                for name, values in found.items():
+                    values[row.index] = row.values[name]
+    return found
+
+
+def _write_model(session: Session, finished: Finished, scores: Mapping[str, Scores]) -> None:
+    job = session.job
+    metrics = [metric.name for metric in job.metrics]
+    facts = {
+        "metrics": metrics,
+        "scores": {split: dict(found.values) for split, found in scores.items()},
+        "steps": finished.step,
+        "best_step": finished.best_step,
+        "reason": finished.reason,
+        "best": session.job.choice.score if session.job.choice else None,
+        "train_seconds": round(finished.train_seconds, 3),
+        "samples_per_second": round(finished.samples_per_second, 3),
+        "base_model": {"name": job.files.name, "revision": job.files.revision},
+        "recipe": hash_of(job.recipe.model_dump(mode="json")),
+        "versions": versions(),
+    }
+    write_model(
+        session.run.model,
+        session.network,
+        job.tokenizer,
+        job.task,
+        max_length=job.max_length,
+        card=_card(session, scores),
+        facts=facts,
+    )
+
+
+def _card(session: Session, scores: Mapping[str, Scores]) -> CardFacts:
+    job = session.job
+    source = job.splits["train"].source
+    cut = job.examples["train"].prepared
+    length = _("rows are cut at {limit} tokens ({rows} of {total} were longer)").format(
+        limit=job.max_length, rows=cut.num_cut, total=len(cut)
+    )
+    return CardFacts(
+        name=session.run.name,
+        task=job.task.name,
+        pipeline=job.task.pipeline,
+        base_model=job.files.name,
+        base_revision=job.files.revision,
+        dataset=_public_name(source.name),
+        hub_dataset=source.name.split(":")[0] if getattr(source, "revision", None) else None,
+        rows={name: len(found) for name, found in job.examples.items()},
+        labels=job.task.summary(),
+        length=length,
+        scores=scores,
+        recipe=to_yaml(job.recipe),
+        seed=job.recipe.train.seed,
+        versions=versions(),
+        is_pair=job.task.roles.text_pair is not None,
+    )
+
+
+def _public_name(name: str) -> str:
+    """A data set by the name of its file: where it lay is nobody's business."""
+    return ", ".join(
+        Path(part).name if "/" in part and Path(part).exists() else part
+        for part in name.split(", ")
+    )

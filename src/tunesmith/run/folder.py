@@ -1,0 +1,298 @@
+"""The run folder: where everything of one run lies, and what its state is. No torch.
+
+runs/NAME/
+  recipe.yaml      as asked, every default visible
+  plan.json        what was derived, with fingerprints of data, tokenizer, code and machine
+  events.jsonl     append-only, one writer
+  checkpoints/     whole folders, one per saved step
+  model/           the best model
+  predictions/     one Parquet file per evaluated split
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tunesmith import commit
+from tunesmith.errors import Place, Problem, ResourceError
+from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Scores
+
+__all__ = ["RUNS", "EventLog", "RunFolder", "as_line", "refuse_other", "run_name", "runs_under"]
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run on disk.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.resolve().name
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was asked."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def plan(self) -> Path:
+        """What was derived from it."""
+        return self.path / "plan.json"
+
+    @property
+    def log(self) -> Path:
+        """The events."""
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The finished model."""
+        return self.path / "model"
+
+    @property
+    def predictions(self) -> Path:
+        """Where the predictions lie."""
+        return self.path / "predictions"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.recipe.is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the finished model is there, to the byte."""
+        return self.model.is_dir() and commit.damage(self.model) is None
+
+    def facts(self) -> dict[str, Any]:
+        """What `tunesmith.json` of the finished model holds; empty if it is not finished."""
+        return _read_json(self.model / "tunesmith.json")
+
+    def plan_facts(self) -> dict[str, Any]:
+        """What `plan.json` holds; empty if it is not there."""
+        return _read_json(self.plan)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events, each step once: where a step was made again, the later line counts.
+
+        A torn last line, as a kill leaves it, is left out.
+        """
+        kept: dict[tuple[object, ...], dict[str, Any]] = {}
+        number = 0
+        if self.log.is_file():
+            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    continue
+                number += 1
+                kind = event.get("event")
+                key = (kind, event.get("step"), event.get("split"))
+                if kind == "warned":
+                    key = (kind, number)
+                kept.pop(key, None)
+                kept[key] = event
+        return sorted(kept.values(), key=lambda event: event.get("step", 0))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def run_name(where: str) -> str:
+    """The name of a run from the recipe or data it was started with: a file's stem, made tame."""
+    stem = where.removeprefix("embedded:").rstrip("/")
+    stem = re.sub(r"(\.gz)?$", "", Path(stem).name or "run")
+    stem = Path(stem).stem if Path(stem).suffix else stem
+    if "/" in where and not Path(where).exists() and not where.startswith((".", "/")):
+        stem = where.replace("/", "-")
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"
+
+
+def runs_under(root: Path) -> Iterator[RunFolder]:
+    """The runs in a folder, the newest first."""
+    if not root.is_dir():
+        return
+    found = [RunFolder(path) for path in root.iterdir() if RunFolder(path).exists]
+    yield from sorted(found, key=lambda run: run.recipe.stat().st_mtime, reverse=True)
+
+
+class EventLog:
+    """Writes events.jsonl, every `log_every` steps one line for a step, each other event at once.
+
+    A full disk never stops training: the first failure is returned as a problem, the rest is silence.
+    """
+
+    def __init__(self, path: Path, log_every: int, facts: Mapping[str, float]) -> None:
+        """Open for appending.
+
+        Args:
+            path: of the file.
+            log_every: steps between two lines.
+            facts: the window so far, as `window` of the checkpoint resumed from gave it.
+        """
+        self._every = log_every
+        self._loss = float(facts.get("loss", 0.0))
+        self._steps = int(facts.get("steps", 0))
+        self._norm = float(facts.get("grad_norm", 0.0))
+        self._file: IO[str] | None = None
+        self.problem: Problem | None = None
+        try:
+            _mend_last_line(path)
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            self._failed(path, error)
+
+    @property
+    def window(self) -> dict[str, float]:
+        """The steps since the last line, for a checkpoint: a resumed run writes the same lines."""
+        return {"loss": self._loss, "steps": self._steps, "grad_norm": self._norm}
+
+    def take(self, event: Event, *, epoch: float, is_last: bool) -> dict[str, object] | None:
+        """Write an event if it is due; returns the line as it was written."""
+        if isinstance(event, StepDone):
+            self._loss += event.loss
+            self._norm = max(self._norm, event.grad_norm)
+            self._steps += 1
+            if event.step % self._every and not is_last:
+                return None
+            line = as_line(event) | {
+                "loss": _number(self._loss / self._steps),
+                "grad_norm": _number(self._norm),
+                "epoch": round(epoch, 4),
+            }
+            self._loss, self._steps, self._norm = 0.0, 0, 0.0
+        else:
+            line = as_line(event)
+        line["time"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        self._write(line)
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, line: Mapping[str, object]) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self._failed(Path(self._file.name), error)
+            self._file = None
+
+    def _failed(self, path: Path, error: OSError) -> None:
+        self.problem = Problem(
+            "C110",
+            _("events are not written any more: {reason}").format(reason=error.strerror),
+            Place(str(path)),
+        )
+
+
+def _mend_last_line(path: Path) -> None:
+    """End a line that a kill tore, so that the next one starts on its own."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, 2)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+
+
+def as_line(event: Event) -> dict[str, object]:
+    """An event as one JSON object. A number that is not finite becomes null."""
+    if isinstance(event, StepDone):
+        return {
+            "event": "step",
+            "step": event.step,
+            "loss": _number(event.loss),
+            "learning_rate": event.learning_rate,
+            "grad_norm": _number(event.grad_norm),
+        }
+    if isinstance(event, Evaluated):
+        return {
+            "event": "evaluated",
+            "step": event.step,
+            "split": event.split,
+            "scores": dict(event.scores.values),
+            "is_best": event.is_best,
+        }
+    if isinstance(event, Saved):
+        return {
+            "event": "saved",
+            "step": event.step,
+            "checkpoint": event.folder,
+            "seconds": round(event.seconds, 3),
+        }
+    if isinstance(event, Warned):
+        return {
+            "event": "warned",
+            "step": event.step,
+            **event.problem.as_json(),
+            "rows": list(event.rows),
+        }
+    return {
+        "event": "finished",
+        "step": event.step,
+        "reason": event.reason,
+        "best_step": event.best_step,
+        "scores": _values(event.scores),
+        "test_scores": _values(event.test_scores),
+        "train_seconds": round(event.train_seconds, 3),
+        "samples_per_second": round(event.samples_per_second, 3),
+    }
+
+
+def _values(scores: Scores | None) -> dict[str, float | None] | None:
+    return None if scores is None else dict(scores.values)
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def refuse_other(run: RunFolder) -> None:
+    """Refuse a folder that holds something else than a run.
+
+    Raises:
+        ResourceError: there is something and it is not a run (C111).
+    """
+    if run.path.is_file() or (
+        run.path.is_dir() and not run.exists and any(p.name[0] != "." for p in run.path.iterdir())
+    ):
+        raise ResourceError(
+            Problem(
+                "C111",
+                _("the folder exists and is not a run"),
+                Place(str(run.path)),
+                fix=_("Choose another one with --out; nothing was changed."),
+            )
+        )

@@ -1,0 +1,246 @@
+"""The job: a checked recipe made ready to train. Tokenised rows, the plan, scores and fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.batching import Examples, Padding
+from tunesmith.data.prepared import Prepared, prepare
+from tunesmith.data.rows import Row
+from tunesmith.errors import Problem, RecipeError, Severity
+from tunesmith.inputs import Checked, Split
+from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
+from tunesmith.loop import Choice
+from tunesmith.metrics import METRICS, Metric, choose_metrics
+from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
+from tunesmith.plan import Plan, make_plan
+from tunesmith.recipe import Layers, Recipe
+from tunesmith.run.fingerprint import hash_of, versions
+from tunesmith.run.tracking import check_trackers
+from tunesmith.tasks import Task
+
+__all__ = ["Job", "make_job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that training needs and that does not change while it trains.
+
+    Attributes:
+        recipe: whole.
+        layers: where each value comes from.
+        task: fitted.
+        files: the pretrained model.
+        tokenizer: its tokenizer.
+        max_length: tokens per row; longer rows are cut.
+        padding: how batches are filled.
+        splits: the rows of each split.
+        examples: the same, tokenised.
+        plan: what follows from recipe and data.
+        metrics: what is computed at each evaluation.
+        choice: which score chooses; None keeps the last weights.
+        fingerprint: what the run's numbers depend on, without the machine.
+        notes: what was chosen and found, a line each.
+        warnings: what is odd but does not stop.
+    """
+
+    recipe: Recipe
+    layers: Layers
+    task: Task
+    files: ModelFiles
+    tokenizer: Any
+    max_length: int
+    padding: Padding
+    splits: Mapping[str, Split]
+    examples: Mapping[str, Examples]
+    plan: Plan
+    metrics: Sequence[Metric]
+    choice: Choice | None
+    fingerprint: Mapping[str, Any]
+    notes: Sequence[str]
+    warnings: Sequence[Problem]
+
+
+def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = False) -> Job:
+    """Find the model, tokenise what is not tokenised yet, derive the plan.
+
+    Args:
+        checked: from `inputs.check`.
+        num_processes: processes that share each step.
+        own_scores: whether `compute_metrics` brings scores that only it knows.
+
+    Raises:
+        PlainError: the model, a score or a tracker does not exist or does not fit.
+    """
+    recipe, task = checked.recipe, checked.task
+    check_trackers(recipe.track)
+    metrics, choice = _scores(checked, own_scores=own_scores)
+    assert recipe.model is not None  # noqa: S101 - filled in by `look`
+    files = locate(recipe.model, revision=recipe.revision)
+    tokenizer = load_tokenizer(files)
+    limit = longest_input(files, tokenizer)
+    max_length = min(recipe.train.max_length or limit, limit)
+    identity = tokenizer_identity(tokenizer)
+    examples = {
+        name: _tokenise(split, task, tokenizer, max_length, identity)
+        for name, split in checked.splits.items()
+    }
+    plan = make_plan(recipe.train, num_examples=len(examples["train"]), num_processes=num_processes)
+    notes = [*checked.notes, *_notes(checked, examples, max_length)]
+    warnings = list(checked.warnings)
+    if recipe.train.max_length and recipe.train.max_length > limit:
+        warnings.append(
+            Problem(
+                "M119",
+                _("train.max_length is {asked}, {model} takes at most {limit}").format(
+                    asked=recipe.train.max_length, model=files.name, limit=limit
+                ),
+                severity=Severity.WARNING,
+            )
+        )
+    fingerprint = {
+        "data": {name: split.digest for name, split in checked.splits.items()},
+        "tokenizer": identity,
+        "model": {
+            "name": files.name,
+            "revision": files.revision,
+            "config": hash_of(files.config()),
+        },
+        "versions": versions(),
+    }
+    return Job(
+        recipe,
+        checked.layers,
+        task,
+        files,
+        tokenizer,
+        max_length,
+        Padding.of(tokenizer),
+        checked.splits,
+        examples,
+        plan,
+        metrics,
+        choice,
+        fingerprint,
+        notes,
+        warnings,
+    )
+
+
+def tokenizer_identity(tokenizer: Any) -> str:
+    """A hash of all that decides how a tokenizer cuts text."""
+    return hash_of(
+        [
+            tokenizer.backend_tokenizer.to_str(),
+            list(tokenizer.model_input_names),
+            tokenizer.truncation_side,
+        ]
+    )
+
+
+def _tokenise(split: Split, task: Task, tokenizer: Any, max_length: int, identity: str) -> Examples:
+    """The examples of a split; the whole source is prepared once, whatever shares are drawn from it."""
+    names = {column.name for column in split.source.columns}
+
+    def encode(rows: Sequence[Row]) -> Any:
+        return task.encode(rows, tokenizer, max_length, labelled=split.is_labelled)
+
+    prepared: Prepared = prepare(
+        split.source,
+        columns=[name for name in task.roles.columns if name in names],
+        digest=split.digest,
+        settings={
+            "tokenizer": identity,
+            "max_length": max_length,
+            "labelled": split.is_labelled,
+            "task": task.encoding,
+        },
+        encode=encode,
+    )
+    return Examples(prepared, split.places)
+
+
+def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], Choice | None]:
+    """The metrics to compute and the one that chooses, with what is wrong told at the recipe's key."""
+    recipe, task, layers = checked.recipe, checked.task, checked.layers
+    try:
+        metrics = choose_metrics(recipe.metrics or task.default_metrics, task.kind, task.name)
+    except RecipeError as error:
+        raise RecipeError(
+            [_at_key(problem, layers, "metrics") for problem in error.problems]
+        ) from None
+    best = recipe.train.best
+    if best is None or "validation" not in checked.splits:
+        if recipe.train.early_stopping is not None:
+            raise RecipeError(
+                layers.problem(
+                    "R114",
+                    _("early stopping needs validation rows and a score that chooses"),
+                    "train",
+                    "early_stopping",
+                    fix=_("Set data.validation and train.best, or remove it."),
+                )
+            )
+        return metrics, None
+    patience = recipe.train.early_stopping
+    limit = int(patience.amount) if patience else None
+    word, _space, own = best.partition(" ")
+    if word in ("highest", "lowest") and own:
+        if own not in METRICS and own != "loss" and not own_scores:
+            raise RecipeError(
+                layers.problem(
+                    "R110", _('there is no score "{name}"').format(name=own), "train", "best"
+                )
+            )
+        return metrics, Choice(own, word == "highest", limit)
+    if best == "loss":
+        return metrics, Choice("loss", higher=False, patience=limit)
+    try:
+        (metric,) = choose_metrics([best], task.kind, task.name)
+    except RecipeError as error:
+        problem = error.problems[0]
+        fix = problem.fix
+        if own_scores:
+            fix = _('For a score of your own write "highest {name}" or "lowest {name}".').format(
+                name=best
+            )
+        raise RecipeError(
+            layers.problem(problem.code, problem.message, "train", "best", fix=fix)
+        ) from None
+    return tuple(dict.fromkeys((*metrics, metric))), Choice(
+        metric.name, metric.higher_is_better, limit
+    )
+
+
+def _at_key(problem: Problem, layers: Layers, *path: str) -> Problem:
+    return layers.problem(problem.code, problem.message, *path, fix=problem.fix)
+
+
+def _notes(checked: Checked, examples: Mapping[str, Examples], max_length: int) -> list[str]:
+    notes = []
+    for name, split in checked.splits.items():
+        found = examples[name]
+        prepared, lengths = found.prepared, found.lengths
+        line = ngettext("{split}: {count} row", "{split}: {count} rows", len(found)).format(
+            split=name, count=len(found)
+        )
+        median, longest = int(sorted(lengths)[len(lengths) // 2]), int(lengths.max())
+        line += ", " + _("median {median} tokens, longest {longest}").format(
+            median=median, longest=longest
+        )
+        if not split.is_labelled:
+            line += ", " + _("without labels: predicted, not scored")
+        notes.append(line)
+        if prepared.num_cut:
+            notes.append(
+                _("{source}: {rows} rows were longer than {limit} tokens and lost {tokens}").format(
+                    source=split.source.name,
+                    rows=prepared.num_cut,
+                    limit=max_length,
+                    tokens=prepared.tokens_cut,
+                )
+            )
+    return notes

@@ -1,0 +1,149 @@
+"""The recorder: what is kept of a run while it goes. The log, the trackers, the clock, the checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tunesmith import checkpoint
+from tunesmith.errors import IntegrityError, Place
+from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
+from tunesmith.language import gettext as _
+from tunesmith.plan import in_steps, reaches_multiple
+from tunesmith.run.folder import EventLog
+from tunesmith.run.session import Session
+from tunesmith.run.tracking import Trackers
+
+__all__ = ["Recorder"]
+
+
+class Recorder:
+    """Keeps the books of one session.
+
+    Attributes:
+        train_seconds: time spent in steps, over all sessions of the run.
+        examples: how many they saw.
+        saved: the newest checkpoint.
+    """
+
+    def __init__(
+        self, session: Session, on_line: Callable[[Mapping[str, object]], None] | None
+    ) -> None:
+        """Open the books; `on_line` is told of each line of events.jsonl as it is written."""
+        self._session = session
+        self._on_line = on_line
+        settings = session.job.recipe.train
+        self.train_seconds = float(session.noted.get("train_seconds", 0.0))
+        self.examples = int(session.noted.get("examples", 0))
+        self.saved = session.resumed_from
+        self._save_every = settings.save_every
+        self._keep = settings.keep_checkpoints
+        self._last_save = time.monotonic()
+        self._skipped: list[str] = []
+        self._log = (
+            EventLog(session.run.log, settings.log_every, session.noted.get("window", {}))
+            if session.accelerator.is_main_process
+            else None
+        )
+        self._trackers = Trackers(
+            session.job.recipe.track,
+            session.accelerator,
+            run=session.run.name,
+            folder=session.run.path / "trackers",
+            settings=_flat(session.job.recipe.model_dump(mode="json")),
+        )
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._log is not None:
+            self._log.close()
+        self._trackers.close()
+
+    def timed(self, stream: Iterator[Event]) -> Event | None:
+        """The next event; steps are added to the clock."""
+        started = time.perf_counter()
+        try:
+            event = next(stream, None)
+        except IntegrityError as error:  # diverged: name the rows of the skipped steps
+            (problem,) = error.problems
+            raise IntegrityError(replace(problem, evidence=tuple(self._skipped[-3:]))) from error
+        if isinstance(event, StepDone):
+            self.train_seconds += time.perf_counter() - started
+            self.examples += event.examples
+        if isinstance(event, Warned):
+            event = self._with_rows(event)
+        return event
+
+    def _with_rows(self, event: Warned) -> Warned:
+        """The loop names examples; people look for rows of their files."""
+        split = self._session.job.splits["train"]
+        rows = self._session.job.examples["train"].rows[list(event.rows)].tolist()
+        found = split.source.places(rows)
+        places = [str(found.get(row, Place(split.source.name, row=row))) for row in rows]
+        shown = ", ".join(places[:20]) + (" …" if len(places) > 20 else "")
+        evidence = _("step {step}, rows {places}").format(step=event.step, places=shown)
+        self._skipped.append(evidence)
+        return Warned(event.step, replace(event.problem, evidence=(evidence,)), tuple(rows))
+
+    def told(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Log, track and hand on."""
+        plan = self._session.job.plan
+        for event in events:
+            line = None
+            if self._log is not None:
+                line = self._log.take(
+                    event,
+                    epoch=plan.epoch_at(event.step),
+                    is_last=event.step == plan.total_steps,
+                )
+            if line is not None and self._on_line is not None:
+                self._on_line(line)
+            self._trackers.take(event, line)
+            yield event
+        if self._log is not None and self._log.problem is not None:
+            problem, self._log.problem = self._log.problem, None
+            yield Warned(self._session.progress.step, problem)
+
+    def save_is_due(self, event: Event) -> bool:
+        """Whether to save after an event: a new best model always, else as the recipe says."""
+        if isinstance(event, Evaluated):
+            return event.is_best
+        every = self._save_every
+        if every is None or not isinstance(event, StepDone):
+            return False
+        if every.seconds is not None:
+            return time.monotonic() - self._last_save >= every.seconds
+        return reaches_multiple(event.step, in_steps(every, self._session.job.plan.steps_per_epoch))
+
+    def save(self) -> Saved:
+        """Commit a checkpoint of where training stands, and let old ones go."""
+        session, started = self._session, time.monotonic()
+        self.saved = f"step-{session.progress.step:08d}"
+        if self._log is not None:
+            facts = {
+                "train_seconds": self.train_seconds,
+                "examples": self.examples,
+                "window": self._log.window,
+            }
+            home = session.run.checkpoints
+            checkpoint.save(home, session.network, session.optimizer, session.progress, facts)
+            checkpoint.retain(home, newest=self._keep, best_step=session.progress.best_step)
+        session.accelerator.wait_for_everyone()
+        self._last_save = time.monotonic()
+        return Saved(session.progress.step, self.saved, self._last_save - started)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `train.epochs`, with values that every tracker takes."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            simple = value is None or isinstance(value, str | int | float)
+            flat[prefix + key] = value if simple else str(value)
+    return flat

@@ -1,0 +1,221 @@
+"""One stretch of a run in this process: model, optimizer and progress, and what the loop calls on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tunesmith import checkpoint, commit
+from tunesmith.batching import Batch, Examples, make_batch
+from tunesmith.errors import Place, Problem, Severity
+from tunesmith.evaluate import Evaluation, predict
+from tunesmith.language import gettext as _
+from tunesmith.loop import MicroBatch, Progress
+from tunesmith.metrics import Scores
+from tunesmith.model import freeze
+from tunesmith.optim import make_optimizer
+from tunesmith.run.fingerprint import compare, machine_facts
+from tunesmith.run.folder import RunFolder
+from tunesmith.run.job import Job
+from tunesmith.run.signals import StopRequest
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["ComputeMetrics", "Session"]
+
+ComputeMetrics = Callable[[tuple[NDArray[Any], NDArray[Any]]], Mapping[str, float]]
+"""A person's own scores: called with (logits, labels), as the course's `compute_metrics` is."""
+
+
+class Session:
+    """Model, optimizer and progress of a run, from its start or its newest whole checkpoint.
+
+    Attributes:
+        job: what is trained.
+        run: where.
+        accelerator: on which device, in which process.
+        stop: whether somebody asked to stop.
+        network: the model as saved and loaded.
+        model: the same, wrapped for its processes.
+        optimizer: over the weights that train.
+        progress: where training stands.
+        noted: what the checkpoint that was resumed from says of time and log.
+        resumed_from: its name, None for a fresh start.
+        warnings: what was odd on the way here.
+        new_weights: parameters that the pretrained checkpoint did not hold: the head.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        run: RunFolder,
+        accelerator: Accelerator,
+        *,
+        precision: str,
+        stop: StopRequest,
+        compute_metrics: ComputeMetrics | None = None,
+    ) -> None:
+        """Build the model and go to where the run stands."""
+        self.job, self.run, self.accelerator, self.stop = job, run, accelerator, stop
+        self.progress = Progress()
+        self.noted: Mapping[str, Any] = {}
+        self.resumed_from: str | None = None
+        self.warnings: list[Problem] = list(job.warnings)
+        self._compute_metrics = compute_metrics
+        self._fingerprint = {
+            **job.fingerprint,
+            "machine": machine_facts(
+                device=str(accelerator.device),
+                processes=accelerator.num_processes,
+                precision=precision,
+                engine=job.recipe.train.engine,
+            ),
+        }
+        self._build()
+        self._resume()
+
+    def _build(self) -> None:
+        settings = self.job.recipe.train
+        loaded = self.job.task.build(self.job.files, seed=settings.seed, dropout=settings.dropout)
+        self.network: Any = loaded.model
+        self.new_weights = loaded.new_weights
+        freeze(self.network, settings.freeze)
+        if settings.gradient_checkpointing:
+            self.network.gradient_checkpointing_enable()
+        self.model: nn.Module = self.accelerator.prepare_model(self.network)
+        self.optimizer = make_optimizer(self.network, settings)
+
+    def _resume(self) -> None:
+        if before := self.run.plan_facts():
+            self.warnings += compare(before["fingerprint"], self._fingerprint, str(self.run.path))
+        found = None
+        if self.accelerator.is_main_process:
+            found, damaged = checkpoint.latest(self.run.checkpoints)
+            self.warnings += damaged
+            if not before:
+                plan = json.dumps(self._plan_facts(), indent=1, ensure_ascii=False)
+                commit.write_file(self.run.plan, plan + "\n")
+        self.accelerator.wait_for_everyone()
+        if not self.accelerator.is_main_process:  # what is damaged has been set aside by now
+            found, _damaged = checkpoint.latest(self.run.checkpoints)
+        if found is not None:
+            checkpoint.restore(found, self.network, self.optimizer)
+            self.progress, self.noted = found.progress, found.facts
+            self.resumed_from = found.folder.name
+            self._check_best()
+
+    def _check_best(self) -> None:
+        """A best checkpoint that is damaged cannot be chosen: later evaluations choose anew."""
+        best = self.progress.best_step
+        if best in (0, self.progress.step):
+            return
+        folder = self.run.checkpoints / f"step-{best:08d}"
+        if damage := commit.damage(folder):
+            self.progress.best_step, self.progress.best_value = 0, None
+            self.warnings.append(
+                Problem(
+                    "C101",
+                    _("the best checkpoint is damaged: {damage}").format(damage=damage),
+                    Place(str(folder)),
+                    fix=_("A later one is chosen; the result may differ."),
+                    severity=Severity.WARNING,
+                )
+            )
+
+    def _plan_facts(self) -> dict[str, Any]:
+        job = self.job
+        return {
+            "model": {"name": job.files.name, "revision": job.files.revision},
+            "data": {
+                name: {
+                    "source": split.source.name,
+                    "revision": getattr(split.source, "revision", None),
+                    "rows": split.num_rows,
+                    "examples": len(job.examples[name]),
+                    "tokens": int(job.examples[name].lengths.sum()),
+                    "prepared": job.examples[name].prepared.key,
+                }
+                for name, split in job.splits.items()
+            },
+            "task": job.task.as_json(),
+            "max_length": job.max_length,
+            "plan": asdict(job.plan),
+            "fingerprint": self._fingerprint,
+        }
+
+    # what the loop calls
+
+    def micro_batches(self, step: int) -> list[MicroBatch]:
+        """The batches of this process for a step."""
+        plan, rank = self.job.plan, self.accelerator.process_index
+        mine = plan.micro_batches_at(step, rank)
+        if not mine:  # a short last batch: keep in step with the others, with nothing that counts
+            place = plan.examples_at(step)[:1]
+            return [(plan.num_processes + rank, self._batch(place, counts=False))]
+        return [(number, self._batch(places)) for number, places in mine]
+
+    def _batch(self, places: NDArray[Any], *, counts: bool = True) -> Batch:
+        return make_batch(
+            self.job.examples["train"],
+            places,
+            self.job.padding,
+            device=self.accelerator.device,
+            counts=counts,
+        )
+
+    def loss_sum(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """The summed loss of a training batch."""
+        loss = self.job.task.forward(model, batch).loss_sum
+        assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
+        return loss
+
+    def evaluate(self) -> Scores:
+        """The scores of the model as it stands on the validation rows."""
+        return self.score("validation", self.predict("validation"))
+
+    # also for the end of the run
+
+    def predict(self, split: str) -> Evaluation:
+        """Predictions for all rows of a split. A stop request between two batches is obeyed."""
+
+        def between() -> None:
+            if self.stop.was_made and self.accelerator.num_processes == 1:
+                raise self.stop.interruption(None)
+
+        return predict(
+            self.model,
+            self.job.task.forward,
+            self.job.examples[split],
+            self.job.padding,
+            batch_size=self.job.recipe.train.eval_batch_size,
+            accelerator=self.accelerator,
+            between=between,
+        )
+
+    def score(self, split: str, evaluation: Evaluation) -> Scores:
+        """The scores of predictions for a labelled split, a person's own among them."""
+        job, examples = self.job, self.job.examples[split]
+        scores = job.task.score(job.metrics, evaluation.predictions, examples, evaluation.loss)
+        if self._compute_metrics is None:
+            return scores
+        return _with_own(scores, self._compute_metrics, evaluation, examples)
+
+
+def _with_own(
+    scores: Scores, compute: ComputeMetrics, evaluation: Evaluation, examples: Examples
+) -> Scores:
+    labels = examples.fixed("labels")
+    assert labels is not None  # noqa: S101 - only labelled splits are scored
+    own = compute((evaluation.predictions["logits"], labels))
+    values = {str(name): float(value) for name, value in own.items()}
+    return Scores(
+        {**values, **scores.values},
+        {**dict.fromkeys(values, None), **scores.higher_is_better},
+    )

@@ -1,0 +1,121 @@
+"""Trackers: TensorBoard, Weights & Biases, MLflow, Trackio, SwanLab, told of the same events.
+
+None is imported or contacted unless it is named. The adapters are Accelerate's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.errors import Problem, RecipeError, ResourceError, nearest
+from tunesmith.events import Evaluated, Event, StepDone
+from tunesmith.language import gettext as _
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["TRACKERS", "Trackers", "check_trackers"]
+
+TRACKERS = {
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
+    "swanlab": "swanlab",
+}
+"""Each tracker and the package it needs."""
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Find out before training whether the named trackers are there.
+
+    Raises:
+        RecipeError: there is no such tracker (R113).
+        ResourceError: its package is not installed (M118).
+    """
+    from importlib.util import find_spec
+
+    for name in names:
+        if name not in TRACKERS:
+            close = nearest(name, TRACKERS)
+            fix = _("Trackers: {names}.").format(names=", ".join(TRACKERS))
+            if close:
+                fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+            raise RecipeError(
+                Problem("R113", _('there is no tracker "{name}"').format(name=name), fix=fix)
+            )
+        if find_spec(TRACKERS[name]) is None:
+            raise ResourceError(
+                Problem(
+                    "M118",
+                    _('the tracker "{name}" is not installed').format(name=name),
+                    fix=f"pip install {TRACKERS[name]}",
+                )
+            )
+
+
+class Trackers:
+    """The named trackers of one run; with none named it does nothing."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        accelerator: Accelerator,
+        *,
+        run: str,
+        folder: Path,
+        settings: Mapping[str, Any],
+    ) -> None:
+        """Start them on the first process.
+
+        Args:
+            names: which.
+            accelerator: which process this is.
+            run: the name to show.
+            folder: where local trackers write.
+            settings: flat values of the recipe to show.
+        """
+        self._trackers: list[Any] = []
+        if not names or not accelerator.is_main_process:
+            return
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+        os.environ.setdefault("WANDB_NAME", run)
+        for name in names:
+            kind = LOGGER_TYPE_TO_CLASS[name]
+            tracker = (
+                kind("tunesmith", logging_dir=str(folder / name))
+                if kind.requires_logging_directory
+                else kind("tunesmith")
+            )
+            if hasattr(tracker, "start"):
+                tracker.start()
+            tracker.store_init_configuration(dict(settings))
+            self._trackers.append(tracker)
+
+    def take(self, event: Event, line: Mapping[str, object] | None) -> None:
+        """Pass on what the event log wrote."""
+        if line is None or not self._trackers:
+            return
+        values: dict[str, float] = {}
+        if isinstance(event, StepDone):
+            keys = ("loss", "learning_rate", "grad_norm")
+            values = {
+                f"train/{key}": value for key in keys if isinstance(value := line[key], float)
+            }
+        elif isinstance(event, Evaluated):
+            values = {
+                f"{event.split}/{name}": value
+                for name, value in event.scores.values.items()
+                if value is not None
+            }
+        for tracker in self._trackers if values else ():
+            tracker.log(values, step=event.step)
+
+    def close(self) -> None:
+        """Finish them all."""
+        for tracker in self._trackers:
+            tracker.finish()

@@ -1,0 +1,79 @@
+"""Tasks: one file each, behind one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from tunesmith.data.profile import ColumnProfile
+from tunesmith.data.roles import Roles
+from tunesmith.errors import Problem, RecipeError, nearest
+from tunesmith.language import gettext as _
+from tunesmith.tasks.protocol import Outputs, Predictions, Task
+
+__all__ = [
+    "TASKS",
+    "Outputs",
+    "Predictions",
+    "Task",
+    "suggest_task",
+    "task_from_config",
+    "task_from_json",
+    "task_named",
+]
+
+TASKS = ("multi-label-classification", "text-regression", "text-classification")
+"""Every task; the first that suits a label column is suggested for it. The file bears the name."""
+
+
+def task_named(name: str) -> type[Task]:
+    """The class of a task.
+
+    Raises:
+        RecipeError: there is no such task (R109).
+    """
+    if name not in TASKS:
+        close = nearest(name, TASKS)
+        fix = _("Tasks: {names}.").format(names=", ".join(sorted(TASKS)))
+        if close:
+            fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+        raise RecipeError(
+            Problem("R109", _('there is no task "{name}"').format(name=name), fix=fix)
+        )
+    module = import_module(f"tunesmith.tasks.{name.replace('-', '_')}")
+    task: type[Task] = module.TASK
+    return task
+
+
+def _all() -> Iterator[type[Task]]:
+    return (task_named(name) for name in TASKS)
+
+
+def suggest_task(label: ColumnProfile) -> tuple[str, str]:
+    """The task that a label column looks like, and why."""
+    for task in _all():
+        if reason := task.suits(label):
+            return task.name, reason
+    raise RecipeError(
+        Problem(
+            "R109",
+            _('no task suits the column "{column}"').format(column=label.column.name),
+            fix=_("Name the label column with --label, or the task with --task."),
+        )
+    )
+
+
+def task_from_json(facts: Mapping[str, Any]) -> Task:
+    """The fitted task that `Task.as_json` described."""
+    return task_named(str(facts["task"])).from_json(facts)
+
+
+def task_from_config(config: Mapping[str, Any], roles: Roles) -> Task | None:
+    """The task of a plain Hugging Face model, None if it is none of these."""
+    if not any("SequenceClassification" in name for name in config.get("architectures") or ()):
+        return None
+    for task in _all():
+        if (found := task.from_config(config, roles)) is not None:
+            return found
+    return None

@@ -1,0 +1,205 @@
+"""Any number of labels for each text: each label is its own yes or no."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.findings import Finding
+from tunesmith.data.profile import ColumnProfile
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Column, Row
+from tunesmith.errors import DataError, Problem, quoted
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Kind, Metric, Scores, compute
+from tunesmith.recipe import DataSettings
+from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.sequence import SequenceTask, label_text
+from tunesmith.tasks.text_classification import order_labels
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunesmith.batching import Batch, Examples
+
+__all__ = ["TASK", "MultiLabelClassification"]
+
+_YES = ("1", "true", "yes")
+_NO = ("0", "false", "no", "")
+
+
+@dataclass(frozen=True)
+class MultiLabelClassification(SequenceTask):
+    """None, one or several labels per text.
+
+    Labels come as a list, as text with a separator, or as one 0/1 column each.
+
+    Attributes:
+        labels: names, index 0 first; empty until fitted unless they were given.
+        separator: what stands between the labels of one field.
+        class_names: the names behind the integers of a list of `ClassLabel`.
+        counts: training rows per label.
+    """
+
+    labels: tuple[str, ...] = ()
+    separator: str | None = None
+    class_names: tuple[str, ...] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    name: ClassVar[str] = "multi-label-classification"
+    kind: ClassVar[Kind] = "labels"
+    problem_type: ClassVar[str] = "multi_label_classification"
+
+    @classmethod
+    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
+        """With 0/1 columns their names are the labels."""
+        names = next((c.class_names for c in columns if c.name == roles.label), None)
+        if isinstance(roles.label, tuple):
+            return cls(roles, roles.label)
+        return cls(roles, settings.labels or names or (), settings.label_separator, names)
+
+    @classmethod
+    def suits(cls, label: ColumnProfile) -> str | None:
+        """A column of lists."""
+        if label.num_lists:
+            return _("column {column} holds lists").format(column=label.column.name)
+        return None
+
+    def stratum(self, row: Row) -> tuple[str, ...]:
+        """The set of labels."""
+        return self._target(row) or ()
+
+    def fit(self, rows: Iterable[Row]) -> Self:
+        """Learn the labels and their counts; raises `DataError` if there are none."""
+        counts: Counter[str] = Counter()
+        total = 0
+        for row in rows:
+            total += 1
+            counts.update(set(self._target(row) or ()))
+        if not counts:
+            raise DataError(
+                Problem(
+                    "D204",
+                    _("none of {count} rows has a label; nothing to learn").format(count=total),
+                )
+            )
+        labels = self.labels or order_labels(counts)
+        return replace(self, labels=labels, counts={name: counts[name] for name in labels})
+
+    def forward(self, model: nn.Module, batch: Batch) -> Outputs:
+        """Binary cross entropy summed over texts and labels."""
+        from torch.nn import functional
+
+        logits = self._logits(model, batch)
+        loss = None
+        if batch.labels is not None:
+            loss = functional.binary_cross_entropy_with_logits(
+                logits, batch.labels, reduction="sum"
+            )
+        return Outputs(loss, {"logits": logits})
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        """Micro and macro F1, and the share of texts with exactly the right labels."""
+        return ("f1_micro", "f1_macro", "accuracy")
+
+    def score(
+        self,
+        metrics: Sequence[Metric],
+        predictions: Predictions,
+        examples: Examples,
+        loss: float | None,
+    ) -> Scores:
+        """A label is predicted where its probability is at least one half."""
+        truth = examples.fixed("labels")
+        assert truth is not None  # noqa: S101 - only labelled examples are scored
+        predicted = (predictions["logits"] >= 0).astype(np.int64)
+        return compute(metrics, predicted, truth.astype(np.int64), loss=loss)
+
+    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+        """The labels of at least one half, and the probability of each."""
+        answers: list[dict[str, object]] = []
+        for row in 1 / (1 + np.exp(-predictions["logits"].astype(np.float64))):
+            scores = dict(zip(self.labels, map(float, row), strict=True))
+            chosen = [name for name, score in scores.items() if score >= 0.5]
+            answers.append({"label": chosen, "score": float(row.max()), "scores": scores})
+        return answers
+
+    def summary(self) -> list[str]:
+        """The labels with their training rows."""
+        counts = ", ".join(f"{name} {self.counts.get(name, 0)}" for name in self.labels[:20])
+        return [_("{count} labels: {counts}").format(count=len(self.labels), counts=counts)]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
+        """A plain model that says it gives several labels."""
+        if config.get("problem_type") != cls.problem_type:
+            return None
+        names = config.get("id2label") or {}
+        return cls(roles, tuple(str(names[key]) for key in sorted(names, key=int)))
+
+    def _target(self, row: Row) -> tuple[str, ...] | None:
+        if isinstance(self.roles.label, tuple):
+            values = {name: row.values.get(name) for name in self.roles.label}
+            if all(value is None for value in values.values()):
+                return None
+            return tuple(name for name, value in values.items() if _as_flag(value))
+        value = row.values.get(str(self.roles.label))
+        if value is None:
+            return None
+        if isinstance(value, str):
+            parts = value.split(self.separator) if self.separator else [value]
+            return tuple(part.strip() for part in parts if part.strip())
+        items = value if isinstance(value, list | tuple) else [value]
+        names = (label_text(item, self.class_names) for item in items)
+        return tuple(name for name in names if name is not None)
+
+    def _examine_label(self, row: Row) -> Finding | None:
+        if isinstance(self.roles.label, tuple):
+            for name in self.roles.label:
+                value = row.values.get(name)
+                if value is not None and _as_flag(value) is None:
+                    return Finding(
+                        "D217",
+                        _('"{column}" is "{value}", neither 0 nor 1').format(
+                            column=name, value=value
+                        ),
+                    )
+        target = self._target(row)
+        for name in target or ():
+            if self.labels and name not in self.labels:
+                return Finding(
+                    "D206",
+                    _('the label "{label}" is not in train').format(label=name),
+                    fix=_("Known classes: {names}.").format(names=quoted(self.labels)),
+                )
+        return None
+
+    def _labels(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
+        index = {name: i for i, name in enumerate(self.labels)}
+        labels = np.zeros((len(rows), len(self.labels)), dtype=np.uint8)
+        for i, row in enumerate(rows):
+            for name in self._target(row) or ():
+                labels[i, index[name]] = 1
+        return labels
+
+    def _outputs(self) -> tuple[str, ...]:
+        return self.labels
+
+
+def _as_flag(value: object) -> bool | None:
+    """0/1 however it is written; None for anything else."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value if value is not None else "").strip().lower()
+    if text in _YES:
+        return True
+    return False if text in _NO else None
+
+
+TASK = MultiLabelClassification

@@ -1,0 +1,151 @@
+"""The seam: what a task is to the rest of the house, and nothing more.
+
+A task knows columns, heads, labels, losses, decoding and scores; it knows nothing of files, steps or
+devices. Adding one adds a file to this folder and a line to its `__init__`, and touches nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from numpy.typing import NDArray
+
+from tunesmith.batching import Batch, Examples
+from tunesmith.data.findings import Finding
+from tunesmith.data.prepared import Encoded
+from tunesmith.data.profile import ColumnProfile
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Column, Row
+from tunesmith.metrics import Kind, Metric, Scores
+from tunesmith.model import LoadedModel, ModelFiles
+from tunesmith.recipe import DataSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["Outputs", "Predictions", "Task"]
+
+Predictions = Mapping[str, NDArray[Any]]
+"""What is kept of each evaluated example, by name; the first dimension counts examples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What one forward pass gives.
+
+    Attributes:
+        loss_sum: the loss summed over the batch's targets, a scalar; None without labels.
+        kept: what evaluation keeps per example, by name; the first dimension is that of the batch.
+    """
+
+    loss_sum: torch.Tensor | None
+    kept: Mapping[str, torch.Tensor]
+
+
+class Task(Protocol):
+    """One thing that can be learnt. Frozen: `fit` returns a task that knows its labels."""
+
+    name: str
+    pipeline: str
+    """The pipeline of transformers that runs the finished model."""
+    kind: Kind
+    roles: Roles
+
+    # made from what was asked
+
+    @classmethod
+    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
+        """The task over these columns, before it has seen a row."""
+        ...
+
+    @classmethod
+    def suits(cls, label: ColumnProfile) -> str | None:
+        """Why a label column looks like one of this task; None if it does not."""
+        ...
+
+    # on rows
+
+    def examine(self, row: Row) -> Finding | None:
+        """What is wrong with a row, None if nothing. A row without a label is fine here."""
+        ...
+
+    def is_labelled(self, row: Row) -> bool:
+        """Whether a row says what the answer is."""
+        ...
+
+    def stratum(self, row: Row) -> Hashable:
+        """What a drawn share keeps in proportion; a float is binned."""
+        ...
+
+    def fit(self, rows: Iterable[Row]) -> Self:
+        """The task that has seen the training rows and knows its labels.
+
+        Raises:
+            DataError: nothing can be learnt from them.
+        """
+        ...
+
+    def encode(
+        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labelled: bool
+    ) -> Encoded:
+        """Rows as numbers; labels are left out for a source that has none."""
+        ...
+
+    @property
+    def encoding(self) -> Mapping[str, object]:
+        """What the numbers depend on besides rows, tokenizer and length."""
+        ...
+
+    # on tensors
+
+    def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
+        """The pretrained model with a head for this task."""
+        ...
+
+    def forward(self, model: nn.Module, batch: Batch) -> Outputs:
+        """One pass: the summed loss, and what evaluation keeps."""
+        ...
+
+    # on predictions
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        """The field's own scores for this task; the first chooses the best model."""
+        ...
+
+    def score(
+        self,
+        metrics: Sequence[Metric],
+        predictions: Predictions,
+        examples: Examples,
+        loss: float | None,
+    ) -> Scores:
+        """The scores of predictions for labelled examples, in their order."""
+        ...
+
+    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+        """One answer per example in words: at least "label", "score" and "scores"."""
+        ...
+
+    # kept with the model
+
+    def as_json(self) -> dict[str, object]:
+        """All that is needed to make the fitted task again."""
+        ...
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """The fitted task that `as_json` described."""
+        ...
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
+        """The task that a plain Hugging Face model was trained for, None if it is another."""
+        ...
+
+    def summary(self) -> list[str]:
+        """What was learnt from the rows, a line each, for people: classes with counts."""
+        ...

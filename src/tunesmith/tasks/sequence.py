@@ -1,0 +1,204 @@
+"""What the tasks on whole texts share: reading text columns, encoding texts or pairs, the head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.findings import Finding
+from tunesmith.data.prepared import Encoded, Ragged
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row
+from tunesmith.language import gettext as _
+from tunesmith.model import LoadedModel, ModelFiles, load_model
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from tunesmith.batching import Batch
+
+__all__ = ["SequenceTask", "encode_texts", "examine_texts", "label_text"]
+
+HEAD = "AutoModelForSequenceClassification"
+
+
+def label_text(value: object, class_names: Sequence[str] | None) -> str | None:
+    """A class as text; None where there is no label.
+
+    The integers of a `ClassLabel` become its names, and its -1 is no label. Elsewhere a number is its
+    own name: 1 and 1.0 are "1", true is "true".
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if class_names is not None and isinstance(value, int):
+        return class_names[value] if 0 <= value < len(class_names) else None
+    return str(value)
+
+
+def examine_texts(row: Row, roles: Roles) -> Finding | None:
+    """What is wrong with the texts of a row."""
+    texts = [row.values.get(name) for name in roles.text_columns]
+    for name, text in zip(roles.text_columns, texts, strict=True):
+        if isinstance(text, bytes):
+            return Finding("D303", _('"{column}" holds binary data').format(column=name))
+        if isinstance(text, dict | list):
+            return Finding(
+                "D304",
+                _('"{column}" is {kind}, not text').format(
+                    column=name, kind=_("an object") if isinstance(text, dict) else _("a list")
+                ),
+                fix=_("Name another column with --text."),
+            )
+    empty = [text is None or not str(text).strip() for text in texts]
+    if any(empty) and not all(empty):
+        return Finding(
+            "D330",
+            _('"{column}" is empty, its partner is not').format(
+                column=roles.text_columns[empty.index(True)]
+            ),
+            fix=_("Complete or remove the row."),
+        )
+    if all(empty):
+        is_blank = any(isinstance(text, str) and text for text in texts)
+        return Finding(
+            "D311" if is_blank else "D310",
+            _("the text holds only spaces") if is_blank else _("the text is empty"),
+            fix=_("Complete or remove the row."),
+        )
+    return None
+
+
+def encode_texts(
+    rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length: int
+) -> tuple[dict[str, Ragged], NDArray[np.int64]]:
+    """Texts or pairs as token ids, cut to `max_length`, the longer text of a pair first.
+
+    Returns:
+        "input_ids" and, if the model takes them, "token_type_ids"; and the length of each before the
+        cut, shape (n,).
+    """
+    texts: list[Any] = [
+        str(row.values[roles.text])
+        if roles.text_pair is None
+        else (str(row.values[roles.text]), str(row.values[roles.text_pair]))
+        for row in rows
+    ]
+    backend = tokenizer.backend_tokenizer
+    encodings = backend.encode_batch_fast(texts)
+    full_lengths = np.fromiter((len(e) for e in encodings), np.int64, len(texts))
+    if too_long := np.flatnonzero(full_lengths > max_length).tolist():
+        backend.enable_truncation(
+            max_length, strategy="longest_first", direction=tokenizer.truncation_side
+        )
+        try:
+            for i, cut in zip(
+                too_long, backend.encode_batch_fast([texts[i] for i in too_long]), strict=True
+            ):
+                encodings[i] = cut
+        finally:
+            backend.no_truncation()
+    lengths = np.minimum(full_lengths, max_length)
+    narrow = np.uint16 if len(tokenizer) <= 1 << 16 else np.int32
+    total = int(lengths.sum())
+    ragged = {
+        "input_ids": Ragged(
+            np.fromiter(chain.from_iterable(e.ids for e in encodings), narrow, total), lengths
+        )
+    }
+    if "token_type_ids" in tokenizer.model_input_names:
+        types = np.fromiter(chain.from_iterable(e.type_ids for e in encodings), np.uint8, total)
+        ragged["token_type_ids"] = Ragged(types, lengths)
+    return ragged, full_lengths
+
+
+@dataclass(frozen=True)
+class SequenceTask:
+    """A task that reads a whole text, or a pair encoded jointly, and gives logits for it.
+
+    Attributes:
+        roles: which column is what.
+    """
+
+    roles: Roles
+    pipeline: ClassVar[str] = "text-classification"
+    problem_type: ClassVar[str]
+
+    def examine(self, row: Row) -> Finding | None:
+        """What is wrong with the texts, then with the label."""
+        return examine_texts(row, self.roles) or self._examine_label(row)
+
+    def is_labelled(self, row: Row) -> bool:
+        """Whether the row has a label."""
+        return bool(self.roles.label_columns) and self._target(row) is not None
+
+    def encode(
+        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labelled: bool
+    ) -> Encoded:
+        """Texts as token ids, and labels as numbers if the source has them."""
+        ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
+        indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
+        fixed = {"labels": self._labels(rows)} if labelled else {}
+        return Encoded(ragged, fixed, indices, full_lengths)
+
+    @property
+    def encoding(self) -> Mapping[str, object]:
+        """The task and all its labels, in order."""
+        return self.as_json()
+
+    def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
+        """The pretrained encoder with a classification head of the right width."""
+        names = self._outputs()
+        return load_model(
+            files,
+            HEAD,
+            seed=seed,
+            dropout=dropout,
+            id2label=dict(enumerate(names)),
+            label2id={name: i for i, name in enumerate(names)},
+            problem_type=self.problem_type,
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Name and fields as plain values."""
+        facts = asdict(self)
+        facts.pop("counts", None)
+        return {"task": self.name, **facts}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """The task that `as_json` described."""
+        fields = {key: _as_tuple(value) for key, value in facts.items() if key != "task"}
+        roles = {key: _as_tuple(value) for key, value in facts["roles"].items()}
+        return cls(**{**fields, "roles": Roles(**roles)})
+
+    name: ClassVar[str]
+
+    def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        logits: torch.Tensor = model(**batch.inputs).logits
+        return logits.float()
+
+    def _examine_label(self, row: Row) -> Finding | None:
+        raise NotImplementedError
+
+    def _target(self, row: Row) -> object:
+        raise NotImplementedError
+
+    def _labels(self, rows: Sequence[Row]) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def _outputs(self) -> tuple[str, ...]:
+        raise NotImplementedError
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,260 @@
+"""One class for each text or pair of texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.findings import Finding
+from tunesmith.data.profile import ColumnProfile, as_number
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Column, Row
+from tunesmith.errors import DataError, Problem, RecipeError, nearest, quoted
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Kind, Metric, Scores, compute
+from tunesmith.recipe import DataSettings
+from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.sequence import SequenceTask, label_text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunesmith.batching import Batch, Examples
+
+__all__ = ["TASK", "TextClassification", "order_labels"]
+
+
+@dataclass(frozen=True)
+class TextClassification(SequenceTask):
+    """One class per text.
+
+    Attributes:
+        labels: class names, index 0 first; empty until fitted unless they were given.
+        positive_label: the class that binary scores count; None for the last.
+        class_names: the names behind the integers of a `ClassLabel` column.
+        counts: training rows per class.
+    """
+
+    labels: tuple[str, ...] = ()
+    positive_label: str | None = None
+    class_names: tuple[str, ...] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    name: ClassVar[str] = "text-classification"
+    kind: ClassVar[Kind] = "classes"
+    problem_type: ClassVar[str] = "single_label_classification"
+
+    @classmethod
+    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
+        """Labels are those given, else those of the column, else learnt by `fit`."""
+        names = next((c.class_names for c in columns if c.name == roles.label), None)
+        return cls(roles, settings.labels or names or (), settings.positive_label, names)
+
+    @classmethod
+    def suits(cls, label: ColumnProfile) -> str | None:
+        """Any column with few enough values."""
+        if label.num_lists:
+            return None
+        return _("{count} classes in column {column}").format(
+            count=label.distinct, column=label.column.name
+        )
+
+    def stratum(self, row: Row) -> str | None:
+        """The class."""
+        return self._target(row)
+
+    def fit(self, rows: Iterable[Row]) -> Self:
+        """Learn the classes and their counts; raises `DataError` as the checks below say."""
+        counts: Counter[str] = Counter()
+        for row in rows:
+            if (target := self._target(row)) is not None:
+                counts[target] += 1
+        if problems := _unlearnable(counts, self.roles.label, given=bool(self.labels)):
+            raise DataError(problems)
+        labels = self.labels or order_labels(counts)
+        if self.labels and not self.class_names:
+            # names given by a person: a class without a row is a slip of the pen
+            unseen = [label for label in labels if label not in counts]
+            if unseen:
+                raise RecipeError(_unseen(unseen, counts))
+        fitted = replace(self, labels=labels, counts={name: counts[name] for name in labels})
+        if self.positive_label is not None and self.positive_label not in labels:
+            raise RecipeError(_no_positive(self.positive_label, labels))
+        return fitted
+
+    def forward(self, model: nn.Module, batch: Batch) -> Outputs:
+        """Cross entropy summed over the texts of the batch."""
+        from torch.nn import functional
+
+        logits = self._logits(model, batch)
+        loss = None
+        if batch.labels is not None:
+            loss = functional.cross_entropy(logits, batch.labels, reduction="sum")
+        return Outputs(loss, {"logits": logits})
+
+    @property
+    def positive(self) -> int:
+        """The index of the class that binary scores count."""
+        name = self.positive_label
+        return self.labels.index(name) if name is not None else len(self.labels) - 1
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        """F1 and accuracy; with more than two classes the macro average."""
+        return ("f1", "accuracy") if len(self.labels) == 2 else ("f1_macro", "accuracy")
+
+    def score(
+        self,
+        metrics: Sequence[Metric],
+        predictions: Predictions,
+        examples: Examples,
+        loss: float | None,
+    ) -> Scores:
+        """Compare the most likely class with the label."""
+        truth = examples.fixed("labels")
+        predicted = predictions["logits"].argmax(axis=-1)
+        return compute(metrics, predicted, truth, positive=self.positive, loss=loss)
+
+    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+        """The most likely class and the probability of each."""
+        return [
+            {
+                "label": self.labels[int(row.argmax())],
+                "score": float(row.max()),
+                "scores": dict(zip(self.labels, map(float, row), strict=True)),
+            }
+            for row in _softmax(predictions["logits"])
+        ]
+
+    def summary(self) -> list[str]:
+        """The classes with their training rows, and which one is positive."""
+        counts = ", ".join(f"{name} {self.counts.get(name, 0)}" for name in self.labels[:20])
+        if len(self.labels) > 20:
+            counts += " …"
+        lines = [_("{count} classes: {counts}").format(count=len(self.labels), counts=counts)]
+        if len(self.labels) == 2:
+            lines.append(_("binary F1 counts {label}").format(label=self.labels[self.positive]))
+        return lines
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
+        """A plain model with a sequence head and several exclusive classes."""
+        names = config.get("id2label") or {}
+        if len(names) < 2 or config.get("problem_type") not in (None, cls.problem_type):
+            return None
+        return cls(roles, tuple(str(names[key]) for key in sorted(names, key=int)))
+
+    def _target(self, row: Row) -> str | None:
+        return label_text(row.values.get(str(self.roles.label)), self.class_names)
+
+    def _examine_label(self, row: Row) -> Finding | None:
+        value = row.values.get(str(self.roles.label))
+        if isinstance(value, list | tuple):
+            return Finding(
+                "D208",
+                _("several labels in one row"),
+                fix=_("Use --task multi-label-classification for all rows."),
+            )
+        if isinstance(value, dict | bytes):
+            return Finding("D217", _("the label is neither text nor a number"))
+        target = self._target(row)
+        if target is not None and self.labels and target not in self.labels:
+            close = nearest(target, self.labels)
+            fix = _("Known classes: {names}.").format(names=quoted(self.labels))
+            if close:
+                fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+            return Finding(
+                "D206", _('the label "{label}" is not in train').format(label=target), fix
+            )
+        return None
+
+    def _labels(self, rows: Sequence[Row]) -> NDArray[np.int64]:
+        index = {name: i for i, name in enumerate(self.labels)}
+        return np.fromiter((index[str(self._target(row))] for row in rows), np.int64, len(rows))
+
+    def _outputs(self) -> tuple[str, ...]:
+        return self.labels
+
+
+def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Sorted; as numbers if all are numbers, so that "10" comes after "9"."""
+    names = list(labels)
+    numbers = {name: as_number(name) for name in names}
+    if all(number is not None for number in numbers.values()):
+        return tuple(sorted(names, key=lambda name: (numbers[name], name)))
+    return tuple(sorted(names))
+
+
+def _unlearnable(counts: Counter[str], column: object, *, given: bool) -> list[Problem]:
+    """Why nothing sensible can be learnt from these labels."""
+    total = sum(counts.values())
+    if len(counts) == 1:
+        (only,) = counts
+        return [
+            Problem(
+                "D204",
+                _('all {count} rows are "{label}"; nothing to learn').format(
+                    count=total, label=only
+                ),
+                fix=_("Name another column with --label, or add rows of another class."),
+            )
+        ]
+    if len(counts) > 10 and len(counts) * 2 > total:
+        return [
+            Problem(
+                "D205",
+                _('{classes} classes in {count} rows; is "{column}" an id or a text?').format(
+                    classes=len(counts), count=total, column=column
+                ),
+                fix=_(
+                    "Name the label column with --label; for numbers use --task text-regression."
+                ),
+            )
+        ]
+    numbers = {as_number(name) for name in counts}
+    if not given and "-1" in counts and len(counts) > 2 and None not in numbers:
+        return [
+            Problem(
+                "D213",
+                _(
+                    "{count} rows are labelled -1, which marks a missing label in many data sets"
+                ).format(count=counts["-1"]),
+                fix=_(
+                    "Remove them; or, if -1 is a class, say so: --set data.labels=[{names}]"
+                ).format(names=", ".join(order_labels(counts))),
+            )
+        ]
+    return []
+
+
+def _unseen(unseen: list[str], counts: Counter[str]) -> Problem:
+    return Problem(
+        "R112",
+        _("data.labels: no training row has {names}").format(names=quoted(unseen)),
+        fix=_("Labels in the data: {names}.").format(names=quoted(order_labels(counts))),
+    )
+
+
+def _no_positive(name: str, labels: Sequence[str]) -> Problem:
+    close = nearest(name, labels)
+    fix = _("Known classes: {names}.").format(names=quoted(labels))
+    if close:
+        fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+    return Problem(
+        "R112", _('data.positive_label: no class is called "{name}"').format(name=name), fix=fix
+    )
+
+
+def _softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    powers = np.exp(shifted)
+    shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+TASK = TextClassification

@@ -1,0 +1,158 @@
+"""A number for each text or pair of texts, such as a similarity or a rating."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.findings import Finding
+from tunesmith.data.profile import ColumnProfile, as_number
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Column, Row
+from tunesmith.errors import DataError, Problem, shortened
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Kind, Metric, Scores, compute
+from tunesmith.recipe import DataSettings
+from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.sequence import SequenceTask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from tunesmith.batching import Batch, Examples
+
+__all__ = ["TASK", "TextRegression"]
+
+
+@dataclass(frozen=True)
+class TextRegression(SequenceTask):
+    """A number per text.
+
+    Attributes:
+        lowest: the smallest target seen in training.
+        highest: the largest.
+    """
+
+    lowest: float | None = None
+    highest: float | None = None
+
+    name: ClassVar[str] = "text-regression"
+    kind: ClassVar[Kind] = "numbers"
+    problem_type: ClassVar[str] = "regression"
+
+    @classmethod
+    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
+        """Nothing but the columns is needed."""
+        return cls(roles)
+
+    @classmethod
+    def suits(cls, label: ColumnProfile) -> str | None:
+        """Numbers, some of them fractions, or too many different ones to be classes."""
+        if not label.is_numeric or not (label.num_fractions or label.distinct > 50):
+            return None
+        return _("column {column} holds numbers ({count} different)").format(
+            column=label.column.name, count=label.distinct
+        )
+
+    def stratum(self, row: Row) -> float:
+        """The target itself; it is binned."""
+        value = self._target(row)
+        return 0.0 if value is None else value
+
+    def fit(self, rows: Iterable[Row]) -> Self:
+        """Learn the range; raises `DataError` if there is none."""
+        lowest, highest, total = np.inf, -np.inf, 0
+        for row in rows:
+            value = self._target(row)
+            if value is not None:
+                total += 1
+                lowest, highest = min(lowest, value), max(highest, value)
+        if total and lowest == highest:
+            raise DataError(
+                Problem(
+                    "D204",
+                    _("all {count} targets are {value}; nothing to learn").format(
+                        count=total, value=lowest
+                    ),
+                )
+            )
+        return replace(self, lowest=float(lowest), highest=float(highest))
+
+    def forward(self, model: nn.Module, batch: Batch) -> Outputs:
+        """Squared error summed over the texts of the batch."""
+        from torch.nn import functional
+
+        values = self._logits(model, batch).squeeze(-1)
+        loss = None
+        if batch.labels is not None:
+            loss = functional.mse_loss(values, batch.labels, reduction="sum")
+        return Outputs(loss, {"logits": values.unsqueeze(-1)})
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        """Both correlations and the squared error."""
+        return ("pearson", "spearman", "mean_squared_error")
+
+    def score(
+        self,
+        metrics: Sequence[Metric],
+        predictions: Predictions,
+        examples: Examples,
+        loss: float | None,
+    ) -> Scores:
+        """Compare the numbers."""
+        truth = examples.fixed("labels")
+        return compute(metrics, predictions["logits"][:, 0], truth, loss=loss)
+
+    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+        """The number, under the name of the target as transformers' pipeline gives it."""
+        (name,) = self._outputs()
+        return [
+            {"label": name, "score": float(value), "scores": {name: float(value)}}
+            for value in predictions["logits"][:, 0]
+        ]
+
+    def summary(self) -> list[str]:
+        """The range of the target."""
+        return [
+            _("targets from {lowest:g} to {highest:g}").format(
+                lowest=self.lowest, highest=self.highest
+            )
+        ]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
+        """A plain model with a single output."""
+        names = config.get("id2label") or {}
+        if config.get("problem_type") != cls.problem_type and len(names) != 1:
+            return None
+        return cls(replace(roles, label=str(next(iter(names.values()), "score"))))
+
+    def _target(self, row: Row) -> float | None:
+        return as_number(row.values.get(str(self.roles.label)))
+
+    def _examine_label(self, row: Row) -> Finding | None:
+        value = row.values.get(str(self.roles.label))
+        if value is None or value == "" or as_number(value) is not None:
+            return None
+        if str(value).strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
+            return Finding("D210", _("the target is {value}").format(value=value))
+        hint = None
+        if "," in str(value) and as_number(str(value).replace(",", "")) is not None:
+            hint = _("A thousands separator? Write plain numbers.")
+        return Finding(
+            "D211", _('"{value}" is not a number').format(value=shortened(str(value))), fix=hint
+        )
+
+    def _labels(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        return np.array([self._target(row) for row in rows], dtype=np.float64)
+
+    def _outputs(self) -> tuple[str, ...]:
+        return (str(self.roles.label),)
+
+
+TASK = TextRegression
