@@ -1,7 +1,8 @@
 """A small stand-in for the Hugging Face Hub on 127.0.0.1, enough for the real client to talk to.
 
-It serves repositories from memory: information, file lists and file contents with the headers that the
-client checks. Faults are planted per path: a status for the next so many requests, or a token to ask for.
+It serves repositories from memory: information, file lists and file contents with the headers that
+the client checks. Faults are planted per path: a status for the next so many requests, or a token
+to ask for.
 """
 
 from __future__ import annotations

@@ -4,17 +4,19 @@ import tunesmith as ts
 
 run = ts.train("tickets.csv", model="bert-base-chinese")
 print(run.scores["f1"])
-print(ts.load(run.model)("打印机又坏了"))
+print(ts.load(run.model).predict("打印机又坏了")[0])
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.data.sources import Options, Splits, from_python, open_splits
+from tunesmith.data.rows import Splits
+from tunesmith.data.sources import Options, from_python, open_splits
+from tunesmith.device import num_processes
 from tunesmith.events import Event
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
 from tunesmith.run.folder import RunFolder
@@ -119,7 +121,7 @@ def train(
         text: the column of the text.
         text_pair: the column of the second text of a pair.
         label: the column of the label, or several 0/1 columns.
-        validation: a share ("10%"), a file, a split name, or data.
+        validation: a share ("10%"), a file, a split name, or data held in Python.
         settings: any other recipe keys, such as {"train.epochs": 1}.
         compute_metrics: scores of your own, called with (logits, labels).
         restart: keep what is in the folder under another name and begin anew.
@@ -127,16 +129,19 @@ def train(
     Raises:
         PlainError: whatever is wrong, with code, place and fix.
     """
+    words = {
+        "model": model,
+        "preset": preset,
+        "data.text": text,
+        "data.text_pair": text_pair,
+        "data.label": label,
+        "data.validation": validation,
+    }
+    given = {key: value for key, value in words.items() if value is not None}
     events = start(
         what,
         out=out,
-        model=model,
-        preset=preset,
-        text=text,
-        text_pair=text_pair,
-        label=label,
-        validation=validation,
-        settings=settings,
+        settings={**given, **(settings or {})},
         compute_metrics=compute_metrics,
         restart=restart,
     )
@@ -152,35 +157,34 @@ def start(
     what: object,
     *,
     out: str | Path | None = None,
-    model: str | None = None,
-    preset: str | None = None,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | Sequence[str] | None = None,
-    validation: object = None,
     settings: Mapping[str, object] | None = None,
     compute_metrics: ComputeMetrics | None = None,
     restart: bool = False,
-) -> Iterator[Event]:
-    """The same run as `train`, as a stream of events: iterate it to train; its value is the `Run`."""
-    given = {
-        "model": model,
-        "preset": preset,
-        "data.text": text,
-        "data.text_pair": text_pair,
-        "data.label": list(label) if isinstance(label, tuple) else label,
-        **(settings or {}),
-    }
-    if isinstance(validation, str):
-        given["data.validation"] = validation
+) -> Generator[Event, None, Run]:
+    """The same run as `train`, as a stream of events: iterate it to train; its value is the run.
+
+    Args:
+        what: as in `train`.
+        out: the run folder; None for `runs/NAME`.
+        settings: recipe keys, such as {"model": "embedded:mini", "train.epochs": 1}.
+        compute_metrics: scores of your own, called with (logits, labels).
+        restart: keep what is in the folder under another name and begin anew.
+
+    Raises:
+        PlainError: whatever is wrong, with code, place and fix.
+    """
+    settings = dict(settings or {})
+    validation = settings.get("data.validation")
+    held_in_python = validation is not None and not isinstance(validation, str | list | tuple)
+    if held_in_python:
+        del settings["data.validation"]
     flags: dict[KeyPath, tuple[str, object]] = {
-        tuple(key.split(".")): (key, value)
-        for key, value in given.items()
-        if value is not None or key in (settings or {})
+        tuple(key.split(".")): (key, value) for key, value in settings.items()
     }
     layers, data, asked_by = _understand(what, flags)
-    if data is not None and validation is not None and not isinstance(validation, str):
-        data = {**data, "validation": next(iter(from_python(validation, "validation").values()))}
+    if held_in_python:
+        validation = next(iter(from_python(validation, "validation").values()))
+        data = {**(data or load_data(asked_by)), "validation": validation}
     from tunesmith.run.conduct import conduct
     from tunesmith.run.job import make_job
 
@@ -189,7 +193,11 @@ def start(
         start_run(layers, out=out, data=data, asked_by=asked_by, restart=restart) as started,
     ):
         if not started.is_finished:
-            job = make_job(started.checked, own_scores=compute_metrics is not None)
+            job = make_job(
+                started.checked,
+                num_processes=num_processes(),
+                own_scores=compute_metrics is not None,
+            )
             yield from conduct(job, started.run, stop=stop, compute_metrics=compute_metrics)
     return Run(started.run.path)
 
@@ -208,7 +216,5 @@ def _understand(
             return gather(file=Path(name), flags=flags), None, name
         flags = {("data", "train"): ("data", name), **flags}
         return gather(flags=flags), None, name
-    data = what if isinstance(what, Mapping) else load_data(what)
-    splits = from_python(data) if isinstance(data, Mapping) else data
     flags = {("data", "train"): ("data", "python"), **flags}
-    return gather(flags=flags), splits, "python"
+    return gather(flags=flags), load_data(what), "python"

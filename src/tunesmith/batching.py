@@ -27,11 +27,13 @@ class Batch:
     Attributes:
         inputs: what the model takes: "input_ids", "attention_mask" and maybe "token_type_ids", each
             int64 of shape (B, T), T the longest sequence of the batch.
-        labels: (B,) classes or numbers, (B, C) sets of labels, (B, T) per token; None if there are none.
+        labels: (B,) classes or numbers, (B, C) sets of labels, (B, T) per token; None if there are
+            none.
         num_targets: how many entries of `labels` count in the loss.
         tokens: real tokens, padding not counted.
         examples: which examples these are, shape (B,).
-        counts: False for a batch that only keeps a process in step with the others; its loss is zero.
+        counts: False for a batch that only keeps a process in step with the others; its loss is
+            zero.
     """
 
     inputs: Mapping[str, torch.Tensor]
@@ -86,10 +88,11 @@ class Examples:
         """The examples of the prepared set at some places of this one."""
         return places if self.indices is None else self.indices[places]
 
-    def fixed(self, name: str) -> NDArray[Any] | None:
-        """A fixed column of these examples, None if the set has none of this name."""
-        values = self.prepared.fixed.get(name)
-        return values if values is None or self.indices is None else values[self.indices]
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The labels of labelled examples; the first dimension counts examples."""
+        labels = self.prepared.fixed["labels"]
+        return labels if self.indices is None else labels[self.indices]
 
     @property
     def rows(self) -> NDArray[np.int64]:
@@ -167,7 +170,7 @@ def _count(labels: torch.Tensor | None) -> int:
 
 
 def by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Places cut into batches of nearly equal length, the longest first so that memory shows at once.
+    """Places cut into batches of nearly equal length, the longest first: memory shows at once.
 
     Args:
         lengths: of each example, shape (n,).

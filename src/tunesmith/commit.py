@@ -6,9 +6,9 @@ One implementation for checkpoints, prepared data and models:
 2. write `MANIFEST.json` (bytes and sha256 of each file) last; fsync it and the folder;
 3. rename to the real name, never over an existing folder; fsync the parent.
 
-What fails verification is moved to `.bad-NAME-TIME`, never deleted. What is deleted is first renamed to
-`.trash-…`, so that no half of it is ever seen under its real name. A kill at any instant leaves only
-names that begin with a dot, which `sweep` clears away under the lock.
+What fails verification is moved to `.bad-NAME-TIME`, never deleted. What is deleted is first
+renamed to `.trash-…`, so that no half of it is ever seen under its real name. A kill at any instant
+leaves only names that begin with a dot, which `sweep` clears away under the lock.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _seal(folder: Path) -> None:
         name = path.relative_to(folder).as_posix()
         entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     manifest = folder / MANIFEST
-    manifest.write_text(json.dumps({"files": entries}, indent=1) + "\n", encoding="utf-8")
+    manifest.write_text(_as_manifest(entries), encoding="utf-8")
     _sync_file(manifest)
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir()):
         _sync_folder(inner)
@@ -126,12 +126,14 @@ def _seal(folder: Path) -> None:
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a committed folder, in words, or None if every byte is as it was written."""
+    """What is wrong with a committed folder, or None if every byte is as it was written."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        files = json.loads(text)["files"]
+        if text != _as_manifest(files):  # one bit in a space would otherwise go unseen
+            return _("{file} does not have the content it was written with").format(file=MANIFEST)
         entries = {
-            str(name): (int(entry["bytes"]), str(entry["sha256"]))
-            for name, entry in manifest["files"].items()
+            str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()
         }
     except FileNotFoundError:
         return _("{file} is missing").format(file=MANIFEST)
@@ -148,6 +150,10 @@ def damage(folder: Path) -> str | None:
         if sha256_of(path) != digest:
             return _("{file} does not have the content it was written with").format(file=name)
     return None
+
+
+def _as_manifest(entries: object) -> str:
+    return json.dumps({"files": entries}, indent=1) + "\n"
 
 
 def set_aside(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The device and the processes: Accelerate for placement, precision and DDP wrapping, nothing else."""
+"""Device and processes: Accelerate for placement, precision and DDP wrapping, nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import Problem, ResourceError
 from tunesmith.language import gettext as _
@@ -98,18 +98,19 @@ def deterministic_kernels(wanted: bool) -> Iterator[None]:
         return
     if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    memory: Any = torch.utils.deterministic
     before = (
         torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        memory.fill_uninitialized_memory,
         torch.backends.cudnn.benchmark,
     )
     torch.use_deterministic_algorithms(True)
     # filling fresh memory with NaN finds bugs in kernels, at the price of a pass over it
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0])
-        torch.utils.deterministic.fill_uninitialized_memory = before[1]
+        memory.fill_uninitialized_memory = before[1]
         torch.backends.cudnn.benchmark = before[2]

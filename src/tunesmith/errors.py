@@ -5,8 +5,8 @@
         |          ^^^^^  did you mean "label"?
       columns: id, body, label, created_at
 
-`PlainError` and what derives from it are for the person who runs the command. Everything else that is
-raised is a bug of ours and exits with 70.
+`PlainError` and what derives from it are for the person who runs the command. Everything else that
+is raised is a bug of ours and exits with 70.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Problem:
     """One thing that is wrong, as it is told to a person and to `--json`.
 
     Attributes:
-        code: a letter for the kind (R recipe, D data, C run folder, M model and machine) and a number;
-            the same in every language.
+        code: a letter for the kind (R recipe, D data, C run folder, M model and machine) and a
+            number; the same in every language.
         message: what is wrong, with the value seen.
         place: where, if it has a place.
         evidence: lines that show it, such as the line of the recipe with a caret.
@@ -152,7 +152,7 @@ class IntegrityError(PlainError):
     exit_code = 6
 
 
-class Interrupted(PlainError):  # noqa: N818 - nothing went wrong: the run was asked to stop
+class Interrupted(PlainError):
     """Stopped on request after saving; the same command continues. 130 after Ctrl-C, else 75."""
 
     exit_code = 75

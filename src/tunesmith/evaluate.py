@@ -1,4 +1,4 @@
-"""Predictions of a model for some examples: sorted by length, each example once, in their own order."""
+"""Predictions of a model: batches by length, each example once, answers in their own order."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tunesmith.errors import (
     DataError,
@@ -45,8 +45,8 @@ _KNOWN_MODELS = (
 def prepare_environment() -> str | None:
     """Set what a mirror needs, before the client is loaded; returns a note if something was set.
 
-    Xet serves large files from an address that the Hub itself hands out, so a foreign endpoint alone
-    would still send the client to the Hub. Whoever sets `HF_HUB_DISABLE_XET` is left alone.
+    Xet serves large files from an address that the Hub itself hands out, so a foreign endpoint
+    alone would still send the client to the Hub. Whoever sets `HF_HUB_DISABLE_XET` is left alone.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     endpoint = os.environ.get("HF_ENDPOINT", "")
@@ -248,7 +248,7 @@ def _names_like(repository: str, kind: Kind) -> set[str]:
     api = HfApi()
     owner, _slash, rest = repository.rpartition("/")
     try:
-        listing = api.list_models if kind == "model" else api.list_datasets
+        listing: Any = api.list_models if kind == "model" else api.list_datasets
         query = {"author": owner} if owner else {"search": rest[:6]}
         names |= {str(info.id) for info in listing(**query, limit=200)}
     except Exception:  # a hint is welcome, never required

@@ -1,7 +1,7 @@
 """Inputs: from what was asked to rows that are fit to train on. No torch, no tokenizer yet.
 
-`look` opens the data and fills in what was left out, with the reason for each choice. `check` reads every
-row once, tells all problems together, learns the labels and draws the shares.
+`look` opens the data and fills in what was left out, with the reason for each choice. `check` reads
+every row once, tells all problems together, learns the labels and draws the shares.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
-from tunesmith.data.rows import Row, Source, first_rows
-from tunesmith.data.sources import Options, Splits, open_splits
+from tunesmith.data.rows import Row, Source, Splits, first_rows
+from tunesmith.data.sources import Options, open_splits
 from tunesmith.data.splits import draw_shares
 from tunesmith.data.survey import Survey
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, nearest

@@ -1,8 +1,8 @@
 """Words for people, in English or Chinese, by gettext.
 
-Code holds the English text; `locale/zh/LC_MESSAGES/tunesmith.po` holds the Chinese one. Modules import
-`gettext as _` and mark every user-visible string; texts that must exist before the language is known
-are marked with `mark` and translated where they are shown.
+Code holds the English text; `locale/zh/LC_MESSAGES/tunesmith.po` holds the Chinese one. Modules
+import `gettext as _` and mark every user-visible string; texts that must exist before the language
+is known are marked with `mark` and translated where they are shown.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _from_environment() -> str:
 
 
 def use_language(language: str | None) -> str:
-    """Speak `language` ("en" or "zh") from now on; None asks the environment. Returns the choice."""
+    """Speak `language` ("en" or "zh") from now on; None asks the environment."""
     chosen = language if language in LANGUAGES else _from_environment()
     _state["now"] = (
         chosen,

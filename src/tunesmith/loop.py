@@ -1,9 +1,9 @@
 """The training loop: batches in, events out.
 
-It does not print, save or draw; it knows no file, tokenizer, task or recipe. What depends only on the step
-comes from the plan. It owns the normalisation: a task gives the summed loss and the number of targets, the
-loop divides by the targets of the whole step over all micro-batches and processes, so that the cut into
-these changes nothing but rounding.
+It does not print, save or draw; it knows no file, tokenizer, task or recipe. What depends only on
+the step comes from the plan. It owns the normalisation: a task gives the summed loss and the number
+of targets, the loop divides by the targets of the whole step over all micro-batches and processes,
+so that the cut into these changes nothing but rounding.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def train(
 ) -> Iterator[Event]:
     """Train from where `progress` stands to the end of the plan.
 
-    Every process iterates to the end: backward passes and evaluations are collective. Between two events
-    weights, optimizer and `progress` agree, so a consumer may save at any of them.
+    Every process iterates to the end: backward passes and evaluations are collective. Between two
+    events weights, optimizer and `progress` agree, so a consumer may save at any of them.
 
     Args:
         model: wrapped for its processes, on its device.

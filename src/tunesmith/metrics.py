@@ -1,7 +1,7 @@
 """Scores: the field's standard numbers, each with its direction. No torch, no network.
 
-The numbers themselves come from scikit-learn and scipy; this module names them, says what they apply to
-and which way is better, and never lets a number that is not one pass for a score.
+The numbers themselves come from scikit-learn and scipy; this module names them, says what they
+apply to and which way is better, and never lets a number that is not one pass for a score.
 """
 
 from __future__ import annotations
@@ -106,9 +106,7 @@ def _correlation(
 
     if len(truth) < 2:
         return math.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a constant side is answered by NaN, and told as null
-        return float(getattr(stats, name)(predicted, truth).statistic)
+    return float(getattr(stats, name)(predicted, truth).statistic)
 
 
 def _squared_error(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
@@ -214,7 +212,10 @@ def compute(
     values: dict[str, float | None] = {}
     directions: dict[str, bool | None] = {}
     for metric in metrics:
-        values[metric.name] = _finite(metric.function(predicted, truth, positive))
+        with warnings.catch_warnings():
+            # libraries warn of constant predictions; the value says it, and NaN is told as null
+            warnings.simplefilter("ignore")
+            values[metric.name] = _finite(metric.function(predicted, truth, positive))
         directions[metric.name] = metric.higher_is_better
     if loss is not None:
         values["loss"] = _finite(loss)

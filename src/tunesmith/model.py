@@ -1,4 +1,4 @@
-"""Pretrained models and tokenizers: from a name to safe local files, from files to a model with a head.
+"""Pretrained models and tokenizers: from a name to safe local files, from files to a model.
 
 Weights come from safetensors and architecture from transformers' own classes; nothing in a model's
 folder can bring code of its own. Only this module reads a model's config.
@@ -38,6 +38,10 @@ __all__ = [
 
 EMBEDDED = "embedded:mini"
 
+_VOCABULARIES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",
+    "tokenizer.model", "spm.model",
+)  # fmt: skip
 _DROPOUT = re.compile(r"drop_?out|_pdrop$|layer_?drop")
 _UNSAFE_KEYS = ("auto_map", "trust_remote_code", "custom_generate", "quantization_config")
 
@@ -160,6 +164,15 @@ def load_tokenizer(files: ModelFiles) -> Any:
     """
     from transformers import AutoTokenizer
 
+    if not any((files.folder / name).is_file() for name in _VOCABULARIES):
+        # transformers would make a tokenizer that knows no word, without a word
+        raise ModelError(
+            Problem(
+                "M113",
+                _("it has no tokenizer ({names})").format(names=", ".join(_VOCABULARIES)),
+                Place(files.name),
+            )
+        )
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
@@ -220,11 +233,12 @@ def load_model(
         **settings: further values of the configuration, such as `num_labels`.
 
     Raises:
-        ModelError: the architecture is unknown (M102), wants code of its own (M105), has no such head
-            (M114), or the weights are not its own (M115).
+        ModelError: the architecture is unknown (M102), wants code of its own (M105), has no such
+            head (M114), or the weights are not its own (M115).
     """
     import torch
     import transformers
+    from safetensors import SafetensorError
 
     config = _make_config(files, dropout, settings)
     head = getattr(transformers, auto_class)
@@ -242,7 +256,7 @@ def load_model(
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             Problem(
                 "M115",

@@ -17,15 +17,15 @@ _SPARED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay applies: to matrices, not to biases and norms, as transformers has it."""
+    """Whether weight decay applies: to matrices, not to biases and norms, as in transformers."""
     return parameter.ndim >= 2 and not _SPARED.search(name.lower())
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     """AdamW over the parameters that train, in two groups.
 
-    Loshchilov and Hutter, "Decoupled weight decay regularization" (arXiv 1711.05101). The learning rate
-    is written into the groups before every step; no scheduler holds state.
+    Loshchilov and Hutter, "Decoupled weight decay regularization" (arXiv 1711.05101). The learning
+    rate is written into the groups before every step; no scheduler holds state.
     """
     import torch
 

@@ -1,8 +1,8 @@
 """The plan: everything that depends only on the step is a function of it.
 
-Row order, learning rate, dropout seed and due evaluations are pure functions of (seed, step, micro-batch).
-A checkpoint therefore holds weights, optimizer state and one integer, and resuming has nothing else to
-restore; and any of it can be looked at before training.
+Row order, learning rate, dropout seed and due evaluations are pure functions of (seed, step,
+micro-batch). A checkpoint therefore holds weights, optimizer state and one integer, and resuming
+has nothing else to restore; and any of it can be looked at before training.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Plan:
 
     Attributes:
         num_examples: training examples of one epoch.
-        batch_size: examples per optimizer step, over all processes; the last of an epoch may be short.
+        batch_size: examples per optimizer step, over all processes; the last of an epoch may be
+            short.
         micro_batch_size: examples per forward pass.
         num_processes: processes that share a step.
         steps_per_epoch: optimizer steps of one pass over the examples.
@@ -68,8 +69,8 @@ class Plan:
     def micro_batches_at(self, step: int, rank: int = 0) -> list[tuple[int, NDArray[np.int64]]]:
         """The micro-batches of one process: their number in the whole step, and their examples.
 
-        The step is cut into micro-batches first and dealt out to the processes after, so that the cut,
-        and with it the dropout, does not hang on how many processes share it.
+        The step is cut into micro-batches first and dealt out to the processes after, so that the
+        cut, and with it the dropout, does not hang on how many processes share it.
         """
         examples = self.examples_at(step)
         size = self.micro_batch_size
@@ -154,9 +155,9 @@ def reaches_multiple(step: int, every: float) -> bool:
 def row_order(num_examples: int, seed: int, epoch: int, start: int, stop: int) -> NDArray[np.int64]:
     """Places `start` to `stop` of the order of an epoch.
 
-    Below `FEISTEL_FROM` this is `torch.randperm` seeded with seed + epoch: what transformers' Trainer
-    draws through Accelerate's seedable sampler. Above, a Feistel network with cycle walking computes
-    each place alone.
+    Below `FEISTEL_FROM` this is `torch.randperm` seeded with seed + epoch: what transformers'
+    Trainer draws through Accelerate's seedable sampler. Above, a Feistel network with cycle walking
+    computes each place alone.
     """
     if num_examples < FEISTEL_FROM:
         return _permutation(num_examples, seed, epoch)[start:stop]
@@ -176,7 +177,8 @@ def _permutation(num_examples: int, seed: int, epoch: int) -> NDArray[np.int64]:
 def _feistel(places: NDArray[np.uint64], size: int, key: int) -> NDArray[np.int64]:
     """A permutation of range(size): six Feistel rounds on the next even power of two.
 
-    A place that falls outside the range walks on until it is inside, which keeps the map one-to-one.
+    A place that falls outside the range walks on until it is inside, which keeps the map
+    one-to-one.
     """
     half = np.uint64((max(2, (size - 1).bit_length()) + 1) // 2)
     low = np.uint64((1 << int(half)) - 1)

@@ -1,3 +1,3 @@
-"""What a finished run gives people: a plain model folder with its card, loaded again with `load`."""
+"""What a finished run gives people: a plain model folder with its card, and `load` for it."""
 
 from __future__ import annotations

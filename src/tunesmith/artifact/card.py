@@ -73,9 +73,9 @@ def write_card(facts: CardFacts) -> str:
         "\n".join(f"- {_plain(line)}" for line in (*facts.labels, facts.length)),
         "## " + _("Limits"),
         _(
-            "It has learnt from the rows named above and knows nothing of other kinds of text, other "
-            "languages or other labels. Longer texts are cut. The scores hold for rows like those "
-            "they were measured on."
+            "It has learnt from the rows named above and knows nothing of other kinds of text, "
+            "other languages or other labels. Longer texts are cut. The scores hold for rows like "
+            "those they were measured on."
         ),
         "## " + _("How it was made"),
         _("Base model: {base}, revision {revision}. Seed {seed}. Versions: {versions}.").format(

@@ -92,8 +92,8 @@ class Model:
         """Predict texts, pairs, or labelled rows.
 
         Args:
-            rows: a text, a list of texts or of pairs, a list of dicts with the columns of the training
-                data, a pandas frame, a `datasets.Dataset`, or the path of a file.
+            rows: a text, a list of texts or of pairs, a list of dicts with the columns of the
+                training data, a pandas frame, a `datasets.Dataset`, or the path of a file.
             batch_size: rows per forward pass.
             options: how to read a file.
 

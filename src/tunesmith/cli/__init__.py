@@ -12,9 +12,15 @@ import click
 
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import PlainError, Problem, nearest
-from tunesmith.language import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, use_language
+from tunesmith.language import (
+    DOMAIN,
+    LANGUAGES,
+    LOCALE_FOLDER,
+    current_language,
+    mark,
+    use_language,
+)
 from tunesmith.language import gettext as _
-from tunesmith.language import mark
 
 __all__ = ["main"]
 
@@ -28,7 +34,7 @@ COMMANDS = {
     "config": ("tunesmith.cli.config", mark("Show recipes and their schema.")),
     "doctor": ("tunesmith.cli.doctor", mark("Check versions, device, disk and mirrors.")),
 }
-"""Each command, the module it lives in, and its line in the help, so that help loads none of them."""
+"""Each command, the module it lives in, and its line in the help, which so loads none of them."""
 
 
 class _Commands(click.Group):
@@ -59,7 +65,7 @@ class _Commands(click.Group):
             formatter.write_dl([(name, _(words)) for name, (_home, words) in COMMANDS.items()])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an exit code each
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _speak(words)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import common, examples
+from tunesmith.cli.options import as_delimiter, common, examples
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
 from tunesmith.language import gettext as _
@@ -38,7 +38,8 @@ def show(what: tuple[str, ...], row: int, split: str | None, **given: Any) -> in
     from tunesmith.data.sources import Options, open_splits
 
     terminal = Terminal.of(given)
-    options = Options(given["encoding"], given["delimiter"], given["config"], given["revision"])
+    delimiter = as_delimiter(given["delimiter"])
+    options = Options(given["encoding"], delimiter, given["config"], given["revision"])
     splits = open_splits(what[0] if len(what) == 1 else list(what), options)
     chosen = split or next(iter(splits))
     if chosen not in splits:

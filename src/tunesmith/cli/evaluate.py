@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import common, data_options, examples
+from tunesmith.cli.options import as_delimiter, common, data_options, examples
 from tunesmith.cli.progress import scores_in_words
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
@@ -49,8 +49,7 @@ def command(
     from tunesmith.data.sources import Options, open_splits
 
     terminal = Terminal.of(given)
-    delimiter = "\t" if given["delimiter"] == "\\t" else given["delimiter"]
-    splits = open_splits(what, Options(given["encoding"], delimiter))
+    splits = open_splits(what, Options(given["encoding"], as_delimiter(given["delimiter"])))
     name = split or next(
         (known for known in ("test", "validation") if known in splits), next(iter(splits))
     )

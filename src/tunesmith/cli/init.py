@@ -25,8 +25,8 @@ __all__ = ["command"]
 @click.command(
     "init",
     help=_(
-        "Look at data and write a commented recipe: column roles, task, labels with counts, lengths, "
-        "a model, and why each was chosen."
+        "Look at data and write a commented recipe: column roles, task, labels with counts, "
+        "lengths, a model, and why each was chosen."
     ),
     epilog=examples(
         "tunesmith init tickets.csv", "tunesmith init glue/mrpc --out recipes/mrpc.yaml"

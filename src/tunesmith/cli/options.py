@@ -12,7 +12,15 @@ from tunesmith.language import LANGUAGES
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, gather
 
-__all__ = ["common", "data_options", "examples", "layers_from", "recipe_options", "set_option"]
+__all__ = [
+    "as_delimiter",
+    "common",
+    "data_options",
+    "examples",
+    "layers_from",
+    "recipe_options",
+    "set_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,11 +113,7 @@ def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any])
     flags: dict[KeyPath, tuple[str, object]] = {}
     for name, value in given.items():
         if name in _FLAGS and value not in (None, ()):
-            if name == "label":
-                value = value[0] if len(value) == 1 else list(value)
-            if name == "delimiter" and value == "\\t":
-                value = "\t"
-            flags[_FLAGS[name]] = ("--" + name.replace("_", "-"), value)
+            flags[_FLAGS[name]] = ("--" + name.replace("_", "-"), _meant(name, value))
     file = None
     if len(what) == 1 and what[0].endswith((".yaml", ".yml")):
         file = Path(what[0])
@@ -117,3 +121,15 @@ def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any])
         named: object = what[0] if len(what) == 1 else list(what)
         flags[("data", "train")] = (what[0], named)
     return gather(file=file, flags=flags, sets=sets)
+
+
+def _meant(name: str, value: Any) -> object:
+    """What a person means by a flag: one label column or several, a tab written as backslash t."""
+    if name == "label":
+        return value[0] if len(value) == 1 else list(value)
+    return as_delimiter(value) if name == "delimiter" else value
+
+
+def as_delimiter(written: str | None) -> str | None:
+    """A shell makes it hard to type a tab; backslash t stands for one."""
+    return "\t" if written == "\\t" else written

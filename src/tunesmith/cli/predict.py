@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import common, data_options, examples
+from tunesmith.cli.options import as_delimiter, common, data_options, examples
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, RecipeError, shortened
 from tunesmith.language import gettext as _
@@ -20,8 +20,8 @@ __all__ = ["command"]
     "predict",
     help=_(
         "Predict texts with a finished model: a run, a model folder or a Hub name. Texts come as "
-        "arguments, from a file with the columns of the training data, or a line each from stdin. A "
-        "model of pairs takes its texts two by two; on stdin a tab stands between them."
+        "arguments, from a file with the columns of the training data, or a line each from stdin. "
+        "A model of pairs takes its texts two by two; on stdin a tab stands between them."
     ),
     epilog=examples(
         'tunesmith predict runs/tickets "The printer is broken again."',
@@ -66,8 +66,8 @@ def command(
     )
     columns = loaded.task.roles.text_columns
     if file is not None:
-        delimiter = "\t" if given["delimiter"] == "\\t" else given["delimiter"]
-        source = next(iter(open_splits(file, Options(given["encoding"], delimiter)).values()))
+        options = Options(given["encoding"], as_delimiter(given["delimiter"]))
+        source = next(iter(open_splits(file, options).values()))
     else:
         source = from_python(_as_records(texts, columns), _("the given texts"))["train"]
     for row, answer in loaded.stream(source, batch_size=batch_size):

@@ -210,6 +210,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
 
 
 def scores_in_words(scores: Mapping[str, float | None]) -> str:
+    """Scores on one line."""
     return "  ".join(
         f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in scores.items()
     )

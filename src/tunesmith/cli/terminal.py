@@ -1,4 +1,4 @@
-"""What people see: results on stdout, everything else on stderr, JSON when asked. Only rank 0 speaks."""
+"""What people see: results on stdout, the rest on stderr, JSON when asked. Only rank 0 speaks."""
 
 from __future__ import annotations
 

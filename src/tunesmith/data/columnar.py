@@ -19,19 +19,17 @@ __all__ = ["ArrowFile", "HubSplit", "Memory", "ParquetFile"]
 
 def _type_in_words(kind: Any) -> str:
     """An Arrow type as people call it."""
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return "text"
     if pa.types.is_dictionary(kind):
         return _type_in_words(kind.value_type)
-    if pa.types.is_boolean(kind):
-        return "boolean"
-    if pa.types.is_integer(kind):
-        return "integer"
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return "number"
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return "list"
-    return str(kind)
+    tests = {
+        "text": (pa.types.is_string, pa.types.is_large_string),
+        "boolean": (pa.types.is_boolean,),
+        "integer": (pa.types.is_integer,),
+        "number": (pa.types.is_floating, pa.types.is_decimal),
+        "list": (pa.types.is_list, pa.types.is_large_list),
+    }
+    words = (word for word, checks in tests.items() if any(check(kind) for check in checks))
+    return next(words, str(kind))
 
 
 def _columns(schema: Any) -> tuple[Column, ...]:
@@ -170,10 +168,7 @@ class HubSplit:
         chosen = self.dataset.select_columns(names) if names else self.dataset
         for start in range(0, len(self.dataset), CHUNK_ROWS):
             stop = min(start + CHUNK_ROWS, len(self.dataset))
-            if names:
-                records = chosen[start:stop].to_pylist()
-            else:
-                records = [{}] * (stop - start)
+            records = chosen[start:stop].to_pylist() if names else [{}] * (stop - start)
             yield [Row(start + i, record) for i, record in enumerate(records)]
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
@@ -183,11 +178,11 @@ class HubSplit:
 
 def _feature_column(name: str, feature: Any) -> Column:
     inner = getattr(feature, "feature", None)
-    names = getattr(feature, "names", None) or getattr(inner, "names", None)
-    if getattr(feature, "names", None) is not None:
-        return Column(name, "ClassLabel", tuple(names))
+    own_names, item_names = getattr(feature, "names", None), getattr(inner, "names", None)
+    if own_names is not None:
+        return Column(name, "ClassLabel", tuple(own_names))
     if inner is not None or isinstance(feature, list):
-        return Column(name, "list", tuple(names) if names else None)
+        return Column(name, "list", tuple(item_names) if item_names else None)
     try:
         return Column(name, _type_in_words(feature.pa_type))
     except AttributeError:

@@ -1,7 +1,7 @@
-"""CSV and TSV: every field is text, nothing is taken for missing, every bad row is named by its line.
+"""CSV and TSV: every field is text, nothing counts as missing, bad rows are named by their line.
 
-pyarrow reads the records; it numbers records, not lines, so lines are found by a second reading with the
-`csv` module, and only when there is something to say.
+pyarrow reads the records; it numbers records, not lines, so lines are found by a second reading
+with the `csv` module, and only when there is something to say.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 
 from tunesmith.data.rows import CHUNK_ROWS, Column, Row
@@ -26,7 +27,7 @@ MAX_ROW_BYTES = 10_000_000
 """A longer row is refused: it is an unclosed quote or a file that is not a table."""
 
 _BLOCK_BYTES = 16 << 20
-csv.field_size_limit(_BLOCK_BYTES)
+csv.field_size_limit(1 << 30)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class DelimitedFile:
         return cls(text, chosen, columns, len(header), tuple(notes))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows; a `DataError` after them if records were ragged (D110) or quotes open (D111)."""
+        """All rows; then a `DataError` if records were ragged (D110) or a quote open (D111)."""
         if self.text.odd_quotes and (problem := self._unclosed_quote()):
             raise DataError(problem)
         names = [column.name for column in self.columns]
@@ -88,6 +89,7 @@ class DelimitedFile:
         index = 0
         with open_bytes(self.text.path) as file:
             for batch in self._read(file, ragged):
+                self._refuse_endless(batch, index)
                 fields = {names[i]: batch.column(i) for i in wanted}
                 for start in range(0, batch.num_rows, CHUNK_ROWS):
                     stop = min(start + CHUNK_ROWS, batch.num_rows)
@@ -138,7 +140,7 @@ class DelimitedFile:
             ragged.append(record)
             return "skip"
 
-        # pyarrow reads columns that it is not told about as what they look like, so it is told of all;
+        # pyarrow reads columns it is not told about as what they look like, so it is told of all;
         # its own names keep a dropped empty column from colliding with another.
         names = [f"f{i}" for i in range(self.width)]
         try:
@@ -167,11 +169,22 @@ class DelimitedFile:
                     "D150",
                     _("cannot be read as a table: {reason}").format(reason=error),
                     Place(self.name),
-                    fix=_("A row may have at most {limit} MB.").format(
-                        limit=MAX_ROW_BYTES // 1_000_000
-                    ),
                 )
             ) from error
+
+    def _refuse_endless(self, batch: Any, index: int) -> None:
+        for column in batch.columns:
+            lengths = pyarrow.compute.binary_length(column)
+            if (pyarrow.compute.max(lengths).as_py() or 0) > MAX_ROW_BYTES:
+                row = index + pyarrow.compute.index(lengths, pyarrow.compute.max(lengths)).as_py()
+                raise DataError(
+                    Problem(
+                        "D150",
+                        _("a row of more than {limit} MB").format(limit=MAX_ROW_BYTES // 1_000_000),
+                        self.places([row]).get(row, Place(self.name)),
+                        fix=_("Is this a table? A quote may be open, or the delimiter another."),
+                    )
+                )
 
     def _ragged_problem(self, ragged: list[Any]) -> Problem:
         numbers = {record.number: record for record in ragged[:5]}

@@ -1,21 +1,18 @@
 """Data sets that come with the package, made from a seed by a small grammar. Nothing is downloaded.
 
-`embedded:tickets` holds messages to a restaurant in English and Chinese, with six classes of unequal size.
+`embedded:tickets` holds messages to a restaurant in English and Chinese, with six classes of
+unequal size.
 """
 
 from __future__ import annotations
 
 import random
 from functools import cache
-from typing import TYPE_CHECKING
 
 from tunesmith.data.columnar import Memory
-from tunesmith.data.rows import Column
+from tunesmith.data.rows import Column, Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
 from tunesmith.language import gettext as _
-
-if TYPE_CHECKING:
-    from tunesmith.data.sources import Splits
 
 __all__ = ["NAMES", "open_embedded"]
 
@@ -55,7 +52,8 @@ _CLASSES = {
         {
             "en": ("is a table for {n} free {t}?", "we would like to book for {n} {t}.",
                    "can you keep seats for {n} of us {t}?"),
-            "zh": ("{t}还有{n}个人的位子吗？", "我们想订{t}{n}位的桌子。", "{t}能给我们{n}个人留位吗？"),
+            "zh": ("{t}还有{n}个人的位子吗？", "我们想订{t}{n}位的桌子。",
+                   "{t}能给我们{n}个人留位吗？"),
         },
     ),
     "order": (
@@ -63,7 +61,8 @@ _CLASSES = {
         {
             "en": ("I want {n} portions of {d} to take away {t}.", "please add {d} to my order.",
                    "send {n} times {d} to our office {t}."),
-            "zh": ("{t}我要{n}份{d}带走。", "请在我的订单里加一份{d}。", "{t}送{n}份{d}到我们公司。"),
+            "zh": ("{t}我要{n}份{d}带走。", "请在我的订单里加一份{d}。",
+                   "{t}送{n}份{d}到我们公司。"),
         },
     ),
     "complaint": (
@@ -79,7 +78,8 @@ _CLASSES = {
         {
             "en": ("I paid twice for {d}, give the money back.", "please refund the {d} of {t}.",
                    "the {d} never came, I want my money."),
-            "zh": ("{d}付了两次钱，请退款。", "请把{t}的{d}退款给我。", "{d}一直没送到，我要退钱。"),
+            "zh": ("{d}付了两次钱，请退款。", "请把{t}的{d}退款给我。",
+                   "{d}一直没送到，我要退钱。"),
         },
     ),
     "ingredients": (
@@ -93,8 +93,8 @@ _CLASSES = {
     "praise": (
         1,
         {
-            "en": ("the {d} {t} was the best of my life!", "what a fine {d}, my thanks to the cook.",
-                   "all {n} of us loved the {d}."),
+            "en": ("the {d} {t} was the best of my life!",
+                   "what a fine {d}, my thanks to the cook.", "all {n} of us loved the {d}."),
             "zh": ("{t}的{d}是我吃过最好吃的！", "{d}真棒，谢谢厨师。", "我们{n}个人都很喜欢{d}。"),
         },
     ),
@@ -129,7 +129,7 @@ def open_embedded(name: str) -> Splits:
 @cache
 def _tickets() -> dict[str, list[dict[str, object]]]:
     """Every text once over all splits, so that no split leaks into another."""
-    draw = random.Random(_SEED)  # noqa: S311 - a seeded grammar, not a secret
+    draw = random.Random(_SEED)
     seen: set[str] = set()
     splits: dict[str, list[dict[str, object]]] = {}
     for split, size in _SIZES.items():

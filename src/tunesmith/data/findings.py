@@ -1,4 +1,4 @@
-"""Findings: problems of single rows, gathered by kind, told once with a count and the first places."""
+"""Findings: problems of rows, gathered by kind, told once with a count and the first places."""
 
 from __future__ import annotations
 

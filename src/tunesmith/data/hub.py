@@ -1,22 +1,20 @@
-"""Data sets of the Hugging Face Hub, and those that `save_to_disk` wrote, through the real `datasets`.
+"""Data sets of the Hugging Face Hub, and those that `save_to_disk` wrote, read by `datasets`.
 
-`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the others are honoured by the library itself.
-The revision is resolved to a commit once, so that a run records what it read.
+`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the others are honoured by the library
+itself. The revision is resolved to a commit once, so that a run records what it read.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunesmith.data.columnar import HubSplit
+from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
 from tunesmith.hub import ask, resolve_commit
 from tunesmith.language import gettext as _
 from tunesmith.quiet import quiet_datasets
-
-if TYPE_CHECKING:
-    from tunesmith.data.sources import Splits
 
 __all__ = ["open_dataset", "open_saved"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,12 @@ _TYPES = {
     list: "list",
     dict: "object",
 }
+
+
+def _is_stray(key: str, keys: Counter[str], sample: list[Mapping[str, object]]) -> bool:
+    """Whether a key is a slip of the pen: much like a more frequent one, and never beside it."""
+    close = nearest(key, [other for other in keys if keys[other] > keys[key]])
+    return bool(close) and not any(key in record and close[0] in record for record in sample)
 
 
 @dataclass(frozen=True)
@@ -74,13 +81,19 @@ class JsonFile:
                     raise DataError(Problem("D121", _("the file is empty"), Place(str(text.path))))
                 start = piece.lstrip()
         found = cls(text, start[0] == "[", ())
+        sample = [
+            record
+            for _line, record in islice(found._records(), _SAMPLE_ROWS)
+            if isinstance(record, Mapping)
+        ]
         types: dict[str, str] = {}
-        for _line, record in islice(found._records(), _SAMPLE_ROWS):
-            if isinstance(record, Mapping):
-                for key, value in record.items():
-                    if value is not None or key not in types:
-                        types.setdefault(key, _TYPES.get(type(value), "text"))
-        columns = tuple(Column(name, kind) for name, kind in types.items())
+        for record in sample:
+            for key, value in record.items():
+                if value is not None:
+                    types.setdefault(key, _TYPES.get(type(value), "text"))
+        keys = Counter(key for record in sample for key in record)
+        stray = {key for key in keys if _is_stray(key, keys, sample)}
+        columns = tuple(Column(key, types.get(key, "text")) for key in keys if key not in stray)
         return cls(text, found.is_array, columns)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
@@ -170,7 +183,7 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
     except _RefusedError as error:
         return _BadLine(error.finding)
     except json.JSONDecodeError as error:
-        if last and error.pos >= len(written.rstrip()) - 1:
+        if last and (_is_at_end(error) or error.msg.startswith("Unterminated string")):
             return _BadLine(
                 Finding("D141", _("the file is cut off here"), fix=_("Export it again."))
             )
@@ -202,7 +215,7 @@ def _not_an_object(value: object) -> Finding:
 
 
 def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _BadLine:
-    """JSON can spell half of a character (\\ud83d); such a text cannot be encoded again."""
+    """JSON can spell half of a character, and such a text cannot be encoded again."""
     for key, value in record.items():
         if isinstance(value, str):
             try:
@@ -236,13 +249,17 @@ def _refuse_constant(word: str) -> Any:
     )
 
 
+def _is_at_end(error: json.JSONDecodeError) -> bool:
+    return error.pos >= len(error.doc.rstrip()) - 1
+
+
 def _array_problem(error: Exception, name: str) -> Problem:
     if isinstance(error, _RefusedError):
         return Problem(
             error.finding.code, error.finding.message, Place(name), fix=error.finding.fix
         )
     if isinstance(error, json.JSONDecodeError):
-        cut = error.pos >= len(error.doc.rstrip()) - 1
+        cut = _is_at_end(error)
         code = "D141" if cut else "D140"
         message = (
             _("the file is cut off here")

@@ -1,7 +1,7 @@
 """Prepared data: tokenised rows on disk as flat numbers and offsets, mapped into memory.
 
-A set is keyed by the content of the rows, the tokenizer and the settings of the encoding, so runs share
-it and a changed file never meets an old one. It is committed whole or not at all.
+A set is keyed by the content of the rows, the tokenizer and the settings of the encoding, so runs
+share it and a changed file never meets an old one. It is committed whole or not at all.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def hold_in_memory(encoded: Encoded) -> Prepared:
 
 
 def cache_folder() -> Path:
-    """Where prepared data is kept: `TUNESMITH_CACHE`, else `tunesmith` in the user's cache folder."""
+    """Where prepared data is kept: `TUNESMITH_CACHE`, else a folder of the user's cache."""
     if named := os.environ.get("TUNESMITH_CACHE"):
         return Path(named).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
@@ -177,6 +177,7 @@ def _write(
 ) -> None:
     seen = hashlib.sha256()
     with _Writer(folder) as writer:
+        writer.add(encode([]))  # every array exists, also where there is no row
         for chunk in source.chunks(columns):
             for row in chunk:
                 seen.update(content_of(row, columns))

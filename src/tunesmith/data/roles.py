@@ -1,4 +1,4 @@
-"""Which column is what: given by the person, or suggested from names and values, with the reason."""
+"""Which column is what: given by the person, or suggested from names and values with a reason."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tunesmith.errors import Place
 
-__all__ = ["CHUNK_ROWS", "Column", "Concatenated", "Row", "Source", "first_rows"]
+__all__ = ["CHUNK_ROWS", "Column", "Concatenated", "Row", "Source", "Splits", "first_rows"]
 
 CHUNK_ROWS = 1000
 """Rows handed on together: enough to tokenise well, few enough to weigh nothing."""
@@ -72,6 +72,10 @@ class Source(Protocol):
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """Where some rows stand, looked up only when there is something to say."""
         ...
+
+
+Splits = Mapping[str, Source]
+"""The splits of a data set by name, in the order it lists them."""
 
 
 def first_rows(source: Source, count: int, columns: Collection[str] | None = None) -> list[Row]:

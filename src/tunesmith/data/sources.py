@@ -1,4 +1,4 @@
-"""From a name to rows: files, folders, Hub data sets, embedded sets and objects given from Python."""
+"""From a name to rows: files, folders, Hub data sets, embedded sets and objects of Python."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tunesmith.data import hub
 from tunesmith.data.columnar import ArrowFile, HubSplit, Memory, ParquetFile
 from tunesmith.data.delimited import DelimitedFile
 from tunesmith.data.jsonfile import JsonFile
-from tunesmith.data.rows import Concatenated, Source
+from tunesmith.data.rows import Concatenated, Source, Splits
 from tunesmith.data.textfile import TextFile, open_bytes
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
 from tunesmith.language import gettext as _
 
-__all__ = ["SUFFIXES", "Options", "Splits", "from_python", "looks_like_a_file", "open_splits"]
+__all__ = ["SUFFIXES", "Options", "from_python", "looks_like_a_file", "open_splits"]
 
 SUFFIXES = {
     ".csv": "CSV",
@@ -37,9 +37,6 @@ _SPLIT_WORDS = {
     "test": ("test", "testing", "eval"),
 }
 
-Splits = Mapping[str, Source]
-"""The splits of a data set by name, in the order it lists them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -58,7 +55,7 @@ class Options:
     revision: str | None = None
 
 
-def open_splits(where: str | Sequence[str], options: Options = Options()) -> Splits:  # noqa: B008
+def open_splits(where: str | Sequence[str], options: Options = Options()) -> Splits:
     """Open a data set by name. A single file, or a list of files, is the split "train".
 
     Raises:

@@ -22,8 +22,8 @@ def draw_shares(
     """Draw disjoint shares of the rows.
 
     Rows with equal text stay together, each stratum is drawn in proportion, and no stratum is drawn
-    empty of the rows that remain. A row's fate hangs on its text, the seed and the share, not on its
-    place in the file.
+    empty of the rows that remain. A row's fate hangs on its text, the seed and the share, not on
+    its place in the file.
 
     Args:
         text_hashes: for each row, shape (n,); equal means together.
@@ -57,7 +57,7 @@ def draw_shares(
 def _leave_one_of_each(
     part: Indices, stratum: NDArray[np.int64], order: Indices, remaining: int
 ) -> None:
-    """Give back one group of every stratum that was drawn whole: what is never seen is never learnt."""
+    """Give back a group of each stratum that was drawn whole: what is not seen is not learnt."""
     has_rest = np.isin(stratum, stratum[part == remaining])
     for group in order[~has_rest[order]]:
         if not np.any((stratum == stratum[group]) & (part == remaining)):

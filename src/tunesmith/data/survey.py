@@ -1,7 +1,7 @@
 """The survey: one pass over a source before any model is loaded.
 
-It finds every bad row, hashes the content that training will see, and notes what drawing shares needs,
-in a few numbers per row.
+It finds every bad row, hashes the content that training will see, and notes what drawing shares
+needs, in a few numbers per row.
 """
 
 from __future__ import annotations

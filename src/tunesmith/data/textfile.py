@@ -1,7 +1,7 @@
 """Text files as bytes: what a single pass over them tells before anything is parsed.
 
-The encoding is never guessed in silence: a byte-order mark decides, else it is UTF-8, else the person
-says it. A guess is only ever named in the message.
+The encoding is never guessed in silence: a byte-order mark decides, else it is UTF-8, else the
+person says it. A guess is only ever named in the message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A recipe file: YAML 1.2 as plain values, with the line and column of every key and value.
 
-Read by the pure-Python loader of ruamel.yaml in safe mode. Aliases, anchors, tags and directives are
-refused: a recipe needs none of them, and each has hidden a surprise in somebody's settings
+Read by the pure-Python loader of ruamel.yaml in safe mode. Aliases, anchors, tags and directives
+are refused: a recipe needs none of them, and each has hidden a surprise in somebody's settings
 (`%YAML 1.1` turns the word `no` into false again).
 """
 
@@ -100,8 +100,9 @@ def read_document(path: Path) -> Document:
     """Read a recipe file.
 
     Raises:
-        RecipeError: it cannot be read or is not the YAML that recipes are written in. Every duplicate
-            key is reported at once (R102); aliases, anchors, tags and directives are R103.
+        RecipeError: it cannot be read or is not the YAML that recipes are written in. Every
+            duplicate key is reported at once (R102); aliases, anchors, tags and directives are
+            R103.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -170,7 +171,7 @@ def parse_document(text: str, *, name: str) -> Document:
 
 
 def read_scalar(written: str) -> object:
-    """The value a person means by a word on the command line or in the environment, by YAML's rules."""
+    """The value that a word on the command line or in the environment stands for, as YAML."""
     try:
         return parse_document(f"value: {written}", name="").values["value"]
     except RecipeError:

@@ -2,8 +2,8 @@
 
     --set a.b=c  >  flag  >  environment  >  file  >  preset  >  automatic  >  default
 
-Every problem of every layer is reported at once, at its own place: line and caret for a file, the flag
-or the variable for the others.
+Every problem of every layer is reported at once, at its own place: line and caret for a file, the
+flag or the variable for the others.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Layers:
         try:
             return Recipe.model_validate(merged)
         except ValidationError as error:
-            told = {}
+            told: dict[object, Problem] = {}
             for detail in error.errors():  # a union reports once per branch; people need one
                 problem = self._told(detail)
                 told.setdefault((problem.place, problem.message.split(":")[0]), problem)

@@ -1,7 +1,7 @@
 """Quantities with units: "3 epochs", "500 steps", "10 minutes", "10%".
 
-A number without its unit has cost people whole runs (patience 3 is three evaluations, not three epochs),
-so recipes write the unit, and two units never mix silently.
+A number without its unit has cost people whole runs (patience 3 is three evaluations, not three
+epochs), so recipes write the unit, and two units never mix silently.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Names people bring from transformers' TrainingArguments, and the key to use here.
 
-One table of facts: every argument of transformers 5, the ones removed since 4.57, and a few short forms
-that other tools use. It feeds the recipe's error messages; whoever adds a door for such names reads it too.
+One table of facts: every argument of transformers 5, the ones removed since 4.57, and a few short
+forms that other tools use. It feeds the recipe's error messages; whoever adds a door for such names
+reads it too.
 """
 
 from __future__ import annotations

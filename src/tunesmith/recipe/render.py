@@ -1,4 +1,4 @@
-"""A recipe as people read it: commented YAML, a table of origins, and the JSON schema for editors."""
+"""A recipe as people read it: commented YAML, and the JSON schema for editors."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ def _lines(section: BaseModel, path: KeyPath, remarks: Mapping[KeyPath, str]) ->
 
 
 def as_written(value: object) -> str:
-    """One value as YAML on one line."""
+    """One value as YAML on one line; numbers so that readers of YAML 1.1 see numbers, too."""
+    if isinstance(value, float):
+        mantissa, exponent, power = repr(value).partition("e")
+        if exponent:
+            return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{power}"
+        return mantissa.removesuffix(".0")
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = True
     yaml.width = 1_000_000

@@ -1,7 +1,8 @@
 """The settings tree: what was asked, frozen, every field with its meaning, unit and default.
 
-The names are the field's own. `None` means "none", never "guess": what is left out is filled in by the
-preset, by a look at the data, or by the default, in this order, and `tunesmith config show` says which.
+The names are the field's own. `None` means "none", never "guess": what is left out is filled in by
+the preset, by a look at the data, or by the default, in this order, and `tunesmith config show`
+says which.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tunesmith.recipe.quantities import (
 
 __all__ = ["FORMAT", "DataSettings", "Recipe", "TrainSettings"]
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 """The format of recipe files that this version reads and writes."""
 
 
@@ -61,8 +62,9 @@ class DataSettings(_Section):
 
     train: Files = Field(
         description=_(
-            "Rows to learn from: a file (CSV, TSV, JSON lines, JSON, Parquet, Arrow, each also .gz), "
-            "a list of files, a folder, a Hub data set (glue/mrpc, owner/name) or embedded:NAME."
+            "Rows to learn from: a file (CSV, TSV, JSON lines, JSON, Parquet, Arrow, each also "
+            ".gz), a list of files, a folder, a Hub data set (glue/mrpc, owner/name) or "
+            "embedded:NAME."
         ),
     )
     validation: SplitSource = Field(
@@ -75,8 +77,8 @@ class DataSettings(_Section):
     test: SplitSource = Field(
         None,
         description=_(
-            "Rows to report on once, at the end: a share, a file, or a split name. Without labels it "
-            "is predicted, not scored."
+            "Rows to report on once, at the end: a share, a file, or a split name. Without labels "
+            "it is predicted, not scored."
         ),
     )
     config: str | None = Field(
@@ -241,7 +243,8 @@ class TrainSettings(_Section):
 class Recipe(_Section):
     """What was asked: the whole of it, and nothing that follows from it.
 
-    Frozen: a changed recipe is another recipe. `Recipe.load` reads a file; `recipe.layers` merges file,
+    Frozen: a changed recipe is another recipe. `Recipe.load` reads a file; `recipe.layers` merges
+        file,
     flags and environment with the origin of every value.
     """
 
@@ -266,7 +269,7 @@ class Recipe(_Section):
     metrics: Words | None = Field(
         None, description=_("Scores to compute; null: the task's own (for GLUE, each set's own).")
     )
-    data: DataSettings
+    data: DataSettings = Field(description=_("Where the labelled text is."))
     train: TrainSettings = Field(default_factory=TrainSettings, description=_("How it learns."))
     track: Listed = Field(
         (),

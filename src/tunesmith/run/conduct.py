@@ -1,7 +1,7 @@
-"""The conductor: a job in its folder, from the loop's events to a finished model, and back in after a stop.
+"""The conductor: a job in its folder, from the loop's events to a finished model.
 
-The loop's events pass through here on their way to whoever called: they are written to events.jsonl, they
-make checkpoints due, and at the end they leave a model folder.
+The loop's events pass through here on their way to whoever called: they are written to
+events.jsonl, they make checkpoints due, and at the end they leave a model folder.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def conduct(
 ) -> Iterator[Event]:
     """Train a job in its folder, from the newest whole checkpoint if there is one.
 
-    The caller holds the lock on the folder and has written the recipe. Every process iterates to the end.
+    The caller holds the lock on the folder and has written the recipe. Every process iterates to
+    the end.
 
     Args:
         job: from `make_job`.
@@ -50,7 +51,8 @@ def conduct(
         on_line: told of each line of events.jsonl as it is written.
 
     Yields:
-        The loop's events, `Saved` and `Warned` between them, and `Finished` once the model is committed.
+        The loop's events, `Saved` and `Warned` between them, and `Finished` once the model is
+        committed.
 
     Raises:
         Interrupted: a signal asked to stop; what was done is saved.

@@ -1,4 +1,4 @@
-"""Fingerprints: what a run's numbers depend on besides its recipe, and what changed since it began."""
+"""Fingerprints: what a run's numbers depend on besides its recipe, and what of it changed."""
 
 from __future__ import annotations
 

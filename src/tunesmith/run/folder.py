@@ -109,9 +109,8 @@ class RunFolder:
                     continue
                 number += 1
                 kind = event.get("event")
-                key = (kind, event.get("step"), event.get("split"))
-                if kind == "warned":
-                    key = (kind, number)
+                warning = number if kind == "warned" else None
+                key = (kind, event.get("step"), event.get("split"), warning)
                 kept.pop(key, None)
                 kept[key] = event
         return sorted(kept.values(), key=lambda event: event.get("step", 0))
@@ -145,7 +144,8 @@ def runs_under(root: Path) -> Iterator[RunFolder]:
 class EventLog:
     """Writes events.jsonl, every `log_every` steps one line for a step, each other event at once.
 
-    A full disk never stops training: the first failure is returned as a problem, the rest is silence.
+    A full disk never stops training: the first failure is returned as a problem, the rest is
+    silence.
     """
 
     def __init__(self, path: Path, log_every: int, facts: Mapping[str, float]) -> None:

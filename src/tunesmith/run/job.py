@@ -1,4 +1,4 @@
-"""The job: a checked recipe made ready to train. Tokenised rows, the plan, scores and fingerprints."""
+"""The job: a checked recipe made ready to train, with tokenised rows, plan and scores."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def tokenizer_identity(tokenizer: Any) -> str:
 
 
 def _tokenise(split: Split, task: Task, tokenizer: Any, max_length: int, identity: str) -> Examples:
-    """The examples of a split; the whole source is prepared once, whatever shares are drawn from it."""
+    """The examples of a split; a source is prepared whole, whatever shares are drawn from it."""
     names = {column.name for column in split.source.columns}
 
     def encode(rows: Sequence[Row]) -> Any:
@@ -164,7 +164,7 @@ def _tokenise(split: Split, task: Task, tokenizer: Any, max_length: int, identit
 
 
 def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], Choice | None]:
-    """The metrics to compute and the one that chooses, with what is wrong told at the recipe's key."""
+    """The metrics to compute and the one that chooses; what is wrong is told at the key."""
     recipe, task, layers = checked.recipe, checked.task, checked.layers
     try:
         metrics = choose_metrics(recipe.metrics or task.default_metrics, task.kind, task.name)

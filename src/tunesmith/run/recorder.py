@@ -1,4 +1,4 @@
-"""The recorder: what is kept of a run while it goes. The log, the trackers, the clock, the checkpoints."""
+"""The recorder: what is kept of a run while it goes. Log, trackers, clock, checkpoints."""
 
 from __future__ import annotations
 

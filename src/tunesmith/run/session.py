@@ -1,4 +1,4 @@
-"""One stretch of a run in this process: model, optimizer and progress, and what the loop calls on them."""
+"""One stretch of a run in this process: model, optimizer, progress, and what the loop calls."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ class Session:
         self.new_weights = loaded.new_weights
         freeze(self.network, settings.freeze)
         if settings.gradient_checkpointing:
-            self.network.gradient_checkpointing_enable()
+            enable: Any = self.network.gradient_checkpointing_enable
+            enable()
         self.model: nn.Module = self.accelerator.prepare_model(self.network)
         self.optimizer = make_optimizer(self.network, settings)
 
@@ -211,9 +212,7 @@ class Session:
 def _with_own(
     scores: Scores, compute: ComputeMetrics, evaluation: Evaluation, examples: Examples
 ) -> Scores:
-    labels = examples.fixed("labels")
-    assert labels is not None  # noqa: S101 - only labelled splits are scored
-    own = compute((evaluation.predictions["logits"], labels))
+    own = compute((evaluation.predictions["logits"], examples.labels))
     values = {str(name): float(value) for name, value in own.items()}
     return Scores(
         {**values, **scores.values},

@@ -23,9 +23,9 @@ _SIGNALS = tuple(
 class StopRequest:
     """Listens for signals while it is entered.
 
-    Within `deferred` a signal only sets `was_made`, and whoever steps saves and stops. At any other time
-    it raises `Interrupted` where the program stands: nothing is lost that a rerun would not redo. A
-    second signal ends the process at once.
+    Within `deferred` a signal only sets `was_made`, and whoever steps saves and stops. At any other
+    time it raises `Interrupted` where the program stands: nothing is lost that a rerun would not
+    redo. A second signal ends the process at once.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Starting a run: the folder, its lock, what was asked before, and the job that follows. No torch yet."""
+"""Starting a run: the folder, its lock, and what was asked of it before. No torch yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith import commit
-from tunesmith.data.sources import Splits
+from tunesmith.data.rows import Splits
 from tunesmith.device import is_main_process
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.inputs import Checked, check, look

@@ -116,10 +116,8 @@ class MultiLabelClassification(SequenceTask):
         loss: float | None,
     ) -> Scores:
         """A label is predicted where its probability is at least one half."""
-        truth = examples.fixed("labels")
-        assert truth is not None  # noqa: S101 - only labelled examples are scored
         predicted = (predictions["logits"] >= 0).astype(np.int64)
-        return compute(metrics, predicted, truth.astype(np.int64), loss=loss)
+        return compute(metrics, predicted, examples.labels.astype(np.int64), loss=loss)
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
         """The labels of at least one half, and the probability of each."""

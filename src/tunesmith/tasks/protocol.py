@@ -1,7 +1,8 @@
 """The seam: what a task is to the rest of the house, and nothing more.
 
-A task knows columns, heads, labels, losses, decoding and scores; it knows nothing of files, steps or
-devices. Adding one adds a file to this folder and a line to its `__init__`, and touches nothing else.
+A task knows columns, heads, labels, losses, decoding and scores; it knows nothing of files, steps
+or devices. Adding one adds a file to this folder and a line to its `__init__`, and touches nothing
+else.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ HEAD = "AutoModelForSequenceClassification"
 def label_text(value: object, class_names: Sequence[str] | None) -> str | None:
     """A class as text; None where there is no label.
 
-    The integers of a `ClassLabel` become its names, and its -1 is no label. Elsewhere a number is its
-    own name: 1 and 1.0 are "1", true is "true".
+    The integers of a `ClassLabel` become its names, and its -1 is no label. Elsewhere a number is
+    its own name: 1 and 1.0 are "1", true is "true".
     """
     if value is None or value == "":
         return None
@@ -84,8 +84,8 @@ def encode_texts(
     """Texts or pairs as token ids, cut to `max_length`, the longer text of a pair first.
 
     Returns:
-        "input_ids" and, if the model takes them, "token_type_ids"; and the length of each before the
-        cut, shape (n,).
+        "input_ids" and, if the model takes them, "token_type_ids"; and the length of each before
+        the cut, shape (n,).
     """
     texts: list[Any] = [
         str(row.values[roles.text])
@@ -177,9 +177,11 @@ class SequenceTask:
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """The task that `as_json` described."""
-        fields = {key: _as_tuple(value) for key, value in facts.items() if key != "task"}
-        roles = {key: _as_tuple(value) for key, value in facts["roles"].items()}
-        return cls(**{**fields, "roles": Roles(**roles)})
+        fields: dict[str, Any] = {
+            key: _as_tuple(value) for key, value in facts.items() if key not in ("task", "roles")
+        }
+        roles: dict[str, Any] = {key: _as_tuple(value) for key, value in facts["roles"].items()}
+        return cls(roles=Roles(**roles), **fields)
 
     name: ClassVar[str]
 

@@ -116,7 +116,7 @@ class TextClassification(SequenceTask):
         loss: float | None,
     ) -> Scores:
         """Compare the most likely class with the label."""
-        truth = examples.fixed("labels")
+        truth = examples.labels
         predicted = predictions["logits"].argmax(axis=-1)
         return compute(metrics, predicted, truth, positive=self.positive, loss=loss)
 

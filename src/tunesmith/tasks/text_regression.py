@@ -105,7 +105,7 @@ class TextRegression(SequenceTask):
         loss: float | None,
     ) -> Scores:
         """Compare the numbers."""
-        truth = examples.fixed("labels")
+        truth = examples.labels
         return compute(metrics, predictions["logits"][:, 0], truth, loss=loss)
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from tunesmith.data.columnar import Memory
+from tunesmith.data.findings import Finding, Findings
+from tunesmith.errors import Severity
+
+
+def findings() -> Findings:
+    return Findings(Memory.of_records([{"text": str(i)} for i in range(100)], "m"))
+
+
+def test_rows_of_a_kind_are_told_once() -> None:
+    found = findings()
+    assert not found
+    for row in range(10, 30):
+        found.add(row, Finding("D201", "the label is empty", fix="Label it."))
+    (problem,) = found.problems()
+    assert str(problem) == (
+        "error D201 m[10]: the label is empty (20 rows)\n"
+        "  also m[11], m[12], m[13], m[14], …\n"
+        "  Label it."
+    )
+
+
+def test_kinds_stay_apart() -> None:
+    found = findings()
+    found.add(1, Finding("D201", "a"))
+    found.add(2, Finding("D310", "b", severity=Severity.WARNING))
+    assert [p.code for p in found.problems()] == ["D201", "D310"]
+    assert found
+
+
+def test_one_row_is_not_counted() -> None:
+    found = findings()
+    found.add(7, Finding("D310", "the text is empty"))
+    (problem,) = found.problems()
+    assert str(problem) == "error D310 m[7]: the text is empty"

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tunesmith.data.jsonfile import JsonFile
+from tunesmith.data.textfile import TextFile
+from tunesmith.errors import DataError
+
+
+def opened(tmp_path: Path, content: str | bytes, name: str = "a.jsonl") -> JsonFile:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return JsonFile.open(TextFile.check(path, None))
+
+
+def rows(source: JsonFile) -> list[dict[str, object]]:
+    return [dict(row.values) for chunk in source.chunks() for row in chunk]
+
+
+def told(source: JsonFile) -> str:
+    with pytest.raises(DataError) as caught:
+        rows(source)
+    return str(caught.value)
+
+
+value = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=9)
+records = st.lists(
+    st.fixed_dictionaries({"text": st.text(max_size=20), "label": value}), min_size=1, max_size=6
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    written=records,
+    is_array=st.booleans(),
+    ascii_only=st.booleans(),
+    end=st.sampled_from(["\n", "\r\n", "\n\n"]),
+)
+def test_what_json_writes_is_read(
+    written: list[dict[str, object]], is_array: bool, ascii_only: bool, end: str, tmp_path: Path
+) -> None:
+    try:
+        json.dumps(written, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return  # half characters have a test of their own
+    if is_array:
+        content = json.dumps(written, ensure_ascii=ascii_only)
+    else:
+        content = "".join(json.dumps(record, ensure_ascii=ascii_only) + end for record in written)
+    source = opened(tmp_path, content)
+    assert source.is_array == is_array
+    assert rows(source) == written
+
+
+def test_only_real_line_ends_divide(tmp_path: Path) -> None:
+    content = json.dumps({"text": "a\u2028b\x85c", "label": "x"}, ensure_ascii=False) + "\n"
+    assert rows(opened(tmp_path, content)) == [{"text": "a\u2028b\x85c", "label": "x"}]
+
+
+def test_columns_and_their_types(tmp_path: Path) -> None:
+    source = opened(tmp_path, '{"a": "x", "b": 1}\n{"a": null, "c": [1], "b": 2.5, "d": true}\n')
+    assert [(c.name, c.type) for c in source.columns] == [
+        ("a", "text"),
+        ("b", "integer"),
+        ("c", "list"),
+        ("d", "boolean"),
+    ]
+    assert rows(source)[0] == {"a": "x", "b": 1, "c": None, "d": None}
+
+
+@pytest.mark.parametrize(
+    ("bad", "code", "words"),
+    [
+        ('{"text": bad}', "D140", "a.jsonl:3:10: not JSON at column 10"),
+        ('{"text": "x", "text": "y"}', "D143", 'the key "text" stands twice'),
+        ('{"text": NaN, "label": "a"}', "D202", "NaN is not a value"),
+        ('{"text": "\\ud83d", "label": "a"}', "D142", "lone surrogate"),
+        ('["text"]', "D144", "not an object"),
+        ("3", "D144", "not an object"),
+        ('{"text": "x", "lable": "a"}', "D305", 'no "label" (has "lable")'),
+        ("[" * 100_000, "D140", "nested too deeply"),
+    ],
+)
+def test_bad_lines_are_named(bad: str, code: str, words: str, tmp_path: Path) -> None:
+    good = '{"text": "x", "label": "a"}\n'
+    message = told(opened(tmp_path, good * 2 + bad + "\n" + good))
+    assert code in message
+    assert ":3" in message
+    assert words in message
+
+
+def test_a_file_cut_off_in_its_last_line(tmp_path: Path) -> None:
+    message = told(opened(tmp_path, '{"text": "x", "label": "a"}\n{"text": "y", "la'))
+    assert "D141" in message
+    assert ":2" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ('[{"a": 1}, {"a": 2}', "D141"),
+        ('[{"a": 1} {"a": 2}]', "D140"),
+        ('[{"a": NaN}]', "D202"),
+    ],
+)
+def test_arrays_that_are_not_json(content: str, code: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=code):
+        rows(opened(tmp_path, content, "a.json"))
+
+
+def test_something_else_in_an_array(tmp_path: Path) -> None:
+    assert "D144" in told(opened(tmp_path, '[{"a": 1}, 2]', "a.json"))
+
+
+def test_good_rows_around_bad_ones_are_read(tmp_path: Path) -> None:
+    source = opened(tmp_path, '{"a": 1}\n{bad}\n{"a": 2}\n')
+    seen = []
+    with pytest.raises(DataError):
+        for chunk in source.chunks():
+            seen += [row.values["a"] for row in chunk]
+    assert seen == [1, 2]
+
+
+def test_blank_lines_count_for_places(tmp_path: Path) -> None:
+    source = opened(tmp_path, '{"a": 1}\n\n\n{"a": 2}\n')
+    assert str(source.places([1])[1]).endswith("a.jsonl:4")
+
+
+def test_spaces_only(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="D121"):
+        opened(tmp_path, " \n ")

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.data.columnar import Memory
+from tunesmith.data.profile import as_number, profile, script_shares
+
+
+def test_columns_are_described() -> None:
+    records = [
+        {"text": f"some words {i}", "label": "ab"[i % 2], "score": str(i / 2), "tags": ["x", "y"]}
+        for i in range(10)
+    ]
+    records.append({"text": "", "label": None, "score": "", "tags": []})  # type: ignore[dict-item]
+    found = profile(Memory.of_records(records, "m"))
+    assert found.num_rows == 11
+    assert found.is_whole
+    label, score, tags = (found.column(name) for name in ("label", "score", "tags"))
+    assert label is not None and label.distinct == 2 and label.values == 10
+    assert score is not None and score.is_numeric and score.num_fractions == 5
+    assert tags is not None and tags.num_lists == 11 and tags.counts["x"] == 10
+    assert found.column("none") is None
+
+
+def test_a_sample_is_enough() -> None:
+    found = profile(Memory.of_records([{"text": "a"}] * 50, "m"), rows=20)
+    assert found.num_rows == 20
+    assert not found.is_whole
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**15), 10**15))
+def test_numbers_however_they_are_written(number: float) -> None:
+    assert as_number(number) == float(number)
+    assert as_number(f" {number!r} ") == float(number)
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "1_000", "1,234", "", "x", True, None, "0x10"])
+def test_what_is_no_number(word: object) -> None:
+    assert as_number(word) is None
+
+
+def test_scripts() -> None:
+    assert script_shares(["hello", "world 123"])["latin"] == 1
+    assert script_shares(["打印机坏了"])["chinese"] == 1
+    assert script_shares(["привет"])["other"] == 1
+    assert script_shares(["", "12"]) == {"latin": 0, "chinese": 0, "other": 0}
+    mixed = script_shares(["ab打印"])
+    assert mixed["latin"] == mixed["chinese"] == 0.5

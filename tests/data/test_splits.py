@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tunesmith.data.splits import draw_shares
+
+cases = st.integers(1, 300).flatmap(
+    lambda n: st.tuples(
+        hnp.arrays(np.int64, n, elements=st.integers(-20, 20)),
+        hnp.arrays(np.int64, n, elements=st.integers(0, 4)),
+    )
+)
+shares = st.sampled_from([[0.1], [0.5], [0.1, 0.2], [0.3, 0.3, 0.3]])
+
+
+@given(cases, shares, st.integers(0, 5))
+def test_each_row_once_and_equal_texts_together(
+    case: tuple[np.ndarray, np.ndarray], shares: list[float], seed: int
+) -> None:
+    texts, strata = case
+    parts = draw_shares(texts, strata, shares, seed=seed)
+    assert len(parts) == len(shares) + 1
+    assert sorted(np.concatenate(parts)) == list(range(len(texts)))
+    for one in range(len(parts)):
+        assert np.all(np.diff(parts[one]) > 0)
+        for other in range(one):
+            assert not set(texts[parts[one]]) & set(texts[parts[other]])
+
+
+@given(cases, shares)
+def test_what_is_drawn_is_also_learnt(
+    case: tuple[np.ndarray, np.ndarray], shares: list[float]
+) -> None:
+    """No stratum of groups is missing from the rows that remain."""
+    texts, strata = case
+    first = {text: stratum for text, stratum in zip(texts[::-1], strata[::-1], strict=True)}
+    remaining = draw_shares(texts, strata, shares, seed=0)[-1]
+    assert {first[t] for t in texts} == {first[t] for t in texts[remaining]}
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.25, 0.5])
+def test_shares_are_exact_and_in_proportion(share: float) -> None:
+    random = np.random.default_rng(1)
+    strata = random.choice(4, 10_000, p=[0.7, 0.2, 0.07, 0.03])
+    texts = np.arange(10_000)
+    drawn, _rest = draw_shares(texts, strata, [share], seed=3)
+    assert len(drawn) == round(10_000 * share)
+    wanted = np.bincount(strata) * share
+    assert np.all(np.abs(np.bincount(strata[drawn], minlength=4) - wanted) <= 1)
+
+
+def test_a_row_keeps_its_side_when_the_file_is_shuffled() -> None:
+    random = np.random.default_rng(1)
+    texts = random.permutation(5000)
+    strata = texts % 3
+    order = random.permutation(5000)
+    drawn = draw_shares(texts, strata, [0.1], seed=7)[0]
+    again = draw_shares(texts[order], strata[order], [0.1], seed=7)[0]
+    assert set(texts[drawn]) == set(texts[order][again])
+
+
+def test_another_seed_draws_others() -> None:
+    texts, strata = np.arange(1000), np.zeros(1000, dtype=np.int64)
+    first, second = (set(draw_shares(texts, strata, [0.1], seed=s)[0]) for s in (1, 2))
+    assert len(first & second) < 30

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import RecipeError
+from tunesmith.recipe import DataSettings, Recipe, TrainSettings, gather
+from tunesmith.recipe.layers import KINDS, Layers
+
+
+def layered(
+    tmp_path: Path, *, file: str = "", sets: list[str] | None = None, **variables: str
+) -> Layers:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("data: {train: a.csv}\n" + file, encoding="utf-8")
+    flags = {("train", "warmup"): ("--warmup", "10%")}
+    return gather(file=path, flags=flags, sets=sets or [], environment=variables)
+
+
+def test_the_strongest_layer_wins(tmp_path: Path) -> None:
+    """One key, set in one layer more each time."""
+    key = ("train", "batch_size")
+    path = tmp_path / "r.yaml"
+    path.write_text("data: {train: a.csv}\n")
+
+    def value(**given: object) -> tuple[object, str]:
+        layers = gather(environment=given.pop("environment", {}), **given)  # type: ignore[arg-type]
+        layers = layers.with_automatic({"train": {"batch_size": 2}}, {key: "why"})
+        return layers.recipe().train.batch_size, layers.origin(*key).kind
+
+    train = ["data.train=x"]
+    assert value(sets=train) == (8, "preset")
+    assert value(sets=[*train, "preset=null"]) == (2, "automatic")
+    path.write_text("data: {train: a.csv}\ntrain: {batch_size: 3}\n")
+    assert value(file=path) == (3, "recipe")
+    environment = {"TUNESMITH_TRAIN__BATCH_SIZE": "4"}
+    assert value(file=path, environment=environment) == (4, "environment")
+    flags = {key: ("--batch-size", 5)}
+    assert value(file=path, environment=environment, flags=flags) == (5, "flag")
+    sets = ["train.batch_size=6"]
+    assert value(file=path, environment=environment, flags=flags, sets=sets) == (6, "set")
+    assert KINDS.index("set") == len(KINDS) - 1
+
+
+def test_every_origin_has_a_place(tmp_path: Path) -> None:
+    layers = layered(
+        tmp_path, file="train: {seed: 1}\n", sets=["train.epochs=2"], TUNESMITH_MODEL="m"
+    )
+    assert str(layers.origin("train", "seed")).endswith("recipe.yaml:2:15")
+    assert str(layers.origin("train", "epochs")) == "set: --set train.epochs=2"
+    assert str(layers.origin("model")) == "environment: TUNESMITH_MODEL"
+    assert str(layers.origin("train", "warmup")) == "flag: --warmup"
+    assert str(layers.origin("train", "weight_decay")) == "preset: course"
+    assert str(layers.origin("train", "log_every")) == "default"
+
+
+def test_null_is_a_value(tmp_path: Path) -> None:
+    layers = layered(tmp_path, file="train: {best: null}\n")
+    layers = layers.with_automatic({"train": {"best": "f1"}}, {})
+    assert layers.recipe().train.best is None
+    assert layers.holds("train", "best")
+
+
+def test_all_problems_of_all_layers_at_once(tmp_path: Path) -> None:
+    layers = layered(
+        tmp_path,
+        file="train:\n  evaluation_strategy: epoch\n  epochs: three\n",
+        sets=["train.epocs=1"],
+        TUNESMITH_TRAIN__SEED="x",
+    )
+    with pytest.raises(RecipeError) as caught:
+        layers.recipe()
+    text = str(caught.value)
+    assert [problem.code for problem in caught.value.problems].count("R101") == 2
+    assert "recipe.yaml:3:3" in text
+    assert "  3 |   evaluation_strategy: epoch\n    |   ^^^^^^^^^^^^^^^^^^^" in text
+    assert "recipe.yaml:4:11" in text
+    assert "--set train.epocs=1" in text
+    assert "TUNESMITH_TRAIN__SEED" in text
+
+
+def test_a_union_is_told_once(tmp_path: Path) -> None:
+    layers = layered(tmp_path, sets=["data.label={a: 1}"])
+    with pytest.raises(RecipeError) as caught:
+        layers.recipe()
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("written", ["train.epochs", "=1", "train..epochs=1", "a.=1"])
+def test_set_wants_key_and_value(written: str) -> None:
+    with pytest.raises(RecipeError, match="KEY=VALUE"):
+        gather(sets=[written], environment={})
+
+
+def test_an_unknown_preset_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match='did you mean "course"'):
+        layered(tmp_path, file="preset: corse\n")
+
+
+def test_reserved_variables_are_no_keys() -> None:
+    variables = {"TUNESMITH_LANG": "zh", "TUNESMITH_CACHE": "/x", "OTHER": "1"}
+    assert gather(sets=["data.train=x"], environment=variables).recipe()
+    with pytest.raises(RecipeError, match="TUNESMITH_MODLE"):
+        gather(sets=["data.train=x"], environment={"TUNESMITH_MODLE": "x"}).recipe()
+
+
+def test_a_recipe_from_python_leaves_room_for_the_automatic() -> None:
+    recipe = Recipe(data=DataSettings(train="a"), train=TrainSettings(epochs=1))
+    layers = gather(recipe=recipe, environment={}).with_automatic(
+        {"data": {"text": "body"}, "train": {"epochs": 9}}, {}
+    )
+    merged = layers.recipe()
+    assert merged.data.text == "body"
+    assert merged.train.epochs == 1
+    assert layers.origin("train", "epochs").kind == "recipe"
+
+
+def test_a_problem_is_told_where_its_value_stands(tmp_path: Path) -> None:
+    layers = layered(tmp_path, file="model: x\n")
+    assert str(layers.problem("M1", "no", "model").place).endswith("recipe.yaml:2:8")
+    assert str(layers.problem("M1", "no", "train", "warmup").place) == "--warmup"
+    assert layers.problem("M1", "no", "train", "log_every").place is None

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from tunesmith.recipe.quantities import (
+    UNITS,
+    Duration,
+    EarlyStopping,
+    EvaluationInterval,
+    SaveInterval,
+    Share,
+    SplitSource,
+    Warmup,
+)
+
+whole = st.integers(1, 10_000).map(float)
+durations = st.builds(Duration, whole, st.sampled_from(UNITS)) | st.builds(
+    Duration,
+    st.floats(0.01, 1000, allow_nan=False).map(lambda x: float(f"{x:.3g}")),
+    st.sampled_from(["epochs", "minutes", "hours", "seconds"]),
+)
+
+
+@given(durations)
+def test_durations_round_trip(duration: Duration) -> None:
+    assert Duration.parse(str(duration)) == duration
+
+
+@pytest.mark.parametrize(
+    ("written", "duration"),
+    [
+        ("epoch", Duration(1, "epochs")),
+        ("1 epoch", Duration(1, "epochs")),
+        ("3 epochs", Duration(3, "epochs")),
+        ("0.5 epochs", Duration(0.5, "epochs")),
+        ("500 steps", Duration(500, "steps")),
+        ("10min", Duration(10, "minutes")),
+        ("2 Hours", Duration(2, "hours")),
+    ],
+)
+def test_how_people_write(written: str, duration: Duration) -> None:
+    assert Duration.parse(written) == duration
+
+
+@pytest.mark.parametrize(
+    "written", ["3", "epochs 3", "3 parsecs", "-1 steps", "0 steps", "1.5 steps", "", "3 epochs 2"]
+)
+def test_what_is_no_duration(written: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Duration.parse(written)
+
+
+def test_only_time_has_seconds() -> None:
+    assert Duration(10, "minutes").seconds == 600
+    assert Duration(10, "steps").seconds is None
+
+
+class Holder(BaseModel):
+    evaluate: EvaluationInterval = None
+    save: SaveInterval = None
+    patience: EarlyStopping = None
+    warmup: Warmup = None
+    split: SplitSource = None
+
+
+def test_units_refuse_to_mix() -> None:
+    for wrong in ({"evaluate": "10 minutes"}, {"patience": "3 epochs"}, {"warmup": "3 minutes"}):
+        with pytest.raises(ValidationError, match="cannot be in"):
+            Holder.model_validate(wrong)
+
+
+def test_a_bare_number_needs_a_unit_where_it_could_be_misread() -> None:
+    with pytest.raises(ValidationError, match="needs a unit"):
+        Holder.model_validate({"evaluate": 100})
+    assert Holder.model_validate({"patience": 3}).patience == Duration(3, "evaluations")
+
+
+@pytest.mark.parametrize("word", ["never", "No", None])
+def test_never(word: str | None) -> None:
+    assert Holder.model_validate({"save": word}).save is None
+
+
+@pytest.mark.parametrize(
+    ("given_", "meant"),
+    [
+        ("10%", Share(0.1)),
+        (0.1, Share(0.1)),
+        (100, Duration(100, "steps")),
+        ("1 epoch", Duration(1, "epochs")),
+        (0, None),
+        (None, None),
+    ],
+)
+def test_warmup_as_steps_or_share(given_: object, meant: object) -> None:
+    assert Holder.model_validate({"warmup": given_}).warmup == meant
+
+
+@pytest.mark.parametrize("wrong", ["110%", "0%", -1, 1.5, True, "soon"])
+def test_what_is_no_warmup(wrong: object) -> None:
+    with pytest.raises(ValidationError):
+        Holder.model_validate({"warmup": wrong})
+
+
+@given(st.integers(1, 99))
+def test_shares_round_trip(percent: int) -> None:
+    share = Share.parse(f"{percent}%")
+    assert share is not None
+    assert Share.parse(str(share)) == share
+
+
+def test_a_split_is_a_share_a_name_or_files() -> None:
+    assert Holder.model_validate({"split": "10%"}).split == Share(0.1)
+    assert Holder.model_validate({"split": "validation"}).split == "validation"
+    assert Holder.model_validate({"split": ["a.csv", "b.csv"]}).split == ("a.csv", "b.csv")
+
+
+def test_the_schema_says_what_is_allowed() -> None:
+    properties = Holder.model_json_schema()["properties"]
+    assert any("pattern" in option for option in properties["evaluate"]["anyOf"])
+    assert {"type": "integer", "minimum": 1} in properties["patience"]["anyOf"]

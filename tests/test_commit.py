@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunesmith import commit
+from tunesmith.errors import FolderInUseError, ResourceError
+
+
+def write_two_files(folder: Path) -> None:
+    (folder / "a.bin").write_bytes(b"a" * 1000)
+    (folder / "inner").mkdir()
+    (folder / "inner" / "b.json").write_text("{}")
+
+
+def test_a_published_folder_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "parent" / "done"
+    with commit.publish(target) as folder:
+        write_two_files(folder)
+        assert not target.exists()
+    assert commit.damage(target) is None
+    assert [p.name for p in target.parent.iterdir()] == ["done"]
+
+
+def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_never_over_an_existing_folder(tmp_path: Path) -> None:
+    (tmp_path / "done").mkdir()
+    with pytest.raises(FileExistsError), commit.publish(tmp_path / "done"):
+        pass
+
+
+def test_files_get_the_mode_that_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with commit.publish(tmp_path / "done") as folder:
+            (folder / "a").write_text("x")
+            (folder / "a").chmod(0o600)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "done" / "a").stat().st_mode) == 0o640
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def zero(path: Path) -> None:
+    path.write_bytes(b"\0" * path.stat().st_size)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = [remove, cut, zero, flip]
+
+
+@pytest.mark.parametrize("harm", DAMAGES)
+@pytest.mark.parametrize("name", ["a.bin", "inner/b.json", commit.MANIFEST])
+def test_every_kind_of_damage_is_seen(
+    harm: Callable[[Path], None], name: str, tmp_path: Path
+) -> None:
+    with commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+    harm(tmp_path / "done" / name)
+    assert commit.damage(tmp_path / "done") is not None
+
+
+def test_damage_is_kept_as_evidence(tmp_path: Path) -> None:
+    for _attempt in range(3):
+        (tmp_path / "x").mkdir()
+        kept = commit.set_aside(tmp_path / "x")
+        assert kept.is_dir()
+        assert kept.name.startswith(".bad-x-")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_discarding_goes_through_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with commit.publish(tmp_path / "old") as folder:
+        write_two_files(folder)
+    monkeypatch.setattr(commit.shutil, "rmtree", lambda *a, **k: None)  # killed while deleting
+    commit.discard(tmp_path / "old")
+    assert not (tmp_path / "old").exists()
+    monkeypatch.undo()
+    commit.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def kill_at(operation: int, target: Path) -> None:
+    """Publish in this process and die by SIGKILL at the n-th operation of the file system."""
+    count = 0
+
+    def counted(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **keywords: object) -> object:
+            nonlocal count
+            count += 1
+            if count == operation:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **keywords)
+
+        return call
+
+    for name in ("fsync", "open", "rename", "close"):
+        setattr(os, name, counted(getattr(os, name)))
+    with commit.publish(target) as folder:
+        write_two_files(folder)
+
+
+@pytest.mark.parametrize("operation", range(1, 22))
+def test_a_kill_at_each_operation_leaves_whole_or_absent(operation: int, tmp_path: Path) -> None:
+    child = multiprocessing.get_context("spawn").Process(
+        target=kill_at, args=(operation, tmp_path / "done")
+    )
+    child.start()
+    child.join(60)
+    assert child.exitcode in (0, -signal.SIGKILL)
+    if (tmp_path / "done").exists():
+        assert commit.damage(tmp_path / "done") is None
+    commit.sweep(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} <= {"done"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
+def test_a_disk_that_refuses_is_told_as_that(number: int, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError) as caught, commit.publish(tmp_path / "done") as folder:
+        (folder / "a").write_text("x")
+        raise OSError(number, os.strerror(number))
+    assert caught.value.exit_code == 4
+    assert caught.value.problems[0].code == "C107"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_may_not_grow_leaves_nothing(tmp_path: Path) -> None:
+    """The system's own refusal, by a limit on file size as a quota would."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(ResourceError), commit.publish(tmp_path / "done") as folder:
+            write_two_files(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    commit.write_file(path, "old")
+    with pytest.raises(RuntimeError), commit.replace_file(path) as unfinished:
+        unfinished.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    commit.write_file(path, "new")
+    assert path.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
+
+
+def hold_and_wait(folder: Path, ready: object, go: object) -> None:
+    with commit.hold(folder):
+        ready.set()  # type: ignore[attr-defined]
+        go.wait(60)  # type: ignore[attr-defined]
+
+
+def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready, go = context.Event(), context.Event()
+    child = context.Process(target=hold_and_wait, args=(tmp_path, ready, go))
+    child.start()
+    assert ready.wait(60)
+    with pytest.raises(FolderInUseError) as caught, commit.hold(tmp_path):
+        pass
+    assert caught.value.exit_code == 5
+    assert str(child.pid) in str(caught.value)
+    os.kill(child.pid or 0, signal.SIGKILL)  # a lock ends with its process
+    child.join(60)
+    with commit.hold(tmp_path):
+        pass
+
+
+def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path) -> None:
+    (tmp_path / ".holder.json").write_text("[")
+    assert commit._holder_in_words(tmp_path / ".holder.json") == "another process"
+
+
+def test_the_manifest_lists_sizes_and_hashes(tmp_path: Path) -> None:
+    with commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+    manifest = json.loads((tmp_path / "done" / commit.MANIFEST).read_text())
+    assert manifest["files"]["a.bin"]["bytes"] == 1000
+    assert manifest["files"]["a.bin"]["sha256"] == commit.sha256_of(tmp_path / "done" / "a.bin")
+    assert set(manifest["files"]) == {"a.bin", "inner/b.json"}

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from tunesmith.device import (
+    deterministic_kernels,
+    is_main_process,
+    make_accelerator,
+    num_processes,
+    resolve_precision,
+)
+from tunesmith.errors import ResourceError
+
+
+def test_one_process_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (is_main_process(), num_processes()) == (True, 1)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert (is_main_process(), num_processes()) == (False, 2)
+
+
+def test_a_second_run_may_want_another_precision() -> None:
+    assert make_accelerator(device="cpu", precision="bf16").mixed_precision == "bf16"
+    assert make_accelerator(device="cpu", precision="fp32").mixed_precision == "no"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(ResourceError, match="M117") as caught:
+        make_accelerator(device="cuda")
+    assert caught.value.exit_code == 4
+
+
+def test_auto_is_fp32_on_a_cpu() -> None:
+    assert resolve_precision("auto", "cpu") == "fp32"
+    assert resolve_precision("bf16", "cpu") == "bf16"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_settings_of_the_process_are_put_back(wanted: bool) -> None:
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+    with pytest.raises(ZeroDivisionError), deterministic_kernels(wanted):
+        assert torch.are_deterministic_algorithms_enabled() == wanted
+        _ = 1 / 0
+    assert before == (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+    assert "RANK" not in os.environ

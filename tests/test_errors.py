@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.errors import (
+    DataError,
+    Place,
+    Problem,
+    RecipeError,
+    Severity,
+    nearest,
+    quoted,
+    redact,
+    shortened,
+)
+from tunesmith.language import use_language
+
+
+def test_a_problem_reads_as_editors_follow_it() -> None:
+    problem = Problem(
+        "D301",
+        'no column "lable" in tickets.csv',
+        Place("recipe.yaml", 7, 10),
+        evidence=("7 |   label: lable", "  |          ^^^^^  did you mean"),
+        fix="columns: id, body",
+    )
+    assert str(problem).splitlines() == [
+        'error D301 recipe.yaml:7:10: no column "lable" in tickets.csv',
+        "  7 |   label: lable",
+        "    |          ^^^^^  did you mean",
+        "  columns: id, body",
+    ]
+
+
+def test_the_severity_is_translated_and_the_code_is_not() -> None:
+    use_language("zh")
+    assert str(Problem("D301", "x", severity=Severity.WARNING)).startswith("警告 D301")
+
+
+def test_an_error_tells_every_problem() -> None:
+    error = DataError([Problem("D201", "one"), Problem("D202", "two")])
+    assert str(error) == "error D201: one\nerror D202: two"
+    assert error.exit_code == 3
+    assert RecipeError(Problem("R101", "x")).exit_code == 2
+
+
+def test_places() -> None:
+    assert str(Place("a.csv", 3)) == "a.csv:3"
+    assert str(Place("a.csv", 3, 4)) == "a.csv:3:4"
+    assert str(Place("glue/mrpc:train", row=15)) == "glue/mrpc:train[15]"
+
+
+@given(st.lists(st.text("abcdefgh_", min_size=4, max_size=12), min_size=1, unique=True))
+def test_a_word_is_nearest_to_itself_whatever_its_case(words: list[str]) -> None:
+    assert nearest(words[0].upper(), words) == [words[0]]
+
+
+def test_nothing_is_near_to_noise() -> None:
+    assert nearest("zzzzzz", ["label", "text"]) == []
+
+
+def test_long_lists_are_counted() -> None:
+    assert quoted(["a", "b"]) == '"a", "b"'
+    assert quoted(list(range(5)), at_most=3) == '"0", "1", "2" … (2 more)'
+
+
+@given(st.text())
+def test_shortened_is_one_short_line(text: str) -> None:
+    short = shortened(text, at_most=20)
+    assert len(short) <= 20
+    assert "\n" not in short
+
+
+def test_tokens_are_masked_wherever_they_stand() -> None:
+    secret = "hf_abcdefghijklmnop"
+    problem = Problem("M104", f"url with {secret}", fix=f"not {secret}")
+    assert secret not in str(problem)
+    assert secret not in str(problem.as_json())
+    assert redact("the word hf_ alone stays") == "the word hf_ alone stays"

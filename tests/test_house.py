@@ -1,0 +1,222 @@
+"""The house rules, checked as facts: who may import whom, who may print, what is tested."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "tunesmith"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+MODULES = sorted(SOURCE.rglob("*.py"))
+FRONT = {"__init__", "__main__"}  # the public face stands outside the rooms
+
+
+def rooms() -> list[str]:
+    """The rooms from top to bottom, as docs/architecture.md lists them."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    block = re.search(r"<!-- rooms -->\n```\n(.*?)```", text, re.DOTALL)
+    assert block, "docs/architecture.md has no list of rooms"
+    return [line.split()[0].rstrip("/") for line in block[1].splitlines() if line.strip()]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module of tunesmith that a file imports, also where it does so late."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "tunesmith":
+                yield from (f"tunesmith.{alias.name}" for alias in node.names)
+            elif node.module.startswith("tunesmith."):
+                yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("tunesmith."))
+
+
+def test_every_room_is_on_the_plan() -> None:
+    found = {room_of(path) for path in MODULES} - FRONT
+    assert found == set(rooms())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_downwards_only(path: Path) -> None:
+    order = rooms()
+    room = room_of(path)
+    if room in FRONT:
+        return
+    for module in imports(path):
+        other = module.split(".")[1]
+        assert other == room or order.index(other) < order.index(room), (
+            f"{path.name} in room {room} imports {module}, which is not above it"
+        )
+
+
+def test_no_import_cycles_inside_a_room() -> None:
+    edges: dict[str, set[str]] = {}
+    for path in MODULES:
+        name = ".".join(("tunesmith", *path.relative_to(SOURCE).with_suffix("").parts))
+        edges[name.removesuffix(".__init__")] = set(imports(path))
+    visiting: list[str] = []
+    done: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in done or name not in edges:
+            return
+        assert name not in visiting, f"cycle: {' -> '.join([*visiting, name])}"
+        visiting.append(name)
+        for other in edges[name] - {name}:
+            visit(other)
+        done.add(visiting.pop())
+
+    for name in edges:
+        if name != "tunesmith":
+            visit(name)
+
+
+def test_only_the_command_line_prints() -> None:
+    for path in MODULES:
+        if room_of(path) == "cli":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = (
+                node.func.id
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                else ""
+            )
+            assert called != "print", f"{path}:{getattr(node, 'lineno', 0)} prints"
+
+
+FORBIDDEN_CALLS = {"eval", "exec"}
+FORBIDDEN_MODULES = {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
+
+
+def test_nothing_can_run_foreign_code() -> None:
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert not FORBIDDEN_MODULES & {a.name.split(".")[0] for a in node.names}, path
+            elif isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] not in FORBIDDEN_MODULES, path
+            elif isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                assert name not in FORBIDDEN_CALLS, f"{path}:{node.lineno} calls {name}"
+                assert name not in ("torch.load", "torch.save", "yaml.load"), path
+                for keyword in node.keywords:
+                    if keyword.arg == "trust_remote_code":
+                        assert ast.unparse(keyword.value) == "False", path
+
+
+def test_names_tell() -> None:
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "base", "core"}
+    assert not {path.stem for path in MODULES} & vague
+
+
+def test_every_module_has_a_docstring_and_a_sorted_public_list() -> None:
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), f"{path} has no docstring"
+        listed = next(
+            (
+                ast.literal_eval(node.value)
+                for node in tree.body
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+            ),
+            None,
+        )
+        if listed is None:
+            assert path.stem in FRONT or path.parent.name == "cli", f"{path} has no __all__"
+            continue
+        assert len(listed) == len(set(listed)), path
+
+
+def test_every_module_has_its_tests() -> None:
+    missing = []
+    for path in MODULES:
+        if path.stem in FRONT:
+            continue
+        relative = path.relative_to(SOURCE)
+        mirror = ROOT / "tests" / relative.parent / f"test_{relative.name}"
+        if not mirror.is_file():
+            missing.append(str(mirror.relative_to(ROOT)))
+    assert not missing
+
+
+LIGHT = """
+import sys
+from tunesmith.cli import main
+try:
+    code = main({arguments!r})
+except SystemExit as end:
+    code = end.code
+assert code in (0, None), code
+heavy = {{"torch", "transformers", "accelerate", "sklearn", "scipy", "pandas"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["runs", "list"],
+        ["config", "schema"],
+        ["config", "show", "embedded:tickets"],
+        ["init", "embedded:tickets", "--out", "recipe.yaml"],
+        ["data", "show", "embedded:tickets"],
+    ],
+    ids=" ".join,
+)
+def test_light_commands_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT.format(arguments=arguments)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_import_is_light() -> None:
+    code = (
+        "import sys, tunesmith; assert 'torch' not in sys.modules and 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_public_names_are_a_decision() -> None:
+    import tunesmith
+
+    assert tunesmith.__all__ == sorted(tunesmith.__all__)
+    for name in tunesmith.__all__:
+        assert getattr(tunesmith, name) is not None
+    with pytest.raises(AttributeError):
+        tunesmith.no_such_name  # noqa: B018
+
+
+def test_sizes_are_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints what asks to be divided; a size is a question, not a gate."""
+    for path in MODULES:
+        lines = path.read_text(encoding="utf-8").count("\n")
+        if lines > 400:
+            print(f"{path.relative_to(SOURCE)}: {lines} lines")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno:
+                length = node.end_lineno - node.lineno + 1
+                if length > 60:
+                    print(f"{path.relative_to(SOURCE)}:{node.lineno} {node.name}: {length} lines")
+    with capsys.disabled():
+        told = capsys.readouterr().out
+        if told:
+            print("\n" + told, end="")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tunesmith.model import freeze, load_model, locate
+from tunesmith.optim import decays, make_optimizer
+from tunesmith.recipe import TrainSettings
+
+HEAD = "AutoModelForSequenceClassification"
+SMALL: dict[str, dict[str, int]] = {
+    "bert": {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    },
+    "roberta": {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    },
+    "distilbert": {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 16},
+    "modernbert": {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    },
+    "gpt2": {"n_embd": 16, "n_layer": 1, "n_head": 2},
+    "deberta-v2": {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_the_groups_are_those_of_transformers(kind: str, tmp_path: Path) -> None:
+    from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification, Trainer
+    from transformers import TrainingArguments
+
+    config = CONFIG_MAPPING[kind](vocab_size=60_000 if kind == "modernbert" else 50, **SMALL[kind])
+    model = AutoModelForSequenceClassification.from_config(config)
+    arguments = TrainingArguments(str(tmp_path), use_cpu=True)
+    theirs = set(Trainer(model=model, args=arguments).get_decay_parameter_names(model))
+    ours = {name for name, p in model.named_parameters() if decays(name, p)}
+    assert ours == theirs
+
+
+def test_settings_reach_the_optimizer(tiny_bert: Path) -> None:
+    model = load_model(locate(str(tiny_bert)), HEAD, seed=0, num_labels=2).model
+    freeze(model, ["embeddings"])
+    optimizer = make_optimizer(
+        model,
+        TrainSettings(weight_decay=0.01, learning_rate=1e-3, adam_beta1=0.8, adam_epsilon=1e-6),
+    )
+    decayed, spared = optimizer.param_groups
+    assert decayed["weight_decay"] == 0.01
+    assert spared["weight_decay"] == 0.0
+    assert decayed["lr"] == 1e-3
+    assert decayed["betas"] == (0.8, 0.999)
+    assert decayed["eps"] == 1e-6
+    held = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+    assert held == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert isinstance(optimizer, torch.optim.AdamW)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith import plan as planning
+from tunesmith.plan import Plan, make_plan, reaches_multiple, row_order
+from tunesmith.recipe import Duration, Share, TrainSettings
+
+
+def make(n: int = 100, processes: int = 1, **train: object) -> Plan:
+    return make_plan(TrainSettings.model_validate(train), num_examples=n, num_processes=processes)
+
+
+def test_mrpc_at_the_course_defaults_is_1377_steps() -> None:
+    assert make(3668).total_steps == 1377
+
+
+sizes = st.tuples(st.integers(1, 200), st.integers(1, 20), st.integers(1, 8), st.integers(1, 4))
+
+
+@given(sizes, st.integers(0, 3))
+def test_each_example_once_an_epoch(sizes: tuple[int, int, int, int], epoch: int) -> None:
+    n, batch, micro, processes = sizes
+    plan = make(n, processes, batch_size=batch, micro_batch_size=micro)
+    seen = []
+    for step in range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch):
+        parts = [plan.micro_batches_at(step, rank) for rank in range(processes)]
+        dealt = {number: rows for part in parts for number, rows in part}
+        assert all(len(rows) <= micro for rows in dealt.values())
+        joined = np.concatenate([dealt[number] for number in sorted(dealt)])
+        assert joined.tolist() == plan.examples_at(step).tolist()
+        assert len(joined) <= batch
+        seen += joined.tolist()
+    assert sorted(seen) == list(range(n))
+
+
+@given(sizes)
+def test_the_cut_does_not_hang_on_the_number_of_processes(
+    sizes: tuple[int, int, int, int],
+) -> None:
+    n, batch, micro, processes = sizes
+    one = make(n, 1, batch_size=batch, micro_batch_size=micro)
+    several = make(n, processes, batch_size=batch, micro_batch_size=micro)
+    alone = {number: rows.tolist() for number, rows in one.micro_batches_at(0)}
+    shared = {
+        number: rows.tolist()
+        for rank in range(processes)
+        for number, rows in several.micro_batches_at(0, rank)
+    }
+    assert alone == shared
+
+
+@pytest.mark.parametrize("seed", [0, 42])
+def test_the_order_is_that_of_transformers(seed: int) -> None:
+    """What Trainer draws through Accelerate's seedable sampler, epoch by epoch."""
+    import torch
+    from accelerate.data_loader import SeedableRandomSampler
+
+    sampler = SeedableRandomSampler(range(1000), data_seed=seed)
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        assert list(sampler) == row_order(1000, seed, epoch, 0, 1000).tolist()
+    assert torch.randperm(5).shape == (5,)
+
+
+@given(st.integers(1, 5000), st.integers(0, 10))
+def test_feistel_is_a_permutation(size: int, key: int) -> None:
+    order = planning._feistel(np.arange(size, dtype=np.uint64), size, key)
+    assert sorted(order) == list(range(size))
+
+
+def test_feistel_mixes_and_needs_no_table() -> None:
+    size = 100_000
+    order = planning._feistel(np.arange(size, dtype=np.uint64), size, 1)
+    other = planning._feistel(np.arange(size, dtype=np.uint64), size, 2)
+    assert abs(np.corrcoef(order, np.arange(size))[0, 1]) < 0.02
+    assert abs(np.corrcoef(order[1:], order[:-1])[0, 1]) < 0.02
+    assert abs(np.corrcoef(order, other)[0, 1]) < 0.02
+    billion = row_order(10**9, 42, 0, 5_000, 5_032)
+    assert len(set(billion)) == 32
+    assert billion.max() < 10**9
+
+
+SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant_with_warmup",
+    "polynomial": "polynomial",
+    "inverse_sqrt": "inverse_sqrt",
+}
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 10])
+@pytest.mark.parametrize(("ours", "theirs"), SCHEDULES.items())
+def test_schedules_are_those_of_transformers(ours: str, theirs: str, warmup: int) -> None:
+    import torch
+    from transformers import get_scheduler
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=5e-5)
+    scheduler = get_scheduler(theirs, optimizer, num_warmup_steps=warmup, num_training_steps=57)
+    plan = make(max_steps=57, warmup=warmup, schedule=ours)
+    for step in range(60):
+        assert plan.learning_rate_at(step) == pytest.approx(scheduler.get_last_lr()[0], rel=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_warmup_in_steps_shares_and_epochs() -> None:
+    assert make(warmup=Share(0.1), batch_size=10, epochs=3).warmup_steps == 3
+    assert make(warmup=Share(0.11), batch_size=10, epochs=3).warmup_steps == 4
+    assert make(warmup="1 epoch", batch_size=10).warmup_steps == 10
+    assert make(warmup="7 steps").warmup_steps == 7
+
+
+@given(st.integers(0, 2**40), st.integers(0, 10_000), st.integers(0, 100))
+def test_dropout_seeds_differ_in_all_bits(seed: int, step: int, micro: int) -> None:
+    plan = make(seed=seed % 2**31)
+    one = plan.dropout_seed(step, micro)
+    assert 0 <= one < 2**64
+    for other in (plan.dropout_seed(step + 1, micro), plan.dropout_seed(step, micro + 1)):
+        assert 8 < (one ^ other).bit_count() < 56
+        # torch's generator on the CPU takes only the low half
+        assert (one ^ other) & 0xFFFFFFFF
+
+
+def due(plan: Plan) -> list[int]:
+    return [step for step in range(plan.total_steps + 1) if plan.evaluation_due(step)]
+
+
+@pytest.mark.parametrize(
+    ("every", "steps"),
+    [
+        ("1 epoch", [10, 20, 30]),
+        ("0.5 epochs", [5, 10, 15, 20, 25, 30]),
+        ("7 steps", [7, 14, 21, 28, 30]),
+        ("100 steps", [30]),
+        ("never", []),
+    ],
+)
+def test_evaluations_are_due(every: str, steps: list[int]) -> None:
+    assert due(make(batch_size=10, evaluate_every=every)) == steps
+
+
+def test_thirds_of_an_epoch_come_out() -> None:
+    plan = make(batch_size=10, evaluate_every=Duration(1 / 3, "epochs"))
+    assert len(due(plan)) == 9
+
+
+@given(st.integers(1, 50), st.floats(1, 20))
+def test_as_many_multiples_as_fit(steps: int, every: float) -> None:
+    reached = sum(reaches_multiple(step, every) for step in range(1, steps + 1))
+    assert abs(reached - steps / every) <= 1
+
+
+def test_epochs_may_be_a_fraction_and_max_steps_overrides() -> None:
+    assert make(batch_size=10, epochs=1.55).total_steps == 16
+    assert make(batch_size=10, max_steps=3).total_steps == 3
+    assert make(batch_size=10).epoch_at(15) == 1.5
+
+
+def test_micro_batches_follow_from_the_processes() -> None:
+    assert make(batch_size=8).micro_batch_size == 8
+    assert make(processes=2, batch_size=8).micro_batch_size == 4
+    assert make(processes=3, batch_size=8).micro_batch_size == 3
+    assert make(batch_size=8, micro_batch_size=100).micro_batch_size == 8
