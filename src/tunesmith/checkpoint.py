@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -180,10 +181,17 @@ def _read(folder: Path) -> Checkpoint:
 
 
 def retain(home: Path, *, newest: int, best_step: int) -> None:
-    """Delete checkpoints besides the newest ones and the best, once the newest verifies."""
+    """Delete checkpoints besides the newest ones and the best, once the newest verifies.
+
+    What was the best for one of those that stay is kept, too: a run that goes back to it needs it.
+    """
     steps = saved_steps(home)
     if not steps or commit.damage(home / f"step-{steps[-1]:08d}") is not None:
         return
-    for step in steps[:-newest]:
-        if step != best_step:
+    kept = {best_step, *steps[-newest:]}
+    for step in steps[-newest:]:
+        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged: nothing hangs on it
+            kept.add(_read(home / f"step-{step:08d}").progress.best_step)
+    for step in steps:
+        if step not in kept:
             commit.discard(home / f"step-{step:08d}")

@@ -112,6 +112,19 @@ class Session:
             self.resumed_from = found.folder.name
             self._check_best()
 
+        if self.run.model.exists() and self.accelerator.is_main_process:
+            # the conductor comes here only while the model is not whole
+            kept = commit.set_aside(self.run.model)
+            self.warnings.append(
+                Problem(
+                    "C101",
+                    _("damaged model folder set aside; it is written again"),
+                    Place(str(self.run.model)),
+                    evidence=(_("kept as {name}").format(name=kept.name),),
+                    severity=Severity.WARNING,
+                )
+            )
+
     def _check_best(self) -> None:
         """A best checkpoint that is damaged cannot be chosen: later evaluations choose anew."""
         best = self.progress.best_step

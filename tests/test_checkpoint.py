@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.test_commit import DAMAGES
+from tunesmith import checkpoint, commit
+from tunesmith.errors import IntegrityError, ResourceError
+from tunesmith.loop import Progress
+
+
+class Tied(nn.Module):
+    """Two layers that share a weight, as embeddings and output do in many models."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.two.weight = self.one.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.two(self.one(x))
+
+
+def trained(steps: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(steps)
+    model = Tied()
+    model.one.bias.requires_grad_(requires_grad=False)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+    for _step in range(steps):
+        model(torch.randn(8, 4)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model, optimizer
+
+
+def save(home: Path, step: int, steps: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
+    model, optimizer = trained(steps)
+    progress = Progress(step=step, best_step=2, best_value=0.5, evaluated_at=2)
+    checkpoint.save(home, model, optimizer, progress, {"train_seconds": 1.5})
+    return model, optimizer
+
+
+def state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    found = dict(model.state_dict())
+    for name, parameter in model.named_parameters():
+        for part, value in optimizer.state.get(parameter, {}).items():
+            found[f"{name}.{part}"] = value
+    return found
+
+
+def test_it_comes_back_to_the_bit(tmp_path: Path) -> None:
+    model, optimizer = save(tmp_path, 5)
+    fresh, fresh_optimizer = trained(1)
+    found, warnings = checkpoint.latest(tmp_path)
+    assert found is not None
+    assert warnings == []
+    checkpoint.restore(found, fresh, fresh_optimizer)
+    before, after = state(model, optimizer), state(fresh, fresh_optimizer)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert torch.equal(value, after[name]), name
+        assert value.dtype == after[name].dtype
+    assert found.progress == Progress(step=5, best_step=2, best_value=0.5, evaluated_at=2)
+    assert found.facts == {"train_seconds": 1.5}
+    assert fresh.one.weight is fresh.two.weight  # type: ignore[union-attr]
+
+
+def test_only_safetensors_and_json(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    names = {p.name for p in (tmp_path / "step-00000001").iterdir()}
+    assert names == {"model.safetensors", "optimizer.safetensors", "state.json", commit.MANIFEST}
+
+
+def test_the_newest_by_step_not_by_time(tmp_path: Path) -> None:
+    for step in (12, 3, 7):
+        save(tmp_path, step)
+    assert checkpoint.saved_steps(tmp_path) == [3, 7, 12]
+    found, _warnings = checkpoint.latest(tmp_path)
+    assert found is not None and found.progress.step == 12
+
+
+FILES = ["model.safetensors", "optimizer.safetensors", "state.json", commit.MANIFEST]
+
+
+@pytest.mark.parametrize("harm", DAMAGES)
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_newest_is_set_aside(
+    harm: Callable[[Path], None], name: str, tmp_path: Path
+) -> None:
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    harm(tmp_path / "step-00000002" / name)
+    found, warnings = checkpoint.latest(tmp_path)
+    assert found is not None and found.progress.step == 1
+    assert [w.code for w in warnings] == ["C101"]
+    assert "step-00000002" in str(warnings[0])
+    assert len(list(tmp_path.glob(".bad-step-00000002-*"))) == 1
+    assert checkpoint.saved_steps(tmp_path) == [1]
+
+
+def test_all_damaged_is_never_from_scratch_in_silence(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save(tmp_path, step)
+        (tmp_path / f"step-{step:08d}" / "state.json").unlink()
+    with pytest.raises(IntegrityError, match="C102") as caught:
+        checkpoint.latest(tmp_path)
+    assert caught.value.exit_code == 6
+    assert "--restart" in str(caught.value)
+
+
+def test_whole_but_foreign_state_is_damage_too(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    with commit.publish(tmp_path / "step-00000002") as folder:
+        (folder / "state.json").write_text(json.dumps({"progress": {"nonsense": 1}}))
+    found, warnings = checkpoint.latest(tmp_path)
+    assert found is not None and found.progress.step == 1
+    assert len(warnings) == 1
+
+
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
+    assert checkpoint.latest(tmp_path / "none") == (None, [])
+
+
+def test_of_another_model(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    found, _warnings = checkpoint.latest(tmp_path)
+    assert found is not None
+    other = nn.Linear(4, 4)
+    with pytest.raises(IntegrityError, match="C109"):
+        checkpoint.restore(found, other, torch.optim.AdamW(other.parameters()))
+
+
+def test_saving_the_same_step_again_keeps_it(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    before = (tmp_path / "step-00000001" / commit.MANIFEST).stat().st_mtime_ns
+    save(tmp_path, 1)
+    assert (tmp_path / "step-00000001" / commit.MANIFEST).stat().st_mtime_ns == before
+    (tmp_path / "step-00000001" / "state.json").write_text("")
+    save(tmp_path, 1)
+    assert commit.damage(tmp_path / "step-00000001") is None
+
+
+def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
+    for step in range(1, 8):
+        save(tmp_path, step)
+    checkpoint.retain(tmp_path, newest=2, best_step=3)
+    assert checkpoint.saved_steps(tmp_path) == [2, 3, 6, 7]  # 2 was the best for 6 and 7
+
+
+def test_nothing_is_deleted_while_the_newest_is_damaged(tmp_path: Path) -> None:
+    for step in range(1, 5):
+        save(tmp_path, step)
+    (tmp_path / "step-00000004" / "model.safetensors").write_bytes(b"")
+    checkpoint.retain(tmp_path, newest=1, best_step=0)
+    assert checkpoint.saved_steps(tmp_path) == [1, 2, 3, 4]
+
+
+def test_a_full_disk_leaves_nothing_partial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 1)
+
+    def full(*_arguments: object, **_keywords: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(ResourceError, match="C107"):
+        save(tmp_path, 2)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]

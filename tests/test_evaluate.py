@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import WORDS
+from tunesmith.batching import Examples, Padding
+from tunesmith.data.prepared import hold_in_memory
+from tunesmith.data.roles import Roles
+from tunesmith.data.sources import from_python
+from tunesmith.device import make_accelerator
+from tunesmith.errors import Interrupted, Problem
+from tunesmith.evaluate import Evaluation, predict
+from tunesmith.model import load_tokenizer, locate
+from tunesmith.recipe import DataSettings
+from tunesmith.tasks import Task, task_named
+
+
+def setup(
+    folder: Path, count: int, *, labelled: bool = True
+) -> tuple[nn.Module, Task, Examples, Padding]:
+    random = np.random.default_rng(2)
+    rows = [
+        {"text": " ".join(random.choice(WORDS, random.integers(1, 30))), "label": "ab"[i % 2]}
+        for i in range(count)
+    ]
+    task = task_named("text-classification").make(
+        Roles("text", None, "label"), DataSettings(train="x", labels=("a", "b")), []
+    )
+    files = locate(str(folder))
+    tokenizer = load_tokenizer(files)
+    listed = [row for chunk in from_python(rows)["train"].chunks() for row in chunk]
+    encoded = task.encode(listed, tokenizer, 64, labelled=labelled)
+    model = task.build(files, seed=0, dropout=None).model
+    return model, task, Examples(hold_in_memory(encoded)), Padding.of(tokenizer)
+
+
+def run(folder: Path, *, batch_size: int, labelled: bool = True, **more: Any) -> Evaluation:
+    model, task, examples, padding = setup(folder, 23, labelled=labelled)
+    return predict(
+        model,
+        task.forward,
+        examples,
+        padding,
+        batch_size=batch_size,
+        accelerator=make_accelerator(device="cpu"),
+        **more,
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_answers_stand_in_the_order_of_the_rows(batch_size: int, tiny_bert: Path) -> None:
+    """Whatever the batches: each example alone gives the same logits."""
+    _model, _task, examples, _padding = setup(tiny_bert, 23)
+    found = run(tiny_bert, batch_size=batch_size)
+    alone = run(tiny_bert, batch_size=1)
+    np.testing.assert_allclose(
+        found.predictions["logits"], alone.predictions["logits"], atol=1e-5
+    )
+    assert found.loss == pytest.approx(alone.loss, rel=1e-5)
+    logits = torch.from_numpy(found.predictions["logits"])
+    labels = torch.from_numpy(examples.labels)
+    assert found.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
+
+
+def test_without_labels_there_is_no_loss(tiny_bert: Path) -> None:
+    found = run(tiny_bert, batch_size=8, labelled=False)
+    assert found.loss is None
+    assert found.predictions["logits"].shape == (23, 2)
+
+
+def test_it_can_be_stopped_between_batches(tiny_bert: Path) -> None:
+    calls = []
+
+    def between() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Interrupted(Problem("C112", "stop"))
+
+    with pytest.raises(Interrupted):
+        run(tiny_bert, batch_size=4, between=between)
+    assert len(calls) == 3
+
+
+def test_the_model_is_left_in_evaluation_mode_without_gradients(tiny_bert: Path) -> None:
+    model, task, examples, padding = setup(tiny_bert, 5)
+    model.train()
+    predict(
+        model,
+        task.forward,
+        examples,
+        padding,
+        batch_size=2,
+        accelerator=make_accelerator(device="cpu"),
+    )
+    assert not model.training
+    assert all(p.grad is None for p in model.parameters())
