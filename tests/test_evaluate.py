@@ -59,9 +59,7 @@ def test_answers_stand_in_the_order_of_the_rows(batch_size: int, tiny_bert: Path
     _model, _task, examples, _padding = setup(tiny_bert, 23)
     found = run(tiny_bert, batch_size=batch_size)
     alone = run(tiny_bert, batch_size=1)
-    np.testing.assert_allclose(
-        found.predictions["logits"], alone.predictions["logits"], atol=1e-5
-    )
+    np.testing.assert_allclose(found.predictions["logits"], alone.predictions["logits"], atol=1e-5)
     assert found.loss == pytest.approx(alone.loss, rel=1e-5)
     logits = torch.from_numpy(found.predictions["logits"])
     labels = torch.from_numpy(examples.labels)

@@ -175,8 +175,7 @@ def start(
     """
     settings = dict(settings or {})
     validation = settings.get("data.validation")
-    held_in_python = validation is not None and not isinstance(validation, str | list | tuple)
-    if held_in_python:
+    if held_in_python := _is_held(validation):
         del settings["data.validation"]
     flags: dict[KeyPath, tuple[str, object]] = {
         tuple(key.split(".")): (key, value) for key, value in settings.items()
@@ -200,6 +199,13 @@ def start(
             )
             yield from conduct(job, started.run, stop=stop, compute_metrics=compute_metrics)
     return Run(started.run.path)
+
+
+def _is_held(validation: object) -> bool:
+    """Whether validation rows are an object of Python, not a share, a name or a list of files."""
+    if isinstance(validation, list | tuple):
+        return not all(isinstance(part, str) for part in validation)
+    return validation is not None and not isinstance(validation, str)
 
 
 def _understand(

@@ -123,6 +123,8 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
         )
     train = _choose_split(data, settings.split, layers)
     found = profile(train)
+    if found.num_rows == 0:
+        raise DataError(Problem("D120", _("no rows"), Place(train.name)))
     automatic = _Automatic(layers)
     roles = _suggest_roles(automatic, asked, found)
     _suggest_task_and_model(automatic, asked, found, roles)
@@ -327,12 +329,12 @@ def check(seen: Look) -> Checked:
     survey = _survey(seen.train, task, must_be_labelled=True)
     try:
         task = task.fit(survey.rows())
+    except RecipeError as error:
+        raise RecipeError([_at_key(problem, seen.layers) for problem in error.problems]) from None
     except DataError as error:
         if survey.num_rows and not _errors(survey.problems()):
             problems += _at(error.problems, seen.train)
     problems += survey.problems()
-    if survey.num_rows == 0 and not problems:
-        problems.append(Problem("D120", _("no rows"), Place(seen.train.name)))
     splits = {} if _errors(problems) else _draw(seen, survey)
     for name, source in seen.others.items():
         split, found = check_other(name, source, task)
@@ -451,6 +453,12 @@ def _joined(first: Mapping[str, object], second: Mapping[str, object]) -> dict[s
 
 def _errors(problems: Sequence[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems)
+
+
+def _at_key(problem: Problem, layers: Layers) -> Problem:
+    """A task names the key that does not fit; people look for its line."""
+    path = str(problem.place).split(".")
+    return layers.problem(problem.code, problem.message, *path, fix=problem.fix)
 
 
 def _at(problems: Sequence[Problem], source: Source) -> list[Problem]:

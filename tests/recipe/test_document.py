@@ -122,6 +122,9 @@ def test_a_recipe_is_utf_8_and_small(tmp_path: Path) -> None:
         ("true", True),
         ("a: b", "a: b"),
         ("&x", "&x"),
+        ("|", "|"),
+        (">", ">"),
+        ('""', ""),
     ],
 )
 def test_words_of_the_command_line(written: str, value: object) -> None:

@@ -73,9 +73,7 @@ def train_and_die_after(
     train(out, data, model, settings)
 
 
-def train_in_another_order(
-    out: Path, data: Path, model: Path, settings: dict[str, object]
-) -> None:
+def train_in_another_order(out: Path, data: Path, model: Path, settings: dict[str, object]) -> None:
     """The negative control: the rows of later epochs come in another order."""
     from tunesmith import plan
 

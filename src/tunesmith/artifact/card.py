@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -150,8 +151,8 @@ def _usage(facts: CardFacts) -> str:
 
 def _plain(text: str) -> str:
     """Text of the data as Markdown that shows it and does nothing."""
-    escaped = "".join("\\" + c if c in "\\`*_{}[]<>()#+!|~" else c for c in text)
-    return " ".join(escaped.split())
+    escaped = "".join("\\" + c if c in "\\`*_{}[]()#+!|~" else c for c in text)
+    return html.escape(" ".join(escaped.split()), quote=False)
 
 
 def _code(text: str) -> str:

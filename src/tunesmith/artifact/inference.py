@@ -108,9 +108,7 @@ class Model:
         if labelled:
             split, problems = check_other("test", source, self.task)
             labelled = split.is_labelled and not problems
-        parts = list(self._predict_all(source, batch_size, labelled=labelled))
-        if not parts:
-            raise DataError(Problem("D120", _("no rows"), Place(source.name)))
+        parts = self._parts(source, batch_size, labelled=labelled)
         targets = sum(part.weight for part in parts)
         return Predicted(
             [answer for part in parts for answer in part.answers],
@@ -149,7 +147,7 @@ class Model:
         if problems:
             raise DataError(problems)
         del split
-        parts = list(self._predict_all(source, batch_size, labelled=True))
+        parts = self._parts(source, batch_size, labelled=True)
         predictions = {
             name: np.concatenate([part.predictions[name] for part in parts])
             for name in parts[0].predictions
@@ -170,6 +168,8 @@ class Model:
             return next(iter(splits.values()))
         if isinstance(rows, str):
             rows = [rows]
+        if isinstance(rows, list | tuple) and not rows:
+            raise DataError(Problem("D120", _("no rows"), Place(_("the given rows"))))
         if isinstance(rows, list | tuple) and rows and not isinstance(rows[0], Mapping):
             rows = [self._record(item) for item in rows]
         splits = from_python(rows, name=_("the given rows"))
@@ -191,6 +191,12 @@ class Model:
                 )
             )
         return dict(zip(columns, texts, strict=True))
+
+    def _parts(self, source: Source, batch_size: int, *, labelled: bool) -> list[_Part]:
+        parts = list(self._predict_all(source, batch_size, labelled=labelled))
+        if not parts:
+            raise DataError(Problem("D120", _("no rows"), Place(source.name)))
+        return parts
 
     def _predict_all(self, source: Source, batch_size: int, *, labelled: bool) -> Iterator[_Part]:
         from tunesmith import evaluate

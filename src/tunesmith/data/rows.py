@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from tunesmith.errors import Place
+from tunesmith.errors import DataError, Place
 
 __all__ = ["CHUNK_ROWS", "Column", "Concatenated", "Row", "Source", "Splits", "first_rows"]
 
@@ -79,8 +79,19 @@ Splits = Mapping[str, Source]
 
 
 def first_rows(source: Source, count: int, columns: Collection[str] | None = None) -> list[Row]:
-    """The first `count` rows."""
-    return list(islice((row for chunk in source.chunks(columns) for row in chunk), count))
+    """The first `count` rows that can be read; what cannot be read is the survey's to tell.
+
+    Raises:
+        DataError: not one row can be read.
+    """
+    rows: list[Row] = []
+    try:
+        for row in islice((row for chunk in source.chunks(columns) for row in chunk), count):
+            rows.append(row)  # noqa: PERF402 - what was read before an error counts
+    except DataError:
+        if not rows:
+            raise
+    return rows
 
 
 @dataclass(frozen=True)

@@ -173,9 +173,11 @@ def parse_document(text: str, *, name: str) -> Document:
 def read_scalar(written: str) -> object:
     """The value that a word on the command line or in the environment stands for, as YAML."""
     try:
-        return parse_document(f"value: {written}", name="").values["value"]
+        value = parse_document(f"value: {written}", name="").values["value"]
     except RecipeError:
         return written
+    # a lone | or > opens a block of text in YAML; on a command line it is what it looks like
+    return written if value == "" and written.strip() not in ("''", '""') else value
 
 
 def _yaml() -> YAML:

@@ -16,11 +16,13 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from tunesmith import commit
+from tunesmith.data.sources import looks_like_a_file
 from tunesmith.errors import Place, Problem, ResourceError
 from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
@@ -124,13 +126,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def run_name(where: str) -> str:
-    """The name of a run from the recipe or data it was started with: a file's stem, made tame."""
-    stem = where.removeprefix("embedded:").rstrip("/")
-    stem = re.sub(r"(\.gz)?$", "", Path(stem).name or "run")
-    stem = Path(stem).stem if Path(stem).suffix else stem
-    if "/" in where and not Path(where).exists() and not where.startswith((".", "/")):
-        stem = where.replace("/", "-")
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"
+    """The name of a run from what it was started with: the stem of a file, or a data set's name."""
+    name = where.removeprefix("embedded:").rstrip("/")
+    if looks_like_a_file(name) or Path(name).exists():
+        name = Path(Path(name).name.removesuffix(".gz")).stem
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
 
 
 def runs_under(root: Path) -> Iterator[RunFolder]:
@@ -196,7 +196,8 @@ class EventLog:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
             self._file = None
 
     def _write(self, line: Mapping[str, object]) -> None:
@@ -207,6 +208,8 @@ class EventLog:
             self._file.flush()
         except OSError as error:
             self._failed(Path(self._file.name), error)
+            with suppress(OSError):
+                self._file.close()
             self._file = None
 
     def _failed(self, path: Path, error: OSError) -> None:

@@ -88,8 +88,7 @@ class Session:
         self.new_weights = loaded.new_weights
         freeze(self.network, settings.freeze)
         if settings.gradient_checkpointing:
-            enable: Any = self.network.gradient_checkpointing_enable
-            enable()
+            _recompute(self.network)
         self.model: nn.Module = self.accelerator.prepare_model(self.network)
         self.optimizer = make_optimizer(self.network, settings)
 
@@ -220,6 +219,13 @@ class Session:
         if self._compute_metrics is None:
             return scores
         return _with_own(scores, self._compute_metrics, evaluation, examples)
+
+
+def _recompute(network: Any) -> None:
+    """Recompute activations; the newer transformers has another word for it."""
+    name = "activation_checkpointing_enable"
+    enable = getattr(network, name, None) or network.gradient_checkpointing_enable
+    enable({"use_reentrant": False})  # the other kind fails where embeddings are frozen
 
 
 def _with_own(

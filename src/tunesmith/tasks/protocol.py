@@ -86,6 +86,7 @@ class Task(Protocol):
 
         Raises:
             DataError: nothing can be learnt from them.
+            RecipeError: a setting that does not fit them; its place is the key.
         """
         ...
 

@@ -14,7 +14,7 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile, as_number
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Problem, RecipeError, nearest, quoted
+from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Kind, Metric, Scores, compute
 from tunesmith.recipe import DataSettings
@@ -235,7 +235,8 @@ def _unlearnable(counts: Counter[str], column: object, *, given: bool) -> list[P
 def _unseen(unseen: list[str], counts: Counter[str]) -> Problem:
     return Problem(
         "R112",
-        _("data.labels: no training row has {names}").format(names=quoted(unseen)),
+        _("no training row has {names}").format(names=quoted(unseen)),
+        Place("data.labels"),
         fix=_("Labels in the data: {names}.").format(names=quoted(order_labels(counts))),
     )
 
@@ -246,7 +247,10 @@ def _no_positive(name: str, labels: Sequence[str]) -> Problem:
     if close:
         fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
     return Problem(
-        "R112", _('data.positive_label: no class is called "{name}"').format(name=name), fix=fix
+        "R112",
+        _('no class is called "{name}"').format(name=name),
+        Place("data.positive_label"),
+        fix=fix,
     )
 
 

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from huggingface_hub import ModelCard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.artifact.card import CardFacts, write_card
+from tunesmith.metrics import Scores
+
+
+def facts(**changes: object) -> CardFacts:
+    values: dict[str, object] = {
+        "name": "tickets",
+        "task": "text-classification",
+        "pipeline": "text-classification",
+        "base_model": "bert-base-uncased",
+        "base_revision": "a" * 40,
+        "dataset": "tickets.csv",
+        "hub_dataset": None,
+        "rows": {"train": 90, "validation": 10},
+        "labels": ["2 classes: a 50, b 40"],
+        "length": "rows are cut at 64 tokens (0 of 100 were longer)",
+        "scores": {"validation": Scores({"f1": 0.8, "loss": 0.5, "pearson": None}, {})},
+        "recipe": "task: text-classification\n",
+        "seed": 42,
+        "versions": {"torch": "2.13.0"},
+        "is_pair": False,
+        **changes,
+    }
+    return CardFacts(**values)  # type: ignore[arg-type]
+
+
+def test_the_metadata_is_what_the_hub_reads() -> None:
+    card = ModelCard(write_card(facts()))
+    data = card.data.to_dict()
+    assert data["library_name"] == "transformers"
+    assert data["pipeline_tag"] == "text-classification"
+    assert data["base_model"] == "bert-base-uncased"
+    assert data["base_model_relation"] == "finetune"
+    assert data["metrics"] == ["f1", "pearson"]
+    (result,) = data["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "tickets.csv"
+    assert {m["type"]: m["value"] for m in result["metrics"]} == {"f1": 0.8, "loss": 0.5}
+
+
+def test_a_hub_data_set_is_named() -> None:
+    card = ModelCard(write_card(facts(hub_dataset="nyu-mll/glue", dataset="nyu-mll/glue/mrpc")))
+    assert card.data.to_dict()["datasets"] == ["nyu-mll/glue"]
+
+
+def test_no_blank_is_left() -> None:
+    for scores in ({}, {"validation": Scores({"f1": None}, {})}):
+        text = write_card(facts(scores=scores))
+        for blank in ("More information needed", "TODO", "None", "nan", "{"):
+            assert blank not in text.split("```")[0], blank
+    assert "It was not scored" in write_card(facts(scores={}))
+
+
+def test_how_to_use_a_model_of_pairs() -> None:
+    assert '"text_pair"' in write_card(facts(is_pair=True))
+    assert '"text_pair"' not in write_card(facts())
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "](javascript:alert(1))",
+    "`x` ``y``",
+    "---\nlibrary_name: evil\n---",
+    "| a | b |\n|---|---|",
+    "<img src=x onerror=alert(1)>",
+    "\n# heading",
+    "![x](http://e/x.png)",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_of_the_data_does_nothing(text: str) -> None:
+    card = ModelCard(write_card(facts(labels=[text], dataset=text, name=text)))
+    assert card.data.to_dict()["library_name"] == "transformers"
+    body = card.content.split("---\n", 2)[2]
+    headings = [line for line in body.splitlines() if line.startswith("# ")]
+    assert len(headings) == 1
+    outside_code = "".join(part for i, part in enumerate(body.split("`")) if i % 2 == 0)
+    for tag in ("<s", "<i", "](javascript", "![x]"):
+        assert tag not in outside_code
+
+
+@given(st.text(max_size=60))
+def test_any_name_keeps_the_metadata_whole(text: str) -> None:
+    text = "".join(c for c in text if c.isprintable())
+    card = ModelCard(write_card(facts(dataset=text or "x", labels=[text])))
+    assert card.data.to_dict()["pipeline_tag"] == "text-classification"

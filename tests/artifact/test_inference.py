@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tunesmith as ts
+from tunesmith.artifact.inference import Model
+from tunesmith.data.roles import Roles
+from tunesmith.data.sources import from_python
+from tunesmith.errors import DataError, ModelError, RecipeError
+
+PAIRS = [
+    {"sentence1": f"the soup {i} is good", "sentence2": f"the rice {i} is bad", "label": i % 2}
+    for i in range(40)
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> ts.Run:
+    out = tmp_path_factory.mktemp("pairs") / "run"
+    return ts.train(PAIRS, out=out, model=str(tiny_bert), settings={"train.epochs": 1})
+
+
+@pytest.fixture(scope="module")
+def model(run: ts.Run) -> Model:
+    return ts.load(run.folder)
+
+
+def test_logits_and_labels_as_the_course_has_them(model: Model) -> None:
+    found = model.predict(PAIRS)
+    assert found.logits.shape == (40, 2)
+    assert found.labels is not None and found.labels.shape == (40,)
+    assert found.labels.tolist() == [i % 2 for i in range(40)]
+    assert found.loss is not None
+    assert len(found) == 40
+    right = np.mean(found.logits.argmax(-1) == found.labels)
+    assert model.evaluate(PAIRS)["accuracy"] == pytest.approx(right)
+    assert model.evaluate(PAIRS)["loss"] == pytest.approx(found.loss, rel=1e-6)
+
+
+def test_rows_in_every_form(model: Model, tmp_path: Path) -> None:
+    pair = (str(PAIRS[0]["sentence1"]), str(PAIRS[0]["sentence2"]))
+    expected = model.predict([pair])[0]
+    frame = pd.DataFrame(PAIRS[:1])
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    for rows in (
+        PAIRS[:1],
+        frame,
+        from_python(PAIRS[:1])["train"],
+        str(tmp_path / "rows.csv"),
+        [{"sentence1": pair[0], "sentence2": pair[1]}],
+    ):
+        assert model.predict(rows)[0]["scores"] == pytest.approx(expected["scores"], abs=1e-6)
+
+
+def test_rows_without_labels_have_none(model: Model) -> None:
+    found = model.predict([("a", "b"), ("c", "d")])
+    assert found.labels is None
+    assert found.loss is None
+    assert [answer["label"] for answer in found] == [found[0]["label"], found[1]["label"]]
+
+
+def test_a_label_that_is_new_does_not_stop_a_prediction(model: Model) -> None:
+    found = model.predict([{"sentence1": "a", "sentence2": "b", "label": "never seen"}])
+    assert found.labels is None
+    with pytest.raises(DataError, match="D206"):
+        model.evaluate([{"sentence1": "a", "sentence2": "b", "label": "never seen"}])
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        (["only one text"], "D330"),
+        ([("a", "b", "c")], "D330"),
+        ([("", "b")], "D330"),
+        ([("", "")], "D310"),
+        ([{"sentence1": "a"}], "D301"),
+        ([], "D120"),
+    ],
+)
+def test_rows_that_cannot_be_predicted(rows: list[object], code: str, model: Model) -> None:
+    with pytest.raises(DataError, match=code):
+        model.predict(rows)
+
+
+def test_scores_by_name(model: Model) -> None:
+    assert set(model.evaluate(PAIRS).values) == {"f1", "accuracy", "loss"}
+    scores = model.evaluate(PAIRS, metrics=["matthews_correlation"])
+    assert set(scores.values) == {"matthews_correlation", "loss"}
+    with pytest.raises(RecipeError, match="R110"):
+        model.evaluate(PAIRS, metrics=["pearson"])
+
+
+def test_thousands_of_rows_stay_in_order(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.artifact import inference
+
+    monkeypatch.setattr(inference, "_ROWS_AT_ONCE", 7)
+    rows = from_python(PAIRS)["train"]
+    streamed = [(row.index, answer) for row, answer in model.stream(rows, batch_size=3)]
+    assert [index for index, _answer in streamed] == list(range(40))
+    whole = model.predict(PAIRS)
+    for (_index, one), two in zip(streamed, whole, strict=True):
+        assert one["scores"] == pytest.approx(two["scores"], abs=1e-6)
+
+
+def test_a_plain_hugging_face_model_predicts_too(tiny_bert: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    plain = AutoModelForSequenceClassification.from_pretrained(
+        tiny_bert, id2label={0: "no", 1: "yes"}, label2id={"no": 0, "yes": 1}
+    )
+    plain.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(tmp_path)
+    model = ts.load(tmp_path)
+    assert model.predict("the soup")[0]["label"] in ("no", "yes")
+    rows = [{"body": "the soup", "gold": "yes"}, {"body": "the rice", "gold": "no"}]
+    other = ts.load(tmp_path, roles=Roles("body", None, "gold"))
+    assert set(other.evaluate(rows).values) == {"f1", "accuracy", "loss"}
+
+
+def test_a_bare_encoder_is_no_finished_model(tiny_bert: Path) -> None:
+    with pytest.raises(ModelError, match="M114"):
+        ts.load(tiny_bert)

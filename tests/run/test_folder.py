@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import Problem, ResourceError, Severity
+from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
+from tunesmith.metrics import Scores
+from tunesmith.run.folder import EventLog, RunFolder, as_line, refuse_other, run_name, runs_under
+
+SCORES = Scores({"f1": 0.5, "loss": None}, {})
+EVENTS: list[Event] = [
+    StepDone(1, 0.7, 1e-5, 2.0, 8, 100),
+    Evaluated(1, "validation", SCORES, True),
+    Saved(1, "step-00000001", 0.1),
+    Warned(1, Problem("M116", "skipped", severity=Severity.WARNING), (3, 4)),
+    Finished(1, "all steps done", 1, SCORES, None, 1.0, 8.0),
+]
+
+
+def step(number: int, loss: float) -> StepDone:
+    return StepDone(number, loss, 1e-5, float(number), 8, 100)
+
+
+def test_every_event_is_one_json_object() -> None:
+    lines = [json.loads(json.dumps(as_line(event), allow_nan=False)) for event in EVENTS]
+    assert [line["event"] for line in lines] == [
+        "step",
+        "evaluated",
+        "saved",
+        "warned",
+        "finished",
+    ]
+    assert lines[0] == {
+        "event": "step",
+        "step": 1,
+        "loss": 0.7,
+        "learning_rate": 1e-5,
+        "grad_norm": 2.0,
+    }
+    assert lines[1]["scores"] == {"f1": 0.5, "loss": None}
+    assert lines[3]["rows"] == [3, 4]
+    assert all(line["step"] == 1 for line in lines)
+
+
+def test_a_number_that_is_not_finite_is_null() -> None:
+    line = as_line(StepDone(1, math.nan, 1e-5, math.inf, 8, 1))
+    assert line["loss"] is None
+    assert line["grad_norm"] is None
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_steps_are_reported_every_so_often_with_their_mean(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "e.jsonl", 3, {})
+    for number in range(1, 8):
+        log.take(step(number, number), epoch=0.5, is_last=number == 7)
+    log.close()
+    assert [(e["step"], e["loss"], e["grad_norm"]) for e in lines(tmp_path / "e.jsonl")] == [
+        (3, 2.0, 3.0),
+        (6, 5.0, 6.0),
+        (7, 7.0, 7.0),
+    ]
+
+
+def test_a_resumed_log_writes_the_same_lines(tmp_path: Path) -> None:
+    through = EventLog(tmp_path / "a", 3, {})
+    for number in range(1, 7):
+        through.take(step(number, number), epoch=0, is_last=False)
+    through.close()
+    first = EventLog(tmp_path / "b", 3, {})
+    for number in range(1, 5):
+        first.take(step(number, number), epoch=0, is_last=False)
+    second = EventLog(tmp_path / "b", 3, first.window)
+    first.close()
+    for number in range(5, 7):
+        second.take(step(number, number), epoch=0, is_last=False)
+    second.close()
+    strip = ("time",)
+    one, two = (
+        [{k: v for k, v in e.items() if k not in strip} for e in lines(tmp_path / n)] for n in "ab"
+    )
+    assert one == two
+
+
+def test_readers_drop_a_torn_line_and_let_the_later_one_win(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.log.write_text(
+        '{"event": "step", "step": 2, "loss": 1}\n'
+        '{"event": "step", "step": 4, "loss": 9}\n'
+        '{"event": "warned", "step": 4}\n'
+        '{"event": "warned", "step": 4}\n'
+        '{"event": "step", "st'
+    )
+    log = EventLog(run.log, 1, {})
+    log.take(step(4, 3.0), epoch=0, is_last=False)
+    log.close()
+    found = [(e["event"], e["step"], e.get("loss")) for e in run.events()]
+    assert found == [
+        ("step", 2, 1),
+        ("warned", 4, None),
+        ("warned", 4, None),
+        ("step", 4, 3.0),
+    ]
+
+
+def test_a_full_disk_never_stops_training(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    (tmp_path / "e.jsonl").symlink_to("/dev/full")
+    log = EventLog(tmp_path / "e.jsonl", 1, {})
+    for number in (1, 2):
+        assert log.take(step(number, 1.0), epoch=0, is_last=False) is not None
+    assert log.problem is not None and log.problem.code == "C110"
+
+
+def test_a_log_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "no" / "e.jsonl", 1, {})
+    assert log.problem is not None
+    log.take(step(1, 1.0), epoch=0, is_last=False)
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("tickets.csv", "tickets"),
+        ("data/tickets.csv.gz", "tickets"),
+        ("recipes/first try.yaml", "first-try"),
+        ("glue/mrpc", "glue-mrpc"),
+        ("owner/name/config", "owner-name-config"),
+        ("embedded:tickets", "tickets"),
+        ("../shared/glue/mrpc/", "mrpc"),
+        ("..", "run"),
+    ],
+)
+def test_names_of_runs(where: str, name: str) -> None:
+    assert run_name(where) == name
+
+
+def test_runs_under_a_root_the_newest_first(tmp_path: Path) -> None:
+    import os
+
+    for age, name in enumerate(("new", "old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.yaml").write_text("")
+        os.utime(tmp_path / name / "recipe.yaml", (1000 - age, 1000 - age))
+    (tmp_path / "other").mkdir()
+    assert [run.name for run in runs_under(tmp_path)] == ["new", "old"]
+    assert list(runs_under(tmp_path / "none")) == []
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ResourceError, match="C111"):
+        refuse_other(RunFolder(tmp_path))
+    with pytest.raises(ResourceError, match="C111"):
+        refuse_other(RunFolder(tmp_path / "thesis.txt"))
+    (tmp_path / "thesis.txt").unlink()
+    refuse_other(RunFolder(tmp_path))
+    refuse_other(RunFolder(tmp_path / "new"))
+
+
+def test_an_empty_folder_has_no_facts(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert (run.exists, run.is_finished) == (False, False)
+    assert run.facts() == run.plan_facts() == {}
+    assert run.events() == []

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.run.test_session import session
+from tunesmith.errors import IntegrityError, Problem
+from tunesmith.events import Evaluated, StepDone, Warned
+from tunesmith.metrics import Scores
+from tunesmith.run.recorder import Recorder
+
+
+def step(number: int) -> StepDone:
+    return StepDone(number, 0.5, 1e-5, 1.0, 8, 100)
+
+
+@pytest.mark.parametrize(
+    ("every", "steps"),
+    [("3 steps", [3, 6]), ("1 epoch", [7]), ("0.5 epochs", [4, 7]), ("never", [])],
+)
+def test_when_to_save(
+    every: str, steps: list[int], tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", [f"train.save_every={every}"])
+    with Recorder(made, None) as recorder:
+        assert [n for n in range(1, 8) if recorder.save_is_due(step(n))] == steps
+        best = Evaluated(1, "validation", Scores({}, {}), True)
+        assert recorder.save_is_due(best)
+        assert not recorder.save_is_due(Evaluated(1, "validation", Scores({}, {}), False))
+
+
+def test_saving_by_the_clock(
+    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.save_every=10 minutes"])
+    now = [1000.0]
+    monkeypatch.setattr("tunesmith.run.recorder.time.monotonic", lambda: now[0])
+    with Recorder(made, None) as recorder:
+        now[0] += 599
+        assert not recorder.save_is_due(step(1))
+        now[0] += 1
+        assert recorder.save_is_due(step(2))
+        recorder.save()
+        assert not recorder.save_is_due(step(3))
+
+
+def test_skipped_rows_are_named_by_their_lines(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["data.validation=null"])
+
+    def stream():  # type: ignore[no-untyped-def]
+        yield Warned(1, Problem("M116", "skipped"), (0, 3))
+        raise IntegrityError(Problem("M110", "diverged"))
+
+    events = stream()
+    with Recorder(made, None) as recorder:
+        warned = recorder.timed(events)
+        assert isinstance(warned, Warned)
+        assert warned.rows == (0, 3)
+        assert f"rows {tickets}:2, {tickets}:5" in str(warned.problem)
+        with pytest.raises(IntegrityError) as caught:
+            recorder.timed(events)
+    assert f"{tickets}:5" in str(caught.value)
+
+
+def test_each_line_is_told_as_it_is_written(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=1"])
+    told: list[object] = []
+    with Recorder(made, told.append) as recorder:
+        assert [e.step for e in recorder.told([step(1), step(2)])] == [1, 2]
+    written = [json.loads(line) for line in made.run.log.read_text().splitlines()]
+    assert told == written
+
+
+def test_the_clock_goes_on_over_sessions(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    with Recorder(made, None) as recorder:
+        recorder.timed(iter([step(1)]))
+        recorder.timed(iter([step(2)]))
+        first = recorder.train_seconds
+        recorder.save()
+    again = session(tickets, tiny_bert, tmp_path / "run")
+    with Recorder(again, None) as recorder:
+        assert recorder.train_seconds == pytest.approx(first)
+        assert recorder.examples == 16
+        assert recorder.saved == "step-00000000"

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from datasets import Dataset, DatasetDict
+
+import tunesmith as ts
+
+ROWS = [
+    {"text": f"the {'soup' if i % 2 else 'rice'} {i} is good", "label": "ab"[i % 2]}
+    for i in range(40)
+]
+SHORT: dict[str, object] = {"train.epochs": 1, "model": "embedded:mini"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        ROWS,
+        pd.DataFrame(ROWS),
+        Dataset.from_list(ROWS),
+        DatasetDict({"train": Dataset.from_list(ROWS), "validation": Dataset.from_list(ROWS[:9])}),
+        {"train": ROWS, "validation": ROWS[:9]},
+    ],
+    ids=["list", "frame", "dataset", "dataset dict", "dict"],
+)
+def test_data_held_in_python(data: object, tmp_path: Path) -> None:
+    run = ts.train(data, out=tmp_path / "run", settings=SHORT)
+    assert set(run.scores) == {"f1", "accuracy", "loss"}
+    assert run.model.is_dir()
+
+
+def test_the_words_of_the_command_line(tmp_path: Path, tickets: Path) -> None:
+    run = ts.train(
+        str(tickets),
+        out=tmp_path / "run",
+        model="embedded:mini",
+        preset="course",
+        text="body",
+        label="queue",
+        validation="20%",
+        settings={"train.epochs": 1, "metrics": ["accuracy"]},
+    )
+    assert set(run.scores) == {"accuracy", "loss"}
+    assert len(run.events()) > 1
+    again = ts.train(
+        str(tickets),
+        out=tmp_path / "run",
+        model="embedded:mini",
+        preset="course",
+        text="body",
+        label="queue",
+        validation="20%",
+        settings={"train.epochs": 1, "metrics": ["accuracy"]},
+    )
+    assert again == run
+
+
+def test_a_recipe_object_and_a_recipe_file(tmp_path: Path, tickets: Path) -> None:
+    from tunesmith.recipe import DataSettings, TrainSettings
+
+    recipe = ts.Recipe(
+        model="embedded:mini",
+        data=DataSettings(train=str(tickets)),
+        train=TrainSettings(epochs=1),
+    )
+    first = ts.train(recipe, out=tmp_path / "one")
+    second = ts.train(first.folder / "recipe.yaml", out=tmp_path / "two")
+    assert first.scores == second.scores
+
+
+def test_events_come_as_they_happen(tmp_path: Path) -> None:
+    events = ts.start(ROWS, out=tmp_path / "run", settings=SHORT)
+    kinds = [type(event).__name__ for event in events]
+    assert kinds[:5] == ["StepDone"] * 5
+    assert kinds[-3:] == ["Evaluated", "Saved", "Finished"]
+
+
+def test_own_scores_choose(tmp_path: Path) -> None:
+    def compute(pair):  # type: ignore[no-untyped-def]
+        logits, labels = pair
+        return {"spread": float(logits.max() - logits.min())}
+
+    run = ts.train(
+        ROWS,
+        out=tmp_path / "run",
+        settings={**SHORT, "train.epochs": 2, "train.best": "lowest spread"},
+        compute_metrics=compute,
+    )
+    spreads = {e["step"]: e["scores"]["spread"] for e in run.events() if e["event"] == "evaluated"}
+    assert run.facts["best_step"] == min(spreads, key=lambda step: spreads[step])
+
+
+def test_validation_rows_held_in_python(tmp_path: Path, tickets: Path) -> None:
+    validation = [{"body": "a printer", "queue": "order"}, {"body": "b", "queue": "repair"}]
+    run = ts.train(str(tickets), out=tmp_path / "run", validation=validation, settings=SHORT)
+    evaluated = [e for e in run.events() if e["event"] == "evaluated"]
+    assert len(evaluated) == 1
+
+
+def test_load_data(tickets: Path, tmp_path: Path) -> None:
+    assert list(ts.load_data(str(tickets))) == ["train"]
+    assert list(ts.load_data([tickets, tickets])) == ["train"]
+    assert list(ts.load_data(pd.DataFrame(ROWS))) == ["train"]
+    assert set(ts.load_data("embedded:tickets")) == {"train", "validation", "test"}
+    (tmp_path / "gbk.csv").write_bytes("文本;标签\n你好;x\n".encode("gb18030"))
+    data = ts.load_data(tmp_path / "gbk.csv", encoding="gb18030", delimiter=";")
+    assert [c.name for c in data["train"].columns] == ["文本", "标签"]
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "scores"),
+    [
+        (
+            "multi-label-classification",
+            [{"text": f"t {i}", "tags": ["a", "b"][: i % 3]} for i in range(40)],
+            {"f1_micro", "f1_macro", "accuracy", "loss"},
+        ),
+        (
+            "text-regression",
+            [{"text": f"t {i}", "score": i / 7} for i in range(40)],
+            {"pearson", "spearman", "mean_squared_error", "loss"},
+        ),
+    ],
+)
+def test_every_task_trains_and_is_loaded_again(
+    task: str, rows: list[dict[str, object]], scores: set[str], tmp_path: Path
+) -> None:
+    run = ts.train(rows, out=tmp_path / "run", settings={**SHORT, "train.seed": 1})
+    assert set(run.scores) == scores
+    model = ts.load(run.folder)
+    assert model.task.name == task
+    assert set(model.evaluate(rows).values) == scores
+    assert set(model.predict("t 3")[0]) == {"label", "score", "scores"}
+
+
+def test_a_diverging_run_ends_with_the_rows_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tunesmith.tasks.text_classification import TextClassification
+
+    real = TextClassification.forward
+
+    def poisoned(self, model, batch):  # type: ignore[no-untyped-def]
+        outputs = real(self, model, batch)
+        if model.training:
+            return type(outputs)(outputs.loss_sum * float("nan"), outputs.kept)
+        return outputs
+
+    monkeypatch.setattr(TextClassification, "forward", poisoned)
+    events = []
+    with pytest.raises(ts.PlainError) as caught:
+        for event in ts.start(ROWS, out=tmp_path / "run", settings=SHORT):
+            events.append(event)
+    assert caught.value.exit_code == 6
+    assert str(caught.value).count("rows data[") == 3
+    assert [type(event).__name__ for event in events] == ["Warned"] * 3
+    assert (
+        "nan" not in (tmp_path / "run" / "events.jsonl").read_text().lower().split('"message"')[0]
+    )
+
+
+def test_the_disk_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.artifact import folder
+
+    def full(*_arguments: object, **_keywords: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folder, "write_card", full)
+    with pytest.raises(ts.PlainError) as caught:
+        ts.train(ROWS, out=tmp_path / "run", settings=SHORT)
+    assert caught.value.exit_code == 4
+    assert not (tmp_path / "run" / "model").exists()
+    monkeypatch.undo()
+    run = ts.train(ROWS, out=tmp_path / "run", settings=SHORT)
+    assert run.scores
+
+
+def test_out_of_memory_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from tunesmith.tasks.text_classification import TextClassification
+
+    def huge(self, model, batch):  # type: ignore[no-untyped-def]
+        return torch.empty(1 << 60)
+
+    monkeypatch.setattr(TextClassification, "forward", huge)
+    with pytest.raises(ts.PlainError, match="M111") as caught:
+        ts.train(ROWS, out=tmp_path / "run", settings=SHORT)
+    assert caught.value.exit_code == 4
+    assert "micro_batch_size" in str(caught.value)

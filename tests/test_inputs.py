@@ -1,0 +1,249 @@
+"""From what was asked to rows fit to train on, and the answers to bad input, before any model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from tunesmith.data.sources import from_python
+from tunesmith.errors import PlainError
+from tunesmith.inputs import Checked, check, look
+from tunesmith.recipe import Share, gather
+
+MODEL = "model=embedded:mini"
+
+
+def checked(*sets: str, data: object = None) -> Checked:
+    layers = gather(sets=[MODEL, *sets], environment={})
+    return check(look(layers, None if data is None else from_python(data)))
+
+
+def told(*sets: str, data: object = None) -> tuple[str, int]:
+    with pytest.raises(PlainError) as caught:
+        checked(*sets, data=data)
+    return str(caught.value), caught.value.exit_code
+
+
+def test_what_is_left_out_is_filled_in_with_its_reason(tickets: Path) -> None:
+    found = checked(f"data.train={tickets}")
+    recipe = found.recipe
+    assert recipe.task == "text-classification"
+    assert (recipe.data.text, recipe.data.text_pair, recipe.data.label) == ("body", None, "queue")
+    assert recipe.data.validation == Share(0.1)
+    assert recipe.metrics == ("f1", "accuracy")
+    assert recipe.train.best == "f1"
+    assert str(found.layers.origin("data", "label")) == "automatic: by its name"
+    assert str(found.layers.origin("train", "best")) == "automatic: the first of the scores"
+    assert found.task.as_json()["labels"] == ("order", "repair")
+    assert {name: split.num_rows for name, split in found.splits.items()} == {
+        "validation": 6,
+        "train": 54,
+    }
+
+
+def test_what_is_said_stays(tickets: Path) -> None:
+    found = checked(
+        f"data.train={tickets}",
+        "data.text=queue",
+        "data.label=id",
+        "task=text-regression",
+        "data.validation=null",
+        "metrics=[pearson]",
+    )
+    assert found.recipe.data.text == "queue"
+    assert found.task.name == "text-regression"
+    assert list(found.splits) == ["train"]
+    assert found.recipe.train.best is None
+    assert found.recipe.metrics == ("pearson",)
+
+
+def test_shares_are_disjoint(tickets: Path) -> None:
+    found = checked(f"data.train={tickets}", "data.validation=20%", "data.test=30%")
+    sizes = {name: split.num_rows for name, split in found.splits.items()}
+    assert sizes == {"validation": 12, "test": 18, "train": 30}
+
+
+def glue_like(test_label: int = -1) -> DatasetDict:
+    features = Features(
+        {
+            "sentence1": Value("string"),
+            "sentence2": Value("string"),
+            "label": ClassLabel(names=["not_equivalent", "equivalent"]),
+            "idx": Value("int32"),
+        }
+    )
+
+    def made(count: int, label: int | None) -> Dataset:
+        rows = [
+            {
+                "sentence1": f"sentence {i}",
+                "sentence2": f"other {i}",
+                "label": i % 2 if label is None else label,
+                "idx": i,
+            }
+            for i in range(count)
+        ]
+        return Dataset.from_list(rows, features=features)
+
+    return DatasetDict(
+        {"train": made(20, None), "validation": made(6, None), "test": made(8, test_label)}
+    )
+
+
+def test_a_data_set_as_glue_has_it() -> None:
+    found = checked("data.train=python", data=glue_like())
+    assert found.recipe.data.text_pair == "sentence2"
+    assert found.recipe.data.validation == "validation"
+    assert found.recipe.data.test is None  # its labels are all -1
+    assert found.task.as_json()["labels"] == ("not_equivalent", "equivalent")
+
+
+def test_a_test_split_without_labels_is_for_prediction_only() -> None:
+    found = checked("data.train=python", "data.test=test", data=glue_like())
+    assert not found.splits["test"].is_labelled
+    assert found.splits["validation"].is_labelled
+
+
+def test_a_labelled_test_split_is_taken() -> None:
+    found = checked("data.train=python", data=glue_like(test_label=1))
+    assert found.recipe.data.test == "test"
+    assert found.splits["test"].is_labelled
+
+
+@pytest.mark.parametrize("name", ["mrpc", "cola", "sst2"])
+def test_glue_sets_have_their_own_scores(name: str) -> None:
+    from tunesmith.data.columnar import HubSplit
+    from tunesmith.metrics import GLUE
+
+    splits = {
+        split: HubSplit.of(made, f"nyu-mll/glue/{name}:{split}")
+        for split, made in glue_like().items()
+    }
+    found = check(look(gather(sets=[MODEL, "data.train=x"], environment={}), splits))
+    assert found.recipe.metrics == GLUE[name]
+    assert found.recipe.train.best == GLUE[name][0]
+
+
+GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(20))
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        ("text,label\n", "D120", "no rows"),
+        ("", "D121", "empty"),
+        (GOOD + ",a\n,b\n", "D310", "rows.csv:22: the text is empty (2 rows)"),
+        (GOOD + "  ,a\n", "D311", "rows.csv:22"),
+        (GOOD + "hello,\n", "D201", "rows.csv:22: the label is empty"),
+        (GOOD + "hello, world,a\n", "D110", "rows.csv:22: 3 fields, the header has 2"),
+        (GOOD + '"never closed,a\nx,b\n', "D111", "rows.csv:22"),
+        (GOOD.replace(",b\n", ",a\n"), "D204", 'all 20 rows are "a"'),
+        ("text,label\n" + "".join(f"text {i},id{i}\n" for i in range(20)), "D205", "20 classes"),
+        ("text;label\na;b\n", "D112", '--delimiter ";"'),
+        ("text,text\na,b\n", "D302", "two columns"),
+        ("id,num\n1,2\n3,4\n", "D301", "--text"),
+    ],
+)
+def test_bad_files(content: str, code: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(content)
+    message, exit_code = told(f"data.train={path}")
+    assert exit_code == 3
+    assert f"error {code} " in message
+    assert words in message
+
+
+def test_all_problems_of_all_splits_together(tmp_path: Path) -> None:
+    train, validation = tmp_path / "train.csv", tmp_path / "validation.csv"
+    train.write_text(GOOD + ",a\nx,\na,b,c\n")
+    validation.write_text("text,label\nx,neutral\ny,a\n,b\nz,neutral\n")
+    message, _code = told(f"data.train={train}", f"data.validation={validation}")
+    for code, words in (
+        ("D310", "train.csv:22"),
+        ("D201", "train.csv:23"),
+        ("D110", "train.csv:24"),
+        ("D206", 'validation.csv:2: the label "neutral" is not in train (2 rows)'),
+        ("D310", "validation.csv:4"),
+    ):
+        assert code in message
+        assert words in message
+
+
+def test_minus_one_in_training() -> None:
+    broken = glue_like()
+    broken["train"] = broken["test"]
+    message, code = told("data.train=python", data=broken)
+    assert code == 3
+    assert "D201" in message
+    assert "the label is -1, which marks a row without one" in message
+
+
+def test_validation_must_be_labelled_and_test_not_in_part() -> None:
+    data = glue_like()
+    data["validation"] = data["test"]
+    assert "D201" in told("data.train=python", data=data)[0]
+    mixed = glue_like()
+    rows = mixed["test"].to_list()
+    rows[0]["label"] = 1
+    mixed["test"] = Dataset.from_list(rows, features=mixed["test"].features)
+    message, _code = told("data.train=python", "data.test=test", data=mixed)
+    assert "D201" in message
+    assert "(7 rows)" in message
+
+
+@pytest.mark.parametrize(
+    ("sets", "code", "words", "exit_code"),
+    [
+        (["data.label=lable"], "D301", 'did you mean "label"?', 3),
+        (["data.text=body"], "D301", "columns: text, label", 3),
+        (["data.text_pair=other"], "D301", 'no column "other"', 3),
+        (["data.split=trian"], "D307", 'did you mean "train"?', 3),
+        (["data.validation=no_such_split_or_file"], "M104", "", 4),
+        (["data.validation=no.csv"], "D105", "no such file", 3),
+        (["task=text-clasification"], "R109", 'did you mean "text-classification"?', 2),
+        (["data.labels=[a, b, c]"], "R112", 'no training row has "c"', 2),
+        (["data.positive_label=z"], "R112", 'no class is called "z"', 2),
+        (["data.validation=60%", "data.test=50%"], "R104", "leave no row", 2),
+        (["data.validation=1%"], "D120", "is no row for validation", 3),
+        (["data.encoding=klingon"], "D106", "klingon", 3),
+    ],
+)
+def test_bad_recipes(
+    sets: list[str], code: str, words: str, exit_code: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(GOOD)
+    message, found = told(f"data.train={path}", *sets)
+    assert f"{code} " in message
+    assert words in message
+    assert found == exit_code
+
+
+def test_a_missing_column_is_told_at_its_place_in_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(GOOD)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"model: embedded:mini\ndata:\n  train: {tmp_path}/rows.csv\n  label: lable\n"
+    )
+    with pytest.raises(PlainError) as caught:
+        look(gather(file=recipe, environment={}))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f'error D301 {recipe}:4:10: no column "lable" in {tmp_path}/rows.csv'
+    assert lines[1] == "  4 |   label: lable"
+    assert lines[2] == '    |          ^^^^^  did you mean "label"?'
+    assert lines[3] == "  columns: text, label"
+
+
+def test_labels_in_several_columns(tmp_path: Path) -> None:
+    rows = [{"text": f"t {i}", "rude": i % 2, "loud": i % 3 == 0} for i in range(30)]
+    found = checked("data.train=python", "data.label=[rude, loud]", data=rows)
+    assert found.task.name == "multi-label-classification"
+    assert found.recipe.metrics == ("f1_micro", "f1_macro", "accuracy")
+
+
+def test_labels_with_a_separator(tmp_path: Path) -> None:
+    rows = [{"text": f"t {i}", "tags": "a|b" if i % 2 else "b"} for i in range(30)]
+    found = checked("data.train=python", "data.label_separator=|", data=rows)
+    assert found.task.as_json()["labels"] == ("a", "b")
