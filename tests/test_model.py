@@ -184,7 +184,7 @@ def test_one_dropout_for_every_rate(tiny_bert: Path) -> None:
 def test_dropout_is_overridden_in_other_families(
     kind: str, small: dict[str, int], tmp_path: Path
 ) -> None:
-    from transformers import AutoModelForSequenceClassification, CONFIG_MAPPING
+    from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification
 
     config = CONFIG_MAPPING[kind](vocab_size=50, pad_token_id=0, **small)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)

@@ -42,8 +42,12 @@ SMALL: dict[str, dict[str, int]] = {
 
 @pytest.mark.parametrize("kind", SMALL)
 def test_the_groups_are_those_of_transformers(kind: str, tmp_path: Path) -> None:
-    from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification, Trainer
-    from transformers import TrainingArguments
+    from transformers import (
+        CONFIG_MAPPING,
+        AutoModelForSequenceClassification,
+        Trainer,
+        TrainingArguments,
+    )
 
     config = CONFIG_MAPPING[kind](vocab_size=60_000 if kind == "modernbert" else 50, **SMALL[kind])
     model = AutoModelForSequenceClassification.from_config(config)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tunesmith.data.profile import profile
 from tunesmith.data.columnar import Memory
+from tunesmith.data.profile import profile
 from tunesmith.data.roles import Roles
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings

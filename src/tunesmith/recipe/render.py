@@ -33,7 +33,7 @@ def _lines(section: BaseModel, path: KeyPath, remarks: Mapping[KeyPath, str]) ->
     for name, info in type(section).model_fields.items():
         here = (*path, name)
         value = getattr(section, name)
-        meaning = _(info.description or "")
+        meaning = _(info.description) if info.description else ""
         if remark := remarks.get(here):
             meaning = f"{remark} | {meaning}"
         if isinstance(value, BaseModel):
@@ -75,7 +75,8 @@ def _translate(node: object) -> None:
     if isinstance(node, dict):
         description = node.get("description")
         if isinstance(description, str):
-            node["description"] = _(" ".join(description.split()))
+            words = " ".join(description.split())
+            node["description"] = _(words)
         for value in node.values():
             _translate(value)
     elif isinstance(node, list):

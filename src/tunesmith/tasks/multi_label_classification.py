@@ -43,7 +43,7 @@ class MultiLabelClassification(SequenceTask):
         labels: names, index 0 first; empty until fitted unless they were given.
         separator: what stands between the labels of one field.
         class_names: the names behind the integers of a list of `ClassLabel`.
-        counts: training rows per label.
+        counts: rows per label of the training source, drawn shares included.
     """
 
     labels: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ class TextClassification(SequenceTask):
         labels: class names, index 0 first; empty until fitted unless they were given.
         positive_label: the class that binary scores count; None for the last.
         class_names: the names behind the integers of a `ClassLabel` column.
-        counts: training rows per class.
+        counts: rows per class of the training source, drawn shares included.
     """
 
     labels: tuple[str, ...] = ()

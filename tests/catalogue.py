@@ -1,0 +1,69 @@
+"""The Chinese catalogue: collect the texts of the code into it, and compile it.
+
+`make catalogue` runs this; what is new stands in the .po file with an empty translation to fill in.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+SOURCE = Path(__file__).parents[1] / "src" / "tunesmith"
+FOLDER = SOURCE / "locale" / "zh" / "LC_MESSAGES"
+PO, MO = FOLDER / "tunesmith.po", FOLDER / "tunesmith.mo"
+KEYWORDS = {"_": None, "mark": None, "gettext": None, "ngettext": (1, 2)}
+
+
+def collect() -> Catalog:
+    """Every text of the code, without translations."""
+    found = Catalog(domain="tunesmith", locale="zh", project="tunesmith", fuzzy=False)
+    for file, _line, text, _comments, _context in extract_from_dir(SOURCE, keywords=KEYWORDS):
+        found.add(text, locations=[(Path(file).as_posix(), 0)])
+    return found
+
+
+def read() -> Catalog:
+    """The catalogue as it is committed."""
+    with PO.open("rb") as file:
+        return read_po(file, locale="zh")
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """What the .mo file of a catalogue holds."""
+    import io
+
+    stream = io.BytesIO()
+    write_mo(stream, catalogue)
+    return stream.getvalue()
+
+
+def main() -> None:
+    """Update the .po file and compile it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    fresh = collect()
+    if PO.is_file():
+        for message in read():
+            if message.id and message.id in fresh:
+                fresh[message.id].string = message.string
+    fresh.header_comment = "# The Chinese words of tunesmith."
+    # no dates: the same texts give the same file
+    fresh.creation_date = fresh.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
+    with PO.open("wb") as file:
+        write_po(file, fresh, width=100, sort_output=True, no_location=True, omit_header=False)
+    catalogue = read()
+    MO.write_bytes(compiled(catalogue))
+    missing = [m.id for m in catalogue if m.id and not all(_strings(m.string))]
+    print(f"{len(catalogue)} texts, {len(missing)} without a translation")
+
+
+def _strings(string: object) -> tuple[object, ...]:
+    return tuple(string) if isinstance(string, list | tuple) else (string,)
+
+
+if __name__ == "__main__":
+    main()

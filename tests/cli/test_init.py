@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Command
+from tunesmith.recipe import gather
+
+
+def test_a_recipe_with_reasons(tunesmith: Command, tickets: Path) -> None:
+    said = tunesmith("init", tickets)
+    assert said.code == 0
+    text = Path("recipe.yaml").read_text()
+    assert "text: body" in text
+    assert "label: queue" in text
+    recipe = gather(file=Path("recipe.yaml"), environment={}).recipe()
+    assert recipe.data.train == str(tickets)
+    assert "2 classes: order 30, repair 30" in said.out
+    assert "data.label" in said.out
+    assert "(automatic: by its name)" in said.out
+    assert "tunesmith train recipe.yaml" in said.err
+
+
+def test_it_overwrites_nothing_unasked(tunesmith: Command, tickets: Path) -> None:
+    Path("recipe.yaml").write_text("mine")
+    said = tunesmith("init", tickets)
+    assert said.code == 2
+    assert "R115" in said.err
+    assert Path("recipe.yaml").read_text() == "mine"
+    assert tunesmith("init", tickets, "--force").code == 0
+    assert (
+        tunesmith(
+            "init", tickets, "--out", "other.yaml", "--label", "id", "--task", "text-regression"
+        ).code
+        == 0
+    )
+    assert "task: text-regression" in Path("other.yaml").read_text()
+
+
+def test_json(tunesmith: Command, tickets: Path) -> None:
+    (record,) = tunesmith("init", tickets, "--json").records
+    assert record["rows"] == {"validation": 6, "train": 54}
+    assert record["values"]["data"]["label"] == "queue"
+    assert "data.label" in record["automatic"]

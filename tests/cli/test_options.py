@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tunesmith.cli import COMMANDS
+from tunesmith.cli.options import as_delimiter, layers_from
+
+
+def test_flags_become_keys() -> None:
+    layers = layers_from(
+        ["a.csv"],
+        ["train.epochs=1"],
+        {"model": "m", "label": ("x", "y"), "delimiter": "\\t", "text": None, "other": 1},
+    )
+    recipe = layers.recipe()
+    assert recipe.data.train == "a.csv"
+    assert recipe.data.label == ("x", "y")
+    assert recipe.data.delimiter == "\t"
+    assert layers.origin("data", "label").detail == "--label"
+    assert layers_from(["a.csv", "b.csv"], [], {}).recipe().data.train == ("a.csv", "b.csv")
+    assert as_delimiter(None) is None
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command: str, tunesmith: Command) -> None:
+    said = tunesmith(command, "--help")
+    assert said.code == 0
+    assert "Examples:" in said.out or "Commands:" in said.out
+    assert "--json" in said.out or "Commands:" in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], 'did you mean "train"'),
+        (["train"], "Missing argument"),
+        (["train", "x.csv", "--modle", "y"], "--model"),
+        (["train", "x.csv", "--set", "nonsense"], "KEY=VALUE"),
+        (["eval", "only-a-model"], "Missing argument"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], words: str, tunesmith: Command) -> None:
+    said = tunesmith(*arguments)
+    assert said.code == 2
+    assert words in said.err
+    assert "error R1" in said.err
+
+
+def test_a_bug_is_told_as_one(tunesmith: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.data import sources
+
+    def broken(*_arguments: object) -> None:
+        raise KeyError("label")
+
+    monkeypatch.setattr(sources, "open_splits", broken)
+    said = tunesmith("data", "show", "x.csv")
+    assert said.code == 70
+    assert "M000" in said.err
+    assert "--debug" in said.err
+
+
+def test_languages(tunesmith: Command, tmp_path: Path) -> None:
+    said = tunesmith("data", "show", "no.csv", "--lang", "zh")
+    assert said.err.startswith("错误 D105")
+    assert tunesmith("data", "show", "no.csv", "--lang", "en").err.startswith("error D105")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.cli.conftest import Command
+from tunesmith.cli.progress import scores_in_words, summarise
+from tunesmith.run.folder import RunFolder
+
+
+def test_scores_in_words() -> None:
+    assert scores_in_words({"f1": 0.51236, "loss": None}) == "f1 0.5124  loss -"
+
+
+def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:
+    found = summarise(RunFolder(tmp_path))
+    assert found["steps"] is None
+    assert found["best"] == {"step": None, "scores": {}}
+
+
+def test_on_a_terminal_there_is_a_bar(tmp_path: Path, tickets: Path, tiny_bert: Path) -> None:
+    """A pseudo-terminal: rate, time left, loss and last score on one line that is redrawn."""
+    leader, follower = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tunesmith", "train", str(tickets), "--model", str(tiny_bert),
+         "--out", str(tmp_path / "r"), "--set", "train.epochs=20", "--set",
+         "train.evaluate_every=10 steps"],
+        stderr=follower,
+        stdout=subprocess.DEVNULL,
+        env={**environment, "TERM": "xterm", "COLUMNS": "160"},
+    )  # fmt: skip
+    os.close(follower)
+    seen = b""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if select.select([leader], [], [], 0.2)[0]:
+            try:
+                piece = os.read(leader, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            seen += piece
+        elif child.poll() is not None:
+            break
+    assert child.wait(60) == 0
+    os.close(leader)
+    text = seen.decode()
+    assert "━" in text
+    assert "/140" in text
+    assert "s/it" in text
+    assert "loss " in text
+    assert "0:0" in text
+    assert "accuracy" in text
+
+
+def test_only_the_first_process_speaks(
+    tunesmith: Command,
+    monkeypatch,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    said = tunesmith("train", "no.csv", "--json")
+    assert (said.code, said.out, said.err) == (3, "", "")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+
+def test_list_show_compare(tunesmith: Command, trained: Path, tiny_bert: Path) -> None:
+    root = trained.parent
+    data = root.parent / "tickets.csv"
+    tunesmith(
+        "train",
+        data,
+        "--model",
+        tiny_bert,
+        "--out",
+        root / "other",
+        "--set",
+        "train.epochs=2",
+        "-q",
+    )
+    said = tunesmith("runs", "list", "--root", root)
+    assert [line.split()[0] for line in said.out.splitlines()[1:]] == ["other", "tickets"]
+    assert "finished" in said.out
+    records = tunesmith("runs", "list", "--root", root, "--json").records
+    assert [r["step"] for r in records] == [14, 7]
+    shown = tunesmith("runs", "show", "tickets", "--root", root)
+    assert "← best" in shown.out
+    (record,) = tunesmith("runs", "show", trained, "--json").records
+    assert record["state"] == "finished"
+    assert record["evaluations"][0]["step"] == 7
+    compared = tunesmith("runs", "compare", "tickets", "other", "--root", root)
+    assert "train.epochs" in compared.out
+    assert "1 → 2" in compared.out
+    assert "validation f1" in compared.out
+    same = tunesmith("runs", "compare", trained, trained)
+    assert "the recipes are equal" in same.out
+
+
+def test_a_stopped_run_is_told_as_that(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(trained, tmp_path / "runs" / "half")
+    shutil.rmtree(tmp_path / "runs" / "half" / "model")
+    assert "stopped" in tunesmith("runs", "list").out
+
+
+def test_none_and_no_such_run(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("runs", "list")
+    assert said.code == 0
+    assert "no runs in runs" in said.err
+    wrong = tunesmith("runs", "show", "tikets", "--root", trained.parent)
+    assert wrong.code == 2
+    assert 'did you mean "tickets"' in wrong.err
+
+
+@pytest.mark.parametrize("verb", ["list", "show", "compare"])
+def test_help_has_examples(verb: str, tunesmith: Command) -> None:
+    assert "Examples:" in tunesmith("runs", verb, "--help").out

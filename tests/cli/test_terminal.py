@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import Problem, Severity
+
+
+def test_a_console_without_our_characters_does_not_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    Terminal.of({"as_json": False, "quiet": False}).say("a → b … 打印机")
+    sys.stderr.flush()
+    assert raw.getvalue().decode() == "a -> b ... ???\n"
+
+
+def test_chinese_windows_consoles(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding="gbk"))
+    Terminal().say("打印机 ✔ 好")
+    sys.stderr.flush()
+    assert raw.getvalue().decode("gbk") == "打印机 ok 好\n"
+
+
+def test_secrets_are_never_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal().say("token hf_abcdefghijklmnop")
+    assert "abcdef" not in capsys.readouterr().err
+
+
+def test_quiet_keeps_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = Terminal(is_quiet=True)
+    quiet.problems([Problem("D1", "bad"), Problem("D2", "odd", severity=Severity.WARNING)])
+    quiet.say("chat")
+    assert capsys.readouterr().err == "error D1: bad\n"
+
+
+def test_tables_count_wide_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal().table([{"run": "打印机", "n": 5}, {"run": "ab", "n": 12}], align_right=["n"])
+    Terminal().table([])
+    assert capsys.readouterr().out.splitlines() == ["run      n", "打印机   5", "ab      12"]
+
+
+def test_no_bar_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Terminal().is_interactive
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for name in ("CI", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    assert Terminal().is_interactive
+    monkeypatch.setenv("TERM", "dumb")
+    assert not Terminal().is_interactive

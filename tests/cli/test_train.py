@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+SHORT = ("--set", "train.epochs=1", "--set", "train.log_every=2")
+
+
+def test_a_csv_becomes_a_model(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
+    said = tunesmith("train", tickets, "--model", tiny_bert, *SHORT)
+    assert said.code == 0
+    assert "data.text = body" in said.err
+    assert "data.label = queue  (by its name)" in said.err
+    assert "2 classes: order 30, repair 30" in said.err
+    assert "step=7/7" in said.err
+    assert "\r" not in said.err
+    assert said.out.splitlines()[0].startswith("validation  f1 ")
+    assert "model  runs/tickets/model" in said.out
+    again = tunesmith("train", tickets, "--model", tiny_bert, *SHORT)
+    assert again.code == 0
+    assert "this run is finished" in again.err
+    assert again.out == said.out
+
+
+def test_json_is_the_events_and_a_summary(
+    tunesmith: Command, tickets: Path, tiny_bert: Path
+) -> None:
+    said = tunesmith("train", tickets, "--model", tiny_bert, "--out", "r", "--json", *SHORT)
+    *events, summary = said.records
+    written = [json.loads(line) for line in Path("r/events.jsonl").read_text().splitlines()]
+    assert events == written
+    assert {e["event"] for e in events} == {"step", "evaluated", "saved", "finished"}
+    assert summary["run"] == "r"
+    assert summary["model"] == "r/model"
+    assert summary["steps"] == 7
+    assert summary["best"]["step"] == 7
+    assert set(summary["best"]["scores"]) == {"f1", "accuracy", "loss"}
+    assert summary["train_seconds"] > 0
+    assert summary["samples_per_second"] > 0
+
+
+def test_quiet_says_only_the_result(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
+    said = tunesmith("train", tickets, "--model", tiny_bert, "-q", *SHORT)
+    assert said.code == 0
+    assert said.err == ""
+    assert len(said.out.splitlines()) == 2
+
+
+def test_a_recipe_with_flags_above_it(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
+    Path("recipe.yaml").write_text(f"model: none\ndata: {{train: {tickets}}}\n")
+    said = tunesmith(
+        "train",
+        "recipe.yaml",
+        "--model",
+        tiny_bert,
+        "--label",
+        "queue",
+        "--validation",
+        "20%",
+        *SHORT,
+    )
+    assert said.code == 0
+    assert Path("runs/recipe/model").is_dir()
+    assert "validation: 20%" in Path("runs/recipe/recipe.yaml").read_text()
+
+
+def test_errors_are_words_codes_and_json(tunesmith: Command, tickets: Path) -> None:
+    said = tunesmith("train", tickets, "--label", "lable", "--model", "embedded:mini")
+    assert said.code == 3
+    assert 'error D301 --label: no column "lable"' in said.err
+    assert said.out == ""
+    said = tunesmith("train", tickets, "--label", "lable", "--model", "embedded:mini", "--json")
+    assert said.code == 3
+    (record,) = said.records
+    assert (record["event"], record["code"]) == ("error", "D301")
+    assert not Path("runs/tickets/recipe.yaml").exists()
+
+
+def test_debug_adds_the_traceback(tunesmith: Command) -> None:
+    assert "Traceback" in tunesmith("train", "no.csv", "--debug").err
+
+
+def test_two_files_are_one_table(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
+    said = tunesmith("train", tickets, tickets, "--model", tiny_bert, "--out", "r", *SHORT)
+    assert said.code == 0
+    assert "order 60, repair 60" in said.err  # equal texts on one side, all kept
+
+
+def test_several_label_columns(tunesmith: Command, tiny_bert: Path, write_csv) -> None:  # type: ignore[no-untyped-def]
+    rows = [["text", "rude", "loud"], *([f"t {i}", i % 2, i % 3 % 2] for i in range(30))]
+    said = tunesmith(
+        "train", write_csv(rows), "--model", tiny_bert, "--label", "rude", "--label", "loud", *SHORT
+    )
+    assert said.code == 0
+    assert "f1_micro" in said.out
