@@ -16,6 +16,20 @@ from babel.messages.pofile import read_po, write_po
 SOURCE = Path(__file__).parents[1] / "src" / "tunesmith"
 FOLDER = SOURCE / "locale" / "zh" / "LC_MESSAGES"
 PO, MO = FOLDER / "tunesmith.po", FOLDER / "tunesmith.mo"
+CLICK_WORDS = (
+    "Usage:", "Options", "Commands", "Positional arguments", "Show this message and exit.",
+    "Show the version and exit.", "%(prog)s, version %(version)s", "default: {default}",
+    "Missing command.", "Missing argument", "Missing option", "Missing parameter",
+    "No such option {name!r}.", "Option {name!r} does not take a value.",
+    "Invalid value: {message}", "Invalid value for {param_hint}: {message}",
+    "{value!r} is not a valid {number_type}.", "{value} is not in the range {range}.",
+    ("Option {name!r} requires an argument.", "Option {name!r} requires {nargs} arguments."),
+    ("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})"),
+    ("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
+    ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
+)  # fmt: skip
+"""What click says in our name; it asks the same catalogue."""
+
 KEYWORDS = {"_": None, "mark": None, "gettext": None, "ngettext": (1, 2)}
 
 
@@ -24,6 +38,8 @@ def collect() -> Catalog:
     found = Catalog(domain="tunesmith", locale="zh", project="tunesmith", fuzzy=False)
     for file, _line, text, _comments, _context in extract_from_dir(SOURCE, keywords=KEYWORDS):
         found.add(text, locations=[(Path(file).as_posix(), 0)])
+    for text in CLICK_WORDS:
+        found.add(text)
     return found
 
 

@@ -80,7 +80,7 @@ def test_events_come_as_they_happen(tmp_path: Path) -> None:
 
 def test_own_scores_choose(tmp_path: Path) -> None:
     def compute(pair):  # type: ignore[no-untyped-def]
-        logits, labels = pair
+        logits, _labels = pair
         return {"spread": float(logits.max() - logits.min())}
 
     run = ts.train(
@@ -152,8 +152,7 @@ def test_a_diverging_run_ends_with_the_rows_named(
     monkeypatch.setattr(TextClassification, "forward", poisoned)
     events = []
     with pytest.raises(ts.PlainError) as caught:
-        for event in ts.start(ROWS, out=tmp_path / "run", settings=SHORT):
-            events.append(event)
+        events.extend(ts.start(ROWS, out=tmp_path / "run", settings=SHORT))
     assert caught.value.exit_code == 6
     assert str(caught.value).count("rows data[") == 3
     assert [type(event).__name__ for event in events] == ["Warned"] * 3

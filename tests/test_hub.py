@@ -36,7 +36,7 @@ Client = Callable[..., str]
 
 @pytest.fixture
 def client(server: Hub, tmp_path: Path) -> Client:
-    """Run a call in a process of its own: the client reads its variables once, when it is loaded."""
+    """Run a call in a process of its own: the client reads its variables when it is loaded."""
 
     def run(call: str, **variables: str) -> str:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}

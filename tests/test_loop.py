@@ -194,8 +194,7 @@ def test_three_in_a_row_end_the_run() -> None:
     world.poisoned = {1, 3, 4, 5, 6}
     events = []
     with pytest.raises(IntegrityError, match="M110") as caught:
-        for event in world.events(world.plan()):
-            events.append(event)
+        events.extend(world.events(world.plan()))
     assert caught.value.exit_code == 6
     assert events[-1].step == 6
     assert sum(isinstance(event, Warned) for event in events) == 1 + MAX_SKIPPED

@@ -130,25 +130,26 @@ def damage(folder: Path) -> str | None:
     try:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
         files = json.loads(text)["files"]
-        if text != _as_manifest(files):  # one bit in a space would otherwise go unseen
-            return _("{file} does not have the content it was written with").format(file=MANIFEST)
-        entries = {
-            str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()
-        }
+        entries = {name: (int(entry["bytes"]), entry["sha256"]) for name, entry in files.items()}
     except FileNotFoundError:
         return _("{file} is missing").format(file=MANIFEST)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return _("{file} cannot be read").format(file=MANIFEST)
-    for name, (size, digest) in entries.items():
-        path = folder / name
-        if not path.is_file():
-            return _("{file} is missing").format(file=name)
-        if path.stat().st_size != size:
-            return _("{file} has {found} bytes and should have {wanted}").format(
-                file=name, found=path.stat().st_size, wanted=size
-            )
-        if sha256_of(path) != digest:
-            return _("{file} does not have the content it was written with").format(file=name)
+    if text != _as_manifest(files):  # one bit in a space would otherwise go unseen
+        return _("{file} does not have the content it was written with").format(file=MANIFEST)
+    found = (_damage_of(folder / name, name, *entry) for name, entry in entries.items())
+    return next((words for words in found if words), None)
+
+
+def _damage_of(path: Path, name: str, size: int, digest: str) -> str | None:
+    if not path.is_file():
+        return _("{file} is missing").format(file=name)
+    if path.stat().st_size != size:
+        return _("{file} has {found} bytes and should have {wanted}").format(
+            file=name, found=path.stat().st_size, wanted=size
+        )
+    if sha256_of(path) != digest:
+        return _("{file} does not have the content it was written with").format(file=name)
     return None
 
 

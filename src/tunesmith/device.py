@@ -13,6 +13,7 @@ from tunesmith.language import gettext as _
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from torch import nn
 
 __all__ = [
     "deterministic_kernels",
@@ -20,6 +21,7 @@ __all__ = [
     "make_accelerator",
     "num_processes",
     "resolve_precision",
+    "wrap",
 ]
 
 _TIMEOUT = timedelta(seconds=600)
@@ -49,7 +51,7 @@ def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accele
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+    from accelerate.utils import InitProcessGroupKwargs
 
     available = {
         "cuda": torch.cuda.is_available(),
@@ -68,14 +70,26 @@ def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accele
     # Accelerate keeps its settings per process; a second run may want others
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
-        cpu=device == "cpu",
+        # without the word, Accelerate would run several processes on a CPU side by side, alone
+        cpu=device == "cpu" or (device == "auto" and not any(available.values())),
         mixed_precision="bf16" if precision == "bf16" else "no",
-        kwargs_handlers=[
-            InitProcessGroupKwargs(timeout=_TIMEOUT),
-            # some heads leave a weight of the body unused; DDP must not wait for its gradient
-            DistributedDataParallelKwargs(find_unused_parameters=True),
-        ],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_TIMEOUT)],
     )
+
+
+def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> nn.Module:
+    """The model on its device, in its precision, and synchronised if processes share it.
+
+    Args:
+        accelerator: from `make_accelerator`.
+        network: any torch model.
+        has_unused: whether some trained weight gets no gradient, for which DDP must not wait.
+    """
+    from accelerate.utils import DistributedDataParallelKwargs
+
+    accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=has_unused)
+    wrapped: nn.Module = accelerator.prepare_model(network)
+    return wrapped
 
 
 def resolve_precision(asked: str, device: str) -> str:

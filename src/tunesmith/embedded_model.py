@@ -62,7 +62,7 @@ def _make(folder: Path) -> None:
         for row in chunk:
             text = normalizer.normalize_str(str(row.values["text"]))
             counts.update(word for word, _place in cutter.pre_tokenize_str(text))
-    # the library's own trainer breaks ties by chance; whole words and letters are the same every time
+    # the library's own trainer breaks ties by chance; whole words and letters are always the same
     words = sorted(counts, key=lambda word: (-counts[word], word))
     letters = sorted({letter for word in words for letter in word})
     pieces = [*_SPECIAL, *letters, *(f"##{letter}" for letter in letters), *words]

@@ -137,11 +137,13 @@ def train(
         IntegrityError: `MAX_SKIPPED` updates in a row were not finite (M110).
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    model.train()
     while True:
         # a pending evaluation follows from the step, so a run stopped before it makes it on return
         pending = plan.evaluation_due(progress.step) and progress.evaluated_at != progress.step
         if evaluate is not None and pending:
             scores = evaluate()
+            model.train()
             is_best = progress.record(scores, choice)
             yield Evaluated(progress.step, "validation", scores, is_best)
         if progress.step >= plan.total_steps or progress.is_exhausted(choice):
@@ -149,8 +151,6 @@ def train(
 
         step, batches = progress.step, micro_batches(progress.step)
         targets = _sum(sum(batch.num_targets for _number, batch in batches), accelerator)
-        if not model.training:
-            model.train()
         total = torch.zeros((), device=accelerator.device, dtype=torch.float64)
         for i, (number, batch) in enumerate(batches):
             torch.manual_seed(plan.dropout_seed(step, number))

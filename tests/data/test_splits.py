@@ -37,7 +37,7 @@ def test_what_is_drawn_is_also_learnt(
 ) -> None:
     """No stratum of groups is missing from the rows that remain."""
     texts, strata = case
-    first = {text: stratum for text, stratum in zip(texts[::-1], strata[::-1], strict=True)}
+    first = dict(zip(texts[::-1], strata[::-1], strict=True))
     remaining = draw_shares(texts, strata, shares, seed=0)[-1]
     assert {first[t] for t in texts} == {first[t] for t in texts[remaining]}
 

@@ -66,12 +66,17 @@ def test_a_remark_says_why() -> None:
 
 
 def test_one_value_on_one_line() -> None:
-    assert as_written("a: b") == "'a: b'"
+    assert as_written("a: b") == '"a: b"'
+    assert as_written("打印机") == "打印机"
+    assert as_written("glue/mrpc") == "glue/mrpc"
+    assert as_written("no") == '"no"'
     assert as_written(["a", 1]) == "[a, 1]"
     assert as_written(None) == "null"
     assert as_written(5e-5) == "5.0e-05"
     assert as_written(3.0) == "3"
-    assert as_written("12") == "'12'"
+    assert as_written("12") == '"12"'
+    assert as_written("?0") == '"?0"'
+    assert as_written("null") == '"null"'
 
 
 def test_the_schema_knows_every_key() -> None:

@@ -37,29 +37,6 @@ COMMANDS = {
 """Each command, the module it lives in, and its line in the help, which so loads none of them."""
 
 
-CLICK_WORDS = (
-    mark("Usage:"), mark("Options"), mark("Commands"), mark("Positional arguments"),
-    mark("Show this message and exit."), mark("Show the version and exit."),
-    mark("%(prog)s, version %(version)s"), mark("default: {default}"), mark("Missing command."),
-    mark("Missing argument"), mark("Missing option"), mark("Missing parameter"),
-    mark("No such option {name!r}."), mark("Option {name!r} does not take a value."),
-    mark("Invalid value: {message}"), mark("Invalid value for {param_hint}: {message}"),
-    mark("{value!r} is not a valid {number_type}."), mark("{value} is not in the range {range}."),
-)  # fmt: skip
-"""Words that click says for us, so that the catalogue holds them, too."""
-
-CLICK_NUMBERS = (
-    lambda n: ngettext(
-        "Option {name!r} requires an argument.", "Option {name!r} requires {nargs} arguments.", n
-    ),
-    lambda n: ngettext(
-        "Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})", n
-    ),
-    lambda n: ngettext("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)", n),
-    lambda n: ngettext("{value!r} is not {choice}.", "{value!r} is not one of {choices}.", n),
-)
-
-
 class _Commands(click.Group):
     """Loads the module of a command when the command is called."""
 

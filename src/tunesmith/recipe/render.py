@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
+import json
+import re
 from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
-from ruamel.yaml import YAML
 
 from tunesmith.language import gettext as _
-from tunesmith.recipe.document import KeyPath
+from tunesmith.recipe.document import KeyPath, read_scalar
 from tunesmith.recipe.settings import Recipe
 
 __all__ = ["as_written", "json_schema", "to_yaml"]
 
 _COMMENT_COLUMN = 40
+_YAML_1_1 = ("y", "n", "yes", "no", "on", "off")  # older readers take them for true and false
+_PLAIN = re.compile(r"[\w./~*][\w./%*+@ -]*(?<! )")  # needs no quotes, also within brackets
 
 
 def to_yaml(recipe: Recipe, *, remarks: Mapping[KeyPath, str] | None = None) -> str:
@@ -46,18 +48,18 @@ def _lines(section: BaseModel, path: KeyPath, remarks: Mapping[KeyPath, str]) ->
 
 def as_written(value: object) -> str:
     """One value as YAML on one line; numbers so that readers of YAML 1.1 see numbers, too."""
+    if isinstance(value, str):
+        is_plain = _PLAIN.fullmatch(value) and value.lower() not in _YAML_1_1
+        is_plain = is_plain and read_scalar(value) == value
+        return value if is_plain else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(as_written(item) for item in value) + "]"
     if isinstance(value, float):
         mantissa, exponent, power = repr(value).partition("e")
         if exponent:
             return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{power}"
         return mantissa.removesuffix(".0")
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = True
-    yaml.width = 1_000_000
-    yaml.allow_unicode = True
-    stream = io.StringIO()
-    yaml.dump([value], stream)
-    return stream.getvalue().strip().removeprefix("[").removesuffix("]")
+    return json.dumps(value)
 
 
 def json_schema() -> dict[str, object]:

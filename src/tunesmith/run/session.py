@@ -13,6 +13,7 @@ from torch import nn
 
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch, Examples, make_batch
+from tunesmith.device import wrap
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.language import gettext as _
@@ -89,8 +90,18 @@ class Session:
         freeze(self.network, settings.freeze)
         if settings.gradient_checkpointing:
             _recompute(self.network)
-        self.model: nn.Module = self.accelerator.prepare_model(self.network)
+        has_unused = self.accelerator.num_processes > 1 and self._leaves_weights_unused()
+        self.model = wrap(self.accelerator, self.network, has_unused=has_unused)
         self.optimizer = make_optimizer(self.network, settings)
+
+    def _leaves_weights_unused(self) -> bool:
+        """Whether a backward pass over two rows gives some trained weight no gradient."""
+        self.network.to(self.accelerator.device)
+        loss = self.loss_sum(self.network, self._batch(self.job.plan.examples_at(0)[:2]))
+        torch.autograd.backward([loss])
+        unused = any(p.grad is None for p in self.network.parameters() if p.requires_grad)
+        self.network.zero_grad(set_to_none=True)
+        return unused
 
     def _resume(self) -> None:
         if before := self.run.plan_facts():
