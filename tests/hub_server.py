@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if verb == "tree":
             folder = "/".join(parts[at + 2 :])
-            return self._send(200, self._tree(repository, folder, "recursive" in query))
+            return self._send(200, self._tree(repository, folder, query.get("recursive") == ["true"]))
         if verb == "paths-info":
             wanted = (
                 json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]

@@ -79,8 +79,12 @@ def show(what: tuple[str, ...], row: int, split: str | None, **given: Any) -> in
         terminal.result(f"  {column.name:<18} {column.type}{names}")
     place = source.places([row]).get(row)
     terminal.result(_("{split}[{row}]  ({place})").format(split=chosen, row=row, place=place))
+    class_names = {column.name: column.class_names or () for column in source.columns}
     for name, value in example.items():
-        terminal.result(f"  {name:<18} {shortened(str(value), at_most=400)}")
+        named = ""
+        if isinstance(value, int) and 0 <= value < len(class_names[name]):
+            named = f"  ({class_names[name][value]})"
+        terminal.result(f"  {name:<18} {shortened(str(value), at_most=400)}{named}")
     terminal.record(
         {
             "splits": counts,
