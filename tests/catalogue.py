@@ -68,6 +68,8 @@ def main() -> None:
                 fresh[message.id].string = message.string
     fresh.header_comment = "# The Chinese words of tunesmith."
     # no dates: the same texts give the same file
+    fresh.version, fresh.msgid_bugs_address = "1", "tunesmith"
+    fresh.last_translator = fresh.language_team = "tunesmith"
     fresh.creation_date = fresh.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
     with PO.open("wb") as file:
         write_po(file, fresh, width=100, sort_output=True, no_location=True, omit_header=False)
