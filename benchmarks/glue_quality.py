@@ -54,8 +54,11 @@ def ours(folder: Path, name: str, seed: int, settings: dict[str, object]) -> dic
             out=Path(out) / "run",
             settings=given,
         )
-        return {"scores": run.scores, "seconds": round(time.perf_counter() - started, 1),
-                "steps": run.facts["steps"]}
+        return {
+            "scores": run.scores,
+            "seconds": round(time.perf_counter() - started, 1),
+            "steps": run.facts["steps"],
+        }
 
 
 def rows(folder: Path, split: str) -> list[dict[str, Any]]:

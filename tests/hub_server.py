@@ -144,7 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if verb == "tree":
             folder = "/".join(parts[at + 2 :])
-            return self._send(200, self._tree(repository, folder, query.get("recursive") == ["true"]))
+            return self._send(
+                200, self._tree(repository, folder, query.get("recursive") == ["true"])
+            )
         if verb == "paths-info":
             wanted = (
                 json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]

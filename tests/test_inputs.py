@@ -206,7 +206,7 @@ def test_validation_must_be_labelled_and_test_not_in_part() -> None:
         (["data.labels=[a, b, c]"], "R112", 'no training row has "c"', 2),
         (["data.positive_label=z"], "R112", 'no class is called "z"', 2),
         (["data.validation=60%", "data.test=50%"], "R104", "leave no row", 2),
-        (["data.validation=1%"], "D120", "is no row for validation", 3),
+        (["data.validation=1%"], "D120", "not enough for one validation row", 3),
         (["data.encoding=klingon"], "D106", "klingon", 3),
     ],
 )

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
+import string
+
 import pytest
 
+from tests import catalogue
 from tunesmith.language import current_language, gettext, mark, use_language
 
 
@@ -39,3 +43,30 @@ def test_an_empty_text_stays_empty() -> None:
     """The empty message of a catalogue is its header, which nobody should see."""
     use_language("zh")
     assert gettext("") == ""
+
+
+def placeholders(text: str) -> set[str]:
+    fields = {name or "" for _t, name, _f, _c in string.Formatter().parse(text) if name is not None}
+    return fields | set(re.findall(r"%\((\w+)\)s", text))
+
+
+def test_every_text_of_the_code_is_translated() -> None:
+    committed = {message.id: message for message in catalogue.read() if message.id}
+    wanted = {message.id for message in catalogue.collect() if message.id}
+    assert wanted == set(committed), "run `make catalogue`"
+    for text, message in committed.items():
+        translated = message.string if isinstance(text, str) else message.string[0]
+        english = text if isinstance(text, str) else text[-1]
+        assert translated, f"no translation: {text}"
+        assert placeholders(translated) == placeholders(english), text
+        assert not message.fuzzy
+
+
+def test_the_compiled_catalogue_is_that_of_the_texts() -> None:
+    assert catalogue.MO.read_bytes() == catalogue.compiled(catalogue.read())
+
+
+def test_no_text_hides_from_the_catalogue() -> None:
+    """Texts inside an f-string are not found by the extractor."""
+    for path in catalogue.SOURCE.rglob("*.py"):
+        assert not re.search(r"f[\"'][^\"'\n]*\{_\([\"']", path.read_text()), path

@@ -103,8 +103,7 @@ class Examples:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each example, shape (n,)."""
-        lengths = self.prepared.lengths()
-        return lengths if self.indices is None else lengths[self.indices]
+        return self.prepared.lengths(self.indices)
 
 
 def make_batch(

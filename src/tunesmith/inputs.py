@@ -410,7 +410,7 @@ def _draw(seen: Look, survey: Survey) -> dict[str, Split]:
             raise DataError(
                 Problem(
                     "D120",
-                    _("{share} of {count} rows is no row for {split}").format(
+                    _("{share} of {count} rows are not enough for one {split} row").format(
                         share=share, count=survey.num_rows, split=name
                     ),
                     Place(source.name),

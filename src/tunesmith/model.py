@@ -130,12 +130,13 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
     files.config()
     if not any(files.folder.glob("*.safetensors")):
         pickled = sorted(p.name for p in files.folder.glob("*.bin"))
+        only = _("only {names}").format(names=quoted(pickled))
         raise ModelError(
             Problem(
                 "M101",
-                _("it holds no weights in safetensors")
-                + (f" ({_('only {names}').format(names=quoted(pickled))})" if pickled else ""),
+                _("it holds no weights in safetensors"),
                 Place(name),
+                evidence=(only,) if pickled else (),
                 fix=_(
                     "Pickled weights can run code and are never loaded. Choose a revision with "
                     "safetensors; on the Hub many models have one in a pull request (refs/pr/1)."

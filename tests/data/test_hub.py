@@ -67,7 +67,8 @@ def glue_like(folder: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         Dataset.from_list(rows, features=features).to_parquet(str(target))
     listed = "".join(
-        f"  - split: {split}\n    path: mrpc/{split}-*\n" for split in ("train", "validation", "test")
+        f"  - split: {split}\n    path: mrpc/{split}-*\n"
+        for split in ("train", "validation", "test")
     )
     names = "not_equivalent", "equivalent"
     classes = "".join(f"          '{i}': {name}\n" for i, name in enumerate(names))
@@ -81,9 +82,7 @@ def glue_like(folder: Path) -> Path:
     return folder
 
 
-def test_the_courses_own_command(
-    server: Hub, run: Run, tiny_bert: Path, tmp_path: Path
-) -> None:
+def test_the_courses_own_command(server: Hub, run: Run, tiny_bert: Path, tmp_path: Path) -> None:
     """glue/mrpc and a Hub model: first download, pinned revisions, then the cache alone."""
     data = server.add("dataset", "nyu-mll/glue", glue_like(tmp_path / "on-the-hub"))
     model = server.add("model", "owner/bert", tiny_bert)

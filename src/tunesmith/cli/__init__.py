@@ -10,8 +10,9 @@ from importlib import import_module
 
 import click
 
+from tunesmith.cli.options import Verbs
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import PlainError, Problem, nearest
+from tunesmith.errors import PlainError, Problem
 from tunesmith.language import (
     DOMAIN,
     LANGUAGES,
@@ -37,7 +38,7 @@ COMMANDS = {
 """Each command, the module it lives in, and its line in the help, which so loads none of them."""
 
 
-class _Commands(click.Group):
+class _Commands(Verbs):
     """Loads the module of a command when the command is called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -48,17 +49,6 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(COMMANDS[name][0]).command
         return command
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS:
-            close = nearest(args[0], COMMANDS)
-            hint = " " + _('did you mean "{name}"?').format(name=close[0]) if close else ""
-            raise click.UsageError(
-                _('there is no command "{name}".').format(name=args[0]) + hint, context
-            )
-        return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(_("Commands")):

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import (
+    Verbs,
     common,
     data_options,
     examples,
@@ -22,7 +23,7 @@ from tunesmith.language import gettext as _
 __all__ = ["command"]
 
 
-@click.group("config", help=_("Show recipes and their schema."))
+@click.group("config", cls=Verbs, help=_("Show recipes and their schema."))
 def command() -> None:
     """The group."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import as_delimiter, common, examples
+from tunesmith.cli.options import Verbs, as_delimiter, common, examples
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
 from tunesmith.language import gettext as _
@@ -14,7 +14,7 @@ from tunesmith.language import gettext as _
 __all__ = ["command"]
 
 
-@click.group("data", help=_("Look into data sets."))
+@click.group("data", cls=Verbs, help=_("Look into data sets."))
 def command() -> None:
     """The group."""
 
@@ -70,7 +70,7 @@ def show(what: tuple[str, ...], row: int, split: str | None, **given: Any) -> in
     for note in source.notes:
         terminal.say(note)
     for name, count in counts.items():
-        terminal.result(f"{name:<12} {count} " + _("rows"))
+        terminal.result(f"{name:<12} " + _("{count} rows").format(count=count))
     terminal.result(_("features"))
     for column in source.columns:
         names = ""

@@ -13,11 +13,22 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import common, examples
-from tunesmith.cli.terminal import Terminal
-from tunesmith.language import current_language
+from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.language import current_language, mark
 from tunesmith.language import gettext as _
 
 __all__ = ["command"]
+
+
+_LABELS = {
+    "versions": mark("versions"),
+    "device": mark("device"),
+    "threads": mark("threads"),
+    "disk": mark("disk"),
+    "language": mark("language"),
+    "hub": mark("hub"),
+    "trackers": mark("trackers"),
+}
 
 
 @click.command(
@@ -31,18 +42,18 @@ def command(offline: bool, **given: Any) -> int:
     """Look, and print a line for each thing."""
     terminal = Terminal.of(given)
     facts = {
-        _("versions"): _versions(),
-        _("device"): _device(),
-        _("threads"): _threads(),
-        _("disk"): _disk(),
-        _("language"): f"{current_language()}, {sys.stdout.encoding}, "
+        "versions": _versions(),
+        "device": _device(),
+        "threads": _threads(),
+        "disk": _disk(),
+        "language": f"{current_language()}, {sys.stdout.encoding}, "
         f"{locale.getpreferredencoding(False)}",
-        _("hub"): _hub(offline=offline),
-        _("trackers"): _trackers(),
+        "hub": _hub(offline=offline),
+        "trackers": _trackers(),
     }
     for name, words in facts.items():
         for i, line in enumerate(words.splitlines()):
-            terminal.result(f"{name if i == 0 else '':<10} {line}")
+            terminal.result(padded(_(_LABELS[name]) if i == 0 else "", 10) + line)
     terminal.record(facts)
     return 0
 
@@ -134,7 +145,7 @@ def _hub(*, offline: bool) -> str:
 def _trackers() -> str:
     from tunesmith.run.tracking import TRACKERS
 
+    words = {True: _("installed"), False: _("not installed")}
     return ", ".join(
-        f"{name} {_('installed') if find_spec(package) else _('not installed')}"
-        for name, package in TRACKERS.items()
+        f"{name} {words[find_spec(package) is not None]}" for name, package in TRACKERS.items()
     )

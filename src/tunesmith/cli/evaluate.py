@@ -25,7 +25,10 @@ __all__ = ["command"]
 )
 @click.argument("model")
 @click.argument("what", metavar="DATA")
-@click.option("--split", help=_("Which split of the data; the last of test, validation, train."))
+@click.option(
+    "--split",
+    help=_("Which split of the data; test if there is one, else validation, else the first."),
+)
 @click.option("--metric", "metrics", multiple=True, help=_("Scores, in place of the run's own."))
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, help=_("Rows at once."))
 @click.option("--revision", help=_("Branch, tag or commit of a Hub model."))

@@ -64,7 +64,8 @@ def command(
     commit.write_file(target, to_yaml(checked.recipe, remarks=why))
     terminal.problems(checked.warnings)
     for split in checked.splits.values():
-        terminal.result(f"{split.name:<12}{split.num_rows} {_('rows')}  {split.source.name}")
+        count = _("{count} rows").format(count=split.num_rows)
+        terminal.result(f"{split.name:<12}{count}  {split.source.name}")
     for line in checked.notes:
         terminal.result(f"{'':<12}{line}")
     for path, reason in why.items():

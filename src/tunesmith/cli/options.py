@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 import click
 
+from tunesmith.errors import nearest
 from tunesmith.language import LANGUAGES
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, gather
 
 __all__ = [
+    "Verbs",
     "as_delimiter",
     "common",
     "data_options",
@@ -21,6 +23,24 @@ __all__ = [
     "recipe_options",
     "set_option",
 ]
+
+
+class Verbs(click.Group):
+    """A group that names the nearest verb for one it does not know."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with our words."""
+        known = self.list_commands(context)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            close = nearest(args[0], known)
+            hint = " " + _('did you mean "{name}"?').format(name=close[0]) if close else ""
+            raise click.UsageError(
+                _('there is no command "{name}".').format(name=args[0]) + hint, context
+            )
+        return super().resolve_command(context, args)
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,8 +93,14 @@ def recipe_options(function: F) -> F:
         click.option("--task", help=_("What is learned, such as text-classification.")),
         click.option("--model", help=_("Hub name, local folder or embedded:mini.")),
         click.option("--preset", help=_("Named set of values, such as course.")),
-        click.option("--validation", metavar="SHARE|FILE|SPLIT", help=_("Rows to choose by.")),
-        click.option("--test", metavar="SHARE|FILE|SPLIT", help=_("Rows to report on at the end.")),
+        click.option(
+            "--validation",
+            metavar="SHARE|FILE|SPLIT",
+            help=_("Validation rows, by which the model is chosen."),
+        ),
+        click.option(
+            "--test", metavar="SHARE|FILE|SPLIT", help=_("Test rows, scored once at the end.")
+        ),
     )(function)
 
 
@@ -119,7 +145,7 @@ def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any])
         file = Path(what[0])
     elif what:
         named: object = what[0] if len(what) == 1 else list(what)
-        flags[("data", "train")] = (what[0], named)
+        flags[("data", "train")] = ("WHAT", named)
     return gather(file=file, flags=flags, sets=sets)
 
 

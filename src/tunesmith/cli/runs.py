@@ -8,22 +8,33 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import common, examples
+from tunesmith.cli.options import Verbs, common, examples
 from tunesmith.cli.progress import scores_in_words, summarise
-from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import Place, Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
+from tunesmith.language import mark
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RUNS, RunFolder, runs_under
 
 __all__ = ["command"]
+
+_SHOWN = {
+    "run": mark("run"),
+    "state": mark("state"),
+    "step": mark("step"),
+    "total_steps": mark("of steps"),
+    "model": mark("model"),
+    "data": mark("data"),
+}
+_STATES = (mark("finished"), mark("stopped"), mark("not started"))
 
 _ROOT = click.option(
     "--root", default=RUNS, metavar="DIR", show_default=True, help=_("Folder that holds the runs.")
 )
 
 
-@click.group("runs", help=_("List, show and compare runs."))
+@click.group("runs", cls=Verbs, help=_("List, show and compare runs."))
 def command() -> None:
     """The group."""
 
@@ -76,10 +87,11 @@ def show(run: str, root: str, **given: Any) -> int:
     state = _state(folder)
     evaluations = [event for event in folder.events() if event["event"] == "evaluated"]
     terminal.record({**state, "evaluations": evaluations, "summary": summarise(folder)})
-    for key in ("run", "state", "step", "total_steps", "model", "data"):
-        terminal.result(f"{_(key):<12} {state[key]}")
+    for key, label in _SHOWN.items():
+        value = _(state[key]) if key == "state" else state[key]
+        terminal.result(padded(_(label), 13) + str(value))
     for split, scores in folder.facts().get("scores", {}).items():
-        terminal.result(f"{split:<12} {scores_in_words(scores)}")
+        terminal.result(padded(split, 13) + scores_in_words(scores))
     for event in evaluations:
         best = "  ← " + _("best") if event.get("is_best") else ""
         terminal.result(f"  {event['step']:>8}  {scores_in_words(event['scores'])}{best}")
@@ -155,7 +167,7 @@ def _state(run: RunFolder) -> dict[str, Any]:
     steps = [event["step"] for event in events if event["event"] in ("step", "saved")]
     return {
         "run": str(run.path),
-        "state": "finished" if facts else "stopped" if plan else "not started",
+        "state": _STATES[0] if facts else _STATES[1] if plan else _STATES[2],
         "step": facts.get("steps") or max(steps, default=0),
         "total_steps": plan.get("plan", {}).get("total_steps"),
         "model": plan.get("model", {}).get("name"),

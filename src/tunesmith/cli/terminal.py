@@ -16,7 +16,7 @@ from tunesmith.errors import Problem, Severity, redact
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Terminal"]
+__all__ = ["Terminal", "padded"]
 
 _ASCII = str.maketrans({"→": "->", "…": "...", "✔": "ok", "⚠": "!", "✘": "x", "·": "-", "←": "<-"})
 
@@ -115,6 +115,11 @@ class Terminal:
         except (UnicodeEncodeError, LookupError):
             text = text.translate(_ASCII)
         print(text, file=stream, flush=True)
+
+
+def padded(text: str, width: int) -> str:
+    """The text filled up to so many columns of a terminal, with one space at least."""
+    return text + " " * max(1, width - _width(text))
 
 
 def _width(text: str) -> int:

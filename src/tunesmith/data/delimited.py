@@ -26,7 +26,7 @@ __all__ = ["MAX_ROW_BYTES", "DelimitedFile"]
 MAX_ROW_BYTES = 10_000_000
 """A longer row is refused: it is an unclosed quote or a file that is not a table."""
 
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 1 << 20
 csv.field_size_limit(1 << 30)
 
 
@@ -182,7 +182,9 @@ class DelimitedFile:
                         "D150",
                         _("a row of more than {limit} MB").format(limit=MAX_ROW_BYTES // 1_000_000),
                         self.places([row]).get(row, Place(self.name)),
-                        fix=_("Is this a table? A quote may be open, or the delimiter another."),
+                        fix=_(
+                            "Is this a table? A quote may be open, or --delimiter may be needed."
+                        ),
                     )
                 )
 

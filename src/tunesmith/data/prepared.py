@@ -95,9 +95,15 @@ class Prepared:
         offsets = self._offsets[name]
         return self._flat[name][offsets[example] : offsets[example + 1]]
 
-    def lengths(self, name: str = "input_ids") -> NDArray[np.int64]:
-        """The length of every example of a ragged column, shape (n,)."""
-        return np.diff(self._offsets[name])
+    def lengths(
+        self, examples: NDArray[np.int64] | None = None, *, name: str = "input_ids"
+    ) -> NDArray[np.int64]:
+        """The lengths of some examples of a ragged column, of all if None, shape (n,)."""
+        offsets = self._offsets[name]
+        if examples is None:
+            return np.diff(offsets)
+        found: NDArray[np.int64] = offsets[examples + 1] - offsets[examples]
+        return found
 
     @property
     def num_cut(self) -> int:

@@ -20,7 +20,7 @@ from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.recipe.document import Document, KeyPath, read_document, read_scalar
 from tunesmith.recipe.presets import DEFAULT_PRESET, PRESETS
-from tunesmith.recipe.problems import describe
+from tunesmith.recipe.problems import Described, describe
 from tunesmith.recipe.settings import Recipe
 
 __all__ = ["Layer", "Layers", "Origin", "flatten", "gather"]
@@ -131,10 +131,10 @@ class Layers:
         try:
             return Recipe.model_validate(merged)
         except ValidationError as error:
-            told: dict[object, Problem] = {}
+            told: dict[KeyPath, Problem] = {}
             for detail in error.errors():  # a union reports once per branch; people need one
-                problem = self._told(detail)
-                told.setdefault((problem.place, problem.message.split(":")[0]), problem)
+                described = describe(detail)
+                told.setdefault(described.path, self._told(described))
             raise RecipeError(sorted(told.values(), key=_by_place)) from None
 
     def _merged(self) -> dict[str, object]:
@@ -143,8 +143,7 @@ class Layers:
             _overlay(merged, layer.values)
         return merged
 
-    def _told(self, detail: Mapping[str, object]) -> Problem:
-        described = describe(detail)
+    def _told(self, described: Described) -> Problem:
         if (
             described.code == "R101"
             and self.document

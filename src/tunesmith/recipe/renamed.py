@@ -179,7 +179,7 @@ RENAMED: dict[str, Renamed] = {
         ),
         Renamed(note=_NOT_HERE),
     ),
-    "log_level": Renamed(note=mark("see -q and -v")),
+    "log_level": Renamed(note=mark("see -q")),
     "log_level_replica": Renamed(note=mark("only the first process speaks")),
     "disable_tqdm": Renamed(note=mark("see -q; without a terminal there are no bars")),
     # removed from transformers since 4.57

@@ -65,6 +65,8 @@ def as_written(value: object) -> str:
 def json_schema() -> dict[str, object]:
     """The JSON schema of recipe files, from which editors complete and check."""
     schema = Recipe.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        section.pop("description", None)  # docstrings are for readers of the code
     _translate(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

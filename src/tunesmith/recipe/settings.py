@@ -70,8 +70,8 @@ class DataSettings(_Section):
     validation: SplitSource = Field(
         None,
         description=_(
-            "Rows to choose by: a share of the training rows (10%), a file, or a split name; "
-            "null for none."
+            "Rows by which the model is chosen: a share of the training rows (10%), a file, or a "
+            "split name; null for none."
         ),
     )
     test: SplitSource = Field(
@@ -130,7 +130,9 @@ class DataSettings(_Section):
     seed: int = Field(
         42,
         ge=0,
-        description=_("Seed of the drawn shares; apart from train.seed, so that seeds share rows."),
+        description=_(
+            "Seed of drawing shares; apart from train.seed, so that all seeds see the same rows."
+        ),
     )
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 from tunesmith.errors import IntegrityError, Place, Problem, Severity
 from tunesmith.language import gettext as _
+from tunesmith.language import mark
 
 __all__ = ["compare", "hash_of", "machine_facts", "versions"]
 
+_NUMBERS = (mark("data"), mark("tokenizer"), mark("model"))
 _LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "accelerate", "datasets", "numpy")
 
 
@@ -54,7 +56,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list
     Raises:
         IntegrityError: the data, the tokenizer or the base model changed (C104).
     """
-    changed = [key for key in ("data", "tokenizer", "model") if before.get(key) != now.get(key)]
+    changed = [key for key in _NUMBERS if before.get(key) != now.get(key)]
     if changed:
         raise IntegrityError(
             [

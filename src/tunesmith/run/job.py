@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tunesmith.batching import Examples, Padding
-from tunesmith.data.prepared import Prepared, prepare
+from tunesmith.data.prepared import Encoded, Prepared, prepare
 from tunesmith.data.rows import Row
 from tunesmith.errors import Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, Split
@@ -84,10 +86,7 @@ def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = Fal
     limit = longest_input(files, tokenizer)
     max_length = min(recipe.train.max_length or limit, limit)
     identity = tokenizer_identity(tokenizer)
-    examples = {
-        name: _tokenise(split, task, tokenizer, max_length, identity)
-        for name, split in checked.splits.items()
-    }
+    examples = _tokenise(checked.splits, task, tokenizer, max_length, identity)
     plan = make_plan(recipe.train, num_examples=len(examples["train"]), num_processes=num_processes)
     notes = [*checked.notes, *_notes(checked, examples, max_length)]
     warnings = list(checked.warnings)
@@ -141,14 +140,26 @@ def tokenizer_identity(tokenizer: Any) -> str:
     )
 
 
-def _tokenise(split: Split, task: Task, tokenizer: Any, max_length: int, identity: str) -> Examples:
-    """The examples of a split; a source is prepared whole, whatever shares are drawn from it."""
+def _tokenise(
+    splits: Mapping[str, Split], task: Task, tokenizer: Any, max_length: int, identity: str
+) -> dict[str, Examples]:
+    """The examples of each split; a source is prepared whole, whatever shares are drawn from it."""
+    opened: dict[int, Prepared] = {}
+    examples = {}
+    for name, split in splits.items():
+        if id(split.source) not in opened:
+            opened[id(split.source)] = _prepare(split, task, tokenizer, max_length, identity)
+        examples[name] = Examples(opened[id(split.source)], split.places)
+    return examples
+
+
+def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity: str) -> Prepared:
     names = {column.name for column in split.source.columns}
 
-    def encode(rows: Sequence[Row]) -> Any:
+    def encode(rows: Sequence[Row]) -> Encoded:
         return task.encode(rows, tokenizer, max_length, labelled=split.is_labelled)
 
-    prepared: Prepared = prepare(
+    return prepare(
         split.source,
         columns=[name for name in task.roles.columns if name in names],
         digest=split.digest,
@@ -160,7 +171,6 @@ def _tokenise(split: Split, task: Task, tokenizer: Any, max_length: int, identit
         },
         encode=encode,
     )
-    return Examples(prepared, split.places)
 
 
 def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], Choice | None]:
@@ -181,7 +191,7 @@ def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], 
                     _("early stopping needs validation rows and a score that chooses"),
                     "train",
                     "early_stopping",
-                    fix=_("Set data.validation and train.best, or remove it."),
+                    fix=_("Set data.validation and train.best, or remove train.early_stopping."),
                 )
             )
         return metrics, None
@@ -227,7 +237,7 @@ def _notes(checked: Checked, examples: Mapping[str, Examples], max_length: int) 
         line = ngettext("{split}: {count} row", "{split}: {count} rows", len(found)).format(
             split=name, count=len(found)
         )
-        median, longest = int(sorted(lengths)[len(lengths) // 2]), int(lengths.max())
+        median, longest = int(np.median(lengths)), int(lengths.max())
         line += ", " + _("median {median} tokens, longest {longest}").format(
             median=median, longest=longest
         )
