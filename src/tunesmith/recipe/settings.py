@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunesmith.language import mark as _
+from tunesmith.recipe.presets import DEFAULT_PRESET
 from tunesmith.recipe.quantities import (
     Duration,
     EarlyStopping,
@@ -265,7 +266,7 @@ class Recipe(_Section):
         None, description=_("Branch, tag or commit of a Hub model; null for its newest.")
     )
     preset: str | None = Field(
-        None,
+        DEFAULT_PRESET,
         description=_("Named set of values below the file's own; course: transformers' defaults."),
     )
     metrics: Words | None = Field(

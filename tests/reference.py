@@ -1,0 +1,64 @@
+"""docs/recipe.md, written from the settings themselves: `python -m tests.reference`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from tunesmith.recipe import DataSettings, Recipe, TrainSettings, as_written
+from tunesmith.recipe.presets import PRESET_WORDS, PRESETS
+
+TARGET = Path(__file__).parents[1] / "docs" / "recipe.md"
+INTRODUCTION = """\
+# The recipe
+
+A recipe is a YAML 1.2 file that says what is asked; `tunesmith init DATA` writes one with every default
+and a comment per line. Unknown keys, wrong types and impossible values are refused, all at once, with line,
+caret and a suggestion. This page is written from the settings themselves by `python -m tests.reference`.
+
+Where a value comes from, the strongest first: `--set a.b=c`, a flag, the environment
+(`TUNESMITH_TRAIN__EPOCHS=1`), the file, the preset, a look at the data (*automatic*), the default.
+`tunesmith config show recipe.yaml` prints each value with its origin.
+
+Durations bear their unit: `3 epochs`, `500 steps`, `10 minutes`, `3 evaluations`; `never` or `null` means none.
+
+For completion in an editor: `tunesmith config schema > recipe.schema.json`, and as the first line of the
+recipe `# yaml-language-server: $schema=recipe.schema.json`.
+"""
+
+
+def default_of(section: type[BaseModel], name: str) -> str:
+    default = section.model_fields[name].get_default(call_default_factory=True)
+    if default is PydanticUndefined:
+        return "*needed*"
+    if isinstance(default, BaseModel):
+        return ""
+    shown = as_written(str(default) if hasattr(default, "unit") else default)
+    return f"`{shown}`"
+
+
+def table(section: type[BaseModel], prefix: str = "") -> list[str]:
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            continue
+        meaning = str(field.description).replace("|", "\\|").replace("*.", "\\*.")
+        lines.append(f"| `{prefix}{name}` | {default_of(section, name)} | {meaning} |")
+    return lines
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION, "\n".join(table(Recipe)), "\n## data\n"]
+    parts += ["\n".join(table(DataSettings, "data.")), "\n## train\n"]
+    parts += ["\n".join(table(TrainSettings, "train.")), "\n## Presets\n"]
+    for name, words in PRESET_WORDS.items():
+        parts.append(f"`{name}`: {words}.\n\n```json\n{json.dumps(PRESETS[name], indent=1)}\n```")
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(page(), encoding="utf-8")

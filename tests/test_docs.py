@@ -1,0 +1,117 @@
+"""The code in README and docs runs, and what they say of the project is true."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import reference
+from tests.conftest import ticket_rows
+from tunesmith.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(
+    r"(?P<mark><!-- not run: [^\n]* -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)```", re.DOTALL
+)
+
+
+def blocks(page: Path, kind: str) -> Iterator[tuple[bool, str]]:
+    for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if match["kind"] == kind:
+            yield match["mark"] is None, match["code"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the pages speak of."""
+    rows = ticket_rows(60)
+
+    def write(name: str, header: list[str], lines: list[list[object]], code: str = "utf-8") -> None:
+        with (tmp_path / name).open("w", newline="", encoding=code) as file:
+            csv.writer(file).writerows([header, *lines])
+
+    body, queue = [row[1] for row in rows[1:]], [row[2] for row in rows[1:]]
+    write("tickets.csv", rows[0], [list(row) for row in rows[1:]])
+    for name in ("my.csv", "test.csv"):
+        write(name, ["text", "label"], [list(pair) for pair in zip(body, queue, strict=True)])
+    write("new.csv", ["body"], [[text] for text in body[:5]])
+    write(
+        "gbk.csv",
+        ["文本", "标签"],
+        [[f"打印机又坏了 {i}", "甲乙"[i % 2]] for i in range(30)],
+        "gb18030",
+    )
+    write(
+        "pairs.csv",
+        ["question", "answer", "good"],
+        [[text, "yes" * (i % 3 + 1), "ab"[i % 2]] for i, text in enumerate(body)],
+    )
+    write("tags.csv", ["text", "tags"], [[t, "a|b" if i % 2 else "b"] for i, t in enumerate(body)])
+    write(
+        "toxic.csv", ["text", "rude", "loud"], [[t, i % 2, i % 3 % 2] for i, t in enumerate(body)]
+    )
+    write("ratings.csv", ["text", "stars"], [[t, i % 5 + 1] for i, t in enumerate(body)])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_run(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for runs, code in blocks(page, "sh"):
+        for line in code.splitlines():
+            words = shlex.split(line, comments=True)
+            if not words or words[0] != "tunesmith":
+                continue
+            assert words[1] in COMMANDS, line
+            if runs:
+                if words[1] == "train" and "--set" not in words:
+                    words += ["--set", "train.epochs=1"]
+                assert main(words[1:]) == 0, f"{line}\n{capsys.readouterr().err}"
+    assert desk.is_dir()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_runs(page: Path, desk: Path) -> None:
+    for runs, code in blocks(page, "python"):
+        if runs:
+            done = subprocess.run(
+                [sys.executable, "-c", code], cwd=desk, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_is_that_of_the_settings() -> None:
+    written = reference.TARGET.read_text(encoding="utf-8")
+    assert written == reference.page(), "run `python -m tests.reference`"
+
+
+def test_the_pages_name_files_that_exist() -> None:
+    for page in PAGES:
+        for path in re.findall(r"`((?:src|tests|benchmarks|docs)/[\w./-]+)`", page.read_text()):
+            assert (ROOT / path.rstrip("/")).exists(), f"{page.name}: {path}"
+
+
+def test_both_readmes_have_the_same_commands() -> None:
+    english, chinese = ([code for _runs, code in blocks(page, "sh")] for page in PAGES[:2])
+    assert [commands(code) for code in english] == [commands(code) for code in chinese]
+
+
+def commands(code: str) -> list[list[str]]:
+    """The words of each line without comments and without texts for people."""
+    lines = (shlex.split(line, comments=True) for line in code.splitlines())
+    return [[word for word in words if " " not in word and word.isascii()] for words in lines]
