@@ -1,4 +1,4 @@
-"""Scores on real GLUE sets: tunesmith with the preset `course`, and transformers' Trainer beside it.
+"""Scores on real GLUE sets: tunesmith with the preset `course`, beside transformers' Trainer.
 
     python benchmarks/glue_quality.py mrpc --seeds 42 43 44 --peer
     python benchmarks/glue_quality.py stsb

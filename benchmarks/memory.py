@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py
 
-Each run is a process of its own (`tunesmith train`, the embedded model, 200 steps); the peak resident set
-is what the kernel accounts to it.
+Each run is a process of its own (`tunesmith train`, the embedded model, 200 steps); the peak
+resident set is what the kernel accounts to it.
 """
 
 from __future__ import annotations

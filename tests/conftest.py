@@ -103,7 +103,7 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_bert(tmp_path_factory.mktemp("tiny") / "bert")
 
 
-WORDS = (  # noqa: SIM905 - a list of words reads better as text
+WORDS = (
     "the a is are was it of to in and please send me new broken again printer screen router cable "
     "phone good bad fine late cold soup rice table for two tonight thank you first second sentence "
     "this one not equal same other"

@@ -15,18 +15,20 @@ TARGET = Path(__file__).parents[1] / "docs" / "recipe.md"
 INTRODUCTION = """\
 # The recipe
 
-A recipe is a YAML 1.2 file that says what is asked; `tunesmith init DATA` writes one with every default
-and a comment per line. Unknown keys, wrong types and impossible values are refused, all at once, with line,
-caret and a suggestion. This page is written from the settings themselves by `python -m tests.reference`.
+A recipe is a YAML 1.2 file that says what is asked; `tunesmith init DATA` writes one with every
+default and a comment per line. Unknown keys, wrong types and impossible values are refused, all at
+once, with line, caret and a suggestion. This page is written from the settings themselves by
+`python -m tests.reference`.
 
 Where a value comes from, the strongest first: `--set a.b=c`, a flag, the environment
 (`TUNESMITH_TRAIN__EPOCHS=1`), the file, the preset, a look at the data (*automatic*), the default.
 `tunesmith config show recipe.yaml` prints each value with its origin.
 
-Durations bear their unit: `3 epochs`, `500 steps`, `10 minutes`, `3 evaluations`; `never` or `null` means none.
+Durations bear their unit: `3 epochs`, `500 steps`, `10 minutes`, `3 evaluations`; `never` or `null`
+means none.
 
-For completion in an editor: `tunesmith config schema > recipe.schema.json`, and as the first line of the
-recipe `# yaml-language-server: $schema=recipe.schema.json`.
+For completion in an editor: `tunesmith config schema > recipe.schema.json`, and as the first line
+of the recipe `# yaml-language-server: $schema=recipe.schema.json`.
 """
 
 

@@ -312,7 +312,10 @@ def _make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str
         if "classifier_dropout" in defaults:
             clean["classifier_dropout"] = dropout
     clean |= settings
-    return CONFIG_MAPPING[kind].from_dict(clean)
+    config = CONFIG_MAPPING[kind].from_dict(clean)
+    if config.pad_token_id is None:  # decoders have none, and their heads look for it
+        config.pad_token_id = config.eos_token_id
+    return config
 
 
 def _is_rate(value: object) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from tunesmith.recipe.problems import known_keys
 from tunesmith.recipe.renamed import RENAMED
 
-REMOVED_SINCE_4_57 = (  # noqa: SIM905 - a list of names reads better as text
+REMOVED_SINCE_4_57 = (
     "evaluation_strategy warmup_ratio group_by_length overwrite_output_dir logging_dir no_cuda "
     "use_mps_device save_safetensors half_precision_backend fp16_backend fp16_opt_level "
     "per_gpu_train_batch_size per_gpu_eval_batch_size adafactor include_inputs_for_metrics "

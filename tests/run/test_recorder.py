@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.run.test_session import session
-from tunesmith.errors import IntegrityError, Problem
-from tunesmith.events import Evaluated, StepDone, Warned
+from tunesmith import checkpoint
+from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
+from tunesmith.events import Evaluated, Saved, StepDone, Warned
 from tunesmith.metrics import Scores
 from tunesmith.run.recorder import Recorder
 
@@ -87,3 +88,35 @@ def test_the_clock_goes_on_over_sessions(tickets: Path, tiny_bert: Path, tmp_pat
         assert recorder.train_seconds == pytest.approx(first)
         assert recorder.examples == 16
         assert recorder.saved == "step-00000000"
+
+
+def test_a_full_disk_lets_spare_checkpoints_go_then_trains_on(
+    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.keep_checkpoints=3"])
+    real = checkpoint.save
+    fails = [0]
+
+    def sometimes_full(*arguments: object) -> object:
+        if fails[0]:
+            fails[0] -= 1
+            raise ResourceError(Problem("C107", "no space left"))
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint, "save", sometimes_full)
+    with Recorder(made, None) as recorder:
+        for step_ in (1, 2, 3):
+            made.progress.step = step_
+            assert isinstance(recorder.save(), Saved)
+        fails[0], made.progress.step = 1, 4
+        assert isinstance(recorder.save(), Saved)
+        assert checkpoint.saved_steps(made.run.checkpoints) == [3, 4]
+        fails[0], made.progress.step = 2, 5
+        warned = recorder.save()
+        assert isinstance(warned, Warned)
+        assert warned.problem.severity is Severity.WARNING
+        assert recorder.saved == "step-00000004"
+        fails[0] = 2
+        made.progress.best_step = 5
+        with pytest.raises(ResourceError):  # a best model that cannot be kept is no small loss
+            recorder.save()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tunesmith.device import make_accelerator
+from tunesmith.errors import ResourceError
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
@@ -104,3 +105,16 @@ def test_own_scores_stand_beside_the_others(tickets: Path, tiny_bert: Path, tmp_
     scores = made.evaluate()
     assert scores["mine"] == scores["accuracy"]
     assert seen == [((6, 2), (6,))]
+
+
+def test_a_disk_too_small_is_told_before_training(
+    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=100_000))
+    with pytest.raises(ResourceError, match="C107") as caught:
+        session(tickets, tiny_bert, tmp_path / "run")
+    assert "are needed" in str(caught.value)
+    assert not (tmp_path / "run" / "plan.json").exists()

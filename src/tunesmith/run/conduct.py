@@ -62,7 +62,7 @@ def conduct(
     settings = job.recipe.train
     precision = resolve_precision(settings.precision, settings.device)
     accelerator = make_accelerator(device=settings.device, precision=precision)
-    with deterministic_kernels(settings.deterministic), _telling_of_memory():
+    with deterministic_kernels(settings.deterministic), _telling_of_the_device():
         session = Session(
             job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
         )
@@ -118,26 +118,33 @@ def _agree(accelerator: Accelerator, *flags: bool) -> tuple[bool, ...]:
 
 
 @contextmanager
-def _telling_of_memory() -> Iterator[None]:
-    """Tell an allocation that failed as what it is.
+def _telling_of_the_device() -> Iterator[None]:
+    """Tell what a device refused as what it is.
 
     Raises:
-        ResourceError: memory does not suffice (M111).
+        ResourceError: memory does not suffice (M111), or a kernel cannot repeat exactly (M120).
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         text = str(error)
+        reason = text.splitlines()[0] if text else type(error).__name__
         is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not is_memory and "can't allocate memory" not in text:
-            raise
-        raise ResourceError(
-            Problem(
+        if is_memory or "can't allocate memory" in text:
+            problem = Problem(
                 "M111",
-                _("out of memory: {reason}").format(reason=text.splitlines()[0] if text else "-"),
+                _("out of memory: {reason}").format(reason=reason),
                 fix=_(
                     "Lower train.micro_batch_size (the result stays the same), train.max_length or "
                     "train.eval_batch_size, or set train.gradient_checkpointing."
                 ),
             )
-        ) from error
+        elif "deterministic" in text:
+            problem = Problem(
+                "M120",
+                _("a kernel of this model cannot repeat exactly: {reason}").format(reason=reason),
+                fix=_("Allow it with --set train.deterministic=false."),
+            )
+        else:
+            raise
+        raise ResourceError(problem) from error

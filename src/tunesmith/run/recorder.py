@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tunesmith import checkpoint
-from tunesmith.errors import IntegrityError, Place
+from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
 from tunesmith.plan import in_steps, reaches_multiple
@@ -119,22 +119,48 @@ class Recorder:
             return time.monotonic() - self._last_save >= every.seconds
         return reaches_multiple(event.step, in_steps(every, self._session.job.plan.steps_per_epoch))
 
-    def save(self) -> Saved:
-        """Commit a checkpoint of where training stands, and let old ones go."""
-        session, started = self._session, time.monotonic()
-        self.saved = f"step-{session.progress.step:08d}"
+    def save(self) -> Saved | Warned:
+        """Commit a checkpoint of where training stands, and let old ones go.
+
+        On a full disk spare checkpoints go first; if that does not help, training goes on without
+        this one, and says so.
+
+        Raises:
+            ResourceError: the disk is full and it is the best model that would be lost (C107).
+        """
+        progress, started = self._session.progress, time.monotonic()
+        problem = None
         if self._log is not None:
-            facts = {
-                "train_seconds": self.train_seconds,
-                "examples": self.examples,
-                "window": self._log.window,
-            }
-            home = session.run.checkpoints
-            checkpoint.save(home, session.network, session.optimizer, session.progress, facts)
-            checkpoint.retain(home, newest=self._keep, best_step=session.progress.best_step)
-        session.accelerator.wait_for_everyone()
+            problem = self._commit(progress.best_step == progress.step)
+        self._session.accelerator.wait_for_everyone()
         self._last_save = time.monotonic()
-        return Saved(session.progress.step, self.saved, self._last_save - started)
+        if problem is not None:
+            return Warned(progress.step, replace(problem, severity=Severity.WARNING))
+        self.saved = f"step-{progress.step:08d}"
+        return Saved(progress.step, self.saved, self._last_save - started)
+
+    def _commit(self, is_best: bool) -> Problem | None:
+        """Write it on the first process; what went wrong, if anything did."""
+        session, home = self._session, self._session.run.checkpoints
+        window = self._log.window if self._log is not None else {}
+        facts = {
+            "train_seconds": self.train_seconds,
+            "examples": self.examples,
+            "window": window,
+        }
+        best_step = session.progress.best_step
+        for newest in (self._keep, 1):
+            try:
+                checkpoint.save(home, session.network, session.optimizer, session.progress, facts)
+            except ResourceError as error:
+                if newest == 1 and is_best:
+                    raise
+                problem = error.problems[0]
+                checkpoint.retain(home, newest=1, best_step=best_step)
+            else:
+                checkpoint.retain(home, newest=self._keep, best_step=best_step)
+                return None
+        return problem
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

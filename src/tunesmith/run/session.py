@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from torch import nn
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.device import wrap
-from tunesmith.errors import Place, Problem, Severity
+from tunesmith.errors import Place, Problem, ResourceError, Severity
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
@@ -80,6 +81,8 @@ class Session:
             ),
         }
         self._build()
+        if accelerator.is_main_process:
+            self._refuse_small_disk()
         self._resume()
 
     def _build(self) -> None:
@@ -93,6 +96,33 @@ class Session:
         has_unused = self.accelerator.num_processes > 1 and self._leaves_weights_unused()
         self.model = wrap(self.accelerator, self.network, has_unused=has_unused)
         self.optimizer = make_optimizer(self.network, settings)
+
+    def _refuse_small_disk(self) -> None:
+        """Find out before training that the checkpoints cannot fit.
+
+        Raises:
+            ResourceError: too little space is free (C107).
+        """
+        weights = sum(p.numel() * p.element_size() for p in self.network.parameters())
+        trained = sum(p.numel() * 4 for p in self.network.parameters() if p.requires_grad)
+        one = weights + 2 * trained  # with both moments of the optimizer
+        kept = self.job.recipe.train.keep_checkpoints + 2  # the best one, and one being written
+        present = len(checkpoint.saved_steps(self.run.checkpoints))
+        needed = int(1.1 * (one * max(0, kept - present) + weights))
+        free = shutil.disk_usage(self.run.path).free
+        if free < needed:
+            raise ResourceError(
+                Problem(
+                    "C107",
+                    _(
+                        "{needed:.1f} GB are needed for checkpoints and model, {free:.1f} are free"
+                    ).format(needed=needed / 1e9, free=free / 1e9),
+                    Place(str(self.run.path)),
+                    fix=_(
+                        "Make room, name another disk with --out, or lower train.keep_checkpoints."
+                    ),
+                )
+            )
 
     def _leaves_weights_unused(self) -> bool:
         """Whether a backward pass over two rows gives some trained weight no gradient."""
