@@ -5,8 +5,8 @@
 The bare step runs the same network on the same batches, already made: forward, backward,
 `clip_grad_norm_`, `AdamW.step`, `zero_grad`. The loop does all that a run does besides: it cuts and
 pads batches from prepared data, seeds dropout, counts targets, tests the norm, writes the learning
-rate, and its events go to events.jsonl. Both go in alternation, a block of steps each; the figure is
-the median of the ratios of neighbouring blocks.
+rate, and its events go to events.jsonl. Both go in alternation, a block of steps each; the figure
+is the median of the ratios of neighbouring blocks.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ def test_every_command_has_help_with_examples(command: str, tunesmith: Command) 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["trian"], 'did you mean "train"'),
         (["train"], "Missing argument"),
         (["train", "x.csv", "--modle", "y"], "--model"),
         (["train", "x.csv", "--set", "nonsense"], "KEY=VALUE"),

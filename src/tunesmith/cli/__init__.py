@@ -10,8 +10,8 @@ from importlib import import_module
 
 import click
 
-from tunesmith.cli.options import Verbs
 from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import PlainError, Problem
 from tunesmith.language import (
     DOMAIN,

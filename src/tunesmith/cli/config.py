@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import (
-    Verbs,
     common,
     data_options,
     examples,
@@ -17,6 +16,7 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import PlainError
 from tunesmith.language import gettext as _
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import Verbs, as_delimiter, common, examples
+from tunesmith.cli.options import as_delimiter, common, examples
 from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
 from tunesmith.language import gettext as _
 

@@ -8,13 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from tunesmith.errors import nearest
 from tunesmith.language import LANGUAGES
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, gather
 
 __all__ = [
-    "Verbs",
     "as_delimiter",
     "common",
     "data_options",
@@ -23,23 +21,6 @@ __all__ = [
     "recipe_options",
     "set_option",
 ]
-
-
-class Verbs(click.Group):
-    """A group that names the nearest verb for one it does not know."""
-
-    def resolve_command(
-        self, context: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with our words."""
-        known = self.list_commands(context)
-        if args and not args[0].startswith("-") and args[0] not in known:
-            close = nearest(args[0], known)
-            hint = " " + _('did you mean "{name}"?').format(name=close[0]) if close else ""
-            raise click.UsageError(
-                _('there is no command "{name}".').format(name=args[0]) + hint, context
-            )
-        return super().resolve_command(context, args)
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import Verbs, common, examples
+from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import scores_in_words, summarise
 from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import Place, Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
