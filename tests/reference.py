@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from tunesmith.recipe import DataSettings, Recipe, TrainSettings, as_written
 from tunesmith.recipe.presets import PRESET_WORDS, PRESETS
+from tunesmith.tasks import TASKS, task_named
 
 TARGET = Path(__file__).parents[1] / "docs" / "recipe.md"
 INTRODUCTION = """\
@@ -30,6 +31,8 @@ means none.
 For completion in an editor: `tunesmith config schema > recipe.schema.json`, and as the first line
 of the recipe `# yaml-language-server: $schema=recipe.schema.json`.
 """
+
+OPTIONS = "What one task alone can be told; a task that is not listed has no options.\n"
 
 
 def default_of(section: type[BaseModel], name: str) -> str:
@@ -56,7 +59,11 @@ def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, "\n".join(table(Recipe)), "\n## data\n"]
     parts += ["\n".join(table(DataSettings, "data.")), "\n## train\n"]
-    parts += ["\n".join(table(TrainSettings, "train.")), "\n## Presets\n"]
+    parts += ["\n".join(table(TrainSettings, "train.")), "\n## options\n", OPTIONS]
+    for name in TASKS:
+        if task_named(name).options_type.model_fields:
+            parts += [f"`{name}`:\n", "\n".join(table(task_named(name).options_type, "options."))]
+    parts.append("\n## Presets\n")
     for name, words in PRESET_WORDS.items():
         parts.append(f"`{name}`: {words}.\n\n```json\n{json.dumps(PRESETS[name], indent=1)}\n```")
     return "\n".join(parts) + "\n"

@@ -59,6 +59,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "toxic.csv", ["text", "rude", "loud"], [[t, i % 2, i % 3 % 2] for i, t in enumerate(body)]
     )
     write("ratings.csv", ["text", "stars"], [[t, i % 5 + 1] for i, t in enumerate(body)])
+    (tmp_path / "notes.txt").write_text("\n".join(body), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -72,7 +73,7 @@ def test_commands_run(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]
                 continue
             assert words[1] in COMMANDS, line
             if runs:
-                if words[1] == "train" and "--set" not in words:
+                if words[1] == "train" and "train.epochs" not in line:
                     words += ["--set", "train.epochs=1"]
                 assert main(words[1:]) == 0, f"{line}\n{capsys.readouterr().err}"
     assert desk.is_dir()

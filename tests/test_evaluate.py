@@ -30,7 +30,7 @@ def setup(
         for i in range(count)
     ]
     task = task_named("text-classification").make(
-        Roles("text", None, "label"), DataSettings(train="x", labels=("a", "b")), []
+        Roles("text", None, "label"), DataSettings(train="x", labels=("a", "b")), [], {}
     )
     files = locate(str(folder))
     tokenizer = load_tokenizer(files)
@@ -44,7 +44,7 @@ def run(folder: Path, *, batch_size: int, labelled: bool = True, **more: Any) ->
     model, task, examples, padding = setup(folder, 23, labelled=labelled)
     return predict(
         model,
-        task.forward,
+        task,
         examples,
         padding,
         batch_size=batch_size,
@@ -90,7 +90,7 @@ def test_the_model_is_left_in_evaluation_mode_without_gradients(tiny_bert: Path)
     model.train()
     predict(
         model,
-        task.forward,
+        task,
         examples,
         padding,
         batch_size=2,

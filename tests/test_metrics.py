@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tunesmith.errors import RecipeError
-from tunesmith.metrics import GLUE, METRICS, Scores, choose_metrics, compute
+from tunesmith.metrics import GLUE, METRICS, Scores, choose_metrics, compute, scoring
 
 pairs = st.integers(1, 40).flatmap(
     lambda n: st.tuples(
@@ -124,12 +124,12 @@ def test_only_a_finite_better_value_is_better() -> None:
 )
 def test_unknown_scores(name: str, words: str) -> None:
     with pytest.raises(RecipeError, match="R110") as caught:
-        choose_metrics([name], "classes", "text-classification")
+        choose_metrics([name], scoring("classes"), "text-classification")
     assert words in str(caught.value)
 
 
 def test_loss_is_always_there_and_nothing_twice() -> None:
-    chosen = choose_metrics(["f1", "loss", "f1", "accuracy"], "classes", "t")
+    chosen = choose_metrics(["f1", "loss", "f1", "accuracy"], scoring("classes"), "t")
     assert [metric.name for metric in chosen] == ["f1", "accuracy"]
 
 

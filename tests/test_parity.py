@@ -31,7 +31,7 @@ SEED = 42
 def encoded(folder: Path, rows: Sequence[dict[str, object]]) -> tuple[Examples, Padding]:
     tokenizer = load_tokenizer(locate(str(folder)))
     task = task_named("text-classification").make(
-        Roles("sentence1", "sentence2", "label"), DataSettings(train="x", labels=("0", "1")), []
+        Roles("sentence1", "sentence2", "label"), DataSettings(train="x", labels=("0", "1")), [], {}
     )
     source = from_python(rows)["train"]
     listed = [row for chunk in source.chunks() for row in chunk]

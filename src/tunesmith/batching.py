@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,12 @@ class Batch:
     tokens: int
     examples: NDArray[np.int64]
     counts: bool = True
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same on another device."""
+        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, inputs=inputs, labels=labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +117,14 @@ def make_batch(
     places: NDArray[np.int64],
     padding: Padding,
     *,
-    device: torch.device | str = "cpu",
     counts: bool = True,
 ) -> Batch:
-    """Cut a batch out of prepared data.
+    """Cut a batch out of prepared data, on the CPU.
 
     Args:
         examples: where from.
         places: which of them, shape (B,).
         padding: how to fill.
-        device: where the tensors go.
         counts: False to make a batch whose targets do not count.
     """
     import torch
@@ -131,13 +135,13 @@ def make_batch(
     tokens = 0
     for name in prepared.names:
         padded, mask = _pad([prepared.sequence(name, i) for i in chosen.tolist()], name, padding)
-        tensors[name] = torch.from_numpy(padded).to(device)
+        tensors[name] = torch.from_numpy(padded)
         if name == "input_ids":
-            tensors["attention_mask"] = torch.from_numpy(mask).to(device)
+            tensors["attention_mask"] = torch.from_numpy(mask)
             tokens = int(mask.sum())
     labels = tensors.pop("labels", None)
     if labels is None and "labels" in prepared.fixed:
-        labels = _as_target(prepared.fixed["labels"][chosen]).to(device)
+        labels = _as_target(prepared.fixed["labels"][chosen])
     return Batch(tensors, labels, _count(labels) if counts else 0, tokens, places, counts)
 
 

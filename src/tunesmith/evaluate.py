@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tunesmith.batching import Batch, Examples, Padding, by_length, make_batch
-from tunesmith.tasks import Outputs, Predictions
+from tunesmith.batching import Examples, Padding, by_length, make_batch
+from tunesmith.tasks import EVALUATION_SEED, Predictions, Task
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -27,15 +27,17 @@ class Evaluation:
     Attributes:
         predictions: what the task keeps of each example, in the order of the examples.
         loss: the mean over all targets; None without labels.
+        num_targets: how many these were.
     """
 
     predictions: Predictions
     loss: float | None
+    num_targets: int
 
 
 def predict(
     model: nn.Module,
-    forward: Callable[[nn.Module, Batch], Outputs],
+    task: Task,
     examples: Examples,
     padding: Padding,
     *,
@@ -47,7 +49,7 @@ def predict(
 
     Args:
         model: wrapped for its processes, on its device; left in evaluation mode.
-        forward: one pass of the task.
+        task: draws what hangs on chance, always the same, and makes one pass.
         examples: what to predict.
         padding: how to fill batches.
         batch_size: examples per forward pass and process.
@@ -65,8 +67,8 @@ def predict(
         for places in mine:
             if between is not None:
                 between()
-            batch = make_batch(examples, places, padding, device=accelerator.device)
-            outputs = forward(model, batch)
+            batch = task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
+            outputs = task.forward(model, batch.to(accelerator.device))
             if outputs.loss_sum is not None:
                 loss += float(outputs.loss_sum)
                 targets += batch.num_targets
@@ -83,6 +85,7 @@ def predict(
     return Evaluation(
         {name: values[order] for name, values in arrays.items()},
         loss / targets if targets else None,
+        targets,
     )
 
 

@@ -24,7 +24,7 @@ from tunesmith.language import gettext as _
 from tunesmith.metrics import GLUE
 from tunesmith.model import suggest_model
 from tunesmith.recipe import KeyPath, Layers, Recipe, Share
-from tunesmith.tasks import Task, suggest_task, task_named
+from tunesmith.tasks import TASKS, Task, suggest_task, task_named
 
 __all__ = ["Checked", "Look", "Split", "check", "check_other", "look"]
 
@@ -126,8 +126,10 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     if found.num_rows == 0:
         raise DataError(Problem("D120", _("no rows"), Place(train.name)))
     automatic = _Automatic(layers)
-    roles = _suggest_roles(automatic, asked, found)
+    needs_label = asked.task is None or _task_class(asked, layers).needs_label
+    roles = _suggest_roles(automatic, asked, found, needs_label=needs_label)
     _suggest_task_and_model(automatic, asked, found, roles)
+    _suggest_options(automatic, layers)
     _suggest_splits(automatic, data, roles)
     layers = layers.with_automatic(automatic.values, automatic.reasons)
     recipe = layers.recipe()
@@ -176,7 +178,9 @@ def _choose_split(data: Splits, name: str, layers: Layers) -> Source:
     )
 
 
-def _suggest_roles(automatic: _Automatic, asked: Recipe, found: Profile) -> Roles:
+def _suggest_roles(
+    automatic: _Automatic, asked: Recipe, found: Profile, *, needs_label: bool
+) -> Roles:
     given = asked.data
     label = given.label
     taken = [name for name in (given.text, given.text_pair) if name]
@@ -191,6 +195,8 @@ def _suggest_roles(automatic: _Automatic, asked: Recipe, found: Profile) -> Role
         if pair is None and "text_pair" in suggested:
             pair = suggested["text_pair"].value
             automatic.suggest(("data", "text_pair"), pair, suggested["text_pair"].reason)
+    if not needs_label:
+        return Roles(text, pair)
     if label is None:
         if "label" not in suggested:
             raise need_a_role("label", found)
@@ -218,6 +224,15 @@ def _suggest_task_and_model(
         automatic.suggest(("model",), *suggest_model(texts))
 
 
+def _suggest_options(automatic: _Automatic, layers: Layers) -> None:
+    """What the task alone can be told, written out with its meaning."""
+    name = layers.value("task") or automatic.values.get("task")
+    if name not in TASKS:
+        return
+    for key, info in task_named(str(name)).options_type.model_fields.items():
+        automatic.suggest(("options", key), info.default, _(info.description or ""))
+
+
 def _suggest_splits(automatic: _Automatic, data: Splits, roles: Roles) -> None:
     named = next((name for name in _VALIDATION_NAMES if name in data), None)
     if named:
@@ -238,6 +253,8 @@ def _suggest_splits(automatic: _Automatic, data: Splits, roles: Roles) -> None:
 
 def _seems_labelled(source: Source, roles: Roles) -> bool:
     """Whether the first rows of a published split have labels: -1 stands for none."""
+    if not roles.label_columns:
+        return True
     rows = first_rows(source, 20, roles.label_columns)
     values = [row.values.get(name) for row in rows for name in roles.label_columns]
     return any(value not in (None, -1, "-1", "") for value in values)
@@ -304,17 +321,24 @@ def _columns_problems(
     return problems
 
 
-def _make_task(recipe: Recipe, layers: Layers, roles: Roles, train: Source) -> Task:
+def _task_class(recipe: Recipe, layers: Layers) -> type[Task]:
     assert recipe.task is not None  # noqa: S101 - filled in by now
     try:
-        task = task_named(recipe.task)
+        return task_named(recipe.task)
     except RecipeError as error:
         (problem,) = error.problems
         remark, _newline, fix = (problem.fix or "").rpartition("\n")
         raise RecipeError(
             layers.problem(problem.code, problem.message, "task", remark=remark, fix=fix)
         ) from None
-    return task.make(roles, recipe.data, train.columns)
+
+
+def _make_task(recipe: Recipe, layers: Layers, roles: Roles, train: Source) -> Task:
+    task = _task_class(recipe, layers)
+    try:
+        return task.make(roles, recipe.data, train.columns, recipe.options)
+    except RecipeError as error:
+        raise RecipeError([_at_key(problem, layers) for problem in error.problems]) from None
 
 
 def check(seen: Look) -> Checked:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tunesmith.errors import Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
 
-__all__ = ["GLUE", "METRICS", "Kind", "Metric", "Scores", "choose_metrics", "compute"]
+__all__ = ["GLUE", "METRICS", "Kind", "Metric", "Scores", "choose_metrics", "compute", "scoring"]
 
 Kind = Literal["classes", "labels", "numbers"]
 """What is predicted: one class each, any number of labels each, or a number each."""
@@ -30,7 +30,7 @@ class Metric:
 
     Attributes:
         name: as recipes, events and cards spell it.
-        kinds: what it can score.
+        kinds: what it can score; empty for a score that one task alone knows.
         function: called with predictions and truths of equal shape, and the index of the positive
             class; "classes" are integers (n,), "labels" are 0/1 (n, C), "numbers" are floats (n,).
         higher_is_better: the direction.
@@ -170,22 +170,32 @@ GLUE: Mapping[str, tuple[str, ...]] = {
 """The scores of each GLUE set, the first of which chooses the model."""
 
 
-def choose_metrics(names: Iterable[str], kind: Kind, task: str) -> tuple[Metric, ...]:
+def scoring(kind: Kind) -> Mapping[str, Metric]:
+    """The field's standard scores for one kind of prediction, by name."""
+    return {name: metric for name, metric in METRICS.items() if kind in metric.kinds}
+
+
+def choose_metrics(
+    names: Iterable[str], fitting: Mapping[str, Metric], task: str
+) -> tuple[Metric, ...]:
     """The metrics of these names, all problems at once.
+
+    Args:
+        names: as recipes spell them.
+        fitting: the scores of the task.
+        task: its name, for messages.
 
     Raises:
         RecipeError: an unknown name, or one that cannot score this task (R110).
     """
-    fitting = [name for name, metric in METRICS.items() if kind in metric.kinds]
     chosen, problems = [], []
     for name in names:
         if name == "loss":  # always reported
             continue
-        metric = METRICS.get(name)
-        if metric is not None and kind in metric.kinds:
-            chosen.append(metric)
+        if name in fitting:
+            chosen.append(fitting[name])
             continue
-        if metric is not None:
+        if name in METRICS:
             message = _('"{name}" does not score {task}').format(name=name, task=task)
             close = []
         else:

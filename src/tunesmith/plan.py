@@ -14,14 +14,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.chance import seed_of
 from tunesmith.recipe import Duration, Share, TrainSettings
 
 __all__ = ["FEISTEL_FROM", "Plan", "in_steps", "make_plan", "reaches_multiple", "row_order"]
 
 FEISTEL_FROM = 10_000_000
 """From so many examples on, the order is computed and not held: a table would take 80 MB."""
-
-_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +98,12 @@ class Plan:
         return max(0.0, 1.0 - progress)
 
     def dropout_seed(self, step: int, micro_batch: int) -> int:
-        """The seed of one forward pass, 64 well-mixed bits (splitmix64 over the three numbers)."""
-        mixed = 0
-        for number in (self.seed, step, micro_batch):
-            mixed = _mix(mixed ^ _mix(number))
-        return mixed
+        """The seed of one forward pass, 64 well-mixed bits."""
+        return seed_of(self.seed, step, micro_batch)
+
+    def draw_seed(self, step: int) -> int:
+        """The seed of what a task draws for the examples of a step, such as hidden words."""
+        return seed_of(self.seed, step)
 
     def evaluation_due(self, step: int) -> bool:
         """Whether validation is scored once `step` steps are done; always at the end."""
@@ -182,7 +182,7 @@ def _feistel(places: NDArray[np.uint64], size: int, key: int) -> NDArray[np.int6
     """
     half = np.uint64((max(2, (size - 1).bit_length()) + 1) // 2)
     low = np.uint64((1 << int(half)) - 1)
-    keys = [np.uint64(_mix(key ^ _mix(number))) for number in range(6)]
+    keys = [np.uint64(seed_of(key, number)) for number in range(6)]
     walking = places.copy()
     inside = np.zeros(len(places), dtype=bool)
     with np.errstate(over="ignore"):
@@ -196,11 +196,3 @@ def _feistel(places: NDArray[np.uint64], size: int, key: int) -> NDArray[np.int6
             walking[~inside] = (left << half) | right
             inside = walking < size
     return walking.astype(np.int64)
-
-
-def _mix(value: int) -> int:
-    """The finaliser of splitmix64."""
-    value = (value + 0x9E3779B97F4A7C15) & _MASK
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-    return value ^ (value >> 31)

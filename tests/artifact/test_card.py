@@ -25,7 +25,7 @@ def facts(**changes: object) -> CardFacts:
         "recipe": "task: text-classification\n",
         "seed": 42,
         "versions": {"torch": "2.13.0"},
-        "is_pair": False,
+        "usage": 'use("…")',
         **changes,
     }
     return CardFacts(**values)  # type: ignore[arg-type]
@@ -57,9 +57,11 @@ def test_no_blank_is_left() -> None:
     assert "It was not scored" in write_card(facts(scores={}))
 
 
-def test_how_to_use_a_model_of_pairs() -> None:
-    assert '"text_pair"' in write_card(facts(is_pair=True))
-    assert '"text_pair"' not in write_card(facts())
+def test_how_to_use_it() -> None:
+    card = write_card(facts(usage='use({"text": "…", "text_pair": "…"})'))
+    assert 'pipeline("text-classification", model="path/to/this/folder", top_k=None)' in card
+    assert 'print(use({"text": "…", "text_pair": "…"}))' in card
+    assert "top_k" not in write_card(facts(pipeline="fill-mask"))
 
 
 HOSTILE = [

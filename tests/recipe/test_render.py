@@ -76,6 +76,7 @@ def test_one_value_on_one_line() -> None:
     assert as_written(3.0) == "3"
     assert as_written("12") == '"12"'
     assert as_written("?0") == '"?0"'
+    assert as_written("*.layer.0.*") == '"*.layer.0.*"'  # a star would begin an alias
     assert as_written("null") == '"null"'
 
 

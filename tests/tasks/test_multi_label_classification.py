@@ -22,7 +22,7 @@ def task(
 ) -> MultiLabelClassification:
     data = DataSettings.model_validate({"train": "x", **settings})
     columns = [Column("text", "text"), Column("tags", "list", class_names)]
-    return MultiLabelClassification.make(Roles("text", None, label), data, columns)
+    return MultiLabelClassification.make(Roles("text", None, label), data, columns, {})
 
 
 def row(**values: object) -> Row:

@@ -42,7 +42,7 @@ def test_a_task_round_trips_through_json(name: str) -> None:
     import json
 
     settings = DataSettings(train="x", labels=("a", "b"))
-    task = task_named(name).make(Roles("t", "u", "l"), settings, [])
+    task = task_named(name).make(Roles("t", "u", "l"), settings, [], {})
     again = task_from_json(json.loads(json.dumps(task.as_json())))
     assert again == task
 

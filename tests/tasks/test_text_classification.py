@@ -19,7 +19,7 @@ ROLES = Roles("text", None, "label")
 def task(class_names: tuple[str, ...] | None = None, **settings: object) -> TextClassification:
     data = DataSettings.model_validate({"train": "x", **settings})
     columns = [Column("text", "text"), Column("label", "x", class_names)]
-    return TextClassification.make(ROLES, data, columns)
+    return TextClassification.make(ROLES, data, columns, {})
 
 
 def rows(*labels: object) -> list[Row]:

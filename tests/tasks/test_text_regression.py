@@ -14,7 +14,7 @@ from tunesmith.metrics import METRICS
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.text_regression import TextRegression
 
-TASK = TextRegression.make(Roles("text", None, "score"), DataSettings(train="x"), [])
+TASK = TextRegression.make(Roles("text", None, "score"), DataSettings(train="x"), [], {})
 
 
 def rows(*scores: object) -> list[Row]:

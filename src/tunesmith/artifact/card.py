@@ -31,7 +31,7 @@ class CardFacts:
         recipe: the whole recipe as YAML.
         seed: of training.
         versions: of the libraries.
-        is_pair: whether it reads two texts.
+        usage: one expression that calls the pipeline `use`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class CardFacts:
     recipe: str
     seed: int
     versions: Mapping[str, str]
-    is_pair: bool
+    usage: str
 
 
 def write_card(facts: CardFacts) -> str:
@@ -141,11 +141,11 @@ def _score_table(facts: CardFacts) -> str:
 
 
 def _usage(facts: CardFacts) -> str:
-    call = 'classify({"text": "…", "text_pair": "…"})' if facts.is_pair else 'classify("…")'
+    top = ", top_k=None" if facts.pipeline == "text-classification" else ""
     return (
         "```python\nfrom transformers import pipeline\n\n"
-        f'classify = pipeline("{facts.pipeline}", model="path/to/this/folder", top_k=None)\n'
-        f"print({call})\n```"
+        f'use = pipeline("{facts.pipeline}", model="path/to/this/folder"{top})\n'
+        f"print({facts.usage})\n```"
     )
 
 

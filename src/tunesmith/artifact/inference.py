@@ -28,6 +28,8 @@ from tunesmith.tasks import Predictions, Task, task_from_config, task_from_json
 if TYPE_CHECKING:
     from torch import nn
 
+    from tunesmith.evaluate import Evaluation
+
 __all__ = ["Model", "Predicted", "load"]
 
 _ROWS_AT_ONCE = 10_000
@@ -40,15 +42,25 @@ class Predicted:
 
     Attributes:
         answers: one per row: "label", "score", "scores".
-        logits: raw outputs, shape (n, C); (408, 2) for the validation rows of MRPC.
+        predictions: what the task keeps of each row, by name; the first dimension counts rows.
         labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
         loss: the mean loss; None without labels.
     """
 
     answers: Sequence[Mapping[str, object]]
-    logits: NDArray[np.float32]
+    predictions: Predictions
     labels: NDArray[Any] | None
     loss: float | None
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Raw outputs, shape (n, C); (408, 2) for the validation rows of MRPC.
+
+        Raises:
+            KeyError: the task has none, such as masked-lm.
+        """
+        logits: NDArray[np.float32] = self.predictions["logits"]
+        return logits
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -109,12 +121,11 @@ class Model:
             split, problems = check_other("test", source, self.task)
             labelled = split.is_labelled and not problems
         parts = self._parts(source, batch_size, labelled=labelled)
-        targets = sum(part.weight for part in parts)
         return Predicted(
             [answer for part in parts for answer in part.answers],
-            np.concatenate([part.predictions["logits"] for part in parts]),
+            _joined([part.evaluation.predictions for part in parts]),
             np.concatenate([part.labels for part in parts]) if labelled else None,
-            sum((part.loss or 0) * part.weight for part in parts) / targets if labelled else None,
+            _mean_loss(parts) if labelled else None,
         )
 
     def stream(
@@ -148,19 +159,15 @@ class Model:
             raise DataError(problems)
         del split
         parts = self._parts(source, batch_size, labelled=True)
-        predictions = {
-            name: np.concatenate([part.predictions[name] for part in parts])
-            for name in parts[0].predictions
-        }
-        truth = _held_labels(np.concatenate([part.labels for part in parts]))
-        targets = sum(part.weight for part in parts)
-        loss = sum((part.loss or 0) * part.weight for part in parts) / targets
-        return self.task.score(chosen, predictions, truth, loss)
+        predictions = _joined([part.evaluation.predictions for part in parts])
+        labels = [part.labels for part in parts if part.labels is not None]
+        truth = _held_labels(np.concatenate(labels) if labels else np.zeros(len(predictions)))
+        return self.task.score(chosen, predictions, truth, _mean_loss(parts))
 
     def metrics(self, names: Sequence[str] | None = None) -> tuple[Metric, ...]:
         """The named scores, else those of the training run, else the task's own."""
         wanted = names or self.facts.get("metrics") or self.task.default_metrics
-        return choose_metrics(wanted, self.task.kind, self.task.name)
+        return choose_metrics(wanted, self.task.metrics, self.task.name)
 
     def _source(self, rows: object, options: Options) -> Source:
         if isinstance(rows, Path) or (isinstance(rows, str) and Path(rows).is_file()):
@@ -217,17 +224,14 @@ class Model:
             examples = Examples(hold_in_memory(encoded))
             done = evaluate.predict(
                 network,
-                self.task.forward,
+                self.task,
                 examples,
                 padding,
                 batch_size=batch_size,
                 accelerator=accelerator,
             )
-            labels = encoded.fixed.get("labels")
-            yield _Part(
-                rows, self.task.decode(done.predictions), done.predictions, labels, done.loss,
-                labels.size if labels is not None else 0,
-            )  # fmt: skip
+            answers = self.task.decode(done.predictions)
+            yield _Part(rows, answers, done, encoded.fixed.get("labels"))
 
     def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:
         findings = Findings(source)
@@ -240,14 +244,23 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some thousand rows, predicted. `weight` is how many targets the loss is a mean over."""
+    """Some thousand rows, predicted."""
 
     rows: Sequence[Row]
     answers: Sequence[Mapping[str, object]]
-    predictions: Predictions
+    evaluation: Evaluation
     labels: NDArray[Any] | None
-    loss: float | None
-    weight: int
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _mean_loss(parts: Sequence[_Part]) -> float:
+    """The mean over the targets of all parts."""
+    found = [part.evaluation for part in parts]
+    targets = sum(evaluation.num_targets for evaluation in found)
+    return sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in found) / targets
 
 
 def _held_labels(labels: NDArray[Any]) -> Examples:
@@ -316,6 +329,7 @@ def load(
         )
     if roles is not None:
         task = replace(task, roles=roles)  # type: ignore[type-var]
+    task = task.bind(tokenizer)
     loaded = task.build(files, seed=0, dropout=None)
     if loaded.new_weights:
         raise ModelError(

@@ -31,6 +31,7 @@ COMMANDS = {
     "predict": ("tunesmith.cli.predict", mark("Predict texts with a finished model.")),
     "eval": ("tunesmith.cli.evaluate", mark("Score a finished model on labelled data.")),
     "data": ("tunesmith.cli.data", mark("Look into data sets.")),
+    "tokenizer": ("tunesmith.cli.tokenizer", mark("Train tokenizers on your own text.")),
     "runs": ("tunesmith.cli.runs", mark("List, show and compare runs.")),
     "config": ("tunesmith.cli.config", mark("Show recipes and their schema.")),
     "doctor": ("tunesmith.cli.doctor", mark("Check versions, device, disk and mirrors.")),

@@ -86,10 +86,12 @@ def show(what: tuple[str, ...], sets: tuple[str, ...], **given: Any) -> int:
 def schema(**given: Any) -> int:
     """Print it; it is JSON either way."""
     from tunesmith.recipe import json_schema
+    from tunesmith.tasks import TASKS, task_named
 
     terminal = Terminal.of(given)
+    found = json_schema({name: task_named(name).options_type for name in TASKS})
     if given["as_json"]:
-        terminal.record(json_schema())
+        terminal.record(found)
     else:
-        terminal.result(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        terminal.result(json.dumps(found, indent=2, ensure_ascii=False))
     return 0

@@ -163,11 +163,14 @@ def need_a_role(role: str, found: Profile) -> DataError:
     """The error for a role that nobody gave and nothing suggests."""
     names = [column.column.name for column in found.columns]
     flag = "--" + role.replace("_", "-")
+    fix = _("Name it with {flag}. Columns: {names}.").format(flag=flag, names=quoted(names))
+    if role == "label":
+        fix += "\n" + _("Text without labels is for --task masked-lm.")
     return DataError(
         Problem(
             "D301",
             _("it is not clear which column holds the {role}").format(role=role),
             Place(found.source.name),
-            fix=_("Name it with {flag}. Columns: {names}.").format(flag=flag, names=quoted(names)),
+            fix=fix,
         )
     )

@@ -12,6 +12,7 @@ from tunesmith.data import hub
 from tunesmith.data.columnar import ArrowFile, HubSplit, Memory, ParquetFile
 from tunesmith.data.delimited import DelimitedFile
 from tunesmith.data.jsonfile import JsonFile
+from tunesmith.data.lines import LinesFile
 from tunesmith.data.rows import Concatenated, Source, Splits
 from tunesmith.data.textfile import TextFile, open_bytes
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
@@ -26,11 +27,12 @@ SUFFIXES = {
     ".jsonl": "JSON",
     ".ndjson": "JSON",
     ".json": "JSON",
+    ".txt": "text",
     ".parquet": "Parquet",
     ".arrow": "Arrow",
     ".feather": "Arrow",
 }
-_TEXT_FORMATS = ("CSV", "JSON")
+_TEXT_FORMATS = ("CSV", "JSON", "text")
 _SPLIT_WORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -124,7 +126,7 @@ def _one_object(data: Any, name: str) -> Source:
 
 
 def open_file(path: Path, options: Options) -> Source:
-    """Open one file by its content; the suffix only tells CSV from JSON.
+    """Open one file by its content; the suffix only tells CSV, JSON and plain text apart.
 
     Raises:
         DataError: the content is not what the name says (D104), or it cannot be read.
@@ -141,6 +143,8 @@ def open_file(path: Path, options: Options) -> Source:
     if actual == "Arrow":
         return ArrowFile.open(path)
     text = TextFile.check(path, options.encoding)
+    if named == "text":
+        return LinesFile(text)
     if named == "JSON" or (named is None and actual == "JSON"):
         return JsonFile.open(text)
     return DelimitedFile.open(text, options.delimiter)
@@ -174,7 +178,9 @@ def _wrong_format(path: Path, named: str | None, head: bytes) -> Problem:
             found=_("text") if found in _TEXT_FORMATS else found, named=named or _("a table")
         ),
         Place(str(path)),
-        fix=_("Readable: CSV, TSV, JSON lines, JSON, Parquet, Arrow, each also as .gz."),
+        fix=_(
+            "Readable: CSV, TSV, JSON lines, JSON, Parquet, Arrow, plain text, each also as .gz."
+        ),
     )
 
 

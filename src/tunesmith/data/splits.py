@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.chance import mixed, seed_of
+
 __all__ = ["draw_shares"]
 
 Indices = NDArray[np.int64]
@@ -65,9 +67,5 @@ def _leave_one_of_each(
 
 
 def _shuffled_key(hashes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
-    """A pseudorandom number per hash and seed (the finaliser of splitmix64)."""
-    with np.errstate(over="ignore"):
-        z = hashes.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+    """A pseudorandom number per hash and seed."""
+    return mixed(hashes.astype(np.uint64) ^ np.uint64(seed_of(seed)))

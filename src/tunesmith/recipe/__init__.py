@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tunesmith.recipe.document import KeyPath, read_document
 from tunesmith.recipe.layers import Layer, Layers, Origin, flatten, gather
+from tunesmith.recipe.options import Options, read_options
 from tunesmith.recipe.quantities import Duration, Share
 from tunesmith.recipe.render import as_written, json_schema, to_yaml
 from tunesmith.recipe.settings import DataSettings, Recipe, TrainSettings
@@ -14,6 +15,7 @@ __all__ = [
     "KeyPath",
     "Layer",
     "Layers",
+    "Options",
     "Origin",
     "Recipe",
     "Share",
@@ -23,5 +25,6 @@ __all__ = [
     "gather",
     "json_schema",
     "read_document",
+    "read_options",
     "to_yaml",
 ]

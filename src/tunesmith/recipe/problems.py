@@ -15,7 +15,7 @@ from tunesmith.recipe.document import KeyPath
 from tunesmith.recipe.renamed import RENAMED
 from tunesmith.recipe.settings import Recipe
 
-__all__ = ["Described", "describe", "known_keys", "section_at"]
+__all__ = ["Described", "describe", "describe_option", "known_keys", "section_at"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,34 @@ def describe(detail: Mapping[str, Any]) -> Described:
         ),
         remark=remark,
         fix=_meaning(path),
+    )
+
+
+def describe_option(detail: Mapping[str, Any], options: type[BaseModel]) -> Described:
+    """The same for one key of `options`, whose keys the task brings."""
+    name = str(detail["loc"][0])
+    path = ("options", name)
+    if detail["type"] == "extra_forbidden":
+        close = nearest(name, options.model_fields)
+        return Described(
+            "R101",
+            path,
+            _('unknown key "{name}"').format(name=".".join(path)),
+            _('did you mean "{name}"?').format(name=close[0]) if close else "",
+            fix=_("Known here: {names}.").format(names=", ".join(options.model_fields) or "-"),
+        )
+    value = detail.get("input")
+    reason, remark = _reason(
+        str(detail["type"]), detail.get("ctx") or {}, str(detail["msg"]), value
+    )
+    return Described(
+        "R104",
+        path,
+        _("{name} cannot be {value}: {reason}").format(
+            name=".".join(path), value=_shown(value), reason=reason
+        ),
+        remark,
+        fix=f"{name}: {_(options.model_fields[name].description or '')}",
     )
 
 

@@ -16,7 +16,7 @@ __all__ = ["as_written", "json_schema", "to_yaml"]
 
 _COMMENT_COLUMN = 40
 _YAML_1_1 = ("y", "n", "yes", "no", "on", "off")  # older readers take them for true and false
-_PLAIN = re.compile(r"[\w./~*][\w./%*+@ -]*(?<! )")  # needs no quotes, also within brackets
+_PLAIN = re.compile(r"[\w./~][\w./%*+@ -]*(?<! )")  # needs no quotes, also within brackets
 
 
 def to_yaml(recipe: Recipe, *, remarks: Mapping[KeyPath, str] | None = None) -> str:
@@ -38,7 +38,13 @@ def _lines(section: BaseModel, path: KeyPath, remarks: Mapping[KeyPath, str]) ->
         meaning = _(info.description) if info.description else ""
         if remark := remarks.get(here):
             meaning = f"{remark} | {meaning}"
-        if isinstance(value, BaseModel):
+        if isinstance(value, Mapping):
+            key = f"{name}:" if value else f"{name}: {{}}"
+            yield f"{indent}{key}".ljust(_COMMENT_COLUMN) + f" # {meaning}"
+            for key, item in value.items():
+                words = remarks.get((*here, key), "")
+                yield f"{indent}  {key}: {as_written(item)}".ljust(_COMMENT_COLUMN) + f" # {words}"
+        elif isinstance(value, BaseModel):
             yield f"{indent}{name}:"
             yield from _lines(value, here, remarks)
         else:
@@ -62,9 +68,17 @@ def as_written(value: object) -> str:
     return json.dumps(value)
 
 
-def json_schema() -> dict[str, object]:
-    """The JSON schema of recipe files, from which editors complete and check."""
+def json_schema(options: Mapping[str, type[BaseModel]] | None = None) -> dict[str, object]:
+    """The JSON schema of recipe files, from which editors complete and check.
+
+    Args:
+        options: the options of each task by its name, to complete the section `options`.
+    """
     schema = Recipe.model_json_schema()
+    known = [kind.model_json_schema().get("properties", {}) for kind in (options or {}).values()]
+    schema["properties"]["options"]["properties"] = {
+        key: value for properties in known for key, value in properties.items()
+    }
     for section in (schema, *schema["$defs"].values()):
         section.pop("description", None)  # docstrings are for readers of the code
     _translate(schema)

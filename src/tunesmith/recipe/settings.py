@@ -51,6 +51,8 @@ Word = Annotated[str, BeforeValidator(_words)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
 Column = Annotated[Word, Field(min_length=1)]
 Files = Annotated[str | tuple[str, ...], BeforeValidator(_several)]
+OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+OptionValue = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | None
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
@@ -63,8 +65,8 @@ class DataSettings(_Section):
 
     train: Files = Field(
         description=_(
-            "Rows to learn from: a file (CSV, TSV, JSON lines, JSON, Parquet, Arrow, each also "
-            ".gz), a list of files, a folder, a Hub data set (glue/mrpc, owner/name) or "
+            "Rows to learn from: a file (CSV, TSV, JSON lines, JSON, Parquet, Arrow, plain text, "
+            "each also .gz), a list of files, a folder, a Hub data set (glue/mrpc, owner/name) or "
             "embedded:NAME."
         ),
     )
@@ -246,9 +248,8 @@ class TrainSettings(_Section):
 class Recipe(_Section):
     """What was asked: the whole of it, and nothing that follows from it.
 
-    Frozen: a changed recipe is another recipe. `Recipe.load` reads a file; `recipe.layers` merges
-        file,
-    flags and environment with the origin of every value.
+    Frozen: a changed recipe is another recipe. `recipe.layers` merges file, flags and environment
+    with the origin of every value.
     """
 
     format: Literal[1] = Field(FORMAT, description=_("Format of this file."))
@@ -273,6 +274,9 @@ class Recipe(_Section):
         None, description=_("Scores to compute; null: the task's own (for GLUE, each set's own).")
     )
     data: DataSettings = Field(description=_("Where the labelled text is."))
+    options: dict[OptionName, OptionValue] = Field(
+        default_factory=dict, description=_("What the task alone can be told.")
+    )
     train: TrainSettings = Field(default_factory=TrainSettings, description=_("How it learns."))
     track: Listed = Field(
         (),

@@ -152,7 +152,7 @@ def _card(session: Session, scores: Mapping[str, Scores]) -> CardFacts:
         recipe=to_yaml(job.recipe),
         seed=job.recipe.train.seed,
         versions=versions(),
-        is_pair=job.task.roles.text_pair is not None,
+        usage=job.task.usage,
     )
 
 

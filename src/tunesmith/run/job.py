@@ -11,12 +11,12 @@ import numpy as np
 from tunesmith.batching import Examples, Padding
 from tunesmith.data.prepared import Encoded, Prepared, prepare
 from tunesmith.data.rows import Row
-from tunesmith.errors import Problem, RecipeError, Severity
+from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, Split
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 from tunesmith.loop import Choice
-from tunesmith.metrics import METRICS, Metric, choose_metrics
+from tunesmith.metrics import Metric, choose_metrics
 from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.plan import Plan, make_plan
 from tunesmith.recipe import Layers, Recipe
@@ -83,10 +83,15 @@ def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = Fal
     assert recipe.model is not None  # noqa: S101 - filled in by `look`
     files = locate(recipe.model, revision=recipe.revision)
     tokenizer = load_tokenizer(files)
+    task = task.bind(tokenizer)
     limit = longest_input(files, tokenizer)
     max_length = min(recipe.train.max_length or limit, limit)
     identity = tokenizer_identity(tokenizer)
     examples = _tokenise(checked.splits, task, tokenizer, max_length, identity)
+    for name, found in examples.items():
+        if not len(found):
+            source = checked.splits[name].source.name
+            raise DataError(Problem("D122", _("its texts hold no token"), Place(source)))
     plan = make_plan(recipe.train, num_examples=len(examples["train"]), num_processes=num_processes)
     notes = [*checked.notes, *_notes(checked, examples, max_length)]
     warnings = list(checked.warnings)
@@ -143,13 +148,19 @@ def tokenizer_identity(tokenizer: Any) -> str:
 def _tokenise(
     splits: Mapping[str, Split], task: Task, tokenizer: Any, max_length: int, identity: str
 ) -> dict[str, Examples]:
-    """The examples of each split; a source is prepared whole, whatever shares are drawn from it."""
+    """The examples of each split; a source is prepared whole, whatever shares are drawn from it.
+
+    A share is drawn by rows, and a row may have given several examples, or none.
+    """
     opened: dict[int, Prepared] = {}
     examples = {}
     for name, split in splits.items():
         if id(split.source) not in opened:
             opened[id(split.source)] = _prepare(split, task, tokenizer, max_length, identity)
-        examples[name] = Examples(opened[id(split.source)], split.places)
+        prepared, places = opened[id(split.source)], split.places
+        if places is not None:
+            places = np.flatnonzero(np.isin(prepared.rows, places))
+        examples[name] = Examples(prepared, places)
     return examples
 
 
@@ -177,7 +188,7 @@ def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], 
     """The metrics to compute and the one that chooses; what is wrong is told at the key."""
     recipe, task, layers = checked.recipe, checked.task, checked.layers
     try:
-        metrics = choose_metrics(recipe.metrics or task.default_metrics, task.kind, task.name)
+        metrics = choose_metrics(recipe.metrics or task.default_metrics, task.metrics, task.name)
     except RecipeError as error:
         raise RecipeError(
             [_at_key(problem, layers, "metrics") for problem in error.problems]
@@ -199,7 +210,7 @@ def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], 
     limit = int(patience.amount) if patience else None
     word, _space, own = best.partition(" ")
     if word in ("highest", "lowest") and own:
-        if own not in METRICS and own != "loss" and not own_scores:
+        if own not in task.metrics and own != "loss" and not own_scores:
             raise RecipeError(
                 layers.problem(
                     "R110", _('there is no score "{name}"').format(name=own), "train", "best"
@@ -209,7 +220,7 @@ def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], 
     if best == "loss":
         return metrics, Choice("loss", higher=False, patience=limit)
     try:
-        (metric,) = choose_metrics([best], task.kind, task.name)
+        (metric,) = choose_metrics([best], task.metrics, task.name)
     except RecipeError as error:
         problem = error.problems[0]
         fix = problem.fix

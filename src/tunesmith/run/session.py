@@ -15,7 +15,7 @@ from torch import nn
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.device import wrap
-from tunesmith.errors import Place, Problem, ResourceError, Severity
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
@@ -127,7 +127,7 @@ class Session:
     def _leaves_weights_unused(self) -> bool:
         """Whether a backward pass over two rows gives some trained weight no gradient."""
         self.network.to(self.accelerator.device)
-        loss = self.loss_sum(self.network, self._batch(self.job.plan.examples_at(0)[:2]))
+        loss = self.loss_sum(self.network, self._batch(0, self.job.plan.examples_at(0)[:2]))
         torch.autograd.backward([loss])
         unused = any(p.grad is None for p in self.network.parameters() if p.requires_grad)
         self.network.zero_grad(set_to_none=True)
@@ -212,17 +212,14 @@ class Session:
         mine = plan.micro_batches_at(step, rank)
         if not mine:  # a short last batch: keep in step with the others, with nothing that counts
             place = plan.examples_at(step)[:1]
-            return [(plan.num_processes + rank, self._batch(place, counts=False))]
-        return [(number, self._batch(places)) for number, places in mine]
+            return [(plan.num_processes + rank, self._batch(step, place, counts=False))]
+        return [(number, self._batch(step, places)) for number, places in mine]
 
-    def _batch(self, places: NDArray[Any], *, counts: bool = True) -> Batch:
-        return make_batch(
-            self.job.examples["train"],
-            places,
-            self.job.padding,
-            device=self.accelerator.device,
-            counts=counts,
-        )
+    def _batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
+        job = self.job
+        batch = make_batch(job.examples["train"], places, job.padding, counts=counts)
+        drawn = job.task.draw(batch, seed=job.plan.draw_seed(step))
+        return drawn.to(self.accelerator.device)
 
     def loss_sum(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """The summed loss of a training batch."""
@@ -245,7 +242,7 @@ class Session:
 
         return predict(
             self.model,
-            self.job.task.forward,
+            self.job.task,
             self.job.examples[split],
             self.job.padding,
             batch_size=self.job.recipe.train.eval_batch_size,
@@ -272,6 +269,10 @@ def _recompute(network: Any) -> None:
 def _with_own(
     scores: Scores, compute: ComputeMetrics, evaluation: Evaluation, examples: Examples
 ) -> Scores:
+    if "logits" not in evaluation.predictions:
+        raise RecipeError(
+            Problem("R116", _("compute_metrics needs logits and labels; this task has none"))
+        )
     own = compute((evaluation.predictions["logits"], examples.labels))
     values = {str(name): float(value) for name, value in own.items()}
     return Scores(

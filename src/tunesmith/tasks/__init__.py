@@ -10,9 +10,10 @@ from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.errors import Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
-from tunesmith.tasks.protocol import Outputs, Predictions, Task
+from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
 
 __all__ = [
+    "EVALUATION_SEED",
     "TASKS",
     "Outputs",
     "Predictions",
@@ -23,7 +24,7 @@ __all__ = [
     "task_named",
 ]
 
-TASKS = ("multi-label-classification", "text-regression", "text-classification")
+TASKS = ("multi-label-classification", "text-regression", "text-classification", "masked-lm")
 """Every task; the first that suits a label column is suggested for it. The file bears the name."""
 
 
@@ -71,8 +72,6 @@ def task_from_json(facts: Mapping[str, Any]) -> Task:
 
 def task_from_config(config: Mapping[str, Any], roles: Roles) -> Task | None:
     """The task of a plain Hugging Face model, None if it is none of these."""
-    if not any("SequenceClassification" in name for name in config.get("architectures") or ()):
-        return None
     for task in _all():
         if (found := task.from_config(config, roles)) is not None:
             return found

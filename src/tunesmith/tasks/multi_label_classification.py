@@ -16,10 +16,10 @@ from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, quoted
 from tunesmith.language import gettext as _
-from tunesmith.metrics import Kind, Metric, Scores, compute
-from tunesmith.recipe import DataSettings
+from tunesmith.metrics import Metric, Scores, compute, scoring
+from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask, label_text
+from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text
 from tunesmith.tasks.text_classification import order_labels
 
 if TYPE_CHECKING:
@@ -52,12 +52,19 @@ class MultiLabelClassification(SequenceTask):
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     name: ClassVar[str] = "multi-label-classification"
-    kind: ClassVar[Kind] = "labels"
+    metrics: ClassVar[Mapping[str, Metric]] = scoring("labels")
     problem_type: ClassVar[str] = "multi_label_classification"
 
     @classmethod
-    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
+    def make(
+        cls,
+        roles: Roles,
+        settings: DataSettings,
+        columns: Sequence[Column],
+        options: Mapping[str, object],
+    ) -> Self:
         """With 0/1 columns their names are the labels."""
+        read_options(cls.options_type, options)
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         if isinstance(roles.label, tuple):
             return cls(roles, roles.label)
@@ -136,7 +143,7 @@ class MultiLabelClassification(SequenceTask):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
         """A plain model that says it gives several labels."""
-        if config.get("problem_type") != cls.problem_type:
+        if config.get("problem_type") != cls.problem_type or not has_sequence_head(config):
             return None
         names = config.get("id2label") or {}
         return cls(roles, tuple(str(names[key]) for key in sorted(names, key=int)))

@@ -19,15 +19,18 @@ from tunesmith.data.prepared import Encoded
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
-from tunesmith.metrics import Kind, Metric, Scores
+from tunesmith.metrics import Metric, Scores
 from tunesmith.model import LoadedModel, ModelFiles
-from tunesmith.recipe import DataSettings
+from tunesmith.recipe import DataSettings, Options
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Outputs", "Predictions", "Task"]
+__all__ = ["EVALUATION_SEED", "Outputs", "Predictions", "Task"]
+
+EVALUATION_SEED = 0
+"""The seed of every evaluation: a score must not hang on when it was taken."""
 
 Predictions = Mapping[str, NDArray[Any]]
 """What is kept of each evaluated example, by name; the first dimension counts examples."""
@@ -52,19 +55,42 @@ class Task(Protocol):
     name: str
     pipeline: str
     """The pipeline of transformers that runs the finished model."""
-    kind: Kind
+    needs_label: bool
+    """Whether rows carry the answer in a column; a language model learns from the text alone."""
+    options_type: type[Options]
+    """What this task alone can be told, in the recipe's section `options`."""
+    metrics: Mapping[str, Metric]
+    """The scores that fit, by name."""
     roles: Roles
 
     # made from what was asked
 
     @classmethod
-    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
-        """The task over these columns, before it has seen a row."""
+    def make(
+        cls,
+        roles: Roles,
+        settings: DataSettings,
+        columns: Sequence[Column],
+        options: Mapping[str, object],
+    ) -> Self:
+        """The task over these columns, before it has seen a row.
+
+        Raises:
+            RecipeError: an option that does not exist or fit (R101, R104); its place is the key.
+        """
         ...
 
     @classmethod
     def suits(cls, label: ColumnProfile) -> str | None:
         """Why a label column looks like one of this task; None if it does not."""
+        ...
+
+    def bind(self, tokenizer: Any) -> Self:
+        """The task that knows the tokenizer, and with it the words of its answers.
+
+        Raises:
+            ModelError: the tokenizer lacks what the task needs (M121).
+        """
         ...
 
     # on rows
@@ -107,6 +133,14 @@ class Task(Protocol):
         """The pretrained model with a head for this task."""
         ...
 
+    def draw(self, batch: Batch, *, seed: int) -> Batch:
+        """The batch with what chance decides about it, such as which words are hidden.
+
+        A pure function of seed and content: however rows are cut into batches, and whoever computes
+        them, each comes out the same.
+        """
+        ...
+
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
         """One pass: the summed loss, and what evaluation keeps."""
         ...
@@ -146,6 +180,11 @@ class Task(Protocol):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
         """The task that a plain Hugging Face model was trained for, None if it is another."""
+        ...
+
+    @property
+    def usage(self) -> str:
+        """How to call the pipeline of the finished model, one expression; the pipeline is `use`."""
         ...
 
     def summary(self) -> list[str]:

@@ -16,6 +16,7 @@ from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.language import gettext as _
 from tunesmith.model import LoadedModel, ModelFiles, load_model
+from tunesmith.recipe import Options
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from tunesmith.batching import Batch
 
-__all__ = ["SequenceTask", "encode_texts", "examine_texts", "label_text"]
+__all__ = ["SequenceTask", "encode_texts", "examine_texts", "has_sequence_head", "label_text"]
 
 HEAD = "AutoModelForSequenceClassification"
 
@@ -43,6 +44,11 @@ def label_text(value: object, class_names: Sequence[str] | None) -> str | None:
     if class_names is not None and isinstance(value, int):
         return class_names[value] if 0 <= value < len(class_names) else None
     return str(value)
+
+
+def has_sequence_head(config: Mapping[str, Any]) -> bool:
+    """Whether a plain model was saved with a head for whole texts."""
+    return any("SequenceClassification" in name for name in config.get("architectures") or ())
 
 
 def examine_texts(row: Row, roles: Roles) -> Finding | None:
@@ -131,7 +137,13 @@ class SequenceTask:
 
     roles: Roles
     pipeline: ClassVar[str] = "text-classification"
+    needs_label: ClassVar[bool] = True
+    options_type: ClassVar[type[Options]] = Options
     problem_type: ClassVar[str]
+
+    def bind(self, tokenizer: Any) -> Self:
+        """Its answers are classes or numbers; the tokenizer adds nothing."""
+        return self
 
     def examine(self, row: Row) -> Finding | None:
         """What is wrong with the texts, then with the label."""
@@ -166,6 +178,17 @@ class SequenceTask:
             id2label=dict(enumerate(names)),
             label2id={name: i for i, name in enumerate(names)},
             problem_type=self.problem_type,
+        )
+
+    def draw(self, batch: Batch, *, seed: int) -> Batch:
+        """Nothing hangs on chance."""
+        return batch
+
+    @property
+    def usage(self) -> str:
+        """One text, or the two of a pair."""
+        return (
+            'use("…")' if self.roles.text_pair is None else 'use({"text": "…", "text_pair": "…"})'
         )
 
     def as_json(self) -> dict[str, object]:

@@ -16,10 +16,10 @@ from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.language import gettext as _
-from tunesmith.metrics import Kind, Metric, Scores, compute
-from tunesmith.recipe import DataSettings
+from tunesmith.metrics import Metric, Scores, compute, scoring
+from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask, label_text
+from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,12 +46,19 @@ class TextClassification(SequenceTask):
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     name: ClassVar[str] = "text-classification"
-    kind: ClassVar[Kind] = "classes"
+    metrics: ClassVar[Mapping[str, Metric]] = scoring("classes")
     problem_type: ClassVar[str] = "single_label_classification"
 
     @classmethod
-    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
+    def make(
+        cls,
+        roles: Roles,
+        settings: DataSettings,
+        columns: Sequence[Column],
+        options: Mapping[str, object],
+    ) -> Self:
         """Labels are those given, else those of the column, else learnt by `fit`."""
+        read_options(cls.options_type, options)
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         return cls(roles, settings.labels or names or (), settings.positive_label, names)
 
@@ -146,6 +153,8 @@ class TextClassification(SequenceTask):
         """A plain model with a sequence head and several exclusive classes."""
         names = config.get("id2label") or {}
         if len(names) < 2 or config.get("problem_type") not in (None, cls.problem_type):
+            return None
+        if not has_sequence_head(config):
             return None
         return cls(roles, tuple(str(names[key]) for key in sorted(names, key=int)))
 

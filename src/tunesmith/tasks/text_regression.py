@@ -15,10 +15,10 @@ from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, shortened
 from tunesmith.language import gettext as _
-from tunesmith.metrics import Kind, Metric, Scores, compute
-from tunesmith.recipe import DataSettings
+from tunesmith.metrics import Metric, Scores, compute, scoring
+from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.sequence import SequenceTask, has_sequence_head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,12 +41,19 @@ class TextRegression(SequenceTask):
     highest: float | None = None
 
     name: ClassVar[str] = "text-regression"
-    kind: ClassVar[Kind] = "numbers"
+    metrics: ClassVar[Mapping[str, Metric]] = scoring("numbers")
     problem_type: ClassVar[str] = "regression"
 
     @classmethod
-    def make(cls, roles: Roles, settings: DataSettings, columns: Sequence[Column]) -> Self:
+    def make(
+        cls,
+        roles: Roles,
+        settings: DataSettings,
+        columns: Sequence[Column],
+        options: Mapping[str, object],
+    ) -> Self:
         """Nothing but the columns is needed."""
+        read_options(cls.options_type, options)
         return cls(roles)
 
     @classmethod
@@ -129,6 +136,8 @@ class TextRegression(SequenceTask):
         """A plain model with a single output."""
         names = config.get("id2label") or {}
         if config.get("problem_type") != cls.problem_type and len(names) != 1:
+            return None
+        if not has_sequence_head(config):
             return None
         return cls(replace(roles, label=str(next(iter(names.values()), "score"))))
 

@@ -1,0 +1,47 @@
+"""Chance as a pure function of numbers: no generator, no state, the same wherever it is asked.
+
+All of it rests on the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
+number generators", 2014), which mixes 64 bits so that neighbouring numbers give unrelated ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["mixed", "seed_of", "uniform"]
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+
+
+def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Each number well mixed: one-to-one on 64 bits."""
+    with np.errstate(over="ignore"):
+        z = values + np.uint64(_GOLDEN)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+
+def seed_of(*numbers: int) -> int:
+    """One seed of 64 bits for several numbers, such as (seed, step, micro-batch)."""
+    state = np.zeros(1, dtype=np.uint64)
+    for number in numbers:
+        state = mixed(state ^ mixed(np.array([number & _MASK], dtype=np.uint64)))
+    return int(state[0])
+
+
+def uniform(seed: int, *numbers: NDArray[Any]) -> NDArray[np.float64]:
+    """A number from 0 to 1 for each place of arrays that broadcast: a function of seed and place.
+
+    Args:
+        seed: another seed, other numbers.
+        *numbers: integers that name the place, such as example and position.
+    """
+    state = np.full((1,) * numbers[0].ndim, seed_of(seed), dtype=np.uint64)
+    for values in numbers:
+        state = mixed(state ^ mixed(values.astype(np.uint64)))
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53

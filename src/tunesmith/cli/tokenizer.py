@@ -1,0 +1,119 @@
+"""`tunesmith tokenizer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import as_delimiter, common, examples
+from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.verbs import Verbs
+from tunesmith.errors import DataError, Place, Problem, ResourceError, shortened
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+
+@click.group("tokenizer", cls=Verbs, help=_("Train tokenizers on your own text."))
+def command() -> None:
+    """The group."""
+
+
+@command.command(
+    "train",
+    help=_(
+        "Train a tokenizer on text: WordPiece as of BERT, byte-level BPE as of RoBERTa, or with "
+        "--from one that treats text as an old one does and has pieces of its own. The same text "
+        "gives the same file."
+    ),
+    epilog=examples(
+        "tunesmith tokenizer train notes.txt --vocab-size 8000 --out my-tokenizer",
+        "tunesmith tokenizer train reviews.csv --text body --from bert-base-uncased --out mine",
+    ),
+)
+@click.argument("what", nargs=-1, required=True)
+@click.option("--out", metavar="DIR", required=True, help=_("Folder to make."))
+@click.option(
+    "--kind", type=click.Choice(["wordpiece", "bpe"]), default="wordpiece", show_default=True,
+    help=_("How words are cut."),
+)  # fmt: skip
+@click.option(
+    "--vocab-size",
+    type=click.IntRange(min=100),
+    help=_("Most pieces; 30000, or as many as --from."),
+)
+@click.option("--from", "old", metavar="MODEL", help=_("The tokenizer to take after."))
+@click.option("--cased", is_flag=True, help=_("Keep capital letters and accents apart."))
+@click.option("--alphabet", default="", help=_("Letters that wordpiece must know in any case."))
+@click.option(
+    "--text", metavar="COLUMN", multiple=True, help=_("Column of the text; several times.")
+)
+@click.option("--encoding", help=_("Encoding of text files, such as gb18030."))
+@click.option("--delimiter", help=_("Character between the fields of a table."))
+@common
+def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int:
+    """Read, learn, write, and show how the first text is cut."""
+    from tunesmith import commit
+    from tunesmith.data.profile import profile
+    from tunesmith.data.roles import need_a_role, suggest_roles
+    from tunesmith.data.sources import Options, open_splits
+    from tunesmith.tokenizer import Texts, retrain_tokenizer, train_tokenizer
+
+    terminal = Terminal.of(given)
+    target = Path(out)
+    if target.exists():
+        raise ResourceError(
+            Problem("C111", _("the folder exists"), Place(out), fix=_("Choose another --out."))
+        )
+    options = Options(given["encoding"], as_delimiter(given["delimiter"]))
+    splits = open_splits(what[0] if len(what) == 1 else list(what), options)
+    source = splits["train"] if "train" in splits else next(iter(splits.values()))
+    names = [column.name for column in source.columns]
+    columns = list(given["text"])
+    if missing := [name for name in columns if name not in names]:
+        raise DataError(
+            Problem(
+                "D301",
+                _('no column "{column}" in {source}').format(column=missing[0], source=source.name),
+                fix=_("columns: {names}").format(names=", ".join(names)),
+            )
+        )
+    if not columns:
+        found = profile(source, rows=1000)
+        roles = suggest_roles(found)
+        columns = [roles[role].value for role in ("text", "text_pair") if role in roles]
+        if not columns:
+            raise need_a_role("text", found)
+    texts = Texts(source, columns)
+    if old is None:
+        made = train_tokenizer(
+            texts,
+            kind=given["kind"],
+            vocab_size=given["vocab_size"] or 30_000,
+            lowercase=not given["cased"],
+            alphabet=given["alphabet"],
+        )
+    else:
+        from tunesmith.model import load_tokenizer, locate
+
+        before = load_tokenizer(locate(old))
+        made = retrain_tokenizer(before, texts, vocab_size=given["vocab_size"])
+    with commit.publish(target) as folder:
+        made.save_pretrained(folder)
+    first = next(iter(texts))
+    pieces = made.tokenize(first)
+    terminal.result(_("{count} pieces  {path}").format(count=len(made), path=target))
+    terminal.result(f"  {shortened(first)}")
+    terminal.result(f"  {shortened(' '.join(pieces), at_most=160)}")
+    if old is not None:
+        terminal.result(
+            _("  {new} pieces here, {old} by {name}").format(
+                new=len(pieces), old=len(before.tokenize(first)), name=old
+            )
+        )
+    terminal.record(
+        {"tokenizer": str(target), "pieces": len(made), "example": first, "tokens": pieces}
+    )
+    return 0

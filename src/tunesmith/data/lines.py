@@ -1,0 +1,63 @@
+"""Plain text: every line that is not blank is a row with one column, "text"."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from tunesmith.data.rows import CHUNK_ROWS, Column, Row
+from tunesmith.data.textfile import TextFile
+from tunesmith.errors import Place
+
+__all__ = ["LinesFile"]
+
+
+@dataclass(frozen=True)
+class LinesFile:
+    """A checked text file.
+
+    Attributes:
+        text: the file.
+    """
+
+    text: TextFile
+    columns: tuple[Column, ...] = (Column("text", "text"),)
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.text.path)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A word about its encoding, if there is something to say."""
+        return self.text.notes
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """All rows."""
+        wanted = columns is None or "text" in columns
+        chunk: list[Row] = []
+        for index, (_line, text) in enumerate(self._lines()):
+            chunk.append(Row(index, {"text": text} if wanted else {}))
+            if len(chunk) == CHUNK_ROWS:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    def places(self, indices: Collection[int]) -> dict[int, Place]:
+        """The lines of some rows."""
+        wanted = set(indices)
+        return {
+            index: Place(self.name, line)
+            for index, (line, _text) in enumerate(self._lines())
+            if index in wanted
+        }
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        """Each line that is not blank, with its number."""
+        with self.text.open_text() as file:
+            pieces = (part for whole in file for part in whole.splitlines())
+            for number, line in enumerate(pieces, start=1):
+                if text := line.strip():
+                    yield number, text

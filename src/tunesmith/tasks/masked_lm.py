@@ -1,0 +1,405 @@
+"""Masked language modelling: continued pretraining on a person's own text, without labels.
+
+Devlin, Chang, Lee and Toutanova, "BERT: Pre-training of deep bidirectional transformers for
+language understanding" (arXiv 1810.04805), section 3.1: of the tokens to predict 80 % are hidden,
+10 % replaced by any other and 10 % left. Masking is dynamic, as in RoBERTa (arXiv 1907.11692):
+drawn anew each time a text is seen, as a pure function of seed, step and text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tunesmith.batching import IGNORED, Batch, Examples
+from tunesmith.chance import mixed, uniform
+from tunesmith.data.findings import Finding
+from tunesmith.data.prepared import Encoded, Ragged
+from tunesmith.data.profile import ColumnProfile
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Column, Row
+from tunesmith.errors import DataError, ModelError, Problem
+from tunesmith.language import gettext as _
+from tunesmith.language import mark
+from tunesmith.metrics import Metric, Scores, compute
+from tunesmith.model import LoadedModel, ModelFiles, load_model
+from tunesmith.recipe import DataSettings, Options, read_options
+from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.sequence import encode_texts, examine_texts
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = ["TASK", "MaskedLanguageModel"]
+
+HEAD = "AutoModelForMaskedLM"
+_HIDDEN, _REPLACED = 0.8, 0.1
+_MASKS, _ANSWERS = 8, 5
+"""How many masks of a text are filled, and with how many answers each."""
+
+
+class MaskingOptions(Options):
+    """What masked-lm alone can be told."""
+
+    mask_share: float = Field(
+        0.15, gt=0, lt=1, description=mark("Share of the tokens that are predicted.")
+    )
+    whole_words: bool = Field(
+        False, description=mark("Hide all pieces of a word together, which is harder.")
+    )
+
+
+def _perplexity(found: NDArray[Any], targets: NDArray[Any], _positive: int) -> float:
+    """The exponential of the mean negative log-likelihood; 1 is perfect."""
+    return math.exp(min(float(found[:, 0].sum() / targets.sum()), 700.0))
+
+
+def _token_accuracy(found: NDArray[Any], targets: NDArray[Any], _positive: int) -> float:
+    return float(found[:, 1].sum() / targets.sum())
+
+
+@dataclass(frozen=True)
+class MaskedLanguageModel:
+    """Hidden words of a text, from the words around them.
+
+    Attributes:
+        roles: which column is the text; pairs are read jointly.
+        mask_share: share of the tokens that are predicted.
+        whole_words: whether all pieces of a word are hidden together.
+        tokenizer: known once `bind` was called.
+    """
+
+    roles: Roles
+    mask_share: float = 0.15
+    whole_words: bool = False
+    tokenizer: Any = field(default=None, compare=False, repr=False)
+
+    name: ClassVar[str] = "masked-lm"
+    pipeline: ClassVar[str] = "fill-mask"
+    needs_label: ClassVar[bool] = False
+    options_type: ClassVar[type[Options]] = MaskingOptions
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "perplexity": Metric("perplexity", (), _perplexity, higher_is_better=False),
+        "token_accuracy": Metric("token_accuracy", (), _token_accuracy),
+    }
+
+    @classmethod
+    def make(
+        cls,
+        roles: Roles,
+        settings: DataSettings,
+        columns: Sequence[Column],
+        options: Mapping[str, object],
+    ) -> Self:
+        """Any column of text will do; labels are not looked at."""
+        chosen = read_options(MaskingOptions, options)
+        return cls(replace(roles, label=None), chosen.mask_share, chosen.whole_words)
+
+    @classmethod
+    def suits(cls, label: ColumnProfile) -> str | None:
+        """No column of labels: it wants none."""
+        return None
+
+    def bind(self, tokenizer: Any) -> Self:
+        """Learn the mask; raises `ModelError` if there is none (M121)."""
+        if tokenizer.mask_token_id is None:
+            raise ModelError(
+                Problem(
+                    "M121",
+                    _("its tokenizer has no mask; masked-lm needs one"),
+                    fix=_("Choose an encoder such as bert-base-uncased."),
+                )
+            )
+        return replace(self, tokenizer=tokenizer)
+
+    def examine(self, row: Row) -> Finding | None:
+        """What is wrong with the texts."""
+        return examine_texts(row, self.roles)
+
+    def is_labelled(self, row: Row) -> bool:
+        """Every text is its own answer."""
+        return True
+
+    def stratum(self, row: Row) -> int:
+        """All texts are of one kind."""
+        return 0
+
+    def fit(self, rows: Iterable[Row]) -> Self:
+        """There is nothing to learn from the rows beforehand; they are read to be checked."""
+        for _row in rows:
+            pass
+        return self
+
+    def encode(
+        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labelled: bool
+    ) -> Encoded:
+        """Texts as token ids; a long one gives several examples, so that no word is lost.
+
+        Beside the ids stands which word of its text each token belongs to, 0 for none, such as the
+        marks at both ends. Rows to be filled in have no such column.
+        """
+        if not labelled:
+            return self._to_fill(rows, tokenizer, max_length)
+        narrow = np.uint16 if len(tokenizer) <= 1 << 16 else np.int32
+        ids: list[int] = []
+        types: list[int] = []
+        words: list[int] = []
+        lengths: list[int] = []
+        sources: list[int] = []
+        for row, window in self._windows(rows, tokenizer, max_length):
+            numbers = _word_numbers(window)
+            if any(numbers):
+                ids += window.ids
+                types += window.type_ids
+                words += numbers
+                lengths.append(len(numbers))
+                sources.append(row.index)
+        counts = np.array(lengths, dtype=np.int64)
+        ragged = {"input_ids": Ragged(np.array(ids, dtype=narrow), counts)}
+        if "token_type_ids" in tokenizer.model_input_names:
+            ragged["token_type_ids"] = Ragged(np.array(types, dtype=np.uint8), counts)
+        ragged["words"] = Ragged(np.array(words, dtype=np.int32), counts)
+        return Encoded(ragged, {}, np.array(sources, dtype=np.int64), counts)
+
+    def _windows(
+        self, rows: Sequence[Row], tokenizer: Any, max_length: int
+    ) -> Iterator[tuple[Row, Any]]:
+        """Each text cut into as many stretches as it needs; of a pair only the first."""
+        texts: list[Any] = [
+            tuple(str(row.values[name]) for name in self.roles.text_columns) for row in rows
+        ]
+        if self.roles.text_pair is None:
+            texts = [text for (text,) in texts]
+        backend = tokenizer.backend_tokenizer
+        backend.enable_truncation(max_length, strategy="longest_first")
+        try:
+            for row, encoding in zip(rows, backend.encode_batch(texts), strict=True):
+                yield row, encoding
+                if self.roles.text_pair is None:
+                    yield from ((row, more) for more in encoding.overflowing)
+        finally:
+            backend.no_truncation()
+
+    def _to_fill(self, rows: Sequence[Row], tokenizer: Any, max_length: int) -> Encoded:
+        mask = tokenizer.mask_token
+        for row in rows:
+            if not any(mask in str(row.values[name]) for name in self.roles.text_columns):
+                raise DataError(
+                    Problem(
+                        "D331",
+                        _('row {row} has no {mask} to fill in: "{text}"').format(
+                            row=row.index, mask=mask, text=row.values[self.roles.text]
+                        ),
+                        fix=_("Write {mask} where a word is wanted.").format(mask=mask),
+                    )
+                )
+        ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
+        indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
+        return Encoded(ragged, {}, indices, full_lengths)
+
+    @property
+    def encoding(self) -> Mapping[str, object]:
+        """The columns; what is hidden is drawn later."""
+        return {"task": self.name, "columns": list(self.roles.text_columns)}
+
+    def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
+        """The pretrained encoder with its language head."""
+        return load_model(files, HEAD, seed=seed, dropout=dropout)
+
+    def draw(self, batch: Batch, *, seed: int) -> Batch:
+        """Choose tokens, hide or replace most of them, and make labels of what stood there.
+
+        What is chosen follows from the seed and the text alone. A text of which chance chooses
+        nothing is asked for one word: no example may be without a target.
+        """
+        inputs = dict(batch.inputs)
+        if (columns := inputs.pop("words", None)) is None:
+            return batch
+        import torch
+
+        ids, words = inputs["input_ids"].numpy(), columns.numpy()
+        positions = np.arange(ids.shape[1])[None, :]
+        text = _key_of(ids, words > 0)
+        chance = uniform(seed, text, words if self.whole_words else positions)
+        chance[words == 0] = 2.0
+        lowest = chance.min(axis=1, keepdims=True)
+        chosen = ((chance < self.mask_share) | (chance == lowest)) & (words > 0)
+        fate = uniform(seed + 1, text, positions)
+        other = (uniform(seed + 2, text, positions) * len(self.tokenizer)).astype(np.int64)
+        shown = np.where(fate < _HIDDEN, self.tokenizer.mask_token_id, ids)
+        shown = np.where((fate >= _HIDDEN) & (fate < _HIDDEN + _REPLACED), other, shown)
+        inputs["input_ids"] = torch.from_numpy(np.where(chosen, shown, ids))
+        labels = torch.from_numpy(np.where(chosen, ids, IGNORED))
+        return replace(
+            batch, inputs=inputs, labels=labels, num_targets=int(chosen.sum()) * batch.counts
+        )
+
+    def forward(self, model: nn.Module, batch: Batch) -> Outputs:
+        """Cross entropy summed over the chosen tokens; the head computes only these."""
+        import torch
+        from torch.nn import functional
+
+        if batch.labels is None:
+            return self._fill(model, batch)
+        where = batch.labels != IGNORED
+        targets = batch.labels[where]
+        logits = _logits_at(model, batch, where)
+        losses = functional.cross_entropy(logits, targets, reduction="none")
+        row = where.nonzero()[:, 0]
+        hits = (logits.argmax(-1) == targets).float()
+
+        def per_example(values: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(where), device=row.device).index_add(0, row, values.detach())
+
+        kept = {
+            "found": torch.stack([per_example(losses), per_example(hits)], dim=1),
+            "targets": where.sum(dim=1),
+        }
+        return Outputs(losses.sum(), kept)
+
+    def _fill(self, model: nn.Module, batch: Batch) -> Outputs:
+        """The likeliest words for each mask: ids and probabilities, shape (B, 8, 5)."""
+        where = batch.inputs["input_ids"] == self.tokenizer.mask_token_id
+        best = _logits_at(model, batch, where).softmax(-1).topk(_ANSWERS)
+        row, number = where.nonzero()[:, 0], where.cumsum(dim=1)[where] - 1
+        shown = number < _MASKS
+        place = (row[shown], number[shown])
+        ids = best.indices.new_full((len(where), _MASKS, _ANSWERS), -1)
+        chances = best.values.new_zeros((len(where), _MASKS, _ANSWERS))
+        ids[place], chances[place] = best.indices[shown], best.values[shown]
+        return Outputs(None, {"ids": ids, "chances": chances})
+
+    @property
+    def default_metrics(self) -> tuple[str, ...]:
+        """Perplexity, and how often the likeliest token was the right one."""
+        return ("perplexity", "token_accuracy")
+
+    def score(
+        self,
+        metrics: Sequence[Metric],
+        predictions: Predictions,
+        examples: Examples,
+        loss: float | None,
+    ) -> Scores:
+        """Over all chosen tokens of all texts."""
+        return compute(metrics, predictions["found"], predictions["targets"], loss=loss)
+
+    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+        """For texts with masks the words to fill in; for others the perplexity of each."""
+        if "found" in predictions:
+            pairs = zip(predictions["found"][:, 0], predictions["targets"], strict=True)
+            values = [math.exp(min(float(nll / count), 700.0)) for nll, count in pairs]
+            return [
+                {"label": "perplexity", "score": value, "scores": {"perplexity": value}}
+                for value in values
+            ]
+        return [
+            self._answer(ids.astype(np.int64), chances)
+            for ids, chances in zip(predictions["ids"], predictions["chances"], strict=True)
+        ]
+
+    def _answer(self, ids: NDArray[np.int64], chances: NDArray[Any]) -> dict[str, object]:
+        masks = [
+            {
+                self.tokenizer.decode([token]).strip(): float(chance)
+                for token, chance in zip(row, chance_row, strict=True)
+            }
+            for row, chance_row in zip(ids.tolist(), chances.tolist(), strict=True)
+            if row[0] >= 0
+        ]
+        best = [next(iter(mask)) for mask in masks]
+        return {
+            "label": best[0] if len(best) == 1 else best,
+            "score": float(chances[0, 0]),
+            "scores": masks[0] if len(masks) == 1 else masks,
+        }
+
+    def as_json(self) -> dict[str, object]:
+        """Columns and options."""
+        return {
+            "task": self.name,
+            "roles": {"text": self.roles.text, "text_pair": self.roles.text_pair},
+            "mask_share": self.mask_share,
+            "whole_words": self.whole_words,
+        }
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """The task that `as_json` described."""
+        return cls(Roles(**facts["roles"]), facts["mask_share"], facts["whole_words"])
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
+        """A plain model with a language head."""
+        names = config.get("architectures") or ()
+        is_one = any("MaskedLM" in name or "ForPreTraining" in name for name in names)
+        return cls(replace(roles, label=None)) if is_one else None
+
+    @property
+    def usage(self) -> str:
+        """A text with its mask."""
+        mask = self.tokenizer.mask_token if self.tokenizer is not None else "[MASK]"
+        return f'use("… {mask} …")'
+
+    def summary(self) -> list[str]:
+        """What is hidden."""
+        words = _("whole words") if self.whole_words else _("tokens")
+        return [
+            _("{share:.0%} of the {unit} are predicted").format(share=self.mask_share, unit=words)
+        ]
+
+
+def _word_numbers(encoding: Any) -> list[int]:
+    """For each token the number of its word, from 1; 0 for marks that belong to no text."""
+    numbers, offset, sequence = [], 0, 0
+    highest = 0
+    for word, part in zip(encoding.word_ids, encoding.sequence_ids, strict=True):
+        if word is None or part is None:
+            numbers.append(0)
+            continue
+        if part != sequence:
+            sequence, offset = part, highest
+        numbers.append(word + 1 + offset)
+        highest = max(highest, word + 1 + offset)
+    return numbers
+
+
+def _key_of(ids: NDArray[np.int64], real: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """A number for each text from its tokens and their places, shape (B, 1)."""
+    places = np.arange(ids.shape[1], dtype=np.uint64)[None, :]
+    with np.errstate(over="ignore"):
+        each = mixed(ids.astype(np.uint64) ^ (places << np.uint64(32)))
+        total: NDArray[np.uint64] = np.where(real, each, np.uint64(0)).sum(axis=1, keepdims=True)
+    return total
+
+
+def _logits_at(model: nn.Module, batch: Batch, where: torch.Tensor) -> torch.Tensor:
+    """Logits for some tokens alone, shape (N, V): the head is by far the widest layer."""
+    with _only_at(model, where):
+        logits: torch.Tensor = model(**batch.inputs).logits
+    return (logits[where] if logits.ndim == 3 else logits).float()
+
+
+@contextmanager
+def _only_at(model: nn.Module, where: torch.Tensor) -> Iterator[None]:
+    inner: Any = getattr(model, "module", model)  # without the wrapper of several processes
+    head = inner.get_output_embeddings()
+    if head is None:
+        yield
+        return
+    handle = head.register_forward_pre_hook(lambda _head, args: (args[0][where], *args[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+TASK = MaskedLanguageModel

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections import Counter
+from string import Formatter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.data.embedded.grammar import (
+    FRAMES,
+    Draw,
+    Fact,
+    Frame,
+    distort,
+    join,
+    observe,
+    say,
+)
+from tunesmith.data.embedded.words import LANGUAGES, Language
+
+seeds = st.integers(0, 10_000)
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: "-".join(frame.slots))
+def test_every_pattern_says_every_slot(frame: Frame) -> None:
+    """Else a distorted fact could sound like the true one."""
+    for patterns in (frame.yes, frame.no or {}):
+        for language, ways in patterns.items():
+            assert language in LANGUAGES
+            assert len(ways) >= 3
+            for pattern in ways:
+                named = {slot for _words, slot, _form, _rest in Formatter().parse(pattern) if slot}
+                assert named == set(frame.slots), pattern
+    if frame.swaps:
+        first, second = frame.swaps
+        assert frame.slots[first] == frame.slots[second]
+
+
+def meaning(fact: Fact) -> tuple[object, ...]:
+    values = tuple(sorted((slot, concept.name) for slot, concept in fact.values.items()))
+    return FRAMES.index(fact.frame), values, fact.is_true
+
+
+@given(seeds)
+def test_a_distorted_fact_means_something_else(seed: int) -> None:
+    draw = Draw(seed)
+    fact = observe(draw)
+    other = distort(fact, draw)
+    assert meaning(other) != meaning(fact)
+    same = [slot for slot in fact.values if fact.values[slot] is other.values[slot]]
+    assert len(same) >= len(fact.values) - 2
+
+
+def test_facts_are_distorted_in_every_way() -> None:
+    draw = Draw(1)
+    ways: Counter[str] = Counter()
+    for _time in range(300):
+        fact = observe(draw)
+        other = distort(fact, draw)
+        changed = sum(fact.values[slot] is not other.values[slot] for slot in fact.values)
+        ways["denied" if fact.is_true != other.is_true else f"{changed} slots"] += 1
+    assert set(ways) == {"denied", "1 slots", "2 slots"}
+    assert min(ways.values()) > 20
+
+
+@given(seeds, st.sampled_from(LANGUAGES))
+def test_sentences_are_well_formed(seed: int, language: Language) -> None:
+    draw = Draw(seed)
+    pieces = join([say(observe(draw), language, draw) for _f in range(3)], language, draw)
+    text = "".join(piece.text for piece in pieces)
+    assert "{" not in text and "  " not in text
+    assert text.endswith("." if language == "en" else "。")
+    if language == "en":
+        assert text[0] == text[0].upper()
+
+
+def test_chance_is_the_same_on_every_machine() -> None:
+    draw = Draw(3)
+    drawn = (
+        [draw.below(1000) for _n in range(3)],
+        draw.shuffled(range(6)),
+        draw.pick("abc", (1, 2, 9)),
+    )
+    assert drawn == ([237, 544, 369], [2, 1, 4, 0, 5, 3], "c")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from tunesmith.data.embedded.pairs import CLASS_NAMES, SIZES, make_pairs
+
+Rows = dict[str, list[dict[str, object]]]
+
+
+@pytest.fixture(scope="module")
+def pairs() -> Rows:
+    return make_pairs()
+
+
+def test_the_shape_is_that_of_mrpc(pairs: Rows) -> None:
+    assert {split: len(rows) for split, rows in pairs.items()} == SIZES
+    assert list(pairs["train"][0]) == ["sentence1", "sentence2", "label", "idx"]
+    assert CLASS_NAMES == ("not_equivalent", "equivalent")
+    for rows in pairs.values():
+        assert abs(np.mean([float(str(row["label"])) for row in rows]) - 0.67) < 0.04
+        assert [row["idx"] for row in rows] == list(range(len(rows)))
+
+
+def test_no_sentence_stands_twice(pairs: Rows) -> None:
+    texts = [
+        str(row[key])
+        for rows in pairs.values()
+        for row in rows
+        for key in ("sentence1", "sentence2")
+    ]
+    assert len(texts) == len(set(texts))
+
+
+def test_the_same_bytes_on_every_machine(pairs: Rows) -> None:
+    text = json.dumps(pairs, ensure_ascii=False, sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest() == (
+        "c1d351881f6619d6ab75002a5dc5b304bfe6f03b1e8ccffddf56b6154d73b2ce"
+    )

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tunesmith as ts
+from tests.conftest import WORDS
+from tunesmith.batching import IGNORED, Batch, Examples, Padding, make_batch
+from tunesmith.data.prepared import hold_in_memory
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row
+from tunesmith.errors import DataError, ModelError, RecipeError
+from tunesmith.model import load_tokenizer, locate
+from tunesmith.recipe import DataSettings
+from tunesmith.tasks.masked_lm import MaskedLanguageModel
+
+
+def task(folder: Path, pair: str | None = None, **options: object) -> MaskedLanguageModel:
+    made = MaskedLanguageModel.make(Roles("text", pair), DataSettings(train="x"), [], options)
+    return made.bind(load_tokenizer(locate(str(folder))))
+
+
+def examples(made: MaskedLanguageModel, texts: list[str], limit: int = 64) -> Examples:
+    rows = [Row(i, {"text": text, "pair": text}) for i, text in enumerate(texts)]
+    return Examples(hold_in_memory(made.encode(rows, made.tokenizer, limit, labelled=True)))
+
+
+def batch_of(
+    made: MaskedLanguageModel, found: Examples, places: list[int], seed: int = 1
+) -> tuple[Batch, Batch]:
+    plain = make_batch(found, np.array(places), Padding.of(made.tokenizer))
+    return plain, made.draw(plain, seed=seed)
+
+
+texts_of_words = st.lists(
+    st.lists(st.sampled_from(WORDS), min_size=1, max_size=40).map(" ".join), min_size=1, max_size=6
+)
+LIGHT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+
+
+@LIGHT
+@given(texts=texts_of_words, seed=st.integers(0, 99), whole=st.booleans())
+def test_labels_are_what_stood_there(
+    texts: list[str], seed: int, whole: bool, tiny_bert: Path
+) -> None:
+    made = task(tiny_bert, whole_words=whole)
+    plain, drawn = batch_of(made, examples(made, texts), list(range(len(texts))), seed)
+    ids, labels = plain.inputs["input_ids"], drawn.labels
+    assert labels is not None
+    chosen = labels != IGNORED
+    assert torch.equal(labels[chosen], ids[chosen])
+    assert torch.equal(drawn.inputs["input_ids"][~chosen], ids[~chosen])
+    assert not chosen[plain.inputs["words"] == 0].any()  # never a mark, never padding
+    assert (chosen.sum(dim=1) >= 1).all()
+    assert drawn.num_targets == int(chosen.sum())
+    assert "words" not in drawn.inputs
+
+
+@LIGHT
+@given(texts=texts_of_words, seed=st.integers(0, 99), cut=st.integers(1, 5))
+def test_what_is_hidden_hangs_on_seed_and_text_alone(
+    texts: list[str], seed: int, cut: int, tiny_bert: Path
+) -> None:
+    """However rows are cut into batches: 1 process or 2, packed or padded."""
+    made = task(tiny_bert)
+    found = examples(made, texts)
+    places = list(range(len(texts)))
+    whole = batch_of(made, found, places, seed)[1]
+    for start in range(0, len(texts), cut):
+        part = batch_of(made, found, places[start : start + cut], seed)[1]
+        longest = part.inputs["input_ids"].shape[1]
+        for name in ("input_ids", "labels"):
+            one: Any = part.labels if name == "labels" else part.inputs[name]
+            all_of_it: Any = whole.labels if name == "labels" else whole.inputs[name]
+            assert torch.equal(one, all_of_it[start : start + cut, :longest])
+    others = [batch_of(made, found, places, seed + i)[1].labels for i in range(1, 30)]
+    assert any(not torch.equal(o, whole.labels) for o in others if o is not None) or all(
+        len(text.split()) == 1 for text in texts
+    )
+
+
+def test_shares_are_as_asked(tiny_bert: Path) -> None:
+    made = task(tiny_bert)
+    text = " ".join(WORDS)
+    found = examples(made, [text] * 1 + [f"{text} {word}" for word in WORDS])
+    chosen = masked = replaced = total = 0
+    for seed in range(40):
+        plain, drawn = batch_of(made, found, list(range(len(found))), seed)
+        assert drawn.labels is not None
+        where = drawn.labels != IGNORED
+        shown = drawn.inputs["input_ids"][where]
+        total += int((plain.inputs["words"] > 0).sum())
+        chosen += int(where.sum())
+        masked += int((shown == made.tokenizer.mask_token_id).sum())
+        replaced += int(
+            ((shown != made.tokenizer.mask_token_id) & (shown != drawn.labels[where])).sum()
+        )
+    assert chosen / total == pytest.approx(0.15, abs=0.005)
+    assert masked / chosen == pytest.approx(0.8, abs=0.02)
+    assert replaced / chosen == pytest.approx(0.1, abs=0.02)
+
+
+def test_whole_words_are_hidden_together(tiny_bert: Path) -> None:
+    made = task(tiny_bert, whole_words=True, mask_share=0.3)
+    found = examples(made, ["zebra quickly jumped over unknownwords again and again"])
+    plain, drawn = batch_of(made, found, [0])
+    words, labels = plain.inputs["words"][0], drawn.labels
+    assert labels is not None
+    for word in set(words.tolist()) - {0}:
+        assert len(set((labels[0][words == word] != IGNORED).tolist())) == 1
+
+
+def test_long_texts_become_several_examples(tiny_bert: Path) -> None:
+    made = task(tiny_bert)
+    text = " ".join(WORDS * 3)
+    found = examples(made, ["soup", text, "rice"], limit=32)
+    assert found.rows.tolist() == [0, 1, 1, 1, 1, 1, 2]
+    assert found.prepared.num_cut == 0
+    marks = set(made.tokenizer.all_special_ids)
+    kept = [
+        int(i)
+        for example in range(1, 6)
+        for i in found.prepared.sequence("input_ids", example)
+        if int(i) not in marks
+    ]
+    assert kept == made.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def test_pairs_are_read_jointly(tiny_bert: Path) -> None:
+    made = task(tiny_bert, "pair")
+    found = examples(made, ["the soup is cold"])
+    assert found.prepared.sequence("token_type_ids", 0).tolist() == [0] * 6 + [1] * 5
+    words = found.prepared.sequence("words", 0).tolist()
+    assert words == [0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 0]
+
+
+def test_the_loss_is_that_of_the_whole_head(tiny_bert: Path) -> None:
+    """Computing the head at the chosen tokens alone changes nothing."""
+    made = task(tiny_bert)
+    model = made.build(locate(str(tiny_bert)), seed=0, dropout=None).model.eval()
+    _plain, drawn = batch_of(
+        made, examples(made, ["the soup is hot", "rice for two please"]), [0, 1]
+    )
+    outputs = made.forward(model, drawn)
+    logits = model(**drawn.inputs).logits
+    theirs = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1),
+        drawn.labels.flatten(),
+        reduction="sum",  # type: ignore[union-attr]
+    )
+    assert outputs.loss_sum is not None
+    torch.testing.assert_close(outputs.loss_sum, theirs)
+    assert outputs.kept["found"][:, 0].sum().item() == pytest.approx(theirs.item(), rel=1e-5)
+    assert outputs.kept["targets"].sum() == drawn.num_targets
+    predictions = {name: values.detach().numpy() for name, values in outputs.kept.items()}
+    scores = made.score(tuple(made.metrics.values()), predictions, None, None)  # type: ignore[arg-type]
+    assert scores["perplexity"] == pytest.approx(math.exp(theirs.item() / drawn.num_targets))
+
+
+def test_masks_are_filled_in(tiny_bert: Path) -> None:
+    made = task(tiny_bert)
+    model = made.build(locate(str(tiny_bert)), seed=0, dropout=None).model.eval()
+    texts = ["the [MASK] is hot", "a [MASK] for [MASK] please", "no mask"]
+    rows = [Row(i, {"text": text}) for i, text in enumerate(texts)]
+    encoded = made.encode(rows[:2], made.tokenizer, 64, labelled=False)
+    batch = make_batch(Examples(hold_in_memory(encoded)), np.arange(2), Padding.of(made.tokenizer))
+    outputs = made.forward(model, made.draw(batch, seed=0))
+    one, two = made.decode({name: v.detach().numpy() for name, v in outputs.kept.items()})
+    with torch.no_grad():
+        logits = model(**made.tokenizer(texts[0], return_tensors="pt")).logits[0, 2]
+    assert one["label"] == made.tokenizer.decode([int(logits.argmax())])
+    assert one["score"] == pytest.approx(float(logits.softmax(-1).max()))
+    assert isinstance(two["label"], list) and len(two["label"]) == 2
+    with pytest.raises(DataError, match=r"D331.*row 2 has no \[MASK\]"):
+        made.encode(rows, made.tokenizer, 64, labelled=False)
+
+
+def test_options_and_tokenizers_that_do_not_fit(tiny_bert: Path) -> None:
+    with pytest.raises(RecipeError, match=r"options.mask_share cannot be 2"):
+        task(tiny_bert, mask_share=2)
+    tokenizer = load_tokenizer(locate(str(tiny_bert)))
+    tokenizer.mask_token = None
+    made = MaskedLanguageModel.make(Roles("text"), DataSettings(train="x"), [], {})
+    with pytest.raises(ModelError, match="M121"):
+        made.bind(tokenizer)
+
+
+def test_from_a_text_file_to_a_model_that_is_fine_tuned_further(
+    tmp_path: Path, tiny_bert: Path, tickets: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("\n".join(f"the {a} soup is {b}\n" for a in WORDS[:12] for b in WORDS[-6:]))
+    run = ts.train(
+        str(notes),
+        out=tmp_path / "pretrained",
+        model=str(tiny_bert),
+        settings={
+            "task": "masked-lm",
+            "train.epochs": 4,
+            "train.learning_rate": 3e-3,
+            "options.whole_words": True,
+        },
+    )
+    first, *_others, last = [e for e in run.events() if e["event"] == "evaluated"]
+    assert last["scores"]["perplexity"] < 0.7 * first["scores"]["perplexity"]
+    assert run.facts["task"]["whole_words"] is True
+    model = ts.load(run.model)
+    assert model.predict("the [MASK] soup")[0]["score"]
+    again = model.evaluate([{"text": line} for line in notes.read_text().splitlines() if line])
+    assert again["perplexity"] is not None
+    from transformers import pipeline
+
+    assert len(pipeline("fill-mask", model=str(run.model))("the [MASK] soup")) == 5
+    tuned = ts.train(
+        str(tickets), out=tmp_path / "tuned", model=str(run.folder), settings={"train.max_steps": 2}
+    )
+    assert tuned.facts["base_model"]["name"] == str(run.folder)
