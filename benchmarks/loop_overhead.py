@@ -28,6 +28,7 @@ from tunesmith.device import deterministic_kernels, make_accelerator
 from tunesmith.events import Event
 from tunesmith.inputs import check, look
 from tunesmith.loop import train
+from tunesmith.optim import make_optimizer
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import make_job
@@ -59,21 +60,17 @@ def build(folder: Path, out: Path, batch_size: int) -> Session:
 
 def ours(session: Session, recorder: Recorder) -> Iterator[Event]:
     stream = train(
-        session.model,
-        session.optimizer,
+        session.engine,
         plan=session.job.plan,
         progress=session.progress,
         micro_batches=session.micro_batches,
-        loss_sum=session.loss_sum,
-        accelerator=session.accelerator,
-        max_grad_norm=1.0,
     )
     while (event := recorder.timed(stream)) is not None:
         yield from recorder.told([event])
 
 
-def bare(session: Session, batches: list[Any]) -> None:
-    model, optimizer = session.network, session.optimizer
+def bare(session: Session, optimizer: torch.optim.Optimizer, batches: list[Any]) -> None:
+    model = session.network
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for batch in batches:
         loss = torch.nn.functional.cross_entropy(model(**batch.inputs).logits, batch.labels)
@@ -96,6 +93,7 @@ def main() -> None:
             session = build(given.glue / "mrpc", Path(folder) / "run", batch_size)
             with Recorder(session, None) as recorder:
                 stream = ours(session, recorder)
+                optimizer = make_optimizer(session.network, session.job.recipe.train)
                 for _warm in range(5):
                     next(stream)
                 times: list[tuple[float, float]] = []
@@ -103,7 +101,7 @@ def main() -> None:
                     at = session.progress.step
                     made = [session.micro_batches(at + i)[0][1] for i in range(steps)]
                     started = time.perf_counter()
-                    bare(session, made)
+                    bare(session, optimizer, made)
                     between = time.perf_counter()
                     for _step in range(steps):
                         next(stream)

@@ -4,14 +4,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from tests.test_commit import DAMAGES
 from tunesmith import checkpoint, commit
+from tunesmith.batching import Batch
+from tunesmith.device import make_accelerator
+from tunesmith.engine import ExactEngine
 from tunesmith.errors import IntegrityError, ResourceError
 from tunesmith.loop import Progress
+from tunesmith.tasks import Outputs
 
 
 class Tied(nn.Module):
@@ -26,48 +31,57 @@ class Tied(nn.Module):
         return self.two(self.one(x))
 
 
-def trained(steps: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
+def engine_of(model: nn.Module) -> ExactEngine:
+    def run(network: nn.Module, batch: Batch) -> Outputs:
+        return Outputs(network(batch.inputs["x"]).square().sum(), {})
+
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return ExactEngine(
+        model,
+        run,
+        make_accelerator(device="cpu"),
+        make_optimizer=lambda: torch.optim.AdamW(trained, fused=True),
+        max_grad_norm=None,
+    )
+
+
+def trained(steps: int = 3) -> ExactEngine:
     torch.manual_seed(steps)
     model = Tied()
     model.one.bias.requires_grad_(requires_grad=False)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], fused=True)
+    engine = engine_of(model)
     for _step in range(steps):
-        model(torch.randn(8, 4)).square().sum().backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return model, optimizer
+        batch = Batch({"x": torch.randn(8, 4)}, None, 8, 0, np.arange(8))
+        engine.accumulate(batch, 1.0, is_last=True)
+        engine.update(1e-3)
+    return engine
 
 
-def save(home: Path, step: int, steps: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
-    model, optimizer = trained(steps)
+def save(home: Path, step: int, steps: int = 3) -> ExactEngine:
+    engine = trained(steps)
     progress = Progress(step=step, best_step=2, best_value=0.5, evaluated_at=2)
-    checkpoint.save(home, model, optimizer, progress, {"train_seconds": 1.5})
-    return model, optimizer
+    checkpoint.save(home, engine, progress, {"train_seconds": 1.5})
+    return engine
 
 
-def state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    found = dict(model.state_dict())
-    for name, parameter in model.named_parameters():
-        for part, value in optimizer.state.get(parameter, {}).items():
-            found[f"{name}.{part}"] = value
-    return found
+def state(engine: ExactEngine) -> dict[str, torch.Tensor]:
+    return {**engine.network.state_dict(), **engine.state()}
 
 
 def test_it_comes_back_to_the_bit(tmp_path: Path) -> None:
-    model, optimizer = save(tmp_path, 5)
-    fresh, fresh_optimizer = trained(1)
+    engine, fresh = save(tmp_path, 5), trained(1)
     found, warnings = checkpoint.latest(tmp_path)
     assert found is not None
     assert warnings == []
-    checkpoint.restore(found, fresh, fresh_optimizer)
-    before, after = state(model, optimizer), state(fresh, fresh_optimizer)
+    checkpoint.restore(found, fresh)
+    before, after = state(engine), state(fresh)
     assert before.keys() == after.keys()
     for name, value in before.items():
         assert torch.equal(value, after[name]), name
         assert value.dtype == after[name].dtype
     assert found.progress == Progress(step=5, best_step=2, best_value=0.5, evaluated_at=2)
     assert found.facts == {"train_seconds": 1.5}
-    assert fresh.one.weight is fresh.two.weight  # type: ignore[union-attr]
+    assert fresh.network.one.weight is fresh.network.two.weight
 
 
 def test_only_safetensors_and_json(tmp_path: Path) -> None:
@@ -132,7 +146,7 @@ def test_of_another_model(tmp_path: Path) -> None:
     assert found is not None
     other = nn.Linear(4, 4)
     with pytest.raises(IntegrityError, match="C109"):
-        checkpoint.restore(found, other, torch.optim.AdamW(other.parameters()))
+        checkpoint.restore(found, engine_of(other))
 
 
 def test_saving_the_same_step_again_keeps_it(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tunesmith.data.prepared import hold_in_memory
 from tunesmith.data.roles import Roles
 from tunesmith.data.sources import from_python
 from tunesmith.device import make_accelerator
+from tunesmith.engine import ExactForward
 from tunesmith.errors import Interrupted, Problem
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.model import load_tokenizer, locate
@@ -42,13 +43,14 @@ def setup(
 
 def run(folder: Path, *, batch_size: int, labelled: bool = True, **more: Any) -> Evaluation:
     model, task, examples, padding = setup(folder, 23, labelled=labelled)
+    accelerator = make_accelerator(device="cpu")
     return predict(
-        model,
+        ExactForward(model, task.forward, accelerator),
         task,
         examples,
         padding,
         batch_size=batch_size,
-        accelerator=make_accelerator(device="cpu"),
+        accelerator=accelerator,
         **more,
     )
 
@@ -88,13 +90,14 @@ def test_it_can_be_stopped_between_batches(tiny_bert: Path) -> None:
 def test_the_model_is_left_in_evaluation_mode_without_gradients(tiny_bert: Path) -> None:
     model, task, examples, padding = setup(tiny_bert, 5)
     model.train()
+    accelerator = make_accelerator(device="cpu")
     predict(
-        model,
+        ExactForward(model, task.forward, accelerator),
         task,
         examples,
         padding,
         batch_size=2,
-        accelerator=make_accelerator(device="cpu"),
+        accelerator=accelerator,
     )
     assert not model.training
     assert all(p.grad is None for p in model.parameters())

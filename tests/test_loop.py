@@ -12,12 +12,14 @@ from torch import nn
 
 from tunesmith.batching import Batch
 from tunesmith.device import make_accelerator
+from tunesmith.engine import ExactEngine
 from tunesmith.errors import IntegrityError
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.loop import MAX_SKIPPED, Choice, MicroBatch, Progress, train
 from tunesmith.metrics import Scores
 from tunesmith.plan import Plan, make_plan
 from tunesmith.recipe import TrainSettings
+from tunesmith.tasks import Outputs
 
 ROWS, WIDTH = 37, 6
 
@@ -77,15 +79,18 @@ class World:
         evaluate: bool = False,
         max_grad_norm: float | None = 1.0,
     ) -> Iterator[Event]:
-        return train(
+        engine = ExactEngine(
             self.model,
-            self.optimizer,
+            lambda model, batch: Outputs(self.loss_sum(model, batch), {}),
+            make_accelerator(device="cpu"),
+            make_optimizer=lambda: self.optimizer,
+            max_grad_norm=max_grad_norm,
+        )
+        return train(
+            engine,
             plan=plan,
             progress=self.progress,
             micro_batches=self.batches(plan),
-            loss_sum=self.loss_sum,
-            accelerator=make_accelerator(device="cpu"),
-            max_grad_norm=max_grad_norm,
             evaluate=self.evaluate if evaluate else None,
             choice=choice,
         )

@@ -17,13 +17,14 @@ from tunesmith.data.prepared import hold_in_memory
 from tunesmith.data.roles import Roles
 from tunesmith.data.sources import from_python
 from tunesmith.device import make_accelerator
+from tunesmith.engine import ExactEngine
 from tunesmith.events import StepDone
 from tunesmith.loop import Progress, train
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.optim import make_optimizer
 from tunesmith.plan import make_plan
 from tunesmith.recipe import DataSettings, TrainSettings
-from tunesmith.tasks import task_named
+from tunesmith.tasks import Outputs, task_named
 
 SEED = 42
 
@@ -186,22 +187,26 @@ def test_a_hundred_steps_in_float64(tmp_path: Path) -> None:
     settings = TrainSettings(max_steps=100, learning_rate=1e-3, seed=SEED, max_grad_norm=0.5)
     plan = make_plan(settings, num_examples=len(rows))
 
-    def loss_sum(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    def run(model: torch.nn.Module, batch: Batch) -> Outputs:
         logits = model(**batch.inputs).logits
-        return torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
+        loss = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
+        return Outputs(loss, {})
 
-    events = train(
+    engine = ExactEngine(
         model,
-        make_optimizer(model, settings),
+        run,
+        make_accelerator(device="cpu"),
+        make_optimizer=lambda: make_optimizer(model, settings),
+        max_grad_norm=0.5,
+    )
+    events = train(
+        engine,
         plan=plan,
         progress=Progress(),
         micro_batches=lambda step: [
             (number, make_batch(examples, places, padding))
             for number, places in plan.micro_batches_at(step)
         ],
-        loss_sum=loss_sum,
-        accelerator=make_accelerator(device="cpu"),
-        max_grad_norm=0.5,
     )
     ours = [event.loss for event in events if isinstance(event, StepDone)]
     assert len(ours) == len(theirs.losses) == 100

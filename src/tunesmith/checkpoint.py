@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
 from tunesmith import commit
+from tunesmith.engine import Engine
 from tunesmith.errors import IntegrityError, Place, Problem, Severity
 from tunesmith.language import gettext as _
 from tunesmith.loop import Progress
@@ -44,13 +44,7 @@ class Checkpoint:
     facts: Mapping[str, Any]
 
 
-def save(
-    home: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    facts: Mapping[str, object],
-) -> Path:
+def save(home: Path, engine: Engine, progress: Progress, facts: Mapping[str, object]) -> Path:
     """Commit a checkpoint of the step that `progress` stands at; one that is there already stays.
 
     Raises:
@@ -61,9 +55,9 @@ def save(
         if commit.damage(target) is None:
             return target
         commit.set_aside(target)
-    with commit.publish(target) as folder:
-        save_model(model, str(folder / "model.safetensors"))
-        save_file(dict(_optimizer_tensors(model, optimizer)), folder / "optimizer.safetensors")
+    with commit.publish(target) as folder, engine.at_rest():
+        save_model(engine.network, str(folder / "model.safetensors"))
+        save_file(engine.state(), folder / "optimizer.safetensors")
         state = {"progress": asdict(progress), "facts": dict(facts)}
         (folder / "state.json").write_text(
             json.dumps(state, indent=1, allow_nan=False) + "\n", encoding="utf-8"
@@ -71,27 +65,17 @@ def save(
     return target
 
 
-def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def restore(checkpoint: Checkpoint, engine: Engine) -> None:
     """Put weights and optimizer state back, in place, to the bit.
 
     Raises:
         IntegrityError: the tensors are not those of this model (C109).
     """
-    load_weights(checkpoint.folder, model)
-    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    tensors = load_file(checkpoint.folder / "optimizer.safetensors")
-    state: dict[str, dict[str, torch.Tensor]] = {}
-    for key, tensor in tensors.items():
-        name, _dot, part = key.rpartition(".")
-        state.setdefault(name, {})[part] = tensor
-    if unknown := set(state) - set(named):
-        raise IntegrityError(_foreign(checkpoint.folder, sorted(unknown)))
-    for name, parts in state.items():
-        parameter = named[name]
-        # copied into memory of torch's own, aligned as the first run had it
-        optimizer.state[parameter] = {
-            part: tensor.to(parameter.device, copy=True) for part, tensor in parts.items()
-        }
+    with engine.at_rest():
+        load_weights(checkpoint.folder, engine.network)
+        unknown = engine.load_state(load_file(checkpoint.folder / "optimizer.safetensors"))
+    if unknown:
+        raise IntegrityError(_foreign(checkpoint.folder, sorted(set(unknown))))
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
@@ -113,14 +97,6 @@ def _foreign(folder: Path, names: list[str]) -> Problem:
         Place(str(folder)),
         fix=_("The folder belongs to another run; choose another --out."),
     )
-
-
-def _optimizer_tensors(
-    model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, parameter in model.named_parameters():
-        for part, value in optimizer.state.get(parameter, {}).items():
-            yield f"{name}.{part}", torch.as_tensor(value).contiguous()
 
 
 def saved_steps(home: Path) -> list[int]:

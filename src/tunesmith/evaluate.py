@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from tunesmith.batching import Examples, Padding, by_length, make_batch
+from tunesmith.engine import Forward
 from tunesmith.tasks import EVALUATION_SEED, Predictions, Task
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Evaluation:
 
 
 def predict(
-    model: nn.Module,
+    forward: Forward,
     task: Task,
     examples: Examples,
     padding: Padding,
@@ -48,7 +48,7 @@ def predict(
     """Run the model over all examples, shared among the processes.
 
     Args:
-        model: wrapped for its processes, on its device; left in evaluation mode.
+        forward: takes batches through the model, which is left in evaluation mode.
         task: draws what hangs on chance, always the same, and makes one pass.
         examples: what to predict.
         padding: how to fill batches.
@@ -56,7 +56,7 @@ def predict(
         accelerator: which process this is, and how to gather.
         between: called before every batch, so that a long evaluation can be stopped.
     """
-    model.eval()
+    forward.network.eval()
     batches = list(by_length(examples.lengths, batch_size))
     mine = batches[accelerator.process_index :: accelerator.num_processes]
     idle = not mine  # more processes than batches: run one for its shapes, keep none of it
@@ -68,7 +68,7 @@ def predict(
             if between is not None:
                 between()
             batch = task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
-            outputs = task.forward(model, batch.to(accelerator.device))
+            outputs = forward.outputs(batch)
             if outputs.loss_sum is not None:
                 loss += float(outputs.loss_sum)
                 targets += batch.num_targets

@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from tunesmith.batching import Batch
+from tunesmith.engine import Engine
 from tunesmith.errors import IntegrityError, Problem
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.plan import Plan
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
 
 __all__ = ["MAX_SKIPPED", "Choice", "Progress", "train"]
 
@@ -101,15 +96,11 @@ class Progress:
 
 
 def train(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    engine: Engine,
     *,
     plan: Plan,
     progress: Progress,
     micro_batches: Callable[[int], Sequence[MicroBatch]],
-    loss_sum: Callable[[nn.Module, Batch], torch.Tensor],
-    accelerator: Accelerator,
-    max_grad_norm: float | None = None,
     evaluate: Callable[[], Scores] | None = None,
     choice: Choice | None = None,
 ) -> Iterator[Event]:
@@ -119,14 +110,10 @@ def train(
     events weights, optimizer and `progress` agree, so a consumer may save at any of them.
 
     Args:
-        model: wrapped for its processes, on its device.
-        optimizer: over the trained parameters of `model`.
+        engine: computes a step.
         plan: order, learning rates, seeds, due evaluations.
         progress: moved on as training goes.
         micro_batches: the batches of this process for a step, at least one.
-        loss_sum: the loss of a batch, summed over its `num_targets`.
-        accelerator: for backward passes and sums over processes.
-        max_grad_norm: longer gradients are shortened; None for no limit.
         evaluate: scores the model as it stands; None for never.
         choice: which score chooses, and when to stop.
 
@@ -136,62 +123,43 @@ def train(
     Raises:
         IntegrityError: `MAX_SKIPPED` updates in a row were not finite (M110).
     """
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    model.train()
+    engine.begin(training=True)
     while True:
         # a pending evaluation follows from the step, so a run stopped before it makes it on return
         pending = plan.evaluation_due(progress.step) and progress.evaluated_at != progress.step
         if evaluate is not None and pending:
+            engine.begin(training=False)
             scores = evaluate()
-            model.train()
+            engine.begin(training=True)
             is_best = progress.record(scores, choice)
             yield Evaluated(progress.step, "validation", scores, is_best)
         if progress.step >= plan.total_steps or progress.is_exhausted(choice):
             return
 
         step, batches = progress.step, micro_batches(progress.step)
-        targets = _sum(sum(batch.num_targets for _number, batch in batches), accelerator)
-        total = torch.zeros((), device=accelerator.device, dtype=torch.float64)
+        targets = engine.total(sum(batch.num_targets for _number, batch in batches))
+        losses = []
         for i, (number, batch) in enumerate(batches):
             torch.manual_seed(plan.dropout_seed(step, number))
             is_last = i == len(batches) - 1
-            with nullcontext() if is_last else accelerator.no_sync(model):
-                loss = loss_sum(model, batch) * batch.counts
-                # DDP averages over processes; the product undoes it
-                accelerator.backward(loss * (accelerator.num_processes / targets))
-            total += loss.detach()
-
-        norm = float(nn.utils.clip_grad_norm_(parameters, max_grad_norm or math.inf))
-        learning_rate = plan.learning_rate_at(step)
-        if applied := math.isfinite(norm):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            optimizer.step()
-        optimizer.zero_grad()
+            losses.append(engine.accumulate(batch, 1 / targets, is_last=is_last))
+        norm = engine.update(plan.learning_rate_at(step))
+        applied = math.isfinite(norm)
         progress.advance(applied=applied)
-        mean_loss = _sum(total, accelerator) / targets
+        loss = engine.total(torch.stack(losses).double().sum()) / targets
         if applied:
             yield StepDone(
                 progress.step,
-                mean_loss,
-                learning_rate,
+                loss,
+                plan.learning_rate_at(step),
                 norm,
                 examples=len(plan.examples_at(step)),
                 tokens=sum(batch.tokens for _number, batch in batches),
             )
         else:
-            yield _skipped(progress, mean_loss, norm, batches)
+            yield _skipped(progress, loss, norm, batches)
             if progress.skipped_in_a_row >= MAX_SKIPPED:
                 raise _diverged(progress)
-
-
-def _sum(value: float | torch.Tensor, accelerator: Accelerator) -> float:
-    """The sum of a number over all processes."""
-    if accelerator.num_processes == 1:
-        return float(value)
-    tensor = torch.as_tensor(value, dtype=torch.float64, device=accelerator.device)
-    summed: Any = accelerator.reduce(tensor, reduction="sum")
-    return float(summed)
 
 
 def _skipped(progress: Progress, loss: float, norm: float, batches: Sequence[MicroBatch]) -> Warned:

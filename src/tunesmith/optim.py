@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tunesmith.recipe import TrainSettings
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["decays", "make_optimizer"]
+__all__ = ["decays", "make_optimizer", "read_state", "write_state"]
 
 _SPARED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
 
@@ -44,3 +45,33 @@ def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Opt
         eps=settings.adam_epsilon,
         fused=True,
     )
+
+
+def read_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimizer's tensors under flat names: "encoder.weight.exp_avg"."""
+    import torch
+
+    return {
+        f"{name}.{part}": torch.as_tensor(value).contiguous()
+        for name, parameter in model.named_parameters()
+        for part, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def write_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> list[str]:
+    """Put tensors of `read_state` back, to the bit; returns names that belong to no weight."""
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    unknown = []
+    state: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _dot, part = key.rpartition(".")
+        if name not in named:
+            unknown.append(name)
+            continue
+        # copied into memory of torch's own, aligned as the first run had it
+        state.setdefault(name, {})[part] = tensor.to(named[name].device, copy=True)
+    for name, parts in state.items():
+        optimizer.state[named[name]] = parts
+    return unknown

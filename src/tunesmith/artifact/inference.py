@@ -207,6 +207,7 @@ class Model:
 
     def _predict_all(self, source: Source, batch_size: int, *, labelled: bool) -> Iterator[_Part]:
         from tunesmith import evaluate
+        from tunesmith.engine import ExactForward
 
         roles = self.task.roles
         names = {column.name for column in source.columns}
@@ -216,14 +217,14 @@ class Model:
         accelerator = make_accelerator(
             device=self.device, precision=resolve_precision(self.precision, self.device)
         )
-        network = accelerator.prepare_model(self.network, evaluation_mode=True)
+        forward = ExactForward(self.network, self.task.forward, accelerator)
         padding = Padding.of(self.tokenizer)
         for rows in _in_thousands(source, columns):
             self._refuse_bad(rows, source)
             encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
             examples = Examples(hold_in_memory(encoded))
             done = evaluate.predict(
-                network,
+                forward,
                 self.task,
                 examples,
                 padding,

@@ -78,14 +78,10 @@ def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
     """The loop's events, with a checkpoint wherever one is due."""
     job = session.job
     stream = train(
-        session.model,
-        session.optimizer,
+        session.engine,
         plan=job.plan,
         progress=session.progress,
         micro_batches=session.micro_batches,
-        loss_sum=session.loss_sum,
-        accelerator=session.accelerator,
-        max_grad_norm=job.recipe.train.max_grad_norm,
         evaluate=session.evaluate if "validation" in job.examples else None,
         choice=job.choice,
     )

@@ -71,7 +71,8 @@ def _load_best(session: Session, best_step: int) -> None:
                 fix=_("Run again: training goes back to a checkpoint that is whole."),
             )
         )
-    checkpoint.load_weights(folder, session.network)
+    with session.engine.at_rest():
+        checkpoint.load_weights(folder, session.network)
 
 
 def _write_predictions(run: RunFolder, job: Job, split: str, evaluation: Evaluation) -> None:
@@ -119,15 +120,16 @@ def _write_model(session: Session, finished: Finished, scores: Mapping[str, Scor
         "recipe": hash_of(job.recipe.model_dump(mode="json")),
         "versions": versions(),
     }
-    write_model(
-        session.run.model,
-        session.network,
-        job.tokenizer,
-        job.task,
-        max_length=job.max_length,
-        card=_card(session, scores),
-        facts=facts,
-    )
+    with session.engine.at_rest():
+        write_model(
+            session.run.model,
+            session.network,
+            job.tokenizer,
+            job.task,
+            max_length=job.max_length,
+            card=_card(session, scores),
+            facts=facts,
+        )
 
 
 def _card(session: Session, scores: Mapping[str, Scores]) -> CardFacts:

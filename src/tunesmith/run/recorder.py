@@ -151,7 +151,7 @@ class Recorder:
         best_step = session.progress.best_step
         for newest in (self._keep, 1):
             try:
-                checkpoint.save(home, session.network, session.optimizer, session.progress, facts)
+                checkpoint.save(home, session.engine, session.progress, facts)
             except ResourceError as error:
                 if newest == 1 and is_best:
                     raise

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch, Examples, make_batch
-from tunesmith.device import wrap
+from tunesmith.engine import Engine, ExactEngine
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.language import gettext as _
@@ -45,8 +44,7 @@ class Session:
         accelerator: on which device, in which process.
         stop: whether somebody asked to stop.
         network: the model as saved and loaded.
-        model: the same, wrapped for its processes.
-        optimizer: over the weights that train.
+        engine: computes its steps.
         progress: where training stands.
         noted: what the checkpoint that was resumed from says of time and log.
         resumed_from: its name, None for a fresh start.
@@ -94,8 +92,14 @@ class Session:
         if settings.gradient_checkpointing:
             _recompute(self.network)
         has_unused = self.accelerator.num_processes > 1 and self._leaves_weights_unused()
-        self.model = wrap(self.accelerator, self.network, has_unused=has_unused)
-        self.optimizer = make_optimizer(self.network, settings)
+        self.engine: Engine = ExactEngine(
+            self.network,
+            self.job.task.forward,
+            self.accelerator,
+            make_optimizer=lambda: make_optimizer(self.network, settings),
+            max_grad_norm=settings.max_grad_norm,
+            has_unused=has_unused,
+        )
 
     def _refuse_small_disk(self) -> None:
         """Find out before training that the checkpoints cannot fit.
@@ -127,7 +131,9 @@ class Session:
     def _leaves_weights_unused(self) -> bool:
         """Whether a backward pass over two rows gives some trained weight no gradient."""
         self.network.to(self.accelerator.device)
-        loss = self.loss_sum(self.network, self._batch(0, self.job.plan.examples_at(0)[:2]))
+        batch = self._batch(0, self.job.plan.examples_at(0)[:2]).to(self.accelerator.device)
+        loss = self.job.task.forward(self.network, batch).loss_sum
+        assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
         torch.autograd.backward([loss])
         unused = any(p.grad is None for p in self.network.parameters() if p.requires_grad)
         self.network.zero_grad(set_to_none=True)
@@ -147,7 +153,7 @@ class Session:
         if not self.accelerator.is_main_process:  # what is damaged has been set aside by now
             found, _damaged = checkpoint.latest(self.run.checkpoints)
         if found is not None:
-            checkpoint.restore(found, self.network, self.optimizer)
+            checkpoint.restore(found, self.engine)
             self.progress, self.noted = found.progress, found.facts
             self.resumed_from = found.folder.name
             self._check_best()
@@ -218,14 +224,7 @@ class Session:
     def _batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
         job = self.job
         batch = make_batch(job.examples["train"], places, job.padding, counts=counts)
-        drawn = job.task.draw(batch, seed=job.plan.draw_seed(step))
-        return drawn.to(self.accelerator.device)
-
-    def loss_sum(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """The summed loss of a training batch."""
-        loss = self.job.task.forward(model, batch).loss_sum
-        assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
-        return loss
+        return job.task.draw(batch, seed=job.plan.draw_seed(step))
 
     def evaluate(self) -> Scores:
         """The scores of the model as it stands on the validation rows."""
@@ -241,7 +240,7 @@ class Session:
                 raise self.stop.interruption(None)
 
         return predict(
-            self.model,
+            self.engine,
             self.job.task,
             self.job.examples[split],
             self.job.padding,

@@ -1,0 +1,173 @@
+"""Engines: how a step is computed. What it computes does not hang on the engine.
+
+`exact` runs the model as it stands, padded, in the stated precision, wrapped by Accelerate: the
+reference, and what ejected scripts reproduce.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import nn
+
+from tunesmith.batching import Batch
+from tunesmith.device import wrap
+from tunesmith.optim import read_state, write_state
+from tunesmith.tasks import Outputs
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["Engine", "ExactEngine", "ExactForward", "Forward", "Pass"]
+
+Pass = Callable[[nn.Module, Batch], Outputs]
+"""One pass of a task through a model."""
+
+
+class Forward(Protocol):
+    """How batches go through a model."""
+
+    network: nn.Module
+    """The model as it is saved."""
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """One pass; the batch comes from the CPU, and the answers are in its order."""
+        ...
+
+
+class Engine(Forward, Protocol):
+    """How a step is computed: forward, backward, update."""
+
+    def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
+        """Add the gradient of `weight` times the summed loss of a batch.
+
+        Args:
+            batch: of this process, on the CPU.
+            weight: one over the targets of the whole step.
+            is_last: whether the step has no more batches on this process.
+
+        Returns:
+            The summed loss, a scalar without gradient; zero for a batch that does not count.
+        """
+        ...
+
+    def update(self, learning_rate: float) -> float:
+        """Clip, update if the gradient is finite, forget the gradient; returns its norm before."""
+        ...
+
+    def total(self, value: float | torch.Tensor) -> float:
+        """The sum of a number over all processes."""
+        ...
+
+    def at_rest(self) -> Any:
+        """A context in which `network` holds every weight in its plain form, to be saved."""
+        ...
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The optimizer's tensors by names such as "encoder.weight.exp_avg"."""
+        ...
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+        """Put the optimizer's tensors back; returns the names that belong to no weight."""
+        ...
+
+    def begin(self, *, training: bool) -> None:
+        """Switch dropout on or off."""
+        ...
+
+
+class ExactForward:
+    """Padded batches through the model as it stands."""
+
+    def __init__(self, network: nn.Module, run: Pass, accelerator: Accelerator) -> None:
+        """A model on its device, in the precision of the accelerator."""
+        self.network = network
+        self._run = run
+        self._accelerator = accelerator
+        self._model: nn.Module = accelerator.prepare_model(network, evaluation_mode=True)
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """One pass."""
+        return self._run(self._model, batch.to(self._accelerator.device))
+
+
+class ExactEngine(ExactForward):
+    """The reference: Accelerate's backward pass and DDP, torch's clipping, AdamW."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        run: Pass,
+        accelerator: Accelerator,
+        *,
+        make_optimizer: Callable[[], torch.optim.Optimizer],
+        max_grad_norm: float | None,
+        has_unused: bool = False,
+    ) -> None:
+        """Wrap the model for its processes.
+
+        Args:
+            network: frozen weights marked.
+            run: one pass of the task.
+            accelerator: device, precision, processes.
+            make_optimizer: over the weights that train, called once they are on the device.
+            max_grad_norm: longer gradients are shortened; None for no limit.
+            has_unused: whether some trained weight gets no gradient.
+        """
+        self.network = network
+        self._run = run
+        self._accelerator = accelerator
+        self._model = wrap(accelerator, network, has_unused=has_unused)
+        self._optimizer = make_optimizer()
+        self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        self._limit = max_grad_norm or math.inf
+
+    def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
+        """Forward and backward; gradients are exchanged after the last batch."""
+        accelerator = self._accelerator
+        with nullcontext() if is_last else accelerator.no_sync(self._model):
+            loss = self.outputs(batch).loss_sum
+            assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
+            # DDP averages over processes; the product undoes it
+            factor = accelerator.num_processes * weight * batch.counts
+            accelerator.backward(loss * factor)
+        return loss.detach() * batch.counts
+
+    def update(self, learning_rate: float) -> float:
+        """Torch's own clipping, which gives the norm, and AdamW."""
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._limit))
+        if math.isfinite(norm):
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate
+            self._optimizer.step()
+        self._optimizer.zero_grad()
+        return norm
+
+    def total(self, value: float | torch.Tensor) -> float:
+        """By an all-reduce in double precision."""
+        if self._accelerator.num_processes == 1:
+            return float(value)
+        tensor = torch.as_tensor(value, dtype=torch.float64, device=self._accelerator.device)
+        summed: Any = self._accelerator.reduce(tensor, reduction="sum")
+        return float(summed)
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """It is always at rest."""
+        yield
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The moments and step counts of AdamW."""
+        return read_state(self.network, self._optimizer)
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+        """Into the optimizer, in place."""
+        return write_state(self.network, self._optimizer, tensors)
+
+    def begin(self, *, training: bool) -> None:
+        """On the wrapper, which hands it down."""
+        self._model.train(training)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tunesmith.batching import Batch
+from tunesmith.device import make_accelerator
+from tunesmith.engine import ExactEngine, ExactForward
+from tunesmith.tasks import Outputs
+
+
+def run(model: nn.Module, batch: Batch) -> Outputs:
+    answers = model(batch.inputs["x"])
+    return Outputs(answers.square().sum(), {"logits": answers})
+
+
+def batch_of(x: torch.Tensor, *, counts: bool = True) -> Batch:
+    return Batch({"x": x}, None, len(x), 0, np.arange(len(x)), counts)
+
+
+def engine(max_grad_norm: float | None = None) -> ExactEngine:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+    return ExactEngine(
+        model,
+        run,
+        make_accelerator(device="cpu"),
+        make_optimizer=lambda: torch.optim.AdamW(model.parameters(), lr=1.0, fused=True),
+        max_grad_norm=max_grad_norm,
+    )
+
+
+def gradient(made: ExactEngine) -> torch.Tensor:
+    return torch.cat([p.grad.flatten() for p in made.network.parameters() if p.grad is not None])
+
+
+def test_gradients_of_several_batches_add_up() -> None:
+    rows = torch.randn(6, 3)
+    whole, cut = engine(), engine()
+    for made in (whole, cut):
+        made.begin(training=False)
+    whole.accumulate(batch_of(rows), 1 / 6, is_last=True)
+    first = cut.accumulate(batch_of(rows[:2]), 1 / 6, is_last=False)
+    second = cut.accumulate(batch_of(rows[2:]), 1 / 6, is_last=True)
+    torch.testing.assert_close(gradient(whole), gradient(cut))
+    assert not first.requires_grad
+    loss = whole.outputs(batch_of(rows)).loss_sum
+    assert loss is not None
+    assert cut.total(first + second) == pytest.approx(loss.item())
+
+
+def test_a_batch_that_does_not_count_changes_nothing() -> None:
+    made = engine()
+    loss = made.accumulate(batch_of(torch.randn(2, 3), counts=False), 1.0, is_last=True)
+    assert loss == 0 and gradient(made).abs().sum() == 0
+
+
+def test_the_norm_is_that_before_clipping() -> None:
+    made = engine(max_grad_norm=1e-3)
+    made.begin(training=False)
+    made.accumulate(batch_of(torch.randn(5, 3)), 1.0, is_last=True)
+    norm = float(gradient(made).norm())
+    before = [p.clone() for p in made.network.parameters()]
+    assert made.update(0.01) == pytest.approx(norm, rel=1e-5)
+    assert all(p.grad is None for p in made.network.parameters())
+    steps = [
+        (a - b).abs().max().item() for a, b in zip(before, made.network.parameters(), strict=True)
+    ]
+    assert 0 < max(steps) < 0.011  # Adam's first step is the learning rate
+
+
+def test_a_gradient_that_is_not_finite_is_forgotten() -> None:
+    made = engine()
+    before = [p.clone() for p in made.network.parameters()]
+    made.accumulate(batch_of(torch.full((2, 3), math.inf)), 1.0, is_last=True)
+    assert not math.isfinite(made.update(0.01))
+    assert all(torch.equal(a, b) for a, b in zip(before, made.network.parameters(), strict=True))
+    assert all(p.grad is None for p in made.network.parameters())
+    assert made.state() == {}
+
+
+def test_state_goes_out_and_comes_back() -> None:
+    made, other = engine(), engine()
+    made.accumulate(batch_of(torch.randn(5, 3)), 1.0, is_last=True)
+    made.update(0.01)
+    with made.at_rest():
+        tensors = made.state()
+    assert set(tensors) == {
+        f"{layer}.{kind}.{part}"
+        for layer in ("0", "2")
+        for kind in ("weight", "bias")
+        for part in ("step", "exp_avg", "exp_avg_sq")
+    }
+    assert other.load_state({**tensors, "ghost.weight.exp_avg": torch.zeros(1)}) == ["ghost.weight"]
+    again = other.state()
+    assert all(torch.equal(again[name], tensors[name]) for name in tensors)
+
+
+def test_a_forward_alone_needs_no_optimizer() -> None:
+    model = nn.Linear(3, 2).eval()
+    forward = ExactForward(model, run, make_accelerator(device="cpu"))
+    rows = torch.randn(4, 3)
+    torch.testing.assert_close(forward.outputs(batch_of(rows)).kept["logits"], model(rows))
