@@ -172,16 +172,24 @@ def _count(labels: torch.Tensor | None) -> int:
     return labels.numel() if labels.is_floating_point() else int((labels != IGNORED).sum())
 
 
-def by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+def by_length(
+    lengths: NDArray[np.int64], batch_size: int | None, *, max_tokens: int
+) -> Iterator[NDArray[np.int64]]:
     """Places cut into batches of nearly equal length, the longest first: memory shows at once.
 
     Args:
         lengths: of each example, shape (n,).
-        batch_size: examples per batch.
+        batch_size: the most examples per batch; None for as many as their tokens allow.
+        max_tokens: without a batch size, the most tokens per batch, padding counted; one example
+            is always taken.
 
     Yields:
-        Places, shape (at most batch_size,); together each place once.
+        Places of a batch; together each place once.
     """
     order = np.argsort(-lengths, kind="stable")
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+    start = 0
+    while start < len(order):
+        longest = int(lengths[order[start]])
+        count = batch_size or max(1, max_tokens // max(1, longest))
+        yield order[start : start + count]
+        start += count

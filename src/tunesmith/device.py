@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "deterministic_kernels",
+    "has_fast_bf16",
     "is_main_process",
     "make_accelerator",
     "num_processes",
@@ -93,13 +94,22 @@ def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> n
 
 
 def resolve_precision(asked: str, device: str) -> str:
-    """What "auto" means here: bf16 on a GPU that computes in it, else fp32."""
+    """What "auto" means here: bf16 where it is computed natively, else fp32."""
     import torch
 
     if asked != "auto":
         return asked
-    on_gpu = device in ("auto", "cuda") and torch.cuda.is_available()
-    return "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if device in ("auto", "cpu") and has_fast_bf16() else "fp32"
+
+
+def has_fast_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 natively; elsewhere it is many times slower."""
+    import torch
+
+    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in known)
 
 
 @contextmanager

@@ -79,6 +79,10 @@ class Engine(Forward, Protocol):
         """Switch dropout on or off."""
         ...
 
+    def close(self) -> None:
+        """Leave `network` as the plain model, for good."""
+        ...
+
 
 class ExactForward:
     """Padded batches through the model as it stands."""
@@ -171,3 +175,6 @@ class ExactEngine(ExactForward):
     def begin(self, *, training: bool) -> None:
         """On the wrapper, which hands it down."""
         self._model.train(training)
+
+    def close(self) -> None:
+        """There is nothing to take off."""

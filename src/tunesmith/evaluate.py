@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "predict"]
 
+_TOKENS, _TOKENS_ON_CPU = 32_768, 4_096
+"""Tokens per forward pass: enough to keep the device busy, few enough to stay in its caches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -41,7 +44,7 @@ def predict(
     examples: Examples,
     padding: Padding,
     *,
-    batch_size: int,
+    batch_size: int | None = None,
     accelerator: Accelerator,
     between: Callable[[], None] | None = None,
 ) -> Evaluation:
@@ -52,12 +55,14 @@ def predict(
         task: draws what hangs on chance, always the same, and makes one pass.
         examples: what to predict.
         padding: how to fill batches.
-        batch_size: examples per forward pass and process.
+        batch_size: the most examples per forward pass and process; None for as many as their
+            tokens allow.
         accelerator: which process this is, and how to gather.
         between: called before every batch, so that a long evaluation can be stopped.
     """
     forward.network.eval()
-    batches = list(by_length(examples.lengths, batch_size))
+    budget = _TOKENS_ON_CPU if accelerator.device.type == "cpu" else _TOKENS
+    batches = list(by_length(examples.lengths, batch_size, max_tokens=budget))
     mine = batches[accelerator.process_index :: accelerator.num_processes]
     idle = not mine  # more processes than batches: run one for its shapes, keep none of it
     mine = mine or [batches[0][:1]]

@@ -98,7 +98,7 @@ class Model:
         self,
         rows: object,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> Predicted:
         """Predict texts, pairs, or labelled rows.
@@ -106,7 +106,7 @@ class Model:
         Args:
             rows: a text, a list of texts or of pairs, a list of dicts with the columns of the
                 training data, a pandas frame, a `datasets.Dataset`, or the path of a file.
-            batch_size: rows per forward pass.
+            batch_size: the most rows per forward pass; None for as many as their tokens allow.
             options: how to read a file.
 
         Raises:
@@ -129,7 +129,7 @@ class Model:
         )
 
     def stream(
-        self, source: Source, *, batch_size: int = 64
+        self, source: Source, *, batch_size: int | None = None
     ) -> Iterator[tuple[Row, Mapping[str, object]]]:
         """Each row of a source with its answer, in order, a few thousand held at a time."""
         for part in self._predict_all(source, batch_size, labelled=False):
@@ -140,7 +140,7 @@ class Model:
         data: object,
         *,
         metrics: Sequence[str] | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> Scores:
         """Score labelled rows; `data` as in `predict`.
@@ -199,40 +199,41 @@ class Model:
             )
         return dict(zip(columns, texts, strict=True))
 
-    def _parts(self, source: Source, batch_size: int, *, labelled: bool) -> list[_Part]:
+    def _parts(self, source: Source, batch_size: int | None, *, labelled: bool) -> list[_Part]:
         parts = list(self._predict_all(source, batch_size, labelled=labelled))
         if not parts:
             raise DataError(Problem("D120", _("no rows"), Place(source.name)))
         return parts
 
-    def _predict_all(self, source: Source, batch_size: int, *, labelled: bool) -> Iterator[_Part]:
+    def _predict_all(
+        self, source: Source, batch_size: int | None, *, labelled: bool
+    ) -> Iterator[_Part]:
         from tunesmith import evaluate
-        from tunesmith.engine import ExactForward
+        from tunesmith.fast.engine import predictor
 
         roles = self.task.roles
         names = {column.name for column in source.columns}
         if missing := [name for name in roles.text_columns if name not in names]:
             raise DataError(_no_column(missing[0], source))
         columns = roles.columns if labelled else roles.text_columns
-        accelerator = make_accelerator(
-            device=self.device, precision=resolve_precision(self.precision, self.device)
-        )
-        forward = ExactForward(self.network, self.task.forward, accelerator)
+        precision = resolve_precision(self.precision, self.device)
+        accelerator = make_accelerator(device=self.device)
         padding = Padding.of(self.tokenizer)
-        for rows in _in_thousands(source, columns):
-            self._refuse_bad(rows, source)
-            encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
-            examples = Examples(hold_in_memory(encoded))
-            done = evaluate.predict(
-                forward,
-                self.task,
-                examples,
-                padding,
-                batch_size=batch_size,
-                accelerator=accelerator,
-            )
-            answers = self.task.decode(done.predictions)
-            yield _Part(rows, answers, done, encoded.fixed.get("labels"))
+        with predictor(self.network, self.task, accelerator, precision) as make:
+            for rows in _in_thousands(source, columns):
+                self._refuse_bad(rows, source)
+                encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
+                examples = Examples(hold_in_memory(encoded))
+                done = evaluate.predict(
+                    make(examples, padding),
+                    self.task,
+                    examples,
+                    padding,
+                    batch_size=batch_size,
+                    accelerator=accelerator,
+                )
+                answers = self.task.decode(done.predictions)
+                yield _Part(rows, answers, done, encoded.fixed.get("labels"))
 
     def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:
         findings = Findings(source)

@@ -30,7 +30,7 @@ __all__ = ["command"]
     help=_("Which split of the data; test if there is one, else validation, else the first."),
 )
 @click.option("--metric", "metrics", multiple=True, help=_("Scores, in place of the run's own."))
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, help=_("Rows at once."))
+@click.option("--batch-size", type=click.IntRange(min=1), help=_("Most rows at once."))
 @click.option("--revision", help=_("Branch, tag or commit of a Hub model."))
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
@@ -43,7 +43,7 @@ def command(
     what: str,
     split: str | None,
     metrics: tuple[str, ...],
-    batch_size: int,
+    batch_size: int | None,
     **given: Any,
 ) -> int:
     """Load, score, print."""

@@ -31,7 +31,7 @@ __all__ = ["command"]
 @click.argument("model")
 @click.argument("texts", nargs=-1, metavar="[TEXT ...]")
 @click.option("--file", metavar="FILE", help=_("Rows to predict."))
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, help=_("Rows at once."))
+@click.option("--batch-size", type=click.IntRange(min=1), help=_("Most rows at once."))
 @click.option("--revision", help=_("Branch, tag or commit of a Hub model."))
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
@@ -44,7 +44,7 @@ __all__ = ["command"]
 @data_options
 @common
 def command(
-    model: str, texts: tuple[str, ...], file: str | None, batch_size: int, **given: Any
+    model: str, texts: tuple[str, ...], file: str | None, batch_size: int | None, **given: Any
 ) -> int:
     """Load, predict in the order given, print a line per row."""
     terminal = Terminal.of(given)

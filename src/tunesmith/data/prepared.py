@@ -32,6 +32,7 @@ LAYOUT = 1
 """Part of every key: another layout on disk is another set."""
 
 _UNUSED_DAYS = 30
+_PIECE = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,17 @@ class Prepared:
             return np.diff(offsets)
         found: NDArray[np.int64] = offsets[examples + 1] - offsets[examples]
         return found
+
+    def used(self, name: str = "input_ids") -> NDArray[np.int64]:
+        """The different numbers of a ragged column, rising; read in pieces."""
+        flat = self._flat[name]
+        seen = np.zeros(1, dtype=bool)
+        for start in range(0, len(flat), _PIECE):
+            found = np.bincount(flat[start : start + _PIECE].astype(np.int64)) > 0
+            if len(found) > len(seen):
+                seen = np.pad(seen, (0, len(found) - len(seen)))
+            seen[: len(found)] |= found
+        return np.flatnonzero(seen)
 
     @property
     def num_cut(self) -> int:

@@ -159,8 +159,12 @@ class TrainSettings(_Section):
             "Rows per forward pass; gradients add up to batch_size. null: batch_size over devices."
         ),
     )
-    eval_batch_size: int = Field(
-        64, gt=0, description=_("Rows per forward pass of evaluation, per device.")
+    eval_batch_size: int | None = Field(
+        None,
+        gt=0,
+        description=_(
+            "Most rows per forward pass of evaluation and device; null: by their tokens."
+        ),
     )
     learning_rate: float = Field(5e-5, gt=0, description=_("Highest learning rate."))
     schedule: Literal["linear", "cosine", "constant", "polynomial", "inverse_sqrt"] = Field(
@@ -186,11 +190,21 @@ class TrainSettings(_Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description=_(
-            "Arithmetic: fp32, or bf16 with fp32 weights; auto: bf16 on a GPU that has it."
+            "Arithmetic: fp32, or bf16 with fp32 weights; auto: bf16 where it is computed natively."
         ),
     )
-    engine: Literal["exact"] = Field(
-        "exact", description=_("How a step is computed; exact runs the model as it stands.")
+    engine: Literal["fast", "exact"] = Field(
+        "fast",
+        description=_(
+            "How a step is computed: fast leaves out padding and more, if a probe finds the same "
+            "result; exact runs the model as it stands."
+        ),
+    )
+    tune_process: bool = Field(
+        True,
+        description=_(
+            "Let the fast engine set how the whole process hands out memory and multiplies."
+        ),
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description=_("Where to compute; auto: a GPU if there is one.")

@@ -7,7 +7,7 @@ events.jsonl, they make checkpoints due, and at the end they leave a model folde
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from tunesmith.device import deterministic_kernels, make_accelerator, resolve_precision
 from tunesmith.errors import Interrupted, Problem, ResourceError
 from tunesmith.events import Event, Warned
+from tunesmith.fast.process import tuned
 from tunesmith.language import gettext as _
 from tunesmith.loop import train
 from tunesmith.run.finish import finish
@@ -61,12 +62,20 @@ def conduct(
     """
     settings = job.recipe.train
     precision = resolve_precision(settings.precision, settings.device)
-    accelerator = make_accelerator(device=settings.device, precision=precision)
-    with deterministic_kernels(settings.deterministic), _telling_of_the_device():
+    is_fast = settings.engine == "fast"
+    accelerator = make_accelerator(
+        device=settings.device,
+        precision="fp32" if is_fast else precision,  # the fast engine sees to its own
+    )
+    with (
+        deterministic_kernels(settings.deterministic),
+        tuned(is_fast and settings.tune_process),
+        _telling_of_the_device(),
+    ):
         session = Session(
             job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
         )
-        with Recorder(session, on_line) as recorder:
+        with closing(session.engine), Recorder(session, on_line) as recorder:
             yield from recorder.told(Warned(session.progress.step, w) for w in session.warnings)
             yield from _steps(session, recorder)
             seconds, examples = recorder.train_seconds, recorder.examples

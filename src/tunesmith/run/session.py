@@ -16,6 +16,8 @@ from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.engine import Engine, ExactEngine
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity
 from tunesmith.evaluate import Evaluation, predict
+from tunesmith.fast.engine import FastEngine, probed_places
+from tunesmith.fast.probe import probe
 from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
 from tunesmith.metrics import Scores
@@ -69,6 +71,7 @@ class Session:
         self.resumed_from: str | None = None
         self.warnings: list[Problem] = list(job.warnings)
         self._compute_metrics = compute_metrics
+        self._precision = precision
         self._fingerprint = {
             **job.fingerprint,
             "machine": machine_facts(
@@ -91,14 +94,36 @@ class Session:
         freeze(self.network, settings.freeze)
         if settings.gradient_checkpointing:
             _recompute(self.network)
+        self.network.to(self.accelerator.device)
+        self.engine: Engine = self._fast() if settings.engine == "fast" else self._exact()
+
+    def _exact(self) -> ExactEngine:
+        settings = self.job.recipe.train
         has_unused = self.accelerator.num_processes > 1 and self._leaves_weights_unused()
-        self.engine: Engine = ExactEngine(
+        return ExactEngine(
             self.network,
             self.job.task.forward,
             self.accelerator,
             make_optimizer=lambda: make_optimizer(self.network, settings),
             max_grad_norm=settings.max_grad_norm,
             has_unused=has_unused,
+        )
+
+    def _fast(self) -> FastEngine:
+        settings, job = self.job.recipe.train, self.job
+        batch = self._batch(0, probed_places(job.examples["train"].lengths))
+        verdict = probe(self.network, job.task.forward, batch, self.accelerator.device)
+        used = {int(i) for found in job.examples.values() for i in found.prepared.used()}
+        return FastEngine(
+            self.network,
+            job.task.forward,
+            self.accelerator,
+            make_optimizer=lambda: make_optimizer(self.network, settings),
+            max_grad_norm=settings.max_grad_norm,
+            weight_decay=settings.weight_decay,
+            verdict=verdict,
+            half=self._precision == "bf16",
+            used_tokens=used | {int(i) for i in job.tokenizer.all_special_ids},
         )
 
     def _refuse_small_disk(self) -> None:
@@ -130,7 +155,6 @@ class Session:
 
     def _leaves_weights_unused(self) -> bool:
         """Whether a backward pass over two rows gives some trained weight no gradient."""
-        self.network.to(self.accelerator.device)
         batch = self._batch(0, self.job.plan.examples_at(0)[:2]).to(self.accelerator.device)
         loss = self.job.task.forward(self.network, batch).loss_sum
         assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it

@@ -43,6 +43,7 @@ class Outputs:
     Attributes:
         loss_sum: the loss summed over the batch's targets, a scalar; None without labels.
         kept: what evaluation keeps per example, by name; the first dimension is that of the batch.
+            Nothing of it may hang on padding.
     """
 
     loss_sum: torch.Tensor | None

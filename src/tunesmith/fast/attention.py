@@ -1,0 +1,199 @@
+"""Attention over a pack: every sequence attends to itself alone.
+
+transformers hands queries, keys and values to the function registered here, which knows from the
+current pack where sequences begin. No mask is built: for a name without a mask function
+transformers passes none. That makes a forgotten pack dangerous, so there is an error without one.
+
+On a CPU queries, keys and values, which are small, are padded group by group, and only one large
+tensor is saved for the backward pass: the probabilities, with a boolean mask of what was dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesmith.fast.dropout import factors
+from tunesmith.fast.packing import Group, Pack
+
+__all__ = ["NAME", "attend", "register", "use"]
+
+NAME = "tunesmith_packed"
+
+_current: Pack | None = None
+
+
+def use(laid: Pack | None) -> None:
+    """Attend within the sequences of this pack until another is named.
+
+    It stays after the forward pass: gradient checkpointing asks again during the backward pass.
+    """
+    global _current  # noqa: PLW0603 - transformers gives the function no other way to know
+    _current = laid
+
+
+def register() -> None:
+    """Make the function known to transformers under `NAME`."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, attend)
+
+
+def attend(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    is_causal: bool | None = None,
+    **_more: object,
+) -> tuple[torch.Tensor, None]:
+    """Attention as transformers asks for it.
+
+    Args:
+        module: the layer that asks.
+        query: (1, heads, T, D).
+        key: (1, key heads, T, D); fewer heads than queries are shared by several.
+        value: like `key`.
+        attention_mask: none; a mask means that the batch is not packed.
+        scaling: of the scores; 1 / sqrt(D) if not given.
+        dropout: rate of the probabilities.
+        sliding_window: how far a token sees: itself and `sliding_window` - 1 before it; without
+            causality as many behind it.
+        is_causal: whether a token sees only what comes before it; else as the layer says.
+
+    Returns:
+        (1, T, heads, D), and no probabilities.
+    """
+    if _current is None or attention_mask is not None:
+        raise RuntimeError("packed attention was called without a pack")
+    if is_causal is None:
+        is_causal = bool(getattr(module, "is_causal", False))
+    heads = query.shape[1]
+    if key.shape[1] != heads:
+        key = key.repeat_interleave(heads // key.shape[1], dim=1)
+        value = value.repeat_interleave(heads // value.shape[1], dim=1)
+    scale = 1 / math.sqrt(query.shape[-1]) if scaling is None else scaling
+    found: torch.Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
+        query, key, value, _current, scale, dropout, is_causal, sliding_window
+    )
+    return found, None
+
+
+class _Attention(torch.autograd.Function):
+    """Group by group: pad, multiply, softmax, drop, multiply, take the padding away."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - autograd takes no keywords
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        laid: Pack,
+        scale: float,
+        rate: float,
+        causal: bool,
+        window: int | None,
+    ) -> torch.Tensor:
+        needs_gradient = any(ctx.needs_input_grad[:3])
+        heads = query.shape[1]
+        q_all, k_all, v_all = (_as_rows(tensor) for tensor in (query, key, value))
+        found = torch.empty_like(v_all)
+        saved: list[torch.Tensor] = []
+        for group in laid.groups:
+            part = _Heads(group, heads, query.device)
+            q, k, v = part.pad(q_all), part.pad(k_all), part.pad(v_all)
+            scores = torch.baddbmm(
+                _hidden(group, heads, q, causal, window), q, k.transpose(1, 2), alpha=scale
+            )
+            wide = torch.promote_types(q.dtype, torch.float32)
+            shares = scores.softmax(-1, dtype=wide).to(q.dtype)
+            kept = factors(tuple(shares.shape), rate, shares) if rate > 0 else None
+            part.unpad(torch.bmm(shares if kept is None else shares * kept, v), found)
+            if needs_gradient:
+                saved += [q, k, v, shares, *([] if kept is None else [kept])]
+        ctx.save_for_backward(*saved)
+        ctx.facts = (laid, scale, rate > 0, heads)
+        return found.view(1, -1, heads, found.shape[-1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        laid, scale, dropped, heads = ctx.facts
+        saved = iter(ctx.saved_tensors)
+        given = gradients[0].reshape(-1, gradients[0].shape[-1])
+        of_query, of_key, of_value = (torch.empty_like(given) for _tensor in range(3))
+        for group in laid.groups:
+            part = _Heads(group, heads, given.device)
+            q, k, v, shares = (next(saved) for _tensor in range(4))
+            kept = next(saved) if dropped else None
+            out = part.pad(given, zero=True)
+            from_shares = torch.bmm(out, v.transpose(1, 2))
+            if kept is not None:
+                from_shares *= kept
+            scores = torch.ops.aten._softmax_backward_data(from_shares, shares, -1, shares.dtype)
+            scores *= scale
+            weights = shares if kept is None else shares * kept
+            part.unpad(torch.bmm(scores, k), of_query)
+            part.unpad(torch.bmm(scores.transpose(1, 2), q), of_key)
+            part.unpad(torch.bmm(weights.transpose(1, 2), out), of_value)
+        query, key, value = (
+            rows.view(-1, heads, rows.shape[-1]).transpose(0, 1)[None]
+            for rows in (of_query, of_key, of_value)
+        )
+        return query, key, value, None, None, None, None, None
+
+
+def _as_rows(tensor: torch.Tensor) -> torch.Tensor:
+    """(1, heads, T, D) as a row for each token and head, (T * heads, D)."""
+    return tensor[0].transpose(0, 1).reshape(-1, tensor.shape[-1])
+
+
+class _Heads:
+    """A group as a padded batch of heads, (count * heads, longest, D), by one gather each way."""
+
+    def __init__(self, group: Group, heads: int, device: torch.device) -> None:
+        self._shape = (group.count * heads, group.longest)
+        self._even = group.is_even
+        self._padded, self._real = group.by_head(heads, device)
+        self._rows = slice(group.start * heads, group.stop * heads)
+
+    def pad(self, rows: torch.Tensor, *, zero: bool = False) -> torch.Tensor:
+        """The group's rows (T * heads, D); padding repeats the last token, or is zero."""
+        rows = rows[self._rows]
+        if zero and not self._even:
+            empty = rows.new_zeros(self._shape[0] * self._shape[1], rows.shape[-1])
+            return empty.index_copy_(0, self._real, rows).view(*self._shape, -1)
+        return rows.index_select(0, self._padded).view(*self._shape, -1)
+
+    def unpad(self, batch: torch.Tensor, target: torch.Tensor) -> None:
+        """Write the real rows of a padded batch to their place among all rows (T * heads, D)."""
+        flat = batch.view(-1, batch.shape[-1])
+        torch.index_select(flat, 0, self._real, out=target[self._rows])
+
+
+def _hidden(
+    group: Group, heads: int, like: torch.Tensor, causal: bool, window: int | None
+) -> torch.Tensor:
+    """What is added to the scores, broadcast to (count * heads, L, L): minus infinity hides."""
+    if group.is_even and not causal and window is None:
+        return like.new_zeros(1, 1, 1)
+    places = torch.arange(group.longest)
+    seen = places[None, None, :] < torch.from_numpy(group.lengths)[:, None, None]
+    if causal or window is not None:
+        distance = places[:, None] - places[None, :]
+        allowed = torch.ones_like(distance, dtype=torch.bool)
+        if causal:
+            allowed &= distance >= 0
+        if window is not None:
+            allowed &= distance.abs() < window
+        # padded queries would see nothing and give NaN; their answers are thrown away
+        seen = (seen & allowed) | (distance == 0)
+    hidden = torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, -math.inf)
+    return hidden.repeat_interleave(heads, dim=0).to(like.device)

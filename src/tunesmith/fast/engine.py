@@ -1,0 +1,292 @@
+"""The fast engine: packs, lanes of dropout, compact vocabulary, bfloat16 copies, fused updates.
+
+Each part can be switched off by itself, and each falls back where it does not apply. What the model
+is at rest, on disk and to anybody else, is the plain model of transformers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tunesmith.batching import Batch, Examples, Padding, make_batch
+from tunesmith.engine import Forward, Pass
+from tunesmith.fast.dropout import patch_dropout
+from tunesmith.fast.layout import PackedLayout
+from tunesmith.fast.linear import HalfCopies
+from tunesmith.fast.packing import in_parts
+from tunesmith.fast.probe import Verdict, probe
+from tunesmith.fast.vocabulary import CompactVocabulary, table_of
+from tunesmith.optim import read_state, write_state
+from tunesmith.tasks import EVALUATION_SEED, Outputs, Task
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["FastEngine", "FastForward", "predictor", "probed_places"]
+
+
+class FastForward:
+    """Batches through a model by faster means. The model is dressed until `close` or `at_rest`."""
+
+    def __init__(
+        self, network: nn.Module, run: Pass, device: torch.device, *, verdict: Verdict, half: bool
+    ) -> None:
+        """Dress the model.
+
+        Args:
+            network: on its device, in float32.
+            run: one pass of the task.
+            device: of the model.
+            verdict: what the probe found.
+            half: whether to compute in bfloat16.
+        """
+        self.network = network
+        self.verdict = verdict
+        self._run = run
+        self._device = device
+        self._half = half
+        self._layout = PackedLayout(network, verdict.exit) if verdict.exit else None
+        self._copies: HalfCopies | None = None
+        self._worn = ExitStack()
+        self._dress()
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """One pass, packed if the model can."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            if self._layout is None:
+                return self._run(self.network, batch.to(self._device))
+            return self._layout.run(self._run, batch, self._device)
+
+    def close(self) -> None:
+        """Take everything off the model."""
+        self._worn.close()
+        self._copies = None
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """The plain model, for whoever saves or looks at it."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._dress()
+
+    def _dress(self) -> None:
+        if self._layout is not None:
+            self._layout.enter(self._worn)
+        patched = patch_dropout(self.network)
+        if self._half:
+            self._copies = HalfCopies(self.network)
+            patched += self._copies.patched
+        self._worn.callback(_undress, patched)
+
+
+@contextmanager
+def predictor(
+    network: nn.Module, task: Task, accelerator: Accelerator, precision: str
+) -> Iterator[Callable[[Examples, Padding], Forward]]:
+    """A model for predictions alone; it is dressed at the first rows and plain again at the end.
+
+    Args:
+        network: a finished model.
+        task: fitted.
+        accelerator: its device.
+        precision: "fp32" or "bf16".
+
+    Yields:
+        A function that gives the forward, and at its first call tries it on some of the rows.
+    """
+    made: list[FastForward] = []
+
+    def make(examples: Examples, padding: Padding) -> Forward:
+        if not made:
+            device = accelerator.device
+            network.to(device)
+            batch = task.draw(
+                make_batch(examples, probed_places(examples.lengths), padding), seed=EVALUATION_SEED
+            )
+            verdict = probe(network, task.forward, batch, device, trains=False)
+            half = precision == "bf16"
+            made.append(FastForward(network, task.forward, device, verdict=verdict, half=half))
+        return made[0]
+
+    try:
+        yield make
+    finally:
+        for forward in made:
+            forward.close()
+
+
+def probed_places(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A few examples of different lengths to compare engines on, none of them among the longest."""
+    order = np.argsort(lengths, kind="stable")
+    return np.unique(order[np.linspace(0, 0.6 * (len(order) - 1), 6).astype(np.int64)])
+
+
+def _undress(patched: Iterable[Any]) -> None:
+    for module in patched:
+        del module.forward  # the class's own comes back
+
+
+class FastEngine(FastForward):
+    """Steps by faster means: one process or several, which exchange their gradients at the end."""
+
+    def __init__(
+        self,
+        network: Any,
+        run: Pass,
+        accelerator: Accelerator,
+        *,
+        make_optimizer: Callable[[], torch.optim.Optimizer],
+        max_grad_norm: float | None,
+        weight_decay: float,
+        verdict: Verdict,
+        half: bool,
+        used_tokens: Iterable[int] | None = None,
+    ) -> None:
+        """Dress the model and make its optimizer.
+
+        Args:
+            network: on its device, in float32, frozen weights marked.
+            run: one pass of the task.
+            accelerator: device and processes; its own precision and wrapping are not used.
+            make_optimizer: fused AdamW over the weights that train, called once they are compact.
+            max_grad_norm: longer gradients are shortened; None for no limit.
+            weight_decay: of the embedding table.
+            verdict: what the probe found.
+            half: whether to compute in bfloat16.
+            used_tokens: every token id that occurs; None to keep the whole table.
+        """
+        # a pack brings its own positions; otherwise models may derive them from the padding id
+        table = table_of(network) if used_tokens is not None and verdict.exit else None
+        self._vocabulary = (
+            CompactVocabulary(table, used_tokens) if table and used_tokens is not None else None
+        )
+        super().__init__(network, run, accelerator.device, verdict=verdict, half=half)
+        self._accelerator = accelerator
+        self._optimizer: Any = make_optimizer()
+        self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        self._limit = max_grad_norm or math.inf
+        self._decay = weight_decay
+        self._table_name = next(
+            (f"{name}.weight" for name, module in network.named_modules() if module is table), ""
+        )
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """One pass, with token ids as rows of the compact table."""
+        if self._vocabulary is not None:
+            ids = self._vocabulary.places(batch.inputs["input_ids"].numpy())
+            batch = replace(batch, inputs={**batch.inputs, "input_ids": torch.from_numpy(ids)})
+        return super().outputs(batch)
+
+    def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
+        """Forward and backward; a model that cannot run packed takes the rows length by length."""
+        parts = in_parts(batch) if self.verdict.by_length else [batch]
+        losses = []
+        for part in parts:
+            loss = self.outputs(part).loss_sum
+            assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
+            torch.autograd.backward([loss * (weight * batch.counts)])
+            losses.append(loss.detach())
+        if is_last:
+            self._exchange()
+        return torch.stack(losses).sum() * batch.counts
+
+    def update(self, learning_rate: float) -> float:
+        """The norm, then AdamW, which divides by what clipping asks for in the same pass."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        if math.isfinite(norm):
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate
+            shrink = max((norm + 1e-6) / self._limit, 1.0)
+            scale = None if shrink == 1.0 else torch.tensor(shrink, device=self._device)
+            self._optimizer.grad_scale = scale
+            self._optimizer.step()
+            if self._vocabulary is not None:
+                self._vocabulary.decay(1 - learning_rate * self._decay)
+            if self._copies is not None:
+                self._copies.refresh()
+        self._optimizer.zero_grad()
+        return norm
+
+    def total(self, value: float | torch.Tensor) -> float:
+        """By an all-reduce in double precision."""
+        if self._accelerator.num_processes == 1:
+            return float(value)
+        tensor = torch.as_tensor(value, dtype=torch.float64, device=self._device)
+        summed: Any = self._accelerator.reduce(tensor, reduction="sum")
+        return float(summed)
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """The plain model with its full table."""
+        with super().at_rest():  # which closes
+            try:
+                yield
+            finally:
+                if self._vocabulary is not None:
+                    self._vocabulary.take()
+                    self._vocabulary.compact()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The optimizer's tensors, as if the table had been whole."""
+        vocabulary = self._vocabulary
+        if vocabulary is None:
+            return read_state(self.network, self._optimizer)
+        with vocabulary.compacted():
+            tensors = read_state(self.network, self._optimizer)
+        return {
+            key: vocabulary.widen(tensor) if self._is_moment(key, tensor) else tensor
+            for key, tensor in tensors.items()
+        }
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+        """From either engine."""
+        vocabulary = self._vocabulary
+        if vocabulary is None:
+            return write_state(self.network, self._optimizer, tensors)
+        narrowed = {
+            key: vocabulary.narrow(tensor) if self._is_moment(key, tensor) else tensor
+            for key, tensor in tensors.items()
+        }
+        with vocabulary.compacted():
+            return write_state(self.network, self._optimizer, narrowed)
+
+    def _is_moment(self, key: str, tensor: torch.Tensor) -> bool:
+        """Whether an optimizer's tensor has a row for each row of the table."""
+        return tensor.ndim == 2 and key.startswith(f"{self._table_name}.")
+
+    def begin(self, *, training: bool) -> None:
+        """Dropout on or off."""
+        self.network.train(training)
+
+    def close(self) -> None:
+        """Take everything off the model and give it its full table back."""
+        super().close()
+        if self._vocabulary is not None and self._vocabulary.is_compact:
+            self._vocabulary.expand()
+
+    def _exchange(self) -> None:
+        """Sum the gradients of all processes, in one piece."""
+        if self._accelerator.num_processes == 1:
+            return
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        flat = torch.cat([p.grad.flatten() for p in self._parameters])
+        torch.distributed.all_reduce(flat)
+        start = 0
+        for parameter in self._parameters:
+            stop = start + parameter.numel()
+            parameter.grad.copy_(flat[start:stop].view_as(parameter))
+            start = stop

@@ -1,0 +1,77 @@
+"""Linear layers in bfloat16 with float32 masters.
+
+Autocast casts every weight to bfloat16 anew in each pass. Here each linear layer keeps a bfloat16
+copy beside its float32 weight, refreshed after each update; products are those of autocast, the
+casts are saved, and weights, moments and updates stay in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["HalfCopies"]
+
+
+class HalfCopies:
+    """The bfloat16 copies of the weights of a model's linear layers."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Copy the weights and let the layers use the copies."""
+        self.patched: list[nn.Module] = []
+        self._masters: list[torch.Tensor] = []
+        self._copies: list[torch.Tensor] = []
+        for module in network.modules():
+            if type(module) is nn.Linear:
+                copy = module.weight.detach().to(torch.bfloat16)
+                self._masters.append(module.weight)
+                self._copies.append(copy)
+                module.forward = _forward_of(module, copy)  # type: ignore[method-assign]
+                self.patched.append(module)
+
+    def refresh(self) -> None:
+        """Round the masters into the copies, after they have changed."""
+        with torch.no_grad():
+            torch._foreach_copy_(self._copies, self._masters)
+
+
+def _forward_of(module: nn.Linear, copy: torch.Tensor) -> Any:
+    def forward(values: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = _Linear.apply(  # type: ignore[no-untyped-call]
+            values, module.weight, module.bias, copy
+        )
+        return found
+
+    return forward
+
+
+class _Linear(torch.autograd.Function):
+    """x W^T + b in bfloat16; the gradient of the weight reaches the float32 master."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        copy: torch.Tensor,
+    ) -> torch.Tensor:
+        half = values.to(torch.bfloat16)
+        ctx.save_for_backward(half, copy)
+        ctx.kinds = (values.dtype, None if bias is None else bias.dtype, weight.dtype)
+        half_bias = None if bias is None else bias.to(torch.bfloat16)
+        return nn.functional.linear(half, copy, half_bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        half, copy = ctx.saved_tensors
+        of_values, of_bias, of_weight = ctx.kinds
+        wanted = ctx.needs_input_grad
+        out = gradients[0].to(torch.bfloat16)
+        flat = out.flatten(0, -2)
+        back = (out @ copy).to(of_values) if wanted[0] else None
+        weight = (flat.t() @ half.flatten(0, -2)).to(of_weight) if wanted[1] else None
+        bias = flat.sum(0, dtype=torch.float32).to(of_bias) if wanted[2] else None
+        return back, weight, bias, None

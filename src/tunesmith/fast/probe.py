@@ -1,0 +1,144 @@
+"""The probe: before training, the fast way is compared with the exact one on the user's own rows.
+
+Dropout is off and everything is float32. Outputs and every gradient must agree; where they do not,
+the next way is tried, and the last of them is the exact one itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesmith.batching import Batch
+from tunesmith.fast.layout import Exit, PackedLayout, exits_of
+from tunesmith.fast.packing import in_parts, widened
+from tunesmith.tasks import Outputs
+
+__all__ = ["Verdict", "difference", "probe"]
+
+OUTPUTS_AGREE = 1e-5
+GRADIENTS_AGREE = 1e-4
+
+Pass = Callable[[nn.Module, Batch], Outputs]
+Found = tuple[list[torch.Tensor], dict[str, torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a model runs fast.
+
+    Attributes:
+        exit: how packs leave the model; None if it cannot run packed.
+        by_length: whether a batch may be taken in parts of nearly equal length instead.
+        reason: in words, for the log.
+    """
+
+    exit: Exit | None
+    by_length: bool
+    reason: str
+
+
+def probe(
+    network: Any, run: Pass, batch: Batch, device: torch.device, *, trains: bool = True
+) -> Verdict:
+    """Find the fastest way that agrees with the exact one; the model is left as it was.
+
+    Args:
+        network: in float32, on its device.
+        run: one pass of the task.
+        batch: a few rows, padded, on the CPU; labelled if `trains`.
+        device: of the model.
+        trains: whether gradients must agree, too.
+    """
+    training = network.training
+    network.eval()
+    try:
+        exact = _measure(network, lambda: [run(network, batch.to(device))], trains=trains)
+        tried = []
+        for name in exits_of(network):
+            layout = PackedLayout(network, name)
+            told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
+            if agrees:
+                return Verdict(name, by_length=False, reason=told)
+            tried.append(f"{name}: {told}")
+        reason = "; ".join(tried) or "its attention does not go through transformers' interface"
+        if trains:
+            pad_id = getattr(network.config, "pad_token_id", None) or 0
+            parts = [widened(part, 3, pad_id) for part in in_parts(batch)]
+            cut = _measure(
+                network, lambda: [run(network, p.to(device)) for p in parts], trains=True
+            )
+            outputs, gradients = difference(([exact[0][0]], exact[1]), ([cut[0][0]], cut[1]))
+            same = outputs < OUTPUTS_AGREE and gradients < GRADIENTS_AGREE
+            return Verdict(None, same, reason)
+        return Verdict(None, by_length=False, reason=reason)
+    finally:
+        network.train(training)
+        if trains:
+            network.zero_grad(set_to_none=True)
+
+
+def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> Found:
+    device = next(layout.network.parameters()).device
+    with ExitStack() as stack:
+        layout.enter(stack)
+        return _measure(layout.network, lambda: [layout.run(run, batch, device)], trains=trains)
+
+
+def _compare(exact: Found, attempt: Callable[[], Found]) -> tuple[str, bool]:
+    """In words how far off an attempt is, and whether that is near enough."""
+    try:
+        fast = attempt()
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        return str(error).splitlines()[0], False
+    outputs, gradients = difference(exact, fast)
+    told = f"off by {outputs:.1e} in outputs, {gradients:.1e} in gradients"
+    return told, outputs < OUTPUTS_AGREE and gradients < GRADIENTS_AGREE
+
+
+def _measure(network: nn.Module, run: Callable[[], list[Outputs]], *, trains: bool) -> Found:
+    """The loss, what is kept of each row, and gradients; of parts the loss alone is complete."""
+    if not trains:
+        with torch.inference_mode():
+            return [tensor.float() for found in run() for tensor in found.kept.values()], {}
+    network.zero_grad(set_to_none=True)
+    found = run()
+    losses = [outputs.loss_sum for outputs in found if outputs.loss_sum is not None]
+    loss = torch.stack(losses).sum()
+    torch.autograd.backward([loss])
+    kept = [tensor.detach().float() for outputs in found for tensor in outputs.kept.values()]
+    gradients = {
+        name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None
+    }
+    return [loss.detach(), *kept], gradients
+
+
+def difference(exact: Found, other: Found) -> tuple[float, float]:
+    """The largest relative differences of outputs and of gradients.
+
+    A gradient that ought to be zero, such as that of a key's bias, is rounding on both sides: each
+    is compared with its own size and a small part of the whole gradient.
+    """
+    outputs = 0.0
+    for one, two in zip(exact[0], other[0], strict=True):
+        if one.shape != two.shape:
+            return float("inf"), float("inf")
+        spread = max(float(one.abs().max()), 1e-6)
+        outputs = max(outputs, float((one - two).abs().max()) / spread)
+    if exact[1].keys() != other[1].keys():
+        return outputs, float("inf")
+    whole = sum(float(g.norm()) ** 2 for g in exact[1].values()) ** 0.5
+    gradients = max(
+        (
+            float((g - other[1][name]).norm()) / (float(g.norm()) + 1e-3 * whole + 1e-30)
+            for name, g in exact[1].items()
+        ),
+        default=0.0,
+    )
+    return outputs, gradients

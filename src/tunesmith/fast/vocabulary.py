@@ -1,0 +1,113 @@
+"""Vocabulary compaction: train the embeddings of the tokens that occur, and no others.
+
+The embedding table is the largest weight of a small encoder, and most of its rows belong to tokens
+that a data set does not hold. Their gradient is zero in every step, so AdamW leaves their moments
+at zero, and nothing but weight decay changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+__all__ = ["CompactVocabulary", "table_of"]
+
+
+def table_of(network: Any) -> nn.Embedding | None:
+    """The table of word embeddings, if it is plain, trained, and used nowhere else."""
+    table = network.get_input_embeddings()
+    if type(table) is not nn.Embedding or not table.weight.requires_grad:
+        return None
+    if table.max_norm is not None or table.sparse or table.scale_grad_by_freq:
+        return None
+    holders = sum(
+        parameter is table.weight
+        for module in network.modules()
+        for parameter in module._parameters.values()
+    )
+    return table if holders == 1 else None
+
+
+class CompactVocabulary:
+    """A model whose embedding table holds the used rows only, until it is put at rest.
+
+    Attributes:
+        table: the embedding layer.
+        used: the token ids that occur, rising.
+        is_compact: whether the layer holds the used rows only at the moment.
+    """
+
+    def __init__(self, table: nn.Embedding, used: Iterable[int]) -> None:
+        """Take the used rows out of the table; `used` must hold every id that will be asked for."""
+        self.table = table
+        marks = () if table.padding_idx is None else (table.padding_idx,)
+        self.used = np.array(sorted({*used, *marks}), dtype=np.int64)
+        self._full = table.weight
+        self._padding = table.padding_idx
+        self._place = np.zeros(table.num_embeddings, dtype=np.int64)
+        self._place[self.used] = np.arange(len(self.used))
+        self._rows = torch.from_numpy(self.used)
+        self._compact = nn.Parameter(self._full.detach()[self._rows.to(self._full.device)].clone())
+        self.compact()
+
+    def compact(self) -> None:
+        """Let the model use the used rows."""
+        self.is_compact = True
+        self.table.weight = self._compact
+        self.table.num_embeddings = len(self.used)
+        if self._padding is not None:
+            self.table.padding_idx = int(self._place[self._padding])
+
+    def expand(self) -> None:
+        """Put the trained rows back into the full table, and let the model use that."""
+        with torch.no_grad():
+            self._full[self._rows.to(self._full.device)] = self._compact
+        self._show_full()
+
+    def _show_full(self) -> None:
+        self.is_compact = False
+        self.table.weight = self._full
+        self.table.num_embeddings = len(self._full)
+        self.table.padding_idx = self._padding
+
+    @contextmanager
+    def compacted(self) -> Iterator[None]:
+        """The compact table for a moment, also while the model is at rest; nothing is copied."""
+        was_compact = self.is_compact
+        self.compact()
+        try:
+            yield
+        finally:
+            if not was_compact:
+                self._show_full()
+
+    def take(self) -> None:
+        """Read the used rows from the full table again, after weights were loaded into it."""
+        with torch.no_grad():
+            self._compact.copy_(self._full[self._rows.to(self._full.device)])
+
+    def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Token ids as rows of the compact table."""
+        return self._place[ids]
+
+    def decay(self, factor: float) -> None:
+        """Weight decay of the unused rows, to the bit as AdamW does it."""
+        if factor != 1.0:
+            with torch.no_grad():
+                self._full.mul_(factor)
+
+    def widen(self, moment: torch.Tensor) -> torch.Tensor:
+        """A moment of the used rows as one of the full table; the others are zero."""
+        wide = moment.new_zeros(self._full.shape)
+        wide[self._rows.to(moment.device)] = moment
+        return wide
+
+    def narrow(self, moment: torch.Tensor) -> torch.Tensor:
+        """The rows of a moment of the full table that are used."""
+        return moment[self._rows.to(moment.device)]

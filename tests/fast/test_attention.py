@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+from tests.fast.models import batch_of
+from tunesmith.fast import attention
+from tunesmith.fast.attention import attend, use
+from tunesmith.fast.packing import Pack, pack
+
+SIZES = [7, 3, 12, 1, 5]
+HEADS, WIDTH = 3, 8
+
+
+@pytest.fixture
+def laid() -> Iterator[Pack]:
+    found, _packed = pack(batch_of(SIZES), first_position=0)
+    use(found)
+    yield found
+    use(None)
+
+
+def inputs(tokens: int, *, heads: int = HEADS, seed: int = 0) -> list[torch.Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    rows = (torch.randn(1, tokens, heads * WIDTH, generator=random) for _tensor in range(3))
+    return [
+        row.view(1, tokens, heads, WIDTH).transpose(1, 2).detach().requires_grad_() for row in rows
+    ]
+
+
+def alone(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    laid: Pack,
+    *,
+    causal: bool,
+    window: int | None,
+) -> torch.Tensor:
+    """Sequence by sequence, by the definition."""
+    found = torch.zeros(1, q.shape[2], q.shape[1], WIDTH)
+    for start, stop in zip(laid.starts[:-1], laid.starts[1:], strict=True):
+        one, two, three = (t[:, :, start:stop] for t in (q, k, v))
+        scores = one @ two.transpose(2, 3) / math.sqrt(WIDTH)
+        distance = torch.arange(stop - start)[:, None] - torch.arange(stop - start)[None]
+        hidden = torch.zeros_like(distance, dtype=torch.bool)
+        if causal:
+            hidden |= distance < 0
+        if window is not None:
+            hidden |= distance.abs() >= window
+        scores = scores.masked_fill(hidden, -math.inf)
+        found[:, start:stop] = (scores.softmax(-1) @ three).transpose(1, 2)
+    return found
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("window", [None, 3])
+def test_every_sequence_attends_to_itself_alone(
+    laid: Pack, causal: bool, window: int | None
+) -> None:
+    mine, theirs = inputs(sum(SIZES)), inputs(sum(SIZES))
+    found, nothing = attend(
+        nn.Module(), *mine, None, is_causal=causal, sliding_window=window, dropout=0.0
+    )
+    expected = alone(*theirs, laid, causal=causal, window=window)
+    assert nothing is None
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(9))
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    for one, two in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
+def test_changing_one_sequence_leaves_the_others_to_the_bit(laid: Pack) -> None:
+    q, k, v = inputs(sum(SIZES))
+    before, _nothing = attend(nn.Module(), q, k, v)
+    start, stop = int(laid.starts[1]), int(laid.starts[2])
+    with torch.no_grad():
+        for tensor in (q, k, v):
+            tensor[:, :, start:stop] += 1.0
+    after, _nothing = attend(nn.Module(), q, k, v)
+    same = torch.ones(sum(SIZES), dtype=torch.bool)
+    same[start:stop] = False
+    assert torch.equal(before[:, same], after[:, same])
+    assert not torch.equal(before[:, ~same], after[:, ~same])
+
+
+def test_dropout_has_the_right_gradient(laid: Pack) -> None:
+    """By finite differences with the same draw, in double precision."""
+    q, k, v = (t.detach().double().requires_grad_() for t in inputs(sum(SIZES)))
+
+    def run(*tensors: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(3)
+        return attention._Attention.apply(*tensors, laid, 0.3, 0.2, False, None)  # type: ignore[no-untyped-call]
+
+    assert torch.autograd.gradcheck(run, (q, k, v), fast_mode=True, atol=1e-6)
+
+
+def test_dropout_keeps_the_mean(laid: Pack) -> None:
+    q, k, v = inputs(sum(SIZES))
+    plain, _nothing = attend(nn.Module(), q, k, v)
+    torch.manual_seed(0)
+    many = torch.stack([attend(nn.Module(), q, k, v, dropout=0.3)[0] for _time in range(600)])
+    torch.testing.assert_close(many.mean(0), plain, atol=0.15, rtol=0.05)
+    assert not torch.equal(many[0], many[1])
+
+
+def test_few_key_heads_are_shared(laid: Pack) -> None:
+    q, _k, _v = inputs(sum(SIZES), heads=4)
+    _q, k, v = inputs(sum(SIZES), heads=2, seed=1)
+    found, _nothing = attend(nn.Module(), q, k, v)
+    wide = [t.repeat_interleave(2, dim=1) for t in (k, v)]
+    torch.testing.assert_close(found, attend(nn.Module(), q, *wide)[0])
+
+
+def test_without_a_pack_it_is_an_error(laid: Pack) -> None:
+    q, k, v = inputs(sum(SIZES))
+    with pytest.raises(RuntimeError, match="without a pack"):
+        attend(nn.Module(), q, k, v, torch.ones(1))
+    use(None)
+    with pytest.raises(RuntimeError, match="without a pack"):
+        attend(nn.Module(), q, k, v)

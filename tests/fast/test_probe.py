@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.fast.models import FAMILIES, batch_of, classify, model_of
+from tunesmith.batching import Batch
+from tunesmith.fast import layout
+from tunesmith.fast.probe import Verdict, difference, probe
+from tunesmith.tasks import Outputs
+
+CPU = torch.device("cpu")
+EXPECTED: dict[str, tuple[str | None, bool]] = {
+    **dict.fromkeys(FAMILIES, ("first token, last layer cut", False)),
+    **dict.fromkeys(("distilbert", "albert", "modernbert", "nomic_bert"), ("first token", False)),
+    **dict.fromkeys(("modernbert mean", "eurobert"), ("padded", False)),
+    **dict.fromkeys(("gpt2", "llama", "qwen3"), ("last token", False)),
+    **dict.fromkeys(("deberta-v2", "mpnet"), (None, True)),
+    "mobilebert": (None, True),  # its embeddings look at their neighbours, across borders
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_each_family_needs(family: str) -> None:
+    model = model_of(family)
+    verdict = probe(model, classify, batch_of(), CPU)
+    assert (verdict.exit, verdict.by_length) == EXPECTED[family], verdict.reason
+    assert all(p.grad is None for p in model.parameters())
+    assert not model.training
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "modernbert"])
+def test_heads_on_tokens(family: str) -> None:
+    model = model_of(family, "AutoModelForTokenClassification")
+    assert probe(model, classify, batch_of(per_token=True), CPU).exit == "padded"
+
+
+def test_predictions_alone_need_no_labels() -> None:
+    def predict(model: Any, batch: Batch) -> Outputs:
+        return Outputs(None, {"logits": model(**batch.inputs).logits})
+
+    assert probe(model_of("bert"), predict, batch_of(), CPU, trains=False).exit is not None
+    assert probe(model_of("mpnet"), predict, batch_of(), CPU, trains=False) == Verdict(
+        None, by_length=False, reason="its attention does not go through transformers' interface"
+    )
+
+
+@pytest.mark.parametrize("fault", ["position", "neighbour"])
+def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative controls: a wrong start of positions, and sequences that see each other."""
+    if fault == "position":
+        monkeypatch.setattr(layout, "first_position", lambda _network: 1)
+    else:
+        real = layout.pack
+
+        def as_one(batch: Batch, *, first_position: int) -> Any:
+            laid, packed = real(batch, first_position=first_position)
+            joined = torch.tensor([int(laid.lengths.sum())]).numpy()
+            monkeypatch.setattr(layout, "use", lambda _laid: real_use(one))
+            one = type(laid)(1, int(joined[0]), joined, joined * 0, laid.rows * 0, laid.columns)
+            return laid, packed
+
+        real_use = layout.use
+        monkeypatch.setattr(layout, "pack", as_one)
+    verdict = probe(model_of("bert"), classify, batch_of(), CPU)
+    assert verdict.exit is None
+    assert "off by" in verdict.reason
+
+
+def test_the_model_is_left_in_its_mode() -> None:
+    model = model_of("bert").train()
+    probe(model, classify, batch_of(), CPU)
+    assert model.training
+
+
+def test_differences_are_relative() -> None:
+    one = ([torch.tensor([100.0, 1.0])], {"w": torch.ones(3), "b": torch.zeros(3)})
+    other = ([torch.tensor([100.1, 1.0])], {"w": torch.ones(3) * 1.01, "b": torch.full((3,), 1e-9)})
+    outputs, gradients = difference(one, other)
+    assert outputs == pytest.approx(1e-3, rel=1e-3)
+    assert gradients == pytest.approx(0.01, rel=0.01)
+    assert difference(one, ([torch.ones(3)], {}))[0] == float("inf")
+    assert difference(one, (one[0], {"w": torch.ones(3)}))[1] == float("inf")
+
+
+def test_a_model_without_a_pass_is_not_packed() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Embedding(100, 2)
+            self.config = type("Config", (), {"pad_token_id": None})()
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+            hidden = self.inner(input_ids) * attention_mask[..., None]
+            return type("Out", (), {"logits": hidden.sum(1)})()
+
+    verdict = probe(Odd(), classify, batch_of(), CPU)
+    assert (verdict.exit, verdict.by_length) == (None, True)

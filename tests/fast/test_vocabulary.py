@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.fast.models import model_of
+from tunesmith.fast.vocabulary import CompactVocabulary, table_of
+
+USED = [3, 5, 6, 11, 17]
+
+
+def table(seed: int = 0) -> nn.Embedding:
+    torch.manual_seed(seed)
+    return nn.Embedding(20, 4, padding_idx=1)
+
+
+def test_rows_go_out_and_come_back() -> None:
+    layer = table()
+    before = layer.weight.detach().clone()
+    vocabulary = CompactVocabulary(layer, USED)
+    assert vocabulary.used.tolist() == [1, *USED]  # padding is always there
+    assert layer.weight.shape == (6, 4) and layer.padding_idx == 0
+    ids = np.array([[5, 3, 1]])
+    torch.testing.assert_close(layer(torch.from_numpy(vocabulary.places(ids))), before[ids])
+    with torch.no_grad():
+        layer.weight += 1
+    vocabulary.expand()
+    assert layer.weight.shape == (20, 4) and layer.padding_idx == 1
+    used = torch.tensor([1, *USED])
+    torch.testing.assert_close(layer.weight[used], before[used] + 1)
+    unused = torch.tensor([i for i in range(20) if i not in used])
+    assert torch.equal(layer.weight[unused], before[unused])
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_updates_are_those_of_the_dense_table(decay: float) -> None:
+    """AdamW over sixty steps with a changing rate: every row, used or not, equal to the bit."""
+    dense, compact = table(), table()
+    vocabulary = CompactVocabulary(compact, USED)
+    optimizers = [
+        torch.optim.AdamW(layer.parameters(), lr=0.1, weight_decay=decay, fused=True)
+        for layer in (dense, compact)
+    ]
+    random = np.random.default_rng(0)
+    for step in range(60):
+        ids = random.choice(USED, 3)
+        rate = 0.1 * (1 - step / 60)
+        places = vocabulary.places(ids)
+        for layer, optimizer, rows in zip((dense, compact), optimizers, (ids, places), strict=True):
+            layer(torch.from_numpy(rows)).square().sum().backward()
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.step()
+            optimizer.zero_grad()
+        vocabulary.decay(1 - rate * decay)
+    vocabulary.expand()
+    assert torch.equal(compact.weight, dense.weight) or decay
+    torch.testing.assert_close(compact.weight, dense.weight, rtol=1e-6, atol=0)
+
+
+def test_moments_are_widened_and_narrowed() -> None:
+    layer = table()
+    vocabulary = CompactVocabulary(layer, USED)
+    moment = torch.randn(6, 4)
+    wide = vocabulary.widen(moment)
+    assert wide.shape == (20, 4)
+    assert torch.equal(vocabulary.narrow(wide), moment)
+    assert wide.abs().sum() == moment.abs().sum()
+
+
+def test_a_look_at_the_compact_table_while_at_rest() -> None:
+    layer = table()
+    vocabulary = CompactVocabulary(layer, USED)
+    compact = layer.weight
+    vocabulary.expand()
+    with vocabulary.compacted():
+        assert layer.weight is compact
+    assert layer.weight.shape == (20, 4) and not vocabulary.is_compact
+    vocabulary.compact()
+    with vocabulary.compacted():
+        pass
+    assert vocabulary.is_compact
+
+
+def test_weights_loaded_at_rest_are_taken_over() -> None:
+    layer = table()
+    vocabulary = CompactVocabulary(layer, USED)
+    vocabulary.expand()
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(80.0).view(20, 4))
+    vocabulary.take()
+    vocabulary.compact()
+    assert layer.weight[1].tolist() == [12.0, 13.0, 14.0, 15.0]
+
+
+def test_tables_that_must_stay_whole() -> None:
+    assert table_of(model_of("bert")) is not None
+    tied = model_of("bert", "AutoModelForMaskedLM")
+    assert table_of(tied) is None  # its rows are outputs, too
+    frozen = model_of("bert")
+    frozen.get_input_embeddings().weight.requires_grad_(requires_grad=False)  # type: ignore[operator]
+    assert table_of(frozen) is None
