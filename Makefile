@@ -11,10 +11,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-quickstart: $(INSTALLED)  ## the main job on embedded data, without a network
-	$(BIN)/tunesmith train embedded:tickets --model embedded:mini --out runs/quickstart \
-	  --set train.epochs=10 --set train.learning_rate=1e-3
-	$(BIN)/tunesmith predict runs/quickstart "The fried rice was cold, I want my money back." "今晚还有两个人的位子吗？"
+quickstart: $(INSTALLED)  ## the whole job on embedded data, without a network
+	$(BIN)/tunesmith quickstart
 
 test: $(INSTALLED)  ## the test suite: no network, no GPU
 	$(BIN)/python -m pytest -n auto

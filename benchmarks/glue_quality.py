@@ -144,6 +144,10 @@ def main() -> None:
     settings = {key: json.loads(value) for key, value in (s.split("=", 1) for s in given.set)}
     target = Path(__file__).parent / "results" / f"{given.name}_quality.json"
     found: dict[str, Any] = json.loads(target.read_text()) if target.is_file() else {}
+    if found.get("settings", settings) != settings:
+        parser.error(f"{target} holds runs with other settings: {found['settings']}")
+    if "trainer" in given.who and given.name != "mrpc":
+        parser.error("the Trainer is only compared on mrpc")
     found["settings"] = settings
     found["trivial"] = trivial(folder, given.name)
     for seed in given.seeds:

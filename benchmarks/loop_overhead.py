@@ -46,6 +46,7 @@ def build(folder: Path, out: Path, batch_size: int) -> Session:
             f"data.labels={labels}",
             f"train.batch_size={batch_size}",
             "train.epochs=100",
+            "train.engine=exact",
         ]
     )
     out.mkdir()

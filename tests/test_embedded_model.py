@@ -1,19 +1,54 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+from safetensors import safe_open
 
 from tunesmith.commit import damage, sha256_of
 from tunesmith.embedded_model import embedded_folder
 from tunesmith.errors import ModelError
 
+WITHOUT_US = """
+import sys
+sys.modules["tunesmith"] = None
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+folder = sys.argv[1]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+encoder = AutoModel.from_pretrained(folder, dtype="float32")
+head = AutoModelForSequenceClassification
+classifier = head.from_pretrained(folder, num_labels=2, dtype="float32")
+batch = tokenizer(["the soup was cold", "汤是凉的"], padding=True, return_tensors="pt")
+assert encoder(**batch).last_hidden_state.shape[-1] == 192
+assert classifier(**batch).logits.shape == (2, 2)
+assert tokenizer.unk_token_id not in batch["input_ids"]
+"""
 
-def test_made_twice_it_is_the_same(
+
+def test_mini_is_a_plain_small_bert() -> None:
+    folder = embedded_folder("embedded:mini")
+    assert (folder / "model.safetensors").stat().st_size <= 10_000_000
+    with safe_open(folder / "model.safetensors", "pt") as weights:
+        assert {str(weights.get_slice(name).get_dtype()) for name in weights.keys()} == {"F16"}  # noqa: SIM118
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "demonstration and test model" in card and "{" not in card
+
+
+def test_transformers_alone_loads_it() -> None:
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_US, str(embedded_folder("embedded:mini"))],
+        check=True,
+    )
+
+
+def test_the_untrained_one_made_twice_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digests = []
     for _time in range(2):
         monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        folder = embedded_folder("embedded:mini")
+        folder = embedded_folder("embedded:mini-untrained")
         assert damage(folder) is None
         digests.append([sha256_of(folder / n) for n in ("model.safetensors", "tokenizer.json")])
     assert digests[0] == digests[1]
@@ -23,11 +58,12 @@ def test_damage_is_mended(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path_factory.mktemp("cache")))
-    folder = embedded_folder("embedded:mini")
+    folder = embedded_folder("embedded:mini-untrained")
     (folder / "model.safetensors").write_bytes(b"")
-    assert damage(embedded_folder("embedded:mini")) is None
+    assert damage(embedded_folder("embedded:mini-untrained")) is None
 
 
-def test_a_wrong_name_lists_the_right_one() -> None:
-    with pytest.raises(ModelError, match="embedded:mini"):
-        embedded_folder("embedded:big")
+def test_a_wrong_name_lists_the_right_ones() -> None:
+    with pytest.raises(ModelError, match="embedded:mini, embedded:mini-untrained") as caught:
+        embedded_folder("embedded:minni")
+    assert 'Did you mean "embedded:mini"?' in str(caught.value)

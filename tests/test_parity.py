@@ -125,7 +125,9 @@ class Recorded:
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_fifty_steps_in_float32(tmp_path: Path, tiny_bert: Path) -> None:
-    """The whole of our run against the whole of theirs: dropout 0, the course's settings."""
+    """The whole of our run by each engine against the whole of theirs: dropout 0."""
+    from transformers import AutoModelForSequenceClassification
+
     rows = pair_rows(200)
     theirs = Recorded(
         tiny_bert,
@@ -136,12 +138,28 @@ def test_fifty_steps_in_float32(tmp_path: Path, tiny_bert: Path) -> None:
         learning_rate=1e-3,
         warmup_steps=5,
     )
+    batches = make_plan(TrainSettings(max_steps=50, seed=SEED), num_examples=len(rows))
+    assert [batches.examples_at(step).tolist() for step in range(50)] == theirs.batches
+    for engine in ("exact", "fast"):
+        losses = our_losses(tiny_bert, rows, tmp_path / engine, engine)
+        assert len(theirs.losses) == len(losses) == 50
+        np.testing.assert_allclose(losses, theirs.losses, rtol=1e-5)
+        final = AutoModelForSequenceClassification.from_pretrained(tmp_path / engine / "model")
+        pairs = zip(final.named_parameters(), theirs.model.parameters(), strict=True)
+        for (name, one), two in pairs:
+            torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def our_losses(
+    model: Path, rows: Sequence[dict[str, object]], out: Path, engine: str
+) -> list[float]:
     events = start(
         rows,
-        out=tmp_path / "ours",
+        out=out,
         settings={
-            "model": str(tiny_bert),
+            "model": str(model),
             "data.validation": None,
+            "train.engine": engine,
             "train.dropout": 0.0,
             "train.max_steps": 50,
             "train.learning_rate": 1e-3,
@@ -150,16 +168,7 @@ def test_fifty_steps_in_float32(tmp_path: Path, tiny_bert: Path) -> None:
             "train.seed": SEED,
         },
     )
-    ours = [event.loss for event in events if isinstance(event, StepDone)]
-    assert len(theirs.losses) == len(ours) == 50
-    np.testing.assert_allclose(ours, theirs.losses, rtol=1e-5)
-    batches = make_plan(TrainSettings(max_steps=50, seed=SEED), num_examples=len(rows))
-    assert [batches.examples_at(step).tolist() for step in range(50)] == theirs.batches
-    from transformers import AutoModelForSequenceClassification
-
-    final = AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours" / "model")
-    for (name, one), two in zip(final.named_parameters(), theirs.model.parameters(), strict=True):
-        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5, msg=name)
+    return [event.loss for event in events if isinstance(event, StepDone)]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from tunesmith.artifact.inference import Model, Predicted, load
     from tunesmith.errors import PlainError
     from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
+    from tunesmith.loaded_metric import LoadedMetric, load_metric
     from tunesmith.recipe import Recipe
 
 __all__ = [
     "Evaluated",
     "Event",
     "Finished",
+    "LoadedMetric",
     "Model",
     "PlainError",
     "Predicted",
@@ -29,6 +31,7 @@ __all__ = [
     "__version__",
     "load",
     "load_data",
+    "load_metric",
     "start",
     "train",
 ]
@@ -41,6 +44,7 @@ _HOMES = {
     **dict.fromkeys(
         ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"), "tunesmith.events"
     ),
+    **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.loaded_metric"),
     "PlainError": "tunesmith.errors",
     "Recipe": "tunesmith.recipe",
 }

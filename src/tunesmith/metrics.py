@@ -11,17 +11,15 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 
+from tunesmith.baselines import Kind
 from tunesmith.errors import Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
 
-__all__ = ["GLUE", "METRICS", "Kind", "Metric", "Scores", "choose_metrics", "compute", "scoring"]
-
-Kind = Literal["classes", "labels", "numbers"]
-"""What is predicted: one class each, any number of labels each, or a number each."""
+__all__ = ["GLUE", "METRICS", "Metric", "Scores", "choose_metrics", "compute", "scoring"]
 
 
 @dataclass(frozen=True, slots=True)

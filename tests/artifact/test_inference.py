@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,22 @@ def test_a_plain_hugging_face_model_predicts_too(tiny_bert: Path, tmp_path: Path
 def test_a_bare_encoder_is_no_finished_model(tiny_bert: Path) -> None:
     with pytest.raises(ModelError, match="M114"):
         ts.load(tiny_bert)
+
+
+def test_predicting_while_a_stream_is_half_read(model: Model) -> None:
+    wanted = model.predict(PAIRS[:3])
+    source = from_python(PAIRS[:3])["train"]
+    streamed = []
+    for row, answer in model.stream(source):
+        assert model.predict([PAIRS[row.index]])[0]["label"] == answer["label"]
+        streamed.append(answer["label"])
+    assert streamed == [wanted[i]["label"] for i in range(3)]
+    assert not [module for module in model.network.modules() if "forward" in vars(module)]
+    assert model.network.config._attn_implementation != "tunesmith_packed"
+
+
+def test_several_threads_predict_the_same(model: Model) -> None:
+    wanted = model.predict(PAIRS[:24]).logits
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda row: model.predict([row]).logits, PAIRS[:24]))
+    np.testing.assert_allclose(np.concatenate(found), wanted, atol=1e-5)

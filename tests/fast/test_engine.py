@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -294,7 +296,7 @@ def test_rows_for_the_probe_are_few_and_not_the_longest() -> None:
     assert probed_places(np.array([4])).tolist() == [0]
 
 
-@pytest.mark.parametrize("task", ["text-classification", "masked-lm"])
+@pytest.mark.parametrize("task", ["text-classification", "masked-lm", "masked-lm, untied"])
 def test_a_run_in_each_engine_gives_the_same_scores(
     task: str, tmp_path: Path, tiny_bert: Path
 ) -> None:
@@ -304,12 +306,19 @@ def test_a_run_in_each_engine_gives_the_same_scores(
     header, *rows = ticket_rows(60)
     given = [{"text": row[1], "label": row[2]} for row in rows]
     assert header
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_bert, folder)
+    config = json.loads((folder / "config.json").read_text())
+    task, _comma, untied = task.partition(", ")
+    (folder / "config.json").write_text(
+        json.dumps({**config, "tie_word_embeddings": not untied, "initializer_range": 0.2})
+    )
     found = []
     for engine in ("fast", "exact"):
         run = ts.train(
             given,
             out=tmp_path / engine,
-            model=str(tiny_bert),
+            model=str(folder),
             settings={
                 "task": task, "train.engine": engine, "train.dropout": 0.0, "train.epochs": 2,
                 "train.learning_rate": 1e-3, "train.log_every": 1, "train.weight_decay": 0.01,

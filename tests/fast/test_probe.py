@@ -86,6 +86,21 @@ def test_differences_are_relative() -> None:
     assert difference(one, (one[0], {"w": torch.ones(3)}))[1] == float("inf")
 
 
+def test_what_is_no_number_agrees_with_nothing() -> None:
+    one = ([torch.ones(2), torch.ones(2)], {"w": torch.ones(3), "b": torch.ones(3)})
+    lost = torch.tensor([1.0, float("nan")])
+    assert difference(one, ([torch.ones(2), lost], one[1])) == (float("inf"), 0.0)
+    assert difference(one, (one[0], {**one[1], "b": torch.full((3,), float("nan"))}))[1] == float(
+        "inf"
+    )
+
+
+def test_rows_as_long_as_the_model_takes_do_not_fail() -> None:
+    """More padding than there are positions: the model refuses, so it stays as it is."""
+    verdict = probe(model_of("mobilebert"), classify, batch_of((66, 40, 66)), CPU)
+    assert verdict.exit is None and not verdict.by_length
+
+
 def test_a_model_without_a_pass_is_not_packed() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:

@@ -117,6 +117,40 @@ def test_whole_words_are_hidden_together(tiny_bert: Path) -> None:
         assert len(set((labels[0][words == word] != IGNORED).tolist())) == 1
 
 
+def test_words_named_are_always_hidden(tiny_bert: Path) -> None:
+    """ "for" is one piece of this vocabulary, "fork" are two."""
+    made = task(tiny_bert, mask_share=0.01, always=["for", "fork"])
+    texts = ["the table for two is for the fork", "thank you"] * 20
+    plain, drawn = batch_of(made, examples(made, texts), list(range(40)))
+    assert drawn.labels is not None
+    wanted = {*made.tokenizer.encode("for", add_special_tokens=False)}
+    pieces = made.tokenizer.encode("fork", add_special_tokens=False)
+    assert len(pieces) == 2
+    ids, mask = plain.inputs["input_ids"], made.tokenizer.mask_token_id
+    both = torch.isin(ids, torch.tensor([*wanted, *pieces]))
+    assert both.sum() >= 60
+    assert (drawn.labels[both] == ids[both]).all()
+    assert (drawn.inputs["input_ids"][both] == mask).all()
+    assert (drawn.labels[~both] == IGNORED).float().mean() > 0.9
+    assert MaskedLanguageModel.from_json(made.as_json()).always == ("for", "fork")
+
+
+def test_a_word_named_is_no_part_of_another(tiny_bert: Path) -> None:
+    """ "for" stands at the start of "fork", which is spelt by pieces."""
+    made = task(tiny_bert, mask_share=0.001, always=["for"])
+    plain, drawn = batch_of(made, examples(made, ["fork the table and send me a phone"]), [0])
+    assert drawn.labels is not None
+    start = int((plain.inputs["input_ids"][0] == made.tokenizer.encode("for")[1]).nonzero()[0])
+    assert int((drawn.labels != IGNORED).sum()) == 1
+    assert drawn.labels[0, start] == IGNORED or drawn.labels[0, start + 1] == IGNORED
+
+
+def test_what_does_not_fit_of_a_pair_is_counted(tiny_bert: Path) -> None:
+    made = task(tiny_bert, "pair")
+    found = examples(made, ["the printer is broken", "the table " * 30], limit=16)
+    assert found.prepared.num_cut == 1
+
+
 def test_long_texts_become_several_examples(tiny_bert: Path) -> None:
     made = task(tiny_bert)
     text = " ".join(WORDS * 3)

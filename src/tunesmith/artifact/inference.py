@@ -209,7 +209,7 @@ class Model:
         self, source: Source, batch_size: int | None, *, labelled: bool
     ) -> Iterator[_Part]:
         from tunesmith import evaluate
-        from tunesmith.fast.engine import predictor
+        from tunesmith.fast.engine import Predictor
 
         roles = self.task.roles
         names = {column.name for column in source.columns}
@@ -219,21 +219,22 @@ class Model:
         precision = resolve_precision(self.precision, self.device)
         accelerator = make_accelerator(device=self.device)
         padding = Padding.of(self.tokenizer)
-        with predictor(self.network, self.task, accelerator, precision) as make:
-            for rows in _in_thousands(source, columns):
-                self._refuse_bad(rows, source)
-                encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
-                examples = Examples(hold_in_memory(encoded))
+        predictor = Predictor(self.network, self.task, accelerator, precision)
+        for rows in _in_thousands(source, columns):
+            self._refuse_bad(rows, source)
+            encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
+            examples = Examples(hold_in_memory(encoded))
+            with predictor.dressed(examples, padding) as forward:
                 done = evaluate.predict(
-                    make(examples, padding),
+                    forward,
                     self.task,
                     examples,
                     padding,
                     batch_size=batch_size,
                     accelerator=accelerator,
                 )
-                answers = self.task.decode(done.predictions)
-                yield _Part(rows, answers, done, encoded.fixed.get("labels"))
+            answers = self.task.decode(done.predictions)
+            yield _Part(rows, answers, done, encoded.fixed.get("labels"))
 
     def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:
         findings = Findings(source)

@@ -26,14 +26,18 @@ from tunesmith.language import gettext as _
 __all__ = ["main"]
 
 COMMANDS = {
+    "quickstart": ("tunesmith.cli.quickstart", mark("See the whole job, without a network.")),
     "init": ("tunesmith.cli.init", mark("Look at data and write a commented recipe.")),
     "train": ("tunesmith.cli.train", mark("Train; the same command again continues.")),
     "predict": ("tunesmith.cli.predict", mark("Predict texts with a finished model.")),
     "eval": ("tunesmith.cli.evaluate", mark("Score a finished model on labelled data.")),
+    "metric": ("tunesmith.cli.metric", mark("Score predictions that lie in a file.")),
     "data": ("tunesmith.cli.data", mark("Look into data sets.")),
+    "inspect": ("tunesmith.cli.inspect", mark("Show what a model reads of a text.")),
     "tokenizer": ("tunesmith.cli.tokenizer", mark("Train tokenizers on your own text.")),
     "runs": ("tunesmith.cli.runs", mark("List, show and compare runs.")),
     "config": ("tunesmith.cli.config", mark("Show recipes and their schema.")),
+    "bench": ("tunesmith.cli.bench", mark("Compare with transformers' Trainer, side by side.")),
     "doctor": ("tunesmith.cli.doctor", mark("Check versions, device, disk and mirrors.")),
 }
 """Each command, the module it lives in, and its line in the help, which so loads none of them."""

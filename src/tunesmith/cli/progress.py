@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.artifact.folder import read_facts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, Severity
 from tunesmith.events import Evaluated, Event, StepDone, Warned
@@ -18,7 +21,7 @@ from tunesmith.run.folder import RunFolder
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Display", "scores_in_words", "summarise"]
+__all__ = ["Display", "ProgressReport", "example_of", "scores_in_words", "summarise"]
 
 _PLAIN_EVERY_SECONDS = 10.0
 
@@ -29,12 +32,7 @@ class Display:
     def __init__(self, terminal: Terminal, run: RunFolder) -> None:
         self._terminal = terminal
         self._run = run
-        self._plan: Plan | None = None
-        self._bar: Progress | None = None
-        self._last_line = 0.0
-        self._rate = _Rate()
-        self._scores = ""
-        self._loss: float | None = None
+        self._report = ProgressReport(terminal)
 
     def begin(self, checked: Checked) -> None:
         """Say what was chosen where nobody chose."""
@@ -65,6 +63,54 @@ class Display:
         """Draw while the run goes."""
         for note in notes:
             self._terminal.say(f"  {note}")
+        with self._report.drawn(plan):
+            yield
+
+    def take(self, event: Event) -> None:
+        """Show one event."""
+        self._report.take(event)
+
+    def end(self, *, was_finished: bool) -> None:
+        """The summary: what came out, where it lies, and what to type next."""
+        facts = self._run.facts()
+        terminal = self._terminal
+        summary = summarise(self._run)
+        if was_finished:
+            terminal.say(_("this run is finished; --restart begins anew, --out names another"))
+        terminal.record(summary)
+        for split, scores in facts.get("scores", {}).items():
+            terminal.result(f"{split}  {scores_in_words(scores)}")
+        terminal.result(_("model  {path}").format(path=self._run.model))
+        if facts:
+            terminal.say(
+                _("{steps} steps in {seconds:.1f} s, {rate:.1f} rows/s; kept: step {best}").format(
+                    steps=facts["steps"],
+                    seconds=facts["train_seconds"],
+                    rate=facts["samples_per_second"],
+                    best=facts["best_step"],
+                )
+            )
+        asked = example_of(self._run.model)
+        terminal.say(
+            _("next   tunesmith predict {run} {text}").format(run=self._run.path, text=asked)
+        )
+
+
+class ProgressReport:
+    """Shows one training: its length, its steps, its scores."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._plan: Plan | None = None
+        self._bar: Progress | None = None
+        self._last_line = 0.0
+        self._rate = _Rate()
+        self._scores = ""
+        self._loss: float | None = None
+
+    @contextmanager
+    def drawn(self, plan: Plan) -> Iterator[None]:
+        """Draw while it goes."""
         self._terminal.say(
             _("{steps} steps, {epochs:g} epochs of {examples} rows, {batch} rows a step").format(
                 steps=plan.total_steps,
@@ -112,30 +158,8 @@ class Display:
                 )  # fmt: skip
             self._terminal.problems([problem])
 
-    def end(self, *, was_finished: bool) -> None:
-        """The summary: what came out, where it lies, and what to type next."""
-        facts = self._run.facts()
-        terminal = self._terminal
-        summary = summarise(self._run)
-        if was_finished:
-            terminal.say(_("this run is finished; --restart begins anew, --out names another"))
-        terminal.record(summary)
-        for split, scores in facts.get("scores", {}).items():
-            terminal.result(f"{split}  {scores_in_words(scores)}")
-        terminal.result(_("model  {path}").format(path=self._run.model))
-        if facts:
-            terminal.say(
-                _("{steps} steps in {seconds:.1f} s, {rate:.1f} rows/s; kept: step {best}").format(
-                    steps=facts["steps"],
-                    seconds=facts["train_seconds"],
-                    rate=facts["samples_per_second"],
-                    best=facts["best_step"],
-                )
-            )
-        terminal.say(_('next   tunesmith predict {run} "…"').format(run=self._run.path))
-
     def _step(self, event: StepDone) -> None:
-        assert self._plan is not None  # noqa: S101 - `progress` came first
+        assert self._plan is not None  # noqa: S101 - `drawn` came first
         self._rate.step()
         self._loss = event.loss if self._loss is None else 0.9 * self._loss + 0.1 * event.loss
         if self._bar is not None:
@@ -152,7 +176,7 @@ class Display:
 
     def _line(self, step: int, words: str) -> None:
         """One line per report, without carriage returns."""
-        assert self._plan is not None  # noqa: S101 - `progress` came first
+        assert self._plan is not None  # noqa: S101 - `drawn` came first
         self._last_line = time.monotonic()
         left = self._rate.left(self._plan.total_steps - step)
         parts = [
@@ -207,6 +231,16 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "train_seconds": facts.get("train_seconds"),
         "samples_per_second": facts.get("samples_per_second"),
     }
+
+
+def example_of(model: Path) -> str:
+    """What to give a finished model: a text, two for pairs, one with a mask to fill in."""
+    task = (read_facts(model) or {}).get("task", {})
+    if task.get("task") == "masked-lm":
+        settings = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
+        mask = settings.get("mask_token") or "[MASK]"
+        return f'"… {mask if isinstance(mask, str) else mask["content"]} …"'
+    return '"…" "…"' if task.get("roles", {}).get("text_pair") else '"…"'
 
 
 def scores_in_words(scores: Mapping[str, float | None]) -> str:

@@ -57,7 +57,7 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
     """Read, learn, write, and show how the first text is cut."""
     from tunesmith import commit
     from tunesmith.data.profile import profile
-    from tunesmith.data.roles import need_a_role, suggest_roles
+    from tunesmith.data.roles import missing_columns, need_a_role, suggest_roles
     from tunesmith.data.sources import Options, open_splits
     from tunesmith.tokenizer import Texts, retrain_tokenizer, train_tokenizer
 
@@ -72,14 +72,9 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
     source = splits["train"] if "train" in splits else next(iter(splits.values()))
     names = [column.name for column in source.columns]
     columns = list(given["text"])
-    if missing := [name for name in columns if name not in names]:
-        raise DataError(
-            Problem(
-                "D301",
-                _('no column "{column}" in {source}').format(column=missing[0], source=source.name),
-                fix=_("columns: {names}").format(names=", ".join(names)),
-            )
-        )
+    wanted = [("text", name) for name in columns]
+    if problems := [problem for _role, problem in missing_columns(wanted, names, source.name)]:
+        raise DataError(problems)
     if not columns:
         found = profile(source, rows=1000)
         roles = suggest_roles(found)

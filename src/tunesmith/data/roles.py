@@ -22,7 +22,8 @@ _TEXT_NAMES = (
     "文本", "内容", "正文", "句子", "评论", "问题", "标题", "描述",
 )  # fmt: skip
 _PAIR_NAMES = (
-    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"),
+    ("text", "text_pair"), ("sentence1", "sentence2"), ("premise", "hypothesis"),
+    ("question1", "question2"),
     ("question", "sentence"), ("question", "answer"), ("question", "passage"),
     ("query", "passage"), ("query", "document"), ("query", "title"), ("text_a", "text_b"),
     ("text1", "text2"), ("sentence_a", "sentence_b"), ("sent1", "sent2"), ("q1", "q2"),

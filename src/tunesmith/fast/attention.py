@@ -4,8 +4,8 @@ transformers hands queries, keys and values to the function registered here, whi
 current pack where sequences begin. No mask is built: for a name without a mask function
 transformers passes none. That makes a forgotten pack dangerous, so there is an error without one.
 
-On a CPU queries, keys and values, which are small, are padded group by group, and only one large
-tensor is saved for the backward pass: the probabilities, with a boolean mask of what was dropped.
+Queries, keys and values, which are small, are padded group by group; for the backward pass they
+are saved with the probabilities and, if there is dropout, its factors.
 """
 
 from __future__ import annotations

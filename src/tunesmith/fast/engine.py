@@ -7,6 +7,7 @@ is at rest, on disk and to anybody else, is the plain model of transformers.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from torch import nn
 
 from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.engine import Forward, Pass
+from tunesmith.fast.attention import use
 from tunesmith.fast.dropout import patch_dropout
 from tunesmith.fast.layout import PackedLayout
 from tunesmith.fast.linear import HalfCopies
@@ -31,14 +33,26 @@ from tunesmith.tasks import EVALUATION_SEED, Outputs, Task
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["FastEngine", "FastForward", "predictor", "probed_places"]
+__all__ = ["FAST_DEVICES", "FastEngine", "FastForward", "Predictor", "probed_places"]
+
+_DRESSING = threading.Lock()
+
+FAST_DEVICES = ("cpu", "cuda")
+"""Where its kernels and AdamW's scaling of gradients exist."""
 
 
 class FastForward:
     """Batches through a model by faster means. The model is dressed until `close` or `at_rest`."""
 
     def __init__(
-        self, network: nn.Module, run: Pass, device: torch.device, *, verdict: Verdict, half: bool
+        self,
+        network: nn.Module,
+        run: Pass,
+        device: torch.device,
+        *,
+        verdict: Verdict,
+        half: bool,
+        without: frozenset[str] = frozenset(),
     ) -> None:
         """Dress the model.
 
@@ -48,9 +62,11 @@ class FastForward:
             device: of the model.
             verdict: what the probe found.
             half: whether to compute in bfloat16.
+            without: parts to leave out, as `train.fast_without` names them.
         """
         self.network = network
         self.verdict = verdict
+        self._without = without
         self._run = run
         self._device = device
         self._half = half
@@ -64,7 +80,10 @@ class FastForward:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             if self._layout is None:
                 return self._run(self.network, batch.to(self._device))
-            return self._layout.run(self._run, batch, self._device)
+            found = self._layout.run(self._run, batch, self._device)
+        if not torch.is_grad_enabled():  # nobody will ask again
+            use(None)
+        return found
 
     def close(self) -> None:
         """Take everything off the model."""
@@ -83,47 +102,54 @@ class FastForward:
     def _dress(self) -> None:
         if self._layout is not None:
             self._layout.enter(self._worn)
-        patched = patch_dropout(self.network)
-        if self._half:
+        patched = [] if "dropout" in self._without else patch_dropout(self.network)
+        if self._half and "copies" not in self._without:
             self._copies = HalfCopies(self.network)
             patched += self._copies.patched
         self._worn.callback(_undress, patched)
 
 
-@contextmanager
-def predictor(
-    network: nn.Module, task: Task, accelerator: Accelerator, precision: str
-) -> Iterator[Callable[[Examples, Padding], Forward]]:
-    """A model for predictions alone; it is dressed at the first rows and plain again at the end.
+class Predictor:
+    """A finished model for predictions. It is dressed while rows go through it, and only then."""
 
-    Args:
-        network: a finished model.
-        task: fitted.
-        accelerator: its device.
-        precision: "fp32" or "bf16".
+    def __init__(
+        self, network: nn.Module, task: Task, accelerator: Accelerator, precision: str
+    ) -> None:
+        """Nothing is changed until rows come.
 
-    Yields:
-        A function that gives the forward, and at its first call tries it on some of the rows.
-    """
-    made: list[FastForward] = []
+        Args:
+            network: a finished model.
+            task: fitted.
+            accelerator: its device.
+            precision: "fp32" or "bf16".
+        """
+        self._network = network.to(accelerator.device)
+        self._task = task
+        self._device = accelerator.device
+        self._half = precision == "bf16"
+        self._verdict: Verdict | None = None
 
-    def make(examples: Examples, padding: Padding) -> Forward:
-        if not made:
-            device = accelerator.device
-            network.to(device)
-            batch = task.draw(
-                make_batch(examples, probed_places(examples.lengths), padding), seed=EVALUATION_SEED
-            )
-            verdict = probe(network, task.forward, batch, device, trains=False)
-            half = precision == "bf16"
-            made.append(FastForward(network, task.forward, device, verdict=verdict, half=half))
-        return made[0]
+    @contextmanager
+    def dressed(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
+        """The forward for some examples; the first of all are also tried the exact way.
 
-    try:
-        yield make
-    finally:
-        for forward in made:
-            forward.close()
+        One model of the process at a time: attention knows a single current pack.
+        """
+        with _DRESSING:
+            if self._verdict is None:
+                places = probed_places(examples.lengths)
+                batch = self._task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
+                self._verdict = probe(
+                    self._network, self._task.forward, batch, self._device, trains=False
+                )
+            forward = FastForward(
+                self._network, self._task.forward, self._device,
+                verdict=self._verdict, half=self._half,
+            )  # fmt: skip
+            try:
+                yield forward
+            finally:
+                forward.close()
 
 
 def probed_places(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -152,6 +178,7 @@ class FastEngine(FastForward):
         verdict: Verdict,
         half: bool,
         used_tokens: Iterable[int] | None = None,
+        without: frozenset[str] = frozenset(),
     ) -> None:
         """Dress the model and make its optimizer.
 
@@ -165,13 +192,18 @@ class FastEngine(FastForward):
             verdict: what the probe found.
             half: whether to compute in bfloat16.
             used_tokens: every token id that occurs; None to keep the whole table.
+            without: parts to leave out, as `train.fast_without` names them.
         """
+        if "vocabulary" in without:
+            used_tokens = None
         # a pack brings its own positions; otherwise models may derive them from the padding id
         table = table_of(network) if used_tokens is not None and verdict.exit else None
         self._vocabulary = (
             CompactVocabulary(table, used_tokens) if table and used_tokens is not None else None
         )
-        super().__init__(network, run, accelerator.device, verdict=verdict, half=half)
+        super().__init__(
+            network, run, accelerator.device, verdict=verdict, half=half, without=without
+        )
         self._accelerator = accelerator
         self._optimizer: Any = make_optimizer()
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
@@ -184,8 +216,11 @@ class FastEngine(FastForward):
     def outputs(self, batch: Batch) -> Outputs:
         """One pass, with token ids as rows of the compact table."""
         if self._vocabulary is not None:
-            ids = self._vocabulary.places(batch.inputs["input_ids"].numpy())
-            batch = replace(batch, inputs={**batch.inputs, "input_ids": torch.from_numpy(ids)})
+            vocabulary, mask = self._vocabulary, batch.inputs["attention_mask"].numpy()
+            # what fills up a batch need not be among the tokens that occur; packs leave it out
+            ids = np.where(mask, batch.inputs["input_ids"].numpy(), vocabulary.used[0])
+            places = torch.from_numpy(vocabulary.places(ids))
+            batch = replace(batch, inputs={**batch.inputs, "input_ids": places})
         return super().outputs(batch)
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
@@ -209,6 +244,9 @@ class FastEngine(FastForward):
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate
             shrink = max((norm + 1e-6) / self._limit, 1.0)
+            if shrink > 1 and "clipping" in self._without:
+                torch._foreach_mul_(gradients, 1 / shrink)
+                shrink = 1.0
             scale = None if shrink == 1.0 else torch.tensor(shrink, device=self._device)
             self._optimizer.grad_scale = scale
             self._optimizer.step()

@@ -6,6 +6,7 @@ the next way is tried, and the last of them is the exact one itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -45,7 +46,13 @@ class Verdict:
 
 
 def probe(
-    network: Any, run: Pass, batch: Batch, device: torch.device, *, trains: bool = True
+    network: Any,
+    run: Pass,
+    batch: Batch,
+    device: torch.device,
+    *,
+    trains: bool = True,
+    without: frozenset[str] = frozenset(),
 ) -> Verdict:
     """Find the fastest way that agrees with the exact one; the model is left as it was.
 
@@ -55,13 +62,18 @@ def probe(
         batch: a few rows, padded, on the CPU; labelled if `trains`.
         device: of the model.
         trains: whether gradients must agree, too.
+        without: "packing" or "last_layer" for ways not to try.
     """
+    if "packing" in without:
+        return Verdict(None, by_length=False, reason="packing is switched off")
     training = network.training
     network.eval()
     try:
         exact = _measure(network, lambda: [run(network, batch.to(device))], trains=trains)
         tried = []
         for name in exits_of(network):
+            if "last_layer" in without and name == "first token, last layer cut":
+                continue
             layout = PackedLayout(network, name)
             told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
             if agrees:
@@ -71,11 +83,14 @@ def probe(
         if trains:
             pad_id = getattr(network.config, "pad_token_id", None) or 0
             parts = [widened(part, 3, pad_id) for part in in_parts(batch)]
-            cut = _measure(
-                network, lambda: [run(network, p.to(device)) for p in parts], trains=True
-            )
-            outputs, gradients = difference(([exact[0][0]], exact[1]), ([cut[0][0]], cut[1]))
-            same = outputs < OUTPUTS_AGREE and gradients < GRADIENTS_AGREE
+
+            def in_turn() -> Found:
+                found = _measure(
+                    network, lambda: [run(network, p.to(device)) for p in parts], trains=True
+                )
+                return [found[0][0]], found[1]
+
+            _told, same = _compare(([exact[0][0]], exact[1]), in_turn)
             return Verdict(None, same, reason)
         return Verdict(None, by_length=False, reason=reason)
     finally:
@@ -96,7 +111,7 @@ def _compare(exact: Found, attempt: Callable[[], Found]) -> tuple[str, bool]:
     try:
         fast = attempt()
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
-        return str(error).splitlines()[0], False
+        return (str(error) or type(error).__name__).splitlines()[0], False
     outputs, gradients = difference(exact, fast)
     told = f"off by {outputs:.1e} in outputs, {gradients:.1e} in gradients"
     return told, outputs < OUTPUTS_AGREE and gradients < GRADIENTS_AGREE
@@ -130,15 +145,17 @@ def difference(exact: Found, other: Found) -> tuple[float, float]:
         if one.shape != two.shape:
             return float("inf"), float("inf")
         spread = max(float(one.abs().max()), 1e-6)
-        outputs = max(outputs, float((one - two).abs().max()) / spread)
+        outputs = _larger(outputs, float((one - two).abs().max()) / spread)
     if exact[1].keys() != other[1].keys():
         return outputs, float("inf")
     whole = sum(float(g.norm()) ** 2 for g in exact[1].values()) ** 0.5
-    gradients = max(
-        (
-            float((g - other[1][name]).norm()) / (float(g.norm()) + 1e-3 * whole + 1e-30)
-            for name, g in exact[1].items()
-        ),
-        default=0.0,
-    )
+    gradients = 0.0
+    for name, g in exact[1].items():
+        size = float(g.norm()) + 1e-3 * whole + 1e-30
+        gradients = _larger(gradients, float((g - other[1][name]).norm()) / size)
     return outputs, gradients
+
+
+def _larger(one: float, other: float) -> float:
+    """The larger of two differences; one that is no number is larger than any."""
+    return max(one, other) if math.isfinite(other) else math.inf

@@ -1,7 +1,7 @@
 """Settings of the whole process: how memory is handed out, which library multiplies matrices.
 
 They change how long things take and nothing else. They are put back afterwards, and
-`train.tune_process: false` leaves them alone.
+`train.fast_without: [process]` leaves them alone.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class CompactVocabulary:
         self.used = np.array(sorted({*used, *marks}), dtype=np.int64)
         self._full = table.weight
         self._padding = table.padding_idx
-        self._place = np.zeros(table.num_embeddings, dtype=np.int64)
+        self._place = np.full(table.num_embeddings, -1, dtype=np.int64)
         self._place[self.used] = np.arange(len(self.used))
         self._rows = torch.from_numpy(self.used)
         self._compact = nn.Parameter(self._full.detach()[self._rows.to(self._full.device)].clone())
@@ -93,8 +93,15 @@ class CompactVocabulary:
             self._compact.copy_(self._full[self._rows.to(self._full.device)])
 
     def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Token ids as rows of the compact table."""
-        return self._place[ids]
+        """Token ids as rows of the compact table.
+
+        Raises:
+            KeyError: an id that was not said to occur.
+        """
+        places = self._place[ids]
+        if places.min(initial=0) < 0:
+            raise KeyError(f"token {ids[places < 0][0]} was not among those that occur")
+        return places
 
     def decay(self, factor: float) -> None:
         """Weight decay of the unused rows, to the bit as AdamW does it."""

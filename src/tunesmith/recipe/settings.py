@@ -52,8 +52,11 @@ Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)
 Column = Annotated[Word, Field(min_length=1)]
 Files = Annotated[str | tuple[str, ...], BeforeValidator(_several)]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-OptionValue = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | None
+OptionValue = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | list[str] | None
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+FastPart = Literal[
+    "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process"
+]
 
 
 class _Section(BaseModel):
@@ -200,10 +203,11 @@ class TrainSettings(_Section):
             "result; exact runs the model as it stands."
         ),
     )
-    tune_process: bool = Field(
-        True,
+    fast_without: Annotated[tuple[FastPart, ...], BeforeValidator(_listed)] = Field(
+        (),
         description=_(
-            "Let the fast engine set how the whole process hands out memory and multiplies."
+            "Parts of the fast engine to leave out: packing, last_layer, dropout, vocabulary, "
+            "copies, clipping; process for what it sets for the whole process."
         ),
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(

@@ -69,7 +69,7 @@ def conduct(
     )
     with (
         deterministic_kernels(settings.deterministic),
-        tuned(is_fast and settings.tune_process),
+        tuned(is_fast and "process" not in settings.fast_without),
         _telling_of_the_device(),
     ):
         session = Session(

@@ -16,7 +16,7 @@ from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.engine import Engine, ExactEngine
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity
 from tunesmith.evaluate import Evaluation, predict
-from tunesmith.fast.engine import FastEngine, probed_places
+from tunesmith.fast.engine import FAST_DEVICES, FastEngine, probed_places
 from tunesmith.fast.probe import probe
 from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
@@ -81,6 +81,7 @@ class Session:
                 engine=job.recipe.train.engine,
             ),
         }
+        self._how: Mapping[str, object] = {}
         self._build()
         if accelerator.is_main_process:
             self._refuse_small_disk()
@@ -95,7 +96,18 @@ class Session:
         if settings.gradient_checkpointing:
             _recompute(self.network)
         self.network.to(self.accelerator.device)
-        self.engine: Engine = self._fast() if settings.engine == "fast" else self._exact()
+        self.engine: Engine
+        device = self.accelerator.device.type
+        if settings.engine == "fast" and device not in FAST_DEVICES:
+            self._note(
+                _("the exact engine is used: the fast one does not know {device}").format(
+                    device=device
+                )
+            )
+        if settings.engine == "exact" or device not in FAST_DEVICES:
+            self.engine, self._how = self._exact(), {"name": "exact"}
+        else:
+            self.engine = self._fast()
 
     def _exact(self) -> ExactEngine:
         settings = self.job.recipe.train
@@ -112,8 +124,28 @@ class Session:
     def _fast(self) -> FastEngine:
         settings, job = self.job.recipe.train, self.job
         batch = self._batch(0, probed_places(job.examples["train"].lengths))
-        verdict = probe(self.network, job.task.forward, batch, self.accelerator.device)
-        used = {int(i) for found in job.examples.values() for i in found.prepared.used()}
+        without = frozenset(settings.fast_without)
+        verdict = probe(
+            self.network, job.task.forward, batch, self.accelerator.device, without=without
+        )
+        how = verdict.exit or ("parts of equal length" if verdict.by_length else "padded")
+        self._how = {
+            "name": "fast",
+            "layout": how,
+            "reason": verdict.reason,
+            "without": sorted(without),
+        }
+        if verdict.exit is None and "packing" not in without:
+            words = (
+                _("batches are cut into parts of nearly equal length; without padding: {reason}")
+                if verdict.by_length
+                else _("batches stay padded: {reason}")
+            )
+            self._note(words.format(reason=verdict.reason))
+        used: set[int] | None = None
+        if not job.task.shows_any_token:
+            used = {int(i) for found in job.examples.values() for i in found.prepared.used()}
+            used |= {int(i) for i in job.tokenizer.all_special_ids}
         return FastEngine(
             self.network,
             job.task.forward,
@@ -123,8 +155,13 @@ class Session:
             weight_decay=settings.weight_decay,
             verdict=verdict,
             half=self._precision == "bf16",
-            used_tokens=used | {int(i) for i in job.tokenizer.all_special_ids},
+            used_tokens=used,
+            without=without,
         )
+
+    def _note(self, words: str) -> None:
+        """Say how this model is computed where it is not the fastest way."""
+        self.warnings.append(Problem("M122", words, severity=Severity.NOTE))
 
     def _refuse_small_disk(self) -> None:
         """Find out before training that the checkpoints cannot fit.
@@ -132,8 +169,10 @@ class Session:
         Raises:
             ResourceError: too little space is free (C107).
         """
-        weights = sum(p.numel() * p.element_size() for p in self.network.parameters())
-        trained = sum(p.numel() * 4 for p in self.network.parameters() if p.requires_grad)
+        with self.engine.at_rest():  # as it is saved
+            parameters = list(self.network.parameters())
+        weights = sum(p.numel() * p.element_size() for p in parameters)
+        trained = sum(p.numel() * 4 for p in parameters if p.requires_grad)
         one = weights + 2 * trained  # with both moments of the optimizer
         kept = self.job.recipe.train.keep_checkpoints + 2  # the best one, and one being written
         present = len(checkpoint.saved_steps(self.run.checkpoints))
@@ -231,6 +270,7 @@ class Session:
             "task": job.task.as_json(),
             "max_length": job.max_length,
             "plan": asdict(job.plan),
+            "engine": self._how,
             "fingerprint": self._fingerprint,
         }
 

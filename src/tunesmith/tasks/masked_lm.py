@@ -1,9 +1,8 @@
 """Masked language modelling: continued pretraining on a person's own text, without labels.
 
 Devlin, Chang, Lee and Toutanova, "BERT: Pre-training of deep bidirectional transformers for
-language understanding" (arXiv 1810.04805), section 3.1: of the tokens to predict 80 % are hidden,
-10 % replaced by any other and 10 % left. Masking is dynamic, as in RoBERTa (arXiv 1907.11692):
-drawn anew each time a text is seen, as a pure function of seed, step and text.
+language understanding" (arXiv 1810.04805). Masking is dynamic, as in RoBERTa (arXiv 1907.11692):
+drawn anew each time a text is seen; `masking` says how.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tunesmith.batching import IGNORED, Batch, Examples
-from tunesmith.chance import mixed, uniform
 from tunesmith.data.findings import Finding
 from tunesmith.data.prepared import Encoded, Ragged
 from tunesmith.data.profile import ColumnProfile
@@ -28,6 +26,7 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, ModelError, Problem
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
+from tunesmith.masking import mask_tokens
 from tunesmith.metrics import Metric, Scores, compute
 from tunesmith.model import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["TASK", "MaskedLanguageModel"]
 
 HEAD = "AutoModelForMaskedLM"
-_HIDDEN, _REPLACED = 0.8, 0.1
 _MASKS, _ANSWERS = 8, 5
 """How many masks of a text are filled, and with how many answers each."""
 
@@ -54,6 +52,9 @@ class MaskingOptions(Options):
     )
     whole_words: bool = Field(
         False, description=mark("Hide all pieces of a word together, which is harder.")
+    )
+    always: list[str] = Field(
+        [], description=mark("Words that are hidden wherever they stand, beside that share.")
     )
 
 
@@ -74,17 +75,21 @@ class MaskedLanguageModel:
         roles: which column is the text; pairs are read jointly.
         mask_share: share of the tokens that are predicted.
         whole_words: whether all pieces of a word are hidden together.
+        always: words that are hidden wherever they stand: selective masking, as in Gu et al.,
+            "Train no evil" (arXiv 2004.09733), with the words named by a person.
         tokenizer: known once `bind` was called.
     """
 
     roles: Roles
     mask_share: float = 0.15
     whole_words: bool = False
+    always: tuple[str, ...] = ()
     tokenizer: Any = field(default=None, compare=False, repr=False)
 
     name: ClassVar[str] = "masked-lm"
     pipeline: ClassVar[str] = "fill-mask"
     needs_label: ClassVar[bool] = False
+    shows_any_token: ClassVar[bool] = True
     options_type: ClassVar[type[Options]] = MaskingOptions
     metrics: ClassVar[Mapping[str, Metric]] = {
         "perplexity": Metric("perplexity", (), _perplexity, higher_is_better=False),
@@ -101,7 +106,9 @@ class MaskedLanguageModel:
     ) -> Self:
         """Any column of text will do; labels are not looked at."""
         chosen = read_options(MaskingOptions, options)
-        return cls(replace(roles, label=None), chosen.mask_share, chosen.whole_words)
+        return cls(
+            replace(roles, label=None), chosen.mask_share, chosen.whole_words, tuple(chosen.always)
+        )
 
     @classmethod
     def suits(cls, label: ColumnProfile) -> str | None:
@@ -154,7 +161,8 @@ class MaskedLanguageModel:
         words: list[int] = []
         lengths: list[int] = []
         sources: list[int] = []
-        for row, window in self._windows(rows, tokenizer, max_length):
+        lost: list[int] = []
+        for row, window, left_out in self._windows(rows, tokenizer, max_length):
             numbers = _word_numbers(window)
             if any(numbers):
                 ids += window.ids
@@ -162,17 +170,23 @@ class MaskedLanguageModel:
                 words += numbers
                 lengths.append(len(numbers))
                 sources.append(row.index)
+                lost.append(left_out)
         counts = np.array(lengths, dtype=np.int64)
         ragged = {"input_ids": Ragged(np.array(ids, dtype=narrow), counts)}
         if "token_type_ids" in tokenizer.model_input_names:
             ragged["token_type_ids"] = Ragged(np.array(types, dtype=np.uint8), counts)
         ragged["words"] = Ragged(np.array(words, dtype=np.int32), counts)
-        return Encoded(ragged, {}, np.array(sources, dtype=np.int64), counts)
+        full = counts + np.array(lost, dtype=np.int64)
+        return Encoded(ragged, {}, np.array(sources, dtype=np.int64), full)
 
     def _windows(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int
-    ) -> Iterator[tuple[Row, Any]]:
-        """Each text cut into as many stretches as it needs; of a pair only the first."""
+    ) -> Iterator[tuple[Row, Any, int]]:
+        """Each text cut into as many stretches as it needs.
+
+        Of a pair only the first stretch is read, which holds some of both; the number says how many
+        tokens are left out.
+        """
         texts: list[Any] = [
             tuple(str(row.values[name]) for name in self.roles.text_columns) for row in rows
         ]
@@ -181,12 +195,16 @@ class MaskedLanguageModel:
         backend = tokenizer.backend_tokenizer
         backend.enable_truncation(max_length, strategy="longest_first")
         try:
-            for row, encoding in zip(rows, backend.encode_batch(texts), strict=True):
-                yield row, encoding
-                if self.roles.text_pair is None:
-                    yield from ((row, more) for more in encoding.overflowing)
+            encodings = backend.encode_batch(texts)
         finally:
             backend.no_truncation()
+        for row, text, encoding in zip(rows, texts, encodings, strict=True):
+            if self.roles.text_pair is None:
+                yield from ((row, part, 0) for part in (encoding, *encoding.overflowing))
+            else:
+                is_cut = bool(encoding.overflowing)
+                whole = len(backend.encode(*text)) if is_cut else len(encoding)
+                yield row, encoding, whole - len(encoding)
 
     def _to_fill(self, rows: Sequence[Row], tokenizer: Any, max_length: int) -> Encoded:
         mask = tokenizer.mask_token
@@ -215,32 +233,33 @@ class MaskedLanguageModel:
         return load_model(files, HEAD, seed=seed, dropout=dropout)
 
     def draw(self, batch: Batch, *, seed: int) -> Batch:
-        """Choose tokens, hide or replace most of them, and make labels of what stood there.
-
-        What is chosen follows from the seed and the text alone. A text of which chance chooses
-        nothing is asked for one word: no example may be without a target.
-        """
+        """Choose tokens, hide or replace most of them, and make labels of what stood there."""
         inputs = dict(batch.inputs)
         if (columns := inputs.pop("words", None)) is None:
             return batch
         import torch
 
-        ids, words = inputs["input_ids"].numpy(), columns.numpy()
-        positions = np.arange(ids.shape[1])[None, :]
-        text = _key_of(ids, words > 0)
-        chance = uniform(seed, text, words if self.whole_words else positions)
-        chance[words == 0] = 2.0
-        lowest = chance.min(axis=1, keepdims=True)
-        chosen = ((chance < self.mask_share) | (chance == lowest)) & (words > 0)
-        fate = uniform(seed + 1, text, positions)
-        other = (uniform(seed + 2, text, positions) * len(self.tokenizer)).astype(np.int64)
-        shown = np.where(fate < _HIDDEN, self.tokenizer.mask_token_id, ids)
-        shown = np.where((fate >= _HIDDEN) & (fate < _HIDDEN + _REPLACED), other, shown)
-        inputs["input_ids"] = torch.from_numpy(np.where(chosen, shown, ids))
+        ids = inputs["input_ids"].numpy()
+        shown, chosen = mask_tokens(
+            ids,
+            columns.numpy(),
+            seed=seed,
+            share=self.mask_share,
+            whole_words=self.whole_words,
+            always=self._spelt(),
+            mask_id=self.tokenizer.mask_token_id,
+            vocabulary=len(self.tokenizer),
+        )
+        inputs["input_ids"] = torch.from_numpy(shown)
         labels = torch.from_numpy(np.where(chosen, ids, IGNORED))
         return replace(
             batch, inputs=inputs, labels=labels, num_targets=int(chosen.sum()) * batch.counts
         )
+
+    def _spelt(self) -> set[tuple[int, ...]]:
+        """The words that are always hidden, as pieces; byte-level ones differ behind a space."""
+        ways = (way for word in self.always for way in (word, f" {word}"))
+        return {tuple(self.tokenizer.encode(way, add_special_tokens=False)) for way in ways}
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
         """Cross entropy summed over the chosen tokens; the head computes only these."""
@@ -322,6 +341,10 @@ class MaskedLanguageModel:
             "scores": masks[0] if len(masks) == 1 else masks,
         }
 
+    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
+        """Nothing simple fills in words."""
+        return {}
+
     def as_json(self) -> dict[str, object]:
         """Columns and options."""
         return {
@@ -329,12 +352,16 @@ class MaskedLanguageModel:
             "roles": {"text": self.roles.text, "text_pair": self.roles.text_pair},
             "mask_share": self.mask_share,
             "whole_words": self.whole_words,
+            "always": list(self.always),
         }
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """The task that `as_json` described."""
-        return cls(Roles(**facts["roles"]), facts["mask_share"], facts["whole_words"])
+        return cls(
+            Roles(**facts["roles"]), facts["mask_share"], facts["whole_words"],
+            tuple(facts["always"]),
+        )  # fmt: skip
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
@@ -370,15 +397,6 @@ def _word_numbers(encoding: Any) -> list[int]:
         numbers.append(word + 1 + offset)
         highest = max(highest, word + 1 + offset)
     return numbers
-
-
-def _key_of(ids: NDArray[np.int64], real: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """A number for each text from its tokens and their places, shape (B, 1)."""
-    places = np.arange(ids.shape[1], dtype=np.uint64)[None, :]
-    with np.errstate(over="ignore"):
-        each = mixed(ids.astype(np.uint64) ^ (places << np.uint64(32)))
-        total: NDArray[np.uint64] = np.where(real, each, np.uint64(0)).sum(axis=1, keepdims=True)
-    return total
 
 
 def _logits_at(model: nn.Module, batch: Batch, where: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.baselines import Kind
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
@@ -52,7 +53,8 @@ class MultiLabelClassification(SequenceTask):
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     name: ClassVar[str] = "multi-label-classification"
-    metrics: ClassVar[Mapping[str, Metric]] = scoring("labels")
+    kind: ClassVar[Kind] = "labels"
+    metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
     problem_type: ClassVar[str] = "multi_label_classification"
 
     @classmethod

@@ -58,6 +58,8 @@ class Task(Protocol):
     """The pipeline of transformers that runs the finished model."""
     needs_label: bool
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
+    shows_any_token: bool
+    """Whether `draw` may show the model tokens that the data does not hold."""
     options_type: type[Options]
     """What this task alone can be told, in the recipe's section `options`."""
     metrics: Mapping[str, Metric]
@@ -165,6 +167,18 @@ class Task(Protocol):
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
         """One answer per example in words: at least "label", "score" and "scores"."""
+        ...
+
+    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
+        """What simple means would answer for other rows; none where nothing simple can.
+
+        Args:
+            rows: labelled training rows.
+            others: the rows to answer.
+
+        Returns:
+            Predictions by the names of `tunesmith.baselines`, to be scored like the model's.
+        """
         ...
 
     # kept with the model

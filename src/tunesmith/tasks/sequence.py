@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.baselines import Kind, simple_answers
 from tunesmith.data.findings import Finding
 from tunesmith.data.prepared import Encoded, Ragged
 from tunesmith.data.roles import Roles
@@ -138,8 +139,10 @@ class SequenceTask:
     roles: Roles
     pipeline: ClassVar[str] = "text-classification"
     needs_label: ClassVar[bool] = True
+    shows_any_token: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
     problem_type: ClassVar[str]
+    kind: ClassVar[Kind]
 
     def bind(self, tokenizer: Any) -> Self:
         """Its answers are classes or numbers; the tokenizer adds nothing."""
@@ -183,6 +186,19 @@ class SequenceTask:
     def draw(self, batch: Batch, *, seed: int) -> Batch:
         """Nothing hangs on chance."""
         return batch
+
+    def baselines(
+        self, rows: Sequence[Row], others: Sequence[Row]
+    ) -> Mapping[str, Mapping[str, NDArray[Any]]]:
+        """Always the same, and counting words."""
+        texts, asked = (
+            [[str(row.values[name]) for name in self.roles.text_columns] for row in part]
+            for part in (rows, others)
+        )
+        answers = simple_answers(
+            self.kind, texts, self._labels(rows), asked, num_outputs=len(self._outputs())
+        )
+        return {name: {"logits": logits} for name, logits in answers.items()}
 
     @property
     def usage(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.baselines import Kind
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile, as_number
 from tunesmith.data.roles import Roles
@@ -46,7 +47,8 @@ class TextClassification(SequenceTask):
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     name: ClassVar[str] = "text-classification"
-    metrics: ClassVar[Mapping[str, Metric]] = scoring("classes")
+    kind: ClassVar[Kind] = "classes"
+    metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
     problem_type: ClassVar[str] = "single_label_classification"
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.baselines import Kind
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile, as_number
 from tunesmith.data.roles import Roles
@@ -41,7 +42,8 @@ class TextRegression(SequenceTask):
     highest: float | None = None
 
     name: ClassVar[str] = "text-regression"
-    metrics: ClassVar[Mapping[str, Metric]] = scoring("numbers")
+    kind: ClassVar[Kind] = "numbers"
+    metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
     problem_type: ClassVar[str] = "regression"
 
     @classmethod

@@ -1,25 +1,75 @@
 from __future__ import annotations
 
+import re
+from collections import Counter
 from itertools import islice
 
 import pytest
 
 from tunesmith.data.embedded import NAMES, corpus, open_embedded
 from tunesmith.data.embedded.pairs import make_pairs
+from tunesmith.data.embedded.ratings import make_ratings
+from tunesmith.data.embedded.tickets import make_tickets
 from tunesmith.data.rows import first_rows
 from tunesmith.errors import DataError
 
 
+def bare(text: str) -> str:
+    """Without ticks, and without the answer at its beginning."""
+    text = re.sub(r" ?[✓✗]", "", text)
+    return re.sub(r"^(Right\. |Nearly\. |Partly\. |Wrong\. |[对差偏错]。)", "", text)
+
+
 def test_no_text_by_which_one_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "SIZES", {"train": 3000, "validation": 100})
-    rows = corpus.make_corpus()
-    texts = {str(text) for part in rows.values() for row in part for text in row.values()}
-    judged = make_pairs()
-    for split in ("validation", "test"):
-        for row in judged[split]:
-            assert texts.isdisjoint((str(row["sentence1"]), str(row["sentence2"])))
-    both = [(row["text"], row["text_pair"]) for part in rows.values() for row in part]
+    """A second run is told to keep apart what the first one said."""
+    sizes = {"train": 3000, "validation": 100}
+    rows = corpus.make_corpus(sizes)
+    both = [(str(row["text"]), str(row["text_pair"])) for part in rows.values() for row in part]
     assert len(both) == len(set(both))
+    texts = {bare(text) for pair in both for text in pair}
+    judged = {
+        str(row[column])
+        for splits, columns in (
+            (make_pairs(), ("sentence1", "sentence2")),
+            (make_tickets(), ("text",)),
+            (make_ratings(), ("text",)),
+        )
+        for split in ("validation", "test")
+        for row in splits[split]
+        for column in columns
+    }
+    assert texts.isdisjoint(judged)
+    some = {bare(text) for text in both[7] + both[30] + both[31] + both[32]}
+    monkeypatch.setattr(corpus, "_held_out", lambda: judged | some)
+    again = corpus.make_corpus(sizes)
+    spared = {bare(str(t)) for part in again.values() for row in part for t in row.values()}
+    assert spared.isdisjoint(some)
+
+
+def test_ticks_tell_the_truth() -> None:
+    """What is crossed out hardly ever stands in the message: a pear may, in a pear pie."""
+    sizes = {"train": 400, "validation": 1}
+    crossed = named = 0
+    for row in corpus.make_corpus(sizes)["train"]:
+        text, pair = str(row["text"]).lower(), str(row["text_pair"])
+        items = [item.rsplit(" ", 1) for item in pair.split(", ")]
+        if not all(len(item) == 2 and item[1] in "✓✗" for item in items):
+            continue  # no English list
+        for words, tick in items:
+            if tick == "✗":
+                crossed += 1
+                named += bool(re.search(rf"\b{re.escape(words)}\b", text))
+    assert crossed > 50
+    assert named < 0.05 * crossed
+
+
+def test_every_answer_is_a_verdict() -> None:
+    sizes = {"train": 600, "validation": 1}
+    first = Counter(
+        str(row["text"]).split(".")[0].lower() for row in corpus.make_corpus(sizes)["train"]
+    )
+    assert {"right", "nearly", "partly", "wrong"} <= set(corpus.VERDICTS)
+    assert first["right"] > first["nearly"] > 0 < first["wrong"]
 
 
 def test_every_name_opens() -> None:
@@ -37,3 +87,9 @@ def test_a_wrong_name_lists_the_right_ones() -> None:
     with pytest.raises(DataError, match=r"embedded:pairs, embedded:tickets") as caught:
         open_embedded("tikets")
     assert 'Did you mean "embedded:tickets"?' in str(caught.value)
+
+
+def test_kinds_are_drawn_as_asked() -> None:
+    rows = corpus.make_corpus({"train": 50}, seed=3, kinds={"items ticked": 1.0})["train"]
+    assert all("✓" in str(row["text_pair"]) for row in rows)
+    assert rows == corpus.make_corpus({"train": 50}, seed=3, kinds={"items ticked": 1.0})["train"]

@@ -12,12 +12,14 @@ from tunesmith.data.embedded.grammar import (
     Draw,
     Fact,
     Frame,
+    confuse,
     distort,
     join,
+    name,
     observe,
     say,
 )
-from tunesmith.data.embedded.words import LANGUAGES, Language
+from tunesmith.data.embedded.words import LANGUAGES, Language, concepts
 
 seeds = st.integers(0, 10_000)
 
@@ -55,13 +57,32 @@ def test_a_distorted_fact_means_something_else(seed: int) -> None:
 def test_facts_are_distorted_in_every_way() -> None:
     draw = Draw(1)
     ways: Counter[str] = Counter()
-    for _time in range(300):
+    for _time in range(1000):
         fact = observe(draw)
         other = distort(fact, draw)
         changed = sum(fact.values[slot] is not other.values[slot] for slot in fact.values)
         ways["denied" if fact.is_true != other.is_true else f"{changed} slots"] += 1
     assert set(ways) == {"denied", "1 slots", "2 slots"}
-    assert min(ways.values()) > 20
+    assert min(ways.values()) > 40
+
+
+@given(seeds)
+def test_a_confused_fact_differs_in_several_slots(seed: int) -> None:
+    draw = Draw(seed)
+    fact = observe(draw)
+    other = confuse(fact, draw)
+    changed = sum(fact.values[slot] is not other.values[slot] for slot in fact.values)
+    assert other.frame is fact.frame
+    assert 2 <= changed <= len(fact.values)
+    assert len(set(map(id, other.values.values()))) == len(other.values)
+
+
+def test_the_first_word_for_a_concept_is_the_usual_one() -> None:
+    draw = Draw(2)
+    concept = next(c for c in concepts("ingredient") if len(c.en) == 2)
+    said = Counter(name(concept, "en", draw) for _time in range(400))
+    usual, other = (forms[0] for forms in concept.en)
+    assert 2 < said[usual] / said[other] < 4.5
 
 
 @given(seeds, st.sampled_from(LANGUAGES))

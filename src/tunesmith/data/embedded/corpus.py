@@ -1,53 +1,172 @@
 """`embedded:corpus`: unlabelled text of the same world, for pretraining.
 
-Most rows are two texts, as they lie about in a kitchen: an order and how it was read back, a note
-and the one who passed it on in other words, or two that have nothing to do with each other. No row
-holds a text of the validation or test rows of another set.
+Most rows are two texts as they lie about in a kitchen: a message, and a list of what it is about or
+how it was read back. People mishear, a little or altogether. Some tick off what they hear, item by
+item, word by word or sentence by sentence; some answer with one word. Who wants to guess a tick or
+an answer must compare the two texts, which is easy beside an item of a list, harder for a sentence,
+and hardest for one word about everything: each step is learned upon the one before.
+No row holds a text of the validation or test rows of another set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from tunesmith.data.embedded.grammar import Draw
+from tunesmith.data.embedded.grammar import (
+    Draw,
+    Fact,
+    Piece,
+    confuse,
+    distort,
+    join,
+    name,
+    observe,
+    say,
+)
 from tunesmith.data.embedded.pairs import draw_facts, make_pairs, message
 from tunesmith.data.embedded.ratings import make_ratings, review
 from tunesmith.data.embedded.tickets import make_tickets, ticket
-from tunesmith.data.embedded.words import Language
+from tunesmith.data.embedded.words import Language, concepts
 
-__all__ = ["SIZES", "make_corpus"]
+__all__ = ["KINDS", "SIZES", "VERDICTS", "make_corpus"]
 
-SIZES = {"train": 60_000, "validation": 1_000}
+SIZES = {"train": 120_000, "validation": 1_000}
 _SEED = 20_260_106
 
+KINDS: Mapping[str, float] = {
+    "answered": 3.0, "items ticked": 4.0, "words ticked": 3.0, "sentences ticked": 2.0, "mail": 1.0
+}  # fmt: skip
+"""Kinds of rows, and how often each comes."""
+_REPLIES: dict[Language, tuple[str, ...]] = {
+    "en": ("Right. ", "Nearly. ", "Partly. ", "Wrong. "),
+    "zh": ("对。", "差。", "偏。", "错。"),
+}
+"""What one answers who was understood, misheard in one thing, in several, or in everything."""
+_TICKS = {True: "✓", False: "✗"}
+VERDICTS = (
+    *_TICKS.values(),
+    *(word.strip(". 。").lower() for words in _REPLIES.values() for word in words),
+)
+"""Every word that says how two texts agree."""
 
-def make_corpus() -> dict[str, list[dict[str, object]]]:
-    """The rows of each split."""
-    draw = Draw(_SEED)
+
+def make_corpus(
+    sizes: Mapping[str, int] | None = None,
+    *,
+    seed: int = _SEED,
+    kinds: Mapping[str, float] = KINDS,
+) -> dict[str, list[dict[str, object]]]:
+    """The rows of each split.
+
+    Args:
+        sizes: rows of each split; `SIZES` if not given.
+        seed: of all chance.
+        kinds: how often each kind of row comes, by the names of `KINDS`.
+    """
+    draw = Draw(seed)
     kept_apart = _held_out()
     seen: set[tuple[str, str]] = set()
     splits: dict[str, list[dict[str, object]]] = {}
-    for split, size in SIZES.items():
+    for split, size in (sizes or SIZES).items():
         rows: list[dict[str, object]] = []
         while len(rows) < size:
-            texts = _two_texts(draw)
-            if texts not in seen and kept_apart.isdisjoint(texts):
+            found = _two_texts(draw, kinds)
+            texts = (found.text, found.text_pair)
+            if texts not in seen and kept_apart.isdisjoint(found.said):
                 seen.add(texts)
                 rows.append({"text": texts[0], "text_pair": texts[1]})
         splits[split] = rows
     return splits
 
 
-def _two_texts(draw: Draw) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A row.
+
+    Attributes:
+        text: of it.
+        text_pair: of it.
+        said: both without ticks and answers, as they might stand in another set.
+    """
+
+    text: str
+    text_pair: str
+    said: tuple[str, ...]
+
+
+def _two_texts(draw: Draw, kinds: Mapping[str, float]) -> _Exchange:
     language: Language = draw.pick(("en", "zh"), (3, 2))
-    kind = draw.pick(("again", "in part", "apart", "mail"), (5, 2, 1, 2))
+    kind = draw.pick(list(kinds), list(kinds.values()))
     if kind == "mail":
-        return str(ticket(draw)["text"]), str(review(draw)["text"])
+        texts = str(ticket(draw)["text"]), str(review(draw)["text"])
+        return _Exchange(*texts, texts)
     facts = draw_facts(draw)
-    told = draw_facts(draw) if kind == "apart" else facts
-    if kind == "in part" and len(facts) > 1:
-        told = draw.shuffled(facts)[: 1 + draw.below(len(facts) - 1)]
-    return message(facts, language, draw), message(told, language, draw)
+    if kind == "answered":
+        return _answered(facts, language, draw)
+    if kind == "items ticked":
+        return _listed(facts[:2], language, draw)
+    return _ticked(facts, language, draw, by_word=kind == "words ticked")
+
+
+def _answered(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
+    """A word about how well it was understood, a message, and how it was read back."""
+    told, degree = list(facts), draw.pick((0, 1, 2, 3), (5, 3, 2, 2))
+    if degree == 3:
+        told = [confuse(fact, draw) if draw.share() < 0.5 else observe(draw) for fact in facts]
+    elif degree > 0:
+        place = draw.below(len(facts))
+        told[place] = (distort, confuse)[degree - 1](facts[place], draw)
+    word = _REPLIES[language][degree]
+    said = message(facts, language, draw), message(told, language, draw)
+    return _Exchange(word + said[0], said[1], said)
+
+
+def _listed(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
+    """A message, and a list of things with a tick after each that the message names."""
+    space, comma = (" ", ", ") if language == "en" else ("", "，")
+    items = [
+        (fact.frame.slots[slot], concept) for fact in facts for slot, concept in fact.values.items()
+    ]
+    named = [concept for _kind, concept in items]
+    others = [draw.pick(concepts(kind)) for kind, _concept in items]
+    listed = draw.shuffled([*named, *(other for other in others if other not in named)])
+    marked = (
+        name(concept, language, draw) + space + _TICKS[concept in named] for concept in listed[:8]
+    )
+    said = message(facts, language, draw)
+    return _Exchange(said, comma.join(marked), (said,))
+
+
+def _ticked(facts: list[Fact], language: Language, draw: Draw, *, by_word: bool) -> _Exchange:
+    """A message, and how it was read back with a tick or a cross after each word or sentence."""
+    space = " " if language == "en" else ""
+    sentences = []
+    for fact in facts:
+        told = draw.pick((_same, distort, confuse), (5, 4, 3))(fact, draw)
+        sentence = []
+        for piece in say(told, language, draw):
+            sentence.append(piece)
+            if by_word and piece.concept is not None:
+                is_right = fact.values[_slot(told, piece)] is piece.concept
+                sentence.append(Piece(space + _TICKS[is_right]))
+        if not by_word:
+            sentence.append(Piece(space + _TICKS[told == fact]))
+        sentences.append(sentence)
+    read_back = join(sentences, language, draw)
+    said = message(facts, language, draw)
+    plain = "".join(p.text for p in read_back if p.text.strip() not in _TICKS.values())
+    return _Exchange(said, "".join(piece.text for piece in read_back), (said, plain))
+
+
+def _same(fact: Fact, _draw: Draw) -> Fact:
+    """The fact, well understood."""
+    return fact
+
+
+def _slot(fact: Fact, piece: Piece) -> str:
+    """The slot whose words a piece is."""
+    return next(slot for slot, concept in fact.values.items() if concept is piece.concept)
 
 
 def _held_out() -> set[str]:

@@ -15,9 +15,24 @@ from typing import TypeVar
 
 from tunesmith.data.embedded.words import Concept, Language, concepts, opposite
 
-__all__ = ["FRAMES", "Draw", "Fact", "Frame", "Piece", "distort", "join", "observe", "say"]
+__all__ = [
+    "FRAMES",
+    "Draw",
+    "Fact",
+    "Frame",
+    "Piece",
+    "confuse",
+    "distort",
+    "join",
+    "name",
+    "observe",
+    "say",
+]
 
 T = TypeVar("T")
+
+_USUAL = 3.0
+"""How much oftener the first word for a concept is used than each of the others."""
 
 
 class Draw:
@@ -382,16 +397,12 @@ def observe(draw: Draw, frame: Frame | None = None) -> Fact:
 
 def distort(fact: Fact, draw: Draw) -> Fact:
     """A fact that differs in one thing: denied, turned round, or with another concept in a slot."""
-    frame, ways = fact.frame, ["slot"]
-    if frame.no is not None:
-        ways.append("deny")
-    if frame.swaps is not None:
-        ways.append("swap")
-    way = draw.pick(ways, [1.0, 2.0][: len(ways)])
-    if way == "deny":
+    frame = fact.frame
+    way = "slot" if draw.share() < 0.6 else "turn"
+    if way == "turn" and frame.no is not None:
         return replace(fact, is_true=not fact.is_true)
     values = dict(fact.values)
-    if way == "swap" and frame.swaps is not None:
+    if way == "turn" and frame.swaps is not None:
         first, second = frame.swaps
         values[first], values[second] = values[second], values[first]
         return replace(fact, values=values)
@@ -400,6 +411,15 @@ def distort(fact: Fact, draw: Draw) -> Fact:
         values[slot] = opposite(values[slot])
     else:
         values[slot] = _another(frame.slots[slot], values, draw)
+    return replace(fact, values=values)
+
+
+def confuse(fact: Fact, draw: Draw) -> Fact:
+    """A fact of the same frame in which several slots, or all of them, hold another concept."""
+    values = dict(fact.values)
+    slots = draw.shuffled(list(values))
+    for slot in slots[: 2 + draw.below(max(len(slots) - 1, 1))]:
+        values[slot] = _another(fact.frame.slots[slot], {**values, "": fact.values[slot]}, draw)
     return replace(fact, values=values)
 
 
@@ -420,9 +440,14 @@ def say(fact: Fact, language: Language, draw: Draw) -> list[Piece]:
             pieces.append(Piece(words))
         if slot:
             concept = fact.values[slot]
-            ways = concept.ways(language, other_form=form == "s")
-            pieces.append(Piece(draw.pick(ways), concept))
+            pieces.append(Piece(name(concept, language, draw, other_form=form == "s"), concept))
     return pieces
+
+
+def name(concept: Concept, language: Language, draw: Draw, *, other_form: bool = False) -> str:
+    """One of the ways to say a concept, mostly the usual one."""
+    ways = concept.ways(language, other_form=other_form)
+    return draw.pick(ways, [_USUAL, *[1.0] * (len(ways) - 1)])
 
 
 @cache

@@ -1,0 +1,86 @@
+"""Training speed on real sets, contenders in alternation.
+
+    python benchmarks/speed.py --glue ../shared/glue
+
+Each line of work is `tunesmith bench` on one set and batch size with MiniLM-L6; contenders that
+compute in bfloat16 take part where the processor does so natively. `--ablate` measures the fast
+engine without each of its parts instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from glue_quality import GLUE, model_folder, rows
+from machine import facts
+
+from tunesmith.bench.compare import compare
+from tunesmith.bench.contenders import CONTENDERS, ablations
+from tunesmith.device import has_fast_bf16
+
+RESULTS = Path(__file__).parent / "results"
+WORK = {
+    "MRPC, batch 8": ("mrpc", 8, 8),
+    "MRPC, batch 32": ("mrpc", 32, 2),
+    "STS-B, batch 32": ("stsb", 32, 3),
+    "SST-2, batch 32": ("sst2", 32, 5),
+}
+"""Set, rows per step, steps per turn."""
+
+FULL = ("trainer", "trainer-process", "trainer-by-length", "exact", "fast")
+HALF = ("trainer-bf16", "trainer-bf16-process", "fast-bf16")
+
+
+def settings(glue: Path, name: str, batch_size: int, steps: int, folder: Path) -> dict[str, Any]:
+    chosen = rows(glue / name, "train")[:8000]
+    path = folder / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
+    found: dict[str, Any] = {
+        "data.train": str(path),
+        "data.validation": None,
+        "model": model_folder(),
+        "train.batch_size": batch_size,
+        "train.max_steps": steps,
+        "train.best": None,
+        "train.evaluate_every": None,
+    }
+    if GLUE[name]["labels"]:
+        found["data.labels"] = GLUE[name]["labels"]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--work", nargs="+", default=list(WORK), choices=WORK)
+    parser.add_argument("--ablate", action="store_true")
+    given = parser.parse_args()
+    names = FULL + (HALF if has_fast_bf16() else ())
+    contenders = [CONTENDERS[name] for name in names]
+    if given.ablate:
+        contenders = ablations("fast-bf16" if has_fast_bf16() else "fast")
+    target = RESULTS / ("ablation.json" if given.ablate else "speed.json")
+    result = json.loads(target.read_text()) if target.is_file() else {}
+    for work in given.work:
+        name, batch_size, steps = WORK[work]
+        with tempfile.TemporaryDirectory() as folder:
+            shared = settings(given.glue, name, batch_size, steps * given.turns + 2, Path(folder))
+            found = compare(contenders, shared, turns=given.turns, steps=steps, say=print)
+        result[work] = {
+            "turns": given.turns,
+            "steps_per_turn": steps,
+            "machine": facts(),
+            "results": [one.as_json() for one in found],
+        }
+        for one in found:
+            print(work, one.name, one.problem or f"{one.ratio:.2f} {one.fraction}", flush=True)
+        target.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The comparison: contenders take turns, and what is compared are neighbouring turns."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tunesmith.bench.contenders import Child, Contender, Turn
+
+__all__ = ["Result", "compare", "machine"]
+
+_LIBRARIES = ("tunesmith", "torch", "transformers", "accelerate", "tokenizers", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one contender did.
+
+    Attributes:
+        name: of the contender.
+        problem: why it took no part; everything else is then zero.
+        samples_per_second: the median over its turns.
+        tokens_per_second: real tokens.
+        seconds_per_step: the median over its turns.
+        peak_mb: the most memory its process held.
+        ratio: how many times as fast as the first contender: the median over neighbouring turns.
+        ratio_quartiles: of the same.
+        fraction: the least time the steps can take over the time they took; None if not known.
+        loss: the mean loss of its last turn.
+        same_rows: whether it trained the same rows in the same order as the first contender.
+    """
+
+    name: str
+    problem: str | None = None
+    samples_per_second: float = 0.0
+    tokens_per_second: float = 0.0
+    seconds_per_step: float = 0.0
+    peak_mb: float = 0.0
+    ratio: float = 0.0
+    ratio_quartiles: tuple[float, float] = (0.0, 0.0)
+    fraction: float | None = None
+    loss: float = 0.0
+    same_rows: bool = True
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self)
+
+
+def compare(
+    contenders: Sequence[Contender],
+    settings: dict[str, object],
+    *,
+    turns: int,
+    steps: int,
+    say: Callable[[str], None] = lambda _line: None,
+) -> list[Result]:
+    """Let contenders take turns.
+
+    Args:
+        contenders: the first is what the others are compared with.
+        settings: recipe keys of data, model, batch, seed, schedule; the same for all.
+        turns: of each.
+        steps: of a turn.
+        say: told of each turn.
+    """
+    children = [Child(contender, settings) for contender in contenders]
+    problems = {child.contender.name: child.ready() for child in children}
+    running = [child for child in children if problems[child.contender.name] is None]
+    taken: dict[str, list[Turn]] = {child.contender.name: [] for child in running}
+    for number in range(turns):
+        for child in [c for c in running if problems[c.contender.name] is None]:
+            turn = child.turn(steps)
+            if isinstance(turn, str):
+                problems[child.contender.name] = turn
+                continue
+            taken[child.contender.name].append(turn)
+            say(
+                f"{number + 1}/{turns}  {child.contender.name:<24}"
+                f"{1000 * turn.seconds / turn.steps:8.1f} ms/step  loss {turn.loss:.4f}"
+            )
+    peaks = {child.contender.name: child.stop() for child in running}
+    results = []
+    reference = next((t for name, t in taken.items() if problems[name] is None), [])
+    for contender in contenders:
+        name = contender.name
+        if problems[name] is not None:
+            results.append(Result(name, problem=problems[name]))
+        else:
+            results.append(_result(name, taken[name], reference, peaks[name]))
+    return results
+
+
+def _result(name: str, mine: Sequence[Turn], reference: Sequence[Turn], peak: float) -> Result:
+    ratios = sorted(
+        (other.seconds / other.rows) / (turn.seconds / turn.rows)
+        for turn, other in zip(mine, reference, strict=True)
+    )
+    limit, spent = sum(turn.limit for turn in mine), sum(turn.seconds for turn in mine)
+    return Result(
+        name,
+        None,
+        round(statistics.median(turn.rows / turn.seconds for turn in mine), 2),
+        round(statistics.median(turn.tokens / turn.seconds for turn in mine), 1),
+        round(statistics.median(turn.seconds / turn.steps for turn in mine), 5),
+        round(peak, 1),
+        round(statistics.median(ratios), 3),
+        (round(ratios[len(ratios) // 4], 3), round(ratios[-1 - len(ratios) // 4], 3)),
+        round(limit / spent, 3) if limit else None,
+        round(mine[-1].loss, 5),
+        [turn.order for turn in mine] == [turn.order for turn in reference],
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    import torch
+
+    cpu = Path("/proc/cpuinfo")
+    names = cpu.read_text(encoding="utf-8").splitlines() if cpu.is_file() else []
+    model = next((line.split(":")[1].strip() for line in names if "model name" in line), "")
+    return {
+        "processor": model or platform.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "load": [round(value, 2) for value in os.getloadavg()],
+        "python": platform.python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+    }

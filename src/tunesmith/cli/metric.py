@@ -1,0 +1,108 @@
+"""`tunesmith metric`."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import common, examples
+from tunesmith.cli.progress import scores_in_words
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import DataError, Problem, RecipeError
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+
+@click.command(
+    "metric",
+    help=_(
+        "Score predictions that lie beside their truth in two columns of a file. NAME is that of "
+        "evaluate.load: glue/mrpc, accuracy, f1, ... Nothing is fetched."
+    ),
+    epilog=examples(
+        "tunesmith metric accuracy runs/tickets/predictions/validation.parquet",
+        "tunesmith metric glue/mrpc answers.csv --predicted guess --label truth --positive equal",
+    ),
+)
+@click.argument("name")
+@click.argument("file")
+@click.option(
+    "--predicted", default="predicted", show_default=True, help=_("Column of the predictions.")
+)
+@click.option("--label", default="label", show_default=True, help=_("Column of the truth."))
+@click.option("--positive", help=_("Class that a binary F1, precision or recall counts."))
+@click.option(
+    "--average", type=click.Choice(["micro", "macro", "weighted"]),
+    help=_("How F1, precision and recall sum up several classes."),
+)  # fmt: skip
+@common
+def command(name: str, file: str, predicted: str, label: str, **given: Any) -> int:
+    """Read two columns, score, print."""
+    from tunesmith.loaded_metric import load_metric
+
+    terminal = Terminal.of(given)
+    set_, slash, config = name.partition("/")
+    metric = load_metric(set_, config if slash else None)
+    found, truth = _columns(file, (predicted, label))
+    if (numbers := _as_numbers([*found, *truth])) and not isinstance(numbers[0], str):
+        found, truth = numbers[: len(found)], numbers[len(found) :]
+    else:
+        found, truth = [str(value) for value in found], [str(value) for value in truth]
+    options: dict[str, Any] = {}
+    if (positive := given["positive"]) is not None:
+        is_text = any(isinstance(value, str) for value in truth)
+        options["pos_label"] = positive if is_text else _as_numbers([positive])[0]
+    if given["average"] is not None:
+        options["average"] = given["average"]
+    try:
+        scores = metric.compute(predictions=found, references=truth, **options)
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        fix = _("Name the class with --positive, or how to sum up classes with --average.")
+        raise RecipeError(
+            Problem(
+                "R120",
+                _("{name} cannot score this: {reason}").format(name=name, reason=reason),
+                fix=fix,
+            )
+        ) from error
+    scores = {key: value if math.isfinite(value) else None for key, value in scores.items()}
+    terminal.result(scores_in_words(scores))
+    terminal.record({"metric": metric.name, "rows": len(truth), "scores": scores})
+    return 0
+
+
+def _columns(file: str, names: tuple[str, str]) -> list[list[Any]]:
+    from tunesmith.data.findings import Finding, Findings
+    from tunesmith.data.roles import missing_columns
+    from tunesmith.data.sources import open_splits
+
+    source = next(iter(open_splits(file).values()))
+    there = [column.name for column in source.columns]
+    wanted = list(zip(("predicted", "label"), names, strict=True))
+    if problems := [problem for _role, problem in missing_columns(wanted, there, source.name)]:
+        raise DataError(problems)
+    rows = [row for chunk in source.chunks(names) for row in chunk]
+    empty = Findings(source)
+    for row in rows:
+        for name in names:
+            if row.values[name] in (None, ""):
+                empty.add(row.index, Finding("D309", _('"{column}" is empty').format(column=name)))
+                break
+    if empty:
+        raise DataError(empty.problems())
+    return [[row.values[name] for row in rows] for name in names]
+
+
+def _as_numbers(values: list[Any]) -> list[Any]:
+    """Numbers where all of a column are some; text files know only text."""
+    if all(isinstance(value, int | float) for value in values):
+        return values
+    with suppress(ValueError, TypeError):
+        numbers = [float(value) for value in values]
+        return [int(n) for n in numbers] if all(n.is_integer() for n in numbers) else numbers
+    return [str(value) for value in values]

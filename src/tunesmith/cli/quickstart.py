@@ -1,0 +1,172 @@
+"""`tunesmith quickstart`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tunesmith.cli.options import common, examples
+from tunesmith.cli.progress import ProgressReport, example_of
+from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.errors import shortened
+from tunesmith.language import current_language, mark
+from tunesmith.language import gettext as _
+
+__all__ = ["command"]
+
+_TRAININGS = {
+    "embedded:mini": mark("fine-tuning embedded:mini"),
+    "embedded:mini-untrained": mark("the same encoder without pretraining, trained as long"),
+}
+_WHO = {
+    "constant": mark("always the same answer"),
+    "tfidf": mark("counting words (TF-IDF, linear)"),
+    "embedded:mini-untrained": mark("encoder without pretraining"),
+    "embedded:mini": mark("embedded:mini, pretrained"),
+}
+
+
+@click.command(
+    "quickstart",
+    help=_(
+        "See the whole job in a minute or so: data, tokens, fine-tuning, scores beside baselines, "
+        "a prediction. Needs no network; everything comes with the package."
+    ),
+    epilog=examples("tunesmith quickstart", "tunesmith quickstart --task ratings --lang zh"),
+)
+@click.option(
+    "--task", type=click.Choice(["tickets", "pairs", "ratings"]), default="tickets",
+    show_default=True, help=_("Which embedded data set to learn from."),
+)  # fmt: skip
+@click.option(
+    "--out", metavar="DIR", default="runs/quickstart", show_default=True,
+    help=_("Folder of the runs."),
+)  # fmt: skip
+@common
+def command(task: str, out: str, **given: Any) -> int:
+    """Run the stages and show each."""
+    from tunesmith.quickstart import quickstart
+
+    terminal = Terminal.of(given)
+    with ExitStack() as drawing:
+        tour = _Tour(terminal, Path(out), task, drawing)
+        for stage in quickstart(task, Path(out), current_language()):
+            tour.take(stage)
+    tour.end()
+    return 0
+
+
+class _Tour:
+    """Shows the stages; keeps what `--json` says at the end."""
+
+    def __init__(self, terminal: Terminal, out: Path, task: str, drawing: ExitStack) -> None:
+        self._terminal = terminal
+        self._model = out / task / "mini"
+        self._record: dict[str, object] = {"event": "summary", "task": task, "runs": str(out)}
+        self._drawing = drawing
+        self._report: ProgressReport | None = None
+        self._is_new = False
+
+    def take(self, stage: Any) -> None:
+        """Show one stage or event."""
+        show = getattr(self, f"_{type(stage).__name__.lower()}", None)
+        if show is not None:
+            show(stage)
+        elif self._report is not None:
+            self._is_new = True
+            self._report.take(stage)
+
+    def end(self) -> None:
+        """Where everything lies, and what to type next."""
+        say = self._terminal.say
+        say("")
+        say(
+            _("the model lies in {path}, a plain Hugging Face folder").format(
+                path=self._model / "model"
+            )
+        )
+        say(_("now yours:"))
+        say("  tunesmith train my.csv")
+        say(f"  tunesmith predict {self._model} {example_of(self._model / 'model')}")
+        self._terminal.record(self._record)
+
+    def _dataseen(self, stage: Any) -> None:
+        say = self._terminal.say
+        self._head(_("the data: {name}").format(name=stage.name))
+        say("  " + "  ".join(f"{name} {count}" for name, count in stage.rows.items()))
+        for name, kind, classes in stage.columns:
+            say(f"  {padded(name, 12)}{kind}  {', '.join(classes)}".rstrip())
+        for name, value in stage.example.items():
+            say(f"    {padded(name, 10)}{shortened(str(value), at_most=90)}")
+        self._record["rows"] = dict(stage.rows)
+
+    def _tokensseen(self, stage: Any) -> None:
+        say = self._terminal.say
+        self._head(_("what the model reads"))
+        say("  " + shortened(" ".join(stage.tokens), at_most=200))
+        say(
+            _("  the first rows have {lengths} tokens").format(
+                lengths=", ".join(map(str, stage.lengths))
+            )
+        )
+        rows, longest = stage.shape
+        say(
+            _("  padded to the longest: a batch of {rows} x {longest}, {share:.0%} of it real")
+            .format(rows=rows, longest=longest, share=stage.real)
+        )  # fmt: skip
+        self._record["first_batch"] = list(stage.shape)
+
+    def _begun(self, stage: Any) -> None:
+        self._head(_(_TRAININGS[stage.model]))
+        self._report = ProgressReport(self._terminal)
+        self._is_new = False
+        self._drawing.enter_context(self._report.drawn(stage.plan))
+
+    def _trained(self, stage: Any) -> None:
+        self._drawing.close()
+        words = _("  {seconds:.1f} s of training") if self._is_new else _("  finished before")
+        self._terminal.say(words.format(seconds=stage.seconds))
+
+    def _compared(self, stage: Any) -> None:
+        self._head(_("scores on the test rows"))
+        names = list(stage.metrics)
+        rows = [
+            {
+                "": "  " + _(_WHO[who]),
+                **{name: _as_score(scores.get(name)) for name in names},
+            }
+            for who, scores in stage.rows
+        ]
+        self._terminal.table(rows, align_right=names)
+        self._record["scores"] = {who: dict(scores) for who, scores in stage.rows}
+        first = names[0]
+        by_name = dict(stage.rows)
+        ours, plain = (
+            by_name["embedded:mini"].get(first),
+            by_name["embedded:mini-untrained"].get(first),
+        )
+        if ours is not None and plain is not None:
+            self._terminal.say(
+                _("  pretraining is worth {gain:+.1f} points of {metric} here").format(
+                    gain=100 * (ours - plain), metric=first
+                )
+            )
+
+    def _answer(self, stage: Any) -> None:
+        self._head(_("asked something new"))
+        for text in stage.texts:
+            self._terminal.result(f"  {text}")
+        label = stage.label if isinstance(stage.label, str) else str(stage.label)
+        self._terminal.result(f"  → {label}  {stage.score:.2f}")
+        self._record["answer"] = {"texts": list(stage.texts), "label": label, "score": stage.score}
+
+    def _head(self, words: str) -> None:
+        self._terminal.say("")
+        self._terminal.say(words)
+
+
+def _as_score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,73 @@
+"""Models that come with the package: nothing is downloaded, and every command can be tried.
+
+`embedded:mini`            a small BERT that knows one kitchen, in English and Chinese; see its card
+`embedded:mini-untrained`  the same encoder with random weights: what pretraining is worth
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from tunesmith import commit
+from tunesmith.data.prepared import cache_folder
+from tunesmith.errors import ModelError, Place, Problem, nearest
+from tunesmith.language import gettext as _
+from tunesmith.quiet import quiet_transformers
+
+__all__ = ["NAMES", "embedded_folder"]
+
+NAMES = ("mini", "mini-untrained")
+
+_MINI = Path(__file__).with_name("mini")
+_SEED = 20_260_102
+
+
+def embedded_folder(name: str) -> Path:
+    """The folder of an embedded model.
+
+    Raises:
+        ModelError: there is none of this name (M107).
+        ResourceError: the cache, where the untrained one is made, cannot be written.
+    """
+    short = name.removeprefix("embedded:")
+    if short == "mini":
+        return _MINI
+    if short == "mini-untrained":
+        return _untrained()
+    close = nearest(short, NAMES)
+    fix = _("Embedded models: {names}.").format(names=", ".join(f"embedded:{n}" for n in NAMES))
+    if close:
+        fix = _('Did you mean "{name}"?').format(name=f"embedded:{close[0]}") + "\n" + fix
+    raise ModelError(
+        Problem("M107", _("there is no such embedded model"), Place(f"embedded:{short}"), fix=fix)
+    )
+
+
+def _untrained() -> Path:
+    """Made on first use, the same every time, and kept in the cache."""
+    home = cache_folder() / "models"
+    made_of = [commit.sha256_of(_MINI / name) for name in ("config.json", "tokenizer.json")]
+    digest = hashlib.sha256(json.dumps([*made_of, _SEED]).encode()).hexdigest()
+    target = home / f"mini-untrained-{digest[:12]}"
+    with commit.hold(home, wait_seconds=-1):
+        if target.exists() and commit.damage(target):
+            commit.set_aside(target)
+        if not target.exists():
+            with commit.publish(target) as unfinished, quiet_transformers():
+                _make(unfinished)
+    return target
+
+
+def _make(folder: Path) -> None:
+    import torch
+    from transformers import BertConfig, BertForMaskedLM
+
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(_MINI / name, folder / name)
+    config = BertConfig.from_pretrained(_MINI, dtype="float32")
+    with torch.random.fork_rng():
+        torch.manual_seed(_SEED)
+        BertForMaskedLM(config).save_pretrained(folder)

@@ -1,0 +1,88 @@
+"""Which tokens of a text are hidden: a pure function of a seed and the text. No torch.
+
+Devlin et al. (arXiv 1810.04805), section 3.1: of the tokens to predict 80 % are hidden, 10 %
+replaced by any other and 10 % left as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.chance import mixed, uniform
+
+__all__ = ["mask_tokens"]
+
+_HIDDEN, _REPLACED = 0.8, 0.1
+
+
+def mask_tokens(
+    ids: NDArray[np.int64],
+    words: NDArray[np.int64],
+    *,
+    seed: int,
+    share: float,
+    whole_words: bool,
+    always: Collection[tuple[int, ...]],
+    mask_id: int,
+    vocabulary: int,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Choose tokens to predict, and what the model sees in their places.
+
+    A text of which chance chooses nothing is asked for one word: none may be without a target.
+
+    Args:
+        ids: token ids, (B, L).
+        words: which word of its text each token belongs to, from 1; 0 for marks and padding.
+        seed: of the draw.
+        share: of the tokens that are predicted.
+        whole_words: whether the pieces of a word share one fate in being chosen.
+        always: words, each as its pieces, that are hidden wherever they stand.
+        mask_id: of the token that hides.
+        vocabulary: how many tokens there are to replace with.
+
+    Returns:
+        Ids as the model sees them, and which tokens are to be predicted; both (B, L).
+    """
+    positions = np.arange(ids.shape[1])[None, :]
+    text = _key_of(ids, words > 0)
+    chance = uniform(seed, text, words if whole_words else positions)
+    chance[words == 0] = 2.0
+    lowest = chance.min(axis=1, keepdims=True)
+    asked_for = _places_of(always, ids, words)
+    chosen = ((chance < share) | (chance == lowest)) & (words > 0) | asked_for
+    fate = np.where(asked_for, 0.0, uniform(seed + 1, text, positions))
+    other = (uniform(seed + 2, text, positions) * vocabulary).astype(np.int64)
+    shown = np.where(fate < _HIDDEN, mask_id, ids)
+    shown = np.where((fate >= _HIDDEN) & (fate < _HIDDEN + _REPLACED), other, shown)
+    return np.where(chosen, shown, ids), chosen
+
+
+def _places_of(
+    spelt: Collection[tuple[int, ...]], ids: NDArray[np.int64], words: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Where one of the words stands: all its pieces, and never as a part of another word."""
+    found = np.zeros(ids.shape, dtype=np.bool_)
+    edge = np.ones((len(ids), ids.shape[1] + 1), dtype=np.bool_)
+    edge[:, 1:-1] = words[:, 1:] != words[:, :-1]
+    for pieces in spelt:
+        starts = ids.shape[1] - len(pieces) + 1
+        if starts < 1 or not pieces:
+            continue
+        windows = np.lib.stride_tricks.sliding_window_view(ids, len(pieces), axis=1)
+        at = (windows == np.array(pieces)).all(axis=2)
+        at &= edge[:, :starts] & edge[:, len(pieces) :]
+        for offset in range(len(pieces)):
+            found[:, offset : offset + starts] |= at
+    return found & (words > 0)
+
+
+def _key_of(ids: NDArray[np.int64], real: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """A number for each text from its tokens and their places, shape (B, 1)."""
+    places = np.arange(ids.shape[1], dtype=np.uint64)[None, :]
+    with np.errstate(over="ignore"):
+        each = mixed(ids.astype(np.uint64) ^ (places << np.uint64(32)))
+        total: NDArray[np.uint64] = np.where(real, each, np.uint64(0)).sum(axis=1, keepdims=True)
+    return total

@@ -1,0 +1,280 @@
+"""The quickstart: the whole job in a minute or so, without a network, as a stream of stages.
+
+It looks at an embedded data set, shows what tokenising and padding make of its first rows,
+fine-tunes `embedded:mini` and, just as long, the same encoder without pretraining, puts the scores
+beside simple baselines, and answers a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.rows import first_rows
+from tunesmith.events import Event
+from tunesmith.metrics import Scores
+from tunesmith.plan import Plan
+
+__all__ = [
+    "LESSONS",
+    "Answer",
+    "Begun",
+    "Compared",
+    "DataSeen",
+    "Lesson",
+    "Stage",
+    "TokensSeen",
+    "Trained",
+    "quickstart",
+]
+
+MODEL, UNTRAINED = "embedded:mini", "embedded:mini-untrained"
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is tried on one of the sets.
+
+    Attributes:
+        data: its name.
+        settings: of both trainings.
+        question: what the finished model is asked: a text, or two.
+    """
+
+    data: str
+    settings: Mapping[str, object]
+    question: Mapping[str, tuple[str, ...]]
+
+
+_COMMON: Mapping[str, object] = {
+    "preset": None,
+    "data.validation": "validation",
+    "data.test": "test",
+    "train.batch_size": 32,
+    "train.warmup": "10%",
+    "train.precision": "fp32",
+    "train.save_every": None,
+}
+LESSONS: Mapping[str, Lesson] = {
+    "pairs": Lesson(
+        "embedded:pairs",
+        {**_COMMON, "train.epochs": 1, "train.learning_rate": 1e-3, "metrics": ["accuracy", "f1"]},
+        {
+            "en": (
+                "The waiter gave the key to the cook, and the terrace is open tonight.",
+                "Guests can use the outdoor area this evening, and the chef got the key from "
+                "the server.",
+            ),
+            "zh": (
+                "服务员把钥匙交给了厨师，露台今晚开放。",
+                "今天晚上可以用户外区。大厨从侍者那里拿到了钥匙。",
+            ),
+        },
+    ),
+    "tickets": Lesson(
+        "embedded:tickets",
+        {**_COMMON, "train.epochs": 3, "train.learning_rate": 1e-3},
+        {
+            "en": ("We waited an hour for the mushroom soup, and then it was cold.",),
+            "zh": ("蘑菇汤等了一个小时，端上来还是凉的。",),
+        },
+    ),
+    "ratings": Lesson(
+        "embedded:ratings",
+        {**_COMMON, "train.epochs": 4, "train.learning_rate": 1e-3},
+        {
+            "en": ("The plum cake was a dream, but the price of 20 euros was rather poor.",),
+            "zh": ("李子蛋糕太棒了，可是二十元的价格不怎么样。",),
+        },
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DataSeen:
+    """What the data looks like.
+
+    Attributes:
+        name: of the set.
+        rows: how many each split has.
+        columns: each with its type and, if it has some, its class names.
+        example: the first training row.
+    """
+
+    name: str
+    rows: Mapping[str, int]
+    columns: Sequence[tuple[str, str, Sequence[str]]]
+    example: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TokensSeen:
+    """What tokenising and dynamic padding make of the first rows.
+
+    Attributes:
+        text: of the first row.
+        tokens: the same, cut.
+        lengths: of the first eight rows.
+        shape: of a batch of these.
+    """
+
+    text: str
+    tokens: Sequence[str]
+    lengths: Sequence[int]
+    shape: tuple[int, int]
+
+    @property
+    def real(self) -> float:
+        """The share of places that hold a token."""
+        return sum(self.lengths) / (self.shape[0] * self.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """One of the two trainings begins.
+
+    Attributes:
+        model: what is fine-tuned.
+        plan: how long it goes.
+    """
+
+    model: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One of the two trainings ended.
+
+    Attributes:
+        model: what was fine-tuned.
+        run: its folder.
+        scores: on the test rows.
+        seconds: in steps.
+    """
+
+    model: str
+    run: Path
+    scores: Mapping[str, float | None]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All scores side by side.
+
+    Attributes:
+        metrics: in order, the first chooses.
+        rows: who, and the scores on the test rows.
+    """
+
+    metrics: Sequence[str]
+    rows: Sequence[tuple[str, Mapping[str, float | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the finished model says to something new.
+
+    Attributes:
+        texts: one, or the two of a pair.
+        label: a class or a number.
+        score: its probability, or the number again.
+    """
+
+    texts: tuple[str, ...]
+    label: object
+    score: float
+
+
+Stage = DataSeen | TokensSeen | Begun | Trained | Compared | Answer
+
+
+def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
+    """Run it; events of both trainings come between the stages.
+
+    Args:
+        task: one of `LESSONS`.
+        out: the folder of the runs; one that is finished is not made again.
+        language: of the question at the end, "en" or "zh".
+    """
+    from tunesmith.data.sources import open_splits
+    from tunesmith.inputs import check, look
+    from tunesmith.recipe import gather
+    from tunesmith.run.job import make_job
+
+    lesson = LESSONS[task]
+    splits = open_splits(lesson.data)
+    source = splits["train"]
+    yield DataSeen(
+        lesson.data,
+        {name: sum(len(chunk) for chunk in split.chunks(())) for name, split in splits.items()},
+        [(column.name, column.type, column.class_names or ()) for column in source.columns],
+        first_rows(source, 1)[0].values,
+    )
+    flags = {
+        tuple(key.split(".")): (key, value)
+        for key, value in {"data.train": lesson.data, "model": MODEL, **lesson.settings}.items()
+    }
+    job = make_job(check(look(gather(flags=flags, environment={}))))
+    yield _tokens_of(job)
+    trained = []
+    for model in (MODEL, UNTRAINED):
+        yield Begun(model, job.plan)
+        folder = out / task / model.removeprefix("embedded:")
+        one = yield from _train(lesson, model, folder)
+        trained.append(one)
+        yield one
+    metrics = [metric.name for metric in job.metrics]
+    named = [(name, scores.values) for name, scores in _baselines(job).items()]
+    named += [(one.model, one.scores) for one in reversed(trained)]
+    yield Compared(metrics, named)
+    yield _ask(trained[0].run, lesson.question[language])
+
+
+def _tokens_of(job: Any) -> TokensSeen:
+    import numpy as np
+
+    from tunesmith.batching import make_batch
+
+    examples = job.examples["train"]
+    places = np.arange(min(8, len(examples)))
+    batch = make_batch(examples, places, job.padding)
+    ids = examples.prepared.sequence("input_ids", 0)
+    row = first_rows(job.splits["train"].source, 1)[0]
+    text = " | ".join(str(row.values[name]) for name in job.task.roles.text_columns)
+    count, longest = batch.inputs["input_ids"].shape
+    return TokensSeen(
+        text,
+        job.tokenizer.convert_ids_to_tokens(ids.tolist()),
+        examples.lengths[places].tolist(),
+        (int(count), int(longest)),
+    )
+
+
+def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, Trained]:
+    from tunesmith.api import start
+
+    run = yield from start(lesson.data, out=folder, settings={"model": model, **lesson.settings})
+    return Trained(model, run.folder, run.test_scores, float(run.facts["train_seconds"]))
+
+
+def _baselines(job: Any) -> Mapping[str, Scores]:
+    rows, asked = (
+        [row for chunk in job.splits[name].source.chunks() for row in chunk]
+        for name in ("train", "test")
+    )
+    examples = job.examples["test"]
+    return {
+        name: job.task.score(job.metrics, predictions, examples, None)
+        for name, predictions in job.task.baselines(rows, asked).items()
+    }
+
+
+def _ask(run: Path, texts: tuple[str, ...]) -> Answer:
+    from tunesmith.artifact.inference import load
+
+    (answer,) = load(run).predict([texts[0] if len(texts) == 1 else texts])
+    return Answer(texts, answer["label"], float(str(answer["score"])))

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.bench.contenders import CONTENDERS, Child, ablations
+
+
+def settings(tickets: Path, model: Path) -> dict[str, object]:
+    return {
+        "data.train": str(tickets), "data.validation": None, "model": str(model), "preset": None,
+        "train.max_steps": 12, "train.batch_size": 4, "train.device": "cpu", "train.dropout": 0.0,
+    }  # fmt: skip
+
+
+def test_turns_of_a_contender(tickets: Path, tiny_bert: Path) -> None:
+    child = Child(CONTENDERS["fast"], settings(tickets, tiny_bert))
+    assert child.ready() is None
+    first, second = child.turn(2), child.turn(3)
+    assert (first.steps, first.rows, second.rows) == (2, 8, 12)
+    assert first.tokens > first.rows * 3
+    assert first.limit > 0 and first.seconds > 0
+    assert first.order != second.order
+    assert child.stop() > 100
+
+
+def test_one_that_cannot_begin_says_why(tickets: Path, tiny_bert: Path) -> None:
+    broken = {**settings(tickets, tiny_bert), "train.device": "cuda"}
+    child = Child(CONTENDERS["fast"], broken)
+    problem = child.ready()
+    assert problem is not None and "M117" in problem
+
+
+def test_ablations_leave_out_a_part_each() -> None:
+    parts = ablations("fast")
+    assert parts[0] is CONTENDERS["fast"]
+    left_out = [contender.arguments["train.fast_without"] for contender in parts[1:]]
+    assert ["packing"] in left_out and ["copies"] not in left_out
+    assert ["copies"] in [c.arguments.get("train.fast_without") for c in ablations("fast-bf16")]
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_arguments_are_keys_that_exist(name: str) -> None:
+    from transformers import TrainingArguments
+
+    from tunesmith.recipe import gather
+
+    contender = CONTENDERS[name]
+    if contender.kind == "trainer":
+        assert set(contender.arguments) <= set(TrainingArguments.__dataclass_fields__)
+    else:
+        flags = {tuple(k.split(".")): (k, v) for k, v in contender.arguments.items()}
+        gather(flags={**flags, ("data", "train"): ("data", "x")}, environment={}).recipe()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tunesmith import quickstart
+from tunesmith.quickstart import LESSONS
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    lessons = {
+        name: replace(lesson, settings={**lesson.settings, "train.max_steps": 2})
+        for name, lesson in LESSONS.items()
+    }
+    monkeypatch.setattr(quickstart, "LESSONS", lessons)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_socket: socket.socket, address: object) -> None:
+        raise AssertionError(f"a connection to {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="namespaces cannot be made here")
+def test_without_network_and_home(tmp_path: Path) -> None:
+    """The command itself, whole, where no address can be reached and nothing was cached."""
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "LANG": "zh_CN.UTF-8"}
+    done = subprocess.run(
+        ["unshare", "-rn", sys.executable, "-m", "tunesmith", "quickstart"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "unshare failed" in done.stderr:
+        pytest.skip("namespaces are not allowed here")
+    assert done.returncode == 0, done.stderr
+    assert "未经预训练的同一编码器" in done.stdout
+    assert (tmp_path / "runs" / "quickstart" / "tickets" / "mini" / "model").is_dir()
+
+
+def test_it_shows_the_whole_job(tunesmith: Command, tmp_path: Path) -> None:
+    out = tmp_path / "tour"
+    said = tunesmith("quickstart", "--task", "tickets", "--out", out)
+    assert said.code == 0
+    for words in (
+        "the data: embedded:tickets",
+        "[CLS]",
+        "a batch of 8 x",
+        "fine-tuning",
+        "points of",
+    ):
+        assert words in said.err, words
+    assert "counting words" in said.out and "encoder without pretraining" in said.out
+    assert "→ " in said.out
+    assert said.err.rstrip().splitlines()[-2].strip() == "tunesmith train my.csv"
+    assert (out / "tickets" / "mini" / "model" / "model.safetensors").is_file()
+
+
+def test_what_is_finished_is_not_made_again(tunesmith: Command, tmp_path: Path) -> None:
+    first, second = (
+        tunesmith("quickstart", "--task", "tickets", "--out", tmp_path / "tour") for _time in "ab"
+    )
+    assert first.out == second.out
+    assert "finished before" not in first.err and "finished before" in second.err
+
+
+def test_in_chinese(tunesmith: Command, tmp_path: Path) -> None:
+    said = tunesmith("quickstart", "--task", "tickets", "--out", tmp_path / "tour", "--lang", "zh")
+    assert said.code == 0
+    assert "数据：embedded:tickets" in said.err and "未经预训练的同一编码器" in said.out
+    assert "蘑菇汤" in said.out
+
+
+def test_as_json(tunesmith: Command, tmp_path: Path) -> None:
+    said = tunesmith("quickstart", "--task", "ratings", "--out", tmp_path / "tour", "--json")
+    assert said.code == 0
+    record = json.loads(said.out.splitlines()[-1])
+    assert set(record["scores"]) == {
+        "constant", "tfidf", "embedded:mini-untrained", "embedded:mini",
+    }  # fmt: skip
+    assert record["task"] == "ratings" and record["answer"]["texts"]
