@@ -57,13 +57,13 @@ def test_a_distorted_fact_means_something_else(seed: int) -> None:
 def test_facts_are_distorted_in_every_way() -> None:
     draw = Draw(1)
     ways: Counter[str] = Counter()
-    for _time in range(1000):
+    for _time in range(300):
         fact = observe(draw)
         other = distort(fact, draw)
         changed = sum(fact.values[slot] is not other.values[slot] for slot in fact.values)
         ways["denied" if fact.is_true != other.is_true else f"{changed} slots"] += 1
     assert set(ways) == {"denied", "1 slots", "2 slots"}
-    assert min(ways.values()) > 40
+    assert min(ways.values()) > 20
 
 
 @given(seeds)

@@ -398,7 +398,7 @@ def observe(draw: Draw, frame: Frame | None = None) -> Fact:
 def distort(fact: Fact, draw: Draw) -> Fact:
     """A fact that differs in one thing: denied, turned round, or with another concept in a slot."""
     frame = fact.frame
-    way = "slot" if draw.share() < 0.6 else "turn"
+    way = "slot" if draw.share() < 1 / 3 else "turn"
     if way == "turn" and frame.no is not None:
         return replace(fact, is_true=not fact.is_true)
     values = dict(fact.values)
