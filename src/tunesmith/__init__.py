@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tunesmith.artifact.inference import Model, Predicted, load
     from tunesmith.errors import PlainError
     from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
+    from tunesmith.handover import load_dataset, model_folder
     from tunesmith.loaded_metric import LoadedMetric, load_metric
     from tunesmith.recipe import Recipe
 
@@ -31,7 +32,9 @@ __all__ = [
     "__version__",
     "load",
     "load_data",
+    "load_dataset",
     "load_metric",
+    "model_folder",
     "start",
     "train",
 ]
@@ -44,6 +47,7 @@ _HOMES = {
     **dict.fromkeys(
         ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"), "tunesmith.events"
     ),
+    **dict.fromkeys(("load_dataset", "model_folder"), "tunesmith.handover"),
     **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.loaded_metric"),
     "PlainError": "tunesmith.errors",
     "Recipe": "tunesmith.recipe",
