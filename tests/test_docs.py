@@ -17,7 +17,9 @@ from tests.conftest import ticket_rows
 from tunesmith.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
+APART = [page for page in PAGES if page.parent.name not in ("course", "zh")]
+"""Pages whose blocks of Python stand alone; tests/test_course.py runs the others as a whole."""
 BLOCK = re.compile(
     r"(?P<mark><!-- not run: [^\n]* -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)```", re.DOTALL
 )
@@ -64,7 +66,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_run(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for runs, code in blocks(page, "sh"):
         for line in code.splitlines():
@@ -79,7 +81,7 @@ def test_commands_run(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]
     assert desk.is_dir()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", APART, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_runs(page: Path, desk: Path) -> None:
     for runs, code in blocks(page, "python"):
         if runs:
@@ -89,7 +91,7 @@ def test_python_runs(page: Path, desk: Path) -> None:
             assert done.returncode == 0, f"{page.name}:\n{code}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):

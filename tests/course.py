@@ -1,0 +1,74 @@
+"""The pages of docs/course: their code runs from top to bottom, and what it prints stands below it.
+
+`python -m tests.course` writes the printed text anew.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetDict
+
+from tunesmith.handover import load_dataset
+
+COURSE = Path(__file__).parents[1] / "docs" / "course"
+ZH = COURSE / "zh"
+PAGES = sorted(path for path in COURSE.rglob("*.md") if path.name != "README.md")
+DATA = 'load_dataset("embedded:pairs")'
+"""What the pages load; a test may hand them other rows in its place."""
+
+_BLOCK = re.compile(
+    r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<printed>.*?)```\n)?", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code of a page, with the text that the page shows below it and the real one."""
+
+    code: str
+    shown: str | None
+    printed: str
+
+
+def few_rows(count: int = 24) -> DatasetDict:
+    """The first rows of each split: enough to see that every line runs."""
+    raw = load_dataset("embedded:pairs")
+    return DatasetDict({name: split.select(range(count)) for name, split in raw.items()})
+
+
+def run(page: Path, data: Callable[[], Any] | None = None) -> Iterator[Block]:
+    """Run the blocks of a page one after the other, as a notebook would."""
+    names: dict[str, Any] = {"__name__": "__main__", "_data": data}
+    for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
+        code = match["code"].replace(DATA, "_data()") if data else match["code"]
+        out = io.StringIO()
+        with redirect_stdout(out):
+            exec(compile(code, page.name, "exec"), names)  # noqa: S102 - our own page
+        yield Block(match["code"], match["printed"], out.getvalue())
+
+
+def rewrite(page: Path) -> None:
+    """Put what the code prints below it."""
+    blocks = iter(list(run(page)))
+
+    def filled(_match: re.Match[str]) -> str:
+        block = next(blocks)
+        text = f"```python\n{block.code}```\n"
+        return text + (f"\n```text\n{block.printed}```\n" if block.printed else "")
+
+    page.write_text(_BLOCK.sub(filled, page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        if len(sys.argv) < 2 or path.stem in sys.argv[1:]:
+            print(path)
+            rewrite(path)

@@ -1,0 +1,79 @@
+"""The pages of the course: their code runs, and prints what they show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from datasets import ClassLabel, DatasetDict, disable_progress_bars, enable_progress_bars
+
+from tests import course
+from tests.test_docs import blocks
+from tunesmith.cli import main
+from tunesmith.handover import load_dataset
+
+ENGLISH = [page for page in course.PAGES if page.parent.name != "zh"]
+
+
+@pytest.fixture(autouse=True)
+def _desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    disable_progress_bars()
+    yield
+    enable_progress_bars()
+
+
+def test_the_data_page_shows_what_it_prints() -> None:
+    for block in course.run(course.COURSE / "data.md"):
+        assert (block.shown or "") == block.printed, block.code
+
+
+@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)
+def test_every_line_runs(page: Path) -> None:
+    assert len(list(course.run(page, course.few_rows))) > 1
+
+
+@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)
+def test_the_chinese_page_has_the_same_code(page: Path) -> None:
+    chinese = page.parent / "zh" / page.name
+    for kind in ("python", "sh", "text"):
+        assert list(blocks(page, kind)) == list(blocks(chinese, kind))
+
+
+def test_both_languages_have_the_same_pages() -> None:
+    names = [{path.name for path in folder.glob("*.md")} for folder in (course.COURSE, course.ZH)]
+    assert names[0] == names[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)
+def test_whole_pages_show_what_they_print(page: Path) -> None:
+    for block in course.run(page):
+        assert (block.shown or "") == block.printed, block.code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)
+def test_commands_run(page: Path) -> None:
+    for code in re.findall(
+        r"tests/test_course.py runs it -->\n```sh\n(.*?)```", page.read_text(), re.S
+    ):
+        for line in code.splitlines():
+            assert main(line.split()[1:]) == 0, line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["trainer", "full-loop"])
+def test_pages_on_mrpc_itself(name: str, glue: Callable[[str], Path]) -> None:
+    """The shapes that the course shows for MRPC."""
+    raw = load_dataset(str(glue("mrpc")))
+    label = ClassLabel(names=["not_equivalent", "equivalent"])
+    mrpc = DatasetDict({key: split.cast_column("label", label) for key, split in raw.items()})
+    printed = "".join(
+        block.printed for block in course.run(course.COURSE / f"{name}.md", lambda: mrpc)
+    )
+    assert "1377" in printed
+    if name == "trainer":
+        assert "(408, 2) (408,)" in printed
