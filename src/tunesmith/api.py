@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import Options, from_python, open_splits
-from tunesmith.device import num_processes
+from tunesmith.device import is_main_process, num_processes
 from tunesmith.events import Event
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
 from tunesmith.run.folder import RunFolder
@@ -58,6 +58,11 @@ class Run:
     def test_scores(self) -> dict[str, float | None]:
         """The same on the labelled test rows."""
         return dict(self.facts.get("scores", {}).get("test", {}))
+
+    @property
+    def report(self) -> Path:
+        """The page that tells of it, to be opened in a browser."""
+        return RunFolder(self.folder).report
 
     def events(self) -> list[dict[str, Any]]:
         """What happened, as `events.jsonl` has it."""
@@ -184,6 +189,7 @@ def start(
     if held_in_python:
         validation = next(iter(from_python(validation, "validation").values()))
         data = {**(data or load_data(asked_by)), "validation": validation}
+    from tunesmith.report import write_report
     from tunesmith.run.conduct import conduct
     from tunesmith.run.job import make_job
 
@@ -198,6 +204,8 @@ def start(
                 own_scores=compute_metrics is not None,
             )
             yield from conduct(job, started.run, stop=stop, compute_metrics=compute_metrics)
+        if is_main_process() and not started.run.report.is_file():
+            write_report(started.run)
     return Run(started.run.path)
 
 

@@ -81,6 +81,8 @@ class Display:
         for split, scores in facts.get("scores", {}).items():
             terminal.result(f"{split}  {scores_in_words(scores)}")
         terminal.result(_("model  {path}").format(path=self._run.model))
+        if self._run.report.is_file():
+            terminal.say(_("report {path}").format(path=self._run.report))
         if facts:
             terminal.say(
                 _("{steps} steps in {seconds:.1f} s, {rate:.1f} rows/s; kept: step {best}").format(

@@ -16,7 +16,7 @@ from tunesmith.cli.options import (
 )
 from tunesmith.cli.progress import Display
 from tunesmith.cli.terminal import Terminal
-from tunesmith.device import num_processes
+from tunesmith.device import is_main_process, num_processes
 from tunesmith.language import gettext as _
 
 __all__ = ["command"]
@@ -66,5 +66,9 @@ def command(
             with display.progress(job.plan, job.notes):
                 for event in conduct(job, started.run, stop=stop, on_line=terminal.record):
                     display.take(event)
+        if is_main_process() and not started.run.report.is_file():
+            from tunesmith.report import write_report
+
+            write_report(started.run)
         display.end(was_finished=started.is_finished)
     return 0

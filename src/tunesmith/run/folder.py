@@ -7,6 +7,7 @@ runs/NAME/
   checkpoints/     whole folders, one per saved step
   model/           the best model
   predictions/     one Parquet file per evaluated split
+  report.html      all of it for people
 """
 
 from __future__ import annotations
@@ -77,6 +78,11 @@ class RunFolder:
     def predictions(self) -> Path:
         """Where the predictions lie."""
         return self.path / "predictions"
+
+    @property
+    def report(self) -> Path:
+        """The page that tells of it."""
+        return self.path / "report.html"
 
     @property
     def exists(self) -> bool:
