@@ -134,9 +134,12 @@ def data(plan: Mapping[str, Any], warnings: Sequence[str]) -> Section:
 def origin(plan: Mapping[str, Any], recipe: str, versions: Mapping[str, str]) -> Section:
     """How to make it again, and what its numbers depend on."""
     fingerprint = plan.get("fingerprint", {})
-    hashes = [f"{name}  {value}" for name, value in fingerprint.get("data", {}).items()]
-    hashes.append(f"{_('tokenizer')}  {fingerprint.get('tokenizer', '-')}")
-    hashes.append(f"{_('model')}  {fingerprint.get('model', {}).get('config', '-')}")
+    went_in = {
+        **fingerprint.get("data", {}),
+        _("tokenizer"): fingerprint.get("tokenizer", "-"),
+        _("model"): fingerprint.get("model", {}).get("config", "-"),
+    }
+    hashes = [f"{name}  {value}" for name, value in went_in.items()]
     machine = [f"{name}: {value}" for name, value in fingerprint.get("machine", {}).items()]
     return Section(
         _("How to make it again"),
