@@ -75,6 +75,7 @@ class Problem:
         place: where, if it has a place.
         evidence: lines that show it, such as the line of the recipe with a caret.
         fix: what to do about it.
+        count: how many rows it concerns, if it is about rows.
     """
 
     code: str
@@ -83,6 +84,7 @@ class Problem:
     evidence: tuple[str, ...] = ()
     fix: str | None = None
     severity: Severity = Severity.ERROR
+    count: int | None = None
 
     def __str__(self) -> str:
         place = f" {self.place}" if self.place else ""
@@ -99,7 +101,9 @@ class Problem:
             "code": self.code,
             "place": str(self.place) if self.place else None,
             "message": redact(self.message),
+            "evidence": [redact(line) for line in self.evidence],
             "fix": redact(self.fix) if self.fix else None,
+            "count": self.count,
         }
 
 

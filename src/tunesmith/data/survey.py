@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.duplicates import normalised, text_hash
 from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Problem, Severity
@@ -40,6 +41,7 @@ class Survey:
         text_columns: Sequence[str],
         examine: Callable[[Row], Finding | None],
         stratum: Callable[[Row], Hashable],
+        watch: Callable[[Row, str, Hashable], None] | None = None,
     ) -> None:
         """Prepare to watch.
 
@@ -49,6 +51,7 @@ class Survey:
             text_columns: those of them that hold text.
             examine: what is wrong with a row, None if nothing.
             stratum: what a drawn share keeps in proportion, such as the class; a float is binned.
+            watch: told of every good row, with its normalised text and its stratum.
         """
         self.source = source
         self.findings = Findings(source)
@@ -59,6 +62,7 @@ class Survey:
         self._text_columns = tuple(text_columns)
         self._examine = examine
         self._stratum = stratum
+        self._watch = watch
         self._hash = hashlib.sha256()
         self._texts = array("q")
         self._strata = array("d")
@@ -88,7 +92,7 @@ class Survey:
 
     @property
     def text_hashes(self) -> NDArray[np.int64]:
-        """For each good row a hash of its text; equal but for case and spaces means equal here."""
+        """For each good row a hash of its text; equal as `duplicates` defines it."""
         return np.frombuffer(self._texts, dtype=np.int64)
 
     @property
@@ -105,18 +109,16 @@ class Survey:
         return [*self.reading_problems, *self.findings.problems()]
 
     def _note(self, row: Row) -> None:
-        text = "\x1f".join(
-            " ".join(str(row.values.get(name, "")).casefold().split())
-            for name in self._text_columns
-        )
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        self._texts.append(int.from_bytes(digest, "little", signed=True))
+        text = normalised(row.values.get(name, "") for name in self._text_columns)
+        self._texts.append(text_hash(text))
         stratum = self._stratum(row)
         if isinstance(stratum, float):
             self._is_continuous = True
             self._strata.append(stratum)
         else:
             self._strata.append(self._known.setdefault(stratum, len(self._known)))
+        if self._watch is not None:
+            self._watch(row, text, stratum)
 
 
 def content_of(row: Row, columns: Sequence[str]) -> bytes:
