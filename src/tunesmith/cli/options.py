@@ -65,6 +65,12 @@ def data_options(function: F) -> F:
         ),
         click.option("--encoding", help=_("Encoding of text files, such as gb18030.")),
         click.option("--delimiter", help=_("Character between the fields of a table.")),
+        click.option(
+            "--allow-leak",
+            is_flag=True,
+            default=None,
+            help=_("Accept evaluated rows that also stand in train."),
+        ),
     )(function)
 
 
@@ -112,6 +118,7 @@ _FLAGS: dict[str, KeyPath] = {
     "label": ("data", "label"),
     "encoding": ("data", "encoding"),
     "delimiter": ("data", "delimiter"),
+    "allow_leak": ("data", "allow_leak"),
 }
 
 

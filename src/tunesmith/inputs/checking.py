@@ -13,9 +13,13 @@ from tunesmith.data.rows import Row, Source
 from tunesmith.data.splits import draw_shares
 from tunesmith.data.survey import Survey
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
+from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.automatic import Automatic, at_key, joined
+from tunesmith.inputs.census import Census
+from tunesmith.inputs.lengths import Lengths
 from tunesmith.inputs.looking import Look
 from tunesmith.language import gettext as _
+from tunesmith.metrics import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task
 
@@ -54,6 +58,7 @@ class Checked:
         splits: by name; "train" is always there.
         warnings: what is odd but does not stop.
         notes: what was chosen and found, a line each.
+        lengths: tokens per row, if an audit could count them.
     """
 
     recipe: Recipe
@@ -62,18 +67,26 @@ class Checked:
     splits: Mapping[str, Split]
     warnings: Sequence[Problem]
     notes: Sequence[str]
+    lengths: Lengths | None = None
 
 
-def check(seen: Look) -> Checked:
+def check(seen: Look, *, audited: bool = False) -> Checked:
     """Read every row once, tell all problems, learn the labels, draw the shares.
 
+    Args:
+        seen: the opened data and the recipe.
+        audited: also judge the rows as a whole: leaks, duplicates, classes, lengths.
+
     Raises:
-        DataError: every error of every split, together.
-        RecipeError: labels in the recipe that the data does not have.
+        DataError: every problem of every split, together, if one of them is an error.
+        RecipeError: labels or scores in the recipe that the data or the task does not have.
     """
+    _refuse_unknown_scores(seen)
+    audit = Audit(seen) if audited else None
     problems: list[Problem] = []
     task = seen.task
-    survey = _survey(seen.train, task, must_be_labelled=True)
+    census = audit.census(seen.train) if audit else None
+    survey = _survey(seen.train, task, must_be_labelled=True, census=census)
     try:
         task = task.fit(survey.rows())
     except RecipeError as error:
@@ -83,18 +96,38 @@ def check(seen: Look) -> Checked:
             problems += _at(error.problems, seen.train)
     problems += survey.problems()
     splits = {} if _errors(problems) else _draw(seen, survey)
+    if audit and census:
+        audit.close("train", census, survey)
     for name, source in seen.others.items():
-        split, found = check_other(name, source, task)
+        split, found = check_other(name, source, task, audit)
         splits[name] = split
         problems += found
+    if audit:
+        drawn = {name: split.places for name, split in splits.items() if split.source is seen.train}
+        problems += audit.problems(task, drawn)
     if _errors(problems):
         raise DataError(problems)
     recipe, layers = _with_scores(seen, task)
     notes = [*seen.notes, *task.summary()]
-    return Checked(recipe, layers, task, splits, problems, notes)
+    lengths = audit.lengths if audit else None
+    return Checked(recipe, layers, task, splits, problems, notes, lengths)
 
 
-def _survey(source: Source, task: Task, *, must_be_labelled: bool) -> Survey:
+def _refuse_unknown_scores(seen: Look) -> None:
+    try:
+        choose_metrics(seen.recipe.metrics or (), seen.task.metrics, seen.task.name)
+    except RecipeError as error:
+        raise RecipeError(
+            [
+                seen.layers.problem(problem.code, problem.message, "metrics", fix=problem.fix)
+                for problem in error.problems
+            ]
+        ) from None
+
+
+def _survey(
+    source: Source, task: Task, *, must_be_labelled: bool, census: Census | None = None
+) -> Survey:
     names = {column.name for column in source.columns}
 
     def examine(row: Row) -> Finding | None:
@@ -115,12 +148,16 @@ def _survey(source: Source, task: Task, *, must_be_labelled: bool) -> Survey:
         text_columns=task.roles.text_columns,
         examine=examine,
         stratum=task.stratum,
+        watch=census.watch if census else None,
     )
 
 
-def check_other(name: str, source: Source, task: Task) -> tuple[Split, list[Problem]]:
+def check_other(
+    name: str, source: Source, task: Task, audit: Audit | None = None
+) -> tuple[Split, list[Problem]]:
     """Validation must be labelled; a test split may be without any label, but not in part."""
-    survey = _survey(source, task, must_be_labelled=name == "validation")
+    census = audit.census(source) if audit else None
+    survey = _survey(source, task, must_be_labelled=name == "validation", census=census)
     unlabelled = Findings(source)
     labelled = 0
     for row in survey.rows():
@@ -136,6 +173,8 @@ def check_other(name: str, source: Source, task: Task) -> tuple[Split, list[Prob
         problems += unlabelled.problems()
     if survey.num_rows == 0 and not problems:
         problems.append(Problem("D120", _("no rows"), Place(source.name)))
+    if audit and census:
+        audit.close(name, census, survey, is_labelled=labelled > 0)
     split = Split(name, source, survey.digest, None, survey.num_rows, is_labelled=labelled > 0)
     return split, problems
 

@@ -140,6 +140,12 @@ class DataSettings(_Section):
             "Seed of drawing shares; apart from train.seed, so that all seeds see the same rows."
         ),
     )
+    allow_leak: bool = Field(
+        False,
+        description=_(
+            "Train although evaluated rows also stand in train, which flatters the scores."
+        ),
+    )
 
 
 class TrainSettings(_Section):

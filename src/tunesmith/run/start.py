@@ -26,6 +26,7 @@ _MAY_CHANGE = frozenset(
         ("train", "keep_checkpoints"),
         ("train", "log_every"),
         ("train", "eval_batch_size"),
+        ("data", "allow_leak"),
         ("track",),
     }
 )
@@ -82,7 +83,7 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Che
     Raises:
         PlainError: the recipe, the data, or another recipe in the folder (C108).
     """
-    checked = check(look(layers, data))
+    checked = check(look(layers, data), audited=not run.exists)
     if run.exists:
         _refuse_other_recipe(run, checked.recipe)
     elif is_main_process():
