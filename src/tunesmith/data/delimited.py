@@ -216,7 +216,7 @@ class DelimitedFile:
             evidence=(_("also {places}").format(places=", ".join(also)),) if also else (),
             fix=_('Quote texts that contain the delimiter: "like, this".')
             if first.actual_columns > first.expected_columns
-            else None,
+            else _("Complete or remove the row."),
         )
 
     def _unclosed_quote(self) -> Problem | None:

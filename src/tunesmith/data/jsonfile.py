@@ -225,6 +225,7 @@ def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _Ba
                     Finding(
                         "D142",
                         _('half of a character (lone surrogate) in "{name}"').format(name=key),
+                        fix=_("Complete or remove the row."),
                     )
                 )
     return record
@@ -236,7 +237,11 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _value in pairs]
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise _RefusedError(
-            Finding("D143", _('the key "{name}" stands twice in one record').format(name=twice))
+            Finding(
+                "D143",
+                _('the key "{name}" stands twice in one record').format(name=twice),
+                fix=_("Keep one of them."),
+            )
         )
     return record
 

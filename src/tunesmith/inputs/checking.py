@@ -17,7 +17,7 @@ from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.automatic import Automatic, at_key, joined
 from tunesmith.inputs.census import Census
 from tunesmith.inputs.lengths import Lengths
-from tunesmith.inputs.looking import Look
+from tunesmith.inputs.looking import Look, no_rows
 from tunesmith.language import gettext as _
 from tunesmith.metrics import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
@@ -172,7 +172,7 @@ def check_other(
     if labelled:
         problems += unlabelled.problems()
     if survey.num_rows == 0 and not problems:
-        problems.append(Problem("D120", _("no rows"), Place(source.name)))
+        problems.append(no_rows(source))
     if audit and census:
         audit.close(name, census, survey, is_labelled=labelled > 0)
     split = Split(name, source, survey.digest, None, survey.num_rows, is_labelled=labelled > 0)

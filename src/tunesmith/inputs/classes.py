@@ -108,7 +108,7 @@ def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iter
             fix=_("To predict the number itself: --task text-regression."),
         )
     rare = [name for name in counts if counts[name] < _STRATIFIED_ROWS]
-    if rare:
+    if rare and len(rare) * 2 <= len(counts):
         yield _warning(
             "D405",
             _("a single row has the class {names}").format(names=quoted(rare, at_most=5)),
@@ -147,7 +147,11 @@ def _odd(code: str, message: str, name: str, counts: Mapping[str, int], place: P
 def split_problems(train: Part, other: Part) -> Iterator[Problem]:
     """Classes of the training rows that an evaluated split lacks."""
     counts = other.counts()
-    missing = [name for name in train.counts() if not counts.get(name)]
+    missing = [
+        name
+        for name, count in train.counts().items()
+        if not counts.get(name) and count >= _STRATIFIED_ROWS
+    ]
     if counts and missing:
         yield _warning(
             "D404",

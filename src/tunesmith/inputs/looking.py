@@ -17,7 +17,7 @@ from tunesmith.model import suggest_model
 from tunesmith.recipe import KeyPath, Layers, Recipe, Share
 from tunesmith.tasks import TASKS, Task, suggest_task, task_named
 
-__all__ = ["Look", "look"]
+__all__ = ["Look", "look", "no_rows"]
 
 _VALIDATION_NAMES = ("validation", "validation_matched", "valid", "dev", "val")
 _DEFAULT_SHARE = "10%"
@@ -73,7 +73,7 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     train = _choose_split(data, settings.split, layers)
     found = profile(train)
     if found.num_rows == 0:
-        raise DataError(Problem("D120", _("no rows"), Place(train.name)))
+        raise DataError(no_rows(train))
     automatic = Automatic(layers)
     needs_label = asked.task is None or _task_class(asked, layers).needs_label
     roles = _suggest_roles(automatic, asked, found, needs_label=needs_label)
@@ -88,6 +88,13 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
         raise DataError(problems)
     task = _make_task(recipe, layers, roles, train)
     return Look(layers, recipe, train, others, shares, found, task, automatic.reasons)
+
+
+def no_rows(source: Source) -> Problem:
+    """A source without a single row."""
+    return Problem(
+        "D120", _("no rows"), Place(source.name), fix=_("Add rows, or name another file.")
+    )
 
 
 def _choose_split(data: Splits, name: str, layers: Layers) -> Source:

@@ -85,8 +85,8 @@ def within(part: Part) -> Iterator[Problem]:
         pairs = np.stack([np.flatnonzero(clashing), twins[clashing]], axis=1)
         yield _told(
             "D403",
-            _("{count} texts carry more than one label").format(
-                count=len(np.unique(twins[clashing]))
+            _("{count} of {total} rows have the text of an earlier row and another label").format(
+                count=len(pairs), total=len(part.rows)
             ),
             pairs,
             part,
@@ -119,7 +119,7 @@ def within(part: Part) -> Iterator[Problem]:
                 near,
                 part,
                 part,
-                fix=None,
+                fix=_("They teach little more than one of them would."),
                 severity=Severity.NOTE,
             )
 
@@ -149,7 +149,7 @@ def _told(
     one: Part,
     other: Part,
     *,
-    fix: str | None,
+    fix: str,
     severity: Severity,
 ) -> Problem:
     """A problem with the first pairs as evidence: place, place, text."""

@@ -24,7 +24,7 @@ _FEW_ROWS = 20
 
 def odd_text(text: str) -> Finding | None:
     """What is odd about a text that is not empty, None if nothing."""
-    if text.isprintable() and text.isascii():
+    if text.isascii() and text.isprintable() and len(text) <= _LONG_CHARACTERS:
         return None
     if not text.strip().isprintable() and not any(sign.isprintable() for sign in text.strip()):
         return Finding(
