@@ -76,6 +76,7 @@ class Problem:
         evidence: lines that show it, such as the line of the recipe with a caret.
         fix: what to do about it.
         count: how many rows it concerns, if it is about rows.
+        row_numbers: which rows of the place's source, from 0, as far as they are listed.
     """
 
     code: str
@@ -85,6 +86,7 @@ class Problem:
     fix: str | None = None
     severity: Severity = Severity.ERROR
     count: int | None = None
+    row_numbers: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         place = f" {self.place}" if self.place else ""
@@ -104,6 +106,7 @@ class Problem:
             "evidence": [redact(line) for line in self.evidence],
             "fix": redact(self.fix) if self.fix else None,
             "count": self.count,
+            "row_numbers": list(self.row_numbers),
         }
 
 

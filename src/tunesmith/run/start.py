@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tunesmith import commit
 from tunesmith.data.rows import Splits
 from tunesmith.device import is_main_process
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, check, look
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
@@ -84,6 +84,8 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Che
         PlainError: the recipe, the data, or another recipe in the folder (C108).
     """
     checked = check(look(layers, data), audited=not run.exists)
+    odd = [problem for problem in checked.warnings if problem.severity is not Severity.NOTE]
+    checked = replace(checked, warnings=odd)  # notes are for who asks: `tunesmith check`
     if run.exists:
         _refuse_other_recipe(run, checked.recipe)
     elif is_main_process():
