@@ -65,12 +65,6 @@ def data_options(function: F) -> F:
         ),
         click.option("--encoding", help=_("Encoding of text files, such as gb18030.")),
         click.option("--delimiter", help=_("Character between the fields of a table.")),
-        click.option(
-            "--allow-leak",
-            is_flag=True,
-            default=None,
-            help=_("Accept evaluated rows that also stand in train."),
-        ),
     )(function)
 
 
@@ -87,6 +81,17 @@ def recipe_options(function: F) -> F:
         ),
         click.option(
             "--test", metavar="SHARE|FILE|SPLIT", help=_("Test rows, scored once at the end.")
+        ),
+        click.option(
+            "--on-bad-row",
+            type=click.Choice(("fail", "skip", "quarantine")),
+            help=_("What becomes of rows that cannot be used."),
+        ),
+        click.option(
+            "--allow-leak",
+            is_flag=True,
+            default=None,
+            help=_("Accept evaluated rows that also stand in train."),
         ),
     )(function)
 
@@ -118,6 +123,7 @@ _FLAGS: dict[str, KeyPath] = {
     "label": ("data", "label"),
     "encoding": ("data", "encoding"),
     "delimiter": ("data", "delimiter"),
+    "on_bad_row": ("data", "on_bad_row"),
     "allow_leak": ("data", "allow_leak"),
 }
 

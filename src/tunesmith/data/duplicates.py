@@ -103,7 +103,7 @@ def candidates(keys: NDArray[np.uint32], among: NDArray[np.uint32] | None = None
 def similarities(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
     """The Jaccard similarity of each text with its partner, shape (n,); both normalised."""
     ones, others = ([_letters(text) for text in texts] for texts in (first, second))
-    shares = []
+    shares: list[float] = []
     for part in _portions([one + other for one, other in zip(ones, others, strict=True)]):
         start, stop = len(shares), len(shares) + len(part)
         shares += _overlap(ones[start:stop], others[start:stop]).tolist()
@@ -181,4 +181,5 @@ def _piece_sets(texts: Sequence[str]) -> NDArray[np.uint64]:
     lengths = np.diff(np.append(starts, len(hashes)))
     number = np.repeat(np.arange(len(starts), dtype=np.uint64), lengths)
     pieces = np.sort(number << np.uint64(32) | hashes)
-    return pieces[np.append(True, pieces[1:] != pieces[:-1])]
+    different: NDArray[np.uint64] = pieces[np.append(True, pieces[1:] != pieces[:-1])]
+    return different

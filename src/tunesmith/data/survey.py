@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.duplicates import normalised, text_hash
 from tunesmith.data.findings import Finding, Findings
-from tunesmith.data.rows import Row, Source
+from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
 from tunesmith.errors import DataError, Problem, Severity
 
 __all__ = ["Survey", "content_of"]
@@ -28,9 +29,12 @@ class Survey:
 
     Attributes:
         findings: the bad rows.
+        columns: the used ones.
         num_rows: all rows, bad ones included.
         digest: sha256 over the used columns of all rows, in order.
-        num_unlabelled: rows without a label.
+        bad: what is wrong with each row that cannot be used, by its number.
+        reading_problems: why the source could not be read, or not all of it.
+        unreadable: the records that could not be read; none if reading ended there.
     """
 
     def __init__(
@@ -56,9 +60,10 @@ class Survey:
         self.source = source
         self.findings = Findings(source)
         self.num_rows = 0
-        self.num_unlabelled = 0
+        self.bad: dict[int, Finding] = {}
         self.reading_problems: tuple[Problem, ...] = ()
-        self._columns = tuple(columns)
+        self.unreadable: tuple[Rejected, ...] = ()
+        self.columns = tuple(columns)
         self._text_columns = tuple(text_columns)
         self._examine = examine
         self._stratum = stratum
@@ -72,18 +77,32 @@ class Survey:
     def rows(self) -> Iterator[Row]:
         """The good rows; everything else is noted on the way."""
         try:
-            for chunk in self.source.chunks(self._columns):
+            for chunk in self.source.chunks(self.columns):
                 for row in chunk:
                     self.num_rows += 1
-                    self._hash.update(content_of(row, self._columns))
+                    self._hash.update(content_of(row, self.columns))
                     finding = self._examine(row)
                     if finding is not None:
-                        self.findings.add(row.index, finding)
+                        self.refuse(row.index, finding)
                     if finding is None or finding.severity is not Severity.ERROR:
                         self._note(row)
                         yield row
+        except BadRecordsError as error:
+            self.reading_problems, self.unreadable = error.problems, error.records
         except DataError as error:
             self.reading_problems = error.problems
+
+    def refuse(self, row: int, finding: Finding) -> None:
+        """Note what is wrong with a row."""
+        self.findings.add(row, finding)
+        if finding.severity is Severity.ERROR:
+            self.bad[row] = finding
+
+    def all_rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Every row that can be read, good or bad, once more."""
+        with suppress(BadRecordsError):
+            for chunk in self.source.chunks(columns):
+                yield from chunk
 
     @property
     def digest(self) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.findings import Finding, Findings
-from tunesmith.data.rows import Row, Source
+from tunesmith.data.findings import Finding
+from tunesmith.data.rows import Rejected, Row, Source
 from tunesmith.data.splits import draw_shares
 from tunesmith.data.survey import Survey
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.automatic import Automatic, at_key, joined
 from tunesmith.inputs.census import Census
+from tunesmith.inputs.keeping import Kept, keep
 from tunesmith.inputs.lengths import Lengths
 from tunesmith.inputs.looking import Look, no_rows
 from tunesmith.language import gettext as _
@@ -59,6 +61,7 @@ class Checked:
         warnings: what is odd but does not stop.
         notes: what was chosen and found, a line each.
         lengths: tokens per row, if an audit could count them.
+        rejected: rows that were left out and are to be written down, each with its split.
     """
 
     recipe: Recipe
@@ -68,6 +71,7 @@ class Checked:
     warnings: Sequence[Problem]
     notes: Sequence[str]
     lengths: Lengths | None = None
+    rejected: Sequence[tuple[str, Rejected]] = ()
 
 
 def check(seen: Look, *, audited: bool = False) -> Checked:
@@ -83,34 +87,38 @@ def check(seen: Look, *, audited: bool = False) -> Checked:
     """
     _refuse_unknown_scores(seen)
     audit = Audit(seen) if audited else None
-    problems: list[Problem] = []
     task = seen.task
     census = audit.census(seen.train) if audit else None
     survey = _survey(seen.train, task, must_be_labelled=True, census=census)
+    unlearnable: Sequence[Problem] = ()
     try:
         task = task.fit(survey.rows())
     except RecipeError as error:
         raise RecipeError([at_key(problem, seen.layers) for problem in error.problems]) from None
     except DataError as error:
-        if survey.num_rows and not _errors(survey.problems()):
-            problems += _at(error.problems, seen.train)
-    problems += survey.problems()
-    splits = {} if _errors(problems) else _draw(seen, survey)
+        unlearnable = _at(error.problems, seen.train)
+    on_bad_row = seen.recipe.data.on_bad_row
+    kept = keep(survey, on_bad_row)
+    problems = list(kept.problems)
+    if survey.num_rows and not _errors(problems):
+        problems = [*unlearnable, *problems]
+    splits = {} if _errors(problems) else _draw(seen, survey, kept)
+    drawn = {name: split.places for name, split in splits.items()}
+    rejected = [("train", record) for record in kept.rejected]
     if audit and census:
         audit.close("train", census, survey)
     for name, source in seen.others.items():
-        split, found = check_other(name, source, task, audit)
-        splits[name] = split
-        problems += found
+        splits[name], found = check_other(name, source, task, audit, on_bad_row=on_bad_row)
+        problems += found.problems
+        rejected += [(name, record) for record in found.rejected]
     if audit:
-        drawn = {name: split.places for name, split in splits.items() if split.source is seen.train}
         problems += audit.problems(task, drawn)
     if _errors(problems):
         raise DataError(problems)
     recipe, layers = _with_scores(seen, task)
     notes = [*seen.notes, *task.summary()]
     lengths = audit.lengths if audit else None
-    return Checked(recipe, layers, task, splits, problems, notes, lengths)
+    return Checked(recipe, layers, task, splits, problems, notes, lengths, rejected)
 
 
 def _refuse_unknown_scores(seen: Look) -> None:
@@ -153,36 +161,40 @@ def _survey(
 
 
 def check_other(
-    name: str, source: Source, task: Task, audit: Audit | None = None
-) -> tuple[Split, list[Problem]]:
+    name: str,
+    source: Source,
+    task: Task,
+    audit: Audit | None = None,
+    *,
+    on_bad_row: str = "fail",
+) -> tuple[Split, Kept]:
     """Validation must be labelled; a test split may be without any label, but not in part."""
     census = audit.census(source) if audit else None
     survey = _survey(source, task, must_be_labelled=name == "validation", census=census)
-    unlabelled = Findings(source)
+    unlabelled = array("q")
     labelled = 0
     for row in survey.rows():
         if task.is_labelled(row):
             labelled += 1
         else:
-            unlabelled.add(
-                row.index,
-                Finding("D201", _("the label is empty"), fix=_("Label or remove the rows.")),
-            )
-    problems = survey.problems()
-    if labelled:
-        problems += unlabelled.problems()
-    if survey.num_rows == 0 and not problems:
-        problems.append(no_rows(source))
+            unlabelled.append(row.index)
+    for index in unlabelled if labelled else ():
+        survey.refuse(
+            index, Finding("D201", _("the label is empty"), fix=_("Label or remove the rows."))
+        )
+    kept = keep(survey, on_bad_row)
+    if survey.num_rows == 0 and not kept.problems:
+        kept = replace(kept, problems=[no_rows(source)])
     if audit and census:
         audit.close(name, census, survey, is_labelled=labelled > 0)
-    split = Split(name, source, survey.digest, None, survey.num_rows, is_labelled=labelled > 0)
-    return split, problems
+    split = Split(name, kept.source, kept.digest, None, kept.num_rows, is_labelled=labelled > 0)
+    return split, kept
 
 
-def _draw(seen: Look, survey: Survey) -> dict[str, Split]:
-    source, digest = seen.train, survey.digest
+def _draw(seen: Look, survey: Survey, kept: Kept) -> dict[str, Split]:
+    source, digest = kept.source, kept.digest
     if not seen.shares:
-        return {"train": Split("train", source, digest, None, survey.num_rows)}
+        return {"train": Split("train", source, digest, None, kept.num_rows)}
     drawn = draw_shares(
         survey.text_hashes,
         survey.strata,
@@ -197,7 +209,7 @@ def _draw(seen: Look, survey: Survey) -> dict[str, Split]:
                 Problem(
                     "D120",
                     _("{share} of {count} rows are not enough for one {split} row").format(
-                        share=share, count=survey.num_rows, split=name
+                        share=share, count=kept.num_rows, split=name
                     ),
                     Place(source.name),
                     fix=_("Give more rows, a larger share, or a file of its own."),

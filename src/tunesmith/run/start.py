@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith import commit
-from tunesmith.data.rows import Splits
+from tunesmith.data.rows import Rejected, Splits
 from tunesmith.device import is_main_process
 from tunesmith.errors import Place, Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, check, look
@@ -78,7 +79,7 @@ def _move_aside(run: RunFolder) -> None:
 def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Checked:
     """Look at the data, check it, and see that the folder's recipe is this one.
 
-    Writes `recipe.yaml` if the run is new.
+    Writes `recipe.yaml` if the run is new, and `rejected.jsonl` if rows are put in quarantine.
 
     Raises:
         PlainError: the recipe, the data, or another recipe in the folder (C108).
@@ -89,8 +90,16 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Che
     if run.exists:
         _refuse_other_recipe(run, checked.recipe)
     elif is_main_process():
+        if checked.rejected:
+            commit.write_file(run.rejected, "".join(map(_written, checked.rejected)))
         commit.write_file(run.recipe, to_yaml(checked.recipe, remarks=remarks(checked.layers)))
     return checked
+
+
+def _written(rejected: tuple[str, Rejected]) -> str:
+    split, row = rejected
+    facts = {"split": split, "place": str(row.place), "code": row.code, "reason": row.reason}
+    return json.dumps({**facts, "values": row.values}, ensure_ascii=False, default=str) + "\n"
 
 
 def remarks(layers: Layers) -> dict[KeyPath, str]:
