@@ -25,10 +25,12 @@ NEAR = 0.8
 """Similarity from which two texts count as nearly equal."""
 
 _PIECE = 4
-_BANDS, _WIDTH = 10, 3  # finds 99.9 % of pairs at similarity 0.8 and 73 % at 0.5
+_BANDS, _WIDTH = 8, 3  # finds 99.5 % of pairs at similarity 0.8 and 66 % at 0.5
 _MOST_CHARACTERS = 20_000
 """Of a longer text only so much is compared."""
 _CHARACTERS_AT_ONCE = 1 << 20
+
+_SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
 _SEEDS = mixed(np.arange(2 * _BANDS * _WIDTH, dtype=np.uint64)).astype(np.uint32)
 _FLIPS, _FACTORS = _SEEDS[::2], _SEEDS[1::2] | np.uint32(1)
@@ -55,7 +57,7 @@ def text_hash(text: str) -> int:
 
 
 class Sketches:
-    """What is kept of each text to find its near ones: a key for each band, 40 bytes in all."""
+    """What is kept of each text to find its near ones: a key for each band, 32 bytes in all."""
 
     def __init__(self) -> None:
         self._parts: list[NDArray[np.uint32]] = []
@@ -112,7 +114,8 @@ def similarities(first: Sequence[str], second: Sequence[str]) -> NDArray[np.floa
 
 def _letters(text: str) -> str:
     """Letters and digits, one space between words; a text of signs alone stays as it is."""
-    return re.sub(r"[\W_]+", " ", text).strip()[:_MOST_CHARACTERS] or text[:64] or " "
+    spaced = text.translate(_SIGNS) if text.isascii() else re.sub(r"[\W_]+", " ", text)
+    return " ".join(spaced[:_MOST_CHARACTERS].split()) or text[:64] or " "
 
 
 def _portions(texts: Sequence[str]) -> Iterable[Sequence[str]]:

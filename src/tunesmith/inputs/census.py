@@ -53,6 +53,7 @@ class Census:
         self._numbers = array("q")
         self._sketches: Sketches | None = Sketches()
         self._waiting: list[str] = []
+        self._texts: dict[int, str] = {}
         self._stride = 1
 
     def watch(self, row: Row, text: str, stratum: Hashable) -> None:
@@ -98,16 +99,16 @@ class Census:
         )
 
     def texts(self, rows: Collection[int]) -> Mapping[int, str]:
-        """The normalised texts of some rows, read a second time."""
-        wanted = set(rows)
-        found: dict[int, str] = {}
+        """The normalised texts of some rows, read a second time and kept."""
+        wanted, found = set(rows).difference(self._texts), self._texts
         names = self.roles.text_columns
         with suppress(DataError):  # records that cannot be read are told by the survey
             for chunk in self.source.chunks(names) if wanted else ():
                 for row in chunk:
                     if row.index in wanted:
                         found[row.index] = normalised(row.values[name] for name in names)
-                if len(found) == len(wanted):
+                        wanted.discard(row.index)
+                if not wanted:
                     break
         return found
 
