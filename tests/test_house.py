@@ -174,6 +174,7 @@ assert not heavy, heavy
         ["config", "show", "embedded:tickets"],
         ["init", "embedded:tickets", "--out", "recipe.yaml"],
         ["data", "show", "embedded:tickets"],
+        ["check", "embedded:tickets", "--model", "embedded:mini"],
     ],
     ids=" ".join,
 )

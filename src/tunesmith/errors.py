@@ -75,6 +75,8 @@ class Problem:
         place: where, if it has a place.
         evidence: lines that show it, such as the line of the recipe with a caret.
         fix: what to do about it.
+        count: how many rows it concerns, if it is about rows.
+        row_numbers: which rows of the place's source, from 0, as far as they are listed.
     """
 
     code: str
@@ -83,6 +85,8 @@ class Problem:
     evidence: tuple[str, ...] = ()
     fix: str | None = None
     severity: Severity = Severity.ERROR
+    count: int | None = None
+    row_numbers: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         place = f" {self.place}" if self.place else ""
@@ -99,7 +103,10 @@ class Problem:
             "code": self.code,
             "place": str(self.place) if self.place else None,
             "message": redact(self.message),
+            "evidence": [redact(line) for line in self.evidence],
             "fix": redact(self.fix) if self.fix else None,
+            "count": self.count,
+            "row_numbers": list(self.row_numbers),
         }
 
 

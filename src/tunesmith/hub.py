@@ -23,7 +23,14 @@ from tunesmith.errors import (
 )
 from tunesmith.language import gettext as _
 
-__all__ = ["ask", "download_model", "is_cached", "prepare_environment", "resolve_commit"]
+__all__ = [
+    "ask",
+    "cached_folder",
+    "download_model",
+    "is_cached",
+    "prepare_environment",
+    "resolve_commit",
+]
 
 Kind = Literal["model", "dataset"]
 T = TypeVar("T")
@@ -115,6 +122,18 @@ def is_cached(name: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(name, "config.json"), str)
+
+
+def cached_folder(name: str, *, revision: str | None) -> Path | None:
+    """The folder of a Hub model in the local cache, None if it is not there; nothing is asked."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, "config.json", revision=revision)
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def ask(call: Callable[[], T], repository: str, *, kind: Kind) -> T:

@@ -118,8 +118,8 @@ class Model:
             self.task.roles.label_columns
         )
         if labelled:
-            split, problems = check_other("test", source, self.task)
-            labelled = split.is_labelled and not problems
+            split, kept = check_other("test", source, self.task)
+            labelled = split.is_labelled and not kept.problems
         parts = self._parts(source, batch_size, labelled=labelled)
         return Predicted(
             [answer for part in parts for answer in part.answers],
@@ -154,10 +154,9 @@ class Model:
         missing = [c for c in self.task.roles.columns if c not in {x.name for x in source.columns}]
         if missing:
             raise DataError(_no_column(missing[0], source))
-        split, problems = check_other("validation", source, self.task)
-        if problems:
-            raise DataError(problems)
-        del split
+        _split, kept = check_other("validation", source, self.task)
+        if kept.problems:
+            raise DataError(kept.problems)
         parts = self._parts(source, batch_size, labelled=True)
         predictions = _joined([part.evaluation.predictions for part in parts])
         labels = [part.labels for part in parts if part.labels is not None]

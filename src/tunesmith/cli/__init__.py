@@ -28,6 +28,7 @@ __all__ = ["main"]
 COMMANDS = {
     "quickstart": ("tunesmith.cli.quickstart", mark("See the whole job, without a network.")),
     "init": ("tunesmith.cli.init", mark("Look at data and write a commented recipe.")),
+    "check": ("tunesmith.cli.check", mark("Look for what is wrong with data and recipe.")),
     "train": ("tunesmith.cli.train", mark("Train; the same command again continues.")),
     "predict": ("tunesmith.cli.predict", mark("Predict texts with a finished model.")),
     "eval": ("tunesmith.cli.evaluate", mark("Score a finished model on labelled data.")),

@@ -82,6 +82,17 @@ def recipe_options(function: F) -> F:
         click.option(
             "--test", metavar="SHARE|FILE|SPLIT", help=_("Test rows, scored once at the end.")
         ),
+        click.option(
+            "--on-bad-row",
+            type=click.Choice(("fail", "skip", "quarantine")),
+            help=_("What becomes of rows that cannot be used."),
+        ),
+        click.option(
+            "--allow-leak",
+            is_flag=True,
+            default=None,
+            help=_("Accept evaluated rows that also stand in train."),
+        ),
     )(function)
 
 
@@ -112,6 +123,8 @@ _FLAGS: dict[str, KeyPath] = {
     "label": ("data", "label"),
     "encoding": ("data", "encoding"),
     "delimiter": ("data", "delimiter"),
+    "on_bad_row": ("data", "on_bad_row"),
+    "allow_leak": ("data", "allow_leak"),
 }
 
 

@@ -52,7 +52,6 @@ class Display:
             origin = layers.origin(*key.split("."))
             if origin.kind == "automatic" and value is not None:
                 say(f"  {key} = {value}  ({origin.detail})")
-        self._terminal.problems(p for p in checked.warnings if p.severity is not Severity.ERROR)
 
     def say(self, text: str) -> None:
         """A remark between the phases."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
-from tunesmith.data.rows import CHUNK_ROWS, Column, Row
+from tunesmith.data.rows import CHUNK_ROWS, BadRecordsError, Column, Rejected, Row
 from tunesmith.data.textfile import TextFile, open_bytes
 from tunesmith.errors import DataError, Place, Problem, quoted, shortened
 from tunesmith.language import gettext as _
@@ -102,7 +102,7 @@ class DelimitedFile:
                     index += stop - start
         if ragged:
             self._bad_records[:] = [record.number for record in ragged]
-            raise DataError(self._ragged_problem(ragged))
+            raise self._ragged_error(ragged)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """The lines on which some rows begin."""
@@ -188,36 +188,47 @@ class DelimitedFile:
                     )
                 )
 
-    def _ragged_problem(self, ragged: list[Any]) -> Problem:
-        numbers = {record.number: record for record in ragged[:5]}
+    def _ragged_error(self, ragged: list[Any]) -> BadRecordsError:
+        numbers = {record.number: record for record in ragged}
         lines = {}
         for number, (line, _record) in enumerate(self._records(), start=1):
             if number in numbers:
                 lines[number] = line
                 if len(lines) == len(numbers):
                     break
-        first = ragged[0]
-        message = ngettext(
-            '{found} field, the header has {wanted}: "{text}"',
-            '{found} fields, the header has {wanted}: "{text}"',
-            first.actual_columns,
-        ).format(
-            found=first.actual_columns, wanted=first.expected_columns, text=shortened(first.text)
-        )
+        bad = [
+            Rejected(
+                Place(self.name, lines.get(record.number)),
+                "D110",
+                ngettext(
+                    '{found} field, the header has {wanted}: "{text}"',
+                    '{found} fields, the header has {wanted}: "{text}"',
+                    record.actual_columns,
+                ).format(
+                    found=record.actual_columns,
+                    wanted=record.expected_columns,
+                    text=shortened(record.text),
+                ),
+            )
+            for record in ragged
+        ]
+        first, message = ragged[0], bad[0].reason
         if len(ragged) > 1:
             message += " " + ngettext("({count} row)", "({count} rows)", len(ragged)).format(
                 count=len(ragged)
             )
-        also = [f"{self.name}:{lines[number]}" for number in list(numbers)[1:] if number in lines]
-        return Problem(
+        also = [str(record.place) for record in bad[1:5]]
+        problem = Problem(
             "D110",
             message,
-            Place(self.name, lines.get(first.number)),
+            bad[0].place,
             evidence=(_("also {places}").format(places=", ".join(also)),) if also else (),
             fix=_('Quote texts that contain the delimiter: "like, this".')
             if first.actual_columns > first.expected_columns
-            else None,
+            else _("Complete or remove the row."),
+            count=len(bad),
         )
+        return BadRecordsError([problem], bad)
 
     def _unclosed_quote(self) -> Problem | None:
         """The last record, if the file ends inside a quoted field."""

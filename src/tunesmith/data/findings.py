@@ -73,4 +73,5 @@ class Findings:
                 evidence=evidence,
                 fix=finding.fix,
                 severity=finding.severity,
+                count=kind.count,
             )

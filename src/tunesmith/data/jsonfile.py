@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from tunesmith.data.findings import Finding, Findings
-from tunesmith.data.rows import CHUNK_ROWS, Column, Row
+from tunesmith.data.rows import CHUNK_ROWS, BadRecordsError, Column, Rejected, Row
 from tunesmith.data.textfile import TextFile
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
 from tunesmith.language import gettext as _
@@ -99,15 +99,22 @@ class JsonFile:
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows; a `DataError` after them with every line that is not a good object."""
         findings = Findings(self)
+        bad: list[Rejected] = []
+
+        def refuse(index: int, line: int, finding: Finding) -> None:
+            findings.add(index, finding)
+            place = Place(self.name, row=index) if self.is_array else Place(self.name, line)
+            bad.append(Rejected(place, finding.code, finding.message))
+
         wanted = [c.name for c in self.columns if columns is None or c.name in columns]
         chunk: list[Row] = []
-        for index, (_line, record) in enumerate(self._records()):
+        for index, (line, record) in enumerate(self._records()):
             if isinstance(record, _BadLine):
-                findings.add(index, record.finding)
+                refuse(index, line, record.finding)
                 continue
             missing = [name for name in wanted if name not in record]
             if missing and (misspelt := self._misspelt(missing, record)):
-                findings.add(index, misspelt)
+                refuse(index, line, misspelt)
                 continue
             chunk.append(Row(index, {name: record.get(name) for name in wanted}))
             if len(chunk) == CHUNK_ROWS:
@@ -116,7 +123,7 @@ class JsonFile:
         if chunk:
             yield chunk
         if findings:
-            raise DataError(findings.problems())
+            raise BadRecordsError(findings.problems(), bad)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """The lines on which some rows stand; for an array their place in it."""
@@ -225,6 +232,7 @@ def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _Ba
                     Finding(
                         "D142",
                         _('half of a character (lone surrogate) in "{name}"').format(name=key),
+                        fix=_("Complete or remove the row."),
                     )
                 )
     return record
@@ -236,7 +244,11 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _value in pairs]
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise _RefusedError(
-            Finding("D143", _('the key "{name}" stands twice in one record').format(name=twice))
+            Finding(
+                "D143",
+                _('the key "{name}" stands twice in one record').format(name=twice),
+                fix=_("Keep one of them."),
+            )
         )
     return record
 

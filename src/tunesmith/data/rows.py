@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from tunesmith.errors import DataError, Place
+from tunesmith.errors import DataError, Place, Problem
 
-__all__ = ["CHUNK_ROWS", "Column", "Concatenated", "Row", "Source", "Splits", "first_rows"]
+__all__ = [
+    "CHUNK_ROWS",
+    "BadRecordsError",
+    "Column",
+    "Concatenated",
+    "Rejected",
+    "Row",
+    "Source",
+    "Splits",
+    "first_rows",
+]
 
 CHUNK_ROWS = 1000
 """Rows handed on together: enough to tokenise well, few enough to weigh nothing."""
@@ -26,6 +37,31 @@ class Row:
 
     index: int
     values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One record that cannot be used.
+
+    Attributes:
+        place: where it stands.
+        code: what is wrong with it.
+        reason: the same in words.
+        values: what it holds, as far as it could be read.
+    """
+
+    place: Place
+    code: str
+    reason: str
+    values: Mapping[str, object] | None = None
+
+
+class BadRecordsError(DataError):
+    """Some records could not be read; all others were handed on."""
+
+    def __init__(self, problems: Iterable[Problem], records: Sequence[Rejected]) -> None:
+        super().__init__(problems)
+        self.records = tuple(records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +101,8 @@ class Source(Protocol):
         """All rows, about `CHUNK_ROWS` at a time, with only the named columns.
 
         Raises:
-            DataError: after the last row that could be read, with every problem of the reading.
+            DataError: after the last row that could be read, with every problem of the reading; a
+                `BadRecordsError` if no good record is missing.
         """
         ...
 
@@ -118,12 +155,20 @@ class Concatenated:
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """The rows of all parts, numbered through."""
         start = 0
+        problems: list[Problem] = []
+        records: list[Rejected] = []
         for part in self.parts:
             count = 0
-            for chunk in part.chunks(columns):
-                count += len(chunk)
-                yield [Row(start + row.index, row.values) for row in chunk] if start else chunk
+            try:
+                for chunk in part.chunks(columns):
+                    count = chunk[-1].index + 1
+                    yield [Row(start + row.index, row.values) for row in chunk] if start else chunk
+            except BadRecordsError as error:
+                problems += error.problems
+                records += error.records
             start += count
+        if problems:
+            raise BadRecordsError(problems, records)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """Where some rows stand, each in its own part."""
@@ -133,7 +178,10 @@ class Concatenated:
         for part in self.parts:
             if not wanted:
                 break
-            count = sum(len(chunk) for chunk in part.chunks(()))
+            count = 0
+            with suppress(BadRecordsError):
+                for chunk in part.chunks(()):
+                    count = chunk[-1].index + 1
             here = [index for index in wanted if index < start + count]
             wanted = wanted[len(here) :]
             found.update(

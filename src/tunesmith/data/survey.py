@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.duplicates import normalised, text_hash
 from tunesmith.data.findings import Finding, Findings
-from tunesmith.data.rows import Row, Source
+from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
 from tunesmith.errors import DataError, Problem, Severity
 
 __all__ = ["Survey", "content_of"]
@@ -27,9 +29,12 @@ class Survey:
 
     Attributes:
         findings: the bad rows.
+        columns: the used ones.
         num_rows: all rows, bad ones included.
         digest: sha256 over the used columns of all rows, in order.
-        num_unlabelled: rows without a label.
+        bad: what is wrong with each row that cannot be used, by its number.
+        reading_problems: why the source could not be read, or not all of it.
+        unreadable: the records that could not be read; none if reading ended there.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Survey:
         text_columns: Sequence[str],
         examine: Callable[[Row], Finding | None],
         stratum: Callable[[Row], Hashable],
+        watch: Callable[[Row, str, Hashable], None] | None = None,
     ) -> None:
         """Prepare to watch.
 
@@ -49,16 +55,19 @@ class Survey:
             text_columns: those of them that hold text.
             examine: what is wrong with a row, None if nothing.
             stratum: what a drawn share keeps in proportion, such as the class; a float is binned.
+            watch: told of every good row, with its normalised text and its stratum.
         """
         self.source = source
         self.findings = Findings(source)
         self.num_rows = 0
-        self.num_unlabelled = 0
+        self.bad: dict[int, Finding] = {}
         self.reading_problems: tuple[Problem, ...] = ()
-        self._columns = tuple(columns)
+        self.unreadable: tuple[Rejected, ...] = ()
+        self.columns = tuple(columns)
         self._text_columns = tuple(text_columns)
         self._examine = examine
         self._stratum = stratum
+        self._watch = watch
         self._hash = hashlib.sha256()
         self._texts = array("q")
         self._strata = array("d")
@@ -68,18 +77,32 @@ class Survey:
     def rows(self) -> Iterator[Row]:
         """The good rows; everything else is noted on the way."""
         try:
-            for chunk in self.source.chunks(self._columns):
+            for chunk in self.source.chunks(self.columns):
                 for row in chunk:
                     self.num_rows += 1
-                    self._hash.update(content_of(row, self._columns))
+                    self._hash.update(content_of(row, self.columns))
                     finding = self._examine(row)
                     if finding is not None:
-                        self.findings.add(row.index, finding)
+                        self.refuse(row.index, finding)
                     if finding is None or finding.severity is not Severity.ERROR:
                         self._note(row)
                         yield row
+        except BadRecordsError as error:
+            self.reading_problems, self.unreadable = error.problems, error.records
         except DataError as error:
             self.reading_problems = error.problems
+
+    def refuse(self, row: int, finding: Finding) -> None:
+        """Note what is wrong with a row."""
+        self.findings.add(row, finding)
+        if finding.severity is Severity.ERROR:
+            self.bad[row] = finding
+
+    def all_rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Every row that can be read, good or bad, once more."""
+        with suppress(BadRecordsError):
+            for chunk in self.source.chunks(columns):
+                yield from chunk
 
     @property
     def digest(self) -> str:
@@ -88,7 +111,7 @@ class Survey:
 
     @property
     def text_hashes(self) -> NDArray[np.int64]:
-        """For each good row a hash of its text; equal but for case and spaces means equal here."""
+        """For each good row a hash of its text; equal as `duplicates` defines it."""
         return np.frombuffer(self._texts, dtype=np.int64)
 
     @property
@@ -105,18 +128,16 @@ class Survey:
         return [*self.reading_problems, *self.findings.problems()]
 
     def _note(self, row: Row) -> None:
-        text = "\x1f".join(
-            " ".join(str(row.values.get(name, "")).casefold().split())
-            for name in self._text_columns
-        )
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        self._texts.append(int.from_bytes(digest, "little", signed=True))
+        text = normalised(row.values.get(name, "") for name in self._text_columns)
+        self._texts.append(text_hash(text))
         stratum = self._stratum(row)
         if isinstance(stratum, float):
             self._is_continuous = True
             self._strata.append(stratum)
         else:
             self._strata.append(self._known.setdefault(stratum, len(self._known)))
+        if self._watch is not None:
+            self._watch(row, text, stratum)
 
 
 def content_of(row: Row, columns: Sequence[str]) -> bytes:

@@ -22,6 +22,20 @@ from tunesmith.language import gettext as _
 __all__ = ["TextFile", "open_bytes"]
 
 _PIECE = 1 << 20
+_BOMB_TIMES, _BOMB_BYTES = 20, 32 << 20
+"""Text that unpacks to so many times its size, and to so much, is no text that people wrote."""
+_TOLD_APART = (
+    "gb18030",
+    "big5",
+    "shift_jis",
+    "cp932",
+    "euc_jp",
+    "euc_kr",
+    "cp949",
+    "utf_16",
+    "utf_32",
+)
+"""Encodings that bytes betray; those of one byte per character read any bytes at all."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -53,6 +67,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
                 "D132",
                 _("the gzip file is cut off or damaged: {reason}").format(reason=error),
                 Place(str(path)),
+                fix=_("Copy or export it again."),
             )
         ) from error
     except OSError as error:
@@ -84,12 +99,20 @@ class TextFile:
         """Read all bytes once.
 
         Raises:
-            DataError: empty (D121), not in its encoding (D101), or with NUL bytes (D103).
+            DataError: empty (D121), not in its encoding (D101) or only in part (D102), with NUL
+                bytes (D103), or unpacking without end (D131).
         """
         with open_bytes(path) as file:
             head = file.read(_PIECE)
             if not head:
-                raise DataError(Problem("D121", _("the file is empty"), Place(str(path))))
+                raise DataError(
+                    Problem(
+                        "D121",
+                        _("the file is empty"),
+                        Place(str(path)),
+                        fix=_("Export it again, or name another file."),
+                    )
+                )
             by_mark = next((name for mark, name in _BOMS if head.startswith(mark)), None)
             codec = _known_codec(by_mark or encoding or "utf-8", path)
             if head.startswith(codecs.BOM_UTF8) and codec == "utf-8":
@@ -127,14 +150,18 @@ def _known_codec(name: str, path: Path) -> str:
 def _scan(file: BinaryIO, piece: bytes, codec: str, path: Path) -> bool:
     """Decode everything, count quotes; raise at the first byte that does not belong."""
     decoder = codecs.getincrementaldecoder(codec)()
-    line, quotes = 1, 0
+    line, quotes, size = 1, 0, 0
+    beyond = _Beyond()
     sample = piece
     while True:
         last = not piece
         try:
             text = decoder.decode(piece, final=last)
         except UnicodeDecodeError as error:
-            raise DataError(_not_in_encoding(error, line, codec, path, sample)) from None
+            beyond.add(error.object[: error.start], line)
+            raise DataError(
+                _not_in_encoding(error, line, codec, path, sample, beyond=beyond)
+            ) from None
         if "\0" in text:
             line += _newlines(text[: text.index("\0")])
             raise DataError(
@@ -145,8 +172,12 @@ def _scan(file: BinaryIO, piece: bytes, codec: str, path: Path) -> bool:
                     fix=_("Export it again as UTF-8 text, or name its encoding with --encoding."),
                 )
             )
+        beyond.add(piece, line)
         line += _newlines(text)
         quotes += text.count('"')
+        size += len(piece)
+        if size > max(_BOMB_BYTES, _BOMB_TIMES * path.stat().st_size):
+            raise DataError(_bomb(path, size))
         if last:
             return quotes % 2 == 1
         piece = file.read(_PIECE)
@@ -156,20 +187,73 @@ def _newlines(text: str) -> int:
     return text.count("\n") or text.count("\r")
 
 
+@dataclass
+class _Beyond:
+    """Bytes beyond ASCII that were in the encoding.
+
+    Attributes:
+        count: of them, until there are enough.
+        line: of the first.
+    """
+
+    count: int = 0
+    line: int = 0
+
+    def add(self, good: bytes, line: int) -> None:
+        """Take some more bytes into account, which begin on a line."""
+        if good.isascii() or self.are_many:
+            return
+        if not self.count:
+            first = next(i for i, byte in enumerate(good) if byte > 127)
+            self.line = line + good[:first].count(b"\n")
+        self.count += sum(byte > 127 for byte in good)
+
+    @property
+    def are_many(self) -> bool:
+        """Whether chance cannot have made them: a few bytes of GBK may be good UTF-8."""
+        return self.count > 16
+
+
+def _bomb(path: Path, size: int) -> Problem:
+    return Problem(
+        "D131",
+        _("it unpacks to more than {times} times its size ({size} MB so far)").format(
+            times=_BOMB_TIMES, size=size >> 20
+        ),
+        Place(str(path)),
+        fix=_("If that is right, unpack it yourself and give the file."),
+    )
+
+
 def _not_in_encoding(
-    error: UnicodeDecodeError, line: int, codec: str, path: Path, sample: bytes
+    error: UnicodeDecodeError,
+    line: int,
+    codec: str,
+    path: Path,
+    sample: bytes,
+    *,
+    beyond: _Beyond,
 ) -> Problem:
     bad = error.object[error.start]
     line += error.object[: error.start].count(b"\n")
-    message = _("not {encoding} (byte {byte:#04x})").format(
-        encoding=codec.removesuffix("-sig").upper(), byte=bad
-    )
+    encoding = codec.removesuffix("-sig").upper()
     around = error.object[max(0, error.start - 20_000) : error.start + 20_000]
     guess = _guess(around if len(around) > 64 else sample)
-    if guess:
+    if beyond.are_many and beyond.line < line and codec.startswith("utf-8"):
+        return Problem(
+            "D102",
+            _(
+                "two encodings in one file: {encoding} on line {first}, not here (byte {byte:#04x})"
+            ).format(encoding=encoding, first=beyond.line, byte=bad),
+            Place(str(path), line),
+            fix=_("Save both parts in UTF-8 before joining them."),
+        )
+    message = _("not {encoding} (byte {byte:#04x})").format(encoding=encoding, byte=bad)
+    if guess in _TOLD_APART:
         message += "; " + _("it looks like {encoding}").format(encoding=guess)
         fix = _("Use --encoding {encoding}, or save the file as UTF-8.").format(encoding=guess)
     else:
+        message += "; " + _("it could be cp1252, latin-1 or another; that is not guessed")
         fix = _("Name the encoding with --encoding, or save the file as UTF-8.")
     return Problem("D101", message, Place(str(path), line), fix=fix)
 

@@ -140,6 +140,19 @@ class DataSettings(_Section):
             "Seed of drawing shares; apart from train.seed, so that all seeds see the same rows."
         ),
     )
+    on_bad_row: Literal["fail", "skip", "quarantine"] = Field(
+        "fail",
+        description=_(
+            "What becomes of rows that cannot be used: fail tells all of them and stops, skip "
+            "leaves them out, quarantine also writes them to rejected.jsonl of the run."
+        ),
+    )
+    allow_leak: bool = Field(
+        False,
+        description=_(
+            "Train although evaluated rows also stand in train, which flatters the scores."
+        ),
+    )
 
 
 class TrainSettings(_Section):

@@ -4,6 +4,7 @@ runs/NAME/
   recipe.yaml      as asked, every default visible
   plan.json        what was derived, with fingerprints of data, tokenizer, code and machine
   events.jsonl     append-only, one writer
+  rejected.jsonl   rows in quarantine, each with its reason, if there are any
   checkpoints/     whole folders, one per saved step
   model/           the best model
   predictions/     one Parquet file per evaluated split
@@ -63,6 +64,11 @@ class RunFolder:
     def log(self) -> Path:
         """The events."""
         return self.path / "events.jsonl"
+
+    @property
+    def rejected(self) -> Path:
+        """The rows in quarantine, each with its reason."""
+        return self.path / "rejected.jsonl"
 
     @property
     def checkpoints(self) -> Path:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tunesmith import commit
-from tunesmith.data.rows import Splits
+from tunesmith.data.rows import Rejected, Splits
 from tunesmith.device import is_main_process
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, check, look
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
@@ -26,6 +27,7 @@ _MAY_CHANGE = frozenset(
         ("train", "keep_checkpoints"),
         ("train", "log_every"),
         ("train", "eval_batch_size"),
+        ("data", "allow_leak"),
         ("track",),
     }
 )
@@ -77,17 +79,27 @@ def _move_aside(run: RunFolder) -> None:
 def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Checked:
     """Look at the data, check it, and see that the folder's recipe is this one.
 
-    Writes `recipe.yaml` if the run is new.
+    Writes `recipe.yaml` if the run is new, and `rejected.jsonl` if rows are put in quarantine.
 
     Raises:
         PlainError: the recipe, the data, or another recipe in the folder (C108).
     """
-    checked = check(look(layers, data))
+    checked = check(look(layers, data), audited=not run.exists)
+    odd = [problem for problem in checked.warnings if problem.severity is not Severity.NOTE]
+    checked = replace(checked, warnings=odd)  # notes are for who asks: `tunesmith check`
     if run.exists:
         _refuse_other_recipe(run, checked.recipe)
     elif is_main_process():
+        if checked.rejected:
+            commit.write_file(run.rejected, "".join(map(_written, checked.rejected)))
         commit.write_file(run.recipe, to_yaml(checked.recipe, remarks=remarks(checked.layers)))
     return checked
+
+
+def _written(rejected: tuple[str, Rejected]) -> str:
+    split, row = rejected
+    facts = {"split": split, "place": str(row.place), "code": row.code, "reason": row.reason}
+    return json.dumps({**facts, "values": row.values}, ensure_ascii=False, default=str) + "\n"
 
 
 def remarks(layers: Layers) -> dict[KeyPath, str]:

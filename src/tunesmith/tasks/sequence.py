@@ -57,7 +57,11 @@ def examine_texts(row: Row, roles: Roles) -> Finding | None:
     texts = [row.values.get(name) for name in roles.text_columns]
     for name, text in zip(roles.text_columns, texts, strict=True):
         if isinstance(text, bytes):
-            return Finding("D303", _('"{column}" holds binary data').format(column=name))
+            return Finding(
+                "D303",
+                _('"{column}" holds binary data').format(column=name),
+                fix=_("Name another column with --text."),
+            )
         if isinstance(text, dict | list):
             return Finding(
                 "D304",

@@ -87,6 +87,7 @@ class TextRegression(SequenceTask):
                     _("all {count} targets are {value}; nothing to learn").format(
                         count=total, value=lowest
                     ),
+                    fix=_("Name another column with --label."),
                 )
             )
         return replace(self, lowest=float(lowest), highest=float(highest))
@@ -151,7 +152,11 @@ class TextRegression(SequenceTask):
         if value is None or value == "" or as_number(value) is not None:
             return None
         if str(value).strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
-            return Finding("D210", _("the target is {value}").format(value=value))
+            return Finding(
+                "D210",
+                _("the target is {value}").format(value=value),
+                fix=_("Complete or remove the row."),
+            )
         hint = None
         if "," in str(value) and as_number(str(value).replace(",", "")) is not None:
             hint = _("A thousands separator? Write plain numbers.")

@@ -1,32 +1,23 @@
-"""Inputs: from what was asked to rows that are fit to train on. No torch, no tokenizer yet.
-
-`look` opens the data and fills in what was left out, with the reason for each choice. `check` reads
-every row once, tells all problems together, learns the labels and draws the shares.
-"""
+"""Looking: open the data and fill in what was left out, with the reason for each choice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
-from tunesmith.data.rows import Row, Source, Splits, first_rows
+from tunesmith.data.rows import Source, Splits, first_rows
 from tunesmith.data.sources import Options, open_splits
-from tunesmith.data.splits import draw_shares
-from tunesmith.data.survey import Survey
-from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, nearest
+from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest
+from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.language import gettext as _
 from tunesmith.metrics import GLUE
 from tunesmith.model import suggest_model
 from tunesmith.recipe import KeyPath, Layers, Recipe, Share
 from tunesmith.tasks import TASKS, Task, suggest_task, task_named
 
-__all__ = ["Checked", "Look", "Split", "check", "check_other", "look"]
+__all__ = ["Look", "look", "no_rows"]
 
 _VALIDATION_NAMES = ("validation", "validation_matched", "valid", "dev", "val")
 _DEFAULT_SHARE = "10%"
@@ -62,48 +53,6 @@ class Look:
         return [note for source in (self.train, *self.others.values()) for note in source.notes]
 
 
-@dataclass(frozen=True)
-class Split:
-    """Some rows with one purpose.
-
-    Attributes:
-        name: "train", "validation" or "test".
-        source: where the rows are.
-        digest: the content of the whole source.
-        places: which of the source's rows, in order; None for all.
-        num_rows: how many that are.
-        is_labelled: False for rows that are only predicted.
-    """
-
-    name: str
-    source: Source
-    digest: str
-    places: NDArray[np.int64] | None
-    num_rows: int
-    is_labelled: bool = True
-
-
-@dataclass(frozen=True)
-class Checked:
-    """Rows that are fit to train on.
-
-    Attributes:
-        recipe: the recipe, now whole.
-        layers: where each value comes from.
-        task: fitted: it knows its labels.
-        splits: by name; "train" is always there.
-        warnings: what is odd but does not stop.
-        notes: what was chosen and found, a line each.
-    """
-
-    recipe: Recipe
-    layers: Layers
-    task: Task
-    splits: Mapping[str, Split]
-    warnings: Sequence[Problem]
-    notes: Sequence[str]
-
-
 def look(layers: Layers, data: Splits | None = None) -> Look:
     """Open the data and fill in what the recipe leaves out.
 
@@ -124,8 +73,8 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     train = _choose_split(data, settings.split, layers)
     found = profile(train)
     if found.num_rows == 0:
-        raise DataError(Problem("D120", _("no rows"), Place(train.name)))
-    automatic = _Automatic(layers)
+        raise DataError(no_rows(train))
+    automatic = Automatic(layers)
     needs_label = asked.task is None or _task_class(asked, layers).needs_label
     roles = _suggest_roles(automatic, asked, found, needs_label=needs_label)
     _suggest_task_and_model(automatic, asked, found, roles)
@@ -141,25 +90,11 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     return Look(layers, recipe, train, others, shares, found, task, automatic.reasons)
 
 
-class _Automatic:
-    """Values suggested for keys that nobody set."""
-
-    def __init__(self, layers: Layers) -> None:
-        self._layers = layers
-        self.values: dict[str, object] = {}
-        self.reasons: dict[KeyPath, str] = {}
-
-    def suggest(self, path: KeyPath, value: object, reason: str) -> None:
-        """Set a value unless a person did."""
-        if self._layers.holds(*path):
-            return
-        section = self.values
-        for part in path[:-1]:
-            inner = section.setdefault(part, {})
-            assert isinstance(inner, dict)  # noqa: S101 - built here, two levels deep
-            section = inner
-        section[path[-1]] = value
-        self.reasons[path] = reason
+def no_rows(source: Source) -> Problem:
+    """A source without a single row."""
+    return Problem(
+        "D120", _("no rows"), Place(source.name), fix=_("Add rows, or name another file.")
+    )
 
 
 def _choose_split(data: Splits, name: str, layers: Layers) -> Source:
@@ -179,7 +114,7 @@ def _choose_split(data: Splits, name: str, layers: Layers) -> Source:
 
 
 def _suggest_roles(
-    automatic: _Automatic, asked: Recipe, found: Profile, *, needs_label: bool
+    automatic: Automatic, asked: Recipe, found: Profile, *, needs_label: bool
 ) -> Roles:
     given = asked.data
     label = given.label
@@ -206,7 +141,7 @@ def _suggest_roles(
 
 
 def _suggest_task_and_model(
-    automatic: _Automatic, asked: Recipe, found: Profile, roles: Roles
+    automatic: Automatic, asked: Recipe, found: Profile, roles: Roles
 ) -> None:
     if asked.task is None:
         if isinstance(roles.label, tuple) or asked.data.label_separator:
@@ -224,7 +159,7 @@ def _suggest_task_and_model(
         automatic.suggest(("model",), *suggest_model(texts))
 
 
-def _suggest_options(automatic: _Automatic, layers: Layers) -> None:
+def _suggest_options(automatic: Automatic, layers: Layers) -> None:
     """What the task alone can be told, written out with its meaning."""
     name = layers.value("task") or automatic.values.get("task")
     if name not in TASKS:
@@ -233,7 +168,7 @@ def _suggest_options(automatic: _Automatic, layers: Layers) -> None:
         automatic.suggest(("options", key), info.default, _(info.description or ""))
 
 
-def _suggest_splits(automatic: _Automatic, data: Splits, roles: Roles) -> None:
+def _suggest_splits(automatic: Automatic, data: Splits, roles: Roles) -> None:
     named = next((name for name in _VALIDATION_NAMES if name in data), None)
     if named:
         automatic.suggest(("data", "validation"), named, _("the data set has this split"))
@@ -338,152 +273,4 @@ def _make_task(recipe: Recipe, layers: Layers, roles: Roles, train: Source) -> T
     try:
         return task.make(roles, recipe.data, train.columns, recipe.options)
     except RecipeError as error:
-        raise RecipeError([_at_key(problem, layers) for problem in error.problems]) from None
-
-
-def check(seen: Look) -> Checked:
-    """Read every row once, tell all problems, learn the labels, draw the shares.
-
-    Raises:
-        DataError: every error of every split, together.
-        RecipeError: labels in the recipe that the data does not have.
-    """
-    problems: list[Problem] = []
-    task = seen.task
-    survey = _survey(seen.train, task, must_be_labelled=True)
-    try:
-        task = task.fit(survey.rows())
-    except RecipeError as error:
-        raise RecipeError([_at_key(problem, seen.layers) for problem in error.problems]) from None
-    except DataError as error:
-        if survey.num_rows and not _errors(survey.problems()):
-            problems += _at(error.problems, seen.train)
-    problems += survey.problems()
-    splits = {} if _errors(problems) else _draw(seen, survey)
-    for name, source in seen.others.items():
-        split, found = check_other(name, source, task)
-        splits[name] = split
-        problems += found
-    if _errors(problems):
-        raise DataError(problems)
-    recipe, layers = _with_scores(seen, task)
-    notes = [*seen.notes, *task.summary()]
-    return Checked(recipe, layers, task, splits, problems, notes)
-
-
-def _survey(source: Source, task: Task, *, must_be_labelled: bool) -> Survey:
-    names = {column.name for column in source.columns}
-
-    def examine(row: Row) -> Finding | None:
-        finding = task.examine(row)
-        if finding is None and must_be_labelled and not task.is_labelled(row):
-            value = row.values.get(task.roles.label_columns[0])
-            shown = (
-                _("the label is empty")
-                if value in (None, "")
-                else _("the label is {value}, which marks a row without one").format(value=value)
-            )
-            return Finding("D201", shown, fix=_("Label or remove the rows."))
-        return finding
-
-    return Survey(
-        source,
-        columns=[name for name in task.roles.columns if name in names],
-        text_columns=task.roles.text_columns,
-        examine=examine,
-        stratum=task.stratum,
-    )
-
-
-def check_other(name: str, source: Source, task: Task) -> tuple[Split, list[Problem]]:
-    """Validation must be labelled; a test split may be without any label, but not in part."""
-    survey = _survey(source, task, must_be_labelled=name == "validation")
-    unlabelled = Findings(source)
-    labelled = 0
-    for row in survey.rows():
-        if task.is_labelled(row):
-            labelled += 1
-        else:
-            unlabelled.add(
-                row.index,
-                Finding("D201", _("the label is empty"), fix=_("Label or remove the rows.")),
-            )
-    problems = survey.problems()
-    if labelled:
-        problems += unlabelled.problems()
-    if survey.num_rows == 0 and not problems:
-        problems.append(Problem("D120", _("no rows"), Place(source.name)))
-    split = Split(name, source, survey.digest, None, survey.num_rows, is_labelled=labelled > 0)
-    return split, problems
-
-
-def _draw(seen: Look, survey: Survey) -> dict[str, Split]:
-    source, digest = seen.train, survey.digest
-    if not seen.shares:
-        return {"train": Split("train", source, digest, None, survey.num_rows)}
-    drawn = draw_shares(
-        survey.text_hashes,
-        survey.strata,
-        list(seen.shares.values()),
-        seed=seen.recipe.data.seed,
-    )
-    splits = {}
-    for name, places in zip((*seen.shares, "train"), drawn, strict=True):
-        if len(places) == 0:
-            share = Share(seen.shares.get(name, 1 - sum(seen.shares.values())))
-            raise DataError(
-                Problem(
-                    "D120",
-                    _("{share} of {count} rows are not enough for one {split} row").format(
-                        share=share, count=survey.num_rows, split=name
-                    ),
-                    Place(source.name),
-                    fix=_("Give more rows, a larger share, or a file of its own."),
-                )
-            )
-        splits[name] = Split(name, source, digest, places, len(places))
-    return splits
-
-
-def _with_scores(seen: Look, task: Task) -> tuple[Recipe, Layers]:
-    """Fill in the scores and the one that chooses, now that the classes are known."""
-    automatic = _Automatic(seen.layers)
-    asked = seen.recipe.metrics
-    default = asked or task.default_metrics
-    if asked is None:
-        automatic.suggest(("metrics",), default, _("the scores of {task}").format(task=task.name))
-    first = next((name for name in default if name != "loss"), "loss")
-    if seen.recipe.data.validation is not None:
-        automatic.suggest(("train", "best"), first, _("the first of the scores"))
-    values = {**automatic.values}
-    reasons = {**seen.reasons, **automatic.reasons}
-    for layer in seen.layers.layers:
-        if layer.kind == "automatic":
-            values = _joined(layer.values, values)
-    layers = seen.layers.with_automatic(values, reasons)
-    return layers.recipe(), layers
-
-
-def _joined(first: Mapping[str, object], second: Mapping[str, object]) -> dict[str, object]:
-    joined = dict(first)
-    for key, value in second.items():
-        inner = joined.get(key)
-        if isinstance(inner, Mapping) and isinstance(value, Mapping):
-            joined[key] = {**inner, **value}
-        else:
-            joined[key] = value
-    return joined
-
-
-def _errors(problems: Sequence[Problem]) -> bool:
-    return any(problem.severity is Severity.ERROR for problem in problems)
-
-
-def _at_key(problem: Problem, layers: Layers) -> Problem:
-    """A task names the key that does not fit; people look for its line."""
-    path = str(problem.place).split(".")
-    return layers.problem(problem.code, problem.message, *path, fix=problem.fix)
-
-
-def _at(problems: Sequence[Problem], source: Source) -> list[Problem]:
-    return [p if p.place else replace(p, place=Place(source.name)) for p in problems]
+        raise RecipeError([at_key(problem, layers) for problem in error.problems]) from None

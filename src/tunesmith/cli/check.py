@@ -1,0 +1,106 @@
+"""`tunesmith check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunesmith.cli.options import (
+    common,
+    data_options,
+    examples,
+    layers_from,
+    recipe_options,
+    set_option,
+)
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import DataError, PlainError, Problem, Severity
+from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
+
+if TYPE_CHECKING:
+    from tunesmith.inputs import Checked
+
+__all__ = ["command"]
+
+_ORDER = (Severity.NOTE, Severity.WARNING, Severity.ERROR)
+_BAR = 30
+
+
+@click.command(
+    "check",
+    help=_(
+        "Look for everything that is wrong or odd about data and recipe, and change nothing: bad "
+        "rows, leaks between splits, duplicates, classes, lengths. Training begins with the same."
+    ),
+    epilog=examples("tunesmith check tickets.csv", "tunesmith check recipe.yaml --strict --json"),
+)
+@click.argument("what", nargs=-1, required=True)
+@click.option("--strict", is_flag=True, help=_("Fail on warnings, too."))
+@recipe_options
+@data_options
+@set_option
+@common
+def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given: Any) -> int:
+    """Check, print every problem, the worst last; the exit code says how bad it is."""
+    from tunesmith.inputs import check, look
+
+    terminal = Terminal.of(given)
+    checked, code = None, 0
+    problems: Sequence[Problem]
+    try:
+        checked = check(look(layers_from(what, sets, given)), audited=True)
+        problems = checked.warnings
+    except PlainError as error:
+        problems, code = error.problems, error.exit_code
+    counts = Counter(problem.severity for problem in problems)
+    if strict and counts[Severity.WARNING]:
+        code = code or DataError.exit_code
+    if checked is not None:
+        _show(terminal, checked)
+    for problem in sorted(problems, key=lambda problem: _ORDER.index(problem.severity)):
+        terminal.result(str(problem))
+    terminal.result(_summary(counts))
+    terminal.record(
+        {
+            "is_good": code == 0,
+            "counts": {str(severity): counts[severity] for severity in Severity},
+            "problems": [problem.as_json() for problem in problems],
+            "rows": {name: split.num_rows for name, split in checked.splits.items()}
+            if checked
+            else None,
+            "lengths": asdict(checked.lengths) if checked and checked.lengths else None,
+        }
+    )
+    return code
+
+
+def _show(terminal: Terminal, checked: Checked) -> None:
+    for split in checked.splits.values():
+        count = _("{count} rows").format(count=split.num_rows)
+        terminal.result(f"{split.name:<12}{count}  {split.source.name}")
+    for line in checked.notes:
+        terminal.result(f"{'':<12}{line}")
+    if (lengths := checked.lengths) is None:
+        return
+    terminal.result(f"{'':<12}{lengths.note}")
+    most = max(lengths.histogram.values())
+    for top, rows in lengths.histogram.items():
+        bar = "#" * -(-rows * _BAR // most)
+        terminal.result(f"{'':<12}{top:>6} {rows:>7} {bar}".rstrip())
+
+
+def _summary(counts: Counter[Severity]) -> str:
+    errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
+    if not errors and not warnings:
+        return _("nothing wrong was found")
+    return ", ".join(
+        (
+            ngettext("{count} error", "{count} errors", errors).format(count=errors),
+            ngettext("{count} warning", "{count} warnings", warnings).format(count=warnings),
+        )
+    )

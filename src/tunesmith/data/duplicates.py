@@ -1,0 +1,188 @@
+"""Equal and nearly equal texts, known by a few numbers per row; no text is kept.
+
+*Equal* are texts that differ in case, white space and width of characters only. *Near* are texts
+whose sets of four-character pieces overlap by 0.8 or more (Jaccard similarity), signs left out.
+Candidates are found by MinHash (Broder, "On the resemblance and containment of documents", 1997) in
+bands (Indyk and Motwani, "Approximate nearest neighbors", 1998); the texts of candidates are then
+compared exactly, so that chance decides what may be overlooked, never what is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.chance import mixed
+
+__all__ = ["NEAR", "Sketches", "candidates", "normalised", "similarities", "text_hash"]
+
+NEAR = 0.8
+"""Similarity from which two texts count as nearly equal."""
+
+_PIECE = 4
+_BANDS, _WIDTH = 8, 3  # finds 99.5 % of pairs at similarity 0.8 and 66 % at 0.5
+_MOST_CHARACTERS = 20_000
+"""Of a longer text only so much is compared."""
+_CHARACTERS_AT_ONCE = 1 << 20
+
+_SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
+
+_SEEDS = mixed(np.arange(2 * _BANDS * _WIDTH, dtype=np.uint64)).astype(np.uint32)
+_FLIPS, _FACTORS = _SEEDS[::2], _SEEDS[1::2] | np.uint32(1)
+
+Indices = NDArray[np.int64]
+
+
+def normalised(texts: Iterable[object]) -> str:
+    """The texts of a row as one, without what equal texts may differ in."""
+    return "\x1f".join(_normalised(str(text)) for text in texts)
+
+
+def _normalised(text: str) -> str:
+    if not text.isascii():
+        # folding may leave what another width folds further, and the other way round
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(text.casefold().split())
+
+
+def text_hash(text: str) -> int:
+    """64 bits, signed, for a normalised text."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+class Sketches:
+    """What is kept of each text to find its near ones: a key for each band, 32 bytes in all."""
+
+    def __init__(self) -> None:
+        self._parts: list[NDArray[np.uint32]] = []
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Sketch some normalised texts."""
+        for part in _portions([_letters(text) for text in texts]):
+            self._parts.append(_band_keys(*_pieces(part)))
+
+    @property
+    def keys(self) -> NDArray[np.uint32]:
+        """A row of keys for each text, shape (n, bands)."""
+        return np.concatenate(self._parts) if self._parts else np.empty((0, _BANDS), np.uint32)
+
+
+def candidates(keys: NDArray[np.uint32], among: NDArray[np.uint32] | None = None) -> Indices:
+    """Pairs that may be near: of each text with at most two others per band.
+
+    Args:
+        keys: of the texts asked about, shape (n, bands).
+        among: of the texts to find them in, shape (m, bands); None for the texts before each.
+
+    Returns:
+        Pairs of places, shape (p, 2), each pair once; the first pair of every text stands first.
+    """
+    searched = keys if among is None else among
+    found = []
+    for band in range(_BANDS if len(searched) else 0):
+        order = np.argsort(searched[:, band], kind="stable")
+        column = searched[order, band]
+        left = np.searchsorted(column, keys[:, band], side="left")
+        right = np.searchsorted(column, keys[:, band], side="right") - 1
+        if among is None:  # the one just before it, instead of the last
+            right = np.empty_like(order)
+            right[order] = np.arange(len(order)) - 1
+        asked = np.flatnonzero(left <= right)
+        found += [np.stack([asked, order[end[asked]]], axis=1) for end in (left, right)]
+    if not found:
+        return np.empty((0, 2), np.int64)
+    pairs = np.unique(np.concatenate(found), axis=0)
+    starts = np.searchsorted(pairs[:, 0], pairs[:, 0], side="left")
+    return pairs[np.argsort(np.arange(len(pairs)) - starts, kind="stable")]
+
+
+def similarities(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
+    """The Jaccard similarity of each text with its partner, shape (n,); both normalised."""
+    ones, others = ([_letters(text) for text in texts] for texts in (first, second))
+    shares: list[float] = []
+    for part in _portions([one + other for one, other in zip(ones, others, strict=True)]):
+        start, stop = len(shares), len(shares) + len(part)
+        shares += _overlap(ones[start:stop], others[start:stop]).tolist()
+    return np.array(shares, dtype=np.float64)
+
+
+def _letters(text: str) -> str:
+    """Letters and digits, one space between words; a text of signs alone stays as it is."""
+    spaced = text.translate(_SIGNS) if text.isascii() else re.sub(r"[\W_]+", " ", text)
+    return " ".join(spaced[:_MOST_CHARACTERS].split()) or text[:64] or " "
+
+
+def _portions(texts: Sequence[str]) -> Iterable[Sequence[str]]:
+    """The texts in portions that fit into memory with all that is computed about them."""
+    start = size = 0
+    for place, text in enumerate(texts):
+        size += len(text)
+        if size > _CHARACTERS_AT_ONCE:
+            yield texts[start : place + 1]
+            start, size = place + 1, 0
+    if start < len(texts):
+        yield texts[start:]
+
+
+def _pieces(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Indices]:
+    """A hash of every piece of every text, and where each text begins among them.
+
+    A text has as many pieces as characters: the first ones reach before its beginning.
+    """
+    before = " " * (_PIECE - 1)
+    codes = np.frombuffer(
+        "".join(before + text for text in texts).encode("utf-32-le", "surrogatepass"), np.uint32
+    )
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    hashes = np.zeros(len(codes) - _PIECE + 1, dtype=np.uint32)
+    for i in range(_PIECE):
+        hashes = hashes * np.uint32(0x01000193) + codes[i : len(hashes) + i]
+    inside = np.ones(len(hashes) + _PIECE - 1, dtype=bool)
+    ends = np.cumsum(lengths + _PIECE - 1)
+    for i in range(1, _PIECE):  # a piece that would reach into the next text
+        inside[ends - i] = False
+    hashes = hashes[inside[: len(hashes)]]
+    hashes ^= hashes >> np.uint32(16)
+    hashes *= np.uint32(0x7FEB352D)
+    hashes ^= hashes >> np.uint32(15)
+    return hashes, starts
+
+
+def _band_keys(hashes: NDArray[np.uint32], starts: Indices) -> NDArray[np.uint32]:
+    keys = np.empty((len(starts), _BANDS), dtype=np.uint32)
+    for band in range(_BANDS):
+        key = np.zeros(len(starts), dtype=np.uint64)
+        for i in range(band * _WIDTH, (band + 1) * _WIDTH):
+            least = np.minimum.reduceat((hashes ^ _FLIPS[i]) * _FACTORS[i], starts)
+            key = mixed(key ^ least)
+        keys[:, band] = key >> np.uint64(32)
+    return keys
+
+
+def _overlap(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
+    one, other = (_piece_sets(texts) for texts in (first, second))
+    both = np.sort(np.concatenate([one, other]), kind="stable")  # two sorted runs are merged
+    common = both[1:][both[1:] == both[:-1]]
+    size, other_size, shared = (
+        np.bincount((pieces >> np.uint64(32)).astype(np.int64), minlength=len(first))
+        for pieces in (one, other, common)
+    )
+    shares: NDArray[np.float64] = shared / (size + other_size - shared)
+    return shares
+
+
+def _piece_sets(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """The different pieces of each text, sorted, with the number of the text in the upper bits."""
+    hashes, starts = _pieces(texts)
+    lengths = np.diff(np.append(starts, len(hashes)))
+    number = np.repeat(np.arange(len(starts), dtype=np.uint64), lengths)
+    pieces = np.sort(number << np.uint64(32) | hashes)
+    different: NDArray[np.uint64] = pieces[np.append(True, pieces[1:] != pieces[:-1])]
+    return different

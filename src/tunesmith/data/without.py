@@ -1,0 +1,75 @@
+"""A source without its bad rows, for who chose to leave them out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tunesmith.data.rows import BadRecordsError, Column, Row, Source
+from tunesmith.errors import Place
+
+__all__ = ["Without"]
+
+
+@dataclass(frozen=True)
+class Without:
+    """The good rows of a source, numbered through; records that cannot be read are left out, too.
+
+    Attributes:
+        source: all of it.
+        dropped: the numbers of its bad rows.
+        checked: the columns by which they were found to be bad. They are always read, so that each
+            reading leaves out the same records.
+    """
+
+    source: Source
+    dropped: frozenset[int]
+    checked: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the whole source."""
+        return self.source.name
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the whole source."""
+        return self.source.columns
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes of the whole source."""
+        return self.source.notes
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """The good rows."""
+        wanted = None if columns is None else {*columns, *self.checked}
+        index = 0
+        for kept in self._kept(wanted):
+            yield [
+                Row(
+                    index + i,
+                    row.values
+                    if columns is None
+                    else {name: value for name, value in row.values.items() if name in columns},
+                )
+                for i, row in enumerate(kept)
+            ]
+            index += len(kept)
+
+    def places(self, indices: Collection[int]) -> dict[int, Place]:
+        """Where some of the good rows stand in the whole source."""
+        wanted = set(indices)
+        rows: dict[int, int] = {}
+        index = 0
+        for kept in self._kept(self.checked) if wanted else ():
+            rows |= {row.index: index + i for i, row in enumerate(kept) if index + i in wanted}
+            index += len(kept)
+        return {rows[row]: place for row, place in self.source.places(rows).items()}
+
+    def _kept(self, columns: Collection[str] | None) -> Iterator[Sequence[Row]]:
+        with suppress(BadRecordsError):
+            for chunk in self.source.chunks(columns):
+                if kept := [row for row in chunk if row.index not in self.dropped]:
+                    yield kept

@@ -1,0 +1,114 @@
+"""The audit: what is odd about the rows as a whole, found in the pass that checks each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.rows import Source
+from tunesmith.data.survey import Survey
+from tunesmith.errors import Place, Problem
+from tunesmith.inputs.automatic import at_key
+from tunesmith.inputs.census import Census, Part
+from tunesmith.inputs.classes import (
+    class_problems,
+    header_problem,
+    order_problem,
+    spelling_problems,
+    split_problems,
+)
+from tunesmith.inputs.lengths import Lengths, Reader, length_problems, measure, reader_of
+from tunesmith.inputs.looking import Look
+from tunesmith.inputs.repeats import across, within
+from tunesmith.inputs.texts import column_problems, swapped_problems
+from tunesmith.tasks import Task
+
+__all__ = ["Audit"]
+
+
+@dataclass
+class Audit:
+    """Takes a census of each source, and judges when all are done.
+
+    Attributes:
+        seen: what is checked.
+        lengths: tokens per row of the training source, once it was judged and if its model's
+            tokenizer is on this machine.
+    """
+
+    seen: Look
+    lengths: Lengths | None = None
+    _parts: dict[str, Part] = field(default_factory=dict)
+
+    def census(self, source: Source) -> Census:
+        """A census to be told of the rows of one source."""
+        return Census(source, self.seen.task.roles)
+
+    def close(self, name: str, census: Census, survey: Survey, *, is_labelled: bool = True) -> None:
+        """The survey has seen all rows of a source."""
+        if len(survey.text_hashes):
+            self._parts[name] = census.part(name, survey, is_labelled=is_labelled)
+
+    def problems(
+        self, task: Task, drawn: Mapping[str, NDArray[np.int64] | None]
+    ) -> Iterator[Problem]:
+        """Everything that is odd.
+
+        Args:
+            task: fitted, if it could be.
+            drawn: for each share of the training rows which of the good ones it holds.
+        """
+        if "train" not in self._parts:
+            return
+        source = self._parts["train"]
+        for part in self._parts.values():
+            yield from part.census.odd.problems()
+            yield from within(part)
+        yield from self._classes(source)
+        yield from self._columns()
+        shares = {name: source.share(name, places) for name, places in drawn.items()}
+        train = shares.pop("train", source)
+        others = [part for name, part in self._parts.items() if name != "train"]
+        for part in (*shares.values(), *others):
+            yield from across(train, part, allow_leak=self.seen.recipe.data.allow_leak)
+            yield from split_problems(train, part)
+        yield from self._model(source, task)
+
+    def _classes(self, train: Part) -> Iterator[Problem]:
+        source, settings = train.census.source, self.seen.recipe.data
+        place, counts, column = Place(source.name), train.counts(), str(self.seen.task.roles.label)
+        has_names = any(c.class_names for c in source.columns if c.name == column)
+        if counts and not settings.labels and not has_names:
+            yield from spelling_problems(counts, train.census.label_kinds, column, place)
+            yield from header_problem(counts, self.seen.task.roles, place)
+        yield from class_problems(counts, column, place)
+
+    def _columns(self) -> Iterator[Problem]:
+        train = self._parts["train"].census
+        yield from column_problems(train.columns, Place(train.source.name))
+        for name, part in self._parts.items():
+            if name != "train":
+                place = Place(part.census.source.name)
+                yield from swapped_problems(train.columns, part.census.columns, place)
+
+    def _model(self, train: Part, task: Task) -> Iterator[Problem]:
+        recipe = self.seen.recipe
+        reader = reader_of(recipe.model, recipe.revision)
+        if reader is None:
+            return
+        place = Place(train.census.source.name)
+        limit = reader.limit(recipe.train.max_length)
+        self.lengths = measure(reader, train.census.sample, limit)
+        yield from length_problems(self.lengths, reader.name, place)
+        yield from self._label_order(reader, task)
+
+    def _label_order(self, reader: Reader, task: Task) -> Iterator[Problem]:
+        labels = task.as_json().get("labels")
+        own = reader.files.config().get("id2label")
+        if isinstance(labels, list | tuple) and labels and isinstance(own, dict):
+            problem = order_problem([str(label) for label in labels], reader.name, own)
+            if problem is not None:
+                yield replace(at_key(problem, self.seen.layers), severity=problem.severity)

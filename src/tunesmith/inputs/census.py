@@ -1,0 +1,181 @@
+"""The census: what the audit wants to know of a source, counted while the survey passes over it."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.columnar import HubSplit
+from tunesmith.data.duplicates import Sketches, normalised
+from tunesmith.data.findings import Findings
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import CHUNK_ROWS, Row, Source
+from tunesmith.data.survey import Survey
+from tunesmith.errors import DataError
+from tunesmith.inputs.texts import TextColumn, odd_text
+
+__all__ = ["MOST_SKETCHED", "Census", "Part"]
+
+MOST_SKETCHED = 500_000
+"""In more rows than these near texts are not looked for: memory must not grow with the rows."""
+
+_SAMPLE = 4_000
+"""At least so many rows are kept to count their tokens, if there are so many."""
+
+
+class Census:
+    """Counts the good rows of one source; `watch` is told of each.
+
+    Attributes:
+        source: whose rows.
+        roles: which column is what.
+        columns: what the texts of each column are like.
+        label_kinds: rows by the kind of value that their label is, such as "text".
+        odd: rows with odd texts.
+        sample: the texts of some rows, spread evenly.
+    """
+
+    def __init__(self, source: Source, roles: Roles) -> None:
+        self.source = source
+        self.roles = roles
+        self.columns = {name: TextColumn() for name in roles.text_columns}
+        self.label_kinds: Counter[str] = Counter()
+        self.odd = Findings(source)
+        self.sample: list[tuple[str, ...]] = []
+        self._rows = array("q")
+        self._strata: dict[Hashable, int] = {}
+        self._numbers = array("q")
+        self._sketches: Sketches | None = Sketches()
+        self._waiting: list[str] = []
+        self._texts: dict[int, str] = {}
+        self._stride = 1
+
+    def watch(self, row: Row, text: str, stratum: Hashable) -> None:
+        """Take one row into account.
+
+        Args:
+            row: a good one.
+            text: its texts, normalised.
+            stratum: its class, its set of labels or its target.
+        """
+        texts = tuple(str(row.values[name]) for name in self.roles.text_columns)
+        for column, one in zip(self.columns.values(), texts, strict=True):
+            column.add(one)
+            if (finding := odd_text(one)) is not None:
+                self.odd.add(row.index, finding)
+        if isinstance(self.roles.label, str):
+            value = row.values.get(self.roles.label)
+            self.label_kinds["text" if isinstance(value, str) else type(value).__name__] += 1
+        if len(self._rows) % self._stride == 0:
+            self.sample.append(texts)
+            if len(self.sample) > 2 * _SAMPLE:
+                del self.sample[1::2]
+                self._stride *= 2
+        self._rows.append(row.index)
+        if not isinstance(stratum, float):
+            self._numbers.append(self._strata.setdefault(stratum, len(self._strata)))
+        self._sketch(text)
+
+    def part(self, name: str, survey: Survey, *, is_labelled: bool = True) -> Part:
+        """All rows, once the survey has seen them."""
+        if self._sketches is not None and self._waiting:
+            self._sketches.add(self._waiting)
+            self._waiting = []
+        return Part(
+            name,
+            self,
+            np.frombuffer(self._rows, np.int64),
+            survey.text_hashes,
+            self._sketches.keys if self._sketches is not None else None,
+            np.frombuffer(self._numbers, np.int64) if self._numbers and is_labelled else None,
+            tuple(self._strata),
+            is_labelled,
+        )
+
+    def texts(self, rows: Collection[int]) -> Mapping[int, str]:
+        """The normalised texts of some rows, read a second time and kept."""
+        wanted, found = set(rows).difference(self._texts), self._texts
+        names = self.roles.text_columns
+        with suppress(DataError):  # records that cannot be read are told by the survey
+            for chunk in self.source.chunks(names) if wanted else ():
+                for row in chunk:
+                    if row.index in wanted:
+                        found[row.index] = normalised(row.values[name] for name in names)
+                        wanted.discard(row.index)
+                if not wanted:
+                    break
+        return found
+
+    def _sketch(self, text: str) -> None:
+        if self._sketches is None:
+            return
+        self._waiting.append(text)
+        if len(self._rows) > MOST_SKETCHED:
+            self._sketches = None
+            self._waiting = []
+        elif len(self._waiting) == CHUNK_ROWS:
+            self._sketches.add(self._waiting)
+            self._waiting = []
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one split, or of a whole source, in numbers.
+
+    Attributes:
+        name: "train", "validation" or "test".
+        census: of their source.
+        rows: their numbers in the source, shape (n,).
+        hashes: of their normalised texts, shape (n,).
+        keys: sketches of the same, shape (n, bands); None if there are too many rows.
+        classes: the number of each row's class, shape (n,); None where there are none.
+        class_names: by that number.
+        is_labelled: False for rows that are only predicted.
+    """
+
+    name: str
+    census: Census
+    rows: NDArray[np.int64]
+    hashes: NDArray[np.int64]
+    keys: NDArray[np.uint32] | None
+    classes: NDArray[np.int64] | None
+    class_names: tuple[Hashable, ...]
+    is_labelled: bool = True
+
+    @property
+    def is_published(self) -> bool:
+        """Whether these rows come as others published them, not from the person's own hands."""
+        source = self.census.source
+        return source.name.startswith("embedded:") or (
+            isinstance(source, HubSplit) and source.revision is not None
+        )
+
+    def share(self, name: str, places: NDArray[np.int64] | None) -> Part:
+        """The rows at some places, as a split of another name."""
+        if places is None:
+            places = np.arange(len(self.rows))
+        return Part(
+            name,
+            self.census,
+            self.rows[places],
+            self.hashes[places],
+            self.keys[places] if self.keys is not None else None,
+            self.classes[places] if self.classes is not None else None,
+            self.class_names,
+            self.is_labelled,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Rows per class; empty where labels are no single classes."""
+        if self.classes is None or not all(isinstance(name, str) for name in self.class_names):
+            return {}
+        numbers = np.bincount(self.classes, minlength=len(self.class_names))
+        return {
+            str(name): int(count) for name, count in zip(self.class_names, numbers, strict=True)
+        }

@@ -1,0 +1,187 @@
+"""Odd classes: spelt in two ways, hardly ever there, missing in a split, in another order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from tunesmith.data.duplicates import normalised
+from tunesmith.data.profile import as_number
+from tunesmith.data.roles import Roles
+from tunesmith.errors import Place, Problem, Severity, quoted
+from tunesmith.inputs.census import Part
+from tunesmith.language import gettext as _
+
+__all__ = [
+    "class_problems",
+    "header_problem",
+    "order_problem",
+    "spelling_problems",
+    "split_problems",
+]
+
+_MISSING = frozenset(
+    {"na", "n/a", "nan", "none", "null", "nil", "-", "--", "?", "unknown", "无", "空"}
+)
+_MASKED = "-100"
+"""What PyTorch ignores in a loss; many scripts mark unlabelled rows with it."""
+_UNEQUAL, _VERY_UNEQUAL = 3, 50
+_NUMBERS = 50
+"""So many different numbers look like a measure, not like classes."""
+_STRATIFIED_ROWS = 2
+"""Fewer rows than these cannot stand on both sides of a split."""
+
+
+def spelling_problems(
+    counts: Mapping[str, int], kinds: Counter[str], column: str, place: Place
+) -> Iterator[Problem]:
+    """Classes that are one but for their spelling; they would be learnt as different ones.
+
+    Args:
+        counts: rows per class.
+        kinds: rows per kind of label value.
+        column: the label's.
+        place: of the source.
+    """
+    numbers = kinds["int"] + kinds["float"]
+    if numbers and kinds["text"]:
+        yield Problem(
+            "D207",
+            _('"{column}" is a number in {numbers} rows and text in {texts}').format(
+                column=column, numbers=numbers, texts=kinds["text"]
+            ),
+            place,
+            fix=_("Write all labels as text, or all as numbers."),
+        )
+    alike: dict[str, list[str]] = {}
+    for name in counts:
+        alike.setdefault(normalised([name]), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            shown = ", ".join(f'"{name}" ({counts[name]})' for name in names)
+            yield Problem(
+                "D203",
+                _("{names} look like one class").format(names=shown),
+                place,
+                fix=_(
+                    "Write them alike. If they are different classes, list every class in "
+                    "data.labels."
+                ),
+            )
+
+
+def header_problem(counts: Mapping[str, int], roles: Roles, place: Place) -> Iterator[Problem]:
+    """The first row seems to stand where the names of the columns belong."""
+    if roles.label in counts and any(" " in name.strip() for name in roles.text_columns):
+        yield Problem(
+            "D113",
+            _("the columns are called {names}; is the header missing?").format(
+                names=quoted(roles.columns)
+            ),
+            place,
+            fix=_("Write a first line with their names, such as: text,label"),
+        )
+
+
+def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iterator[Problem]:
+    """What is odd about the classes of the training rows and how often they come."""
+    if len(counts) < 2:
+        return
+    total = sum(counts.values())
+    largest, smallest = max(counts, key=lambda n: counts[n]), min(counts, key=lambda n: counts[n])
+    for name in counts:
+        if normalised([name]) in _MISSING:
+            yield _odd(
+                "D209", _('the class "{name}" looks like a missing label'), name, counts, place
+            )
+        elif name == _MASKED:
+            yield _odd(
+                "D212", _("the label {name} often marks a row without one"), name, counts, place
+            )
+    if len(counts) > _NUMBERS and all(as_number(name) is not None for name in counts):
+        yield _warning(
+            "D216",
+            _('"{column}" holds {count} different numbers; a measure, not classes?').format(
+                column=column, count=len(counts)
+            ),
+            place,
+            fix=_("To predict the number itself: --task text-regression."),
+        )
+    rare = [name for name in counts if counts[name] < _STRATIFIED_ROWS]
+    if rare and len(rare) * 2 <= len(counts):
+        yield _warning(
+            "D405",
+            _("a single row has the class {names}").format(names=quoted(rare, at_most=5)),
+            place,
+            fix=_("It cannot be learnt and scored both: add rows, or join classes."),
+        )
+    if counts[largest] >= _UNEQUAL * counts[smallest]:
+        is_very = counts[largest] >= _VERY_UNEQUAL * counts[smallest]
+        yield Problem(
+            "D215",
+            _(
+                'always "{name}" scores {share:.1%} accuracy; the rarest class "{rare}" has {count}'
+            ).format(
+                name=largest,
+                share=counts[largest] / total,
+                rare=smallest,
+                count=counts[smallest],
+            ),
+            place,
+            fix=_("Judge by f1_macro rather than by accuracy."),
+            severity=Severity.WARNING if is_very else Severity.NOTE,
+        )
+
+
+def _odd(code: str, message: str, name: str, counts: Mapping[str, int], place: Place) -> Problem:
+    return Problem(
+        code,
+        message.format(name=name),
+        place,
+        fix=_("If so, remove the rows; else this is a class like any other."),
+        severity=Severity.WARNING,
+        count=counts[name],
+    )
+
+
+def split_problems(train: Part, other: Part) -> Iterator[Problem]:
+    """Classes of the training rows that an evaluated split lacks."""
+    counts = other.counts()
+    missing = [
+        name
+        for name, count in train.counts().items()
+        if not counts.get(name) and count >= _STRATIFIED_ROWS
+    ]
+    if counts and missing:
+        yield _warning(
+            "D404",
+            _("no {split} row has the class {names}").format(
+                split=other.name, names=quoted(missing, at_most=5)
+            ),
+            Place(other.census.source.name),
+            fix=_("Nothing is known of how well they are recognised: use a larger share."),
+        )
+
+
+def order_problem(labels: Sequence[str], model: str, id2label: Mapping[str, str]) -> Problem | None:
+    """The classes stand in another order than in the model that is fine-tuned."""
+    own = [id2label[key] for key in sorted(id2label, key=int)]
+    folded = [normalised([name]) for name in own]
+    if sorted(folded) != sorted(normalised([name]) for name in labels) or folded == [
+        normalised([name]) for name in labels
+    ]:
+        return None
+    return _warning(
+        "D407",
+        _("the classes are {labels}; in {model} they are {own}").format(
+            labels=quoted(labels), model=model, own=quoted(own)
+        ),
+        Place("data.labels"),
+        fix=_("Its head would start the wrong way round. Use --set data.labels=[{names}].").format(
+            names=", ".join(next(n for n in labels if normalised([n]) == name) for name in folded)
+        ),
+    )
+
+
+def _warning(code: str, message: str, place: Place | None, *, fix: str) -> Problem:
+    return Problem(code, message, place, fix=fix, severity=Severity.WARNING)

@@ -1,0 +1,183 @@
+"""Lengths in tokens, counted before any model is loaded: the tokenizer alone, if it is at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith import hub
+from tunesmith.errors import ModelError, Place, Problem, Severity
+from tunesmith.language import gettext as _
+from tunesmith.model import EMBEDDED, ModelFiles, longest_input
+
+__all__ = ["Lengths", "Reader", "length_problems", "measure", "reader_of"]
+
+_BINS = (8, 16, 32, 64, 128, 256, 512, 1024)
+_MUCH_UNKNOWN = 0.05
+
+
+@dataclass(frozen=True)
+class Reader:
+    """As much of a model as counting tokens needs; no weights, no transformers.
+
+    Attributes:
+        name: the model's.
+        files: where its configuration lies.
+        backend: its tokenizer, of the `tokenizers` library.
+        unknown: the id that stands for what its vocabulary lacks; None if it lacks nothing.
+        model_max_length: what its tokenizer says of the longest row.
+    """
+
+    name: str
+    files: ModelFiles
+    backend: Any
+    unknown: int | None
+    model_max_length: int
+
+    def limit(self, asked: int | None) -> int:
+        """Tokens that a row may have, in a recipe that asks for so many."""
+        longest = longest_input(self.files, self)
+        return min(asked or longest, longest)
+
+
+def reader_of(name: str | None, revision: str | None) -> Reader | None:
+    """The reader of a model that is on this machine already; None where it is not."""
+    folder = _folder(name, revision) if name else None
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    files = ModelFiles(str(name), folder)
+    try:
+        files.config()
+        backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        written = (folder / "tokenizer_config.json").read_text(encoding="utf-8")
+        config = json.loads(written)
+    except FileNotFoundError:
+        config = {}
+    except (ModelError, ValueError, OSError):
+        return None  # what is wrong with it is told when it is loaded
+    except Exception as error:  # the library raises nothing narrower for a broken file
+        if type(error) is not Exception:
+            raise
+        return None
+    backend.no_truncation()
+    backend.no_padding()
+    unknown = config.get("unk_token")
+    if isinstance(unknown, dict):
+        unknown = unknown.get("content")
+    return Reader(
+        str(name),
+        files,
+        backend,
+        backend.token_to_id(unknown) if isinstance(unknown, str) else None,
+        int(config.get("model_max_length") or 1 << 30),
+    )
+
+
+def _folder(name: str, revision: str | None) -> Path | None:
+    if name.startswith("embedded:"):
+        from tunesmith.embedded_model import embedded_folder
+
+        return embedded_folder(EMBEDDED)  # all embedded models read with one tokenizer
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path / "model" if (path / "model" / "config.json").is_file() else path
+    return hub.cached_folder(name, revision=revision)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long rows are, in tokens.
+
+    Attributes:
+        rows: how many were looked at.
+        median: of their tokens.
+        most: what 95 % of them do not exceed.
+        longest: of them.
+        limit: what the model takes, or the recipe allows.
+        rows_cut: share of the rows that are longer.
+        tokens_cut: share of all tokens that is lost.
+        unknown: share of the tokens that the vocabulary lacks.
+        histogram: rows by the power of two that their tokens do not exceed.
+    """
+
+    rows: int
+    median: int
+    most: int
+    longest: int
+    limit: int
+    rows_cut: float
+    tokens_cut: float
+    unknown: float
+    histogram: dict[int, int]
+
+    @property
+    def note(self) -> str:
+        """For people, on one line."""
+        return _(
+            "tokens per row: median {median}, 95 % up to {most}, longest {longest}; limit {limit}"
+        ).format(median=self.median, most=self.most, longest=self.longest, limit=self.limit)
+
+
+def measure(reader: Reader, rows: Sequence[tuple[str, ...]], limit: int) -> Lengths:
+    """Count the tokens of some rows, of at least one."""
+    texts: list[Any] = [row[0] if len(row) == 1 else row for row in rows]
+    lengths = np.empty(len(texts), dtype=np.int64)
+    unknown = 0
+    for start in range(0, len(texts), 1000):
+        for place, encoding in enumerate(
+            reader.backend.encode_batch_fast(texts[start : start + 1000]), start
+        ):
+            lengths[place] = len(encoding.ids)
+            if reader.unknown is not None:
+                unknown += encoding.ids.count(reader.unknown)
+    total = int(lengths.sum())
+    return Lengths(
+        len(texts),
+        int(np.median(lengths)),
+        int(np.quantile(lengths, 0.95, method="higher")),
+        int(lengths.max()),
+        limit,
+        float((lengths > limit).mean()),
+        float(np.maximum(lengths - limit, 0).sum() / max(1, total)),
+        unknown / max(1, total),
+        _histogram(lengths),
+    )
+
+
+def _histogram(lengths: NDArray[np.int64]) -> dict[int, int]:
+    tops = [top for top in _BINS if top < lengths.max()]
+    tops.append(next((top for top in _BINS if top >= lengths.max()), int(lengths.max())))
+    counts = np.bincount(np.searchsorted(tops, lengths, side="left"), minlength=len(tops))
+    return {top: int(count) for top, count in zip(tops, counts, strict=True)}
+
+
+def length_problems(found: Lengths, model: str, place: Place) -> Iterator[Problem]:
+    """Texts that do not fit, and texts that the model cannot read."""
+    if found.rows_cut:
+        yield Problem(
+            "D320",
+            _(
+                "{rows:.1%} of rows are longer than {limit} tokens; {tokens:.1%} of tokens are cut"
+            ).format(rows=found.rows_cut, limit=found.limit, tokens=found.tokens_cut),
+            place,
+            fix=_("Raise train.max_length if the model takes more, or choose one that does."),
+            severity=Severity.WARNING,
+        )
+    if found.unknown > _MUCH_UNKNOWN:
+        yield Problem(
+            "D322",
+            _("{share:.0%} of tokens are unknown to {model}").format(
+                share=found.unknown, model=model
+            ),
+            place,
+            fix=_("Choose a model for this language with --model."),
+            severity=Severity.WARNING,
+        )

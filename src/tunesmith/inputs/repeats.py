@@ -1,0 +1,185 @@
+"""Repeated texts: leaks between splits, duplicates within one, one text with two labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.duplicates import NEAR, candidates, similarities
+from tunesmith.errors import Place, Problem, Severity, shortened
+from tunesmith.inputs.census import Part
+from tunesmith.language import gettext as _
+
+__all__ = ["LEAK_SHARE", "across", "within"]
+
+LEAK_SHARE = 0.01
+"""From this share of the evaluated rows on, a leak stops training."""
+
+_MOST_PAIRS = 50_000
+"""Candidates that are compared; of data made from a template every row is one."""
+_SHOWN, _MOST_LISTED = 3, 10_000
+
+Indices = NDArray[np.int64]
+
+
+def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
+    """Rows of an evaluated split that the model has seen, or nearly so.
+
+    Args:
+        train: the rows to learn from.
+        other: rows that are evaluated.
+        allow_leak: a person says that it is meant.
+    """
+    order = np.argsort(train.hashes, kind="stable")
+    place = np.searchsorted(train.hashes[order], other.hashes)
+    twins = order[np.minimum(place, len(order) - 1)]
+    leaked = np.flatnonzero(train.hashes[twins] == other.hashes)
+    if len(leaked):
+        is_published = train.is_published and other.is_published
+        is_much = len(leaked) >= LEAK_SHARE * len(other.rows)
+        stops = is_much and other.is_labelled and not is_published
+        pairs = np.stack([leaked, twins[leaked]], axis=1)
+        yield _told(
+            "D401",
+            _("{count} of {total} {split} rows ({share:.2%}) are also in train").format(
+                count=len(leaked),
+                total=len(other.rows),
+                split=other.name,
+                share=len(leaked) / len(other.rows),
+            ),
+            pairs,
+            other,
+            train,
+            fix=_("Remove them on one side: they flatter the score. If it is meant: --allow-leak."),
+            severity=Severity.ERROR if stops and not allow_leak else Severity.WARNING,
+        )
+    if train.keys is not None and other.keys is not None:
+        fresh = np.setdiff1d(np.arange(len(other.rows)), leaked, assume_unique=True)
+        pairs = candidates(other.keys[fresh], train.keys)
+        pairs[:, 0] = fresh[pairs[:, 0]]
+        if len(near := _near(pairs, other, train)):
+            yield _told(
+                "D402",
+                _("{count} of {total} {split} rows are almost the same as rows of train").format(
+                    count=len(near), total=len(other.rows), split=other.name
+                ),
+                near,
+                other,
+                train,
+                fix=_("Look at them: what is nearly known is scored too well."),
+                # of a drawn share nobody chose the rows, and equal texts are on one side already
+                severity=Severity.NOTE if other.census is train.census else Severity.WARNING,
+            )
+
+
+def within(part: Part) -> Iterator[Problem]:
+    """Texts that stand in one source more than once, or nearly so, or with two labels."""
+    _texts, first, group = np.unique(part.hashes, return_index=True, return_inverse=True)
+    twins = first[group]
+    repeated = np.flatnonzero(twins != np.arange(len(twins)))
+    clashing = np.zeros(len(twins), dtype=bool)
+    if part.classes is not None:
+        clashing = part.classes != part.classes[twins]
+    if clashing.any():
+        pairs = np.stack([np.flatnonzero(clashing), twins[clashing]], axis=1)
+        yield _told(
+            "D403",
+            _("{count} of {total} rows have the text of an earlier row and another label").format(
+                count=len(pairs), total=len(part.rows)
+            ),
+            pairs,
+            part,
+            part,
+            fix=_("Decide which label is right, or remove the rows."),
+            severity=Severity.WARNING,
+        )
+    same = repeated[~clashing[repeated]]
+    if len(same):
+        yield _told(
+            "D408",
+            _("{count} of {total} rows repeat the text of an earlier row").format(
+                count=len(same), total=len(part.rows)
+            ),
+            np.stack([same, twins[same]], axis=1),
+            part,
+            part,
+            fix=_("Rows that stand twice count twice; remove them if that is not meant."),
+            severity=Severity.NOTE,
+        )
+    if part.keys is not None:
+        places = np.sort(first)
+        pairs = places[candidates(part.keys[places])]
+        if len(near := _near(pairs, part, part)):
+            yield _told(
+                "D409",
+                _("{count} of {total} rows are almost the same as another row").format(
+                    count=len(near), total=len(part.rows)
+                ),
+                near,
+                part,
+                part,
+                fix=_("They teach little more than one of them would."),
+                severity=Severity.NOTE,
+            )
+
+
+def _near(pairs: Indices, one: Part, other: Part) -> Indices:
+    """Of candidates those that are near indeed: for each row of the first part its nearest.
+
+    Returns:
+        Pairs of places, shape (p, 2), by rising place in the first part.
+    """
+    pairs = pairs[one.hashes[pairs[:, 0]] != other.hashes[pairs[:, 1]]][:_MOST_PAIRS]
+    rows = one.rows[pairs[:, 0]], other.rows[pairs[:, 1]]
+    texts = one.census.texts(rows[0].tolist())
+    others = other.census.texts(rows[1].tolist())
+    alike = similarities(
+        [texts[row] for row in rows[0].tolist()], [others[row] for row in rows[1].tolist()]
+    )
+    order = np.lexsort((-alike, pairs[:, 0]))
+    nearest = pairs[order][alike[order] >= NEAR]
+    return nearest[np.unique(nearest[:, 0], return_index=True)[1]]
+
+
+def _told(
+    code: str,
+    message: str,
+    pairs: Indices,
+    one: Part,
+    other: Part,
+    *,
+    fix: str,
+    severity: Severity,
+) -> Problem:
+    """A problem with the first pairs as evidence: place, place, text."""
+    shown = pairs[:_SHOWN]
+    rows, others = one.rows[shown[:, 0]].tolist(), other.rows[shown[:, 1]].tolist()
+    places = one.census.source.places(rows)
+    other_places = other.census.source.places(others)
+    texts = one.census.texts(rows)
+    evidence = [
+        _("{place} as {other}: {text}").format(
+            place=_at(places, row, one),
+            other=_at(other_places, twin, other),
+            text=shortened(texts.get(row, ""), at_most=60),
+        )
+        for row, twin in zip(rows, others, strict=True)
+    ]
+    if len(pairs) > len(shown):
+        evidence.append(_("and {count} more").format(count=len(pairs) - len(shown)))
+    return Problem(
+        code,
+        message,
+        _at(places, rows[0], one),
+        evidence=tuple(evidence),
+        fix=fix,
+        severity=severity,
+        count=len(pairs),
+        row_numbers=tuple(one.rows[pairs[:_MOST_LISTED, 0]].tolist()),
+    )
+
+
+def _at(places: dict[int, Place], row: int, part: Part) -> Place:
+    return places.get(row, Place(part.census.source.name, row=row))

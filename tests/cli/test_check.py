@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+GOOD = "text,label\n" + "".join(f"text number {i} {i * 7919},{'ab'[i % 2]}\n" for i in range(20))
+
+
+def test_words_for_people(tunesmith: Command, tickets: Path) -> None:
+    said = tunesmith("check", tickets, "--model", "embedded:mini")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0].startswith("validation  6 rows")
+    assert "            2 classes: order 30, repair 30" in lines
+    assert any("tokens per row: median" in line for line in lines)
+    assert lines[-1] == "0 errors, 0 warnings" or lines[-1] == "nothing wrong was found"
+    assert not Path("runs").exists()
+
+
+def test_the_worst_comes_last(tunesmith: Command) -> None:
+    Path("a.csv").write_text(GOOD + "text number 0 0,b\n,a\n")
+    said = tunesmith("check", "a.csv")
+    assert said.code == 3
+    told = [line.split()[0] for line in said.out.splitlines() if line.startswith(("w", "e"))]
+    assert told == ["warning", "error"]
+    assert said.out.splitlines()[-1] == "1 error, 1 warning"
+    assert said.err == ""
+
+
+def test_one_object_for_a_machine(tunesmith: Command) -> None:
+    Path("a.csv").write_text(GOOD + "text number 0 0,b\n")
+    (found,) = tunesmith("check", "a.csv", "--model", "embedded:mini", "--json").records
+    assert found["is_good"]
+    assert found["counts"] == {"error": 0, "warning": 1, "note": 0}
+    (problem,) = found["problems"]
+    assert problem["code"] == "D403"
+    assert problem["place"] == "a.csv:22"
+    assert problem["count"] == 1
+    assert problem["row_numbers"] == [20]
+    assert problem["evidence"] == ["a.csv:22 as a.csv:2: text number 0 0"]
+    assert found["rows"] == {"validation": 2, "train": 19}
+    assert found["lengths"]["rows"] == 21
+
+
+def test_a_recipe_and_its_errors(tunesmith: Command) -> None:
+    Path("a.csv").write_text(GOOD)
+    Path("r.yaml").write_text("data:\n  train: a.csv\n  labell: x\n")
+    said = tunesmith("check", "r.yaml")
+    assert said.code == 2
+    assert "error R101 r.yaml:3:3" in said.out
+    Path("r.yaml").write_text("data:\n  train: a.csv\nmetrics: [f1, f2]\n")
+    said = tunesmith("check", "r.yaml", "--json")
+    assert said.code == 2
+    assert said.records[0]["problems"][0]["code"] == "R110"
+
+
+def test_bad_rows_may_be_left_out(tunesmith: Command) -> None:
+    Path("a.csv").write_text(GOOD + ",a\n")
+    assert tunesmith("check", "a.csv").code == 3
+    said = tunesmith("check", "a.csv", "--on-bad-row", "skip")
+    assert said.code == 0
+    assert "warning D310 a.csv:22: left out: the text is empty" in said.out
+    assert tunesmith("check", "a.csv", "--on-bad-row", "drop").code == 2

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from tunesmith.data.columnar import Memory
+from tunesmith.data.roles import Roles
+from tunesmith.data.survey import Survey
+from tunesmith.inputs import census
+from tunesmith.inputs.census import Census, Part
+
+
+def part(count: int) -> Part:
+    source = Memory.of_records(
+        [{"text": f"Text {i} of them", "label": "aab"[i % 3]} for i in range(count)], "m"
+    )
+    counted = Census(source, Roles("text", None, "label"))
+    survey = Survey(
+        source,
+        columns=["text", "label"],
+        text_columns=["text"],
+        examine=lambda _row: None,
+        stratum=lambda row: str(row.values["label"]),
+        watch=counted.watch,
+    )
+    assert len(list(survey.rows())) == count
+    return counted.part("train", survey)
+
+
+def test_every_row_is_counted_once() -> None:
+    found = part(2_345)
+    assert found.keys is not None
+    assert len(found.rows) == len(found.hashes) == len(found.keys) == 2_345
+    assert found.counts() == {"a": 1564, "b": 781}
+    assert found.census.texts([3, 2000]) == {3: "text 3 of them", 2000: "text 2000 of them"}
+    share = found.share("validation", found.rows[:10])
+    assert share.counts() == {"a": 7, "b": 3}
+
+
+def test_the_sample_is_spread_evenly() -> None:
+    sample = [int(text.split()[1]) for (text,) in part(20_000).census.sample]
+    assert 4_000 <= len(sample) <= 8_000
+    assert {b - a for a, b in pairwise(sample)} == {4}
+
+
+def test_of_too_many_rows_nothing_is_sketched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census, "MOST_SKETCHED", 1_500)
+    assert part(1_500).keys is not None
+    found = part(2_500)
+    assert found.keys is None
+    assert found.share("test", found.rows[:5]).keys is None

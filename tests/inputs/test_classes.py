@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.data.roles import Roles
+from tunesmith.errors import Place, Severity
+from tunesmith.inputs.classes import (
+    class_problems,
+    header_problem,
+    order_problem,
+    spelling_problems,
+)
+
+PLACE = Place("a.csv")
+NAMES = st.text("abcdefgh打", min_size=1, max_size=6)
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 9), min_size=1))
+def test_classes_that_differ_in_more_than_spelling_pass(counts: dict[str, int]) -> None:
+    assert not list(spelling_problems(counts, Counter(text=9), "label", PLACE))
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 9), min_size=1), st.sampled_from([" ", "　", "\t"]))
+def test_spellings_of_one_class_are_found(counts: dict[str, int], space: str) -> None:
+    name = next(iter(counts))
+    found = list(spelling_problems({**counts, space + name: 1}, Counter(text=9), "label", PLACE))
+    assert [problem.code for problem in found] == ["D203"]
+    assert f'"{space}{name}" (1)' in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("counts", "codes"),
+    [
+        ({"a": 50, "b": 40}, []),
+        ({"a": 90, "b": 30}, ["D215"]),
+        ({"a": 90, "n/a": 80, "-100": 85}, ["D209", "D212"]),
+        ({"a": 90, "b": 80, "c": 1}, ["D405", "D215"]),
+        ({str(i): 5 for i in range(60)}, ["D216"]),
+    ],
+)
+def test_odd_classes(counts: dict[str, int], codes: list[str]) -> None:
+    assert [problem.code for problem in class_problems(counts, "label", PLACE)] == codes
+
+
+def test_imbalance_names_the_majority_and_is_a_warning_beyond_fifty_to_one() -> None:
+    (little,) = class_problems({"ok": 75, "bad": 25}, "label", PLACE)
+    assert little.severity is Severity.NOTE
+    assert 'always "ok" scores 75.0% accuracy' in little.message
+    (much,) = class_problems({"ok": 500, "bad": 10}, "label", PLACE)
+    assert much.severity is Severity.WARNING
+
+
+def test_a_first_row_in_the_place_of_names() -> None:
+    roles = Roles("a good movie", None, "pos")
+    assert list(header_problem({"pos": 4, "neg": 5}, roles, PLACE))
+    assert not list(header_problem({"yes": 4, "no": 5}, roles, PLACE))
+    assert not list(header_problem({"pos": 4, "neg": 5}, Roles("text", None, "pos"), PLACE))
+
+
+def test_the_order_of_a_model() -> None:
+    own = {"0": "NEGATIVE", "1": "POSITIVE"}
+    assert order_problem(["negative", "positive"], "m", own) is None
+    assert order_problem(["a", "b"], "m", own) is None
+    problem = order_problem(["positive", "negative"], "m", own)
+    assert problem is not None
+    assert problem.code == "D407"
+    assert "data.labels=[negative, positive]" in str(problem.fix)
