@@ -16,6 +16,7 @@ from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
 from tunesmith.language import gettext as _
 from tunesmith.plan import Plan
+from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Display:
         summary = summarise(self._run)
         if was_finished:
             terminal.say(_("this run is finished; --restart begins anew, --out names another"))
-        terminal.record(summary)
+        readings = explain(self._run)
+        terminal.record(summary | {"reading": readings[0].as_json()})
         for split, scores in facts.get("scores", {}).items():
             terminal.result(f"{split}  {scores_in_words(scores)}")
         terminal.result(_("model  {path}").format(path=self._run.model))
@@ -90,6 +92,9 @@ class Display:
                     best=facts["best_step"],
                 )
             )
+        terminal.say(_("reading  {reading}").format(reading=readings[0]))
+        if (change := readings[0].change) is not None:
+            terminal.say(_("try   --set {key}={value}").format(key=change.key, value=change.value))
         asked = example_of(self._run.model)
         terminal.say(
             _("next   tunesmith predict {run} {text}").format(run=self._run.path, text=asked)
