@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.curves.measured import Curves, Windows
 from tunesmith.curves.noise import Sureness, by_chance, error_between, error_of, sureness
-from tunesmith.curves.reading import Change, Reading, Verdict, longer, slower
+from tunesmith.curves.reading import Change, Reading, Verdict, longer, other_rate
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 from tunesmith.recipe import TrainSettings, as_written
@@ -25,8 +25,8 @@ _LEARNT = 0.85
 """A loss below this share of guessing's counts as something learnt."""
 _MATERIAL = 0.05
 """A rise of the validation loss below this share of its lowest value is nobody's worry."""
-_FASTEST = 2e-4
-"""Learning rates above are high for a pretrained transformer; below there is room upwards."""
+_SLOWEST, _FASTEST = 1e-5, 2e-4
+"""Learning rates below and above are low and high for a pretrained transformer."""
 _FEW_STEPS = 50
 """Fewer steps than these teach a new head little at any learning rate."""
 _SWING = 3.5
@@ -44,7 +44,7 @@ def diverged(curves: Curves, settings: TrainSettings) -> Reading | None:
         words = _("the updates of steps {first} to {last} were not finite").format(
             first=skipped[0], last=skipped[-1]
         )
-        return Reading(Verdict.DIVERGED, Sureness.SURE, words, slower(settings, 0.2))
+        return Reading(Verdict.DIVERGED, Sureness.SURE, words, other_rate(settings, 0.2))
     windows = curves.windows()
     if len(windows) < 4:
         return None
@@ -59,7 +59,7 @@ def diverged(curves: Curves, settings: TrainSettings) -> Reading | None:
     words = _("the training loss began at {first:.3g} and ends at {last:.3g}, step {step}").format(
         first=first, last=at_end, step=end
     )
-    return Reading(Verdict.DIVERGED, sure, words, slower(settings, 0.2))
+    return Reading(Verdict.DIVERGED, sure, words, other_rate(settings, 0.2))
 
 
 def _untrained(curves: Curves) -> float:
@@ -80,7 +80,7 @@ def _too_high(curves: Curves, settings: TrainSettings) -> Reading | None:
     sure = sureness(chance)
     if sure is None:
         return None
-    return Reading(Verdict.TOO_HIGH, sure, words, slower(settings, 0.2))
+    return Reading(Verdict.TOO_HIGH, sure, words, other_rate(settings, 0.2))
 
 
 def _risen(windows: Windows, untrained: float) -> tuple[float, str] | None:
@@ -151,7 +151,7 @@ def _erratic(curves: Curves, settings: TrainSettings) -> Reading | None:
     change = (
         Change("train.max_grad_norm", as_written(1.0))
         if settings.max_grad_norm is None
-        else slower(settings, 0.5)
+        else other_rate(settings, 0.5)
     )
     return Reading(Verdict.ERRATIC, sure, shown, change)
 
@@ -234,11 +234,13 @@ def _underfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
 
 
 def _other_pace(curves: Curves, settings: TrainSettings) -> Change:
-    """What to try where nothing was learnt: free the weights, go on longer, slower, or faster."""
+    """What to try where nothing was learnt: free the weights, go on longer, other_rate, or faster."""
     if "base" in settings.freeze:
         return Change("train.freeze", as_written([]))
     if _too_high(curves, settings) is not None:
-        return slower(settings, 0.2)
+        return other_rate(settings, 0.2)
+    if settings.learning_rate < _SLOWEST:
+        return other_rate(settings, 10.0)
     windows = curves.windows()
     if len(windows) < 4 or curves.last_step < _FEW_STEPS:
         return longer(settings)
@@ -249,7 +251,7 @@ def _other_pace(curves: Curves, settings: TrainSettings) -> Change:
     if ended - fall < _LEARNT * (_guessing(curves) or began):
         return longer(settings)
     is_falling = fall > 2 * error_of(ended, rows)
-    return slower(settings, 0.2 if settings.learning_rate > _FASTEST and not is_falling else 5.0)
+    return other_rate(settings, 0.2 if settings.learning_rate > _FASTEST and not is_falling else 5)
 
 
 def _guessing(curves: Curves) -> float:
@@ -259,21 +261,18 @@ def _guessing(curves: Curves) -> float:
 
 def _overfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     """The validation loss rose from its lowest and stayed up, while the training loss fell on."""
-    losses = curves.validation
-    if len(losses) < 2:
+    blocks, windows, losses = curves.blocks(), curves.windows(), curves.validation
+    if len(blocks) < 2 or not _still_falling(curves, windows):
+        return None
+    low = int(np.argmin(blocks.losses))
+    rise = float(blocks.losses[-1] - blocks.losses[low])
+    errors = rise / blocks.error_between(low, -1)
+    sure = sureness(by_chance(errors, tries=len(blocks)))
+    if sure is None or rise < _MATERIAL * blocks.losses[low]:
         return None
     best = int(np.argmin(losses))
-    tail = losses[best + 1 :]
-    lowest = float(losses[best])
-    if not len(tail) or not _still_falling(curves, curves.windows(), best):
-        return None
-    later = float(tail[len(tail) // 2 :].min())  # what the later half never went below
-    wobble = float(np.sqrt(np.mean(np.diff(tail) ** 2) / 2)) if len(tail) >= 4 else 0.0
-    errors = (later - lowest) / math.hypot(error_between(later, curves.validation_rows), wobble)
-    sure = sureness(by_chance(errors, tries=len(losses)))
-    if sure is None or later < (1 + _MATERIAL) * lowest:
-        return None
-    if len(tail) == 1:
+    after = len(losses) - 1 - best
+    if after == 1:
         sure = Sureness.PERHAPS
     step = int(curves.evaluated[best])
     words = ngettext(
@@ -281,18 +280,20 @@ def _overfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
         "{last:.3g}, while the training loss fell to {train:.3g}",
         "the validation loss is lowest at step {step} ({low:.3g}); {count} evaluations later it is "
         "{last:.3g}, while the training loss fell to {train:.3g}",
-        len(tail),
-    ).format(step=step, low=lowest, count=len(tail), last=float(losses[-1]),
-             train=float(curves.windows().losses[-1]))  # fmt: skip
+        after,
+    ).format(step=step, low=float(losses[best]), count=after, last=float(losses[-1]),
+             train=float(windows.losses[-1]))  # fmt: skip
     return Reading(Verdict.OVERFITTING, sure, words, _shorter(curves, settings, step))
 
 
-def _still_falling(curves: Curves, windows: Windows, best: int) -> bool:
+def _still_falling(curves: Curves, windows: Windows) -> bool:
     """Whether the training loss is lower at the end than where validation was best."""
-    step = float(curves.evaluated[best])
-    stretch = max(1.0, float(curves.evaluated[-1]) - float(curves.evaluated[-2]))
+    if not len(windows):
+        return False
+    step, end = int(curves.evaluated[np.argmin(curves.validation)]), int(windows.steps[-1])
+    stretch = max(np.diff(curves.evaluated).min(), np.diff(windows.steps, prepend=0).max())
     before, _rows = windows.between(step - stretch, step)
-    at_end, _rows = windows.between(float(curves.evaluated[-1]) - stretch, math.inf)
+    at_end, _rows = windows.between(end - stretch, end)
     return at_end < before and at_end < float(curves.validation[-1])
 
 
@@ -305,7 +306,7 @@ def _shorter(curves: Curves, settings: TrainSettings, step: int) -> Change | Non
     epochs = math.ceil(curves.epoch_at(step) - 1e-9)
     if epochs < settings.epochs:
         return Change("train.epochs", as_written(epochs))
-    return slower(settings, 0.5)
+    return other_rate(settings, 0.5)
 
 
 AILMENTS: Sequence[Rule] = (_unsteady, _nothing_learnt, _overfitting)

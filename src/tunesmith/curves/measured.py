@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Answers", "Curves", "Windows"]
+from tunesmith.curves.noise import error_between
+
+__all__ = ["Answers", "Blocks", "Curves", "Windows"]
 
 _ROWS_PER_WINDOW = 64
-"""Logged losses are joined until so many rows stand behind each: fewer are mostly noise."""
+"""Logged losses are joined until so many rows stand behind each, but for the last: fewer are mostly
+noise."""
+_MOST_BLOCKS = 5
+"""The lowest of many evaluations is low by chance; the lowest of five blocks is not by much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,35 @@ class Windows:
         chosen = (self.steps > after) & (self.steps <= until)
         rows = float(self.rows[chosen].sum())
         return (float(self.losses[chosen] @ self.rows[chosen]) / rows if rows else np.nan), rows
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Validation losses, neighbouring evaluations joined until there are few.
+
+    Attributes:
+        losses: the mean loss of each block, shape (b,).
+        sizes: how many evaluations each joins.
+        scatter: standard deviation of one evaluation about a smooth course; 0 where too few are
+            there to see it.
+        rows: of the validation split.
+    """
+
+    losses: NDArray[np.float64]
+    sizes: NDArray[np.int64]
+    scatter: float
+    rows: int
+
+    def __len__(self) -> int:
+        return len(self.losses)
+
+    def error_between(self, one: int, other: int, *, at_rest: bool = False) -> float:
+        """The standard error of the difference of two blocks."""
+        loss = float(max(self.losses[one], self.losses[other]))
+        parts = 1 / self.sizes[one] + 1 / self.sizes[other]
+        return math.hypot(
+            error_between(loss, self.rows, at_rest=at_rest), self.scatter * math.sqrt(parts)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +159,25 @@ class Curves:
         loss_sum = seen = 0.0
         for step, loss, count in zip(self.steps, self.losses, since * self.batch_size, strict=True):
             loss_sum, seen = loss_sum + loss * count, seen + count
-            if seen >= _ROWS_PER_WINDOW:
+            if seen >= _ROWS_PER_WINDOW or step == self.steps[-1]:
                 steps.append(step)
                 losses.append(loss_sum / seen)
                 rows.append(seen)
                 loss_sum = seen = 0.0
         return Windows(
             np.array(steps, np.int64), np.array(losses, np.float64), np.array(rows, np.float64)
+        )
+
+    def blocks(self) -> Blocks:
+        """The validation losses in at most five blocks; none without evaluations."""
+        losses = self.validation
+        parts = np.array_split(losses, min(_MOST_BLOCKS, max(1, len(losses))))
+        parts = [part for part in parts if len(part)]
+        # a straight line has no second differences; of independent errors they have six variances
+        bends = np.diff(losses, n=2)
+        return Blocks(
+            np.array([part.mean() for part in parts], np.float64),
+            np.array([len(part) for part in parts], np.int64),
+            float(np.sqrt(np.mean(bends**2) / 6)) if len(bends) >= 4 else 0.0,
+            self.validation_rows,
         )

@@ -17,10 +17,13 @@ _SPREAD = 1.5
 """Standard deviation of a row's loss over its mean. Measured while fine-tuning: 0.03 where nothing
 is learnt yet, 1 to 2 once most rows are easy."""
 
-_SPREAD_BETWEEN = 1.0
+_BETWEEN, _WOBBLE = 1.0, 0.05
 """The same for the change of a row's loss from one evaluation to the next, over the larger mean;
-less, because the rows are the same. Measured: 0.2 to 0.4 where a run settles, 0.6 to 1.0 where it
-overfits or is thrown about."""
+less, because the rows are the same. And how far training itself throws the mean about, however many
+rows there are. Measured: 0.6 to 1.0 where a run overfits or is thrown about."""
+
+_BETWEEN_AT_REST, _WOBBLE_AT_REST = 0.4, 0.02
+"""Both where a run settles. Measured: 0.2 to 0.4."""
 
 
 class Sureness(StrEnum):
@@ -53,6 +56,13 @@ def error_of(loss: float, rows: float) -> float:
     return _SPREAD * loss / math.sqrt(max(rows, 1.0))
 
 
-def error_between(loss: float, rows: float) -> float:
-    """The standard error of the change of a mean loss over the same rows; `loss` is the larger."""
-    return _SPREAD_BETWEEN * loss / math.sqrt(max(rows, 1.0))
+def error_between(loss: float, rows: float, *, at_rest: bool = False) -> float:
+    """The standard error of the change of a mean loss over the same rows.
+
+    Args:
+        loss: the larger of the two.
+        rows: how many.
+        at_rest: as it is where a run settles; what accuses a run does not assume that.
+    """
+    between, wobble = (_BETWEEN_AT_REST, _WOBBLE_AT_REST) if at_rest else (_BETWEEN, _WOBBLE)
+    return loss * math.hypot(between / math.sqrt(max(rows, 1.0)), wobble)

@@ -13,8 +13,8 @@ from tunesmith.recipe import TrainSettings, as_written
 
 __all__ = ["converged", "healthy", "improving", "too_short"]
 
-_FLAT = 0.1
-"""A last change below this share of the whole fall is level."""
+_LEVEL, _NOT_LEVEL = 0.05, 0.15
+"""A last change below the first share of the whole fall of the loss is level; one above the second is not."""
 
 
 def too_short(curves: Curves, settings: TrainSettings) -> Reading | None:
@@ -39,44 +39,56 @@ def _closer(curves: Curves, settings: TrainSettings) -> Change | None:
 
 
 def improving(curves: Curves, settings: TrainSettings) -> Reading | None:
-    """The last evaluation is the best one, by more than chance."""
-    losses = curves.validation
-    if len(losses) < 2 or not losses[-1] < losses[:-1].min():
+    """The validation loss is lowest at the end, by more than chance."""
+    blocks, losses = curves.blocks(), curves.validation
+    if len(blocks) < 2:
         return None
-    before, last = float(losses[:-1].min()), float(losses[-1])
-    errors = (before - last) / error_between(before, curves.validation_rows)
-    sure = sureness(by_chance(errors))
-    if sure is None or before - last < _FLAT * (float(losses.max()) - last):
+    low = int(np.argmin(blocks.losses[:-1]))
+    fall = float(blocks.losses[low] - blocks.losses[-1])
+    sure = sureness(by_chance(fall / blocks.error_between(low, -1, at_rest=True)))
+    if sure is None or fall < _LEVEL * (_beginning(curves) - blocks.losses[-1]):
         return None
+    since = int(blocks.sizes[-1])
     words = ngettext(
-        "the validation loss fell from {before:.3g} to {last:.3g} in the last of {count} "
-        "evaluation, step {step}",
-        "the validation loss fell from {before:.3g} to {last:.3g} in the last of {count} "
-        "evaluations, step {step}",
-        len(losses),
-    ).format(before=before, last=last, count=len(losses), step=int(curves.evaluated[-1]))
+        "the validation loss fell from {before:.3g} to {last:.3g} in the last evaluation, step "
+        "{step}",
+        "the validation loss fell from {before:.3g} to {last:.3g} in the last {count} evaluations, "
+        "step {step}",
+        since,
+    ).format(before=losses[-1 - since], last=losses[-1], count=since,
+             step=int(curves.evaluated[-1]))  # fmt: skip
     is_complete = curves.is_finished and not curves.stopped_early
     return Reading(Verdict.IMPROVING, sure, words, longer(settings) if is_complete else None)
 
 
 def converged(curves: Curves, _settings: TrainSettings) -> Reading | None:
-    """The validation loss fell, by more than chance, and then kept its level."""
-    losses = curves.validation
-    if len(losses) < 3:
+    """The validation loss is far below where training began, and keeps its level."""
+    blocks, first = curves.blocks(), _beginning(curves)
+    if len(blocks) < 2:
         return None
-    first, before, last = float(losses[0]), float(losses[-2]), float(losses[-1])
-    errors = (first - last) / error_between(first, curves.validation_rows)
-    sure = sureness(by_chance(errors))
-    if sure is None or abs(before - last) > _FLAT * (first - last):
+    last = float(blocks.losses[-1])
+    fall, change = first - last, abs(float(blocks.losses[-2]) - last)
+    chance = max(
+        by_chance(fall / error_between(first, curves.validation_rows)),
+        by_chance((_NOT_LEVEL * fall - change) / blocks.error_between(-2, -1, at_rest=True)),
+    )
+    sure = sureness(chance)
+    if sure is None or change > _LEVEL * fall:
         return None
-    level = int(np.argmax(losses <= last + _FLAT * (first - last)))
-    words = _(
-        "the validation loss fell from {first:.3g} to {last:.3g} and has kept its level since "
-        "step {step}"
-    ).format(first=first, last=last, step=int(curves.evaluated[level]))
-    if level == len(losses) - 2:  # two evaluations are no level yet
+    if len(blocks) == 2:
         sure = Sureness.PERHAPS
+    since = int(np.argmax(curves.validation <= last + _LEVEL * fall))
+    words = _(
+        "the validation loss has kept its level of {last:.3g} since step {step}; training began "
+        "at {first:.3g}"
+    ).format(first=first, last=float(curves.validation[-1]), step=int(curves.evaluated[since]))
     return Reading(Verdict.CONVERGED, sure, words)
+
+
+def _beginning(curves: Curves) -> float:
+    """The first loss that was logged."""
+    losses = curves.windows().losses
+    return float(losses[0] if len(losses) else curves.validation[0])
 
 
 def healthy(curves: Curves, _settings: TrainSettings) -> Reading:

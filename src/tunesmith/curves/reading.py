@@ -11,7 +11,10 @@ from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.recipe import TrainSettings, as_written
 
-__all__ = ["Change", "Reading", "Verdict", "longer", "slower"]
+__all__ = ["Change", "Reading", "Verdict", "longer", "other_rate"]
+
+_HIGHEST_RATE = 1e-3
+"""Beyond it AdamW unlearns what any but the smallest pretrained model knows."""
 
 
 class Verdict(StrEnum):
@@ -78,9 +81,9 @@ class Reading:
         }
 
 
-def slower(settings: TrainSettings, factor: float) -> Change:
-    """The learning rate times a factor (above 1: faster), to one digit."""
-    rate = settings.learning_rate * factor
+def other_rate(settings: TrainSettings, factor: float) -> Change:
+    """The learning rate times a factor, to one digit, and not above what fine-tuning bears."""
+    rate = min(settings.learning_rate * factor, _HIGHEST_RATE)
     digits = -math.floor(math.log10(rate))
     return Change("train.learning_rate", as_written(float(round(rate, digits))))
 
