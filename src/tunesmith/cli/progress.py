@@ -94,7 +94,7 @@ class Display:
             )
         terminal.say(_("reading  {reading}").format(reading=readings[0]))
         if (change := readings[0].change) is not None:
-            terminal.say(_("try   --set {key}={value}").format(key=change.key, value=change.value))
+            terminal.say(_("try    {change}").format(change=change))
         asked = example_of(self._run.model)
         terminal.say(
             _("next   tunesmith predict {run} {text}").format(run=self._run.path, text=asked)

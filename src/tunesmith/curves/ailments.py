@@ -45,7 +45,7 @@ def diverged(curves: Curves, settings: TrainSettings) -> Reading | None:
             first=skipped[0], last=skipped[-1]
         )
         return Reading(Verdict.DIVERGED, Sureness.SURE, words, other_rate(settings, 0.2))
-    windows = curves.windows()
+    windows = curves.windows
     if len(windows) < 4:
         return None
     first, end = float(windows.losses[0]), windows.steps[-1]
@@ -69,7 +69,7 @@ def _untrained(curves: Curves) -> float:
 
 def _too_high(curves: Curves, settings: TrainSettings) -> Reading | None:
     """Training made the model worse than it was at the start, or kept it worse than untrained."""
-    windows = curves.windows()
+    windows = curves.windows
     if len(windows) < 4:
         return None
     rise, worse = _risen(windows, _untrained(curves)), _worse(curves, windows)
@@ -122,7 +122,7 @@ def _unsteady(curves: Curves, settings: TrainSettings) -> Reading | None:
 
 def _erratic(curves: Curves, settings: TrainSettings) -> Reading | None:
     """The loss went up and came down again, twice at least, by more than chance explains."""
-    windows = curves.windows()
+    windows = curves.windows
     found = None
     if len(windows) >= 4:
         least = _SMALLEST * float(windows.losses[0])
@@ -151,7 +151,7 @@ def _erratic(curves: Curves, settings: TrainSettings) -> Reading | None:
     change = (
         Change("train.max_grad_norm", as_written(1.0))
         if settings.max_grad_norm is None
-        else other_rate(settings, 0.5)
+        else other_rate(settings, 0.4)
     )
     return Reading(Verdict.ERRATIC, sure, shown, change)
 
@@ -209,7 +209,7 @@ def _collapsed(curves: Curves, settings: TrainSettings) -> Reading | None:
 
 def _underfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     """Training and validation loss both end where guessing stands."""
-    answers, windows = curves.answers, curves.windows()
+    answers, windows = curves.answers, curves.windows
     if answers is None or not answers.guessing or len(windows) < 4:
         return None
     if not len(curves.validation):
@@ -234,14 +234,14 @@ def _underfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
 
 
 def _other_pace(curves: Curves, settings: TrainSettings) -> Change:
-    """What to try where nothing was learnt: free the weights, go on longer, other_rate, or faster."""
+    """What to try where nothing was learnt: free weights, train longer, slower or faster."""
     if "base" in settings.freeze:
         return Change("train.freeze", as_written([]))
     if _too_high(curves, settings) is not None:
         return other_rate(settings, 0.2)
     if settings.learning_rate < _SLOWEST:
         return other_rate(settings, 10.0)
-    windows = curves.windows()
+    windows = curves.windows
     if len(windows) < 4 or curves.last_step < _FEW_STEPS:
         return longer(settings)
     end = windows.steps[-1]
@@ -261,7 +261,7 @@ def _guessing(curves: Curves) -> float:
 
 def _overfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     """The validation loss rose from its lowest and stayed up, while the training loss fell on."""
-    blocks, windows, losses = curves.blocks(), curves.windows(), curves.validation
+    blocks, windows, losses = curves.blocks, curves.windows, curves.validation
     if len(blocks) < 2 or not _still_falling(curves, windows):
         return None
     low = int(np.argmin(blocks.losses))
@@ -283,7 +283,20 @@ def _overfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
         after,
     ).format(step=step, low=float(losses[best]), count=after, last=float(losses[-1]),
              train=float(windows.losses[-1]))  # fmt: skip
-    return Reading(Verdict.OVERFITTING, sure, words, _shorter(curves, settings, step))
+    if not _answers_improve(curves, best):
+        return Reading(Verdict.OVERFITTING, sure, words, _shorter(curves, settings, step))
+    words += _("; yet {score} went on rising: only the probabilities grow too sure").format(
+        score=curves.score
+    )
+    return Reading(Verdict.OVERFITTING, Sureness.PERHAPS, words)
+
+
+def _answers_improve(curves: Curves, best: int) -> bool:
+    """Whether a share of right answers rose after the lowest loss, by a standard error at least."""
+    scores = curves.scores
+    if not curves.higher or not np.isfinite(scores).all() or np.abs(scores).max() > 1:
+        return False
+    return bool(scores[best:].max() - scores[best] > 0.5 / math.sqrt(curves.validation_rows))
 
 
 def _still_falling(curves: Curves, windows: Windows) -> bool:
@@ -306,7 +319,7 @@ def _shorter(curves: Curves, settings: TrainSettings, step: int) -> Change | Non
     epochs = math.ceil(curves.epoch_at(step) - 1e-9)
     if epochs < settings.epochs:
         return Change("train.epochs", as_written(epochs))
-    return other_rate(settings, 0.5)
+    return other_rate(settings, 0.4)
 
 
 AILMENTS: Sequence[Rule] = (_unsteady, _nothing_learnt, _overfitting)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class Blocks:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Curves:
     """What a run logged. Arrays of one kind have one length and go by step.
 
@@ -136,7 +137,7 @@ class Curves:
     total_steps: int
     validation_rows: int
     is_finished: bool
-    answers: Answers | None = field(default=None)
+    answers: Answers | None = None
 
     @property
     def last_step(self) -> int:
@@ -152,6 +153,7 @@ class Curves:
         """Epochs done after `step` steps."""
         return step / max(1, self.steps_per_epoch)
 
+    @cached_property
     def windows(self) -> Windows:
         """The training losses, joined until enough rows stand behind each."""
         since = np.diff(self.steps, prepend=0)
@@ -168,6 +170,7 @@ class Curves:
             np.array(steps, np.int64), np.array(losses, np.float64), np.array(rows, np.float64)
         )
 
+    @cached_property
     def blocks(self) -> Blocks:
         """The validation losses in at most five blocks; none without evaluations."""
         losses = self.validation

@@ -26,6 +26,10 @@ _BETWEEN_AT_REST, _WOBBLE_AT_REST = 0.4, 0.02
 """Both where a run settles. Measured: 0.2 to 0.4."""
 
 
+_TINY = 1e-9
+"""A loss below this counts as this, so that nothing is divided by zero."""
+
+
 class Sureness(StrEnum):
     """How sure a reading is."""
 
@@ -52,12 +56,12 @@ def by_chance(errors: float, *, tries: int = 1) -> float:
 
 
 def error_of(loss: float, rows: float) -> float:
-    """The standard error of a mean loss over so many rows."""
-    return _SPREAD * loss / math.sqrt(max(rows, 1.0))
+    """The standard error of a mean loss over so many rows, above zero."""
+    return max(loss, _TINY) * _SPREAD / math.sqrt(max(rows, 1.0))
 
 
 def error_between(loss: float, rows: float, *, at_rest: bool = False) -> float:
-    """The standard error of the change of a mean loss over the same rows.
+    """The standard error of the change of a mean loss over the same rows, above zero.
 
     Args:
         loss: the larger of the two.
@@ -65,4 +69,4 @@ def error_between(loss: float, rows: float, *, at_rest: bool = False) -> float:
         at_rest: as it is where a run settles; what accuses a run does not assume that.
     """
     between, wobble = (_BETWEEN_AT_REST, _WOBBLE_AT_REST) if at_rest else (_BETWEEN, _WOBBLE)
-    return loss * math.hypot(between / math.sqrt(max(rows, 1.0)), wobble)
+    return max(loss, _TINY) * math.hypot(between / math.sqrt(max(rows, 1.0)), wobble)

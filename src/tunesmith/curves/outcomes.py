@@ -14,12 +14,13 @@ from tunesmith.recipe import TrainSettings, as_written
 __all__ = ["converged", "healthy", "improving", "too_short"]
 
 _LEVEL, _NOT_LEVEL = 0.05, 0.15
-"""A last change below the first share of the whole fall of the loss is level; one above the second is not."""
+"""A last change of the loss is level below the first share of its whole fall, and not level above
+the second."""
 
 
 def too_short(curves: Curves, settings: TrainSettings) -> Reading | None:
     """Fewer than two evaluations, and too few training losses to see a course in."""
-    if len(curves.evaluated) >= 2 or len(curves.windows()) >= 4:
+    if len(curves.evaluated) >= 2 or len(curves.windows) >= 4:
         return None
     words = _("{steps} steps of {rows} rows and {count} evaluations show no course").format(
         steps=curves.last_step, rows=curves.batch_size, count=len(curves.evaluated)
@@ -40,7 +41,7 @@ def _closer(curves: Curves, settings: TrainSettings) -> Change | None:
 
 def improving(curves: Curves, settings: TrainSettings) -> Reading | None:
     """The validation loss is lowest at the end, by more than chance."""
-    blocks, losses = curves.blocks(), curves.validation
+    blocks, losses = curves.blocks, curves.validation
     if len(blocks) < 2:
         return None
     low = int(np.argmin(blocks.losses[:-1]))
@@ -63,7 +64,7 @@ def improving(curves: Curves, settings: TrainSettings) -> Reading | None:
 
 def converged(curves: Curves, _settings: TrainSettings) -> Reading | None:
     """The validation loss is far below where training began, and keeps its level."""
-    blocks, first = curves.blocks(), _beginning(curves)
+    blocks, first = curves.blocks, _beginning(curves)
     if len(blocks) < 2:
         return None
     last = float(blocks.losses[-1])
@@ -87,14 +88,14 @@ def converged(curves: Curves, _settings: TrainSettings) -> Reading | None:
 
 def _beginning(curves: Curves) -> float:
     """The first loss that was logged."""
-    losses = curves.windows().losses
+    losses = curves.windows.losses
     return float(losses[0] if len(losses) else curves.validation[0])
 
 
 def healthy(curves: Curves, _settings: TrainSettings) -> Reading:
     """Nothing that chance would not explain."""
     if not len(curves.validation):
-        windows = curves.windows()
+        windows = curves.windows
         words = _(
             "the training loss went from {first:.3g} to {last:.3g}; without validation rows no "
             "more can be said"
