@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.artifact.folder import read_facts
 from tunesmith.cli.terminal import Terminal
+from tunesmith.curves import change_to_try
 from tunesmith.errors import Problem, Severity
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
@@ -93,7 +94,7 @@ class Display:
                 )
             )
         terminal.say(_("reading  {reading}").format(reading=readings[0]))
-        if (change := readings[0].change) is not None:
+        if (change := change_to_try(readings)) is not None:
             terminal.say(_("try    {change}").format(change=change))
         asked = example_of(self._run.model)
         terminal.say(

@@ -12,6 +12,7 @@ from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import scores_in_words, summarise
 from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
+from tunesmith.curves import change_to_try
 from tunesmith.errors import Place, Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
@@ -165,10 +166,14 @@ def explain_run(run: str, root: str, **given: Any) -> int:
             terminal.result(f"{padded(label, 13)}{sparkline(values)}  {ends}")
     for reading in readings:
         terminal.result(padded(_("reading"), 13) + str(reading))
-    if (change := readings[0].change) is not None:
+    if (change := change_to_try(readings)) is not None:
         terminal.result(padded(_("try"), 13) + str(change))
     terminal.record(
-        {"run": str(folder.path), "readings": [reading.as_json() for reading in readings]}
+        {
+            "run": str(folder.path),
+            "readings": [reading.as_json() for reading in readings],
+            "try": change.as_json() if change else None,
+        }
     )
     return 0
 

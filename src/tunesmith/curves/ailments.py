@@ -48,16 +48,16 @@ def diverged(curves: Curves, settings: TrainSettings) -> Reading | None:
     windows = curves.windows
     if len(windows) < 4:
         return None
-    first, end = float(windows.losses[0]), windows.steps[-1]
-    at_end, rows = windows.between(end - max(1, int(end) // 4), end)
+    first = float(windows.losses[0])
+    at_end, rows = _at_end(windows)
     ceiling = 1.5 * max(first, _untrained(curves))
     errors = (at_end - ceiling) / math.hypot(
         1.5 * error_of(first, windows.rows[0]), error_of(at_end, rows)
     )
-    if (sure := sureness(by_chance(errors))) is None:
+    if (sure := sureness(by_chance(errors))) not in (Sureness.SURE, Sureness.LIKELY):
         return None
     words = _("the training loss began at {first:.3g} and ends at {last:.3g}, step {step}").format(
-        first=first, last=at_end, step=end
+        first=first, last=at_end, step=windows.steps[-1]
     )
     return Reading(Verdict.DIVERGED, sure, words, other_rate(settings, 0.2))
 
@@ -204,7 +204,15 @@ def _collapsed(curves: Curves, settings: TrainSettings) -> Reading | None:
     sure = sureness(chance)
     if sure is None:
         return None
-    return Reading(Verdict.COLLAPSED, sure, words, _other_pace(curves, settings))
+    is_learning = _at_end(curves.windows)[0] < _LEARNT * _guessing(curves)
+    change = None if is_learning else _other_pace(curves, settings)
+    return Reading(Verdict.COLLAPSED, sure, words, change)
+
+
+def _at_end(windows: Windows) -> tuple[float, float]:
+    """Mean training loss and rows of the last quarter; (nan, 0) for none."""
+    end = windows.steps[-1] if len(windows) else 0
+    return windows.between(end * 3 / 4, end)
 
 
 def _underfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
@@ -215,8 +223,7 @@ def _underfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     if not len(curves.validation):
         return None
     guessing, spread = answers.guessing, max(0.5, answers.guessing_spread)
-    end = windows.steps[-1]
-    trained, rows = windows.between(end * 3 / 4, end)
+    trained, rows = _at_end(windows)
     validated = float(curves.validation[-1])
     errors = min(
         (loss - _LEARNT * guessing) / (spread * guessing / math.sqrt(count))
@@ -244,9 +251,8 @@ def _other_pace(curves: Curves, settings: TrainSettings) -> Change:
     windows = curves.windows
     if len(windows) < 4 or curves.last_step < _FEW_STEPS:
         return longer(settings)
-    end = windows.steps[-1]
-    began, _rows = windows.between(0, end / 4)
-    ended, rows = windows.between(end * 3 / 4, end)
+    began, _rows = windows.between(0, windows.steps[-1] / 4)
+    ended, rows = _at_end(windows)
     fall = began - ended
     if ended - fall < _LEARNT * (_guessing(curves) or began):
         return longer(settings)
@@ -292,11 +298,11 @@ def _overfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
 
 
 def _answers_improve(curves: Curves, best: int) -> bool:
-    """Whether a share of right answers rose after the lowest loss, by a standard error at least."""
+    """Whether a share of right answers rose after the lowest loss, by two standard errors or so."""
     scores = curves.scores
     if not curves.higher or not np.isfinite(scores).all() or np.abs(scores).max() > 1:
         return False
-    return bool(scores[best:].max() - scores[best] > 0.5 / math.sqrt(curves.validation_rows))
+    return bool(scores[-1] - scores[best] > 1 / math.sqrt(curves.validation_rows))
 
 
 def _still_falling(curves: Curves, windows: Windows) -> bool:

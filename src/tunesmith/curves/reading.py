@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,7 +12,7 @@ from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.recipe import TrainSettings, as_written
 
-__all__ = ["Change", "Reading", "Verdict", "longer", "other_rate"]
+__all__ = ["Change", "Reading", "Verdict", "change_to_try", "longer", "other_rate"]
 
 _HIGHEST_RATE = 1e-3
 """Beyond it AdamW unlearns what any but the smallest pretrained model knows."""
@@ -47,6 +48,10 @@ class Change:
     def __str__(self) -> str:
         return f"{self.key}: {self.value}"
 
+    def as_json(self) -> dict[str, str]:
+        """The same as one JSON object."""
+        return {"key": self.key, "value": self.value}
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -72,13 +77,17 @@ class Reading:
 
     def as_json(self) -> dict[str, object]:
         """The same as one JSON object."""
-        change = self.change
         return {
             "verdict": str(self.verdict),
             "sureness": str(self.sureness) if self.sureness else None,
             "evidence": self.evidence,
-            "change": {"key": change.key, "value": change.value} if change else None,
+            "change": self.change.as_json() if self.change else None,
         }
+
+
+def change_to_try(readings: Iterable[Reading]) -> Change | None:
+    """The one change to try: that of the weightiest reading which has one."""
+    return next((reading.change for reading in readings if reading.change is not None), None)
 
 
 def other_rate(settings: TrainSettings, factor: float) -> Change:

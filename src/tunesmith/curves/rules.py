@@ -13,7 +13,7 @@ __all__ = ["read"]
 
 
 def read(curves: Curves, settings: TrainSettings) -> tuple[Reading, ...]:
-    """What curves show, at least one reading; the first one's change is the one to try.
+    """What curves show, at least one reading, the weightiest first.
 
     What ended a run comes alone. Else everything that is wrong, the surest first; and where nothing
     is, what the run came to.
