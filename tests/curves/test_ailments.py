@@ -95,6 +95,12 @@ def test_one_answer_is_collapse_where_right_answers_would_differ(
         assert '"equivalent"' in found.evidence
 
 
+def test_collapse_while_the_rows_are_learnt_is_no_matter_of_pace() -> None:
+    answers = replace(GUESSING, variety=1)
+    found = first(planted(falling(0.7, 0.1, 5), falling(0.69, 0.69, 1), answers=answers))
+    assert (found.verdict, found.change) == (Verdict.COLLAPSED, None)
+
+
 def test_numbers_that_hardly_vary_are_collapse() -> None:
     flat = falling(2, 1, 3)
     for variety, collapsed in ((0.02, True), (0.6, False)):

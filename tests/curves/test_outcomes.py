@@ -32,7 +32,7 @@ def test_nothing_logged_is_too_short() -> None:
     nothing = planted(falling(1, 1, 1), None, epochs=1, steps_per_epoch=0)
     found = first(nothing)
     assert found.verdict is Verdict.TOO_SHORT
-    assert "0 steps" in found.evidence
+    assert "steps: 0," in found.evidence
 
 
 def test_still_improving_wants_more_of_the_same() -> None:

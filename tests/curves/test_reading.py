@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.curves import Change, Reading, Sureness, Verdict
+from tunesmith.curves import Change, Reading, Sureness, Verdict, change_to_try
 from tunesmith.curves.reading import longer, other_rate
 from tunesmith.language import use_language
 from tunesmith.recipe import TrainSettings, gather
@@ -24,6 +24,15 @@ def test_in_words_and_as_json() -> None:
     silent = Reading(Verdict.HEALTHY, None, "it fell")
     assert str(silent) == "nothing stands out: it fell"
     assert silent.as_json()["change"] is None
+
+
+def test_the_change_to_try_is_that_of_the_first_that_has_one() -> None:
+    change, other = Change("train.epochs", "5"), Change("train.warmup", "10%")
+    without = Reading(Verdict.COLLAPSED, Sureness.SURE, "x")
+    first = Reading(Verdict.OVERFITTING, Sureness.SURE, "x", change)
+    second = Reading(Verdict.ERRATIC, Sureness.SURE, "x", other)
+    assert change_to_try([without, first, second]) == change
+    assert change_to_try([without]) is None
 
 
 def test_json_is_the_same_in_every_language() -> None:

@@ -62,7 +62,7 @@ def healthy(run_of: Planted) -> RunFolder:
     return run_of("healthy", train__learning_rate=2e-3, train__epochs=6)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_healthy_runs_are_not_accused(run_of: Planted, seed: int) -> None:
     run = run_of(f"h{seed}", train__learning_rate=2e-3, train__epochs=5, train__seed=seed)
     assert not ACCUSING & {reading.verdict for reading in explain(run)}

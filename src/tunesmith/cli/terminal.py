@@ -129,6 +129,8 @@ def padded(text: str, width: int) -> str:
 
 def sparkline(values: Sequence[float], *, width: int = 40) -> str:
     """The course of some numbers as a row of blocks, the lowest number as the lowest block."""
+    if not values:
+        return ""
     parts = min(width, len(values))
     bounds = [len(values) * i // parts for i in range(parts + 1)]
     means = [sum(values[start:stop]) / (stop - start) for start, stop in pairwise(bounds)]

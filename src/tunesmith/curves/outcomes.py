@@ -22,9 +22,9 @@ def too_short(curves: Curves, settings: TrainSettings) -> Reading | None:
     """Fewer than two evaluations, and too few training losses to see a course in."""
     if len(curves.evaluated) >= 2 or len(curves.windows) >= 4:
         return None
-    words = _("{steps} steps of {rows} rows and {count} evaluations show no course").format(
-        steps=curves.last_step, rows=curves.batch_size, count=len(curves.evaluated)
-    )
+    words = _(
+        "steps: {steps}, rows a step: {rows}, evaluations: {count}; no course shows yet"
+    ).format(steps=curves.last_step, rows=curves.batch_size, count=len(curves.evaluated))
     return Reading(Verdict.TOO_SHORT, None, words, _closer(curves, settings))
 
 

@@ -101,14 +101,15 @@ def _answers(run: RunFolder, task: Mapping[str, Any]) -> Answers | None:
     if not path.is_file() or not isinstance(label, str):
         return None
     try:
-        table = pq.read_table(path, columns=["predicted", "score", label]).to_pydict()
+        with pq.ParquetFile(path) as file:  # read_table would load pandas
+            table = file.read(columns=["predicted", "score", label]).to_pydict()
+        predicted, numbers, truth = table["predicted"], table["score"], table[label]
     except (OSError, pa.ArrowException, KeyError):
         return None  # damaged, or of an older version: the curves speak all the same
-    predicted, truth = table["predicted"], table[label]
     if not predicted or any(value is None for value in truth):
         return None
     if task.get("task") == "text-regression":
-        return _of_numbers(np.array(table["score"], float), np.array(truth, float))
+        return _of_numbers(np.array(numbers, float), np.array(truth, float))
     return _of_classes([str(p) for p in predicted], [str(t) for t in truth], task)
 
 
