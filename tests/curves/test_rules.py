@@ -44,7 +44,7 @@ def any_curves(draw: st.DrawFn) -> Curves:
         validation=np.exp(spread * chance.normal(size=evaluations)),
         scores=chance.uniform(size=evaluations),
         score="accuracy",
-        validation_rows=draw(st.integers(1, 5000)) if evaluations else 0,
+        validation_rows=draw(st.integers(0, 5000)) if evaluations else 0,
         total_steps=total,
         is_finished=draw(st.booleans()),
         answers=draw(st.sampled_from([None, GUESSING])),

@@ -151,8 +151,9 @@ def test_a_stopped_or_damaged_folder_is_read_as_far_as_it_goes(
     (run.predictions / "validation.parquet").write_bytes(b"PAR1 and then nothing")
     assert curves_of(run).answers is None
     assert explain(run)[0].verdict is whole[0].verdict
-    run.log.unlink()
     run.plan.unlink()
+    assert explain(run)
+    run.log.unlink()
     assert explain(run)[0].verdict is Verdict.TOO_SHORT
 
 

@@ -226,7 +226,7 @@ def _underfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     trained, rows = _at_end(windows)
     validated = float(curves.validation[-1])
     errors = min(
-        (loss - _LEARNT * guessing) / (spread * guessing / math.sqrt(count))
+        (loss - _LEARNT * guessing) / (spread * guessing / math.sqrt(max(count, 1)))
         for loss, count in ((trained, rows), (validated, curves.validation_rows))
     )
     sure = sureness(by_chance(errors))
@@ -302,7 +302,7 @@ def _answers_improve(curves: Curves, best: int) -> bool:
     scores = curves.scores
     if not curves.higher or not np.isfinite(scores).all() or np.abs(scores).max() > 1:
         return False
-    return bool(scores[-1] - scores[best] > 1 / math.sqrt(curves.validation_rows))
+    return bool(scores[-1] - scores[best] > 1 / math.sqrt(max(curves.validation_rows, 1)))
 
 
 def _still_falling(curves: Curves, windows: Windows) -> bool:
