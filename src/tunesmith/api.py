@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.curves import Reading
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import Options, from_python, open_splits
 from tunesmith.device import is_main_process, num_processes
 from tunesmith.events import Event
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
+from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
@@ -67,6 +69,10 @@ class Run:
     def events(self) -> list[dict[str, Any]]:
         """What happened, as `events.jsonl` has it."""
         return RunFolder(self.folder).events()
+
+    def explain(self) -> tuple[Reading, ...]:
+        """What the curves say, the weightiest first: verdict, sureness, evidence, change to try."""
+        return explain(RunFolder(self.folder))
 
 
 def load_data(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Command
+from tests.test_house import LIGHT
 
 
 def test_list_show_compare(tunesmith: Command, trained: Path, tiny_bert: Path) -> None:
@@ -56,6 +59,23 @@ def test_none_and_no_such_run(tunesmith: Command, trained: Path) -> None:
     assert 'did you mean "tickets"' in wrong.err
 
 
-@pytest.mark.parametrize("verb", ["list", "show", "compare"])
+def test_explain(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("runs", "explain", "tickets", "--root", trained.parent)
+    assert said.code == 0
+    lines = {line.split()[0]: line for line in said.out.splitlines()}
+    assert list(lines) == ["train", "validation", "reading", "try"]
+    assert "too short to tell" in lines["reading"]
+    (record,) = tunesmith("runs", "explain", trained, "--json").records
+    assert record["readings"][0]["verdict"] == "too short to tell"
+    assert record["try"] == {"key": "train.epochs", "value": "2"}
+    assert lines["try"].endswith("train.epochs: 2")
+
+
+def test_explain_loads_nothing_heavy(trained: Path) -> None:
+    code = LIGHT.format(arguments=["runs", "explain", str(trained)])
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("verb", ["list", "show", "compare", "explain"])
 def test_help_has_examples(verb: str, tunesmith: Command) -> None:
     assert "Examples:" in tunesmith("runs", verb, "--help").out

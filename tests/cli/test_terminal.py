@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.terminal import Terminal, sparkline
 from tunesmith.errors import Problem, Severity
 
 
@@ -52,3 +52,20 @@ def test_no_bar_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Terminal().is_interactive
     monkeypatch.setenv("TERM", "dumb")
     assert not Terminal().is_interactive
+
+
+def test_a_sparkline_goes_from_the_lowest_to_the_highest() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([3.0, 3.0]) == "▁▁"
+    assert sparkline([]) == ""
+    many = sparkline([float(i) for i in range(1000)], width=40)
+    assert len(many) == 40
+    assert list(many) == sorted(many)
+
+
+def test_a_sparkline_survives_a_console_without_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding="ascii"))
+    Terminal().say(sparkline([0, 1, 2, 3, 4, 5, 6, 7]))
+    sys.stderr.flush()
+    assert raw.getvalue().decode() == "_.-~=+*#\n"

@@ -15,6 +15,8 @@ def test_a_csv_becomes_a_model(tunesmith: Command, tickets: Path, tiny_bert: Pat
     assert "data.label = queue  (by its name)" in said.err
     assert "2 classes: order 30, repair 30" in said.err
     assert "step=7/7" in said.err
+    assert "reading  too short to tell" in said.err
+    assert "try    train.epochs: 2" in said.err
     assert "\r" not in said.err
     assert said.out.splitlines()[0].startswith("validation  f1 ")
     assert "model  runs/tickets/model" in said.out

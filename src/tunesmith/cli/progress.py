@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.artifact.folder import read_facts
 from tunesmith.cli.terminal import Terminal
+from tunesmith.curves import change_to_try
 from tunesmith.errors import Problem, Severity
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
 from tunesmith.language import gettext as _
 from tunesmith.plan import Plan
+from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -76,7 +78,8 @@ class Display:
         summary = summarise(self._run)
         if was_finished:
             terminal.say(_("this run is finished; --restart begins anew, --out names another"))
-        terminal.record(summary)
+        readings = explain(self._run)
+        terminal.record(summary | {"reading": readings[0].as_json()})
         for split, scores in facts.get("scores", {}).items():
             terminal.result(f"{split}  {scores_in_words(scores)}")
         terminal.result(_("model  {path}").format(path=self._run.model))
@@ -91,6 +94,9 @@ class Display:
                     best=facts["best_step"],
                 )
             )
+        terminal.say(_("reading  {reading}").format(reading=readings[0]))
+        if (change := change_to_try(readings)) is not None:
+            terminal.say(_("try    {change}").format(change=change))
         asked = example_of(self._run.model)
         terminal.say(
             _("next   tunesmith predict {run} {text}").format(run=self._run.path, text=asked)

@@ -10,8 +10,9 @@ import click
 
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import scores_in_words, summarise
-from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
+from tunesmith.curves import change_to_try
 from tunesmith.errors import Place, Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
@@ -35,7 +36,7 @@ ROOT = click.option(
 )
 
 
-@click.group("runs", cls=Verbs, help=_("List, show and compare runs."))
+@click.group("runs", cls=Verbs, help=_("List, show, compare and explain runs."))
 def command() -> None:
     """The group."""
 
@@ -138,6 +139,42 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
             shown = " → ".join("-" if v is None else f"{v:.4f}" for v in (was, now))
             terminal.result(f"{split} {name:<16} {shown}{change}")
     terminal.record({"runs": [str(run.path) for run in runs], "recipe": changed, "scores": scores})
+    return 0
+
+
+@command.command(
+    "explain",
+    help=_("What the curves of a run say, how sure that is, and the one change to try."),
+    epilog=examples("tunesmith runs explain tickets", "tunesmith runs explain runs/tickets --json"),
+)
+@click.argument("run")
+@ROOT
+@common
+def explain_run(run: str, root: str, **given: Any) -> int:
+    """The curves, small, then a reading a line, then what to try."""
+    from tunesmith.run.explain import curves_of, explain
+
+    terminal = Terminal.of(given)
+    folder = find_run(run, root)
+    curves, readings = curves_of(folder), explain(folder)
+    for label, values in (
+        (_("train"), curves.losses.tolist()),
+        (_("validation"), curves.validation.tolist()),
+    ):
+        if len(values):
+            ends = f"{values[0]:.3g} → {values[-1]:.3g}"
+            terminal.result(f"{padded(label, 13)}{sparkline(values)}  {ends}")
+    for reading in readings:
+        terminal.result(padded(_("reading"), 13) + str(reading))
+    if (change := change_to_try(readings)) is not None:
+        terminal.result(padded(_("try"), 13) + str(change))
+    terminal.record(
+        {
+            "run": str(folder.path),
+            "readings": [reading.as_json() for reading in readings],
+            "try": change.as_json() if change else None,
+        }
+    )
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 from tunesmith.device import is_main_process
@@ -16,9 +17,13 @@ from tunesmith.errors import Problem, Severity, redact
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Terminal", "padded"]
+__all__ = ["Terminal", "padded", "sparkline"]
 
-_ASCII = str.maketrans({"→": "->", "…": "...", "✔": "ok", "⚠": "!", "✘": "x", "·": "-", "←": "<-"})
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_ASCII = str.maketrans(
+    {"→": "->", "…": "...", "✔": "ok", "⚠": "!", "✘": "x", "·": "-", "←": "<-"}
+    | dict(zip(_BLOCKS, "_.-~=+*#", strict=True))
+)
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,18 @@ class Terminal:
 def padded(text: str, width: int) -> str:
     """The text filled up to so many columns of a terminal, with one space at least."""
     return text + " " * max(1, width - _width(text))
+
+
+def sparkline(values: Sequence[float], *, width: int = 40) -> str:
+    """The course of some numbers as a row of blocks, the lowest number as the lowest block."""
+    if not values:
+        return ""
+    parts = min(width, len(values))
+    bounds = [len(values) * i // parts for i in range(parts + 1)]
+    means = [sum(values[start:stop]) / (stop - start) for start, stop in pairwise(bounds)]
+    low, span = min(means), max(means) - min(means)
+    top = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[round(top * (mean - low) / span) if span else 0] for mean in means)
 
 
 def _width(text: str) -> int:
