@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import common, examples
-from tunesmith.cli.progress import scores_in_words, summarise
+from tunesmith.cli.progress import summarise
+from tunesmith.cli.scores import scores_in_words, show_scores
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import Place, Problem, RecipeError, nearest
@@ -91,8 +92,7 @@ def show(run: str, root: str, **given: Any) -> int:
     for key, label in _SHOWN.items():
         value = _(state[key]) if key == "state" else state[key]
         terminal.result(padded(_(label), 13) + str(value))
-    for split, scores in folder.facts().get("scores", {}).items():
-        terminal.result(padded(split, 13) + scores_in_words(scores))
+    show_scores(terminal, folder.facts())
     for event in evaluations:
         best = "  ← " + _("best") if event.get("is_best") else ""
         terminal.result(f"  {event['step']:>8}  {scores_in_words(event['scores'])}{best}")
