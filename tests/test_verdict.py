@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunesmith.metrics import METRICS, Answers, Interval, Scores, compute
+from tunesmith.metrics import METRICS, Interval, Scores, compute
 from tunesmith.statistics import Difference, with_intervals
 from tunesmith.verdict import COLLAPSED, LEVEL, Verdict, difference_in_words, judge
 

@@ -125,8 +125,8 @@ def difference(
     """What two models differ by on the same rows, score by score: the paired bootstrap.
 
     Both are drawn together, so what they have in common cancels. Exchanged models give the mirror
-    image. Accuracy is told by McNemar's test; any score of classes needs six rows that one model
-    has right and the other wrong before its difference counts as one.
+    image. Accuracy is told by McNemar's test; for any score at least six rows must have changed
+    sides (of numbers and losses: must differ) before its difference counts as one.
 
     Args:
         first: one model's answers.
@@ -135,25 +135,23 @@ def difference(
         draws: how many.
     """
     kind = counted_kind(first)
-    by_class = kind == "classes"
-    tables = [(first.predicted, second.predicted, statistic_of(first))]
-    if first.losses is not None and second.losses is not None:
-        tables.append((first.losses, second.losses, _mean_loss))
-    found: dict[str, Difference] = {}
-    for one, two, statistic in tables:
-        found |= _differences(
-            first.truth, one, two, statistic, by_class=by_class, seed=seed, draws=draws
-        )
-    if kind is None:
-        return found
     right, also = is_right(first), is_right(second)
-    fixed, broken = int((also & ~right).sum()), int((right & ~also).sum())
-    enough = fixed + broken >= _FEWEST_CHANGES
-    tested = mcnemar(fixed, broken) < 2 * _TAIL
-    return {
-        name: replace(told, is_sure=tested if name == "accuracy" else told.is_sure and enough)
-        for name, told in found.items()
-    }
+    changed = right != also if kind else first.predicted != second.predicted
+    tables = [(first.predicted, second.predicted, statistic_of(first), changed)]
+    if first.losses is not None and second.losses is not None:
+        differ = first.losses != second.losses
+        tables.append((first.losses, second.losses, _mean_loss, differ))
+    found: dict[str, Difference] = {}
+    for one, two, statistic, changed in tables:
+        told = _differences(
+            first.truth, one, two, statistic, by_class=kind == "classes", seed=seed, draws=draws
+        )
+        enough = int(changed.sum()) >= _FEWEST_CHANGES
+        found |= {n: replace(each, is_sure=each.is_sure and enough) for n, each in told.items()}
+    if kind is not None and "accuracy" in found:
+        p_value = mcnemar(int((also & ~right).sum()), int((right & ~also).sum()))
+        found["accuracy"] = replace(found["accuracy"], is_sure=p_value < 2 * _TAIL)
+    return found
 
 
 def _differences(
@@ -180,12 +178,12 @@ def _differences(
     whole = units.counts[None].astype(np.float64)
     points, values = _drawn(units, change, by_class=by_class, seed=seed, draws=draws)
     if is_symmetric:  # as many rows changed one way as the other
-        values = {name: np.concatenate([found, -found]) for name, found in values.items()}
+        values = {name: np.concatenate([found, 0.0 - found]) for name, found in values.items()}
     found = _all_intervals(points, values)
     scores = [statistic((units.columns[0], column), whole) for column in units.columns[1:]]
     was, now = reversed(scores) if is_turned else scores
     if is_turned:
-        found = {name: Interval(-told.high, -told.low) for name, told in found.items()}
+        found = {name: Interval(0.0 - told.high, 0.0 - told.low) for name, told in found.items()}
     return {
         name: Difference(
             float(was[name][0]),

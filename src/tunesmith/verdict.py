@@ -11,12 +11,12 @@ from tunesmith.language import gettext as _
 from tunesmith.language import mark, ngettext
 from tunesmith.metrics import METRICS, Answers, Interval, Scores
 from tunesmith.resampling import counted_kind
-from tunesmith.statistics import Difference, gives_one_answer, intervals
+from tunesmith.statistics import Difference, gives_one_answer, intervals, mcnemar
 
-__all__ = ["COLLAPSED", "LEVEL", "Verdict", "difference_in_words", "judge"]
+__all__ = ["COLLAPSED", "LEVEL", "Verdict", "changes_in_words", "difference_in_words", "judge"]
 
 COLLAPSED, LEVEL = "M135", "M136"
-_NAMES = {COLLAPSED: mark("collapsed"), LEVEL: mark("no better than always the same answer")}
+_TITLES = {COLLAPSED: mark("collapsed"), LEVEL: mark("no better than always the same answer")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Verdict:
     constant: float | None = None
 
     @property
-    def name(self) -> str:
-        """In two or three words."""
-        return _(_NAMES[self.code])
+    def title(self) -> str:
+        """Code and a few words."""
+        return f"{self.code} {_(_TITLES[self.code])}"
 
     def problem(self, split: str) -> Problem:
         """The same as a warning with what to do."""
@@ -136,7 +136,16 @@ def _level(
 
 
 def difference_in_words(told: Difference) -> str:
-    """Whether a difference is one."""
-    if told.is_sure:
+    """Whether a difference of scores is one."""
+    return _in_words(is_sure=told.is_sure, is_same=told.change == 0)
+
+
+def changes_in_words(fixed: int, broken: int) -> str:
+    """Whether rows that one model has right and the other wrong make a difference."""
+    return _in_words(is_sure=mcnemar(fixed, broken) < 0.05, is_same=not fixed + broken)
+
+
+def _in_words(*, is_sure: bool, is_same: bool) -> str:
+    if is_sure:
         return _("a difference")
-    return _("the same") if told.change == 0 else _("not distinguishable")
+    return _("the same") if is_same else _("not distinguishable")

@@ -164,7 +164,7 @@ class Model:
         parts = self._parts(source, batch_size, labelled=True)
         predictions = _joined([part.evaluation.predictions for part in parts])
         labels = [part.labels for part in parts if part.labels is not None]
-        truth = _held_labels(np.concatenate(labels) if labels else np.zeros(len(predictions)))
+        truth = Examples.of_labels(np.concatenate(labels) if labels else np.zeros(len(predictions)))
         scores = self.task.score(chosen, predictions, truth, _mean_loss(parts))
         found = with_intervals(scores, examples=sum(len(part.answers) for part in parts))
         return replace(found, baselines=self._constant(chosen, truth))
@@ -279,14 +279,6 @@ def _mean_loss(parts: Sequence[_Part]) -> float:
     found = [part.evaluation for part in parts]
     targets = sum(evaluation.num_targets for evaluation in found)
     return sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in found) / targets
-
-
-def _held_labels(labels: NDArray[Any]) -> Examples:
-    """Labels alone, in the shape that scoring takes."""
-    from tunesmith.data.prepared import Encoded
-
-    count = np.arange(len(labels), dtype=np.int64)
-    return Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
 
 
 def _in_thousands(source: Source, columns: Sequence[str]) -> Iterator[list[Row]]:
