@@ -32,9 +32,10 @@ def test_both_are_scored_on_each_split(tickets: Path, tiny_bert: Path) -> None:
 
 
 def test_of_many_rows_some_teach_and_all_count(
-    tickets: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+    write_jsonl: Any, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = job_of(tickets, tiny_bert, **{"data.validation": "50%"})
+    rows = [{"text": f"the soup {i} is good", "label": "ab"[i % 5 == 0]} for i in range(60)]
+    job = job_of(write_jsonl(rows), tiny_bert, **{"data.validation": "50%"})
     whole = baseline_scores(job, ["validation"])
     monkeypatch.setattr(room, "_MOST_ROWS", 10)
     some = baseline_scores(job, ["validation"])
@@ -46,8 +47,13 @@ def test_of_many_rows_some_teach_and_all_count(
 
 
 def test_numbers_have_a_mean(tiny_bert: Path, write_jsonl: Any) -> None:
-    rows = [{"text": "good " * (i % 5 + 1), "stars": float(i % 5) + 0.5} for i in range(40)]
-    job = job_of(write_jsonl(rows), tiny_bert, task="text-regression", **{"data.label": "stars"})
+    rows = [{"text": f"{'good ' * (i % 5 + 1)}{i}", "stars": float(i % 5) + 0.5} for i in range(40)]
+    job = job_of(
+        write_jsonl(rows),
+        tiny_bert,
+        task="text-regression",
+        **{"data.text": "text", "data.label": "stars", "data.validation": "50%"},
+    )
     found = baseline_scores(job, ["validation"])
     assert found.constant == [pytest.approx(2.5, abs=0.2)]
     assert found.scores["validation"]["constant"]["pearson"] is None

@@ -143,7 +143,7 @@ class _Scored:
                     "R162",
                     _("predictions cannot be read: {reason}").format(reason=reason),
                     Place(str(path)),
-                    fix=_("Give the finished model the same data: tunesmith predict."),
+                    fix=_("Compare other runs, or train it again with --restart."),
                 )
             ) from error
         numbers = table["row"].to_numpy()
