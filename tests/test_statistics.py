@@ -286,6 +286,12 @@ def test_differences_of_numbers_and_losses() -> None:
     assert found["loss"].change == pytest.approx(found["mean_squared_error"].change)
 
 
+def test_a_score_that_one_model_lacks_has_no_difference() -> None:
+    truth = np.arange(8.0)
+    found = difference(of(np.ones(8), truth, "pearson"), of(truth, truth, "pearson"))
+    assert found == {}
+
+
 def test_one_answer_to_all() -> None:
     assert gives_one_answer(of([1, 1, 1], [0, 1, 1]))
     assert not gives_one_answer(of([1, 0, 1], [0, 1, 1]))

@@ -164,7 +164,7 @@ def _differences(
     seed: int,
     draws: int,
 ) -> dict[str, Difference]:
-    """Drawn in an order that does not ask which model came first."""
+    """Drawn in an order that does not ask which model came first; of scores that both have."""
     units, mirrored = Units.of(truth, one, two), Units.of(truth, two, one)
     is_turned, is_symmetric = mirrored.key < units.key, mirrored.key == units.key
     if is_turned:
@@ -191,7 +191,8 @@ def _differences(
             found.get(name),
             is_sure=name in found and 0.0 not in found[name],
         )
-        for name in was
+        for name, point in points.items()
+        if np.isfinite(point)
     }
 
 

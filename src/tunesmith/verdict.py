@@ -16,7 +16,10 @@ from tunesmith.statistics import Difference, gives_one_answer, intervals, mcnema
 __all__ = ["COLLAPSED", "LEVEL", "Verdict", "changes_in_words", "difference_in_words", "judge"]
 
 COLLAPSED, LEVEL = "M135", "M136"
-_TITLES = {COLLAPSED: mark("collapsed"), LEVEL: mark("no better than always the same answer")}
+_TITLES = {
+    COLLAPSED: mark("collapsed"),
+    LEVEL: mark("not shown to be better than always the same answer"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,9 @@ class Verdict:
                 self.rows,
             ).format(count=self.rows)
         return _(
-            "no better than always the same answer: {score} {value:.4f} (95%: {low:.4f} to "
-            "{high:.4f}) on {rows} rows, and the same answer to all scores {constant:.4f}"
+            "not shown to be better than always the same answer: {score} {value:.4f} (95%: "
+            "{low:.4f} to {high:.4f}) on {rows} rows, and the same answer to all scores "
+            "{constant:.4f}"
         ).format(
             score=self.score, value=self.value, low=self.low, high=self.high,
             rows=self.rows, constant=self.constant,

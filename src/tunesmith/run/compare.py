@@ -146,12 +146,12 @@ class _Scored:
                     fix=_("Compare other runs, or train it again with --restart."),
                 )
             ) from error
-        numbers = table["row"].to_numpy()
+        numbers = np.array(table["row"].to_pylist(), dtype=np.int64)
         records = table.select(list(task.roles.columns)).to_pylist()
         rows = [Row(int(i), values) for i, values in zip(numbers, records, strict=True)]
         kept = table.schema.field("scores").type
         scores = {
-            kept.field(i).name: pc.struct_field(table["scores"], [i]).to_numpy()
+            kept.field(i).name: np.array(pc.struct_field(table["scores"], [i]).to_pylist())
             for i in range(kept.num_fields)
         }
         predictions, labels = task.recall(rows, scores)
