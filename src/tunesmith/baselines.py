@@ -23,6 +23,9 @@ BASELINES = ("constant", "tfidf")
 _MOST_ROWS = 20_000
 """More rows than these teach word counts little and take long."""
 
+_MOST_WEIGHTS = 1_000_000
+"""Words times outputs: with many classes fewer words count, or fitting takes minutes."""
+
 _WORDS = r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+"
 
 
@@ -77,7 +80,8 @@ def _by_words(
     from sklearn.multiclass import OneVsRestClassifier
 
     vectors = TfidfVectorizer(
-        token_pattern=_WORDS, ngram_range=(1, 2), sublinear_tf=True, max_features=200_000,
+        token_pattern=_WORDS, ngram_range=(1, 2), sublinear_tf=True,
+        max_features=min(200_000, _MOST_WEIGHTS // num_outputs),
         min_df=2 if len(texts) > 500 else 1,
     )  # fmt: skip
     try:
@@ -88,7 +92,9 @@ def _by_words(
     if kind == "numbers":
         found = Ridge(alpha=1.0).fit(seen, labels).predict(asked)
         return np.asarray(found, dtype=np.float32).reshape(-1, 1)
-    model = LogisticRegression(C=10.0, max_iter=1000)
+    if kind == "classes" and len(np.unique(labels)) == 1:
+        return np.tile(_constant(kind, labels, num_outputs), (len(others), 1))
+    model = LogisticRegression(C=10.0, tol=1e-3, max_iter=100)
     if kind == "labels":
         varied = np.flatnonzero((labels.min(axis=0) == 0) & (labels.max(axis=0) == 1))
         logits = np.tile(_constant(kind, labels, num_outputs), (len(others), 1))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.prepared import Prepared
+from tunesmith.data.prepared import Encoded, Prepared, hold_in_memory
 
 if TYPE_CHECKING:
     import torch
@@ -86,6 +86,12 @@ class Examples:
 
     prepared: Prepared
     indices: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of_labels(cls, labels: NDArray[Any]) -> Examples:
+        """Labels alone, in the shape that scoring takes."""
+        count = np.arange(len(labels), dtype=np.int64)
+        return cls(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
 
     def __len__(self) -> int:
         return len(self.prepared) if self.indices is None else len(self.indices)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,17 @@ from tunesmith.baselines import Kind
 from tunesmith.errors import Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
 
-__all__ = ["GLUE", "METRICS", "Metric", "Scores", "choose_metrics", "compute", "scoring"]
+__all__ = [
+    "GLUE",
+    "METRICS",
+    "Answers",
+    "Interval",
+    "Metric",
+    "Scores",
+    "choose_metrics",
+    "compute",
+    "scoring",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +42,48 @@ class Metric:
         function: called with predictions and truths of equal shape, and the index of the positive
             class; "classes" are integers (n,), "labels" are 0/1 (n, C), "numbers" are floats (n,).
         higher_is_better: the direction.
+        by_example: of a score that one task alone knows, whether the first dimension of what it is
+            called with counts examples and a call costs little, so that examples can be drawn.
     """
 
     name: str
     kinds: tuple[Kind, ...]
     function: Callable[[NDArray[Any], NDArray[Any], int], float]
     higher_is_better: bool = True
+    by_example: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where a value would lie for other rows of the same kind, in 95 of 100 cases."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What scores were computed from, so that it can be told how sure they are.
+
+    Attributes:
+        metrics: the scores that were asked for.
+        predicted: as `Metric.function` takes it.
+        truth: likewise.
+        positive: the class that binary scores count.
+        losses: the loss of each example, shape (n,); None if it is not known.
+    """
+
+    metrics: Sequence[Metric]
+    predicted: NDArray[Any]
+    truth: NDArray[Any]
+    positive: int = 1
+    losses: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.truth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +93,16 @@ class Scores:
     Attributes:
         values: the scores, in the order they were asked for, then "loss".
         higher_is_better: the direction of each; None for an own score that does not say.
+        intervals: how sure they are; only of final scores, and of those that can tell.
+        baselines: what simple means score on the same rows, by the names of `baselines.BASELINES`.
+        answers: what they were computed from.
     """
 
     values: Mapping[str, float | None]
     higher_is_better: Mapping[str, bool | None]
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    answers: Answers | None = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, name: str) -> float | None:
         return self.values[name]
@@ -215,8 +267,18 @@ def compute(
     *,
     positive: int = 1,
     loss: float | None = None,
+    losses: NDArray[Any] | None = None,
 ) -> Scores:
-    """All metrics of one set of predictions, and the loss if it is known."""
+    """All metrics of one set of predictions, and the loss if it is known.
+
+    Args:
+        metrics: what to compute.
+        predicted: as these metrics take it.
+        truth: likewise.
+        positive: the class that binary scores count.
+        loss: over all targets.
+        losses: of each example, whose mean is the loss; they tell how sure it is.
+    """
     values: dict[str, float | None] = {}
     directions: dict[str, bool | None] = {}
     for metric in metrics:
@@ -228,7 +290,8 @@ def compute(
     if loss is not None:
         values["loss"] = _finite(loss)
         directions["loss"] = False
-    return Scores(values, directions)
+    answers = Answers(tuple(metrics), predicted, truth, positive, losses)
+    return Scores(values, directions, answers=answers)
 
 
 def _finite(value: float) -> float | None:

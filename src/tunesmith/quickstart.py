@@ -14,7 +14,6 @@ from typing import Any
 
 from tunesmith.data.rows import first_rows
 from tunesmith.events import Event
-from tunesmith.metrics import Scores
 from tunesmith.plan import Plan
 
 __all__ = [
@@ -203,6 +202,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
     from tunesmith.data.sources import open_splits
     from tunesmith.inputs import check, look
     from tunesmith.recipe import gather
+    from tunesmith.run.folder import RunFolder
     from tunesmith.run.job import make_job
 
     lesson = LESSONS[task]
@@ -228,7 +228,8 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
         trained.append(one)
         yield one
     metrics = [metric.name for metric in job.metrics]
-    named = [(name, scores.values) for name, scores in _baselines(job).items()]
+    simple = RunFolder(trained[0].run).facts().get("baselines", {}).get("test", {})
+    named = list(simple.items())
     named += [(one.model, one.scores) for one in reversed(trained)]
     yield Compared(metrics, named)
     yield _ask(trained[0].run, lesson.question[language])
@@ -259,18 +260,6 @@ def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, T
 
     run = yield from start(lesson.data, out=folder, settings={"model": model, **lesson.settings})
     return Trained(model, run.folder, run.test_scores, float(run.facts["train_seconds"]))
-
-
-def _baselines(job: Any) -> Mapping[str, Scores]:
-    rows, asked = (
-        [row for chunk in job.splits[name].source.chunks() for row in chunk]
-        for name in ("train", "test")
-    )
-    examples = job.examples["test"]
-    return {
-        name: job.task.score(job.metrics, predictions, examples, None)
-        for name, predictions in job.task.baselines(rows, asked).items()
-    }
 
 
 def _ask(run: Path, texts: tuple[str, ...]) -> Answer:

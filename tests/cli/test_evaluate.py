@@ -10,7 +10,11 @@ def test_scores_of_labelled_data(tunesmith: Command, trained: Path) -> None:
     (record,) = tunesmith("eval", trained, data, "--json").records
     assert set(record["scores"]) == {"f1", "accuracy", "loss"}
     said = tunesmith("eval", trained, data)
-    assert f"f1 {record['scores']['f1']:.4f}" in said.out
+    assert f"{record['scores']['f1']:.4f}" in said.out
+    low, high = record["intervals"]["accuracy"]
+    assert low <= record["scores"]["accuracy"] <= high
+    assert f"{low:.4f} to {high:.4f}" in said.out
+    assert record["baselines"]["constant"]["accuracy"] == 0.5
 
 
 def test_other_scores_and_splits(tunesmith: Command, trained: Path) -> None:

@@ -9,12 +9,8 @@ import time
 from pathlib import Path
 
 from tests.cli.conftest import Command
-from tunesmith.cli.progress import scores_in_words, summarise
+from tunesmith.cli.progress import summarise
 from tunesmith.run.folder import RunFolder
-
-
-def test_scores_in_words() -> None:
-    assert scores_in_words({"f1": 0.51236, "loss": None}) == "f1 0.5124  loss -"
 
 
 def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:

@@ -79,3 +79,23 @@ def test_explain_loads_nothing_heavy(trained: Path) -> None:
 @pytest.mark.parametrize("verb", ["list", "show", "compare", "explain"])
 def test_help_has_examples(verb: str, tunesmith: Command) -> None:
     assert "Examples:" in tunesmith("runs", verb, "--help").out
+
+
+def test_compare_says_in_words_whether_it_is_a_difference(
+    tunesmith: Command, trained: Path
+) -> None:
+    said = tunesmith("runs", "compare", trained, trained)
+    assert "0 of 6 examples (0 fixed, 0 broken; McNemar p = 1): the same" in said.out
+    assert "(95%: +0.0000 to +0.0000): the same" in said.out
+    (record,) = tunesmith("runs", "compare", trained, trained, "--json").records
+    told = record["differences"]["validation"]
+    assert told["rows"] == 6
+    assert told["scores"]["accuracy"]["is_sure"] is False
+    assert told["changes"] == {"fixed": [], "broken": [], "p_value": 1.0}
+
+
+def test_show_has_the_score_table(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("runs", "show", trained)
+    assert "counting words" in said.out
+    (record,) = tunesmith("runs", "show", trained, "--json").records
+    assert set(record["summary"]["intervals"]["validation"]) == {"f1", "accuracy", "loss"}

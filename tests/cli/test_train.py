@@ -18,7 +18,9 @@ def test_a_csv_becomes_a_model(tunesmith: Command, tickets: Path, tiny_bert: Pat
     assert "reading  too short to tell" in said.err
     assert "try    train.epochs: 2" in said.err
     assert "\r" not in said.err
-    assert said.out.splitlines()[0].startswith("validation  f1 ")
+    assert said.out.splitlines()[0].split()[:3] == ["validation", "score", "95%"]
+    assert said.out.splitlines()[1].split()[0] == "f1"
+    assert "always the same" in said.out
     assert "model  runs/tickets/model" in said.out
     again = tunesmith("train", tickets, "--model", tiny_bert, *SHORT)
     assert again.code == 0
@@ -39,6 +41,8 @@ def test_json_is_the_events_and_a_summary(
     assert summary["steps"] == 7
     assert summary["best"]["step"] == 7
     assert set(summary["best"]["scores"]) == {"f1", "accuracy", "loss"}
+    assert set(summary["intervals"]["validation"]) == {"f1", "accuracy", "loss"}
+    assert set(summary["baselines"]["validation"]) == {"constant", "tfidf"}
     assert summary["train_seconds"] > 0
     assert summary["samples_per_second"] > 0
 
@@ -47,7 +51,10 @@ def test_quiet_says_only_the_result(tunesmith: Command, tickets: Path, tiny_bert
     said = tunesmith("train", tickets, "--model", tiny_bert, "-q", *SHORT)
     assert said.code == 0
     assert said.err == ""
-    assert len(said.out.splitlines()) == 2
+    table = said.out.splitlines()
+    assert [line.split()[0] for line in table if "→" not in line] == [
+        "validation", "f1", "accuracy", "loss", "model",
+    ]  # fmt: skip
 
 
 def test_a_recipe_with_flags_above_it(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
@@ -97,3 +104,34 @@ def test_several_label_columns(tunesmith: Command, tiny_bert: Path, write_csv) -
     )
     assert said.code == 0
     assert "f1_micro" in said.out
+
+
+def test_several_seeds(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
+    words = ("train", tickets, "--model", tiny_bert, "--seeds", "2", *SHORT)
+    said = tunesmith(*words)
+    assert said.code == 0
+    assert Path("runs/tickets-seed-42/model").is_dir()
+    assert "seed: 43" in Path("runs/tickets-seed-43/recipe.yaml").read_text()
+    header = next(line for line in said.out.splitlines() if "deviation" in line)
+    assert header.split() == ["validation", "mean", "deviation", "lowest", "highest"]
+    again = tunesmith(*words)
+    assert again.err.count("this run is finished") == 2
+    assert again.out == said.out
+    *_events, summary = tunesmith(*words, "--json").records
+    assert summary["event"] == "seeds"
+    told = summary["scores"]["validation"]["accuracy"]
+    assert len(told["values"]) == 2
+    assert told["lowest"] <= told["mean"] <= told["highest"]
+
+
+def test_a_collapsed_model_is_called_that(
+    tunesmith: Command, tickets: Path, tiny_bert: Path
+) -> None:
+    said = tunesmith(
+        "train", tickets, "--model", tiny_bert, *SHORT, "--set", "train.learning_rate=0.00001",
+        "--validation", "50%",
+    )  # fmt: skip
+    assert said.code == 0
+    assert "→ M135 collapsed" in said.out
+    assert "warning M135: validation: collapsed: the model gives the same answer" in said.err
+    assert "collapsed: the model gives" in Path("runs/tickets/model/README.md").read_text()

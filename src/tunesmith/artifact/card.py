@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tunesmith.language import gettext as _
+from tunesmith.language import mark
 from tunesmith.metrics import Scores
 
 __all__ = ["CardFacts", "write_card"]
+
+_BASELINES = {
+    "tfidf": mark("counting words (TF-IDF, linear)"),
+    "constant": mark("always the same answer"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,12 @@ class CardFacts:
         rows: how many rows each split has.
         labels: what was learnt from the rows, a line each.
         length: the most tokens per row, and how many training rows were cut.
-        scores: by split.
+        scores: by split, with their intervals and baselines.
         recipe: the whole recipe as YAML.
         seed: of training.
         versions: of the libraries.
         usage: one expression that calls the pipeline `use`.
+        verdicts: what must be said of the scores, a sentence each.
     """
 
     name: str
@@ -49,6 +56,7 @@ class CardFacts:
     seed: int
     versions: Mapping[str, str]
     usage: str
+    verdicts: Sequence[str] = ()
 
 
 def write_card(facts: CardFacts) -> str:
@@ -60,7 +68,8 @@ def write_card(facts: CardFacts) -> str:
             base=_code(facts.base_model), task=facts.task, dataset=_code(facts.dataset)
         ),
         "## " + _("Scores"),
-        _score_table(facts),
+        *(f"**{_plain(words)}**" for words in facts.verdicts),
+        *_score_tables(facts),
         "## " + _("Use"),
         _usage(facts),
         "## " + _("Data"),
@@ -124,20 +133,33 @@ def _metadata(facts: CardFacts) -> str:
     return str(data.to_yaml()).strip()
 
 
-def _score_table(facts: CardFacts) -> str:
+def _score_tables(facts: CardFacts) -> Iterator[str]:
+    """A table per split: each score, its interval, and what simple means score."""
     if not facts.scores:
-        return _("It was not scored: the run had no labelled validation or test rows.")
-    splits = list(facts.scores)
-    names = list(dict.fromkeys(name for s in facts.scores.values() for name in s.values))
-    lines = [
-        "| " + " | ".join([_("score"), *splits]) + " |",
-        "|---" * (len(splits) + 1) + "|",
-    ]
-    for name in names:
-        values = (facts.scores[split].values.get(name) for split in splits)
-        shown = ("-" if value is None else f"{value:.4f}" for value in values)
-        lines.append("| " + " | ".join([name, *shown]) + " |")
-    return "\n".join(lines)
+        yield _("It was not scored: the run had no labelled validation or test rows.")
+        return
+    for split, scores in facts.scores.items():
+        simple = [name for name in _BASELINES if name in scores.baselines]
+        titles = [split, _("score"), "95%", *(_(_BASELINES[name]) for name in simple)]
+        lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+        for name, value in scores.values.items():
+            told = scores.intervals.get(name)
+            ends = (
+                _("{low} to {high}").format(low=_score(told.low), high=_score(told.high))
+                if (told)
+                else "-"
+            )
+            beside = (_score(scores.baselines[baseline].get(name)) for baseline in simple)
+            lines.append("| " + " | ".join([name, _score(value), ends, *beside]) + " |")
+        yield "\n".join(lines)
+    yield _(
+        "95%: where the score would lie for other rows of the same kind in 95 of 100 cases. "
+        "Training again with another seed adds to that."
+    )
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _usage(facts: CardFacts) -> str:

@@ -11,10 +11,12 @@ from tunesmith import commit
 from tunesmith.artifact.card import CardFacts, write_card
 from tunesmith.errors import ModelError, Place, Problem
 from tunesmith.language import gettext as _
+from tunesmith.metrics import Scores
 from tunesmith.quiet import quiet_transformers
 from tunesmith.tasks import Task
+from tunesmith.verdict import judge
 
-__all__ = ["FACTS", "read_facts", "write_model"]
+__all__ = ["FACTS", "read_facts", "score_facts", "write_model"]
 
 FACTS = "tunesmith.json"
 
@@ -51,6 +53,28 @@ def write_model(
         (folder / "README.md").write_text(write_card(card), encoding="utf-8")
         text = json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
         (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+
+
+def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, Any]:
+    """Scores by split as `tunesmith.json` and `--json` have them.
+
+    Args:
+        scores: by split.
+        by: the score that chooses the model.
+    """
+    verdicts = {split: judge(found, by=by) for split, found in scores.items()}
+    return {
+        "scores": {split: dict(found.values) for split, found in scores.items()},
+        "intervals": {
+            split: {name: [told.low, told.high] for name, told in found.intervals.items()}
+            for split, found in scores.items()
+        },
+        "baselines": {
+            split: {name: dict(values) for name, values in found.baselines.items()}
+            for split, found in scores.items()
+        },
+        "verdicts": {split: told.as_json() for split, told in verdicts.items() if told},
+    }
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:

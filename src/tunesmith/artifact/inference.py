@@ -23,6 +23,7 @@ from tunesmith.inputs import check_other
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores, choose_metrics
 from tunesmith.model import load_tokenizer, locate, longest_input
+from tunesmith.statistics import with_intervals
 from tunesmith.tasks import Predictions, Task, task_from_config, task_from_json
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ class Model:
     ) -> Scores:
         """Score labelled rows; `data` as in `predict`.
 
+        The scores carry their 95% intervals, and what always the same answer scores.
+
         Raises:
             DataError: rows without text or label, or labels that training did not know.
             RecipeError: an unknown score (R110).
@@ -160,8 +163,20 @@ class Model:
         parts = self._parts(source, batch_size, labelled=True)
         predictions = _joined([part.evaluation.predictions for part in parts])
         labels = [part.labels for part in parts if part.labels is not None]
-        truth = _held_labels(np.concatenate(labels) if labels else np.zeros(len(predictions)))
-        return self.task.score(chosen, predictions, truth, _mean_loss(parts))
+        truth = Examples.of_labels(np.concatenate(labels) if labels else np.zeros(len(predictions)))
+        scores = self.task.score(chosen, predictions, truth, _mean_loss(parts))
+        found = with_intervals(scores, examples=sum(len(part.answers) for part in parts))
+        return replace(found, baselines=self._constant(chosen, truth))
+
+    def _constant(
+        self, metrics: Sequence[Metric], truth: Examples
+    ) -> dict[str, Mapping[str, float | None]]:
+        """What always giving the answer of most training rows scores, if that is known."""
+        answer = self.facts.get("constant")
+        if answer is None:
+            return {}
+        same = np.tile(np.asarray(answer, dtype=np.float32), (len(truth), 1))
+        return {"constant": self.task.score(metrics, {"logits": same}, truth, None).values}
 
     def metrics(self, names: Sequence[str] | None = None) -> tuple[Metric, ...]:
         """The named scores, else those of the training run, else the task's own."""
@@ -263,14 +278,6 @@ def _mean_loss(parts: Sequence[_Part]) -> float:
     found = [part.evaluation for part in parts]
     targets = sum(evaluation.num_targets for evaluation in found)
     return sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in found) / targets
-
-
-def _held_labels(labels: NDArray[Any]) -> Examples:
-    """Labels alone, in the shape that scoring takes."""
-    from tunesmith.data.prepared import Encoded
-
-    count = np.arange(len(labels), dtype=np.int64)
-    return Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
 
 
 def _in_thousands(source: Source, columns: Sequence[str]) -> Iterator[list[Row]]:

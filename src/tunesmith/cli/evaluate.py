@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import as_delimiter, common, data_options, examples
-from tunesmith.cli.progress import scores_in_words
+from tunesmith.cli.scores import show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
 from tunesmith.language import gettext as _
@@ -46,7 +46,8 @@ def command(
     batch_size: int | None,
     **given: Any,
 ) -> int:
-    """Load, score, print."""
+    """Load, score, show."""
+    from tunesmith.artifact.folder import score_facts
     from tunesmith.artifact.inference import load
     from tunesmith.data.roles import Roles
     from tunesmith.data.sources import Options, open_splits
@@ -66,6 +67,11 @@ def command(
     roles = Roles(given["text"], given["text_pair"], label) if given["text"] else None
     loaded = load(model, revision=given["revision"], device=given["device"], roles=roles)
     scores = loaded.evaluate(splits[name], metrics=metrics or None, batch_size=batch_size)
-    terminal.result(f"{name}  {scores_in_words(scores.values)}")
-    terminal.record({"model": model, "data": what, "split": name, "scores": dict(scores.values)})
+    facts = score_facts({name: scores}, by=loaded.facts.get("best"))
+    show_scores(terminal, facts)
+    of_split = {
+        key: facts[key].get(name, {}) for key in ("scores", "intervals", "baselines", "verdicts")
+    }
+    terminal.record({"model": model, "data": what, "split": name, **of_split})
+    terminal.problems(verdicts(facts))
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import common, examples
-from tunesmith.cli.progress import scores_in_words
+from tunesmith.cli.scores import scores_in_words
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, RecipeError
 from tunesmith.language import gettext as _

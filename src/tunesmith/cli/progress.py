@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.artifact.folder import read_facts
+from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.curves import change_to_try
 from tunesmith.errors import Problem, Severity
@@ -23,7 +24,7 @@ from tunesmith.run.folder import RunFolder
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Display", "ProgressReport", "example_of", "scores_in_words", "summarise"]
+__all__ = ["Display", "ProgressReport", "example_of", "summarise"]
 
 _PLAIN_EVERY_SECONDS = 10.0
 
@@ -80,8 +81,7 @@ class Display:
             terminal.say(_("this run is finished; --restart begins anew, --out names another"))
         readings = explain(self._run)
         terminal.record(summary | {"reading": readings[0].as_json()})
-        for split, scores in facts.get("scores", {}).items():
-            terminal.result(f"{split}  {scores_in_words(scores)}")
+        show_scores(terminal, facts)
         terminal.result(_("model  {path}").format(path=self._run.model))
         if self._run.report.is_file():
             terminal.say(_("report {path}").format(path=self._run.report))
@@ -101,6 +101,7 @@ class Display:
         terminal.say(
             _("next   tunesmith predict {run} {text}").format(run=self._run.path, text=asked)
         )
+        terminal.problems(verdicts(facts))
 
 
 class ProgressReport:
@@ -234,6 +235,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "steps": facts.get("steps"),
         "best": {"step": facts.get("best_step"), "scores": scores.get("validation", {})},
         "test": scores.get("test"),
+        **{name: facts.get(name, {}) for name in ("intervals", "baselines", "verdicts")},
         "reason": facts.get("reason"),
         "train_seconds": facts.get("train_seconds"),
         "samples_per_second": facts.get("samples_per_second"),
@@ -248,10 +250,3 @@ def example_of(model: Path) -> str:
         mask = settings.get("mask_token") or "[MASK]"
         return f'"… {mask if isinstance(mask, str) else mask["content"]} …"'
     return '"…" "…"' if task.get("roles", {}).get("text_pair") else '"…"'
-
-
-def scores_in_words(scores: Mapping[str, float | None]) -> str:
-    """Scores on one line."""
-    return "  ".join(
-        f"{name} {'-' if value is None else f'{value:.4f}'}" for name, value in scores.items()
-    )

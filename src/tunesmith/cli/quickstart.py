@@ -10,6 +10,7 @@ import click
 
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import ProgressReport, example_of
+from tunesmith.cli.scores import as_score
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import shortened
 from tunesmith.language import current_language, mark
@@ -136,7 +137,7 @@ class _Tour:
         rows = [
             {
                 "": "  " + _(_WHO[who]),
-                **{name: _as_score(scores.get(name)) for name in names},
+                **{name: as_score(scores.get(name)) for name in names},
             }
             for who, scores in stage.rows
         ]
@@ -166,7 +167,3 @@ class _Tour:
     def _head(self, words: str) -> None:
         self._terminal.say("")
         self._terminal.say(words)
-
-
-def _as_score(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunesmith.cli.options import common, examples
-from tunesmith.cli.progress import scores_in_words, summarise
+from tunesmith.cli.progress import summarise
+from tunesmith.cli.scores import as_interval, as_score, scores_in_words, show_scores
 from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
 from tunesmith.errors import Place, Problem, RecipeError, nearest
 from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.language import mark, ngettext
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RUNS, RunFolder, runs_under
+from tunesmith.verdict import changes_in_words, difference_in_words
+
+if TYPE_CHECKING:
+    from tunesmith.run.compare import Comparison
+    from tunesmith.statistics import Difference
 
 __all__ = ["ROOT", "command", "find_run"]
 
@@ -92,8 +98,7 @@ def show(run: str, root: str, **given: Any) -> int:
     for key, label in _SHOWN.items():
         value = _(state[key]) if key == "state" else state[key]
         terminal.result(padded(_(label), 13) + str(value))
-    for split, scores in folder.facts().get("scores", {}).items():
-        terminal.result(padded(split, 13) + scores_in_words(scores))
+    show_scores(terminal, folder.facts())
     for event in evaluations:
         best = "  ← " + _("best") if event.get("is_best") else ""
         terminal.result(f"  {event['step']:>8}  {scores_in_words(event['scores'])}{best}")
@@ -102,7 +107,10 @@ def show(run: str, root: str, **given: Any) -> int:
 
 @command.command(
     "compare",
-    help=_("What differs between two runs: recipe and scores."),
+    help=_(
+        "What differs between two runs: recipe, scores, and the rows that one has right and the "
+        "other wrong; in words, whether the difference is one."
+    ),
     epilog=examples(
         "tunesmith runs compare tickets tickets-2", "tunesmith runs compare a b --json"
     ),
@@ -112,7 +120,7 @@ def show(run: str, root: str, **given: Any) -> int:
 @ROOT
 @common
 def compare(first: str, second: str, root: str, **given: Any) -> int:
-    """Recipe keys, then scores of the finished models."""
+    """Recipe keys, then scores of the finished models on the same rows."""
     terminal = Terminal.of(given)
     runs = [find_run(name, root) for name in (first, second)]
     recipes = [
@@ -127,6 +135,9 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
         terminal.result(f"{key:<24} {as_written(was)} → {as_written(now)}")
     if not changed:
         terminal.result(_("the recipes are equal"))
+    from tunesmith.run.compare import compare_runs
+
+    told = compare_runs(*runs)
     scores: dict[str, dict[str, list[float | None]]] = {}
     for split in ("validation", "test"):
         found = [run.facts().get("scores", {}).get(split, {}) for run in runs]
@@ -134,11 +145,20 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
         if both:
             scores[split] = {name: [values.get(name) for values in found] for name in both}
     for split, values in scores.items():
+        differences = told[split].scores if split in told else {}
         for name, (was, now) in values.items():
-            change = f"  {now - was:+.4f}" if was is not None and now is not None else ""
-            shown = " → ".join("-" if v is None else f"{v:.4f}" for v in (was, now))
-            terminal.result(f"{split} {name:<16} {shown}{change}")
-    terminal.record({"runs": [str(run.path) for run in runs], "recipe": changed, "scores": scores})
+            shown = f"{split} {name:<16} {as_score(was)} → {as_score(now)}"
+            terminal.result(shown + _change(was, now, differences.get(name)))
+        if split in told:
+            _say_changes(terminal, split, told[split])
+    terminal.record(
+        {
+            "runs": [str(run.path) for run in runs],
+            "recipe": changed,
+            "scores": scores,
+            "differences": {split: found.as_json() for split, found in told.items()},
+        }
+    )
     return 0
 
 
@@ -176,6 +196,41 @@ def explain_run(run: str, root: str, **given: Any) -> int:
         }
     )
     return 0
+
+
+def _change(was: float | None, now: float | None, told: Difference | None) -> str:
+    """How far two scores lie apart, and whether that is a difference."""
+    if was is None or now is None:
+        return ""
+    change = f"  {now - was:+.4f}"
+    if told is None or told.interval is None:
+        return change
+    ends = as_interval([told.interval.low, told.interval.high], sign="+")
+    return f"{change} (95%: {ends}): {difference_in_words(told)}"
+
+
+def _say_changes(terminal: Terminal, split: str, comparison: Comparison) -> None:
+    """How many rows changed sides, in words."""
+    changes, rows = comparison.changes, comparison.rows
+    if changes is None:
+        words = ngettext("{split}: {count} row", "{split}: {count} rows", rows)
+        terminal.result(words.format(split=split, count=rows))
+        return
+    fixed, broken = len(changes.fixed), len(changes.broken)
+    terminal.result(
+        _(
+            "{split}: {net} of {rows} examples ({fixed} fixed, {broken} broken; McNemar "
+            "p = {p:.2g}): {words}"
+        ).format(
+            split=split,
+            net=abs(fixed - broken),
+            rows=rows,
+            fixed=fixed,
+            broken=broken,
+            p=changes.p_value,
+            words=changes_in_words(fixed, broken),
+        )
+    )
 
 
 def find_run(name: str, root: str) -> RunFolder:

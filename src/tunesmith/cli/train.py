@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +16,14 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.progress import Display
+from tunesmith.cli.scores import show_spread
 from tunesmith.cli.terminal import Terminal
 from tunesmith.device import is_main_process, num_processes
 from tunesmith.language import gettext as _
+
+if TYPE_CHECKING:
+    from tunesmith.recipe import Layers
+    from tunesmith.run.folder import RunFolder
 
 __all__ = ["command"]
 
@@ -38,22 +44,50 @@ __all__ = ["command"]
 @click.option(
     "--restart", is_flag=True, help=_("Begin anew; what is in the folder is kept beside it.")
 )
+@click.option(
+    "--seeds", metavar="N", type=click.IntRange(min=2),
+    help=_("Train with N seeds, in the folders NAME-seed-…; give mean, deviation and range."),
+)  # fmt: skip
 @recipe_options
 @data_options
 @set_option
 @common
 def command(
-    what: tuple[str, ...], out: str | None, restart: bool, sets: tuple[str, ...], **given: Any
+    what: tuple[str, ...],
+    out: str | None,
+    restart: bool,
+    seeds: int | None,
+    sets: tuple[str, ...],
+    **given: Any,
 ) -> int:
     """Gather the recipe, train, and show what happens."""
     terminal = Terminal.of(given)
     layers = layers_from(what, sets, given)
+    if seeds is None:
+        _train(terminal, layers, out, what[0], restart=restart)
+        return 0
+    from tunesmith.run.seeds import folders_of_seeds, spread_over
+
+    first = layers.recipe().train.seed
+    folders = folders_of_seeds(out, asked_by=what[0], first=first, count=seeds)
+    runs = []
+    for seed, folder in folders.items():
+        seeded = layers_from(what, (*sets, f"train.seed={seed}"), given)
+        runs.append(_train(terminal, seeded, folder, what[0], restart=restart))
+    show_spread(terminal, runs, spread_over(runs))
+    return 0
+
+
+def _train(
+    terminal: Terminal, layers: Layers, out: str | Path | None, asked_by: str, *, restart: bool
+) -> RunFolder:
+    """One run, from its first note to its summary."""
     from tunesmith.run.signals import StopRequest
     from tunesmith.run.start import start
 
     with (
         StopRequest() as stop,
-        start(layers, out=out, asked_by=what[0], restart=restart) as started,
+        start(layers, out=out, asked_by=asked_by, restart=restart) as started,
     ):
         display = Display(terminal, started.run)
         display.begin(started.checked)
@@ -71,4 +105,4 @@ def command(
 
             write_report(started.run)
         display.end(was_finished=started.is_finished)
-    return 0
+        return started.run

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tunesmith import checkpoint, commit
 from tunesmith.artifact.card import CardFacts
-from tunesmith.artifact.folder import write_model
+from tunesmith.artifact.folder import score_facts, write_model
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.evaluate import Evaluation
 from tunesmith.events import Finished
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.recipe import to_yaml
+from tunesmith.run.baseline_scores import BaselineScores, baseline_scores
 from tunesmith.run.fingerprint import hash_of, versions
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
 from tunesmith.run.session import Session
+from tunesmith.statistics import with_intervals
+from tunesmith.verdict import Verdict
 
 __all__ = ["finish"]
 
@@ -41,7 +46,8 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
         if split in job.examples:
             evaluation = session.predict(split)
             if job.splits[split].is_labelled:
-                scores[split] = session.score(split, evaluation)
+                found = session.score(split, evaluation)
+                scores[split] = with_intervals(found, examples=len(job.examples[split]))
             if session.accelerator.is_main_process:
                 _write_predictions(session.run, job, split, evaluation)
     is_complete = progress.step >= job.plan.total_steps
@@ -55,7 +61,12 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
         examples / train_seconds if train_seconds else 0.0,
     )
     if session.accelerator.is_main_process:
-        _write_model(session, finished, scores)
+        simple = baseline_scores(job, list(scores))
+        scores = {
+            split: replace(found, baselines=simple.scores.get(split, {}))
+            for split, found in scores.items()
+        }
+        _write_model(session, finished, scores, simple)
     session.accelerator.wait_for_everyone()
     return finished
 
@@ -80,10 +91,10 @@ def _write_predictions(run: RunFolder, job: Job, split: str, evaluation: Evaluat
     target = run.predictions / f"{split}.parquet"
     answers = job.task.decode(evaluation.predictions)
     rows = job.examples[split].rows.tolist()
-    texts = _columns(job, split, set(rows))
+    found = job.rows(split, rows)
     table: dict[str, object] = {"row": rows}
-    for name, values in texts.items():
-        table[name] = [values[row] for row in rows]
+    for name in next(iter(found.values())).values:
+        table[name] = [found[row].values[name] for row in rows]
     table["predicted"] = [answer["label"] for answer in answers]
     table["score"] = [answer["score"] for answer in answers]
     table["scores"] = [answer["scores"] for answer in answers]
@@ -91,29 +102,23 @@ def _write_predictions(run: RunFolder, job: Job, split: str, evaluation: Evaluat
         pq.write_table(pa.table(table), unfinished)
 
 
-def _columns(job: Job, split: str, wanted: Set[int]) -> dict[str, dict[int, object]]:
-    """The used columns of some rows of a split, by row number."""
-    source, roles = job.splits[split].source, job.task.roles
-    names = {column.name for column in source.columns}
-    found: dict[str, dict[int, object]] = {name: {} for name in roles.columns if name in names}
-    for chunk in source.chunks(found):
-        for row in chunk:
-            if row.index in wanted:
-                for name, values in found.items():
-                    values[row.index] = row.values[name]
-    return found
-
-
-def _write_model(session: Session, finished: Finished, scores: Mapping[str, Scores]) -> None:
+def _write_model(
+    session: Session,
+    finished: Finished,
+    scores: Mapping[str, Scores],
+    simple: BaselineScores,
+) -> None:
     job = session.job
-    metrics = [metric.name for metric in job.metrics]
-    facts = {
-        "metrics": metrics,
-        "scores": {split: dict(found.values) for split, found in scores.items()},
+    best = job.choice.score if job.choice else None
+    facts: dict[str, Any] = {
+        "metrics": [metric.name for metric in job.metrics],
+        **score_facts(scores, by=best),
+        "constant": simple.constant,
+        "words_counted_in": [simple.learned, simple.rows],
         "steps": finished.step,
         "best_step": finished.best_step,
         "reason": finished.reason,
-        "best": session.job.choice.score if session.job.choice else None,
+        "best": best,
         "train_seconds": round(finished.train_seconds, 3),
         "samples_per_second": round(finished.samples_per_second, 3),
         "base_model": {"name": job.files.name, "revision": job.files.revision},
@@ -127,12 +132,12 @@ def _write_model(session: Session, finished: Finished, scores: Mapping[str, Scor
             job.tokenizer,
             job.task,
             max_length=job.max_length,
-            card=_card(session, scores),
+            card=_card(session, scores, facts["verdicts"]),
             facts=facts,
         )
 
 
-def _card(session: Session, scores: Mapping[str, Scores]) -> CardFacts:
+def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str, Any]) -> CardFacts:
     job = session.job
     source = job.splits["train"].source
     cut = job.examples["train"].prepared
@@ -151,6 +156,9 @@ def _card(session: Session, scores: Mapping[str, Scores]) -> CardFacts:
         labels=job.task.summary(),
         length=length,
         scores=scores,
+        verdicts=[
+            Verdict.from_json(told).problem(split).message for split, told in verdicts.items()
+        ],
         recipe=to_yaml(job.recipe),
         seed=job.recipe.train.seed,
         versions=versions(),

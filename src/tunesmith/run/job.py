@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,15 @@ class Job:
     fingerprint: Mapping[str, Any]
     notes: Sequence[str]
     warnings: Sequence[Problem]
+
+    def rows(self, split: str, wanted: Collection[int]) -> dict[int, Row]:
+        """Some rows of a split with the used columns, by their number in the source."""
+        source, wanted = self.splits[split].source, set(wanted)
+        names = {column.name for column in source.columns}
+        used = [name for name in self.task.roles.columns if name in names]
+        return {
+            row.index: row for chunk in source.chunks(used) for row in chunk if row.index in wanted
+        }
 
 
 def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = False) -> Job:

@@ -92,8 +92,10 @@ class MaskedLanguageModel:
     shows_any_token: ClassVar[bool] = True
     options_type: ClassVar[type[Options]] = MaskingOptions
     metrics: ClassVar[Mapping[str, Metric]] = {
-        "perplexity": Metric("perplexity", (), _perplexity, higher_is_better=False),
-        "token_accuracy": Metric("token_accuracy", (), _token_accuracy),
+        "perplexity": Metric(
+            "perplexity", (), _perplexity, higher_is_better=False, by_example=True
+        ),
+        "token_accuracy": Metric("token_accuracy", (), _token_accuracy, by_example=True),
     }
 
     @classmethod

@@ -125,8 +125,10 @@ class MultiLabelClassification(SequenceTask):
         loss: float | None,
     ) -> Scores:
         """A label is predicted where its probability is at least one half."""
-        predicted = (predictions["logits"] >= 0).astype(np.int64)
-        return compute(metrics, predicted, examples.labels.astype(np.int64), loss=loss)
+        logits, truth = predictions["logits"], examples.labels.astype(np.int64)
+        wide = logits.astype(np.float64)
+        losses = (np.logaddexp(0.0, wide) - wide * truth).mean(axis=-1)
+        return compute(metrics, (logits >= 0).astype(np.int64), truth, loss=loss, losses=losses)
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
         """The labels of at least one half, and the probability of each."""

@@ -16,6 +16,7 @@ from tunesmith.data.prepared import Encoded, Ragged
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.language import gettext as _
+from tunesmith.metrics import Metric, Scores
 from tunesmith.model import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from tunesmith.batching import Batch
+    from tunesmith.batching import Batch, Examples
 
 __all__ = ["SequenceTask", "encode_texts", "examine_texts", "has_sequence_head", "label_text"]
 
@@ -204,6 +205,23 @@ class SequenceTask:
         )
         return {name: {"logits": logits} for name, logits in answers.items()}
 
+    def recall(
+        self, rows: Sequence[Row], scores: Mapping[str, NDArray[np.float64]]
+    ) -> tuple[Mapping[str, NDArray[Any]], NDArray[Any]]:
+        """What `score` compares, from what `decode` gave: predictions and labels.
+
+        Args:
+            rows: labelled.
+            scores: for each output one number per row: probabilities, or the number itself.
+        """
+        found = np.stack([scores[name] for name in self._outputs()], axis=1)
+        if self.kind != "numbers":
+            least = np.finfo(np.float64).tiny
+            logs = np.log(np.maximum(found, least))
+            rest = np.log(np.maximum(1 - found, least)) if self.kind == "labels" else 0.0
+            found = logs - rest
+        return {"logits": found}, self._labels(rows)
+
     @property
     def usage(self) -> str:
         """One text, or the two of a pair."""
@@ -231,6 +249,16 @@ class SequenceTask:
     def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         logits: torch.Tensor = model(**batch.inputs).logits
         return logits.float()
+
+    def score(
+        self,
+        metrics: Sequence[Metric],
+        predictions: Mapping[str, NDArray[Any]],
+        examples: Examples,
+        loss: float | None,
+    ) -> Scores:
+        """Compare answers with labels."""
+        raise NotImplementedError
 
     def _examine_label(self, row: Row) -> Finding | None:
         raise NotImplementedError

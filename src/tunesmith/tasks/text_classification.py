@@ -125,9 +125,12 @@ class TextClassification(SequenceTask):
         loss: float | None,
     ) -> Scores:
         """Compare the most likely class with the label."""
-        truth = examples.labels
-        predicted = predictions["logits"].argmax(axis=-1)
-        return compute(metrics, predicted, truth, positive=self.positive, loss=loss)
+        truth, logits = examples.labels, predictions["logits"]
+        losses = _cross_entropy(logits, truth)
+        return compute(
+            metrics, logits.argmax(axis=-1), truth,
+            positive=self.positive, loss=loss, losses=losses,
+        )  # fmt: skip
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
         """The most likely class and the probability of each."""
@@ -270,6 +273,14 @@ def _softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     powers = np.exp(shifted)
     shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
     return shares
+
+
+def _cross_entropy(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
+    """The loss of each text, as `forward` sums it."""
+    wide = logits.astype(np.float64)
+    highest = wide.max(axis=-1)
+    total: NDArray[np.float64] = highest + np.log(np.exp(wide - highest[:, None]).sum(axis=-1))
+    return total - np.take_along_axis(wide, labels[:, None].astype(np.int64), axis=-1)[:, 0]
 
 
 TASK = TextClassification

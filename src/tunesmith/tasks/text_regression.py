@@ -115,8 +115,9 @@ class TextRegression(SequenceTask):
         loss: float | None,
     ) -> Scores:
         """Compare the numbers."""
-        truth = examples.labels
-        return compute(metrics, predictions["logits"][:, 0], truth, loss=loss)
+        truth, predicted = examples.labels, predictions["logits"][:, 0]
+        losses = (predicted.astype(np.float64) - truth) ** 2
+        return compute(metrics, predicted, truth, loss=loss, losses=losses)
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
         """The number, under the name of the target as transformers' pipeline gives it."""

@@ -1,0 +1,117 @@
+"""The score table: each score with its interval, beside simple baselines, and what it comes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.cli.terminal import Terminal
+from tunesmith.errors import Problem
+from tunesmith.language import gettext as _
+from tunesmith.language import mark
+from tunesmith.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tunesmith.run.folder import RunFolder
+    from tunesmith.statistics import Spread
+
+__all__ = ["as_interval", "as_score", "scores_in_words", "show_scores", "show_spread", "verdicts"]
+
+_BASELINES = {"tfidf": mark("counting words"), "constant": mark("always the same")}
+
+
+def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
+    """A table per split.
+
+    Args:
+        terminal: where to.
+        facts: "scores", "intervals", "baselines", "verdicts" and "words_counted_in" as
+            `tunesmith.json` has them; all but the first may be missing.
+    """
+    for split, scores in facts.get("scores", {}).items():
+        intervals = facts.get("intervals", {}).get(split, {})
+        baselines = facts.get("baselines", {}).get(split, {})
+        shown = [
+            {
+                split: name,
+                _("score"): as_score(value),
+                "95%": as_interval(intervals.get(name)),
+                **{
+                    _(title): as_score(baselines[baseline].get(name))
+                    for baseline, title in _BASELINES.items()
+                    if baseline in baselines
+                },
+            }
+            for name, value in scores.items()
+        ]
+        titles = [_("score"), *map(_, _BASELINES.values())]
+        terminal.table(shown, align_right=titles)
+        if verdict := facts.get("verdicts", {}).get(split):
+            terminal.result(f"→ {Verdict.from_json(verdict).title}")
+    learned, rows = facts.get("words_counted_in") or (0, 0)
+    if learned < rows:
+        terminal.say(
+            _("words were counted in {learned} of {rows} training rows").format(
+                learned=learned, rows=rows
+            )
+        )
+
+
+def verdicts(facts: Mapping[str, Any]) -> Iterable[Problem]:
+    """The warnings that go with the last message of a command."""
+    for split, told in facts.get("verdicts", {}).items():
+        yield Verdict.from_json(told).problem(split)
+
+
+def show_spread(
+    terminal: Terminal, runs: Sequence[RunFolder], found: Mapping[str, Mapping[str, Spread]]
+) -> None:
+    """Mean, deviation and range over the seeds, a table per split."""
+    titles = mean, deviation, lowest, highest = (
+        _("mean"), _("deviation"), _("lowest"), _("highest"),
+    )  # fmt: skip
+    terminal.say(_("{count} seeds").format(count=len(runs)))
+    for split, scores in found.items():
+        rows = [
+            {
+                split: name,
+                mean: as_score(told.mean),
+                deviation: as_score(told.deviation),
+                lowest: as_score(told.lowest),
+                highest: as_score(told.highest),
+            }
+            for name, told in scores.items()
+        ]
+        terminal.table(rows, align_right=titles)
+        told = (run.facts().get("verdicts", {}).get(split) for run in runs)
+        for name, count in Counter(Verdict.from_json(one).title for one in told if one).items():
+            terminal.result(
+                _("→ {verdict}: {count} of {seeds} seeds").format(
+                    verdict=name, count=count, seeds=len(runs)
+                )
+            )
+    spreads = {
+        split: {name: asdict(told) for name, told in scores.items()}
+        for split, scores in found.items()
+    }
+    terminal.record({"event": "seeds", "runs": [str(run.path) for run in runs], "scores": spreads})
+
+
+def scores_in_words(scores: Mapping[str, float | None]) -> str:
+    """Scores on one line."""
+    return "  ".join(f"{name} {as_score(value)}" for name, value in scores.items())
+
+
+def as_score(value: float | None) -> str:
+    """Four digits."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def as_interval(ends: Sequence[float] | None, *, sign: str = "") -> str:
+    """Its two ends."""
+    if ends is None:
+        return "-"
+    low, high = (f"{end:{sign}.4f}" for end in ends)
+    return _("{low} to {high}").format(low=low, high=high)
