@@ -8,14 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transformers import DataCollatorWithPadding, EarlyStoppingCallback
+
     from tunesmith.api import Run, load_data, start, train
     from tunesmith.artifact.inference import Model, Predicted, load
     from tunesmith.errors import PlainError
     from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
     from tunesmith.loaded_metric import LoadedMetric, load_metric
     from tunesmith.recipe import Recipe
+    from tunesmith.trainer.arguments import TrainingArguments
+    from tunesmith.trainer.trainer import Trainer
 
 __all__ = [
+    "DataCollatorWithPadding",
+    "EarlyStoppingCallback",
     "Evaluated",
     "Event",
     "Finished",
@@ -27,6 +33,8 @@ __all__ = [
     "Run",
     "Saved",
     "StepDone",
+    "Trainer",
+    "TrainingArguments",
     "Warned",
     "__version__",
     "load",
@@ -47,6 +55,9 @@ _HOMES = {
     **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.loaded_metric"),
     "PlainError": "tunesmith.errors",
     "Recipe": "tunesmith.recipe",
+    "Trainer": "tunesmith.trainer.trainer",
+    "TrainingArguments": "tunesmith.trainer.arguments",
+    **dict.fromkeys(("DataCollatorWithPadding", "EarlyStoppingCallback"), "transformers"),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -23,7 +23,15 @@ from tunesmith.errors import (
 )
 from tunesmith.language import gettext as _
 
-__all__ = ["ask", "download_model", "is_cached", "prepare_environment", "resolve_commit"]
+__all__ = [
+    "ask",
+    "download_model",
+    "is_cached",
+    "make_repository",
+    "prepare_environment",
+    "resolve_commit",
+    "upload",
+]
 
 Kind = Literal["model", "dataset"]
 T = TypeVar("T")
@@ -115,6 +123,59 @@ def is_cached(name: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(name, "config.json"), str)
+
+
+def make_repository(name: str, *, token: str | None, private: bool | None) -> str:
+    """Make a repository for a model unless it is there; returns its full name.
+
+    Raises:
+        PlainError: as `ask` does.
+    """
+    from huggingface_hub import HfApi
+
+    def make() -> str:
+        made = HfApi(token=token).create_repo(name, private=private, exist_ok=True)
+        return str(made.repo_id)
+
+    return ask(make, name, kind="model")
+
+
+def upload(
+    folder: Path,
+    repository: str,
+    *,
+    token: str | None,
+    revision: str | None,
+    message: str,
+    without: Sequence[str],
+) -> str:
+    """Upload a folder in one commit; returns its address.
+
+    Args:
+        folder: what to upload.
+        repository: its full name.
+        token: of the Hub; None for that of the machine.
+        revision: a branch; None for the main one.
+        message: of the commit.
+        without: patterns of what stays here.
+
+    Raises:
+        PlainError: as `ask` does.
+    """
+    from huggingface_hub import HfApi
+
+    def send() -> str:
+        return str(
+            HfApi(token=token).upload_folder(
+                repo_id=repository,
+                folder_path=folder,
+                commit_message=message,
+                revision=revision,
+                ignore_patterns=list(without),
+            )
+        )
+
+    return ask(send, repository, kind="model")
 
 
 def ask(call: Callable[[], T], repository: str, *, kind: Kind) -> T:
