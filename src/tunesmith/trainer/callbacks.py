@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from transformers import TrainerCallback, TrainerState
@@ -15,9 +17,21 @@ from transformers.trainer_callback import (
     PrinterCallback,
     ProgressCallback,
 )
+from transformers.utils import logging as transformers_logging
 from transformers.utils.import_utils import is_in_notebook
 
-__all__ = ["hears", "make_handler", "note_states", "put_states_back", "watch_updates"]
+__all__ = [
+    "UPDATES",
+    "hears",
+    "make_handler",
+    "note_states",
+    "put_states_back",
+    "set_level",
+    "watched",
+]
+
+UPDATES = ("on_pre_optimizer_step", "on_optimizer_step")
+"""Events inside an update, when gradients can be looked at."""
 
 
 def make_handler(
@@ -79,7 +93,24 @@ def _bars() -> type[TrainerCallback]:
     return bars
 
 
-def watch_updates(optimizer: Any, tell: Callable[[str], None]) -> None:
+@contextmanager
+def watched(optimizer: Any, tell: Callable[[str], None]) -> Iterator[None]:
     """Say when the optimizer is about to step, its gradients clipped, and when it has stepped."""
-    optimizer.register_step_pre_hook(lambda *_given: tell("on_pre_optimizer_step"))
-    optimizer.register_step_post_hook(lambda *_given: tell("on_optimizer_step"))
+    before, after = UPDATES
+    handles = [
+        optimizer.register_step_pre_hook(lambda *_given: tell(before)),
+        optimizer.register_step_post_hook(lambda *_given: tell(after)),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def set_level(args: Any) -> None:
+    """Let transformers and this room speak as loudly as the arguments say."""
+    if args.log_level != "passive":
+        level = args.get_process_log_level()
+        transformers_logging.set_verbosity(level)
+        logging.getLogger("tunesmith.trainer").setLevel(level)

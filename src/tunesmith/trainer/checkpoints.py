@@ -22,7 +22,7 @@ from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.language import gettext as _
 from tunesmith.loop import Progress
 
-__all__ = ["find", "keep", "save"]
+__all__ = ["find", "keep", "keep_best", "save"]
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _STATE = "trainer_state.json"
@@ -98,6 +98,13 @@ def keep(output: Path, *, limit: int | None, best: str | None) -> None:
     surplus = len(folders) - max(limit, len(protected))
     for folder in [folder for folder in folders if folder not in protected][: max(0, surplus)]:
         commit.discard(folder)
+
+
+def keep_best(best: Path) -> None:
+    """Delete every checkpoint but the best."""
+    for _step, folder in _all(best.parent):
+        if folder != best:
+            commit.discard(folder)
 
 
 def _all(output: Path) -> list[tuple[int, Path]]:

@@ -4,34 +4,65 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from transformers import TrainerControl, TrainerState
+from transformers.trainer_utils import TrainOutput, speed_metrics
 
+from tunesmith import checkpoint
+from tunesmith.device import deterministic_kernels
 from tunesmith.events import StepDone, Warned
+from tunesmith.fast.process import tuned
+from tunesmith.language import gettext as _
 from tunesmith.trainer import checkpoints
-from tunesmith.trainer.callbacks import note_states
+from tunesmith.trainer.callbacks import UPDATES, hears, note_states, put_states_back, watched
+from tunesmith.trainer.engines import (
+    Followed,
+    make_plan,
+    recompute_activations,
+    scheduler_for,
+)
 from tunesmith.trainer.fields import notice
+from tunesmith.trainer.heads import flops_per_place
 from tunesmith.trainer.refusals import refuse_epoch_stop, without_metric
+from tunesmith.trainer.rows import DataSets, Rows
+from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.stretch import Stretch
 
-__all__ = ["Host", "walk"]
+__all__ = ["Host", "finish", "prepare", "walk"]
 
 
 class Host(Protocol):
     """What a training needs of its Trainer."""
 
     args: Any
+    model: Any
+    train_dataset: Any
+    eval_dataset: Any
+    processing_class: Any
+    data: DataSets
+    runner: Runner
     state: TrainerState
     control: TrainerControl
     callback_handler: Any
-    processing_class: Any
+    optimizer: Any
+    lr_scheduler: Any
+    has_own_optimizer: bool
 
-    @property
-    def accelerator(self) -> Any:
-        """Device and processes."""
+    def create_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of this training."""
+        ...
+
+    def uses_adamw(self) -> bool:
+        """Whether it is AdamW, whose learning rates the plan says."""
+        ...
+
+    def fresh_state(self, total_steps: int) -> TrainerState:
+        """The state before the first step."""
         ...
 
     def tell(self, event: str, **facts: Any) -> None:
@@ -45,6 +76,90 @@ class Host(Protocol):
     def evaluate(self, *, ignore_keys: list[str] | None) -> dict[str, float]:
         """Metrics of the model as it stands."""
         ...
+
+    def get_train_dataloader(self) -> Any:
+        """The batches of the first epoch, to look at."""
+        ...
+
+
+def prepare(host: Host, resume: str | bool | None, undone: ExitStack) -> Stretch:
+    """Engine, plan and state, from the start or from a checkpoint.
+
+    Args:
+        host: the Trainer.
+        resume: where from, if not from the start.
+        undone: what leaves the plain model when training ends, however it ends.
+
+    Raises:
+        IntegrityError: the checkpoint cannot be resumed from (M130).
+    """
+    args = host.args
+    rows = host.data.rows(host.train_dataset, "train")
+    accelerator = host.runner.accelerator
+    plan = make_plan(args, num_examples=len(rows), num_processes=accelerator.num_processes)
+    recompute_activations(host.model, args)
+    undone.callback(_let_go, host)
+    engine = host.runner.begin(
+        host.model, rows, plan, evaluated=_evaluated(host), optimizer=host.create_optimizer
+    )
+    followed = None if host.uses_adamw() else _follow(host, plan.total_steps, undone)
+    callbacks = host.callback_handler.callbacks
+    if hears(callbacks, *UPDATES):
+        undone.enter_context(watched(host.optimizer, host.tell))
+    if hears(callbacks, "on_substep_end"):
+        notice(_("no callback hears of on_substep_end: a step is computed as one"))
+    stretch = Stretch(
+        engine, plan, rows, accelerator.process_index, flops_per_place(host.model), followed
+    )
+    host.state = host.fresh_state(plan.total_steps)
+    host.state.num_train_epochs = math.ceil(plan.total_steps / plan.steps_per_epoch)
+    if resume:
+        _resume(host, stretch, resume)
+    for name in ("model", "optimizer", "lr_scheduler"):
+        setattr(host.callback_handler, name, getattr(host, name))
+    host.callback_handler.train_dataloader = host.get_train_dataloader()
+    undone.enter_context(tuned(host.runner.is_fast))
+    undone.enter_context(deterministic_kernels(args.full_determinism))
+    return stretch
+
+
+def _let_go(host: Host) -> None:
+    """Leave the plain model; what was made for one training does not outlive it."""
+    host.runner.end(host.model)
+    if not host.has_own_optimizer:
+        host.optimizer = host.lr_scheduler = None
+
+
+def _evaluated(host: Host) -> tuple[Rows, ...]:
+    """What is evaluated during training."""
+    if host.args.eval_strategy == "no" or host.eval_dataset is None:
+        return ()
+    several = isinstance(host.eval_dataset, dict)
+    data = host.eval_dataset.values() if several else [host.eval_dataset]
+    return tuple(host.data.rows(part, "evaluation") for part in data)
+
+
+def _follow(host: Host, total_steps: int, undone: ExitStack) -> Followed:
+    """Let the scheduler that a person brought, or the named one, lead another optimizer."""
+    if host.lr_scheduler is None:
+        host.lr_scheduler = scheduler_for(host.optimizer, host.args, total_steps)
+    followed = Followed(host.optimizer, host.lr_scheduler)
+    undone.callback(followed.release)
+    return followed
+
+
+def _resume(host: Host, stretch: Stretch, asked: str | bool) -> None:
+    found, state = checkpoints.find(Path(host.args.output_dir), asked)
+    checkpoint.restore(found, stretch.engine)
+    for name, then, now in stretch.go_on(found.progress, found.facts):
+        notice(
+            _("{name} was {then} when {folder} was saved and is {now}").format(
+                name=name, then=then, folder=found.folder.name, now=now
+            )
+        )
+    state.max_steps, state.num_train_epochs = host.state.max_steps, host.state.num_train_epochs
+    host.state = state
+    put_states_back(host.callback_handler.callbacks, state)
 
 
 def walk(host: Host, stretch: Stretch, ignore_keys: list[str] | None) -> None:
@@ -127,11 +242,36 @@ def _save(host: Host, stretch: Stretch) -> None:
     if state.best_global_step == state.global_step:
         state.best_model_checkpoint = str(output / f"checkpoint-{state.global_step}")
     note_states(host.callback_handler.callbacks, state)
-    if host.accelerator.is_main_process:
+    if host.runner.accelerator.is_main_process:
         checkpoints.save(
             output, stretch.engine, stretch.progress,
             facts=stretch.facts(), state=state, processing_class=host.processing_class,
         )  # fmt: skip
         limit, best = host.args.save_total_limit, state.best_model_checkpoint
         checkpoints.keep(output, limit=limit, best=best)
-    host.accelerator.wait_for_everyone()
+    host.runner.accelerator.wait_for_everyone()
+
+
+def finish(host: Host, stretch: Stretch, started: float, steps: int) -> TrainOutput:
+    """The last log, and the best weights if they were asked for.
+
+    Args:
+        host: the Trainer, its model plain again.
+        stretch: at its end.
+        started: when, in seconds.
+        steps: made since then.
+    """
+    args, plan, progress = host.args, stretch.plan, stretch.progress
+    rows = min(plan.batch_size * plan.total_steps, plan.num_examples * args.num_train_epochs)
+    loss = stretch.sums["loss"] / max(1, progress.step - progress.skipped)
+    share = rows * steps / plan.total_steps
+    metrics = speed_metrics("train", started, num_samples=share, num_steps=steps)
+    metrics.update(total_flos=host.state.total_flos, train_loss=loss)
+    host.log(metrics)
+    if best := host.state.best_model_checkpoint:
+        if args.load_best_model_at_end:
+            checkpoint.load_weights(Path(best), host.model)
+        if args.save_total_limit == 1 and host.runner.accelerator.is_main_process:
+            checkpoints.keep_best(Path(best))
+    host.tell("on_train_end")
+    return TrainOutput(host.state.global_step, loss, metrics)

@@ -36,6 +36,7 @@ __all__ = [
     "make_plan",
     "named_optimizer",
     "own_adamw",
+    "recompute_activations",
     "scheduler_for",
     "way_for",
 ]
@@ -137,6 +138,17 @@ def make_engine(
         half=half,
         used_tokens=used_tokens,
     )
+
+
+def recompute_activations(model: Any, args: Any) -> None:
+    """If asked for, compute activations again in the backward pass instead of keeping them."""
+    asked = getattr(args, "activation_checkpointing", None) or args.gradient_checkpointing
+    if not asked:
+        return
+    options = getattr(args, "activation_checkpointing_kwargs", None)
+    options = options or args.gradient_checkpointing_kwargs or {"use_reentrant": False}
+    newer = getattr(model, "activation_checkpointing_enable", None)
+    (newer or model.gradient_checkpointing_enable)(options)
 
 
 def make_plan(args: Any, *, num_examples: int, num_processes: int) -> Plan:

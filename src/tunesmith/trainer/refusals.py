@@ -142,8 +142,9 @@ def refuse_epoch_stop(control: Any) -> None:
 
 
 def without_data(name: str) -> RecipeError:
-    """That a data set is missing (R135)."""
-    return RecipeError(Problem("R135", _("there is no {name}").format(name=name), _PLACE))
+    """That the data set for training, evaluation or test is missing (R135)."""
+    known = {"train": "train_dataset", "evaluation": "eval_dataset", "test": "test_dataset"}
+    return RecipeError(Problem("R135", _("there is no {name}").format(name=known[name]), _PLACE))
 
 
 def without_metric(name: str, found: Mapping[str, Any]) -> RecipeError:

@@ -17,8 +17,10 @@ from tunesmith.errors import DataError, Place, Problem
 from tunesmith.language import gettext as _
 from tunesmith.tasks import EVALUATION_SEED
 from tunesmith.trainer.fields import notice
+from tunesmith.trainer.heads import shifts_labels
+from tunesmith.trainer.refusals import without_data
 
-__all__ = ["Collator", "Rows", "accepted_columns", "collator_for", "is_plain", "label_names_of"]
+__all__ = ["Collator", "DataSets", "Rows", "collator_for", "is_plain"]
 
 Collator = Callable[[list[Any]], Mapping[str, Any]]
 
@@ -139,14 +141,55 @@ class Rows:
         )
 
 
-def accepted_columns(model: Any, label_names: Iterable[str]) -> frozenset[str]:
+class DataSets:
+    """The rows of each data set that a Trainer is given, looked at once."""
+
+    def __init__(self, model: Any, args: Any, collate: Collator) -> None:
+        """What all of them share.
+
+        Args:
+            model: whose inputs say which columns are kept.
+            args: of the Trainer.
+            collate: makes tensors of rows.
+        """
+        self.label_names = _label_names(model, args.label_names)
+        columns = _accepted_columns(model, self.label_names)
+        self._columns = columns if args.remove_unused_columns else None
+        self._collate = collate
+        self._shifts = shifts_labels(model)
+        self._found: dict[tuple[int, str], tuple[Any, Rows]] = {}
+
+    def rows(self, data: Any, name: str) -> Rows:
+        """The rows of a data set.
+
+        Args:
+            data: the data set.
+            name: "train", "evaluation" or "test", for messages.
+
+        Raises:
+            RecipeError: there is none (R135).
+            DataError: as `Rows` does.
+        """
+        if data is None:
+            raise without_data(name)
+        key = (id(data), name)
+        if key not in self._found:  # the data set is held, so that its id stays its own
+            rows = Rows(
+                data, name,
+                collate=self._collate, columns=self._columns, shifts=self._shifts,
+            )  # fmt: skip
+            self._found[key] = data, rows
+        return self._found[key][1]
+
+
+def _accepted_columns(model: Any, label_names: Iterable[str]) -> frozenset[str]:
     """The columns that a model takes, and the names that collators make labels of."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     taken = inspect.signature(inner.forward).parameters
     return frozenset({*taken, "label", "label_ids", *label_names})
 
 
-def label_names_of(model: Any, asked: Sequence[str] | None) -> tuple[str, ...]:
+def _label_names(model: Any, asked: Sequence[str] | None) -> tuple[str, ...]:
     """The inputs that are labels: those a person names, else those the model's forward pass has."""
     from transformers.utils.generic import find_labels
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -154,14 +154,17 @@ class Runner:
     def forward(self, model: Any, rows: Rows) -> Iterator[Callable[[Batch], Outputs]]:
         """What takes batches of some rows through the model, which is in evaluation mode."""
         training = model.training
-        if self.engine is not None and not self._resting and rows in self._trained:
-            self.engine.begin(training=False)
-            yield self.engine.outputs
-            self.engine.begin(training=training)
+        engine = self.engine
+        if engine is not None and (not self.is_fast or self._takes(rows)):
+            engine.begin(training=False)
+            try:
+                yield engine.outputs
+            finally:
+                engine.begin(training=training)
             return
-        with self.at_rest() if self.engine is not None else nullcontext():
+        with self.at_rest():
             model.eval()
-            if self.engine is None:
+            if engine is None:
                 self.accelerator = self._accelerate()
                 model.to(self.device)
             found = self._forward(model, rows)
@@ -170,15 +173,19 @@ class Runner:
             finally:
                 if isinstance(found, FastForward):
                     found.close()
-                elif self.engine is None:
+                else:
                     self._unwrap(model)
                 model.train(training)
+
+    def _takes(self, rows: Rows) -> bool:
+        """Whether the fast engine, which may know only the tokens that occur, knows these rows."""
+        return not self._resting and rows in self._trained
 
     def _forward(self, model: Any, rows: Rows) -> FastForward | ExactForward:
         way = self._way
         if way is None:
             way = self._way = self._way_for(model, next(rows.in_order(_PROBED)), trains=False)
-        if way.verdict is None or self.engine is not None:
+        if way.verdict is None or self.engine is not None:  # hooks of two cannot be on one model
             return ExactForward(model, way.run, self.accelerator)
         return FastForward(model, way.run, self.device, verdict=way.verdict, half=self._half)
 

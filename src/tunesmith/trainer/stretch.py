@@ -17,6 +17,8 @@ from tunesmith.trainer.rows import Rows
 
 __all__ = ["Stretch"]
 
+_ORDERING = ("num_examples", "batch_size", "total_steps", "learning_rate", "seed")
+
 
 @dataclass
 class Stretch:
@@ -107,11 +109,22 @@ class Stretch:
 
     def facts(self) -> Mapping[str, Any]:
         """What a checkpoint keeps besides progress."""
-        return {"sums": self.sums}
+        plan = {name: getattr(self.plan, name) for name in _ORDERING}
+        return {"sums": self.sums, "plan": plan}
 
-    def go_on(self, progress: Progress, facts: Mapping[str, Any]) -> None:
-        """Stand where a checkpoint stood."""
+    def go_on(
+        self, progress: Progress, facts: Mapping[str, Any]
+    ) -> list[tuple[str, object, object]]:
+        """Stand where a checkpoint stood.
+
+        Returns:
+            What order and rates hang on and is another now: its name, the value then and now.
+        """
         self.progress = progress
         self.sums.update(facts["sums"])
         if self.followed is not None:
             self.followed.skip(progress.step - progress.skipped)
+        now = {name: getattr(self.plan, name) for name in facts["plan"]}
+        return [
+            (name, then, now[name]) for name, then in facts["plan"].items() if then != now[name]
+        ]

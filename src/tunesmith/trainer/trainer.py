@@ -6,7 +6,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,34 +22,31 @@ from transformers.trainer_utils import (
     speed_metrics,
 )
 
-from tunesmith import checkpoint
-from tunesmith.device import deterministic_kernels
 from tunesmith.errors import RecipeError
-from tunesmith.fast.process import tuned
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
-from tunesmith.trainer import checkpoints, published, refusals
+from tunesmith.trainer import published, refusals
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.callbacks import hears, make_handler, put_states_back, watch_updates
+from tunesmith.trainer.callbacks import (
+    UPDATES,
+    hears,
+    make_handler,
+    set_level,
+)
 from tunesmith.trainer.conduct import walk
 from tunesmith.trainer.engines import (
-    Followed,
     is_plain_adamw,
     make_plan,
     named_optimizer,
     own_adamw,
-    scheduler_for,
 )
 from tunesmith.trainer.fields import examine, notice, refusal
-from tunesmith.trainer.heads import flops_per_place, no_predictions, shifts_labels
-from tunesmith.trainer.rows import Collator, Rows, accepted_columns, collator_for, label_names_of
+from tunesmith.trainer.heads import no_predictions, shifts_labels
+from tunesmith.trainer.rows import Collator, collator_for
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.scoring import Answers, collect, metrics_of
-from tunesmith.trainer.stretch import Stretch
 
 __all__ = ["Trainer"]
-
-_UPDATES = ("on_pre_optimizer_step", "on_optimizer_step")
 
 
 class Trainer:
@@ -108,6 +105,7 @@ class Trainer:
                 "optimizer_cls_and_kwargs": optimizer_cls_and_kwargs,
             },
         )  # fmt: skip
+        set_level(self.args)
         self._begin_with_seed()
         self.model_init = model_init
         self.model: Any = model if model_init is None else model_init()
@@ -120,25 +118,26 @@ class Trainer:
         self.optimizer, self.lr_scheduler = optimizers
         self.optimizer_cls_and_kwargs = optimizer_cls_and_kwargs
         self._engine_name = engine
-        self.label_names = label_names_of(self.model, self.args.label_names)
-        self._has_own_optimizer = optimizers[0] is not None
-        self._rows: dict[tuple[int, str], tuple[Any, Rows]] = {}
+        self.has_own_optimizer = optimizers[0] is not None
+        self.data = DataSets(self.model, self.args, self.data_collator)
         self.callback_handler = make_handler(
             self.args, callbacks or (), model=self.model,
             processing_class=self.processing_class, optimizer=self.optimizer,
         )  # fmt: skip
-        self._runner = Runner(
+        self.runner = Runner(
             self.args,
             collate=self.data_collator,
             compute_loss=self._mean_loss,
-            label_names=self.label_names,
+            label_names=self.data.label_names,
             why_exact=self._why_exact,
         )
-        self.model.to(self._runner.device)
+        self.model.to(self.runner.device)
         if getattr(self.model, "config", None) is not None:
             self.model.config.use_cache = self.args.use_cache
         self.control = TrainerControl()
-        self.state = self._fresh_state()
+        self.state = self.fresh_state()
+        if self.args.push_to_hub and self.is_world_process_zero():
+            published.prepare_repository(self.args)
         self.tell("on_init_end")
 
     # training
@@ -166,85 +165,14 @@ class Trainer:
         if trial is not None:
             raise RecipeError(refusal("trial", mark("there is no search here")))
         self._make_model_anew()
-        rows = self._rows_for(self.train_dataset, "train")
-        stretch = self._prepare(rows, resume_from_checkpoint or model_path)
-        started, first = time.time(), stretch.progress.step
-        with tuned(self._runner.is_fast), deterministic_kernels(self.args.full_determinism):
-            try:
-                walk(self, stretch, ignore_keys_for_eval)
-            finally:
-                self._runner.end(self.model)
-                self._let_go(stretch)
-        return self._finish(stretch, started, stretch.progress.step - first)
-
-    def _prepare(self, rows: Rows, resume: str | bool | None) -> Stretch:
-        """Engine, plan and state, from the start or from a checkpoint."""
-        plan = make_plan(
-            self.args, num_examples=len(rows), num_processes=self.accelerator.num_processes
-        )
-        self._recompute_activations()
-        evaluated = self.eval_dataset if self.args.eval_strategy != "no" else None
-        found = evaluated if isinstance(evaluated, dict) else {"": evaluated}
-        engine = self._runner.begin(
-            self.model,
-            rows,
-            plan,
-            evaluated=tuple(
-                self._rows_for(data, "evaluation") for data in found.values() if data is not None
-            ),
-            optimizer=self.create_optimizer,
-        )
-        followed = None
-        if not self._uses_own_adamw():
-            self.lr_scheduler = self.lr_scheduler or scheduler_for(
-                self.optimizer, self.args, plan.total_steps
-            )
-            followed = Followed(self.optimizer, self.lr_scheduler)
-        if hears(self.callback_handler.callbacks, *_UPDATES):
-            watch_updates(self.optimizer, self.tell)
-        stretch = Stretch(
-            engine, plan, rows, self.accelerator.process_index,
-            flops_per_place(self.model), followed,
-        )  # fmt: skip
-        self.state = self._fresh_state(plan.total_steps)
-        self.state.num_train_epochs = math.ceil(plan.total_steps / plan.steps_per_epoch)
-        if resume:
-            self._resume(stretch, resume)
-        for name, value in (
-            ("model", self.model), ("optimizer", self.optimizer),
-            ("lr_scheduler", self.lr_scheduler),
-            ("train_dataloader", self.get_train_dataloader()),
-        ):  # fmt: skip
-            setattr(self.callback_handler, name, value)
-        return stretch
-
-    def _resume(self, stretch: Stretch, asked: str | bool) -> None:
-        found, state = checkpoints.find(Path(self.args.output_dir), asked)
-        checkpoint.restore(found, stretch.engine)
-        stretch.go_on(found.progress, found.facts)
-        state.max_steps, state.num_train_epochs = self.state.max_steps, self.state.num_train_epochs
-        self.state = state
-        put_states_back(self.callback_handler.callbacks, state)
-
-    def _finish(self, stretch: Stretch, started: float, steps: int) -> TrainOutput:
-        """The last log, and the best weights if they were asked for."""
-        plan = stretch.plan
-        rows = min(
-            plan.batch_size * plan.total_steps, plan.num_examples * self.args.num_train_epochs
-        )
-        loss = stretch.sums["loss"] / max(1, stretch.progress.step)
-        metrics = speed_metrics(
-            "train", started, num_samples=rows * steps / plan.total_steps, num_steps=steps
-        )
-        metrics.update(total_flos=self.state.total_flos, train_loss=loss)
-        self.log(metrics)
-        best = self.state.best_model_checkpoint
-        if self.args.load_best_model_at_end and best is not None:
-            checkpoint.load_weights(Path(best), self.model)
-        self.tell("on_train_end")
+        with ExitStack() as undone:
+            stretch = prepare(self, resume_from_checkpoint or model_path, undone)
+            started, first = time.time(), stretch.progress.step
+            walk(self, stretch, ignore_keys_for_eval)
+        output = finish(self, stretch, started, stretch.progress.step - first)
         if self.args.push_to_hub:
             self.push_to_hub()
-        return TrainOutput(self.state.global_step, loss, metrics)
+        return output
 
     def _make_model_anew(self) -> None:
         """With a `model_init` each training begins with a fresh model of the same seed."""
@@ -256,20 +184,10 @@ class Trainer:
         begin = enable_full_determinism if self.args.full_determinism else set_seed
         begin(self.args.seed)
 
-    def _recompute_activations(self) -> None:
-        """Recompute activations; the newer transformers has another word for it."""
-        asked = getattr(self.args, "activation_checkpointing", None)
-        if not (asked or self.args.gradient_checkpointing):
-            return
-        options = getattr(self.args, "activation_checkpointing_kwargs", None)
-        options = options or self.args.gradient_checkpointing_kwargs or {"use_reentrant": False}
-        name = "activation_checkpointing_enable"
-        (getattr(self.model, name, None) or self.model.gradient_checkpointing_enable)(options)
-
     def create_optimizer(self) -> torch.optim.Optimizer:
         """The optimizer of a training: a person's own, AdamW, or the one that `optim` names."""
         if self.optimizer is None:
-            if self._uses_own_adamw():
+            if self.uses_adamw():
                 self.optimizer = own_adamw(self.model, self.args)
             else:
                 self.optimizer = named_optimizer(
@@ -278,17 +196,11 @@ class Trainer:
         made: torch.optim.Optimizer = self.optimizer
         return made
 
-    def _uses_own_adamw(self) -> bool:
+    def uses_adamw(self) -> bool:
+        """Whether nobody asks for another optimizer than AdamW."""
         overridden = type(self).create_optimizer is not Trainer.create_optimizer
-        chosen = self._has_own_optimizer or self.optimizer_cls_and_kwargs is not None
+        chosen = self.has_own_optimizer or self.optimizer_cls_and_kwargs is not None
         return is_plain_adamw(self.args) and not chosen and not overridden
-
-    def _let_go(self, stretch: Stretch) -> None:
-        """What was made for this training alone does not outlive it."""
-        if stretch.followed is not None:
-            stretch.followed.release()
-        if not self._has_own_optimizer:
-            self.optimizer = self.lr_scheduler = None
 
     def _why_exact(self) -> str | None:
         """Why the exact engine must be used, whatever the model is."""
@@ -296,9 +208,9 @@ class Trainer:
             return _("it was asked for")
         if type(self).compute_loss is not Trainer.compute_loss or self.compute_loss_func:
             return _("the loss is a person's own")
-        if not self._uses_own_adamw():
+        if not self.uses_adamw():
             return _("the optimizer is another than AdamW")
-        if hears(self.callback_handler.callbacks, *_UPDATES):
+        if hears(self.callback_handler.callbacks, *UPDATES):
             return _("a callback looks at gradients")
         return None
 
@@ -395,14 +307,14 @@ class Trainer:
         *,
         keeps_predictions: bool,
     ) -> tuple[Answers, dict[str, Any]]:
-        rows, started = self._rows_for(data, name), time.time()
+        rows, started = self.data.rows(data, name), time.time()
         size, wanted = self.args.per_device_eval_batch_size, self.args.include_for_metrics
         self.callback_handler.eval_dataloader = rows.loader(range(len(rows)), size)
-        with self._runner.forward(self.model, rows) as outputs:
+        with self.runner.forward(self.model, rows) as outputs:
             answers = collect(
                 outputs,
                 rows.in_order(size),
-                label_names=self.label_names,
+                label_names=self.data.label_names,
                 ignored=no_predictions(self.model) if ignore_keys is None else ignore_keys,
                 keeps_predictions=keeps_predictions,
                 keeps_inputs="inputs" in wanted,
@@ -415,28 +327,9 @@ class Trainer:
         )
         return answers, metrics
 
-    def _rows_for(self, data: Any, name: str) -> Rows:
-        """The rows of a data set, looked at once."""
-        if data is None:
-            raise refusals.without_data(
-                {"train": "train_dataset", "evaluation": "eval_dataset"}.get(name, "test_dataset")
-            )
-        key = (id(data), name)
-        if key not in self._rows:
-            columns = accepted_columns(self.model, self.label_names)
-            rows = Rows(
-                data,
-                name,
-                collate=self.data_collator,
-                columns=columns if self.args.remove_unused_columns else None,
-                shifts=shifts_labels(self.model),
-            )
-            self._rows[key] = data, rows
-        return self._rows[key][1]
-
     def get_train_dataloader(self) -> Any:
         """The batches of the first epoch, to look at."""
-        rows = self._rows_for(self.train_dataset, "train")
+        rows = self.data.rows(self.train_dataset, "train")
         plan = make_plan(self.args, num_examples=len(rows), num_processes=1)
         order = (int(i) for step in range(plan.steps_per_epoch) for i in plan.examples_at(step))
         return rows.loader(order, plan.micro_batch_size)
@@ -444,7 +337,7 @@ class Trainer:
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """The batches of an evaluation, to look at."""
         data = self.eval_dataset if eval_dataset is None else eval_dataset
-        rows = self._rows_for(data, "evaluation")
+        rows = self.data.rows(data, "evaluation")
         return rows.loader(range(len(rows)), self.args.per_device_eval_batch_size)
 
     # callbacks and state
@@ -465,10 +358,11 @@ class Trainer:
     def tell(self, event: str, **facts: Any) -> None:
         """Let callbacks hear of an event; whoever may look at the model finds the plain one."""
         handler = self.callback_handler
-        with self._runner.at_rest() if hears(handler.callbacks, event) else nullcontext():
+        with self.runner.at_rest() if hears(handler.callbacks, event) else nullcontext():
             self.control = getattr(handler, event)(self.args, self.state, self.control, **facts)
 
-    def _fresh_state(self, total_steps: int = 0) -> TrainerState:
+    def fresh_state(self, total_steps: int = 0) -> TrainerState:
+        """The state before the first step."""
         state = TrainerState(
             is_local_process_zero=self.is_local_process_zero(),
             is_world_process_zero=self.is_world_process_zero(),
@@ -494,7 +388,7 @@ class Trainer:
     @property
     def accelerator(self) -> Any:
         """Device and processes."""
-        return self._runner.accelerator
+        return self.runner.accelerator
 
     def is_world_process_zero(self) -> bool:
         """Whether this is the first process of all."""
@@ -515,7 +409,7 @@ class Trainer:
         """
         if self.is_world_process_zero():
             folder = Path(output_dir or self.args.output_dir)
-            with self._runner.at_rest():
+            with self.runner.at_rest():
                 published.write(folder, self.model, self.processing_class, self.args)
         if self.args.push_to_hub and not _internal_call:
             self.push_to_hub("Model save")
