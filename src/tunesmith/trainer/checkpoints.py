@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from transformers import PreTrainedModel, TrainerState
 
@@ -60,7 +60,7 @@ def _save_beside(folder: Path, model: Any, processing_class: Any) -> None:
         processing_class.save_pretrained(folder)
 
 
-def find(output: Path, asked: str | Literal[True]) -> tuple[Checkpoint, TrainerState]:
+def find(output: Path, asked: str | bool) -> tuple[Checkpoint, TrainerState]:
     """The checkpoint to go on from, verified.
 
     Args:
@@ -70,7 +70,7 @@ def find(output: Path, asked: str | Literal[True]) -> tuple[Checkpoint, TrainerS
     Raises:
         IntegrityError: there is none, or it is damaged or written by something else (M130).
     """
-    if asked is True:
+    if isinstance(asked, bool):
         folders = [folder for _step, folder in _all(output)]
         whole = [folder for folder in reversed(folders) if commit.damage(folder) is None]
         if not whole:

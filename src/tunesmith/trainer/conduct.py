@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,12 +21,7 @@ from tunesmith.fast.process import tuned
 from tunesmith.language import gettext as _
 from tunesmith.trainer import checkpoints
 from tunesmith.trainer.callbacks import UPDATES, hears, note_states, put_states_back, watched
-from tunesmith.trainer.engines import (
-    Followed,
-    make_plan,
-    recompute_activations,
-    scheduler_for,
-)
+from tunesmith.trainer.engines import Followed, make_plan, recompute_activations, scheduler_for
 from tunesmith.trainer.fields import notice
 from tunesmith.trainer.heads import flops_per_place
 from tunesmith.trainer.refusals import refuse_epoch_stop, without_metric
@@ -100,7 +96,7 @@ def prepare(host: Host, resume: str | bool | None, undone: ExitStack) -> Stretch
     recompute_activations(host.model, args)
     undone.callback(_let_go, host)
     engine = host.runner.begin(
-        host.model, rows, plan, evaluated=_evaluated(host), optimizer=host.create_optimizer
+        host.model, rows, plan, evaluated=_evaluated(host), optimizer=partial(_optimizer, host)
     )
     followed = None if host.uses_adamw() else _follow(host, plan.total_steps, undone)
     callbacks = host.callback_handler.callbacks
@@ -121,6 +117,13 @@ def prepare(host: Host, resume: str | bool | None, undone: ExitStack) -> Stretch
     undone.enter_context(tuned(host.runner.is_fast))
     undone.enter_context(deterministic_kernels(args.full_determinism))
     return stretch
+
+
+def _optimizer(host: Host) -> torch.optim.Optimizer:
+    """The optimizer of this training, whether a subclass returns it or sets it or both."""
+    host.optimizer = host.create_optimizer() or host.optimizer
+    made: torch.optim.Optimizer = host.optimizer
+    return made
 
 
 def _let_go(host: Host) -> None:

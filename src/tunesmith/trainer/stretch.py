@@ -124,7 +124,6 @@ class Stretch:
         self.sums.update(facts["sums"])
         if self.followed is not None:
             self.followed.skip(progress.step - progress.skipped)
-        now = {name: getattr(self.plan, name) for name in facts["plan"]}
-        return [
-            (name, then, now[name]) for name, then in facts["plan"].items() if then != now[name]
-        ]
+        then = facts["plan"]
+        now = {name: getattr(self.plan, name) for name in then}
+        return [(name, then[name], now[name]) for name in now if then[name] != now[name]]

@@ -27,22 +27,12 @@ from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.trainer import published, refusals
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.callbacks import (
-    UPDATES,
-    hears,
-    make_handler,
-    set_level,
-)
-from tunesmith.trainer.conduct import walk
-from tunesmith.trainer.engines import (
-    is_plain_adamw,
-    make_plan,
-    named_optimizer,
-    own_adamw,
-)
+from tunesmith.trainer.callbacks import UPDATES, hears, make_handler, set_level
+from tunesmith.trainer.conduct import finish, prepare, walk
+from tunesmith.trainer.engines import is_plain_adamw, make_plan, named_optimizer, own_adamw
 from tunesmith.trainer.fields import examine, notice, refusal
 from tunesmith.trainer.heads import no_predictions, shifts_labels
-from tunesmith.trainer.rows import Collator, collator_for
+from tunesmith.trainer.rows import Collator, DataSets, collator_for
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.scoring import Answers, collect, metrics_of
 
