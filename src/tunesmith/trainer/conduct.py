@@ -49,8 +49,8 @@ class Host(Protocol):
     lr_scheduler: Any
     has_own_optimizer: bool
 
-    def create_optimizer(self) -> torch.optim.Optimizer:
-        """The optimizer of this training."""
+    def create_optimizer(self) -> torch.optim.Optimizer | None:
+        """The optimizer of this training; None if it was set."""
         ...
 
     def uses_adamw(self) -> bool:
@@ -121,9 +121,11 @@ def prepare(host: Host, resume: str | bool | None, undone: ExitStack) -> Stretch
 
 def _optimizer(host: Host) -> torch.optim.Optimizer:
     """The optimizer of this training, whether a subclass returns it or sets it or both."""
-    host.optimizer = host.create_optimizer() or host.optimizer
-    made: torch.optim.Optimizer = host.optimizer
-    return made
+    made: torch.optim.Optimizer | None = host.create_optimizer()
+    host.optimizer = host.optimizer if made is None else made
+    assert host.optimizer is not None  # noqa: S101 - a subclass sets it if it does not return it
+    optimizer: torch.optim.Optimizer = host.optimizer
+    return optimizer
 
 
 def _let_go(host: Host) -> None:
