@@ -187,7 +187,7 @@ def walk(host: Host, stretch: Stretch, ignore_keys: list[str] | None) -> None:
         if isinstance(event, StepDone):
             stretch.take(event)
         elif isinstance(event, Warned):
-            notice(str(event.problem))
+            notice(event.problem.message)
         _stand(host, stretch)
         host.tell("on_step_end")
         _act(host, stretch, ignore_keys)
