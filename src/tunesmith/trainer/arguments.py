@@ -139,8 +139,8 @@ def _turn(old: Mapping[str, Any]) -> dict[str, Any]:
         if removed.refused(value):
             problems.append(refusal(f"{name}={value!r}", removed.why))
         elif removed.turned is None:
-            words = _("{name} is gone from transformers and left out: ").format(name=name)
-            notice("TrainingArguments: " + words + _(removed.why))
+            words = _("{name} is gone from transformers and left out: {why}")
+            notice("TrainingArguments: " + words.format(name=name, why=_(removed.why)))
         else:
             turned = removed.turned(value)
             told = ", ".join(f"{key}={_shown(key, item)}" for key, item in turned.items())
