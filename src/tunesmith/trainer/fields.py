@@ -167,8 +167,8 @@ def examine(args: Any) -> None:
     for name, value in _changed(args).items():
         treatment = treatment_of(name, value)
         if treatment.kind == "noted":
-            notice("TrainingArguments: " + _("{name} is left out: ").format(name=name)
-                   + _(treatment.words))  # fmt: skip
+            words = _("{name} is left out: {why}").format(name=name, why=_(treatment.words))
+            notice("TrainingArguments: " + words)
         elif treatment.kind == "refused":
             shown = f"{name}={getattr(value, 'value', value)!r}"
             problems.append(refusal(shown, treatment.words))
@@ -191,17 +191,18 @@ def _changed(args: Any) -> dict[str, object]:
     }
 
 
-def refusal(argument: str, words: str) -> Problem:
+def refusal(argument: str, words: str, place: str = "TrainingArguments") -> Problem:
     """That an argument asks for what cannot be had.
 
     Args:
         argument: its name and value.
         words: what to use instead, marked for translation.
+        place: of what it is an argument.
     """
     return Problem(
         "R131",
         _("{argument} cannot be had").format(argument=argument),
-        Place("TrainingArguments"),
+        Place(place),
         fix=_(words),
     )
 

@@ -153,7 +153,7 @@ class Trainer:
             RecipeError: what is missing or cannot be had (R131 to R138).
         """
         if trial is not None:
-            raise RecipeError(refusal("trial", mark("there is no search here")))
+            raise RecipeError(refusal("trial", mark("there is no search here"), "train()"))
         self._make_model_anew()
         with ExitStack() as undone:
             stretch = prepare(self, resume_from_checkpoint or model_path, undone)
@@ -434,7 +434,9 @@ class Trainer:
             ResourceError: the Hub cannot be reached (M104) or does not let us in (M106).
         """
         if not blocking:
-            raise RecipeError(refusal("blocking=False", mark("an upload is waited for")))
+            raise RecipeError(
+                refusal("blocking=False", mark("an upload is waited for"), "push_to_hub()")
+            )
         self.save_model(_internal_call=True)
         self.create_model_card(**card)
         if not self.is_world_process_zero():
