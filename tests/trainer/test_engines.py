@@ -3,11 +3,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
+from transformers.data.data_collator import default_data_collator
 
 from tests.trainer.conftest import MakeModel
+from tunesmith.batching import Batch
 from tunesmith.errors import RecipeError
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.engines import (
@@ -17,7 +20,9 @@ from tunesmith.trainer.engines import (
     named_optimizer,
     own_adamw,
     recompute_activations,
+    way_for,
 )
+from tunesmith.trainer.heads import KnownHead
 
 SCHEDULES = [
     ("linear", None),
@@ -116,3 +121,25 @@ def test_activations_are_recomputed_if_asked(make_model: MakeModel) -> None:
     asked = SimpleNamespace(gradient_checkpointing=True, gradient_checkpointing_kwargs=None)
     recompute_activations(model, asked)
     assert model.is_gradient_checkpointing
+
+
+@pytest.mark.parametrize(
+    ("inputs", "collate", "half", "reason"),
+    [
+        ({}, default_data_collator, False, "the rows have no attention_mask"),
+        ({"attention_mask": 1, "pixels": 1}, default_data_collator, False, "pixels"),
+        ({"attention_mask": 1}, dict, False, "the collator may change the rows"),
+        ({"attention_mask": 1}, default_data_collator, True, "the weights are not float32"),
+    ],
+)
+def test_why_the_fast_engine_is_not_tried(
+    make_model: MakeModel, inputs: dict[str, int], collate: Any, half: bool, reason: str
+) -> None:
+    ids = torch.ones((2, 3), dtype=torch.long)
+    some = Batch({"input_ids": ids, **dict.fromkeys(inputs, ids)}, None, 2, 6, np.arange(2))
+    model = make_model().half() if half else make_model()
+    head = KnownHead(model.config, per_token=False)
+    way = way_for(head, model, some, torch.device("cpu"), collate=collate, trains=False)
+    assert not way.is_fast and reason in way.reason
+    mps = way_for(head, model, some, torch.device("mps"), collate=collate, trains=False)
+    assert mps.reason == "it does not know mps"

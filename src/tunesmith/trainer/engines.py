@@ -88,9 +88,11 @@ def _against_fast(model: Any, batch: Batch, device: torch.device, collate: objec
         return _("it does not know {device}").format(device=device.type)
     if not is_plain(collate):
         return _("the collator may change the rows")
-    if not {"input_ids", "attention_mask"} <= batch.inputs.keys() <= _PACKED:
+    if missing := {"input_ids", "attention_mask"} - batch.inputs.keys():
+        return _("the rows have no {names}").format(names=", ".join(sorted(missing)))
+    if more := batch.inputs.keys() - _PACKED:
         return _("the model is given more than token ids: {names}").format(
-            names=", ".join(sorted(batch.inputs.keys() - _PACKED)) or "-"
+            names=", ".join(sorted(more))
         )
     if any(p.dtype != torch.float32 for p in model.parameters()):
         return _("the weights are not float32")

@@ -123,7 +123,7 @@ class Trainer:
         )
         self.model.to(self.runner.device)
         if getattr(self.model, "config", None) is not None:
-            self.model.config.use_cache = self.args.use_cache
+            self.model.config.use_cache = getattr(self.args, "use_cache", False)
         self.control = TrainerControl()
         self.state = self.fresh_state()
         if self.args.push_to_hub and self.is_world_process_zero():
