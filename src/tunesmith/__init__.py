@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transformers import DataCollatorWithPadding, EarlyStoppingCallback
+
     from tunesmith.api import Run, load_data, start, train
     from tunesmith.artifact.inference import Model, Predicted, load
     from tunesmith.errors import PlainError
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
     from tunesmith.handover import load_dataset, model_folder
     from tunesmith.loaded_metric import LoadedMetric, load_metric
     from tunesmith.recipe import Recipe
+    from tunesmith.trainer.arguments import TrainingArguments
+    from tunesmith.trainer.trainer import Trainer
 
 __all__ = [
+    "DataCollatorWithPadding",
+    "EarlyStoppingCallback",
     "Evaluated",
     "Event",
     "Finished",
@@ -28,6 +34,8 @@ __all__ = [
     "Run",
     "Saved",
     "StepDone",
+    "Trainer",
+    "TrainingArguments",
     "Warned",
     "__version__",
     "load",
@@ -51,6 +59,9 @@ _HOMES = {
     **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.loaded_metric"),
     "PlainError": "tunesmith.errors",
     "Recipe": "tunesmith.recipe",
+    "Trainer": "tunesmith.trainer.trainer",
+    "TrainingArguments": "tunesmith.trainer.arguments",
+    **dict.fromkeys(("DataCollatorWithPadding", "EarlyStoppingCallback"), "transformers"),
 }
 
 

@@ -14,7 +14,7 @@ from tunesmith.data.prepared import Encoded, Prepared, hold_in_memory
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IGNORED", "Batch", "Examples", "Padding", "by_length", "make_batch"]
+__all__ = ["IGNORED", "Batch", "Examples", "Padding", "by_length", "count_targets", "make_batch"]
 
 IGNORED = -100
 """A label that no loss counts, as torch's cross entropy has it."""
@@ -148,7 +148,7 @@ def make_batch(
     labels = tensors.pop("labels", None)
     if labels is None and "labels" in prepared.fixed:
         labels = _as_target(prepared.fixed["labels"][chosen])
-    return Batch(tensors, labels, _count(labels) if counts else 0, tokens, places, counts)
+    return Batch(tensors, labels, count_targets(labels) if counts else 0, tokens, places, counts)
 
 
 def _pad(
@@ -172,7 +172,8 @@ def _as_target(values: NDArray[Any]) -> torch.Tensor:
     return torch.from_numpy(values.astype(kind))
 
 
-def _count(labels: torch.Tensor | None) -> int:
+def count_targets(labels: torch.Tensor | None) -> int:
+    """How many entries of labels count: every number, and every class that is not `IGNORED`."""
     if labels is None:
         return 0
     return labels.numel() if labels.is_floating_point() else int((labels != IGNORED).sum())

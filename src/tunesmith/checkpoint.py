@@ -24,7 +24,17 @@ from tunesmith.errors import IntegrityError, Place, Problem, Severity
 from tunesmith.language import gettext as _
 from tunesmith.loop import Progress
 
-__all__ = ["Checkpoint", "latest", "load_weights", "restore", "retain", "save", "saved_steps"]
+__all__ = [
+    "Checkpoint",
+    "latest",
+    "load_weights",
+    "read",
+    "restore",
+    "retain",
+    "save",
+    "saved_steps",
+    "write",
+]
 
 _NAME = re.compile(r"step-(\d{8,})")
 
@@ -55,14 +65,21 @@ def save(home: Path, engine: Engine, progress: Progress, facts: Mapping[str, obj
         if commit.damage(target) is None:
             return target
         commit.set_aside(target)
-    with commit.publish(target) as folder, engine.at_rest():
-        save_model(engine.network, str(folder / "model.safetensors"))
-        save_file(engine.state(), folder / "optimizer.safetensors")
-        state = {"progress": asdict(progress), "facts": dict(facts)}
-        (folder / "state.json").write_text(
-            json.dumps(state, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
+    with commit.publish(target) as folder:
+        write(folder, engine, progress, facts)
     return target
+
+
+def write(folder: Path, engine: Engine, progress: Progress, facts: Mapping[str, object]) -> None:
+    """Put all that a checkpoint holds into a folder that is about to be committed."""
+    with engine.at_rest():
+        # transformers reads weights only if the file says which library they are for
+        save_model(engine.network, str(folder / "model.safetensors"), metadata={"format": "pt"})
+        save_file(engine.state(), folder / "optimizer.safetensors")
+    state = {"progress": asdict(progress), "facts": dict(facts)}
+    (folder / "state.json").write_text(
+        json.dumps(state, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
 
 
 def restore(checkpoint: Checkpoint, engine: Engine) -> None:
@@ -121,7 +138,7 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
         damage = commit.damage(folder)
         if damage is None:
             try:
-                return _read(folder), warnings
+                return read(folder), warnings
             except (OSError, ValueError, KeyError, TypeError) as error:
                 damage = str(error)
         kept = commit.set_aside(folder)
@@ -151,7 +168,8 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
     return None, []
 
 
-def _read(folder: Path) -> Checkpoint:
+def read(folder: Path) -> Checkpoint:
+    """A checkpoint whose folder is whole."""
     state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return Checkpoint(folder, Progress(**state["progress"]), state["facts"])
 
@@ -167,7 +185,7 @@ def retain(home: Path, *, newest: int, best_step: int) -> None:
     kept = {best_step, *steps[-newest:]}
     for step in steps[-newest:]:
         with suppress(OSError, ValueError, KeyError, TypeError):  # damaged: nothing hangs on it
-            kept.add(_read(home / f"step-{step:08d}").progress.best_step)
+            kept.add(read(home / f"step-{step:08d}").progress.best_step)
     for step in steps:
         if step not in kept:
             commit.discard(home / f"step-{step:08d}")

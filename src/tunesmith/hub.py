@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -28,8 +28,10 @@ __all__ = [
     "cached_folder",
     "download_model",
     "is_cached",
+    "make_repository",
     "prepare_environment",
     "resolve_commit",
+    "upload",
 ]
 
 Kind = Literal["model", "dataset"]
@@ -134,6 +136,59 @@ def cached_folder(name: str, *, revision: str | None) -> Path | None:
     except HFValidationError:
         return None
     return Path(found).parent if isinstance(found, str) else None
+
+
+def make_repository(name: str, *, token: str | None, private: bool | None) -> str:
+    """Make a repository for a model unless it is there; returns its full name.
+
+    Raises:
+        PlainError: as `ask` does.
+    """
+    from huggingface_hub import HfApi
+
+    def make() -> str:
+        made = HfApi(token=token).create_repo(name, private=private, exist_ok=True)
+        return str(made.repo_id)
+
+    return ask(make, name, kind="model")
+
+
+def upload(
+    folder: Path,
+    repository: str,
+    *,
+    token: str | None,
+    revision: str | None,
+    message: str,
+    without: Sequence[str],
+) -> str:
+    """Upload a folder in one commit; returns its address.
+
+    Args:
+        folder: what to upload.
+        repository: its full name.
+        token: of the Hub; None for that of the machine.
+        revision: a branch; None for the main one.
+        message: of the commit.
+        without: patterns of what stays here.
+
+    Raises:
+        PlainError: as `ask` does.
+    """
+    from huggingface_hub import HfApi
+
+    def send() -> str:
+        return str(
+            HfApi(token=token).upload_folder(
+                repo_id=repository,
+                folder_path=folder,
+                commit_message=message,
+                revision=revision,
+                ignore_patterns=list(without),
+            )
+        )
+
+    return ask(send, repository, kind="model")
 
 
 def ask(call: Callable[[], T], repository: str, *, kind: Kind) -> T:

@@ -8,6 +8,7 @@ has nothing else to restore; and any of it can be looked at before training.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,7 +39,8 @@ class Plan:
         warmup_steps: steps in which the learning rate rises from zero.
         evaluation_interval: steps between evaluations, maybe a fraction; None for never.
         learning_rate: the highest.
-        schedule: its course after the warm-up.
+        schedule: its course after the warm-up by name, or its share as a function of the step, with
+            the warm-up in it.
         seed: what order and dropout are drawn from.
     """
 
@@ -51,7 +53,7 @@ class Plan:
     warmup_steps: int
     evaluation_interval: float | None
     learning_rate: float
-    schedule: str
+    schedule: str | Callable[[int], float]
     seed: int
 
     def epoch_at(self, step: int) -> float:
@@ -78,7 +80,8 @@ class Plan:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of step `step` (from 0), as transformers' schedulers define it."""
-        return self.learning_rate * self._factor(step)
+        share = self.schedule(step) if callable(self.schedule) else self._factor(step)
+        return self.learning_rate * share
 
     def _factor(self, step: int) -> float:
         warmup, total = self.warmup_steps, self.total_steps

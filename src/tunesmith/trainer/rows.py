@@ -1,0 +1,250 @@
+"""A tokenised data set as batches, through a person's collator."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import set_seed
+
+from tunesmith.batching import Batch, count_targets
+from tunesmith.chance import seed_of
+from tunesmith.errors import DataError, Place, Problem
+from tunesmith.language import gettext as _
+from tunesmith.tasks import EVALUATION_SEED
+from tunesmith.trainer.fields import notice
+from tunesmith.trainer.heads import shifts_labels
+from tunesmith.trainer.refusals import without_data
+
+__all__ = ["Collator", "DataSets", "Rows", "collator_for", "is_plain"]
+
+Collator = Callable[[list[Any]], Mapping[str, Any]]
+
+
+class Rows:
+    """The rows of a data set, to be cut into batches.
+
+    Attributes:
+        name: "train", "evaluation" or "test", for messages.
+        token_ids: every token id that occurs; None if that is not known.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        name: str,
+        *,
+        collate: Collator,
+        columns: frozenset[str] | None,
+        shifts: bool = False,
+    ) -> None:
+        """Look at the columns; what the model does not take is left out, and said.
+
+        Args:
+            data: a `datasets.Dataset`, or anything with a length whose items are mappings.
+            name: for messages.
+            collate: makes tensors of a list of rows.
+            columns: which to keep; None for all.
+            shifts: whether the loss compares each label with the token before, so that the first
+                of a row is no target.
+
+        Raises:
+            DataError: it has no length, no rows, or no column that the model takes (R133).
+        """
+        self.name = name
+        self._collate = collate
+        self._draws = not is_plain(collate)
+        self._columns = columns
+        self._shifts = shifts
+        if not hasattr(data, "__len__"):
+            raise DataError(_without_length(name))
+        if not len(data):
+            raise DataError(Problem("R133", _("the data set has no rows"), Place(name)))
+        self._data = self._narrowed(data)
+        self.token_ids = _token_ids(self._data) if hasattr(data, "column_names") else None
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def _narrowed(self, data: Any) -> Any:
+        """The data without the columns that the model does not take."""
+        first = data.column_names if hasattr(data, "column_names") else data[0]
+        if self._columns is None or not isinstance(first, list | Mapping):
+            return data
+        extra = [column for column in first if column not in self._columns]
+        if len(extra) == len(list(first)):
+            raise DataError(_without_columns(self.name, extra, self._columns))
+        if extra:
+            notice(
+                _("{data} data: columns that the model does not take are left out: {names}").format(
+                    data=self.name, names=", ".join(extra)
+                )
+            )
+        return data.remove_columns(extra) if hasattr(data, "remove_columns") else data
+
+    def collated(self, places: Sequence[int]) -> Mapping[str, Any]:
+        """The tensors that the collator makes of some rows."""
+        fetch = getattr(self._data, "__getitems__", None)
+        rows = fetch(places) if fetch else [self._data[place] for place in places]
+        if self._columns is not None:
+            rows = [
+                {name: value for name, value in row.items() if name in self._columns}
+                if isinstance(row, Mapping)
+                else row
+                for row in rows
+            ]
+        return self._collate(rows)
+
+    def batch(self, places: NDArray[np.int64], *, seed: int, counts: bool = True) -> Batch:
+        """The same for one forward pass.
+
+        Args:
+            places: which rows, shape (B,).
+            seed: of what a collator draws, such as hidden words.
+            counts: False to make a batch whose targets do not count.
+        """
+        if self._draws:
+            set_seed(seed % 2**32)
+        inputs = dict(self.collated(places.tolist()))
+        labels = inputs.pop("labels", None)
+        mask = inputs.get("attention_mask")
+        if mask is None:
+            mask = inputs.get("input_ids")
+            tokens = 0 if mask is None else mask.numel()
+        else:
+            tokens = int(mask.sum())
+        targets = len(places) if labels is None else self._count(labels)
+        return Batch(inputs, labels, targets if counts else 0, tokens, places, counts)
+
+    def _count(self, labels: torch.Tensor) -> int:
+        shifted = labels[..., 1:] if self._shifts else labels
+        return count_targets(shifted)
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """All rows in batches, in their order."""
+        for start in range(0, len(self), batch_size):
+            places = np.arange(start, min(start + batch_size, len(self)))
+            yield self.batch(places, seed=seed_of(EVALUATION_SEED, start))
+
+    def loader(self, order: Iterable[int], batch_size: int) -> Any:
+        """The same as torch knows it, for whoever wants to look at batches."""
+        places = list(order)
+        return torch.utils.data.DataLoader(
+            range(len(self)),  # type: ignore[arg-type]
+            sampler=places,
+            batch_size=batch_size,
+            collate_fn=self.collated,
+        )
+
+
+class DataSets:
+    """The rows of each data set that a Trainer is given, looked at once."""
+
+    def __init__(self, model: Any, args: Any, collate: Collator) -> None:
+        """What all of them share.
+
+        Args:
+            model: whose inputs say which columns are kept.
+            args: of the Trainer.
+            collate: makes tensors of rows.
+        """
+        self.label_names = _label_names(model, args.label_names)
+        columns = _accepted_columns(model, self.label_names)
+        self._columns = columns if args.remove_unused_columns else None
+        self._collate = collate
+        self._shifts = shifts_labels(model)
+        self._found: dict[tuple[int, str], tuple[Any, Rows]] = {}
+
+    def rows(self, data: Any, name: str) -> Rows:
+        """The rows of a data set.
+
+        Args:
+            data: the data set.
+            name: "train", "evaluation" or "test", for messages.
+
+        Raises:
+            RecipeError: there is none (R135).
+            DataError: as `Rows` does.
+        """
+        if data is None:
+            raise without_data(name)
+        key = (id(data), name)
+        if key not in self._found:  # the data set is held, so that its id stays its own
+            rows = Rows(
+                data, name,
+                collate=self._collate, columns=self._columns, shifts=self._shifts,
+            )  # fmt: skip
+            self._found[key] = data, rows
+        return self._found[key][1]
+
+
+def _accepted_columns(model: Any, label_names: Iterable[str]) -> frozenset[str]:
+    """The columns that a model takes, and the names that collators make labels of."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    taken = inspect.signature(inner.forward).parameters
+    return frozenset({*taken, "label", "label_ids", *label_names})
+
+
+def _label_names(model: Any, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """The inputs that are labels: those a person names, else those the model's forward pass has."""
+    from transformers.utils.generic import find_labels
+
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return tuple(find_labels(type(inner)) if asked is None else asked)
+
+
+def collator_for(processing_class: Any) -> Collator:
+    """The collator of whoever names none: padding by the tokenizer, if there is one."""
+    from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
+    from transformers.data.data_collator import default_data_collator
+
+    if isinstance(processing_class, PreTrainedTokenizerBase):
+        padding: Collator = DataCollatorWithPadding(processing_class)
+        return padding
+    stacking: Collator = default_data_collator
+    return stacking
+
+
+def is_plain(collate: object) -> bool:
+    """Whether a collator pads and does nothing else, so that rows stay what they are."""
+    from transformers import DataCollatorForTokenClassification, DataCollatorWithPadding
+    from transformers.data.data_collator import DefaultDataCollator, default_data_collator
+
+    known = (DataCollatorWithPadding, DataCollatorForTokenClassification, DefaultDataCollator)
+    return collate is default_data_collator or type(collate) in known
+
+
+def _token_ids(data: Any) -> set[int] | None:
+    """Every token id of an Arrow data set; None if rows are made on the way out."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "input_ids" not in data.column_names or data.format["type"] == "custom":
+        return None
+    column = data.data.column("input_ids")
+    while pa.types.is_nested(column.type):
+        column = pc.list_flatten(column)
+    return set(pc.unique(column).to_pylist())
+
+
+def _without_length(name: str) -> Problem:
+    return Problem(
+        "R133",
+        _("the data set has no length: the order of rows and the number of steps follow from it"),
+        Place(name),
+        fix=_("Read a stream into a data set first, for example with Dataset.from_generator."),
+    )
+
+
+def _without_columns(name: str, found: Sequence[str], taken: frozenset[str]) -> Problem:
+    return Problem(
+        "R133",
+        _("no column is one that the model takes; found: {names}").format(names=", ".join(found)),
+        Place(name),
+        evidence=(_("the model takes {names}").format(names=", ".join(sorted(taken))),),
+        fix=_("Tokenise the texts first, or pass remove_unused_columns=False."),
+    )

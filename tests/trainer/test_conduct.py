@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import TrainerCallback
+
+from tests.trainer.conftest import MakeModel
+from tunesmith.errors import IntegrityError, RecipeError
+from tunesmith.trainer.arguments import TrainingArguments
+from tunesmith.trainer.trainer import Trainer
+
+Make = Callable[..., Trainer]
+
+
+@pytest.fixture
+def make(tmp_path: Path, make_model: MakeModel, pairs: Any, tokenizer: Any) -> Make:
+    def make(*callbacks: Any, compute_metrics: Any = None, **more: Any) -> Trainer:
+        named = {"max_steps": 3, "save_strategy": "no", "disable_tqdm": True, "use_cpu": True}
+        return Trainer(
+            make_model(),
+            TrainingArguments(str(tmp_path), **{**named, **more}),
+            train_dataset=pairs["train"],
+            eval_dataset=pairs["validation"],
+            processing_class=tokenizer,
+            callbacks=callbacks,
+            compute_metrics=compute_metrics,
+        )
+
+    return make
+
+
+def test_the_best_of_scores_is_saved(make: Make, tmp_path: Path) -> None:
+    scores = iter([0.5, 0.9, 0.7])
+    trainer = make(
+        compute_metrics=lambda _given: {"own": next(scores)}, metric_for_best_model="own",
+        save_strategy="best", eval_strategy="steps", eval_steps=1, load_best_model_at_end=True,
+        save_total_limit=1,
+    )  # fmt: skip
+    trainer.train()
+    assert (trainer.state.best_metric, trainer.state.best_global_step) == (0.9, 2)
+    assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+
+
+def test_a_score_that_was_not_computed(make: Make) -> None:
+    trainer = make(metric_for_best_model="f1", eval_strategy="steps", eval_steps=1)
+    with pytest.raises(RecipeError, match=r"R136.*eval_f1.*eval_loss"):
+        trainer.train()
+    assert trainer.model.config._attn_implementation == "sdpa"  # plain, however it ended
+
+
+def test_callbacks_ask_for_what_is_not_due(make: Make, tmp_path: Path) -> None:
+    class Asks(TrainerCallback):
+        def on_step_end(self, _args: Any, state: Any, control: Any, **_more: Any) -> Any:
+            control.should_log = control.should_save = control.should_evaluate = (
+                state.global_step == 2
+            )
+            return control
+
+    trainer = make(Asks())
+    trainer.train()
+    assert [log["step"] for log in trainer.state.log_history] == [2, 2, 3]
+    assert (tmp_path / "checkpoint-2" / "MANIFEST.json").is_file()
+
+
+def test_the_next_epoch_cannot_be_asked_for(make: Make) -> None:
+    class Skips(TrainerCallback):
+        def on_step_end(self, _args: Any, _state: Any, control: Any, **_more: Any) -> None:
+            control.should_epoch_stop = True
+
+    with pytest.raises(RecipeError, match=r"R138"):
+        make(Skips()).train()
+
+
+def test_gradients_can_be_looked_at(make: Make, told: Any) -> None:
+    """Clipped before the update, there until it is done, by a callback that hears of both."""
+    norms: list[float] = []
+
+    class Looks(TrainerCallback):
+        def on_pre_optimizer_step(self, *_given: Any, model: Any, **_more: Any) -> None:
+            norms.append(
+                float(torch.nn.utils.get_total_norm([p.grad for p in model.parameters()
+                                                     if p.grad is not None]))
+            )  # fmt: skip
+
+        def on_substep_end(self, *_given: Any, **_more: Any) -> None: ...
+
+    trainer = make(Looks(), max_grad_norm=1e-4, logging_steps=1)
+    trainer.train()
+    np.testing.assert_allclose(norms, 1e-4, rtol=1e-3)
+    assert trainer.state.log_history[0]["grad_norm"] > 1e-4
+    assert "the exact engine is used: a callback looks at gradients" in told()
+    assert any("on_substep_end" in line for line in told())
+
+
+def test_updates_that_are_not_finite(make: Make, told: Any) -> None:
+    trainer = make(max_steps=8)
+    with torch.no_grad():
+        trainer.model.classifier.bias.fill_(float("nan"))
+    with pytest.raises(IntegrityError, match=r"M110"):
+        trainer.train()
+    assert sum("the update is skipped" in line for line in told()) == 3
+    assert trainer.state.global_step == 3
+
+
+def test_another_plan_than_that_of_the_checkpoint_is_told(make: Make, told: Any) -> None:
+    make(save_strategy="steps", max_steps=2).train()
+    make(max_steps=4).train(resume_from_checkpoint=True)
+    assert "total_steps was 2 when checkpoint-2 was saved and is 4" in told()
+
+
+def test_tokens_are_counted(make: Make, pairs: Any) -> None:
+    trainer = make(include_num_input_tokens_seen="non_padding", num_train_epochs=1, max_steps=-1)
+    trainer.train()
+    seen = sum(len(ids) for ids in pairs["train"]["input_ids"])
+    assert trainer.state.num_input_tokens_seen == seen
+    assert trainer.state.log_history[-1]["num_input_tokens_seen"] == seen
+
+
+def test_each_training_of_a_model_init_is_the_same(
+    tmp_path: Path, make_model: MakeModel, pairs: Any, tokenizer: Any
+) -> None:
+    args = TrainingArguments(str(tmp_path), max_steps=2, save_strategy="no", logging_steps=1)
+    trainer = Trainer(
+        args=args, model_init=make_model, train_dataset=pairs["train"], processing_class=tokenizer
+    )
+    losses = []
+    for _again in range(2):
+        trainer.train()
+        losses.append([log["loss"] for log in trainer.state.log_history[:-1]])
+    assert losses[0] == losses[1]
