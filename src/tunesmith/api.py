@@ -63,6 +63,31 @@ class Run:
         """What happened, as `events.jsonl` has it."""
         return RunFolder(self.folder).events()
 
+    def eject(
+        self,
+        path: str | Path,
+        *,
+        style: str = "trainer",
+        strict: bool = False,
+        force: bool = False,
+    ) -> Path:
+        """Write the run as a plain script, or as a notebook where `path` ends in `.ipynb`.
+
+        Args:
+            path: of the script.
+            style: "trainer", "loop" or "accelerate".
+            strict: refuse a run of which something has no plain equal.
+            force: replace files that are there.
+
+        Raises:
+            PlainError: whatever stands in the way, with code, place and fix.
+        """
+        from tunesmith.eject.write import eject
+
+        return eject(
+            RunFolder(self.folder), Path(path), style=style, strict=strict, force=force
+        ).path
+
 
 def load_data(
     where: object,

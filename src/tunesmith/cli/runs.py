@@ -18,7 +18,7 @@ from tunesmith.language import mark
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RUNS, RunFolder, runs_under
 
-__all__ = ["command"]
+__all__ = ["command", "find_run"]
 
 _SHOWN = {
     "run": mark("run"),
@@ -84,7 +84,7 @@ def list_runs(root: str, **given: Any) -> int:
 def show(run: str, root: str, **given: Any) -> int:
     """The state, then an evaluation a line."""
     terminal = Terminal.of(given)
-    folder = _find(run, root)
+    folder = find_run(run, root)
     state = _state(folder)
     evaluations = [event for event in folder.events() if event["event"] == "evaluated"]
     terminal.record({**state, "evaluations": evaluations, "summary": summarise(folder)})
@@ -113,7 +113,7 @@ def show(run: str, root: str, **given: Any) -> int:
 def compare(first: str, second: str, root: str, **given: Any) -> int:
     """Recipe keys, then scores of the finished models."""
     terminal = Terminal.of(given)
-    runs = [_find(name, root) for name in (first, second)]
+    runs = [find_run(name, root) for name in (first, second)]
     recipes = [
         gather(file=run.recipe, environment={}).recipe().model_dump(mode="json") for run in runs
     ]
@@ -141,7 +141,12 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
     return 0
 
 
-def _find(name: str, root: str) -> RunFolder:
+def find_run(name: str, root: str) -> RunFolder:
+    """The run that a person names, by its folder or by its name under `root`.
+
+    Raises:
+        RecipeError: there is none (C113).
+    """
     for candidate in (Path(name), Path(root) / name):
         run = RunFolder(candidate)
         if run.exists:
