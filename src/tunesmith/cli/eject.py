@@ -49,15 +49,9 @@ _VERBS = {"trainer": "python", "loop": "python", "accelerate": "accelerate launc
 )
 @common
 def command(
-    run: str,
-    style: str,
-    out: str | None,
-    notebook: bool,
-    strict: bool,
-    force: bool,
-    root: str,
+    run: str, style: str, out: str | None, root: str, *, notebook: bool, strict: bool, force: bool,
     **given: Any,
-) -> int:
+) -> int:  # fmt: skip
     """Write it, and say how to run it."""
     from tunesmith.eject.write import eject
 

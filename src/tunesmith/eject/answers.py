@@ -69,10 +69,10 @@ def _holds(answer: Callable[[Mapping[str, Any]], object], row: Row, task: Any) -
     try:
         found = answer(row.values)
         if task.name == "text-classification":
-            return found == task.labels.index(wanted)
-        if task.name == "multi-label-classification":
-            return found == [name in wanted for name in task.labels]
-        return found == wanted
+            wanted = task.labels.index(wanted)
+        elif task.name == "multi-label-classification":
+            wanted = [name in wanted for name in task.labels]
+        return bool(found == wanted)
     except (ValueError, TypeError, AttributeError, KeyError):
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.eject.facts import Facts
-from tunesmith.eject.script import Cell, block, fitted
+from tunesmith.eject.script import Cell, block, fitted, stacked
 from tunesmith.language import gettext as _
 
 __all__ = ["loop_cells"]
@@ -38,11 +38,11 @@ def _preparation(facts: Facts) -> Cell:
     if _is_accelerated(facts):
         words.append(
             _(
-                "The batch size is that of a step, however many processes share it. The schedule is "
-                "not prepared: Accelerate would step it once for each process."
+                "The batch size is that of a step, however many processes share it. The schedule "
+                "is not prepared: Accelerate would step it once for each process."
             )
         )
-    return Cell(_("Optimizer and batches"), "\n\n\n".join(parts), words)
+    return Cell(_("Optimizer and batches"), stacked(*parts), words)
 
 
 def _device(facts: Facts) -> str:
@@ -120,11 +120,12 @@ def _batches(facts: Facts) -> str:
             "        generator = torch.Generator().manual_seed(SEED + epoch)",
             '        order = RandomSampler(data["train"], generator=generator)',
             "        yield from DataLoader(",
-            f'            data["train"], batch_size=BATCH_SIZE, sampler=order, collate_fn={collate}',
+            '            data["train"], batch_size=BATCH_SIZE, '
+            f"sampler=order, collate_fn={collate}",
             "        )",
         )
         loaders = _evaluation_loaders(facts)
-        return "\n\n\n".join(part for part in (cut, train, loaders) if part)
+        return stacked(cut, train, loaders)
     prepared = block(
         fitted(
             "train_loader = DataLoader(",
@@ -142,7 +143,7 @@ def _batches(facts: Facts) -> str:
         "        train_loader.set_epoch(epoch)",
         "        yield from train_loader",
     )
-    return "\n\n\n".join(part for part in (cut, prepared, train) if part)
+    return stacked(cut, prepared, train)
 
 
 def _evaluation_loaders(facts: Facts) -> str:
@@ -166,10 +167,9 @@ def _evaluation(facts: Facts) -> Cell:
     moved = "batch" if _is_accelerated(facts) else "batch.to(device)"
     hidden = facts.hides_words
     forward = block(
-        facts.precision == "bf16"
-        and not _is_accelerated(facts)
-        and "with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):"
-        or "with torch.no_grad():",
+        "with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):"
+        if facts.precision == "bf16" and not _is_accelerated(facts)
+        else "with torch.no_grad():",
         "    logits = model(**batch).logits.float()",
     )
     gathered = "accelerator.gather_for_metrics({})" if _is_accelerated(facts) else "{}"
@@ -195,7 +195,8 @@ def _evaluation(facts: Facts) -> Cell:
         [block(line, indent=2) for line in taken if line],
         "    return compute_scores(torch.cat(found_parts).numpy(), None)"
         if hidden
-        else "    return compute_scores(torch.cat(logits_parts).numpy(), torch.cat(labels_parts).numpy())",
+        else "    return compute_scores("
+        "torch.cat(logits_parts).numpy(), torch.cat(labels_parts).numpy())",
     )
     words = []
     if hidden:
@@ -214,8 +215,7 @@ def _training(facts: Facts) -> Cell:
     chooser = facts.chooser
     start = [
         "losses = []",
-        chooser and f"best_score, best_step = {'-' if chooser.higher else ''}math.inf, 0",
-        chooser and "best_weights = None",
+        chooser and f"best_score, best_weights = {'-' if chooser.higher else ''}math.inf, None",
         chooser and chooser.patience and "evaluations_since_best = 0",
     ]
     code = block(
@@ -239,8 +239,8 @@ def _training(facts: Facts) -> Cell:
     if facts.micro_batch_size:
         words.append(
             _(
-                "The gradients of micro-batches add up to that of the step: each loss is a mean, so "
-                "it is weighed by the share of its targets."
+                "The gradients of micro-batches add up to that of the step: each loss is a mean, "
+                "so it is weighed by the share of its targets."
             )
         )
     if chooser:
@@ -276,14 +276,16 @@ def _one_batch(facts: Facts) -> str:
         facts.draws_dropout and f"torch.manual_seed(seed_of(SEED, step - 1, {number}))",
         _forward(facts),
         _backward(facts),
-        "losses.append(accelerator.reduce(loss.detach(), reduction=\"mean\").item())"
+        'losses.append(accelerator.reduce(loss.detach(), reduction="mean").item())'
         if _is_accelerated(facts)
         else "losses.append(loss.item())",
     )
 
 
 def _accumulated(facts: Facts) -> str:
-    count = '(batch["labels"] != -100).sum().item()' if facts.hides_words else 'len(batch["labels"])'
+    count = (
+        '(batch["labels"] != -100).sum().item()' if facts.hides_words else 'len(batch["labels"])'
+    )
     backward = _backward(facts)
     if _is_accelerated(facts):
         backward = block(
@@ -323,10 +325,12 @@ def _evaluated(facts: Facts) -> str:
     ]
     if chooser:
         sign = ">" if chooser.higher else "<"
-        weights = "accelerator.get_state_dict(model)" if _is_accelerated(facts) else "model.state_dict()"
+        weights = (
+            "accelerator.get_state_dict(model)" if _is_accelerated(facts) else "model.state_dict()"
+        )
         body += [
             f'if scores["{chooser.score}"] {sign} best_score:',
-            f'    best_score, best_step = scores["{chooser.score}"], step',
+            f'    best_score = scores["{chooser.score}"]',
             f"    best_weights = copy.deepcopy({weights})",
         ]
         if chooser.patience:
@@ -356,11 +360,8 @@ def _ending(facts: Facts) -> Cell:
                 f'{_print(facts)}("{name}", {variable})',
             ]
     code = block(
-        facts.chooser
-        and (
-            "if best_weights is not None:",
-            f"    {plain}.load_state_dict(best_weights)",
-        ),
+        facts.chooser is not None
+        and ("if best_weights is not None:", f"    {plain}.load_state_dict(best_weights)"),
         scored,
         save,
     )

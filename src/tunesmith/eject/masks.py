@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tunesmith.eject.facts import Facts
-from tunesmith.eject.script import Cell, block
+from tunesmith.eject.script import Cell, block, stacked
 from tunesmith.language import gettext as _
 
 __all__ = ["masks_cell"]
 
-_CHANCE = '''\
+_CHANCE = """\
 def mixed(z):
     with np.errstate(over="ignore"):
         z = np.atleast_1d(z).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
@@ -29,9 +29,9 @@ def uniform(seed, *places):
     for numbers in places:
         state = mixed(state ^ mixed(numbers))
     return (state >> np.uint64(11)) * 2.0**-53
-'''
+"""
 
-_ALWAYS = '''\
+_ALWAYS = """\
 ways = [way for word in ALWAYS for way in (word, f" {word}")]
 spelt = [tokenizer.encode(way, add_special_tokens=False) for way in ways]
 
@@ -46,7 +46,7 @@ def named(ids, words):
                 if tokens[start:stop] == pieces and ends[start] and ends[stop]:
                     marks[start:stop] = True
     return found & (words > 0)
-'''
+"""
 
 
 def masks_cell(facts: Facts) -> Cell:
@@ -69,19 +69,20 @@ def masks_cell(facts: Facts) -> Cell:
         if always
         else "    fate = uniform(seed + 1, text, places)",
         "    other = (uniform(seed + 2, text, places) * len(tokenizer)).astype(np.int64)",
-        "    shown = np.where(fate < 0.8, tokenizer.mask_token_id, np.where(fate < 0.9, other, ids))",
+        "    shown = np.where(fate < 0.9, other, ids)",
+        "    shown = np.where(fate < 0.8, tokenizer.mask_token_id, shown)",
         '    device = batch["input_ids"].device',
         '    batch["input_ids"] = torch.from_numpy(np.where(chosen, shown, ids)).to(device)',
         '    batch["labels"] = torch.from_numpy(np.where(chosen, ids, -100)).to(device)',
         "    return batch",
     )
-    parts = [_CHANCE.rstrip(), *([_ALWAYS.rstrip()] if always else []), hide]
+    parts = [_CHANCE, *([_ALWAYS] if always else []), hide]
     words = [
         _(
             "Which tokens are hidden follows from the seed and the text alone, whatever batch it "
             "comes in: chance is a number from 0 to 1 for each place, mixed by splitmix64. Of the "
-            "tokens to predict 80 % are hidden, 10 % replaced by another and 10 % left as they are, "
-            "and of each text at least one word is asked for."
+            "tokens to predict 80 % are hidden, 10 % replaced by another and 10 % left as they "
+            "are; each text is asked for one at least."
         )
     ]
-    return Cell(_("Hidden words"), "\n\n\n".join(parts), words)
+    return Cell(_("Hidden words"), stacked(*parts), words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.eject.facts import Facts
 from tunesmith.eject.reading import Reading
-from tunesmith.eject.script import Cell, assignment, block, literal
+from tunesmith.eject.script import Cell, assignment, block, literal, stacked
 from tunesmith.language import gettext as _
 
 __all__ = ["model_cell", "seeds_cell", "settings_cell", "tokens_cell"]
@@ -14,6 +14,62 @@ _PROBLEM_TYPES = {
     "multi-label-classification": "multi_label_classification",
     "text-regression": "regression",
 }
+
+_ENCODE = """\
+def encode(rows):
+    encoded = tokenizer(
+        rows[TEXT], truncation=True, max_length=MAX_LENGTH, return_overflowing_tokens=True
+    )
+    del encoded["overflow_to_sample_mapping"]
+    encoded["words"] = [
+        [0 if word is None else word + 1 for word in encoded.word_ids(i)]
+        for i in range(len(encoded["input_ids"]))
+    ]
+    return encoded
+"""
+_ENCODE_PAIR = """\
+def word_numbers(words, texts):
+    first = max((word + 1 for word, text in zip(words, texts) if text == 0), default=0)
+    return [
+        0 if word is None else word + 1 + (first if text else 0)
+        for word, text in zip(words, texts)
+    ]
+
+
+def encode(rows):
+    encoded = tokenizer(rows[TEXT], rows[TEXT_PAIR], truncation=True, max_length=MAX_LENGTH)
+    encoded["words"] = [
+        word_numbers(encoded.word_ids(i), encoded.sequence_ids(i))
+        for i in range(len(encoded["input_ids"]))
+    ]
+    return encoded
+"""
+_WORDS_COLLATED = """\
+data = raw.map(encode, batched=True, remove_columns=COLUMNS)
+data = data.filter(lambda row: any(row["words"]))
+
+
+def collate(rows):
+    words = [row.pop("words") for row in rows]
+    batch = tokenizer.pad(rows, return_tensors="pt")
+    width = batch["input_ids"].shape[1]
+    batch["words"] = torch.tensor([row + [0] * (width - len(row)) for row in words])
+    return batch
+"""
+_SEEDS = """\
+def mixed(z):
+    z = (z + 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+def seed_of(*numbers):
+    state = 0
+    for number in numbers:
+        state = mixed(state ^ mixed(number))
+    return state
+"""
 
 
 def settings_cell(facts: Facts, reading: Reading, *, model: str, output: str) -> Cell:
@@ -61,9 +117,7 @@ def settings_cell(facts: Facts, reading: Reading, *, model: str, output: str) ->
         lines.append(assignment("EVALUATE_EVERY", facts.evaluation_interval, _("steps")))
     if facts.chooser and facts.chooser.patience:
         lines.append(
-            assignment(
-                "PATIENCE", facts.chooser.patience, _("evaluations without a better score")
-            )
+            assignment("PATIENCE", facts.chooser.patience, _("evaluations without a better score"))
         )
     lines.append(assignment("LOG_EVERY", train.log_every, _("steps")))
     lines += _masking_settings(facts)
@@ -102,7 +156,7 @@ def tokens_cell(facts: Facts, reading: Reading) -> Cell:
                 "which word of its text a token belongs to, 0 for none."
             ),
         )
-        return Cell(_("Tokens"), "\n\n\n".join([load, *_words_encoded(reading)]), words)
+        return Cell(_("Tokens"), stacked(load, *_words_encoded(reading)), words)
     texts = "rows[TEXT], rows[TEXT_PAIR]" if reading.text_pair else "rows[TEXT]"
     assert reading.answers is not None  # noqa: S101 - only masked-lm learns without
     encode = block(
@@ -115,7 +169,7 @@ def tokens_cell(facts: Facts, reading: Reading) -> Cell:
         "data = raw.map(encode, batched=True, remove_columns=COLUMNS)",
         "collate = DataCollatorWithPadding(tokenizer)",
     )
-    return Cell(_("Tokens"), "\n\n\n".join([load, encode, data]), words)
+    return Cell(_("Tokens"), stacked(load, encode, data), words)
 
 
 def _lacks_padding(facts: Facts) -> bool:
@@ -125,81 +179,22 @@ def _lacks_padding(facts: Facts) -> bool:
 
 def _words_encoded(reading: Reading) -> list[str]:
     """Tokens with the number of their word, for masked-lm."""
-    if reading.text_pair:
-        encode = block(
-            "def word_numbers(words, texts):",
-            "    first = max((word + 1 for word, text in zip(words, texts) if text == 0), default=0)",
-            "    return [",
-            "        0 if word is None else word + 1 + (first if text else 0)",
-            "        for word, text in zip(words, texts)",
-            "    ]",
-            "",
-            "",
-            "def encode(rows):",
-            "    encoded = tokenizer(",
-            "        rows[TEXT], rows[TEXT_PAIR], truncation=True, max_length=MAX_LENGTH",
-            "    )",
-            '    encoded["words"] = [',
-            "        word_numbers(encoded.word_ids(i), encoded.sequence_ids(i))",
-            '        for i in range(len(encoded["input_ids"]))',
-            "    ]",
-            "    return encoded",
-        )
-    else:
-        encode = block(
-            "def encode(rows):",
-            "    encoded = tokenizer(",
-            "        rows[TEXT], truncation=True, max_length=MAX_LENGTH, "
-            "return_overflowing_tokens=True",
-            "    )",
-            '    del encoded["overflow_to_sample_mapping"]',
-            '    encoded["words"] = [',
-            "        [0 if word is None else word + 1 for word in encoded.word_ids(i)]",
-            '        for i in range(len(encoded["input_ids"]))',
-            "    ]",
-            "    return encoded",
-        )
-    data = block(
-        "data = raw.map(encode, batched=True, remove_columns=COLUMNS)",
-        'data = data.filter(lambda row: any(row["words"]))',
-    )
-    collate = block(
-        "def collate(rows):",
-        '    words = [row.pop("words") for row in rows]',
-        '    batch = tokenizer.pad(rows, return_tensors="pt")',
-        '    width = batch["input_ids"].shape[1]',
-        '    batch["words"] = torch.tensor([row + [0] * (width - len(row)) for row in words])',
-        "    return batch",
-    )
-    return [encode, data, collate]
+    encode = _ENCODE_PAIR if reading.text_pair else _ENCODE
+    return [encode, _WORDS_COLLATED]
 
 
 def seeds_cell(facts: Facts) -> Cell | None:
     """A function that mixes a seed for each step, where something is drawn."""
     if facts.hides_words or not facts.draws_dropout:
         return None
-    code = block(
-        "def mixed(z):",
-        "    z = (z + 0x9E3779B97F4A7C15) % 2**64",
-        "    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64",
-        "    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64",
-        "    return z ^ (z >> 31)",
-        "",
-        "",
-        "def seed_of(*numbers):",
-        "    state = 0",
-        "    for number in numbers:",
-        "        state = mixed(state ^ mixed(number))",
-        "    return state",
-    )
     words = [
         _(
-            "Torch is seeded before each forward pass, so that the dropout of a step follows from its "
-            "number alone. The seed is mixed by splitmix64, by which neighbouring numbers give "
+            "Torch is seeded before each forward pass, so that the dropout of a step follows from "
+            "its number alone. The seed is mixed by splitmix64, by which neighbouring numbers give "
             "unrelated ones."
         )
     ]
-    return Cell(_("Seeds"), code, words)
+    return Cell(_("Seeds"), stacked(_SEEDS), words)
 
 
 def model_cell(facts: Facts) -> Cell:

@@ -22,7 +22,7 @@ from tunesmith.data.lines import LinesFile
 from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.eject.answers import Expression, answer_expression
 from tunesmith.eject.facts import Facts
-from tunesmith.eject.script import Cell, assignment, block, literal
+from tunesmith.eject.script import Cell, assignment, block, literal, stacked
 from tunesmith.inputs import Split
 from tunesmith.language import gettext as _
 
@@ -74,9 +74,8 @@ def read_plainly(facts: Facts, target: Path) -> Reading:
     functions = list(dict.fromkeys(way.function for way in plain.values()))
     if any("csv." in function for function in functions):
         words.append(_("Every field of a CSV file is text, whatever it looks like."))
-    code = "\n\n\n".join(
-        [block(constants, assignment("COLUMNS", list(roles.columns))), *functions, calls]
-    )
+    columns = assignment("COLUMNS", list(roles.columns))
+    code = stacked(block(constants, columns), *functions, calls)
     label = roles.label if isinstance(roles.label, str) else None
     return Reading(
         Cell(_("Rows"), code, words), answers, roles.text, roles.text_pair, label, beside
@@ -220,7 +219,7 @@ def _gives_the_same(
 def _calls(
     splits: Mapping[str, Split], ways: Mapping[str, _Way], target: Path
 ) -> tuple[list[str], str, list[str], dict[str, Iterable[str]]]:
-    """The constants, the code that makes `raw`, words on it, and the row numbers of drawn shares."""
+    """The constants, the code that makes `raw`, words on it, and the file of row numbers."""
     values: dict[str, dict[str, object]] = {}
     constants: list[str] = []
     keys: dict[int, str] = {}
@@ -282,7 +281,7 @@ def _written_beside(facts: Facts, splits: Mapping[str, Split], target: Path) -> 
         assignment("FILES", files),
         assignment("COLUMNS", [name for name in ("text", pair, label) if name]),
     )
-    code = "\n\n\n".join([constants, read, block(_dataset_dict(calls))])
+    code = stacked(constants, read, block(_dataset_dict(calls)))
     words = _("The rows lie beside this script, as the run read them: {files}.").format(
         files=", ".join(beside)
     )

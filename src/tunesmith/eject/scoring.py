@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.eject.facts import Facts
-from tunesmith.eject.script import Cell, block, fitted, literal
+from tunesmith.eject.script import Cell, block, fitted, literal, stacked
 from tunesmith.language import gettext as _
 
 __all__ = ["scores_cell"]
@@ -54,7 +54,10 @@ def scores_cell(facts: Facts) -> Cell:
         found,
         "    return {",
         entries,
-        [f"        {line}" for line in fitted(f'"loss": {loss}(', arguments, ").item(),", indent=2)],
+        [
+            f"        {line}"
+            for line in fitted(f'"loss": {loss}(', arguments, ").item(),", indent=2)
+        ],
         "    }",
     )
     words = []
@@ -85,8 +88,8 @@ def _positive(facts: Facts) -> int:
 
 def _masked_words() -> str:
     return _(
-        "Of each text three numbers are kept: its summed loss, how many hidden tokens were guessed, "
-        "and how many there were."
+        "Of each text three numbers are kept: its summed loss, how many hidden tokens were "
+        "guessed, and how many there were."
     )
 
 
@@ -106,4 +109,4 @@ def _of_hidden_words(entries: list[str]) -> str:
         '        "loss": losses.sum() / targets.sum(),',
         "    }",
     )
-    return f"{found}\n\n\n{scores}"
+    return stacked(found, scores)

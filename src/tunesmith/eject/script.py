@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import east_asian_width
 
-__all__ = ["WIDTH", "Cell", "Script", "assignment", "block", "fitted", "literal"]
+__all__ = ["WIDTH", "Cell", "Script", "assignment", "block", "fitted", "literal", "stacked"]
 
 WIDTH = 100
 """Columns of a line."""
@@ -36,6 +36,7 @@ _FROM = {
     ),
 }  # fmt: skip
 _WHOLE = {"np": "import numpy as np", "torch": "import torch"}
+_DEFINITIONS = ast.FunctionDef | ast.ClassDef
 _HOMES = {name: module for module, names in _FROM.items() for name in names}
 
 
@@ -77,8 +78,7 @@ class Script:
             lines = [f"# {'-' * 3} {cell.title} {'-' * 3}"]
             for text in cell.words:
                 lines += ["#", *(f"# {line}" for line in _wrapped(text, WIDTH - 2).splitlines())]
-            gap = "\n\n\n" if cell.code.startswith(("def ", "class ")) else "\n\n"
-            parts.append("\n".join(lines) + (gap + cell.code if cell.code else ""))
+            parts.append(stacked("\n".join(lines), cell.code))
         head = f'"""{docstring}\n"""\n\n{self._imports()}\n\n'
         return head + "\n\n\n".join(parts) + "\n"
 
@@ -143,7 +143,17 @@ def _code_cell(code: str) -> dict[str, object]:
     }
 
 
-def block(*lines: str | bool | None | Iterable[str], indent: int = 0) -> str:
+def stacked(*parts: str | None) -> str:
+    """Pieces of code one below the other, functions and classes with two blank lines around."""
+    text = ""
+    for part in (part.strip("\n") for part in parts if part):
+        around = (ast.parse(text).body[-1:], ast.parse(part).body[:1])
+        is_apart = any(isinstance(found, _DEFINITIONS) for side in around for found in side)
+        text += ("\n\n\n" if is_apart else "\n\n") * bool(text) + part
+    return text
+
+
+def block(*lines: str | bool | Iterable[str] | None, indent: int = 0) -> str:
     """Lines of code; what is false is left out, a list of lines is laid in."""
     kept: list[str] = []
     for line in lines:
@@ -212,8 +222,10 @@ def literal(value: object) -> str:
 
 def _string(text: str) -> str:
     quote = "'" if text.count('"') > text.count("'") else '"'
-    body = "".join(repr(letter)[1:-1] if not letter.isprintable() else letter for letter in
-                   text.replace("\\", "\\\\"))
+    body = "".join(
+        repr(letter)[1:-1] if not letter.isprintable() else letter
+        for letter in text.replace("\\", "\\\\")
+    )
     return quote + body.replace(quote, "\\" + quote) + quote
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesmith.eject.facts import Facts
-from tunesmith.eject.script import Cell, block
+from tunesmith.eject.script import Cell, block, stacked
 from tunesmith.language import gettext as _
 
 __all__ = ["trainer_cells"]
@@ -27,8 +27,8 @@ def trainer_cells(facts: Facts) -> list[Cell]:
 def _needs_own_due(facts: Facts) -> bool:
     """Whether evaluations fall on steps that no setting of Trainer names."""
     every = facts.evaluation_interval
-    return facts.evaluates and (
-        isinstance(every, float) or bool(_strategy(facts) == "steps" and facts.plan.total_steps % every)
+    return _strategy(facts) == "steps" and (
+        every != int(every) or facts.plan.total_steps % every > 0
     )
 
 
@@ -75,8 +75,10 @@ def _callbacks(facts: Facts) -> Cell | None:
                 f"        {both if facts.chooser else 'control.should_evaluate = due'}",
             )
         )
-        words.append(_("Evaluations fall on steps that no setting of Trainer names, and on the last."))
-    return Cell(_("Callbacks"), "\n\n\n".join(parts), words) if parts else None
+        words.append(
+            _("Evaluations fall on steps that no setting of Trainer names, and on the last.")
+        )
+    return Cell(_("Callbacks"), stacked(*parts), words) if parts else None
 
 
 def _batches(facts: Facts) -> Cell | None:
@@ -103,12 +105,12 @@ def _batches(facts: Facts) -> Cell | None:
     )
     words = [
         _(
-            "Which words are hidden depends on the step, which a collator of Trainer does not know. So "
-            "each item of these data sets is a whole batch, and its number is the step."
+            "Which words are hidden depends on the step, which a collator of Trainer does not "
+            "know. So each item of these data sets is a whole batch, and its number is the step."
         )
     ]
     parts = [train, *([evaluation] if facts.scored else [])]
-    return Cell(_("Batches"), "\n\n\n".join(parts), words)
+    return Cell(_("Batches"), stacked(*parts), words)
 
 
 def _loss(facts: Facts) -> Cell | None:
@@ -123,22 +125,22 @@ def _loss(facts: Facts) -> Cell | None:
     )
     words = [
         _(
-            "The loss is divided by the targets of the whole step, over all its micro-batches; the mean "
-            "of their means would be another number where they differ in size."
+            "The loss is divided by the targets of the whole step, over all its micro-batches; the "
+            "mean of their means would be another number where they differ in size."
         )
     ]
     return Cell(_("Loss"), code, words)
 
 
 def _arguments(facts: Facts) -> Cell:
-    train, hides = facts.train, facts.hides_words
-    micro = facts.micro_batch_size
+    train, hides, micro = facts.train, facts.hides_words, facts.micro_batch_size
+    size = "1" if hides else "MICRO_BATCH_SIZE" if micro else "BATCH_SIZE"
     lines = [
         "output_dir=OUTPUT,",
         "seed=SEED,",
         "data_seed=SEED,",
         "max_steps=TOTAL_STEPS,",
-        f"per_device_train_batch_size={1 if hides else 'MICRO_BATCH_SIZE' if micro else 'BATCH_SIZE'},",
+        f"per_device_train_batch_size={size},",
         micro and "gradient_accumulation_steps=BATCH_SIZE // MICRO_BATCH_SIZE,",
         f"per_device_eval_batch_size={1 if hides else 'EVAL_BATCH_SIZE'},",
         "learning_rate=LEARNING_RATE,",
@@ -159,10 +161,10 @@ def _arguments(facts: Facts) -> Cell:
         "logging_steps=LOG_EVERY,",
         'report_to="none",',
     ]
-    code = block(
-        "arguments = TrainingArguments(", [f"    {line}" for line in lines if line], ")"
-    )
-    words = [_("Each epoch has an order of its own, drawn from the seed and the number of the epoch.")]
+    code = block("arguments = TrainingArguments(", [f"    {line}" for line in lines if line], ")")
+    words = [
+        _("Each epoch has an order of its own, drawn from the seed and the number of the epoch.")
+    ]
     return Cell(_("Arguments"), code, words)
 
 
@@ -196,7 +198,6 @@ def _training(facts: Facts) -> Cell:
         and facts.chooser.patience
         and "EarlyStoppingCallback(early_stopping_patience=PATIENCE)",
     ]
-    listed = ", ".join(callback for callback in callbacks if callback)
 
     def rows(name: str) -> str:
         return f'evaluation_batches(data["{name}"])' if hides else f'data["{name}"]'
@@ -211,7 +212,6 @@ def _training(facts: Facts) -> Cell:
         facts.micro_batch_size and "compute_loss_func=compute_loss,",
         facts.scored and "compute_metrics=lambda pair: compute_scores(*pair),",
         hides and facts.scored and "preprocess_logits_for_metrics=found,",
-        listed and f"callbacks=[{listed}],",
     ]
     ending = []
     for name, variable in (("validation", "scores"), ("test", "test_scores")):
@@ -225,6 +225,7 @@ def _training(facts: Facts) -> Cell:
         "trainer = Trainer(",
         [f"    {argument}" for argument in arguments if argument],
         ")",
+        [f"trainer.add_callback({callback})" for callback in callbacks if callback],
         "trainer.train()",
         'losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]',
         ending,

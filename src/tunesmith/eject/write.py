@@ -112,7 +112,9 @@ def eject(
 def _compose(facts: Facts, reading: Reading, path: Path, *, model: str) -> Script:
     train = trainer_cells if facts.style == "trainer" else loop_cells
     cells = [
-        settings_cell(facts, reading, model=model, output=str(path.with_name(f"{path.stem}-model"))),
+        settings_cell(
+            facts, reading, model=model, output=str(path.with_name(f"{path.stem}-model"))
+        ),
         reading.cell,
         tokens_cell(facts, reading),
         masks_cell(facts) if facts.hides_words else seeds_cell(facts),
@@ -122,8 +124,8 @@ def _compose(facts: Facts, reading: Reading, path: Path, *, model: str) -> Scrip
     ]
     words = [
         _(
-            "The run {run} as a plain script: the same rows in the same order, the same losses, the "
-            "same scores. It needs {libraries}."
+            "The run {run} as a plain script: the same rows in the same order, the same losses, "
+            "the same scores. It needs {libraries}."
         ).format(run=facts.run, libraries=_LIBRARIES[facts.style])
     ]
     words += [
