@@ -6,9 +6,16 @@ from tunesmith.eject.facts import Facts
 from tunesmith.eject.script import Cell, block, fitted, stacked
 from tunesmith.language import gettext as _
 
-__all__ = ["loop_cells"]
+__all__ = ["SCHEDULES", "loop_cells"]
 
-_SCHEDULES = {"constant": "constant_with_warmup"}
+SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant_with_warmup",
+    "polynomial": "polynomial",
+    "inverse_sqrt": "inverse_sqrt",
+}
+"""Each schedule by its name in transformers."""
 
 
 def loop_cells(facts: Facts) -> list[Cell]:
@@ -96,7 +103,7 @@ def _optimizer(facts: Facts) -> str:
         [f"    {line}" for line in (*parameters, *filter(None, settings))],
         ")",
         "scheduler = get_scheduler(",
-        f'    "{_SCHEDULES.get(train.schedule, train.schedule)}",',
+        f'    "{SCHEDULES[train.schedule]}",',
         "    optimizer,",
         "    num_warmup_steps=WARMUP_STEPS,",
         "    num_training_steps=TOTAL_STEPS,",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tunesmith.eject.facts import Facts
+from tunesmith.eject.loops import SCHEDULES
 from tunesmith.eject.script import Cell, block, stacked
 from tunesmith.language import gettext as _
 
 __all__ = ["trainer_cells"]
 
-_SCHEDULES = {"constant": "constant_with_warmup"}
 _LOSSES = {
     "text-classification": 'cross_entropy(outputs.logits, labels, reduction="sum")',
     "multi-label-classification": (
@@ -144,7 +144,7 @@ def _arguments(facts: Facts) -> Cell:
         micro and "gradient_accumulation_steps=BATCH_SIZE // MICRO_BATCH_SIZE,",
         f"per_device_eval_batch_size={1 if hides else 'EVAL_BATCH_SIZE'},",
         "learning_rate=LEARNING_RATE,",
-        f'lr_scheduler_type="{_SCHEDULES.get(train.schedule, train.schedule)}",',
+        f'lr_scheduler_type="{SCHEDULES[train.schedule]}",',
         "warmup_steps=WARMUP_STEPS,",
         f"weight_decay={'WEIGHT_DECAY' if train.weight_decay else '0.0'},",
         f"adam_beta1={train.adam_beta1},",
