@@ -13,7 +13,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from tests.hub_server import Hub, serve
-from tunesmith.data.hub import repository_and_config, open_saved
+from tunesmith.data.hub import open_saved, repository_and_config
 from tunesmith.errors import DataError
 
 

@@ -115,7 +115,9 @@ def run_script(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], 
     import datasets
     from accelerate.state import AcceleratorState, GradientState
 
-    monkeypatch.setattr(gc, "collect", lambda *_generation: 0)  # Trainer asks for it, and it is slow
+    monkeypatch.setattr(
+        gc, "collect", lambda *_generation: 0
+    )  # Trainer asks for it, and it is slow
     datasets.disable_progress_bars()
 
     def run(path: Path) -> dict[str, Any]:

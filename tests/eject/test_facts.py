@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.eject.conftest import Train, working_in
@@ -21,6 +21,7 @@ def facts(train: Train, desk: Path) -> Facts:
         return facts_of(train("single").folder, style="loop")
 
 
+@settings(max_examples=60)
 @given(every=st.floats(0.3, 40) | st.integers(1, 40).map(float), total=st.integers(1, 120))
 def test_evaluations_fall_where_the_plan_says(facts: Facts, every: float, total: int) -> None:
     plan = replace(facts.plan, evaluation_interval=every, total_steps=total)
@@ -66,7 +67,7 @@ def test_runs_that_cannot_be_read(train: Train, desk: Path, tmp_path: Path) -> N
         planned = json.loads(folder.plan.read_text())
         planned["fingerprint"]["data"]["train"] = "another"
         empty.plan.write_text(json.dumps(planned))
-        with pytest.raises(IntegrityError, match="C122 numbers.jsonl"):
+        with pytest.raises(IntegrityError, match="C122"):
             facts_of(empty, style="loop")
 
 

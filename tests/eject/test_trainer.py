@@ -24,7 +24,9 @@ def test_evaluations_by_epoch_by_step_or_by_hand(facts: Facts) -> None:
     plan = facts.plan
 
     def every(steps: float | None, total: int = 12) -> str:
-        return code_of(replace(facts, plan=replace(plan, evaluation_interval=steps, total_steps=total)))
+        return code_of(
+            replace(facts, plan=replace(plan, evaluation_interval=steps, total_steps=total))
+        )
 
     assert 'eval_strategy="epoch"' in every(float(plan.steps_per_epoch))
     assert "eval_steps=EVALUATE_EVERY" in every(3.0)

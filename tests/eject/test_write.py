@@ -23,8 +23,8 @@ from tunesmith.run.folder import RunFolder
 RunScript = Callable[[Path], dict[str, Any]]
 RUFF = Path(sysconfig.get_path("scripts")) / "ruff"
 CORRELATIONS = {"pearson", "spearman"}
-"""Of answers that hardly differ, as those of a model that has learnt nothing yet, these are rounding
-alone; `test_scoring` compares them on the same numbers."""
+"""Of answers that hardly differ, as a model gives that has learnt nothing, these are rounding alone;
+`test_scoring` compares them on the same numbers."""
 OTHER_LIBRARIES = ("ignore::UserWarning", "ignore::FutureWarning")
 
 
@@ -140,7 +140,7 @@ def test_what_has_no_equal_is_named_or_refused(train: Train, desk: Path) -> None
         done = eject(folder, Path("named.py"), style="trainer")
         assert [found.key for found in done.left_out] == ["train.micro_batch_size"]
         assert "Not as in the run: train.micro_batch_size" in Path("named.py").read_text()
-        with pytest.raises(RecipeError, match="R121 train.micro_batch_size"):
+        with pytest.raises(RecipeError, match="R121"):
             eject(folder, Path("refused.py"), style="trainer", strict=True)
         assert not Path("refused.py").exists()
         assert not eject(folder, Path("whole.py"), style="loop", strict=True).left_out
