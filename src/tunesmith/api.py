@@ -74,6 +74,31 @@ class Run:
         """What the curves say, the weightiest first: verdict, sureness, evidence, change to try."""
         return explain(RunFolder(self.folder))
 
+    def eject(
+        self,
+        path: str | Path,
+        *,
+        style: str = "trainer",
+        strict: bool = False,
+        force: bool = False,
+    ) -> Path:
+        """Write the run as a plain script, or as a notebook where `path` ends in `.ipynb`.
+
+        Args:
+            path: of the script.
+            style: "trainer", "loop" or "accelerate".
+            strict: refuse a run of which something has no plain equal.
+            force: replace files that are there.
+
+        Raises:
+            PlainError: whatever stands in the way, with code, place and fix.
+        """
+        from tunesmith.eject.write import eject
+
+        return eject(
+            RunFolder(self.folder), Path(path), style=style, strict=strict, force=force
+        ).path
+
 
 def load_data(
     where: object,

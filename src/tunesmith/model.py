@@ -33,6 +33,7 @@ __all__ = [
     "load_tokenizer",
     "locate",
     "longest_input",
+    "overridden_dropout",
     "suggest_model",
 ]
 
@@ -303,19 +304,28 @@ def _make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str
         if key not in _UNSAFE_KEYS and not (key.startswith("_") and key != "_name_or_path")
     }
     if dropout is not None:
-        rates = {key for key, value in clean.items() if _DROPOUT.search(key) and _is_rate(value)}
-        defaults = CONFIG_MAPPING[kind]().to_dict()
-        rates |= {
-            key for key, value in defaults.items() if _DROPOUT.search(key) and _is_rate(value)
-        }
-        clean |= dict.fromkeys(rates, dropout)
-        if "classifier_dropout" in defaults:
-            clean["classifier_dropout"] = dropout
+        clean |= overridden_dropout({**clean, "model_type": kind}, dropout)
     clean |= settings
     config = CONFIG_MAPPING[kind].from_dict(clean)
     if config.pad_token_id is None:  # decoders have none, and their heads look for it
         config.pad_token_id = config.eos_token_id
     return config
+
+
+def overridden_dropout(config: Mapping[str, Any], rate: float) -> dict[str, float]:
+    """Every dropout rate of a configuration, also those it leaves to its class, set to one rate."""
+    from transformers import CONFIG_MAPPING
+
+    defaults = CONFIG_MAPPING[config["model_type"]]().to_dict()
+    names = {
+        key
+        for values in (config, defaults)
+        for key, value in values.items()
+        if _DROPOUT.search(key) and _is_rate(value)
+    }
+    if "classifier_dropout" in defaults:
+        names.add("classifier_dropout")
+    return dict.fromkeys(sorted(names), rate)
 
 
 def _is_rate(value: object) -> bool:

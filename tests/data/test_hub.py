@@ -13,7 +13,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from tests.hub_server import Hub, serve
-from tunesmith.data.hub import _repository_and_config, open_saved
+from tunesmith.data.hub import open_saved, repository_and_config
 from tunesmith.errors import DataError
 
 
@@ -163,7 +163,7 @@ def test_a_busy_hub(server: Hub, run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_how_names_are_read(name: str, config: str | None, parsed: tuple[str, str | None]) -> None:
-    assert _repository_and_config(name, config) == parsed
+    assert repository_and_config(name, config) == parsed
 
 
 def test_a_saved_folder_that_is_not_whole(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ COMMANDS = {
     "tokenizer": ("tunesmith.cli.tokenizer", mark("Train tokenizers on your own text.")),
     "runs": ("tunesmith.cli.runs", mark("List, show and compare runs.")),
     "report": ("tunesmith.cli.report", mark("Write the report of a run anew.")),
+    "eject": ("tunesmith.cli.eject", mark("Write a run as a plain script.")),
     "config": ("tunesmith.cli.config", mark("Show recipes and their schema.")),
     "bench": ("tunesmith.cli.bench", mark("Compare with transformers' Trainer, side by side.")),
     "doctor": ("tunesmith.cli.doctor", mark("Check versions, device, disk and mirrors.")),

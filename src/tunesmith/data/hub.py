@@ -16,7 +16,7 @@ from tunesmith.hub import ask, resolve_commit
 from tunesmith.language import gettext as _
 from tunesmith.quiet import quiet_datasets
 
-__all__ = ["open_dataset", "open_saved"]
+__all__ = ["open_dataset", "open_saved", "repository_and_config"]
 
 OLD_NAMES = {"glue": "nyu-mll/glue", "super_glue": "aps/super_glue"}
 """Names from before data sets had owners; the course writes them so."""
@@ -29,7 +29,7 @@ def open_dataset(name: str, *, config: str | None, revision: str | None) -> Spli
         DataError: no such data set, configuration or split.
         ResourceError: the Hub cannot be reached, or asks for a token.
     """
-    repository, config = _repository_and_config(name, config)
+    repository, config = repository_and_config(name, config)
     commit = resolve_commit(repository, kind="dataset", revision=revision)
     import datasets
 
@@ -72,7 +72,8 @@ def open_saved(path: Path) -> Splits:
     return {split: HubSplit.of(dataset, f"{path}:{split}") for split, dataset in loaded.items()}
 
 
-def _repository_and_config(name: str, config: str | None) -> tuple[str, str | None]:
+def repository_and_config(name: str, config: str | None) -> tuple[str, str | None]:
+    """What `load_dataset` calls a Hub data set that a recipe names."""
     parts = name.split("/")
     if parts[0] in OLD_NAMES and len(parts) <= 2:
         return OLD_NAMES[parts[0]], parts[1] if len(parts) == 2 else config

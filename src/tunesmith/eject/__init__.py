@@ -1,0 +1,1 @@
+"""Ejecting: a run as a plain script of torch, transformers and datasets, with the same numbers."""

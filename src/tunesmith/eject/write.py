@@ -1,0 +1,178 @@
+"""Writing a run as a plain script or notebook, with the files that it needs beside it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunesmith import commit
+from tunesmith.eject.facts import STYLES, Facts, LeftOut, facts_of
+from tunesmith.eject.loops import loop_cells
+from tunesmith.eject.masks import masks_cell
+from tunesmith.eject.preparing import model_cell, seeds_cell, settings_cell, tokens_cell
+from tunesmith.eject.reading import Reading, read_plainly
+from tunesmith.eject.scoring import scores_cell
+from tunesmith.eject.script import Script
+from tunesmith.eject.trainer import trainer_cells
+from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.language import gettext as _
+from tunesmith.run.folder import RunFolder
+
+__all__ = ["Ejected", "eject"]
+
+_LIBRARIES = {
+    "trainer": "torch, transformers, accelerate, datasets, scikit-learn",
+    "loop": "torch, transformers, datasets, scikit-learn",
+    "accelerate": "torch, transformers, accelerate, datasets, scikit-learn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ejected:
+    """What was written.
+
+    Attributes:
+        path: the script or notebook.
+        beside: files and folders that it reads.
+        left_out: what of the run has no plain equal.
+    """
+
+    path: Path
+    beside: tuple[Path, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def eject(
+    run: RunFolder,
+    path: Path,
+    *,
+    style: str = "trainer",
+    notebook: bool = False,
+    strict: bool = False,
+    force: bool = False,
+) -> Ejected:
+    """Write a run as a plain script that gives the numbers of the exact engine.
+
+    Args:
+        run: begun or finished.
+        path: of the script; `.ipynb` gives a notebook.
+        style: one of `STYLES`.
+        notebook: write a notebook whatever the suffix is.
+        strict: refuse a run of which something has no plain equal.
+        force: replace what is there.
+
+    Raises:
+        RecipeError: strictness (R121), files that exist (R122), an unknown style (R123).
+        ResourceError: nothing to eject (C121, C123), or the disk is full.
+        IntegrityError: the data changed since the run (C122).
+    """
+    if style not in STYLES:
+        close = nearest(style, STYLES)
+        raise RecipeError(
+            Problem(
+                "R123",
+                _('there is no style "{style}"').format(style=style),
+                fix=_('did you mean "{name}"?').format(name=close[0])
+                if close
+                else _("Styles: {names}.").format(names=", ".join(STYLES)),
+            )
+        )
+    facts = facts_of(run, style=style)
+    left_out = tuple(facts.left_out)
+    if strict and left_out:
+        raise RecipeError(
+            [
+                Problem(
+                    "R121",
+                    _("no plain equal: {reason}").format(reason=found.reason),
+                    Place(found.key),
+                )
+                for found in left_out
+            ]
+        )
+    reading = read_plainly(facts, path)
+    start = path.with_name(f"{path.stem}-start") if _is_embedded(facts) else None
+    beside = tuple(path.with_name(name) for name in reading.beside)
+    folders = (start,) if start else ()
+    if not force:
+        _refuse_existing([path, *beside, *folders])
+    script = _compose(facts, reading, path, model=str(start or _model_name(facts)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for file, lines in zip(beside, reading.beside.values(), strict=True):
+        _write_lines(file, lines)
+    if start:
+        _copy_model(facts, start)
+    as_notebook = notebook or path.suffix == ".ipynb"
+    commit.write_file(path, script.as_notebook() if as_notebook else script.as_text())
+    return Ejected(path, (*beside, *folders), left_out)
+
+
+def _compose(facts: Facts, reading: Reading, path: Path, *, model: str) -> Script:
+    train = trainer_cells if facts.style == "trainer" else loop_cells
+    cells = [
+        settings_cell(
+            facts, reading, model=model, output=str(path.with_name(f"{path.stem}-model"))
+        ),
+        reading.cell,
+        tokens_cell(facts, reading),
+        masks_cell(facts) if facts.hides_words else seeds_cell(facts),
+        model_cell(facts),
+        scores_cell(facts) if facts.scored else None,
+        *train(facts),
+    ]
+    words = [
+        _(
+            "The run {run} as a plain script: the same rows in the same order, the same losses, "
+            "the same scores. It needs {libraries}."
+        ).format(run=facts.run, libraries=_LIBRARIES[facts.style])
+    ]
+    words += [
+        _("Not as in the run: {key}: {reason}.").format(key=found.key, reason=found.reason)
+        for found in facts.left_out
+    ]
+    title = _("Fine-tune {model}: {task}").format(
+        model=Path(facts.files.name.removeprefix("embedded:")).name, task=facts.task.name
+    )
+    return Script(title, words, [cell for cell in cells if cell is not None])
+
+
+def _is_embedded(facts: Facts) -> bool:
+    return facts.files.name.startswith("embedded:")
+
+
+def _model_name(facts: Facts) -> str:
+    """What `from_pretrained` is given: a Hub name with its revision, or a folder."""
+    return facts.files.name if facts.files.revision else str(facts.files.folder)
+
+
+def _refuse_existing(paths: Iterable[Path]) -> None:
+    existing = [path for path in paths if path.exists()]
+    if existing:
+        raise RecipeError(
+            [
+                Problem(
+                    "R122",
+                    _("the file exists already"),
+                    Place(str(path)),
+                    fix=_("Name another with --out, or replace it with --force."),
+                )
+                for path in existing
+            ]
+        )
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with commit.replace_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def _copy_model(facts: Facts, target: Path) -> None:
+    """The embedded model as a plain folder, since no library but ours knows its name."""
+    kept: Sequence[str] = ("*.json", "*.safetensors", "*.txt")
+    target.mkdir(exist_ok=True)
+    for pattern in kept:
+        for file in sorted(facts.files.folder.glob(pattern)):
+            if file.name != "MANIFEST.json":
+                shutil.copyfile(file, target / file.name)

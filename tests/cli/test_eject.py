@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+
+
+def test_a_script_and_a_notebook(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("eject", trained, "--style", "loop", "-o", "plain.py")
+    assert said.code == 0
+    assert said.out.splitlines() == ["plain.py", "plain.rows.json"]
+    assert "python plain.py" in said.err
+    said = tunesmith("eject", trained, "--style", "accelerate", "--notebook", "--json")
+    (record,) = said.records
+    assert record["path"] == "tickets_accelerate.ipynb"
+    assert record["left_out"] == {}
+    assert json.loads(Path(record["path"]).read_text())["nbformat"] == 4
+    assert "tickets_accelerate.ipynb" in said.err
+
+
+def test_what_cannot_be_ejected(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("eject", "tickts", "--root", trained.parent)
+    assert said.code == 2
+    assert 'did you mean "tickets"?' in said.err
+    Path("there.py").write_text("mine")
+    said = tunesmith("eject", trained, "-o", "there.py")
+    assert said.code == 2
+    assert "R122 there.py" in said.err
+    assert Path("there.py").read_text() == "mine"
+    assert tunesmith("eject", trained, "-o", "there.py", "--force").code == 0
+
+
+def test_it_loads_no_torch(trained: Path, tmp_path: Path) -> None:
+    code = f"""
+import sys
+from tunesmith.cli import main
+assert main(["eject", {str(trained)!r}, "-o", "light.py"]) == 0
+assert not {{"torch", "transformers", "sklearn", "scipy"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def test_from_python(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.api import Run
+
+    monkeypatch.chdir(tmp_path)
+    assert Run(trained).eject("plain.py", style="loop") == Path("plain.py")
+    assert "optimizer.step()" in Path("plain.py").read_text()
