@@ -24,6 +24,7 @@ from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
 
 if TYPE_CHECKING:
+    from tunesmith.calibration import Fit
     from tunesmith.run.session import ComputeMetrics
 
 __all__ = ["Run", "load_data", "start", "train"]
@@ -58,6 +59,22 @@ class Run:
     def test_scores(self) -> dict[str, float | None]:
         """The same on the labelled test rows."""
         return dict(self.facts.get("scores", {}).get("test", {}))
+
+    def calibrate(self, goal: str | None = None) -> Fit:
+        """Fit probabilities to the validation rows, and thresholds to a goal; kept with the model.
+
+        `ts.load(run.model).predict(texts, calibrated=True)` follows it.
+
+        Args:
+            goal: "f1", "precision=0.9" or "accuracy=0.95"; None for a temperature alone.
+
+        Raises:
+            PlainError: the run cannot be calibrated, or not to this goal.
+        """
+        from tunesmith.calibration import Goal
+        from tunesmith.run.calibrate import calibrate_run
+
+        return calibrate_run(RunFolder(self.folder), goal=Goal.read(goal) if goal else None)
 
     def events(self) -> list[dict[str, Any]]:
         """What happened, as `events.jsonl` has it."""

@@ -14,7 +14,7 @@ from tunesmith.language import gettext as _
 from tunesmith.quiet import quiet_transformers
 from tunesmith.tasks import Task
 
-__all__ = ["FACTS", "read_facts", "write_model"]
+__all__ = ["FACTS", "amend_facts", "read_facts", "write_model"]
 
 FACTS = "tunesmith.json"
 
@@ -49,8 +49,26 @@ def write_model(
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         (folder / "README.md").write_text(write_card(card), encoding="utf-8")
-        text = json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+        _write_facts(folder, kept)
+
+
+def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
+    """Add facts to `tunesmith.json` of a model folder, or replace them; it stays whole throughout.
+
+    Only for one who holds the lock on its parent.
+
+    Raises:
+        ModelError: the old facts cannot be read (M109).
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    kept = {**(read_facts(folder) or {}), **facts}
+    with commit.amend(folder, rewrites=FACTS) as unfinished:
+        _write_facts(unfinished, kept)
+
+
+def _write_facts(folder: Path, facts: Mapping[str, object]) -> None:
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from tunesmith.language import mark
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RUNS, RunFolder, runs_under
 
-__all__ = ["command"]
+__all__ = ["ROOT", "command", "find_run"]
 
 _SHOWN = {
     "run": mark("run"),
@@ -30,7 +30,7 @@ _SHOWN = {
 }
 _STATES = (mark("finished"), mark("stopped"), mark("not started"))
 
-_ROOT = click.option(
+ROOT = click.option(
     "--root", default=RUNS, metavar="DIR", show_default=True, help=_("Folder that holds the runs.")
 )
 
@@ -45,7 +45,7 @@ def command() -> None:
     help=_("All runs, the newest first."),
     epilog=examples("tunesmith runs list", "tunesmith runs list --root elsewhere --json"),
 )
-@_ROOT
+@ROOT
 @common
 def list_runs(root: str, **given: Any) -> int:
     """A line each."""
@@ -79,12 +79,12 @@ def list_runs(root: str, **given: Any) -> int:
     epilog=examples("tunesmith runs show tickets", "tunesmith runs show runs/tickets --json"),
 )
 @click.argument("run")
-@_ROOT
+@ROOT
 @common
 def show(run: str, root: str, **given: Any) -> int:
     """The state, then an evaluation a line."""
     terminal = Terminal.of(given)
-    folder = _find(run, root)
+    folder = find_run(run, root)
     state = _state(folder)
     evaluations = [event for event in folder.events() if event["event"] == "evaluated"]
     terminal.record({**state, "evaluations": evaluations, "summary": summarise(folder)})
@@ -108,12 +108,12 @@ def show(run: str, root: str, **given: Any) -> int:
 )
 @click.argument("first")
 @click.argument("second")
-@_ROOT
+@ROOT
 @common
 def compare(first: str, second: str, root: str, **given: Any) -> int:
     """Recipe keys, then scores of the finished models."""
     terminal = Terminal.of(given)
-    runs = [_find(name, root) for name in (first, second)]
+    runs = [find_run(name, root) for name in (first, second)]
     recipes = [
         gather(file=run.recipe, environment={}).recipe().model_dump(mode="json") for run in runs
     ]
@@ -141,7 +141,12 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
     return 0
 
 
-def _find(name: str, root: str) -> RunFolder:
+def find_run(name: str, root: str) -> RunFolder:
+    """The run of a path, or of a name under the folder that holds the runs.
+
+    Raises:
+        RecipeError: there is none (C113).
+    """
     for candidate in (Path(name), Path(root) / name):
         run = RunFolder(candidate)
         if run.exists:
@@ -178,7 +183,8 @@ def _state(run: RunFolder) -> dict[str, Any]:
     }
 
 
-def _at(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    """The value of a recipe's key; None where the recipe does not have it."""
     for part in path:
-        values = values[part]
+        values = values.get(part) if isinstance(values, Mapping) else None
     return values
