@@ -219,7 +219,8 @@ class SequenceTask:
     def as_json(self) -> dict[str, object]:
         """Name and fields as plain values."""
         facts = asdict(self)
-        facts.pop("counts", None)
+        for known_while_training in ("counts", "emphasis"):
+            facts.pop(known_while_training, None)
         return {"task": self.name, **facts}
 
     @classmethod
