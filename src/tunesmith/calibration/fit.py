@@ -111,8 +111,9 @@ def calibrate(
     """
     rule = goal.rule(kind, len(labels)) if goal else None
     plain = Calibration(kind)
-    found = replace(plain, temperature=fit_temperature(kind, logits, truth))
-    warnings = _bounded(found.temperature)
+    temperature = fit_temperature(kind, logits, truth)
+    warnings = _beyond_sense(temperature)
+    found = replace(plain, temperature=1.0 if warnings else temperature)
     if goal is not None and rule is not None:
         shares = probabilities(kind, found.scaled(logits))
         values = _thresholds(goal, rule, shares, truth, positive)
@@ -210,18 +211,20 @@ def _unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Probl
     ]
 
 
-def _bounded(temperature: float) -> list[Problem]:
-    """A warning where the rows would have a temperature beyond all sense."""
+def _beyond_sense(temperature: float) -> list[Problem]:
+    """A warning where the rows ask for the coldest or hottest there is."""
     if COLDEST * 1.01 < temperature < HOTTEST / 1.01:
         return []
+    message = (
+        _("the validation rows are all answered right, which gives no temperature; it stays 1")
+        if temperature < 1
+        else _("the model knows nothing of the validation rows; the temperature stays 1")
+    )
     return [
         Problem(
             "M151",
-            _("the temperature stopped at its bound, {value:.2f}").format(value=temperature),
-            fix=_(
-                "The validation rows are all answered right, or the model knows nothing of them; "
-                "trust its probabilities only after a look at other rows."
-            ),
+            message,
+            fix=_("Give more rows, or harder ones, to validation."),
             severity=Severity.WARNING,
         )
     ]

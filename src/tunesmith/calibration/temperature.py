@@ -34,7 +34,7 @@ BINS = 15
 """Bins of equal width, as Guo et al. have them."""
 
 COLDEST, HOTTEST = 0.05, 20.0
-"""Between these a temperature is looked for: rows that are all answered right would ask for 0."""
+"""Between these a temperature is looked for: rows that are all answered right ask for 0."""
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def fit_temperature(kind: Kind, logits: NDArray[Any], truth: NDArray[Any]) -> fl
 
     bounds = (math.log(COLDEST), math.log(HOTTEST))
     found = minimize_scalar(loss_at, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    power = min((float(found.x), *bounds), key=loss_at)
+    power = min((*bounds, float(found.x)), key=loss_at)
     return math.exp(power) if loss_at(power) < loss_at(0.0) else 1.0
 
 

@@ -66,17 +66,16 @@ class ImbalanceOptions(Options):
     class_weights: Annotated[Weights, BeforeValidator(_as_weights)] = Field(
         None,
         description=mark(
-            "Weights of the classes in the loss: balanced (all classes count the same), a list in "
-            "the order of the labels, or {name: weight}; scaled to a mean of 1 over the training "
-            "rows. With several labels per row: of its presence against its absence."
+            "Weights of the classes in the loss: balanced, a list in the order of the labels, or "
+            "{name: weight}; of several labels per row: of presence against absence. null: none."
         ),
     )
     focal_gamma: float | None = Field(
         None,
         gt=0,
         description=mark(
-            "Focal loss: turns to rows that are still answered wrong, the more the higher, often "
-            "2; null: plain cross entropy."
+            "Focal loss: turns to rows still answered wrong, the more the higher, such as 2; null: "
+            "plain cross entropy."
         ),
     )
 
