@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+import tunesmith as ts
 from tunesmith.batching import Batch
+from tunesmith.commit import sha256_of
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import RecipeError
@@ -204,3 +207,42 @@ def test_what_it_learnt_is_said_and_not_kept_with_the_model() -> None:
     assert TextClassification.from_json(task.as_json()).emphasis == Emphasis()
     label = task_of(MultiLabelClassification, class_weights="balanced")
     assert label.summary()[-1] == "weights in the loss: a 0.667, b 1"
+
+
+RARE = [
+    {"text": f"the {'soup' if i % 6 else 'rice'} {i} is good", "label": "ab"[i % 6 == 0]}
+    for i in range(48)
+]
+EMPHASIS = {
+    "train.sampling": "balanced", "options.class_weights": {"b": 2}, "options.focal_gamma": 1.5,
+    "train.epochs": 2, "train.learning_rate": 1e-3, "train.log_every": 1,
+}  # fmt: skip
+
+
+def losses_of(run: ts.Run) -> list[float]:
+    return [event["loss"] for event in run.events() if event["event"] == "step"]
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path, tiny_bert: Path) -> None:
+    settings = {**EMPHASIS, "model": str(tiny_bert), "train.save_every": "3 steps"}
+    straight = ts.train(RARE, out=tmp_path / "straight", settings=settings)
+    events = ts.start(RARE, out=tmp_path / "stopped", settings=settings)
+    assert any(isinstance(event, ts.Saved) and event.step == 9 for event in events)
+    events.close()
+    resumed = ts.train(RARE, out=tmp_path / "stopped", settings=settings)
+    assert losses_of(resumed) == losses_of(straight)
+    one, two = (sha256_of(run.model / "model.safetensors") for run in (straight, resumed))
+    assert one == two
+
+
+def test_micro_batches_of_a_run_add_up(tmp_path: Path, tiny_bert: Path) -> None:
+    settings = {**EMPHASIS, "model": str(tiny_bert), "train.dropout": 0.0, "train.epochs": 1}
+    runs = [
+        ts.train(
+            RARE,
+            out=tmp_path / f"run-{size}",
+            settings={**settings, "train.micro_batch_size": size},
+        )
+        for size in (8, 3)
+    ]
+    assert losses_of(runs[1]) == pytest.approx(losses_of(runs[0]), rel=1e-4)
