@@ -67,7 +67,7 @@ class ImbalanceOptions(Options):
         None,
         description=mark(
             "Weights of the classes in the loss: balanced, a list in the order of the labels, or "
-            "{name: weight}; of several labels per row: of presence against absence. null: none."
+            "weights by name; of several labels per row: of presence against absence. null: none."
         ),
     )
     focal_gamma: float | None = Field(
