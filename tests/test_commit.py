@@ -142,6 +142,88 @@ def test_a_kill_at_each_operation_leaves_whole_or_absent(operation: int, tmp_pat
     assert {p.name for p in tmp_path.iterdir()} <= {"done"}
 
 
+def amend(target: Path) -> None:
+    with commit.amend(target, rewrites="a.bin") as folder:
+        assert not (folder / "a.bin").exists()
+        (folder / "a.bin").write_bytes(b"new")
+
+
+def content(target: Path) -> tuple[bytes, str]:
+    return (target / "a.bin").read_bytes(), (target / "inner" / "b.json").read_text()
+
+
+def test_an_amended_folder_is_whole_and_else_the_same(tmp_path: Path) -> None:
+    with commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+    inode = (tmp_path / "done" / "inner" / "b.json").stat().st_ino
+    amend(tmp_path / "done")
+    assert commit.damage(tmp_path / "done") is None
+    assert content(tmp_path / "done") == (b"new", "{}")
+    assert (tmp_path / "done" / "inner" / "b.json").stat().st_ino == inode  # linked, not copied
+    assert [p.name for p in tmp_path.iterdir()] == ["done"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("renames", [0, 1])
+def test_what_goes_wrong_while_amending_changes_nothing(
+    renames: int, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+    real = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        nonlocal renames
+        if path.name.startswith(".old") or renames:
+            renames -= not path.name.startswith(".old")
+            return real(path, target)
+        raise OSError(errno.ENOSPC, "full")
+
+    def link(*_names: object) -> None:
+        raise OSError(errno.EXDEV, "no links here")
+
+    monkeypatch.setattr(Path, "rename", rename)
+    if not links:
+        monkeypatch.setattr(os, "link", link)
+    with pytest.raises(ResourceError):
+        amend(tmp_path / "done")
+    assert commit.damage(tmp_path / "done") is None
+    assert content(tmp_path / "done") == (b"a" * 1000, "{}")
+    assert [p.name for p in tmp_path.iterdir()] == ["done"]
+
+
+def amend_and_die_at(operation: int, target: Path) -> None:
+    real, count = os.rename, 0
+
+    def rename(*names: object) -> None:
+        nonlocal count
+        count += 1
+        if count == operation:
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(*names)  # type: ignore[arg-type]
+
+    os.rename = rename  # type: ignore[assignment]
+    amend(target)
+
+
+@pytest.mark.parametrize("operation", [1, 2, 3])
+def test_a_kill_while_amending_leaves_the_old_or_the_new(operation: int, tmp_path: Path) -> None:
+    target = tmp_path / "done"
+    with commit.publish(target) as folder:
+        write_two_files(folder)
+    child = multiprocessing.get_context("spawn").Process(
+        target=amend_and_die_at, args=(operation, target)
+    )
+    child.start()
+    child.join(60)
+    assert child.exitcode == (0 if operation == 3 else -signal.SIGKILL)
+    assert target.exists() == (operation != 2)  # killed between the two renames
+    commit.sweep(tmp_path)
+    assert commit.damage(target) is None
+    assert content(target)[0] == (b"new" if operation == 3 else b"a" * 1000)
+    assert [p.name for p in tmp_path.iterdir()] == ["done"]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
 def test_a_disk_that_refuses_is_told_as_that(number: int, tmp_path: Path) -> None:
     with pytest.raises(ResourceError) as caught, commit.publish(tmp_path / "done") as folder:

@@ -26,6 +26,7 @@ from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
 
 if TYPE_CHECKING:
+    from tunesmith.calibration import Fit
     from tunesmith.run.session import ComputeMetrics
 
 __all__ = ["Run", "load_data", "start", "train"]
@@ -65,6 +66,22 @@ class Run:
     def report(self) -> Path:
         """The page that tells of it, to be opened in a browser."""
         return RunFolder(self.folder).report
+
+    def calibrate(self, goal: str | None = None) -> Fit:
+        """Fit probabilities to the validation rows, and thresholds to a goal; kept with the model.
+
+        `ts.load(run.model).predict(texts, calibrated=True)` follows it.
+
+        Args:
+            goal: "f1", "precision=0.9" or "accuracy=0.95"; None for a temperature alone.
+
+        Raises:
+            PlainError: the run cannot be calibrated, or not to this goal.
+        """
+        from tunesmith.calibration import Goal
+        from tunesmith.run.calibrate import calibrate_run
+
+        return calibrate_run(RunFolder(self.folder), goal=Goal.read(goal) if goal else None)
 
     def events(self) -> list[dict[str, Any]]:
         """What happened, as `events.jsonl` has it."""

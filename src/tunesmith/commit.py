@@ -8,7 +8,8 @@ One implementation for checkpoints, prepared data and models:
 
 What fails verification is moved to `.bad-NAME-TIME`, never deleted. What is deleted is first
 renamed to `.trash-…`, so that no half of it is ever seen under its real name. A kill at any instant
-leaves only names that begin with a dot, which `sweep` clears away under the lock.
+leaves only names that begin with a dot, which `sweep` clears away under the lock; a folder that
+was about to be amended gets its name back.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tunesmith.language import gettext as _
 
 __all__ = [
     "MANIFEST",
+    "amend",
     "damage",
     "discard",
     "hold",
@@ -64,14 +66,60 @@ def publish(target: Path) -> Iterator[Path]:
     """
     if target.exists():
         raise FileExistsError(target)
+    with _made(target) as unfinished:
+        yield unfinished
+        _seal(unfinished)
+        unfinished.rename(target)
+
+
+@contextmanager
+def amend(target: Path, *, rewrites: str) -> Iterator[Path]:
+    """Yield a folder with the files of a committed one; on a clean exit it takes its place.
+
+    The files are linked where the disk can, so none of them may be written into; the one that is to
+    change is left out. The old folder steps aside by one rename and the new one takes its name by
+    the next; `sweep` puts the old one back if a kill came between.
+
+    Args:
+        target: a whole folder.
+        rewrites: the name of the file that is written anew.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    old = target.parent / f".old-{target.name}-{os.getpid()}"
+    with _made(target) as unfinished:
+        left_out = shutil.ignore_patterns(rewrites, MANIFEST)
+        shutil.copytree(
+            target, unfinished, copy_function=_link, ignore=left_out, dirs_exist_ok=True
+        )
+        yield unfinished
+        _seal(unfinished)
+        target.rename(old)
+        try:
+            unfinished.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one without links
+        shutil.copy2(source, target)
+
+
+@contextmanager
+def _made(target: Path) -> Iterator[Path]:
+    """A fresh unfinished folder beside `target`, whose parent is synced on a clean exit."""
     unfinished = target.parent / f".tmp-{target.name}-{os.getpid()}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
         yield unfinished
-        _seal(unfinished)
-        unfinished.rename(target)
         _sync_folder(target.parent)
     except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -180,8 +228,15 @@ def discard(folder: Path) -> None:
 
 
 def sweep(parent: Path) -> None:
-    """Clear away what a kill left unfinished. Only for one who holds the lock on `parent`."""
-    for pattern in (".tmp-*", ".trash-*"):
+    """Clear away what a kill left unfinished, and put back what it left without a successor.
+
+    Only for one who holds the lock on `parent`.
+    """
+    for old in parent.glob(".old-*"):
+        name, _dash, _process = old.name.removeprefix(".old-").rpartition("-")
+        if not (parent / name).exists():
+            old.rename(parent / name)
+    for pattern in (".tmp-*", ".trash-*", ".old-*"):
         for leftover in parent.glob(pattern):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -9,19 +9,84 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.chance import seed_of
+from tunesmith.chance import seed_of, uniform
 from tunesmith.recipe import Duration, Share, TrainSettings
 
-__all__ = ["FEISTEL_FROM", "Plan", "in_steps", "make_plan", "reaches_multiple", "row_order"]
+__all__ = [
+    "FEISTEL_FROM",
+    "Classes",
+    "Plan",
+    "in_steps",
+    "make_plan",
+    "reaches_multiple",
+    "row_order",
+]
 
 FEISTEL_FROM = 10_000_000
 """From so many examples on, the order is computed and not held: a table would take 80 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """The examples of each class, for epochs in which all classes have the same share.
+
+    Each class deals out its examples in rounds, every example once in a round, in an order drawn
+    anew for it; an epoch takes up each class where the last one left it. So all examples of a class
+    are seen equally often, however often that is.
+
+    Attributes:
+        members: the examples of each class, each at least one.
+    """
+
+    members: tuple[NDArray[np.int64], ...]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.integer[Any]]) -> Classes:
+        """The classes of labels, shape (n,)."""
+        order = np.argsort(labels, kind="stable")
+        _values, starts = np.unique(labels[order], return_index=True)
+        return cls(tuple(np.split(order, starts[1:])))
+
+    def drawn(self, num_examples: int, seed: int, epoch: int) -> NDArray[np.int64]:
+        """The examples of an epoch, class by class, shape (num_examples,).
+
+        Each class has the same number of places, or one more: what is left over is dealt out in
+        turn, also from epoch to epoch.
+        """
+        count = len(self.members)
+        share, left = divmod(num_examples, count)
+
+        def places_before(epoch: int, number: int) -> int:
+            return epoch * share + (epoch * left - number + count - 1) // count
+
+        return np.concatenate(
+            [
+                _dealt(
+                    members,
+                    places_before(epoch, number),
+                    places_before(epoch + 1, number),
+                    seed_of(seed, number),
+                )
+                for number, members in enumerate(self.members)
+            ]
+        )
+
+
+def _dealt(members: NDArray[np.int64], start: int, stop: int, seed: int) -> NDArray[np.int64]:
+    """Places `start` to `stop` of an endless row of rounds through the members."""
+    size = len(members)
+    first = start // size
+    rounds = np.arange(first, -(-stop // size))
+    keys = uniform(seed, rounds[:, np.newaxis], np.arange(size)[np.newaxis, :])
+    order = keys.argsort(axis=1, kind="stable").ravel()
+    return members[order[start - first * size : stop - first * size]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +107,7 @@ class Plan:
         schedule: its course after the warm-up by name, or its share as a function of the step, with
             the warm-up in it.
         seed: what order and dropout are drawn from.
+        classes: whose shares are equal in every epoch; None to take each example once.
     """
 
     num_examples: int
@@ -55,6 +121,7 @@ class Plan:
     learning_rate: float
     schedule: str | Callable[[int], float]
     seed: int
+    classes: Classes | None = field(default=None, repr=False, compare=False)
 
     def epoch_at(self, step: int) -> float:
         """Epochs done after `step` steps."""
@@ -65,7 +132,10 @@ class Plan:
         epoch, place = divmod(step, self.steps_per_epoch)
         start = place * self.batch_size
         stop = min(start + self.batch_size, self.num_examples)
-        return row_order(self.num_examples, self.seed, epoch, start, stop)
+        order = row_order(self.num_examples, self.seed, epoch, start, stop)
+        if self.classes is None:
+            return order
+        return _drawn(self.classes, self.num_examples, self.seed, epoch)[order]
 
     def micro_batches_at(self, step: int, rank: int = 0) -> list[tuple[int, NDArray[np.int64]]]:
         """The micro-batches of one process: their number in the whole step, and their examples.
@@ -108,6 +178,12 @@ class Plan:
         """The seed of what a task draws for the examples of a step, such as hidden words."""
         return seed_of(self.seed, step)
 
+    def as_json(self) -> dict[str, object]:
+        """The numbers of the plan as plain values."""
+        facts = asdict(replace(self, classes=None))
+        del facts["classes"]
+        return facts
+
     def evaluation_due(self, step: int) -> bool:
         """Whether validation is scored once `step` steps are done; always at the end."""
         if self.evaluation_interval is None or step < 1:
@@ -115,8 +191,21 @@ class Plan:
         return step == self.total_steps or reaches_multiple(step, self.evaluation_interval)
 
 
-def make_plan(settings: TrainSettings, *, num_examples: int, num_processes: int = 1) -> Plan:
-    """Derive the plan. `max_steps` overrides `epochs`; a share of warm-up is rounded up."""
+def make_plan(
+    settings: TrainSettings,
+    *,
+    num_examples: int,
+    num_processes: int = 1,
+    classes: Classes | None = None,
+) -> Plan:
+    """Derive the plan. `max_steps` overrides `epochs`; a share of warm-up is rounded up.
+
+    Args:
+        settings: of training.
+        num_examples: training examples.
+        num_processes: processes that share each step.
+        classes: of the examples, if `settings.sampling` is balanced.
+    """
     steps_per_epoch = math.ceil(num_examples / settings.batch_size)
     total = settings.max_steps or math.ceil(settings.epochs * steps_per_epoch)
     return Plan(
@@ -136,6 +225,7 @@ def make_plan(settings: TrainSettings, *, num_examples: int, num_processes: int 
         learning_rate=settings.learning_rate,
         schedule=settings.schedule,
         seed=settings.seed,
+        classes=classes,
     )
 
 
@@ -165,6 +255,11 @@ def row_order(num_examples: int, seed: int, epoch: int, start: int, stop: int) -
     if num_examples < FEISTEL_FROM:
         return _permutation(num_examples, seed, epoch)[start:stop]
     return _feistel(np.arange(start, stop, dtype=np.uint64), num_examples, seed + epoch)
+
+
+@lru_cache(maxsize=2)
+def _drawn(classes: Classes, num_examples: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    return classes.drawn(num_examples, seed, epoch)
 
 
 @lru_cache(maxsize=2)

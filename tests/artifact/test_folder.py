@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith import commit
 from tunesmith.api import train
-from tunesmith.artifact.folder import FACTS, read_facts
+from tunesmith.artifact.folder import FACTS, amend_facts, read_facts
 from tunesmith.errors import ModelError
 
 PLAIN = """
@@ -56,3 +57,12 @@ def test_facts(tmp_path: Path) -> None:
     (tmp_path / FACTS).write_text("{")
     with pytest.raises(ModelError, match="M109"):
         read_facts(tmp_path)
+
+
+def test_facts_are_added_and_the_folder_stays_whole(tmp_path: Path) -> None:
+    with commit.publish(tmp_path / "model") as folder:
+        (folder / FACTS).write_text('{"format": 1, "a": 1}')
+        (folder / "model.safetensors").write_bytes(b"weights")
+    amend_facts(tmp_path / "model", {"a": 2, "b": "字"})
+    assert read_facts(tmp_path / "model") == {"format": 1, "a": 2, "b": "字"}
+    assert commit.damage(tmp_path / "model") is None

@@ -296,7 +296,15 @@ def test_rows_for_the_probe_are_few_and_not_the_longest() -> None:
     assert probed_places(np.array([4])).tolist() == [0]
 
 
-@pytest.mark.parametrize("task", ["text-classification", "masked-lm", "masked-lm, untied"])
+RARE: dict[str, object] = {
+    "train.sampling": "balanced", "options.class_weights": [1, 3], "options.focal_gamma": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "task",
+    ["text-classification", "text-classification, rare", "masked-lm", "masked-lm, untied"],
+)
 def test_a_run_in_each_engine_gives_the_same_scores(
     task: str, tmp_path: Path, tiny_bert: Path
 ) -> None:
@@ -309,9 +317,9 @@ def test_a_run_in_each_engine_gives_the_same_scores(
     folder = tmp_path / "model"
     shutil.copytree(tiny_bert, folder)
     config = json.loads((folder / "config.json").read_text())
-    task, _comma, untied = task.partition(", ")
+    task, _comma, how = task.partition(", ")
     (folder / "config.json").write_text(
-        json.dumps({**config, "tie_word_embeddings": not untied, "initializer_range": 0.2})
+        json.dumps({**config, "tie_word_embeddings": how != "untied", "initializer_range": 0.2})
     )
     found = []
     for engine in ("fast", "exact"):
@@ -322,6 +330,7 @@ def test_a_run_in_each_engine_gives_the_same_scores(
             settings={
                 "task": task, "train.engine": engine, "train.dropout": 0.0, "train.epochs": 2,
                 "train.learning_rate": 1e-3, "train.log_every": 1, "train.weight_decay": 0.01,
+                **(RARE if how == "rare" else {}),
             },
         )  # fmt: skip
         losses = [e["loss"] for e in run.events() if e["event"] == "step"]

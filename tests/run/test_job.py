@@ -100,3 +100,29 @@ def test_the_fingerprint_holds_data_tokenizer_and_model(tickets: Path, tiny_bert
     assert first["data"] == other["data"]
     assert first["tokenizer"] != other["tokenizer"]
     assert first["model"] != other["model"]
+
+
+def test_balanced_sampling_is_told_and_planned(tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert, "train.sampling=balanced")
+    assert any(note.startswith("balanced sampling: about 27 rows") for note in made.notes)
+    assert made.plan.classes is not None
+    labels = made.examples["train"].labels
+    for number, members in enumerate(made.plan.classes.members):
+        assert set(labels[members]) == {number}
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("masked-lm", "masked-lm has none"),
+        ("multi-label-classification", "options.class_weights=balanced"),
+    ],
+)
+def test_balanced_sampling_needs_one_class_per_row(
+    task: str, words: str, tickets: Path, tiny_bert: Path
+) -> None:
+    sets = ["train.sampling=balanced", f"task={task}"]
+    with pytest.raises(RecipeError, match="R189") as caught:
+        job(tickets, tiny_bert, *sets)
+    assert words in str(caught.value)
+    assert "--set train.sampling=balanced" in str(caught.value)

@@ -16,7 +16,7 @@ from tunesmith.quiet import quiet_transformers
 from tunesmith.tasks import Task
 from tunesmith.verdict import judge
 
-__all__ = ["FACTS", "read_facts", "score_facts", "write_model"]
+__all__ = ["FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 
 FACTS = "tunesmith.json"
 
@@ -51,8 +51,26 @@ def write_model(
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
         (folder / "README.md").write_text(write_card(card), encoding="utf-8")
-        text = json.dumps(kept, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+        _write_facts(folder, kept)
+
+
+def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
+    """Add facts to `tunesmith.json` of a model folder, or replace them; it stays whole throughout.
+
+    Only for one who holds the lock on its parent.
+
+    Raises:
+        ModelError: the old facts cannot be read (M109).
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    kept = {**(read_facts(folder) or {}), **facts}
+    with commit.amend(folder, rewrites=FACTS) as unfinished:
+        _write_facts(unfinished, kept)
+
+
+def _write_facts(folder: Path, facts: Mapping[str, object]) -> None:
+    text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
 
 
 def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, Any]:

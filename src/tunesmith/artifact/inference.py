@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.artifact.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.artifact.folder import read_facts
 from tunesmith.batching import Examples, Padding
+from tunesmith.calibration import Calibration
 from tunesmith.data.findings import Findings
 from tunesmith.data.prepared import hold_in_memory
 from tunesmith.data.roles import Roles
@@ -42,7 +44,7 @@ class Predicted:
     """Answers, and the numbers behind them.
 
     Attributes:
-        answers: one per row: "label", "score", "scores".
+        answers: one per row: "label", "score", "scores"; the label of an unsure one is None.
         predictions: what the task keeps of each row, by name; the first dimension counts rows.
         labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
         loss: the mean loss; None without labels.
@@ -99,6 +101,8 @@ class Model:
         self,
         rows: object,
         *,
+        calibrated: bool = False,
+        threshold: float | None = None,
         batch_size: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> Predicted:
@@ -107,12 +111,18 @@ class Model:
         Args:
             rows: a text, a list of texts or of pairs, a list of dicts with the columns of the
                 training data, a pandas frame, a `datasets.Dataset`, or the path of a file.
+            calibrated: whether answers follow the calibration kept with the model: temperature
+                and thresholds. Logits and loss stay raw.
+            threshold: the least probability of an answer, in place of these thresholds; less sure
+                ones have the label None. Of several labels, those that reach it.
             batch_size: the most rows per forward pass; None for as many as their tokens allow.
             options: how to read a file.
 
         Raises:
             DataError: a row without text, or a column is missing.
+            ModelError: the model is not calibrated (M152).
         """
+        calibration = self._calibration(calibrated, threshold)
         source = self._source(rows, options)
         names = {column.name for column in source.columns}
         labelled = bool(self.task.roles.label_columns) and names >= set(
@@ -121,7 +131,7 @@ class Model:
         if labelled:
             split, kept = check_other("test", source, self.task)
             labelled = split.is_labelled and not kept.problems
-        parts = self._parts(source, batch_size, labelled=labelled)
+        parts = self._parts(source, batch_size, labelled=labelled, calibration=calibration)
         return Predicted(
             [answer for part in parts for answer in part.answers],
             _joined([part.evaluation.predictions for part in parts]),
@@ -130,10 +140,19 @@ class Model:
         )
 
     def stream(
-        self, source: Source, *, batch_size: int | None = None
+        self,
+        source: Source,
+        *,
+        calibrated: bool = False,
+        threshold: float | None = None,
+        batch_size: int | None = None,
     ) -> Iterator[tuple[Row, Mapping[str, object]]]:
-        """Each row of a source with its answer, in order, a few thousand held at a time."""
-        for part in self._predict_all(source, batch_size, labelled=False):
+        """Each row of a source with its answer, in order, a few thousand held at a time.
+
+        Arguments as in `predict`.
+        """
+        calibration = self._calibration(calibrated, threshold)
+        for part in self._predict_all(source, batch_size, labelled=False, calibration=calibration):
             yield from zip(part.rows, part.answers, strict=True)
 
     def evaluate(
@@ -141,17 +160,23 @@ class Model:
         data: object,
         *,
         metrics: Sequence[str] | None = None,
+        calibrated: bool = False,
+        threshold: float | None = None,
         batch_size: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> Scores:
-        """Score labelled rows; `data` as in `predict`.
+        """Score labelled rows; `data`, `calibrated` and `threshold` as in `predict`.
+
+        With these two the scores are of the answered rows, and "ece" is the calibration error.
 
         The scores carry their 95% intervals, and what always the same answer scores.
 
         Raises:
             DataError: rows without text or label, or labels that training did not know.
             RecipeError: an unknown score (R110).
+            ModelError: the model is not calibrated (M152).
         """
+        calibration = self._calibration(calibrated, threshold)
         chosen = self.metrics(metrics)
         source = self._source(data, options)
         missing = [c for c in self.task.roles.columns if c not in {x.name for x in source.columns}]
@@ -164,6 +189,8 @@ class Model:
         predictions = _joined([part.evaluation.predictions for part in parts])
         labels = [part.labels for part in parts if part.labels is not None]
         truth = Examples.of_labels(np.concatenate(labels) if labels else np.zeros(len(predictions)))
+        if calibration is not None:
+            return decided_scores(self.task, calibration, chosen, predictions, truth)
         scores = self.task.score(chosen, predictions, truth, _mean_loss(parts))
         found = with_intervals(scores, examples=sum(len(part.answers) for part in parts))
         return replace(found, baselines=self._constant(chosen, truth))
@@ -182,6 +209,11 @@ class Model:
         """The named scores, else those of the training run, else the task's own."""
         wanted = names or self.facts.get("metrics") or self.task.default_metrics
         return choose_metrics(wanted, self.task.metrics, self.task.name)
+
+    def _calibration(self, calibrated: bool, threshold: float | None) -> Calibration | None:
+        return choose_calibration(
+            self.task, self.facts, calibrated=calibrated, threshold=threshold, name=self.name
+        )
 
     def _source(self, rows: object, options: Options) -> Source:
         if isinstance(rows, Path) or (isinstance(rows, str) and Path(rows).is_file()):
@@ -213,14 +245,28 @@ class Model:
             )
         return dict(zip(columns, texts, strict=True))
 
-    def _parts(self, source: Source, batch_size: int | None, *, labelled: bool) -> list[_Part]:
-        parts = list(self._predict_all(source, batch_size, labelled=labelled))
+    def _parts(
+        self,
+        source: Source,
+        batch_size: int | None,
+        *,
+        labelled: bool,
+        calibration: Calibration | None = None,
+    ) -> list[_Part]:
+        parts = list(
+            self._predict_all(source, batch_size, labelled=labelled, calibration=calibration)
+        )
         if not parts:
             raise DataError(Problem("D120", _("no rows"), Place(source.name)))
         return parts
 
     def _predict_all(
-        self, source: Source, batch_size: int | None, *, labelled: bool
+        self,
+        source: Source,
+        batch_size: int | None,
+        *,
+        labelled: bool,
+        calibration: Calibration | None,
     ) -> Iterator[_Part]:
         from tunesmith import evaluate
         from tunesmith.fast.engine import Predictor
@@ -247,7 +293,11 @@ class Model:
                     batch_size=batch_size,
                     accelerator=accelerator,
                 )
-            answers = self.task.decode(done.predictions)
+            answers = (
+                self.task.decode(done.predictions)
+                if calibration is None
+                else decided_answers(self.task, calibration, done.predictions)
+            )
             yield _Part(rows, answers, done, encoded.fixed.get("labels"))
 
     def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:

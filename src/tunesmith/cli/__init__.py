@@ -32,6 +32,10 @@ COMMANDS = {
     "train": ("tunesmith.cli.train", mark("Train; the same command again continues.")),
     "predict": ("tunesmith.cli.predict", mark("Predict texts with a finished model.")),
     "eval": ("tunesmith.cli.evaluate", mark("Score a finished model on labelled data.")),
+    "calibrate": (
+        "tunesmith.cli.calibrate",
+        mark("Make the probabilities of a model mean what they say."),
+    ),
     "metric": ("tunesmith.cli.metric", mark("Score predictions that lie in a file.")),
     "data": ("tunesmith.cli.data", mark("Look into data sets.")),
     "inspect": ("tunesmith.cli.inspect", mark("Show what a model reads of a text.")),

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import as_delimiter, common, data_options, examples
+from tunesmith.cli.options import (
+    as_delimiter,
+    common,
+    data_options,
+    decision_options,
+    examples,
+)
 from tunesmith.cli.scores import show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
@@ -20,6 +26,7 @@ __all__ = ["command"]
     help=_("Score a finished model on labelled data."),
     epilog=examples(
         "tunesmith eval runs/tickets test.csv",
+        "tunesmith eval runs/tickets test.csv --calibrated",
         "tunesmith eval owner/model glue/mrpc --split validation --json",
     ),
 )
@@ -30,6 +37,7 @@ __all__ = ["command"]
     help=_("Which split of the data; test if there is one, else validation, else the first."),
 )
 @click.option("--metric", "metrics", multiple=True, help=_("Scores, in place of the run's own."))
+@decision_options
 @click.option("--batch-size", type=click.IntRange(min=1), help=_("Most rows at once."))
 @click.option("--revision", help=_("Branch, tag or commit of a Hub model."))
 @click.option(
@@ -66,7 +74,13 @@ def command(
     label = given["label"][0] if len(given["label"]) == 1 else given["label"] or "label"
     roles = Roles(given["text"], given["text_pair"], label) if given["text"] else None
     loaded = load(model, revision=given["revision"], device=given["device"], roles=roles)
-    scores = loaded.evaluate(splits[name], metrics=metrics or None, batch_size=batch_size)
+    scores = loaded.evaluate(
+        splits[name],
+        metrics=metrics or None,
+        calibrated=given["calibrated"],
+        threshold=given["threshold"],
+        batch_size=batch_size,
+    )
     facts = score_facts({name: scores}, by=loaded.facts.get("best"))
     show_scores(terminal, facts)
     of_split = {

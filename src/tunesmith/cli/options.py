@@ -16,6 +16,7 @@ __all__ = [
     "as_delimiter",
     "common",
     "data_options",
+    "decision_options",
     "examples",
     "layers_from",
     "recipe_options",
@@ -65,6 +66,24 @@ def data_options(function: F) -> F:
         ),
         click.option("--encoding", help=_("Encoding of text files, such as gb18030.")),
         click.option("--delimiter", help=_("Character between the fields of a table.")),
+    )(function)
+
+
+def decision_options(function: F) -> F:
+    """How probabilities become answers."""
+    return _stack(
+        click.option(
+            "--calibrated",
+            is_flag=True,
+            help=_("Follow the temperature and thresholds that `tunesmith calibrate` found."),
+        ),
+        click.option(
+            "--threshold",
+            type=click.FloatRange(0, 1),
+            help=_(
+                "Least probability of an answer, in place of these; less sure ones are `unsure`."
+            ),
+        ),
     )(function)
 
 

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import as_delimiter, common, data_options, examples
+from tunesmith.cli.options import (
+    as_delimiter,
+    common,
+    data_options,
+    decision_options,
+    examples,
+)
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, RecipeError, shortened
 from tunesmith.language import gettext as _
@@ -26,11 +32,13 @@ __all__ = ["command"]
     epilog=examples(
         'tunesmith predict runs/tickets "The printer is broken again."',
         "tunesmith predict runs/tickets --file new.csv --json > answers.jsonl",
+        "tunesmith predict runs/tickets --calibrated --file new.csv",
     ),
 )
 @click.argument("model")
 @click.argument("texts", nargs=-1, metavar="[TEXT ...]")
 @click.option("--file", metavar="FILE", help=_("Rows to predict."))
+@decision_options
 @click.option("--batch-size", type=click.IntRange(min=1), help=_("Most rows at once."))
 @click.option("--revision", help=_("Branch, tag or commit of a Hub model."))
 @click.option(
@@ -70,7 +78,12 @@ def command(
         source = next(iter(open_splits(file, options).values()))
     else:
         source = from_python(_as_records(texts, columns), _("the given texts"))["train"]
-    for row, answer in loaded.stream(source, batch_size=batch_size):
+    for row, answer in loaded.stream(
+        source,
+        calibrated=given["calibrated"],
+        threshold=given["threshold"],
+        batch_size=batch_size,
+    ):
         terminal.record({"row": row.index, **answer})
         shown = " | ".join(shortened(str(row.values[name]), at_most=60) for name in columns)
         terminal.result(f"{_label(answer)}\t{answer['score']:.4f}\t{shown}")
@@ -107,4 +120,6 @@ def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, 
 
 def _label(answer: Any) -> str:
     label = answer["label"]
+    if label is None:
+        return _("unsure")
     return ", ".join(label) if isinstance(label, list) else str(label)

@@ -230,10 +230,10 @@ def _by_place(problem: Problem) -> tuple[int, str]:
 
 
 def flatten(values: Mapping[str, object], prefix: KeyPath = ()) -> Iterator[KeyPath]:
-    """The path of every value that is not itself a section."""
+    """The path of every value that is not itself a section; sections hold no other sections."""
     for key, value in values.items():
         path = (*prefix, str(key))
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not prefix:
             yield from flatten(value, path)
         else:
             yield path

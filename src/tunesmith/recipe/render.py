@@ -60,6 +60,9 @@ def as_written(value: object) -> str:
         return value if is_plain else json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(as_written(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        parts = (f"{as_written(key)}: {as_written(item)}" for key, item in value.items())
+        return "{" + ", ".join(parts) + "}"
     if isinstance(value, float):
         mantissa, exponent, power = repr(value).partition("e")
         if exponent:

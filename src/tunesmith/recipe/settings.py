@@ -52,7 +52,8 @@ Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)
 Column = Annotated[Word, Field(min_length=1)]
 Files = Annotated[str | tuple[str, ...], BeforeValidator(_several)]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-OptionValue = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | list[str] | None
+OptionScalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | None
+OptionValue = OptionScalar | list[OptionScalar] | dict[str, OptionScalar]
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 FastPart = Literal[
     "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process"
@@ -162,6 +163,13 @@ class TrainSettings(_Section):
         42, ge=0, description=_("Seed of the new head, the row order and the dropout.")
     )
     epochs: float = Field(3, gt=0, description=_("Passes over the training rows."))
+    sampling: Literal["natural", "balanced"] = Field(
+        "natural",
+        description=_(
+            "Rows of an epoch: natural: each once; balanced: as many, but of each class the same "
+            "number, rows of rare classes again and again."
+        ),
+    )
     max_steps: int | None = Field(
         None, gt=0, description=_("Optimizer steps; overrides epochs. null: as epochs say.")
     )

@@ -18,7 +18,7 @@ from tunesmith.language import ngettext
 from tunesmith.loop import Choice
 from tunesmith.metrics import Metric, choose_metrics
 from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
-from tunesmith.plan import Plan, make_plan
+from tunesmith.plan import Classes, Plan, make_plan
 from tunesmith.recipe import Layers, Recipe
 from tunesmith.run.fingerprint import hash_of, versions
 from tunesmith.run.tracking import check_trackers
@@ -101,8 +101,16 @@ def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = Fal
         if not len(found):
             source = checked.splits[name].source.name
             raise DataError(Problem("D122", _("its texts hold no token"), Place(source)))
-    plan = make_plan(recipe.train, num_examples=len(examples["train"]), num_processes=num_processes)
+    classes = _classes(checked, examples["train"])
+    plan = make_plan(
+        recipe.train,
+        num_examples=len(examples["train"]),
+        num_processes=num_processes,
+        classes=classes,
+    )
     notes = [*checked.notes, *_notes(checked, examples, max_length)]
+    if classes is not None:
+        notes.append(_repetition(classes, plan))
     warnings = list(checked.warnings)
     if recipe.train.max_length and recipe.train.max_length > limit:
         warnings.append(
@@ -191,6 +199,42 @@ def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity
         },
         encode=encode,
     )
+
+
+def _classes(checked: Checked, examples: Examples) -> Classes | None:
+    """The classes of the training examples, if their shares are to be equal.
+
+    Raises:
+        RecipeError: the rows have no classes (R189).
+    """
+    if checked.recipe.train.sampling == "natural":
+        return None
+    labels = examples.prepared.fixed.get("labels")
+    if labels is None or labels.ndim > 1 or labels.dtype.kind not in "iu":
+        raise RecipeError(
+            checked.layers.problem(
+                "R189",
+                _("balanced sampling needs one class per row; {task} has none").format(
+                    task=checked.task.name
+                ),
+                "train",
+                "sampling",
+                fix=_("Several labels per row can be weighted: options.class_weights=balanced.")
+                if labels is not None and labels.ndim > 1
+                else None,
+            )
+        )
+    return Classes.of(examples.labels)
+
+
+def _repetition(classes: Classes, plan: Plan) -> str:
+    """What balanced sampling does, in words."""
+    sizes = [len(members) for members in classes.members]
+    share = plan.num_examples / len(sizes)
+    return _(
+        "balanced sampling: about {share:.0f} rows of each class per epoch; a row of the rarest "
+        "class comes {most:.1f} times, one of the most frequent {least:.2f} times"
+    ).format(share=share, most=share / min(sizes), least=share / max(sizes))
 
 
 def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], Choice | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -269,7 +268,7 @@ class Session:
             },
             "task": job.task.as_json(),
             "max_length": job.max_length,
-            "plan": asdict(job.plan),
+            "plan": job.plan.as_json(),
             "engine": self._how,
             "fingerprint": self._fingerprint,
         }

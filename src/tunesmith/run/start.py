@@ -132,9 +132,10 @@ def _refuse_other_recipe(run: RunFolder, recipe: Recipe) -> None:
         )
 
 
-def _value(values: Mapping[str, Any], path: KeyPath) -> Any:
+def _value(values: Any, path: KeyPath) -> Any:
+    """The value of a recipe's key; None where an older recipe, or one of another task, lacks it."""
     for part in path:
-        values = values[part]
+        values = values.get(part) if isinstance(values, Mapping) else None
     return values
 
 

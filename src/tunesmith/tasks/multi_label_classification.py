@@ -18,7 +18,8 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, quoted
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores, compute, scoring
-from tunesmith.recipe import DataSettings, read_options
+from tunesmith.recipe import DataSettings, Options, read_options
+from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text
 from tunesmith.tasks.text_classification import order_labels
@@ -45,16 +46,19 @@ class MultiLabelClassification(SequenceTask):
         separator: what stands between the labels of one field.
         class_names: the names behind the integers of a list of `ClassLabel`.
         counts: rows per label of the training source, drawn shares included.
+        emphasis: what counts how much while training.
     """
 
     labels: tuple[str, ...] = ()
     separator: str | None = None
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+    emphasis: Emphasis = field(default=Emphasis(), compare=False)
 
     name: ClassVar[str] = "multi-label-classification"
     kind: ClassVar[Kind] = "labels"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
+    options_type: ClassVar[type[Options]] = ImbalanceOptions
     problem_type: ClassVar[str] = "multi_label_classification"
 
     @classmethod
@@ -66,11 +70,12 @@ class MultiLabelClassification(SequenceTask):
         options: Mapping[str, object],
     ) -> Self:
         """With 0/1 columns their names are the labels."""
-        read_options(cls.options_type, options)
+        emphasis = Emphasis.of(read_options(ImbalanceOptions, options))
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         if isinstance(roles.label, tuple):
-            return cls(roles, roles.label)
-        return cls(roles, settings.labels or names or (), settings.label_separator, names)
+            return cls(roles, roles.label, emphasis=emphasis)
+        labels = settings.labels or names or ()
+        return cls(roles, labels, settings.label_separator, names, emphasis=emphasis)
 
     @classmethod
     def suits(cls, label: ColumnProfile) -> str | None:
@@ -98,17 +103,22 @@ class MultiLabelClassification(SequenceTask):
                 )
             )
         labels = self.labels or order_labels(counts)
-        return replace(self, labels=labels, counts={name: counts[name] for name in labels})
+        in_order = {name: counts[name] for name in labels}
+        emphasis = self.emphasis.for_labels(in_order, total)
+        return replace(self, labels=labels, counts=in_order, emphasis=emphasis)
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
-        """Binary cross entropy summed over texts and labels."""
+        """Binary cross entropy summed over texts and labels, emphasised while training."""
         from torch.nn import functional
 
         logits = self._logits(model, batch)
         loss = None
         if batch.labels is not None:
-            loss = functional.binary_cross_entropy_with_logits(
-                logits, batch.labels, reduction="sum"
+            loss = self.emphasis.loss_sum(
+                functional.binary_cross_entropy_with_logits,
+                logits,
+                batch.labels,
+                training=model.training,
             )
         return Outputs(loss, {"logits": logits})
 
@@ -142,7 +152,8 @@ class MultiLabelClassification(SequenceTask):
     def summary(self) -> list[str]:
         """The labels with their training rows."""
         counts = ", ".join(f"{name} {self.counts.get(name, 0)}" for name in self.labels[:20])
-        return [_("{count} labels: {counts}").format(count=len(self.labels), counts=counts)]
+        line = _("{count} labels: {counts}").format(count=len(self.labels), counts=counts)
+        return [line, *self.emphasis.summary(self.labels)]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

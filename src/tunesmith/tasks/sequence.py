@@ -175,6 +175,15 @@ class SequenceTask:
         """The task and all its labels, in order."""
         return self.as_json()
 
+    def truths(self, rows: Sequence[Row]) -> NDArray[Any]:
+        """The labels of labelled rows as numbers, as `encode` keeps them: shape (n,) or (n, C)."""
+        return self._labels(rows)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What each number that the model gives is called."""
+        return self._outputs()
+
     def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
         """The pretrained encoder with a classification head of the right width."""
         names = self._outputs()
@@ -232,7 +241,8 @@ class SequenceTask:
     def as_json(self) -> dict[str, object]:
         """Name and fields as plain values."""
         facts = asdict(self)
-        facts.pop("counts", None)
+        for known_while_training in ("counts", "emphasis"):
+            facts.pop(known_while_training, None)
         return {"task": self.name, **facts}
 
     @classmethod

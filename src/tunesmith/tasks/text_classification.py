@@ -18,7 +18,8 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores, compute, scoring
-from tunesmith.recipe import DataSettings, read_options
+from tunesmith.recipe import DataSettings, Options, read_options
+from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text
 
@@ -39,16 +40,19 @@ class TextClassification(SequenceTask):
         positive_label: the class that binary scores count; None for the last.
         class_names: the names behind the integers of a `ClassLabel` column.
         counts: rows per class of the training source, drawn shares included.
+        emphasis: which rows count how much while training.
     """
 
     labels: tuple[str, ...] = ()
     positive_label: str | None = None
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+    emphasis: Emphasis = field(default=Emphasis(), compare=False)
 
     name: ClassVar[str] = "text-classification"
     kind: ClassVar[Kind] = "classes"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
+    options_type: ClassVar[type[Options]] = ImbalanceOptions
     problem_type: ClassVar[str] = "single_label_classification"
 
     @classmethod
@@ -60,9 +64,10 @@ class TextClassification(SequenceTask):
         options: Mapping[str, object],
     ) -> Self:
         """Labels are those given, else those of the column, else learnt by `fit`."""
-        read_options(cls.options_type, options)
+        emphasis = Emphasis.of(read_options(ImbalanceOptions, options))
         names = next((c.class_names for c in columns if c.name == roles.label), None)
-        return cls(roles, settings.labels or names or (), settings.positive_label, names)
+        labels = settings.labels or names or ()
+        return cls(roles, labels, settings.positive_label, names, emphasis=emphasis)
 
     @classmethod
     def suits(cls, label: ColumnProfile) -> str | None:
@@ -91,19 +96,23 @@ class TextClassification(SequenceTask):
             unseen = [label for label in labels if label not in counts]
             if unseen:
                 raise RecipeError(_unseen(unseen, counts))
-        fitted = replace(self, labels=labels, counts={name: counts[name] for name in labels})
+        in_order = {name: counts[name] for name in labels}
+        emphasis = self.emphasis.for_classes(in_order)
+        fitted = replace(self, labels=labels, counts=in_order, emphasis=emphasis)
         if self.positive_label is not None and self.positive_label not in labels:
             raise RecipeError(_no_positive(self.positive_label, labels))
         return fitted
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
-        """Cross entropy summed over the texts of the batch."""
+        """Cross entropy summed over the texts of the batch, emphasised while training."""
         from torch.nn import functional
 
         logits = self._logits(model, batch)
         loss = None
         if batch.labels is not None:
-            loss = functional.cross_entropy(logits, batch.labels, reduction="sum")
+            loss = self.emphasis.loss_sum(
+                functional.cross_entropy, logits, batch.labels, training=model.training
+            )
         return Outputs(loss, {"logits": logits})
 
     @property
@@ -151,7 +160,7 @@ class TextClassification(SequenceTask):
         lines = [_("{count} classes: {counts}").format(count=len(self.labels), counts=counts)]
         if len(self.labels) == 2:
             lines.append(_("binary F1 counts {label}").format(label=self.labels[self.positive]))
-        return lines
+        return lines + self.emphasis.summary(self.labels)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -1,0 +1,117 @@
+"""Answers and scores of a model that follows its calibration, or a threshold named by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tunesmith.batching import Examples
+from tunesmith.calibration import Calibration, measure
+from tunesmith.errors import ModelError, Place, Problem, RecipeError
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Metric, Scores
+from tunesmith.tasks import Predictions, Task
+from tunesmith.tasks.sequence import SequenceTask
+
+__all__ = ["choose_calibration", "decided_answers", "decided_scores"]
+
+
+def choose_calibration(
+    task: Task,
+    facts: Mapping[str, Any],
+    *,
+    calibrated: bool,
+    threshold: float | None,
+    name: str,
+) -> Calibration | None:
+    """How to decide; None for the model's plain answers.
+
+    Args:
+        task: of the model.
+        facts: what its `tunesmith.json` holds.
+        calibrated: whether to follow the calibration kept there.
+        threshold: the least probability of an answer, in place of the thresholds kept there.
+        name: of the model, for messages.
+
+    Raises:
+        ModelError: the model is not calibrated (M152).
+        RecipeError: the threshold is no probability (R187), or the task gives none (R184).
+    """
+    found = None
+    if calibrated:
+        kept = facts.get("calibration")
+        if kept is None:
+            raise ModelError(
+                Problem(
+                    "M152",
+                    _("the model is not calibrated"),
+                    Place(name),
+                    fix=_("`tunesmith calibrate RUN` does it."),
+                )
+            )
+        found = Calibration.from_json(kept)
+    if threshold is None:
+        return found
+    if not 0 <= threshold <= 1:
+        raise RecipeError(
+            Problem(
+                "R187",
+                _("a threshold is a probability from 0 to 1, not {value:g}").format(
+                    value=threshold
+                ),
+            )
+        )
+    if not isinstance(task, SequenceTask) or task.kind == "numbers":
+        raise RecipeError(
+            Problem(
+                "R184",
+                _("{task} gives no probabilities of classes or labels").format(task=task.name),
+                Place(name),
+            )
+        )
+    return (found or Calibration(task.kind)).with_threshold(threshold, task.outputs)
+
+
+def decided_answers(
+    task: Task, calibration: Calibration, predictions: Predictions
+) -> list[dict[str, object]]:
+    """The task's answers with calibrated probabilities; an unsure one has the label None."""
+    logits = predictions["logits"]
+    decision, answered = calibration.decide(logits)
+    answers = task.decode({**predictions, "logits": calibration.scaled(logits)})
+    decided = task.decode({**predictions, "logits": decision})
+    for answer, other, is_answered in zip(answers, decided, answered.tolist(), strict=True):
+        answer["label"] = label = other["label"] if is_answered else None
+        scores = answer["scores"]
+        if isinstance(label, str) and isinstance(scores, dict):
+            answer["score"] = scores[label]  # with thresholds it need not be the highest
+    return answers
+
+
+def decided_scores(
+    task: Task,
+    calibration: Calibration,
+    metrics: Sequence[Metric],
+    predictions: Predictions,
+    examples: Examples,
+) -> Scores:
+    """The scores of the answered rows; loss and calibration error are of all rows.
+
+    Where rows may stay unanswered, "coverage" says how many are not.
+    """
+    logits = predictions["logits"]
+    decision, answered = calibration.decide(logits)
+    found = measure(calibration, logits, examples.labels, ())
+    values: dict[str, float | None] = {metric.name: None for metric in metrics}
+    if answered.any():
+        chosen = Examples(examples.prepared, np.flatnonzero(answered))
+        scores = task.score(metrics, {"logits": decision[answered]}, chosen, None)
+        values |= scores.values
+    directions: dict[str, bool | None] = {m.name: m.higher_is_better for m in metrics}
+    values |= {"loss": found.loss, "ece": found.ece}
+    directions |= {"loss": False, "ece": False}
+    if calibration.rule == "unsure":
+        values["coverage"], directions["coverage"] = found.coverage, True
+    return Scores(values, directions)

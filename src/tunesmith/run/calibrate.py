@@ -1,0 +1,113 @@
+"""Calibrating a finished run on its validation predictions; the result is kept with the model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tunesmith import commit
+from tunesmith.artifact.folder import amend_facts, read_facts
+from tunesmith.calibration import Fit, Goal, calibrate
+from tunesmith.data.rows import Row
+from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.language import gettext as _
+from tunesmith.run.folder import RunFolder
+from tunesmith.tasks import task_from_json
+from tunesmith.tasks.sequence import SequenceTask
+
+__all__ = ["calibrate_run", "fit_as_json"]
+
+_SMALLEST = np.finfo(np.float64).tiny
+
+
+def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
+    """Fit a calibration and write it into `tunesmith.json` of the model, in place of an older one.
+
+    Args:
+        run: a finished one.
+        goal: what thresholds are for; None for the temperature alone.
+
+    Raises:
+        RecipeError: the run is not finished (R183), its task gives no probabilities (R184), it has
+            no validation predictions (R185), or the goal does not fit (R181) or cannot be reached
+            (R182).
+        FolderInUseError: another process holds the run (C106).
+    """
+    if not run.exists:
+        raise RecipeError(_unfinished(run))
+    with commit.hold(run.path):
+        commit.sweep(run.path)
+        if not run.is_finished:
+            raise RecipeError(_unfinished(run))
+        facts = read_facts(run.model) or {}
+        task = task_from_json(facts["task"])
+        if not isinstance(task, SequenceTask) or task.kind == "numbers":
+            raise RecipeError(
+                Problem(
+                    "R184",
+                    _("{task} gives no probabilities of classes or labels").format(task=task.name),
+                    Place(str(run.path)),
+                )
+            )
+        logits, truth = _validation(run, task)
+        positive = getattr(task, "positive", 1)
+        fit = calibrate(task.kind, logits, truth, task.outputs, goal=goal, positive=positive)
+        amend_facts(run.model, {"calibration": fit_as_json(fit)})
+    return fit
+
+
+def fit_as_json(fit: Fit) -> dict[str, object]:
+    """What is kept and told of a fit: the calibration, and the numbers behind it."""
+    return {
+        **fit.calibration.as_json(),
+        "split": "validation",
+        "rows": fit.rows,
+        "before": asdict(fit.before),
+        "after": asdict(fit.after),
+    }
+
+
+def _validation(
+    run: RunFolder, task: SequenceTask
+) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
+    """Logits and labels of the validation rows, from the probabilities that the run wrote.
+
+    Logarithms of probabilities are logits: those of classes are shifted by a number per row, which
+    changes nothing.
+    """
+    path = run.predictions / "validation.parquet"
+    try:
+        records = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise RecipeError(_no_predictions(run)) from error
+    if not records:
+        raise RecipeError(_no_predictions(run))
+    scores = [[record["scores"][name] for name in task.outputs] for record in records]
+    shares = np.array(scores, dtype=np.float64)
+    logits = np.log(np.maximum(shares, _SMALLEST))
+    if task.kind == "labels":
+        logits -= np.log(np.maximum(1 - shares, np.finfo(np.float64).epsneg))
+    return logits, task.truths([Row(record["row"], record) for record in records])
+
+
+def _unfinished(run: RunFolder) -> Problem:
+    return Problem(
+        "R183",
+        _("the run is not finished; only a finished one can be calibrated"),
+        Place(str(run.path)),
+        fix=_("The same `tunesmith train` command again finishes it."),
+    )
+
+
+def _no_predictions(run: RunFolder) -> Problem:
+    return Problem(
+        "R185",
+        _("there are no validation predictions to calibrate on"),
+        Place(str(run.predictions / "validation.parquet")),
+        fix=_("Train with validation rows, such as --validation 10%."),
+    )
