@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.corrections import correct
 from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
@@ -138,6 +139,9 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     if problems:
         raise DataError(problems)
     task = _make_task(recipe, layers, roles, train)
+    corrected = correct(recipe.data.corrections, task, {"train": train, **others})
+    train = corrected.pop("train")
+    others = corrected
     return Look(layers, recipe, train, others, shares, found, task, automatic.reasons)
 
 

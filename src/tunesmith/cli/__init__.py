@@ -31,6 +31,7 @@ COMMANDS = {
     "train": ("tunesmith.cli.train", mark("Train; the same command again continues.")),
     "predict": ("tunesmith.cli.predict", mark("Predict texts with a finished model.")),
     "eval": ("tunesmith.cli.evaluate", mark("Score a finished model on labelled data.")),
+    "errors": ("tunesmith.cli.errors", mark("Show which rows go wrong, and suspect labels.")),
     "metric": ("tunesmith.cli.metric", mark("Score predictions that lie in a file.")),
     "data": ("tunesmith.cli.data", mark("Look into data sets.")),
     "inspect": ("tunesmith.cli.inspect", mark("Show what a model reads of a text.")),

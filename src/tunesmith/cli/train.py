@@ -8,6 +8,7 @@ import click
 
 from tunesmith.cli.options import (
     common,
+    corrections_option,
     data_options,
     examples,
     layers_from,
@@ -40,6 +41,7 @@ __all__ = ["command"]
 )
 @recipe_options
 @data_options
+@corrections_option
 @set_option
 @common
 def command(

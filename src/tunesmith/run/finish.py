@@ -20,6 +20,7 @@ from tunesmith.recipe import to_yaml
 from tunesmith.run.fingerprint import hash_of, versions
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
+from tunesmith.run.predictions import stored_name
 from tunesmith.run.session import Session
 
 __all__ = ["finish"]
@@ -83,7 +84,7 @@ def _write_predictions(run: RunFolder, job: Job, split: str, evaluation: Evaluat
     texts = _columns(job, split, set(rows))
     table: dict[str, object] = {"row": rows}
     for name, values in texts.items():
-        table[name] = [values[row] for row in rows]
+        table[stored_name(name)] = [values[row] for row in rows]
     table["predicted"] = [answer["label"] for answer in answers]
     table["score"] = [answer["score"] for answer in answers]
     table["scores"] = [answer["scores"] for answer in answers]
