@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.terminal import Terminal, inert
 from tunesmith.errors import Problem, Severity
 
 
@@ -52,3 +52,9 @@ def test_no_bar_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Terminal().is_interactive
     monkeypatch.setenv("TERM", "dumb")
     assert not Terminal().is_interactive
+
+
+def test_no_text_of_a_row_steers_the_terminal() -> None:
+    hostile = "a\x1b[2J\r\nb\x9b\u202e\ud800\u2028"
+    assert inert(hostile) == r"a\u001b[2J\u000d\u000ab\u009b\u202e\ud800\u2028"
+    assert inert("打印机 👩\u200d🔧 naïve") == "打印机 👩\u200d🔧 naïve"

@@ -3,8 +3,8 @@
 After Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels"
 (2021). A class is confidently given to a row whose probability for it is at least the mean of the
 rows that bear it; so a class that the model is never sure of needs less than one it always is. A
-row is suspect if it is confidently of another class than its label says. The probabilities must
-come from a model that has not learnt the row's own label.
+row is suspect if it is confidently of another class than its label says, and that class is also the
+likelier one. The probabilities must come from a model that has not learnt the row's own label.
 """
 
 from __future__ import annotations
@@ -57,15 +57,14 @@ def suspect_classes(probabilities: Numbers, labels: NDArray[np.int64]) -> Suspec
         The margin is the probability of the label less the highest of another class.
     """
     rows = np.arange(len(labels))
-    is_sure = probabilities >= _thresholds(probabilities, labels) - _ROUNDING
-    sure = np.where(is_sure, probabilities, -np.inf)
-    own = sure[rows, labels]
-    sure[rows, labels] = -np.inf
-    is_suspect = sure.max(axis=1, initial=-np.inf) > own
-    suggested = np.where(is_suspect, sure.argmax(axis=1), labels)
+    own = probabilities[rows, labels]
     others = probabilities.copy()
     others[rows, labels] = -np.inf
-    return Suspects(probabilities[rows, labels] - others.max(axis=1), is_suspect, suggested)
+    is_sure = others >= _thresholds(probabilities, labels) - _ROUNDING
+    sure = np.where(is_sure, others, -np.inf)
+    is_suspect = sure.max(axis=1) > own
+    suggested = np.where(is_suspect, sure.argmax(axis=1), labels)
+    return Suspects(own - others.max(axis=1), is_suspect, suggested)
 
 
 def _thresholds(probabilities: Numbers, labels: NDArray[np.int64]) -> Numbers:
