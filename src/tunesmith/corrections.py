@@ -11,7 +11,7 @@ import csv
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from tunesmith import commit
@@ -71,7 +71,7 @@ class Doubt:
     mark: str
 
 
-COLUMNS = Doubt.__match_args__
+_COLUMNS = tuple(field.name for field in fields(Doubt))
 _NEEDED = ("split", "row", "correct", "mark")
 
 
@@ -116,7 +116,7 @@ def write_doubts(path: Path, doubts: Iterable[Doubt]) -> int:
         unfinished.open("w", newline="", encoding=_ENCODING, errors="surrogatepass") as file,
     ):
         table = csv.writer(file)
-        table.writerow(COLUMNS)
+        table.writerow(_COLUMNS)
         for doubt in doubts:
             table.writerow([_guarded(str(value)) for value in astuple(doubt)])
             count += 1

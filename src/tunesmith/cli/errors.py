@@ -122,17 +122,19 @@ def _slices(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, 
     found = examined.slices()[:top]
     if found:
         terminal.result(_("worst slices of the {split} rows").format(split=examined.held_out.split))
-    terminal.table(
-        [
+    score = _("mean error") if examined.is_about_numbers else _("right")
+    lines = []
+    for part in found:
+        by, value = part.in_words()
+        lines.append(
             {
-                _("by"): _(part.by),
-                _("value"): inert(_(part.value)),
+                _("by"): by,
+                _("value"): inert(value),
                 _("rows"): part.rows,
-                _("mean error") if examined.is_about_numbers else _("right"): f"{part.score:.3f}",
+                score: f"{part.score:.3f}",
             }
-            for part in found
-        ]
-    )
+        )
+    terminal.table(lines, align_right=[_("rows"), score])
     return [part.as_json() for part in found]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.profile import script_shares
+from tunesmith.language import gettext as _
 from tunesmith.language import mark
 
 __all__ = ["Slice", "by_length", "by_script", "score_slices"]
@@ -18,6 +19,7 @@ _FEWEST = 10
 """Rows below which the score of a slice says nothing."""
 
 _LENGTHS = (mark("short"), mark("below the median"), mark("above the median"), mark("long"))
+_SCRIPTS = (mark("latin"), mark("chinese"), mark("other"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ class Slice:
     def as_json(self) -> dict[str, object]:
         """As plain values."""
         return asdict(self)
+
+    def in_words(self) -> tuple[str, str]:
+        """Both for people; a class or a file keeps its name."""
+        is_ours = self.by in ("length", "language")
+        ways = {
+            "class": _("class"),
+            "length": _("length"),
+            "language": _("language"),
+            "file": _("file"),
+        }
+        return ways[self.by], _(self.value) if is_ours else self.value
 
 
 def score_slices(
@@ -83,4 +96,4 @@ def by_length(texts: Sequence[Sequence[str]]) -> list[str]:
 def by_script(texts: Sequence[Sequence[str]]) -> list[str]:
     """The script that most letters of each row are of: "latin", "chinese" or "other"."""
     shares = (script_shares(row) for row in texts)
-    return [max(share, key=lambda script: share[script]) for share in shares]
+    return [max(_SCRIPTS, key=lambda script: share[script]) for share in shares]
