@@ -165,7 +165,7 @@ def _merits(answered: Answered) -> NDArray[np.float64]:
     if answered.task.kind == "numbers":
         return np.asarray(np.abs(predicted - answered.targets), dtype=np.float64)
     is_right = np.asarray(predicted == answered.targets)
-    return is_right.reshape(len(is_right), -1).all(axis=1).astype(np.float64)
+    return np.asarray(is_right.reshape(len(is_right), -1).all(axis=1), dtype=np.float64)
 
 
 def _predicted(answered: Answered) -> NDArray[Any]:
