@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.curves import Reading
 from tunesmith.data.rows import Splits
@@ -27,6 +27,7 @@ from tunesmith.run.start import start as start_run
 
 if TYPE_CHECKING:
     from tunesmith.calibration import Fit
+    from tunesmith.mistakes import Judged
     from tunesmith.run.session import ComputeMetrics
 
 __all__ = ["Run", "load_data", "start", "train"]
@@ -115,6 +116,29 @@ class Run:
         return eject(
             RunFolder(self.folder), Path(path), style=style, strict=strict, force=force
         ).path
+
+    def errors(
+        self,
+        top: int | None = 10,
+        *,
+        kind: Literal["worst", "suspect"] = "worst",
+        split: str | None = None,
+    ) -> list[Judged]:
+        """The rows that go wrong, as `tunesmith errors` shows them.
+
+        Args:
+            top: how many; None for all.
+            kind: "worst" for the held-out rows with the highest loss, "suspect" for the rows of
+                all splits that are probably mislabelled.
+            split: only the rows of "validation", "test" or "train".
+
+        Raises:
+            PlainError: the run is not finished, or has no labelled rows there.
+        """
+        from tunesmith.mistakes import examine
+
+        examined = examine(RunFolder(self.folder), split)
+        return examined.worst(top) if kind == "worst" else examined.suspect(top)
 
 
 def load_data(

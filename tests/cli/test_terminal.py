@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tunesmith.cli.terminal import Terminal, sparkline
+from tunesmith.cli.terminal import Terminal, inert, sparkline
 from tunesmith.errors import Problem, Severity
 
 
@@ -69,3 +69,9 @@ def test_a_sparkline_survives_a_console_without_blocks(monkeypatch: pytest.Monke
     Terminal().say(sparkline([0, 1, 2, 3, 4, 5, 6, 7]))
     sys.stderr.flush()
     assert raw.getvalue().decode() == "_.-~=+*#\n"
+
+
+def test_no_text_of_a_row_steers_the_terminal() -> None:
+    hostile = "a\x1b[2J\r\nb\x9b\u202e\ud800\u2028"
+    assert inert(hostile) == r"a\u001b[2J\u000d\u000ab\u009b\u202e\ud800\u2028"
+    assert inert("打印机 👩\u200d🔧 naïve") == "打印机 👩\u200d🔧 naïve"

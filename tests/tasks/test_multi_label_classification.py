@@ -54,7 +54,7 @@ def test_labels_are_learnt_and_become_numbers() -> None:
     fitted = task().fit([row(tags=["b", "a"]), row(tags=[]), row(tags=["b"])])
     assert fitted.labels == ("a", "b")
     assert dict(fitted.counts) == {"a": 1, "b": 2}
-    assert fitted._labels([row(tags=["b"]), row(tags=[])]).tolist() == [[0, 1], [0, 0]]
+    assert fitted.targets([row(tags=["b"]), row(tags=[])]).tolist() == [[0, 1], [0, 0]]
     with pytest.raises(DataError, match="D204"):
         task().fit([row(tags=[])])
 

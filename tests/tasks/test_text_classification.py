@@ -133,7 +133,7 @@ def test_answers_in_words() -> None:
 
 def test_scores_count_the_positive_class() -> None:
     fitted = task(positive_label="a").fit(rows("a", "b"))
-    labels = fitted._labels(rows("a", "a", "b", "b"))
+    labels = fitted.targets(rows("a", "a", "b", "b"))
     count = np.arange(4)
     examples = Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
     logits = np.array([[1, 0], [0, 1], [0, 1], [0, 1]], np.float32)

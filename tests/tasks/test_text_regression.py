@@ -63,7 +63,7 @@ def test_answers_bear_the_name_of_the_target() -> None:
 
 
 def test_scores() -> None:
-    labels = TASK._labels(rows(1, 2, 3))
+    labels = TASK.targets(rows(1, 2, 3))
     count = np.arange(3)
     examples = Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
     predicted = np.array([[2.0], [3.0], [4.0]], np.float32)

@@ -36,6 +36,7 @@ COMMANDS = {
         "tunesmith.cli.calibrate",
         mark("Make the probabilities of a model mean what they say."),
     ),
+    "errors": ("tunesmith.cli.errors", mark("Show which rows go wrong, and suspect labels.")),
     "metric": ("tunesmith.cli.metric", mark("Score predictions that lie in a file.")),
     "data": ("tunesmith.cli.data", mark("Look into data sets.")),
     "inspect": ("tunesmith.cli.inspect", mark("Show what a model reads of a text.")),

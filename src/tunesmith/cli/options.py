@@ -15,6 +15,7 @@ from tunesmith.recipe import KeyPath, Layers, gather
 __all__ = [
     "as_delimiter",
     "common",
+    "corrections_option",
     "data_options",
     "decision_options",
     "examples",
@@ -115,6 +116,16 @@ def recipe_options(function: F) -> F:
     )(function)
 
 
+def corrections_option(function: F) -> F:
+    """--corrections, for labels that a person mended."""
+    return click.option(
+        "--corrections",
+        metavar="FILE",
+        multiple=True,
+        help=_("Table from `tunesmith errors --export`, filled in; several times."),
+    )(function)
+
+
 def set_option(function: F) -> F:
     """--set, for everything that has no flag."""
     return click.option(
@@ -144,6 +155,7 @@ _FLAGS: dict[str, KeyPath] = {
     "delimiter": ("data", "delimiter"),
     "on_bad_row": ("data", "on_bad_row"),
     "allow_leak": ("data", "allow_leak"),
+    "corrections": ("data", "corrections"),
 }
 
 
@@ -164,6 +176,8 @@ def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any])
 
 def _meant(name: str, value: Any) -> object:
     """What a person means by a flag: one label column or several, a tab written as backslash t."""
+    if name == "corrections":
+        return list(value)
     if name == "label":
         return value[0] if len(value) == 1 else list(value)
     return as_delimiter(value) if name == "delimiter" else value

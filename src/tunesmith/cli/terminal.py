@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,13 +18,20 @@ from tunesmith.errors import Problem, Severity, redact
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Terminal", "padded", "sparkline"]
+__all__ = ["Terminal", "inert", "padded", "sparkline"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII = str.maketrans(
     {"→": "->", "…": "...", "✔": "ok", "⚠": "!", "✘": "x", "·": "-", "←": "<-"}
     | dict(zip(_BLOCKS, "_.-~=+*#", strict=True))
 )
+
+
+_STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Kinds of characters, by Unicode, that do something instead of being seen."""
+
+_JOINERS = "\u200c\u200d"
+"""What joins or parts letters; emoji and whole scripts need it."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,19 @@ class Terminal:
         except (UnicodeEncodeError, LookupError):
             text = text.translate(_ASCII)
         print(text, file=stream, flush=True)
+
+
+def inert(text: str) -> str:
+    """The text with every character that could steer a terminal shown as its number.
+
+    Controls (such as escape), what turns the direction of writing, and halves of surrogate pairs.
+    """
+    return "".join(
+        f"\\u{ord(sign):04x}"
+        if unicodedata.category(sign) in _STEERING and sign not in _JOINERS
+        else sign
+        for sign in text
+    )
 
 
 def padded(text: str, width: int) -> str:

@@ -9,6 +9,7 @@ import click
 
 from tunesmith.cli.options import (
     common,
+    corrections_option,
     data_options,
     examples,
     layers_from,
@@ -50,6 +51,7 @@ __all__ = ["command"]
 )  # fmt: skip
 @recipe_options
 @data_options
+@corrections_option
 @set_option
 @common
 def command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tunesmith.corrections import correct
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
 from tunesmith.data.rows import Source, Splits, first_rows
@@ -87,6 +88,9 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     if problems:
         raise DataError(problems)
     task = _make_task(recipe, layers, roles, train)
+    corrected = correct(recipe.data.corrections, task, {"train": train, **others})
+    train = corrected.pop("train")
+    others = corrected
     return Look(layers, recipe, train, others, shares, found, task, automatic.reasons)
 
 

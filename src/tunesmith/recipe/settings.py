@@ -134,6 +134,13 @@ class DataSettings(_Section):
         max_length=1,
         description=_("Character between fields; null for a comma (.csv) or a tab (.tsv)."),
     )
+    corrections: Listed = Field(
+        (),
+        description=_(
+            "Tables with corrected labels and rows to leave out, as `tunesmith errors --export` "
+            "writes them and a person fills them in; of two the later one counts."
+        ),
+    )
     seed: int = Field(
         42,
         ge=0,

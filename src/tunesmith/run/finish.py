@@ -23,6 +23,7 @@ from tunesmith.run.baseline_scores import BaselineScores, baseline_scores
 from tunesmith.run.fingerprint import hash_of, versions
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
+from tunesmith.run.predictions import stored_name
 from tunesmith.run.session import Session
 from tunesmith.statistics import with_intervals
 from tunesmith.verdict import Verdict
@@ -94,7 +95,7 @@ def _write_predictions(run: RunFolder, job: Job, split: str, evaluation: Evaluat
     found = job.rows(split, rows)
     table: dict[str, object] = {"row": rows}
     for name in next(iter(found.values())).values:
-        table[name] = [found[row].values[name] for row in rows]
+        table[stored_name(name)] = [found[row].values[name] for row in rows]
     table["predicted"] = [answer["label"] for answer in answers]
     table["score"] = [answer["score"] for answer in answers]
     table["scores"] = [answer["scores"] for answer in answers]

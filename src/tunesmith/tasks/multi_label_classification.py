@@ -33,6 +33,8 @@ __all__ = ["TASK", "MultiLabelClassification"]
 
 _YES = ("1", "true", "yes")
 _NO = ("0", "false", "no", "")
+_BETWEEN, _NONE = "|", "none"
+"""How several labels, and none, are written where the data has no way of its own."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,8 @@ class MultiLabelClassification(SequenceTask):
                 )
         return None
 
-    def _labels(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
+    def targets(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
+        """For each row and label whether the row has it."""
         index = {name: i for i, name in enumerate(self.labels)}
         labels = np.zeros((len(rows), len(self.labels)), dtype=np.uint8)
         for i, row in enumerate(rows):
@@ -208,7 +211,27 @@ class MultiLabelClassification(SequenceTask):
                 labels[i, index[name]] = 1
         return labels
 
-    def _outputs(self) -> tuple[str, ...]:
+    def label_in_words(self, target: Any) -> str:
+        """The names, with the separator between them; "none" for no label at all."""
+        names = [name for name, has in zip(self.labels, target, strict=True) if has]
+        return (self.separator or _BETWEEN).join(names) or _NONE
+
+    def names_in(self, words: str) -> tuple[str, ...]:
+        """The names between the separators."""
+        parts = words.split(self.separator or _BETWEEN)
+        names = tuple(part.strip() for part in parts if part.strip())
+        return () if names == (_NONE,) else names
+
+    def as_columns(self, words: str) -> Mapping[str, object]:
+        """The names in the form that the columns have: 0/1 columns, one text, or a list."""
+        names = self.names_in(words)
+        if isinstance(self.roles.label, tuple):
+            return {name: "1" if name in names else "0" for name in self.roles.label}
+        column = str(self.roles.label)
+        return {column: self.separator.join(names) if self.separator else list(names)}
+
+    def output_names(self) -> tuple[str, ...]:
+        """The labels."""
         return self.labels
 
 

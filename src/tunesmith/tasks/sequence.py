@@ -167,7 +167,7 @@ class SequenceTask:
         """Texts as token ids, and labels as numbers if the source has them."""
         ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
-        fixed = {"labels": self._labels(rows)} if labelled else {}
+        fixed = {"labels": self.targets(rows)} if labelled else {}
         return Encoded(ragged, fixed, indices, full_lengths)
 
     @property
@@ -186,7 +186,7 @@ class SequenceTask:
 
     def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
         """The pretrained encoder with a classification head of the right width."""
-        names = self._outputs()
+        names = self.output_names()
         return load_model(
             files,
             HEAD,
@@ -205,12 +205,9 @@ class SequenceTask:
         self, rows: Sequence[Row], others: Sequence[Row]
     ) -> Mapping[str, Mapping[str, NDArray[Any]]]:
         """Always the same, and counting words."""
-        texts, asked = (
-            [[str(row.values[name]) for name in self.roles.text_columns] for row in part]
-            for part in (rows, others)
-        )
+        texts, asked = ([self.texts_of(row) for row in part] for part in (rows, others))
         answers = simple_answers(
-            self.kind, texts, self._labels(rows), asked, num_outputs=len(self._outputs())
+            self.kind, texts, self.targets(rows), asked, num_outputs=len(self.output_names())
         )
         return {name: {"logits": logits} for name, logits in answers.items()}
 
@@ -256,6 +253,39 @@ class SequenceTask:
 
     name: ClassVar[str]
 
+    # texts; labels as numbers and as words
+
+    def texts_of(self, row: Row) -> tuple[str, ...]:
+        """The text of a row, or the two of a pair."""
+        return tuple(str(row.values[name]) for name in self.roles.text_columns)
+
+    def names_of(self, row: Row) -> tuple[str, ...]:
+        """The classes or labels that a row bears; none where it is a number."""
+        target = self._target(row)
+        if isinstance(target, tuple):
+            return target
+        return (target,) if isinstance(target, str) else ()
+
+    def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
+        """The labels of labelled rows: (n,) classes or numbers, (n, C) zeros and ones."""
+        raise NotImplementedError
+
+    def output_names(self) -> tuple[str, ...]:
+        """What each output of the head stands for: classes, labels, or the number's column."""
+        raise NotImplementedError
+
+    def label_in_words(self, target: Any) -> str:
+        """One entry of `targets` as a person writes it."""
+        raise NotImplementedError
+
+    def names_in(self, words: str) -> tuple[str, ...]:
+        """The classes or labels that a label in words names; none where it is a number."""
+        return (words,)
+
+    def as_columns(self, words: str) -> Mapping[str, object]:
+        """What the label columns of a row hold that bears a label in words."""
+        return {str(self.roles.label): words}
+
     def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         logits: torch.Tensor = model(**batch.inputs).logits
         return logits.float()
@@ -274,12 +304,6 @@ class SequenceTask:
         raise NotImplementedError
 
     def _target(self, row: Row) -> object:
-        raise NotImplementedError
-
-    def _labels(self, rows: Sequence[Row]) -> NDArray[Any]:
-        raise NotImplementedError
-
-    def _outputs(self) -> tuple[str, ...]:
         raise NotImplementedError
 
 

@@ -196,11 +196,17 @@ class TextClassification(SequenceTask):
             )
         return None
 
-    def _labels(self, rows: Sequence[Row]) -> NDArray[np.int64]:
+    def targets(self, rows: Sequence[Row]) -> NDArray[np.int64]:
+        """The number of each row's class."""
         index = {name: i for i, name in enumerate(self.labels)}
         return np.fromiter((index[str(self._target(row))] for row in rows), np.int64, len(rows))
 
-    def _outputs(self) -> tuple[str, ...]:
+    def label_in_words(self, target: Any) -> str:
+        """The name of the class."""
+        return self.labels[int(target)]
+
+    def output_names(self) -> tuple[str, ...]:
+        """The classes."""
         return self.labels
 
 

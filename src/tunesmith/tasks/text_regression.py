@@ -121,7 +121,7 @@ class TextRegression(SequenceTask):
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
         """The number, under the name of the target as transformers' pipeline gives it."""
-        (name,) = self._outputs()
+        (name,) = self.output_names()
         return [
             {"label": name, "score": float(value), "scores": {name: float(value)}}
             for value in predictions["logits"][:, 0]
@@ -165,10 +165,20 @@ class TextRegression(SequenceTask):
             "D211", _('"{value}" is not a number').format(value=shortened(str(value))), fix=hint
         )
 
-    def _labels(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+    def targets(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """The numbers."""
         return np.array([self._target(row) for row in rows], dtype=np.float64)
 
-    def _outputs(self) -> tuple[str, ...]:
+    def label_in_words(self, target: Any) -> str:
+        """The number, six digits of it."""
+        return f"{float(target):g}"
+
+    def names_in(self, words: str) -> tuple[str, ...]:
+        """A number names nothing."""
+        return ()
+
+    def output_names(self) -> tuple[str, ...]:
+        """The column of the number."""
         return (str(self.roles.label),)
 
 

@@ -1,0 +1,183 @@
+"""A finished run examined: the answers for the rows of its splits, and a table of doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tunesmith.corrections import Doubt, mark_of, original_row, write_doubts
+from tunesmith.errors import (
+    DataError,
+    IntegrityError,
+    Place,
+    Problem,
+    RecipeError,
+    ResourceError,
+    Severity,
+)
+from tunesmith.inputs import Split, check, look
+from tunesmith.language import gettext as _
+from tunesmith.mistakes.answers import Answered, by_folds, by_the_model
+from tunesmith.mistakes.judged import Confusion, Judged, confused, slices, suspect, worst
+from tunesmith.mistakes.slices import Slice
+from tunesmith.recipe import gather
+from tunesmith.run.folder import RunFolder
+from tunesmith.tasks import task_from_json
+from tunesmith.tasks.sequence import SequenceTask
+
+__all__ = ["SPLITS", "Examined", "examine"]
+
+SPLITS = ("validation", "test", "train")
+"""In the order in which they are looked at: first the rows that the model has not learnt."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A run, and the answers for its labelled rows.
+
+    Attributes:
+        run: the run.
+        answered: by split, in the order of `SPLITS`.
+        warnings: why some rows or places are missing.
+    """
+
+    run: RunFolder
+    answered: Mapping[str, Answered]
+    warnings: Sequence[Problem]
+    _data: Mapping[str, Split]
+
+    @property
+    def held_out(self) -> Answered:
+        """The rows by which the model is judged: the first split that there is."""
+        return next(iter(self.answered.values()))
+
+    @property
+    def is_about_numbers(self) -> bool:
+        """Whether labels are numbers, not classes."""
+        return self.held_out.task.kind == "numbers"
+
+    def worst(self, top: int | None = None) -> list[Judged]:
+        """The held-out rows with the highest loss."""
+        return worst(self.held_out, top)
+
+    def confused(self, top: int | None = None) -> list[Confusion]:
+        """Which labels of held-out rows are taken for which, the most frequent first."""
+        return confused(self.held_out, top)
+
+    def slices(self) -> list[Slice]:
+        """The score of held-out rows by class, length, language and file, the worst first."""
+        return slices(self.held_out)
+
+    def suspect(self, top: int | None = None) -> list[Judged]:
+        """The rows of all splits whose labels are probably wrong, the most suspect first."""
+        found = [row for answered in self.answered.values() for row in suspect(answered, top)]
+        return sorted(found, key=lambda row: row.margin or 0.0)[:top]
+
+    def export(self, judged: Iterable[Judged], path: Path) -> int:
+        """Write a table of doubtful rows for a person to fill in; returns how many these are.
+
+        Raises:
+            IntegrityError: the data of the run is not at hand (C131).
+            ResourceError: the disk is full or cannot be written (C107).
+        """
+        if not self._data:
+            raise IntegrityError([replace(w, severity=Severity.ERROR) for w in self.warnings])
+        return write_doubts(path, [self._doubt(row) for row in judged])
+
+    def _doubt(self, judged: Judged) -> Doubt:
+        source = self._data[judged.split].source
+        is_drawn = source is self._data["train"].source
+        texts = (*judged.texts, "")[:2]
+        return Doubt(
+            "train" if is_drawn else judged.split,
+            original_row(source, judged.row),
+            str(judged.place),
+            texts[0],
+            texts[1],
+            judged.gold,
+            judged.suggested or judged.predicted,
+            "",
+            mark_of(judged.texts),
+        )
+
+
+def examine(run: RunFolder, split: str | None = None) -> Examined:
+    """Find answers for the labelled rows of a finished run.
+
+    Args:
+        run: the run.
+        split: one of `SPLITS`; None for all that there are.
+
+    Raises:
+        RecipeError: the task has no label per text (R175), or no such split has labels (R179).
+        IntegrityError: the run is not finished (C130), its training rows are asked for and not at
+            hand (C131), or its predictions cannot be read (C132).
+    """
+    if not run.is_finished:
+        raise IntegrityError(
+            Problem(
+                "C130",
+                _("the run is not finished"),
+                Place(str(run.path)),
+                fix=_("Run the command again that started it: tunesmith train …"),
+            )
+        )
+    task = task_from_json(run.facts()["task"])
+    if not isinstance(task, SequenceTask):
+        raise RecipeError(
+            Problem(
+                "R175",
+                _("{task} has no label per text that could be wrong").format(task=task.name),
+                Place(str(run.path)),
+            )
+        )
+    data, warnings = _data_of(run)
+    wanted = SPLITS if split is None else (split,)
+    if warnings and split == "train":
+        raise IntegrityError([replace(w, severity=Severity.ERROR) for w in warnings])
+    answered = {}
+    for name in wanted:
+        if name == "train":
+            found = by_folds(task, data[name]) if name in data else None
+        else:
+            found = by_the_model(run, task, name, data[name].source if name in data else None)
+        if found is not None:
+            answered[name] = found
+    if not answered:
+        raise RecipeError(_no_labels(run, split))
+    return Examined(run, answered, warnings, data)
+
+
+def _no_labels(run: RunFolder, split: str | None) -> Problem:
+    return Problem(
+        "R179",
+        _("the run has no labelled rows in {split}").format(split=split or ", ".join(SPLITS)),
+        Place(str(run.path)),
+        fix=_("Name another split with --split: {names}.").format(names=", ".join(SPLITS)),
+    )
+
+
+def _data_of(run: RunFolder) -> tuple[Mapping[str, Split], list[Problem]]:
+    """The rows that the run was trained on, none with a warning if they are not at hand."""
+    try:
+        checked = check(look(gather(file=run.recipe, environment={})))
+    except (DataError, RecipeError, ResourceError) as error:
+        return {}, [_not_at_hand(run, str(error.problems[0]))]
+    before = run.plan_facts().get("fingerprint", {}).get("data", {})
+    changed = [name for name, split in checked.splits.items() if before.get(name) != split.digest]
+    if changed:
+        reason = _("{splits} changed since the run began").format(splits=", ".join(changed))
+        return {}, [_not_at_hand(run, reason)]
+    return checked.splits, []
+
+
+def _not_at_hand(run: RunFolder, reason: str) -> Problem:
+    return Problem(
+        "C131",
+        _("the data of the run is not at hand; training rows and places are left out"),
+        Place(str(run.path)),
+        evidence=(reason,),
+        fix=_("Call it from the folder where the run was started, with the data as it was."),
+        severity=Severity.WARNING,
+    )
