@@ -71,7 +71,7 @@ def choose_calibration(
                 Place(name),
             )
         )
-    return (found or Calibration(task.kind)).with_threshold(threshold, task.outputs)
+    return (found or Calibration(task.kind)).with_threshold(threshold, task.output_names())
 
 
 def decided_answers(

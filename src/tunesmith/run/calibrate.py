@@ -56,7 +56,7 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
             )
         logits, truth = _validation(run, task)
         positive = getattr(task, "positive", 1)
-        fit = calibrate(task.kind, logits, truth, task.outputs, goal=goal, positive=positive)
+        fit = calibrate(task.kind, logits, truth, task.output_names(), goal=goal, positive=positive)
         amend_facts(run.model, {"calibration": fit_as_json(fit)})
     return fit
 
@@ -87,12 +87,12 @@ def _validation(
         raise RecipeError(_no_predictions(run)) from error
     if not records:
         raise RecipeError(_no_predictions(run))
-    scores = [[record["scores"][name] for name in task.outputs] for record in records]
+    scores = [[record["scores"][name] for name in task.output_names()] for record in records]
     shares = np.array(scores, dtype=np.float64)
     logits = np.log(np.maximum(shares, _SMALLEST))
     if task.kind == "labels":
         logits -= np.log(np.maximum(1 - shares, np.finfo(np.float64).epsneg))
-    return logits, task.truths([Row(record["row"], record) for record in records])
+    return logits, task.targets([Row(record["row"], record) for record in records])
 
 
 def _unfinished(run: RunFolder) -> Problem:

@@ -175,15 +175,6 @@ class SequenceTask:
         """The task and all its labels, in order."""
         return self.as_json()
 
-    def truths(self, rows: Sequence[Row]) -> NDArray[Any]:
-        """The labels of labelled rows as numbers, as `encode` keeps them: shape (n,) or (n, C)."""
-        return self._labels(rows)
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """What each number that the model gives is called."""
-        return self._outputs()
-
     def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
         """The pretrained encoder with a classification head of the right width."""
         names = self.output_names()
@@ -220,13 +211,13 @@ class SequenceTask:
             rows: labelled.
             scores: for each output one number per row: probabilities, or the number itself.
         """
-        found = np.stack([scores[name] for name in self._outputs()], axis=1)
+        found = np.stack([scores[name] for name in self.output_names()], axis=1)
         if self.kind != "numbers":
             least = np.finfo(np.float64).tiny
             logs = np.log(np.maximum(found, least))
             rest = np.log(np.maximum(1 - found, least)) if self.kind == "labels" else 0.0
             found = logs - rest
-        return {"logits": found}, self._labels(rows)
+        return {"logits": found}, self.targets(rows)
 
     @property
     def usage(self) -> str:
