@@ -43,7 +43,6 @@ class Judged:
         share: the probability of `gold`; None for numbers.
         suggested: what the label should be, if it is probably wrong; else None.
         margin: how suspect the label is then: the lower, the more; else None.
-        margin: how suspect the label is then: the lower, the more; else None.
     """
 
     split: str

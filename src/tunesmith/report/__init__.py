@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith import commit
+from tunesmith.curves import change_to_try
 from tunesmith.language import current_language
 from tunesmith.language import gettext as _
+from tunesmith.mistakes.answers import Answered, by_the_model
+from tunesmith.mistakes.judged import slices, suspect, worst
 from tunesmith.report import sections
-from tunesmith.report.answers import read_answers
 from tunesmith.report.page import Figure, Page, Section, render
+from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
+from tunesmith.tasks import task_from_json
+from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.verdict import Verdict
 
 __all__ = ["write_report"]
+
+_SHOWN = 15
+"""Rows of a list of mistakes."""
 
 
 def write_report(run: RunFolder) -> None:
     """Write `report.html` into the folder of a finished run, in the language of the moment.
 
     Raises:
+        IntegrityError: the predictions cannot be read (C132).
         ResourceError: the disk is full or cannot be written (C107).
     """
     commit.write_file(run.report, render(_page(run)))
@@ -28,17 +39,18 @@ def _page(run: RunFolder) -> Page:
     facts, plan, events = run.facts(), run.plan_facts(), run.events()
     scored = facts.get("scores", {})
     split = "test" if "test" in scored else "validation"
-    answers = read_answers(run.predictions / f"{split}.parquet", facts.get("task", {}))
+    told = facts.get("verdicts", {}).items()
     warnings = [f"{e['code']} {e['message']}" for e in events if e["event"] == "warned"]
+    readings = explain(run)
+    change = change_to_try(readings)
+    advice = [_("to try: {change}").format(change=change)] if change else []
     found: list[Section | None] = [
-        sections.scores_section(facts, ["test", "validation"]),
-        sections.curves(events, facts, []),
+        sections.scores(facts, ["test", "validation"]),
+        sections.curves(events, facts, [str(reading) for reading in readings] + advice),
+        *_of_answers(_answered(run, facts, split), run.name),
+        sections.data(plan, warnings),
+        sections.origin(plan, run.recipe.read_text(encoding="utf-8"), facts.get("versions", {})),
     ]
-    if answers is not None:
-        found += [sections.answers_section(answers, split), sections.mistakes(answers, split)]
-    found.append(sections.data(plan, warnings))
-    recipe = run.recipe.read_text(encoding="utf-8")
-    found.append(sections.origin(plan, recipe, facts.get("versions", {})))
     return Page(
         title=run.name,
         lead=_("{base}, fine-tuned for {task} on {rows} rows of {source}").format(
@@ -48,8 +60,8 @@ def _page(run: RunFolder) -> Page:
             source=plan["data"]["train"]["source"],
         ),
         language=current_language(),
-        figures=_figures(facts, scored.get(split, {})),
-        verdicts=[],
+        figures=_figures(facts, split),
+        verdicts=[f"{name}: {Verdict.from_json(one).in_words()}" for name, one in told],
         sections=[section for section in found if section is not None],
         footer=_("Written by tunesmith {version}. Nothing in this file is fetched or run.").format(
             version=facts["versions"]["tunesmith"]
@@ -57,11 +69,34 @@ def _page(run: RunFolder) -> Page:
     )
 
 
-def _figures(facts: dict[str, Any], scores: dict[str, float | None]) -> list[Figure]:
-    shown = [Figure(name, f"{value:.4f}") for name, value in scores.items() if value is not None][
-        :3
+def _answered(run: RunFolder, facts: dict[str, Any], split: str) -> Answered | None:
+    task = task_from_json(facts["task"])
+    return by_the_model(run, task, split, None) if isinstance(task, SequenceTask) else None
+
+
+def _of_answers(answered: Answered | None, run: str) -> Sequence[Section | None]:
+    if answered is None:
+        return []
+    are_numbers = answered.task.kind == "numbers"
+    return [
+        sections.answers(answered),
+        sections.slices(slices(answered), are_numbers=are_numbers),
+        sections.mistakes(worst(answered, _SHOWN), answered.split),
+        sections.suspects(suspect(answered, _SHOWN), run),
     ]
+
+
+def _figures(facts: dict[str, Any], split: str) -> list[Figure]:
+    intervals = facts.get("intervals", {}).get(split, {})
+    shown = []
+    for name, value in list(facts.get("scores", {}).get(split, {}).items())[:3]:
+        if value is not None:
+            ends = intervals.get(name)
+            note = (
+                _("95%: {low:.4f} to {high:.4f}").format(low=ends[0], high=ends[1]) if ends else ""
+            )
+            shown.append(Figure(f"{split} {name}", f"{value:.4f}", note))
     minutes, seconds = divmod(round(facts["train_seconds"]), 60)
-    took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    took = _("{minutes} min {seconds} s") if minutes else _("{seconds} s")
     note = _("kept: step {step}").format(step=facts["best_step"])
-    return [*shown, Figure(_("training"), took, note)]
+    return [*shown, Figure(_("training"), took.format(minutes=minutes, seconds=seconds), note)]
