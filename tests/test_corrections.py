@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,17 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import WriteRows
-from tunesmith.corrections import (
-    Corrected,
-    Doubt,
-    correct,
-    mark_of,
-    original_row,
-    read_corrections,
-    write_doubts,
-)
+from tests.data.test_doubts import doubt
+from tunesmith.corrections import Corrected, correct, original_row
 from tunesmith.data.columnar import Memory
+from tunesmith.data.doubts import mark_of, write_doubts
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, RecipeError
@@ -29,10 +21,6 @@ from tunesmith.tasks import Task, task_named
 
 TEXTS = ["the soup is cold", "=1+1", "-5", 'two\r\nlines, "quoted"', "'tis @home", "\x1b[31m\0"]
 SETTINGS = DataSettings(train="rows")
-
-
-def doubt(row: int, text: str, label: str, correct: str, split: str = "train") -> Doubt:
-    return Doubt(split, row, f"rows:{row}", text, "", label, "b", correct, mark_of([text]))
 
 
 def memory(labels: Sequence[object], texts: Sequence[str] = TEXTS) -> Memory:
@@ -46,34 +34,6 @@ def classes() -> Task:
 
 def rows_of(source: Source) -> list[Row]:
     return [row for chunk in source.chunks() for row in chunk]
-
-
-anything = st.text(st.characters(exclude_categories=()), max_size=12)
-
-
-@given(st.lists(st.tuples(anything, anything, anything), max_size=5))
-def test_the_table_brings_back_what_was_written(lines: list[tuple[str, str, str]]) -> None:
-    """Formulas, line ends, quotes, control characters and halves of surrogates included."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.csv"
-        written = [doubt(i, text, label, word) for i, (text, label, word) in enumerate(lines)]
-        assert write_doubts(path, written) == len(lines)
-        found = {c.row: c for c in read_corrections(path)}
-        for i, (text, label, word) in enumerate(lines):
-            if word.strip() and word != label and word == word.strip():
-                assert found[i].words == word and found[i].mark == mark_of([text])
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogatepass") as file:
-            for cells in list(csv.reader(file))[1:]:
-                for cell in cells:
-                    assert not cell.startswith(("=", "@", "\t", "\r", "＝"))
-
-
-def test_excel_finds_a_mark_and_no_formula(tmp_path: Path) -> None:
-    write_doubts(tmp_path / "t.csv", [doubt(0, '=HYPERLINK("x")', "-1.5", "")])
-    content = (tmp_path / "t.csv").read_bytes()
-    assert content.startswith(b"\xef\xbb\xbfsplit,row,place,text")
-    assert b"\"'=HYPERLINK" in content and b",-1.5," in content
-    assert read_corrections(tmp_path / "t.csv") == []
 
 
 def test_corrections_are_applied_and_the_rest_stays(tmp_path: Path) -> None:
@@ -150,14 +110,7 @@ def test_twice_otherwise_is_refused(tmp_path: Path) -> None:
         correct([str(table)], classes(), {"train": memory(list("ababab"))})
 
 
-def test_other_files_are_refused(tmp_path: Path, write_csv: WriteRows) -> None:
-    with pytest.raises(DataError, match="D105"):
-        read_corrections(tmp_path / "none.csv")
-    with pytest.raises(DataError, match=r'R176(.|\n)*no column "split", "row"'):
-        read_corrections(write_csv([["text", "label"], ["a", "b"]]))
-    (tmp_path / "gbk.csv").write_bytes("标签".encode("gb18030"))
-    with pytest.raises(DataError, match="R176"):
-        read_corrections(tmp_path / "gbk.csv")
+def test_a_task_without_labels_is_refused() -> None:
     language = task_named("masked-lm").make(Roles("text"), SETTINGS, (), {})
     with pytest.raises(RecipeError, match="R175"):
         correct(["t.csv"], language, {"train": memory(list("ababab"))})

@@ -8,7 +8,7 @@ import pytest
 
 from tests.mistakes.test_answers import flipped, mended_tickets
 from tunesmith.api import Run, train
-from tunesmith.corrections import mark_of
+from tunesmith.data.doubts import mark_of
 from tunesmith.errors import IntegrityError, RecipeError
 from tunesmith.mistakes import examine
 from tunesmith.run.folder import RunFolder
@@ -62,6 +62,17 @@ def test_the_worst_are_those_of_the_predictions(flawed: tuple[Run, set[int]]) ->
     assert run.errors(3, split="test")[0].split == "test"
 
 
+def test_weak_answers_accuse_nobody(flawed: tuple[Run, set[int]]) -> None:
+    """The model learnt nothing in three steps: its own rows are shown only if asked for alone."""
+    run, _wrong = flawed
+    examined = examine(RunFolder(run.folder))
+    weak = {str(problem.place) for problem in examined.weak_answers()}
+    assert "train" not in weak and not weak & {row.split for row in examined.suspect()}
+    for split in weak:
+        alone = examine(RunFolder(run.folder), split)
+        assert len(alone.suspect()) > len(alone.held_out.rows) / 10
+
+
 def test_export_speaks_of_the_source(flawed: tuple[Run, set[int]], tmp_path: Path) -> None:
     """Validation rows are drawn from the training file, so that is where their labels lie."""
     run, _wrong = flawed
@@ -95,9 +106,9 @@ def test_a_corrected_run(flawed: tuple[Run, set[int]], tiny_bert: Path, tmp_path
         settings={"train.max_steps": 1, "data.corrections": [str(tmp_path / "t.csv")]},
     )
     examined = examine(RunFolder(again.folder))
-    still = examined.suspect()
+    still = [row for row in examined.suspect() if row.split == "train"]
     changed = {int(cells["row"]) for cells in lines}
-    by_file = {examined._doubt(row).row for row in still if row.split == "train"}
+    by_file = {examined._doubt(row).row for row in still}
     assert len(changed & wrong) >= 5 and not by_file & changed & wrong
 
 

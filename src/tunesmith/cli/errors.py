@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,18 +105,27 @@ def _confused(terminal: Terminal, examined: Examined, top: int) -> list[dict[str
 
 def _suspect(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
     found = examined.suspect()
+    terminal.problems(weak := examined.weak_answers())
+    if weak and len(weak) == len(examined.answered):
+        terminal.result(_("most doubtful labels"))
+    else:
+        _tell_suspects(terminal, examined, found)
+    terminal.table([_as_line(row, _("rather"), str(row.suggested)) for row in found[:top]])
+    return [row.as_json() for row in found[:top]]
+
+
+def _tell_suspects(terminal: Terminal, examined: Examined, found: Sequence[Judged]) -> None:
+    splits = [split for split in examined.answered if any(row.split == split for row in found)]
     message = ngettext(
         "{count} row of {splits} is probably mislabelled",
         "{count} rows of {splits} are probably mislabelled",
         len(found),
-    ).format(count=len(found), splits=", ".join(examined.answered))
+    ).format(count=len(found), splits=", ".join(splits or examined.answered))
     terminal.result(message)
-    terminal.table([_as_line(row, _("rather"), str(row.suggested)) for row in found[:top]])
     if found:
         fix = _("tunesmith errors {run} --export corrections.csv writes them for you to correct.")
         fix = fix.format(run=examined.run.path)
         terminal.problems([Problem("D406", message, fix=fix, severity=Severity.NOTE)])
-    return [row.as_json() for row in found[:top]]
 
 
 def _slices(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:

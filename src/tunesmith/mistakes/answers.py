@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.corrections import mark_of
+from tunesmith.data.doubts import mark_of
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.splits import draw_shares
 from tunesmith.errors import Place

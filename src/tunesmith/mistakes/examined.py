@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from tunesmith.corrections import Doubt, mark_of, original_row, write_doubts
+from tunesmith.corrections import original_row
+from tunesmith.data.doubts import Doubt, mark_of, write_doubts
 from tunesmith.errors import (
     DataError,
     IntegrityError,
@@ -30,6 +32,9 @@ __all__ = ["SPLITS", "Examined", "examine"]
 
 SPLITS = ("validation", "test", "train")
 """In the order in which they are looked at: first the rows that the model has not learnt."""
+
+_TOO_MANY = 0.1
+"""The share of labels that look wrong above which it is rather the answers that are."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,43 @@ class Examined:
         return slices(self.held_out)
 
     def suspect(self, top: int | None = None) -> list[Judged]:
-        """The rows of all splits whose labels are probably wrong, the most suspect first."""
-        found = [row for answered in self.answered.values() for row in suspect(answered, top)]
+        """The rows whose labels are probably wrong, the most suspect first.
+
+        Splits whose answers are too weak to tell are left out, if there is another.
+        """
+        known = {name: rows for name, rows in self._suspects.items() if name not in self._weak}
+        found = [row for rows in (known or self._suspects).values() for row in rows]
         return sorted(found, key=lambda row: row.margin or 0.0)[:top]
+
+    def weak_answers(self) -> list[Problem]:
+        """A warning for each split in which too many labels look wrong to be wrong."""
+        return [
+            Problem(
+                "D406",
+                _(
+                    "{count} of {rows} labels differ from the answers: these are too weak to tell "
+                    "which are wrong"
+                ).format(count=len(self._suspects[name]), rows=len(self.answered[name].rows)),
+                Place(name),
+                fix=_("At most the first rows of --suspect --split {split} deserve a look.").format(
+                    split=name
+                ),
+                severity=Severity.WARNING,
+            )
+            for name in self._weak
+        ]
+
+    @cached_property
+    def _suspects(self) -> Mapping[str, list[Judged]]:
+        return {name: suspect(answered) for name, answered in self.answered.items()}
+
+    @property
+    def _weak(self) -> list[str]:
+        return [
+            name
+            for name, rows in self._suspects.items()
+            if len(rows) > _TOO_MANY * len(self.answered[name].rows)
+        ]
 
     def export(self, judged: Iterable[Judged], path: Path) -> int:
         """Write a table of doubtful rows for a person to fill in; returns how many these are.
