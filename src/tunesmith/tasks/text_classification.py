@@ -110,9 +110,7 @@ class TextClassification(SequenceTask):
         logits = self._logits(model, batch)
         loss = None
         if batch.labels is not None:
-            loss = self.emphasis.loss_sum(
-                functional.cross_entropy, logits, batch.labels, training=model.training
-            )
+            loss = self.emphasis.loss_sum(functional.cross_entropy, logits, batch.labels)
         return Outputs(loss, {"logits": logits})
 
     @property
