@@ -15,7 +15,7 @@ from tunesmith.metrics import Metric, Scores
 from tunesmith.tasks import Predictions, Task
 from tunesmith.tasks.sequence import SequenceTask
 
-__all__ = ["choose_calibration", "decided_answers", "decided_scores"]
+__all__ = ["choose_calibration", "decided_answers", "decided_scores", "with_probabilities"]
 
 
 def choose_calibration(
@@ -63,15 +63,25 @@ def choose_calibration(
                 ),
             )
         )
-    if not isinstance(task, SequenceTask) or task.kind == "numbers":
-        raise RecipeError(
-            Problem(
-                "R184",
-                _("{task} gives no probabilities of classes or labels").format(task=task.name),
-                Place(name),
-            )
+    asked = with_probabilities(task, name)
+    return (found or Calibration(asked.kind)).with_threshold(threshold, asked.output_names())
+
+
+def with_probabilities(task: Task, name: str) -> SequenceTask:
+    """The same task, if it gives probabilities of classes or labels.
+
+    Raises:
+        RecipeError: it does not (R184), told at the place `name`.
+    """
+    if isinstance(task, SequenceTask) and task.kind != "numbers":
+        return task
+    raise RecipeError(
+        Problem(
+            "R184",
+            _("{task} gives no probabilities of classes or labels").format(task=task.name),
+            Place(name),
         )
-    return (found or Calibration(task.kind)).with_threshold(threshold, task.output_names())
+    )
 
 
 def decided_answers(

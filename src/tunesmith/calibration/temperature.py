@@ -43,7 +43,7 @@ def probabilities(kind: Kind, logits: NDArray[Any]) -> Floats:
     """Logits as probabilities, shape (n, C): over the classes, or of each label."""
     values = logits.astype(np.float64)
     if kind == "labels":
-        found: Floats = 0.5 * (1 + np.tanh(values / 2))  # overflows nowhere
+        found: Floats = np.exp(-np.logaddexp(0, -values))  # neither overflows nor rounds to 0
         return found
     powers = np.exp(values - values.max(axis=-1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=-1, keepdims=True)

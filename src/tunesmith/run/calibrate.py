@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tunesmith import commit
+from tunesmith.artifact.decisions import with_probabilities
 from tunesmith.artifact.folder import amend_facts, read_facts
 from tunesmith.calibration import Fit, Goal, calibrate
 from tunesmith.data.rows import Row
@@ -45,15 +46,7 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
         if not run.is_finished:
             raise RecipeError(_unfinished(run))
         facts = read_facts(run.model) or {}
-        task = task_from_json(facts["task"])
-        if not isinstance(task, SequenceTask) or task.kind == "numbers":
-            raise RecipeError(
-                Problem(
-                    "R184",
-                    _("{task} gives no probabilities of classes or labels").format(task=task.name),
-                    Place(str(run.path)),
-                )
-            )
+        task = with_probabilities(task_from_json(facts["task"]), str(run.path))
         logits, truth = _validation(run, task)
         positive = getattr(task, "positive", 1)
         fit = calibrate(task.kind, logits, truth, task.output_names(), goal=goal, positive=positive)

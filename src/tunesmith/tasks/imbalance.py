@@ -158,24 +158,18 @@ class Emphasis:
         return list(asked)
 
     def loss_sum(
-        self,
-        criterion: Criterion,
-        logits: torch.Tensor,
-        labels: torch.Tensor,
-        *,
-        training: bool,
+        self, criterion: Criterion, logits: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
-        """The summed loss: with emphasis while training, plain in evaluations.
+        """The summed loss: with emphasis where gradients are wanted, plain in evaluations.
 
         Args:
             criterion: a cross entropy of torch.
             logits: shape (B, C).
             labels: (B,) classes, or (B, C) zeros and ones.
-            training: whether gradients are wanted.
         """
         import torch
 
-        if not training or (self.weights is None and not self.gamma):
+        if not torch.is_grad_enabled() or (self.weights is None and not self.gamma):
             return criterion(logits, labels, reduction="sum")
         losses = criterion(logits, labels, reduction="none")
         if self.gamma:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.baselines import Kind
+from tunesmith.calibration import probabilities
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
@@ -116,12 +117,8 @@ class MultiLabelClassification(SequenceTask):
         logits = self._logits(model, batch)
         loss = None
         if batch.labels is not None:
-            loss = self.emphasis.loss_sum(
-                functional.binary_cross_entropy_with_logits,
-                logits,
-                batch.labels,
-                training=model.training,
-            )
+            criterion = functional.binary_cross_entropy_with_logits
+            loss = self.emphasis.loss_sum(criterion, logits, batch.labels)
         return Outputs(loss, {"logits": logits})
 
     @property
@@ -145,7 +142,7 @@ class MultiLabelClassification(SequenceTask):
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
         """The labels of at least one half, and the probability of each."""
         answers: list[dict[str, object]] = []
-        for row in 1 / (1 + np.exp(-predictions["logits"].astype(np.float64))):
+        for row in probabilities(self.kind, predictions["logits"]):
             scores = dict(zip(self.labels, map(float, row), strict=True))
             chosen = [name for name, score in scores.items() if score >= 0.5]
             answers.append({"label": chosen, "score": float(row.max()), "scores": scores})

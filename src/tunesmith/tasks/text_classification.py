@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.baselines import Kind
+from tunesmith.calibration import probabilities
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile, as_number
 from tunesmith.data.roles import Roles
@@ -110,9 +111,7 @@ class TextClassification(SequenceTask):
         logits = self._logits(model, batch)
         loss = None
         if batch.labels is not None:
-            loss = self.emphasis.loss_sum(
-                functional.cross_entropy, logits, batch.labels, training=model.training
-            )
+            loss = self.emphasis.loss_sum(functional.cross_entropy, logits, batch.labels)
         return Outputs(loss, {"logits": logits})
 
     @property
@@ -149,7 +148,7 @@ class TextClassification(SequenceTask):
                 "score": float(row.max()),
                 "scores": dict(zip(self.labels, map(float, row), strict=True)),
             }
-            for row in _softmax(predictions["logits"])
+            for row in probabilities(self.kind, predictions["logits"])
         ]
 
     def summary(self) -> list[str]:
@@ -281,13 +280,6 @@ def _no_positive(name: str, labels: Sequence[str]) -> Problem:
         Place("data.positive_label"),
         fix=fix,
     )
-
-
-def _softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    powers = np.exp(shifted)
-    shares: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
 
 
 def _cross_entropy(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
