@@ -23,7 +23,7 @@ from tunesmith.run.folder import RunFolder
 RunScript = Callable[[Path], dict[str, Any]]
 RUFF = Path(sysconfig.get_path("scripts")) / "ruff"
 CORRELATIONS = {"pearson", "spearman"}
-"""Of answers that hardly differ, as a model gives that has learnt nothing, these are rounding alone;
+"""Of answers that hardly differ, as of a model that has learnt nothing, these are rounding alone;
 `test_scoring` compares them on the same numbers."""
 OTHER_LIBRARIES = ("ignore::UserWarning", "ignore::FutureWarning")
 

@@ -57,9 +57,10 @@ def command(
 
     terminal = Terminal.of(given)
     folder = find_run(run, root)
-    suffix = ".ipynb" if notebook else ".py"
-    path = Path(out or f"{folder.name}_{style}{suffix}")
-    done = eject(folder, path, style=style, notebook=notebook, strict=strict, force=force)
+    path = Path(out or f"{folder.name}_{style}.py")
+    if notebook:
+        path = path.with_suffix(".ipynb")
+    done = eject(folder, path, style=style, strict=strict, force=force)
     terminal.problems(
         Problem(
             "R121",
@@ -81,6 +82,6 @@ def command(
             "left_out": {found.key: found.reason for found in done.left_out},
         }
     )
-    verb = _VERBS[style] if done.path.suffix == ".py" else "jupyter notebook"
+    verb = "jupyter notebook" if path.suffix == ".ipynb" else _VERBS[style]
     terminal.say(_("from this folder   {command}").format(command=f"{verb} {done.path}"))
     return 0

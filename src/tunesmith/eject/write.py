@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,6 @@ def eject(
     path: Path,
     *,
     style: str = "trainer",
-    notebook: bool = False,
     strict: bool = False,
     force: bool = False,
 ) -> Ejected:
@@ -59,7 +58,6 @@ def eject(
         run: begun or finished.
         path: of the script; `.ipynb` gives a notebook.
         style: one of `STYLES`.
-        notebook: write a notebook whatever the suffix is.
         strict: refuse a run of which something has no plain equal.
         force: replace what is there.
 
@@ -99,13 +97,12 @@ def eject(
     if not force:
         _refuse_existing([path, *beside, *folders])
     script = _compose(facts, reading, path, model=str(start or _model_name(facts)))
-    path.parent.mkdir(parents=True, exist_ok=True)
     for file, lines in zip(beside, reading.beside.values(), strict=True):
         _write_lines(file, lines)
     if start:
         _copy_model(facts, start)
-    as_notebook = notebook or path.suffix == ".ipynb"
-    commit.write_file(path, script.as_notebook() if as_notebook else script.as_text())
+    is_notebook = path.suffix == ".ipynb"
+    commit.write_file(path, script.as_notebook() if is_notebook else script.as_text())
     return Ejected(path, (*beside, *folders), left_out)
 
 
@@ -170,9 +167,8 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def _copy_model(facts: Facts, target: Path) -> None:
     """The embedded model as a plain folder, since no library but ours knows its name."""
-    kept: Sequence[str] = ("*.json", "*.safetensors", "*.txt")
-    target.mkdir(exist_ok=True)
-    for pattern in kept:
+    target.mkdir(parents=True, exist_ok=True)
+    for pattern in ("*.json", "*.safetensors"):
         for file in sorted(facts.files.folder.glob(pattern)):
             if file.name != "MANIFEST.json":
                 shutil.copyfile(file, target / file.name)
