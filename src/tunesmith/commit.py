@@ -36,6 +36,7 @@ __all__ = [
     "hold",
     "publish",
     "replace_file",
+    "scratch",
     "set_aside",
     "sha256_of",
     "sweep",
@@ -78,6 +79,26 @@ def publish(target: Path) -> Iterator[Path]:
         if problem := _disk_problem(error, target):
             raise ResourceError(problem) from error
         raise
+
+
+@contextmanager
+def scratch(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a folder to write into that is gone afterwards; `sweep` takes what a kill leaves.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    folder = parent / f".tmp-{name}-{os.getpid()}"
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        yield folder
+    except BaseException as error:
+        if problem := _disk_problem(error, folder):
+            raise ResourceError(problem) from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -65,6 +65,12 @@ class Job:
     notes: Sequence[str]
     warnings: Sequence[Problem]
 
+    def places_of(self, split: str, rows: Sequence[int]) -> list[Place]:
+        """Where source rows of a split stand, in words for people."""
+        source = self.splits[split].source
+        found = source.places(rows)
+        return [found.get(row, Place(source.name, row=row)) for row in rows]
+
 
 def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = False) -> Job:
     """Find the model, tokenise what is not tokenised yet, derive the plan.
