@@ -34,6 +34,7 @@ __all__ = [
     "damage",
     "discard",
     "hold",
+    "nearest_existing",
     "publish",
     "replace_file",
     "scratch",
@@ -286,7 +287,7 @@ def _disk_problem(error: BaseException, target: Path) -> Problem | None:
     full = number in _FULL or "No space left" in str(error) or "os error 28" in str(error)
     if full:
         try:
-            free = shutil.disk_usage(_existing(target)).free
+            free = shutil.disk_usage(nearest_existing(target)).free
             left = _("{megabytes:.1f} MB are free").format(megabytes=free / 1e6)
         except OSError:
             left = ""
@@ -312,7 +313,8 @@ def _disk_problem(error: BaseException, target: Path) -> Problem | None:
     return None
 
 
-def _existing(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path

@@ -82,6 +82,11 @@ def recipe_options(function: F) -> F:
         click.option(
             "--test", metavar="SHARE|FILE|SPLIT", help=_("Test rows, scored once at the end.")
         ),
+        click.option(
+            "--preflight/--no-preflight",
+            default=None,
+            help=_("Try the longest batch, saving and every score before the first step."),
+        ),
     )(function)
 
 
@@ -107,6 +112,7 @@ _FLAGS: dict[str, KeyPath] = {
     "preset": ("preset",),
     "validation": ("data", "validation"),
     "test": ("data", "test"),
+    "preflight": ("train", "preflight"),
     "text": ("data", "text"),
     "text_pair": ("data", "text_pair"),
     "label": ("data", "label"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tunesmith.cli.dry_run import dry_run
 from tunesmith.cli.options import (
     common,
     data_options,
@@ -30,7 +31,7 @@ __all__ = ["command"]
     ),
     epilog=examples(
         "tunesmith train tickets.csv --model bert-base-chinese",
-        "tunesmith train recipe.yaml --out runs/first --set train.epochs=1",
+        "tunesmith train recipe.yaml --out runs/first --set train.epochs=1 --dry-run",
     ),
 )
 @click.argument("what", nargs=-1, required=True)
@@ -38,16 +39,30 @@ __all__ = ["command"]
 @click.option(
     "--restart", is_flag=True, help=_("Begin anew; what is in the folder is kept beside it.")
 )
+@click.option(
+    "--dry-run",
+    "is_dry",
+    is_flag=True,
+    help=_("Measure a few steps, tell time, memory and disk of the whole, and write nothing."),
+)
 @recipe_options
 @data_options
 @set_option
 @common
 def command(
-    what: tuple[str, ...], out: str | None, restart: bool, sets: tuple[str, ...], **given: Any
+    what: tuple[str, ...],
+    out: str | None,
+    restart: bool,
+    is_dry: bool,
+    sets: tuple[str, ...],
+    **given: Any,
 ) -> int:
     """Gather the recipe, train, and show what happens."""
     terminal = Terminal.of(given)
     layers = layers_from(what, sets, given)
+    if is_dry:
+        dry_run(terminal, layers, out=out, asked_by=what[0])
+        return 0
     from tunesmith.run.signals import StopRequest
     from tunesmith.run.start import start
 

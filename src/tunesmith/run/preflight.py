@@ -63,20 +63,17 @@ def _step_on_the_largest(session: Session) -> None:
 
     Processes do not exchange gradients here, so that one that lacks memory keeps none waiting.
     """
-    engine, plan, progress = session.engine, session.job.plan, session.progress
-    lengths = session.job.examples["train"].lengths
+    engine = session.engine
     before = engine.state()
     engine.begin(training=True)
     while True:
-        size = progress.micro_batch_size
-        places = plan.largest_micro_batch(lengths, at_most=size, padded=session.is_padded)
-        batch = session.batch(0, places)
+        batch = session.largest_micro_batch()
         weight = 1 / max(1, batch.num_targets)
         lacks = attempt(engine, batch, weight, is_last=False) is None
         if not engine.total(float(lacks)):
             break
         try:
-            session.warnings.append(halve(engine, progress, batch).problem)
+            session.warnings.append(halve(engine, session.progress, batch).problem)
         except OneRowTooLarge as error:
             raise session.placed(error, "train") from None
     with _signs_of_zeros_kept(session.network):

@@ -48,6 +48,7 @@ class Session:
         stop: whether somebody asked to stop.
         network: the model as saved and loaded.
         engine: computes its steps.
+        how: the engine's name, and what its probe found.
         is_padded: whether batches go through it with their padding.
         progress: where training stands.
         precision: "fp32" or "bf16".
@@ -86,7 +87,7 @@ class Session:
                 micro_batch_size=job.plan.micro_batch_size,
             ),
         }
-        self._how: Mapping[str, object] = {}
+        self.how: Mapping[str, object] = {}
         self.is_padded = True
         self._build()
         if accelerator.is_main_process:
@@ -97,7 +98,8 @@ class Session:
         settings = self.job.recipe.train
         loaded = self.job.task.build(self.job.files, seed=settings.seed, dropout=settings.dropout)
         self.network: Any = loaded.model
-        if self.job.tokenizer.pad_token_id is None and self.network.config.pad_token_id is None:
+        padding = getattr(self.network.config, "pad_token_id", None)
+        if padding is None and self.job.tokenizer.pad_token_id is None:
             raise ModelError(_no_padding_token(self.job.files.name))
         self.new_weights = loaded.new_weights
         freeze(self.network, settings.freeze)
@@ -113,7 +115,7 @@ class Session:
                 )
             )
         if settings.engine == "exact" or device not in FAST_DEVICES:
-            self.engine, self._how = self._exact(), {"name": "exact"}
+            self.engine, self.how = self._exact(), {"name": "exact"}
         else:
             self.engine = self._fast()
 
@@ -135,7 +137,7 @@ class Session:
         verdict = self._probed(without)
         self.is_padded = verdict.exit is None
         how = verdict.exit or ("parts of equal length" if verdict.by_length else "padded")
-        self._how = {
+        self.how = {
             "name": "fast",
             "layout": how,
             "reason": verdict.reason,
@@ -291,7 +293,7 @@ class Session:
             "task": job.task.as_json(),
             "max_length": job.max_length,
             "plan": asdict(job.plan),
-            "engine": self._how,
+            "engine": self.how,
             "fingerprint": self._fingerprint,
         }
 
@@ -305,6 +307,15 @@ class Session:
             place = plan.examples_at(step)[:1]
             return [(plan.num_processes + rank, self.batch(step, place, counts=False))]
         return [(number, self.batch(step, places)) for number, places in mine]
+
+    def largest_micro_batch(self) -> Batch:
+        """That of the whole run which takes the most memory, in the cut that is in force."""
+        places = self.job.plan.largest_micro_batch(
+            self.job.examples["train"].lengths,
+            at_most=self.progress.micro_batch_size,
+            padded=self.is_padded,
+        )
+        return self.batch(0, places)
 
     def batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
         """Some training examples, with what chance decides about them in a step."""
