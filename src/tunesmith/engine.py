@@ -138,8 +138,10 @@ class ExactEngine(ExactForward):
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Forward and backward; gradients are exchanged after the last batch."""
         accelerator = self._accelerator
+        # before the last batch no process may wait for another, which the wrapper does for buffers
+        model = self._model if is_last else self.network
         with nullcontext() if is_last else accelerator.no_sync(self._model):
-            loss = self.outputs(batch).loss_sum
+            loss = self._run(model, batch.to(accelerator.device)).loss_sum
             assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
             # DDP averages over processes; the product undoes it
             factor = accelerator.num_processes * weight * batch.counts

@@ -144,18 +144,9 @@ def train(
 
         step, batches = progress.step, micro_batches(progress.step)
         targets = engine.total(sum(batch.num_targets for _number, batch in batches))
-        losses: list[torch.Tensor] = []
-        for i, (number, batch) in enumerate(batches):
-            torch.manual_seed(plan.dropout_seed(step, number))
-            summed = attempt(engine, batch, 1 / targets, is_last=i == len(batches) - 1)
-            if summed is None:
-                break
-            losses.append(summed)
+        losses = _accumulate(engine, plan, step, batches, 1 / targets)
         if len(losses) < len(batches):
-            too_large = batches[len(losses)][1]
-            if plan.num_processes > 1:
-                raise _out_of_step(too_large, plan.num_processes)
-            yield halve(engine, progress, too_large)
+            yield halve(engine, progress, batches[len(losses)][1])
             continue  # with the same step
         norm = engine.update(plan.learning_rate_at(step))
         applied = math.isfinite(norm)
@@ -174,6 +165,26 @@ def train(
             yield _skipped(progress, loss, norm, batches)
             if progress.skipped_in_a_row >= MAX_SKIPPED:
                 raise _diverged(progress)
+
+
+def _accumulate(
+    engine: Engine, plan: Plan, step: int, batches: Sequence[MicroBatch], weight: float
+) -> list[torch.Tensor]:
+    """The summed losses of a step's micro-batches, up to the first that does not fit into memory.
+
+    Raises:
+        ResourceError: one does not, and several processes share the step (M145).
+    """
+    losses: list[torch.Tensor] = []
+    for i, (number, batch) in enumerate(batches):
+        torch.manual_seed(plan.dropout_seed(step, number))
+        summed = attempt(engine, batch, weight, is_last=i == len(batches) - 1)
+        if summed is None:
+            if plan.num_processes > 1:
+                raise _out_of_step(batch, plan.num_processes)
+            break
+        losses.append(summed)
+    return losses
 
 
 def attempt(engine: Engine, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor | None:
@@ -216,7 +227,7 @@ def halve(engine: Engine, progress: Progress, batch: Batch) -> Warned:
 
 
 def _out_of_step(batch: Batch, num_processes: int) -> ResourceError:
-    """Beyond the first step the other processes wait for this one's gradient and cannot halve."""
+    """In a step the other processes wait for this one's gradient and would not halve with it."""
     rows = len(batch.examples)
     return ResourceError(
         Problem(

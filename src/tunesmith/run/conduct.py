@@ -22,9 +22,10 @@ from tunesmith.memory import is_out_of_memory
 from tunesmith.run.finish import finish
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
+from tunesmith.run.own_scores import ComputeMetrics
 from tunesmith.run.preflight import preflight
 from tunesmith.run.recorder import Recorder
-from tunesmith.run.session import ComputeMetrics, Session
+from tunesmith.run.session import Session
 from tunesmith.run.signals import StopRequest
 
 if TYPE_CHECKING:

@@ -84,10 +84,11 @@ def _step_on_the_largest(session: Session) -> None:
 @contextmanager
 def _signs_of_zeros_kept(network: nn.Module) -> Iterator[None]:
     """An update with a learning rate of zero changes no weight, but makes -0 a plain zero."""
+    trained = [p for p in network.parameters() if p.requires_grad and p.ndim]
     with torch.no_grad():
-        negative = [(p, (p == 0) & p.signbit()) for p in network.parameters() if p.requires_grad]
+        negative = [((p == 0) & p.signbit()).nonzero(as_tuple=True) for p in trained]
         yield
-        for parameter, places in negative:
+        for parameter, places in zip(trained, negative, strict=True):
             parameter[places] = -0.0
 
 

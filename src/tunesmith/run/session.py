@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.engine import Engine, ExactEngine
-from tunesmith.errors import ModelError, Place, Problem, RecipeError, ResourceError, Severity
+from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.fast.engine import FAST_DEVICES, FastEngine, probed_places
 from tunesmith.fast.probe import Verdict, probe
@@ -27,15 +27,13 @@ from tunesmith.optim import make_optimizer
 from tunesmith.run.fingerprint import compare, machine_facts
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
+from tunesmith.run.own_scores import ComputeMetrics, with_own
 from tunesmith.run.signals import StopRequest
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["ComputeMetrics", "Session"]
-
-ComputeMetrics = Callable[[tuple[NDArray[Any], NDArray[Any]]], Mapping[str, float]]
-"""A person's own scores: called with (logits, labels), as the course's `compute_metrics` is."""
+__all__ = ["Session"]
 
 
 class Session:
@@ -368,7 +366,7 @@ class Session:
         scores = job.task.score(job.metrics, evaluation.predictions, examples, evaluation.loss)
         if self._compute_metrics is None:
             return scores
-        return _with_own(scores, self._compute_metrics, evaluation, examples)
+        return with_own(scores, self._compute_metrics, evaluation, examples)
 
     def placed(
         self, error: OneRowTooLarge, split: str, examples: Examples | None = None
@@ -413,32 +411,3 @@ def _recompute(network: Any) -> None:
     name = "activation_checkpointing_enable"
     enable = getattr(network, name, None) or network.gradient_checkpointing_enable
     enable({"use_reentrant": False})  # the other kind fails where embeddings are frozen
-
-
-def _with_own(
-    scores: Scores, compute: ComputeMetrics, evaluation: Evaluation, examples: Examples
-) -> Scores:
-    if "logits" not in evaluation.predictions:
-        raise RecipeError(
-            Problem("R116", _("compute_metrics needs logits and labels; this task has none"))
-        )
-    try:
-        own = compute((evaluation.predictions["logits"], examples.labels))
-        values = {str(name): float(value) for name, value in own.items()}
-    except Exception as error:  # whatever a person's own code does
-        raise RecipeError(
-            Problem(
-                "R170",
-                _("compute_metrics failed: {reason}").format(
-                    reason=f"{type(error).__name__}: {error}"
-                ),
-                fix=_(
-                    "It is called with (logits, labels), two arrays with a row per example, and "
-                    "returns a dict from names to numbers. --debug shows where it failed."
-                ),
-            )
-        ) from error
-    return Scores(
-        {**values, **scores.values},
-        {**dict.fromkeys(values, None), **scores.higher_is_better},
-    )
