@@ -37,6 +37,24 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_scratch_folder_is_gone_whatever_happens(tmp_path: Path) -> None:
+    with commit.scratch(tmp_path, "trial") as folder:
+        write_two_files(folder)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ResourceError, match="C107"), commit.scratch(tmp_path, "trial") as folder:
+        write_two_files(folder)
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / f".tmp-trial-{os.getpid() + 1}").mkdir()  # as a kill leaves it
+    commit.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_nearest_existing_folder(tmp_path: Path) -> None:
+    assert commit.nearest_existing(tmp_path / "a" / "b") == tmp_path
+    assert commit.nearest_existing(tmp_path) == tmp_path
+
+
 def test_never_over_an_existing_folder(tmp_path: Path) -> None:
     (tmp_path / "done").mkdir()
     with pytest.raises(FileExistsError), commit.publish(tmp_path / "done"):

@@ -105,3 +105,10 @@ def test_a_forward_alone_needs_no_optimizer() -> None:
     forward = ExactForward(model, run, make_accelerator(device="cpu"))
     rows = torch.randn(4, 3)
     torch.testing.assert_close(forward.outputs(batch_of(rows)).kept["logits"], model(rows))
+
+
+def test_a_gradient_can_be_forgotten() -> None:
+    made = engine()
+    made.accumulate(batch_of(torch.randn(3, 3)), 1.0, is_last=False)
+    made.forget()
+    assert all(p.grad is None for p in made.network.parameters())

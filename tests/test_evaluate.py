@@ -17,6 +17,7 @@ from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactForward
 from tunesmith.errors import Interrupted, Problem
 from tunesmith.evaluate import Evaluation, predict
+from tunesmith.memory import OneRowTooLarge
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import Task, task_named
@@ -41,8 +42,21 @@ def setup(
     return model, task, Examples(hold_in_memory(encoded)), Padding.of(tokenizer)
 
 
-def run(folder: Path, *, batch_size: int, labelled: bool = True, **more: Any) -> Evaluation:
+def run(
+    folder: Path,
+    *,
+    batch_size: int | None,
+    labelled: bool = True,
+    memory_for: int | None = None,
+    **more: Any,
+) -> Evaluation:
     model, task, examples, padding = setup(folder, 23, labelled=labelled)
+
+    def full(_module: nn.Module, tensors: tuple[torch.Tensor, ...]) -> None:
+        if memory_for is not None and len(tensors[0]) > memory_for:
+            raise torch.OutOfMemoryError("no memory for so many rows")
+
+    model.classifier.register_forward_pre_hook(full)  # type: ignore[union-attr, operator]
     accelerator = make_accelerator(device="cpu")
     return predict(
         ExactForward(model, task.forward, accelerator),
@@ -72,6 +86,29 @@ def test_without_labels_there_is_no_loss(tiny_bert: Path) -> None:
     found = run(tiny_bert, batch_size=8, labelled=False)
     assert found.loss is None
     assert found.predictions["logits"].shape == (23, 2)
+
+
+@pytest.mark.parametrize(("batch_size", "halvings"), [(8, 2), (23, 3), (2, 0), (None, 4)])
+def test_what_does_not_fit_goes_through_in_parts(
+    batch_size: int | None, halvings: int, tiny_bert: Path
+) -> None:
+    """Each example once, in its place, whatever was cut when."""
+    roomy = run(tiny_bert, batch_size=batch_size)
+    tight = run(tiny_bert, batch_size=batch_size, memory_for=3)
+    assert (roomy.halvings, tight.halvings) == (0, tight.halvings)
+    assert tight.halvings == halvings or batch_size is None
+    np.testing.assert_allclose(tight.predictions["logits"], roomy.predictions["logits"], atol=1e-5)
+    assert tight.loss == pytest.approx(roomy.loss, rel=1e-5)
+    assert tight.num_targets == 23
+    again = run(tiny_bert, batch_size=batch_size, memory_for=3, halvings=tight.halvings)
+    assert again.halvings == tight.halvings
+
+
+def test_an_example_that_does_not_fit_alone_is_named(tiny_bert: Path) -> None:
+    _model, _task, examples, _padding = setup(tiny_bert, 23)
+    with pytest.raises(OneRowTooLarge, match="M111") as caught:
+        run(tiny_bert, batch_size=8, memory_for=0)
+    assert caught.value.example == examples.lengths.argmax()  # the longest go first
 
 
 def test_it_can_be_stopped_between_batches(tiny_bert: Path) -> None:

@@ -13,9 +13,10 @@ from torch import nn
 from tunesmith.batching import Batch
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
-from tunesmith.errors import IntegrityError
+from tunesmith.errors import IntegrityError, ResourceError
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.loop import MAX_SKIPPED, Choice, MicroBatch, Progress, train
+from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores
 from tunesmith.plan import Plan, make_plan
 from tunesmith.recipe import TrainSettings
@@ -42,21 +43,24 @@ class World:
         self.poisoned: set[int] = set()
         self.scores: list[float] = []
 
-    def plan(self, **settings: object) -> Plan:
+    def plan(self, *, num_processes: int = 1, **settings: object) -> Plan:
         wanted = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, **settings}
-        return make_plan(TrainSettings.model_validate(wanted), num_examples=ROWS)
+        return make_plan(
+            TrainSettings.model_validate(wanted), num_examples=ROWS, num_processes=num_processes
+        )
 
     def batches(self, plan: Plan) -> Callable[[int], list[MicroBatch]]:
         def at(step: int) -> list[MicroBatch]:
             made = []
-            for number, places in plan.micro_batches_at(step):
+            at_most = self.progress.micro_batch_size
+            for number, places in plan.micro_batches_at(step, at_most=at_most):
                 rows = torch.from_numpy(places)
                 inputs = self.inputs[rows]
                 if step in self.poisoned:
                     inputs = inputs * float("nan")
                 targets = self.targets[rows]
                 count = int((targets != -100).sum())
-                made.append((number, Batch({"x": inputs}, targets, count, 0, places)))
+                made.append((number, Batch({"x": inputs}, targets, count, 5 * len(rows), places)))
             return made
 
         return at
@@ -267,3 +271,78 @@ def test_lower_is_better_where_it_is() -> None:
     events = list(world.events(plan, choice=Choice("f1", higher=False), evaluate=True))
     assert evaluations(events) == [(4, True), (8, True), (10, False)]
     assert np.isclose(world.progress.best_value or 0, 0.4)
+
+
+def hold(model: nn.Module, rows: int, *, backward: bool = False) -> None:
+    """Let a model have memory for so many rows at once, in one direction or the other."""
+
+    def full(_module: nn.Module, tensors: tuple[torch.Tensor, ...]) -> None:
+        if len(tensors[0]) > rows:
+            raise torch.OutOfMemoryError(f"no memory for {len(tensors[0])} rows")
+
+    last = list(model.modules())[-1]
+    if backward:
+        last.register_full_backward_pre_hook(full)  # type: ignore[arg-type]
+    else:
+        last.register_forward_pre_hook(full)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_what_does_not_fit_is_halved_and_the_step_made_again(rows: int, backward: bool) -> None:
+    roomy, tight = World(dtype=torch.float64), World(dtype=torch.float64)
+    hold(tight.model, rows, backward=backward)
+    expected = list(roomy.events(roomy.plan()))
+    events = list(tight.events(tight.plan()))
+    warned = [event for event in events if isinstance(event, Warned)]
+    assert len(warned) == {7: 1, 3: 2, 1: 3}[rows]
+    assert {(event.step, event.problem.code, event.rows) for event in warned} == {(0, "M140", ())}
+    done = [event for event in events if isinstance(event, StepDone)]
+    assert [event.step for event in done] == [event.step for event in expected]
+    assert losses(events) == pytest.approx(losses(expected), rel=1e-12)
+    torch.testing.assert_close(tight.weights(), roomy.weights(), rtol=1e-10, atol=1e-12)
+    assert tight.progress.micro_batch_size == {7: 4, 3: 2, 1: 1}[rows]
+
+
+def test_a_gradient_of_half_a_step_is_thrown_away() -> None:
+    """The second micro-batch does not fit: what the first one left must not count twice."""
+    roomy, tight = World(dtype=torch.float64), World(dtype=torch.float64)
+    fitted = []
+
+    def full(_module: nn.Module, tensors: tuple[torch.Tensor, ...]) -> None:
+        fitted.append(len(tensors[0]))
+        if len(fitted) == 2:
+            raise torch.OutOfMemoryError
+
+    tight.model.register_forward_pre_hook(full)
+    list(roomy.events(roomy.plan(micro_batch_size=4, max_steps=1)))
+    list(tight.events(tight.plan(micro_batch_size=4, max_steps=1)))
+    assert fitted == [4, 4, 2, 2, 2, 2]
+    torch.testing.assert_close(tight.weights(), roomy.weights(), rtol=1e-10, atol=1e-12)
+
+
+def test_a_single_row_that_does_not_fit_ends_the_run() -> None:
+    world = World()
+    hold(world.model, 0)
+    before = world.weights()
+    with pytest.raises(OneRowTooLarge, match="M111") as caught:
+        list(world.events(world.plan()))
+    assert caught.value.exit_code == 4
+    assert caught.value.example == world.plan().examples_at(0)[0]
+    assert "a single row of 5 tokens" in str(caught.value)
+    assert torch.equal(world.weights(), before)
+
+
+def test_one_of_several_processes_cannot_halve_alone() -> None:
+    world = World()
+    hold(world.model, 2)
+    with pytest.raises(ResourceError, match="M145") as caught:
+        list(world.events(world.plan(num_processes=2)))
+    assert "train.micro_batch_size=2" in str(caught.value)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    world = World()
+    world.model.register_forward_pre_hook(lambda *_given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(world.events(world.plan()))

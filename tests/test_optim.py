@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tunesmith.model import freeze, load_model, locate
-from tunesmith.optim import decays, make_optimizer
+from tunesmith.optim import decays, make_optimizer, read_state, write_state
 from tunesmith.recipe import TrainSettings
 
 HEAD = "AutoModelForSequenceClassification"
@@ -73,3 +73,14 @@ def test_settings_reach_the_optimizer(tiny_bert: Path) -> None:
     held = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
     assert held == sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert isinstance(optimizer, torch.optim.AdamW)
+
+
+def test_no_tensors_make_an_optimizer_as_new(tiny_bert: Path) -> None:
+    model = load_model(locate(str(tiny_bert)), HEAD, seed=0, num_labels=2).model
+    optimizer = make_optimizer(model, TrainSettings())
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert read_state(model, optimizer)
+    assert write_state(model, optimizer, {}) == []
+    assert read_state(model, optimizer) == {}

@@ -233,3 +233,47 @@ def test_a_balanced_plan_is_told_as_numbers() -> None:
 
     plan, _labels = balanced([3, 1], 2)
     assert json.loads(json.dumps(plan.as_json())) == make(4, batch_size=2).as_json()
+
+
+@given(sizes, st.integers(1, 30), st.integers(0, 5), st.booleans())
+def test_the_largest_micro_batch_is_the_largest_of_all(
+    sizes: tuple[int, int, int, int], max_steps: int, at_most: int, padded: bool
+) -> None:
+    n, batch, micro, processes = sizes
+    plan = make(n, processes, batch_size=batch, micro_batch_size=micro, max_steps=max_steps)
+    lengths = np.random.default_rng(n).integers(1, 50, n)
+    limit = at_most or None
+
+    def tokens(places: object) -> int:
+        found = lengths[places]
+        return int(found.max() * len(found) if padded else found.sum())
+
+    every = [
+        tokens(places)
+        for step in range(plan.total_steps)
+        for rank in range(processes)
+        for _number, places in plan.micro_batches_at(step, rank, at_most=limit)
+    ]
+    largest = plan.largest_micro_batch(lengths, at_most=limit, padded=padded)
+    assert tokens(largest) == max(every)
+    assert limit is None or len(largest) <= limit
+
+
+def test_of_a_very_large_run_the_beginning_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "LOOKED_AT", 40)
+    plan = make(100, batch_size=8, epochs=9)
+    order = row_order(100, plan.seed, 0, 0, 100)
+    lengths = np.ones(100, dtype=np.int64)
+    lengths[order[50]], lengths[order[39]] = 9, 5
+    assert order[39] in plan.largest_micro_batch(lengths, padded=True)
+
+
+@given(sizes, st.integers(1, 8))
+def test_smaller_micro_batches_hold_the_same_examples(
+    sizes: tuple[int, int, int, int], at_most: int
+) -> None:
+    n, batch, micro, _processes = sizes
+    plan = make(n, batch_size=batch, micro_batch_size=micro)
+    parts = [rows for _number, rows in plan.micro_batches_at(0, at_most=at_most)]
+    assert all(len(rows) <= min(micro, at_most) for rows in parts)
+    assert np.concatenate(parts).tolist() == plan.examples_at(0).tolist()

@@ -28,7 +28,7 @@ from tunesmith.run.start import start as start_run
 if TYPE_CHECKING:
     from tunesmith.calibration import Fit
     from tunesmith.mistakes import Judged
-    from tunesmith.run.session import ComputeMetrics
+    from tunesmith.run.own_scores import ComputeMetrics
 
 __all__ = ["Run", "load_data", "start", "train"]
 

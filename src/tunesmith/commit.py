@@ -36,8 +36,10 @@ __all__ = [
     "damage",
     "discard",
     "hold",
+    "nearest_existing",
     "publish",
     "replace_file",
+    "scratch",
     "set_aside",
     "sha256_of",
     "sweep",
@@ -126,6 +128,26 @@ def _made(target: Path) -> Iterator[Path]:
         if problem := _disk_problem(error, target):
             raise ResourceError(problem) from error
         raise
+
+
+@contextmanager
+def scratch(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a folder to write into that is gone afterwards; `sweep` takes what a kill leaves.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    folder = parent / f".tmp-{name}-{os.getpid()}"
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        yield folder
+    except BaseException as error:
+        if problem := _disk_problem(error, folder):
+            raise ResourceError(problem) from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -320,7 +342,7 @@ def _disk_problem(error: BaseException, target: Path) -> Problem | None:
     full = number in _FULL or "No space left" in str(error) or "os error 28" in str(error)
     if full:
         try:
-            free = shutil.disk_usage(_existing(target)).free
+            free = shutil.disk_usage(nearest_existing(target)).free
             left = _("{megabytes:.1f} MB are free").format(megabytes=free / 1e6)
         except OSError:
             left = ""
@@ -346,7 +368,8 @@ def _disk_problem(error: BaseException, target: Path) -> Problem | None:
     return None
 
 
-def _existing(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path

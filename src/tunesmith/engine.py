@@ -16,6 +16,7 @@ from torch import nn
 
 from tunesmith.batching import Batch
 from tunesmith.device import wrap
+from tunesmith.memory import let_go
 from tunesmith.optim import read_state, write_state
 from tunesmith.tasks import Outputs
 
@@ -57,6 +58,10 @@ class Engine(Forward, Protocol):
 
     def update(self, learning_rate: float) -> float:
         """Clip, update if the gradient is finite, forget the gradient; returns its norm before."""
+        ...
+
+    def forget(self) -> None:
+        """Throw away the gradient so far, and the memory that torch keeps for later."""
         ...
 
     def total(self, value: float | torch.Tensor) -> float:
@@ -133,8 +138,10 @@ class ExactEngine(ExactForward):
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Forward and backward; gradients are exchanged after the last batch."""
         accelerator = self._accelerator
+        # before the last batch no process may wait for another, which the wrapper does for buffers
+        model = self._model if is_last else self.network
         with nullcontext() if is_last else accelerator.no_sync(self._model):
-            loss = self.outputs(batch).loss_sum
+            loss = self._run(model, batch.to(accelerator.device)).loss_sum
             assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
             # DDP averages over processes; the product undoes it
             factor = accelerator.num_processes * weight * batch.counts
@@ -150,6 +157,11 @@ class ExactEngine(ExactForward):
             self._optimizer.step()
         self._optimizer.zero_grad()
         return norm
+
+    def forget(self) -> None:
+        """Gradients, and the cache of the device."""
+        self._optimizer.zero_grad()
+        let_go(self._accelerator.device)
 
     def total(self, value: float | torch.Tensor) -> float:
         """By an all-reduce in double precision."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.batching import Examples, Padding, by_length, make_batch
+from tunesmith.batching import Batch, Examples, Padding, by_length, make_batch
 from tunesmith.engine import Forward
-from tunesmith.tasks import EVALUATION_SEED, Predictions, Task
+from tunesmith.memory import OneRowTooLarge, is_out_of_memory, let_go
+from tunesmith.tasks import EVALUATION_SEED, Outputs, Predictions, Task
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -31,11 +32,13 @@ class Evaluation:
         predictions: what the task keeps of each example, in the order of the examples.
         loss: the mean over all targets; None without labels.
         num_targets: how many these were.
+        halvings: how often memory halved what goes through at once.
     """
 
     predictions: Predictions
     loss: float | None
     num_targets: int
+    halvings: int = 0
 
 
 def predict(
@@ -45,6 +48,7 @@ def predict(
     padding: Padding,
     *,
     batch_size: int | None = None,
+    halvings: int = 0,
     accelerator: Accelerator,
     between: Callable[[], None] | None = None,
 ) -> Evaluation:
@@ -57,54 +61,110 @@ def predict(
         padding: how to fill batches.
         batch_size: the most examples per forward pass and process; None for as many as their
             tokens allow.
+        halvings: how often to halve either beforehand.
         accelerator: which process this is, and how to gather.
         between: called before every batch, so that a long evaluation can be stopped.
+
+    Raises:
+        OneRowTooLarge: memory does not suffice for a single example.
     """
     forward.network.eval()
     budget = _TOKENS_ON_CPU if accelerator.device.type == "cpu" else _TOKENS
-    batches = list(by_length(examples.lengths, batch_size, max_tokens=budget))
+    cut = _Cut(examples.lengths, batch_size, budget, halvings)
+    batches = cut(np.arange(len(examples)))
     mine = batches[accelerator.process_index :: accelerator.num_processes]
     idle = not mine  # more processes than batches: run one for its shapes, keep none of it
-    mine = mine or [batches[0][:1]]
+
+    def batch_of(places: NDArray[np.int64]) -> Batch:
+        if between is not None:
+            between()
+        return task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
+
+    done: list[NDArray[np.int64]] = []
     kept: dict[str, list[NDArray[Any]]] = {}
     loss, targets = 0.0, 0
     with torch.inference_mode():
-        for places in mine:
-            if between is not None:
-                between()
-            batch = task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
-            outputs = forward.outputs(batch)
+        for batch, outputs in _passes(forward, mine or [batches[0][:1]], batch_of, cut):
+            done.append(batch.examples)
             if outputs.loss_sum is not None:
                 loss += float(outputs.loss_sum)
                 targets += batch.num_targets
             for name, values in outputs.kept.items():
                 kept.setdefault(name, []).append(values.float().cpu().numpy())
-    places = np.concatenate(mine)
+    places, halvings = np.concatenate(done), cut.halvings
     arrays = {name: np.concatenate(parts) for name, parts in kept.items()}
     if idle:
         places, arrays = places[:0], {name: values[:0] for name, values in arrays.items()}
         loss, targets = 0.0, 0
     if accelerator.num_processes > 1:
-        places, arrays, loss, targets = _gather(places, arrays, loss, targets, accelerator)
+        places, arrays, loss, targets, halvings = _gather(
+            places, arrays, (loss, targets, halvings), accelerator
+        )
     order = np.argsort(places)
     return Evaluation(
         {name: values[order] for name, values in arrays.items()},
         loss / targets if targets else None,
         targets,
+        halvings,
     )
+
+
+@dataclass
+class _Cut:
+    """Cuts places into batches, the longest first, as large as memory has allowed so far."""
+
+    lengths: NDArray[np.int64]
+    batch_size: int | None
+    max_tokens: int
+    halvings: int
+
+    def __call__(self, places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        rows = max(1, self.batch_size >> self.halvings) if self.batch_size else None
+        found = by_length(self.lengths[places], rows, max_tokens=self.max_tokens >> self.halvings)
+        return [places[part] for part in found]
+
+
+def _passes(
+    forward: Forward,
+    batches: Sequence[NDArray[np.int64]],
+    batch_of: Callable[[NDArray[np.int64]], Batch],
+    cut: _Cut,
+) -> Iterator[tuple[Batch, Outputs]]:
+    """Each batch with what comes of it; where memory does not suffice, the rest is cut smaller."""
+    waiting = list(reversed(batches))
+    while waiting:
+        batch = batch_of(waiting.pop())
+        outputs = _attempt(forward, batch)
+        if outputs is not None:
+            yield batch, outputs
+            continue
+        if len(batch.examples) == 1:
+            raise OneRowTooLarge(int(batch.examples[0]), batch.tokens)
+        cut.halvings += 1
+        waiting = cut(np.concatenate([batch.examples, *reversed(waiting)]))[::-1]
+
+
+def _attempt(forward: Forward, batch: Batch) -> Outputs | None:
+    """One pass, or None if memory does not suffice."""
+    try:
+        return forward.outputs(batch)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    let_go(next(forward.network.parameters()).device)
+    return None
 
 
 def _gather(
     places: NDArray[np.int64],
     arrays: dict[str, NDArray[Any]],
-    loss: float,
-    targets: int,
+    numbers: tuple[float, int, int],
     accelerator: Accelerator,
-) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], float, int]:
+) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], float, int, int]:
     """The same from all processes; shares differ in length, so each is filled up and cut again."""
     device = accelerator.device
-    facts = torch.tensor([len(places), loss, targets], dtype=torch.float64, device=device)
-    table = accelerator.gather(facts).reshape(-1, 3).cpu()
+    facts = torch.tensor([len(places), *numbers], dtype=torch.float64, device=device)
+    table = accelerator.gather(facts).reshape(-1, 4).cpu()
     counts = [int(count) for count in table[:, 0]]
     longest = max(counts)
 
@@ -120,4 +180,5 @@ def _gather(
         {name: gathered(values) for name, values in sorted(arrays.items())},
         float(table[:, 1].sum()),
         int(table[:, 2].sum()),
+        int(table[:, 3].max()),  # all cut alike the next time, or rows would be lost between them
     )

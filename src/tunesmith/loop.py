@@ -16,13 +16,14 @@ import torch
 
 from tunesmith.batching import Batch
 from tunesmith.engine import Engine
-from tunesmith.errors import IntegrityError, Problem
+from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.language import gettext as _
+from tunesmith.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.metrics import Scores
 from tunesmith.plan import Plan
 
-__all__ = ["MAX_SKIPPED", "Choice", "Progress", "train"]
+__all__ = ["MAX_SKIPPED", "Choice", "MicroBatch", "Progress", "attempt", "halve", "train"]
 
 MAX_SKIPPED = 3
 """So many skipped updates in a row end the run."""
@@ -58,6 +59,7 @@ class Progress:
         best_step: the step of the best one, 0 for none.
         best_value: its score.
         evaluations_since_best: how many came after it.
+        micro_batch_size: examples per forward pass where memory allowed fewer than planned.
     """
 
     step: int = 0
@@ -67,6 +69,7 @@ class Progress:
     best_step: int = 0
     best_value: float | None = None
     evaluations_since_best: int = 0
+    micro_batch_size: int | None = None
 
     def advance(self, *, applied: bool) -> None:
         """Count a step."""
@@ -118,10 +121,13 @@ def train(
         choice: which score chooses, and when to stop.
 
     Yields:
-        `StepDone` or `Warned` for each step, `Evaluated` for each evaluation.
+        `StepDone` or `Warned` for each step, `Evaluated` for each evaluation; `Warned` also where
+        a step is made again with smaller micro-batches.
 
     Raises:
         IntegrityError: `MAX_SKIPPED` updates in a row were not finite (M110).
+        ResourceError: memory does not suffice for a single row (M111), or for the micro-batch of
+            one of several processes (M145).
     """
     engine.begin(training=True)
     while True:
@@ -138,11 +144,10 @@ def train(
 
         step, batches = progress.step, micro_batches(progress.step)
         targets = engine.total(sum(batch.num_targets for _number, batch in batches))
-        losses = []
-        for i, (number, batch) in enumerate(batches):
-            torch.manual_seed(plan.dropout_seed(step, number))
-            is_last = i == len(batches) - 1
-            losses.append(engine.accumulate(batch, 1 / targets, is_last=is_last))
+        losses = _accumulate(engine, plan, step, batches, 1 / targets)
+        if len(losses) < len(batches):
+            yield halve(engine, progress, batches[len(losses)][1])
+            continue  # with the same step
         norm = engine.update(plan.learning_rate_at(step))
         applied = math.isfinite(norm)
         progress.advance(applied=applied)
@@ -160,6 +165,82 @@ def train(
             yield _skipped(progress, loss, norm, batches)
             if progress.skipped_in_a_row >= MAX_SKIPPED:
                 raise _diverged(progress)
+
+
+def _accumulate(
+    engine: Engine, plan: Plan, step: int, batches: Sequence[MicroBatch], weight: float
+) -> list[torch.Tensor]:
+    """The summed losses of a step's micro-batches, up to the first that does not fit into memory.
+
+    Raises:
+        ResourceError: one does not, and several processes share the step (M145).
+    """
+    losses: list[torch.Tensor] = []
+    for i, (number, batch) in enumerate(batches):
+        torch.manual_seed(plan.dropout_seed(step, number))
+        summed = attempt(engine, batch, weight, is_last=i == len(batches) - 1)
+        if summed is None:
+            if plan.num_processes > 1:
+                raise _out_of_step(batch, plan.num_processes)
+            break
+        losses.append(summed)
+    return losses
+
+
+def attempt(engine: Engine, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor | None:
+    """`engine.accumulate`, or None if memory does not suffice; then the gradient is of no use."""
+    try:
+        return engine.accumulate(batch, weight, is_last=is_last)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return None  # only here the failed pass lets go of its tensors
+
+
+def halve(engine: Engine, progress: Progress, batch: Batch) -> Warned:
+    """Let micro-batches be half of one that did not fit, from here to the end of the run.
+
+    The sum over a step's targets stays; dropout is drawn for other shapes.
+
+    Raises:
+        OneRowTooLarge: it has a single row.
+    """
+    engine.forget()
+    rows = len(batch.examples)
+    if rows == 1:
+        raise OneRowTooLarge(int(batch.examples[0]), batch.tokens)
+    progress.micro_batch_size = (rows + 1) // 2
+    return Warned(
+        progress.step,
+        Problem(
+            "M140",
+            _("out of memory with {rows} rows at once; from here on {fewer} are taken").format(
+                rows=rows, fewer=progress.micro_batch_size
+            ),
+            fix=_(
+                "A step still sees train.batch_size rows; dropout draws anew, the rest differs by "
+                "rounding. Next time start with --set train.micro_batch_size={fewer}."
+            ).format(fewer=progress.micro_batch_size),
+            severity=Severity.WARNING,
+        ),
+    )
+
+
+def _out_of_step(batch: Batch, num_processes: int) -> ResourceError:
+    """In a step the other processes wait for this one's gradient and would not halve with it."""
+    rows = len(batch.examples)
+    return ResourceError(
+        Problem(
+            "M145",
+            _("one of {count} processes is out of memory with {rows} rows at once").format(
+                count=num_processes, rows=rows
+            ),
+            fix=_(
+                "Continue from the last checkpoint with the same command and "
+                "--set train.micro_batch_size={fewer}."
+            ).format(fewer=max(1, rows // 2)),
+        )
+    )
 
 
 def _skipped(progress: Progress, loss: float, norm: float, batches: Sequence[MicroBatch]) -> Warned:

@@ -195,9 +195,18 @@ def load_tokenizer(files: ModelFiles) -> Any:
     # files of sentence-transformers models cut to 128 tokens and pad, unasked
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
-    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
-        tokenizer.pad_token = tokenizer.eos_token  # decoders have none; attention masks it anyway
+    if tokenizer.pad_token_id is None:  # decoders have none; attention masks it anyway
+        tokenizer.pad_token = tokenizer.eos_token or _padding_of(files, tokenizer)
     return tokenizer
+
+
+def _padding_of(files: ModelFiles, tokenizer: Any) -> str | None:
+    """The padding token that a model names where its tokenizer names none."""
+    number = files.config().get("pad_token_id")
+    if not isinstance(number, int) or not 0 <= number < len(tokenizer):
+        return None
+    token: str = tokenizer.convert_ids_to_tokens(number)
+    return token
 
 
 def longest_input(files: ModelFiles, tokenizer: Any) -> int:

@@ -61,7 +61,10 @@ def read_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
 def write_state(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
 ) -> list[str]:
-    """Put tensors of `read_state` back, to the bit; returns names that belong to no weight."""
+    """Let tensors of `read_state` be the state, to the bit; returns names that belong to no weight.
+
+    What the optimizer held before is forgotten; no tensors at all make it as new.
+    """
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     unknown = []
     state: dict[str, dict[str, torch.Tensor]] = {}
@@ -72,6 +75,7 @@ def write_state(
             continue
         # copied into memory of torch's own, aligned as the first run had it
         state.setdefault(name, {})[part] = tensor.to(named[name].device, copy=True)
+    optimizer.state.clear()
     for name, parts in state.items():
         optimizer.state[named[name]] = parts
     return unknown

@@ -32,6 +32,9 @@ __all__ = [
 FEISTEL_FROM = 10_000_000
 """From so many examples on, the order is computed and not held: a table would take 80 MB."""
 
+LOOKED_AT = 1_000_000
+"""So many examples are looked at to find the largest micro-batch."""
+
 
 @dataclass(frozen=True, eq=False)
 class Classes:
@@ -137,16 +140,57 @@ class Plan:
             return order
         return _drawn(self.classes, self.num_examples, self.seed, epoch)[order]
 
-    def micro_batches_at(self, step: int, rank: int = 0) -> list[tuple[int, NDArray[np.int64]]]:
+    def micro_batches_at(
+        self, step: int, rank: int = 0, *, at_most: int | None = None
+    ) -> list[tuple[int, NDArray[np.int64]]]:
         """The micro-batches of one process: their number in the whole step, and their examples.
 
         The step is cut into micro-batches first and dealt out to the processes after, so that the
         cut, and with it the dropout, does not hang on how many processes share it.
+
+        Args:
+            step: from 0.
+            rank: which process.
+            at_most: examples per micro-batch where memory allows fewer than planned.
         """
         examples = self.examples_at(step)
-        size = self.micro_batch_size
+        size = min(self.micro_batch_size, at_most or self.micro_batch_size)
         cut = [examples[i : i + size] for i in range(0, len(examples), size)]
         return [(number, part) for number, part in enumerate(cut)][rank :: self.num_processes]
+
+    def largest_micro_batch(
+        self, lengths: NDArray[np.int64], *, at_most: int | None = None, padded: bool
+    ) -> NDArray[np.int64]:
+        """The examples of the micro-batch with the most tokens, of all steps.
+
+        In a very large run it is that of its first `LOOKED_AT` examples.
+
+        Args:
+            lengths: tokens of each example, shape (num_examples,).
+            at_most: examples per micro-batch where memory allows fewer than planned.
+            padded: whether padding counts.
+        """
+        size = min(self.micro_batch_size, at_most or self.micro_batch_size)
+        largest, most, left = np.zeros(1, dtype=np.int64), 0, LOOKED_AT
+        for epoch in range(math.ceil(self.total_steps / self.steps_per_epoch)):
+            steps = min(self.total_steps - epoch * self.steps_per_epoch, self.steps_per_epoch)
+            stop = min(self.num_examples, steps * self.batch_size, left)
+            order = row_order(self.num_examples, self.seed, epoch, 0, stop)
+            first = np.arange(0, stop, self.batch_size)[:, None]
+            starts = (first + np.arange(0, self.batch_size, size)).ravel()
+            starts = starts[starts < stop]
+            ends = np.minimum(np.append(starts[1:], stop), stop)
+            found = lengths[order]
+            tokens = np.add.reduceat(found, starts)
+            if padded:
+                tokens = np.maximum.reduceat(found, starts) * (ends - starts)
+            place = int(tokens.argmax())
+            if tokens[place] > most:
+                most, largest = int(tokens[place]), order[starts[place] : ends[place]]
+            left -= stop
+            if left <= 0:
+                break
+        return largest
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of step `step` (from 0), as transformers' schedulers define it."""

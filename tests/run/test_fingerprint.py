@@ -34,7 +34,9 @@ def test_other_numbers_are_refused(key: str) -> None:
 
 def test_what_is_recorded() -> None:
     assert {"python", "torch", "transformers", "tunesmith"} <= set(versions())
-    facts = machine_facts(device="cpu", processes=1, precision="fp32", engine="exact")
+    facts = machine_facts(
+        device="cpu", processes=1, precision="fp32", engine="exact", micro_batch_size=8
+    )
     assert {"threads", "instructions", "processes", "precision"} <= set(facts)
 
 

@@ -113,6 +113,11 @@ def recipe_options(function: F) -> F:
             default=None,
             help=_("Accept evaluated rows that also stand in train."),
         ),
+        click.option(
+            "--preflight/--no-preflight",
+            default=None,
+            help=_("Try the longest batch, saving and every score before the first step."),
+        ),
     )(function)
 
 
@@ -148,6 +153,7 @@ _FLAGS: dict[str, KeyPath] = {
     "preset": ("preset",),
     "validation": ("data", "validation"),
     "test": ("data", "test"),
+    "preflight": ("train", "preflight"),
     "text": ("data", "text"),
     "text_pair": ("data", "text_pair"),
     "label": ("data", "label"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.cli.dry_run import dry_run
 from tunesmith.cli.options import (
     common,
     corrections_option,
@@ -37,7 +38,7 @@ __all__ = ["command"]
     ),
     epilog=examples(
         "tunesmith train tickets.csv --model bert-base-chinese",
-        "tunesmith train recipe.yaml --out runs/first --set train.epochs=1",
+        "tunesmith train recipe.yaml --out runs/first --set train.epochs=1 --dry-run",
     ),
 )
 @click.argument("what", nargs=-1, required=True)
@@ -49,6 +50,12 @@ __all__ = ["command"]
     "--seeds", metavar="N", type=click.IntRange(min=2),
     help=_("Train with N seeds, in the folders NAME-seed-…; give mean, deviation and range."),
 )  # fmt: skip
+@click.option(
+    "--dry-run",
+    "is_dry",
+    is_flag=True,
+    help=_("Measure a few steps, tell time, memory and disk of the whole, and write nothing."),
+)
 @recipe_options
 @data_options
 @corrections_option
@@ -56,15 +63,20 @@ __all__ = ["command"]
 @common
 def command(
     what: tuple[str, ...],
+    *,
     out: str | None,
     restart: bool,
     seeds: int | None,
+    is_dry: bool,
     sets: tuple[str, ...],
     **given: Any,
 ) -> int:
     """Gather the recipe, train, and show what happens."""
     terminal = Terminal.of(given)
     layers = layers_from(what, sets, given)
+    if is_dry:
+        dry_run(terminal, layers, out=out, asked_by=what[0])
+        return 0
     if seeds is None:
         _train(terminal, layers, out, what[0], restart=restart)
         return 0

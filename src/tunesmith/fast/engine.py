@@ -27,6 +27,7 @@ from tunesmith.fast.linear import HalfCopies
 from tunesmith.fast.packing import in_parts
 from tunesmith.fast.probe import Verdict, probe
 from tunesmith.fast.vocabulary import CompactVocabulary, table_of
+from tunesmith.memory import let_go
 from tunesmith.optim import read_state, write_state
 from tunesmith.tasks import EVALUATION_SEED, Outputs, Task
 
@@ -256,6 +257,11 @@ class FastEngine(FastForward):
                 self._copies.refresh()
         self._optimizer.zero_grad()
         return norm
+
+    def forget(self) -> None:
+        """Gradients, and the cache of the device."""
+        self._optimizer.zero_grad()
+        let_go(self._device)
 
     def total(self, value: float | torch.Tensor) -> float:
         """By an all-reduce in double precision."""

@@ -286,6 +286,13 @@ class TrainSettings(_Section):
     keep_checkpoints: int = Field(
         2, ge=1, description=_("Newest checkpoints to keep, besides the best one.")
     )
+    preflight: bool = Field(
+        True,
+        description=_(
+            "Before the first step of a run, try its longest batch, saving and loading, and every "
+            "score."
+        ),
+    )
     log_every: int = Field(
         10, gt=0, description=_("Steps between two reports of loss and learning rate.")
     )

@@ -18,17 +18,20 @@ from tunesmith.events import Event, Warned
 from tunesmith.fast.process import tuned
 from tunesmith.language import gettext as _
 from tunesmith.loop import train
+from tunesmith.memory import is_out_of_memory
 from tunesmith.run.finish import finish
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
+from tunesmith.run.own_scores import ComputeMetrics
+from tunesmith.run.preflight import preflight
 from tunesmith.run.recorder import Recorder
-from tunesmith.run.session import ComputeMetrics, Session
+from tunesmith.run.session import Session
 from tunesmith.run.signals import StopRequest
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["conduct"]
+__all__ = ["conduct", "opened"]
 
 
 def conduct(
@@ -60,6 +63,30 @@ def conduct(
         IntegrityError: training diverged, or the folder holds another run's numbers.
         ResourceError: disk, memory or device do not suffice.
     """
+    with opened(job, run, stop=stop, compute_metrics=compute_metrics) as session:
+        if job.recipe.train.preflight and session.resumed_from is None:
+            preflight(session)
+        with Recorder(session, on_line) as recorder:
+            yield from recorder.told(_warnings(session))
+            yield from _steps(session, recorder)
+            seconds, examples = recorder.train_seconds, recorder.examples
+            finished = finish(session, train_seconds=seconds, examples=examples)
+            yield from recorder.told([*_warnings(session), finished])
+
+
+@contextmanager
+def opened(
+    job: Job,
+    run: RunFolder,
+    *,
+    stop: StopRequest,
+    compute_metrics: ComputeMetrics | None = None,
+) -> Iterator[Session]:
+    """A session of a run, in a process set up as its recipe asks; put back afterwards.
+
+    Raises:
+        ResourceError: disk, memory or device do not suffice.
+    """
     settings = job.recipe.train
     precision = resolve_precision(settings.precision, settings.device)
     is_fast = settings.engine == "fast"
@@ -75,12 +102,13 @@ def conduct(
         session = Session(
             job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
         )
-        with closing(session.engine), Recorder(session, on_line) as recorder:
-            yield from recorder.told(Warned(session.progress.step, w) for w in session.warnings)
-            yield from _steps(session, recorder)
-            seconds, examples = recorder.train_seconds, recorder.examples
-            finished = finish(session, train_seconds=seconds, examples=examples)
-            yield from recorder.told([finished])
+        with closing(session.engine):
+            yield session
+
+
+def _warnings(session: Session) -> list[Event]:
+    """What the session has found odd and not told yet."""
+    return [Warned(session.progress.step, problem) for problem in session.untold()]
 
 
 def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
@@ -103,7 +131,7 @@ def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
                 raise session.stop.interruption(recorder.saved) from None
             if event is None:
                 return
-            yield from recorder.told([event])
+            yield from recorder.told([*_warnings(session), event])
             stop, due = _agree(
                 session.accelerator, session.stop.was_made, recorder.save_is_due(event)
             )
@@ -134,8 +162,7 @@ def _telling_of_the_device() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         text = str(error)
         reason = text.splitlines()[0] if text else type(error).__name__
-        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if is_memory or "can't allocate memory" in text:
+        if is_out_of_memory(error):
             problem = Problem(
                 "M111",
                 _("out of memory: {reason}").format(reason=reason),

@@ -31,7 +31,9 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
 
 
-def machine_facts(*, device: str, processes: int, precision: str, engine: str) -> dict[str, Any]:
+def machine_facts(
+    *, device: str, processes: int, precision: str, engine: str, micro_batch_size: int
+) -> dict[str, Any]:
     """What makes two machines compute the same bits, or not."""
     import torch
 
@@ -42,6 +44,7 @@ def machine_facts(*, device: str, processes: int, precision: str, engine: str) -
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "precision": precision,
         "engine": engine,
+        "micro_batch_size": micro_batch_size,
         "platform": sys.platform,
     }
     if device.startswith("cuda"):

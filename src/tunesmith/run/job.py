@@ -74,6 +74,12 @@ class Job:
             row.index: row for chunk in source.chunks(used) for row in chunk if row.index in wanted
         }
 
+    def places_of(self, split: str, rows: Sequence[int]) -> list[Place]:
+        """Where source rows of a split stand, in words for people."""
+        source = self.splits[split].source
+        found = source.places(rows)
+        return [found.get(row, Place(source.name, row=row)) for row in rows]
+
 
 def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = False) -> Job:
     """Find the model, tokenise what is not tokenised yet, derive the plan.

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from tunesmith import checkpoint
-from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Severity
+from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
+from tunesmith.memory import OneRowTooLarge
 from tunesmith.plan import in_steps, reaches_multiple
 from tunesmith.run.folder import EventLog
 from tunesmith.run.session import Session
@@ -71,19 +72,20 @@ class Recorder:
         except IntegrityError as error:  # diverged: name the rows of the skipped steps
             (problem,) = error.problems
             raise IntegrityError(replace(problem, evidence=tuple(self._skipped[-3:]))) from error
+        except OneRowTooLarge as error:
+            raise self._session.placed(error, "train") from None
         if isinstance(event, StepDone):
             self.train_seconds += time.perf_counter() - started
             self.examples += event.examples
-        if isinstance(event, Warned):
+        if isinstance(event, Warned) and event.rows:
             event = self._with_rows(event)
         return event
 
     def _with_rows(self, event: Warned) -> Warned:
         """The loop names examples; people look for rows of their files."""
-        split = self._session.job.splits["train"]
-        rows = self._session.job.examples["train"].rows[list(event.rows)].tolist()
-        found = split.source.places(rows)
-        places = [str(found.get(row, Place(split.source.name, row=row))) for row in rows]
+        job = self._session.job
+        rows = job.examples["train"].rows[list(event.rows)].tolist()
+        places = [str(place) for place in job.places_of("train", rows)]
         shown = ", ".join(places[:20]) + (" …" if len(places) > 20 else "")
         evidence = _("step {step}, rows {places}").format(step=event.step, places=shown)
         self._skipped.append(evidence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,27 +13,26 @@ from numpy.typing import NDArray
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.engine import Engine, ExactEngine
-from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity
+from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.fast.engine import FAST_DEVICES, FastEngine, probed_places
-from tunesmith.fast.probe import probe
+from tunesmith.fast.probe import Verdict, probe
 from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
+from tunesmith.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.metrics import Scores
 from tunesmith.model import freeze
 from tunesmith.optim import make_optimizer
 from tunesmith.run.fingerprint import compare, machine_facts
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
+from tunesmith.run.own_scores import ComputeMetrics, with_own
 from tunesmith.run.signals import StopRequest
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["ComputeMetrics", "Session"]
-
-ComputeMetrics = Callable[[tuple[NDArray[Any], NDArray[Any]]], Mapping[str, float]]
-"""A person's own scores: called with (logits, labels), as the course's `compute_metrics` is."""
+__all__ = ["Session"]
 
 
 class Session:
@@ -46,10 +45,13 @@ class Session:
         stop: whether somebody asked to stop.
         network: the model as saved and loaded.
         engine: computes its steps.
+        how: the engine's name, and what its probe found.
+        is_padded: whether batches go through it with their padding.
         progress: where training stands.
+        precision: "fp32" or "bf16".
         noted: what the checkpoint that was resumed from says of time and log.
         resumed_from: its name, None for a fresh start.
-        warnings: what was odd on the way here.
+        warnings: what was odd and is not told yet.
         new_weights: parameters that the pretrained checkpoint did not hold: the head.
     """
 
@@ -70,7 +72,8 @@ class Session:
         self.resumed_from: str | None = None
         self.warnings: list[Problem] = list(job.warnings)
         self._compute_metrics = compute_metrics
-        self._precision = precision
+        self._halvings = 0
+        self.precision = precision
         self._fingerprint = {
             **job.fingerprint,
             "machine": machine_facts(
@@ -78,9 +81,11 @@ class Session:
                 processes=accelerator.num_processes,
                 precision=precision,
                 engine=job.recipe.train.engine,
+                micro_batch_size=job.plan.micro_batch_size,
             ),
         }
-        self._how: Mapping[str, object] = {}
+        self.how: Mapping[str, object] = {}
+        self.is_padded = True
         self._build()
         if accelerator.is_main_process:
             self._refuse_small_disk()
@@ -90,6 +95,9 @@ class Session:
         settings = self.job.recipe.train
         loaded = self.job.task.build(self.job.files, seed=settings.seed, dropout=settings.dropout)
         self.network: Any = loaded.model
+        padding = getattr(self.network.config, "pad_token_id", None)
+        if padding is None and self.job.tokenizer.pad_token_id is None:
+            raise ModelError(_no_padding_token(self.job.files.name))
         self.new_weights = loaded.new_weights
         freeze(self.network, settings.freeze)
         if settings.gradient_checkpointing:
@@ -104,7 +112,7 @@ class Session:
                 )
             )
         if settings.engine == "exact" or device not in FAST_DEVICES:
-            self.engine, self._how = self._exact(), {"name": "exact"}
+            self.engine, self.how = self._exact(), {"name": "exact"}
         else:
             self.engine = self._fast()
 
@@ -122,13 +130,11 @@ class Session:
 
     def _fast(self) -> FastEngine:
         settings, job = self.job.recipe.train, self.job
-        batch = self._batch(0, probed_places(job.examples["train"].lengths))
         without = frozenset(settings.fast_without)
-        verdict = probe(
-            self.network, job.task.forward, batch, self.accelerator.device, without=without
-        )
+        verdict = self._probed(without)
+        self.is_padded = verdict.exit is None
         how = verdict.exit or ("parts of equal length" if verdict.by_length else "padded")
-        self._how = {
+        self.how = {
             "name": "fast",
             "layout": how,
             "reason": verdict.reason,
@@ -153,10 +159,25 @@ class Session:
             max_grad_norm=settings.max_grad_norm,
             weight_decay=settings.weight_decay,
             verdict=verdict,
-            half=self._precision == "bf16",
+            half=self.precision == "bf16",
             used_tokens=used,
             without=without,
         )
+
+    def _probed(self, without: frozenset[str]) -> Verdict:
+        """What the probe finds on a few rows, or on fewer if memory does not suffice."""
+        places = probed_places(self.job.examples["train"].lengths)
+        device, run = self.accelerator.device, self.job.task.forward
+        while True:
+            batch = self.batch(0, places)
+            try:
+                return probe(self.network, run, batch, device, without=without)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if len(places) == 1:
+                raise self.placed(OneRowTooLarge(int(places[0]), batch.tokens), "train")
+            places = places[: len(places) // 2]
 
     def _note(self, words: str) -> None:
         """Say how this model is computed where it is not the fastest way."""
@@ -193,7 +214,7 @@ class Session:
 
     def _leaves_weights_unused(self) -> bool:
         """Whether a backward pass over two rows gives some trained weight no gradient."""
-        batch = self._batch(0, self.job.plan.examples_at(0)[:2]).to(self.accelerator.device)
+        batch = self.batch(0, self.job.plan.examples_at(0)[:2]).to(self.accelerator.device)
         loss = self.job.task.forward(self.network, batch).loss_sum
         assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
         torch.autograd.backward([loss])
@@ -269,7 +290,7 @@ class Session:
             "task": job.task.as_json(),
             "max_length": job.max_length,
             "plan": job.plan.as_json(),
-            "engine": self._how,
+            "engine": self.how,
             "fingerprint": self._fingerprint,
         }
 
@@ -278,13 +299,23 @@ class Session:
     def micro_batches(self, step: int) -> list[MicroBatch]:
         """The batches of this process for a step."""
         plan, rank = self.job.plan, self.accelerator.process_index
-        mine = plan.micro_batches_at(step, rank)
+        mine = plan.micro_batches_at(step, rank, at_most=self.progress.micro_batch_size)
         if not mine:  # a short last batch: keep in step with the others, with nothing that counts
             place = plan.examples_at(step)[:1]
-            return [(plan.num_processes + rank, self._batch(step, place, counts=False))]
-        return [(number, self._batch(step, places)) for number, places in mine]
+            return [(plan.num_processes + rank, self.batch(step, place, counts=False))]
+        return [(number, self.batch(step, places)) for number, places in mine]
 
-    def _batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
+    def largest_micro_batch(self) -> Batch:
+        """That of the whole run which takes the most memory, in the cut that is in force."""
+        places = self.job.plan.largest_micro_batch(
+            self.job.examples["train"].lengths,
+            at_most=self.progress.micro_batch_size,
+            padded=self.is_padded,
+        )
+        return self.batch(0, places)
+
+    def batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
+        """Some training examples, with what chance decides about them in a step."""
         job = self.job
         batch = make_batch(job.examples["train"], places, job.padding, counts=counts)
         return job.task.draw(batch, seed=job.plan.draw_seed(step))
@@ -295,30 +326,83 @@ class Session:
 
     # also for the end of the run
 
-    def predict(self, split: str) -> Evaluation:
-        """Predictions for all rows of a split. A stop request between two batches is obeyed."""
+    def predict(self, split: str, examples: Examples | None = None) -> Evaluation:
+        """Predictions for all rows of a split, or some. A stop request between batches is obeyed.
+
+        Raises:
+            ResourceError: memory does not suffice for a single row (M111).
+        """
 
         def between() -> None:
             if self.stop.was_made and self.accelerator.num_processes == 1:
                 raise self.stop.interruption(None)
 
-        return predict(
-            self.engine,
-            self.job.task,
-            self.job.examples[split],
-            self.job.padding,
-            batch_size=self.job.recipe.train.eval_batch_size,
-            accelerator=self.accelerator,
-            between=between,
-        )
+        try:
+            evaluation = predict(
+                self.engine,
+                self.job.task,
+                examples or self.job.examples[split],
+                self.job.padding,
+                batch_size=self.job.recipe.train.eval_batch_size,
+                halvings=self._halvings,
+                accelerator=self.accelerator,
+                between=between,
+            )
+        except OneRowTooLarge as error:
+            raise self.placed(error, split, examples) from None
+        if evaluation.halvings > self._halvings:
+            self._halvings = evaluation.halvings
+            self.warnings.append(_evaluated_in_parts(1 << self._halvings))
+        return evaluation
 
-    def score(self, split: str, evaluation: Evaluation) -> Scores:
-        """The scores of predictions for a labelled split, a person's own among them."""
-        job, examples = self.job, self.job.examples[split]
+    def score(self, split: str, evaluation: Evaluation, examples: Examples | None = None) -> Scores:
+        """The scores of predictions for a labelled split, or some of it, a person's own among them.
+
+        Raises:
+            RecipeError: a person's own scores fail (R170).
+        """
+        job, examples = self.job, examples or self.job.examples[split]
         scores = job.task.score(job.metrics, evaluation.predictions, examples, evaluation.loss)
         if self._compute_metrics is None:
             return scores
-        return _with_own(scores, self._compute_metrics, evaluation, examples)
+        return with_own(scores, self._compute_metrics, evaluation, examples)
+
+    def placed(
+        self, error: OneRowTooLarge, split: str, examples: Examples | None = None
+    ) -> OneRowTooLarge:
+        """The same error, with the place of the row in its file unless it has one."""
+        if error.place is not None:
+            return error
+        row = int((examples or self.job.examples[split]).rows[error.example])
+        return error.at(self.job.places_of(split, [row])[0])
+
+    def untold(self) -> list[Problem]:
+        """The warnings since the last call."""
+        told, self.warnings = self.warnings, []
+        return told
+
+
+def _no_padding_token(model: str) -> Problem:
+    return Problem(
+        "M146",
+        _("neither tokenizer nor config.json names a padding token: rows cannot share a batch"),
+        Place(model),
+        fix=_(
+            "Write pad_token into its tokenizer_config.json and pad_token_id into its config.json; "
+            "any token that texts do not hold will do."
+        ),
+    )
+
+
+def _evaluated_in_parts(share: int) -> Problem:
+    return Problem(
+        "M142",
+        _("out of memory in evaluation; from here on batches have 1/{share} of their size").format(
+            share=share
+        ),
+        fix=_("The scores are the same. Next time start with a lower train.eval_batch_size."),
+        severity=Severity.WARNING,
+    )
 
 
 def _recompute(network: Any) -> None:
@@ -326,18 +410,3 @@ def _recompute(network: Any) -> None:
     name = "activation_checkpointing_enable"
     enable = getattr(network, name, None) or network.gradient_checkpointing_enable
     enable({"use_reentrant": False})  # the other kind fails where embeddings are frozen
-
-
-def _with_own(
-    scores: Scores, compute: ComputeMetrics, evaluation: Evaluation, examples: Examples
-) -> Scores:
-    if "logits" not in evaluation.predictions:
-        raise RecipeError(
-            Problem("R116", _("compute_metrics needs logits and labels; this task has none"))
-        )
-    own = compute((evaluation.predictions["logits"], examples.labels))
-    values = {str(name): float(value) for name, value in own.items()}
-    return Scores(
-        {**values, **scores.values},
-        {**dict.fromkeys(values, None), **scores.higher_is_better},
-    )

@@ -28,10 +28,13 @@ _MAY_CHANGE = frozenset(
         ("train", "log_every"),
         ("train", "eval_batch_size"),
         ("data", "allow_leak"),
+        ("train", "micro_batch_size"),
+        ("train", "preflight"),
         ("track",),
     }
 )
-"""Keys that change nothing but what is kept and said: another value continues the same run."""
+"""Keys that change nothing but what is kept and said, and how much goes through at once: another
+value continues the same run."""
 
 
 def run_folder(out: str | Path | None, *, asked_by: str) -> RunFolder:

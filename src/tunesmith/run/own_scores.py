@@ -1,0 +1,53 @@
+"""A person's own scores, beside those of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tunesmith.batching import Examples
+from tunesmith.errors import Problem, RecipeError
+from tunesmith.evaluate import Evaluation
+from tunesmith.language import gettext as _
+from tunesmith.metrics import Scores
+
+__all__ = ["ComputeMetrics", "with_own"]
+
+ComputeMetrics = Callable[[tuple[NDArray[Any], NDArray[Any]]], Mapping[str, float]]
+"""Called with (logits, labels), as the course's `compute_metrics` is."""
+
+
+def with_own(
+    scores: Scores, compute: ComputeMetrics, evaluation: Evaluation, examples: Examples
+) -> Scores:
+    """The scores with a person's own in front.
+
+    Raises:
+        RecipeError: the task has no logits (R116), or the person's code fails (R170).
+    """
+    if "logits" not in evaluation.predictions:
+        raise RecipeError(
+            Problem("R116", _("compute_metrics needs logits and labels; this task has none"))
+        )
+    try:
+        own = compute((evaluation.predictions["logits"], examples.labels))
+        values = {str(name): float(value) for name, value in own.items()}
+    except Exception as error:  # whatever a person's own code does
+        raise RecipeError(
+            Problem(
+                "R170",
+                _("compute_metrics failed: {reason}").format(
+                    reason=f"{type(error).__name__}: {error}"
+                ),
+                fix=_(
+                    "It is called with (logits, labels), two arrays with a row per example, and "
+                    "returns a dict from names to numbers. --debug shows where it failed."
+                ),
+            )
+        ) from error
+    return Scores(
+        {**values, **scores.values},
+        {**dict.fromkeys(values, None), **scores.higher_is_better},
+    )

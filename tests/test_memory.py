@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tunesmith.errors import Place
+from tunesmith.memory import (
+    OneRowTooLarge,
+    installed_bytes,
+    is_out_of_memory,
+    let_go,
+    peak_bytes,
+)
+
+CPU = torch.device("cpu")
+
+
+def test_a_real_lack_of_memory_is_recognised() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 46, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+    ],
+)
+def test_what_allocators_say_is_known(error: Exception) -> None:
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes do not match"), ValueError("out of memory"), OSError("disk")]
+)
+def test_other_errors_are_others(error: Exception) -> None:
+    assert not is_out_of_memory(error)
+
+
+def test_the_peak_rises_with_what_is_held() -> None:
+    before, everything = peak_bytes(CPU), installed_bytes(CPU)
+    assert before is not None and everything is not None
+    held = torch.ones(60 << 20, dtype=torch.uint8)
+    after = peak_bytes(CPU)
+    assert after is not None
+    assert 0 < before <= after <= everything
+    assert after >= held.numel()
+    let_go(CPU)
+
+
+def test_a_row_too_large_names_its_place() -> None:
+    error = OneRowTooLarge(3, 500).at(Place("tickets.csv", line=5))
+    assert error.exit_code == 4
+    assert str(error).startswith("error M111 tickets.csv:5: out of memory with a single row of 500")
+    assert error.example == 3
