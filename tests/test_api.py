@@ -21,8 +21,10 @@ SHORT: dict[str, object] = {"train.epochs": 1, "model": "embedded:mini"}
         ROWS,
         pd.DataFrame(ROWS),
         Dataset.from_list(ROWS),
-        DatasetDict({"train": Dataset.from_list(ROWS), "validation": Dataset.from_list(ROWS[:9])}),
-        {"train": ROWS, "validation": ROWS[:9]},
+        DatasetDict(
+            {"train": Dataset.from_list(ROWS[9:]), "validation": Dataset.from_list(ROWS[:9])}
+        ),
+        {"train": ROWS[9:], "validation": ROWS[:9]},
     ],
     ids=["list", "frame", "dataset", "dataset dict", "dict"],
 )
