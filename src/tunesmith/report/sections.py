@@ -199,7 +199,10 @@ def suspects(found: Sequence[Judged], run: str) -> Section | None:
     )
     rows = [[*_row(one), Cell(one.suggested or "")] for one in found]
     table = Table([_("row"), _("text"), _("label"), _("rather")], rows)
-    more = [Words(_("Training rows are judged, too, by:")), Code(f"tunesmith errors {run}")]
+    more: list[Any] = [
+        Words(_("Training rows are judged, too, by:")),
+        Code(f"tunesmith errors {run}"),
+    ]
     return Section(_("Doubtful labels"), [Words(words), table, *more])
 
 
