@@ -33,14 +33,14 @@ SHORT: dict[str, object] = {"train.epochs": 1, "train.learning_rate": 1e-3}
 @pytest.fixture(scope="module")
 def classes(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
     out = tmp_path_factory.mktemp("classes") / "run"
-    data = {"train": ROWS, "validation": ROWS[:30]}
+    data = {"train": ROWS[30:], "validation": ROWS[:30]}
     return ts.train(data, out=out, model=str(tiny_bert), settings=SHORT).folder
 
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
     out = tmp_path_factory.mktemp("several") / "run"
-    data = {"train": TAGS, "validation": TAGS[:20]}
+    data = {"train": TAGS[20:], "validation": TAGS[:20]}
     return ts.train(data, out=out, model=str(tiny_bert), label="tags", settings=SHORT).folder
 
 

@@ -252,6 +252,7 @@ def test_another_recipe_in_the_folder_is_refused(
 def test_the_folder_holds_what_the_plan_says(reference: RunFolder) -> None:
     assert {p.name for p in reference.path.iterdir() if p.name[0] != "."} == {
         "recipe.yaml",
+        "report.html",
         "plan.json",
         "events.jsonl",
         "checkpoints",
