@@ -34,6 +34,7 @@ __all__ = [
     "locate",
     "longest_input",
     "overridden_dropout",
+    "stand_in_padding",
     "suggest_model",
 ]
 
@@ -319,6 +320,16 @@ def _make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str
     if config.pad_token_id is None:  # decoders have none, and their heads look for it
         config.pad_token_id = config.eos_token_id
     return config
+
+
+def stand_in_padding(config: Mapping[str, Any]) -> int | None:
+    """The token that stands in for padding where a configuration, or its class, names none."""
+    if isinstance(config.get("pad_token_id"), int):
+        return None
+    from transformers import CONFIG_MAPPING
+
+    known = CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
+    return known.eos_token_id if known.pad_token_id is None else None
 
 
 def overridden_dropout(config: Mapping[str, Any], rate: float) -> dict[str, float]:

@@ -73,6 +73,15 @@ def test_models_without_padding_and_with_an_old_head(
     assert "tokenizer.pad_token = tokenizer.eos_token" in tokens
 
 
+def test_padding_that_the_class_knows_is_left_to_it(facts: Facts, tmp_path: Path) -> None:
+    """Old configurations of BERT do not name it."""
+    config = json.loads((facts.files.folder / "config.json").read_text())
+    del config["pad_token_id"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    asked = replace(facts, files=replace(facts.files, folder=tmp_path))
+    assert "pad_token_id" not in model_cell(asked).code
+
+
 def test_kernels_that_repeat_on_a_gpu(facts: Facts) -> None:
     assert "use_deterministic_algorithms" in model_cell(replace(facts, device="cuda")).code
     assert "use_deterministic_algorithms" not in model_cell(facts).code

@@ -6,6 +6,7 @@ from tunesmith.eject.facts import Facts
 from tunesmith.eject.reading import Reading
 from tunesmith.eject.script import Cell, assignment, block, literal, stacked
 from tunesmith.language import gettext as _
+from tunesmith.model import stand_in_padding
 
 __all__ = ["model_cell", "seeds_cell", "settings_cell", "tokens_cell"]
 
@@ -156,7 +157,8 @@ def tokens_cell(facts: Facts, reading: Reading) -> Cell:
                 "which word of its text a token belongs to, 0 for none."
             ),
         )
-        return Cell(_("Tokens"), stacked(load, *_words_encoded(reading)), words)
+        encode = _ENCODE_PAIR if reading.text_pair else _ENCODE
+        return Cell(_("Tokens"), stacked(load, encode, _WORDS_COLLATED), words)
     texts = "rows[TEXT], rows[TEXT_PAIR]" if reading.text_pair else "rows[TEXT]"
     assert reading.answers is not None  # noqa: S101 - only masked-lm learns without
     encode = block(
@@ -175,12 +177,6 @@ def tokens_cell(facts: Facts, reading: Reading) -> Cell:
 def _lacks_padding(facts: Facts) -> bool:
     """Whether the model was made without a padding token, as decoders are."""
     return not isinstance(facts.files.config().get("pad_token_id"), int)
-
-
-def _words_encoded(reading: Reading) -> list[str]:
-    """Tokens with the number of their word, for masked-lm."""
-    encode = _ENCODE_PAIR if reading.text_pair else _ENCODE
-    return [encode, _WORDS_COLLATED]
 
 
 def seeds_cell(facts: Facts) -> Cell | None:
@@ -212,8 +208,8 @@ def model_cell(facts: Facts) -> Cell:
         else:
             arguments += ["id2label={0: LABEL}", "label2id={LABEL: 0}"]
         arguments.append(f'problem_type="{_PROBLEM_TYPES[facts.task.name]}"')
-    if _lacks_padding(facts) and not facts.hides_words:
-        arguments.append(f"pad_token_id={literal(config.get('eos_token_id'))}")
+    if (padding := stand_in_padding(config)) is not None:
+        arguments.append(f"pad_token_id={padding}")
     arguments += [f"{key}={literal(rate)}" for key, rate in facts.dropout_rates.items()]
     arguments.append("dtype=torch.float32")
     if had_head:
