@@ -32,7 +32,7 @@ def test_the_data_page_shows_what_it_prints() -> None:
 
 @pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)
 def test_every_line_runs(page: Path) -> None:
-    assert len(list(course.run(page, course.few_rows))) > 1
+    assert list(course.run(page, course.few_rows))
 
 
 @pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)

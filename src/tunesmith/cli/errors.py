@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.cli.options import common, examples
+from tunesmith.cli.runs import ROOT, find_run
 from tunesmith.cli.terminal import Terminal, inert
 from tunesmith.errors import Problem, Severity, shortened
 from tunesmith.language import gettext as _
@@ -52,17 +53,19 @@ _WIDTH = 60
     type=click.Path(dir_okay=False, path_type=Path),
     help=_("Write a table to fill in (CSV): the rows probably mislabelled, or those of --worst."),
 )
+@ROOT
 @common
-def command(run: str, top: int | None, split: str | None, export: Path | None, **given: Any) -> int:
+def command(
+    run: str, top: int | None, split: str | None, export: Path | None, *, root: str, **given: Any
+) -> int:
     """Examine, show, export."""
     from tunesmith.mistakes import examine
-    from tunesmith.run.folder import RunFolder
 
     terminal = Terminal.of(given)
     kinds = [name for name in _KINDS if given[name]] or list(_KINDS)
     if split in (None, "train"):
         terminal.say(_("judging the training rows by models that have not seen them …"))
-    examined = examine(RunFolder(Path(run)), split)
+    examined = examine(find_run(run, root), split)
     terminal.problems(examined.warnings)
     count = top or (_BRIEF if len(kinds) > 1 else _LONG)
     record: dict[str, object] = {"run": run}
