@@ -61,7 +61,7 @@ def command(run: str, goal: str | None, root: str, **given: Any) -> int:
 
 
 def _show(fit: Fit, terminal: Terminal) -> None:
-    """What it changes on the validation rows, thresholds if there are any, the reliability curve."""
+    """What it changes on the validation rows, thresholds if any, and the reliability curve."""
     before, after = fit.before, fit.after
     terminal.result(_("temperature {value:.3f}").format(value=fit.calibration.temperature))
     changes: dict[str, tuple[float | None, float | None]] = {
