@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.runs import ROOT, find_run
-from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.language import gettext as _
+
+if TYPE_CHECKING:
+    from tunesmith.calibration import Fit
 
 __all__ = ["command"]
 
@@ -47,38 +50,7 @@ def command(run: str, goal: str | None, root: str, **given: Any) -> int:
     fit = calibrate_run(folder, goal=Goal.read(goal) if goal else None)
     terminal.problems(fit.warnings)
     terminal.record({"run": str(folder.path), **fit_as_json(fit)})
-    before, after = fit.before, fit.after
-    terminal.result(_("temperature {value:.3f}").format(value=fit.calibration.temperature))
-    terminal.result(f"ece       {before.ece:.4f} → {after.ece:.4f}")
-    terminal.result(f"loss      {before.loss:.4f} → {after.loss:.4f}")
-    if fit.calibration.rule:
-        terminal.result(f"accuracy  {_shown(before.accuracy)} → {_shown(after.accuracy)}")
-        terminal.result(f"coverage  {before.coverage:.4f} → {after.coverage:.4f}")
-        terminal.table(
-            [
-                {
-                    _("label"): name,
-                    _("threshold"): _shown(threshold),
-                    **{
-                        score: f"{_shown(getattr(before.tallies[name], score))} → "
-                        f"{_shown(getattr(after.tallies[name], score))}"
-                        for score in ("precision", "recall", "f1")
-                    },
-                }
-                for name, threshold in (fit.calibration.thresholds or {}).items()
-            ]
-        )
-    terminal.table(
-        [
-            {
-                _("probability"): f"{point.confidence:.3f}",
-                _("came true"): f"{point.share:.3f}",
-                _("answers"): point.count,
-            }
-            for point in after.curve
-        ],
-        align_right=(_("probability"), _("came true"), _("answers")),
-    )
+    _show(fit, terminal)
     terminal.say(
         _(
             "fitted on {rows} validation rows, which it flatters; `tunesmith eval --calibrated` "
@@ -86,6 +58,47 @@ def command(run: str, goal: str | None, root: str, **given: Any) -> int:
         ).format(rows=fit.rows)
     )
     return 0
+
+
+def _show(fit: Fit, terminal: Terminal) -> None:
+    """What it changes on the validation rows, thresholds if any, and the reliability curve."""
+    before, after = fit.before, fit.after
+    terminal.result(_("temperature {value:.3f}").format(value=fit.calibration.temperature))
+    changes: dict[str, tuple[float | None, float | None]] = {
+        "ece": (before.ece, after.ece),
+        "loss": (before.loss, after.loss),
+    }
+    if fit.calibration.rule:
+        changes["accuracy"] = (before.accuracy, after.accuracy)
+        changes["coverage"] = (before.coverage, after.coverage)
+    for name, pair in changes.items():
+        terminal.result(padded(name, 10) + _change(*pair))
+    rows = []
+    for name, threshold in (fit.calibration.thresholds or {}).items():
+        was, now = before.tallies[name], after.tallies[name]
+        rows.append(
+            {
+                _("label"): name,
+                _("threshold"): _shown(threshold),
+                "precision": _change(was.precision, now.precision),
+                "recall": _change(was.recall, now.recall),
+                "f1": _change(was.f1, now.f1),
+            }
+        )
+    terminal.table(rows)
+    curve = [
+        {
+            _("probability"): f"{point.confidence:.3f}",
+            _("came true"): f"{point.share:.3f}",
+            _("answers"): point.count,
+        }
+        for point in after.curve
+    ]
+    terminal.table(curve, align_right=list(curve[0]))
+
+
+def _change(was: float | None, now: float | None) -> str:
+    return f"{_shown(was)} → {_shown(now)}"
 
 
 def _shown(value: float | None) -> str:

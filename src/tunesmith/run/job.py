@@ -107,16 +107,13 @@ def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = Fal
         if not len(found):
             source = checked.splits[name].source.name
             raise DataError(Problem("D122", _("its texts hold no token"), Place(source)))
-    classes = _classes(checked, examples["train"])
     plan = make_plan(
         recipe.train,
         num_examples=len(examples["train"]),
         num_processes=num_processes,
-        classes=classes,
+        classes=_classes(checked, examples["train"]),
     )
-    notes = [*checked.notes, *_notes(checked, examples, max_length)]
-    if classes is not None:
-        notes.append(_repetition(classes, plan))
+    notes = [*checked.notes, *_notes(checked, examples, max_length), *_repetition(plan)]
     warnings = list(checked.warnings)
     if recipe.train.max_length and recipe.train.max_length > limit:
         warnings.append(
@@ -233,14 +230,17 @@ def _classes(checked: Checked, examples: Examples) -> Classes | None:
     return Classes.of(examples.labels)
 
 
-def _repetition(classes: Classes, plan: Plan) -> str:
+def _repetition(plan: Plan) -> list[str]:
     """What balanced sampling does, in words."""
-    sizes = [len(members) for members in classes.members]
+    if plan.classes is None:
+        return []
+    sizes = [len(members) for members in plan.classes.members]
     share = plan.num_examples / len(sizes)
-    return _(
+    words = _(
         "balanced sampling: about {share:.0f} rows of each class per epoch; a row of the rarest "
         "class comes {most:.1f} times, one of the most frequent {least:.2f} times"
-    ).format(share=share, most=share / min(sizes), least=share / max(sizes))
+    )
+    return [words.format(share=share, most=share / min(sizes), least=share / max(sizes))]
 
 
 def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], Choice | None]:
