@@ -28,12 +28,12 @@ from tunesmith.run.folder import RunFolder
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 
-__all__ = ["SPLITS", "Examined", "examine"]
+__all__ = ["SPLITS", "TOO_MANY", "Examined", "examine"]
 
 SPLITS = ("validation", "test", "train")
 """In the order in which they are looked at: first the rows that the model has not learnt."""
 
-_TOO_MANY = 0.1
+TOO_MANY = 0.1
 """The share of labels that look wrong above which it is rather the answers that are."""
 
 
@@ -110,7 +110,7 @@ class Examined:
         return [
             name
             for name, rows in self._suspects.items()
-            if len(rows) > _TOO_MANY * len(self.answered[name].rows)
+            if len(rows) > TOO_MANY * len(self.answered[name].rows)
         ]
 
     def export(self, judged: Iterable[Judged], path: Path) -> int:

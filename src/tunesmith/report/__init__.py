@@ -10,6 +10,7 @@ from tunesmith.curves import change_to_try
 from tunesmith.language import current_language
 from tunesmith.language import gettext as _
 from tunesmith.mistakes.answers import Answered, by_the_model
+from tunesmith.mistakes.examined import TOO_MANY
 from tunesmith.mistakes.judged import slices, suspect, worst
 from tunesmith.report import sections
 from tunesmith.report.page import Figure, Page, Section, render
@@ -78,11 +79,14 @@ def _of_answers(answered: Answered | None, run: str) -> Sequence[Section | None]
     if answered is None:
         return []
     are_numbers = answered.task.kind == "numbers"
+    doubtful = suspect(answered)
+    if len(doubtful) > TOO_MANY * len(answered.rows):
+        doubtful = []
     return [
         sections.answers(answered),
         sections.slices(slices(answered), are_numbers=are_numbers),
         sections.mistakes(worst(answered, _SHOWN), answered.split),
-        sections.suspects(suspect(answered, _SHOWN), run),
+        sections.suspects(doubtful[:_SHOWN], run),
     ]
 
 
