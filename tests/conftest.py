@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 
 # one thread per process, so that parallel test processes do not fight; set before torch is loaded
@@ -19,6 +20,7 @@ for name in [name for name in os.environ if name.startswith("TUNESMITH_")]:
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from tunesmith.cli import COMMANDS  # noqa: E402
 from tunesmith.language import use_language  # noqa: E402
 
 settings.register_profile("house", deadline=None)  # machines are shared; time is no law here
@@ -33,6 +35,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     os.environ["TUNESMITH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     del os.environ["TUNESMITH_CACHE"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_in_english() -> None:
+    """A command words its help when it is imported; in one process all are imported in English."""
+    use_language("en")
+    for home, _words in COMMANDS.values():
+        import_module(home)
 
 
 @pytest.fixture(autouse=True)
