@@ -138,13 +138,13 @@ def make_blank(folder: Path) -> None:
 
 
 def halve(folder: Path) -> None:
-    """Weights in float16: half the bytes, the same answers."""
+    """Weights in float16 on disk: half the bytes; `config.json` has them computed in float32."""
     path = folder / "model.safetensors"
     weights = {name: tensor.half() for name, tensor in load_file(path).items()}
     save_file(weights, path, metadata={"format": "pt"})
     path.chmod(0o644)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["dtype"] = "float16"
+    config["dtype"] = "float32"
     text = json.dumps(config, indent=2, sort_keys=True)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 

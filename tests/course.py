@@ -28,6 +28,9 @@ _BLOCK = re.compile(
     r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<printed>.*?)```\n)?", re.DOTALL
 )
 
+_LOGS = re.compile(r"^\{'.*'epoch': .*\n", re.MULTILINE)
+"""What a Trainer prints while it goes: other times each time."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -52,7 +55,7 @@ def run(page: Path, data: Callable[[], Any] | None = None) -> Iterator[Block]:
         out = io.StringIO()
         with redirect_stdout(out):
             exec(compile(code, page.name, "exec"), names)
-        yield Block(match["code"], match["printed"], out.getvalue())
+        yield Block(match["code"], match["printed"], _LOGS.sub("", out.getvalue()))
 
 
 def rewrite(page: Path) -> None:

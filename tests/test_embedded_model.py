@@ -13,13 +13,15 @@ from tunesmith.errors import ModelError
 WITHOUT_US = """
 import sys
 sys.modules["tunesmith"] = None
+import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 folder = sys.argv[1]
 tokenizer = AutoTokenizer.from_pretrained(folder)
-encoder = AutoModel.from_pretrained(folder, dtype="float32")
+encoder = AutoModel.from_pretrained(folder)
 head = AutoModelForSequenceClassification
-classifier = head.from_pretrained(folder, num_labels=2, dtype="float32")
+classifier = head.from_pretrained(folder, num_labels=2)
 batch = tokenizer(["the soup was cold", "汤是凉的"], padding=True, return_tensors="pt")
+assert encoder.dtype == classifier.dtype == torch.float32  # though the file holds float16
 assert encoder(**batch).last_hidden_state.shape[-1] == 192
 assert classifier(**batch).logits.shape == (2, 2)
 assert tokenizer.unk_token_id not in batch["input_ids"]

@@ -60,7 +60,9 @@ def losses(events: list[dict]) -> list[float]:  # type: ignore[type-arg]
     return [event["loss"] for event in events if event["event"] == "step"]
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize(
+    "launcher", ["torchrun", pytest.param("accelerate", marks=pytest.mark.slow)]
+)
 def test_two_processes_give_the_losses_of_one(
     launcher: str, tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
