@@ -91,6 +91,7 @@ def test_two_processes_give_the_losses_of_one(
     assert sum(event["event"] == "summary" for event in two) == 1
 
 
+@pytest.mark.slow
 def test_weights_that_get_no_gradient(tickets: Path, tmp_path: Path) -> None:
     """XLNet has a weight that classification never uses; DDP must not wait for it."""
     from transformers import XLNetConfig, XLNetModel
