@@ -277,3 +277,21 @@ def test_it_can_be_left_out(
         started(tickets, tiny_bert, tmp_path / "run", settings={"train.preflight": False})
     )
     assert [type(event).__name__ for event in events[:2]] == ["Warned", "StepDone"]
+
+
+def test_a_run_is_continued_with_smaller_micro_batches(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """What M145 says to do, where one of several processes lacked memory."""
+    every = {"train.save_every": "1 step", "train.preflight": False}
+    stream = started(tickets, tiny_bert, tmp_path / "run", settings=every)
+    for event in stream:
+        if event.step == 2 and not isinstance(event, StepDone):
+            break
+    stream.close()  # type: ignore[attr-defined]
+    smaller = {**every, "train.micro_batch_size": 2}
+    rest = list(started(tickets, tiny_bert, tmp_path / "run", settings=smaller))
+    (warned,) = [event for event in rest if isinstance(event, Warned)]
+    assert warned.problem.code == "C103"
+    assert "micro_batch_size 8 → 2" in warned.problem.message
+    assert [event.step for event in rest if isinstance(event, StepDone)] == [3, 4]

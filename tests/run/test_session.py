@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from transformers import AutoConfig
 
 from tests.fast.models import model_of
 from tunesmith.device import make_accelerator
-from tunesmith.errors import ResourceError, Severity
+from tunesmith.errors import ModelError, ResourceError, Severity
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
@@ -145,3 +146,36 @@ def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: 
     assert engine["layout"] == "first token, last layer cut" and engine["without"] == ["dropout"]
     exact = session(tickets, tiny_bert, tmp_path / "exact", ["train.engine=exact"])
     assert exact.run.plan_facts()["engine"] == {"name": "exact"}
+
+
+def decoder_without_marks(tiny_bert: Path, folder: Path, **config: int) -> Path:
+    """A decoder whose tokenizer names no padding token and no end of text."""
+    from transformers import PreTrainedTokenizerFast
+
+    size = AutoConfig.from_pretrained(tiny_bert).vocab_size
+    model = model_of("gpt2", vocab_size=size, pad_token_id=0, bos_token_id=2, eos_token_id=3)
+    model.save_pretrained(folder)
+    facts = json.loads((folder / "config.json").read_text())
+    facts |= {"pad_token_id": None, "eos_token_id": None, **config}
+    (folder / "config.json").write_text(json.dumps(facts))
+    bare = PreTrainedTokenizerFast(tokenizer_file=str(tiny_bert / "tokenizer.json"))
+    bare.save_pretrained(folder)
+    return folder
+
+
+def test_without_a_padding_token_rows_cannot_share_a_batch(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    folder = decoder_without_marks(tiny_bert, tmp_path / "bare")
+    with pytest.raises(ModelError, match="M146") as caught:
+        session(tickets, folder, tmp_path / "run")
+    assert caught.value.exit_code == 2
+    assert "pad_token" in str(caught.value)
+
+
+def test_the_padding_token_of_the_config_will_do(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    folder = decoder_without_marks(tiny_bert, tmp_path / "bare", pad_token_id=0)
+    made = session(tickets, folder, tmp_path / "run")
+    assert made.job.tokenizer.pad_token == "[PAD]"
