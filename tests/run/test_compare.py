@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tunesmith.api import Run, train
-from tunesmith.errors import RecipeError
+from tunesmith.errors import IntegrityError, RecipeError
 from tunesmith.run.compare import compare_runs
 from tunesmith.run.folder import RunFolder
 
@@ -124,10 +124,27 @@ def test_fewer_rows_are_refused(run: Run, other: RunFolder) -> None:
     assert "12 here, 5 in" in str(caught.value)
 
 
-def test_predictions_that_are_gone(run: Run, other: RunFolder) -> None:
-    (other.predictions / "validation.parquet").write_bytes(b"")
+def test_predictions_that_are_damaged_or_gone(run: Run, other: RunFolder) -> None:
+    path = other.predictions / "validation.parquet"
+    path.write_bytes(b"")
+    with pytest.raises(IntegrityError, match="C132"):
+        compare_runs(RunFolder(run.folder), other)
+    path.unlink()
     with pytest.raises(RecipeError, match="R162"):
         compare_runs(RunFolder(run.folder), other)
+
+
+def test_a_column_with_the_name_of_an_answer(tmp_path: Path, tiny_bert: Path) -> None:
+    """Labels in a column "score" lie beside the model's own scores."""
+    rows = [{"text": f"the soup {i} is good", "score": "ab"[i % 2]} for i in range(42)]
+    data = {"train": rows[12:], "validation": rows[:12]}
+    settings = {"train.max_steps": 2, "data.label": "score"}
+    run = RunFolder(
+        train(data, out=tmp_path / "run", model=str(tiny_bert), settings=settings).folder
+    )
+    (comparison,) = compare_runs(run, run).values()
+    accuracy = comparison.scores["accuracy"]
+    assert accuracy.first == run.facts()["scores"]["validation"]["accuracy"]
 
 
 def change_task(run: RunFolder, **changes: object) -> None:

@@ -6,8 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tunesmith import commit
@@ -18,12 +16,11 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.language import gettext as _
 from tunesmith.run.folder import RunFolder
+from tunesmith.run.predictions import read_predictions
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 
 __all__ = ["calibrate_run", "fit_as_json"]
-
-_SMALLEST = np.finfo(np.float64).tiny
 
 
 def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
@@ -73,19 +70,15 @@ def _validation(
     Logarithms of probabilities are logits: those of classes are shifted by a number per row, which
     changes nothing.
     """
-    path = run.predictions / "validation.parquet"
-    try:
-        records = pq.read_table(path).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise RecipeError(_no_predictions(run)) from error
+    records = read_predictions(run, "validation", task.roles.columns)
     if not records:
         raise RecipeError(_no_predictions(run))
-    scores = [[record["scores"][name] for name in task.output_names()] for record in records]
-    shares = np.array(scores, dtype=np.float64)
-    logits = np.log(np.maximum(shares, _SMALLEST))
-    if task.kind == "labels":
-        logits -= np.log(np.maximum(1 - shares, np.finfo(np.float64).epsneg))
-    return logits, task.targets([Row(record["row"], record) for record in records])
+    scores = {
+        name: np.array([record.scores[name] for record in records]) for name in task.output_names()
+    }
+    rows = [Row(record.row, record.values) for record in records]
+    predictions, truth = task.recall(rows, scores)
+    return predictions["logits"], truth
 
 
 def _unfinished(run: RunFolder) -> Problem:

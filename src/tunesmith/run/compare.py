@@ -7,9 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tunesmith.batching import Examples
@@ -19,6 +16,7 @@ from tunesmith.language import gettext as _
 from tunesmith.metrics import Answers, choose_metrics
 from tunesmith.resampling import counted_kind
 from tunesmith.run.folder import RunFolder
+from tunesmith.run.predictions import read_predictions
 from tunesmith.statistics import Difference, difference, is_right, mcnemar
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
@@ -66,7 +64,9 @@ def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
     Empty where a run is not finished, or its task keeps no answer per row that could be scored.
 
     Raises:
-        RecipeError: they learnt other tasks or classes (R161), or were scored on other rows (R160).
+        RecipeError: they learnt other tasks or classes (R161), were scored on other rows (R160), or
+            kept no predictions (R162).
+        IntegrityError: predictions cannot be read (C132).
     """
     facts = [run.facts() for run in (first, second)]
     if not all(facts):
@@ -133,32 +133,28 @@ class _Scored:
 
     @classmethod
     def read(cls, run: RunFolder, split: str, task: SequenceTask) -> _Scored:
-        path = run.predictions / f"{split}.parquet"
-        try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
-            reason = str(error).splitlines()[0]
+        place = str(run.predictions / f"{split}.parquet")
+        records = read_predictions(run, split, task.roles.columns)
+        if not records:
             raise RecipeError(
                 Problem(
                     "R162",
-                    _("predictions cannot be read: {reason}").format(reason=reason),
-                    Place(str(path)),
+                    _("there are no predictions to compare"),
+                    Place(place),
                     fix=_("Compare other runs, or train it again with --restart."),
                 )
-            ) from error
-        numbers = np.array(table["row"].to_pylist(), dtype=np.int64)
-        records = table.select(list(task.roles.columns)).to_pylist()
-        rows = [Row(int(i), values) for i, values in zip(numbers, records, strict=True)]
-        kept = table.schema.field("scores").type
+            )
+        rows = [Row(record.row, record.values) for record in records]
         scores = {
-            kept.field(i).name: np.array(pc.struct_field(table["scores"], [i]).to_pylist())
-            for i in range(kept.num_fields)
+            name: np.array([record.scores[name] for record in records])
+            for name in records[0].scores
         }
         predictions, labels = task.recall(rows, scores)
         answers = task.score((), predictions, Examples.of_labels(labels), None).answers
         assert answers is not None  # noqa: S101 - `compute` gives them
         texts = [tuple(row.values[name] for name in task.roles.text_columns) for row in rows]
-        return cls(str(path), numbers, texts, answers)
+        numbers = np.array([row.index for row in rows], dtype=np.int64)
+        return cls(place, numbers, texts, answers)
 
 
 def _refuse_other_rows(one: _Scored, two: _Scored) -> None:

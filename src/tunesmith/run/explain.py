@@ -13,6 +13,7 @@ from tunesmith.curves import Answers, Curves, Reading, read
 from tunesmith.metrics import METRICS
 from tunesmith.recipe import Recipe, gather
 from tunesmith.run.folder import RunFolder
+from tunesmith.run.predictions import stored_name
 
 __all__ = ["curves_of", "explain"]
 
@@ -102,8 +103,8 @@ def _answers(run: RunFolder, task: Mapping[str, Any]) -> Answers | None:
         return None
     try:
         with pq.ParquetFile(path) as file:  # read_table would load pandas
-            table = file.read(columns=["predicted", "score", label]).to_pydict()
-        predicted, numbers, truth = table["predicted"], table["score"], table[label]
+            table = file.read(columns=["predicted", "score", stored_name(label)]).to_pydict()
+        predicted, numbers, truth = table["predicted"], table["score"], table[stored_name(label)]
     except (OSError, pa.ArrowException, KeyError):
         return None  # damaged, or of an older version: the curves speak all the same
     if not predicted or any(value is None for value in truth):

@@ -50,7 +50,8 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
     if not path.is_file():
         return []
     try:
-        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        with pq.ParquetFile(path) as file:  # `read_table` would load pandas
+            found: list[dict[str, Any]] = file.read().to_pylist()
         return [
             Record(
                 record["row"],
