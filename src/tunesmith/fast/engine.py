@@ -206,7 +206,8 @@ class FastEngine(FastForward):
             else None
         )
         is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
-        self._kept = TableGradient(table) if table and is_alone else None
+        keeps = is_alone and "vocabulary" not in without
+        self._kept = TableGradient(table) if table and keeps else None
         super().__init__(
             network, run, accelerator.device, verdict=verdict, half=half, without=without
         )
