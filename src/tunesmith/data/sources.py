@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data import hub
+from tunesmith.data.around import innermost
 from tunesmith.data.columnar import ArrowFile, HubSplit, Memory, ParquetFile
 from tunesmith.data.delimited import DelimitedFile
 from tunesmith.data.jsonfile import JsonFile
@@ -18,7 +19,14 @@ from tunesmith.data.textfile import TextFile, open_bytes
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
 from tunesmith.language import gettext as _
 
-__all__ = ["SUFFIXES", "Options", "from_python", "looks_like_a_file", "open_splits"]
+__all__ = [
+    "SUFFIXES",
+    "Options",
+    "from_python",
+    "is_published",
+    "looks_like_a_file",
+    "open_splits",
+]
 
 SUFFIXES = {
     ".csv": "CSV",
@@ -87,6 +95,18 @@ def looks_like_a_file(where: str) -> bool:
     if Path(plain).suffix.lower() in SUFFIXES or where.startswith((".", "/", "~")) or "\\" in where:
         return True
     return re.fullmatch(r"[\w.-]+(/[\w.-]+){0,2}", where) is None
+
+
+def is_published(source: Source) -> bool:
+    """Whether rows come as others published them, not from the person's own hands.
+
+    Rows whose labels are corrected or respelt, and rows of which some are left out, still are.
+    """
+    data = innermost(source)
+    if isinstance(data, Concatenated):
+        return all(map(is_published, data.parts))
+    is_of_the_hub = isinstance(data, HubSplit) and data.revision is not None
+    return is_of_the_hub or data.name.startswith("embedded:")
 
 
 def from_python(data: object, name: str = "data") -> Splits:

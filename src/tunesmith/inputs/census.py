@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.columnar import HubSplit
 from tunesmith.data.duplicates import Sketches, normalised
 from tunesmith.data.findings import Findings
 from tunesmith.data.roles import Roles
@@ -147,14 +146,6 @@ class Part:
     classes: NDArray[np.int64] | None
     class_names: tuple[Hashable, ...]
     is_labelled: bool = True
-
-    @property
-    def is_published(self) -> bool:
-        """Whether these rows come as others published them, not from the person's own hands."""
-        source = self.census.source
-        return source.name.startswith("embedded:") or (
-            isinstance(source, HubSplit) and source.revision is not None
-        )
 
     def share(self, name: str, places: NDArray[np.int64] | None) -> Part:
         """The rows at some places, as a split of another name."""
