@@ -7,6 +7,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 import tunesmith as ts
+from tunesmith.errors import DataError
 
 ROWS = [
     {"text": f"the {'soup' if i % 2 else 'rice'} {i} is good", "label": "ab"[i % 2]}
@@ -110,6 +111,13 @@ def test_load_data(tickets: Path, tmp_path: Path) -> None:
     (tmp_path / "gbk.csv").write_bytes("文本;标签\n你好;x\n".encode("gb18030"))
     data = ts.load_data(tmp_path / "gbk.csv", encoding="gb18030", delimiter=";")
     assert [c.name for c in data["train"].columns] == ["文本", "标签"]
+    (tmp_path / "headless.csv").write_text("good,a\nbad,b\n")
+    data = ts.load_data(tmp_path / "headless.csv", header=["text", "label"])
+    assert [len(chunk) for chunk in data["train"].chunks()] == [2]
+    with pytest.raises(DataError, match="D114"):
+        ts.load_data(ROWS, header=["text", "label"])
+    with pytest.raises(DataError, match="D114"):
+        ts.train(ROWS, settings={"data.header": ["body", "queue"]})
 
 
 @pytest.mark.parametrize(

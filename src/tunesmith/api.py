@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.curves import Reading
 from tunesmith.data.rows import Splits
-from tunesmith.data.sources import Options, from_python, open_splits
+from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
 from tunesmith.events import Event
+from tunesmith.inputs import reading_options
+from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
@@ -148,6 +150,7 @@ def load_data(
     revision: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    header: Sequence[str] | None = None,
 ) -> Splits:
     """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
 
@@ -158,19 +161,22 @@ def load_data(
         revision: branch, tag or commit of a Hub data set.
         encoding: of text files; None for UTF-8 or what a byte-order mark says.
         delimiter: between fields of text tables.
+        header: names of the columns of CSV and TSV files whose first line is a row.
 
     Returns:
         The splits by name; a single table is the split "train".
 
     Raises:
-        DataError: it does not exist or cannot be read.
+        DataError: it does not exist or cannot be read, or `header` does not fit it (D114).
         ResourceError: the Hub is out of reach.
     """
-    options = Options(encoding, delimiter, config, revision)
+    names = None if header is None else tuple(header)
+    options = Options(encoding, delimiter, config, revision, names)
     if isinstance(where, str | Path):
         return open_splits(str(where), options)
     if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):
         return open_splits([str(part) for part in where], options)
+    refuse_header(_("the given rows"), options)
     return from_python(where)
 
 
@@ -260,7 +266,7 @@ def start(
     layers, data, asked_by = _understand(what, flags)
     if held_in_python:
         validation = next(iter(from_python(validation, "validation").values()))
-        data = {**(data or load_data(asked_by)), "validation": validation}
+        data = {**(data or _named_data(layers)), "validation": validation}
     from tunesmith.report import write_report
     from tunesmith.run.conduct import conduct
     from tunesmith.run.job import make_job
@@ -279,6 +285,13 @@ def start(
         if is_main_process() and not started.run.report.is_file():
             write_report(started.run)
     return Run(started.run.path)
+
+
+def _named_data(layers: Layers) -> Splits:
+    """The data that a recipe names, read as it says."""
+    settings = layers.recipe().data
+    where = settings.train if isinstance(settings.train, str) else list(settings.train)
+    return open_splits(where, reading_options(settings))
 
 
 def _is_held(validation: object) -> bool:
@@ -302,5 +315,6 @@ def _understand(
             return gather(file=Path(name), flags=flags), None, name
         flags = {("data", "train"): ("data", name), **flags}
         return gather(flags=flags), None, name
-    flags = {("data", "train"): ("data", "python"), **flags}
-    return gather(flags=flags), load_data(what), "python"
+    layers = gather(flags={("data", "train"): ("data", "python"), **flags})
+    refuse_header("data.header", reading_options(layers.recipe().data))
+    return layers, load_data(what), "python"

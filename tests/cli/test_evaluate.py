@@ -33,3 +33,16 @@ def test_rows_that_cannot_be_scored(tunesmith: Command, trained: Path) -> None:
     assert said.code == 3
     assert "new.csv:3" in said.err
     assert "new.csv:4" in said.err
+
+
+def test_tables_without_a_header_and_labels_spelt_otherwise(
+    tunesmith: Command, trained: Path
+) -> None:
+    Path("new.csv").write_text("the printer is broken,Repair\na new phone,order\n")
+    names = ("--no-header", "body,queue")
+    said = tunesmith("eval", trained, "new.csv", *names)
+    assert said.code == 3
+    assert "Use --normalise-labels" in said.err
+    said = tunesmith("eval", trained, "new.csv", *names, "--normalise-labels", "--json")
+    assert said.code == 0
+    assert "D114" in tunesmith("eval", trained, "new.csv", "--no-header", "body").err

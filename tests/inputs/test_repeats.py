@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.data.test_doubts import doubt
 from tunesmith.data.columnar import HubSplit
+from tunesmith.data.doubts import write_doubts
 from tunesmith.data.duplicates import NEAR, similarities
 from tunesmith.data.embedded.tickets import faults
 from tunesmith.data.rows import Splits
@@ -131,6 +133,26 @@ def test_published_splits_are_warned_of() -> None:
         for name, made in with_leak(20).items()
     }
     assert told(data)["D401", "test"].severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("key", ["data.corrections", "data.normalise_labels", "data.on_bad_row"])
+def test_published_splits_stay_so_when_labels_are_mended_or_rows_left_out(
+    key: str, tmp_path: Path
+) -> None:
+    from datasets import Dataset
+
+    made = with_leak(20)
+    text = made["train"][0]["text"]
+    write_doubts(tmp_path / "t.csv", [doubt(0, text, made["train"][0]["label"], "b")])
+    made["train"] += [{"text": "one more", "label": "B"}, {"text": " ", "label": "a"}]
+    value = {"data.corrections": f"[{tmp_path / 't.csv'}]", "data.normalise_labels": "true"}
+    settings = {"data.on_bad_row": "skip", **({key: value[key]} if key in value else {})}
+    data = {
+        name: HubSplit.of(Dataset.from_list(rows), f"owner/name:{name}", revision="0" * 40)
+        for name, rows in made.items()
+    }
+    found = told(data, *(f"{name}={setting}" for name, setting in settings.items()))
+    assert found["D401", "test"].severity is Severity.WARNING
 
 
 def test_the_order_of_rows_changes_no_count() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import (
-    as_delimiter,
     common,
     data_options,
     decision_options,
     examples,
+    normalise_option,
+    reading,
 )
 from tunesmith.cli.scores import show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
@@ -45,6 +46,7 @@ __all__ = ["command"]
     help=_("Where to compute."),
 )  # fmt: skip
 @data_options
+@normalise_option
 @common
 def command(
     model: str,
@@ -58,10 +60,10 @@ def command(
     from tunesmith.artifact.folder import score_facts
     from tunesmith.artifact.inference import load
     from tunesmith.data.roles import Roles
-    from tunesmith.data.sources import Options, open_splits
+    from tunesmith.data.sources import open_splits
 
     terminal = Terminal.of(given)
-    splits = open_splits(what, Options(given["encoding"], as_delimiter(given["delimiter"])))
+    splits = open_splits(what, reading(given))
     name = split or next(
         (known for known in ("test", "validation") if known in splits), next(iter(splits))
     )
@@ -80,6 +82,7 @@ def command(
         calibrated=given["calibrated"],
         threshold=given["threshold"],
         batch_size=batch_size,
+        normalise_labels=bool(given["normalise_labels"]),
     )
     facts = score_facts({name: scores}, by=loaded.facts.get("best"))
     show_scores(terminal, facts)
