@@ -18,7 +18,7 @@ from tunesmith.data.embedded.tickets import faults
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import from_python, open_splits
 from tunesmith.errors import DataError, Problem, Severity
-from tunesmith.inputs import check, look
+from tunesmith.inputs import census, check, look
 from tunesmith.recipe import gather
 
 Records = dict[str, list[dict[str, Any]]]
@@ -164,6 +164,16 @@ def test_the_order_of_rows_changes_no_count() -> None:
     after = told(from_python(data), "data.validation=null")
     assert {"D401", "D409"} <= {code for code, _split in before}
     assert {key: p.count for key, p in before.items()} == {key: p.count for key, p in after.items()}
+
+
+def test_texts_that_are_not_held_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = with_leak(9)
+    data["test"] += [{**row, "text": row["text"] + " ok"} for row in data["train"][:30]]
+    held = told(from_python(data), "data.validation=null")
+    monkeypatch.setattr(census, "_HELD_CHARACTERS", 100)
+    read = told(from_python(data), "data.validation=null")
+    assert held == read
+    assert {"D401", "D402"} <= {code for code, _split in held}
 
 
 def test_near_rows_are_those_that_comparing_all_with_all_finds() -> None:

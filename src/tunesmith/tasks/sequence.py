@@ -46,8 +46,8 @@ def label_text(value: object, class_names: Sequence[str] | None) -> str | None:
     The integers of a `ClassLabel` become its names, and its -1 is no label. Elsewhere a number is
     its own name: 1 and 1.0 are "1", true is "true".
     """
-    if value is None or value == "":
-        return None
+    if value is None or isinstance(value, str):
+        return value or None
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -75,6 +75,8 @@ def has_sequence_head(config: Mapping[str, Any]) -> bool:
 def examine_texts(row: Row, roles: Roles) -> Finding | None:
     """What is wrong with the texts of a row."""
     texts = [row.values.get(name) for name in roles.text_columns]
+    if all(isinstance(text, str) and text and not text.isspace() for text in texts):
+        return None
     for name, text in zip(roles.text_columns, texts, strict=True):
         if isinstance(text, bytes):
             return Finding(
