@@ -239,3 +239,17 @@ def test_out_of_memory_is_told_as_that(tmp_path: Path, monkeypatch: pytest.Monke
     assert caught.value.exit_code == 4
     assert "with a single row" in str(caught.value)  # smaller micro-batches were tried first
     assert "train.max_length" in str(caught.value)
+
+
+def test_several_seeds(tmp_path: Path, tickets: Path) -> None:
+    """Each seed gives what it gives alone, in a folder of its own."""
+    runs = ts.train(str(tickets), seeds=2, out=tmp_path / "run", settings=SHORT)
+    alone = ts.train(str(tickets), out=tmp_path / "one", settings={**SHORT, "train.seed": 43})
+    assert [run.folder.name for run in runs.runs] == ["run-seed-42", "run-seed-43"]
+    assert runs.runs[1].scores == alone.scores
+    told = runs.spread["validation"]["loss"]
+    losses = [run.scores["loss"] for run in runs.runs]
+    assert (told.lowest, told.highest) == (min(losses), max(losses))
+    assert runs.scores["loss"] == told.mean
+    with pytest.raises(ts.PlainError, match="R192"):
+        ts.train(str(tickets), seeds=1, settings=SHORT)

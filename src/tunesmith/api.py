@@ -12,18 +12,20 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tunesmith.curves import Reading
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event
 from tunesmith.inputs import reading_options
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
+from tunesmith.run.seeds import folders_of_seeds, spread_over
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
 
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
     from tunesmith.calibration import Fit
     from tunesmith.mistakes import Judged
     from tunesmith.run.own_scores import ComputeMetrics
+    from tunesmith.statistics import Spread
 
-__all__ = ["Run", "load_data", "start", "train"]
+__all__ = ["Run", "Runs", "load_data", "start", "train"]
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,27 @@ class Run:
         return examined.worst(top) if kind == "worst" else examined.suspect(top)
 
 
+@dataclass(frozen=True)
+class Runs:
+    """Finished runs of one recipe with several seeds.
+
+    Attributes:
+        runs: in the order of their seeds.
+    """
+
+    runs: tuple[Run, ...]
+
+    @property
+    def spread(self) -> dict[str, dict[str, Spread]]:
+        """By split and score: mean, deviation, lowest and highest over the seeds."""
+        return spread_over([RunFolder(run.folder) for run in self.runs])
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The mean of each score on validation; empty without validation rows."""
+        return {name: told.mean for name, told in self.spread.get("validation", {}).items()}
+
+
 def load_data(
     where: object,
     *,
@@ -180,9 +204,11 @@ def load_data(
     return from_python(where)
 
 
+@overload
 def train(
     what: object,
     *,
+    seeds: None = None,
     out: str | Path | None = None,
     model: str | None = None,
     preset: str | None = None,
@@ -193,11 +219,48 @@ def train(
     settings: Mapping[str, object] | None = None,
     compute_metrics: ComputeMetrics | None = None,
     restart: bool = False,
-) -> Run:
+) -> Run: ...
+
+
+@overload
+def train(
+    what: object,
+    *,
+    seeds: int,
+    out: str | Path | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | Sequence[str] | None = None,
+    validation: object = None,
+    settings: Mapping[str, object] | None = None,
+    compute_metrics: ComputeMetrics | None = None,
+    restart: bool = False,
+) -> Runs: ...
+
+
+def train(
+    what: object,
+    *,
+    seeds: int | None = None,
+    out: str | Path | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | Sequence[str] | None = None,
+    validation: object = None,
+    settings: Mapping[str, object] | None = None,
+    compute_metrics: ComputeMetrics | None = None,
+    restart: bool = False,
+) -> Run | Runs:
     """Fine-tune a model and return the finished run; the same call again continues or returns it.
 
     Args:
         what: a recipe (object or file), the name of data, or data from `load_data` or of Python.
+        seeds: train with so many seeds, from `train.seed` on, in the folders NAME-seed-…; None for
+            one run.
         out: the run folder; None for `runs/NAME`.
         model: a Hub name, a local folder or "embedded:mini".
         preset: a named set of values.
@@ -221,19 +284,62 @@ def train(
         "data.validation": validation,
     }
     given = {key: value for key, value in words.items() if value is not None}
-    events = start(
-        what,
-        out=out,
-        settings={**given, **(settings or {})},
-        compute_metrics=compute_metrics,
-        restart=restart,
-    )
+    asked = {**given, **(settings or {})}
+
+    def finished(folder: str | Path | None, settings: Mapping[str, object]) -> Run:
+        return _finished(
+            start(
+                what,
+                out=folder,
+                settings=settings,
+                compute_metrics=compute_metrics,
+                restart=restart,
+            )
+        )
+
+    if seeds is None:
+        return finished(out, asked)
+    folders = _folders(what, asked, out, seeds)
+    runs = [finished(folder, {**asked, "train.seed": seed}) for seed, folder in folders.items()]
+    return Runs(tuple(runs))
+
+
+def _finished(events: Generator[Event, None, Run]) -> Run:
     while True:
         try:
             next(events)
         except StopIteration as end:
             run: Run = end.value
             return run
+
+
+def _folders(
+    what: object, settings: Mapping[str, object], out: str | Path | None, seeds: int
+) -> dict[int, Path]:
+    """A folder for each seed.
+
+    Raises:
+        RecipeError: there are fewer than two (R192).
+    """
+    if seeds < 2:
+        raise RecipeError(
+            Problem(
+                "R192",
+                _("{count} seeds have no spread").format(count=seeds),
+                Place("seeds"),
+                fix=_("Name two or more, or none."),
+            )
+        )
+    named = dict(settings)
+    if _is_held(named.get("data.validation")):
+        del named["data.validation"]
+    layers, _data, asked_by = _understand(what, _flags(named))
+    first = layers.recipe().train.seed
+    return folders_of_seeds(out, asked_by=asked_by, first=first, count=seeds)
+
+
+def _flags(settings: Mapping[str, object]) -> dict[KeyPath, tuple[str, object]]:
+    return {tuple(key.split(".")): (key, value) for key, value in settings.items()}
 
 
 def start(
@@ -260,10 +366,7 @@ def start(
     validation = settings.get("data.validation")
     if held_in_python := _is_held(validation):
         del settings["data.validation"]
-    flags: dict[KeyPath, tuple[str, object]] = {
-        tuple(key.split(".")): (key, value) for key, value in settings.items()
-    }
-    layers, data, asked_by = _understand(what, flags)
+    layers, data, asked_by = _understand(what, _flags(settings))
     if held_in_python:
         validation = next(iter(from_python(validation, "validation").values()))
         data = {**(data or _named_data(layers)), "validation": validation}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,13 +167,15 @@ class Model:
         threshold: float | None = None,
         batch_size: int | None = None,
         normalise_labels: bool = False,
+        learnt: Sequence[Row] = (),
         options: Options = Options(),  # noqa: B008
     ) -> Scores:
         """Score labelled rows; `data`, `calibrated` and `threshold` as in `predict`.
 
         With these two the scores are of the answered rows, and "ece" is the calibration error.
         `normalise_labels` reads labels that differ only by case and white space from the model's
-        own as these.
+        own as these. `learnt` are rows of the training data: with them the scores also carry what
+        counting words in these rows scores.
 
         The scores carry their 95% intervals, and what always the same answer scores.
 
@@ -200,7 +203,27 @@ class Model:
             return decided_scores(self.task, calibration, chosen, predictions, truth)
         scores = self.task.score(chosen, predictions, truth, _mean_loss(parts))
         found = with_intervals(scores, examples=sum(len(part.answers) for part in parts))
-        return replace(found, baselines=self._constant(chosen, truth))
+        simple = self._constant(chosen, truth)
+        if learnt and self.task.needs_label:
+            rows = [row for part in parts for row in part.rows]
+            simple = {**self._baselines(chosen, learnt, rows, truth), **simple}
+        return replace(found, baselines=simple)
+
+    def _baselines(
+        self,
+        metrics: Sequence[Metric],
+        learnt: Sequence[Row],
+        rows: Sequence[Row],
+        truth: Examples,
+    ) -> dict[str, Mapping[str, float | None]]:
+        """What simple means score that learn from some training rows."""
+        with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
+            warnings.simplefilter("ignore")
+            answers = self.task.baselines(learnt, rows)
+        return {
+            name: self.task.score(metrics, predictions, truth, None).values
+            for name, predictions in answers.items()
+        }
 
     def _constant(
         self, metrics: Sequence[Metric], truth: Examples
