@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from tunesmith.corrections import original_row
+from tunesmith.data.around import original_rows
 from tunesmith.data.doubts import Doubt, mark_of, write_doubts
 from tunesmith.errors import (
     DataError,
@@ -122,15 +122,21 @@ class Examined:
         """
         if not self._data:
             raise IntegrityError([replace(w, severity=Severity.ERROR) for w in self.warnings])
-        return write_doubts(path, [self._doubt(row) for row in judged])
+        return write_doubts(path, self._doubts(list(judged)))
 
-    def _doubt(self, judged: Judged) -> Doubt:
-        source = self._data[judged.split].source
-        is_drawn = source is self._data["train"].source
+    def _doubts(self, judged: Sequence[Judged]) -> list[Doubt]:
+        originals = {
+            split: original_rows(found.source, {one.row for one in judged if one.split == split})
+            for split, found in self._data.items()
+        }
+        return [self._doubt(one, originals[one.split]) for one in judged]
+
+    def _doubt(self, judged: Judged, originals: Mapping[int, int]) -> Doubt:
+        is_drawn = self._data[judged.split].source is self._data["train"].source
         texts = (*judged.texts, "")[:2]
         return Doubt(
             "train" if is_drawn else judged.split,
-            original_row(source, judged.row),
+            originals[judged.row],
             str(judged.place),
             texts[0],
             texts[1],
