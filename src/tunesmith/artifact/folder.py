@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith import commit
 from tunesmith.artifact.card import CardFacts, write_card
-from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.errors import ModelError, Place, Problem, inert
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.quiet import quiet_transformers
@@ -70,7 +70,7 @@ def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
 
 def _write_facts(folder: Path, facts: Mapping[str, object]) -> None:
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(inert(text, keep="\n") + "\n", encoding="utf-8")
 
 
 def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, Any]:

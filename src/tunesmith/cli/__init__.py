@@ -104,12 +104,13 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an e
     except Exception as error:  # what is not foreseen is a bug of ours, told as one
         if debug:
             terminal.traceback()
-        name = type(error).__name__
+        first, *more = f"{type(error).__name__}: {error}".split("\n")
         terminal.problems(
             [
                 Problem(
                     "M000",
-                    _("a bug in tunesmith: {error}").format(error=f"{name}: {error}"),
+                    _("a bug in tunesmith: {error}").format(error=first),
+                    evidence=tuple(more),
                     fix=None if debug else _("Run again with --debug for the whole story."),
                 )
             ]

@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from tunesmith import commit
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.errors import Place, Problem, ResourceError
+from tunesmith.errors import Place, Problem, ResourceError, inert
 from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
@@ -116,7 +116,7 @@ class RunFolder:
         kept: dict[tuple[object, ...], dict[str, Any]] = {}
         number = 0
         if self.log.is_file():
-            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in self.log.read_text(encoding="utf-8", errors="replace").split("\n"):
                 try:
                     event = json.loads(line)
                 except ValueError:
@@ -216,7 +216,8 @@ class EventLog:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+            text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+            self._file.write(inert(text) + "\n")
             self._file.flush()
         except OSError as error:
             self._failed(Path(self._file.name), error)
