@@ -5,7 +5,7 @@ from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.artifact.card import CardFacts, write_card
+from tunesmith.artifact.card import CardFacts, with_calibration, write_card
 from tunesmith.metrics import Scores
 
 
@@ -62,6 +62,57 @@ def test_how_to_use_it() -> None:
     assert 'pipeline("text-classification", model="path/to/this/folder", top_k=None)' in card
     assert 'print(use({"text": "…", "text_pair": "…"}))' in card
     assert "top_k" not in write_card(facts(pipeline="fill-mask"))
+
+
+def test_what_is_odd_about_the_rows_is_told() -> None:
+    assert "## Data warnings" not in write_card(facts())
+    card = write_card(facts(warnings=["D403 3 texts | two labels", 'D315 "a_b" looks like an id']))
+    section = card.split("## Data warnings\n")[1].split("\n## ")[0]
+    assert r"- D403 3 texts \| two labels" in section
+    assert r'- D315 "a\_b" looks like an id' in section
+
+
+def calibration(**changes: object) -> dict[str, object]:
+    before = {"ece": 0.25, "loss": 0.75, "accuracy": 0.5, "coverage": 1.0}
+    return {
+        "temperature": 1.23456,
+        "rule": None,
+        "goal": None,
+        "thresholds": None,
+        "split": "validation",
+        "rows": 30,
+        "before": before,
+        "after": {**before, "ece": 0.125, "accuracy": None},
+        **changes,
+    }
+
+
+def test_a_calibration_takes_its_place_in_the_card() -> None:
+    card = write_card(facts())
+    told = with_calibration(card, calibration())
+    section = told.split("## Calibration\n")[1].split("\n## ")[0]
+    assert "Temperature 1.235, fitted on the 30 rows of validation" in section
+    assert "| ece | 0.2500 | 0.1250 |" in section
+    assert "accuracy" not in section
+    assert told.index("## Scores") < told.index("## Calibration") < told.index("## Use")
+    thresholds = {"a": 0.75, "never | given": None}
+    told = with_calibration(
+        told, calibration(rule="unsure", goal="precision=0.9", thresholds=thresholds)
+    )
+    assert told.count("## Calibration") == 1
+    for line in ("| accuracy | 0.5000 | - |", "| a | 0.7500 |", r"| never \| given | - |"):
+        assert line in told
+    assert "goal `precision=0.9`" in told
+    begin, end = (told.index(f"<!-- {mark}calibration -->") for mark in ("", "/"))
+    assert (told[:begin] + told[end:]).replace("\n", "") == card.replace(
+        "<!-- calibration -->", ""
+    ).replace("\n", "")
+
+
+def test_a_card_without_a_place_for_it_tells_of_it_at_its_end() -> None:
+    told = with_calibration("# mine\n", calibration())
+    assert told.startswith("# mine\n\n<!-- calibration -->\n## Calibration\n")
+    assert with_calibration(told, calibration()) == told
 
 
 HOSTILE = [
