@@ -67,14 +67,17 @@ class Elements(HTMLParser):
 
     Attributes:
         tags: every element that opens, in order.
-        words: all text outside the style.
+        title: of the page.
+        attributes: theirs.
+        words: all other text outside the style.
         faults: elements and attributes that no template of ours writes, and tags without partner.
     """
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: list[str] = []
-        self.words = ""
+        self.attributes: list[tuple[str, str | None]] = []
+        self.title = self.words = ""
         self.faults: list[str] = []
         self._open: list[str] = []
         self.feed(html)
@@ -82,6 +85,7 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.attributes += attrs
         if tag not in _EMPTY:
             self._open.append(tag)
         names = [name for name, _value in attrs if name.startswith("on") or name == "srcdoc"]
@@ -95,7 +99,7 @@ class Elements(HTMLParser):
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if not self._open or self._open.pop() != tag:
+        if tag not in _EMPTY and (not self._open or self._open.pop() != tag):
             self.faults.append(f"/{tag}")
 
     def handle_comment(self, data: str) -> None:
@@ -103,5 +107,7 @@ class Elements(HTMLParser):
             self.faults.append("comment")
 
     def handle_data(self, data: str) -> None:
-        if self._open[-1:] != ["style"]:
+        if self._open[-1:] == ["title"]:
+            self.title += data
+        elif self._open[-1:] != ["style"]:
             self.words += data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tunesmith.errors import inert
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
 
+Browser = Callable[[str], Elements]
 ROWS = 30
 MINI = ["--model", "embedded:mini"]
 QUICK = ["--label", "kind", *MINI, "--set", "train.max_steps=2", "--set", "train.batch_size=4"]
@@ -94,13 +96,13 @@ def whole_run(tunesmith: Command, folder: Path, text: str) -> RunFolder:
     path = written(folder / f"{name}.jsonl", [text] * ROWS, text, [text, "b", "c"])
     out = folder / "runs" / name
     for words in (
-        ["train", path, "--out", out, *QUICK, "--set", "data.allow_leak=true"],
+        ["train", path, "--out", out, *QUICK, "--validation", "20%", "--allow-leak"],
         ["calibrate", out, "--goal", "precision=0.1"],
         ["report", out],
         ["errors", out],
         ["runs", "list", "--root", folder / "runs"],
         ["runs", "show", out],
-        ["predict", out, text, "--calibrated"],
+        ["predict", out, "--calibrated", "--", text],
         ["data", "show", path],
         ["eject", out, "--out", folder / "ejected.py"],
     ):
@@ -111,7 +113,7 @@ def whole_run(tunesmith: Command, folder: Path, text: str) -> RunFolder:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> object:
+def opened(tmp_path: Path) -> Browser:
     """What a browser makes of a page; the test is skipped where there is none."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -133,23 +135,18 @@ def opened(tmp_path: Path) -> object:
     return dom
 
 
-def titled(found: Elements) -> str:
-    return found.words.strip().split("\n")[0]
-
-
 @pytest.mark.slow
 @each
 def test_a_whole_run_shows_it(
-    tunesmith: Command, tmp_path: Path, opened: object, text: str
+    tunesmith: Command, tmp_path: Path, opened: Browser, text: str
 ) -> None:
-    assert callable(opened)
     run = whole_run(tunesmith, tmp_path, text)
     compile((tmp_path / "ejected.py").read_text(encoding="utf-8"), "ejected.py", "exec")
     html = run.report.read_text(encoding="utf-8")
     report = nothing_is_born(html)
     seen = opened(html)
     assert seen.faults == []
-    assert titled(seen) == titled(report) == inert(run.name)
+    assert seen.title == report.title == inert(run.name, keep="\n\t")
     assert [tag for tag in seen.tags if tag != "tbody"] == [
         tag for tag in report.tags if tag != "tbody"
     ]
@@ -157,13 +154,13 @@ def test_a_whole_run_shows_it(
     card = nothing_is_born(body)
     assert "Thresholds" in card.words
     page = f"<!doctype html><html><head><title>card</title></head><body>\n{body}</body></html>"
-    assert opened(page).tags == Elements(page).tags
-    assert titled(opened(page)) == "card"
+    seen = opened(page)
+    assert seen.tags == Elements(page).tags
+    assert seen.title == "card"
 
 
 @pytest.mark.slow
-def test_a_page_that_does_something_is_seen(opened: object) -> None:
-    assert callable(opened)
+def test_a_page_that_does_something_is_seen(opened: Browser) -> None:
     found = opened(f"<!doctype html><title>mine</title><p>x<script>{OWNED}</script>")
-    assert titled(found) == "owned"
+    assert found.title == "owned"
     assert "script" in found.faults

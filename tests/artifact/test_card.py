@@ -4,8 +4,11 @@ import pytest
 from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
+from tests.hostile import HOSTILE, Elements
 from tunesmith.artifact.card import CardFacts, with_calibration, write_card
+from tunesmith.errors import inert
 from tunesmith.metrics import Scores
 
 
@@ -115,7 +118,7 @@ def test_a_card_without_a_place_for_it_tells_of_it_at_its_end() -> None:
     assert with_calibration(told, calibration()) == told
 
 
-HOSTILE = [
+MARKDOWN = [
     "<script>alert(1)</script>",
     "](javascript:alert(1))",
     "`x` ``y``",
@@ -127,7 +130,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", MARKDOWN)
 def test_text_of_the_data_does_nothing(text: str) -> None:
     card = ModelCard(write_card(facts(labels=[text], dataset=text, name=text)))
     assert card.data.to_dict()["library_name"] == "transformers"
@@ -137,6 +140,30 @@ def test_text_of_the_data_does_nothing(text: str) -> None:
     outside_code = "".join(part for i, part in enumerate(body.split("`")) if i % 2 == 0)
     for tag in ("<s", "<i", "](javascript", "![x]"):
         assert tag not in outside_code
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_element_is_born_of_data(text: str) -> None:
+    def shown(text: str) -> Elements:
+        told = facts(
+            name=text,
+            dataset=text,
+            base_model=text,
+            labels=[text],
+            warnings=[text],
+            verdicts=[text],
+        )
+        named = calibration(rule="unsure", goal=text, thresholds={text: 0.5})
+        card = ModelCard(with_calibration(write_card(told), named))
+        assert card.data.to_dict()["library_name"] == "transformers"
+        body = card.content.split("---\n", 2)[2]
+        assert inert(body, keep="\n") == body
+        return Elements(MarkdownIt("commonmark").enable("table").render(body))
+
+    plain, found = shown("plain"), shown(text)
+    assert not found.faults
+    assert found.tags == plain.tags
+    assert " ".join(inert(text).split()) in found.words
 
 
 @given(st.text(max_size=60))
