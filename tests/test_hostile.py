@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -72,6 +73,22 @@ def test_a_recipe_says_it_and_is_read_back(tunesmith: Command, tmp_path: Path, t
     assert recipe.data.train == str(path)
 
 
+def test_a_name_that_no_disk_takes_is_told(tunesmith: Command, tickets: Path) -> None:
+    long = "x" * 300
+    for words in (["check", f"{long}.csv"], ["train", tickets, "--out", long], ["report", long]):
+        said = tunesmith(*words)
+        assert said.code == 2
+        assert "error R195 xxx" in said.out + said.err
+
+
+def test_a_file_name_need_not_be_utf_8(tunesmith: Command, tickets: Path) -> None:
+    odd = tickets.rename(os.fsdecode(b"odd\xff.csv"))
+    said = tunesmith("init", odd, "--out", "r.yaml")
+    assert said.code == 0, said.err
+    assert r"odd\udcff.csv" in said.out
+    assert gather(file=Path("r.yaml"), environment={}).recipe().data.train == str(odd)
+
+
 def test_a_run_on_all_of_them(tunesmith: Command, tmp_path: Path) -> None:
     path = written(tmp_path / "all.jsonl", [*HOSTILE.values()] * 2, "body", ["a", "b", "c"])
     said = tunesmith("train", path, "--out", "run", *QUICK, "--set", "data.allow_leak=true")
@@ -128,7 +145,7 @@ def opened(tmp_path: Path) -> Browser:
         page.write_text(html, encoding="utf-8")
         command = [chromium, *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
         done = subprocess.run(
-            [*command, page.as_uri()], capture_output=True, check=True, timeout=60
+            [*command, page.as_uri()], capture_output=True, check=True, timeout=200
         )
         return Elements(done.stdout.decode("utf-8"))
 

@@ -63,7 +63,7 @@ class Terminal:
         """A rich console on stderr; it obeys NO_COLOR and FORCE_COLOR."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def result(self, text: str) -> None:
         """A line of the result, for people."""
