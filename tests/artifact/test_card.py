@@ -114,7 +114,7 @@ def test_a_calibration_takes_its_place_in_the_card() -> None:
 
 def test_a_card_without_a_place_for_it_tells_of_it_at_its_end() -> None:
     told = with_calibration("# mine\n", calibration())
-    assert told.startswith("# mine\n\n<!-- calibration -->\n## Calibration\n")
+    assert told.startswith("# mine\n\n<!-- calibration -->\n\n## Calibration\n")
     assert with_calibration(told, calibration()) == told
 
 

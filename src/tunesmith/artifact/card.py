@@ -111,7 +111,7 @@ def with_calibration(card: str, told: Mapping[str, Any]) -> str:
         card: as `write_card` wrote it.
         told: as `tunesmith.json` keeps it under "calibration".
     """
-    section = inert(f"{_BEGIN}\n{_calibration(told)}\n{_END}", keep="\n")
+    section = inert(f"{_BEGIN}\n\n{_calibration(told)}\n\n{_END}", keep="\n")
     found = _SECTION.search(card)
     if found is None:
         return f"{card.rstrip()}\n\n{section}\n"
