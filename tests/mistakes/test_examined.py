@@ -134,7 +134,7 @@ def test_data_that_is_not_at_hand(flawed: tuple[Run, set[int]], tmp_path: Path) 
 
 def test_other_runs_are_refused(flawed: tuple[Run, set[int]], tmp_path: Path) -> None:
     run, _wrong = flawed
-    with pytest.raises(IntegrityError, match="C130"):
+    with pytest.raises(RecipeError, match="C114"):
         examine(RunFolder(tmp_path))
     folder = RunFolder(tmp_path / "copy")
     shutil.copytree(run.folder, folder.path)

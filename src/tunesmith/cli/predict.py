@@ -16,7 +16,7 @@ from tunesmith.cli.options import (
     reading,
 )
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import Problem, RecipeError, shortened
+from tunesmith.errors import Problem, RecipeError, inert, shortened
 from tunesmith.language import gettext as _
 
 __all__ = ["command"]
@@ -85,7 +85,7 @@ def command(
     ):
         terminal.record({"row": row.index, **answer})
         shown = " | ".join(shortened(str(row.values[name]), at_most=60) for name in columns)
-        terminal.result(f"{_label(answer)}\t{answer['score']:.4f}\t{shown}")
+        terminal.result(f"{inert(_label(answer))}\t{answer['score']:.4f}\t{shown}")
     return 0
 
 

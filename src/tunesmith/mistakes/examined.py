@@ -24,7 +24,7 @@ from tunesmith.mistakes.answers import Answered, by_folds, by_the_model
 from tunesmith.mistakes.judged import Confusion, Judged, confused, slices, suspect, worst
 from tunesmith.mistakes.slices import Slice
 from tunesmith.recipe import gather
-from tunesmith.run.folder import RunFolder
+from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 
@@ -155,19 +155,12 @@ def examine(run: RunFolder, split: str | None = None) -> Examined:
         split: one of `SPLITS`; None for all that there are.
 
     Raises:
-        RecipeError: the task has no label per text (R175), or no such split has labels (R179).
-        IntegrityError: the run is not finished (C130), its training rows are asked for and not at
-            hand (C131), or its predictions cannot be read (C132).
+        RecipeError: the run is not finished (C114), its task has no label per text (R175), or no
+            such split has labels (R179).
+        IntegrityError: its training rows are asked for and not at hand (C131), or its predictions
+            cannot be read (C132).
     """
-    if not run.is_finished:
-        raise IntegrityError(
-            Problem(
-                "C130",
-                _("the run is not finished"),
-                Place(str(run.path)),
-                fix=_("Run the command again that started it: tunesmith train …"),
-            )
-        )
+    refuse_unfinished(run)
     task = task_from_json(run.facts()["task"])
     if not isinstance(task, SequenceTask):
         raise RecipeError(

@@ -164,6 +164,7 @@ def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str,
         seed=job.recipe.train.seed,
         versions=versions(),
         usage=job.task.usage,
+        warnings=[told for told in session.run.warnings() if told.startswith("D")],
     )
 
 
