@@ -306,7 +306,7 @@ class Model:
         if missing := [name for name in roles.text_columns if name not in names]:
             raise DataError(_no_column(missing[0], source))
         columns = roles.columns if labelled else roles.text_columns
-        precision = resolve_precision(self.precision, self.device)
+        precision = resolve_precision(self._asked_precision, self.device)
         accelerator = make_accelerator(device=self.device)
         padding = Padding.of(self.tokenizer)
         predictor = Predictor(self.network, self.task, accelerator, precision)
@@ -329,6 +329,13 @@ class Model:
                 else decided_answers(self.task, calibration, done.predictions)
             )
             yield _Part(rows, answers, done, encoded.fixed.get("labels"))
+
+    @property
+    def _asked_precision(self) -> str:
+        """As asked; else as the model's own scores, thresholds and temperature were computed."""
+        if self.precision != "auto" or self.facts.get("precision") != "fp32":
+            return self.precision
+        return "fp32"
 
     def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:
         findings = Findings(source)
@@ -399,7 +406,8 @@ def load(
         name: where it is.
         revision: of a Hub model.
         device: "auto", "cpu", "cuda" or "mps".
-        precision: "auto", "fp32" or "bf16".
+        precision: "fp32", "bf16", or "auto": as its scores were computed; of a model from
+            elsewhere bf16 where it is computed natively.
         roles: which column is what, in place of those it was trained with.
 
     Raises:
