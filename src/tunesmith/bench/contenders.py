@@ -53,12 +53,14 @@ CONTENDERS: dict[str, Contender] = {
     )
 }
 _PARTS = ("packing", "last_layer", "dropout", "vocabulary", "clipping", "process")
+_PARTS_ON_GPU = ("varlen", "graphs", "device_data")
 
 
 def ablations(base: str) -> list[Contender]:
     """The fast engine, and the same without each of its parts."""
     whole = CONTENDERS[base]
-    parts = (*_PARTS, "copies") if base == "fast-bf16" else _PARTS
+    parts = [*_PARTS, *(["copies"] if base == "fast-bf16" else [])]
+    parts += _PARTS_ON_GPU if _has_gpu() else ()
     return [
         whole,
         *(
@@ -70,6 +72,12 @@ def ablations(base: str) -> list[Contender]:
             for part in parts
         ),
     ]
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +222,7 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
             job, RunFolder(Path(folder)), accelerator, precision=precision, stop=StopRequest()
         )
         engine: Any = session.engine
+        engine.reads_every = 1  # Trainer waits for each loss, too
         lengths = job.examples["train"].lengths
         half = precision == "bf16"
         first = lengths[job.plan.examples_at(0)]

@@ -98,6 +98,11 @@ class GraphedEngine(FastEngine):
         self._data = DataSet.copied(examples, places, self._device)
         return self._data is not None
 
+    @property
+    def has_data(self) -> bool:
+        """Whether the device has the training examples."""
+        return self._data is not None
+
     def batch(self, places: NDArray[np.int64]) -> Batch | None:
         """Some training examples as a batch without tensors, if the device has them."""
         return None if self._data is None else self._data.batch(places)
