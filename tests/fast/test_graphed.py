@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.fast.models import batch_of, classify
+from tests.fast.models import batch_of, classify, model_of
 from tests.fast.test_engine import fast_engine, still
 from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.data.prepared import Encoded, Ragged, hold_in_memory
@@ -27,6 +27,7 @@ from tunesmith.plan import make_plan
 from tunesmith.recipe import TrainSettings
 
 CPU = torch.device("cpu")
+ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 ROWS = 38
 """Not a multiple of the batch size: the last batch of an epoch is short."""
 
@@ -287,6 +288,35 @@ def test_forgetting_leaves_no_gradient() -> None:
     engine.accumulate(batch_of(), math.inf, is_last=True)
     engine.forget()
     assert float(engine.update(1e-3)) == 0.0
+
+
+@ON_GPU
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("whole", [False, True])
+def test_on_a_gpu_recorded_steps_are_called_steps(half: bool, whole: bool) -> None:
+    """With dropout, whose seeds both obey; over buckets that are called, recorded and replayed."""
+    found = []
+    for records in (True, False):
+        engine = graphed_engine(model_of("bert"), SETTINGS, half=half, device="cuda")
+        engine._graphs._records = records
+        engine.reads_every = 4
+        assert not whole or engine.keep(examples())
+        found.append((numbers(run(engine, SETTINGS)), weights(engine)))
+        assert engine.notes == []  # type: ignore[attr-defined]
+        assert bool(engine._graphs._graphs) is records
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-2 if half else 1e-4)
+    for one, two in zip(found[0][1].values(), found[1][1].values(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-2, atol=2e-3 if half else 1e-4)
+
+
+@ON_GPU
+def test_on_a_gpu_static_steps_are_those_of_the_cpu() -> None:
+    found = []
+    for device in ("cpu", "cuda"):
+        engine = graphed_engine(still("bert"), SETTINGS, device=device)
+        assert engine.keep(examples())
+        found.append(numbers(run(engine, SETTINGS, poisoned=frozenset({3, 9}))))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-3)
 
 
 def test_what_speaks_against_graphs() -> None:

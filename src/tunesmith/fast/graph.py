@@ -75,8 +75,9 @@ class Graphs:
 
     def _record(self, key: Hashable, run: Callable[[], None]) -> bool:
         """Record without executing; whether that worked."""
-        index = self._device.index or 0
-        seed, offset = torch.cuda.initial_seed(), torch.cuda.default_generators[index].get_offset()
+        generator = torch.cuda.default_generators[self._device.index or 0]
+        seed, offset = generator.initial_seed(), generator.get_offset()
+        stream = torch.cuda.current_stream(self._device)
         graph = torch.cuda.CUDAGraph()
         try:
             # other threads may use the device: a graph is none of their business
@@ -85,7 +86,9 @@ class Graphs:
             ):
                 run()
         except RuntimeError as error:
-            self._give_up(str(error).splitlines()[0], seed, offset)
+            torch.cuda.set_stream(stream)  # the recording, if its end failed, has left another
+            reason = str(error.__context__ or error).splitlines()[0]
+            self._give_up(reason, seed, offset)
             return False
         self._graphs[key] = graph
         return True

@@ -145,7 +145,7 @@ class Recorder:
         if self._log is not None:
             problem = self._commit(progress.best_step == progress.step)
         self._session.accelerator.wait_for_everyone()
-        self._last_save = time.monotonic()
+        self._last_save, self._overdue = time.monotonic(), False
         if problem is not None:
             return Warned(progress.step, replace(problem, severity=Severity.WARNING))
         self.saved = f"step-{progress.step:08d}"
