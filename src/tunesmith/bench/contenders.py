@@ -222,7 +222,6 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
             job, RunFolder(Path(folder)), accelerator, precision=precision, stop=StopRequest()
         )
         engine: Any = session.engine
-        engine.reads_every = 1  # Trainer waits for each loss, too
         lengths = job.examples["train"].lengths
         half = precision == "bf16"
         first = lengths[job.plan.examples_at(0)]
@@ -304,7 +303,7 @@ def _run_trainer(contender: Contender, job: Any, turn: Any, told: Any) -> None:
     class Losses(Trainer):  # type: ignore[misc]
         def training_step(self, *arguments: Any, **more: Any) -> Any:
             loss = super().training_step(*arguments, **more)
-            self.noted = float(loss)  # it waits for the loss itself; ours does so, too
+            self.noted = float(loss)  # it waits for the loss itself, to see whether it is finite
             return loss
 
     class Done(TrainerCallback):  # type: ignore[misc]
