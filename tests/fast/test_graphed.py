@@ -316,7 +316,7 @@ def test_on_a_gpu_static_steps_are_those_of_the_cpu() -> None:
         engine = graphed_engine(still("bert"), SETTINGS, device=device)
         assert engine.keep(examples())
         found.append(numbers(run(engine, SETTINGS, poisoned=frozenset({3, 9}))))
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-3)
+    np.testing.assert_allclose(found[1], found[0], rtol=5e-3)
 
 
 def test_what_speaks_against_graphs() -> None:

@@ -161,8 +161,8 @@ class GraphedEngine(FastEngine):
     def _settle(self) -> None:
         """What follows from new weights: unused rows decay, copies are made."""
         if self._vocabulary is not None and self._decay:
-            factor = 1 - self._update.rate * self._decay
-            self._vocabulary.decay(torch.where(self._update.skips, 1.0, factor))
+            applied = self._update.skips.logical_not()
+            self._vocabulary.decay(1 - self._update.rate * self._decay * applied)
         if self._copies is not None:
             self._copies.refresh()
 
