@@ -279,6 +279,7 @@ def _theirs(contender: Contender, settings: dict[str, object]) -> Steps:
 def _run_trainer(contender: Contender, job: Any, turn: Any, told: Any) -> None:
     import tempfile
 
+    import torch
     from transformers import (
         DataCollatorWithPadding,
         Trainer,
@@ -320,7 +321,9 @@ def _run_trainer(contender: Contender, job: Any, turn: Any, told: Any) -> None:
             args=TrainingArguments(
                 folder, seed=own.seed, max_steps=job.plan.total_steps, save_strategy="no",
                 report_to="none", disable_tqdm=True, remove_unused_columns=False,
-                use_cpu=own.device == "cpu", **_in_their_words(job), **contender.arguments,
+                use_cpu=own.device == "cpu" or not torch.accelerator.is_available(),
+                **_in_their_words(job),
+                **contender.arguments,
             ),
             train_dataset=rows,
             data_collator=collator,

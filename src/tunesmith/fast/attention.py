@@ -5,18 +5,19 @@ current pack where sequences begin. No mask is built: for a name without a mask 
 transformers passes none. That makes a forgotten pack dangerous, so there is an error without one.
 
 Queries, keys and values, which are small, are padded group by group; for the backward pass they
-are saved with the probabilities and, if there is dropout, its factors.
+are saved with the probabilities and, if there is dropout, what it drew.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from tunesmith.fast.dropout import factors
+from tunesmith.fast.dropout import keep
 from tunesmith.fast.packing import Group, Sequences
 
 __all__ = ["NAME", "attend", "register", "use"]
@@ -113,48 +114,72 @@ class _Attention(torch.autograd.Function):
         heads = query.shape[1]
         q_all, k_all, v_all = (_as_rows(tensor) for tensor in (query, key, value))
         found = torch.empty_like(v_all)
-        saved: list[torch.Tensor] = []
-        for group in laid.groups:
-            part = _Heads(group, heads, query.device)
+        parts = [_Heads(group, heads, query.device) for group in laid.groups]
+        kept, lift = None, 1.0
+        if rate > 0:  # drawn for all groups at once
+            kept, lift = keep((sum(part.places for part in parts),), rate, q_all)
+        dropping = _factors(kept, parts)
+        wide = torch.promote_types(q_all.dtype, torch.float32)
+        saved: list[torch.Tensor] = [] if kept is None else [kept]
+        for part, factor in zip(parts, dropping, strict=True):
             q, k, v = part.pad(q_all), part.pad(k_all), part.pad(v_all)
-            scores = torch.baddbmm(
-                _hidden(group, heads, q, causal, window), q, k.transpose(1, 2), alpha=scale
-            )
-            wide = torch.promote_types(q.dtype, torch.float32)
+            hidden = part.hidden(q, causal, window)
+            scores = _product(q, k.transpose(1, 2), scale, plus=hidden)
+            # the kernel for 16 bits is slower than two casts
             shares = scores.softmax(-1, dtype=wide).to(q.dtype)
-            kept = factors(tuple(shares.shape), rate, shares) if rate > 0 else None
-            part.unpad(torch.bmm(shares if kept is None else shares * kept, v), found)
+            part.unpad(_product(_dropped(shares, factor), v, lift), found)
             if needs_gradient:
-                saved += [q, k, v, shares, *([] if kept is None else [kept])]
+                saved += [q, k, v, shares]
         ctx.save_for_backward(*saved)
-        ctx.facts = (laid, scale, rate > 0, heads)
+        ctx.facts = (parts, scale, kept is not None, lift)
         return found.view(1, -1, heads, found.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        laid, scale, dropped, heads = ctx.facts
+        parts, scale, dropped, lift = ctx.facts
+        heads = gradients[0].shape[2]
         saved = iter(ctx.saved_tensors)
+        dropping = _factors(next(saved) if dropped else None, parts)
         given = gradients[0].reshape(-1, gradients[0].shape[-1])
         of_query, of_key, of_value = (torch.empty_like(given) for _tensor in range(3))
-        for group in laid.groups:
-            part = _Heads(group, heads, given.device)
+        for part, factor in zip(parts, dropping, strict=True):
             q, k, v, shares = (next(saved) for _tensor in range(4))
-            kept = next(saved) if dropped else None
             out = part.pad(given, zero=True)
-            from_shares = torch.bmm(out, v.transpose(1, 2))
-            if kept is not None:
-                from_shares *= kept
+            from_shares = _product(out, v.transpose(1, 2), lift)
+            if factor is not None:
+                from_shares *= factor.view_as(from_shares)
             scores = torch.ops.aten._softmax_backward_data(from_shares, shares, -1, shares.dtype)
-            scores *= scale
-            weights = shares if kept is None else shares * kept
-            part.unpad(torch.bmm(scores, k), of_query)
-            part.unpad(torch.bmm(scores.transpose(1, 2), q), of_key)
-            part.unpad(torch.bmm(weights.transpose(1, 2), out), of_value)
+            weights = _dropped(shares, factor)
+            part.unpad(_product(scores, k, scale), of_query)
+            part.unpad(_product(scores.transpose(1, 2), q, scale), of_key)
+            part.unpad(_product(weights.transpose(1, 2), out, lift), of_value)
         query, key, value = (
             rows.view(-1, heads, rows.shape[-1]).transpose(0, 1)[None]
             for rows in (of_query, of_key, of_value)
         )
         return query, key, value, None, None, None, None, None
+
+
+def _product(
+    one: torch.Tensor, other: torch.Tensor, factor: float, *, plus: torch.Tensor | None = None
+) -> torch.Tensor:
+    """A batch of products times a number, and plus a tensor, before anything is rounded."""
+    if plus is not None:
+        return torch.baddbmm(plus, one, other, alpha=factor)
+    if factor == 1.0:
+        return torch.bmm(one, other)
+    return torch.baddbmm(one.new_empty(1, 1, 1), one, other, beta=0, alpha=factor)
+
+
+def _factors(kept: torch.Tensor | None, parts: Sequence[_Heads]) -> Sequence[torch.Tensor | None]:
+    """What dropout draws for each part."""
+    if kept is None:
+        return [None] * len(parts)
+    return kept.split([part.places for part in parts])
+
+
+def _dropped(shares: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
+    return shares if factor is None else shares * factor.view_as(shares)
 
 
 def _as_rows(tensor: torch.Tensor) -> torch.Tensor:
@@ -163,18 +188,24 @@ def _as_rows(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class _Heads:
-    """A group as a padded batch of heads, (count * heads, longest, D), by one gather each way."""
+    """A group as a padded batch of heads, (count * heads, longest, D), by one gather each way.
+
+    Attributes:
+        places: pairs of a query and a key in all heads.
+    """
 
     def __init__(self, group: Group, heads: int, device: torch.device) -> None:
+        self._group = group
+        self._heads = heads
         self._shape = (group.count * heads, group.longest)
-        self._even = group.is_even
         self._padded, self._real = group.by_head(heads, device)
         self._rows = slice(group.start * heads, group.stop * heads)
+        self.places = group.count * heads * group.longest**2
 
     def pad(self, rows: torch.Tensor, *, zero: bool = False) -> torch.Tensor:
         """The group's rows (T * heads, D); padding repeats the last token, or is zero."""
         rows = rows[self._rows]
-        if zero and not self._even:
+        if zero and not self._group.is_even:
             empty = rows.new_zeros(self._shape[0] * self._shape[1], rows.shape[-1])
             return empty.index_copy_(0, self._real, rows).view(*self._shape, -1)
         return rows.index_select(0, self._padded).view(*self._shape, -1)
@@ -184,13 +215,23 @@ class _Heads:
         flat = batch.view(-1, batch.shape[-1])
         torch.index_select(flat, 0, self._real, out=target[self._rows])
 
+    def hidden(self, like: torch.Tensor, causal: bool, window: int | None) -> torch.Tensor | None:
+        """What is added to the scores, (count * heads, 1 or L, L): minus infinity hides.
 
-def _hidden(
-    group: Group, heads: int, like: torch.Tensor, causal: bool, window: int | None
-) -> torch.Tensor:
-    """What is added to the scores, broadcast to (count * heads, L, L): minus infinity hides."""
-    if group.is_even and not causal and window is None:
-        return like.new_zeros(1, 1, 1)
+        None if every token sees the whole of the padded sequence. All layers ask for the same.
+        """
+        if self._group.is_even and not causal and window is None:
+            return None
+        key = (self._heads, like.dtype, like.device, causal, window)
+        if key not in self._group.masks:
+            mask = _hidden(self._group, causal, window, like.dtype)
+            mask = mask.repeat_interleave(self._heads, dim=0).to(like.device)
+            self._group.masks[key] = mask
+        return self._group.masks[key]
+
+
+def _hidden(group: Group, causal: bool, window: int | None, kind: torch.dtype) -> torch.Tensor:
+    """For each sequence of a group what is added to its scores, (count, 1 or L, L)."""
     places = torch.arange(group.longest)
     seen = places[None, None, :] < torch.from_numpy(group.lengths)[:, None, None]
     if causal or window is not None:
@@ -202,5 +243,4 @@ def _hidden(
             allowed &= distance.abs() < window
         # padded queries would see nothing and give NaN; their answers are thrown away
         seen = (seen & allowed) | (distance == 0)
-    hidden = torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, -math.inf)
-    return hidden.repeat_interleave(heads, dim=0).to(like.device)
+    return torch.zeros(seen.shape, dtype=kind).masked_fill_(~seen, -math.inf)

@@ -22,6 +22,7 @@ from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.engine import Forward, Pass
 from tunesmith.fast.attention import use
 from tunesmith.fast.dropout import patch_dropout
+from tunesmith.fast.embedding import TableGradient
 from tunesmith.fast.layout import PackedLayout
 from tunesmith.fast.linear import HalfCopies
 from tunesmith.fast.packing import in_parts
@@ -202,10 +203,15 @@ class FastEngine(FastForward):
         if "vocabulary" in without:
             used_tokens = None
         # a pack brings its own positions; otherwise models may derive them from the padding id
-        table = table_of(network) if used_tokens is not None and verdict.exit else None
+        table = table_of(network)
         self._vocabulary = (
-            CompactVocabulary(table, used_tokens) if table and used_tokens is not None else None
+            CompactVocabulary(table, used_tokens)
+            if table and used_tokens is not None and verdict.exit
+            else None
         )
+        is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
+        keeps = is_alone and "vocabulary" not in without
+        self._kept = TableGradient(table) if table and keeps else None
         super().__init__(
             network, run, accelerator.device, verdict=verdict, half=half, without=without
         )
@@ -317,6 +323,11 @@ class FastEngine(FastForward):
     def _is_moment(self, key: str, tensor: torch.Tensor) -> bool:
         """Whether an optimizer's tensor has a row for each row of the table."""
         return tensor.ndim == 2 and key.startswith(f"{self._table_name}.")
+
+    def _dress(self) -> None:
+        super()._dress()
+        if self._kept is not None:
+            self._worn.callback(_undress, [self._kept.patch()])
 
     def begin(self, *, training: bool) -> None:
         """Dropout on or off."""

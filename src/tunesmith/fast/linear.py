@@ -79,5 +79,6 @@ class _Linear(torch.autograd.Function):
         flat = out.flatten(0, -2)
         back = (out @ copy).to(of_values) if wanted[0] else None
         weight = (flat.t() @ half.flatten(0, -2)).to(of_weight) if wanted[1] else None
-        bias = flat.sum(0, dtype=torch.float32).to(of_bias) if wanted[2] else None
+        # added up in float32 inside; asked for the sum in float32 torch would first copy all terms
+        bias = flat.sum(0).to(of_bias) if wanted[2] else None
         return back, weight, bias, None

@@ -42,6 +42,7 @@ class Group:
         start: the first token in the pack.
         stop: behind the last token.
         lengths: of each sequence, int64 (count,).
+        masks: what attention hides, kept for the layers that ask for the same.
     """
 
     count: int
@@ -52,6 +53,7 @@ class Group:
     _indices: dict[tuple[int, torch.device], tuple[torch.Tensor, torch.Tensor]] = field(
         default_factory=dict, repr=False
     )
+    masks: dict[object, torch.Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def is_even(self) -> bool:
