@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from tests.fast.models import batch_of, classify
+from tests.fast.models import batch_of, classify, model_of
 from tests.fast.test_engine import still
 from tunesmith.fast.buckets import bucket_for
 from tunesmith.fast.layout import PackedLayout
 from tunesmith.fast.probe import probe
 from tunesmith.fast.static import StaticPass
 from tunesmith.fast.table import Table
+from tunesmith.fast.varlen import Kernels, missing_arguments
 
 CPU = torch.device("cpu")
 
@@ -88,3 +91,41 @@ def test_rows_are_taken_from_a_larger_table() -> None:
         layout.enter(stack)
         static.run()
     torch.testing.assert_close(static.loss, classify(network, some).loss_sum)
+
+
+class OnTheDevice(TorchDispatchMode):
+    """Refuses tensors of the host, of which a recording would keep an old copy."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        for one in tree_leaves((args, kwargs, found)):
+            assert not isinstance(one, torch.Tensor) or one.device.type == "meta", func
+        return found
+
+
+@pytest.mark.parametrize(
+    ("family", "exit_"),
+    [
+        ("bert", "first token, last layer cut"),
+        ("roberta", "first token, last layer cut"),
+        ("electra", "first token, last layer cut"),
+        ("distilbert", "first token"),
+        ("modernbert", "first token"),
+        ("gpt2", "last token"),
+        ("llama", "last token"),
+    ],
+)
+def test_a_pass_never_looks_at_the_device(family: str, exit_: Any) -> None:
+    """On the device that knows shapes alone a look is an error; so a pass can be recorded."""
+    meta, batch = torch.device("meta"), batch_of()
+    assert missing_arguments("flash") == ()  # looks at a schema, once
+    network: Any = model_of(family).to(meta, torch.bfloat16).train()
+    layout = PackedLayout(network, exit_, Kernels())
+    bucket = bucket_for(batch.tokens, len(batch.examples), 20)
+    static = StaticPass(layout, classify, bucket, Table.empty(batch, bucket, meta), half=False)
+    with ExitStack() as stack:
+        layout.enter(stack)
+        with OnTheDevice():
+            static.run()
+    assert layout.kernels is not None and layout.kernels.refusals == []
+    assert any(p.grad is not None for p in network.parameters())

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tunesmith.engine import MAX_SKIPPED
 from tunesmith.fast.update import DeviceUpdate
@@ -102,3 +104,24 @@ def test_a_weight_without_gradient_is_left_alone() -> None:
     update.rate.fill_(0.1)
     update.run()
     assert torch.equal(weights[1], torch.ones(4)) and weights[1] not in optimizer.state
+
+
+class WithoutLooks(TorchDispatchMode):
+    """Refuses to hand a number to the host."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func is not torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("folds", [True, False])
+def test_the_host_looks_at_nothing(folds: bool) -> None:
+    weights = parameters()
+    optimizer = adamw(weights)
+    update = DeviceUpdate(optimizer, weights, CPU, limit=1.0, folds=folds, then=lambda: None)
+    for step in range(2):
+        for weight, gradient in zip(weights, gradients(step), strict=True):
+            weight.grad = gradient
+        with WithoutLooks():
+            update.rate.fill_(0.1)
+            update.run()

@@ -103,7 +103,6 @@ class PackedLayout:
 
         def call(**inputs: torch.Tensor) -> Any:
             assert self._laid is not None and head is not None  # noqa: S101 - `run` came first
-            inputs.pop("attention_mask", None)
             hidden = self.network.base_model(**inputs, use_cache=False).last_hidden_state
             return SimpleNamespace(logits=head(hidden[0, self._laid.last.to(hidden.device)]))
 

@@ -6,6 +6,8 @@ after. So the pass can be recorded once and replayed; calling it does the same.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 
@@ -55,7 +57,8 @@ class StaticPass:
     def run(self) -> None:
         """Add the gradient of `weight` times the summed loss, and keep the loss."""
         laid, packed = self._packed()
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+        half = torch.autocast(self._device.type, torch.bfloat16) if self._half else nullcontext()
+        with half:
             loss = self._layout.run_packed(self._forward, laid, packed).loss_sum
         assert loss is not None  # noqa: S101 - training rows have labels
         torch.autograd.backward([loss * self.weight])
