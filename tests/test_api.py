@@ -7,6 +7,7 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 import tunesmith as ts
+from tunesmith.errors import DataError
 
 ROWS = [
     {"text": f"the {'soup' if i % 2 else 'rice'} {i} is good", "label": "ab"[i % 2]}
@@ -110,6 +111,13 @@ def test_load_data(tickets: Path, tmp_path: Path) -> None:
     (tmp_path / "gbk.csv").write_bytes("文本;标签\n你好;x\n".encode("gb18030"))
     data = ts.load_data(tmp_path / "gbk.csv", encoding="gb18030", delimiter=";")
     assert [c.name for c in data["train"].columns] == ["文本", "标签"]
+    (tmp_path / "headless.csv").write_text("good,a\nbad,b\n")
+    data = ts.load_data(tmp_path / "headless.csv", header=["text", "label"])
+    assert [len(chunk) for chunk in data["train"].chunks()] == [2]
+    with pytest.raises(DataError, match="D114"):
+        ts.load_data(ROWS, header=["text", "label"])
+    with pytest.raises(DataError, match="D114"):
+        ts.train(ROWS, settings={"data.header": ["body", "queue"]})
 
 
 @pytest.mark.parametrize(
@@ -231,3 +239,17 @@ def test_out_of_memory_is_told_as_that(tmp_path: Path, monkeypatch: pytest.Monke
     assert caught.value.exit_code == 4
     assert "with a single row" in str(caught.value)  # smaller micro-batches were tried first
     assert "train.max_length" in str(caught.value)
+
+
+def test_several_seeds(tmp_path: Path, tickets: Path) -> None:
+    """Each seed gives what it gives alone, in a folder of its own."""
+    runs = ts.train(str(tickets), seeds=2, out=tmp_path / "run", settings=SHORT)
+    alone = ts.train(str(tickets), out=tmp_path / "one", settings={**SHORT, "train.seed": 43})
+    assert [run.folder.name for run in runs.runs] == ["run-seed-42", "run-seed-43"]
+    assert runs.runs[1].scores == alone.scores
+    told = runs.spread["validation"]["loss"]
+    losses = [run.scores["loss"] for run in runs.runs]
+    assert (told.lowest, told.highest) == (min(losses), max(losses))
+    assert runs.scores["loss"] == told.mean
+    with pytest.raises(ts.PlainError, match="R192"):
+        ts.train(str(tickets), seeds=1, settings=SHORT)

@@ -160,8 +160,23 @@ def test_a_kill_at_each_operation_leaves_whole_or_absent(operation: int, tmp_pat
     assert {p.name for p in tmp_path.iterdir()} <= {"done"}
 
 
+def test_several_files_may_be_amended_at_once(tmp_path: Path) -> None:
+    with commit.publish(tmp_path / "done") as folder:
+        for name in "abc":
+            (folder / name).write_text("old")
+    with commit.amend(tmp_path / "done", "a", "b") as folder:
+        assert [path.name for path in folder.iterdir()] == ["c"]
+        (folder / "a").write_text("new")
+    assert commit.damage(tmp_path / "done") is None
+    assert sorted(path.name for path in (tmp_path / "done").iterdir()) == [
+        commit.MANIFEST,
+        "a",
+        "c",
+    ]
+
+
 def amend(target: Path) -> None:
-    with commit.amend(target, rewrites="a.bin") as folder:
+    with commit.amend(target, "a.bin") as folder:
         assert not (folder / "a.bin").exists()
         (folder / "a.bin").write_bytes(b"new")
 

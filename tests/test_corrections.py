@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.test_doubts import doubt
-from tunesmith.corrections import Corrected, correct, original_row
+from tunesmith.corrections import Corrected, correct
+from tunesmith.data.around import original_rows
 from tunesmith.data.columnar import Memory
 from tunesmith.data.doubts import mark_of, write_doubts
 from tunesmith.data.roles import Roles
@@ -65,8 +66,8 @@ def test_rows_keep_their_places(removed: set[int]) -> None:
     made = Corrected.of(source, dict.fromkeys(removed), ())
     left = [row for row in range(6) if row not in removed]
     assert [row.index for row in rows_of(made)] == list(range(len(left)))
-    assert [original_row(made, i) for i in range(len(left))] == left
-    assert original_row(source, 3) == 3
+    assert list(original_rows(made, range(len(left))).values()) == left
+    assert original_rows(source, [3]) == {3: 3}
     places = made.places(range(len(left)))
     assert [places[i].row for i in range(len(left))] == left
 

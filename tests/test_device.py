@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from tunesmith import device
 from tunesmith.device import (
     deterministic_kernels,
     is_main_process,
@@ -34,8 +35,11 @@ def test_a_device_that_is_not_there() -> None:
     assert caught.value.exit_code == 4
 
 
-def test_auto_is_fp32_on_a_cpu() -> None:
-    assert resolve_precision("auto", "cpu") == "fp32"
+def test_auto_is_bf16_where_a_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, expected in ((False, "fp32"), (True, "bf16")):
+        monkeypatch.setattr(device, "has_fast_bf16", lambda found=has: found)
+        assert resolve_precision("auto", "cpu") == expected
+        assert resolve_precision("fp32", "cpu") == "fp32"
     assert resolve_precision("bf16", "cpu") == "bf16"
 
 

@@ -54,6 +54,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["question", "answer", "good"],
         [[text, "yes" * (i % 3 + 1), "ab"[i % 2]] for i, text in enumerate(body)],
     )
+    (tmp_path / "headless.csv").write_text(
+        "\n".join(f'"{t}",{"ab"[i % 2]}' for i, t in enumerate(body))
+    )
+    spellings = ["Pos", "neg", " pos", "pos", "neg", "neg"]
+    write("spelt.csv", ["text", "label"], [[t, spellings[i % 6]] for i, t in enumerate(body)])
     write("tags.csv", ["text", "tags"], [[t, "a|b" if i % 2 else "b"] for i, t in enumerate(body)])
     write(
         "toxic.csv", ["text", "rude", "loud"], [[t, i % 2, i % 3 % 2] for i, t in enumerate(body)]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from tunesmith.errors import (
     Problem,
     RecipeError,
     Severity,
+    inert,
     nearest,
     quoted,
     redact,
@@ -63,6 +66,22 @@ def test_nothing_is_near_to_noise() -> None:
 def test_long_lists_are_counted() -> None:
     assert quoted(["a", "b"]) == '"a", "b"'
     assert quoted(list(range(5)), at_most=3) == '"0", "1", "2" … (2 more)'
+
+
+@given(st.text(), st.sampled_from(["", "\n", "\n\t"]))
+def test_inert_text_is_seen_and_means_the_same_as_json(text: str, keep: str) -> None:
+    shown = inert(text, keep=keep)
+    assert inert(shown, keep=keep) == shown
+    assert not {sign for sign in "\x00\x1b\x7f\x85\x9b\r\u2028\u202e\ufeff\ud800" if sign in shown}
+    assert json.loads(inert(json.dumps(text, ensure_ascii=False))) == text
+    assert len(inert(text).splitlines()) <= 1
+
+
+def test_what_is_seen_stays_itself() -> None:
+    for text in ("打印机 👩\u200d🔧 naïve", "می\u200cخواهم ۝", "#️⃣ ❤️", "a\\u202eb"):
+        assert inert(text) == text
+    assert inert("a\r\nb\t\x1b[31m\u202e\u200b") == r"a\u000d\u000ab\u0009\u001b[31m\u202e\u200b"
+    assert inert("\U000e0041") == r"\udb40\udc41"
 
 
 @given(st.text())

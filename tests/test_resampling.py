@@ -103,3 +103,19 @@ def test_a_score_of_a_task_alone_is_drawn_if_it_says_so() -> None:
         assert {name: list(v) for name, v in values.items()} == (
             {"total": [0.5, 1.0]} if by_example else {}
         )
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+def test_ranks_are_those_of_scipy(decimals: int) -> None:
+    from scipy import stats
+
+    random = np.random.default_rng(2)
+    predicted = random.normal(size=500).round(decimals)
+    truth = (predicted + random.normal(size=500)).round(decimals)
+    units = Units.of(truth, predicted)
+    (weights,) = units.draws(20, by_class=False, seed=1)
+    statistic = statistic_of(Answers([METRICS["spearman"]], predicted, truth))
+    found = statistic(units.columns, weights)["spearman"]
+    for told, draw in zip(found, weights, strict=True):
+        label, answer = (np.repeat(column, draw.astype(int)) for column in units.columns)
+        assert told == pytest.approx(stats.spearmanr(answer, label).statistic, abs=1e-14)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import DataCollatorWithPadding, EarlyStoppingCallback
 
-    from tunesmith.api import Run, load_data, start, train
+    from tunesmith.api import Run, Runs, load_data, start, train
     from tunesmith.artifact.inference import Model, Predicted, load
     from tunesmith.errors import PlainError
     from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
@@ -32,6 +32,7 @@ __all__ = [
     "Predicted",
     "Recipe",
     "Run",
+    "Runs",
     "Saved",
     "StepDone",
     "Trainer",
@@ -50,7 +51,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("Run", "load_data", "start", "train"), "tunesmith.api"),
+    **dict.fromkeys(("Run", "Runs", "load_data", "start", "train"), "tunesmith.api"),
     **dict.fromkeys(("Model", "Predicted", "load"), "tunesmith.artifact.inference"),
     **dict.fromkeys(
         ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"), "tunesmith.events"

@@ -12,16 +12,20 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tunesmith.curves import Reading
 from tunesmith.data.rows import Splits
-from tunesmith.data.sources import Options, from_python, open_splits
+from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event
+from tunesmith.inputs import reading_options
+from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
+from tunesmith.run.seeds import folders_of_seeds, spread_over
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
 
@@ -29,8 +33,9 @@ if TYPE_CHECKING:
     from tunesmith.calibration import Fit
     from tunesmith.mistakes import Judged
     from tunesmith.run.own_scores import ComputeMetrics
+    from tunesmith.statistics import Spread
 
-__all__ = ["Run", "load_data", "start", "train"]
+__all__ = ["Run", "Runs", "load_data", "start", "train"]
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,27 @@ class Run:
         return examined.worst(top) if kind == "worst" else examined.suspect(top)
 
 
+@dataclass(frozen=True)
+class Runs:
+    """Finished runs of one recipe with several seeds.
+
+    Attributes:
+        runs: in the order of their seeds.
+    """
+
+    runs: tuple[Run, ...]
+
+    @property
+    def spread(self) -> dict[str, dict[str, Spread]]:
+        """By split and score: mean, deviation, lowest and highest over the seeds."""
+        return spread_over([RunFolder(run.folder) for run in self.runs])
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The mean of each score on validation; empty without validation rows."""
+        return {name: told.mean for name, told in self.spread.get("validation", {}).items()}
+
+
 def load_data(
     where: object,
     *,
@@ -148,6 +174,7 @@ def load_data(
     revision: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    header: Sequence[str] | None = None,
 ) -> Splits:
     """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
 
@@ -158,25 +185,30 @@ def load_data(
         revision: branch, tag or commit of a Hub data set.
         encoding: of text files; None for UTF-8 or what a byte-order mark says.
         delimiter: between fields of text tables.
+        header: names of the columns of CSV and TSV files whose first line is a row.
 
     Returns:
         The splits by name; a single table is the split "train".
 
     Raises:
-        DataError: it does not exist or cannot be read.
+        DataError: it does not exist or cannot be read, or `header` does not fit it (D114).
         ResourceError: the Hub is out of reach.
     """
-    options = Options(encoding, delimiter, config, revision)
+    names = None if header is None else tuple(header)
+    options = Options(encoding, delimiter, config, revision, names)
     if isinstance(where, str | Path):
         return open_splits(str(where), options)
     if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):
         return open_splits([str(part) for part in where], options)
+    refuse_header(_("the given rows"), options)
     return from_python(where)
 
 
+@overload
 def train(
     what: object,
     *,
+    seeds: None = None,
     out: str | Path | None = None,
     model: str | None = None,
     preset: str | None = None,
@@ -187,11 +219,48 @@ def train(
     settings: Mapping[str, object] | None = None,
     compute_metrics: ComputeMetrics | None = None,
     restart: bool = False,
-) -> Run:
+) -> Run: ...
+
+
+@overload
+def train(
+    what: object,
+    *,
+    seeds: int,
+    out: str | Path | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | Sequence[str] | None = None,
+    validation: object = None,
+    settings: Mapping[str, object] | None = None,
+    compute_metrics: ComputeMetrics | None = None,
+    restart: bool = False,
+) -> Runs: ...
+
+
+def train(
+    what: object,
+    *,
+    seeds: int | None = None,
+    out: str | Path | None = None,
+    model: str | None = None,
+    preset: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
+    label: str | Sequence[str] | None = None,
+    validation: object = None,
+    settings: Mapping[str, object] | None = None,
+    compute_metrics: ComputeMetrics | None = None,
+    restart: bool = False,
+) -> Run | Runs:
     """Fine-tune a model and return the finished run; the same call again continues or returns it.
 
     Args:
         what: a recipe (object or file), the name of data, or data from `load_data` or of Python.
+        seeds: train with so many seeds, from `train.seed` on, in the folders NAME-seed-…; None for
+            one run.
         out: the run folder; None for `runs/NAME`.
         model: a Hub name, a local folder or "embedded:mini".
         preset: a named set of values.
@@ -215,19 +284,62 @@ def train(
         "data.validation": validation,
     }
     given = {key: value for key, value in words.items() if value is not None}
-    events = start(
-        what,
-        out=out,
-        settings={**given, **(settings or {})},
-        compute_metrics=compute_metrics,
-        restart=restart,
-    )
+    asked = {**given, **(settings or {})}
+
+    def finished(folder: str | Path | None, settings: Mapping[str, object]) -> Run:
+        return _finished(
+            start(
+                what,
+                out=folder,
+                settings=settings,
+                compute_metrics=compute_metrics,
+                restart=restart,
+            )
+        )
+
+    if seeds is None:
+        return finished(out, asked)
+    folders = _folders(what, asked, out, seeds)
+    runs = [finished(folder, {**asked, "train.seed": seed}) for seed, folder in folders.items()]
+    return Runs(tuple(runs))
+
+
+def _finished(events: Generator[Event, None, Run]) -> Run:
     while True:
         try:
             next(events)
         except StopIteration as end:
             run: Run = end.value
             return run
+
+
+def _folders(
+    what: object, settings: Mapping[str, object], out: str | Path | None, seeds: int
+) -> dict[int, Path]:
+    """A folder for each seed.
+
+    Raises:
+        RecipeError: there are fewer than two (R192).
+    """
+    if seeds < 2:
+        raise RecipeError(
+            Problem(
+                "R192",
+                _("{count} seeds have no spread").format(count=seeds),
+                Place("seeds"),
+                fix=_("Name two or more, or none."),
+            )
+        )
+    named = dict(settings)
+    if _is_held(named.get("data.validation")):
+        del named["data.validation"]
+    layers, _data, asked_by = _understand(what, _flags(named))
+    first = layers.recipe().train.seed
+    return folders_of_seeds(out, asked_by=asked_by, first=first, count=seeds)
+
+
+def _flags(settings: Mapping[str, object]) -> dict[KeyPath, tuple[str, object]]:
+    return {tuple(key.split(".")): (key, value) for key, value in settings.items()}
 
 
 def start(
@@ -254,13 +366,10 @@ def start(
     validation = settings.get("data.validation")
     if held_in_python := _is_held(validation):
         del settings["data.validation"]
-    flags: dict[KeyPath, tuple[str, object]] = {
-        tuple(key.split(".")): (key, value) for key, value in settings.items()
-    }
-    layers, data, asked_by = _understand(what, flags)
+    layers, data, asked_by = _understand(what, _flags(settings))
     if held_in_python:
         validation = next(iter(from_python(validation, "validation").values()))
-        data = {**(data or load_data(asked_by)), "validation": validation}
+        data = {**(data or _named_data(layers)), "validation": validation}
     from tunesmith.report import write_report
     from tunesmith.run.conduct import conduct
     from tunesmith.run.job import make_job
@@ -279,6 +388,13 @@ def start(
         if is_main_process() and not started.run.report.is_file():
             write_report(started.run)
     return Run(started.run.path)
+
+
+def _named_data(layers: Layers) -> Splits:
+    """The data that a recipe names, read as it says."""
+    settings = layers.recipe().data
+    where = settings.train if isinstance(settings.train, str) else list(settings.train)
+    return open_splits(where, reading_options(settings))
 
 
 def _is_held(validation: object) -> bool:
@@ -302,5 +418,6 @@ def _understand(
             return gather(file=Path(name), flags=flags), None, name
         flags = {("data", "train"): ("data", name), **flags}
         return gather(flags=flags), None, name
-    flags = {("data", "train"): ("data", "python"), **flags}
-    return gather(flags=flags), load_data(what), "python"
+    layers = gather(flags={("data", "train"): ("data", "python"), **flags})
+    refuse_header("data.header", reading_options(layers.recipe().data))
+    return layers, load_data(what), "python"

@@ -75,23 +75,23 @@ def publish(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def amend(target: Path, *, rewrites: str) -> Iterator[Path]:
+def amend(target: Path, *rewrites: str) -> Iterator[Path]:
     """Yield a folder with the files of a committed one; on a clean exit it takes its place.
 
-    The files are linked where the disk can, so none of them may be written into; the one that is to
-    change is left out. The old folder steps aside by one rename and the new one takes its name by
+    The files are linked where the disk can, so none of them may be written into; those that are to
+    change are left out. The old folder steps aside by one rename and the new one takes its name by
     the next; `sweep` puts the old one back if a kill came between.
 
     Args:
         target: a whole folder.
-        rewrites: the name of the file that is written anew.
+        rewrites: the names of the files that are written anew.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
     old = target.parent / f".old-{target.name}-{os.getpid()}"
     with _made(target) as unfinished:
-        left_out = shutil.ignore_patterns(rewrites, MANIFEST)
+        left_out = shutil.ignore_patterns(*rewrites, MANIFEST)
         shutil.copytree(
             target, unfinished, copy_function=_link, ignore=left_out, dirs_exist_ok=True
         )

@@ -11,15 +11,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunesmith.data.around import Around
 from tunesmith.data.doubts import REMOVE, Correction, mark_of, read_corrections
-from tunesmith.data.rows import Column, Row, Source
+from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 from tunesmith.tasks import Task
 from tunesmith.tasks.sequence import SequenceTask
 
-__all__ = ["Corrected", "correct", "original_row"]
+__all__ = ["Corrected", "correct"]
 
 Change = Mapping[str, object] | None
 """The new values of a row's label columns; None to leave the row out."""
@@ -176,42 +177,23 @@ def _no_such_split(correction: Correction, sources: Mapping[str, Source]) -> Pro
 
 
 @dataclass(frozen=True)
-class Corrected:
+class Corrected(Around):
     """A source with some labels changed and some rows left out; the others are numbered anew.
 
     Attributes:
-        source: as it is.
         changes: for some of its rows the new values of the label columns.
         removed: the rows left out, in rising order.
-        notes: those of the source, and what was corrected.
     """
 
-    source: Source
     changes: Mapping[int, Mapping[str, object]]
     removed: tuple[int, ...]
-    notes: tuple[str, ...]
 
     @classmethod
     def of(cls, source: Source, changes: Mapping[int, Change], notes: Sequence[str]) -> Corrected:
         """Apply changes, with a note for each file that they are from."""
         kept = {row: change for row, change in changes.items() if change is not None}
         removed = tuple(sorted(changes.keys() - kept.keys()))
-        return cls(source, kept, removed, (*source.notes, *notes))
-
-    @property
-    def name(self) -> str:
-        """That of the source."""
-        return self.source.name
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """Those of the source."""
-        return self.source.columns
-
-    @property
-    def revision(self) -> str | None:
-        """That of the source, if it came from the Hub."""
-        return getattr(self.source, "revision", None)
+        return cls(source, kept, removed, said=tuple(notes))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """The rows that are left, corrected."""
@@ -222,16 +204,10 @@ class Corrected:
                 if not self._is_removed(row.index)
             ]
 
-    def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """Where the rows stand in the source."""
-        originals = {self.original(index): index for index in indices}
-        places = self.source.places(originals)
-        return {originals[original]: place for original, place in places.items()}
-
-    def original(self, index: int) -> int:
-        """The number in the source of a row that is left."""
+    def originals(self, indices: Collection[int]) -> Mapping[int, int]:
+        """The numbers in the source of some rows that are left."""
         shifted = [row - before for before, row in enumerate(self.removed)]
-        return index + bisect_right(shifted, index)
+        return {index: index + bisect_right(shifted, index) for index in indices}
 
     def _is_removed(self, index: int) -> bool:
         at = bisect_left(self.removed, index)
@@ -243,8 +219,3 @@ class Corrected:
             return row.values
         wanted = change if columns is None else {k: v for k, v in change.items() if k in columns}
         return {**row.values, **wanted}
-
-
-def original_row(source: Source, index: int) -> int:
-    """The number that a row of a source has in the data itself."""
-    return source.original(index) if isinstance(source, Corrected) else index

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,6 +33,7 @@ __all__ = [
     "RecipeError",
     "ResourceError",
     "Severity",
+    "inert",
     "nearest",
     "quoted",
     "redact",
@@ -93,8 +95,8 @@ class Problem:
         lines = [f"{_(self.severity)} {self.code}{place}: {self.message}"]
         lines += [f"  {line}" for line in self.evidence]
         if self.fix:
-            lines += [f"  {line}" for line in self.fix.splitlines()]
-        return redact("\n".join(lines))
+            lines += [f"  {line}" for line in self.fix.split("\n")]
+        return redact("\n".join(inert(line, keep="\t") for line in lines))
 
     def as_json(self) -> dict[str, object]:
         """The same as one JSON object."""
@@ -170,6 +172,43 @@ class Interrupted(PlainError):
             self.exit_code = 130
 
 
+_STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Kinds of characters, by Unicode, that do something instead of being seen."""
+
+_HARMLESS = "\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
+"""Of these kinds all the same: joiners, which emoji and whole scripts need, and Arabic signs."""
+
+
+def inert(text: str, *, keep: str = "") -> str:
+    r"""The text with every character that steers instead of being seen spelt as JSON spells it.
+
+    These are controls (escape, line breaks), what turns the direction of writing, what has no
+    width, and halves of surrogate pairs: "\u001b", "\u202e". Text that is all seen stays itself,
+    and JSON keeps its meaning.
+
+    Args:
+        text: of the data, or something that holds such text.
+        keep: controls that stay: "\n" in a whole page.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign
+        if sign.isprintable() or sign in keep or sign in _HARMLESS or not _steers(sign)
+        else _spelt(sign)
+        for sign in text
+    )
+
+
+def _steers(sign: str) -> bool:
+    return unicodedata.category(sign) in _STEERING
+
+
+def _spelt(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
+
 def nearest(word: str, known: Iterable[str], *, how_many: int = 1) -> list[str]:
     """The known words closest to `word`, best first, none if nothing is close (case ignored)."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
@@ -179,7 +218,7 @@ def nearest(word: str, known: Iterable[str], *, how_many: int = 1) -> list[str]:
 
 def quoted(words: Sequence[object], *, at_most: int = 20) -> str:
     """The words in quotes and joined by commas, the rest counted: '"a", "b" … (5 more)'."""
-    shown = ", ".join(f'"{word}"' for word in words[:at_most])
+    shown = ", ".join(f'"{inert(str(word))}"' for word in words[:at_most])
     if len(words) > at_most:
         shown += " … " + _("({count} more)").format(count=len(words) - at_most)
     return shown

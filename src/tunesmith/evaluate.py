@@ -80,19 +80,26 @@ def predict(
             between()
         return task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
 
-    done: list[NDArray[np.int64]] = []
-    kept: dict[str, list[NDArray[Any]]] = {}
-    loss, targets = 0.0, 0
+    asked = mine or [batches[0][:1]]
+    # filled as answers come: small pieces kept from each pass would lie between the large ones it
+    # frees, and the next pass, of another size, would find no room there
+    places = np.empty(sum(map(len, asked)), dtype=np.int64)
+    arrays: dict[str, NDArray[Any]] = {}
+    loss, targets, filled = 0.0, 0, 0
     with torch.inference_mode():
-        for batch, outputs in _passes(forward, mine or [batches[0][:1]], batch_of, cut):
-            done.append(batch.examples)
+        for batch, outputs in _passes(forward, asked, batch_of, cut):
+            part = slice(filled, filled + len(batch.examples))
+            places[part] = batch.examples
             if outputs.loss_sum is not None:
                 loss += float(outputs.loss_sum)
                 targets += batch.num_targets
             for name, values in outputs.kept.items():
-                kept.setdefault(name, []).append(values.float().cpu().numpy())
-    places, halvings = np.concatenate(done), cut.halvings
-    arrays = {name: np.concatenate(parts) for name, parts in kept.items()}
+                found = values.float().cpu().numpy()
+                if name not in arrays:
+                    arrays[name] = np.empty((len(places), *found.shape[1:]), found.dtype)
+                arrays[name][part] = found
+            filled = part.stop
+    halvings = cut.halvings
     if idle:
         places, arrays = places[:0], {name: values[:0] for name, values in arrays.items()}
         loss, targets = 0.0, 0

@@ -4,8 +4,11 @@ import pytest
 from huggingface_hub import ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from tunesmith.artifact.card import CardFacts, write_card
+from tests.hostile import HOSTILE, Elements
+from tunesmith.artifact.card import CardFacts, with_calibration, write_card
+from tunesmith.errors import inert
 from tunesmith.metrics import Scores
 
 
@@ -64,7 +67,58 @@ def test_how_to_use_it() -> None:
     assert "top_k" not in write_card(facts(pipeline="fill-mask"))
 
 
-HOSTILE = [
+def test_what_is_odd_about_the_rows_is_told() -> None:
+    assert "## Data warnings" not in write_card(facts())
+    card = write_card(facts(warnings=["D403 3 texts | two labels", 'D315 "a_b" looks like an id']))
+    section = card.split("## Data warnings\n")[1].split("\n## ")[0]
+    assert r"- D403 3 texts \| two labels" in section
+    assert r'- D315 "a\_b" looks like an id' in section
+
+
+def calibration(**changes: object) -> dict[str, object]:
+    before = {"ece": 0.25, "loss": 0.75, "accuracy": 0.5, "coverage": 1.0}
+    return {
+        "temperature": 1.23456,
+        "rule": None,
+        "goal": None,
+        "thresholds": None,
+        "split": "validation",
+        "rows": 30,
+        "before": before,
+        "after": {**before, "ece": 0.125, "accuracy": None},
+        **changes,
+    }
+
+
+def test_a_calibration_takes_its_place_in_the_card() -> None:
+    card = write_card(facts())
+    told = with_calibration(card, calibration())
+    section = told.split("## Calibration\n")[1].split("\n## ")[0]
+    assert "Temperature 1.235, fitted on the 30 rows of validation" in section
+    assert "| ece | 0.2500 | 0.1250 |" in section
+    assert "accuracy" not in section
+    assert told.index("## Scores") < told.index("## Calibration") < told.index("## Use")
+    thresholds = {"a": 0.75, "never | given": None}
+    told = with_calibration(
+        told, calibration(rule="unsure", goal="precision=0.9", thresholds=thresholds)
+    )
+    assert told.count("## Calibration") == 1
+    for line in ("| accuracy | 0.5000 | - |", "| a | 0.7500 |", r"| never \| given | - |"):
+        assert line in told
+    assert "goal `precision=0.9`" in told
+    begin, end = (told.index(f"<!-- {mark}calibration -->") for mark in ("", "/"))
+    assert (told[:begin] + told[end:]).replace("\n", "") == card.replace(
+        "<!-- calibration -->", ""
+    ).replace("\n", "")
+
+
+def test_a_card_without_a_place_for_it_tells_of_it_at_its_end() -> None:
+    told = with_calibration("# mine\n", calibration())
+    assert told.startswith("# mine\n\n<!-- calibration -->\n\n## Calibration\n")
+    assert with_calibration(told, calibration()) == told
+
+
+MARKDOWN = [
     "<script>alert(1)</script>",
     "](javascript:alert(1))",
     "`x` ``y``",
@@ -76,7 +130,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", MARKDOWN)
 def test_text_of_the_data_does_nothing(text: str) -> None:
     card = ModelCard(write_card(facts(labels=[text], dataset=text, name=text)))
     assert card.data.to_dict()["library_name"] == "transformers"
@@ -86,6 +140,30 @@ def test_text_of_the_data_does_nothing(text: str) -> None:
     outside_code = "".join(part for i, part in enumerate(body.split("`")) if i % 2 == 0)
     for tag in ("<s", "<i", "](javascript", "![x]"):
         assert tag not in outside_code
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_element_is_born_of_data(text: str) -> None:
+    def shown(text: str) -> Elements:
+        told = facts(
+            name=text,
+            dataset=text,
+            base_model=text,
+            labels=[text],
+            warnings=[text],
+            verdicts=[text],
+        )
+        named = calibration(rule="unsure", goal=text, thresholds={text: 0.5})
+        card = ModelCard(with_calibration(write_card(told), named))
+        assert card.data.to_dict()["library_name"] == "transformers"
+        body = card.content.split("---\n", 2)[2]
+        assert inert(body, keep="\n") == body
+        return Elements(MarkdownIt("commonmark").enable("table").render(body))
+
+    plain, found = shown("plain"), shown(text)
+    assert not found.faults
+    assert found.tags == plain.tags
+    assert " ".join(inert(text).split()) in found.words
 
 
 @given(st.text(max_size=60))

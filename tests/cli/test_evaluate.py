@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command
+from tunesmith.inputs import check, look
+from tunesmith.recipe import gather
 
 
 def test_scores_of_labelled_data(tunesmith: Command, trained: Path) -> None:
@@ -33,3 +39,54 @@ def test_rows_that_cannot_be_scored(tunesmith: Command, trained: Path) -> None:
     assert said.code == 3
     assert "new.csv:3" in said.err
     assert "new.csv:4" in said.err
+
+
+def test_tables_without_a_header_and_labels_spelt_otherwise(
+    tunesmith: Command, trained: Path
+) -> None:
+    Path("new.csv").write_text("the printer is broken,Repair\na new phone,order\n")
+    names = ("--no-header", "body,queue")
+    said = tunesmith("eval", trained, "new.csv", *names)
+    assert said.code == 3
+    assert "Use --normalise-labels" in said.err
+    said = tunesmith("eval", trained, "new.csv", *names, "--normalise-labels", "--json")
+    assert said.code == 0
+    assert "D114" in tunesmith("eval", trained, "new.csv", "--no-header", "body").err
+
+
+def test_baselines_are_those_of_the_run(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
+    """On the run's own validation rows they score what the run wrote down."""
+    facts = json.loads((trained / "model" / "tunesmith.json").read_text())
+    checked = check(look(gather(file=trained / "recipe.yaml", environment={})))
+    split = checked.splits["validation"]
+    assert split.places is not None
+    held = set(split.places.tolist())
+    rows = [row.values for chunk in split.source.chunks() for row in chunk if row.index in held]
+    (tmp_path / "v.jsonl").write_text("".join(json.dumps(dict(row)) + "\n" for row in rows))
+    for model in (trained, trained / "model"):
+        (record,) = tunesmith("eval", model, tmp_path / "v.jsonl", "--json").records
+        for name, scores in facts["baselines"]["validation"].items():
+            assert record["baselines"][name] == pytest.approx(scores)
+    assert "counting words" in tunesmith("eval", trained, tmp_path / "v.jsonl").out
+
+
+def test_rows_that_changed_are_not_counted_in(
+    tunesmith: Command, trained: Path, tmp_path: Path
+) -> None:
+    data = trained.parents[1] / "tickets.csv"
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    written = data.read_text()
+    try:
+        data.write_text(written + "99,one more printer,repair\n")
+        said = tunesmith("eval", run, data)
+        assert "training rows are not at hand (they changed since)" in said.err
+        data.write_text(written)
+        assert "not at hand" not in tunesmith("eval", run, data).err
+    finally:
+        data.write_text(written)
+    recipe = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(recipe.replace(str(data), "gone.csv"))
+    assert "gone.csv: no such file" in tunesmith("eval", run, data).err
+    shutil.copytree(trained / "model", tmp_path / "alone")
+    assert "its run is not here" in tunesmith("eval", tmp_path / "alone", data).err

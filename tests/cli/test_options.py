@@ -6,14 +6,23 @@ import pytest
 
 from tests.cli.conftest import Command
 from tunesmith.cli import COMMANDS
-from tunesmith.cli.options import as_delimiter, layers_from
+from tunesmith.cli.options import layers_from, reading
+from tunesmith.data.sources import Options
 
 
 def test_flags_become_keys() -> None:
     layers = layers_from(
         ["a.csv"],
         ["train.epochs=1"],
-        {"model": "m", "label": ("x", "y"), "delimiter": "\\t", "text": None, "other": 1},
+        {
+            "model": "m",
+            "label": ("x", "y"),
+            "delimiter": "\\t",
+            "text": None,
+            "other": 1,
+            "no_header": "body, queue",
+            "normalise_labels": True,
+        },
     )
     recipe = layers.recipe()
     assert recipe.data.train == "a.csv"
@@ -21,7 +30,15 @@ def test_flags_become_keys() -> None:
     assert recipe.data.delimiter == "\t"
     assert layers.origin("data", "label").detail == "--label"
     assert layers_from(["a.csv", "b.csv"], [], {}).recipe().data.train == ("a.csv", "b.csv")
-    assert as_delimiter(None) is None
+    assert recipe.data.header == ("body", "queue")
+    assert recipe.data.normalise_labels
+
+
+def test_how_files_are_read() -> None:
+    nothing = {"encoding": None, "delimiter": None, "no_header": None}
+    assert reading(nothing) == Options()
+    given = {"encoding": "gb18030", "delimiter": "\\t", "no_header": "text ,label"}
+    assert reading(given) == Options("gb18030", "\t", header=("text", "label"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

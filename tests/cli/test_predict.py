@@ -66,3 +66,9 @@ def test_other_columns(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text("message\nthe printer is broken\n")
     assert "D301" in tunesmith("predict", trained, "--file", "new.csv").err
     assert tunesmith("predict", trained, "--file", "new.csv", "--text", "message").code == 0
+
+
+def test_a_table_without_a_header(tunesmith: Command, trained: Path) -> None:
+    Path("new.csv").write_text("1,the printer is broken\n2,a new phone\n")
+    said = tunesmith("predict", trained, "--file", "new.csv", "--no-header", "id,body", "--json")
+    assert [record["row"] for record in said.records] == [0, 1]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
 
-from tunesmith.cli.terminal import Terminal, inert, sparkline
-from tunesmith.errors import Problem, Severity
+from tunesmith.cli.terminal import Terminal, sparkline
+from tunesmith.errors import Place, Problem, Severity
 
 
 def test_a_console_without_our_characters_does_not_crash(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +72,23 @@ def test_a_sparkline_survives_a_console_without_blocks(monkeypatch: pytest.Monke
     assert raw.getvalue().decode() == "_.-~=+*#\n"
 
 
-def test_no_text_of_a_row_steers_the_terminal() -> None:
+def test_no_text_of_a_row_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\x1b[2J\r\nb\x9b\u202e\ud800\u2028"
-    assert inert(hostile) == r"a\u001b[2J\u000d\u000ab\u009b\u202e\ud800\u2028"
-    assert inert("打印机 👩\u200d🔧 naïve") == "打印机 👩\u200d🔧 naïve"
+    spelt = r"a\u001b[2J\u000d\u000ab\u009b\u202e\ud800\u2028"
+    Terminal().result(hostile)
+    Terminal().lines(f"{{\n\t{spelt}\n}}")
+    Terminal().table([{"text": hostile}])
+    Terminal(as_json=True).record({"text": hostile})
+    Terminal().say(hostile)
+    Terminal().problems([Problem("D999", hostile, Place(hostile), (hostile,), fix="a\nb\r")])
+    said = capsys.readouterr()
+    *plain, record = said.out.splitlines()
+    assert plain == [spelt, "{", f"\t{spelt}", "}", "text", spelt]
+    assert json.loads(record) == {"text": hostile}
+    assert said.err.splitlines() == [
+        spelt,
+        f"error D999 {spelt}: {spelt}",
+        f"  {spelt}",
+        "  a",
+        r"  b\u000d",
+    ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,45 @@ def test_utf_16_tables(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\n你好,x\n".encode("utf-16"))
     assert rows(opened(path)) == [{"text": "你好", "label": "x"}]
+
+
+HEADER = ("text", "label")
+
+
+def headless(tmp_path: Path, content: str) -> DelimitedFile:
+    path = write(tmp_path, content)
+    return DelimitedFile.open(TextFile.check(path, None), None, HEADER)
+
+
+def test_without_a_header_every_record_is_a_row(tmp_path: Path) -> None:
+    source = headless(tmp_path, '\n"two\nlines",a\n\ngood,b\n')
+    assert rows(source) == [{"text": "two\nlines", "label": "a"}, {"text": "good", "label": "b"}]
+    assert {i: place.line for i, place in source.places([0, 1]).items()} == {0: 2, 1: 5}
+
+
+def test_without_a_header_bad_records_keep_their_lines(tmp_path: Path) -> None:
+    source = headless(tmp_path, "good,a\nso, so,b\nbad,b\n")
+    with pytest.raises(DataError, match=r"D110(.|\n)*a.csv:2"):
+        rows(source)
+    assert {i: place.line for i, place in source.places([0, 1]).items()} == {0: 1, 1: 3}
+
+
+@pytest.mark.parametrize(
+    ("content", "names", "words"),
+    [
+        ("good,a,1\n", HEADER, 'D114: 3 fields on the first line, --no-header names 2: "text"'),
+        ("good\n", HEADER, "D114: 1 field on the first line"),
+        ("good;a\n", HEADER, 'D112: one column "good;a"; the delimiter looks like ";"'),
+        ("good,a\n", ("text", "text"), "D114: --no-header names .*each column needs a name"),
+        ("good,a\n", ("text", " "), "D114: --no-header names .*each column needs a name"),
+        ("\n", HEADER, "D121"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused(
+    content: str, names: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    text = TextFile.check(write(tmp_path, content), None)
+    with pytest.raises(DataError) as caught:
+        DelimitedFile.open(text, None, names)
+    (problem,) = caught.value.problems
+    assert re.match(words, f"{problem.code}: {problem.message}")

@@ -169,3 +169,17 @@ def test_encoding_and_delimiter_are_passed_on(tmp_path: Path) -> None:
 
 def test_embedded_sets_by_name() -> None:
     assert set(open_splits("embedded:tickets")) == {"train", "validation", "test"}
+
+
+def test_names_for_columns_are_for_text_tables_alone(tmp_path: Path) -> None:
+    options = Options(header=("text", "label"))
+    for path in every_format(tmp_path):
+        if path.name.removesuffix(".gz") in ("a.csv", "a.tsv", "no_suffix"):
+            assert len(rows(open_splits(str(path), options)["train"])) == 5
+            continue
+        with pytest.raises(DataError, match="D114"):
+            open_splits(str(path), options)
+    Dataset.from_list(RECORDS).save_to_disk(str(tmp_path / "saved"))
+    for where in (str(tmp_path / "saved"), "embedded:tickets", "nobody/nothing"):
+        with pytest.raises(DataError, match="D114"):
+            open_splits(where, options)

@@ -17,8 +17,10 @@ from tunesmith.data.sources import Options, open_splits
 from tunesmith.eject.facts import Facts, facts_of
 from tunesmith.eject.reading import Reading, read_plainly
 from tunesmith.inputs import Split
+from tunesmith.spelling import normalise_labels
 
 ROWS = [{"body": text, "queue": "ab"[i % 2]} for i, text in enumerate(TEXTS)]
+AS_IT_IS = Options()
 SPACE = {
     "csv": csv, "json": json, "gzip": gzip, "Dataset": datasets.Dataset,
     "DatasetDict": datasets.DatasetDict, "concatenate_datasets": datasets.concatenate_datasets,
@@ -54,9 +56,11 @@ def facts(train: Train, desk: Path) -> Facts:
         return facts_of(train("single").folder, style="loop")
 
 
-def reading_of(facts: Facts, where: str | list[str], target: Path) -> tuple[Reading, Any]:
+def reading_of(
+    facts: Facts, where: str | list[str], target: Path, options: Options = AS_IT_IS
+) -> tuple[Reading, Any]:
     """How a script reads some files, and what comes out when it does."""
-    source = open_splits(where, Options())["train"]
+    source = open_splits(where, options)["train"]
     split = Split("train", source, "", None, len(ROWS))
     found = read_plainly(replace(facts, splits={"train": split}), target)
     for name, lines in found.beside.items():
@@ -75,6 +79,33 @@ def test_files_are_read_plainly(
     found, rows = reading_of(facts, str(tmp_path / name), tmp_path / "script.py")
     assert rows == ROWS
     assert not found.beside
+
+
+def test_a_table_without_a_header_is_read_plainly(facts: Facts, tmp_path: Path) -> None:
+    for name, delimiter in (("one.csv", ","), ("two.csv", ","), ("three.tsv", "\t")):
+        table(tmp_path / name, delimiter=delimiter)
+        rows = (tmp_path / name).read_text().split("\n", 1)[1]
+        (tmp_path / name).write_text(rows)
+    options = Options(header=("body", "queue"))
+    both = [str(tmp_path / name) for name in ("one.csv", "two.csv")]
+    for where, times in ((str(tmp_path / "three.tsv"), 1), (both, 2)):
+        found, rows = reading_of(facts, where, tmp_path / "script.py", options)
+        assert rows == ROWS * times
+        assert not found.beside
+        assert 'HEADER = ["body", "queue"]' in found.cell.code
+
+
+def test_respelt_labels_are_written_beside(facts: Facts, tmp_path: Path) -> None:
+    """Plain reading would give the labels as the file has them."""
+    table(tmp_path / "odd.csv")
+    with (tmp_path / "odd.csv").open("a") as file:
+        file.write("one more,A\n")
+    source = open_splits(str(tmp_path / "odd.csv"))
+    respelt = normalise_labels(facts.task, source, known=["a", "b"])["train"]
+    split = Split("train", respelt, "", None, len(ROWS) + 1)
+    found = read_plainly(replace(facts, splits={"train": split}), tmp_path / "script.py")
+    last = json.loads(list(found.beside["script.train.jsonl"])[-1])
+    assert last == {"text": "one more", "label": "a"}
 
 
 def test_several_files_are_one(facts: Facts, tmp_path: Path) -> None:

@@ -76,6 +76,16 @@ def test_every_sequence_attends_to_itself_alone(
         torch.testing.assert_close(one.grad, two.grad)
 
 
+def test_what_fills_up_a_pack_is_zero_there_and_back(laid: Pack) -> None:
+    filled = inputs(32)
+    found, _nothing = attend(nn.Module(), *filled, dropout=0.1)
+    assert found.shape[1] == 32 and not found[:, sum(SIZES) :].any()
+    found.square().sum().backward()
+    for tensor in filled:
+        assert tensor.grad is not None and not tensor.grad[:, :, sum(SIZES) :].any()
+        assert tensor.grad[:, :, : sum(SIZES)].abs().sum() > 0
+
+
 def test_changing_one_sequence_leaves_the_others_to_the_bit(laid: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     before, _nothing = attend(nn.Module(), q, k, v)

@@ -17,7 +17,8 @@ def test_unpack_of_pack_is_the_batch(sizes: list[int], left: bool) -> None:
     batch = batch_of(sizes, left=left)
     laid, packed = pack(batch, first_position=2)
     ids = packed.inputs["input_ids"]
-    assert ids.shape == (1, sum(sizes))
+    assert ids.shape[1] >= sum(sizes) and ids.shape[1] % 16 == 0
+    assert (ids[:, sum(sizes) :] == ids[0, 0]).all()
     again = repad(ids[..., None].float(), laid)[..., 0]
     mask = batch.inputs["attention_mask"]
     assert torch.equal(again.long(), batch.inputs["input_ids"] * mask)
@@ -38,13 +39,13 @@ def test_the_longest_come_first_in_groups_that_waste_little(sizes: list[int]) ->
     assert sum(group.count for group in groups) == len(sizes)
     assert [group.start for group in groups[1:]] == [group.stop for group in groups[:-1]]
     for group in groups:
-        assert group.longest == group.lengths.max()
-        assert group.is_even == (len(set(group.lengths.tolist())) == 1)
+        assert 0 <= group.longest - group.lengths.max() < 8 and group.longest % 8 == 0
+        assert group.is_even == (set(group.lengths.tolist()) == {group.longest})
 
 
 def test_very_different_lengths_are_kept_apart() -> None:
     laid, _packed = pack(batch_of([100, 98, 10, 12, 11]), first_position=0)
-    assert [group.longest for group in laid.groups] == [100, 12]
+    assert [group.longest for group in laid.groups] == [104, 16]
 
 
 @given(lengths, st.integers(1, 3))
@@ -66,10 +67,11 @@ def test_padding_by_head_goes_there_and_back(sizes: list[int], heads: int) -> No
 
 def test_gradients_pass_through(rows: int = 3) -> None:
     laid, _packed = pack(batch_of([4, 2, 3]), first_position=0)
-    hidden = torch.randn(1, 9, rows, requires_grad=True)
+    hidden = torch.randn(1, 16, rows, requires_grad=True)
     repad(hidden, laid).square().sum().backward()
     assert hidden.grad is not None
-    torch.testing.assert_close(hidden.grad, 2 * hidden)
+    torch.testing.assert_close(hidden.grad[:, :9], 2 * hidden[:, :9])
+    assert not hidden.grad[:, 9:].any()
 
 
 @pytest.mark.parametrize("left", [False, True])

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.data.test_doubts import doubt
 from tunesmith.data.columnar import HubSplit
+from tunesmith.data.doubts import write_doubts
 from tunesmith.data.duplicates import NEAR, similarities
 from tunesmith.data.embedded.tickets import faults
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import from_python, open_splits
 from tunesmith.errors import DataError, Problem, Severity
-from tunesmith.inputs import check, look
+from tunesmith.inputs import census, check, look
 from tunesmith.recipe import gather
 
 Records = dict[str, list[dict[str, Any]]]
@@ -133,6 +135,26 @@ def test_published_splits_are_warned_of() -> None:
     assert told(data)["D401", "test"].severity is Severity.WARNING
 
 
+@pytest.mark.parametrize("key", ["data.corrections", "data.normalise_labels", "data.on_bad_row"])
+def test_published_splits_stay_so_when_labels_are_mended_or_rows_left_out(
+    key: str, tmp_path: Path
+) -> None:
+    from datasets import Dataset
+
+    made = with_leak(20)
+    text = made["train"][0]["text"]
+    write_doubts(tmp_path / "t.csv", [doubt(0, text, made["train"][0]["label"], "b")])
+    made["train"] += [{"text": "one more", "label": "B"}, {"text": " ", "label": "a"}]
+    value = {"data.corrections": f"[{tmp_path / 't.csv'}]", "data.normalise_labels": "true"}
+    settings = {"data.on_bad_row": "skip", **({key: value[key]} if key in value else {})}
+    data = {
+        name: HubSplit.of(Dataset.from_list(rows), f"owner/name:{name}", revision="0" * 40)
+        for name, rows in made.items()
+    }
+    found = told(data, *(f"{name}={setting}" for name, setting in settings.items()))
+    assert found["D401", "test"].severity is Severity.WARNING
+
+
 def test_the_order_of_rows_changes_no_count() -> None:
     data = with_leak(9)
     data["train"] += [{**row, "text": row["text"] + " ok"} for row in data["train"][:30]]
@@ -142,6 +164,16 @@ def test_the_order_of_rows_changes_no_count() -> None:
     after = told(from_python(data), "data.validation=null")
     assert {"D401", "D409"} <= {code for code, _split in before}
     assert {key: p.count for key, p in before.items()} == {key: p.count for key, p in after.items()}
+
+
+def test_texts_that_are_not_held_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = with_leak(9)
+    data["test"] += [{**row, "text": row["text"] + " ok"} for row in data["train"][:30]]
+    held = told(from_python(data), "data.validation=null")
+    monkeypatch.setattr(census, "_HELD_CHARACTERS", 100)
+    read = told(from_python(data), "data.validation=null")
+    assert held == read
+    assert {"D401", "D402"} <= {code for code, _split in held}
 
 
 def test_near_rows_are_those_that_comparing_all_with_all_finds() -> None:

@@ -108,7 +108,7 @@ def test_a_corrected_run(flawed: tuple[Run, set[int]], tiny_bert: Path, tmp_path
     examined = examine(RunFolder(again.folder))
     still = [row for row in examined.suspect() if row.split == "train"]
     changed = {int(cells["row"]) for cells in lines}
-    by_file = {examined._doubt(row).row for row in still}
+    by_file = {doubt.row for doubt in examined._doubts(still)}
     assert len(changed & wrong) >= 5 and not by_file & changed & wrong
 
 
@@ -134,7 +134,7 @@ def test_data_that_is_not_at_hand(flawed: tuple[Run, set[int]], tmp_path: Path) 
 
 def test_other_runs_are_refused(flawed: tuple[Run, set[int]], tmp_path: Path) -> None:
     run, _wrong = flawed
-    with pytest.raises(IntegrityError, match="C130"):
+    with pytest.raises(RecipeError, match="C114"):
         examine(RunFolder(tmp_path))
     folder = RunFolder(tmp_path / "copy")
     shutil.copytree(run.folder, folder.path)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 
 import pytest
 
+from tests.hostile import HOSTILE, Elements
+from tunesmith.errors import inert
 from tunesmith.report.page import (
     Cell,
     Code,
@@ -20,22 +21,6 @@ from tunesmith.report.page import (
     Words,
     render,
 )
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "</style><script>alert(1)</script>",
-    "</title><svg onload=alert(1)>",
-    "javascript:alert(1)",
-    "{{ 7 * 7 }}{% raw %}",
-    "' onmouseover='alert(1)",
-    "<!-- --><base href=//evil>",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "<iframe srcdoc='<script>alert(1)</script>'>",
-    "</pre></section><form action=//evil>",
-    "\u202egnp.exe\u202c",
-    "\x00\x08\x1b[31mred",
-]
 
 
 def page_of(text: str) -> str:
@@ -55,33 +40,19 @@ def page_of(text: str) -> str:
     )
 
 
-class Seen(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-
-def seen(text: str) -> Seen:
-    parser = Seen()
-    parser.feed(page_of(text))
-    return parser
-
-
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_element_is_born_of_data(text: str) -> None:
-    plain, found = seen("plain"), seen(text)
+    plain, found = Elements(page_of("plain")), Elements(page_of(text))
+    assert not found.faults
     assert found.tags == plain.tags
     assert {name for name, _value in found.attributes} == {n for n, _value in plain.attributes}
     assert not {name for name, _value in found.attributes if name.startswith("on")}
+    assert inert(page_of(text), keep="\n\t") == page_of(text)
+    assert inert(text, keep="\n\t") in found.words
 
 
 def test_nothing_is_fetched_and_nothing_runs() -> None:
-    found = seen("plain")
+    found = Elements(page_of("plain"))
     assert "script" not in found.tags
     links = [value for name, value in found.attributes if name in ("href", "src", "action")]
     assert all(str(link).startswith("#") for link in links)

@@ -59,7 +59,7 @@ def test_the_written_probabilities_are_as_good_as_logits(run: RunFolder) -> None
     assert fit.before.loss == pytest.approx(found.loss, rel=1e-5)
     after = {p.name: commit.sha256_of(p) for p in run.model.iterdir()}
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"tunesmith.json", "MANIFEST.json"}
+    assert changed == {"tunesmith.json", "README.md", "MANIFEST.json"}
     assert run.is_finished
     assert Calibration.from_json(run.facts()["calibration"]) == fit.calibration
 
@@ -131,7 +131,7 @@ def test_a_kill_between_two_renames_is_mended_first(run: RunFolder) -> None:
 
 
 def test_runs_that_cannot_be_calibrated(run: RunFolder, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="R183"):
+    with pytest.raises(RecipeError, match="C114"):
         calibrate_run(RunFolder(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
     with commit.hold(run.path), pytest.raises(FolderInUseError, match="C106"):
@@ -144,8 +144,20 @@ def test_runs_that_cannot_be_calibrated(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"R184.*text-regression"):
         calibrate_run(run)
     (run.model / "config.json").write_text("{}")
-    with pytest.raises(RecipeError, match="R183"):
+    with pytest.raises(RecipeError, match="C114"):
         calibrate_run(run)
+
+
+def test_the_card_tells_of_the_last_one(run: RunFolder) -> None:
+    calibrate_run(run, goal=Goal("precision", 0.2))
+    card = (run.model / "README.md").read_text(encoding="utf-8")
+    assert "goal `precision=0.2`" in card
+    fit = calibrate_run(run)
+    card = (run.model / "README.md").read_text(encoding="utf-8")
+    assert f"Temperature {fit.calibration.temperature:.3f}, fitted on the 30 rows" in card
+    assert f"| ece | {fit.before.ece:.4f} | {fit.after.ece:.4f} |" in card
+    assert "Thresholds" not in card
+    assert run.is_finished
 
 
 def test_what_is_kept_is_plain_json(run: RunFolder) -> None:

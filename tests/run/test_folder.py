@@ -46,6 +46,26 @@ def test_every_event_is_one_json_object() -> None:
     assert all(line["step"] == 1 for line in lines)
 
 
+def test_no_message_breaks_a_line_of_the_log(tmp_path: Path) -> None:
+    odd = "a\u2028b\x85c\x1cd\ud800\u202e\U000e0041"
+    log = EventLog(tmp_path / "events.jsonl", 1, {})
+    log.take(Warned(0, Problem("D321", odd)), epoch=0.0, is_last=False)
+    log.close()
+    text = (tmp_path / "events.jsonl").read_text(encoding="utf-8")
+    assert len(text.splitlines()) == 1
+    assert [event["message"] for event in RunFolder(tmp_path).events()] == [odd]
+
+
+def test_a_warning_that_was_told_again_is_listed_once(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.jsonl", 1, {})
+    for step, code in ((0, "D321"), (0, "D403"), (2, "D321")):
+        log.take(Warned(step, Problem(code, "odd")), epoch=0.0, is_last=False)
+    log.take(EVENTS[0], epoch=0.0, is_last=False)
+    log.close()
+    assert RunFolder(tmp_path).warnings() == ["D321 odd", "D403 odd"]
+    assert RunFolder(tmp_path / "none").warnings() == []
+
+
 def test_a_number_that_is_not_finite_is_null() -> None:
     line = as_line(StepDone(1, math.nan, 1e-5, math.inf, 8, 1))
     assert line["loss"] is None

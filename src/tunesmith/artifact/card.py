@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from tunesmith.artifact.markdown import code, plain, table
+from tunesmith.errors import inert
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.metrics import Scores
 
-__all__ = ["CardFacts", "write_card"]
+__all__ = ["CardFacts", "with_calibration", "write_card"]
 
+_BEGIN, _END = "<!-- calibration -->", "<!-- /calibration -->"
+"""Lines between which a calibration is told; no text of the data makes a line of its own."""
+_SECTION = re.compile(f"^{_BEGIN}$.*?^{_END}$", re.MULTILINE | re.DOTALL)
 _BASELINES = {
     "tfidf": mark("counting words (TF-IDF, linear)"),
     "constant": mark("always the same answer"),
@@ -39,6 +45,7 @@ class CardFacts:
         versions: of the libraries.
         usage: one expression that calls the pipeline `use`.
         verdicts: what must be said of the scores, a sentence each.
+        warnings: what is odd about the rows, a line each.
     """
 
     name: str
@@ -57,30 +64,27 @@ class CardFacts:
     versions: Mapping[str, str]
     usage: str
     verdicts: Sequence[str] = ()
+    warnings: Sequence[str] = ()
 
 
 def write_card(facts: CardFacts) -> str:
     """The card as Markdown with YAML metadata that the Hub reads."""
     parts = [
         f"---\n{_metadata(facts)}\n---",
-        f"# {_plain(facts.name)}",
+        f"# {plain(facts.name)}",
         _("{base} fine-tuned for {task} on {dataset}.").format(
-            base=_code(facts.base_model), task=facts.task, dataset=_code(facts.dataset)
+            base=code(facts.base_model), task=facts.task, dataset=code(facts.dataset)
         ),
         "## " + _("Scores"),
-        *(f"**{_plain(words)}**" for words in facts.verdicts),
+        *(f"**{plain(words)}**" for words in facts.verdicts),
         *_score_tables(facts),
+        f"{_BEGIN}\n{_END}",
         "## " + _("Use"),
         _usage(facts),
         "## " + _("Data"),
-        "\n".join(
-            [
-                "| " + _("split") + " | " + _("rows") + " |",
-                "|---|---|",
-                *(f"| {name} | {count} |" for name, count in facts.rows.items()),
-            ]
-        ),
-        "\n".join(f"- {_plain(line)}" for line in (*facts.labels, facts.length)),
+        table([_("split"), _("rows")], [[name, str(n)] for name, n in facts.rows.items()]),
+        "\n".join(f"- {plain(line)}" for line in (*facts.labels, facts.length)),
+        *_warned(facts),
         "## " + _("Limits"),
         _(
             "It has learnt from the rows named above and knows nothing of other kinds of text, "
@@ -89,15 +93,64 @@ def write_card(facts: CardFacts) -> str:
         ),
         "## " + _("How it was made"),
         _("Base model: {base}, revision {revision}. Seed {seed}. Versions: {versions}.").format(
-            base=_code(facts.base_model),
-            revision=_code(facts.base_revision or _("local files")),
+            base=code(facts.base_model),
+            revision=code(facts.base_revision or _("local files")),
             seed=facts.seed,
             versions=", ".join(f"{name} {version}" for name, version in facts.versions.items()),
         ),
         _("The recipe, from which `tunesmith train recipe.yaml` makes it again:"),
         f"```yaml\n{facts.recipe.rstrip()}\n```",
     ]
-    return "\n\n".join(parts) + "\n"
+    return inert("\n\n".join(parts), keep="\n") + "\n"
+
+
+def with_calibration(card: str, told: Mapping[str, Any]) -> str:
+    """The card with what a calibration changes, in place of an older one.
+
+    Args:
+        card: as `write_card` wrote it.
+        told: as `tunesmith.json` keeps it under "calibration".
+    """
+    section = inert(f"{_BEGIN}\n\n{_calibration(told)}\n\n{_END}", keep="\n")
+    found = _SECTION.search(card)
+    if found is None:
+        return f"{card.rstrip()}\n\n{section}\n"
+    return card[: found.start()] + section + card[found.end() :]
+
+
+def _calibration(told: Mapping[str, Any]) -> str:
+    """Temperature, what it changes on the rows it was fitted on, and thresholds if any."""
+    before, after = told["before"], told["after"]
+    names = ["ece", "loss", *(["accuracy", "coverage"] if told["rule"] else [])]
+    parts = [
+        "## " + _("Calibration"),
+        _(
+            "Temperature {temperature:.3f}, fitted on the {rows} rows of {split}, which it "
+            "flatters. `tunesmith predict --calibrated` follows it; `transformers` alone does not."
+        ).format(**{key: told[key] for key in ("temperature", "rows", "split")}),
+        table(
+            [told["split"], _("before"), _("after")],
+            [[name, _score(before[name]), _score(after[name])] for name in names],
+        ),
+    ]
+    if told["rule"]:
+        parts += [
+            _("Thresholds for the goal {goal}: the least probability of an answer.").format(
+                goal=code(told["goal"])
+            ),
+            table(
+                [_("label"), _("threshold")],
+                [[plain(name), _score(least)] for name, least in told["thresholds"].items()],
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
+def _warned(facts: CardFacts) -> Iterator[str]:
+    if facts.warnings:
+        yield "## " + _("Data warnings")
+        yield _("What is odd about the rows it has learnt from and was scored on:")
+        yield "\n".join(f"- {plain(line)}" for line in facts.warnings)
 
 
 def _metadata(facts: CardFacts) -> str:
@@ -108,7 +161,7 @@ def _metadata(facts: CardFacts) -> str:
             task_type=facts.pipeline,
             task_name=facts.task,
             dataset_type=facts.hub_dataset or "private",
-            dataset_name=facts.dataset,
+            dataset_name=inert(facts.dataset),
             dataset_split=split,
             metric_type=name,
             metric_name=name,
@@ -121,13 +174,13 @@ def _metadata(facts: CardFacts) -> str:
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=facts.pipeline,
-        base_model=facts.base_model,
+        base_model=inert(facts.base_model),
         base_model_relation="finetune",
         datasets=[facts.hub_dataset] if facts.hub_dataset else None,
         metrics=sorted({name for s in facts.scores.values() for name in s.values} - {"loss"})
         or None,
         tags=["tunesmith", facts.task],
-        model_name=facts.name if results else None,
+        model_name=inert(facts.name) if results else None,
         eval_results=results or None,
     )
     return str(data.to_yaml()).strip()
@@ -141,17 +194,17 @@ def _score_tables(facts: CardFacts) -> Iterator[str]:
     for split, scores in facts.scores.items():
         simple = [name for name in _BASELINES if name in scores.baselines]
         titles = [split, _("score"), "95%", *(_(_BASELINES[name]) for name in simple)]
-        lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+        rows = []
         for name, value in scores.values.items():
             told = scores.intervals.get(name)
             ends = (
                 _("{low} to {high}").format(low=_score(told.low), high=_score(told.high))
-                if (told)
+                if told
                 else "-"
             )
             beside = (_score(scores.baselines[baseline].get(name)) for baseline in simple)
-            lines.append("| " + " | ".join([name, _score(value), ends, *beside]) + " |")
-        yield "\n".join(lines)
+            rows.append([name, _score(value), ends, *beside])
+        yield table(titles, rows)
     yield _(
         "95%: where the score would lie for other rows of the same kind in 95 of 100 cases. "
         "Training again with another seed adds to that."
@@ -169,16 +222,3 @@ def _usage(facts: CardFacts) -> str:
         f'use = pipeline("{facts.pipeline}", model="path/to/this/folder"{top})\n'
         f"print({facts.usage})\n```"
     )
-
-
-def _plain(text: str) -> str:
-    """Text of the data as Markdown that shows it and does nothing."""
-    escaped = "".join("\\" + c if c in "\\`*_{}[]()#+!|~" else c for c in text)
-    return html.escape(" ".join(escaped.split()), quote=False)
-
-
-def _code(text: str) -> str:
-    """Text as inline code, whatever backticks it holds."""
-    fence = "`" * (text.count("`") + 1)
-    pad = " " if "`" in text else ""
-    return f"{fence}{pad}{' '.join(text.split())}{pad}{fence}"

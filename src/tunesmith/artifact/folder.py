@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith import commit
-from tunesmith.artifact.card import CardFacts, write_card
-from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.artifact.card import CardFacts, with_calibration, write_card
+from tunesmith.errors import ModelError, Place, Problem, inert
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.quiet import quiet_transformers
 from tunesmith.tasks import Task
 from tunesmith.verdict import judge
 
-__all__ = ["FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
+__all__ = ["CARD", "FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 
 FACTS = "tunesmith.json"
+CARD = "README.md"
 
 
 def write_model(
@@ -50,12 +51,14 @@ def write_model(
         with quiet_transformers():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-        (folder / "README.md").write_text(write_card(card), encoding="utf-8")
+        (folder / CARD).write_text(write_card(card), encoding="utf-8")
         _write_facts(folder, kept)
 
 
 def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
     """Add facts to `tunesmith.json` of a model folder, or replace them; it stays whole throughout.
+
+    Where a calibration is among them, the card tells of it, too.
 
     Only for one who holds the lock on its parent.
 
@@ -64,13 +67,19 @@ def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
         ResourceError: the disk is full or cannot be written (C107).
     """
     kept = {**(read_facts(folder) or {}), **facts}
-    with commit.amend(folder, rewrites=FACTS) as unfinished:
+    card = (folder / CARD).read_text(encoding="utf-8") if (folder / CARD).is_file() else None
+    calibration = kept.get("calibration")
+    if card is not None and calibration is not None:
+        card = with_calibration(card, calibration)
+    with commit.amend(folder, CARD, FACTS) as unfinished:
+        if card is not None:
+            (unfinished / CARD).write_text(card, encoding="utf-8")
         _write_facts(unfinished, kept)
 
 
 def _write_facts(folder: Path, facts: Mapping[str, object]) -> None:
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(inert(text, keep="\n") + "\n", encoding="utf-8")
 
 
 def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, Any]:

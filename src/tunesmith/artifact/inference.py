@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +26,10 @@ from tunesmith.inputs import check_other
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores, choose_metrics
 from tunesmith.model import load_tokenizer, locate, longest_input
+from tunesmith.spelling import normalise_labels
 from tunesmith.statistics import with_intervals
 from tunesmith.tasks import Predictions, Task, task_from_config, task_from_json
+from tunesmith.tasks.sequence import SequenceTask
 
 if TYPE_CHECKING:
     from torch import nn
@@ -163,17 +166,22 @@ class Model:
         calibrated: bool = False,
         threshold: float | None = None,
         batch_size: int | None = None,
+        normalise_labels: bool = False,
+        learnt: Sequence[Row] = (),
         options: Options = Options(),  # noqa: B008
     ) -> Scores:
         """Score labelled rows; `data`, `calibrated` and `threshold` as in `predict`.
 
         With these two the scores are of the answered rows, and "ece" is the calibration error.
+        `normalise_labels` reads labels that differ only by case and white space from the model's
+        own as these. `learnt` are rows of the training data: with them the scores also carry what
+        counting words in these rows scores.
 
         The scores carry their 95% intervals, and what always the same answer scores.
 
         Raises:
             DataError: rows without text or label, or labels that training did not know.
-            RecipeError: an unknown score (R110).
+            RecipeError: an unknown score (R110), or a task without class names (R190).
             ModelError: the model is not calibrated (M152).
         """
         calibration = self._calibration(calibrated, threshold)
@@ -182,6 +190,8 @@ class Model:
         missing = [c for c in self.task.roles.columns if c not in {x.name for x in source.columns}]
         if missing:
             raise DataError(_no_column(missing[0], source))
+        if normalise_labels:
+            source = _as_known(source, self.task)
         _split, kept = check_other("validation", source, self.task)
         if kept.problems:
             raise DataError(kept.problems)
@@ -193,7 +203,27 @@ class Model:
             return decided_scores(self.task, calibration, chosen, predictions, truth)
         scores = self.task.score(chosen, predictions, truth, _mean_loss(parts))
         found = with_intervals(scores, examples=sum(len(part.answers) for part in parts))
-        return replace(found, baselines=self._constant(chosen, truth))
+        simple = self._constant(chosen, truth)
+        if learnt and self.task.needs_label:
+            rows = [row for part in parts for row in part.rows]
+            simple = {**self._baselines(chosen, learnt, rows, truth), **simple}
+        return replace(found, baselines=simple)
+
+    def _baselines(
+        self,
+        metrics: Sequence[Metric],
+        learnt: Sequence[Row],
+        rows: Sequence[Row],
+        truth: Examples,
+    ) -> dict[str, Mapping[str, float | None]]:
+        """What simple means score that learn from some training rows."""
+        with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
+            warnings.simplefilter("ignore")
+            answers = self.task.baselines(learnt, rows)
+        return {
+            name: self.task.score(metrics, predictions, truth, None).values
+            for name, predictions in answers.items()
+        }
 
     def _constant(
         self, metrics: Sequence[Metric], truth: Examples
@@ -276,7 +306,7 @@ class Model:
         if missing := [name for name in roles.text_columns if name not in names]:
             raise DataError(_no_column(missing[0], source))
         columns = roles.columns if labelled else roles.text_columns
-        precision = resolve_precision(self.precision, self.device)
+        precision = resolve_precision(self._asked_precision, self.device)
         accelerator = make_accelerator(device=self.device)
         padding = Padding.of(self.tokenizer)
         predictor = Predictor(self.network, self.task, accelerator, precision)
@@ -299,6 +329,13 @@ class Model:
                 else decided_answers(self.task, calibration, done.predictions)
             )
             yield _Part(rows, answers, done, encoded.fixed.get("labels"))
+
+    @property
+    def _asked_precision(self) -> str:
+        """As asked; else as the model's own scores, thresholds and temperature were computed."""
+        if self.precision != "auto" or self.facts.get("precision") != "fp32":
+            return self.precision
+        return "fp32"
 
     def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:
         findings = Findings(source)
@@ -341,6 +378,12 @@ def _in_thousands(source: Source, columns: Sequence[str]) -> Iterator[list[Row]]
         yield held
 
 
+def _as_known(source: Source, task: Task) -> Source:
+    """The rows with their labels in the spelling of the model's."""
+    known = task.output_names() if isinstance(task, SequenceTask) else ()
+    return normalise_labels(task, {"data": source}, known=known)["data"]
+
+
 def _no_column(name: str, source: Source) -> Problem:
     return Problem(
         "D301",
@@ -363,7 +406,8 @@ def load(
         name: where it is.
         revision: of a Hub model.
         device: "auto", "cpu", "cuda" or "mps".
-        precision: "auto", "fp32" or "bf16".
+        precision: "fp32", "bf16", or "auto": as its scores were computed; of a model from
+            elsewhere bf16 where it is computed natively.
         roles: which column is what, in place of those it was trained with.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gettext as stdlib_gettext
 import os
 import sys
@@ -12,7 +13,7 @@ import click
 
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
-from tunesmith.errors import PlainError, Problem
+from tunesmith.errors import Place, PlainError, Problem, RecipeError, shortened
 from tunesmith.language import (
     DOMAIN,
     LANGUAGES,
@@ -101,20 +102,28 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an e
     except BrokenPipeError:  # the reader of a pipe, such as `head`, had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # what is not foreseen is a bug of ours, told as one
+    except Exception as error:
         if debug:
             terminal.traceback()
-        name = type(error).__name__
-        terminal.problems(
-            [
-                Problem(
-                    "M000",
-                    _("a bug in tunesmith: {error}").format(error=f"{name}: {error}"),
-                    fix=None if debug else _("Run again with --debug for the whole story."),
-                )
-            ]
+        told = _in_plain_words(error, debug=debug)
+        terminal.problems(told.problems)
+        return told.exit_code
+
+
+def _in_plain_words(error: Exception, *, debug: bool) -> PlainError:
+    """What is not foreseen is a bug of ours, told as one; but a name may be too long anywhere."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        place = Place(shortened(str(error.filename)))
+        return RecipeError(Problem("R195", _("the name of a file or folder is too long"), place))
+    first, *more = f"{type(error).__name__}: {error}".split("\n")
+    return PlainError(
+        Problem(
+            "M000",
+            _("a bug in tunesmith: {error}").format(error=first),
+            evidence=tuple(more),
+            fix=None if debug else _("Run again with --debug for the whole story."),
         )
-        return 70
+    )
 
 
 def _group() -> click.Group:

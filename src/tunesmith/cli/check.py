@@ -63,7 +63,7 @@ def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given:
     if checked is not None:
         _show(terminal, checked)
     for problem in sorted(problems, key=lambda problem: _ORDER.index(problem.severity)):
-        terminal.result(str(problem))
+        terminal.lines(str(problem))
     terminal.result(_summary(counts))
     terminal.record(
         {

@@ -93,5 +93,5 @@ def schema(**given: Any) -> int:
     if given["as_json"]:
         terminal.record(found)
     else:
-        terminal.result(json.dumps(found, indent=2, ensure_ascii=False))
+        terminal.lines(json.dumps(found, indent=2, ensure_ascii=False))
     return 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import as_delimiter, common, examples
+from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
@@ -30,18 +30,15 @@ def command() -> None:
 @click.option("--split", help=_("Whose row to show; the first split if not given."))
 @click.option("--config", help=_("Configuration of a Hub data set."))
 @click.option("--revision", help=_("Branch, tag or commit of a Hub data set."))
-@click.option("--encoding", help=_("Encoding of text files, such as gb18030."))
-@click.option("--delimiter", help=_("Character between the fields of a table."))
+@reading_options
 @common
 def show(what: tuple[str, ...], row: int, split: str | None, **given: Any) -> int:
     """Open, count, show."""
     from tunesmith.data.rows import Source, first_rows
-    from tunesmith.data.sources import Options, open_splits
+    from tunesmith.data.sources import open_splits
 
     terminal = Terminal.of(given)
-    delimiter = as_delimiter(given["delimiter"])
-    options = Options(given["encoding"], delimiter, given["config"], given["revision"])
-    splits = open_splits(what[0] if len(what) == 1 else list(what), options)
+    splits = open_splits(what[0] if len(what) == 1 else list(what), reading(given))
     chosen = split or next(iter(splits))
     if chosen not in splits:
         close = nearest(chosen, splits)

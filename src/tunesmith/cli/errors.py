@@ -10,7 +10,7 @@ import click
 
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.runs import ROOT, find_run
-from tunesmith.cli.terminal import Terminal, inert
+from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, Severity, shortened
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
@@ -94,10 +94,10 @@ def _confused(terminal: Terminal, examined: Examined, top: int) -> list[dict[str
     terminal.table(
         [
             {
-                _("label"): inert(confusion.gold),
-                _("answer"): inert(confusion.predicted),
+                _("label"): confusion.gold,
+                _("answer"): confusion.predicted,
                 _("rows"): confusion.count,
-                _("such as"): inert(str(confusion.worst.place)),
+                _("such as"): str(confusion.worst.place),
             }
             for confusion in found
         ],
@@ -142,7 +142,7 @@ def _slices(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, 
         lines.append(
             {
                 _("by"): by,
-                _("value"): inert(value),
+                _("value"): value,
                 _("rows"): part.rows,
                 score: f"{part.score:.3f}",
             }
@@ -157,13 +157,13 @@ _KINDS = {"worst": _worst, "confused": _confused, "suspect": _suspect, "slices":
 def _as_line(row: Judged, of_answer: str, answer: str) -> dict[str, object]:
     is_number = row.share is None
     return {
-        _("place"): inert(str(row.place)),
-        _("label"): inert(row.gold),
-        of_answer: inert(answer),
+        _("place"): str(row.place),
+        _("label"): row.gold,
+        of_answer: answer,
         _("squared error") if is_number else _("p(label)"): f"{row.loss:.3g}"
         if is_number
         else f"{row.share:.3f}",
-        _("text"): inert(shortened(row.text, at_most=_WIDTH)),
+        _("text"): shortened(row.text, at_most=_WIDTH),
     }
 
 

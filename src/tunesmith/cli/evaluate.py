@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunesmith.cli.options import (
-    as_delimiter,
     common,
     data_options,
     decision_options,
     examples,
+    normalise_option,
+    reading,
 )
 from tunesmith.cli.scores import show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
 from tunesmith.language import gettext as _
+
+if TYPE_CHECKING:
+    from tunesmith.run.known_rows import KnownRows
 
 __all__ = ["command"]
 
@@ -45,6 +49,7 @@ __all__ = ["command"]
     help=_("Where to compute."),
 )  # fmt: skip
 @data_options
+@normalise_option
 @common
 def command(
     model: str,
@@ -58,10 +63,12 @@ def command(
     from tunesmith.artifact.folder import score_facts
     from tunesmith.artifact.inference import load
     from tunesmith.data.roles import Roles
-    from tunesmith.data.sources import Options, open_splits
+    from tunesmith.data.sources import open_splits
+    from tunesmith.run.known_rows import KnownRows
 
     terminal = Terminal.of(given)
-    splits = open_splits(what, Options(given["encoding"], as_delimiter(given["delimiter"])))
+    is_decided = given["calibrated"] or given["threshold"] is not None
+    splits = open_splits(what, reading(given))
     name = split or next(
         (known for known in ("test", "validation") if known in splits), next(iter(splits))
     )
@@ -74,18 +81,36 @@ def command(
     label = given["label"][0] if len(given["label"]) == 1 else given["label"] or "label"
     roles = Roles(given["text"], given["text_pair"], label) if given["text"] else None
     loaded = load(model, revision=given["revision"], device=given["device"], roles=roles)
+    known = KnownRows() if is_decided or not loaded.facts else _known(terminal, model)
     scores = loaded.evaluate(
         splits[name],
         metrics=metrics or None,
         calibrated=given["calibrated"],
         threshold=given["threshold"],
         batch_size=batch_size,
+        normalise_labels=bool(given["normalise_labels"]),
+        learnt=known.rows,
     )
     facts = score_facts({name: scores}, by=loaded.facts.get("best"))
-    show_scores(terminal, facts)
+    show_scores(terminal, {**facts, "words_counted_in": (len(known.rows), known.total)})
     of_split = {
         key: facts[key].get(name, {}) for key in ("scores", "intervals", "baselines", "verdicts")
     }
     terminal.record({"model": model, "data": what, "split": name, **of_split})
     terminal.problems(verdicts(facts))
     return 0
+
+
+def _known(terminal: Terminal, model: str) -> KnownRows:
+    """The training rows of the model's run, or a line that says why there are none."""
+    from tunesmith.run.known_rows import KnownRows, known_rows, run_of_model
+
+    run = run_of_model(model)
+    known = known_rows(run) if run else KnownRows(reason=_("its run is not here"))
+    if known.reason:
+        terminal.say(
+            _("counting words is not scored: training rows are not at hand ({reason})").format(
+                reason=known.reason
+            )
+        )
+    return known

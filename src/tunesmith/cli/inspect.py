@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import as_delimiter, common, examples, layers_from
+from tunesmith.cli.options import common, examples, layers_from, reading
 from tunesmith.cli.options import data_options as columns
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, RecipeError
@@ -102,7 +102,7 @@ def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
     from tunesmith.data.profile import profile
     from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
     from tunesmith.data.rows import first_rows
-    from tunesmith.data.sources import Options, open_splits
+    from tunesmith.data.sources import open_splits
     from tunesmith.inputs import look
     from tunesmith.model import suggest_model
     from tunesmith.tasks.sequence import examine_texts
@@ -113,8 +113,7 @@ def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
         recipe, source = seen.recipe, seen.train
         roles = Roles(str(recipe.data.text), recipe.data.text_pair)
     else:
-        options = Options(given["encoding"], as_delimiter(given["delimiter"]))
-        source = next(iter(open_splits(what, options).values()))
+        source = next(iter(open_splits(what, reading(given)).values()))
         found = profile(source, rows=1000)
         hinted = {role: hint.value for role, hint in suggest_roles(found).items()}
         only = source.columns[0].name if len(source.columns) == 1 else None

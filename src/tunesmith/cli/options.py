@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,14 +12,19 @@ from tunesmith.language import LANGUAGES
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, gather
 
+if TYPE_CHECKING:
+    from tunesmith.data.sources import Options
+
 __all__ = [
-    "as_delimiter",
     "common",
     "corrections_option",
     "data_options",
     "decision_options",
     "examples",
     "layers_from",
+    "normalise_option",
+    "reading",
+    "reading_options",
     "recipe_options",
     "set_option",
 ]
@@ -65,8 +70,44 @@ def data_options(function: F) -> F:
             multiple=True,
             help=_("Column of the label; several times for 0/1 columns."),
         ),
+        reading_options,
+    )(function)
+
+
+def reading_options(function: F) -> F:
+    """How to read text files."""
+    return _stack(
         click.option("--encoding", help=_("Encoding of text files, such as gb18030.")),
         click.option("--delimiter", help=_("Character between the fields of a table.")),
+        click.option(
+            "--no-header",
+            metavar="NAMES",
+            help=_("Names for the columns of a table without a header line, such as text,label."),
+        ),
+    )(function)
+
+
+def reading(given: Mapping[str, Any]) -> Options:
+    """The same for `open_splits`, with what else a command asks about a Hub data set."""
+    from tunesmith.data.sources import Options
+
+    header = given["no_header"]
+    return Options(
+        given["encoding"],
+        _as_delimiter(given["delimiter"]),
+        given.get("config"),
+        given.get("revision"),
+        None if header is None else _as_names(header),
+    )
+
+
+def normalise_option(function: F) -> F:
+    """--normalise-labels, for classes that are spelt in several ways."""
+    return click.option(
+        "--normalise-labels",
+        is_flag=True,
+        default=None,
+        help=_("Read labels that differ only by case and white space as one."),
     )(function)
 
 
@@ -113,6 +154,7 @@ def recipe_options(function: F) -> F:
             default=None,
             help=_("Accept evaluated rows that also stand in train."),
         ),
+        normalise_option,
         click.option(
             "--preflight/--no-preflight",
             default=None,
@@ -159,6 +201,8 @@ _FLAGS: dict[str, KeyPath] = {
     "label": ("data", "label"),
     "encoding": ("data", "encoding"),
     "delimiter": ("data", "delimiter"),
+    "no_header": ("data", "header"),
+    "normalise_labels": ("data", "normalise_labels"),
     "on_bad_row": ("data", "on_bad_row"),
     "allow_leak": ("data", "allow_leak"),
     "corrections": ("data", "corrections"),
@@ -186,9 +230,16 @@ def _meant(name: str, value: Any) -> object:
         return list(value)
     if name == "label":
         return value[0] if len(value) == 1 else list(value)
-    return as_delimiter(value) if name == "delimiter" else value
+    if name == "no_header":
+        return list(_as_names(value))
+    return _as_delimiter(value) if name == "delimiter" else value
 
 
-def as_delimiter(written: str | None) -> str | None:
+def _as_names(written: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name.strip() for name in written.split(","))
+
+
+def _as_delimiter(written: str | None) -> str | None:
     """A shell makes it hard to type a tab; backslash t stands for one."""
     return "\t" if written == "\\t" else written

@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import (
-    as_delimiter,
     common,
     data_options,
     decision_options,
     examples,
+    reading,
 )
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import Problem, RecipeError, shortened
+from tunesmith.errors import Problem, RecipeError, inert, shortened
 from tunesmith.language import gettext as _
 
 __all__ = ["command"]
@@ -62,7 +62,7 @@ def command(
         raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
     from tunesmith.artifact.inference import load
     from tunesmith.data.roles import Roles
-    from tunesmith.data.sources import Options, from_python, open_splits
+    from tunesmith.data.sources import from_python, open_splits
 
     roles = Roles(given["text"], given["text_pair"]) if given["text"] else None
     loaded = load(
@@ -74,8 +74,7 @@ def command(
     )
     columns = loaded.task.roles.text_columns
     if file is not None:
-        options = Options(given["encoding"], as_delimiter(given["delimiter"]))
-        source = next(iter(open_splits(file, options).values()))
+        source = next(iter(open_splits(file, reading(given)).values()))
     else:
         source = from_python(_as_records(texts, columns), _("the given texts"))["train"]
     for row, answer in loaded.stream(
@@ -86,7 +85,7 @@ def command(
     ):
         terminal.record({"row": row.index, **answer})
         shown = " | ".join(shortened(str(row.values[name]), at_most=60) for name in columns)
-        terminal.result(f"{_label(answer)}\t{answer['score']:.4f}\t{shown}")
+        terminal.result(f"{inert(_label(answer))}\t{answer['score']:.4f}\t{shown}")
     return 0
 
 

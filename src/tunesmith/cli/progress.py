@@ -13,7 +13,7 @@ from tunesmith.artifact.folder import read_facts
 from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.curves import change_to_try
-from tunesmith.errors import Problem, Severity
+from tunesmith.errors import Problem, Severity, inert
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
 from tunesmith.language import gettext as _
@@ -198,7 +198,7 @@ class ProgressReport:
             parts.append(f"eta={left:.0f}s")
         line = " ".join(parts) + ("  " + words if words else "")
         if self._bar is not None:
-            self._bar.console.print(line)
+            self._bar.console.print(inert(line))
         else:
             self._terminal.say(line)
 

@@ -9,8 +9,8 @@ import click
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.runs import ROOT, find_run
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.language import gettext as _
+from tunesmith.run.folder import refuse_unfinished
 
 __all__ = ["command"]
 
@@ -30,15 +30,7 @@ def command(run: str, root: str, **given: Any) -> int:
     """Write it, and say where it lies."""
     terminal = Terminal.of(given)
     folder = find_run(run, root)
-    if not folder.is_finished:
-        raise RecipeError(
-            Problem(
-                "C114",
-                _("the run is not finished"),
-                Place(str(folder.path)),
-                fix=_("Run the same train command again to finish it."),
-            )
-        )
+    refuse_unfinished(folder)
     from tunesmith.report import write_report
 
     write_report(folder)

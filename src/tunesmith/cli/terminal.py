@@ -6,19 +6,18 @@ import json
 import os
 import sys
 import traceback
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 from tunesmith.device import is_main_process
-from tunesmith.errors import Problem, Severity, redact
+from tunesmith.errors import Problem, Severity, inert, redact
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Terminal", "inert", "padded", "sparkline"]
+__all__ = ["Terminal", "padded", "sparkline"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII = str.maketrans(
@@ -27,16 +26,9 @@ _ASCII = str.maketrans(
 )
 
 
-_STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Kinds of characters, by Unicode, that do something instead of being seen."""
-
-_JOINERS = "\u200c\u200d"
-"""What joins or parts letters; emoji and whole scripts need it."""
-
-
 @dataclass(frozen=True)
 class Terminal:
-    """Where words go.
+    """Where words go, inert line by line: no text of the data makes a line or steers the terminal.
 
     Attributes:
         as_json: results are JSON on stdout.
@@ -71,12 +63,17 @@ class Terminal:
         """A rich console on stderr; it obeys NO_COLOR and FORCE_COLOR."""
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def result(self, text: str) -> None:
         """A line of the result, for people."""
         if self.speaks and not self.as_json:
             self._write(sys.stdout, text)
+
+    def lines(self, text: str) -> None:
+        """Lines of the result, for people; what they hold of the data is inert already."""
+        for line in text.split("\n"):
+            self.result(line)
 
     def record(self, value: object) -> None:
         """One JSON object of the result, on a line of its own."""
@@ -94,7 +91,7 @@ class Terminal:
             if self.is_quiet and problem.severity is not Severity.ERROR:
                 continue
             if self.speaks:
-                self._write(sys.stderr, str(problem))
+                self._write(sys.stderr, *str(problem).split("\n"))
             if problem.severity is Severity.ERROR:
                 self.record({"event": "error", **problem.as_json()})
 
@@ -104,7 +101,7 @@ class Terminal:
         """Rows with the same keys as an aligned table on stdout."""
         if not rows:
             return
-        shown = [{key: str(value) for key, value in row.items()} for row in rows]
+        shown = [{key: inert(str(value)) for key, value in row.items()} for row in rows]
         widths = {key: max(_width(key), *(_width(row[key]) for row in shown)) for key in shown[0]}
         for row in ({key: key for key in widths}, *shown):
             cells = (
@@ -118,10 +115,10 @@ class Terminal:
     def traceback(self) -> None:
         """The exception that is being handled, for --debug."""
         if self.speaks:
-            self._write(sys.stderr, traceback.format_exc().rstrip())
+            self._write(sys.stderr, *traceback.format_exc().rstrip().split("\n"))
 
-    def _write(self, stream: IO[str], text: str) -> None:
-        text = redact(text)
+    def _write(self, stream: IO[str], *lines: str) -> None:
+        text = redact("\n".join(inert(line, keep="\t") for line in lines))
         encoding = getattr(stream, "encoding", None) or "utf-8"
         try:
             text.encode(encoding)
@@ -130,21 +127,9 @@ class Terminal:
         print(text, file=stream, flush=True)
 
 
-def inert(text: str) -> str:
-    """The text with every character that could steer a terminal shown as its number.
-
-    Controls (such as escape), what turns the direction of writing, and halves of surrogate pairs.
-    """
-    return "".join(
-        f"\\u{ord(sign):04x}"
-        if unicodedata.category(sign) in _STEERING and sign not in _JOINERS
-        else sign
-        for sign in text
-    )
-
-
 def padded(text: str, width: int) -> str:
-    """The text filled up to so many columns of a terminal, with one space at least."""
+    """The text, inert, filled up to so many columns of a terminal, with one space at least."""
+    text = inert(text)
     return text + " " * max(1, width - _width(text))
 
 

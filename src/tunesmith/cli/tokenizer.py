@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import as_delimiter, common, examples
+from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import DataError, Place, Problem, ResourceError, shortened
@@ -50,15 +50,14 @@ def command() -> None:
 @click.option(
     "--text", metavar="COLUMN", multiple=True, help=_("Column of the text; several times.")
 )
-@click.option("--encoding", help=_("Encoding of text files, such as gb18030."))
-@click.option("--delimiter", help=_("Character between the fields of a table."))
+@reading_options
 @common
 def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int:
     """Read, learn, write, and show how the first text is cut."""
     from tunesmith import commit
     from tunesmith.data.profile import profile
     from tunesmith.data.roles import missing_columns, need_a_role, suggest_roles
-    from tunesmith.data.sources import Options, open_splits
+    from tunesmith.data.sources import open_splits
     from tunesmith.tokenizer import Texts, retrain_tokenizer, train_tokenizer
 
     terminal = Terminal.of(given)
@@ -67,8 +66,7 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
         raise ResourceError(
             Problem("C111", _("the folder exists"), Place(out), fix=_("Choose another --out."))
         )
-    options = Options(given["encoding"], as_delimiter(given["delimiter"]))
-    splits = open_splits(what[0] if len(what) == 1 else list(what), options)
+    splits = open_splits(what[0] if len(what) == 1 else list(what), reading(given))
     source = splits["train"] if "train" in splits else next(iter(splits.values()))
     names = [column.name for column in source.columns]
     columns = list(given["text"])

@@ -40,6 +40,7 @@ class DelimitedFile:
         columns: from the header; empty columns at the end are dropped.
         width: fields in a full record, dropped ones included.
         notes: what is worth saying about it.
+        has_header: whether the first record names the columns.
     """
 
     text: TextFile
@@ -47,6 +48,7 @@ class DelimitedFile:
     columns: tuple[Column, ...]
     width: int
     notes: tuple[str, ...] = ()
+    has_header: bool = True
     _bad_records: list[int] = field(default_factory=list, compare=False)
 
     @property
@@ -55,29 +57,42 @@ class DelimitedFile:
         return str(self.text.path)
 
     @classmethod
-    def open(cls, text: TextFile, delimiter: str | None) -> DelimitedFile:
-        """Read the header.
+    def open(
+        cls, text: TextFile, delimiter: str | None, header: Sequence[str] | None = None
+    ) -> DelimitedFile:
+        """Read the first record.
+
+        Args:
+            text: the file.
+            delimiter: None for what the suffix says.
+            header: names of the columns, if the first record is a row like the others.
 
         Raises:
-            DataError: no header (D121), a wrong delimiter (D112), equal names (D302).
+            DataError: no record (D121), a wrong delimiter (D112), columns without a name or with
+                equal ones (D302), names that do not fit the first record (D114).
         """
         stem = text.path.name.removesuffix(".gz")
         chosen = delimiter or ("\t" if stem.endswith((".tsv", ".tab")) else ",")
         with text.open_text() as file:
-            header = next((record for record in csv.reader(file, delimiter=chosen) if record), None)
+            first = next((record for record in csv.reader(file, delimiter=chosen) if record), None)
         place = Place(str(text.path), 1)
-        if header is None:
+        if first is None:
             raise DataError(Problem("D121", _("the file has no header line"), place))
-        names = [name.strip() for name in header]
+        if header is not None:
+            if problem := _misfit(first, header, place, delimiter):
+                raise DataError(problem)
+            columns = tuple(Column(name, "text") for name in header)
+            return cls(text, chosen, columns, len(first), text.notes, has_header=False)
+        names = [name.strip() for name in first]
         while len(names) > 1 and not names[-1]:
             names.pop()
         notes = list(text.notes)
-        if len(names) < len(header):
+        if len(names) < len(first):
             notes.append(_("{file}: empty columns at the end are left out").format(file=text.path))
         if problems := list(_header_problems(names, place, delimiter)):
             raise DataError(problems)
         columns = tuple(Column(name, "text") for name in names)
-        return cls(text, chosen, columns, len(header), tuple(notes))
+        return cls(text, chosen, columns, len(first), tuple(notes))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows; then a `DataError` if records were ragged (D110) or a quote open (D111)."""
@@ -111,7 +126,7 @@ class DelimitedFile:
         index = 0
         wanted = set(indices)
         for number, (line, _record) in enumerate(self._records(), start=1):
-            if number == 1 or number in bad:
+            if (number == 1 and self.has_header) or number in bad:
                 continue
             if index in wanted:
                 lines[index] = Place(self.name, line)
@@ -159,7 +174,7 @@ class DelimitedFile:
                     strings_can_be_null=False, column_types=dict.fromkeys(names, pa.string())
                 ),
             )
-            header = True
+            header = self.has_header
             for batch in reader:
                 yield batch.slice(1) if header and batch.num_rows else batch
                 header = header and not batch.num_rows
@@ -257,20 +272,55 @@ class DelimitedFile:
                     )
 
 
-def _header_problems(names: list[str], place: Place, delimiter: str | None) -> Iterator[Problem]:
-    if len(names) == 1 and delimiter is None:
+def _wrong_delimiter(fields: Sequence[str], place: Place, delimiter: str | None) -> Problem | None:
+    """A first line in one piece that another delimiter would cut, if nobody named one."""
+    if len(fields) == 1 and delimiter is None:
         for other in (";", "\t", "|"):
-            if other in names[0]:
+            if other in fields[0]:
                 shown = "\\t" if other == "\t" else other
-                yield Problem(
+                return Problem(
                     "D112",
                     _('one column "{column}"; the delimiter looks like "{delimiter}"').format(
-                        column=names[0], delimiter=shown
+                        column=shortened(fields[0]), delimiter=shown
                     ),
                     place,
                     fix=_('Use --delimiter "{delimiter}".').format(delimiter=shown),
                 )
-                return
+    return None
+
+
+def _misfit(
+    first: Sequence[str], names: Sequence[str], place: Place, delimiter: str | None
+) -> Problem | None:
+    """Why names given for the columns do not fit the first record."""
+    twice = [name for i, name in enumerate(names) if name in names[:i] or not name.strip()]
+    if twice:
+        message = _("--no-header names {names}; each column needs a name of its own").format(
+            names=quoted(names)
+        )
+    elif len(names) != len(first):
+        if problem := _wrong_delimiter(first, place, delimiter):
+            return problem
+        message = ngettext(
+            "{count} field on the first line, --no-header names {wanted}: {names}",
+            "{count} fields on the first line, --no-header names {wanted}: {names}",
+            len(first),
+        ).format(count=len(first), wanted=len(names), names=quoted(names))
+    else:
+        return None
+    return Problem(
+        "D114",
+        message,
+        place,
+        evidence=(_("first line: {text}").format(text=shortened(" | ".join(first))),),
+        fix=_("Give one name for each field, such as --no-header text,label"),
+    )
+
+
+def _header_problems(names: list[str], place: Place, delimiter: str | None) -> Iterator[Problem]:
+    if problem := _wrong_delimiter(names, place, delimiter):
+        yield problem
+        return
     for i, name in enumerate(names):
         if not name:
             yield Problem(

@@ -40,7 +40,7 @@ Indices = NDArray[np.int64]
 
 def normalised(texts: Iterable[object]) -> str:
     """The texts of a row as one, without what equal texts may differ in."""
-    return "\x1f".join(_normalised(str(text)) for text in texts)
+    return "\x1f".join([_normalised(str(text)) for text in texts])
 
 
 def _normalised(text: str) -> str:
@@ -94,17 +94,19 @@ def candidates(keys: NDArray[np.uint32], among: NDArray[np.uint32] | None = None
             right = np.empty_like(order)
             right[order] = np.arange(len(order)) - 1
         asked = np.flatnonzero(left <= right)
-        found += [np.stack([asked, order[end[asked]]], axis=1) for end in (left, right)]
+        found += [asked * len(searched) + order[end[asked]] for end in (left, right)]
     if not found:
         return np.empty((0, 2), np.int64)
-    pairs = np.unique(np.concatenate(found), axis=0)
+    # a pair as one number: numpy sorts these ten times as fast as rows of two
+    pairs = np.stack(np.divmod(np.unique(np.concatenate(found)), len(searched)), axis=1)
     starts = np.searchsorted(pairs[:, 0], pairs[:, 0], side="left")
     return pairs[np.argsort(np.arange(len(pairs)) - starts, kind="stable")]
 
 
 def similarities(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
     """The Jaccard similarity of each text with its partner, shape (n,); both normalised."""
-    ones, others = ([_letters(text) for text in texts] for texts in (first, second))
+    letters = {text: _letters(text) for text in {*first, *second}}
+    ones, others = ([letters[text] for text in texts] for texts in (first, second))
     shares: list[float] = []
     for part in _portions([one + other for one, other in zip(ones, others, strict=True)]):
         start, stop = len(shares), len(shares) + len(part)

@@ -130,9 +130,10 @@ class JsonFile:
         wanted = set(indices)
         if self.is_array:
             return {index: Place(self.name, row=index) for index in wanted}
-        found = {}
-        for index, (line, record) in enumerate(self._records()):
+        found: dict[int, Place] = {}
+        for index, (line, written, is_last) in enumerate(self._lines() if wanted else ()):
             if index in wanted:
+                record = _parse(written, last=is_last)
                 column = record.column if isinstance(record, _BadLine) else None
                 found[index] = Place(self.name, line, column)
                 if len(found) == len(wanted):
@@ -156,10 +157,15 @@ class JsonFile:
         yield from self._from_array() if self.is_array else self._from_lines()
 
     def _from_lines(self) -> Iterator[tuple[int, Mapping[str, object] | _BadLine]]:
+        for line, written, is_last in self._lines():
+            yield line, _parse(written, last=is_last)
+
+    def _lines(self) -> Iterator[tuple[int, str, bool]]:
+        """Each line that is not blank with its number, and whether the file ends within it."""
         with self.text.open_text() as file:
             for line, written in enumerate(file, start=1):
-                if written.strip():
-                    yield line, _parse(written, last=not written.endswith(("\n", "\r")))
+                if not written.isspace():
+                    yield line, written, not written.endswith(("\n", "\r"))
 
     def _from_array(self) -> Iterator[tuple[int, Mapping[str, object] | _BadLine]]:
         with self.text.open_text() as file:
@@ -186,7 +192,7 @@ class _RefusedError(ValueError):
 
 def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLine:
     try:
-        record = json.loads(written, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        record = _DECODER.decode(written)
     except _RefusedError as error:
         return _BadLine(error.finding)
     except json.JSONDecodeError as error:
@@ -210,7 +216,8 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
         return _BadLine(Finding("D140", _("nested too deeply")))
     if not isinstance(record, dict):
         return _BadLine(_not_an_object(record))
-    return _without_surrogates(record)
+    is_plain = written.isascii() and "\\u" not in written
+    return record if is_plain else _without_surrogates(record)
 
 
 def _not_an_object(value: object) -> Finding:
@@ -259,6 +266,10 @@ def _refuse_constant(word: str) -> Any:
             "D202", _("{word} is not a value").format(word=word), fix=_("Use null or a number.")
         )
     )
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+"""Made once: `json.loads` makes one for every line."""
 
 
 def _is_at_end(error: json.JSONDecodeError) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "Source",
     "Splits",
     "first_rows",
+    "readable_rows",
 ]
 
 CHUNK_ROWS = 1000
@@ -129,6 +130,13 @@ def first_rows(source: Source, count: int, columns: Collection[str] | None = Non
         if not rows:
             raise
     return rows
+
+
+def readable_rows(source: Source, columns: Collection[str] | None = None) -> Iterator[Row]:
+    """Every row that can be read; what cannot be read is the survey's to tell."""
+    with suppress(DataError):
+        for chunk in source.chunks(columns):
+            yield from chunk
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data import hub
+from tunesmith.data.around import innermost
 from tunesmith.data.columnar import ArrowFile, HubSplit, Memory, ParquetFile
 from tunesmith.data.delimited import DelimitedFile
 from tunesmith.data.jsonfile import JsonFile
@@ -18,7 +19,15 @@ from tunesmith.data.textfile import TextFile, open_bytes
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
 from tunesmith.language import gettext as _
 
-__all__ = ["SUFFIXES", "Options", "from_python", "looks_like_a_file", "open_splits"]
+__all__ = [
+    "SUFFIXES",
+    "Options",
+    "from_python",
+    "is_published",
+    "looks_like_a_file",
+    "open_splits",
+    "refuse_header",
+]
 
 SUFFIXES = {
     ".csv": "CSV",
@@ -49,19 +58,22 @@ class Options:
         delimiter: between the fields of text tables; None for what the suffix says.
         config: configuration of a Hub data set.
         revision: branch, tag or commit of a Hub data set.
+        header: names of the columns of text tables whose first line is a row; None: it names them.
     """
 
     encoding: str | None = None
     delimiter: str | None = None
     config: str | None = None
     revision: str | None = None
+    header: tuple[str, ...] | None = None
 
 
 def open_splits(where: str | Sequence[str], options: Options = Options()) -> Splits:
     """Open a data set by name. A single file, or a list of files, is the split "train".
 
     Raises:
-        DataError: there is no such thing, or it cannot be read.
+        DataError: there is no such thing, or it cannot be read, or it names its columns itself and
+            `options` do so, too (D114).
         ResourceError: the Hub cannot be reached.
     """
     if not isinstance(where, str):
@@ -70,6 +82,7 @@ def open_splits(where: str | Sequence[str], options: Options = Options()) -> Spl
     if where.startswith("embedded:"):
         from tunesmith.data.embedded import open_embedded
 
+        refuse_header(where, options)
         return open_embedded(where.removeprefix("embedded:"))
     path = Path(where).expanduser()
     if path.is_file():
@@ -78,6 +91,7 @@ def open_splits(where: str | Sequence[str], options: Options = Options()) -> Spl
         return _open_folder(path, options)
     if looks_like_a_file(where):
         raise DataError(_no_such_file(path))
+    refuse_header(where, options)
     return hub.open_dataset(where, config=options.config, revision=options.revision)
 
 
@@ -87,6 +101,18 @@ def looks_like_a_file(where: str) -> bool:
     if Path(plain).suffix.lower() in SUFFIXES or where.startswith((".", "/", "~")) or "\\" in where:
         return True
     return re.fullmatch(r"[\w.-]+(/[\w.-]+){0,2}", where) is None
+
+
+def is_published(source: Source) -> bool:
+    """Whether rows come as others published them, not from the person's own hands.
+
+    Rows whose labels are corrected or respelt, and rows of which some are left out, still are.
+    """
+    data = innermost(source)
+    if isinstance(data, Concatenated):
+        return all(map(is_published, data.parts))
+    is_of_the_hub = isinstance(data, HubSplit) and data.revision is not None
+    return is_of_the_hub or data.name.startswith("embedded:")
 
 
 def from_python(data: object, name: str = "data") -> Splits:
@@ -129,7 +155,8 @@ def open_file(path: Path, options: Options) -> Source:
     """Open one file by its content; the suffix only tells CSV, JSON and plain text apart.
 
     Raises:
-        DataError: the content is not what the name says (D104), or it cannot be read.
+        DataError: the content is not what the name says (D104), it cannot be read, or it is no
+            text table and `options` name the columns of one (D114).
     """
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     named = SUFFIXES.get(suffix)
@@ -138,16 +165,18 @@ def open_file(path: Path, options: Options) -> Source:
     actual = _format_of(head, suffix)
     if actual is None or (named and named != actual and (named, actual) != ("CSV", "JSON")):
         raise DataError(_wrong_format(path, named, head))
+    if actual != "CSV":
+        refuse_header(str(path), options)
     if actual == "Parquet":
         return ParquetFile.open(path)
     if actual == "Arrow":
         return ArrowFile.open(path)
     text = TextFile.check(path, options.encoding)
-    if named == "text":
+    if actual == "text":
         return LinesFile(text)
-    if named == "JSON" or (named is None and actual == "JSON"):
+    if actual == "JSON":
         return JsonFile.open(text)
-    return DelimitedFile.open(text, options.delimiter)
+    return DelimitedFile.open(text, options.delimiter, options.header)
 
 
 def _format_of(head: bytes, suffix: str) -> str | None:
@@ -161,6 +190,23 @@ def _format_of(head: bytes, suffix: str) -> str | None:
     if SUFFIXES.get(suffix) in _TEXT_FORMATS:
         return SUFFIXES[suffix]
     return "JSON" if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else "CSV"
+
+
+def refuse_header(where: str, options: Options) -> None:
+    """Names were given for the columns of something that has its own.
+
+    Raises:
+        DataError: so it is (D114).
+    """
+    if options.header:
+        raise DataError(
+            Problem(
+                "D114",
+                _("--no-header is for CSV and TSV files; this names its columns itself"),
+                Place(where),
+                fix=_("Leave out --no-header (data.header)."),
+            )
+        )
 
 
 def _wrong_format(path: Path, named: str | None, head: bytes) -> Problem:
@@ -186,6 +232,7 @@ def _wrong_format(path: Path, named: str | None, head: bytes) -> Problem:
 
 def _open_folder(path: Path, options: Options) -> Splits:
     if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
+        refuse_header(str(path), options)
         return hub.open_saved(path)
     files = sorted(
         file

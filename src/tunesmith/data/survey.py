@@ -128,7 +128,7 @@ class Survey:
         return [*self.reading_problems, *self.findings.problems()]
 
     def _note(self, row: Row) -> None:
-        text = normalised(row.values.get(name, "") for name in self._text_columns)
+        text = normalised([row.values.get(name, "") for name in self._text_columns])
         self._texts.append(text_hash(text))
         stratum = self._stratum(row)
         if isinstance(stratum, float):
@@ -142,5 +142,5 @@ class Survey:
 
 def content_of(row: Row, columns: Sequence[str]) -> bytes:
     """The bytes that stand for a row in hashes of content."""
-    fields = "\x1f".join(str(row.values.get(name)) for name in columns)
+    fields = "\x1f".join([str(row.values.get(name)) for name in columns])
     return (fields + "\x1e").encode("utf-8", "surrogatepass")

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tunesmith.data.rows import BadRecordsError, Column, Row, Source
-from tunesmith.errors import Place
+from tunesmith.data.around import Around
+from tunesmith.data.rows import BadRecordsError, Row
 
 __all__ = ["Without"]
 
 
 @dataclass(frozen=True)
-class Without:
+class Without(Around):
     """The good rows of a source, numbered through; records that cannot be read are left out, too.
 
     Attributes:
-        source: all of it.
         dropped: the numbers of its bad rows.
         checked: the columns by which they were found to be bad. They are always read, so that each
             reading leaves out the same records.
     """
 
-    source: Source
     dropped: frozenset[int]
     checked: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The name of the whole source."""
-        return self.source.name
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the whole source."""
-        return self.source.columns
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The notes of the whole source."""
-        return self.source.notes
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """The good rows."""
@@ -58,15 +41,15 @@ class Without:
             ]
             index += len(kept)
 
-    def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """Where some of the good rows stand in the whole source."""
+    def originals(self, indices: Collection[int]) -> Mapping[int, int]:
+        """The numbers of some good rows among all; it takes a reading."""
         wanted = set(indices)
         rows: dict[int, int] = {}
         index = 0
         for kept in self._kept(self.checked) if wanted else ():
-            rows |= {row.index: index + i for i, row in enumerate(kept) if index + i in wanted}
+            rows |= {index + i: row.index for i, row in enumerate(kept) if index + i in wanted}
             index += len(kept)
-        return {rows[row]: place for row, place in self.source.places(rows).items()}
+        return rows
 
     def _kept(self, columns: Collection[str] | None) -> Iterator[Sequence[Row]]:
         with suppress(BadRecordsError):

@@ -125,7 +125,8 @@ def _way_of(source: Source, facts: Facts) -> _Way | None:
             return None
         one = plain[0].call.format(key="path")
         every = f"concatenate_datasets([{one} for path in {{key}}])"
-        return _Way("FILES", [part.value for part in plain], every, plain[0].function)
+        values = [part.value for part in plain]
+        return _Way("FILES", values, every, plain[0].function, plain[0].also)
     if isinstance(source, HubSplit):
         return _from_hub(source, facts)
     if isinstance(source, ParquetFile):
@@ -171,19 +172,26 @@ def _from_text(source: TextSource, columns: Sequence[str]) -> _Way | None:
         f"        rows = {loop}",
         "        return Dataset.from_list([{name: row[name] for name in COLUMNS} for row in rows])",
     )
-    return _Way("FILES", str(source.text.path), f"{name}({{key}})", function)
+    also: tuple[str, ...] = ()
+    if isinstance(source, DelimitedFile) and not source.has_header:
+        also = (assignment("HEADER", [column.name for column in source.columns]),)
+    return _Way("FILES", str(source.text.path), f"{name}({{key}})", function, also)
 
 
 def _parser(source: TextSource) -> tuple[str, str, Callable[[Any], Rows]]:
     """The name of a reading function, what it does with an open file, and the same to be called."""
     if isinstance(source, DelimitedFile):
         delimiter = source.delimiter
-        if delimiter == ",":
-            return "read_csv", "csv.DictReader(file)", csv.DictReader
+        names = None if source.has_header else [column.name for column in source.columns]
+        arguments = ["file"]
+        if names is not None:
+            arguments.append("HEADER")
+        if delimiter != ",":
+            arguments.append(f"delimiter={literal(delimiter)}")
         return (
             "read_csv",
-            f"csv.DictReader(file, delimiter={literal(delimiter)})",
-            lambda file: csv.DictReader(file, delimiter=delimiter),
+            f"csv.DictReader({', '.join(arguments)})",
+            lambda file: csv.DictReader(file, names, delimiter=delimiter),
         )
     if isinstance(source, LinesFile):
         return (

@@ -113,7 +113,7 @@ class _Attention(torch.autograd.Function):
         needs_gradient = any(ctx.needs_input_grad[:3])
         heads = query.shape[1]
         q_all, k_all, v_all = (_as_rows(tensor) for tensor in (query, key, value))
-        found = torch.empty_like(v_all)
+        found = _room(v_all, laid, heads)
         parts = [_Heads(group, heads, query.device) for group in laid.groups]
         kept, lift = None, 1.0
         if rate > 0:  # drawn for all groups at once
@@ -131,17 +131,17 @@ class _Attention(torch.autograd.Function):
             if needs_gradient:
                 saved += [q, k, v, shares]
         ctx.save_for_backward(*saved)
-        ctx.facts = (parts, scale, kept is not None, lift)
+        ctx.facts = (laid, parts, scale, kept is not None, lift)
         return found.view(1, -1, heads, found.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        parts, scale, dropped, lift = ctx.facts
+        laid, parts, scale, dropped, lift = ctx.facts
         heads = gradients[0].shape[2]
         saved = iter(ctx.saved_tensors)
         dropping = _factors(next(saved) if dropped else None, parts)
         given = gradients[0].reshape(-1, gradients[0].shape[-1])
-        of_query, of_key, of_value = (torch.empty_like(given) for _tensor in range(3))
+        of_query, of_key, of_value = (_room(given, laid, heads) for _tensor in range(3))
         for part, factor in zip(parts, dropping, strict=True):
             q, k, v, shares = (next(saved) for _tensor in range(4))
             out = part.pad(given, zero=True)
@@ -185,6 +185,13 @@ def _dropped(shares: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
 def _as_rows(tensor: torch.Tensor) -> torch.Tensor:
     """(1, heads, T, D) as a row for each token and head, (T * heads, D)."""
     return tensor[0].transpose(0, 1).reshape(-1, tensor.shape[-1])
+
+
+def _room(like: torch.Tensor, laid: Sequences, heads: int) -> torch.Tensor:
+    """Room for a row for each token and head; zero behind the last sequence."""
+    room = torch.empty_like(like)
+    room[laid.groups[-1].stop * heads :] = 0
+    return room
 
 
 class _Heads:

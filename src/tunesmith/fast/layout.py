@@ -14,6 +14,7 @@ from dataclasses import replace as replaced
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -71,9 +72,11 @@ class PackedLayout:
         """One pass of a task; the batch is padded and on the CPU, the answers are in its order."""
         laid, packed = pack(batch, first_position=self.first_position)
         if self.kernels is not None:
-            ragged = self.kernels.ragged(
-                torch.from_numpy(laid.starts), int(laid.lengths[0]), device
-            )
+            # what fills up the pack is a sequence, too: kernels would leave other rows undefined
+            end = packed.inputs["input_ids"].shape[1]
+            starts = torch.from_numpy(np.append(laid.starts, end))
+            longest = max(int(laid.lengths[0]), end - int(laid.starts[-1]))
+            ragged = self.kernels.ragged(starts, longest, device)
             laid = replaced(laid, ragged=ragged)
         packed = packed.to(device)
         # attention looks at no mask; a head that pools needs that of the padded batch, and what

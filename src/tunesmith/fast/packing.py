@@ -28,6 +28,10 @@ _WASTE = 1 << 12
 _LARGEST = 1 << 22
 """The most pairs of a query and a key in one group: attention needs memory for each."""
 
+_TOKENS_TO, _LONGEST_TO = 16, 8
+"""Packs, and the length of their groups, are filled up to multiples: libraries make a kernel for
+each new shape, which costs time and is kept in memory."""
+
 _PARTS = 4
 """Parts of a batch for models that cannot run packed."""
 
@@ -38,7 +42,7 @@ class Group:
 
     Attributes:
         count: sequences.
-        longest: tokens of the longest.
+        longest: tokens of the longest, rounded up.
         start: the first token in the pack.
         stop: behind the last token.
         lengths: of each sequence, int64 (count,).
@@ -168,7 +172,7 @@ def groups_of(lengths: NDArray[np.int64]) -> tuple[Group, ...]:
     return tuple(
         Group(
             stop - start,
-            int(lengths[start]),
+            -(-int(lengths[start]) // _LONGEST_TO) * _LONGEST_TO,
             int(starts[start]),
             int(starts[stop]),
             lengths[start:stop],
@@ -198,29 +202,35 @@ def pack(batch: Batch, *, first_position: int) -> tuple[Pack, Batch]:
         first_position: the position id of the first token of a sequence.
 
     Returns:
-        How they lie, and a batch whose inputs have shape (1, T), with "position_ids" and without
-        the mask; labels stay as they are.
+        How they lie, and a batch whose inputs have shape (1, T'), with "position_ids" and without
+        the mask; labels stay as they are. Behind the T tokens the first one stands again up to a
+        round number T': nobody attends to these and nobody asks for them.
     """
     mask = batch.inputs["attention_mask"].numpy().astype(bool)
     lengths = mask.sum(axis=1)
     order = np.argsort(-lengths, kind="stable")
     sequence, columns = np.nonzero(mask[order])
     laid = Pack(len(mask), mask.shape[1], lengths[order], order, order[sequence], columns)
+    tail = np.zeros(-len(columns) % _TOKENS_TO, dtype=np.int64)
+    rows, columns = (np.concatenate([at, at[tail]]) for at in (laid.rows, columns))
     inputs = {
-        name: torch.from_numpy(values.numpy()[laid.rows, columns])[None]
+        name: torch.from_numpy(values.numpy()[rows, columns])[None]
         for name, values in batch.inputs.items()
         if name != "attention_mask"
     }
-    inputs["position_ids"] = torch.from_numpy(laid.positions + first_position)[None]
+    positions = np.concatenate([laid.positions, tail]) + first_position
+    inputs["position_ids"] = torch.from_numpy(positions)[None]
     return laid, replace(batch, inputs=inputs)
 
 
 def repad(hidden: torch.Tensor, laid: Pack) -> torch.Tensor:
-    """Hidden states (1, T, H) as a padded batch (B, L, H), zero where there is no token."""
+    """Hidden states (1, T', H) as a padded batch (B, L, H), zero where there is no token."""
     width = hidden.shape[-1]
     flat = hidden.new_zeros(laid.batch_size * laid.longest, width)
     places = laid.places.to(hidden.device)
-    return flat.index_copy(0, places, hidden[0]).view(laid.batch_size, laid.longest, width)
+    return flat.index_copy(0, places, hidden[0, : len(places)]).view(
+        laid.batch_size, laid.longest, width
+    )
 
 
 def in_parts(batch: Batch) -> list[Batch]:

@@ -66,7 +66,8 @@ class Table:
         laid, packed = pack(batch, first_position=0)
         assert packed.labels is not None  # noqa: S101 - training rows have labels
         for name, flat in self.columns.items():
-            send(packed.inputs[name][0].to(torch.int32), flat[: len(laid.rows)])
+            count = len(laid.rows)
+            send(packed.inputs[name][0, :count].to(torch.int32), flat[:count])
         send(torch.from_numpy(laid.starts[:-1]), self.offsets)
         send(torch.from_numpy(laid.lengths), self.lengths)
         send(packed.labels[torch.from_numpy(laid.order)], self.labels)

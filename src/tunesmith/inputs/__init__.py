@@ -6,6 +6,6 @@ about the rows as a whole: leaks, duplicates, classes, lengths.
 """
 
 from tunesmith.inputs.checking import Checked, Split, check, check_other
-from tunesmith.inputs.looking import Look, look
+from tunesmith.inputs.looking import Look, look, reading_options
 
-__all__ = ["Checked", "Look", "Split", "check", "check_other", "look"]
+__all__ = ["Checked", "Look", "Split", "check", "check_other", "look", "reading_options"]

@@ -83,7 +83,8 @@ class Audit:
         has_names = any(c.class_names for c in source.columns if c.name == column)
         if counts and not settings.labels and not has_names:
             yield from spelling_problems(counts, train.census.label_kinds, column, place)
-            yield from header_problem(counts, self.seen.task.roles, place)
+            names = [one.name for one in source.columns]
+            yield from header_problem(counts, self.seen.task.roles, names, place)
         yield from class_problems(counts, column, place)
 
     def _columns(self) -> Iterator[Problem]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.columnar import HubSplit
 from tunesmith.data.duplicates import Sketches, normalised
 from tunesmith.data.findings import Findings
 from tunesmith.data.roles import Roles
@@ -24,6 +23,9 @@ __all__ = ["MOST_SKETCHED", "Census", "Part"]
 
 MOST_SKETCHED = 500_000
 """In more rows than these near texts are not looked for: memory must not grow with the rows."""
+
+_HELD_CHARACTERS = 1 << 24
+"""Normalised texts of so many characters are kept, so that near ones need no second reading."""
 
 _SAMPLE = 4_000
 """At least so many rows are kept to count their tokens, if there are so many."""
@@ -54,6 +56,7 @@ class Census:
         self._sketches: Sketches | None = Sketches()
         self._waiting: list[str] = []
         self._texts: dict[int, str] = {}
+        self._held = 0
         self._stride = 1
 
     def watch(self, row: Row, text: str, stratum: Hashable) -> None:
@@ -64,7 +67,7 @@ class Census:
             text: its texts, normalised.
             stratum: its class, its set of labels or its target.
         """
-        texts = tuple(str(row.values[name]) for name in self.roles.text_columns)
+        texts = tuple([str(row.values[name]) for name in self.roles.text_columns])
         for column, one in zip(self.columns.values(), texts, strict=True):
             column.add(one)
             if (finding := odd_text(one)) is not None:
@@ -99,8 +102,9 @@ class Census:
         )
 
     def texts(self, rows: Collection[int]) -> Mapping[int, str]:
-        """The normalised texts of some rows, read a second time and kept."""
-        wanted, found = set(rows).difference(self._texts), self._texts
+        """The normalised texts of some rows; what is not held is read a second time and kept."""
+        asked, found = set(rows), self._texts
+        wanted = asked.difference(found)
         names = self.roles.text_columns
         with suppress(DataError):  # records that cannot be read are told by the survey
             for chunk in self.source.chunks(names) if wanted else ():
@@ -110,9 +114,20 @@ class Census:
                         wanted.discard(row.index)
                 if not wanted:
                     break
-        return found
+        return {row: found[row] for row in asked if row in found}
+
+    def _hold(self, text: str) -> None:
+        """Keep a text while all of them together are short enough."""
+        if self._held > _HELD_CHARACTERS:
+            return
+        self._held += len(text)
+        if self._held > _HELD_CHARACTERS:
+            self._texts.clear()
+        else:
+            self._texts[self._rows[-1]] = text
 
     def _sketch(self, text: str) -> None:
+        self._hold(text)
         if self._sketches is None:
             return
         self._waiting.append(text)
@@ -147,14 +162,6 @@ class Part:
     classes: NDArray[np.int64] | None
     class_names: tuple[Hashable, ...]
     is_labelled: bool = True
-
-    @property
-    def is_published(self) -> bool:
-        """Whether these rows come as others published them, not from the person's own hands."""
-        source = self.census.source
-        return source.name.startswith("embedded:") or (
-            isinstance(source, HubSplit) and source.revision is not None
-        )
 
     def share(self, name: str, places: NDArray[np.int64] | None) -> Part:
         """The rows at some places, as a split of another name."""

@@ -64,14 +64,23 @@ def spelling_problems(
                 _("{names} look like one class").format(names=shown),
                 place,
                 fix=_(
-                    "Write them alike. If they are different classes, list every class in "
-                    "data.labels."
+                    "Write them alike, or use --normalise-labels. If they are different classes, "
+                    "list every class in data.labels."
                 ),
             )
 
 
-def header_problem(counts: Mapping[str, int], roles: Roles, place: Place) -> Iterator[Problem]:
-    """The first row seems to stand where the names of the columns belong."""
+def header_problem(
+    counts: Mapping[str, int], roles: Roles, columns: Sequence[str], place: Place
+) -> Iterator[Problem]:
+    """The first row seems to stand where the names of the columns belong.
+
+    Args:
+        counts: rows per class.
+        roles: which column is what.
+        columns: all columns of the source, in order.
+        place: of the source.
+    """
     if roles.label in counts and any(" " in name.strip() for name in roles.text_columns):
         yield Problem(
             "D113",
@@ -79,8 +88,16 @@ def header_problem(counts: Mapping[str, int], roles: Roles, place: Place) -> Ite
                 names=quoted(roles.columns)
             ),
             place,
-            fix=_("Write a first line with their names, such as: text,label"),
+            fix=_("Use --no-header {names}, or write a first line with such names.").format(
+                names=",".join(_role_names(roles, columns))
+            ),
         )
+
+
+def _role_names(roles: Roles, columns: Sequence[str]) -> Iterator[str]:
+    """A name for each column: what it is for, else its number."""
+    names = {roles.text: "text", roles.text_pair: "text_pair", roles.label: "label"}
+    return (names.get(name, f"column{number}") for number, name in enumerate(columns, start=1))
 
 
 def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iterator[Problem]:

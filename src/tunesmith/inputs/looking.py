@@ -15,10 +15,11 @@ from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.language import gettext as _
 from tunesmith.metrics import GLUE
 from tunesmith.model import suggest_model
-from tunesmith.recipe import KeyPath, Layers, Recipe, Share
+from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
+from tunesmith.spelling import normalise_labels
 from tunesmith.tasks import TASKS, Task, suggest_task, task_named
 
-__all__ = ["Look", "look", "no_rows"]
+__all__ = ["Look", "look", "no_rows", "reading_options"]
 
 _VALIDATION_NAMES = ("validation", "validation_matched", "valid", "dev", "val")
 _DEFAULT_SHARE = "10%"
@@ -66,7 +67,7 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     """
     asked = layers.recipe()
     settings = asked.data
-    options = Options(settings.encoding, settings.delimiter, settings.config, settings.revision)
+    options = reading_options(settings)
     if data is None:
         data = open_splits(
             settings.train if isinstance(settings.train, str) else list(settings.train), options
@@ -88,10 +89,22 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     if problems:
         raise DataError(problems)
     task = _make_task(recipe, layers, roles, train)
-    corrected = correct(recipe.data.corrections, task, {"train": train, **others})
-    train = corrected.pop("train")
-    others = corrected
+    sources = correct(recipe.data.corrections, task, {"train": train, **others})
+    if recipe.data.normalise_labels:
+        sources = _normalise(sources, task, recipe, layers)
+    train, others = sources.pop("train"), sources
     return Look(layers, recipe, train, others, shares, found, task, automatic.reasons)
+
+
+def reading_options(settings: DataSettings) -> Options:
+    """How a recipe says that files are to be read."""
+    return Options(
+        settings.encoding,
+        settings.delimiter,
+        settings.config,
+        settings.revision,
+        settings.header,
+    )
 
 
 def no_rows(source: Source) -> Problem:
@@ -258,6 +271,15 @@ def _columns_problems(
                 layers.problem(problem.code, problem.message, "data", role, remark=remark, fix=fix)
             )
     return problems
+
+
+def _normalise(
+    sources: Mapping[str, Source], task: Task, recipe: Recipe, layers: Layers
+) -> dict[str, Source]:
+    try:
+        return normalise_labels(task, sources, known=recipe.data.labels or ())
+    except RecipeError as error:
+        raise RecipeError([at_key(problem, layers) for problem in error.problems]) from None
 
 
 def _task_class(recipe: Recipe, layers: Layers) -> type[Task]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.duplicates import NEAR, candidates, similarities
+from tunesmith.data.sources import is_published
 from tunesmith.errors import Place, Problem, Severity, shortened
 from tunesmith.inputs.census import Part
 from tunesmith.language import gettext as _
@@ -37,9 +38,9 @@ def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
     twins = order[np.minimum(place, len(order) - 1)]
     leaked = np.flatnonzero(train.hashes[twins] == other.hashes)
     if len(leaked):
-        is_published = train.is_published and other.is_published
+        published = [is_published(part.census.source) for part in (train, other)]
         is_much = len(leaked) >= LEAK_SHARE * len(other.rows)
-        stops = is_much and other.is_labelled and not is_published
+        stops = is_much and other.is_labelled and not all(published)
         pairs = np.stack([leaked, twins[leaked]], axis=1)
         yield _told(
             "D401",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from tunesmith.corrections import original_row
+from tunesmith.data.around import original_rows
 from tunesmith.data.doubts import Doubt, mark_of, write_doubts
 from tunesmith.errors import (
     DataError,
@@ -24,7 +24,7 @@ from tunesmith.mistakes.answers import Answered, by_folds, by_the_model
 from tunesmith.mistakes.judged import Confusion, Judged, confused, slices, suspect, worst
 from tunesmith.mistakes.slices import Slice
 from tunesmith.recipe import gather
-from tunesmith.run.folder import RunFolder
+from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 
@@ -122,15 +122,21 @@ class Examined:
         """
         if not self._data:
             raise IntegrityError([replace(w, severity=Severity.ERROR) for w in self.warnings])
-        return write_doubts(path, [self._doubt(row) for row in judged])
+        return write_doubts(path, self._doubts(list(judged)))
 
-    def _doubt(self, judged: Judged) -> Doubt:
-        source = self._data[judged.split].source
-        is_drawn = source is self._data["train"].source
+    def _doubts(self, judged: Sequence[Judged]) -> list[Doubt]:
+        originals = {
+            split: original_rows(found.source, {one.row for one in judged if one.split == split})
+            for split, found in self._data.items()
+        }
+        return [self._doubt(one, originals[one.split]) for one in judged]
+
+    def _doubt(self, judged: Judged, originals: Mapping[int, int]) -> Doubt:
+        is_drawn = self._data[judged.split].source is self._data["train"].source
         texts = (*judged.texts, "")[:2]
         return Doubt(
             "train" if is_drawn else judged.split,
-            original_row(source, judged.row),
+            originals[judged.row],
             str(judged.place),
             texts[0],
             texts[1],
@@ -149,19 +155,12 @@ def examine(run: RunFolder, split: str | None = None) -> Examined:
         split: one of `SPLITS`; None for all that there are.
 
     Raises:
-        RecipeError: the task has no label per text (R175), or no such split has labels (R179).
-        IntegrityError: the run is not finished (C130), its training rows are asked for and not at
-            hand (C131), or its predictions cannot be read (C132).
+        RecipeError: the run is not finished (C114), its task has no label per text (R175), or no
+            such split has labels (R179).
+        IntegrityError: its training rows are asked for and not at hand (C131), or its predictions
+            cannot be read (C132).
     """
-    if not run.is_finished:
-        raise IntegrityError(
-            Problem(
-                "C130",
-                _("the run is not finished"),
-                Place(str(run.path)),
-                fix=_("Run the command again that started it: tunesmith train …"),
-            )
-        )
+    refuse_unfinished(run)
     task = task_from_json(run.facts()["task"])
     if not isinstance(task, SequenceTask):
         raise RecipeError(

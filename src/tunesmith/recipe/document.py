@@ -270,8 +270,17 @@ class _Reader:
             return [self.value(item, (*path, str(i))) for i, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)  # noqa: S101 - the three kinds of YAML node
         value = self._constructor.construct_object(node, deep=True)
+        if isinstance(value, str):
+            return _paired(value)
         # a label or a file may look like a date; recipes have no dates
         return str(node.value) if isinstance(value, date) else value
+
+
+def _paired(text: str) -> str:
+    """The text with what JSON spells as two halves put together; a lone half stays one."""
+    if text.isprintable():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _mark_of(node: Node) -> Mark:

@@ -135,6 +135,20 @@ class DataSettings(_Section):
         max_length=1,
         description=_("Character between fields; null for a comma (.csv) or a tab (.tsv)."),
     )
+    header: Words | None = Field(
+        None,
+        description=_(
+            "Names of the columns of CSV and TSV files whose first line is a row; null: the first "
+            "line names them."
+        ),
+    )
+    normalise_labels: bool = Field(
+        False,
+        description=_(
+            "Read labels that differ only by case and white space as one, in the spelling most "
+            "rows have."
+        ),
+    )
     corrections: Listed = Field(
         (),
         description=_(

@@ -41,7 +41,6 @@ def _page(run: RunFolder) -> Page:
     scored = facts.get("scores", {})
     split = "test" if "test" in scored else "validation"
     told = facts.get("verdicts", {}).items()
-    warnings = [f"{e['code']} {e['message']}" for e in events if e["event"] == "warned"]
     readings = explain(run)
     change = change_to_try(readings)
     advice = [_("to try: {change}").format(change=change)] if change else []
@@ -49,7 +48,7 @@ def _page(run: RunFolder) -> Page:
         sections.scores(facts, ["test", "validation"]),
         sections.curves(events, facts, [str(reading) for reading in readings] + advice),
         *_of_answers(_answered(run, facts, split), run.name),
-        sections.data(plan, warnings),
+        sections.data(plan, run.warnings()),
         sections.origin(plan, run.recipe.read_text(encoding="utf-8"), facts.get("versions", {})),
     ]
     return Page(

@@ -1,7 +1,8 @@
 """The page: sections of words, tables and charts as one self-contained HTML file.
 
 No script, no address to fetch anything from, and a content policy that says so. Text of data is
-escaped by the template; a chart is markup because `charts` escaped what it holds.
+escaped by the template; a chart is markup because `charts` escaped what it holds. The whole page is
+made inert at the end, so that no text turns the direction of what stands beside it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from importlib.resources import files
 from typing import ClassVar
 
 from markupsafe import Markup
+
+from tunesmith.errors import inert
 
 __all__ = [
     "Cell",
@@ -123,13 +126,12 @@ def render(page: Page) -> str:
     """The page as HTML."""
     style = _part("page.css")
     digest = hashlib.sha256(style.encode()).digest()
-    return str(
-        _template().render(
-            page=page,
-            style=Markup(style),
-            style_hash="sha256-" + base64.b64encode(digest).decode(),
-        )
+    html = _template().render(
+        page=page,
+        style=Markup(style),
+        style_hash="sha256-" + base64.b64encode(digest).decode(),
     )
+    return inert(str(html), keep="\n\t")
 
 
 def _part(name: str) -> str:

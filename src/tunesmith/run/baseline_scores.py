@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.batching import Examples
-from tunesmith.data.rows import Row
-from tunesmith.run.job import Job
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row, Source
+from tunesmith.run.job import Job, rows_by_number
 
-__all__ = ["BaselineScores", "baseline_scores"]
+__all__ = ["BaselineScores", "baseline_scores", "drawn_rows"]
 
 _MOST_ROWS, _MOST_CHARACTERS = 20_000, 4_000_000
 """Of a split, for counting words: more teaches it little and takes long."""
@@ -71,13 +72,28 @@ def baseline_scores(job: Job, splits: Iterable[str]) -> BaselineScores:
 
 def _some_rows(job: Job, split: str) -> tuple[NDArray[np.int64], list[Row]]:
     """The rows of a split, or a drawn part of many, and their places among its examples."""
-    numbers = job.examples[split].rows
+    return drawn_rows(job.splits[split].source, job.task.roles, job.examples[split].rows)
+
+
+def drawn_rows(
+    source: Source, roles: Roles, numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], list[Row]]:
+    """Some rows of a source, or a drawn part of many.
+
+    Args:
+        source: holds them.
+        roles: the used columns.
+        numbers: of the rows, shape (n,).
+
+    Returns:
+        Places among `numbers`, and the rows there with the used columns.
+    """
     order = np.arange(len(numbers))
     if len(order) > _MOST_ROWS:
         order = np.random.default_rng(0).choice(len(order), _MOST_ROWS, replace=False)
-    found = job.rows(split, numbers[order].tolist())
+    found = rows_by_number(source, roles, numbers[order].tolist())
     rows = [found[number] for number in numbers[order].tolist()]
-    columns = job.task.roles.text_columns
+    columns = roles.text_columns
     sizes = accumulate(sum(len(str(row.values[name])) for name in columns) for row in rows)
     kept = max(1, sum(size <= _MOST_CHARACTERS for size in sizes))
     return order[:kept], rows[:kept]

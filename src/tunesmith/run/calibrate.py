@@ -15,7 +15,7 @@ from tunesmith.calibration import Fit, Goal, calibrate
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.language import gettext as _
-from tunesmith.run.folder import RunFolder
+from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.run.predictions import read_predictions
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
@@ -24,24 +24,23 @@ __all__ = ["calibrate_run", "fit_as_json"]
 
 
 def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
-    """Fit a calibration and write it into `tunesmith.json` of the model, in place of an older one.
+    """Fit a calibration and keep it with the model, in place of an older one; its card tells of it.
 
     Args:
         run: a finished one.
         goal: what thresholds are for; None for the temperature alone.
 
     Raises:
-        RecipeError: the run is not finished (R183), its task gives no probabilities (R184), it has
+        RecipeError: the run is not finished (C114), its task gives no probabilities (R184), it has
             no validation predictions (R185), or the goal does not fit (R181) or cannot be reached
             (R182).
         FolderInUseError: another process holds the run (C106).
     """
-    if not run.exists:
-        raise RecipeError(_unfinished(run))
+    if not run.exists:  # or a folder would be made to hold it
+        refuse_unfinished(run)
     with commit.hold(run.path):
         commit.sweep(run.path)
-        if not run.is_finished:
-            raise RecipeError(_unfinished(run))
+        refuse_unfinished(run)
         facts = read_facts(run.model) or {}
         task = with_probabilities(task_from_json(facts["task"]), str(run.path))
         logits, truth = _validation(run, task)
@@ -79,15 +78,6 @@ def _validation(
     rows = [Row(record.row, record.values) for record in records]
     predictions, truth = task.recall(rows, scores)
     return predictions["logits"], truth
-
-
-def _unfinished(run: RunFolder) -> Problem:
-    return Problem(
-        "R183",
-        _("the run is not finished; only a finished one can be calibrated"),
-        Place(str(run.path)),
-        fix=_("The same `tunesmith train` command again finishes it."),
-    )
 
 
 def _no_predictions(run: RunFolder) -> Problem:

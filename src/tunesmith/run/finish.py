@@ -124,6 +124,7 @@ def _write_model(
         "samples_per_second": round(finished.samples_per_second, 3),
         "base_model": {"name": job.files.name, "revision": job.files.revision},
         "recipe": hash_of(job.recipe.model_dump(mode="json")),
+        "precision": session.precision,
         "versions": versions(),
     }
     with session.engine.at_rest():
@@ -164,6 +165,7 @@ def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str,
         seed=job.recipe.train.seed,
         versions=versions(),
         usage=job.task.usage,
+        warnings=[told for told in session.run.warnings() if told.startswith("D")],
     )
 
 

@@ -25,12 +25,21 @@ from typing import IO, Any
 
 from tunesmith import commit
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.errors import Place, Problem, ResourceError
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError, inert
 from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
 
-__all__ = ["RUNS", "EventLog", "RunFolder", "as_line", "refuse_other", "run_name", "runs_under"]
+__all__ = [
+    "RUNS",
+    "EventLog",
+    "RunFolder",
+    "as_line",
+    "refuse_other",
+    "refuse_unfinished",
+    "run_name",
+    "runs_under",
+]
 
 RUNS = "runs"
 
@@ -116,7 +125,7 @@ class RunFolder:
         kept: dict[tuple[object, ...], dict[str, Any]] = {}
         number = 0
         if self.log.is_file():
-            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in self.log.read_text(encoding="utf-8", errors="replace").split("\n"):
                 try:
                     event = json.loads(line)
                 except ValueError:
@@ -128,6 +137,11 @@ class RunFolder:
                 kept.pop(key, None)
                 kept[key] = event
         return sorted(kept.values(), key=lambda event: event.get("step", 0))
+
+    def warnings(self) -> list[str]:
+        """What was warned of: code and message of each, once, in the order it was told."""
+        warned = (event for event in self.events() if event["event"] == "warned")
+        return list(dict.fromkeys(f"{event['code']} {event['message']}" for event in warned))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -216,7 +230,8 @@ class EventLog:
         if self._file is None:
             return
         try:
-            self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+            text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+            self._file.write(inert(text) + "\n")
             self._file.flush()
         except OSError as error:
             self._failed(Path(self._file.name), error)
@@ -292,6 +307,23 @@ def _values(scores: Scores | None) -> dict[str, float | None] | None:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def refuse_unfinished(run: RunFolder) -> None:
+    """Refuse a run without a whole model.
+
+    Raises:
+        RecipeError: it is not finished (C114).
+    """
+    if not run.is_finished:
+        raise RecipeError(
+            Problem(
+                "C114",
+                _("the run is not finished"),
+                Place(str(run.path)),
+                fix=_("Run the same train command again to finish it."),
+            )
+        )
 
 
 def refuse_other(run: RunFolder) -> None:

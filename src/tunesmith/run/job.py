@@ -10,7 +10,8 @@ import numpy as np
 
 from tunesmith.batching import Examples, Padding
 from tunesmith.data.prepared import Encoded, Prepared, prepare
-from tunesmith.data.rows import Row
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, Split
 from tunesmith.language import gettext as _
@@ -24,7 +25,7 @@ from tunesmith.run.fingerprint import hash_of, versions
 from tunesmith.run.tracking import check_trackers
 from tunesmith.tasks import Task
 
-__all__ = ["Job", "make_job"]
+__all__ = ["Job", "make_job", "rows_by_number"]
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,21 @@ class Job:
 
     def rows(self, split: str, wanted: Collection[int]) -> dict[int, Row]:
         """Some rows of a split with the used columns, by their number in the source."""
-        source, wanted = self.splits[split].source, set(wanted)
-        names = {column.name for column in source.columns}
-        used = [name for name in self.task.roles.columns if name in names]
-        return {
-            row.index: row for chunk in source.chunks(used) for row in chunk if row.index in wanted
-        }
+        return rows_by_number(self.splits[split].source, self.task.roles, wanted)
 
     def places_of(self, split: str, rows: Sequence[int]) -> list[Place]:
         """Where source rows of a split stand, in words for people."""
         source = self.splits[split].source
         found = source.places(rows)
         return [found.get(row, Place(source.name, row=row)) for row in rows]
+
+
+def rows_by_number(source: Source, roles: Roles, wanted: Collection[int]) -> dict[int, Row]:
+    """Some rows of a source with the used columns, by their number."""
+    wanted = set(wanted)
+    names = {column.name for column in source.columns}
+    used = [name for name in roles.columns if name in names]
+    return {row.index: row for chunk in source.chunks(used) for row in chunk if row.index in wanted}
 
 
 def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = False) -> Job:

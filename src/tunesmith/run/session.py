@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.engine import Engine, ExactEngine
-from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity
+from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity, inert
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.fast.choice import engine_for
 from tunesmith.fast.engine import FAST_DEVICES, FastEngine, probed_places
@@ -244,7 +244,7 @@ class Session:
             self.warnings += damaged
             if not before:
                 plan = json.dumps(self._plan_facts(), indent=1, ensure_ascii=False)
-                commit.write_file(self.run.plan, plan + "\n")
+                commit.write_file(self.run.plan, inert(plan, keep="\n") + "\n")
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:  # what is damaged has been set aside by now
             found, _damaged = checkpoint.latest(self.run.checkpoints)

@@ -13,7 +13,7 @@ from typing import Any
 from tunesmith import commit
 from tunesmith.data.rows import Rejected, Splits
 from tunesmith.device import is_main_process
-from tunesmith.errors import Place, Problem, RecipeError, Severity
+from tunesmith.errors import Place, Problem, RecipeError, Severity, inert
 from tunesmith.inputs import Checked, check, look
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
@@ -102,7 +102,8 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Che
 def _written(rejected: tuple[str, Rejected]) -> str:
     split, row = rejected
     facts = {"split": split, "place": str(row.place), "code": row.code, "reason": row.reason}
-    return json.dumps({**facts, "values": row.values}, ensure_ascii=False, default=str) + "\n"
+    text = json.dumps({**facts, "values": row.values}, ensure_ascii=False, default=str)
+    return inert(text) + "\n"
 
 
 def remarks(layers: Layers) -> dict[KeyPath, str]:

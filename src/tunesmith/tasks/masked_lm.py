@@ -7,6 +7,7 @@ drawn anew each time a text is seen; `masking` says how.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -376,7 +377,7 @@ class MaskedLanguageModel:
     def usage(self) -> str:
         """A text with its mask."""
         mask = self.tokenizer.mask_token if self.tokenizer is not None else "[MASK]"
-        return f'use("… {mask} …")'
+        return f"use({json.dumps(f'… {mask} …', ensure_ascii=False)})"
 
     def summary(self) -> list[str]:
         """What is hidden."""

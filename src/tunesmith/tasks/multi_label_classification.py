@@ -16,13 +16,13 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Problem, quoted
+from tunesmith.errors import DataError, Problem
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text
+from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text, unknown_label
 from tunesmith.tasks.text_classification import order_labels
 
 if TYPE_CHECKING:
@@ -192,11 +192,7 @@ class MultiLabelClassification(SequenceTask):
         target = self._target(row)
         for name in target or ():
             if self.labels and name not in self.labels:
-                return Finding(
-                    "D206",
-                    _('the label "{label}" is not in train').format(label=name),
-                    fix=_("Known classes: {names}.").format(names=quoted(self.labels)),
-                )
+                return unknown_label(name, self.labels)
         return None
 
     def targets(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
@@ -221,7 +217,10 @@ class MultiLabelClassification(SequenceTask):
 
     def as_columns(self, words: str) -> Mapping[str, object]:
         """The names in the form that the columns have: 0/1 columns, one text, or a list."""
-        names = self.names_in(words)
+        return self.bearing(self.names_in(words))
+
+    def bearing(self, names: Sequence[str]) -> Mapping[str, object]:
+        """The same for names."""
         if isinstance(self.roles.label, tuple):
             return {name: "1" if name in names else "0" for name in self.roles.label}
         column = str(self.roles.label)

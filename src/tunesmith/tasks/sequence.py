@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.baselines import Kind, simple_answers
+from tunesmith.data.duplicates import normalised
 from tunesmith.data.findings import Finding
 from tunesmith.data.prepared import Encoded, Ragged
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
+from tunesmith.errors import nearest, quoted
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores
 from tunesmith.model import LoadedModel, ModelFiles, load_model
@@ -26,7 +28,14 @@ if TYPE_CHECKING:
 
     from tunesmith.batching import Batch, Examples
 
-__all__ = ["SequenceTask", "encode_texts", "examine_texts", "has_sequence_head", "label_text"]
+__all__ = [
+    "SequenceTask",
+    "encode_texts",
+    "examine_texts",
+    "has_sequence_head",
+    "label_text",
+    "unknown_label",
+]
 
 HEAD = "AutoModelForSequenceClassification"
 
@@ -37,8 +46,8 @@ def label_text(value: object, class_names: Sequence[str] | None) -> str | None:
     The integers of a `ClassLabel` become its names, and its -1 is no label. Elsewhere a number is
     its own name: 1 and 1.0 are "1", true is "true".
     """
-    if value is None or value == "":
-        return None
+    if value is None or isinstance(value, str):
+        return value or None
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -46,6 +55,16 @@ def label_text(value: object, class_names: Sequence[str] | None) -> str | None:
     if class_names is not None and isinstance(value, int):
         return class_names[value] if 0 <= value < len(class_names) else None
     return str(value)
+
+
+def unknown_label(name: str, labels: Sequence[str]) -> Finding:
+    """A label that training rows do not have, with the one that is probably meant."""
+    fix = _("Known classes: {names}.").format(names=quoted(labels))
+    if any(normalised([name]) == normalised([label]) for label in labels):
+        fix = _("Use --normalise-labels, or correct it.") + "\n" + fix
+    elif close := nearest(name, labels):
+        fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+    return Finding("D206", _('the label "{label}" is not in train').format(label=name), fix)
 
 
 def has_sequence_head(config: Mapping[str, Any]) -> bool:
@@ -56,6 +75,8 @@ def has_sequence_head(config: Mapping[str, Any]) -> bool:
 def examine_texts(row: Row, roles: Roles) -> Finding | None:
     """What is wrong with the texts of a row."""
     texts = [row.values.get(name) for name in roles.text_columns]
+    if all(isinstance(text, str) and text and not text.isspace() for text in texts):
+        return None
     for name, text in zip(roles.text_columns, texts, strict=True):
         if isinstance(text, bytes):
             return Finding(
@@ -256,6 +277,15 @@ class SequenceTask:
         if isinstance(target, tuple):
             return target
         return (target,) if isinstance(target, str) else ()
+
+    @property
+    def has_names(self) -> bool:
+        """Whether labels are names in the rows, neither numbers nor names of columns."""
+        return self.kind != "numbers" and isinstance(self.roles.label, str)
+
+    def bearing(self, names: Sequence[str]) -> Mapping[str, object]:
+        """What the label columns of a row hold that bears these classes or labels."""
+        return {str(self.roles.label): names[0]}
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
         """The labels of labelled rows: (n,) classes or numbers, (n, C) zeros and ones."""

@@ -22,7 +22,7 @@ from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text
+from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text, unknown_label
 
 if TYPE_CHECKING:
     from torch import nn
@@ -186,13 +186,7 @@ class TextClassification(SequenceTask):
             return Finding("D217", _("the label is neither text nor a number"))
         target = self._target(row)
         if target is not None and self.labels and target not in self.labels:
-            close = nearest(target, self.labels)
-            fix = _("Known classes: {names}.").format(names=quoted(self.labels))
-            if close:
-                fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
-            return Finding(
-                "D206", _('the label "{label}" is not in train').format(label=target), fix
-            )
+            return unknown_label(target, self.labels)
         return None
 
     def targets(self, rows: Sequence[Row]) -> NDArray[np.int64]:

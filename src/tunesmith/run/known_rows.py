@@ -1,0 +1,60 @@
+"""The rows that a run learnt from, read once more if they are still what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tunesmith.data.rows import Row
+from tunesmith.errors import PlainError
+from tunesmith.inputs import check, look
+from tunesmith.language import gettext as _
+from tunesmith.recipe import gather
+from tunesmith.run.baseline_scores import drawn_rows
+from tunesmith.run.folder import RunFolder
+
+__all__ = ["KnownRows", "known_rows", "run_of_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRows:
+    """Training rows to count words in.
+
+    Attributes:
+        rows: all of them, or a drawn part of many.
+        total: all training rows.
+        reason: why there are none, in words; empty where there are some.
+    """
+
+    rows: Sequence[Row] = ()
+    total: int = 0
+    reason: str = ""
+
+
+def run_of_model(name: str) -> RunFolder | None:
+    """The run that a model belongs to: its folder, or the one around the model folder."""
+    for path in (Path(name).expanduser(), Path(name).expanduser().parent):
+        run = RunFolder(path)
+        if run.exists and run.plan_facts():
+            return run
+    return None
+
+
+def known_rows(run: RunFolder) -> KnownRows:
+    """The training rows of a run, the same ones that its own baselines learnt from."""
+    try:
+        layers = gather(file=run.recipe, environment={})
+        if layers.recipe().data.train == "python":
+            return KnownRows(reason=_("they were held in Python"))
+        checked = check(look(layers))
+    except PlainError as error:
+        return KnownRows(reason=f"{error.problems[0].place}: {error.problems[0].message}")
+    train = checked.splits["train"]
+    if run.plan_facts()["fingerprint"]["data"].get("train") != train.digest:
+        return KnownRows(reason=_("they changed since"))
+    numbers = np.arange(train.num_rows) if train.places is None else train.places
+    _places, rows = drawn_rows(train.source, checked.task.roles, numbers)
+    return KnownRows(rows, train.num_rows)

@@ -1,0 +1,150 @@
+"""Spelling: labels that differ only by case, width or white space are read as one class.
+
+The data itself is never changed. Labels are respelt as the rows are read, so classes, shares,
+hashes and prepared data follow from one spelling.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tunesmith.data.around import Around
+from tunesmith.data.duplicates import normalised
+from tunesmith.data.rows import Row, Source, readable_rows
+from tunesmith.errors import Place, Problem, RecipeError, quoted
+from tunesmith.language import gettext as _
+from tunesmith.tasks import Task
+from tunesmith.tasks.sequence import SequenceTask
+
+__all__ = ["Respelt", "normalise_labels"]
+
+_SHOWN = 10
+
+
+def normalise_labels(
+    task: Task, sources: Mapping[str, Source], *, known: Sequence[str] = ()
+) -> dict[str, Source]:
+    """The sources, with one spelling for each class or label.
+
+    The most frequent spelling of the training rows wins, of equally frequent ones the first in
+    order; a known one wins over both.
+
+    Args:
+        task: what is learnt; its columns hold the labels.
+        sources: with "train", whose labels count, if there are training rows.
+        known: labels whose spelling is given: by a person, or by a finished model.
+
+    Raises:
+        RecipeError: the task has no labels with names in its rows (R190), or two known ones differ
+            in spelling only (R191).
+    """
+    if not isinstance(task, SequenceTask) or not task.has_names:
+        raise RecipeError(
+            Problem(
+                "R190",
+                _("{task} has no class names in its rows that could be normalised").format(
+                    task=task.name
+                ),
+                Place("data.normalise_labels"),
+                fix=_("Remove data.normalise_labels."),
+            )
+        )
+    spellings = {name: _spellings(source, task) for name, source in sources.items()}
+    winners = {**_winners(spellings.get("train", Counter())), **_by_key(known)}
+    return {
+        name: Respelt.of(source, task, winners, spellings[name]) for name, source in sources.items()
+    }
+
+
+def _spellings(source: Source, task: SequenceTask) -> Counter[str]:
+    """How often each label occurs, as it is written, in the rows that can be read."""
+    names = {column.name for column in source.columns}
+    columns = [name for name in task.roles.label_columns if name in names]
+    if not columns:
+        return Counter()
+    return Counter(name for row in readable_rows(source, columns) for name in task.names_of(row))
+
+
+def _winners(counts: Mapping[str, int]) -> dict[str, str]:
+    """The spelling of each label, by what is left of it when spelling does not matter."""
+    winners: dict[str, str] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        winners.setdefault(normalised([name]), name)
+    return winners
+
+
+def _by_key(known: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in known:
+        other = found.setdefault(normalised([name]), name)
+        if other != name:
+            raise RecipeError(
+                Problem(
+                    "R191",
+                    _("{names} differ in spelling only").format(names=quoted([other, name])),
+                    Place("data.labels"),
+                    fix=_("Keep one of them, or remove data.normalise_labels."),
+                )
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class Respelt(Around):
+    """A source whose labels are spelt in one way.
+
+    Attributes:
+        task: knows the labels of a row.
+        spelling: the right one of each label that is spelt otherwise.
+    """
+
+    task: SequenceTask
+    spelling: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        task: SequenceTask,
+        winners: Mapping[str, str],
+        counts: Mapping[str, int],
+    ) -> Respelt:
+        """Respell the labels that a source has.
+
+        Args:
+            source: as it is.
+            task: knows the labels of a row.
+            winners: the right spelling by `normalised` label.
+            counts: how often each label of the source occurs.
+        """
+        right = {name: winners.get(normalised([name]), name) for name in counts}
+        spelling = {name: wins for name, wins in right.items() if name != wins}
+        said = (f"{source.name}: {_in_words(spelling, counts)}",) if spelling else ()
+        return cls(source, task, spelling, said=said)
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """All rows, respelt."""
+        label = self.task.roles.label_columns
+        asked = self.spelling and (columns is None or set(label) <= set(columns))
+        for chunk in self.source.chunks(columns):
+            yield [self._respelt(row) for row in chunk] if asked else chunk
+
+    def originals(self, indices: Collection[int]) -> Mapping[int, int]:
+        """No row is left out."""
+        return {index: index for index in indices}
+
+    def _respelt(self, row: Row) -> Row:
+        names = self.task.names_of(row)
+        right = tuple(dict.fromkeys(self.spelling.get(name, name) for name in names))
+        return row if right == names else Row(row.index, {**row.values, **self.task.bearing(right)})
+
+
+def _in_words(spelling: Mapping[str, str], counts: Mapping[str, int]) -> str:
+    """Which spellings were joined, the most frequent first."""
+    names = sorted(spelling, key=lambda name: (-counts[name], name))
+    shown = ", ".join(f'"{name}" ({counts[name]}) → "{spelling[name]}"' for name in names[:_SHOWN])
+    if len(names) > _SHOWN:
+        shown += ", " + _("and {count} more").format(count=len(names) - _SHOWN)
+    return _("labels respelt: {names}").format(names=shown)
