@@ -82,6 +82,7 @@ class World:
         choice: Choice | None = None,
         evaluate: bool = False,
         max_grad_norm: float | None = 1.0,
+        reads_every: int = 1,
     ) -> Iterator[Event]:
         engine = ExactEngine(
             self.model,
@@ -90,6 +91,7 @@ class World:
             make_optimizer=lambda: self.optimizer,
             max_grad_norm=max_grad_norm,
         )
+        engine.reads_every = reads_every
         return train(
             engine,
             plan=plan,
@@ -154,6 +156,37 @@ def test_resumed_equals_never_stopped(stop: int) -> None:
     list(world.events(world.plan()))
     assert torch.equal(world.weights(), through.weights())
     assert world.progress == through.progress
+
+
+@pytest.mark.parametrize("reads_every", [2, 3, 100])
+def test_looking_later_tells_the_same(reads_every: int) -> None:
+    """Steps come several at once, and then `progress` stands at the last of them."""
+    at_once, later = World(dropout=0.3), World(dropout=0.3)
+    at_once.poisoned = later.poisoned = {2, 3, 6}
+    first = list(at_once.events(at_once.plan(), evaluate=True))
+    second, stood = [], []
+    for event in later.events(later.plan(), evaluate=True, reads_every=reads_every):
+        second.append(event)
+        stood.append(later.progress.step)
+    assert second == first
+    assert later.progress == at_once.progress
+    assert torch.equal(later.weights(), at_once.weights())
+    assert all(event.step <= step for event, step in zip(second, stood, strict=True))
+    evaluated = [i for i, event in enumerate(second) if isinstance(event, Evaluated)]
+    assert all(stood[i] == second[i].step for i in evaluated)
+
+
+def test_looking_later_stops_a_run_that_diverged_where_it_did() -> None:
+    world = World()
+    world.poisoned = {3, 4, 5}
+    told: list[Event] = []
+    with pytest.raises(IntegrityError, match="stopped at step 6"):
+        for event in world.events(world.plan(), reads_every=100):
+            told.append(event)  # noqa: PERF402 - what came before the error counts
+    assert [event.step for event in told] == [1, 2, 3, 4, 5, 6]
+    assert [sorted(event.rows) for event in told if isinstance(event, Warned)] == [
+        sorted(world.plan().examples_at(step).tolist()) for step in (3, 4, 5)
+    ]
 
 
 def test_learning_rates_and_norms_are_told() -> None:

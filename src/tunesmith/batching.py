@@ -14,7 +14,16 @@ from tunesmith.data.prepared import Encoded, Prepared, hold_in_memory
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["IGNORED", "Batch", "Examples", "Padding", "by_length", "count_targets", "make_batch"]
+__all__ = [
+    "IGNORED",
+    "Batch",
+    "Examples",
+    "Padding",
+    "as_target",
+    "by_length",
+    "count_targets",
+    "make_batch",
+]
 
 IGNORED = -100
 """A label that no loss counts, as torch's cross entropy has it."""
@@ -147,7 +156,7 @@ def make_batch(
             tokens = int(mask.sum())
     labels = tensors.pop("labels", None)
     if labels is None and "labels" in prepared.fixed:
-        labels = _as_target(prepared.fixed["labels"][chosen])
+        labels = as_target(prepared.fixed["labels"][chosen])
     return Batch(tensors, labels, count_targets(labels) if counts else 0, tokens, places, counts)
 
 
@@ -165,7 +174,8 @@ def _pad(
     return padded, mask
 
 
-def _as_target(values: NDArray[Any]) -> torch.Tensor:
+def as_target(values: NDArray[Any]) -> torch.Tensor:
+    """Labels, one entry per example, as a loss takes them: classes int64, everything else float."""
     import torch
 
     kind = np.int64 if values.dtype.kind in "iub" and values.ndim == 1 else np.float32

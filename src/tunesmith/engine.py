@@ -23,7 +23,10 @@ from tunesmith.tasks import Outputs
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Engine", "ExactEngine", "ExactForward", "Forward", "Pass"]
+__all__ = ["MAX_SKIPPED", "Engine", "ExactEngine", "ExactForward", "Forward", "Pass"]
+
+MAX_SKIPPED = 3
+"""So many skipped updates in a row end the run."""
 
 Pass = Callable[[nn.Module, Batch], Outputs]
 """One pass of a task through a model."""
@@ -43,6 +46,10 @@ class Forward(Protocol):
 class Engine(Forward, Protocol):
     """How a step is computed: forward, backward, update."""
 
+    reads_every: int
+    """After how many steps losses and norms are looked at: 1 for after each; more where a look
+    would keep the device waiting."""
+
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Add the gradient of `weight` times the summed loss of a batch.
 
@@ -56,8 +63,12 @@ class Engine(Forward, Protocol):
         """
         ...
 
-    def update(self, learning_rate: float) -> float:
-        """Clip, update if the gradient is finite, forget the gradient; returns its norm before."""
+    def update(self, learning_rate: float) -> float | torch.Tensor:
+        """Clip, update if the gradient is finite, forget the gradient; returns its norm before.
+
+        Of an engine that is looked at later it is a tensor, on the device; and after `MAX_SKIPPED`
+        gradients in a row that are not finite it skips all updates, until somebody has looked.
+        """
         ...
 
     def forget(self) -> None:
@@ -106,6 +117,8 @@ class ExactForward:
 
 class ExactEngine(ExactForward):
     """The reference: Accelerate's backward pass and DDP, torch's clipping, AdamW."""
+
+    reads_every = 1
 
     def __init__(
         self,

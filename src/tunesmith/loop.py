@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from tunesmith.batching import Batch
-from tunesmith.engine import Engine
+from tunesmith.engine import MAX_SKIPPED, Engine
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.language import gettext as _
@@ -24,9 +24,6 @@ from tunesmith.metrics import Scores
 from tunesmith.plan import Plan
 
 __all__ = ["MAX_SKIPPED", "Choice", "MicroBatch", "Progress", "attempt", "halve", "train"]
-
-MAX_SKIPPED = 3
-"""So many skipped updates in a row end the run."""
 
 MicroBatch = tuple[int, Batch]
 """The number of a micro-batch in its step, over all processes, and its tensors."""
@@ -71,9 +68,8 @@ class Progress:
     evaluations_since_best: int = 0
     micro_batch_size: int | None = None
 
-    def advance(self, *, applied: bool) -> None:
-        """Count a step."""
-        self.step += 1
+    def count(self, *, applied: bool) -> None:
+        """Count a step as applied or skipped."""
         self.skipped += not applied
         self.skipped_in_a_row = 0 if applied else self.skipped_in_a_row + 1
 
@@ -110,7 +106,9 @@ def train(
     """Train from where `progress` stands to the end of the plan.
 
     Every process iterates to the end: backward passes and evaluations are collective. Between two
-    events weights, optimizer and `progress` agree, so a consumer may save at any of them.
+    events weights, optimizer and `progress` agree, so a consumer may save at any of them. Steps of
+    an engine that is looked at every few steps are told several at once; `progress` then stands at
+    the last of them, and that is the one to save at.
 
     Args:
         engine: computes a step.
@@ -130,6 +128,7 @@ def train(
             one of several processes (M145).
     """
     engine.begin(training=True)
+    unread: list[_Step] = []
     while True:
         # a pending evaluation follows from the step, so a run stopped before it makes it on return
         pending = plan.evaluation_due(progress.step) and progress.evaluated_at != progress.step
@@ -149,22 +148,57 @@ def train(
             yield halve(engine, progress, batches[len(losses)][1])
             continue  # with the same step
         norm = engine.update(plan.learning_rate_at(step))
+        progress.step = step + 1
+        unread.append(_Step(step + 1, targets, torch.stack(losses).double().sum(), norm, batches))
+        if (
+            progress.step % engine.reads_every == 0
+            or progress.step == plan.total_steps
+            or plan.evaluation_due(progress.step)
+        ):
+            yield from _read(engine, plan, progress, unread)
+            unread = []
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step that is done and not looked at: reading `loss` or `norm` may wait for the device."""
+
+    step: int
+    targets: float
+    loss: torch.Tensor
+    norm: float | torch.Tensor
+    batches: Sequence[MicroBatch]
+
+
+def _read(
+    engine: Engine, plan: Plan, progress: Progress, unread: Sequence[_Step]
+) -> Iterator[StepDone | Warned]:
+    """What became of some steps.
+
+    Raises:
+        IntegrityError: `MAX_SKIPPED` updates in a row were not finite (M110); the engine has
+            changed no weight since.
+    """
+    for done in unread:
+        norm = float(done.norm)
         applied = math.isfinite(norm)
-        progress.advance(applied=applied)
-        loss = engine.total(torch.stack(losses).double().sum()) / targets
+        progress.count(applied=applied)
+        loss = engine.total(done.loss) / done.targets
         if applied:
             yield StepDone(
-                progress.step,
+                done.step,
                 loss,
-                plan.learning_rate_at(step),
+                plan.learning_rate_at(done.step - 1),
                 norm,
-                examples=len(plan.examples_at(step)),
-                tokens=sum(batch.tokens for _number, batch in batches),
+                examples=len(plan.examples_at(done.step - 1)),
+                tokens=sum(batch.tokens for _number, batch in done.batches),
             )
-        else:
-            yield _skipped(progress, loss, norm, batches)
-            if progress.skipped_in_a_row >= MAX_SKIPPED:
-                raise _diverged(progress)
+            continue
+        if progress.skipped_in_a_row >= MAX_SKIPPED:
+            progress.step = done.step
+        yield _skipped(done.step, loss, norm, done.batches)
+        if progress.skipped_in_a_row >= MAX_SKIPPED:
+            raise _diverged(progress)
 
 
 def _accumulate(
@@ -243,14 +277,14 @@ def _out_of_step(batch: Batch, num_processes: int) -> ResourceError:
     )
 
 
-def _skipped(progress: Progress, loss: float, norm: float, batches: Sequence[MicroBatch]) -> Warned:
+def _skipped(step: int, loss: float, norm: float, batches: Sequence[MicroBatch]) -> Warned:
     examples = tuple(int(i) for _number, batch in batches for i in batch.examples)
     return Warned(
-        progress.step,
+        step,
         Problem(
             "M116",
             _("step {step}: the update is skipped, loss {loss}, gradient norm {norm}").format(
-                step=progress.step, loss=loss, norm=norm
+                step=step, loss=loss, norm=norm
             ),
         ),
         rows=examples,

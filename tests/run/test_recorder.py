@@ -32,6 +32,19 @@ def test_when_to_save(
         assert not recorder.save_is_due(Evaluated(1, "validation", Scores({}, {}), False))
 
 
+def test_of_steps_told_at_once_the_last_is_saved(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """That is where the weights stand."""
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.save_every=3 steps"])
+    due = []
+    with Recorder(made, None) as recorder:
+        for told in ((1, 2, 3, 4, 5), (6,), (7, 8)):
+            made.progress.step = told[-1]
+            due += [n for n in told if recorder.save_is_due(step(n))]
+    assert due == [5, 6]
+
+
 def test_saving_by_the_clock(
     tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def compare(
         steps: of a turn.
         say: told of each turn.
     """
+    settings = {**settings, "train.log_every": steps}  # a turn ends with a look at its losses
     children = [Child(contender, settings) for contender in contenders]
     problems = {child.contender.name: child.ready() for child in children}
     running = [child for child in children if problems[child.contender.name] is None]

@@ -53,12 +53,14 @@ CONTENDERS: dict[str, Contender] = {
     )
 }
 _PARTS = ("packing", "last_layer", "dropout", "vocabulary", "clipping", "process")
+_PARTS_ON_GPU = ("varlen", "graphs", "device_data")
 
 
 def ablations(base: str) -> list[Contender]:
     """The fast engine, and the same without each of its parts."""
     whole = CONTENDERS[base]
-    parts = (*_PARTS, "copies") if base == "fast-bf16" else _PARTS
+    parts = [*_PARTS, *(["copies"] if base == "fast-bf16" else [])]
+    parts += _PARTS_ON_GPU if _has_gpu() else ()
     return [
         whole,
         *(
@@ -70,6 +72,12 @@ def ablations(base: str) -> list[Contender]:
             for part in parts
         ),
     ]
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +304,7 @@ def _run_trainer(contender: Contender, job: Any, turn: Any, told: Any) -> None:
     class Losses(Trainer):  # type: ignore[misc]
         def training_step(self, *arguments: Any, **more: Any) -> Any:
             loss = super().training_step(*arguments, **more)
-            self.noted = float(loss)  # it waits for the loss itself; ours does so, too
+            self.noted = float(loss)  # it waits for the loss itself, to see whether it is finite
             return loss
 
     class Done(TrainerCallback):  # type: ignore[misc]

@@ -18,16 +18,16 @@ import torch
 from torch import nn
 
 from tunesmith.fast.dropout import keep
-from tunesmith.fast.packing import Group, Pack
+from tunesmith.fast.packing import Group, Sequences
 
 __all__ = ["NAME", "attend", "register", "use"]
 
 NAME = "tunesmith_packed"
 
-_current: Pack | None = None
+_current: Sequences | None = None
 
 
-def use(laid: Pack | None) -> None:
+def use(laid: Sequences | None) -> None:
     """Attend within the sequences of this pack until another is named.
 
     It stays after the forward pass: gradient checkpointing asks again during the backward pass.
@@ -77,11 +77,18 @@ def attend(
         raise RuntimeError("packed attention was called without a pack")
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", False))
+    scale = 1 / math.sqrt(query.shape[-1]) if scaling is None else scaling
+    if _current.ragged is not None:
+        whole = _current.ragged.attend(
+            query, key, value,
+            scale=scale, rate=dropout, causal=is_causal, window=sliding_window,
+        )  # fmt: skip
+        if whole is not None:
+            return whole, None
     heads = query.shape[1]
     if key.shape[1] != heads:
         key = key.repeat_interleave(heads // key.shape[1], dim=1)
         value = value.repeat_interleave(heads // value.shape[1], dim=1)
-    scale = 1 / math.sqrt(query.shape[-1]) if scaling is None else scaling
     found: torch.Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
         query, key, value, _current, scale, dropout, is_causal, sliding_window
     )
@@ -97,7 +104,7 @@ class _Attention(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        laid: Pack,
+        laid: Sequences,
         scale: float,
         rate: float,
         causal: bool,
@@ -180,7 +187,7 @@ def _as_rows(tensor: torch.Tensor) -> torch.Tensor:
     return tensor[0].transpose(0, 1).reshape(-1, tensor.shape[-1])
 
 
-def _room(like: torch.Tensor, laid: Pack, heads: int) -> torch.Tensor:
+def _room(like: torch.Tensor, laid: Sequences, heads: int) -> torch.Tensor:
     """Room for a row for each token and head; zero behind the last sequence."""
     room = torch.empty_like(like)
     room[laid.groups[-1].stop * heads :] = 0

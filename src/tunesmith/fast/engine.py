@@ -72,7 +72,9 @@ class FastForward:
         self._run = run
         self._device = device
         self._half = half
-        self._layout = PackedLayout(network, verdict.exit) if verdict.exit else None
+        self._layout = (
+            PackedLayout(network, verdict.exit, verdict.kernels) if verdict.exit else None
+        )
         self._copies: HalfCopies | None = None
         self._worn = ExitStack()
         self._dress()
@@ -168,6 +170,8 @@ def _undress(patched: Iterable[Any]) -> None:
 class FastEngine(FastForward):
     """Steps by faster means: one process or several, which exchange their gradients at the end."""
 
+    reads_every = 1
+
     def __init__(
         self,
         network: Any,
@@ -222,13 +226,17 @@ class FastEngine(FastForward):
 
     def outputs(self, batch: Batch) -> Outputs:
         """One pass, with token ids as rows of the compact table."""
-        if self._vocabulary is not None:
-            vocabulary, mask = self._vocabulary, batch.inputs["attention_mask"].numpy()
-            # what fills up a batch need not be among the tokens that occur; packs leave it out
-            ids = np.where(mask, batch.inputs["input_ids"].numpy(), vocabulary.used[0])
-            places = torch.from_numpy(vocabulary.places(ids))
-            batch = replace(batch, inputs={**batch.inputs, "input_ids": places})
-        return super().outputs(batch)
+        return super().outputs(self._compacted(batch))
+
+    def _compacted(self, batch: Batch) -> Batch:
+        """A padded batch with its token ids as rows of the compact table."""
+        if self._vocabulary is None:
+            return batch
+        vocabulary, mask = self._vocabulary, batch.inputs["attention_mask"].numpy()
+        # what fills up a batch need not be among the tokens that occur; packs leave it out
+        ids = np.where(mask, batch.inputs["input_ids"].numpy(), vocabulary.used[0])
+        places = torch.from_numpy(vocabulary.places(ids))
+        return replace(batch, inputs={**batch.inputs, "input_ids": places})
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Forward and backward; a model that cannot run packed takes the rows length by length."""
@@ -243,7 +251,7 @@ class FastEngine(FastForward):
             self._exchange()
         return torch.stack(losses).sum() * batch.counts
 
-    def update(self, learning_rate: float) -> float:
+    def update(self, learning_rate: float) -> float | torch.Tensor:
         """The norm, then AdamW, which divides by what clipping asks for in the same pass."""
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))

@@ -14,12 +14,14 @@ from dataclasses import replace as replaced
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
 from tunesmith.batching import Batch
 from tunesmith.fast.attention import NAME, register, use
-from tunesmith.fast.packing import Pack, pack, repad
+from tunesmith.fast.packing import Pack, Sequences, pack, repad
+from tunesmith.fast.varlen import Kernels
 from tunesmith.tasks import Outputs
 
 __all__ = ["Exit", "PackedLayout", "exits_of", "first_position"]
@@ -55,19 +57,27 @@ def exits_of(network: Any) -> tuple[Exit, ...]:
 class PackedLayout:
     """Batches through a model as packs, once it was `enter`ed."""
 
-    def __init__(self, network: Any, exit_: Exit) -> None:
-        """Nothing is changed until `enter`."""
+    def __init__(self, network: Any, exit_: Exit, kernels: Kernels | None = None) -> None:
+        """Nothing is changed until `enter`; `kernels` are torch's own, to be used if they can."""
         register()
         self.network = network
         self.exit = exit_
-        self._first_position = first_position(network)
-        self._laid: Pack | None = None
+        self.kernels = kernels
+        self.first_position = first_position(network)
+        self._laid: Sequences | None = None
 
     def run(
         self, forward: Callable[[nn.Module, Batch], Outputs], batch: Batch, device: Any
     ) -> Outputs:
         """One pass of a task; the batch is padded and on the CPU, the answers are in its order."""
-        laid, packed = pack(batch, first_position=self._first_position)
+        laid, packed = pack(batch, first_position=self.first_position)
+        if self.kernels is not None:
+            # what fills up the pack is a sequence, too: kernels would leave other rows undefined
+            end = packed.inputs["input_ids"].shape[1]
+            starts = torch.from_numpy(np.append(laid.starts, end))
+            longest = max(int(laid.lengths[0]), end - int(laid.starts[-1]))
+            ragged = self.kernels.ragged(starts, longest, device)
+            laid = replaced(laid, ragged=ragged)
         packed = packed.to(device)
         # attention looks at no mask; a head that pools needs that of the padded batch, and what
         # looks at it before the layers has nothing to hide
@@ -77,9 +87,15 @@ class PackedLayout:
             else torch.ones_like(packed.inputs["input_ids"])
         )
         inputs = {**packed.inputs, "attention_mask": mask}
+        return self.run_packed(forward, laid, replaced(packed, inputs=inputs))
+
+    def run_packed(
+        self, forward: Callable[[nn.Module, Batch], Outputs], laid: Sequences, packed: Batch
+    ) -> Outputs:
+        """One pass over a pack that lies on the device already."""
         self._laid = laid
         use(laid)
-        return forward(self._called, replaced(packed, inputs=inputs))
+        return forward(self._called, packed)
 
     @property
     def _called(self) -> Any:
@@ -90,7 +106,6 @@ class PackedLayout:
 
         def call(**inputs: torch.Tensor) -> Any:
             assert self._laid is not None and head is not None  # noqa: S101 - `run` came first
-            inputs.pop("attention_mask", None)
             hidden = self.network.base_model(**inputs, use_cache=False).last_hidden_state
             return SimpleNamespace(logits=head(hidden[0, self._laid.last.to(hidden.device)]))
 
@@ -131,6 +146,7 @@ class PackedLayout:
         laid = self._laid
         assert laid is not None  # noqa: S101 - `run` came first
         if self.exit == "padded":
+            assert isinstance(laid, Pack)  # noqa: S101 - it holds the padded batch's shape
             return repad(hidden, laid)
         if self.exit == "first token":
             hidden = hidden[:, laid.first.to(hidden.device)]

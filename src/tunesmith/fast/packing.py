@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tunesmith.batching import IGNORED, Batch
+from tunesmith.fast.varlen import Ragged
 
-__all__ = ["Group", "Pack", "in_parts", "pack", "repad", "widened"]
+__all__ = ["Group", "Pack", "Sequences", "groups_of", "in_parts", "pack", "repad", "widened"]
 
 _WASTE = 1 << 12
 """Padded places (pairs of a query and a key) that cost as much as one more group."""
@@ -87,6 +89,30 @@ class Group:
         return torch.from_numpy(padded.ravel()), torch.from_numpy(real.ravel())
 
 
+class Sequences(Protocol):
+    """What attention and the layout ask of a pack."""
+
+    @property
+    def first(self) -> torch.Tensor:
+        """The first token of each sequence in batch order, int64 (B,)."""
+        ...
+
+    @property
+    def last(self) -> torch.Tensor:
+        """The last token of each sequence in batch order, int64 (B,)."""
+        ...
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The sequences in groups that waste little when padded."""
+        ...
+
+    @property
+    def ragged(self) -> Ragged | None:
+        """For torch's own kernels; None for groups."""
+        ...
+
+
 @dataclass(frozen=True)
 class Pack:
     """How the sequences of a batch lie in the pack.
@@ -98,6 +124,7 @@ class Pack:
         order: the batch row of each sequence in pack order, int64 (B,).
         rows: the batch row of each token, int64 (T,).
         columns: the padded column of each token, int64 (T,); with left padding not its position.
+        ragged: for torch's own kernels; None for groups.
     """
 
     batch_size: int
@@ -106,6 +133,7 @@ class Pack:
     order: NDArray[np.int64]
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
+    ragged: Ragged | None = None
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
@@ -135,7 +163,22 @@ class Pack:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The sequences in groups that waste little when padded."""
-        return tuple(_group(self, start, stop) for start, stop in _cut(self.lengths))
+        return groups_of(self.lengths)
+
+
+def groups_of(lengths: NDArray[np.int64]) -> tuple[Group, ...]:
+    """Neighbouring sequences of these lengths in groups that waste little when padded."""
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    return tuple(
+        Group(
+            stop - start,
+            -(-int(lengths[start]) // _LONGEST_TO) * _LONGEST_TO,
+            int(starts[start]),
+            int(starts[stop]),
+            lengths[start:stop],
+        )
+        for start, stop in _cut(lengths)
+    )
 
 
 def _cut(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -144,17 +187,11 @@ def _cut(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     for i, length in enumerate(lengths.tolist()):
         longest = int(lengths[start])
         waste += longest * longest - length * length
-        if i > start and (waste > _WASTE or (i - start + 1) * longest * longest > _LARGEST):
+        is_full = waste > _WASTE or (i - start + 1) * longest * longest > _LARGEST
+        if length > longest or (i > start and is_full):
             yield start, i
             start, waste = i, 0
     yield start, len(lengths)
-
-
-def _group(whole: Pack, start: int, stop: int) -> Group:
-    lengths = whole.lengths[start:stop]
-    first, last = int(whole.starts[start]), int(whole.starts[stop])
-    longest = -(-int(lengths[0]) // _LONGEST_TO) * _LONGEST_TO
-    return Group(stop - start, longest, first, last, lengths)
 
 
 def pack(batch: Batch, *, first_position: int) -> tuple[Pack, Batch]:

@@ -19,6 +19,7 @@ from torch import nn
 from tunesmith.batching import Batch
 from tunesmith.fast.layout import Exit, PackedLayout, exits_of
 from tunesmith.fast.packing import in_parts, widened
+from tunesmith.fast.varlen import Kernels
 from tunesmith.tasks import Outputs
 
 __all__ = ["Verdict", "difference", "probe"]
@@ -38,11 +39,15 @@ class Verdict:
         exit: how packs leave the model; None if it cannot run packed.
         by_length: whether a batch may be taken in parts of nearly equal length instead.
         reason: in words, for the log.
+        kernels: torch's own for ragged attention, if they may be used; None for groups.
+        without_kernels: why they may not, in words; empty where they were not tried.
     """
 
     exit: Exit | None
     by_length: bool
     reason: str
+    kernels: Kernels | None = None
+    without_kernels: str = ""
 
 
 def probe(
@@ -62,7 +67,7 @@ def probe(
         batch: a few rows, padded, on the CPU; labelled if `trains`.
         device: of the model.
         trains: whether gradients must agree, too.
-        without: "packing" or "last_layer" for ways not to try.
+        without: "packing", "last_layer" or "varlen" for ways not to try.
     """
     if "packing" in without:
         return Verdict(None, by_length=False, reason="packing is switched off")
@@ -74,10 +79,13 @@ def probe(
         for name in exits_of(network):
             if "last_layer" in without and name == "first token, last layer cut":
                 continue
-            layout = PackedLayout(network, name)
-            told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
-            if agrees:
-                return Verdict(name, by_length=False, reason=told)
+            without_kernels = ""
+            for kernels in _kernels_to_try(device, without):
+                layout = PackedLayout(network, name, kernels)
+                told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
+                if agrees:
+                    return Verdict(name, False, told, kernels, without_kernels)
+                without_kernels = told
             tried.append(f"{name}: {told}")
         reason = "; ".join(tried) or "its attention does not go through transformers' interface"
         if trains:
@@ -97,6 +105,11 @@ def probe(
         network.train(training)
         if trains:
             network.zero_grad(set_to_none=True)
+
+
+def _kernels_to_try(device: torch.device, without: frozenset[str]) -> list[Kernels | None]:
+    """On a GPU torch's own first; on a CPU they are not there."""
+    return [Kernels(), None] if device.type == "cuda" and "varlen" not in without else [None]
 
 
 def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> Found:

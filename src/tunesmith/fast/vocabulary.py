@@ -103,9 +103,9 @@ class CompactVocabulary:
             raise KeyError(f"token {ids[places < 0][0]} was not among those that occur")
         return places
 
-    def decay(self, factor: float) -> None:
-        """Weight decay of the unused rows, to the bit as AdamW does it."""
-        if factor != 1.0:
+    def decay(self, factor: float | torch.Tensor) -> None:
+        """Weight decay of the unused rows, to the bit as AdamW does it; no look at a tensor."""
+        if isinstance(factor, torch.Tensor) or factor != 1.0:
             with torch.no_grad():
                 self._full.mul_(factor)
 

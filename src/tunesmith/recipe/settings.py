@@ -56,8 +56,9 @@ OptionScalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str |
 OptionValue = OptionScalar | list[OptionScalar] | dict[str, OptionScalar]
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 FastPart = Literal[
-    "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process"
-]
+    "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process",
+    "varlen", "graphs", "device_data",
+]  # fmt: skip
 
 
 class _Section(BaseModel):
@@ -249,7 +250,8 @@ class TrainSettings(_Section):
         (),
         description=_(
             "Parts of the fast engine to leave out: packing, last_layer, dropout, vocabulary, "
-            "copies, clipping; process for what it sets for the whole process."
+            "copies, clipping; process for what it sets for the whole process; on a GPU varlen, "
+            "graphs, device_data."
         ),
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(

@@ -132,8 +132,11 @@ def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
             if event is None:
                 return
             yield from recorder.told([*_warnings(session), event])
+            is_newest = event.step >= session.progress.step  # else more is told of steps now done
             stop, due = _agree(
-                session.accelerator, session.stop.was_made, recorder.save_is_due(event)
+                session.accelerator,
+                session.stop.was_made and is_newest,
+                recorder.save_is_due(event),
             )
             if stop or due:
                 yield from recorder.told([recorder.save()])

@@ -43,6 +43,7 @@ class Recorder:
         self._keep = settings.keep_checkpoints
         self._last_save = time.monotonic()
         self._skipped: list[str] = []
+        self._overdue = False
         self._log = (
             EventLog(session.run.log, settings.log_every, session.noted.get("window", {}))
             if session.accelerator.is_main_process
@@ -111,15 +112,24 @@ class Recorder:
             yield Warned(self._session.progress.step, problem)
 
     def save_is_due(self, event: Event) -> bool:
-        """Whether to save after an event: a new best model always, else as the recipe says."""
+        """Whether to save after an event: a new best model always, else as the recipe says.
+
+        Of steps that are told several at once only after the last, where the weights stand.
+        """
         if isinstance(event, Evaluated):
             return event.is_best
         every = self._save_every
         if every is None or not isinstance(event, StepDone):
             return False
         if every.seconds is not None:
-            return time.monotonic() - self._last_save >= every.seconds
-        return reaches_multiple(event.step, in_steps(every, self._session.job.plan.steps_per_epoch))
+            self._overdue |= time.monotonic() - self._last_save >= every.seconds
+        else:
+            steps = in_steps(every, self._session.job.plan.steps_per_epoch)
+            self._overdue |= reaches_multiple(event.step, steps)
+        if event.step < self._session.progress.step:
+            return False
+        due, self._overdue = self._overdue, False
+        return due
 
     def save(self) -> Saved | Warned:
         """Commit a checkpoint of where training stands, and let old ones go.
@@ -135,7 +145,7 @@ class Recorder:
         if self._log is not None:
             problem = self._commit(progress.best_step == progress.step)
         self._session.accelerator.wait_for_everyone()
-        self._last_save = time.monotonic()
+        self._last_save, self._overdue = time.monotonic(), False
         if problem is not None:
             return Warned(progress.step, replace(problem, severity=Severity.WARNING))
         self.saved = f"step-{progress.step:08d}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ from tunesmith.batching import Batch, Examples, make_batch
 from tunesmith.engine import Engine, ExactEngine
 from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity, inert
 from tunesmith.evaluate import Evaluation, predict
+from tunesmith.fast.choice import engine_for
 from tunesmith.fast.engine import FAST_DEVICES, FastEngine, probed_places
+from tunesmith.fast.graphed import GraphedEngine
 from tunesmith.fast.probe import Verdict, probe
 from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
@@ -23,6 +26,7 @@ from tunesmith.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.metrics import Scores
 from tunesmith.model import freeze
 from tunesmith.optim import make_optimizer
+from tunesmith.recipe import TrainSettings
 from tunesmith.run.fingerprint import compare, machine_facts
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
@@ -131,7 +135,7 @@ class Session:
     def _fast(self) -> FastEngine:
         settings, job = self.job.recipe.train, self.job
         without = frozenset(settings.fast_without)
-        verdict = self._probed(without)
+        verdict, probed = self._probed(without)
         self.is_padded = verdict.exit is None
         how = verdict.exit or ("parts of equal length" if verdict.by_length else "padded")
         self.how = {
@@ -151,7 +155,8 @@ class Session:
         if not job.task.shows_any_token:
             used = {int(i) for found in job.examples.values() for i in found.prepared.used()}
             used |= {int(i) for i in job.tokenizer.all_special_ids}
-        return FastEngine(
+        plain = make_batch(job.examples["train"], probed.examples, job.padding)
+        engine = engine_for(
             self.network,
             job.task.forward,
             self.accelerator,
@@ -162,16 +167,24 @@ class Session:
             half=self.precision == "bf16",
             used_tokens=used,
             without=without,
+            probed=probed,
+            examples=job.examples["train"],
+            draws=job.task.draw(plain, seed=0) is not plain,
+            reads_every=_reads_every(settings),
+            note=self._note,
         )
+        if isinstance(engine, GraphedEngine):
+            self.how = {**self.how, "graphs": True, "device_data": engine.has_data}
+        return engine
 
-    def _probed(self, without: frozenset[str]) -> Verdict:
-        """What the probe finds on a few rows, or on fewer if memory does not suffice."""
+    def _probed(self, without: frozenset[str]) -> tuple[Verdict, Batch]:
+        """What the probe finds on a few rows, or on fewer if memory does not suffice; and these."""
         places = probed_places(self.job.examples["train"].lengths)
         device, run = self.accelerator.device, self.job.task.forward
         while True:
             batch = self.batch(0, places)
             try:
-                return probe(self.network, run, batch, device, without=without)
+                return probe(self.network, run, batch, device, without=without), batch
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -303,7 +316,11 @@ class Session:
         if not mine:  # a short last batch: keep in step with the others, with nothing that counts
             place = plan.examples_at(step)[:1]
             return [(plan.num_processes + rank, self.batch(step, place, counts=False))]
-        return [(number, self.batch(step, places)) for number, places in mine]
+        return [(number, self._kept(places) or self.batch(step, places)) for number, places in mine]
+
+    def _kept(self, places: NDArray[Any]) -> Batch | None:
+        """A batch of rows that the device has, if it has them."""
+        return self.engine.batch(places) if isinstance(self.engine, GraphedEngine) else None
 
     def largest_micro_batch(self) -> Batch:
         """That of the whole run which takes the most memory, in the cut that is in force."""
@@ -380,6 +397,14 @@ class Session:
         """The warnings since the last call."""
         told, self.warnings = self.warnings, []
         return told
+
+
+def _reads_every(settings: TrainSettings) -> int:
+    """Steps after which somebody wants to know of them: the log, or a checkpoint due by steps."""
+    every = settings.save_every
+    if every is None or every.unit != "steps":
+        return settings.log_every
+    return math.gcd(settings.log_every, int(every.amount))
 
 
 def _no_padding_token(model: str) -> Problem:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field
@@ -177,7 +178,7 @@ class Emphasis:
             missed = (-torch.expm1(-losses)).clamp_min(torch.finfo(losses.dtype).tiny)
             losses = missed**self.gamma * losses
         if self.weights is not None:
-            weights = torch.tensor(self.weights, dtype=losses.dtype, device=losses.device)
+            weights = _weights_on(self.weights, losses.dtype, losses.device)
             of_each = (
                 weights[labels]
                 if labels.ndim == 1
@@ -200,3 +201,11 @@ class Emphasis:
         if self.gamma:
             lines.append(_("focal loss with gamma {gamma:g}").format(gamma=self.gamma))
         return lines
+
+
+@cache
+def _weights_on(weights: object, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Weights as a tensor, copied to a device once: a copy in each step would wait for it."""
+    import torch
+
+    return torch.tensor(weights, dtype=dtype, device=device)

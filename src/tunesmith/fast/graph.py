@@ -1,0 +1,108 @@
+"""CUDA graphs: what is done again and again over the same memory is recorded once and replayed.
+
+A replay costs the host one call where the kernels of a pass cost hundreds. Random numbers follow
+the seed: before a replay torch writes seed and offset of the default generator into memory that the
+recorded kernels read, and moves the offset on by what they draw. So `torch.manual_seed` before a
+replay gives the numbers that it would give without a graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+
+from tunesmith.language import gettext as _
+
+__all__ = ["Graphs"]
+
+
+class Graphs:
+    """Functions over tensors that stay where they are, by key; on a CPU they are simply called.
+
+    All graphs share one pool of memory. They may do so in any order because none leaves anything in
+    it: what outlives a call lies in tensors made outside.
+    """
+
+    def __init__(self, device: torch.device, note: Callable[[str], None]) -> None:
+        """Nothing is recorded yet.
+
+        Args:
+            device: of the tensors.
+            note: told why recording was given up, if it was.
+        """
+        self._device = device
+        self._note = note
+        self._records = device.type == "cuda"
+        self._seen: set[Hashable] = set()
+        self._graphs: dict[Hashable, Any] = {}
+        if self._records:
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            self._pool = torch.cuda.graph_pool_handle()
+
+    def play(self, key: Hashable, run: Callable[[], None]) -> None:
+        """Do what `run` does: call it at first, record it the second time, replay it then.
+
+        What is called once, such as the pass of a short last batch in a single epoch, is not worth
+        recording; and the first call sets up what libraries set up only once.
+        """
+        if not self._records:
+            run()
+        elif key in self._graphs:
+            self._graphs[key].replay()
+        elif key not in self._seen:
+            self._seen.add(key)
+            self._beside(run)
+        elif self._record(key, run):
+            self._graphs[key].replay()
+        else:
+            run()
+
+    def forget(self, key: Hashable | None = None) -> None:
+        """Forget one recording, or all: their memory has moved or is needed."""
+        keys = [*self._seen] if key is None else [key]
+        for one in keys:
+            self._seen.discard(one)
+            self._graphs.pop(one, None)
+
+    def _beside(self, run: Callable[[], None]) -> None:
+        """Call it on the stream it will be recorded on: autograd remembers streams."""
+        self._stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._stream):
+            run()
+        torch.cuda.current_stream(self._device).wait_stream(self._stream)
+
+    def _record(self, key: Hashable, run: Callable[[], None]) -> bool:
+        """Record without executing; whether that worked."""
+        generator = torch.cuda.default_generators[self._device.index or 0]
+        seed, offset = generator.initial_seed(), generator.get_offset()
+        stream = torch.cuda.current_stream(self._device)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # other threads may use the device: a graph is none of their business
+            with torch.cuda.graph(
+                graph, self._pool, self._stream, capture_error_mode="thread_local"
+            ):
+                run()
+        except RuntimeError as error:
+            torch.cuda.set_stream(stream)  # the recording, if its end failed, has left another
+            reason = str(error.__context__ or error).splitlines()[0]
+            self._give_up(reason, seed, offset)
+            return False
+        self._graphs[key] = graph
+        return True
+
+    def _give_up(self, reason: str, seed: int, offset: int) -> None:
+        """From here on everything is called.
+
+        A recording that broke off may have left the generator in the belief that it goes on; a
+        fresh state takes its place, at the same number.
+        """
+        self._records = False
+        self.forget()
+        generator = torch.cuda.default_generators[self._device.index or 0]
+        generator.graphsafe_set_state(torch.Generator(self._device))
+        generator.manual_seed(seed)
+        generator.set_offset(offset)
+        self._note(_("steps are not recorded as CUDA graphs: {reason}").format(reason=reason))
