@@ -175,7 +175,7 @@ def _factors(kept: torch.Tensor | None, parts: Sequence[_Heads]) -> Sequence[tor
     """What dropout draws for each part."""
     if kept is None:
         return [None] * len(parts)
-    return kept.split([part.places for part in parts])
+    return torch.split(kept, [part.places for part in parts])
 
 
 def _dropped(shares: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:

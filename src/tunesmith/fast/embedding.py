@@ -29,12 +29,12 @@ class TableGradient:
 
     def patch(self) -> nn.Embedding:
         """Replace the forward of the layer; returns it, to be restored."""
-        self.table.forward = self._forward  # type: ignore[method-assign]
+        self.table.forward = self._rows_of  # type: ignore[method-assign]
         return self.table
 
-    def _forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def _rows_of(self, input: torch.Tensor) -> torch.Tensor:  # named as torch names it
         found: torch.Tensor = _Rows.apply(  # type: ignore[no-untyped-call]
-            self.table.weight, ids, self
+            self.table.weight, input, self
         )
         return found
 
