@@ -45,7 +45,7 @@ def likeness(pairs: Sequence[Sequence[str]]) -> NDArray[np.float64]:
             [
                 *(share for size in range(1, _LONGEST + 1) for share in _shared(*tokens, size)),
                 *_shared(*texts, _LONGEST),
-                *_weights(*map(set, tokens), weight),
+                *_weights(set(tokens[0]), set(tokens[1]), weight),
                 *_lengths(len(tokens[0]), len(tokens[1])),
                 *_numbers(*tokens),
             ]
