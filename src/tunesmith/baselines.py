@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BASELINES", "Kind", "simple_answers"]
+__all__ = ["BASELINES", "WORDS", "Kind", "linear_answers", "simple_answers"]
 
 Kind = Literal["classes", "labels", "numbers"]
 """What is predicted: one class each, any number of labels each, or a number each."""
@@ -26,7 +26,8 @@ _MOST_ROWS = 20_000
 _MOST_WEIGHTS = 1_000_000
 """Words times outputs: with many classes fewer words count, or fitting takes minutes."""
 
-_WORDS = r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+"
+WORDS = r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+"
+"""What is a word: a Chinese character, or letters and digits in a row."""
 
 
 def simple_answers(
@@ -76,11 +77,9 @@ def _by_words(
     num_outputs: int,
 ) -> NDArray[np.float32]:
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.multiclass import OneVsRestClassifier
 
     vectors = TfidfVectorizer(
-        token_pattern=_WORDS, ngram_range=(1, 2), sublinear_tf=True,
+        token_pattern=WORDS, ngram_range=(1, 2), sublinear_tf=True,
         max_features=min(200_000, _MOST_WEIGHTS // num_outputs),
         min_df=2 if len(texts) > 500 else 1,
     )  # fmt: skip
@@ -89,22 +88,50 @@ def _by_words(
     except ValueError:  # not one word, such as rows of signs only
         return np.tile(_constant(kind, labels, num_outputs), (len(others), 1))
     seen, asked = _features(vectors, texts), _features(vectors, others)
+    return linear_answers(kind, seen, labels, asked, num_outputs=num_outputs)
+
+
+def linear_answers(
+    kind: Kind,
+    seen: Any,
+    labels: NDArray[Any],
+    asked: Any,
+    *,
+    num_outputs: int,
+    strength: float = 10.0,
+) -> NDArray[np.float32]:
+    """The answers of a linear model.
+
+    Args:
+        kind: of the labels.
+        seen: what is known of each training row, shape (n, F), dense or sparse.
+        labels: of the training rows: (n,) classes or numbers, (n, C) zeros and ones.
+        asked: the same of the rows to answer, shape (m, F).
+        num_outputs: C, the number of classes or labels; 1 for numbers.
+        strength: how far classes and labels may bend the weights (the inverse of their penalty).
+
+    Returns:
+        Logits of shape (m, C), as a model gives them.
+    """
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.multiclass import OneVsRestClassifier
+
     if kind == "numbers":
         found = Ridge(alpha=1.0).fit(seen, labels).predict(asked)
         return np.asarray(found, dtype=np.float32).reshape(-1, 1)
     if kind == "classes" and len(np.unique(labels)) == 1:
-        return np.tile(_constant(kind, labels, num_outputs), (len(others), 1))
-    model = LogisticRegression(C=10.0, tol=1e-3, max_iter=100)
+        return np.tile(_constant(kind, labels, num_outputs), (asked.shape[0], 1))
+    model = LogisticRegression(C=strength, tol=1e-3, max_iter=100)
     if kind == "labels":
         varied = np.flatnonzero((labels.min(axis=0) == 0) & (labels.max(axis=0) == 1))
-        logits = np.tile(_constant(kind, labels, num_outputs), (len(others), 1))
+        logits = np.tile(_constant(kind, labels, num_outputs), (asked.shape[0], 1))
         if len(varied):
             several = OneVsRestClassifier(model).fit(seen, labels[:, varied])
             shares = np.asarray(several.predict_proba(asked))
             logits[:, varied] = _logit(shares[:, -len(varied) :])
         return logits
     model.fit(seen, labels)
-    logits = np.full((len(others), num_outputs), _log(np.zeros(1))[0], dtype=np.float32)
+    logits = np.full((asked.shape[0], num_outputs), _log(np.zeros(1))[0], dtype=np.float32)
     logits[:, model.classes_] = _log(model.predict_proba(asked))
     return logits
 

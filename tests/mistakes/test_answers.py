@@ -76,6 +76,58 @@ def test_planted_flips_are_found_in_all_tickets(seed: int) -> None:
     assert share >= 0.8 and found >= 0.6 * len(wrong)
 
 
+def alike(count: int, *, seed: int = 0) -> Records:
+    """Pairs of random words; the second text says the same in every other row."""
+    chance = np.random.default_rng(seed)
+
+    def words() -> list[str]:
+        return [f"word{i}" for i in chance.integers(0, 2000, 12)]
+
+    def row(same: bool) -> dict[str, Any]:
+        one = words()
+        two = one[:8] + words()[:4] if same else one[:3] + words()[:9]
+        return {
+            "one": " ".join(one),
+            "two": " ".join(chance.permutation(two)),
+            "label": "same" if same else "other",
+        }
+
+    return [row(i % 2 == 0) for i in range(count)]
+
+
+def test_pairs_are_judged_by_how_alike_their_texts_are() -> None:
+    """Words alone know nothing here: none says more of one class than of the other."""
+    rows = alike(300)
+    for i in (5, 8, 41, 70, 123, 200, 201, 250, 299):
+        rows[i]["label"] = "other" if rows[i]["label"] == "same" else "same"
+    split = split_of(rows)
+    task = fitted("text-classification", Roles("one", "two", "label"), split)
+    found = suspect(by_folds(task, split))
+    assert {row.row for row in found} == {5, 8, 41, 70, 123, 200, 201, 250, 299}
+
+
+def test_pairs_are_judged_by_words_where_these_know_more() -> None:
+    """A title and a text: how alike they are says nothing of the topic."""
+    rows = [{**row, "title": row["text"].split()[0]} for row in mended_tickets()[:400]]
+    wrong = flipped(rows, share=0.03)
+    split = split_of(rows)
+    task = fitted("text-classification", Roles("title", "text", "label"), split)
+    found = suspect(by_folds(task, split), len(wrong))
+    assert sum(row.row in wrong for row in found) >= 0.8 * len(found) >= 4
+
+
+def test_numbers_for_pairs() -> None:
+    """The answer is how alike both are, from 0 to 1."""
+    rows = alike(200)
+    for row in rows:
+        row["label"] = float(row["label"] == "same")
+    rows[17]["label"], rows[100]["label"] = 1.0, 0.0
+    split = split_of(rows)
+    task = fitted("text-regression", Roles("one", "two", "label"), split)
+    found = suspect(by_folds(task, split), 2)
+    assert {row.row for row in found} == {17, 100}
+
+
 def test_the_answer_never_saw_the_label_nor_its_twin() -> None:
     """Two texts alike but for case: each is answered as if both were unknown."""
     rows = [{"text": f"word{i % 2} again {i}", "label": "ab"[i % 2]} for i in range(40)]

@@ -24,9 +24,6 @@ from tunesmith.mistakes.suspects import (
 
 __all__ = ["Confusion", "Judged", "confused", "slices", "suspect", "worst"]
 
-_LEAST = 1e-12
-"""A probability of nought would be an endless loss."""
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -89,13 +86,13 @@ class Confusion:
 
 def worst(answered: Answered, top: int | None = None) -> list[Judged]:
     """The rows with the highest loss."""
-    order = np.argsort(-_losses(answered), kind="stable")
+    order = np.argsort(-answered.losses(), kind="stable")
     return list(_judged(answered, order[:top].tolist()))
 
 
 def confused(answered: Answered, top: int | None = None) -> list[Confusion]:
     """Which labels are taken for which, the most frequent first; numbers are never confused."""
-    losses = _losses(answered)
+    losses = answered.losses()
     rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for row, gold, predicted in _taken_for(answered):
         rows[gold, predicted].append(row)
@@ -176,29 +173,10 @@ def _predicted(answered: Answered) -> NDArray[Any]:
     return answered.outputs
 
 
-def _shares_of_gold(answered: Answered) -> NDArray[np.float64] | None:
-    """The probability of each given label, shape (n,), or of each yes and no, shape (n, C)."""
-    outputs, targets = answered.outputs, answered.targets
-    if answered.task.kind == "classes":
-        return np.asarray(outputs[np.arange(len(targets)), targets])
-    if answered.task.kind == "labels":
-        return np.where(targets == 1, outputs, 1 - outputs)
-    return None
-
-
-def _losses(answered: Answered) -> NDArray[np.float64]:
-    """Cross entropy, summed over labels; or the squared error."""
-    shares = _shares_of_gold(answered)
-    if shares is None:
-        return np.asarray(np.square(answered.outputs - answered.targets))
-    losses = -np.log(np.maximum(shares, _LEAST))
-    return np.asarray(losses.reshape(len(losses), -1).sum(axis=1))
-
-
 def _judged(answered: Answered, chosen: Sequence[int]) -> Iterator[Judged]:
     """Some rows, by their position."""
-    task, losses, predicted = answered.task, _losses(answered), _predicted(answered)
-    shares = _shares_of_gold(answered)
+    task, losses, predicted = answered.task, answered.losses(), _predicted(answered)
+    shares = answered.shares_of_gold()
     for i, place in zip(chosen, answered.places(chosen), strict=True):
         yield Judged(
             answered.split,
