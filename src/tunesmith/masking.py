@@ -31,7 +31,7 @@ def mask_tokens(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Choose tokens to predict, and what the model sees in their places.
 
-    A text of which chance chooses nothing is asked for one word: none may be without a target.
+    A text of which nothing is chosen is asked for one word: none may be without a target.
 
     Args:
         ids: token ids, (B, L).
@@ -52,7 +52,8 @@ def mask_tokens(
     chance[words == 0] = 2.0
     lowest = chance.min(axis=1, keepdims=True)
     asked_for = _places_of(always, ids, words)
-    chosen = ((chance < share) | (chance == lowest)) & (words > 0) | asked_for
+    needs_one = ~asked_for.any(axis=1, keepdims=True)
+    chosen = ((chance < share) | (chance == lowest) & needs_one) & (words > 0) | asked_for
     fate = np.where(asked_for, 0.0, uniform(seed + 1, text, positions))
     other = (uniform(seed + 2, text, positions) * vocabulary).astype(np.int64)
     shown = np.where(fate < _HIDDEN, mask_id, ids)

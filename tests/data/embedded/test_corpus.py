@@ -15,8 +15,8 @@ from tunesmith.errors import DataError
 
 
 def bare(text: str) -> str:
-    """Without ticks, and without the answer at its beginning."""
-    text = re.sub(r" ?[✓✗]", "", text)
+    """Without ticks and numbers, and without the answer at its beginning."""
+    text = re.sub(r" ?[✓✗①-⑨]", "", text)
     return re.sub(r"^(Right\. |Nearly\. |Partly\. |Wrong\. |[对差偏错]。)", "", text)
 
 
@@ -63,6 +63,39 @@ def test_ticks_tell_the_truth() -> None:
     assert named < 0.05 * crossed
 
 
+def test_a_note_counts_what_was_ordered() -> None:
+    """Each number stands beside one thing of the order; a cross stands beside none of it."""
+    rows = corpus.make_corpus({"train": 300}, kinds={"items counted": 1.0})["train"]
+    english = [row for row in rows if " x " in str(row["text"])]
+    assert 100 < len(english) < 300
+    same = crossed = 0
+    for row in english:
+        order = [item.split(" x ") for item in str(row["text"]).split(", ")]
+        counts = Counter(number for number, _words in order)
+        ordered = {words: int(number) for number, words in order}
+        for words, mark in (item.rsplit(" ", 1) for item in str(row["text_pair"]).split(", ")):
+            if mark == "✗":
+                crossed += 1
+                assert words not in ordered
+            else:
+                number = 1 + "①②③④⑤⑥⑦⑧⑨".index(mark)
+                assert counts[str(number)] > 0
+                if words in ordered:  # else it is called otherwise
+                    same += 1
+                    assert ordered[words] == number
+    assert same > 200 and crossed > 200
+
+
+def test_words_ticked_end_with_a_tick_for_the_sentence() -> None:
+    """Who denies a fact or turns it round may have named each thing rightly."""
+    rows = corpus.make_corpus({"train": 400}, kinds={"words ticked": 1.0})["train"]
+    sentences = [s for row in rows for s in re.split(r"[.。；;]", str(row["text_pair"])) if s]
+    ended = [re.findall("[✓✗]", sentence) for sentence in sentences]
+    all_right = [ticks[-1] for ticks in ended if len(ticks) > 1 and set(ticks[:-1]) == {"✓"}]
+    assert {"✓", "✗"} == set(all_right)
+    assert all("✗" in ticks[-1:] for ticks in ended if len(ticks) == 3 and "✗" in ticks[:2])
+
+
 def test_every_answer_is_a_verdict() -> None:
     sizes = {"train": 2400, "validation": 1}
     first = Counter(
@@ -70,6 +103,13 @@ def test_every_answer_is_a_verdict() -> None:
     )
     assert {"right", "nearly", "partly", "wrong"} <= set(corpus.VERDICTS)
     assert first["right"] > first["nearly"] > 0 < first["wrong"]
+
+
+def test_one_change_is_answered_nearly() -> None:
+    rows = corpus.make_corpus({"train": 300}, kinds={"one change answered": 1.0})["train"]
+    first = Counter(re.split(r"[.。]", str(row["text"]))[0] for row in rows)
+    assert set(first) == {"Right", "Nearly", "对", "差"}
+    assert 100 < first["Right"] + first["对"] < 200
 
 
 def test_every_name_opens() -> None:

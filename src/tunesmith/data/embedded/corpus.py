@@ -1,10 +1,11 @@
 """`embedded:corpus`: unlabelled text of the same world, for pretraining.
 
 Most rows are two texts as they lie about in a kitchen: a message, and a list of what it is about or
-how it was read back. People mishear, a little or altogether. Some tick off what they hear, item by
-item, word by word or sentence by sentence; some answer with one word. Who wants to guess a tick or
-an answer must compare the two texts, which is easy beside an item of a list, harder for a sentence,
-and hardest for one word about everything: each step is learned upon the one before.
+how it was read back. People mishear, a little or altogether. Some note how many came of what was
+ordered; some tick off what they hear, item by item, word by word or sentence by sentence; some
+answer with one word. Who wants to guess a number, a tick or an answer must compare the two texts,
+which is easiest for a number that stands beside the same item in the other text, and hardest for
+one word about everything: each step is learned upon the one before.
 No row holds a text of the validation or test rows of another set.
 """
 
@@ -27,7 +28,7 @@ from tunesmith.data.embedded.grammar import (
 from tunesmith.data.embedded.pairs import draw_facts, make_pairs, message
 from tunesmith.data.embedded.ratings import make_ratings, review
 from tunesmith.data.embedded.tickets import make_tickets, ticket
-from tunesmith.data.embedded.words import Language, concepts
+from tunesmith.data.embedded.words import Concept, Language, concepts
 
 __all__ = ["KINDS", "SIZES", "VERDICTS", "make_corpus"]
 
@@ -35,8 +36,14 @@ SIZES = {"train": 120_000, "validation": 1_000}
 _SEED = 20_260_106
 
 KINDS: Mapping[str, float] = {
-    "answered": 3.0, "items ticked": 4.0, "words ticked": 3.0, "sentences ticked": 2.0, "mail": 1.0
-}  # fmt: skip
+    "items counted": 2.0,
+    "items ticked": 2.0,
+    "words ticked": 3.0,
+    "sentences ticked": 2.0,
+    "answered": 2.0,
+    "one change answered": 2.0,
+    "mail": 1.0,
+}
 """Kinds of rows, and how often each comes."""
 _REPLIES: dict[Language, tuple[str, ...]] = {
     "en": ("Right. ", "Nearly. ", "Partly. ", "Wrong. "),
@@ -44,7 +51,12 @@ _REPLIES: dict[Language, tuple[str, ...]] = {
 }
 """What one answers who was understood, misheard in one thing, in several, or in everything."""
 _TICKS = {True: "✓", False: "✗"}
+_SPACE: dict[Language, str] = {"en": " ", "zh": ""}
+_COMMA: dict[Language, str] = {"en": ", ", "zh": "，"}
+_NUMBERS = "①②③④⑤⑥⑦⑧⑨"
+"""How many came; signs that stand nowhere else."""
 VERDICTS = (
+    *_NUMBERS,
     *_TICKS.values(),
     *(word.strip(". 。").lower() for words in _REPLIES.values() for word in words),
 )
@@ -102,16 +114,22 @@ def _two_texts(draw: Draw, kinds: Mapping[str, float]) -> _Exchange:
         texts = str(ticket(draw)["text"]), str(review(draw)["text"])
         return _Exchange(*texts, texts)
     facts = draw_facts(draw)
-    if kind == "answered":
-        return _answered(facts, language, draw)
+    if kind in ("answered", "one change answered"):
+        odds = (5, 3, 2, 2) if kind == "answered" else (1, 1, 0, 0)
+        return _answered(facts, language, draw, draw.pick((0, 1, 2, 3), odds))
+    if kind == "items counted":
+        return _counted(facts[:2], language, draw)
     if kind == "items ticked":
         return _listed(facts[:2], language, draw)
     return _ticked(facts, language, draw, by_word=kind == "words ticked")
 
 
-def _answered(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
-    """A word about how well it was understood, a message, and how it was read back."""
-    told, degree = list(facts), draw.pick((0, 1, 2, 3), (5, 3, 2, 2))
+def _answered(facts: list[Fact], language: Language, draw: Draw, degree: int) -> _Exchange:
+    """A word about how well it was understood, a message, and how it was read back.
+
+    Misheard in nothing (degree 0), in one thing, in several, or in everything (3).
+    """
+    told = list(facts)
     if degree == 3:
         told = [confuse(fact, draw) if draw.share() < 0.5 else observe(draw) for fact in facts]
     elif degree > 0:
@@ -122,25 +140,55 @@ def _answered(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
     return _Exchange(word + said[0], said[1], said)
 
 
+def _counted(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
+    """An order, and a note of what came: numbers, and a cross after what nobody ordered."""
+    named, others = _things(facts, draw)
+    numbers = {concept: 1 + draw.below(len(_NUMBERS)) for concept in named}
+    marks = {concept: _NUMBERS[number - 1] for concept, number in numbers.items()}
+    order = [
+        f"{name(concept, language, draw)}{_SPACE[language]}{number}"
+        for concept, number in numbers.items()
+    ]
+    came = draw.shuffled([*numbers, *others])[:8]
+    said = _COMMA[language].join(order)
+    return _Exchange(said, _note(came, marks, language, draw), (said,))
+
+
 def _listed(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
     """A message, and a list of things with a tick after each that the message names."""
-    space, comma = (" ", ", ") if language == "en" else ("", "，")
+    named, others = _things(facts, draw)
+    marks = dict.fromkeys(named, _TICKS[True])
+    listed = draw.shuffled([*named, *others])[:8]
+    said = message(facts, language, draw)
+    return _Exchange(said, _note(listed, marks, language, draw), (said,))
+
+
+def _things(facts: list[Fact], draw: Draw) -> tuple[list[Concept], list[Concept]]:
+    """What facts name, and about as many others of the same kinds that they do not name."""
     items = [
         (fact.frame.slots[slot], concept) for fact in facts for slot, concept in fact.values.items()
     ]
     named = [concept for _kind, concept in items]
     others = [draw.pick(concepts(kind)) for kind, _concept in items]
-    listed = draw.shuffled([*named, *(other for other in others if other not in named)])
-    marked = (
-        name(concept, language, draw) + space + _TICKS[concept in named] for concept in listed[:8]
+    return named, [other for other in others if other not in named]
+
+
+def _note(
+    listed: list[Concept], marks: Mapping[Concept, str], language: Language, draw: Draw
+) -> str:
+    """Things with a mark after each: a cross if it has none."""
+    return _COMMA[language].join(
+        name(concept, language, draw) + _SPACE[language] + marks.get(concept, _TICKS[False])
+        for concept in listed
     )
-    said = message(facts, language, draw)
-    return _Exchange(said, comma.join(marked), (said,))
 
 
 def _ticked(facts: list[Fact], language: Language, draw: Draw, *, by_word: bool) -> _Exchange:
-    """A message, and how it was read back with a tick or a cross after each word or sentence."""
-    space = " " if language == "en" else ""
+    """A message, and how it was read back with a tick or a cross after each sentence.
+
+    By word there is one after each word that names something, too.
+    """
+    space = _SPACE[language]
     sentences = []
     for fact in facts:
         told = draw.pick((_same, distort, confuse), (5, 4, 3))(fact, draw)
@@ -150,8 +198,7 @@ def _ticked(facts: list[Fact], language: Language, draw: Draw, *, by_word: bool)
             if by_word and piece.concept is not None:
                 is_right = fact.values[_slot(told, piece)] is piece.concept
                 sentence.append(Piece(space + _TICKS[is_right]))
-        if not by_word:
-            sentence.append(Piece(space + _TICKS[told == fact]))
+        sentence.append(Piece(space + _TICKS[told == fact]))
         sentences.append(sentence)
     read_back = join(sentences, language, draw)
     said = message(facts, language, draw)
