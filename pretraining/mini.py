@@ -94,12 +94,13 @@ STAGES = (
         {"train.schedule": "constant", "options.mask_share": 0.05},
     ),
     Stage(  # one word about everything
-        3000,
+        2600,
         {
             "words ticked": 1,
             "sentences ticked": 1,
             "answered": 1,
-            "one change answered": 8,
+            "one change answered": 4,
+            "one turn answered": 4,
             "mail": 0.3,
         },
         {"options.mask_share": 0.02},

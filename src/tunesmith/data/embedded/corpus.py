@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tunesmith.data.embedded.grammar import (
+    FRAMES,
     Draw,
     Fact,
     Piece,
@@ -43,13 +44,16 @@ KINDS: Mapping[str, float] = {
     "answered": 2.0,
     "one change answered": 2.0,
     "mail": 1.0,
+    "one turn answered": 0.0,
 }
-"""Kinds of rows, and how often each comes."""
+"""Kinds of rows, and how often each comes; the last one only where it is asked for."""
 _REPLIES: dict[Language, tuple[str, ...]] = {
     "en": ("Right. ", "Nearly. ", "Partly. ", "Wrong. "),
     "zh": ("对。", "差。", "偏。", "错。"),
 }
 """What one answers who was understood, misheard in one thing, in several, or in everything."""
+_TURNING = tuple(frame for frame in FRAMES if frame.no is not None or frame.swaps is not None)
+"""What can be denied or turned round, which is learned last."""
 _TICKS = {True: "✓", False: "✗"}
 _SPACE: dict[Language, str] = {"en": " ", "zh": ""}
 _COMMA: dict[Language, str] = {"en": ", ", "zh": "，"}
@@ -114,7 +118,9 @@ def _two_texts(draw: Draw, kinds: Mapping[str, float]) -> _Exchange:
         texts = str(ticket(draw)["text"]), str(review(draw)["text"])
         return _Exchange(*texts, texts)
     facts = draw_facts(draw)
-    if kind in ("answered", "one change answered"):
+    if kind == "one turn answered":
+        facts = [observe(draw, draw.pick(_TURNING)) for _fact in facts]
+    if kind.endswith("answered"):
         odds = (5, 3, 2, 2) if kind == "answered" else (1, 1, 0, 0)
         return _answered(facts, language, draw, draw.pick((0, 1, 2, 3), odds))
     if kind == "items counted":
