@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import tunesmith as ts
 from tunesmith import quickstart as room
 from tunesmith.quickstart import (
     LESSONS,
@@ -47,11 +48,20 @@ def test_the_stages_of_each_lesson(
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the weights in the package are provisional, as their card says")
 def test_pretraining_is_the_lesson(tmp_path: Path) -> None:
     (compared,) = [s for s in quickstart("pairs", tmp_path, "zh") if isinstance(s, Compared)]
     accuracy = {who: scores["accuracy"] or 0.0 for who, scores in compared.rows}
-    assert accuracy["embedded:mini"] > 0.88
     assert accuracy["embedded:mini"] > accuracy["embedded:mini-untrained"] + 0.05
     assert accuracy["embedded:mini"] > accuracy["tfidf"] + 0.10
     assert accuracy["tfidf"] < 0.75
+
+
+@pytest.mark.slow
+def test_nearly_all_pairs_are_told_apart(tmp_path: Path) -> None:
+    """The mean of three seeds, on the test rows."""
+    found = []
+    for seed in (1, 2, 3):
+        settings = {"model": room.MODEL, **LESSONS["pairs"].settings, "train.seed": seed}
+        run = ts.train(LESSONS["pairs"].data, out=tmp_path / str(seed), settings=settings)
+        found.append(run.test_scores["accuracy"])
+    assert sum(found) / len(found) > 0.88

@@ -59,7 +59,7 @@ _COMMON: Mapping[str, object] = {
 LESSONS: Mapping[str, Lesson] = {
     "pairs": Lesson(
         "embedded:pairs",
-        {**_COMMON, "train.epochs": 1, "train.learning_rate": 1e-3, "metrics": ["accuracy", "f1"]},
+        {**_COMMON, "train.epochs": 1, "train.learning_rate": 3e-4, "metrics": ["accuracy", "f1"]},
         {
             "en": (
                 "The waiter gave the key to the cook, and the terrace is open tonight.",

@@ -45,7 +45,7 @@ def test_without_network_and_home(tmp_path: Path) -> None:
         pytest.skip("namespaces are not allowed here")
     assert done.returncode == 0, done.stderr
     assert "未经预训练的同一编码器" in done.stdout
-    assert (tmp_path / "runs" / "quickstart" / "tickets" / "mini" / "model").is_dir()
+    assert (tmp_path / "runs" / "quickstart" / "pairs" / "mini" / "model").is_dir()
 
 
 def test_it_shows_the_whole_job(tunesmith: Command, tmp_path: Path) -> None:

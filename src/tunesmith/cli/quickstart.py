@@ -39,7 +39,7 @@ _WHO = {
     epilog=examples("tunesmith quickstart", "tunesmith quickstart --task ratings --lang zh"),
 )
 @click.option(
-    "--task", type=click.Choice(["tickets", "pairs", "ratings"]), default="tickets",
+    "--task", type=click.Choice(["pairs", "tickets", "ratings"]), default="pairs",
     show_default=True, help=_("Which embedded data set to learn from."),
 )  # fmt: skip
 @click.option(
