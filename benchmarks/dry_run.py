@@ -3,9 +3,9 @@
     python benchmarks/dry_run.py --glue ../shared/glue --steps 300
 
 Both are commands of their own, one after the other, on MRPC (`--set sst2` for another) with
-MiniLM-L6 at the course's settings, cut to so many steps with an evaluation every third of them. The dry run tells time,
-memory and disk from a few seconds of measuring; the run's own log, the kernel's accounts and the
-folder say what they were.
+MiniLM-L6 at the course's settings, cut to so many steps with an evaluation every third of them. The
+dry run tells time, memory and disk from a few seconds of measuring; the run's own log, the kernel's
+accounts and the folder say what they were.
 """
 
 from __future__ import annotations

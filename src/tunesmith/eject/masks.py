@@ -62,8 +62,9 @@ def masks_cell(facts: Facts) -> Cell:
         f"    chance = uniform(seed, text, {'words' if whole else 'places'})",
         "    chance[words == 0] = 2.0",
         "    lowest = chance.min(axis=1, keepdims=True)",
-        "    chosen = ((chance < MASK_SHARE) | (chance == lowest)) & (words > 0)",
         always and "    always = named(ids, words)",
+        always and "    lowest[always.any(axis=1)] = -1.0  # asked for by name, needs no other",
+        "    chosen = ((chance < MASK_SHARE) | (chance == lowest)) & (words > 0)",
         always and "    chosen = chosen | always",
         "    fate = np.where(always, 0.0, uniform(seed + 1, text, places))"
         if always
