@@ -32,7 +32,8 @@ class TableGradient:
         self.table.forward = self._rows_of  # type: ignore[method-assign]
         return self.table
 
-    def _rows_of(self, input: torch.Tensor) -> torch.Tensor:  # named as torch names it
+    def _rows_of(self, input: torch.Tensor) -> torch.Tensor:
+        """What stands in for `nn.Embedding.forward`, whose argument has this name."""
         found: torch.Tensor = _Rows.apply(  # type: ignore[no-untyped-call]
             self.table.weight, input, self
         )
