@@ -4,8 +4,11 @@
 
 The engines draw dropout from other streams, so single runs differ; what must agree are means over
 seeds. `mrpc` is the default preset, five seeds a side; `sst2` a small piece of SST-2, ten seeds a
-side. Welch's test says how often chance alone would set the means so far apart. Both engines get
-the fast one's settings of the process, which change no result, to have the answer sooner.
+side. Welch's test says how often chance alone would set the means so far apart. All sides get the
+fast engine's settings of the process, which change no result, to have the answer sooner.
+
+Every finished seed is added to the result file, so a stopped run continues, and several with other
+`--sides` may run at once.
 """
 
 from __future__ import annotations
@@ -27,7 +30,11 @@ import tunesmith as ts
 from tunesmith.fast.process import tuned
 
 RESULTS = Path(__file__).parent / "results" / "engines.json"
-ENGINES = ("exact", "fast")
+SIDES: dict[str, dict[str, object]] = {
+    "exact": {"train.engine": "exact"},
+    "fast": {"train.engine": "fast"},
+    "fast-bf16": {"train.engine": "fast", "train.precision": "bf16"},
+}
 WORK: dict[str, tuple[int, Sequence[int], dict[str, object]]] = {
     "mrpc": (3668, range(42, 47), {"preset": "course"}),
     "sst2": (
@@ -39,7 +46,7 @@ WORK: dict[str, tuple[int, Sequence[int], dict[str, object]]] = {
 """Training rows, seeds, settings."""
 
 
-def trained(glue: Path, name: str, engine: str, seed: int) -> dict[str, Any]:
+def trained(glue: Path, name: str, side: str, seed: int) -> dict[str, Any]:
     count, _seeds, settings = WORK[name]
     chosen = {split: rows(glue / name, split) for split in ("train", "validation")}
     with tempfile.TemporaryDirectory() as folder:
@@ -54,11 +61,11 @@ def trained(glue: Path, name: str, engine: str, seed: int) -> dict[str, Any]:
             "data.labels": GLUE[name]["labels"],
             "model": model_folder(),
             "metrics": ["accuracy", "f1"],
-            "train.engine": engine,
             "train.seed": seed,
             "train.evaluate_every": None,
             "train.save_every": None,
             **settings,
+            **SIDES[side],
         }
         with tuned(True):
             run = ts.train(str(paths["train"]), out=Path(folder) / "run", settings=wanted)
@@ -66,43 +73,54 @@ def trained(glue: Path, name: str, engine: str, seed: int) -> dict[str, Any]:
         return {"scores": dict(run.scores), "seconds": seconds, "steps": run.facts["steps"]}
 
 
-def compared(sides: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Means, deviations, standard error of the difference, and Welch's test of each score."""
+def compared(runs: dict[str, dict[str, Any]], side: str) -> dict[str, Any]:
+    """A side beside the exact engine: means, deviations, standard error, Welch's test."""
     found = {}
     for score in ("accuracy", "f1", "loss"):
-        exact, fast = ([run["scores"][score] for run in sides[e].values()] for e in ENGINES)
-        if min(len(exact), len(fast)) < 2:
-            continue
-        spread = [statistics.variance(values) / len(values) for values in (exact, fast)]
+        exact, other = ([run["scores"][score] for run in runs[s].values()] for s in ("exact", side))
+        spread = [statistics.variance(values) / len(values) for values in (exact, other)]
         found[score] = {
             "exact": [statistics.mean(exact), statistics.stdev(exact)],
-            "fast": [statistics.mean(fast), statistics.stdev(fast)],
-            "difference": statistics.mean(fast) - statistics.mean(exact),
+            side: [statistics.mean(other), statistics.stdev(other)],
+            "difference": statistics.mean(other) - statistics.mean(exact),
             "standard_error": sum(spread) ** 0.5,
-            "welch_p": float(ttest_ind(exact, fast, equal_var=False).pvalue),
+            "welch_p": float(ttest_ind(exact, other, equal_var=False).pvalue),
         }
     return found
+
+
+def added(name: str, side: str, seed: int, run: dict[str, Any]) -> None:
+    """Add a run to what the file holds by now."""
+    found = held()
+    of_work = found.setdefault(name, {})
+    runs = of_work.setdefault("runs", {})
+    runs.setdefault(side, {})[str(seed)] = run
+    several = [s for s in SIDES if len(runs.get(s, ())) > 1]
+    if "exact" in several:
+        of_work["compared"] = {s: compared(runs, s) for s in several if s != "exact"}
+    found["machine"] = facts()
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def held() -> dict[str, Any]:
+    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", nargs="+", choices=WORK)
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     given = parser.parse_args()
-    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for name in given.work:
-        sides = found.setdefault(name, {engine: {} for engine in ENGINES})
         for seed in WORK[name][1]:
-            for engine in given.engines:
-                if str(seed) in sides[engine]:
+            for side in given.sides:
+                if str(seed) in held().get(name, {}).get("runs", {}).get(side, {}):
                     continue
-                sides[engine][str(seed)] = trained(given.glue, name, engine, seed)
-                print(name, engine, seed, sides[engine][str(seed)], flush=True)
-                sides["compared"] = compared(sides)
-                found["machine"] = facts()
-                RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-        print(json.dumps(sides["compared"], indent=1))
+                run = trained(given.glue, name, side, seed)
+                added(name, side, seed, run)
+                print(name, side, seed, run, flush=True)
+        print(json.dumps(held()[name].get("compared"), indent=1))
 
 
 if __name__ == "__main__":
