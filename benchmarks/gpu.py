@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from machine import facts
 
-from tunesmith.bench.compare import compare
+from tunesmith.bench.compare import compare, steps_taken
 from tunesmith.bench.contenders import CONTENDERS, Contender
 
 TARGET = Path(__file__).parent / "results" / "gpu.json"
@@ -103,7 +103,7 @@ def main() -> None:
             shared = {
                 "data.train": str(rows), "data.validation": None, "data.labels": ["no", "yes"],
                 "model": str(model), "train.device": given.device, "train.batch_size": batch_size,
-                "train.max_steps": (given.turns + 1) * given.steps,
+                "train.max_steps": steps_taken(given.turns, given.steps),
                 "train.best": None, "train.evaluate_every": None,
             }  # fmt: skip
             found = compare(

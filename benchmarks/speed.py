@@ -18,16 +18,16 @@ from typing import Any
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
-from tunesmith.bench.compare import compare
+from tunesmith.bench.compare import compare, steps_taken
 from tunesmith.bench.contenders import CONTENDERS, ablations
 from tunesmith.device import has_fast_bf16
 
 RESULTS = Path(__file__).parent / "results"
 WORK = {
-    "MRPC, batch 8": ("mrpc", 8, 8),
-    "MRPC, batch 32": ("mrpc", 32, 2),
-    "STS-B, batch 32": ("stsb", 32, 3),
-    "SST-2, batch 32": ("sst2", 32, 5),
+    "MRPC, batch 8": ("mrpc", 8, 16),
+    "MRPC, batch 32": ("mrpc", 32, 6),
+    "STS-B, batch 32": ("stsb", 32, 8),
+    "SST-2, batch 32": ("sst2", 32, 10),
 }
 """Set, rows per step, steps per turn."""
 
@@ -68,8 +68,9 @@ def main() -> None:
     result = json.loads(target.read_text()) if target.is_file() else {}
     for work in given.work:
         name, batch_size, steps = WORK[work]
+        count = steps_taken(given.turns, steps)
         with tempfile.TemporaryDirectory() as folder:
-            shared = settings(given.glue, name, batch_size, steps * given.turns + 2, Path(folder))
+            shared = settings(given.glue, name, batch_size, count, Path(folder))
             found = compare(contenders, shared, turns=given.turns, steps=steps, say=print)
         result[work] = {
             "turns": given.turns,

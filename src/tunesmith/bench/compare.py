@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith.bench.contenders import Child, Contender, Turn
 
-__all__ = ["Result", "compare", "machine"]
+__all__ = ["Result", "compare", "machine", "steps_taken"]
 
 _LIBRARIES = ("tunesmith", "torch", "transformers", "accelerate", "tokenizers", "numpy")
 
@@ -53,6 +53,11 @@ class Result:
         return asdict(self)
 
 
+def steps_taken(turns: int, steps: int) -> int:
+    """How many steps a contender takes in all: before its turns, to warm up, and in them."""
+    return 1 + (1 + turns) * steps
+
+
 def compare(
     contenders: Sequence[Contender],
     settings: dict[str, object],
@@ -61,12 +66,15 @@ def compare(
     steps: int,
     say: Callable[[str], None] = lambda _line: None,
 ) -> list[Result]:
-    """Let contenders take turns.
+    """Let contenders take turns; one turn more, the first, warms up and is not counted.
+
+    A library makes its kernels when it first sees a shape, which weighs on short measurements and
+    not on a whole training.
 
     Args:
         contenders: the first is what the others are compared with.
         settings: recipe keys of data, model, batch, seed, schedule; the same for all.
-        turns: of each.
+        turns: of each that count.
         steps: of a turn.
         say: told of each turn.
     """
@@ -75,15 +83,17 @@ def compare(
     problems = {child.contender.name: child.ready() for child in children}
     running = [child for child in children if problems[child.contender.name] is None]
     taken: dict[str, list[Turn]] = {child.contender.name: [] for child in running}
-    for number in range(turns):
+    for number in range(1 + turns):
         for child in [c for c in running if problems[c.contender.name] is None]:
             turn = child.turn(steps)
             if isinstance(turn, str):
                 problems[child.contender.name] = turn
                 continue
+            if number == 0:
+                continue
             taken[child.contender.name].append(turn)
             say(
-                f"{number + 1}/{turns}  {child.contender.name:<24}"
+                f"{number}/{turns}  {child.contender.name:<24}"
                 f"{1000 * turn.seconds / turn.steps:8.1f} ms/step  loss {turn.loss:.4f}"
             )
     peaks = {child.contender.name: child.stop() for child in running}

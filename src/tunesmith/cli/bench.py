@@ -40,7 +40,7 @@ _USUAL = ("trainer", "exact", "fast")
     type=click.IntRange(min=2),
     default=7,
     show_default=True,
-    help=_("Turns of each contender."),
+    help=_("Turns of each contender, besides one to warm up."),
 )
 @click.option(
     "--steps", type=click.IntRange(min=1), default=8, show_default=True, help=_("Steps of a turn.")
@@ -58,7 +58,7 @@ def command(
     **given: Any,
 ) -> int:
     """Choose contenders, let them take turns, print one table."""
-    from tunesmith.bench.compare import compare, machine
+    from tunesmith.bench.compare import compare, machine, steps_taken
     from tunesmith.bench.contenders import CONTENDERS, ablations
     from tunesmith.inputs import check, look
 
@@ -78,7 +78,7 @@ def command(
                     Problem("R100", _('there is no contender "{name}"').format(name=name), fix=fix)
                 )
         contenders = [CONTENDERS[name] for name in wanted]
-    settings = _settings(recipe, (turns * steps) + 2)
+    settings = _settings(recipe, steps_taken(turns, steps))
     results = compare(contenders, settings, turns=turns, steps=steps, say=terminal.say)
     rows = []
     for result in results:

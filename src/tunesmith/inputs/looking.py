@@ -182,7 +182,9 @@ def _suggest_options(automatic: Automatic, layers: Layers) -> None:
     if name not in TASKS:
         return
     for key, info in task_named(str(name)).options_type.model_fields.items():
-        automatic.suggest(("options", key), info.default, _(info.description or ""))
+        automatic.suggest(
+            ("options", key), info.default, _(info.description) if info.description else ""
+        )
 
 
 def _suggest_splits(automatic: Automatic, data: Splits, roles: Roles) -> None:
