@@ -1,0 +1,23 @@
+"""Pretrained models: from a name to safe local files, from files to a model."""
+
+from __future__ import annotations
+
+from tunesmith.model.configuration import overridden_dropout, stand_in_padding
+from tunesmith.model.files import ModelFiles, locate
+from tunesmith.model.suggestion import EMBEDDED, suggest_model
+from tunesmith.model.tokenizer import load_tokenizer, longest_input
+from tunesmith.model.weights import LoadedModel, freeze, load_model
+
+__all__ = [
+    "EMBEDDED",
+    "LoadedModel",
+    "ModelFiles",
+    "freeze",
+    "load_model",
+    "load_tokenizer",
+    "locate",
+    "longest_input",
+    "overridden_dropout",
+    "stand_in_padding",
+    "suggest_model",
+]
