@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith import commit
-from tunesmith.errors import FolderInUseError, ResourceError
+from tunesmith.errors import ResourceError
 
 
 def write_two_files(folder: Path) -> None:
@@ -48,11 +48,6 @@ def test_a_scratch_folder_is_gone_whatever_happens(tmp_path: Path) -> None:
     (tmp_path / f".tmp-trial-{os.getpid() + 1}").mkdir()  # as a kill leaves it
     commit.sweep(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_nearest_existing_folder(tmp_path: Path) -> None:
-    assert commit.nearest_existing(tmp_path / "a" / "b") == tmp_path
-    assert commit.nearest_existing(tmp_path) == tmp_path
 
 
 def test_never_over_an_existing_folder(tmp_path: Path) -> None:
@@ -293,33 +288,6 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     commit.write_file(path, "new")
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
-
-
-def hold_and_wait(folder: Path, ready: object, go: object) -> None:
-    with commit.hold(folder):
-        ready.set()  # type: ignore[attr-defined]
-        go.wait(60)  # type: ignore[attr-defined]
-
-
-def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready, go = context.Event(), context.Event()
-    child = context.Process(target=hold_and_wait, args=(tmp_path, ready, go))
-    child.start()
-    assert ready.wait(60)
-    with pytest.raises(FolderInUseError) as caught, commit.hold(tmp_path):
-        pass
-    assert caught.value.exit_code == 5
-    assert str(child.pid) in str(caught.value)
-    os.kill(child.pid or 0, signal.SIGKILL)  # a lock ends with its process
-    child.join(60)
-    with commit.hold(tmp_path):
-        pass
-
-
-def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path) -> None:
-    (tmp_path / ".holder.json").write_text("[")
-    assert commit._holder_in_words(tmp_path / ".holder.json") == "another process"
 
 
 def test_the_manifest_lists_sizes_and_hashes(tmp_path: Path) -> None:

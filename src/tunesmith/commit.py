@@ -14,20 +14,17 @@ was about to be amended gets its name back.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from tunesmith.errors import FolderInUseError, Place, Problem, ResourceError
+from tunesmith.disk import disk_problem
+from tunesmith.errors import ResourceError
 from tunesmith.language import gettext as _
 
 __all__ = [
@@ -35,8 +32,6 @@ __all__ = [
     "amend",
     "damage",
     "discard",
-    "hold",
-    "nearest_existing",
     "publish",
     "replace_file",
     "scratch",
@@ -47,7 +42,6 @@ __all__ = [
 ]
 
 MANIFEST = "MANIFEST.json"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def sha256_of(path: Path) -> str:
@@ -125,7 +119,7 @@ def _made(target: Path) -> Iterator[Path]:
         _sync_folder(target.parent)
     except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
-        if problem := _disk_problem(error, target):
+        if problem := disk_problem(error, target):
             raise ResourceError(problem) from error
         raise
 
@@ -143,7 +137,7 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
         folder.mkdir()
         yield folder
     except BaseException as error:
-        if problem := _disk_problem(error, folder):
+        if problem := disk_problem(error, folder):
             raise ResourceError(problem) from error
         raise
     finally:
@@ -167,7 +161,7 @@ def replace_file(path: Path) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):
             unfinished.unlink()
-        if problem := _disk_problem(error, path):
+        if problem := disk_problem(error, path):
             raise ResourceError(problem) from error
         raise
 
@@ -265,114 +259,6 @@ def sweep(parent: Path) -> None:
             else:
                 with suppress(OSError):
                     leftover.unlink()
-
-
-@contextmanager
-def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
-    """Hold a folder for this process; the lock ends with the process, however it ends.
-
-    Args:
-        folder: created if it does not exist.
-        wait_seconds: how long to wait for another holder; -1 waits for ever.
-
-    Raises:
-        FolderInUseError: another process holds it (C106), named by host, process id and start.
-        ResourceError: the folder cannot be made (C107).
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResourceError(
-            Problem(
-                "C107",
-                _("cannot make the folder: {reason}").format(reason=error.strerror),
-                Place(str(folder)),
-                fix=_("Choose another folder with --out."),
-            )
-        ) from error
-    lock = FileLock(folder / ".lock", timeout=wait_seconds)
-    holder = folder / ".holder.json"
-    try:
-        lock.acquire()
-    except Timeout:
-        raise FolderInUseError(
-            Problem(
-                "C106",
-                _("the folder is in use by {holder}").format(holder=_holder_in_words(holder)),
-                Place(str(folder)),
-                fix=_("Wait for it, stop it, or choose another folder with --out."),
-            )
-        ) from None
-    except OSError as error:
-        problem = _disk_problem(error, folder)
-        if problem is None:
-            raise
-        raise ResourceError(problem) from error
-    try:
-        with suppress(OSError):  # who holds it is a courtesy; the lock itself does not need it
-            holder.write_text(
-                json.dumps(
-                    {
-                        "host": socket.gethostname(),
-                        "pid": os.getpid(),
-                        "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                    }
-                ),
-                encoding="utf-8",
-            )
-        yield
-    finally:
-        with suppress(OSError):
-            holder.unlink()
-        lock.release()
-
-
-def _holder_in_words(path: Path) -> str:
-    try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        return _("process {pid} on {host}, since {since}").format(**holder)
-    except (OSError, ValueError, KeyError, TypeError):
-        return _("another process")
-
-
-def _disk_problem(error: BaseException, target: Path) -> Problem | None:
-    """The problem to tell if `error` says that the disk refused, else None."""
-    number = getattr(error, "errno", None)
-    # safetensors and pyarrow wrap the error of the system in words of their own
-    full = number in _FULL or "No space left" in str(error) or "os error 28" in str(error)
-    if full:
-        try:
-            free = shutil.disk_usage(nearest_existing(target)).free
-            left = _("{megabytes:.1f} MB are free").format(megabytes=free / 1e6)
-        except OSError:
-            left = ""
-        return Problem(
-            "C107",
-            _("no space left on the disk"),
-            Place(str(target)),
-            evidence=(left,) if left else (),
-            fix=_("Make room, or choose another disk. Nothing partial was left; run again."),
-        )
-    if isinstance(error, OSError) and number in (
-        errno.EACCES,
-        errno.EPERM,
-        errno.EROFS,
-        errno.ENOTDIR,
-    ):
-        return Problem(
-            "C107",
-            _("cannot write here: {reason}").format(reason=error.strerror),
-            Place(str(target)),
-            fix=_("Choose another folder, or give yourself the right to write."),
-        )
-    return None
-
-
-def nearest_existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
 
 
 def _umask() -> int:

@@ -15,6 +15,7 @@ from tunesmith.artifact.folder import amend_facts
 from tunesmith.calibration import Calibration, Goal, fit_temperature, probabilities
 from tunesmith.data.roles import Roles
 from tunesmith.errors import FolderInUseError, RecipeError
+from tunesmith.lock import hold
 from tunesmith.run.calibrate import calibrate_run
 from tunesmith.run.folder import RunFolder
 from tunesmith.tasks.text_regression import TextRegression
@@ -134,7 +135,7 @@ def test_runs_that_cannot_be_calibrated(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="C114"):
         calibrate_run(RunFolder(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
-    with commit.hold(run.path), pytest.raises(FolderInUseError, match="C106"):
+    with hold(run.path), pytest.raises(FolderInUseError, match="C106"):
         calibrate_run(run)
     (run.predictions / "validation.parquet").unlink()
     with pytest.raises(RecipeError, match="R185"):

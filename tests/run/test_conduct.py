@@ -27,6 +27,7 @@ from tests.run.children import (
 )
 from tests.test_commit import DAMAGES
 from tunesmith import commit
+from tunesmith.lock import hold
 from tunesmith.run.folder import RunFolder
 
 
@@ -192,7 +193,7 @@ def test_a_signal_saves_and_the_same_command_continues(
 
 
 def test_the_second_command_is_told_who_holds_it(world: tuple[Path, Path], tmp_path: Path) -> None:
-    with commit.hold(tmp_path / "run"):
+    with hold(tmp_path / "run"):
         assert in_child(train, tmp_path / "run", *world, SETTINGS) == 5
     assert str(os.getpid()) in (tmp_path / "error.txt").read_text()
 

@@ -25,6 +25,7 @@ from tunesmith.data.rows import Row, Source
 from tunesmith.data.survey import content_of
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.language import gettext as _
+from tunesmith.lock import hold
 
 __all__ = ["Encoded", "Prepared", "Ragged", "cache_folder", "hold_in_memory", "prepare"]
 
@@ -173,7 +174,7 @@ def prepare(
     key = hashlib.sha256(facts.encode()).hexdigest()[:32]
     home = (cache or cache_folder()) / "prepared"
     target = home / key
-    with commit.hold(home, wait_seconds=-1):  # others that want the same set wait and find it
+    with hold(home, wait_seconds=-1):  # others that want the same set wait and find it
         if target.exists() and commit.damage(target):
             commit.set_aside(target)
         if not target.exists():

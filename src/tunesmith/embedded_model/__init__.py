@@ -15,6 +15,7 @@ from tunesmith import commit
 from tunesmith.data.prepared import cache_folder
 from tunesmith.errors import ModelError, Place, Problem, nearest
 from tunesmith.language import gettext as _
+from tunesmith.lock import hold
 from tunesmith.quiet import quiet_transformers
 
 __all__ = ["NAMES", "embedded_folder"]
@@ -52,7 +53,7 @@ def _untrained() -> Path:
     made_of = [commit.sha256_of(_MINI / name) for name in ("config.json", "tokenizer.json")]
     digest = hashlib.sha256(json.dumps([*made_of, _SEED]).encode()).hexdigest()
     target = home / f"mini-untrained-{digest[:12]}"
-    with commit.hold(home, wait_seconds=-1):
+    with hold(home, wait_seconds=-1):
         if target.exists() and commit.damage(target):
             commit.set_aside(target)
         if not target.exists():

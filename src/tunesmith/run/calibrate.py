@@ -15,6 +15,7 @@ from tunesmith.calibration import Fit, Goal, calibrate
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.language import gettext as _
+from tunesmith.lock import hold
 from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.run.predictions import read_predictions
 from tunesmith.tasks import task_from_json
@@ -38,7 +39,7 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
     """
     if not run.exists:  # or a folder would be made to hold it
         refuse_unfinished(run)
-    with commit.hold(run.path):
+    with hold(run.path):
         commit.sweep(run.path)
         refuse_unfinished(run)
         facts = read_facts(run.model) or {}

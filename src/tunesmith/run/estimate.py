@@ -16,6 +16,7 @@ import numpy as np
 
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Examples
+from tunesmith.disk import nearest_existing
 from tunesmith.errors import Problem
 from tunesmith.events import StepDone
 from tunesmith.loop import train
@@ -116,7 +117,7 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
         PlainError: what would also end the run.
     """
     with (
-        commit.scratch(commit.nearest_existing(run.absolute().parent), "dry-run") as folder,
+        commit.scratch(nearest_existing(run.absolute().parent), "dry-run") as folder,
         opened(job, RunFolder(folder), stop=stop) as session,
     ):
         preflight(session)

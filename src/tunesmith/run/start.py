@@ -16,6 +16,7 @@ from tunesmith.device import is_main_process
 from tunesmith.errors import Place, Problem, RecipeError, Severity, inert
 from tunesmith.inputs import Checked, check, look
 from tunesmith.language import gettext as _
+from tunesmith.lock import hold
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
 from tunesmith.run.folder import RUNS, RunFolder, refuse_other, run_name
 
@@ -62,7 +63,7 @@ def held(run: RunFolder, *, restart: bool = False) -> Iterator[None]:
     if not is_main_process():
         yield
         return
-    with commit.hold(run.path):
+    with hold(run.path):
         commit.sweep(run.path)
         commit.sweep(run.checkpoints)
         if restart and run.exists:

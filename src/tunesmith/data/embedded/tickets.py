@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from tunesmith.data.embedded.grammar import Draw, Frame, Piece, join, observe, say
+from tunesmith.data.embedded.draw import Draw
+from tunesmith.data.embedded.frames import Frame
+from tunesmith.data.embedded.grammar import Piece, join, observe, say
 from tunesmith.data.embedded.words import Language
 
 __all__ = ["CLASSES", "SIZES", "Fault", "faults", "make_tickets", "ticket"]
