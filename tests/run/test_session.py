@@ -11,7 +11,7 @@ from transformers import AutoConfig
 
 from tests.fast.models import model_of
 from tunesmith.device import make_accelerator
-from tunesmith.errors import ModelError, ResourceError, Severity
+from tunesmith.errors import ModelError, ResourceError
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
@@ -116,7 +116,6 @@ def test_own_scores_stand_beside_the_others(tickets: Path, tiny_bert: Path, tmp_
 def test_a_disk_too_small_is_told_before_training(
     tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
 
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=100_000))
@@ -124,28 +123,6 @@ def test_a_disk_too_small_is_told_before_training(
         session(tickets, tiny_bert, tmp_path / "run")
     assert "are needed" in str(caught.value)
     assert not (tmp_path / "run" / "plan.json").exists()
-
-
-def test_what_cannot_run_packed_is_told(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "deberta"
-    config = AutoConfig.from_pretrained(tiny_bert)
-    model_of("deberta-v2", vocab_size=config.vocab_size, type_vocab_size=2).save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(tiny_bert / name, folder / name)
-    made = session(tickets, folder, tmp_path / "run")
-    (note,) = [problem for problem in made.warnings if problem.code == "M122"]
-    assert note.severity is Severity.NOTE
-    assert "parts of nearly equal length" in note.message and "attention" in note.message
-    assert made.run.plan_facts()["engine"]["layout"] == "parts of equal length"
-
-
-def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
-    made = session(tickets, tiny_bert, tmp_path / "run", ["train.fast_without=[dropout]"])
-    assert not [problem for problem in made.warnings if problem.code == "M122"]
-    engine = made.run.plan_facts()["engine"]
-    assert engine["layout"] == "first token, last layer cut" and engine["without"] == ["dropout"]
-    exact = session(tickets, tiny_bert, tmp_path / "exact", ["train.engine=exact"])
-    assert exact.run.plan_facts()["engine"] == {"name": "exact"}
 
 
 def decoder_without_marks(tiny_bert: Path, folder: Path, **config: int) -> Path:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tunesmith.batching import Examples, Padding
+from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.data.prepared import Encoded, Prepared, prepare
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row, Source
@@ -17,6 +18,7 @@ from tunesmith.inputs import Checked, Split
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 from tunesmith.loop import Choice
+from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Metric, choose_metrics
 from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.plan import Classes, Plan, make_plan
@@ -75,6 +77,20 @@ class Job:
         source = self.splits[split].source
         found = source.places(rows)
         return [found.get(row, Place(source.name, row=row)) for row in rows]
+
+    def batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
+        """Some training examples, with what chance decides about them in a step."""
+        batch = make_batch(self.examples["train"], places, self.padding, counts=counts)
+        return self.task.draw(batch, seed=self.plan.draw_seed(step))
+
+    def placed(
+        self, error: OneRowTooLarge, split: str, examples: Examples | None = None
+    ) -> OneRowTooLarge:
+        """The same error, with the place of the row in its file unless it has one."""
+        if error.place is not None:
+            return error
+        row = int((examples or self.examples[split]).rows[error.example])
+        return error.at(self.places_of(split, [row])[0])
 
 
 def rows_by_number(source: Source, roles: Roles, wanted: Collection[int]) -> dict[int, Row]:

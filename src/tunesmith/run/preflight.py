@@ -75,7 +75,7 @@ def _step_on_the_largest(session: Session) -> None:
         try:
             session.warnings.append(halve(engine, session.progress, batch).problem)
         except OneRowTooLarge as error:
-            raise session.placed(error, "train") from None
+            raise session.job.placed(error, "train") from None
     with _signs_of_zeros_kept(session.network):
         engine.update(0.0)
     engine.load_state(before)
@@ -126,7 +126,7 @@ def _save_and_load(session: Session) -> None:
     """Save the model as it is finished, load it as people will, and compare the answers."""
     job, network = session.job, session.network
     lengths = job.examples["train"].lengths
-    shortest = session.batch(0, np.array([lengths.argmin()]))
+    shortest = session.job.batch(0, np.array([lengths.argmin()]))
     with session.engine.at_rest(), commit.scratch(session.run.path, "preflight") as folder:
         with quiet_transformers():
             network.save_pretrained(folder)
@@ -140,7 +140,7 @@ def _save_and_load(session: Session) -> None:
             raise ModelError(_another(_("its answers are off by {share:.1%}").format(share=off)))
         if session.progress.micro_batch_size == 1:
             return  # there is no memory for two rows, and no need of padding
-        both = session.batch(0, np.array([lengths.argmin(), lengths.argmax()]))
+        both = session.job.batch(0, np.array([lengths.argmin(), lengths.argmax()]))
         beside = {name: kept[:1] for name, kept in _answers(session, network, both).items()}
     off = _difference(answers, beside)
     if not off <= _AGREE:

@@ -74,7 +74,7 @@ class Recorder:
             (problem,) = error.problems
             raise IntegrityError(replace(problem, evidence=tuple(self._skipped[-3:]))) from error
         except OneRowTooLarge as error:
-            raise self._session.placed(error, "train") from None
+            raise self._session.job.placed(error, "train") from None
         if isinstance(event, StepDone):
             self.train_seconds += time.perf_counter() - started
             self.examples += event.examples

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import torch
 from numpy.typing import NDArray
 
 from tunesmith import checkpoint, commit
-from tunesmith.batching import Batch, Examples, make_batch
-from tunesmith.engine import Engine, ExactEngine
+from tunesmith.batching import Batch, Examples
+from tunesmith.engine import Engine
 from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity, inert
 from tunesmith.evaluate import Evaluation, predict
-from tunesmith.fast.choice import engine_for
-from tunesmith.fast.engine import FAST_DEVICES, FastEngine, probed_places
 from tunesmith.fast.graphed import GraphedEngine
-from tunesmith.fast.probe import Verdict, probe
 from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
-from tunesmith.memory import OneRowTooLarge, is_out_of_memory
+from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores
 from tunesmith.model import freeze
-from tunesmith.optim import make_optimizer
-from tunesmith.recipe import TrainSettings
+from tunesmith.run.engines import make_engine
 from tunesmith.run.fingerprint import compare, machine_facts
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
@@ -88,8 +82,6 @@ class Session:
                 micro_batch_size=job.plan.micro_batch_size,
             ),
         }
-        self.how: Mapping[str, object] = {}
-        self.is_padded = True
         self._build()
         if accelerator.is_main_process:
             self._refuse_small_disk()
@@ -107,94 +99,10 @@ class Session:
         if settings.gradient_checkpointing:
             _recompute(self.network)
         self.network.to(self.accelerator.device)
-        self.engine: Engine
-        device = self.accelerator.device.type
-        if settings.engine == "fast" and device not in FAST_DEVICES:
-            self._note(
-                _("the exact engine is used: the fast one does not know {device}").format(
-                    device=device
-                )
-            )
-        if settings.engine == "exact" or device not in FAST_DEVICES:
-            self.engine, self.how = self._exact(), {"name": "exact"}
-        else:
-            self.engine = self._fast()
-
-    def _exact(self) -> ExactEngine:
-        settings = self.job.recipe.train
-        has_unused = self.accelerator.num_processes > 1 and self._leaves_weights_unused()
-        return ExactEngine(
-            self.network,
-            self.job.task.forward,
-            self.accelerator,
-            make_optimizer=lambda: make_optimizer(self.network, settings),
-            max_grad_norm=settings.max_grad_norm,
-            has_unused=has_unused,
-        )
-
-    def _fast(self) -> FastEngine:
-        settings, job = self.job.recipe.train, self.job
-        without = frozenset(settings.fast_without)
-        verdict, probed = self._probed(without)
-        self.is_padded = verdict.exit is None
-        how = verdict.exit or ("parts of equal length" if verdict.by_length else "padded")
-        self.how = {
-            "name": "fast",
-            "layout": how,
-            "reason": verdict.reason,
-            "without": sorted(without),
-        }
-        if verdict.exit is None and "packing" not in without:
-            words = (
-                _("batches are cut into parts of nearly equal length; without padding: {reason}")
-                if verdict.by_length
-                else _("batches stay padded: {reason}")
-            )
-            self._note(words.format(reason=verdict.reason))
-        used: set[int] | None = None
-        if not job.task.shows_any_token:
-            used = {int(i) for found in job.examples.values() for i in found.prepared.used()}
-            used |= {int(i) for i in job.tokenizer.all_special_ids}
-        plain = make_batch(job.examples["train"], probed.examples, job.padding)
-        engine = engine_for(
-            self.network,
-            job.task.forward,
-            self.accelerator,
-            make_optimizer=lambda: make_optimizer(self.network, settings),
-            max_grad_norm=settings.max_grad_norm,
-            weight_decay=settings.weight_decay,
-            verdict=verdict,
-            half=self.precision == "bf16",
-            used_tokens=used,
-            without=without,
-            probed=probed,
-            examples=job.examples["train"],
-            draws=job.task.draw(plain, seed=0) is not plain,
-            reads_every=_reads_every(settings),
-            note=self._note,
-        )
-        if isinstance(engine, GraphedEngine):
-            self.how = {**self.how, "graphs": True, "device_data": engine.has_data}
-        return engine
-
-    def _probed(self, without: frozenset[str]) -> tuple[Verdict, Batch]:
-        """What the probe finds on a few rows, or on fewer if memory does not suffice; and these."""
-        places = probed_places(self.job.examples["train"].lengths)
-        device, run = self.accelerator.device, self.job.task.forward
-        while True:
-            batch = self.batch(0, places)
-            try:
-                return probe(self.network, run, batch, device, without=without), batch
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            if len(places) == 1:
-                raise self.placed(OneRowTooLarge(int(places[0]), batch.tokens), "train")
-            places = places[: len(places) // 2]
-
-    def _note(self, words: str) -> None:
-        """Say how this model is computed where it is not the fastest way."""
-        self.warnings.append(Problem("M122", words, severity=Severity.NOTE))
+        chosen = make_engine(self.network, self.job, self.accelerator, precision=self.precision)
+        self.engine: Engine = chosen.engine
+        self.how, self.is_padded = chosen.how, chosen.is_padded
+        self.warnings += chosen.notes
 
     def _refuse_small_disk(self) -> None:
         """Find out before training that the checkpoints cannot fit.
@@ -224,16 +132,6 @@ class Session:
                     ),
                 )
             )
-
-    def _leaves_weights_unused(self) -> bool:
-        """Whether a backward pass over two rows gives some trained weight no gradient."""
-        batch = self.batch(0, self.job.plan.examples_at(0)[:2]).to(self.accelerator.device)
-        loss = self.job.task.forward(self.network, batch).loss_sum
-        assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
-        torch.autograd.backward([loss])
-        unused = any(p.grad is None for p in self.network.parameters() if p.requires_grad)
-        self.network.zero_grad(set_to_none=True)
-        return unused
 
     def _resume(self) -> None:
         if before := self.run.plan_facts():
@@ -315,8 +213,10 @@ class Session:
         mine = plan.micro_batches_at(step, rank, at_most=self.progress.micro_batch_size)
         if not mine:  # a short last batch: keep in step with the others, with nothing that counts
             place = plan.examples_at(step)[:1]
-            return [(plan.num_processes + rank, self.batch(step, place, counts=False))]
-        return [(number, self._kept(places) or self.batch(step, places)) for number, places in mine]
+            return [(plan.num_processes + rank, self.job.batch(step, place, counts=False))]
+        return [
+            (number, self._kept(places) or self.job.batch(step, places)) for number, places in mine
+        ]
 
     def _kept(self, places: NDArray[Any]) -> Batch | None:
         """A batch of rows that the device has, if it has them."""
@@ -329,13 +229,7 @@ class Session:
             at_most=self.progress.micro_batch_size,
             padded=self.is_padded,
         )
-        return self.batch(0, places)
-
-    def batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
-        """Some training examples, with what chance decides about them in a step."""
-        job = self.job
-        batch = make_batch(job.examples["train"], places, job.padding, counts=counts)
-        return job.task.draw(batch, seed=job.plan.draw_seed(step))
+        return self.job.batch(0, places)
 
     def evaluate(self) -> Scores:
         """The scores of the model as it stands on the validation rows."""
@@ -366,7 +260,7 @@ class Session:
                 between=between,
             )
         except OneRowTooLarge as error:
-            raise self.placed(error, split, examples) from None
+            raise self.job.placed(error, split, examples) from None
         if evaluation.halvings > self._halvings:
             self._halvings = evaluation.halvings
             self.warnings.append(_evaluated_in_parts(1 << self._halvings))
@@ -384,27 +278,10 @@ class Session:
             return scores
         return with_own(scores, self._compute_metrics, evaluation, examples)
 
-    def placed(
-        self, error: OneRowTooLarge, split: str, examples: Examples | None = None
-    ) -> OneRowTooLarge:
-        """The same error, with the place of the row in its file unless it has one."""
-        if error.place is not None:
-            return error
-        row = int((examples or self.job.examples[split]).rows[error.example])
-        return error.at(self.job.places_of(split, [row])[0])
-
     def untold(self) -> list[Problem]:
         """The warnings since the last call."""
         told, self.warnings = self.warnings, []
         return told
-
-
-def _reads_every(settings: TrainSettings) -> int:
-    """Steps after which somebody wants to know of them: the log, or a checkpoint due by steps."""
-    every = settings.save_every
-    if every is None or every.unit != "steps":
-        return settings.log_every
-    return math.gcd(settings.log_every, int(every.amount))
 
 
 def _no_padding_token(model: str) -> Problem:
