@@ -263,7 +263,7 @@ def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, T
 
 
 def _ask(run: Path, texts: tuple[str, ...]) -> Answer:
-    from tunesmith.artifact.inference import load
+    from tunesmith.artifact.loading import load
 
     (answer,) = load(run).predict([texts[0] if len(texts) == 1 else texts])
     return Answer(texts, answer["label"], float(str(answer["score"])))

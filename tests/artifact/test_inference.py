@@ -9,9 +9,8 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.artifact.inference import Model
-from tunesmith.data.roles import Roles
 from tunesmith.data.sources import from_python
-from tunesmith.errors import DataError, ModelError, RecipeError
+from tunesmith.errors import DataError, RecipeError
 
 PAIRS = [
     {"sentence1": f"the soup {i} is good", "sentence2": f"the rice {i} is bad", "label": i % 2}
@@ -96,35 +95,15 @@ def test_scores_by_name(model: Model) -> None:
 
 
 def test_thousands_of_rows_stay_in_order(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.artifact import inference
+    from tunesmith.artifact import given
 
-    monkeypatch.setattr(inference, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(given, "_ROWS_AT_ONCE", 7)
     rows = from_python(PAIRS)["train"]
     streamed = [(row.index, answer) for row, answer in model.stream(rows, batch_size=3)]
     assert [index for index, _answer in streamed] == list(range(40))
     whole = model.predict(PAIRS)
     for (_index, one), two in zip(streamed, whole, strict=True):
         assert one["scores"] == pytest.approx(two["scores"], abs=1e-6)
-
-
-def test_a_plain_hugging_face_model_predicts_too(tiny_bert: Path, tmp_path: Path) -> None:
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    plain = AutoModelForSequenceClassification.from_pretrained(
-        tiny_bert, id2label={0: "no", 1: "yes"}, label2id={"no": 0, "yes": 1}
-    )
-    plain.save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(tmp_path)
-    model = ts.load(tmp_path)
-    assert model.predict("the soup")[0]["label"] in ("no", "yes")
-    rows = [{"body": "the soup", "gold": "yes"}, {"body": "the rice", "gold": "no"}]
-    other = ts.load(tmp_path, roles=Roles("body", None, "gold"))
-    assert set(other.evaluate(rows).values) == {"f1", "accuracy", "loss"}
-
-
-def test_a_bare_encoder_is_no_finished_model(tiny_bert: Path) -> None:
-    with pytest.raises(ModelError, match="M114"):
-        ts.load(tiny_bert)
 
 
 def test_predicting_while_a_stream_is_half_read(model: Model) -> None:

@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.artifact.decisions import choose_calibration, decided_answers, decided_scores
-from tunesmith.artifact.folder import read_facts
+from tunesmith.artifact.given import as_known, in_thousands, need_columns, source_of
 from tunesmith.batching import Examples, Padding
 from tunesmith.calibration import Calibration
 from tunesmith.data.findings import Findings
 from tunesmith.data.prepared import hold_in_memory
-from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.sources import Options, from_python, open_splits
+from tunesmith.data.sources import Options
 from tunesmith.device import make_accelerator, resolve_precision
-from tunesmith.errors import DataError, ModelError, Place, Problem
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.inputs import check_other
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores, choose_metrics
-from tunesmith.model import load_tokenizer, locate, longest_input
-from tunesmith.spelling import normalise_labels
 from tunesmith.statistics import with_intervals
-from tunesmith.tasks import Predictions, Task, task_from_config, task_from_json
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks import Predictions, Task
 
 if TYPE_CHECKING:
     from torch import nn
 
     from tunesmith.evaluate import Evaluation
 
-__all__ = ["Model", "Predicted", "load"]
-
-_ROWS_AT_ONCE = 10_000
-"""Rows sorted by length and predicted together: enough to sort well, few enough to hold."""
+__all__ = ["Model", "Predicted"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +118,7 @@ class Model:
             ModelError: the model is not calibrated (M152).
         """
         calibration = self._calibration(calibrated, threshold)
-        source = self._source(rows, options)
+        source = source_of(rows, self.task.roles, options, model=self.name)
         names = {column.name for column in source.columns}
         labelled = bool(self.task.roles.label_columns) and names >= set(
             self.task.roles.label_columns
@@ -186,12 +178,10 @@ class Model:
         """
         calibration = self._calibration(calibrated, threshold)
         chosen = self.metrics(metrics)
-        source = self._source(data, options)
-        missing = [c for c in self.task.roles.columns if c not in {x.name for x in source.columns}]
-        if missing:
-            raise DataError(_no_column(missing[0], source))
+        source = source_of(data, self.task.roles, options, model=self.name)
+        need_columns(self.task.roles.columns, source)
         if normalise_labels:
-            source = _as_known(source, self.task)
+            source = as_known(source, self.task)
         _split, kept = check_other("validation", source, self.task)
         if kept.problems:
             raise DataError(kept.problems)
@@ -245,36 +235,6 @@ class Model:
             self.task, self.facts, calibrated=calibrated, threshold=threshold, name=self.name
         )
 
-    def _source(self, rows: object, options: Options) -> Source:
-        if isinstance(rows, Path) or (isinstance(rows, str) and Path(rows).is_file()):
-            splits = open_splits(str(rows), options)
-            return next(iter(splits.values()))
-        if isinstance(rows, str):
-            rows = [rows]
-        if isinstance(rows, list | tuple) and not rows:
-            raise DataError(Problem("D120", _("no rows"), Place(_("the given rows"))))
-        if isinstance(rows, list | tuple) and rows and not isinstance(rows[0], Mapping):
-            rows = [self._record(item) for item in rows]
-        splits = from_python(rows, name=_("the given rows"))
-        return next(iter(splits.values()))
-
-    def _record(self, item: object) -> dict[str, object]:
-        columns = self.task.roles.text_columns
-        texts = (
-            [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else []
-        )
-        if len(texts) != len(columns):
-            raise DataError(
-                Problem(
-                    "D330",
-                    _("this model reads {count} texts per row ({columns}), not {found}").format(
-                        count=len(columns), columns=", ".join(columns), found=len(texts)
-                    ),
-                    Place(self.name),
-                )
-            )
-        return dict(zip(columns, texts, strict=True))
-
     def _parts(
         self,
         source: Source,
@@ -302,15 +262,13 @@ class Model:
         from tunesmith.fast.engine import Predictor
 
         roles = self.task.roles
-        names = {column.name for column in source.columns}
-        if missing := [name for name in roles.text_columns if name not in names]:
-            raise DataError(_no_column(missing[0], source))
+        need_columns(roles.text_columns, source)
         columns = roles.columns if labelled else roles.text_columns
         precision = resolve_precision(self._asked_precision, self.device)
         accelerator = make_accelerator(device=self.device)
         padding = Padding.of(self.tokenizer)
         predictor = Predictor(self.network, self.task, accelerator, precision)
-        for rows in _in_thousands(source, columns):
+        for rows in in_thousands(source, columns):
             self._refuse_bad(rows, source)
             encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
             examples = Examples(hold_in_memory(encoded))
@@ -365,85 +323,3 @@ def _mean_loss(parts: Sequence[_Part]) -> float:
     found = [part.evaluation for part in parts]
     targets = sum(evaluation.num_targets for evaluation in found)
     return sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in found) / targets
-
-
-def _in_thousands(source: Source, columns: Sequence[str]) -> Iterator[list[Row]]:
-    held: list[Row] = []
-    for chunk in source.chunks(columns):
-        held.extend(chunk)
-        if len(held) >= _ROWS_AT_ONCE:
-            yield held
-            held = []
-    if held:
-        yield held
-
-
-def _as_known(source: Source, task: Task) -> Source:
-    """The rows with their labels in the spelling of the model's."""
-    known = task.output_names() if isinstance(task, SequenceTask) else ()
-    return normalise_labels(task, {"data": source}, known=known)["data"]
-
-
-def _no_column(name: str, source: Source) -> Problem:
-    return Problem(
-        "D301",
-        _('no column "{column}" in {source}').format(column=name, source=source.name),
-        fix=_("columns: {names}").format(names=", ".join(c.name for c in source.columns)),
-    )
-
-
-def load(
-    name: str | Path,
-    *,
-    revision: str | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    roles: Roles | None = None,
-) -> Model:
-    """Load a finished model: a run folder, a model folder, or a Hub name.
-
-    Args:
-        name: where it is.
-        revision: of a Hub model.
-        device: "auto", "cpu", "cuda" or "mps".
-        precision: "fp32", "bf16", or "auto": as its scores were computed; of a model from
-            elsewhere bf16 where it is computed natively.
-        roles: which column is what, in place of those it was trained with.
-
-    Raises:
-        ModelError: it is no model, or has no trained head for a task (M114).
-    """
-    files = locate(str(name), revision=revision)
-    facts = read_facts(files.folder)
-    tokenizer = load_tokenizer(files)
-    if facts is not None:
-        task: Task | None = task_from_json(facts["task"])
-        max_length = int(facts["max_length"])
-    else:
-        task = task_from_config(files.config(), roles or Roles("text", None, "label"))
-        max_length = longest_input(files, tokenizer)
-    if task is None:
-        raise ModelError(
-            Problem(
-                "M114",
-                _("it has no trained head for a task; `tunesmith train` gives it one"),
-                Place(str(name)),
-            )
-        )
-    if roles is not None:
-        task = replace(task, roles=roles)  # type: ignore[type-var]
-    task = task.bind(tokenizer)
-    loaded = task.build(files, seed=0, dropout=None)
-    if loaded.new_weights:
-        raise ModelError(
-            Problem(
-                "M114",
-                _("weights of its head are missing: {names}").format(
-                    names=", ".join(loaded.new_weights[:3])
-                ),
-                Place(str(name)),
-            )
-        )
-    return Model(
-        str(name), loaded.model, tokenizer, task, max_length, facts or {}, device, precision
-    )

@@ -61,7 +61,7 @@ def command(
 ) -> int:
     """Load, score, show."""
     from tunesmith.artifact.folder import score_facts
-    from tunesmith.artifact.inference import load
+    from tunesmith.artifact.loading import load
     from tunesmith.data.roles import Roles
     from tunesmith.data.sources import open_splits
     from tunesmith.run.known_rows import KnownRows

@@ -60,7 +60,7 @@ def command(
         texts = tuple(_from_stdin())
     elif file is not None and texts:
         raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
-    from tunesmith.artifact.inference import load
+    from tunesmith.artifact.loading import load
     from tunesmith.data.roles import Roles
     from tunesmith.data.sources import from_python, open_splits
 

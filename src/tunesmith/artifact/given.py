@@ -1,0 +1,87 @@
+"""What a person gives to a finished model, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tunesmith.data.roles import Roles, missing_columns
+from tunesmith.data.rows import Row, Source
+from tunesmith.data.sources import Options, from_python, open_splits
+from tunesmith.errors import DataError, Place, Problem
+from tunesmith.language import gettext as _
+from tunesmith.spelling import normalise_labels
+from tunesmith.tasks import Task
+from tunesmith.tasks.sequence import SequenceTask
+
+__all__ = ["as_known", "in_thousands", "need_columns", "source_of"]
+
+_ROWS_AT_ONCE = 10_000
+"""Rows sorted by length and predicted together: enough to sort well, few enough to hold."""
+
+
+def source_of(rows: object, roles: Roles, options: Options, *, model: str) -> Source:
+    """Texts, pairs, records, a frame, a data set or the path of a file, as one source.
+
+    Args:
+        rows: what was given.
+        roles: which columns the model reads.
+        options: how to read a file.
+        model: its name, for messages.
+
+    Raises:
+        DataError: there are none (D120), or they have another number of texts (D330).
+    """
+    if isinstance(rows, Path) or (isinstance(rows, str) and Path(rows).is_file()):
+        return next(iter(open_splits(str(rows), options).values()))
+    if isinstance(rows, str):
+        rows = [rows]
+    if isinstance(rows, list | tuple) and not rows:
+        raise DataError(Problem("D120", _("no rows"), Place(_("the given rows"))))
+    if isinstance(rows, list | tuple) and not isinstance(rows[0], Mapping):
+        rows = [_record(item, roles.text_columns, model) for item in rows]
+    return next(iter(from_python(rows, name=_("the given rows")).values()))
+
+
+def _record(item: object, columns: Sequence[str], model: str) -> dict[str, object]:
+    texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else []
+    if len(texts) != len(columns):
+        raise DataError(
+            Problem(
+                "D330",
+                _("this model reads {count} texts per row ({columns}), not {found}").format(
+                    count=len(columns), columns=", ".join(columns), found=len(texts)
+                ),
+                Place(model),
+            )
+        )
+    return dict(zip(columns, texts, strict=True))
+
+
+def in_thousands(source: Source, columns: Sequence[str]) -> Iterator[list[Row]]:
+    """Some thousand rows at a time, with these columns."""
+    held: list[Row] = []
+    for chunk in source.chunks(columns):
+        held.extend(chunk)
+        if len(held) >= _ROWS_AT_ONCE:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def as_known(source: Source, task: Task) -> Source:
+    """The rows with their labels in the spelling of the model's."""
+    known = task.output_names() if isinstance(task, SequenceTask) else ()
+    return normalise_labels(task, {"data": source}, known=known)["data"]
+
+
+def need_columns(columns: Sequence[str], source: Source) -> None:
+    """See that a source has these columns.
+
+    Raises:
+        DataError: it lacks some (D301).
+    """
+    wanted, names = [(name, name) for name in columns], [column.name for column in source.columns]
+    if problems := [problem for _role, problem in missing_columns(wanted, names, source.name)]:
+        raise DataError(problems)

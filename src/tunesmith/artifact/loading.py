@@ -1,0 +1,73 @@
+"""Loading a finished model again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tunesmith.artifact.folder import read_facts
+from tunesmith.artifact.inference import Model
+from tunesmith.data.roles import Roles
+from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.language import gettext as _
+from tunesmith.model import load_tokenizer, locate, longest_input
+from tunesmith.tasks import Task, task_from_config, task_from_json
+
+__all__ = ["load"]
+
+
+def load(
+    name: str | Path,
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    roles: Roles | None = None,
+) -> Model:
+    """Load a finished model: a run folder, a model folder, or a Hub name.
+
+    Args:
+        name: where it is.
+        revision: of a Hub model.
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "fp32", "bf16", or "auto": as its scores were computed; of a model from
+            elsewhere bf16 where it is computed natively.
+        roles: which column is what, in place of those it was trained with.
+
+    Raises:
+        ModelError: it is no model, or has no trained head for a task (M114).
+    """
+    files = locate(str(name), revision=revision)
+    facts = read_facts(files.folder)
+    tokenizer = load_tokenizer(files)
+    if facts is not None:
+        task: Task | None = task_from_json(facts["task"])
+        max_length = int(facts["max_length"])
+    else:
+        task = task_from_config(files.config(), roles or Roles("text", None, "label"))
+        max_length = longest_input(files, tokenizer)
+    if task is None:
+        raise ModelError(
+            Problem(
+                "M114",
+                _("it has no trained head for a task; `tunesmith train` gives it one"),
+                Place(str(name)),
+            )
+        )
+    if roles is not None:
+        task = replace(task, roles=roles)  # type: ignore[type-var]
+    task = task.bind(tokenizer)
+    loaded = task.build(files, seed=0, dropout=None)
+    if loaded.new_weights:
+        raise ModelError(
+            Problem(
+                "M114",
+                _("weights of its head are missing: {names}").format(
+                    names=", ".join(loaded.new_weights[:3])
+                ),
+                Place(str(name)),
+            )
+        )
+    return Model(
+        str(name), loaded.model, tokenizer, task, max_length, facts or {}, device, precision
+    )

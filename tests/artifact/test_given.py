@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tunesmith.artifact import given
+from tunesmith.artifact.given import in_thousands, need_columns, source_of
+from tunesmith.data.roles import Roles
+from tunesmith.data.sources import Options, from_python
+from tunesmith.errors import DataError
+
+PAIR = Roles("one", "two", None)
+ROWS = [{"one": "the soup", "two": "the rice"}, {"one": "a cup", "two": "a pan"}]
+
+
+def texts(rows: object, roles: Roles = PAIR) -> list[dict[str, object]]:
+    source = source_of(rows, roles, Options(), model="mine")
+    return [dict(row.values) for chunk in source.chunks(roles.text_columns) for row in chunk]
+
+
+def test_rows_in_every_form(tmp_path: Path) -> None:
+    frame = pd.DataFrame(ROWS)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    forms = [
+        ROWS, frame, tmp_path / "rows.csv", str(tmp_path / "rows.csv"),
+        [("the soup", "the rice"), ["a cup", "a pan"]],
+    ]  # fmt: skip
+    for rows in forms:
+        assert texts(rows) == ROWS
+
+
+def test_one_text_is_one_row() -> None:
+    alone = Roles("body", None, None)
+    assert texts("no such file.csv", alone) == [{"body": "no such file.csv"}]
+    assert texts(["a", "b"], alone) == [{"body": "a"}, {"body": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [([], "D120"), (["alone"], "D330"), ([("a", "b", "c")], "D330"), ([1], "D330")],
+)
+def test_what_the_model_cannot_read(rows: object, code: str) -> None:
+    with pytest.raises(DataError, match=code):
+        texts(rows)
+
+
+def test_every_missing_column_is_told_at_once() -> None:
+    source = from_python([{"onne": "x", "label": 1}])["train"]
+    need_columns(["label"], source)
+    with pytest.raises(DataError, match="D301") as caught:
+        need_columns(["one", "two"], source)
+    assert len(caught.value.problems) == 2
+    assert 'did you mean "onne"' in (caught.value.problems[0].fix or "")
+
+
+def test_rows_come_some_thousand_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(given, "_ROWS_AT_ONCE", 4)
+    source = from_python([{"n": str(i)} for i in range(10)])["train"]
+    parts = list(in_thousands(source, ["n"]))
+    assert [row.index for part in parts for row in part] == list(range(10))
