@@ -145,36 +145,6 @@ def test_a_word_named_is_no_part_of_another(tiny_bert: Path) -> None:
     assert drawn.labels[0, start] == IGNORED or drawn.labels[0, start + 1] == IGNORED
 
 
-def test_what_does_not_fit_of_a_pair_is_counted(tiny_bert: Path) -> None:
-    made = task(tiny_bert, "pair")
-    found = examples(made, ["the printer is broken", "the table " * 30], limit=16)
-    assert found.prepared.num_cut == 1
-
-
-def test_long_texts_become_several_examples(tiny_bert: Path) -> None:
-    made = task(tiny_bert)
-    text = " ".join(WORDS * 3)
-    found = examples(made, ["soup", text, "rice"], limit=32)
-    assert found.rows.tolist() == [0, 1, 1, 1, 1, 1, 2]
-    assert found.prepared.num_cut == 0
-    marks = set(made.tokenizer.all_special_ids)
-    kept = [
-        int(i)
-        for example in range(1, 6)
-        for i in found.prepared.sequence("input_ids", example)
-        if int(i) not in marks
-    ]
-    assert kept == made.tokenizer(text, add_special_tokens=False)["input_ids"]
-
-
-def test_pairs_are_read_jointly(tiny_bert: Path) -> None:
-    made = task(tiny_bert, "pair")
-    found = examples(made, ["the soup is cold"])
-    assert found.prepared.sequence("token_type_ids", 0).tolist() == [0] * 6 + [1] * 5
-    words = found.prepared.sequence("words", 0).tolist()
-    assert words == [0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 0]
-
-
 def test_the_loss_is_that_of_the_whole_head(tiny_bert: Path) -> None:
     """Computing the head at the chosen tokens alone changes nothing."""
     made = task(tiny_bert)

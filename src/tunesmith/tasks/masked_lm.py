@@ -20,7 +20,7 @@ from pydantic import Field
 
 from tunesmith.batching import IGNORED, Batch, Examples
 from tunesmith.data.findings import Finding
-from tunesmith.data.prepared import Encoded, Ragged
+from tunesmith.data.prepared import Encoded
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
@@ -33,6 +33,7 @@ from tunesmith.model import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.sequence import encode_texts, examine_texts
+from tunesmith.tasks.windows import encode_windows
 
 if TYPE_CHECKING:
     import torch
@@ -151,63 +152,10 @@ class MaskedLanguageModel:
     def encode(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labelled: bool
     ) -> Encoded:
-        """Texts as token ids; a long one gives several examples, so that no word is lost.
-
-        Beside the ids stands which word of its text each token belongs to, 0 for none, such as the
-        marks at both ends. Rows to be filled in have no such column.
-        """
+        """Texts as token ids and words; rows to be filled in have no such column."""
         if not labelled:
             return self._to_fill(rows, tokenizer, max_length)
-        narrow = np.uint16 if len(tokenizer) <= 1 << 16 else np.int32
-        ids: list[int] = []
-        types: list[int] = []
-        words: list[int] = []
-        lengths: list[int] = []
-        sources: list[int] = []
-        lost: list[int] = []
-        for row, window, left_out in self._windows(rows, tokenizer, max_length):
-            numbers = _word_numbers(window)
-            if any(numbers):
-                ids += window.ids
-                types += window.type_ids
-                words += numbers
-                lengths.append(len(numbers))
-                sources.append(row.index)
-                lost.append(left_out)
-        counts = np.array(lengths, dtype=np.int64)
-        ragged = {"input_ids": Ragged(np.array(ids, dtype=narrow), counts)}
-        if "token_type_ids" in tokenizer.model_input_names:
-            ragged["token_type_ids"] = Ragged(np.array(types, dtype=np.uint8), counts)
-        ragged["words"] = Ragged(np.array(words, dtype=np.int32), counts)
-        full = counts + np.array(lost, dtype=np.int64)
-        return Encoded(ragged, {}, np.array(sources, dtype=np.int64), full)
-
-    def _windows(
-        self, rows: Sequence[Row], tokenizer: Any, max_length: int
-    ) -> Iterator[tuple[Row, Any, int]]:
-        """Each text cut into as many stretches as it needs.
-
-        Of a pair only the first stretch is read, which holds some of both; the number says how many
-        tokens are left out.
-        """
-        texts: list[Any] = [
-            tuple(str(row.values[name]) for name in self.roles.text_columns) for row in rows
-        ]
-        if self.roles.text_pair is None:
-            texts = [text for (text,) in texts]
-        backend = tokenizer.backend_tokenizer
-        backend.enable_truncation(max_length, strategy="longest_first")
-        try:
-            encodings = backend.encode_batch(texts)
-        finally:
-            backend.no_truncation()
-        for row, text, encoding in zip(rows, texts, encodings, strict=True):
-            if self.roles.text_pair is None:
-                yield from ((row, part, 0) for part in (encoding, *encoding.overflowing))
-            else:
-                is_cut = bool(encoding.overflowing)
-                whole = len(backend.encode(*text)) if is_cut else len(encoding)
-                yield row, encoding, whole - len(encoding)
+        return encode_windows(rows, self.roles, tokenizer, max_length)
 
     def _to_fill(self, rows: Sequence[Row], tokenizer: Any, max_length: int) -> Encoded:
         mask = tokenizer.mask_token
@@ -385,21 +333,6 @@ class MaskedLanguageModel:
         return [
             _("{share:.0%} of the {unit} are predicted").format(share=self.mask_share, unit=words)
         ]
-
-
-def _word_numbers(encoding: Any) -> list[int]:
-    """For each token the number of its word, from 1; 0 for marks that belong to no text."""
-    numbers, offset, sequence = [], 0, 0
-    highest = 0
-    for word, part in zip(encoding.word_ids, encoding.sequence_ids, strict=True):
-        if word is None or part is None:
-            numbers.append(0)
-            continue
-        if part != sequence:
-            sequence, offset = part, highest
-        numbers.append(word + 1 + offset)
-        highest = max(highest, word + 1 + offset)
-    return numbers
 
 
 def _logits_at(model: nn.Module, batch: Batch, where: torch.Tensor) -> torch.Tensor:
