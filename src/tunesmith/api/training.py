@@ -1,207 +1,29 @@
-"""Tunesmith from Python: the same words as the command line.
-
-import tunesmith as ts
-
-run = ts.train("tickets.csv", model="bert-base-chinese")
-print(run.scores["f1"])
-print(ts.load(run.model).predict("打印机又坏了")[0])
-"""
+"""Training, to the end or as a stream of events."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, overload
 
-from tunesmith.curves import Reading
+from tunesmith.api.data import load_data
+from tunesmith.api.finished import Run, Runs
 from tunesmith.data.rows import Splits
-from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
+from tunesmith.data.sources import from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event
 from tunesmith.inputs import reading_options
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
-from tunesmith.run.explain import explain
-from tunesmith.run.folder import RunFolder
-from tunesmith.run.seeds import folders_of_seeds, spread_over
+from tunesmith.run.seeds import folders_of_seeds
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
 
 if TYPE_CHECKING:
-    from tunesmith.calibration import Fit
-    from tunesmith.mistakes import Judged
     from tunesmith.run.own_scores import ComputeMetrics
-    from tunesmith.statistics import Spread
 
-__all__ = ["Run", "Runs", "load_data", "start", "train"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Attributes:
-        folder: where all of it lies.
-    """
-
-    folder: Path
-
-    @property
-    def model(self) -> Path:
-        """The model folder, for `ts.load`, `AutoModel…from_pretrained` or `pipeline`."""
-        return RunFolder(self.folder).model
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What `tunesmith.json` holds: steps, best step, times, scores by split."""
-        return RunFolder(self.folder).facts()
-
-    @property
-    def scores(self) -> dict[str, float | None]:
-        """The scores of the finished model on validation; empty without validation rows."""
-        return dict(self.facts.get("scores", {}).get("validation", {}))
-
-    @property
-    def test_scores(self) -> dict[str, float | None]:
-        """The same on the labelled test rows."""
-        return dict(self.facts.get("scores", {}).get("test", {}))
-
-    @property
-    def report(self) -> Path:
-        """The page that tells of it, to be opened in a browser."""
-        return RunFolder(self.folder).report
-
-    def calibrate(self, goal: str | None = None) -> Fit:
-        """Fit probabilities to the validation rows, and thresholds to a goal; kept with the model.
-
-        `ts.load(run.model).predict(texts, calibrated=True)` follows it.
-
-        Args:
-            goal: "f1", "precision=0.9" or "accuracy=0.95"; None for a temperature alone.
-
-        Raises:
-            PlainError: the run cannot be calibrated, or not to this goal.
-        """
-        from tunesmith.calibration import Goal
-        from tunesmith.run.calibrate import calibrate_run
-
-        return calibrate_run(RunFolder(self.folder), goal=Goal.read(goal) if goal else None)
-
-    def events(self) -> list[dict[str, Any]]:
-        """What happened, as `events.jsonl` has it."""
-        return RunFolder(self.folder).events()
-
-    def explain(self) -> tuple[Reading, ...]:
-        """What the curves say, the weightiest first: verdict, sureness, evidence, change to try."""
-        return explain(RunFolder(self.folder))
-
-    def eject(
-        self,
-        path: str | Path,
-        *,
-        style: str = "trainer",
-        strict: bool = False,
-        force: bool = False,
-    ) -> Path:
-        """Write the run as a plain script, or as a notebook where `path` ends in `.ipynb`.
-
-        Args:
-            path: of the script.
-            style: "trainer", "loop" or "accelerate".
-            strict: refuse a run of which something has no plain equal.
-            force: replace files that are there.
-
-        Raises:
-            PlainError: whatever stands in the way, with code, place and fix.
-        """
-        from tunesmith.eject.write import eject
-
-        return eject(
-            RunFolder(self.folder), Path(path), style=style, strict=strict, force=force
-        ).path
-
-    def errors(
-        self,
-        top: int | None = 10,
-        *,
-        kind: Literal["worst", "suspect"] = "worst",
-        split: str | None = None,
-    ) -> list[Judged]:
-        """The rows that go wrong, as `tunesmith errors` shows them.
-
-        Args:
-            top: how many; None for all.
-            kind: "worst" for the held-out rows with the highest loss, "suspect" for the rows of
-                all splits that are probably mislabelled.
-            split: only the rows of "validation", "test" or "train".
-
-        Raises:
-            PlainError: the run is not finished, or has no labelled rows there.
-        """
-        from tunesmith.mistakes import examine
-
-        examined = examine(RunFolder(self.folder), split)
-        return examined.worst(top) if kind == "worst" else examined.suspect(top)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Finished runs of one recipe with several seeds.
-
-    Attributes:
-        runs: in the order of their seeds.
-    """
-
-    runs: tuple[Run, ...]
-
-    @property
-    def spread(self) -> dict[str, dict[str, Spread]]:
-        """By split and score: mean, deviation, lowest and highest over the seeds."""
-        return spread_over([RunFolder(run.folder) for run in self.runs])
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """The mean of each score on validation; empty without validation rows."""
-        return {name: told.mean for name, told in self.spread.get("validation", {}).items()}
-
-
-def load_data(
-    where: object,
-    *,
-    config: str | None = None,
-    revision: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    header: Sequence[str] | None = None,
-) -> Splits:
-    """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
-
-    Args:
-        where: a path or name, or a list of dicts, a pandas frame, a `datasets.Dataset` or
-            `DatasetDict`, or a dict from split names to these.
-        config: configuration of a Hub data set.
-        revision: branch, tag or commit of a Hub data set.
-        encoding: of text files; None for UTF-8 or what a byte-order mark says.
-        delimiter: between fields of text tables.
-        header: names of the columns of CSV and TSV files whose first line is a row.
-
-    Returns:
-        The splits by name; a single table is the split "train".
-
-    Raises:
-        DataError: it does not exist or cannot be read, or `header` does not fit it (D114).
-        ResourceError: the Hub is out of reach.
-    """
-    names = None if header is None else tuple(header)
-    options = Options(encoding, delimiter, config, revision, names)
-    if isinstance(where, str | Path):
-        return open_splits(str(where), options)
-    if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):
-        return open_splits([str(part) for part in where], options)
-    refuse_header(_("the given rows"), options)
-    return from_python(where)
+__all__ = ["start", "train"]
 
 
 @overload

@@ -103,23 +103,6 @@ def test_validation_rows_held_in_python(tmp_path: Path, tickets: Path) -> None:
     assert len(evaluated) == 1
 
 
-def test_load_data(tickets: Path, tmp_path: Path) -> None:
-    assert list(ts.load_data(str(tickets))) == ["train"]
-    assert list(ts.load_data([tickets, tickets])) == ["train"]
-    assert list(ts.load_data(pd.DataFrame(ROWS))) == ["train"]
-    assert set(ts.load_data("embedded:tickets")) == {"train", "validation", "test"}
-    (tmp_path / "gbk.csv").write_bytes("文本;标签\n你好;x\n".encode("gb18030"))
-    data = ts.load_data(tmp_path / "gbk.csv", encoding="gb18030", delimiter=";")
-    assert [c.name for c in data["train"].columns] == ["文本", "标签"]
-    (tmp_path / "headless.csv").write_text("good,a\nbad,b\n")
-    data = ts.load_data(tmp_path / "headless.csv", header=["text", "label"])
-    assert [len(chunk) for chunk in data["train"].chunks()] == [2]
-    with pytest.raises(DataError, match="D114"):
-        ts.load_data(ROWS, header=["text", "label"])
-    with pytest.raises(DataError, match="D114"):
-        ts.train(ROWS, settings={"data.header": ["body", "queue"]})
-
-
 @pytest.mark.parametrize(
     ("task", "rows", "scores"),
     [
@@ -253,3 +236,8 @@ def test_several_seeds(tmp_path: Path, tickets: Path) -> None:
     assert runs.scores["loss"] == told.mean
     with pytest.raises(ts.PlainError, match="R192"):
         ts.train(str(tickets), seeds=1, settings=SHORT)
+
+
+def test_a_header_is_for_files_alone() -> None:
+    with pytest.raises(DataError, match="D114"):
+        ts.train(ROWS, settings={"data.header": ["body", "queue"]})

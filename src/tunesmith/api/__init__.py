@@ -1,0 +1,16 @@
+"""Tunesmith from Python: the same words as the command line.
+
+import tunesmith as ts
+
+run = ts.train("tickets.csv", model="bert-base-chinese")
+print(run.scores["f1"])
+print(ts.load(run.model).predict("打印机又坏了")[0])
+"""
+
+from __future__ import annotations
+
+from tunesmith.api.data import load_data
+from tunesmith.api.finished import Run, Runs
+from tunesmith.api.training import start, train
+
+__all__ = ["Run", "Runs", "load_data", "start", "train"]

@@ -1,0 +1,53 @@
+"""Data from files, folders, the Hub or objects held in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesmith.data.rows import Splits
+from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
+from tunesmith.language import gettext as _
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["load_data"]
+
+
+def load_data(
+    where: object,
+    *,
+    config: str | None = None,
+    revision: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    header: Sequence[str] | None = None,
+) -> Splits:
+    """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
+
+    Args:
+        where: a path or name, or a list of dicts, a pandas frame, a `datasets.Dataset` or
+            `DatasetDict`, or a dict from split names to these.
+        config: configuration of a Hub data set.
+        revision: branch, tag or commit of a Hub data set.
+        encoding: of text files; None for UTF-8 or what a byte-order mark says.
+        delimiter: between fields of text tables.
+        header: names of the columns of CSV and TSV files whose first line is a row.
+
+    Returns:
+        The splits by name; a single table is the split "train".
+
+    Raises:
+        DataError: it does not exist or cannot be read, or `header` does not fit it (D114).
+        ResourceError: the Hub is out of reach.
+    """
+    names = None if header is None else tuple(header)
+    options = Options(encoding, delimiter, config, revision, names)
+    if isinstance(where, str | Path):
+        return open_splits(str(where), options)
+    if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):
+        return open_splits([str(part) for part in where], options)
+    refuse_header(_("the given rows"), options)
+    return from_python(where)

@@ -1,0 +1,148 @@
+"""Finished runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tunesmith.curves import Reading
+from tunesmith.run.explain import explain
+from tunesmith.run.folder import RunFolder
+from tunesmith.run.seeds import spread_over
+
+if TYPE_CHECKING:
+    from tunesmith.calibration import Fit
+    from tunesmith.mistakes import Judged
+    from tunesmith.statistics import Spread
+
+__all__ = ["Run", "Runs"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where all of it lies.
+    """
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The model folder, for `ts.load`, `AutoModel…from_pretrained` or `pipeline`."""
+        return RunFolder(self.folder).model
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `tunesmith.json` holds: steps, best step, times, scores by split."""
+        return RunFolder(self.folder).facts()
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """The scores of the finished model on validation; empty without validation rows."""
+        return dict(self.facts.get("scores", {}).get("validation", {}))
+
+    @property
+    def test_scores(self) -> dict[str, float | None]:
+        """The same on the labelled test rows."""
+        return dict(self.facts.get("scores", {}).get("test", {}))
+
+    @property
+    def report(self) -> Path:
+        """The page that tells of it, to be opened in a browser."""
+        return RunFolder(self.folder).report
+
+    def calibrate(self, goal: str | None = None) -> Fit:
+        """Fit probabilities to the validation rows, and thresholds to a goal; kept with the model.
+
+        `ts.load(run.model).predict(texts, calibrated=True)` follows it.
+
+        Args:
+            goal: "f1", "precision=0.9" or "accuracy=0.95"; None for a temperature alone.
+
+        Raises:
+            PlainError: the run cannot be calibrated, or not to this goal.
+        """
+        from tunesmith.calibration import Goal
+        from tunesmith.run.calibrate import calibrate_run
+
+        return calibrate_run(RunFolder(self.folder), goal=Goal.read(goal) if goal else None)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened, as `events.jsonl` has it."""
+        return RunFolder(self.folder).events()
+
+    def explain(self) -> tuple[Reading, ...]:
+        """What the curves say, the weightiest first: verdict, sureness, evidence, change to try."""
+        return explain(RunFolder(self.folder))
+
+    def eject(
+        self,
+        path: str | Path,
+        *,
+        style: str = "trainer",
+        strict: bool = False,
+        force: bool = False,
+    ) -> Path:
+        """Write the run as a plain script, or as a notebook where `path` ends in `.ipynb`.
+
+        Args:
+            path: of the script.
+            style: "trainer", "loop" or "accelerate".
+            strict: refuse a run of which something has no plain equal.
+            force: replace files that are there.
+
+        Raises:
+            PlainError: whatever stands in the way, with code, place and fix.
+        """
+        from tunesmith.eject.write import eject
+
+        return eject(
+            RunFolder(self.folder), Path(path), style=style, strict=strict, force=force
+        ).path
+
+    def errors(
+        self,
+        top: int | None = 10,
+        *,
+        kind: Literal["worst", "suspect"] = "worst",
+        split: str | None = None,
+    ) -> list[Judged]:
+        """The rows that go wrong, as `tunesmith errors` shows them.
+
+        Args:
+            top: how many; None for all.
+            kind: "worst" for the held-out rows with the highest loss, "suspect" for the rows of
+                all splits that are probably mislabelled.
+            split: only the rows of "validation", "test" or "train".
+
+        Raises:
+            PlainError: the run is not finished, or has no labelled rows there.
+        """
+        from tunesmith.mistakes import examine
+
+        examined = examine(RunFolder(self.folder), split)
+        return examined.worst(top) if kind == "worst" else examined.suspect(top)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Finished runs of one recipe with several seeds.
+
+    Attributes:
+        runs: in the order of their seeds.
+    """
+
+    runs: tuple[Run, ...]
+
+    @property
+    def spread(self) -> dict[str, dict[str, Spread]]:
+        """By split and score: mean, deviation, lowest and highest over the seeds."""
+        return spread_over([RunFolder(run.folder) for run in self.runs])
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The mean of each score on validation; empty without validation rows."""
+        return {name: told.mean for name, told in self.spread.get("validation", {}).items()}
