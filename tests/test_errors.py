@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from tunesmith.errors import (
     quoted,
     redact,
     shortened,
+    typed,
 )
 from tunesmith.language import use_language
 
@@ -97,3 +99,9 @@ def test_tokens_are_masked_wherever_they_stand() -> None:
     assert secret not in str(problem)
     assert secret not in str(problem.as_json())
     assert redact("the word hf_ alone stays") == "the word hf_ alone stays"
+
+
+@given(st.text(st.characters(exclude_characters="\0"), min_size=1))
+def test_a_shell_reads_back_what_is_typed(argument: str) -> None:
+    assert shlex.split(f"tunesmith train {typed(argument)}") == ["tunesmith", "train", argument]
+    assert typed("runs/tickets") == "runs/tickets"

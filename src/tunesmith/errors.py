@@ -12,7 +12,9 @@ is raised is a bug of ours and exits with 70.
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -38,6 +40,7 @@ __all__ = [
     "quoted",
     "redact",
     "shortened",
+    "typed",
 ]
 
 
@@ -222,6 +225,15 @@ def quoted(words: Sequence[object], *, at_most: int = 20) -> str:
     if len(words) > at_most:
         shown += " … " + _("({count} more)").format(count=len(words) - at_most)
     return shown
+
+
+def typed(argument: object) -> str:
+    """A path or name as one types it behind a command, in quotes where a shell needs them."""
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline([str(argument)])
+    return shlex.quote(str(argument))
 
 
 def shortened(text: str, *, at_most: int = 80) -> str:

@@ -11,7 +11,7 @@ import click
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.runs import ROOT, find_run
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import Problem, Severity, shortened
+from tunesmith.errors import Problem, Severity, shortened, typed
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 
@@ -127,7 +127,7 @@ def _tell_suspects(terminal: Terminal, examined: Examined, found: Sequence[Judge
     terminal.result(message)
     if found:
         fix = _("tunesmith errors {run} --export corrections.csv writes them for you to correct.")
-        fix = fix.format(run=examined.run.path)
+        fix = fix.format(run=typed(examined.run.path))
         terminal.problems([Problem("D406", message, fix=fix, severity=Severity.NOTE)])
 
 

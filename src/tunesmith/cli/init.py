@@ -16,7 +16,7 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, Problem, RecipeError, typed
 from tunesmith.language import gettext as _
 
 __all__ = ["command"]
@@ -81,5 +81,5 @@ def command(
             "rows": {name: split.num_rows for name, split in checked.splits.items()},
         }
     )
-    terminal.say(_("wrote {path}; next   tunesmith train {path}").format(path=target))
+    terminal.say(_("wrote {path}; next   tunesmith train {path}").format(path=typed(target)))
     return 0

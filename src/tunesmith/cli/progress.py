@@ -13,7 +13,7 @@ from tunesmith.artifact.folder import read_facts
 from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.curves import change_to_try
-from tunesmith.errors import Problem, Severity, inert
+from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
 from tunesmith.language import gettext as _
@@ -99,7 +99,7 @@ class Display:
             terminal.say(_("try    {change}").format(change=change))
         asked = example_of(self._run.model)
         terminal.say(
-            _("next   tunesmith predict {run} {text}").format(run=self._run.path, text=asked)
+            _("next   tunesmith predict {run} {text}").format(run=typed(self._run.path), text=asked)
         )
         terminal.problems(verdicts(facts))
 

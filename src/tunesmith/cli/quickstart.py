@@ -12,7 +12,7 @@ from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import ProgressReport, example_of
 from tunesmith.cli.scores import as_score
 from tunesmith.cli.terminal import Terminal, padded
-from tunesmith.errors import shortened
+from tunesmith.errors import shortened, typed
 from tunesmith.language import current_language, mark
 from tunesmith.language import gettext as _
 
@@ -91,7 +91,7 @@ class _Tour:
         )
         say(_("now yours:"))
         say("  tunesmith train my.csv")
-        say(f"  tunesmith predict {self._model} {example_of(self._model / 'model')}")
+        say(f"  tunesmith predict {typed(self._model)} {example_of(self._model / 'model')}")
         self._terminal.record(self._record)
 
     def _dataseen(self, stage: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tunesmith.errors import IntegrityError, Place, Problem, ResourceError
+from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, typed
 from tunesmith.inputs import Checked, Split, check, look
 from tunesmith.language import gettext as _
 from tunesmith.model import ModelFiles, locate, overridden_dropout
@@ -226,7 +226,7 @@ def facts_of(run: RunFolder, *, style: str) -> Facts:
                 _("the run has no plan.json: it has not begun to train"),
                 Place(str(run.path)),
                 fix=_("Train it first: tunesmith train {recipe} --out {run}").format(
-                    recipe=run.recipe, run=run.path
+                    recipe=typed(run.recipe), run=typed(run.path)
                 ),
             )
         )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.calibration import calibration_error, reliability
+from tunesmith.errors import typed
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.mistakes import Judged, Slice
@@ -201,7 +202,7 @@ def suspects(found: Sequence[Judged], run: str) -> Section | None:
     table = Table([_("row"), _("text"), _("label"), _("rather")], rows)
     more: list[Any] = [
         Words(_("Training rows are judged, too, by:")),
-        Code(f"tunesmith errors {run}"),
+        Code(f"tunesmith errors {typed(run)}"),
     ]
     return Section(_("Doubtful labels"), [Words(words), table, *more])
 
