@@ -25,6 +25,16 @@ def test_turns_of_a_contender(tickets: Path, tiny_bert: Path) -> None:
     assert child.stop() > 100
 
 
+def test_steps_that_are_not_timed_are_taken(tickets: Path, tiny_bert: Path) -> None:
+    one, other = (Child(CONTENDERS["fast"], settings(tickets, tiny_bert)) for _child in range(2))
+    assert one.ready() is None and other.ready() is None
+    one.turn(3)
+    found, same = one.turn(2), other.turn(2, untimed=3)
+    assert (found.order, found.loss, found.rows) == (same.order, same.loss, same.rows)
+    one.stop()
+    other.stop()
+
+
 def test_one_that_cannot_begin_says_why(tickets: Path, tiny_bert: Path) -> None:
     broken = {**settings(tickets, tiny_bert), "train.device": "cuda"}
     child = Child(CONTENDERS["fast"], broken)

@@ -54,8 +54,8 @@ class Result:
 
 
 def steps_taken(turns: int, steps: int) -> int:
-    """How many steps a contender takes in all: before its turns, to warm up, and in them."""
-    return 1 + (1 + turns) * steps
+    """How many steps a contender takes at most: before its turns, to warm up, and in them."""
+    return 1 + (1 + turns) * (1 + steps)
 
 
 def compare(
@@ -68,8 +68,9 @@ def compare(
 ) -> list[Result]:
     """Let contenders take turns; one turn more, the first, warms up and is not counted.
 
-    A library makes its kernels when it first sees a shape, which weighs on short measurements and
-    not on a whole training.
+    A library makes its kernels when it first sees a shape, and on a CPU a process that waited finds
+    caches and even pages of memory taken; both weigh on short turns and not on a whole training. So
+    on a CPU each turn also begins with a step that is not timed.
 
     Args:
         contenders: the first is what the others are compared with.
@@ -80,12 +81,13 @@ def compare(
     """
     settings = {**settings, "train.log_every": steps}  # a turn ends with a look at its losses
     children = [Child(contender, settings) for contender in contenders]
+    untimed = 1 if _is_on_cpu(settings) else 0
     problems = {child.contender.name: child.ready() for child in children}
     running = [child for child in children if problems[child.contender.name] is None]
     taken: dict[str, list[Turn]] = {child.contender.name: [] for child in running}
     for number in range(1 + turns):
         for child in [c for c in running if problems[c.contender.name] is None]:
-            turn = child.turn(steps)
+            turn = child.turn(steps, untimed=untimed)
             if isinstance(turn, str):
                 problems[child.contender.name] = turn
                 continue
@@ -106,6 +108,13 @@ def compare(
         else:
             results.append(_result(name, taken[name], reference, peaks[name]))
     return results
+
+
+def _is_on_cpu(settings: dict[str, object]) -> bool:
+    import torch
+
+    device = settings.get("train.device", "auto")
+    return device == "cpu" or (device == "auto" and not torch.accelerator.is_available())
 
 
 def _result(name: str, mine: Sequence[Turn], reference: Sequence[Turn], peak: float) -> Result:

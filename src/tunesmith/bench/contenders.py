@@ -127,18 +127,23 @@ class Child:
         problem: str | None = self._ask(None)
         return problem
 
-    def turn(self, steps: int) -> Turn | str:
-        """Let it train for some steps; says what happened if it could not."""
-        found: Turn | str = self._ask(steps)
+    def turn(self, steps: int, *, untimed: int = 0) -> Turn | str:
+        """Let it train for some steps; says what happened if it could not.
+
+        Args:
+            steps: that are timed.
+            untimed: steps before these, which bring back the memory that others took meanwhile.
+        """
+        found: Turn | str = self._ask((untimed, steps))
         return found
 
     def stop(self) -> float:
         """End it; returns the most memory it held, in megabytes."""
-        peak = self._ask(0)
+        peak = self._ask(None)
         self._process.join(timeout=30)
         return peak if isinstance(peak, float) else 0.0
 
-    def _ask(self, what: int | None) -> Any:
+    def _ask(self, what: tuple[int, int] | None) -> Any:
         try:
             self._pipe.send(what)
             return self._pipe.recv()
@@ -165,9 +170,12 @@ def _serve(contender: Contender, settings: dict[str, object], pipe: Connection) 
         return
     pipe.send(None)
     while wanted := pipe.recv():
-        started = time.perf_counter()
+        untimed, timed = wanted
         try:
-            done = [next(steps) for _step in range(wanted)]
+            for _step in range(untimed):
+                next(steps)
+            started = time.perf_counter()
+            done = [next(steps) for _step in range(timed)]
         except Exception as error:
             pipe.send(_in_a_line(error))
             return
