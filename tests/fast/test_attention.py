@@ -9,19 +9,21 @@ from torch import nn
 
 from tests.fast.models import batch_of
 from tunesmith.fast import attention
-from tunesmith.fast.attention import attend, use
+from tunesmith.fast.attention import InHand, attend, attending
 from tunesmith.fast.packing import Pack, pack
 
 SIZES = [7, 3, 12, 1, 5]
 HEADS, WIDTH = 3, 8
+LAYER = nn.Identity()
 
 
 @pytest.fixture
 def laid() -> Iterator[Pack]:
     found, _packed = pack(batch_of(SIZES), first_position=0)
-    use(found)
-    yield found
-    use(None)
+    in_hand = InHand()
+    with attending(LAYER, in_hand):
+        in_hand.laid = found
+        yield found
 
 
 def inputs(tokens: int, *, heads: int = HEADS, seed: int = 0) -> list[torch.Tensor]:
@@ -64,7 +66,7 @@ def test_every_sequence_attends_to_itself_alone(
 ) -> None:
     mine, theirs = inputs(sum(SIZES)), inputs(sum(SIZES))
     found, nothing = attend(
-        nn.Module(), *mine, None, is_causal=causal, sliding_window=window, dropout=0.0
+        LAYER, *mine, None, is_causal=causal, sliding_window=window, dropout=0.0
     )
     expected = alone(*theirs, laid, causal=causal, window=window)
     assert nothing is None
@@ -78,7 +80,7 @@ def test_every_sequence_attends_to_itself_alone(
 
 def test_what_fills_up_a_pack_is_zero_there_and_back(laid: Pack) -> None:
     filled = inputs(32)
-    found, _nothing = attend(nn.Module(), *filled, dropout=0.1)
+    found, _nothing = attend(LAYER, *filled, dropout=0.1)
     assert found.shape[1] == 32 and not found[:, sum(SIZES) :].any()
     found.square().sum().backward()
     for tensor in filled:
@@ -88,12 +90,12 @@ def test_what_fills_up_a_pack_is_zero_there_and_back(laid: Pack) -> None:
 
 def test_changing_one_sequence_leaves_the_others_to_the_bit(laid: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
-    before, _nothing = attend(nn.Module(), q, k, v)
+    before, _nothing = attend(LAYER, q, k, v)
     start, stop = int(laid.starts[1]), int(laid.starts[2])
     with torch.no_grad():
         for tensor in (q, k, v):
             tensor[:, :, start:stop] += 1.0
-    after, _nothing = attend(nn.Module(), q, k, v)
+    after, _nothing = attend(LAYER, q, k, v)
     same = torch.ones(sum(SIZES), dtype=torch.bool)
     same[start:stop] = False
     assert torch.equal(before[:, same], after[:, same])
@@ -113,9 +115,9 @@ def test_dropout_has_the_right_gradient(laid: Pack) -> None:
 
 def test_dropout_keeps_the_mean(laid: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
-    plain, _nothing = attend(nn.Module(), q, k, v)
+    plain, _nothing = attend(LAYER, q, k, v)
     torch.manual_seed(0)
-    many = torch.stack([attend(nn.Module(), q, k, v, dropout=0.3)[0] for _time in range(600)])
+    many = torch.stack([attend(LAYER, q, k, v, dropout=0.3)[0] for _time in range(600)])
     torch.testing.assert_close(many.mean(0), plain, atol=0.15, rtol=0.05)
     assert not torch.equal(many[0], many[1])
 
@@ -123,15 +125,47 @@ def test_dropout_keeps_the_mean(laid: Pack) -> None:
 def test_few_key_heads_are_shared(laid: Pack) -> None:
     q, _k, _v = inputs(sum(SIZES), heads=4)
     _q, k, v = inputs(sum(SIZES), heads=2, seed=1)
-    found, _nothing = attend(nn.Module(), q, k, v)
+    found, _nothing = attend(LAYER, q, k, v)
     wide = [t.repeat_interleave(2, dim=1) for t in (k, v)]
-    torch.testing.assert_close(found, attend(nn.Module(), q, *wide)[0])
+    torch.testing.assert_close(found, attend(LAYER, q, *wide)[0])
 
 
 def test_without_a_pack_it_is_an_error(laid: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     with pytest.raises(RuntimeError, match="without a pack"):
-        attend(nn.Module(), q, k, v, torch.ones(1))
-    use(None)
+        attend(LAYER, q, k, v, torch.ones(1))
     with pytest.raises(RuntimeError, match="without a pack"):
-        attend(nn.Module(), q, k, v)
+        attend(nn.Identity(), q, k, v)  # a layer of another model
+
+
+@pytest.mark.parametrize("wish", ["softcap", "s_aux", "position_bias"])
+def test_what_it_cannot_do_is_refused(wish: str, laid: Pack) -> None:
+    q, k, v = inputs(sum(SIZES))
+    attend(LAYER, q, k, v, **{wish: None})
+    with pytest.raises(RuntimeError, match=wish):
+        attend(LAYER, q, k, v, **{wish: 30.0})
+
+
+def test_every_model_has_its_own_pack_in_hand(laid: Pack) -> None:
+    other, in_hand = nn.Identity(), InHand()
+    short, _packed = pack(batch_of([4, 2]), first_position=0)
+    with attending(other, in_hand):
+        in_hand.laid = short
+        assert attend(other, *inputs(6))[0].shape[1] == 6
+        assert attend(LAYER, *inputs(sum(SIZES)))[0].shape[1] == sum(SIZES)
+    with pytest.raises(RuntimeError, match="without a pack"):
+        attend(other, *inputs(6))
+    attend(LAYER, *inputs(sum(SIZES)))
+
+
+def test_rotated_queries_in_float32_beside_values_in_16_bits(laid: Pack) -> None:
+    q, k, v = inputs(sum(SIZES))
+    plain, _nothing = attend(LAYER, q, k, v)
+    half = v.detach().bfloat16().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _nothing = attend(LAYER, q, k, half)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), plain, rtol=0.05, atol=0.05)
+    found.float().sum().backward()
+    assert q.grad is not None and q.grad.dtype == torch.float32
+    assert half.grad is not None and half.grad.dtype == torch.bfloat16

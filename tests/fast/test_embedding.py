@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 import torch
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_gradients_are_torchs_own(
     """Over several steps, rows coming again, with and without setting the gradient back."""
     stock, mine = pair(padding)
     kept = TableGradient(mine)
-    kept.patch()
+    kept.enter(ExitStack())
     for ids in steps:
         for layer in (stock, mine):
             if not accumulates:
@@ -40,7 +42,7 @@ def test_gradients_are_torchs_own(
 
 def test_the_memory_stays() -> None:
     _stock, layer = pair()
-    TableGradient(layer).patch()
+    TableGradient(layer).enter(ExitStack())
     seen = set()
     for ids in ([1, 2], [3], [2, 4]):
         layer.zero_grad()
@@ -54,7 +56,7 @@ def test_the_memory_stays() -> None:
 
 def test_a_gradient_that_is_there_already_is_added_to() -> None:
     _stock, layer = pair()
-    TableGradient(layer).patch()
+    TableGradient(layer).enter(ExitStack())
     theirs = torch.ones(20, 3)
     layer.weight.grad = theirs
     layer(torch.tensor([5])).sum().backward()
@@ -65,7 +67,7 @@ def test_a_gradient_that_is_there_already_is_added_to() -> None:
 def test_updates_are_those_of_a_fresh_gradient(scaled: bool) -> None:
     """AdamW may write into the gradient (it divides by grad_scale); the next step must not see."""
     stock, mine = pair()
-    TableGradient(mine).patch()
+    TableGradient(mine).enter(ExitStack())
     optimizers = [torch.optim.AdamW(m.parameters(), lr=0.1, fused=True) for m in (stock, mine)]
     for ids in ([1, 2, 2], [3, 1], [7], [1]):
         for layer, optimizer in zip((stock, mine), optimizers, strict=True):
@@ -75,3 +77,24 @@ def test_updates_are_those_of_a_fresh_gradient(scaled: bool) -> None:
             optimizer.step()
             optimizer.zero_grad()
     torch.testing.assert_close(mine.weight, stock.weight)
+
+
+def test_a_table_that_is_also_used_otherwise() -> None:
+    """As an output layer that multiplies with its weight: the gradient is dense in each step."""
+    stock, mine = pair()
+    TableGradient(mine).enter(ExitStack())
+    for ids in ([1, 2, 2], [3, 1], [7], [1]):
+        for layer in (stock, mine):
+            layer.zero_grad()
+            hidden = layer(torch.tensor(ids))
+            (hidden @ layer.weight.T).square().sum().backward()
+        torch.testing.assert_close(mine.weight.grad, stock.weight.grad)
+
+
+def test_the_layer_is_put_back() -> None:
+    stock, mine = pair()
+    with ExitStack() as stack:
+        TableGradient(mine).enter(stack)
+        assert "forward" in vars(mine)
+    assert "forward" not in vars(mine)
+    assert torch.equal(mine(torch.tensor([3])), stock(torch.tensor([3])))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fast.models import batch_of
-from tunesmith.fast.packing import in_parts, pack, repad, widened
+from tunesmith.fast.packing import has_empty_row, in_parts, pack, repad, widened
 
 lengths = st.lists(st.integers(1, 30), min_size=1, max_size=12)
 
@@ -105,3 +107,25 @@ def test_widening_adds_padding_on_the_right_side(left: bool) -> None:
     assert wide.inputs["input_ids"][:, new].tolist() == [[7, 7], [7, 7]]
     assert wide.inputs["attention_mask"].sum() == batch.inputs["attention_mask"].sum()
     assert wide.labels is not None and wide.labels.shape == (2, 7)
+
+
+@pytest.mark.parametrize("per_token", [False, True])
+def test_labels_of_a_row_are_no_labels_of_tokens(per_token: bool) -> None:
+    """As many classes as tokens: whole numbers belong to tokens, others to the row."""
+    batch = batch_of([7, 4, 2, 3], per_token=True)
+    if not per_token:
+        batch = replace(batch, labels=torch.rand(4, 7))
+    assert batch.labels is not None
+    for part in in_parts(batch):
+        assert part.labels is not None
+        kept = part.inputs["input_ids"].shape[1] if per_token else 7
+        assert torch.equal(part.labels, batch.labels[torch.from_numpy(part.examples)][:, :kept])
+    wide = widened(batch, 3, 1).labels
+    assert wide is not None and wide.shape[1] == (10 if per_token else 7)
+
+
+def test_a_row_without_tokens_is_seen() -> None:
+    batch = batch_of([4, 3])
+    assert not has_empty_row(batch)
+    batch.inputs["attention_mask"][1] = 0
+    assert has_empty_row(batch)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from tests.fast.models import FAMILIES, batch_of, classify, model_of
 from tunesmith.batching import Batch
 from tunesmith.fast import layout
+from tunesmith.fast.packing import Group, Pack, groups_of
 from tunesmith.fast.probe import Verdict, difference, probe
 from tunesmith.tasks import Outputs
 
@@ -56,14 +58,15 @@ def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     else:
         real = layout.pack
 
+        class AsOne(Pack):
+            @property
+            def groups(self) -> tuple[Group, ...]:  # type: ignore[override]
+                return groups_of(np.array([self.lengths.sum()]))
+
         def as_one(batch: Batch, *, first_position: int) -> Any:
             laid, packed = real(batch, first_position=first_position)
-            joined = torch.tensor([int(laid.lengths.sum())]).numpy()
-            monkeypatch.setattr(layout, "use", lambda _laid: real_use(one))
-            one = type(laid)(1, int(joined[0]), joined, joined * 0, laid.rows * 0, laid.columns)
-            return laid, packed
+            return AsOne(*(getattr(laid, name) for name in laid.__match_args__)), packed
 
-        real_use = layout.use
         monkeypatch.setattr(layout, "pack", as_one)
     verdict = probe(model_of("bert"), classify, batch_of(), CPU)
     assert verdict.exit is None
@@ -114,3 +117,24 @@ def test_a_model_without_a_pass_is_not_packed() -> None:
 
     verdict = probe(Odd(), classify, batch_of(), CPU)
     assert (verdict.exit, verdict.by_length) == (None, True)
+
+
+def test_a_window_in_the_mask_is_not_packed() -> None:
+    """Rows shorter than the window agree; longer ones would see too much."""
+    model = model_of("llama")
+    assert probe(model, classify, batch_of(), CPU).exit == "last token"
+    model.config.sliding_window = 6  # type: ignore[union-attr]  # which its layers do not name
+    verdict = probe(model, classify, batch_of(), CPU)
+    assert verdict.exit is None and "sliding window" in verdict.reason
+
+
+def test_capped_scores_are_not_packed() -> None:
+    import transformers
+
+    config = transformers.Gemma2Config(
+        vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, intermediate_size=48, pad_token_id=1,
+    )  # fmt: skip
+    model = transformers.Gemma2ForSequenceClassification(config).eval()
+    verdict = probe(model, classify, batch_of(), CPU)
+    assert verdict.exit is None and "softcap" in verdict.reason

@@ -41,7 +41,7 @@ def test_gathering_there_is_packing_here(sizes: list[int], seed: int) -> None:
     places = np.random.default_rng(seed).permutation(len(sizes))[: 1 + seed % len(sizes)]
     batch = make_batch(examples, places, PADDING)
     _laid, expected = pack(batch, first_position=0)
-    data = DataSet.copied(examples, lambda ids: ids, CPU)
+    data = DataSet.copied(examples, CPU)
     assert data is not None
     rows = data.longest_first(places)
     found = packed_from(data.table, rows, batch.tokens)
@@ -62,7 +62,7 @@ def test_gathering_there_is_packing_here(sizes: list[int], seed: int) -> None:
 
 def test_a_batch_without_tensors_counts_as_one_with_them() -> None:
     examples = examples_of([5, 3, 9])
-    data = DataSet.copied(examples, lambda ids: ids, CPU)
+    data = DataSet.copied(examples, CPU)
     assert data is not None
     places = np.array([2, 0])
     light, batch = data.batch(places), make_batch(examples, places, PADDING)
@@ -72,22 +72,13 @@ def test_a_batch_without_tensors_counts_as_one_with_them() -> None:
     assert light.examples.tolist() == batch.examples.tolist()
 
 
-def test_ids_are_rows_of_the_compact_table() -> None:
-    examples = examples_of([5, 3, 9])
-    data = DataSet.copied(examples, lambda ids: ids - 5, CPU)
-    plain = DataSet.copied(examples, lambda ids: ids, CPU)
-    assert data is not None and plain is not None
-    ids, types = (data.table.columns[name] for name in ("input_ids", "token_type_ids"))
-    assert torch.equal(ids + 5, plain.table.columns["input_ids"])
-    assert torch.equal(types, plain.table.columns["token_type_ids"])
-
-
 def test_what_is_large_or_more_than_tokens_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert DataSet.copied(examples_of([5, 3], column="words"), lambda ids: ids, CPU) is None
+    assert DataSet.copied(examples_of([5, 0, 3]), CPU) is None  # no place in a pack
+    assert DataSet.copied(examples_of([5, 3], column="words"), CPU) is None
     monkeypatch.setattr(module, "LARGEST", 8 * 8 + 32 - 1)
-    assert DataSet.copied(examples_of([5, 3]), lambda ids: ids, CPU) is None
+    assert DataSet.copied(examples_of([5, 3]), CPU) is None
     monkeypatch.setattr(module, "LARGEST", 8 * 8 + 32)
-    assert DataSet.copied(examples_of([5, 3]), lambda ids: ids, CPU) is not None
+    assert DataSet.copied(examples_of([5, 3]), CPU) is not None
 
 
 def test_left_padding_is_left_behind() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from torch import nn
 
 from tests.fast.models import batch_of
 from tunesmith.fast import varlen
-from tunesmith.fast.attention import attend, use
-from tunesmith.fast.packing import Pack, pack
+from tunesmith.fast.attention import InHand, attend, attending
+from tunesmith.fast.packing import pack
 from tunesmith.fast.varlen import (
     Kernels,
     Ragged,
@@ -133,11 +134,12 @@ def test_where_the_kernel_fails_groups_compute() -> None:
     sizes = sorted(SIZES, reverse=True)
     ragged = kernels.ragged(torch.tensor([0, *sizes]).cumsum(0), max(SIZES), on_cpu)
     tensors = given_on(on_cpu, torch.float32)
-    use(laid)
-    expected, _nothing = attend(nn.Module(), *tensors)
-    use(Pack(**{**{name: getattr(laid, name) for name in laid.__match_args__}, "ragged": ragged}))
-    found, _nothing = attend(nn.Module(), *tensors)
-    use(None)
+    layer, in_hand = nn.Identity(), InHand()
+    with attending(layer, in_hand):
+        in_hand.laid = laid
+        expected, _nothing = attend(layer, *tensors)
+        in_hand.laid = replace(laid, ragged=ragged)
+        found, _nothing = attend(layer, *tensors)
     assert torch.equal(found, expected)
     assert len(kernels.refusals) == 1
     assert kernels.choose(tensors[0], tensors[1], None) is None
@@ -167,14 +169,13 @@ def test_on_a_gpu_kernels_and_groups_agree(
     found = []
     for whole in (None, ragged):
         tensors = given_on(device, dtype, key_heads=2)
-        use(
-            Pack(**{**{name: getattr(laid, name) for name in laid.__match_args__}, "ragged": whole})
-        )
-        out, _nothing = attend(nn.Module(), *tensors, is_causal=causal, sliding_window=window)
+        layer, in_hand = nn.Identity(), InHand()
+        with attending(layer, in_hand):
+            in_hand.laid = replace(laid, ragged=whole)
+            out, _nothing = attend(layer, *tensors, is_causal=causal, sliding_window=window)
         weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(9)).to(device)
         (out.float() * weights).sum().backward()
         found.append([out, *(t.grad for t in tensors)])
-    use(None)
     assert bool(kernels.refusals) is (dtype == torch.float32 and window is not None)
     near = 1e-5 if dtype == torch.float32 else 3e-2
     for one, two in zip(*found, strict=True):

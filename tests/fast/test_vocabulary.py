@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,10 @@ def test_rows_go_out_and_come_back() -> None:
     assert vocabulary.used.tolist() == [1, *USED]  # padding is always there
     assert layer.weight.shape == (6, 4) and layer.padding_idx == 0
     ids = np.array([[5, 3, 1]])
-    torch.testing.assert_close(layer(torch.from_numpy(vocabulary.places(ids))), before[ids])
+    with ExitStack() as stack:
+        vocabulary.enter(stack)
+        torch.testing.assert_close(layer(torch.from_numpy(ids)), before[ids])
+    assert "forward" not in vars(layer)
     with torch.no_grad():
         layer.weight += 1
     vocabulary.expand()
@@ -39,6 +44,7 @@ def test_updates_are_those_of_the_dense_table(decay: float) -> None:
     """AdamW over sixty steps with a changing rate: used rows equal to the bit, others decay."""
     dense, compact = table(), table()
     vocabulary = CompactVocabulary(compact, USED)
+    vocabulary.enter(ExitStack())
     optimizers = [
         torch.optim.AdamW(layer.parameters(), lr=0.1, weight_decay=decay, fused=True)
         for layer in (dense, compact)
@@ -47,9 +53,8 @@ def test_updates_are_those_of_the_dense_table(decay: float) -> None:
     for step in range(60):
         ids = random.choice(USED, 3)
         rate = 0.1 * (1 - step / 60)
-        places = vocabulary.places(ids)
-        for layer, optimizer, rows in zip((dense, compact), optimizers, (ids, places), strict=True):
-            layer(torch.from_numpy(rows)).square().sum().backward()
+        for layer, optimizer in zip((dense, compact), optimizers, strict=True):
+            layer(torch.from_numpy(ids)).square().sum().backward()
             optimizer.param_groups[0]["lr"] = rate
             optimizer.step()
             optimizer.zero_grad()
@@ -64,7 +69,9 @@ def test_updates_are_those_of_the_dense_table(decay: float) -> None:
 def test_a_token_that_was_not_named_is_an_error() -> None:
     vocabulary = CompactVocabulary(table(), USED)
     with pytest.raises(KeyError, match="token 7 "):
-        vocabulary.places(np.array([[3, 5], [7, 3]]))
+        vocabulary.check(np.array([[3, 5], [7, 3]]))
+    vocabulary.check(np.array([[3, 5], [17, 1]]))
+    vocabulary.check(np.zeros(0, dtype=np.int64))
 
 
 def test_moments_are_widened_and_narrowed() -> None:

@@ -1,8 +1,9 @@
 """Attention over a pack: every sequence attends to itself alone.
 
 transformers hands queries, keys and values to the function registered here, which knows from the
-current pack where sequences begin. No mask is built: for a name without a mask function
-transformers passes none. That makes a forgotten pack dangerous, so there is an error without one.
+pack that the layer's model has in hand where sequences begin. No mask is built: for a name without
+a mask function transformers passes none. That makes a forgotten pack dangerous, so there is an
+error without one.
 
 Queries, keys and values, which are small, are padded group by group; for the backward pass they
 are saved with the probabilities and, if there is dropout, what it drew.
@@ -11,8 +12,10 @@ are saved with the probabilities and, if there is dropout, what it drew.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -20,20 +23,42 @@ from torch import nn
 from tunesmith.fast.dropout import keep
 from tunesmith.fast.packing import Group, Sequences
 
-__all__ = ["NAME", "attend", "register", "use"]
+__all__ = ["NAME", "InHand", "attend", "attending", "register"]
 
 NAME = "tunesmith_packed"
 
-_current: Sequences | None = None
+_CANNOT = ("softcap", "s_aux", "sinks", "position_bias", "indices", "block_indices")
+"""What some models ask of attention besides, and this one does not do."""
 
 
-def use(laid: Sequences | None) -> None:
-    """Attend within the sequences of this pack until another is named.
+class InHand:
+    """What the attention of a model works on.
 
-    It stays after the forward pass: gradient checkpointing asks again during the backward pass.
+    Attributes:
+        laid: the pack. It stays after the forward pass: gradient checkpointing asks again during
+            the backward pass.
+        windows: whether a layer has named a sliding window.
     """
-    global _current  # noqa: PLW0603 - transformers gives the function no other way to know
-    _current = laid
+
+    def __init__(self) -> None:
+        self.laid: Sequences | None = None
+        self.windows = False
+
+
+_of_layer: WeakKeyDictionary[nn.Module, InHand] = WeakKeyDictionary()
+"""For each layer of a dressed model; transformers tells the function nothing but the layer."""
+
+
+@contextmanager
+def attending(network: nn.Module, in_hand: InHand) -> Iterator[None]:
+    """Let the layers of a model attend within the sequences of what is in hand."""
+    _of_layer.update(dict.fromkeys(network.modules(), in_hand))
+    try:
+        yield
+    finally:
+        in_hand.laid = None
+        for module in network.modules():
+            _of_layer.pop(module, None)
 
 
 def register() -> None:
@@ -54,7 +79,7 @@ def attend(
     dropout: float = 0.0,
     sliding_window: int | None = None,
     is_causal: bool | None = None,
-    **_more: object,
+    **more: object,
 ) -> tuple[torch.Tensor, None]:
     """Attention as transformers asks for it.
 
@@ -69,17 +94,28 @@ def attend(
         sliding_window: how far a token sees: itself and `sliding_window` - 1 before it; without
             causality as many behind it.
         is_causal: whether a token sees only what comes before it; else as the layer says.
+        **more: what else a model says; some of it cannot be done.
 
     Returns:
         (1, T, heads, D), and no probabilities.
+
+    Raises:
+        RuntimeError: there is no pack, or the model wants more than this attention does.
     """
-    if _current is None or attention_mask is not None:
+    in_hand = _of_layer.get(module)
+    laid = None if in_hand is None else in_hand.laid
+    if in_hand is None or laid is None or attention_mask is not None:
         raise RuntimeError("packed attention was called without a pack")
+    if wanted := [name for name in _CANNOT if more.get(name) is not None]:
+        raise RuntimeError(f"its attention wants {', '.join(wanted)}")
+    in_hand.windows |= sliding_window is not None
+    # rotated queries and keys come in float32 beside values that autocast made narrower
+    query, key = query.to(value.dtype), key.to(value.dtype)
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", False))
     scale = 1 / math.sqrt(query.shape[-1]) if scaling is None else scaling
-    if _current.ragged is not None:
-        whole = _current.ragged.attend(
+    if laid.ragged is not None:
+        whole = laid.ragged.attend(
             query, key, value,
             scale=scale, rate=dropout, causal=is_causal, window=sliding_window,
         )  # fmt: skip
@@ -90,7 +126,7 @@ def attend(
         key = key.repeat_interleave(heads // key.shape[1], dim=1)
         value = value.repeat_interleave(heads // value.shape[1], dim=1)
     found: torch.Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
-        query, key, value, _current, scale, dropout, is_causal, sliding_window
+        query, key, value, laid, scale, dropout, is_causal, sliding_window
     )
     return found, None
 

@@ -7,6 +7,7 @@ that the last step touched are set back to zero.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ class TableGradient:
     """Lets an embedding layer add to a gradient of its own.
 
     Attributes:
-        table: the layer; its weight must be used nowhere else, by one process on a CPU.
+        table: the layer, used by one process on a CPU. Where its weight is used elsewhere, too,
+            the gradient is made anew in each step.
     """
 
     def __init__(self, table: nn.Embedding) -> None:
@@ -27,10 +29,19 @@ class TableGradient:
         self._kept: torch.Tensor | None = None
         self._touched: list[torch.Tensor] = []
 
-    def patch(self) -> nn.Embedding:
-        """Replace the forward of the layer; returns it, to be restored."""
+    def enter(self, stack: ExitStack) -> None:
+        """Replace the forward of the layer; what puts it back goes onto the stack."""
         self.table.forward = self._rows_of  # type: ignore[method-assign]
-        return self.table
+        stack.callback(delattr, self.table, "forward")
+        weight: Any = self.table.weight  # torch gives the method no type
+        handle = weight.register_hook(self._lose)
+        stack.callback(handle.remove)
+
+    def _lose(self, gradient: torch.Tensor | None) -> None:
+        """Somebody else used the table, too: its gradient is dense, and not zero where we think."""
+        if gradient is not None:
+            self._kept = None
+            self._touched.clear()
 
     def _rows_of(self, input: torch.Tensor) -> torch.Tensor:
         """What stands in for `nn.Embedding.forward`, whose argument has this name."""

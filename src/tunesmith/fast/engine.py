@@ -10,7 +10,6 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,12 +19,11 @@ from torch import nn
 
 from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.engine import Forward, Pass
-from tunesmith.fast.attention import use
 from tunesmith.fast.dropout import patch_dropout
 from tunesmith.fast.embedding import TableGradient
 from tunesmith.fast.layout import PackedLayout
 from tunesmith.fast.linear import HalfCopies
-from tunesmith.fast.packing import in_parts
+from tunesmith.fast.packing import has_empty_row, in_parts
 from tunesmith.fast.probe import Verdict, probe
 from tunesmith.fast.vocabulary import CompactVocabulary, table_of
 from tunesmith.memory import let_go
@@ -66,6 +64,7 @@ class FastForward:
             half: whether to compute in bfloat16.
             without: parts to leave out, as `train.fast_without` names them.
         """
+        self._worn, self._packing = ExitStack(), ExitStack()
         self.network = network
         self.verdict = verdict
         self._without = without
@@ -76,23 +75,35 @@ class FastForward:
             PackedLayout(network, verdict.exit, verdict.kernels) if verdict.exit else None
         )
         self._copies: HalfCopies | None = None
-        self._worn = ExitStack()
-        self._dress()
+        self._dress_or_close()
 
     def outputs(self, batch: Batch) -> Outputs:
-        """One pass, packed if the model can."""
+        """One pass, packed if the model can; a row without tokens has no place in a pack."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
             if self._layout is None:
                 return self._run(self.network, batch.to(self._device))
+            if has_empty_row(batch):
+                with self._padded():
+                    return self._run(self.network, batch.to(self._device))
             found = self._layout.run(self._run, batch, self._device)
         if not torch.is_grad_enabled():  # nobody will ask again
-            use(None)
+            self._layout.let_go()
         return found
 
     def close(self) -> None:
         """Take everything off the model."""
+        self._packing.close()
         self._worn.close()
         self._copies = None
+
+    @contextmanager
+    def _padded(self) -> Iterator[None]:
+        """Padded batches for a moment; all else stays."""
+        self._packing.close()
+        try:
+            yield
+        finally:
+            self._pack()
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -101,16 +112,27 @@ class FastForward:
         try:
             yield
         finally:
+            self._dress_or_close()
+
+    def _dress_or_close(self) -> None:
+        """Dress the model, or leave it plain if that fails."""
+        try:
             self._dress()
+        except BaseException:
+            self.close()
+            raise
 
     def _dress(self) -> None:
-        if self._layout is not None:
-            self._layout.enter(self._worn)
-        patched = [] if "dropout" in self._without else patch_dropout(self.network)
+        if "dropout" not in self._without:
+            self._worn.callback(_undress, patch_dropout(self.network))
         if self._half and "copies" not in self._without:
             self._copies = HalfCopies(self.network)
-            patched += self._copies.patched
-        self._worn.callback(_undress, patched)
+            self._worn.callback(_undress, self._copies.patched)
+        self._pack()
+
+    def _pack(self) -> None:
+        if self._layout is not None:
+            self._layout.enter(self._packing)
 
 
 class Predictor:
@@ -202,7 +224,6 @@ class FastEngine(FastForward):
         """
         if "vocabulary" in without:
             used_tokens = None
-        # a pack brings its own positions; otherwise models may derive them from the padding id
         table = table_of(network)
         self._vocabulary = (
             CompactVocabulary(table, used_tokens)
@@ -212,11 +233,15 @@ class FastEngine(FastForward):
         is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
         keeps = is_alone and "vocabulary" not in without
         self._kept = TableGradient(table) if table and keeps else None
+        self._accelerator = accelerator
         super().__init__(
             network, run, accelerator.device, verdict=verdict, half=half, without=without
         )
-        self._accelerator = accelerator
-        self._optimizer: Any = make_optimizer()
+        try:
+            self._optimizer: Any = make_optimizer()
+        except BaseException:
+            self.close()
+            raise
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._limit = max_grad_norm or math.inf
         self._decay = weight_decay
@@ -225,18 +250,15 @@ class FastEngine(FastForward):
         )
 
     def outputs(self, batch: Batch) -> Outputs:
-        """One pass, with token ids as rows of the compact table."""
-        return super().outputs(self._compacted(batch))
+        """One pass; every token must be among those that were said to occur."""
+        self._check(batch)
+        return super().outputs(batch)
 
-    def _compacted(self, batch: Batch) -> Batch:
-        """A padded batch with its token ids as rows of the compact table."""
-        if self._vocabulary is None:
-            return batch
-        vocabulary, mask = self._vocabulary, batch.inputs["attention_mask"].numpy()
-        # what fills up a batch need not be among the tokens that occur; packs leave it out
-        ids = np.where(mask, batch.inputs["input_ids"].numpy(), vocabulary.used[0])
-        places = torch.from_numpy(vocabulary.places(ids))
-        return replace(batch, inputs={**batch.inputs, "input_ids": places})
+    def _check(self, batch: Batch) -> None:
+        if self._vocabulary is not None:
+            # what fills up a batch need not be among them
+            is_real = batch.inputs["attention_mask"].numpy().astype(bool)
+            self._vocabulary.check(batch.inputs["input_ids"].numpy()[is_real])
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Forward and backward; a model that cannot run packed takes the rows length by length."""
@@ -325,9 +347,11 @@ class FastEngine(FastForward):
         return tensor.ndim == 2 and key.startswith(f"{self._table_name}.")
 
     def _dress(self) -> None:
-        super()._dress()
         if self._kept is not None:
-            self._worn.callback(_undress, [self._kept.patch()])
+            self._kept.enter(self._worn)
+        if self._vocabulary is not None:
+            self._vocabulary.enter(self._worn)
+        super()._dress()
 
     def begin(self, *, training: bool) -> None:
         """Dropout on or off."""
@@ -340,16 +364,24 @@ class FastEngine(FastForward):
             self._vocabulary.expand()
 
     def _exchange(self) -> None:
-        """Sum the gradients of all processes, in one piece."""
+        """Sum the gradients of all processes, in one piece.
+
+        What has no gradient in any of them keeps none: AdamW leaves it alone, as in one process.
+        """
         if self._accelerator.num_processes == 1:
             return
-        for parameter in self._parameters:
+        has = torch.tensor([p.grad is not None for p in self._parameters], device=self._device)
+        has = has.to(torch.int32)
+        torch.distributed.all_reduce(has)
+        shared = [p for p, count in zip(self._parameters, has.tolist(), strict=True) if count]
+        for parameter in shared:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        flat = torch.cat([p.grad.flatten() for p in self._parameters])
+        flat = torch.cat([p.grad.flatten() for p in shared if p.grad is not None])
         torch.distributed.all_reduce(flat)
         start = 0
-        for parameter in self._parameters:
+        for parameter in shared:
             stop = start + parameter.numel()
+            assert parameter.grad is not None  # noqa: S101 - zero at least, by now
             parameter.grad.copy_(flat[start:stop].view_as(parameter))
             start = stop

@@ -93,9 +93,9 @@ class GraphedEngine(FastEngine):
 
     def keep(self, examples: Examples) -> bool:
         """Copy the training examples to the device; returns whether that was done."""
-        vocabulary = self._vocabulary
-        places = (lambda ids: ids) if vocabulary is None else vocabulary.places
-        self._data = DataSet.copied(examples, places, self._device)
+        if self._vocabulary is not None:
+            self._vocabulary.check(examples.prepared.used())
+        self._data = DataSet.copied(examples, self._device)
         return self._data is not None
 
     @property
@@ -111,7 +111,7 @@ class GraphedEngine(FastEngine):
         """A pass of the batch's bucket; rows longer than training rows take the ordinary way."""
         bucket = bucket_for(batch.tokens, len(batch.examples), self._longest)
         mask = batch.inputs.get("attention_mask")
-        if mask is not None and int(mask.sum(dim=1).max()) > self._longest:
+        if mask is not None and not self._fits(mask.sum(dim=1)):
             return super().accumulate(batch, weight, is_last=is_last)
         key = (bucket, bool(batch.inputs))
         if key not in self._passes:
@@ -121,11 +121,16 @@ class GraphedEngine(FastEngine):
         turn = self._passes[key]
         turn.weight.fill_(weight)
         if batch.inputs:
-            turn.table.fill(self._compacted(batch))
+            self._check(batch)
+            turn.table.fill(batch)
         elif self._data is not None:
             turn.take(self._data.longest_first(batch.examples))
         self._graphs.play(key, turn.run)
         return turn.loss.clone()
+
+    def _fits(self, lengths: torch.Tensor) -> bool:
+        """Whether rows are of lengths that a bucket provides for."""
+        return int(lengths.min()) > 0 and int(lengths.max()) <= self._longest
 
     def update(self, learning_rate: float) -> torch.Tensor:
         """As recorded; the norm stays on the device."""

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from tunesmith.batching import Batch
-from tunesmith.fast.attention import NAME, register, use
+from tunesmith.fast.attention import NAME, InHand, attending, register
 from tunesmith.fast.packing import Pack, Sequences, pack, repad
 from tunesmith.fast.varlen import Kernels
 from tunesmith.tasks import Outputs
@@ -64,7 +64,7 @@ class PackedLayout:
         self.exit = exit_
         self.kernels = kernels
         self.first_position = first_position(network)
-        self._laid: Sequences | None = None
+        self._in_hand = InHand()
 
     def run(
         self, forward: Callable[[nn.Module, Batch], Outputs], batch: Batch, device: Any
@@ -93,9 +93,28 @@ class PackedLayout:
         self, forward: Callable[[nn.Module, Batch], Outputs], laid: Sequences, packed: Batch
     ) -> Outputs:
         """One pass over a pack that lies on the device already."""
-        self._laid = laid
-        use(laid)
+        self._in_hand.laid = laid
         return forward(self._called, packed)
+
+    def let_go(self) -> None:
+        """Forget the pack: nobody will ask for it again."""
+        self._in_hand.laid = None
+
+    @property
+    def ignores_window(self) -> bool:
+        """Whether the model has a sliding window that its layers, so far, have not named here.
+
+        It is in the mask then, of which there is none.
+        """
+        return (
+            isinstance(getattr(self.network.config, "sliding_window", None), int)
+            and not self._in_hand.windows
+        )
+
+    @property
+    def _laid(self) -> Sequences:
+        assert self._in_hand.laid is not None  # noqa: S101 - `run` came first
+        return self._in_hand.laid
 
     @property
     def _called(self) -> Any:
@@ -105,7 +124,7 @@ class PackedLayout:
         head = _decoder_head(self.network)
 
         def call(**inputs: torch.Tensor) -> Any:
-            assert self._laid is not None and head is not None  # noqa: S101 - `run` came first
+            assert head is not None  # noqa: S101 - so says the exit
             hidden = self.network.base_model(**inputs, use_cache=False).last_hidden_state
             return SimpleNamespace(logits=head(hidden[0, self._laid.last.to(hidden.device)]))
 
@@ -114,7 +133,7 @@ class PackedLayout:
     def enter(self, stack: ExitStack) -> None:
         """Install hooks and attention; what takes them away again goes onto the stack."""
         config = self.network.config
-        stack.callback(use, None)
+        stack.enter_context(attending(self.network, self._in_hand))
         stack.callback(self.network.set_attn_implementation, config._attn_implementation)
         self.network.set_attn_implementation(NAME)
         if self.exit != "last token":
@@ -129,7 +148,6 @@ class PackedLayout:
         self, _module: nn.Module, inputs: tuple[torch.Tensor, ...]
     ) -> tuple[torch.Tensor, ...]:
         """Behind the last attention only first tokens matter: (1, T, H) becomes (1, B, H)."""
-        assert self._laid is not None  # noqa: S101 - `run` came first
         first = self._laid.first
         return tuple(hidden[:, first.to(hidden.device)] for hidden in inputs)
 
@@ -144,7 +162,6 @@ class PackedLayout:
 
     def _as_seen(self, hidden: torch.Tensor) -> torch.Tensor:
         laid = self._laid
-        assert laid is not None  # noqa: S101 - `run` came first
         if self.exit == "padded":
             assert isinstance(laid, Pack)  # noqa: S101 - it holds the padded batch's shape
             return repad(hidden, laid)

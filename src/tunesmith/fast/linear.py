@@ -23,13 +23,14 @@ class HalfCopies:
         self.patched: list[nn.Module] = []
         self._masters: list[torch.Tensor] = []
         self._copies: list[torch.Tensor] = []
-        for module in network.modules():
-            if type(module) is nn.Linear:
-                copy = module.weight.detach().to(torch.bfloat16)
-                self._masters.append(module.weight)
-                self._copies.append(copy)
-                module.forward = _forward_of(module, copy)  # type: ignore[method-assign]
-                self.patched.append(module)
+        layers = [module for module in network.modules() if type(module) is nn.Linear]
+        for layer in layers:
+            self._masters.append(layer.weight)
+            self._copies.append(layer.weight.detach().to(torch.bfloat16))
+        # nothing can go wrong from here on
+        for layer, copy in zip(layers, self._copies, strict=True):
+            layer.forward = _forward_of(layer, copy)  # type: ignore[method-assign]
+            self.patched.append(layer)
 
     def move_into(self, others: HalfCopies) -> None:
         """Lie where the copies of an earlier dressing of the same model lay."""

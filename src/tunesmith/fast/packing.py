@@ -20,7 +20,17 @@ from torch import nn
 from tunesmith.batching import IGNORED, Batch
 from tunesmith.fast.varlen import Ragged
 
-__all__ = ["Group", "Pack", "Sequences", "groups_of", "in_parts", "pack", "repad", "widened"]
+__all__ = [
+    "Group",
+    "Pack",
+    "Sequences",
+    "groups_of",
+    "has_empty_row",
+    "in_parts",
+    "pack",
+    "repad",
+    "widened",
+]
 
 _WASTE = 1 << 12
 """Padded places (pairs of a query and a key) that cost as much as one more group."""
@@ -247,7 +257,7 @@ def in_parts(batch: Batch) -> list[Batch]:
         inputs = {name: values[at][:, kept] for name, values in batch.inputs.items()}
         labels = batch.labels
         if labels is not None:
-            labels = labels[at][:, kept] if labels.shape[1:] == mask.shape[1:] else labels[at]
+            labels = labels[at][:, kept] if _is_per_token(labels, mask) else labels[at]
         parts.append(
             replace(
                 batch,
@@ -270,6 +280,16 @@ def widened(batch: Batch, columns: int, pad_id: int) -> Batch:
         for name, values in batch.inputs.items()
     }
     labels = batch.labels
-    if labels is not None and labels.shape[1:] == mask.shape[1:]:
+    if labels is not None and _is_per_token(labels, mask):
         labels = nn.functional.pad(labels, sides, value=IGNORED)
     return replace(batch, inputs=inputs, labels=labels)
+
+
+def has_empty_row(batch: Batch) -> bool:
+    """Whether some row of a padded batch has no token at all."""
+    return not bool(batch.inputs["attention_mask"].any(dim=1).all())
+
+
+def _is_per_token(labels: torch.Tensor, mask: torch.Tensor | NDArray[np.int64]) -> bool:
+    """Whether there is a class for each token; several numbers for a row are not whole ones."""
+    return labels.shape[1:] == mask.shape[1:] and not labels.is_floating_point()

@@ -116,7 +116,10 @@ def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> F
     device = next(layout.network.parameters()).device
     with ExitStack() as stack:
         layout.enter(stack)
-        return _measure(layout.network, lambda: [layout.run(run, batch, device)], trains=trains)
+        found = _measure(layout.network, lambda: [layout.run(run, batch, device)], trains=trains)
+    if layout.ignores_window:  # longer rows than these few would see too much
+        raise ValueError("its sliding window is hidden in its mask")
+    return found
 
 
 def _compare(exact: Found, attempt: Callable[[], Found]) -> tuple[str, bool]:

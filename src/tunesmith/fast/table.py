@@ -7,7 +7,7 @@ its own, copied as it comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +24,6 @@ LARGEST = 1 << 30
 """Bytes of a data set that is copied to the device whole; larger ones come batch by batch."""
 
 _COLUMNS = {"input_ids", "token_type_ids"}
-
-Places = Callable[[NDArray[np.int64]], NDArray[np.int64]]
-"""Token ids as rows of the embedding table."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +89,19 @@ class DataSet:
     labels: torch.Tensor
 
     @classmethod
-    def copied(cls, examples: Examples, places: Places, device: torch.device) -> DataSet | None:
-        """The training examples on a device; None if they are too many or more than tokens."""
+    def copied(cls, examples: Examples, device: torch.device) -> DataSet | None:
+        """The training examples on a device; None if they are too many or not tokens alone."""
         prepared = examples.prepared
         lengths = examples.lengths
         size = 4 * len(prepared.names) * int(lengths.sum()) + 16 * len(lengths)
         if size > LARGEST or set(prepared.names) - _COLUMNS or "labels" not in prepared.fixed:
             return None
+        if lengths.min(initial=1) == 0:  # a row without tokens has no place in a pack
+            return None
         chosen = examples.at(np.arange(len(examples))).tolist()
         columns = {}
         for name in prepared.names:
-            flat = np.concatenate([prepared.sequence(name, i) for i in chosen]).astype(np.int64)
-            flat = places(flat) if name == "input_ids" else flat
+            flat = np.concatenate([prepared.sequence(name, i) for i in chosen])
             columns[name] = torch.from_numpy(flat.astype(np.int32)).to(device)
         labels = as_target(examples.labels)
         offsets = torch.from_numpy(np.cumsum(lengths) - lengths).to(device)

@@ -8,7 +8,7 @@ at zero, and nothing but weight decay changes them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,8 @@ class CompactVocabulary:
         self._place = np.full(table.num_embeddings, -1, dtype=np.int64)
         self._place[self.used] = np.arange(len(self.used))
         self._rows = torch.from_numpy(self.used)
+        lookup = torch.from_numpy(self._place.clip(min=0))  # of what fills up batches, any row
+        self._lookup = lookup.to(table.weight.device)
         self._compact = nn.Parameter(self._full.detach()[self._rows.to(self._full.device)].clone())
         self.compact()
 
@@ -92,16 +94,32 @@ class CompactVocabulary:
         with torch.no_grad():
             self._compact.copy_(self._full[self._rows.to(self._full.device)])
 
-    def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Token ids as rows of the compact table.
+    def enter(self, stack: ExitStack) -> None:
+        """Let the layer look tokens up in its used rows; what undoes that goes onto the stack.
+
+        The model goes on seeing true token ids: some compare them with a mark.
+        """
+        inner, was_patched = self.table.forward, "forward" in vars(self.table)
+
+        def forward(input: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = inner(self._lookup[input])
+            return found
+
+        self.table.forward = forward  # type: ignore[method-assign]
+        if was_patched:
+            stack.callback(setattr, self.table, "forward", inner)
+        else:
+            stack.callback(delattr, self.table, "forward")
+
+    def check(self, ids: NDArray[np.int64]) -> None:
+        """See that tokens were said to occur; others would be read as some token that was.
 
         Raises:
-            KeyError: an id that was not said to occur.
+            KeyError: an id that was not.
         """
-        places = self._place[ids]
-        if places.min(initial=0) < 0:
-            raise KeyError(f"token {ids[places < 0][0]} was not among those that occur")
-        return places
+        known = self._place[ids] >= 0
+        if not known.all():
+            raise KeyError(f"token {ids[~known][0]} was not among those that occur")
 
     def decay(self, factor: float | torch.Tensor) -> None:
         """Weight decay of the unused rows, to the bit as AdamW does it; no look at a tensor."""
