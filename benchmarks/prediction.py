@@ -23,7 +23,7 @@ from machine import facts
 from tunesmith.bench.contenders import as_features
 from tunesmith.device import make_accelerator, resolve_precision
 from tunesmith.evaluate import predict
-from tunesmith.fast.engine import Predictor
+from tunesmith.fast.predictor import Predictor
 from tunesmith.fast.process import tuned
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather

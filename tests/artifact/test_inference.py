@@ -123,3 +123,23 @@ def test_several_threads_predict_the_same(model: Model) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda row: model.predict([row]).logits, PAIRS[:24]))
     np.testing.assert_allclose(np.concatenate(found), wanted, atol=1e-5)
+
+
+def test_few_rows_cost_one_pass_and_many_no_second_trial(run: ts.Run) -> None:
+    model = ts.load(run.folder)
+    passes = 0
+
+    def count(*_given: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    handle = model.network.register_forward_hook(count)
+    first = model.predict([PAIRS[0]])
+    assert passes == 1
+    uneven = [{**PAIRS[0], "sentence1": "soup " * (i + 1)} for i in range(8)]
+    model.predict(uneven)
+    tried, passes = passes - 1, 0
+    model.predict(uneven)
+    assert passes < tried
+    handle.remove()
+    assert first.logits == pytest.approx(model.predict(PAIRS[:9]).logits[:1], abs=1e-5)

@@ -23,7 +23,7 @@ from tunesmith.data.prepared import Encoded, Ragged, hold_in_memory
 from tunesmith.device import make_accelerator
 from tunesmith.engine import Engine, ExactEngine
 from tunesmith.evaluate import predict
-from tunesmith.fast.engine import FastEngine, FastForward, probed_places
+from tunesmith.fast.engine import FastEngine, FastForward
 from tunesmith.fast.probe import Verdict, probe
 from tunesmith.optim import make_optimizer
 from tunesmith.recipe import TrainSettings
@@ -289,13 +289,6 @@ def test_predictions_are_those_of_the_exact_model() -> None:
         )
         found.append(done.predictions["logits"])
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
-
-
-def test_rows_for_the_probe_are_few_and_not_the_longest() -> None:
-    lengths = np.array([100, 5, 7, 400, 9, 11, 13, 15, 6, 3])
-    places = probed_places(lengths)
-    assert len(places) <= 6 and 400 not in lengths[places]
-    assert probed_places(np.array([4])).tolist() == [0]
 
 
 RARE: dict[str, object] = {

@@ -11,7 +11,7 @@ from tests.fast.models import FAMILIES, batch_of, classify, model_of
 from tunesmith.batching import Batch
 from tunesmith.fast import layout
 from tunesmith.fast.packing import Group, Pack, groups_of
-from tunesmith.fast.probe import Verdict, difference, probe
+from tunesmith.fast.probe import Verdict, difference, probe, probed_places
 from tunesmith.tasks import Outputs
 
 CPU = torch.device("cpu")
@@ -138,3 +138,10 @@ def test_capped_scores_are_not_packed() -> None:
     model = transformers.Gemma2ForSequenceClassification(config).eval()
     verdict = probe(model, classify, batch_of(), CPU)
     assert verdict.exit is None and "softcap" in verdict.reason
+
+
+def test_rows_for_the_probe_are_few_and_not_the_longest() -> None:
+    lengths = np.array([100, 5, 7, 400, 9, 11, 13, 15, 6, 3])
+    places = probed_places(lengths)
+    assert len(places) <= 6 and 400 not in lengths[places]
+    assert probed_places(np.array([4])).tolist() == [0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from tunesmith.evaluate import Evaluation
+    from tunesmith.fast.predictor import Predictor
 
 __all__ = ["Model", "Predicted"]
 
@@ -259,20 +261,17 @@ class Model:
         calibration: Calibration | None,
     ) -> Iterator[_Part]:
         from tunesmith import evaluate
-        from tunesmith.fast.engine import Predictor
 
         roles = self.task.roles
         need_columns(roles.text_columns, source)
         columns = roles.columns if labelled else roles.text_columns
-        precision = resolve_precision(self._asked_precision, self.device)
         accelerator = make_accelerator(device=self.device)
         padding = Padding.of(self.tokenizer)
-        predictor = Predictor(self.network, self.task, accelerator, precision)
         for rows in in_thousands(source, columns):
             self._refuse_bad(rows, source)
             encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
             examples = Examples(hold_in_memory(encoded))
-            with predictor.dressed(examples, padding) as forward:
+            with self._predictor.dressed(examples, padding) as forward:
                 done = evaluate.predict(
                     forward,
                     self.task,
@@ -287,6 +286,15 @@ class Model:
                 else decided_answers(self.task, calibration, done.predictions)
             )
             yield _Part(rows, answers, done, encoded.fixed.get("labels"))
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        """It remembers what it found out about the model."""
+        from tunesmith.fast.predictor import Predictor
+
+        precision = resolve_precision(self._asked_precision, self.device)
+        accelerator = make_accelerator(device=self.device)
+        return Predictor(self.network, self.task, accelerator, precision)
 
     @property
     def _asked_precision(self) -> str:

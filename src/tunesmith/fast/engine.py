@@ -7,35 +7,30 @@ is at rest, on disk and to anybody else, is the plain model of transformers.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from tunesmith.batching import Batch, Examples, Padding, make_batch
-from tunesmith.engine import Forward, Pass
+from tunesmith.batching import Batch
+from tunesmith.engine import Pass
 from tunesmith.fast.dropout import patch_dropout
 from tunesmith.fast.embedding import TableGradient
 from tunesmith.fast.layout import PackedLayout
 from tunesmith.fast.linear import HalfCopies
 from tunesmith.fast.packing import has_empty_row, in_parts
-from tunesmith.fast.probe import Verdict, probe
+from tunesmith.fast.probe import Verdict
 from tunesmith.fast.vocabulary import CompactVocabulary, table_of
 from tunesmith.memory import let_go
 from tunesmith.optim import read_state, write_state
-from tunesmith.tasks import EVALUATION_SEED, Outputs, Task
+from tunesmith.tasks import Outputs
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["FAST_DEVICES", "FastEngine", "FastForward", "Predictor", "probed_places"]
-
-_DRESSING = threading.Lock()
+__all__ = ["FAST_DEVICES", "FastEngine", "FastForward"]
 
 FAST_DEVICES = ("cpu", "cuda")
 """Where its kernels and AdamW's scaling of gradients exist."""
@@ -133,55 +128,6 @@ class FastForward:
     def _pack(self) -> None:
         if self._layout is not None:
             self._layout.enter(self._packing)
-
-
-class Predictor:
-    """A finished model for predictions. It is dressed while rows go through it, and only then."""
-
-    def __init__(
-        self, network: nn.Module, task: Task, accelerator: Accelerator, precision: str
-    ) -> None:
-        """Nothing is changed until rows come.
-
-        Args:
-            network: a finished model.
-            task: fitted.
-            accelerator: its device.
-            precision: "fp32" or "bf16".
-        """
-        self._network = network.to(accelerator.device)
-        self._task = task
-        self._device = accelerator.device
-        self._half = precision == "bf16"
-        self._verdict: Verdict | None = None
-
-    @contextmanager
-    def dressed(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
-        """The forward for some examples; the first of all are also tried the exact way.
-
-        One model of the process at a time: attention knows a single current pack.
-        """
-        with _DRESSING:
-            if self._verdict is None:
-                places = probed_places(examples.lengths)
-                batch = self._task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
-                self._verdict = probe(
-                    self._network, self._task.forward, batch, self._device, trains=False
-                )
-            forward = FastForward(
-                self._network, self._task.forward, self._device,
-                verdict=self._verdict, half=self._half,
-            )  # fmt: skip
-            try:
-                yield forward
-            finally:
-                forward.close()
-
-
-def probed_places(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A few examples of different lengths to compare engines on, none of them among the longest."""
-    order = np.argsort(lengths, kind="stable")
-    return np.unique(order[np.linspace(0, 0.6 * (len(order) - 1), 6).astype(np.int64)])
 
 
 def _undress(patched: Iterable[Any]) -> None:

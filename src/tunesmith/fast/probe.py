@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from tunesmith.batching import Batch
@@ -22,7 +24,7 @@ from tunesmith.fast.packing import in_parts, widened
 from tunesmith.fast.varlen import Kernels
 from tunesmith.tasks import Outputs
 
-__all__ = ["Verdict", "difference", "probe"]
+__all__ = ["Verdict", "difference", "probe", "probed_places"]
 
 OUTPUTS_AGREE = 1e-5
 GRADIENTS_AGREE = 1e-4
@@ -105,6 +107,12 @@ def probe(
         network.train(training)
         if trains:
             network.zero_grad(set_to_none=True)
+
+
+def probed_places(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A few examples of different lengths to compare engines on, none of them among the longest."""
+    order = np.argsort(lengths, kind="stable")
+    return np.unique(order[np.linspace(0, 0.6 * (len(order) - 1), 6).astype(np.int64)])
 
 
 def _kernels_to_try(device: torch.device, without: frozenset[str]) -> list[Kernels | None]:

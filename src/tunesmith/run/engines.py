@@ -13,9 +13,9 @@ from tunesmith.batching import Batch, make_batch
 from tunesmith.engine import Engine, ExactEngine
 from tunesmith.errors import Problem, Severity
 from tunesmith.fast.choice import engine_for
-from tunesmith.fast.engine import FAST_DEVICES, probed_places
+from tunesmith.fast.engine import FAST_DEVICES
 from tunesmith.fast.graphed import GraphedEngine
-from tunesmith.fast.probe import Verdict, probe
+from tunesmith.fast.probe import Verdict, probe, probed_places
 from tunesmith.language import gettext as _
 from tunesmith.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.optim import make_optimizer
