@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 from scipy.stats import ttest_ind
@@ -30,6 +31,9 @@ import tunesmith as ts
 from tunesmith.fast.process import tuned
 
 RESULTS = Path(__file__).parent / "results" / "engines.json"
+LOCK = FileLock(RESULTS.with_name(f"{RESULTS.name}.lock"))
+"""Held while the file is read and while it is changed: others may be running."""
+
 SIDES: dict[str, dict[str, object]] = {
     "exact": {"train.engine": "exact"},
     "fast": {"train.engine": "fast"},
@@ -91,19 +95,21 @@ def compared(runs: dict[str, dict[str, Any]], side: str) -> dict[str, Any]:
 
 def added(name: str, side: str, seed: int, run: dict[str, Any]) -> None:
     """Add a run to what the file holds by now."""
-    found = held()
-    of_work = found.setdefault(name, {})
-    runs = of_work.setdefault("runs", {})
-    runs.setdefault(side, {})[str(seed)] = run
-    several = [s for s in SIDES if len(runs.get(s, ())) > 1]
-    if "exact" in several:
-        of_work["compared"] = {s: compared(runs, s) for s in several if s != "exact"}
-    found["machine"] = facts()
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    with LOCK:
+        found = held()
+        of_work = found.setdefault(name, {})
+        runs = of_work.setdefault("runs", {})
+        runs.setdefault(side, {})[str(seed)] = run
+        several = [s for s in SIDES if len(runs.get(s, ())) > 1]
+        if "exact" in several:
+            of_work["compared"] = {s: compared(runs, s) for s in several if s != "exact"}
+        found["machine"] = facts()
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def held() -> dict[str, Any]:
-    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    with LOCK:
+        return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
 
 
 def main() -> None:

@@ -112,7 +112,7 @@ def main() -> None:
             )  # fmt: skip
             result[f"batch {batch_size}"] = [one.as_json() for one in found]
             for one in found:
-                print(batch_size, one.name, one.problem or f"{one.ratio:.2f}", flush=True)
+                print(batch_size, one.name, one.problem or one.ratio, flush=True)
             if given.device == "cuda":
                 TARGET.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

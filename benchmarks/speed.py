@@ -79,7 +79,7 @@ def main() -> None:
             "results": [one.as_json() for one in found],
         }
         for one in found:
-            print(work, one.name, one.problem or f"{one.ratio:.2f} {one.fraction}", flush=True)
+            print(work, one.name, one.problem or f"{one.ratio} {one.fraction}", flush=True)
         target.write_text(json.dumps(result, indent=1) + "\n")
 
 

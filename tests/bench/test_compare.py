@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.bench.test_contenders import settings
+from tunesmith.bench import compare as comparison
 from tunesmith.bench.compare import compare, machine, steps_taken
-from tunesmith.bench.contenders import CONTENDERS, Contender
+from tunesmith.bench.contenders import CONTENDERS, Contender, Turn
 
 
 def test_the_same_training_side_by_side(tickets: Path, tiny_bert: Path) -> None:
@@ -25,9 +28,43 @@ def test_the_same_training_side_by_side(tickets: Path, tiny_bert: Path) -> None:
         assert result.samples_per_second > 0 and result.peak_mb > 100
         assert abs(result.loss - trainer.loss) < 1e-4
     assert trainer.fraction is None and fast.fraction is not None and 0 < fast.fraction < 1.5
-    assert broken.problem is not None and broken.ratio == 0
+    assert broken.problem is not None and broken.ratio is None
     assert len(said) == 6, "the turn that warms up is not told, and not counted"
     assert fast.as_json()["name"] == "fast"
+
+
+class OneOfThree:
+    """A child whose contender "first" fails in its second turn."""
+
+    def __init__(self, contender: Contender, _settings: dict[str, object]) -> None:
+        self.contender = contender
+        self._turns = 0
+
+    def ready(self) -> None:
+        return None
+
+    def turn(self, steps: int, *, untimed: int) -> Turn | str:
+        self._turns += 1
+        if self.contender.name == "first" and self._turns == 2:
+            return "it ended"
+        return Turn(1.0, steps, 8, 80, 0.5, 0.1, "a")
+
+    def stop(self) -> float:
+        return 100.0
+
+
+def test_without_the_first_there_is_nothing_to_compare_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparison, "Child", OneOfThree)
+    contenders = [Contender(name, "tunesmith") for name in ("first", "second", "third")]
+    first, *others = compare(contenders, {"train.device": "cpu"}, turns=3, steps=2)
+    assert first.problem == "it ended"
+    for result in (first, *others):
+        known = (result.ratio, result.ratio_quartiles, result.same_rows)
+        assert known == (None, None, None)
+    assert [result.samples_per_second for result in others] == [8.0, 8.0]
+    assert others[0].as_json()["ratio"] is None
 
 
 def test_the_machine_is_named() -> None:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from tunesmith.bench import contenders
 from tunesmith.bench.contenders import CONTENDERS, Child, ablations
 
 
@@ -40,6 +42,34 @@ def test_one_that_cannot_begin_says_why(tickets: Path, tiny_bert: Path) -> None:
     child = Child(CONTENDERS["fast"], broken)
     problem = child.ready()
     assert problem is not None and "M117" in problem
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_it_runs_in_a_process_set_up_as_for_training(
+    wanted: bool, tickets: Path, tiny_bert: Path
+) -> None:
+    steps = contenders._ours(
+        CONTENDERS["exact"], {**settings(tickets, tiny_bert), "train.deterministic": wanted}
+    )
+    next(steps)
+    assert torch.are_deterministic_algorithms_enabled() is wanted
+    steps.close()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("train.sampling", "balanced"),
+    ("options.class_weights", "balanced"),
+    ("options.focal_gamma", 2.0),
+    ("train.freeze", ["embeddings"]),
+])  # fmt: skip
+def test_what_trainer_would_do_differently_is_refused(
+    key: str, value: object, tickets: Path, tiny_bert: Path
+) -> None:
+    plain = settings(tickets, tiny_bert)
+    assert contenders._in_their_words(contenders._job(plain))["learning_rate"] > 0
+    with pytest.raises(ValueError, match=f"{key} is not known to Trainer"):
+        contenders._in_their_words(contenders._job({**plain, key: value}))
 
 
 def test_ablations_leave_out_a_part_each() -> None:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command
+from tunesmith.bench import compare as comparison
+from tunesmith.bench.compare import Result
 
 
 def test_one_table(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
@@ -14,6 +19,24 @@ def test_one_table(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
     header, exact, fast = said.out.splitlines()
     assert "samples/s" in header and "of the limit" in header
     assert exact.split()[0] == "exact" and fast.split()[-1] == "yes"
+
+
+def test_what_is_not_known_is_a_dash(
+    tunesmith: Command, tickets: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The contender that others are compared with failed on the way."""
+    found = [
+        Result("exact", problem="it ended"),
+        Result("fast", None, 10.0, 100.0, 0.1, 300.0, loss=0.5),
+    ]
+    monkeypatch.setattr(comparison, "compare", lambda *_given, **_named: found)
+    said = tunesmith("bench", tickets, "--model", tiny_bert)
+    assert said.code == 0 and "exact takes no part: it ended" in said.err
+    fast = said.out.splitlines()[-1].split()
+    assert fast == ["fast", "10.0", "100", "100.0", "300", "-", "-", "-", "0.5000", "-"]
+    told = tunesmith("bench", tickets, "--model", tiny_bert, "--json")
+    result = json.loads(told.out)["results"][1]
+    assert (result["ratio"], result["ratio_quartiles"], result["same_rows"]) == (None, None, None)
 
 
 def test_unknown_contenders_are_told(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:

@@ -24,16 +24,18 @@ class Result:
 
     Attributes:
         name: of the contender.
-        problem: why it took no part; everything else is then zero.
+        problem: why it took no part; everything else is then zero or None.
         samples_per_second: the median over its turns.
         tokens_per_second: real tokens.
         seconds_per_step: the median over its turns.
         peak_mb: the most memory its process held.
-        ratio: how many times as fast as the first contender: the median over neighbouring turns.
+        ratio: how many times as fast as the first contender: the median over neighbouring turns;
+            None if the first took no part, or not to the end.
         ratio_quartiles: of the same.
         fraction: the least time the steps can take over the time they took; None if not known.
         loss: the mean loss of its last turn.
-        same_rows: whether it trained the same rows in the same order as the first contender.
+        same_rows: whether it trained the same rows in the same order as the first contender; None
+            like the ratio.
     """
 
     name: str
@@ -42,11 +44,11 @@ class Result:
     tokens_per_second: float = 0.0
     seconds_per_step: float = 0.0
     peak_mb: float = 0.0
-    ratio: float = 0.0
-    ratio_quartiles: tuple[float, float] = (0.0, 0.0)
+    ratio: float | None = None
+    ratio_quartiles: tuple[float, float] | None = None
     fraction: float | None = None
     loss: float = 0.0
-    same_rows: bool = True
+    same_rows: bool | None = None
 
     def as_json(self) -> dict[str, object]:
         """As plain values."""
@@ -100,7 +102,8 @@ def compare(
             )
     peaks = {child.contender.name: child.stop() for child in running}
     results = []
-    reference = next((t for name, t in taken.items() if problems[name] is None), [])
+    first = contenders[0].name
+    reference = taken[first] if problems[first] is None else None
     for contender in contenders:
         name = contender.name
         if problems[name] is not None:
@@ -117,11 +120,18 @@ def _is_on_cpu(settings: dict[str, object]) -> bool:
     return device == "cpu" or (device == "auto" and not torch.accelerator.is_available())
 
 
-def _result(name: str, mine: Sequence[Turn], reference: Sequence[Turn], peak: float) -> Result:
-    ratios = sorted(
-        (other.seconds / other.rows) / (turn.seconds / turn.rows)
-        for turn, other in zip(mine, reference, strict=True)
-    )
+def _result(
+    name: str, mine: Sequence[Turn], reference: Sequence[Turn] | None, peak: float
+) -> Result:
+    ratio = quartiles = same_rows = None
+    if reference is not None:
+        ratios = sorted(
+            (other.seconds / other.rows) / (turn.seconds / turn.rows)
+            for turn, other in zip(mine, reference, strict=True)
+        )
+        ratio = round(statistics.median(ratios), 3)
+        quartiles = (round(ratios[len(ratios) // 4], 3), round(ratios[-1 - len(ratios) // 4], 3))
+        same_rows = [turn.order for turn in mine] == [turn.order for turn in reference]
     limit, spent = sum(turn.limit for turn in mine), sum(turn.seconds for turn in mine)
     return Result(
         name,
@@ -130,11 +140,11 @@ def _result(name: str, mine: Sequence[Turn], reference: Sequence[Turn], peak: fl
         round(statistics.median(turn.tokens / turn.seconds for turn in mine), 1),
         round(statistics.median(turn.seconds / turn.steps for turn in mine), 5),
         round(peak, 1),
-        round(statistics.median(ratios), 3),
-        (round(ratios[len(ratios) // 4], 3), round(ratios[-1 - len(ratios) // 4], 3)),
+        ratio,
+        quartiles,
         round(limit / spent, 3) if limit else None,
         round(mine[-1].loss, 5),
-        [turn.order for turn in mine] == [turn.order for turn in reference],
+        same_rows,
     )
 
 

@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tunesmith.bench.limits import measure_machine, work_of
+from tunesmith.bench.limits import measure_machine, products_of, work_of
 
 __all__ = ["CONTENDERS", "Child", "Contender", "Turn", "ablations", "as_features"]
 
@@ -107,7 +107,7 @@ class Child:
     """A contender in its process."""
 
     def __init__(self, contender: Contender, settings: dict[str, object]) -> None:
-        """Start it; it gets ready while others do.
+        """Start its process, which waits until `ready` is called: one gets ready at a time.
 
         Args:
             contender: which.
@@ -123,7 +123,7 @@ class Child:
         theirs.close()
 
     def ready(self) -> str | None:
-        """Wait until it could begin; says why it cannot, if it cannot."""
+        """Let it get ready, and wait for it; says why it cannot begin, if it cannot."""
         problem: str | None = self._ask(None)
         return problem
 
@@ -202,39 +202,35 @@ def _job(settings: dict[str, object]) -> Any:
 
 
 def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
-    """Tunesmith's own loop, engine and batches; nothing is written."""
+    """Tunesmith as `tunesmith train` sets it up; what it writes is thrown away."""
     import tempfile
     from pathlib import Path
 
     import torch
 
-    from tunesmith.device import make_accelerator, resolve_precision
     from tunesmith.events import StepDone
     from tunesmith.fast.engine import FastEngine
-    from tunesmith.fast.process import tuned
     from tunesmith.loop import train
+    from tunesmith.run.conduct import opened
     from tunesmith.run.folder import RunFolder
-    from tunesmith.run.session import Session
     from tunesmith.run.signals import StopRequest
 
     job = _job({**settings, **contender.arguments})
-    own = job.recipe.train
-    precision = resolve_precision(own.precision, own.device)
-    is_fast = own.engine == "fast"
-    accelerator = make_accelerator(device=own.device, precision="fp32" if is_fast else precision)
+    is_fast = job.recipe.train.engine == "fast"
     with (
         tempfile.TemporaryDirectory() as folder,
-        tuned(is_fast and "process" not in own.fast_without),
+        opened(job, RunFolder(Path(folder)), stop=StopRequest()) as session,
     ):
-        session = Session(
-            job, RunFolder(Path(folder)), accelerator, precision=precision, stop=StopRequest()
-        )
         engine: Any = session.engine
         lengths = job.examples["train"].lengths
-        half = precision == "bf16"
-        first = lengths[job.plan.examples_at(0)]
+        half = session.precision == "bf16"
+        first = job.plan.examples_at(0)
+        products = None
+        if job.recipe.task != "masked-lm":  # whose head computes hidden tokens alone
+            with engine.at_rest():
+                products = products_of(session.network, job.task.forward, job.batch(0, first[:4]))
         machine = measure_machine(
-            session.network, int(first.sum()), torch.bfloat16 if half else torch.float32
+            session.network, int(lengths[first].sum()), torch.bfloat16 if half else torch.float32
         )
         table = session.network.get_input_embeddings().weight
         cuts = isinstance(engine, FastEngine) and engine.verdict.exit == (
@@ -247,14 +243,13 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
         for event in stream:
             if isinstance(event, StepDone):
                 places = job.plan.examples_at(event.step - 1)
-                work = work_of(
-                    session.network, lengths[places].tolist(), updated=trained,
-                    table_rows=len(table), cuts_last_layer=cuts, half=half and is_fast,
-                )  # fmt: skip
-                yield (
-                    event.examples, event.tokens, event.loss, places.tolist(),
-                    work.seconds(machine),
-                )  # fmt: skip
+                limit = 0.0
+                if products is not None:
+                    limit = work_of(
+                        session.network, products, lengths[places].tolist(), updated=trained,
+                        table_rows=len(table), cuts_last_layer=cuts, half=half and is_fast,
+                    ).seconds(machine)  # fmt: skip
+                yield event.examples, event.tokens, event.loss, places.tolist(), limit
 
 
 def _theirs(contender: Contender, settings: dict[str, object]) -> Steps:
@@ -354,6 +349,11 @@ def _in_their_words(job: Any) -> dict[str, Any]:
         raise ValueError("with train.micro_batch_size its rows cannot be followed")
     if own.freeze:
         raise ValueError("train.freeze is not known to Trainer")
+    if own.sampling != "natural":
+        raise ValueError("train.sampling is not known to Trainer: it draws each row once")
+    for option in ("class_weights", "focal_gamma"):
+        if job.recipe.options.get(option) is not None:
+            raise ValueError(f"options.{option} is not known to Trainer: its loss is another")
     if own.schedule not in _SCHEDULES:
         raise ValueError(f"the schedule {own.schedule} is not known to Trainer")
     return {

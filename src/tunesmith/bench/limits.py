@@ -1,20 +1,32 @@
 """What a step costs at least: its products at this machine's rate, its updates at its bandwidth.
 
 Only real tokens count, never padding. The time of a step over this limit is how much of it goes
-into anything else.
+into anything else. Which products there are is not read from the names of layers but counted while
+a batch goes through the plain model, where a shared layer is called more than once.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
-__all__ = ["Machine", "Work", "measure_machine", "work_of"]
+from tunesmith.batching import Batch
+from tunesmith.engine import Pass
+
+__all__ = ["Machine", "Products", "Work", "measure_machine", "products_of", "work_of"]
+
+_LINEAR = (nn.Linear, Conv1D)
+"""Layers that are one product with a matrix; `Conv1D` is what GPT-2 has in their place."""
+
+_UPDATE_BYTES = 28.0
+"""AdamW reads a weight, its gradient and two moments, and writes all but the gradient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +59,72 @@ class Work:
         return self.flops / machine.flops + self.bytes / machine.bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Products:
+    """Products with weights in one pass: multiplications, as often as a layer is called.
+
+    Attributes:
+        of_token: for each token.
+        of_row: for each row, mostly the head's.
+        behind: those of a token that follow the attention of the last layer.
+    """
+
+    of_token: int
+    of_row: int
+    behind: int = 0
+
+
+def products_of(network: Any, run: Pass, batch: Batch) -> Products | None:
+    """Count the products of one pass through a model.
+
+    None if they follow neither from tokens nor from rows, or if there are weights that are no
+    linear layer's.
+
+    Args:
+        network: the plain model, on its device.
+        run: one pass of the task.
+        batch: rows of two tokens or more.
+    """
+    rows, longest = batch.inputs["input_ids"].shape
+    layers = int(network.config.num_hidden_layers)
+    counts = {rows * longest: 0, rows: 0}
+    before: list[int] = []
+    has_others = False
+
+    def called(module: Any, _inputs: Any, output: torch.Tensor) -> None:
+        nonlocal has_others
+        places = output.numel() // output.shape[-1]
+        if places in counts:
+            counts[places] += module.weight.numel()
+        else:
+            has_others = True
+
+    with ExitStack() as hooks:
+        for name, module in network.named_modules():
+            if isinstance(module, _LINEAR):
+                hooks.callback(module.register_forward_hook(called).remove)
+            elif not isinstance(module, nn.Embedding):
+                has_others |= any(w.ndim > 1 for w in module.parameters(recurse=False))
+            if f".{name}".endswith(f".layer.{layers - 1}.attention.output"):
+                # where `fast.layout` cuts the last layer
+                hook = module.register_forward_pre_hook(
+                    lambda *_called: before.append(counts[rows * longest])
+                )
+                hooks.callback(hook.remove)
+        trains = network.training
+        hooks.callback(network.train, trains)
+        network.eval()
+        with torch.no_grad():
+            run(network, batch.to(next(network.parameters()).device))
+    if has_others or len(counts) < 2:
+        return None
+    of_token = counts[rows * longest]
+    return Products(of_token, counts[rows], of_token - before[-1] if before else 0)
+
+
 def work_of(
     network: Any,
+    products: Products,
     lengths: Sequence[int],
     *,
     updated: int,
@@ -60,52 +136,33 @@ def work_of(
 
     Args:
         network: a transformers model.
+        products: of one pass through it.
         lengths: real tokens of each row of the step.
         updated: weights that the optimizer changes.
         table_rows: rows of the embedding table that is trained.
         cuts_last_layer: whether the last layer is computed for first tokens only.
-        half: whether copies of the weights are refreshed.
+        half: whether bfloat16 copies of linear layers are refreshed.
     """
     config = network.config
     tokens, squares, rows = sum(lengths), sum(n * n for n in lengths), len(lengths)
-    stack = _linear_weights(network.base_model)
     layers = int(config.num_hidden_layers)
     width = int(config.hidden_size)
-    inside = sum(count for name, count in stack.items() if _in_layer(name))
-    head = sum(_linear_weights(network).values()) - inside
-    flops = 6.0 * tokens * inside + 12.0 * layers * width * squares + 6.0 * rows * head
+    attention = 12.0 * layers * width * squares
+    flops = 6.0 * tokens * products.of_token + attention + 6.0 * rows * products.of_row
     if cuts_last_layer:
-        flops -= 6.0 * (tokens - rows) * _behind_last_attention(stack, layers)
-    traffic = 32.0 * updated + 4.0 * table_rows * width + 8.0 * tokens * width
+        flops -= 6.0 * (tokens - rows) * products.behind
+    traffic = _UPDATE_BYTES * updated + 4.0 * table_rows * width + 8.0 * tokens * width
     if half:
-        traffic += 2.0 * inside
+        traffic += 2.0 * sum(m.weight.numel() for m in network.modules() if type(m) is nn.Linear)
     return Work(flops, traffic)
-
-
-def _linear_weights(network: nn.Module) -> dict[str, int]:
-    return {
-        name: module.weight.numel()
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear)
-    }
-
-
-def _in_layer(name: str) -> bool:
-    """Whether a weight belongs to one of the layers: their names hold its number."""
-    return any(part.isdigit() for part in name.split("."))
-
-
-def _behind_last_attention(stack: dict[str, int], layers: int) -> int:
-    last = f".{layers - 1}."
-    inputs = (".query", ".key", ".value")
-    return sum(c for name, c in stack.items() if last in name and not name.endswith(inputs))
 
 
 def measure_machine(network: Any, tokens: int, dtype: torch.dtype) -> Machine:
     """Time products of the widest layer, and updates by AdamW, for about a second."""
     device = next(network.parameters()).device
-    shapes = [tuple(m.weight.shape) for m in network.modules() if isinstance(m, nn.Linear)]
-    out, into = max(shapes, key=lambda shape: shape[0] * shape[1])
+    layers = [module for module in network.modules() if isinstance(module, _LINEAR)]
+    widest: Any = max(layers, key=lambda layer: layer.weight.numel())
+    out, into = widest.weight.t().shape if isinstance(widest, Conv1D) else widest.weight.shape
     rows = torch.randn(max(tokens, 256), into, device=device, dtype=dtype)
     weight = torch.randn(out, into, device=device, dtype=dtype)
     product = _best(lambda: nn.functional.linear(rows, weight), device)
@@ -114,7 +171,7 @@ def measure_machine(network: Any, tokens: int, dtype: torch.dtype) -> Machine:
     parameter.grad = torch.ones_like(parameter)
     optimizer = torch.optim.AdamW([parameter], fused=True)
     update = _best(optimizer.step, device)
-    return Machine(2.0 * rows.shape[0] * into * out / product, 28.0 * count / update)
+    return Machine(2.0 * rows.shape[0] * into * out / product, _UPDATE_BYTES * count / update)
 
 
 def _best(call: Any, device: torch.device, seconds: float = 0.5) -> float:

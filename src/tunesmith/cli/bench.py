@@ -85,7 +85,7 @@ def command(
         if result.problem:
             terminal.problems([_no_part(result.name, result.problem)])
             continue
-        low, high = result.ratio_quartiles
+        quartiles = result.ratio_quartiles
         rows.append(
             {
                 "": result.name,
@@ -93,11 +93,15 @@ def command(
                 _("tokens/s"): f"{result.tokens_per_second:.0f}",
                 _("ms/step"): f"{1000 * result.seconds_per_step:.1f}",
                 _("peak MB"): f"{result.peak_mb:.0f}",
-                _("ratio"): f"{result.ratio:.2f}",
-                _("quartiles"): f"{low:.2f} - {high:.2f}",
+                _("ratio"): "-" if result.ratio is None else f"{result.ratio:.2f}",
+                _("quartiles"): (
+                    "-" if quartiles is None else f"{quartiles[0]:.2f} - {quartiles[1]:.2f}"
+                ),
                 _("of the limit"): "-" if result.fraction is None else f"{result.fraction:.0%}",
                 _("loss"): f"{result.loss:.4f}",
-                _("same rows"): _("yes") if result.same_rows else _("no"),
+                _("same rows"): (
+                    "-" if result.same_rows is None else _("yes") if result.same_rows else _("no")
+                ),
             }
         )
     terminal.table(rows, align_right=[key for key in (rows[0] if rows else {}) if key])

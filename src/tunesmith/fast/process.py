@@ -1,13 +1,14 @@
 """Settings of the whole process: how memory is handed out, which library multiplies matrices.
 
-They change how long things take and nothing else. They are put back afterwards, and
-`train.fast_without: [process]` leaves them alone.
+They change how long things take and nothing else. They are put back when the last of those that
+asked for them leaves, and `train.fast_without: [process]` leaves them alone.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,48 +18,118 @@ import torch
 __all__ = ["tuned"]
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = -3, -1, -2
+_LARGEST_EVERYWHERE = 32 << 20
+"""The highest threshold of mapping that every glibc takes; older ones refuse more."""
+
 _TUNED = {_MMAP_THRESHOLD: 1 << 30, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 1 << 28}
-_GLIBC = {_MMAP_THRESHOLD: 128 << 10, _TRIM_THRESHOLD: 128 << 10, _TOP_PAD: 128 << 10}
-_EXACT_ENOUGH = 1e-6
+# Whoever sets a threshold stops glibc from raising it as blocks are freed, and nothing starts that
+# again: these are the highest values it would have come to, and its own padding.
+_GLIBC = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20, _TOP_PAD: 128 << 10}
+
+# True float32 errs by up to 1e-6 in products of this shape, bfloat16 by about 1e-3.
+_EXACT_ENOUGH = 1e-5
 
 
 @contextmanager
 def tuned(wanted: bool) -> Iterator[tuple[str, ...]]:
-    """Tune the process while entered; yields what was done, in words for the log."""
-    done: list[str] = []
+    """Tune the process while entered; yields what was done, in words for the log.
+
+    It may be entered again, inside and by other threads.
+    """
     if not wanted:
         yield ()
         return
-    if _keep_memory(_TUNED):
-        done.append("malloc")
-    multiply: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    precision = multiply.fp32_precision
-    if _profits_from_onednn():
-        multiply.fp32_precision = "bf16"
-        if _multiplies_exactly():
-            done.append("onednn")
-        else:
-            multiply.fp32_precision = precision
+    done = _SETTINGS.enter()
     try:
-        yield tuple(done)
+        yield done
     finally:
-        multiply.fp32_precision = precision
-        if "malloc" in done:
-            _keep_memory(_GLIBC)
+        _SETTINGS.leave()
 
 
-def _keep_memory(values: dict[int, int]) -> bool:
+class _Settings:
+    """What is set while anybody wants it: the first to enter sets, the last to leave restores."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entered = 0
+        self._done: tuple[str, ...] = ()
+        self._precision = ""
+
+    def enter(self) -> tuple[str, ...]:
+        """Set what helps here, unless it is set; returns what that is."""
+        with self._lock:
+            if not self._entered:
+                self._set()
+            self._entered += 1
+            return self._done
+
+    def leave(self) -> None:
+        """Put everything back, unless somebody else still wants it."""
+        with self._lock:
+            self._entered -= 1
+            if not self._entered:
+                self._restore()
+
+    def _set(self) -> None:
+        multiply: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        self._precision, self._done = multiply.fp32_precision, ()
+        try:
+            if _keep_memory():
+                self._done += ("malloc",)
+            if _profits_from_onednn():
+                multiply.fp32_precision = "bf16"
+                if _multiplies_exactly():
+                    self._done += ("onednn",)
+                else:
+                    multiply.fp32_precision = self._precision
+        except BaseException:  # nobody entered, so nobody would leave
+            self._restore()
+            raise
+
+    def _restore(self) -> None:
+        multiply: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        multiply.fp32_precision = self._precision
+        if "malloc" in self._done:
+            _give_memory_back()
+
+
+_SETTINGS = _Settings()
+
+
+def _keep_memory() -> bool:
     """Let glibc keep large blocks for the next step instead of giving them back to the system.
 
     Without it every step maps its activations anew, and touching fresh pages costs more than
     computing on them. Only glibc has `mallopt`.
     """
-    if not sys.platform.startswith("linux"):
+    libc = _glibc()
+    if libc is None:
         return False
-    with suppress(OSError, AttributeError):
+    lower = {**_TUNED, _MMAP_THRESHOLD: _LARGEST_EVERYWHERE}
+    return _set_all(libc, _TUNED) or _set_all(libc, lower)
+
+
+def _give_memory_back() -> None:
+    """Let glibc hand out memory as it does by itself, and give back what it kept."""
+    libc = _glibc()
+    if libc is not None:
+        _set_all(libc, _GLIBC)
+        libc.malloc_trim(0)
+
+
+def _set_all(libc: Any, values: dict[int, int]) -> bool:
+    return all(libc.mallopt(name, value) == 1 for name, value in values.items())
+
+
+def _glibc() -> Any:
+    """The C library if it is glibc, else None."""
+    if not sys.platform.startswith("linux"):
+        return None
+    with suppress(OSError):
         libc = ctypes.CDLL("libc.so.6")
-        return all(libc.mallopt(name, value) == 1 for name, value in values.items())
-    return False
+        if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim"):
+            return libc
+    return None
 
 
 def _profits_from_onednn() -> bool:
