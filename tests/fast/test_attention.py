@@ -169,3 +169,24 @@ def test_rotated_queries_in_float32_beside_values_in_16_bits(laid: Pack) -> None
     found.float().sum().backward()
     assert q.grad is not None and q.grad.dtype == torch.float32
     assert half.grad is not None and half.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("window", [None, 3])
+def test_long_rows_without_dropout_take_torchs_kernel(
+    laid: Pack, causal: bool, window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same outputs and gradients, fewer numbers kept."""
+    weights = torch.randn(1, 32, HEADS, WIDTH, generator=torch.Generator().manual_seed(9))
+    found = []
+    for long in (1024, 8):
+        monkeypatch.setattr(attention, "_LONG", long)
+        tensors = inputs(32)
+        out, _nothing = attend(LAYER, *tensors, is_causal=causal, sliding_window=window)
+        (out * weights).sum().backward()
+        found.append([out, *(tensor.grad for tensor in tensors)])
+    for one, two in zip(*found, strict=True):
+        assert one is not None and two is not None
+        torch.testing.assert_close(one, two)
+    dropped, _nothing = attend(LAYER, *inputs(32), dropout=0.2)  # torch's has none on a CPU
+    assert "_Attention" in type(dropped.grad_fn).__name__

@@ -27,6 +27,10 @@ __all__ = ["NAME", "InHand", "attend", "attending", "register"]
 
 NAME = "tunesmith_packed"
 
+_LONG = 1024
+"""Tokens from which on torch's own kernel, which keeps nothing quadratic, is the faster one; it has
+no dropout on a CPU."""
+
 _CANNOT = ("softcap", "s_aux", "sinks", "position_bias", "indices", "block_indices")
 """What some models ask of attention besides, and this one does not do."""
 
@@ -125,6 +129,10 @@ def attend(
     if key.shape[1] != heads:
         key = key.repeat_interleave(heads // key.shape[1], dim=1)
         value = value.repeat_interleave(heads // value.shape[1], dim=1)
+    if dropout == 0 and laid.groups[0].longest >= _LONG:
+        return _of_long_rows(
+            query, key, value, laid, scale=scale, causal=is_causal, window=sliding_window
+        ), None
     found: torch.Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
         query, key, value, laid, scale, dropout, is_causal, sliding_window
     )
@@ -196,6 +204,33 @@ class _Attention(torch.autograd.Function):
         return query, key, value, None, None, None, None, None
 
 
+def _of_long_rows(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    laid: Sequences,
+    *,
+    scale: float,
+    causal: bool,
+    window: int | None,
+) -> torch.Tensor:
+    """Group by group through torch's kernel, which has a backward pass of its own."""
+    heads, width = value.shape[1], value.shape[-1]
+    given = [_as_rows(tensor) for tensor in (query, key, value)]
+    found = []
+    for group in laid.groups:
+        part = _Heads(group, heads, query.device)
+        q, k, v = (part.spread(rows) for rows in given)
+        needs_mask = window is not None or not causal  # causality hides padding: it stands behind
+        hidden = part.hidden(q, causal, window, once=True) if needs_mask else None
+        whole = nn.functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=hidden, is_causal=not needs_mask, scale=scale
+        )
+        found.append(part.gather(whole))
+    tail = query.shape[2] * heads - laid.groups[-1].stop * heads
+    return torch.cat([*found, value.new_zeros(tail, width)]).view(1, -1, heads, width)
+
+
 def _product(
     one: torch.Tensor, other: torch.Tensor, factor: float, *, plus: torch.Tensor | None = None
 ) -> torch.Tensor:
@@ -258,18 +293,32 @@ class _Heads:
         flat = batch.view(-1, batch.shape[-1])
         torch.index_select(flat, 0, self._real, out=target[self._rows])
 
-    def hidden(self, like: torch.Tensor, causal: bool, window: int | None) -> torch.Tensor | None:
+    def spread(self, rows: torch.Tensor) -> torch.Tensor:
+        """The group's rows as (count, heads, longest, D), padding zero; differentiable."""
+        rows = rows[self._rows]
+        empty = rows.new_zeros(self._shape[0] * self._shape[1], rows.shape[-1])
+        count, longest = self._group.count, self._group.longest
+        return empty.index_copy(0, self._real, rows).view(count, self._heads, longest, -1)
+
+    def gather(self, batch: torch.Tensor) -> torch.Tensor:
+        """The real rows of a padded batch; differentiable."""
+        return batch.reshape(-1, batch.shape[-1]).index_select(0, self._real)
+
+    def hidden(
+        self, like: torch.Tensor, causal: bool, window: int | None, *, once: bool = False
+    ) -> torch.Tensor | None:
         """What is added to the scores, (count * heads, 1 or L, L): minus infinity hides.
 
         None if every token sees the whole of the padded sequence. All layers ask for the same.
+        Once for all heads it is (count, 1, 1 or L, L).
         """
         if self._group.is_even and not causal and window is None:
             return None
-        key = (self._heads, like.dtype, like.device, causal, window)
+        key = (self._heads, like.dtype, like.device, causal, window, once)
         if key not in self._group.masks:
             mask = _hidden(self._group, causal, window, like.dtype)
-            mask = mask.repeat_interleave(self._heads, dim=0).to(like.device)
-            self._group.masks[key] = mask
+            mask = mask[:, None] if once else mask.repeat_interleave(self._heads, dim=0)
+            self._group.masks[key] = mask.to(like.device)
         return self._group.masks[key]
 
 
