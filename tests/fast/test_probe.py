@@ -145,3 +145,12 @@ def test_rows_for_the_probe_are_few_and_not_the_longest() -> None:
     places = probed_places(lengths)
     assert len(places) <= 6 and 400 not in lengths[places]
     assert probed_places(np.array([4])).tolist() == [0]
+
+
+def test_a_lack_of_memory_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_given: object) -> Outputs:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(layout.PackedLayout, "run", run)
+    with pytest.raises(torch.OutOfMemoryError):
+        probe(model_of("bert"), classify, batch_of(), CPU)

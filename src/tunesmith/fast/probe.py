@@ -22,12 +22,17 @@ from tunesmith.batching import Batch
 from tunesmith.fast.layout import Exit, PackedLayout, exits_of
 from tunesmith.fast.packing import in_parts, widened
 from tunesmith.fast.varlen import Kernels
+from tunesmith.memory import is_out_of_memory
 from tunesmith.tasks import Outputs
 
 __all__ = ["Verdict", "difference", "probe", "probed_places"]
 
 OUTPUTS_AGREE = 1e-5
 GRADIENTS_AGREE = 1e-4
+_REFUSALS = (
+    RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError,
+)  # fmt: skip
+"""How models say that they cannot run packed."""
 
 Pass = Callable[[nn.Module, Batch], Outputs]
 Found = tuple[list[torch.Tensor], dict[str, torch.Tensor]]
@@ -134,7 +139,9 @@ def _compare(exact: Found, attempt: Callable[[], Found]) -> tuple[str, bool]:
     """In words how far off an attempt is, and whether that is near enough."""
     try:
         fast = attempt()
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except _REFUSALS as error:
+        if is_out_of_memory(error):
+            raise
         return (str(error) or type(error).__name__).splitlines()[0], False
     outputs, gradients = difference(exact, fast)
     told = f"off by {outputs:.1e} in outputs, {gradients:.1e} in gradients"
@@ -168,8 +175,8 @@ def difference(exact: Found, other: Found) -> tuple[float, float]:
     for one, two in zip(exact[0], other[0], strict=True):
         if one.shape != two.shape:
             return float("inf"), float("inf")
-        spread = max(float(one.abs().max()), 1e-6)
-        outputs = _larger(outputs, float((one - two).abs().max()) / spread)
+        largest = max(float(one.abs().max()), 1e-6)
+        outputs = _larger(outputs, float((one - two).abs().max()) / largest)
     if exact[1].keys() != other[1].keys():
         return outputs, float("inf")
     whole = sum(float(g.norm()) ** 2 for g in exact[1].values()) ** 0.5
