@@ -125,6 +125,8 @@ def test_all_damaged_is_never_from_scratch_in_silence(tmp_path: Path) -> None:
         checkpoint.latest(tmp_path)
     assert caught.value.exit_code == 6
     assert "--restart" in str(caught.value)
+    with pytest.raises(IntegrityError, match="C102"):  # nor the second time
+        checkpoint.latest(tmp_path)
 
 
 def test_whole_but_foreign_state_is_damage_too(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_model
 from torch import nn
 
 from tunesmith.batching import Batch
 from tunesmith.device import make_accelerator
-from tunesmith.engine import ExactEngine, ExactForward
+from tunesmith.engine import ExactEngine, ExactForward, own_memory
 from tunesmith.tasks import Outputs
 
 
@@ -112,3 +114,18 @@ def test_a_gradient_can_be_forgotten() -> None:
     made.accumulate(batch_of(torch.randn(3, 3)), 1.0, is_last=False)
     made.forget()
     assert all(p.grad is None for p in made.network.parameters())
+
+
+def test_weights_cut_from_a_fused_one_get_memory_of_their_own(tmp_path: Path) -> None:
+    """As transformers leaves query, key and value of some families behind when it loads them."""
+    fused = torch.randn(6, 2)
+    network = nn.ModuleList(nn.Linear(2, 2, bias=False) for _part in range(3))
+    for layer, part in zip(network, fused.chunk(3), strict=True):
+        layer.weight.data = part
+    network.append(nn.Linear(2, 2, bias=False))
+    network[3].weight = network[0].weight  # one weight in two places stays that
+    before = [p.detach().clone() for p in network.parameters()]
+    own_memory(network)
+    assert network[3].weight is network[0].weight
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), before, strict=True))
+    save_model(network, str(tmp_path / "model.safetensors"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -257,6 +259,15 @@ def test_the_largest_micro_batch_is_the_largest_of_all(
     largest = plan.largest_micro_batch(lengths, at_most=limit, padded=padded)
     assert tokens(largest) == max(every)
     assert limit is None or len(largest) <= limit
+
+
+def test_the_largest_micro_batch_holds_rare_rows_that_come_often() -> None:
+    """Balanced sampling draws the long rows of a rare class again and again."""
+    labels = np.array([0] * 95 + [1] * 5)
+    plan = replace(make(100, batch_size=8, micro_batch_size=8), classes=Classes.of(labels))
+    lengths = np.where(labels == 1, 100, 5)
+    every = [lengths[plan.examples_at(step)].sum() for step in range(plan.total_steps)]
+    assert lengths[plan.largest_micro_batch(lengths, padded=False)].sum() == max(every) > 500
 
 
 def test_of_a_very_large_run_the_beginning_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

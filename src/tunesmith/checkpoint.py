@@ -151,7 +151,7 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
                 severity=Severity.WARNING,
             )
         )
-    if warnings:
+    if warnings or any(home.glob(".bad-step-*")):  # a rerun does not begin anew unasked
         raise IntegrityError(
             [
                 *warnings,

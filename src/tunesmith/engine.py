@@ -23,7 +23,7 @@ from tunesmith.tasks import Outputs
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["MAX_SKIPPED", "Engine", "ExactEngine", "ExactForward", "Forward", "Pass"]
+__all__ = ["MAX_SKIPPED", "Engine", "ExactEngine", "ExactForward", "Forward", "Pass", "own_memory"]
 
 MAX_SKIPPED = 3
 """So many skipped updates in a row end the run."""
@@ -115,6 +115,18 @@ class ExactForward:
         return self._run(self._model, batch.to(self._accelerator.device))
 
 
+def own_memory(network: nn.Module) -> None:
+    """Give each weight memory of its own, so that safetensors can write it.
+
+    transformers cuts weights that a file holds fused into pieces, which then share the memory of
+    the whole. Weights that are one and the same stay that.
+    """
+    for parameter in network.parameters():
+        size = parameter.numel() * parameter.element_size()
+        if parameter.untyped_storage().nbytes() != size:
+            parameter.data = parameter.data.clone()
+
+
 class ExactEngine(ExactForward):
     """The reference: Accelerate's backward pass and DDP, torch's clipping, AdamW."""
 
@@ -140,6 +152,7 @@ class ExactEngine(ExactForward):
             max_grad_norm: longer gradients are shortened; None for no limit.
             has_unused: whether some trained weight gets no gradient.
         """
+        own_memory(network)
         self.network = network
         self._run = run
         self._accelerator = accelerator

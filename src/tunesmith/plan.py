@@ -135,6 +135,10 @@ class Plan:
         epoch, place = divmod(step, self.steps_per_epoch)
         start = place * self.batch_size
         stop = min(start + self.batch_size, self.num_examples)
+        return self._order(epoch, start, stop)
+
+    def _order(self, epoch: int, start: int, stop: int) -> NDArray[np.int64]:
+        """The examples of an epoch in order, from a place to another."""
         order = row_order(self.num_examples, self.seed, epoch, start, stop)
         if self.classes is None:
             return order
@@ -175,7 +179,7 @@ class Plan:
         for epoch in range(math.ceil(self.total_steps / self.steps_per_epoch)):
             steps = min(self.total_steps - epoch * self.steps_per_epoch, self.steps_per_epoch)
             stop = min(self.num_examples, steps * self.batch_size, left)
-            order = row_order(self.num_examples, self.seed, epoch, 0, stop)
+            order = self._order(epoch, 0, stop)
             first = np.arange(0, stop, self.batch_size)[:, None]
             starts = (first + np.arange(0, self.batch_size, size)).ravel()
             starts = starts[starts < stop]

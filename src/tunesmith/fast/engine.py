@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from tunesmith.batching import Batch
-from tunesmith.engine import Pass
+from tunesmith.engine import Pass, own_memory
 from tunesmith.fast.dropout import patch_dropout
 from tunesmith.fast.embedding import TableGradient
 from tunesmith.fast.layout import PackedLayout
@@ -168,6 +168,7 @@ class FastEngine(FastForward):
             used_tokens: every token id that occurs; None to keep the whole table.
             without: parts to leave out, as `train.fast_without` names them.
         """
+        own_memory(network)
         if "vocabulary" in without:
             used_tokens = None
         table = table_of(network)
