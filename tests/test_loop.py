@@ -231,6 +231,18 @@ def test_a_skipped_step_moves_nothing() -> None:
     assert world.optimizer.state == {}
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_step_without_targets_has_no_loss(whole: bool) -> None:
+    """Whether the step has none at all or one of its micro-batches."""
+    world = World(dtype=torch.float64)
+    plan = world.plan(micro_batch_size=4)
+    world.targets[plan.examples_at(1)[: 8 if whole else 4]] = -100
+    before = losses(list(world.events(plan)))
+    assert len(before) == plan.total_steps and all(math.isfinite(loss) for loss in before)
+    assert (before[1] == 0.0) == whole
+    assert torch.isfinite(world.weights()).all()
+
+
 def test_three_in_a_row_end_the_run() -> None:
     world = World()
     world.poisoned = {1, 3, 4, 5, 6}

@@ -143,7 +143,8 @@ def train(
 
         step, batches = progress.step, micro_batches(progress.step)
         targets = engine.total(sum(batch.num_targets for _number, batch in batches))
-        losses = _accumulate(engine, plan, step, batches, 1 / targets)
+        # a step may have no targets, and then its loss and its gradient are zero
+        losses = _accumulate(engine, plan, step, batches, 1 / max(1, targets))
         if len(losses) < len(batches):
             yield halve(engine, progress, batches[len(losses)][1])
             continue  # with the same step
@@ -183,7 +184,7 @@ def _read(
         norm = float(done.norm)
         applied = math.isfinite(norm)
         progress.count(applied=applied)
-        loss = engine.total(done.loss) / done.targets
+        loss = engine.total(done.loss) / max(1, done.targets)
         if applied:
             yield StepDone(
                 done.step,

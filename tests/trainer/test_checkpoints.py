@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,36 @@ def test_the_oldest_go_first(
 ) -> None:
     for step in (1, 2, 3, 10):
         (tmp_path / f"checkpoint-{step}").mkdir()
-    name = None if best is None else str(tmp_path / f"checkpoint-{best}")
-    checkpoints.keep(tmp_path, limit=limit, best=name)
+    name = None if best is None else str(tmp_path / "." / f"checkpoint-{best}")
+    checkpoints.keep(tmp_path / "checkpoint-10", limit=limit, best=name)
     found = sorted(int(path.name.partition("-")[2]) for path in tmp_path.iterdir())
     assert found == left
-    checkpoints.keep_best(tmp_path / f"checkpoint-{left[0]}")
+    checkpoints.keep_best(tmp_path, tmp_path / f"checkpoint-{left[0]}")
     assert [path.name for path in tmp_path.iterdir()] == [f"checkpoint-{left[0]}"]
+    (tmp_path / "new" / "checkpoint-20").mkdir(parents=True)
+    checkpoints.keep_best(tmp_path / "new", tmp_path / f"checkpoint-{left[0]}")
+    assert (tmp_path / f"checkpoint-{left[0]}").is_dir() and not any((tmp_path / "new").iterdir())
+
+
+def test_those_of_an_earlier_training_are_older_whatever_their_numbers(tmp_path: Path) -> None:
+    for age, step in enumerate((10, 20, 2)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        os.utime(tmp_path / f"checkpoint-{step}", (age, age))
+    newest = tmp_path / "checkpoint-2"
+    checkpoints.keep(newest, limit=2, best=str(tmp_path / "checkpoint-7"))  # which is gone
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-20", "checkpoint-2"}
+    os.utime(newest, (0, 0))  # a clock that went back
+    checkpoints.keep(newest, limit=1, best=None)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_however_a_folder_is_spelt_the_best_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for step in (1, 2, 3):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    checkpoints.keep(tmp_path / "checkpoint-3", limit=2, best="checkpoint-1")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-1", "checkpoint-3"}
+    assert checkpoints.best_of(1, [tmp_path / "gone", tmp_path]) == str(tmp_path / "checkpoint-1")
+    assert checkpoints.best_of(2, [tmp_path]) is checkpoints.best_of(None, [tmp_path]) is None

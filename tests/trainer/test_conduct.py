@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import nn
 from transformers import TrainerCallback
 
 from tests.trainer.conftest import MakeModel
@@ -23,7 +26,7 @@ def make(tmp_path: Path, make_model: MakeModel, pairs: Any, tokenizer: Any) -> M
         named = {"max_steps": 3, "save_strategy": "no", "disable_tqdm": True, "use_cpu": True}
         return Trainer(
             make_model(),
-            TrainingArguments(str(tmp_path), **{**named, **more}),
+            TrainingArguments(**{"output_dir": str(tmp_path), **named, **more}),
             train_dataset=pairs["train"],
             eval_dataset=pairs["validation"],
             processing_class=tokenizer,
@@ -133,3 +136,85 @@ def test_each_training_of_a_model_init_is_the_same(
         trainer.train()
         losses.append([log["loss"] for log in trainer.state.log_history[:-1]])
     assert losses[0] == losses[1]
+
+
+def test_what_does_not_fit_into_memory_is_made_again_unheard(make: Make, told: Any) -> None:
+    heard: list[str] = []
+
+    class Hears(TrainerCallback):
+        def on_step_begin(self, *_given: Any, **_more: Any) -> None:
+            heard.append("begin")
+
+        def on_step_end(self, *_given: Any, **_more: Any) -> None:
+            heard.append("end")
+
+    def full(_module: Any, tensors: Any) -> None:
+        if len(tensors[0]) > 3:
+            raise torch.OutOfMemoryError
+
+    more = {"max_steps": 2, "include_num_input_tokens_seen": "non_padding"}
+    roomy = make(**more)
+    roomy.train()
+    trainer = make(Hears(), **more)
+    trainer.compute_loss_func = lambda outputs, labels, **_more: nn.functional.cross_entropy(
+        outputs["logits"], labels
+    )
+    trainer.model.classifier.register_forward_pre_hook(full)
+    trainer.train()
+    assert heard == ["begin", "end"] * 2 and trainer.state.global_step == 2
+    assert sum("out of memory" in line for line in told()) == 2
+    assert trainer.state.num_input_tokens_seen == roomy.state.num_input_tokens_seen
+    for one, two in zip(trainer.model.parameters(), roomy.model.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
+
+
+def best_first(output: str) -> dict[str, Any]:
+    """Arguments, with a score for each evaluation that makes the first one the best."""
+    scores = iter([0.9, 0.8, 0.7, 0.6])
+    return {
+        "compute_metrics": lambda _given: {"own": next(scores)}, "metric_for_best_model": "own",
+        "save_strategy": "steps", "eval_strategy": "steps", "save_steps": 1, "eval_steps": 1,
+        "load_best_model_at_end": True, "save_total_limit": 2, "output_dir": output,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_best_is_found_in_a_folder_that_moved(
+    make: Make, tmp_path: Path, told: Any, gone: bool
+) -> None:
+    make(max_steps=2, **best_first(str(tmp_path / "a"))).train()
+    (tmp_path / "a").rename(tmp_path / "b")
+    if gone:
+        shutil.rmtree(tmp_path / "b" / "checkpoint-1")
+    again = make(max_steps=4, **best_first(str(tmp_path / "b")))
+    again.compute_metrics = lambda _given: {"own": 0.1}
+    again.train(resume_from_checkpoint=True)
+    assert any("the best checkpoint is gone" in line for line in told()) == gone
+    best = "checkpoint-4" if gone else "checkpoint-1"
+    kept = {path.name for path in (tmp_path / "b").iterdir()}
+    assert kept == ({"checkpoint-3", "checkpoint-4"} if gone else {best, "checkpoint-4"})
+    found = load_file(tmp_path / "b" / best / "model.safetensors")
+    assert torch.equal(found["classifier.bias"], again.model.classifier.bias)
+
+
+def test_the_output_folder_may_be_spelt_otherwise(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(max_steps=2, **best_first("out")).train()
+    monkeypatch.chdir("/")
+    again = make(max_steps=4, **best_first(str(tmp_path / "out")))
+    again.compute_metrics = lambda _given: {"own": 0.1}
+    again.train(resume_from_checkpoint=True)
+    assert again.state.best_model_checkpoint == str(tmp_path / "out" / "checkpoint-1")
+    kept = {path.name for path in (tmp_path / "out").iterdir()}
+    assert kept == {"checkpoint-1", "checkpoint-4"}
+
+
+def test_no_epochs_and_no_learning_rate(make: Make) -> None:
+    output = make(num_train_epochs=0, max_steps=-1).train()
+    assert output.global_step == output.training_loss == 0
+    trainer = make(learning_rate=0.0, max_steps=1)
+    before = trainer.model.classifier.weight.clone()
+    trainer.train()
+    assert torch.equal(trainer.model.classifier.weight, before)

@@ -113,6 +113,15 @@ def test_optimizers(make_model: MakeModel) -> None:
         named_optimizer(model, args, (lambda: None, {}))
 
 
+def test_adamw_takes_what_torch_takes(make_model: MakeModel) -> None:
+    """A learning rate of zero, such as a recipe would refuse."""
+    args = TrainingArguments("out", learning_rate=0.0, weight_decay=0.1, adam_beta2=0.9)
+    made = own_adamw(make_model(), args)
+    assert isinstance(made, torch.optim.AdamW)
+    assert made.defaults["lr"] == 0.0 and made.defaults["betas"] == (0.9, 0.9)
+    assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]
+
+
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 def test_activations_are_recomputed_if_asked(make_model: MakeModel) -> None:
     model = make_model()

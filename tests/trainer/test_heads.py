@@ -101,6 +101,20 @@ def test_the_loss_of_its_own_is_a_mean_times_targets(make_model: MakeModel) -> N
     assert without.loss_sum is None and torch.equal(without.kept["logits"], outputs.logits)
 
 
+def test_a_mean_over_no_targets_adds_nothing(make_model: MakeModel) -> None:
+    """It is not a number, and would make the gradients of a whole step none."""
+
+    def compute(model: Any, inputs: Any, _targets: int) -> tuple[torch.Tensor, Any]:
+        outputs = model(**inputs)
+        return outputs["loss"], outputs
+
+    model = make_model(AutoModelForTokenClassification, num_labels=3)
+    found = OwnLoss(compute, ("labels",))(model, batch(torch.full((2, 4), IGNORED)))
+    assert found.loss_sum is not None and found.loss_sum.item() == 0
+    found.loss_sum.backward()
+    assert not model.classifier.weight.grad.any()
+
+
 def test_models_with_several_labels(make_model: MakeModel) -> None:
     model = make_model(AutoModelForQuestionAnswering).eval()
     where = {"start_positions": torch.tensor([1, 1]), "end_positions": torch.tensor([2, 1])}

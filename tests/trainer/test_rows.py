@@ -15,7 +15,7 @@ from transformers.data.data_collator import default_data_collator
 from tunesmith.batching import IGNORED
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.rows import DataSets, Rows, collator_for, is_plain
+from tunesmith.trainer.rows import DataSets, Rows, collator_for, each, is_plain
 
 COLUMNS = frozenset({"input_ids", "attention_mask", "token_type_ids", "label", "labels"})
 
@@ -118,6 +118,27 @@ def test_data_sets_are_looked_at_once(
     assert len(told()) == 1
     with pytest.raises(RecipeError, match=r"R135.*there is no eval_dataset"):
         data.rows(None, "evaluation")
+
+
+def test_of_other_data_sets_the_latest_is_kept(
+    pairs: Any, tokenizer: Any, make_model: Callable[..., Any]
+) -> None:
+    train, parts = pairs["train"], {"a": pairs["validation"], "b": pairs["validation"].select([1])}
+    data = DataSets(
+        make_model(), TrainingArguments("out"), DataCollatorWithPadding(tokenizer),
+        own=lambda: (train, *each(parts)),
+    )  # fmt: skip
+    own = [data.rows(train, "train"), *(data.rows(part, "evaluation") for part in each(parts))]
+    others = [train.select([i]) for i in range(3)]
+    found = [data.rows(other, "test") for other in others]
+    assert data.rows(others[2], "test") is found[2]
+    assert data.rows(others[0], "test") is not found[0]
+    assert data.rows(train, "train") is own[0]
+    assert [data.rows(part, "evaluation") for part in each(parts)] == own[1:]
+
+
+def test_several_data_sets_or_one() -> None:
+    assert each(None) == [] and each("one") == ["one"] and each({"a": 1, "b": 2}) == [1, 2]
 
 
 def test_a_loader_shows_the_same_batches(pairs: Any, tokenizer: Any) -> None:

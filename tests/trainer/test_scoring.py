@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,13 @@ def test_rows_without_labels_have_no_loss() -> None:
     found = gathered(batches([2], labelled=False))
     assert found.losses is None and found.labels is None
     assert metrics_of(found, lambda _given: {"x": 1}, prefix="test", wanted=()) == {}
+
+
+def test_a_batch_without_targets_has_a_loss_of_zero() -> None:
+    nothing, some = batches([2, 2])
+    found = gathered([replace(nothing, num_targets=0), some])
+    assert found.losses.tolist() == [0, 0, 1, 1]
+    assert metrics_of(found, None, prefix="eval", wanted=())["eval_loss"] == 0.5
 
 
 @pytest.mark.parametrize("wanted", [(), ("inputs", "loss")])

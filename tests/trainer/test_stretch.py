@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.batching import Batch
 from tunesmith.events import StepDone
 from tunesmith.loop import Progress
 from tunesmith.trainer.arguments import TrainingArguments
@@ -54,6 +56,27 @@ def test_epochs_are_counted_in_batches(rows: int, accumulated: int, size: int) -
         found.append(made.epoch)
         assert made.ends_epoch == (found[-1] == round(found[-1]))
     assert found == pytest.approx(expected)
+
+
+def test_a_step_that_is_made_again_counts_once() -> None:
+    """With the smaller micro-batches that memory allows, and by their padding."""
+
+    class Ragged:
+        def batch(self, places: Any, **_more: Any) -> Batch:
+            ids = torch.ones((len(places), int(max(places)) + 1))
+            return Batch({"input_ids": ids}, None, len(places), 7 * len(places), places)
+
+    made = stretch()
+    made.rows = cast("Any", Ragged())
+    made._micro_batches(0)
+    before = {**made.sums}
+    made._micro_batches(1)
+    made.progress.micro_batch_size = 2
+    batches = made._micro_batches(1)
+    assert [len(batch.examples) for _number, batch in batches] == [2, 2]
+    places = sum(batch.inputs["input_ids"].numel() for _number, batch in batches)
+    added = {name: made.sums[name] - before[name] for name in ("tokens", "places", "flops")}
+    assert added == {"tokens": 28, "places": places, "flops": places}
 
 
 def test_it_goes_on_where_it_stood() -> None:

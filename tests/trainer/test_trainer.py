@@ -351,3 +351,28 @@ def test_a_subclass_may_not_override_what_nothing_calls(make_model: MakeModel) -
 
     with pytest.raises(RecipeError, match=r"R137.*Own overrides.*training_step"):
         Own(make_model())
+
+
+def test_it_says_when_it_trains_and_shows_batches(
+    tmp_path: Path, make_model: MakeModel, pairs: Any, tokenizer: Any
+) -> None:
+    seen: list[bool] = []
+
+    class Looks(transformers.TrainerCallback):
+        def on_step_end(self, *_given: Any, **_more: Any) -> None:
+            seen.append(trainer.is_in_train)
+
+        def on_train_end(self, *_given: Any, **_more: Any) -> None:
+            seen.append(trainer.is_in_train)
+            raise InterruptedError
+
+    trainer = tunesmith.Trainer(
+        make_model(), arguments(tunesmith, tmp_path, max_steps=1, save_strategy="no"),
+        train_dataset=pairs["train"], processing_class=tokenizer, callbacks=[Looks()],
+    )  # fmt: skip
+    assert not trainer.is_in_train
+    with pytest.raises(InterruptedError):
+        trainer.train()
+    assert seen == [True, True] and not trainer.is_in_train
+    shown = list(trainer.get_test_dataloader(pairs["validation"]))
+    assert [len(batch["input_ids"]) for batch in shown] == [8, 8, 4]

@@ -9,7 +9,7 @@ Weights, optimizer state and numbers are what `tunesmith.checkpoint` writes and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.language import gettext as _
 from tunesmith.loop import Progress
 
-__all__ = ["find", "keep", "keep_best", "save"]
+__all__ = ["best_of", "find", "keep", "keep_best", "save"]
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _STATE = "trainer_state.json"
@@ -87,23 +87,30 @@ def find(output: Path, asked: str | bool) -> tuple[Checkpoint, TrainerState]:
         raise IntegrityError(_unusable(folder, str(error))) from error
 
 
-def keep(output: Path, *, limit: int | None, best: str | None) -> None:
-    """Delete the oldest checkpoints until `limit` are left; the newest and the best stay."""
+def best_of(step: int | None, homes: Iterable[Path]) -> str | None:
+    """The checkpoint of the best step in the first folder that has it; None if none has."""
+    folders = (home / f"checkpoint-{step}" for home in homes)
+    return next((str(folder) for folder in folders if step and folder.is_dir()), None)
+
+
+def keep(newest: Path, *, limit: int | None, best: str | None) -> None:
+    """Delete the oldest checkpoints beside the newest until `limit` are left; the best stays, too.
+
+    The oldest by time: those of an earlier training in this folder may have higher numbers.
+    """
     if limit is None or limit <= 0:
         return
-    folders = [folder for _step, folder in _all(output)]
-    protected = {folders[-1]} if folders else set()
-    if best is not None:
-        protected.add(Path(best))
-    surplus = len(folders) - max(limit, len(protected))
-    for folder in [folder for folder in folders if folder not in protected][: max(0, surplus)]:
+    found = [(folder.stat().st_mtime_ns, step, folder) for step, folder in _all(newest.parent)]
+    protected = {Path(name).resolve() for name in (newest, best) if name is not None}
+    others = [folder for *_age, folder in sorted(found) if folder.resolve() not in protected]
+    for folder in others[: max(0, len(found) - max(limit, len(found) - len(others)))]:
         commit.discard(folder)
 
 
-def keep_best(best: Path) -> None:
-    """Delete every checkpoint but the best."""
-    for _step, folder in _all(best.parent):
-        if folder != best:
+def keep_best(output: Path, best: Path) -> None:
+    """Delete every checkpoint but the best, which may lie where an earlier training left it."""
+    for _step, folder in _all(output):
+        if folder.resolve() != best.resolve():
             commit.discard(folder)
 
 

@@ -25,7 +25,7 @@ from tunesmith.trainer.engines import Followed, make_plan, recompute_activations
 from tunesmith.trainer.fields import notice
 from tunesmith.trainer.heads import flops_per_place
 from tunesmith.trainer.refusals import refuse_epoch_stop, without_metric
-from tunesmith.trainer.rows import DataSets, Rows
+from tunesmith.trainer.rows import DataSets, Rows, each
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.stretch import Stretch
 
@@ -137,11 +137,9 @@ def _let_go(host: Host) -> None:
 
 def _evaluated(host: Host) -> tuple[Rows, ...]:
     """What is evaluated during training."""
-    if host.args.eval_strategy == "no" or host.eval_dataset is None:
+    if host.args.eval_strategy == "no":
         return ()
-    several = isinstance(host.eval_dataset, dict)
-    data = host.eval_dataset.values() if several else [host.eval_dataset]
-    return tuple(host.data.rows(part, "evaluation") for part in data)
+    return tuple(host.data.rows(part, "evaluation") for part in each(host.eval_dataset))
 
 
 def _follow(host: Host, total_steps: int, undone: ExitStack) -> Followed:
@@ -163,6 +161,10 @@ def _resume(host: Host, stretch: Stretch, asked: str | bool) -> None:
             )
         )
     state.max_steps, state.num_train_epochs = host.state.max_steps, host.state.num_train_epochs
+    # the folder may have moved, or its name may be spelt otherwise
+    homes = (Path(host.args.output_dir), found.folder.parent)
+    best = checkpoints.best_of(state.best_global_step, homes)
+    state.best_model_checkpoint = best or state.best_model_checkpoint
     host.state = state
     put_states_back(host.callback_handler.callbacks, state)
 
@@ -184,6 +186,9 @@ def walk(host: Host, stretch: Stretch, ignore_keys: list[str] | None) -> None:
             host.tell("on_epoch_begin")
         host.tell("on_step_begin")
         event = next(events)
+        while isinstance(event, Warned) and event.problem.code == "M140":
+            notice(event.problem.message)
+            event = next(events)  # the same step, made again
         if isinstance(event, StepDone):
             stretch.take(event)
         elif isinstance(event, Warned):
@@ -246,14 +251,16 @@ def _save(host: Host, stretch: Stretch) -> None:
     output, state = Path(host.args.output_dir), host.state
     if state.best_global_step == state.global_step:
         state.best_model_checkpoint = str(output / f"checkpoint-{state.global_step}")
+    elif best := checkpoints.best_of(state.best_global_step, [output]):
+        state.best_model_checkpoint = best
     note_states(host.callback_handler.callbacks, state)
     if host.runner.accelerator.is_main_process:
-        checkpoints.save(
+        newest = checkpoints.save(
             output, stretch.engine, stretch.progress,
             facts=stretch.facts(), state=state, processing_class=host.processing_class,
         )  # fmt: skip
         limit, best = host.args.save_total_limit, state.best_model_checkpoint
-        checkpoints.keep(output, limit=limit, best=best)
+        checkpoints.keep(newest, limit=limit, best=best)
     host.runner.accelerator.wait_for_everyone()
 
 
@@ -269,14 +276,27 @@ def finish(host: Host, stretch: Stretch, started: float, steps: int) -> TrainOut
     args, plan, progress = host.args, stretch.plan, stretch.progress
     rows = min(plan.batch_size * plan.total_steps, plan.num_examples * args.num_train_epochs)
     loss = stretch.sums["loss"] / max(1, progress.step - progress.skipped)
-    share = rows * steps / plan.total_steps
+    share = rows * steps / max(1, plan.total_steps)
     metrics = speed_metrics("train", started, num_samples=share, num_steps=steps)
     metrics.update(total_flos=host.state.total_flos, train_loss=loss)
     host.log(metrics)
-    if best := host.state.best_model_checkpoint:
-        if args.load_best_model_at_end:
-            checkpoint.load_weights(Path(best), host.model)
-        if args.save_total_limit == 1 and host.runner.accelerator.is_main_process:
-            checkpoints.keep_best(Path(best))
+    if name := host.state.best_model_checkpoint:
+        _end_with(host, Path(name))
     host.tell("on_train_end")
     return TrainOutput(host.state.global_step, loss, metrics)
+
+
+def _end_with(host: Host, best: Path) -> None:
+    """Put the best weights back and leave no other checkpoint, as far as that is asked for."""
+    if not best.is_dir():
+        if host.args.load_best_model_at_end:
+            notice(
+                _("the best checkpoint is gone: {folder}; the last weights stay").format(
+                    folder=best
+                )
+            )
+        return
+    if host.args.load_best_model_at_end:
+        checkpoint.load_weights(best, host.model)
+    if host.args.save_total_limit == 1 and host.runner.accelerator.is_main_process:
+        checkpoints.keep_best(Path(host.args.output_dir), best)

@@ -19,9 +19,8 @@ from tunesmith.fast.engine import FAST_DEVICES, FastEngine
 from tunesmith.fast.probe import Verdict, probe
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
-from tunesmith.optim import decays, make_optimizer
+from tunesmith.optim import decays
 from tunesmith.plan import Plan
-from tunesmith.recipe import TrainSettings
 from tunesmith.trainer.fields import refusal
 from tunesmith.trainer.rows import is_plain
 
@@ -204,14 +203,26 @@ def is_plain_adamw(args: Any) -> bool:
 
 def own_adamw(model: Any, args: Any) -> torch.optim.Optimizer:
     """AdamW with the arguments of a Trainer."""
-    settings = TrainSettings(
-        learning_rate=args.learning_rate,
-        weight_decay=args.weight_decay,
-        adam_beta1=args.adam_beta1,
-        adam_beta2=args.adam_beta2,
-        adam_epsilon=args.adam_epsilon,
+    return torch.optim.AdamW(
+        _groups(model, args.weight_decay),
+        lr=args.learning_rate,
+        betas=(args.adam_beta1, args.adam_beta2),
+        eps=args.adam_epsilon,
+        fused=True,
     )
-    return make_optimizer(model, settings)
+
+
+def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters that train, in a group that decays and one that does not."""
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups = [
+        {
+            "params": [p for name, p in trained if decays(name, p) is decayed],
+            "weight_decay": weight_decay if decayed else 0.0,
+        }
+        for decayed in (True, False)
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def named_optimizer(
@@ -232,15 +243,7 @@ def named_optimizer(
     if not is_class or {"params", "model", "optimizer_dict"} & options.keys():
         words = mark("only optimizers that are made of parameters alone can be used")
         raise RecipeError(refusal(f"optim={args.optim.value!r}", words))
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    groups = [
-        {
-            "params": [p for name, p in trained if decays(name, p) is decayed],
-            "weight_decay": args.weight_decay if decayed else 0.0,
-        }
-        for decayed in (True, False)
-    ]
-    made: torch.optim.Optimizer = kind([group for group in groups if group["params"]], **options)
+    made: torch.optim.Optimizer = kind(_groups(model, args.weight_decay), **options)
     return made
 
 

@@ -118,8 +118,9 @@ class OwnLoss:
             outputs, loss = model(**inputs), None
         else:
             mean, outputs = self.compute(model, inputs, batch.num_targets)
-            # a batch that does not count has no targets, and yet needs a gradient, which is zero
-            loss = mean * batch.num_targets
+            # a batch without targets, such as one that does not count, needs a gradient all the
+            # same, which is zero, also where the mean over nothing is not a number
+            loss = (mean if batch.num_targets else mean.nan_to_num()) * batch.num_targets
         if isinstance(outputs, Mapping):
             kept = {name: value for name, value in outputs.items() if name != "loss"}
         else:

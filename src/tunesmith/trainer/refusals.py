@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 _PLACE = Place("Trainer")
-_SHOWN = {"get_train_dataloader", "get_eval_dataloader"}
+_SHOWN = {"get_train_dataloader", "get_eval_dataloader", "get_test_dataloader"}
 """Methods of ours that nothing but a person calls: batches are looked at there, not made."""
 
 

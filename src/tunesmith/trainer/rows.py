@@ -20,7 +20,7 @@ from tunesmith.trainer.fields import notice
 from tunesmith.trainer.heads import shifts_labels
 from tunesmith.trainer.refusals import without_data
 
-__all__ = ["Collator", "DataSets", "Rows", "collator_for", "is_plain"]
+__all__ = ["Collator", "DataSets", "Rows", "collator_for", "each", "is_plain"]
 
 Collator = Callable[[list[Any]], Mapping[str, Any]]
 
@@ -142,21 +142,33 @@ class Rows:
 
 
 class DataSets:
-    """The rows of each data set that a Trainer is given, looked at once."""
+    """The rows of each data set that a Trainer is given, looked at once.
 
-    def __init__(self, model: Any, args: Any, collate: Collator) -> None:
+    Those of the Trainer's own data sets are kept, and of others the latest.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        args: Any,
+        collate: Collator,
+        *,
+        own: Callable[[], Iterable[Any]] = tuple,
+    ) -> None:
         """What all of them share.
 
         Args:
             model: whose inputs say which columns are kept.
             args: of the Trainer.
             collate: makes tensors of rows.
+            own: the Trainer's own data sets as they are now.
         """
         self.label_names = _label_names(model, args.label_names)
         columns = _accepted_columns(model, self.label_names)
         self._columns = columns if args.remove_unused_columns else None
         self._collate = collate
         self._shifts = shifts_labels(model)
+        self._own = own
         self._found: dict[tuple[int, str], tuple[Any, Rows]] = {}
 
     def rows(self, data: Any, name: str) -> Rows:
@@ -178,8 +190,17 @@ class DataSets:
                 data, name,
                 collate=self._collate, columns=self._columns, shifts=self._shifts,
             )  # fmt: skip
+            own = {id(one) for one in self._own()}
+            self._found = {k: found for k, found in self._found.items() if k[0] in own}
             self._found[key] = data, rows
         return self._found[key][1]
+
+
+def each(data: Any) -> list[Any]:
+    """A data set, or those of a dictionary of several; none of None."""
+    if data is None:
+        return []
+    return list(data.values()) if isinstance(data, dict) else [data]
 
 
 def _accepted_columns(model: Any, label_names: Iterable[str]) -> frozenset[str]:

@@ -69,7 +69,8 @@ def collect(
             rows = len(batch.examples)
             count += rows
             if found.loss_sum is not None:
-                losses.append((found.loss_sum / batch.num_targets).float().cpu().repeat(rows))
+                mean = found.loss_sum / max(1, batch.num_targets)  # 0 without targets
+                losses.append(mean.float().cpu().repeat(rows))
             labels = _labels(batch, label_names)
             if keeps_predictions:
                 answers = nested_detach(

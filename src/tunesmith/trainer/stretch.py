@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from tunesmith.trainer.rows import Rows
 __all__ = ["Stretch"]
 
 _ORDERING = ("num_examples", "batch_size", "total_steps", "learning_rate", "seed")
+_COUNTED = ("places", "tokens", "flops")
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Stretch:
         )
     )
     _last: dict[str, float] = field(default_factory=dict)
+    _begun: tuple[int, dict[str, float]] = (-1, {})
 
     def events(self) -> Iterator[Event]:
         """The steps, made one by one as they are asked for."""
@@ -61,7 +63,7 @@ class Stretch:
     def _micro_batches(self, step: int) -> list[MicroBatch]:
         plan = self.plan
         seed = plan.draw_seed(step)
-        mine = plan.micro_batches_at(step, self.rank)
+        mine = plan.micro_batches_at(step, self.rank, at_most=self.progress.micro_batch_size)
         if not mine:  # a short last batch: keep in step with the others, with nothing that counts
             place = plan.examples_at(step)[:1]
             batch = self.rows.batch(place, seed=seed, counts=False)
@@ -69,13 +71,20 @@ class Stretch:
         batches = [
             (number, self.rows.batch(places, seed=seed_of(seed, number))) for number, places in mine
         ]
+        self._count(step, batches)
+        return batches
+
+    def _count(self, step: int, batches: Iterable[MicroBatch]) -> None:
+        """Add what goes through the model; a step that is made again counts as its last time."""
+        if self._begun[0] == step:
+            self.sums.update(self._begun[1])
+        self._begun = step, {name: self.sums[name] for name in _COUNTED}
         for _number, batch in batches:
             ids = batch.inputs.get("input_ids")
             places = 0 if ids is None else ids.numel()
             self.sums["places"] += places
             self.sums["tokens"] += batch.tokens
             self.sums["flops"] += places * self.flops_per_place
-        return batches
 
     def take(self, event: StepDone) -> None:
         """Add a step to the sums."""

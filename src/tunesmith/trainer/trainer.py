@@ -25,14 +25,14 @@ from transformers.trainer_utils import (
 from tunesmith.errors import RecipeError
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
-from tunesmith.trainer import published, refusals
+from tunesmith.trainer import figures, published, refusals
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.callbacks import UPDATES, hears, make_handler, set_level
 from tunesmith.trainer.conduct import finish, prepare, walk
 from tunesmith.trainer.engines import is_plain_adamw, make_plan, named_optimizer, own_adamw
 from tunesmith.trainer.fields import examine, notice, refusal
 from tunesmith.trainer.heads import no_predictions, shifts_labels
-from tunesmith.trainer.rows import Collator, DataSets, collator_for
+from tunesmith.trainer.rows import Collator, DataSets, collator_for, each
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.scoring import Answers, collect, metrics_of
 
@@ -54,6 +54,7 @@ class Trainer:
         callback_handler: the callbacks.
         optimizer: a person's own; else that of the training that is going on.
         lr_scheduler: a person's own.
+        is_in_train: whether `train()` is going on.
     """
 
     def __init__(  # noqa: PLR0917 - in the order of transformers
@@ -109,7 +110,10 @@ class Trainer:
         self.optimizer_cls_and_kwargs = optimizer_cls_and_kwargs
         self._engine_name = engine
         self.has_own_optimizer = optimizers[0] is not None
-        self.data = DataSets(self.model, self.args, self.data_collator)
+        self.data = DataSets(
+            self.model, self.args, self.data_collator,
+            own=lambda: (self.train_dataset, *each(self.eval_dataset)),
+        )  # fmt: skip
         self.callback_handler = make_handler(
             self.args, callbacks or (), model=self.model,
             processing_class=self.processing_class, optimizer=self.optimizer,
@@ -126,6 +130,7 @@ class Trainer:
             self.model.config.use_cache = getattr(self.args, "use_cache", False)
         self.control = TrainerControl()
         self.state = self.fresh_state()
+        self.is_in_train = False
         if self.args.push_to_hub and self.is_world_process_zero():
             published.prepare_repository(self.args)
         self.tell("on_init_end")
@@ -155,11 +160,15 @@ class Trainer:
         if trial is not None:
             raise RecipeError(refusal("trial", mark("there is no search here"), "train()"))
         self._make_model_anew()
-        with ExitStack() as undone:
-            stretch = prepare(self, resume_from_checkpoint or model_path, undone)
-            started, first = time.time(), stretch.progress.step
-            walk(self, stretch, ignore_keys_for_eval)
-        output = finish(self, stretch, started, stretch.progress.step - first)
+        self.is_in_train = True
+        try:
+            with ExitStack() as undone:
+                stretch = prepare(self, resume_from_checkpoint or model_path, undone)
+                started, first = time.time(), stretch.progress.step
+                walk(self, stretch, ignore_keys_for_eval)
+            output = finish(self, stretch, started, stretch.progress.step - first)
+        finally:
+            self.is_in_train = False
         if self.args.push_to_hub:
             self.push_to_hub()
         return output
@@ -327,7 +336,14 @@ class Trainer:
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """The batches of an evaluation, to look at."""
         data = self.eval_dataset if eval_dataset is None else eval_dataset
-        rows = self.data.rows(data, "evaluation")
+        return self._in_order(data, "evaluation")
+
+    def get_test_dataloader(self, test_dataset: Any) -> Any:
+        """The batches of a prediction, to look at."""
+        return self._in_order(test_dataset, "test")
+
+    def _in_order(self, data: Any, name: str) -> Any:
+        rows = self.data.rows(data, name)
         return rows.loader(range(len(rows)), self.args.per_device_eval_batch_size)
 
     # callbacks and state
@@ -389,6 +405,9 @@ class Trainer:
         return bool(self.accelerator.is_local_main_process)
 
     # the result
+
+    log_metrics, save_metrics = figures.log_metrics, figures.save_metrics
+    save_state = figures.save_state
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the model and its tokenizer as `from_pretrained` reads them.
