@@ -28,6 +28,7 @@ __all__ = [
     "Scores",
     "choose_metrics",
     "compute",
+    "finite",
     "scoring",
 ]
 
@@ -285,14 +286,15 @@ def compute(
         with warnings.catch_warnings():
             # libraries warn of constant predictions; the value says it, and NaN is told as null
             warnings.simplefilter("ignore")
-            values[metric.name] = _finite(metric.function(predicted, truth, positive))
+            values[metric.name] = finite(metric.function(predicted, truth, positive))
         directions[metric.name] = metric.higher_is_better
     if loss is not None:
-        values["loss"] = _finite(loss)
+        values["loss"] = finite(loss)
         directions["loss"] = False
     answers = Answers(tuple(metrics), predicted, truth, positive, losses)
     return Scores(values, directions, answers=answers)
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The value of a score, None where it is not a finite number."""
     return value if math.isfinite(value) else None

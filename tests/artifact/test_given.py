@@ -16,7 +16,7 @@ ROWS = [{"one": "the soup", "two": "the rice"}, {"one": "a cup", "two": "a pan"}
 
 
 def texts(rows: object, roles: Roles = PAIR) -> list[dict[str, object]]:
-    source = source_of(rows, roles, Options(), model="mine")
+    source = source_of(rows, roles, Options())
     return [dict(row.values) for chunk in source.chunks(roles.text_columns) for row in chunk]
 
 
@@ -35,6 +35,24 @@ def test_one_text_is_one_row() -> None:
     alone = Roles("body", None, None)
     assert texts("no such file.csv", alone) == [{"body": "no such file.csv"}]
     assert texts(["a", "b"], alone) == [{"body": "a"}, {"body": "b"}]
+
+
+@pytest.mark.parametrize("text", ["again " * 60, "x/" * 3000, "a\0b"])
+def test_a_text_that_no_path_can_be(text: str) -> None:
+    assert texts(text, Roles("body", None, None)) == [{"body": text}]
+
+
+def test_one_dict_is_one_row() -> None:
+    assert texts(ROWS[0]) == ROWS[:1]
+    assert texts({"train": ROWS}) == ROWS
+    assert texts({"one": "a", "two": ""}) == [{"one": "a", "two": ""}]
+
+
+def test_what_is_no_row_is_told_by_its_number() -> None:
+    alone = Roles("body", None, None)
+    assert texts(["a", None, {"body": "b"}], alone) == [{"body": t} for t in ("a", "", "b")]
+    with pytest.raises(DataError, match=r"D330 the given rows\[1\]"):
+        texts(["a", float("nan")], alone)
 
 
 @pytest.mark.parametrize(

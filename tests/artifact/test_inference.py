@@ -77,13 +77,24 @@ def test_a_label_that_is_new_does_not_stop_a_prediction(model: Model) -> None:
         ([("a", "b", "c")], "D330"),
         ([("", "b")], "D330"),
         ([("", "")], "D310"),
+        ([("a", "b"), None], r"D310 the given rows\[1\]"),
+        ({"sentence1": "a"}, "D301"),
         ([{"sentence1": "a"}], "D301"),
         ([], "D120"),
     ],
 )
-def test_rows_that_cannot_be_predicted(rows: list[object], code: str, model: Model) -> None:
+def test_rows_that_cannot_be_predicted(rows: object, code: str, model: Model) -> None:
     with pytest.raises(DataError, match=code):
         model.predict(rows)
+
+
+def test_texts_without_a_token_have_no_perplexity() -> None:
+    model = ts.load("embedded:mini")
+    nothing, something = {"text": "\u200b"}, {"text": "the cat sat on the mat"}
+    with pytest.raises(DataError, match="D122"):
+        model.evaluate([nothing])
+    whole = model.evaluate([something])
+    assert model.evaluate([nothing, something]).values == pytest.approx(whole.values)
 
 
 def test_scores_by_name(model: Model) -> None:

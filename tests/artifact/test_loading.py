@@ -6,7 +6,7 @@ import pytest
 
 import tunesmith as ts
 from tunesmith.data.roles import Roles
-from tunesmith.errors import ModelError
+from tunesmith.errors import ModelError, RecipeError
 
 
 def test_a_plain_hugging_face_model_predicts_too(tiny_bert: Path, tmp_path: Path) -> None:
@@ -27,3 +27,29 @@ def test_a_plain_hugging_face_model_predicts_too(tiny_bert: Path, tmp_path: Path
 def test_a_bare_encoder_is_no_finished_model(tiny_bert: Path) -> None:
     with pytest.raises(ModelError, match="M114"):
         ts.load(tiny_bert)
+
+
+def test_names_of_classes_that_no_file_holds(tiny_bert: Path, tmp_path: Path) -> None:
+    """Two labels are what a configuration has anyway, so that none are written."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    plain = AutoModelForSequenceClassification.from_pretrained(tiny_bert, num_labels=2)
+    plain.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_bert).save_pretrained(tmp_path)
+    assert "id2label" not in (tmp_path / "config.json").read_text()
+    scores = ts.load(tmp_path).predict("the soup")[0]["scores"]
+    assert list(scores) == ["LABEL_0", "LABEL_1"]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"precision": "fp16"}, 'precision cannot be "fp16": choose from auto, fp32, bf16'),
+        ({"device": "gpu"}, 'device cannot be "gpu": choose from auto, cpu, cuda, mps'),
+        ({"device": "cuda:1"}, 'device cannot be "cuda:1"'),
+    ],
+)
+def test_devices_and_precisions_that_nothing_knows(wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(RecipeError, match="R104") as caught:
+        ts.load("embedded:mini", **wrong)  # type: ignore[arg-type]
+    assert words in str(caught.value)

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.model.folders import edited
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError
 from tunesmith.model import load_tokenizer, locate, longest_input
+from tunesmith.tasks.sequence import encode_texts
 
 
 def test_the_longest_input(tiny_bert: Path, tmp_path: Path) -> None:
@@ -18,6 +21,16 @@ def test_the_longest_input(tiny_bert: Path, tmp_path: Path) -> None:
     )
     files = locate(str(roberta))
     assert longest_input(files, load_tokenizer(files)) == 48
+
+
+def test_where_nothing_names_a_limit_it_still_fits_32_bits(tiny_bert: Path, tmp_path: Path) -> None:
+    files = locate(str(edited(tiny_bert, tmp_path / "x", max_position_embeddings=None)))
+    tokenizer = load_tokenizer(files)
+    tokenizer.model_max_length = int(1e30)  # as transformers has it where no file says
+    limit = longest_input(files, tokenizer)
+    assert limit == 2**31 - 1
+    encoded = encode_texts([Row(0, {"text": "soup " * 900})], Roles("text"), tokenizer, limit)
+    assert encoded[1].tolist() == [902]
 
 
 def test_a_tokenizer_neither_cuts_nor_pads_unasked(tiny_bert: Path, tmp_path: Path) -> None:

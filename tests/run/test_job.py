@@ -50,6 +50,8 @@ def test_the_model_limits_the_length(tickets: Path, tiny_bert: Path) -> None:
         (["train.best=macro_f1"], "R110", 'did you mean "f1_macro"'),
         (["train.best=highest nothing"], "R110", 'no score "nothing"'),
         (["data.validation=null", "train.early_stopping=3"], "R114", "needs validation"),
+        (["train.evaluate_every=never", "train.early_stopping=3"], "R114", "or remove train.early"),
+        (["train.evaluate_every=never", "train.best=accuracy"], "R114", "train.best needs eval"),
         (["track=[tensorbord]"], "R113", "tensorboard"),
         (["model=./none"], "M107", "no such model folder"),
     ],
@@ -91,6 +93,13 @@ def test_nothing_chooses_without_validation(tickets: Path, tiny_bert: Path) -> N
     assert job(tickets, tiny_bert, "train.best=null").choice is None
     patient = job(tickets, tiny_bert, "train.early_stopping=3 evaluations").choice
     assert patient is not None and patient.patience == 3
+
+
+def test_without_evaluations_the_score_that_is_filled_in_is_no_mistake(
+    tickets: Path, tiny_bert: Path
+) -> None:
+    assert job(tickets, tiny_bert, "train.evaluate_every=never").plan.evaluation_interval is None
+    job(tickets, tiny_bert, "train.evaluate_every=never", "train.best=f1")
 
 
 def test_the_fingerprint_holds_data_tokenizer_and_model(tickets: Path, tiny_bert: Path) -> None:

@@ -10,6 +10,7 @@ from tunesmith.batching import Examples
 from tunesmith.data.prepared import Encoded, hold_in_memory
 from tunesmith.errors import RecipeError
 from tunesmith.evaluate import Evaluation
+from tunesmith.loop import Choice, Progress
 from tunesmith.metrics import Scores
 from tunesmith.run.own_scores import with_own
 
@@ -24,10 +25,30 @@ def computed(compute: Callable[[Any], Any], name: str = "logits") -> Scores:
     return with_own(THEIRS, compute, evaluation, Examples(hold_in_memory(labelled)))
 
 
-def test_they_stand_before_the_others_and_never_hide_one() -> None:
-    scores = computed(lambda pair: {"hits": (pair[0].argmax(-1) == pair[1]).mean(), "f1": 9})
+def test_they_stand_before_the_others() -> None:
+    scores = computed(lambda pair: {"hits": (pair[0].argmax(-1) == pair[1]).mean()})
     assert list(scores.values.items()) == [("hits", 0.5), ("f1", 0.5)]
     assert scores.higher_is_better == {"hits": None, "f1": True}
+
+
+def test_a_score_of_the_task_found_otherwise_is_an_error() -> None:
+    """The function of the course returns accuracy and F1, as they are computed here, too."""
+    assert computed(lambda _pair: {"mine": 1.0, "f1": 0.5000001}).values == {"mine": 1.0, "f1": 0.5}
+    with pytest.raises(RecipeError, match=r'R170: compute_metrics finds other values for "f1"'):
+        computed(lambda _pair: {"mine": 1.0, "f1": 9.0})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_none_and_never_the_best(value: float) -> None:
+    scores = computed(lambda _pair: {"mine": np.float32(value)})
+    assert scores["mine"] is None
+    choice, progress = Choice("mine", higher=value > 0), Progress(step=1)
+    assert not progress.record(scores, choice)
+    progress.step = 2
+    assert progress.record(computed(lambda _pair: {"mine": 0.0}), choice)
+    progress.step = 3
+    assert not progress.record(scores, choice)
+    assert (progress.best_step, progress.best_value) == (2, 0.0)
 
 
 def failing(_pair: object) -> dict[str, float]:

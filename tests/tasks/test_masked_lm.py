@@ -186,6 +186,15 @@ def test_masks_are_filled_in(tiny_bert: Path) -> None:
         made.encode(rows, made.tokenizer, 64, labelled=False)
 
 
+def test_a_mask_that_is_cut_off(tiny_bert: Path) -> None:
+    made = task(tiny_bert)
+    rows = [Row(0, {"text": "a [MASK] " + "soup " * 9}), Row(1, {"text": "soup " * 9 + "[MASK]"})]
+    made.encode(rows[:1], made.tokenizer, 8, labelled=False)
+    made.encode(rows, made.tokenizer, 12, labelled=False)
+    with pytest.raises(DataError, match=r"D331.*row 1: no \[MASK\] is among the 8 tokens"):
+        made.encode(rows, made.tokenizer, 8, labelled=False)
+
+
 def test_options_and_tokenizers_that_do_not_fit(tiny_bert: Path) -> None:
     with pytest.raises(RecipeError, match=r"options.mask_share cannot be 2"):
         task(tiny_bert, mask_share=2)

@@ -20,30 +20,48 @@ _ROWS_AT_ONCE = 10_000
 """Rows sorted by length and predicted together: enough to sort well, few enough to hold."""
 
 
-def source_of(rows: object, roles: Roles, options: Options, *, model: str) -> Source:
+def source_of(rows: object, roles: Roles, options: Options) -> Source:
     """Texts, pairs, records, a frame, a data set or the path of a file, as one source.
 
     Args:
         rows: what was given.
         roles: which columns the model reads.
         options: how to read a file.
-        model: its name, for messages.
 
     Raises:
         DataError: there are none (D120), or they have another number of texts (D330).
     """
-    if isinstance(rows, Path) or (isinstance(rows, str) and Path(rows).is_file()):
+    if isinstance(rows, Path) or (isinstance(rows, str) and _is_file(rows)):
         return next(iter(open_splits(str(rows), options).values()))
-    if isinstance(rows, str):
+    if isinstance(rows, str) or _is_record(rows):
         rows = [rows]
     if isinstance(rows, list | tuple) and not rows:
         raise DataError(Problem("D120", _("no rows"), Place(_("the given rows"))))
-    if isinstance(rows, list | tuple) and not isinstance(rows[0], Mapping):
-        rows = [_record(item, roles.text_columns, model) for item in rows]
+    if isinstance(rows, list | tuple):
+        rows = [
+            item if isinstance(item, Mapping) else _record(item, i, roles.text_columns)
+            for i, item in enumerate(rows)
+        ]
     return next(iter(from_python(rows, name=_("the given rows")).values()))
 
 
-def _record(item: object, columns: Sequence[str], model: str) -> dict[str, object]:
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a NUL: it is a text
+        return False
+
+
+def _is_record(rows: object) -> bool:
+    """Whether it is a single row; a dict of data sets holds no plain values."""
+    return isinstance(rows, Mapping) and any(
+        value is None or isinstance(value, str | int | float) for value in rows.values()
+    )
+
+
+def _record(item: object, row: int, columns: Sequence[str]) -> Mapping[str, object]:
+    if item is None:  # told by its row, as any empty text
+        return dict.fromkeys(columns, "")
     texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else []
     if len(texts) != len(columns):
         raise DataError(
@@ -52,7 +70,7 @@ def _record(item: object, columns: Sequence[str], model: str) -> dict[str, objec
                 _("this model reads {count} texts per row ({columns}), not {found}").format(
                     count=len(columns), columns=", ".join(columns), found=len(texts)
                 ),
-                Place(model),
+                Place(_("the given rows"), row=row),
             )
         )
     return dict(zip(columns, texts, strict=True))

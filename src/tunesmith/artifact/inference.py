@@ -106,8 +106,8 @@ class Model:
         """Predict texts, pairs, or labelled rows.
 
         Args:
-            rows: a text, a list of texts or of pairs, a list of dicts with the columns of the
-                training data, a pandas frame, a `datasets.Dataset`, or the path of a file.
+            rows: a text, a list of texts or of pairs, a dict or a list of dicts with the columns
+                of the training data, a pandas frame, a `datasets.Dataset`, or the path of a file.
             calibrated: whether answers follow the calibration kept with the model: temperature
                 and thresholds. Logits and loss stay raw.
             threshold: the least probability of an answer, in place of these thresholds; less sure
@@ -120,7 +120,7 @@ class Model:
             ModelError: the model is not calibrated (M152).
         """
         calibration = self._calibration(calibrated, threshold)
-        source = source_of(rows, self.task.roles, options, model=self.name)
+        source = source_of(rows, self.task.roles, options)
         names = {column.name for column in source.columns}
         labelled = bool(self.task.roles.label_columns) and names >= set(
             self.task.roles.label_columns
@@ -180,7 +180,7 @@ class Model:
         """
         calibration = self._calibration(calibrated, threshold)
         chosen = self.metrics(metrics)
-        source = source_of(data, self.task.roles, options, model=self.name)
+        source = source_of(data, self.task.roles, options)
         need_columns(self.task.roles.columns, source)
         if normalise_labels:
             source = as_known(source, self.task)
@@ -249,6 +249,8 @@ class Model:
             self._predict_all(source, batch_size, labelled=labelled, calibration=calibration)
         )
         if not parts:
+            if any(source.chunks(self.task.roles.text_columns)):
+                raise DataError(Problem("D122", _("its texts hold no token"), Place(source.name)))
             raise DataError(Problem("D120", _("no rows"), Place(source.name)))
         return parts
 
@@ -271,6 +273,8 @@ class Model:
             self._refuse_bad(rows, source)
             encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
             examples = Examples(hold_in_memory(encoded))
+            if not len(examples):  # texts without a token, of which masked-lm makes none
+                continue
             with self._predictor.dressed(examples, padding) as forward:
                 done = evaluate.predict(
                     forward,

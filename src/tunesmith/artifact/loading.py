@@ -8,7 +8,7 @@ from pathlib import Path
 from tunesmith.artifact.folder import read_facts
 from tunesmith.artifact.inference import Model
 from tunesmith.data.roles import Roles
-from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.errors import ModelError, Place, Problem, RecipeError, quoted
 from tunesmith.language import gettext as _
 from tunesmith.model import load_tokenizer, locate, longest_input
 from tunesmith.tasks import Task, task_from_config, task_from_json
@@ -36,7 +36,10 @@ def load(
 
     Raises:
         ModelError: it is no model, or has no trained head for a task (M114).
+        RecipeError: there is no such device or precision (R104).
     """
+    _check_known("device", device, ("auto", "cpu", "cuda", "mps"))
+    _check_known("precision", precision, ("auto", "fp32", "bf16"))
     files = locate(str(name), revision=revision)
     facts = read_facts(files.folder)
     tokenizer = load_tokenizer(files)
@@ -71,3 +74,17 @@ def load(
     return Model(
         str(name), loaded.model, tokenizer, task, max_length, facts or {}, device, precision
     )
+
+
+def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise RecipeError(
+            Problem(
+                "R104",
+                _("{name} cannot be {value}: {reason}").format(
+                    name=name,
+                    value=quoted([value]),
+                    reason=_("choose from {choices}").format(choices=", ".join(known)),
+                ),
+            )
+        )

@@ -17,6 +17,9 @@ _VOCABULARIES = (
     "tokenizer.model", "spm.model",
 )  # fmt: skip
 
+_NO_LIMIT = 2**31 - 1
+"""The most tokens where neither tokenizer nor model names a limit; it fits 32 bits."""
+
 
 def load_tokenizer(files: ModelFiles) -> Any:
     """The fast tokenizer of a model, without any truncation or padding of its own.
@@ -72,7 +75,7 @@ def _padding_of(files: ModelFiles, tokenizer: Any) -> str | None:
 def longest_input(files: ModelFiles, tokenizer: Any) -> int:
     """The most tokens that the model takes."""
     config = files.config()
-    limits = [int(tokenizer.model_max_length)]
+    limits = [min(int(tokenizer.model_max_length), _NO_LIMIT)]
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     if isinstance(positions, int) and positions > 0:
         # RoBERTa and its kin begin to count behind the padding id

@@ -272,6 +272,8 @@ def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], 
         raise RecipeError(
             [_at_key(problem, layers, "metrics") for problem in error.problems]
         ) from None
+    if problem := _never_scored(checked, metrics):
+        raise RecipeError(problem)
     best = recipe.train.best
     if best is None or "validation" not in checked.splits:
         if recipe.train.early_stopping is not None:
@@ -312,6 +314,33 @@ def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], 
         ) from None
     return tuple(dict.fromkeys((*metrics, metric))), Choice(
         metric.name, metric.higher_is_better, limit
+    )
+
+
+def _never_scored(checked: Checked, metrics: Sequence[Metric]) -> Problem | None:
+    """What waits for evaluations where there are none.
+
+    The first of the scores is let pass: it is filled in, and recipes of runs hold it.
+    """
+    settings = checked.recipe.train
+    if settings.evaluate_every is not None:
+        return None
+    if settings.early_stopping is not None:
+        key = "early_stopping"
+    elif settings.best not in (None, metrics[0].name if metrics else "loss"):
+        key = "best"
+    else:
+        return None
+    return checked.layers.problem(
+        "R114",
+        _("{name} needs evaluations, and train.evaluate_every is never").format(
+            name=f"train.{key}"
+        ),
+        "train",
+        key,
+        fix=_("Set train.evaluate_every, such as to 1 epoch, or remove {name}.").format(
+            name=f"train.{key}"
+        ),
     )
 
 

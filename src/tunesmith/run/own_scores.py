@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
 from tunesmith.batching import Examples
-from tunesmith.errors import Problem, RecipeError
+from tunesmith.errors import Problem, RecipeError, quoted
 from tunesmith.evaluate import Evaluation
 from tunesmith.language import gettext as _
-from tunesmith.metrics import Scores
+from tunesmith.metrics import Scores, finite
 
 __all__ = ["ComputeMetrics", "with_own"]
 
@@ -25,7 +26,8 @@ def with_own(
     """The scores with a person's own in front.
 
     Raises:
-        RecipeError: the task has no logits (R116), or the person's code fails (R170).
+        RecipeError: the task has no logits (R116), or the person's code fails or finds another
+            value for a score of the task's (R170).
     """
     if "logits" not in evaluation.predictions:
         raise RecipeError(
@@ -33,7 +35,7 @@ def with_own(
         )
     try:
         own = compute((evaluation.predictions["logits"], examples.labels))
-        values = {str(name): float(value) for name, value in own.items()}
+        values = {str(name): finite(float(value)) for name, value in own.items()}
     except Exception as error:  # whatever a person's own code does
         raise RecipeError(
             Problem(
@@ -47,7 +49,29 @@ def with_own(
                 ),
             )
         ) from error
+    known = [name for name in values if name in scores.values]
+    if others := [name for name in known if not _agree(values[name], scores[name])]:
+        raise RecipeError(
+            Problem(
+                "R170",
+                _("compute_metrics finds other values for {names}").format(names=quoted(others)),
+                evidence=tuple(
+                    _("{name}: {own}; here {value}").format(
+                        name=name, own=values[name], value=scores[name]
+                    )
+                    for name in others
+                ),
+                fix=_("Give them other names, or leave them out."),
+            )
+        )
     return Scores(
         {**values, **scores.values},
         {**dict.fromkeys(values, None), **scores.higher_is_better},
     )
+
+
+def _agree(one: float | None, other: float | None) -> bool:
+    """Whether two ways to compute a score come to the same, but for rounding."""
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-5)

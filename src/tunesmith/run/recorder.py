@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith import checkpoint
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
-from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
+from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.plan import in_steps, reaches_multiple
@@ -63,7 +63,7 @@ class Recorder:
     def __exit__(self, *exception: object) -> None:
         if self._log is not None:
             self._log.close()
-        self._trackers.close()
+        self._trackers.close()  # what fails here would hide why it came to this
 
     def timed(self, stream: Iterator[Event]) -> Event | None:
         """The next event; steps are added to the clock."""
@@ -94,22 +94,35 @@ class Recorder:
 
     def told(self, events: Iterable[Event]) -> Iterator[Event]:
         """Log, track and hand on."""
-        plan = self._session.job.plan
         for event in events:
-            line = None
-            if self._log is not None:
-                line = self._log.take(
-                    event,
-                    epoch=plan.epoch_at(event.step),
-                    is_last=event.step == plan.total_steps,
-                )
-            if line is not None and self._on_line is not None:
-                self._on_line(line)
-            self._trackers.take(event, line)
+            if isinstance(event, Finished):  # what fails at the end is told before it
+                yield from self._warned(event.step, self._trackers.close())
+            line = self._noted(event)
+            failed = self._trackers.take(event, line)
             yield event
+            yield from self._warned(event.step, failed)
         if self._log is not None and self._log.problem is not None:
             problem, self._log.problem = self._log.problem, None
             yield Warned(self._session.progress.step, problem)
+
+    def _noted(self, event: Event) -> dict[str, object] | None:
+        """Log an event; the line, if one was due."""
+        if self._log is None:
+            return None
+        plan = self._session.job.plan
+        line = self._log.take(
+            event, epoch=plan.epoch_at(event.step), is_last=event.step == plan.total_steps
+        )
+        if line is not None and self._on_line is not None:
+            self._on_line(line)
+        return line
+
+    def _warned(self, step: int, problems: Iterable[Problem]) -> Iterator[Warned]:
+        """Problems as events, logged."""
+        for problem in problems:
+            warning = Warned(step, problem)
+            self._noted(warning)
+            yield warning
 
     def save_is_due(self, event: Event) -> bool:
         """Whether to save after an event: a new best model always, else as the recipe says.

@@ -6,11 +6,11 @@ None is imported or contacted unless it is named. The adapters are Accelerate's 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.errors import Problem, RecipeError, ResourceError, nearest
+from tunesmith.errors import Problem, RecipeError, ResourceError, Severity, nearest, shortened
 from tunesmith.events import Evaluated, Event, StepDone
 from tunesmith.language import gettext as _
 
@@ -78,7 +78,7 @@ class Trackers:
             folder: where local trackers write.
             settings: flat values of the recipe to show.
         """
-        self._trackers: list[Any] = []
+        self._trackers: dict[str, Any] = {}
         if not names or not accelerator.is_main_process:
             return
         from accelerate.tracking import LOGGER_TYPE_TO_CLASS
@@ -94,12 +94,16 @@ class Trackers:
             if hasattr(tracker, "start"):
                 tracker.start()
             tracker.store_init_configuration(dict(settings))
-            self._trackers.append(tracker)
+            self._trackers[name] = tracker
 
-    def take(self, event: Event, line: Mapping[str, object] | None) -> None:
-        """Pass on what the event log wrote."""
+    def take(self, event: Event, line: Mapping[str, object] | None) -> list[Problem]:
+        """Pass on what the event log wrote; a tracker that fails is told nothing more.
+
+        Returns:
+            the failures.
+        """
         if line is None or not self._trackers:
-            return
+            return []
         values: dict[str, float] = {}
         if isinstance(event, StepDone):
             keys = ("loss", "learning_rate", "grad_norm")
@@ -112,10 +116,34 @@ class Trackers:
                 for name, value in event.scores.values.items()
                 if value is not None
             }
-        for tracker in self._trackers if values else ():
-            tracker.log(values, step=event.step)
+        if not values:
+            return []
+        return self._each(lambda tracker: tracker.log(values, step=event.step))
 
-    def close(self) -> None:
-        """Finish them all."""
-        for tracker in self._trackers:
-            tracker.finish()
+    def close(self) -> list[Problem]:
+        """Finish them all, once; returns the failures."""
+        problems = self._each(lambda tracker: tracker.finish())
+        self._trackers.clear()
+        return problems
+
+    def _each(self, call: Callable[[Any], object]) -> list[Problem]:
+        """Call each of them and let go of those that fail."""
+        problems = []
+        for name, tracker in list(self._trackers.items()):
+            try:
+                call(tracker)
+            except Exception as error:  # whatever a tracker does, the training is worth more
+                del self._trackers[name]
+                problems.append(_failed(name, error))
+        return problems
+
+
+def _failed(name: str, error: Exception) -> Problem:
+    return Problem(
+        "M118",
+        _('the tracker "{name}" failed and is told nothing more: {reason}').format(
+            name=name, reason=shortened(f"{type(error).__name__}: {error}", at_most=200)
+        ),
+        fix=_("Training goes on; events.jsonl holds the same numbers."),
+        severity=Severity.WARNING,
+    )

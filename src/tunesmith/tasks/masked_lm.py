@@ -171,6 +171,19 @@ class MaskedLanguageModel:
                     )
                 )
         ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
+        kept = ragged["input_ids"]
+        ends = kept.lengths.cumsum()
+        for i in np.flatnonzero(full_lengths > max_length).tolist():
+            if tokenizer.mask_token_id not in kept.flat[ends[i] - kept.lengths[i] : ends[i]]:
+                raise DataError(
+                    Problem(
+                        "D331",
+                        _("row {row}: no {mask} is among the {limit} tokens that are read").format(
+                            row=rows[i].index, mask=mask, limit=max_length
+                        ),
+                        fix=_("Shorten the text around it."),
+                    )
+                )
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
         return Encoded(ragged, {}, indices, full_lengths)
 

@@ -22,7 +22,13 @@ from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text, unknown_label
+from tunesmith.tasks.sequence import (
+    SequenceTask,
+    has_sequence_head,
+    label_text,
+    names_of_outputs,
+    unknown_label,
+)
 from tunesmith.tasks.text_classification import order_labels
 
 if TYPE_CHECKING:
@@ -159,8 +165,7 @@ class MultiLabelClassification(SequenceTask):
         """A plain model that says it gives several labels."""
         if config.get("problem_type") != cls.problem_type or not has_sequence_head(config):
             return None
-        names = config.get("id2label") or {}
-        return cls(roles, tuple(str(names[key]) for key in sorted(names, key=int)))
+        return cls(roles, names_of_outputs(config))
 
     def _target(self, row: Row) -> tuple[str, ...] | None:
         if isinstance(self.roles.label, tuple):

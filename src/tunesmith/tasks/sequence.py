@@ -34,6 +34,7 @@ __all__ = [
     "examine_texts",
     "has_sequence_head",
     "label_text",
+    "names_of_outputs",
     "unknown_label",
 ]
 
@@ -70,6 +71,19 @@ def unknown_label(name: str, labels: Sequence[str]) -> Finding:
 def has_sequence_head(config: Mapping[str, Any]) -> bool:
     """Whether a plain model was saved with a head for whole texts."""
     return any("SequenceClassification" in name for name in config.get("architectures") or ())
+
+
+def names_of_outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a plain model with a head for whole texts calls its outputs, in order."""
+    names = config.get("id2label")
+    if names is None and has_sequence_head(config):
+        from transformers import CONFIG_MAPPING
+
+        # a file leaves out what its class has anyway: two names
+        if (kind := config.get("model_type")) in CONFIG_MAPPING:
+            names = CONFIG_MAPPING[kind].from_dict(dict(config)).id2label
+    names = names or {}
+    return tuple(str(names[key]) for key in sorted(names, key=int))
 
 
 def examine_texts(row: Row, roles: Roles) -> Finding | None:

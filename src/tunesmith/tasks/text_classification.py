@@ -22,7 +22,13 @@ from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask, has_sequence_head, label_text, unknown_label
+from tunesmith.tasks.sequence import (
+    SequenceTask,
+    has_sequence_head,
+    label_text,
+    names_of_outputs,
+    unknown_label,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -164,12 +170,12 @@ class TextClassification(SequenceTask):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
         """A plain model with a sequence head and several exclusive classes."""
-        names = config.get("id2label") or {}
-        if len(names) < 2 or config.get("problem_type") not in (None, cls.problem_type):
-            return None
         if not has_sequence_head(config):
             return None
-        return cls(roles, tuple(str(names[key]) for key in sorted(names, key=int)))
+        names = names_of_outputs(config)
+        if len(names) < 2 or config.get("problem_type") not in (None, cls.problem_type):
+            return None
+        return cls(roles, names)
 
     def _target(self, row: Row) -> str | None:
         return label_text(row.values.get(str(self.roles.label)), self.class_names)

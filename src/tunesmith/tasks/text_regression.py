@@ -150,7 +150,14 @@ class TextRegression(SequenceTask):
 
     def _examine_label(self, row: Row) -> Finding | None:
         value = row.values.get(str(self.roles.label))
-        if value is None or value == "" or as_number(value) is not None:
+        number = as_number(value)
+        if number is not None and abs(number) > float(np.finfo(np.float32).max):
+            return Finding(
+                "D210",
+                _("the target {value} is too large to train with").format(value=value),
+                fix=_("Scale the targets, such as by a logarithm, or remove the row."),
+            )
+        if value is None or value == "" or number is not None:
             return None
         if str(value).strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
             return Finding(
