@@ -1,0 +1,87 @@
+"""Where a step of the fast engine goes: torch's own profile, by operation.
+
+    python benchmarks/step_profile.py --glue ../shared/glue
+
+MiniLM-L6 on MRPC in the fastest precision, after steps that warm up: a library makes its kernels
+when it first sees a shape. Times are those of the operation itself, without what it calls; the
+profiler adds a little to each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from machine import facts
+from speed import settings
+from torch.profiler import ProfilerActivity, profile
+
+from tunesmith.device import has_fast_bf16
+from tunesmith.events import StepDone
+from tunesmith.inputs import check, look
+from tunesmith.loop import train
+from tunesmith.recipe import gather
+from tunesmith.run.conduct import opened
+from tunesmith.run.folder import RunFolder
+from tunesmith.run.job import make_job
+from tunesmith.run.signals import StopRequest
+
+TARGET = Path(__file__).parent / "results" / "step_profile.json"
+SHOWN = 24
+
+
+def measure(glue: Path, batch_size: int, *, warm: int, steps: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as home:
+        wanted = settings(glue, "mrpc", batch_size, warm + steps, Path(home))
+        wanted["train.precision"] = "bf16" if has_fast_bf16() else "fp32"
+        flags = {tuple(key.split(".")): (key, value) for key, value in wanted.items()}
+        job = make_job(check(look(gather(flags=flags, environment={}))))
+        with opened(job, RunFolder(Path(home)), stop=StopRequest()) as session:
+            events = train(
+                session.engine, plan=job.plan, progress=session.progress,
+                micro_batches=session.micro_batches,
+            )  # fmt: skip
+            done = (event for event in events if isinstance(event, StepDone))
+            for _step in range(warm):
+                next(done)
+            with profile(activities=[ProfilerActivity.CPU]) as found:
+                for _step in range(steps):
+                    next(done)
+    every = sorted(found.key_averages(), key=lambda one: -one.self_cpu_time_total)
+    return {
+        "precision": wanted["train.precision"],
+        "steps": steps,
+        "milliseconds_per_step": round(
+            sum(one.self_cpu_time_total for one in every) / steps / 1000, 1
+        ),
+        "operations": [
+            {
+                "name": one.key,
+                "milliseconds_per_step": round(one.self_cpu_time_total / steps / 1000, 2),
+                "calls_per_step": round(one.count / steps, 1),
+            }
+            for one in every[:SHOWN]
+        ],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
+    parser.add_argument("--warm", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=20)
+    given = parser.parse_args()
+    result: dict[str, Any] = {"machine": facts()}
+    for batch_size in (8, 32):
+        found = measure(given.glue, batch_size, warm=given.warm, steps=given.steps)
+        result[f"MRPC, batch {batch_size}"] = found
+        for line in found["operations"]:
+            print(batch_size, *line.values(), flush=True)
+    TARGET.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
