@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from tunesmith.bench.compare import machine
@@ -16,8 +17,13 @@ def facts() -> dict[str, Any]:
         **machine(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "commit": _commit(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *map(_as_seen_from_here, sys.argv)]),
     }
+
+
+def _as_seen_from_here(argument: str) -> str:
+    """Paths tell nothing of the machine they were given on."""
+    return os.path.relpath(argument) if Path(argument).is_absolute() else argument
 
 
 def _commit() -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
-from tunesmith.bench.contenders import as_features
+from tunesmith.bench.given import as_features
 from tunesmith.device import make_accelerator, resolve_precision
 from tunesmith.evaluate import predict
 from tunesmith.fast.predictor import Predictor

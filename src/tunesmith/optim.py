@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.recipe import TrainSettings
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["decays", "make_optimizer", "read_state", "write_state"]
+__all__ = ["adamw", "decays", "make_optimizer", "parameter_groups", "read_state", "write_state"]
 
 _SPARED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
 
@@ -23,28 +23,40 @@ def decays(name: str, parameter: nn.Parameter) -> bool:
 
 
 def make_optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """AdamW as a recipe has it."""
+    return adamw(model, settings)
+
+
+def adamw(model: nn.Module, values: Any) -> torch.optim.Optimizer:
     """AdamW over the parameters that train, in two groups.
 
     Loshchilov and Hutter, "Decoupled weight decay regularization" (arXiv 1711.05101). The learning
     rate is written into the groups before every step; no scheduler holds state.
+
+    Args:
+        model: frozen weights marked.
+        values: whatever has `learning_rate`, `weight_decay`, `adam_beta1`, `adam_beta2` and
+            `adam_epsilon`: a recipe's settings, or the arguments of a Trainer.
     """
     import torch
 
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    groups = [
-        {
-            "params": [p for name, p in trained if decays(name, p)],
-            "weight_decay": settings.weight_decay,
-        },
-        {"params": [p for name, p in trained if not decays(name, p)], "weight_decay": 0.0},
-    ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=settings.learning_rate,
-        betas=(settings.adam_beta1, settings.adam_beta2),
-        eps=settings.adam_epsilon,
+        parameter_groups(model, values.weight_decay),
+        lr=values.learning_rate,
+        betas=(values.adam_beta1, values.adam_beta2),
+        eps=values.adam_epsilon,
         fused=True,
     )
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters that train, in a group that decays and one that does not."""
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for name, p in trained if decays(name, p)], "weight_decay": weight_decay},
+        {"params": [p for name, p in trained if not decays(name, p)], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def read_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -57,21 +57,6 @@ def test_it_runs_in_a_process_set_up_as_for_training(
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("train.sampling", "balanced"),
-    ("options.class_weights", "balanced"),
-    ("options.focal_gamma", 2.0),
-    ("train.freeze", ["embeddings"]),
-])  # fmt: skip
-def test_what_trainer_would_do_differently_is_refused(
-    key: str, value: object, tickets: Path, tiny_bert: Path
-) -> None:
-    plain = settings(tickets, tiny_bert)
-    assert contenders._in_their_words(contenders._job(plain))["learning_rate"] > 0
-    with pytest.raises(ValueError, match=f"{key} is not known to Trainer"):
-        contenders._in_their_words(contenders._job({**plain, key: value}))
-
-
 def test_ablations_leave_out_a_part_each() -> None:
     parts = ablations("fast")
     assert parts[0] is CONTENDERS["fast"]

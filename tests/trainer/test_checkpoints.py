@@ -15,16 +15,16 @@ from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
 from tunesmith.errors import IntegrityError
 from tunesmith.loop import Progress
+from tunesmith.optim import adamw
 from tunesmith.trainer import checkpoints
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.engines import own_adamw
 
 
 def engine_of(model: Any) -> ExactEngine:
     nothing: Any = None
     return ExactEngine(
         model, nothing, make_accelerator(device="cpu"),
-        make_optimizer=lambda: own_adamw(model, TrainingArguments("out")), max_grad_norm=1.0,
+        make_optimizer=lambda: adamw(model, TrainingArguments("out")), max_grad_norm=1.0,
     )  # fmt: skip
 
 

@@ -12,13 +12,13 @@ from transformers.data.data_collator import default_data_collator
 from tests.trainer.conftest import MakeModel
 from tunesmith.batching import Batch
 from tunesmith.errors import RecipeError
+from tunesmith.optim import adamw
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.engines import (
     Followed,
     is_plain_adamw,
     make_plan,
     named_optimizer,
-    own_adamw,
     recompute_activations,
     way_for,
 )
@@ -106,7 +106,7 @@ def test_optimizers(make_model: MakeModel) -> None:
     assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]
     chosen = named_optimizer(model, args, (torch.optim.Adagrad, {"lr": 0.5}))
     assert isinstance(chosen, torch.optim.Adagrad) and chosen.param_groups[0]["lr"] == 0.5
-    ours = own_adamw(model, args)
+    ours = adamw(model, args)
     counted = [sum(p.numel() for g in o.param_groups for p in g["params"]) for o in (made, ours)]
     assert counted == [model.num_parameters()] * 2
     with pytest.raises(RecipeError, match=r"R131"):
@@ -116,7 +116,7 @@ def test_optimizers(make_model: MakeModel) -> None:
 def test_adamw_takes_what_torch_takes(make_model: MakeModel) -> None:
     """A learning rate of zero, such as a recipe would refuse."""
     args = TrainingArguments("out", learning_rate=0.0, weight_decay=0.1, adam_beta2=0.9)
-    made = own_adamw(make_model(), args)
+    made = adamw(make_model(), args)
     assert isinstance(made, torch.optim.AdamW)
     assert made.defaults["lr"] == 0.0 and made.defaults["betas"] == (0.9, 0.9)
     assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]

@@ -9,8 +9,9 @@ import torch
 from tests.trainer.conftest import MakeModel
 from tunesmith.errors import RecipeError
 from tunesmith.fast.engine import FastEngine
+from tunesmith.optim import adamw
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.engines import make_plan, own_adamw
+from tunesmith.trainer.engines import make_plan
 from tunesmith.trainer.rows import DataSets, collator_for
 from tunesmith.trainer.runner import Runner
 
@@ -39,7 +40,7 @@ class Desk:
         plan = make_plan(self.args, num_examples=len(self.rows), num_processes=1)
         return self.runner.begin(
             self.model, self.rows, plan, evaluated=(),
-            optimizer=lambda: own_adamw(self.model, self.args),
+            optimizer=lambda: adamw(self.model, self.args),
         )  # fmt: skip
 
     def logits(self, rows: Any) -> torch.Tensor:

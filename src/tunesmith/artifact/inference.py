@@ -190,11 +190,12 @@ class Model:
         parts = self._parts(source, batch_size, labelled=True)
         predictions = _joined([part.evaluation.predictions for part in parts])
         labels = [part.labels for part in parts if part.labels is not None]
-        truth = Examples.of_labels(np.concatenate(labels) if labels else np.zeros(len(predictions)))
+        count = sum(len(part.answers) for part in parts)
+        truth = Examples.of_labels(np.concatenate(labels) if labels else np.zeros(count))
         if calibration is not None:
             return decided_scores(self.task, calibration, chosen, predictions, truth)
         scores = self.task.score(chosen, predictions, truth, _mean_loss(parts))
-        found = with_intervals(scores, examples=sum(len(part.answers) for part in parts))
+        found = with_intervals(scores, examples=count)
         simple = self._constant(chosen, truth)
         if learnt and self.task.needs_label:
             rows = [row for part in parts for row in part.rows]

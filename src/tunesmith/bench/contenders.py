@@ -17,9 +17,10 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
+from tunesmith.bench.given import as_features, in_their_words
 from tunesmith.bench.limits import measure_machine, products_of, work_of
 
-__all__ = ["CONTENDERS", "Child", "Contender", "Turn", "ablations", "as_features"]
+__all__ = ["CONTENDERS", "Child", "Contender", "Turn", "ablations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +326,7 @@ def _run_trainer(contender: Contender, job: Any, turn: Any, told: Any) -> None:
                 folder, seed=own.seed, max_steps=job.plan.total_steps, save_strategy="no",
                 report_to="none", disable_tqdm=True, remove_unused_columns=False,
                 use_cpu=own.device == "cpu" or not torch.accelerator.is_available(),
-                **_in_their_words(job),
+                **in_their_words(job),
                 **contender.arguments,
             ),
             train_dataset=rows,
@@ -336,65 +337,6 @@ def _run_trainer(contender: Contender, job: Any, turn: Any, told: Any) -> None:
         trainer.train()
 
 
-def _in_their_words(job: Any) -> dict[str, Any]:
-    """The recipe as `TrainingArguments` says it.
-
-    Raises:
-        ValueError: the recipe asks for something that Trainer would do differently.
-    """
-    own, plan = job.recipe.train, job.plan
-    if job.recipe.task == "masked-lm":
-        raise ValueError("Trainer draws other masks: its rows cannot be compared")
-    if own.micro_batch_size and own.micro_batch_size < own.batch_size:
-        raise ValueError("with train.micro_batch_size its rows cannot be followed")
-    if own.freeze:
-        raise ValueError("train.freeze is not known to Trainer")
-    if own.sampling != "natural":
-        raise ValueError("train.sampling is not known to Trainer: it draws each row once")
-    for option in ("class_weights", "focal_gamma"):
-        if job.recipe.options.get(option) is not None:
-            raise ValueError(f"options.{option} is not known to Trainer: its loss is another")
-    if own.schedule not in _SCHEDULES:
-        raise ValueError(f"the schedule {own.schedule} is not known to Trainer")
-    return {
-        "per_device_train_batch_size": own.batch_size,
-        "learning_rate": own.learning_rate,
-        "lr_scheduler_type": _SCHEDULES[own.schedule],
-        "warmup_steps": plan.warmup_steps,
-        "weight_decay": own.weight_decay,
-        "adam_beta1": own.adam_beta1,
-        "adam_beta2": own.adam_beta2,
-        "adam_epsilon": own.adam_epsilon,
-        "max_grad_norm": own.max_grad_norm or 0.0,
-        "gradient_checkpointing": own.gradient_checkpointing,
-    }
-
-
-def as_features(examples: Any) -> list[dict[str, Any]]:
-    """Tokenised rows as lists of numbers, as `datasets` gives them to a collator."""
-    import numpy as np
-
-    labels = examples.labels
-    found = []
-    for place, example in enumerate(examples.at(np.arange(len(examples))).tolist()):
-        feature = {
-            name: examples.prepared.sequence(name, example).tolist()
-            for name in examples.prepared.names
-        }
-        feature["attention_mask"] = [1] * len(feature["input_ids"])
-        label = labels[place]
-        feature["labels"] = label.astype(np.float32) if label.dtype.kind in "fu" else int(label)
-        feature["row"] = place
-        found.append(feature)
-    return found
-
-
-_SCHEDULES = {
-    "linear": "linear",
-    "cosine": "cosine",
-    "constant": "constant_with_warmup",
-    "inverse_sqrt": "inverse_sqrt",
-}
 _BY_KIND: dict[str, Callable[[Contender, dict[str, object]], Steps]] = {
     "tunesmith": _ours,
     "trainer": _theirs,

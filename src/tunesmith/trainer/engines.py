@@ -19,7 +19,7 @@ from tunesmith.fast.engine import FAST_DEVICES, FastEngine
 from tunesmith.fast.probe import Verdict, probe
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
-from tunesmith.optim import decays
+from tunesmith.optim import parameter_groups
 from tunesmith.plan import Plan
 from tunesmith.trainer.fields import refusal
 from tunesmith.trainer.rows import is_plain
@@ -34,7 +34,6 @@ __all__ = [
     "make_engine",
     "make_plan",
     "named_optimizer",
-    "own_adamw",
     "recompute_activations",
     "scheduler_for",
     "way_for",
@@ -201,30 +200,6 @@ def is_plain_adamw(args: Any) -> bool:
     return str(args.optim.value) in ("adamw_torch", "adamw_torch_fused") and not args.optim_args
 
 
-def own_adamw(model: Any, args: Any) -> torch.optim.Optimizer:
-    """AdamW with the arguments of a Trainer."""
-    return torch.optim.AdamW(
-        _groups(model, args.weight_decay),
-        lr=args.learning_rate,
-        betas=(args.adam_beta1, args.adam_beta2),
-        eps=args.adam_epsilon,
-        fused=True,
-    )
-
-
-def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters that train, in a group that decays and one that does not."""
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    groups = [
-        {
-            "params": [p for name, p in trained if decays(name, p) is decayed],
-            "weight_decay": weight_decay if decayed else 0.0,
-        }
-        for decayed in (True, False)
-    ]
-    return [group for group in groups if group["params"]]
-
-
 def named_optimizer(
     model: Any, args: Any, chosen: tuple[type[Any], dict[str, Any]] | None
 ) -> torch.optim.Optimizer:
@@ -243,7 +218,7 @@ def named_optimizer(
     if not is_class or {"params", "model", "optimizer_dict"} & options.keys():
         words = mark("only optimizers that are made of parameters alone can be used")
         raise RecipeError(refusal(f"optim={args.optim.value!r}", words))
-    made: torch.optim.Optimizer = kind(_groups(model, args.weight_decay), **options)
+    made: torch.optim.Optimizer = kind(parameter_groups(model, args.weight_decay), **options)
     return made
 
 

@@ -25,11 +25,12 @@ from transformers.trainer_utils import (
 from tunesmith.errors import RecipeError
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
+from tunesmith.optim import adamw
 from tunesmith.trainer import figures, published, refusals
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.callbacks import UPDATES, hears, make_handler, set_level
 from tunesmith.trainer.conduct import finish, prepare, walk
-from tunesmith.trainer.engines import is_plain_adamw, make_plan, named_optimizer, own_adamw
+from tunesmith.trainer.engines import is_plain_adamw, make_plan, named_optimizer
 from tunesmith.trainer.fields import examine, notice, refusal
 from tunesmith.trainer.heads import no_predictions, shifts_labels
 from tunesmith.trainer.rows import Collator, DataSets, collator_for, each
@@ -187,7 +188,7 @@ class Trainer:
         """The optimizer of a training: a person's own, AdamW, or the one that `optim` names."""
         if self.optimizer is None:
             if self.uses_adamw():
-                self.optimizer = own_adamw(self.model, self.args)
+                self.optimizer = adamw(self.model, self.args)
             else:
                 self.optimizer = named_optimizer(
                     self.model, self.args, self.optimizer_cls_and_kwargs
