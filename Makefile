@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: quickstart test test-all check fix format lint types catalogue clean
+.PHONY: quickstart test test-all faults check fix format lint types catalogue clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,9 @@ test: $(INSTALLED)  ## the test suite: no network, no GPU
 test-all: $(INSTALLED)  ## the slow tests too: real weights, many processes
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m pytest -n auto -m "slow or not slow"
+
+faults: $(INSTALLED)  ## kills, damage, failing disks, hostile files and bombs: a line per case
+	$(BIN)/python -m tests.faults
 
 check: format lint types test  ## all that must pass
 
