@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import shutil
 from pathlib import Path
 
@@ -60,3 +63,71 @@ def test_pickled_weights_are_never_loaded(tiny_bert: Path, tmp_path: Path) -> No
     with pytest.raises(ModelError, match="M101") as caught:
         locate(str(folder))
     assert "pytorch_model.bin" in str(caught.value)
+
+
+def test_the_fingerprint_holds_every_file_that_is_read(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    shutil.copytree(tiny_bert, folder)
+    (folder / "README.md").write_text("not read")
+    before = locate(str(folder)).fingerprint()
+    assert before == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    }
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    kept = weights.stat()
+    weights.write_bytes(content)
+    os.utime(weights, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    after = locate(str(folder)).fingerprint()
+    assert {name for name in before if before[name] != after[name]} == {"model.safetensors"}
+    (folder / "tokenizer.json").unlink()
+    os.mkfifo(folder / "tokenizer.json")
+    with pytest.raises(ModelError, match=r"M109 .*tokenizer.json: .*not a regular file"):
+        locate(str(folder)).fingerprint()
+
+
+def test_shards_are_in_the_fingerprint(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    shutil.copytree(tiny_bert, folder)
+    (folder / "model.safetensors").rename(folder / "b.safetensors")
+    shutil.copy(folder / "b.safetensors", folder / "a.safetensors")
+    index = {"weight_map": {"one": "b.safetensors", "two": "a.safetensors", "3": "b.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    files = locate(str(folder))
+    assert files.weights() == [folder / "a.safetensors", folder / "b.safetensors"]
+    assert {"a.safetensors", "b.safetensors", "model.safetensors.index.json"} < set(
+        files.fingerprint()
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pytorch_model.bin", "notes.txt", "../outside/x.safetensors", "/x.safetensors", 5, None,
+        "a/b.safetensors", "..\\x.safetensors", "c:x.safetensors", ".safetensors",
+        "x.safetensors\n", ["x.safetensors"], "",
+    ],
+)  # fmt: skip
+def test_an_index_names_only_safetensors_beside_it(
+    tiny_bert: Path, tmp_path: Path, name: object
+) -> None:
+    folder = tmp_path / "x"
+    shutil.copytree(tiny_bert, folder)
+    (folder / "model.safetensors").rename(folder / "a.safetensors")
+    index = {"weight_map": {"one": "a.safetensors", "two": name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=r"M101 .*index\.json") as caught:
+        locate(str(folder))
+    assert "Only safetensors files beside the index" in str(caught.value)
+
+
+@pytest.mark.parametrize("index", ["{}", '{"weight_map": {}}', '{"weight_map": [1]}', "[", "NaN"])
+def test_an_index_that_is_none(tiny_bert: Path, tmp_path: Path, index: str) -> None:
+    folder = tmp_path / "x"
+    shutil.copytree(tiny_bert, folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ModelError, match=r"M101 .*index\.json"):
+        locate(str(folder))

@@ -6,7 +6,8 @@ package reads a model's config.
 
 from __future__ import annotations
 
-import json
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,25 @@ from tunesmith import hub
 from tunesmith.data.sources import looks_like_a_file
 from tunesmith.errors import ModelError, Place, Problem, nearest, quoted
 from tunesmith.language import gettext as _
+from tunesmith.model.untrusted import UnreadableFile, identity, open_regular, read_json
 
-__all__ = ["ModelFiles", "locate"]
+__all__ = ["TOKENIZER_FILES", "ModelFiles", "locate"]
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
+    "tokenizer.model", "spm.model",
+)  # fmt: skip
+"""What transformers may read of a tokenizer."""
+
+_MAX_JSON_BYTES = 10_000_000
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """Where a model's files lie.
+    """Where a model's files are.
 
     Attributes:
         name: as it was asked for.
@@ -34,14 +47,14 @@ class ModelFiles:
     revision: str | None = None
 
     def config(self) -> dict[str, Any]:
-        """The configuration, without anything that could bring code.
+        """The content of config.json, unchecked but for its model_type.
 
         Raises:
-            ModelError: there is none (M109), or it asks for code of its own (M105).
+            ModelError: there is none, or it cannot be read (M109).
         """
         path = self.folder / "config.json"
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = read_json(path, max_bytes=_MAX_JSON_BYTES)
         except FileNotFoundError:
             raise ModelError(
                 Problem(
@@ -50,7 +63,7 @@ class ModelFiles:
                     Place(str(self.folder)),
                 )
             ) from None
-        except (OSError, ValueError) as error:
+        except UnreadableFile as error:
             raise ModelError(
                 Problem(
                     "M109",
@@ -58,11 +71,119 @@ class ModelFiles:
                     Place(str(path)),
                 )
             ) from error
-        if not isinstance(config, dict) or "model_type" not in config:
+        if not isinstance(config.get("model_type"), str):
             raise ModelError(
                 Problem("M109", _("config.json does not say its model_type"), Place(str(path)))
             )
         return config
+
+    def weights(self) -> list[Path]:
+        """The safetensors files of the weights: one, or the shards that the index names, sorted.
+
+        Raises:
+            ModelError: there are none, or the index names anything but safetensors files in the
+                same folder (M101).
+        """
+        single = self.folder / _WEIGHTS
+        if os.path.lexists(single):
+            return [single]
+        index = self.folder / _INDEX
+        try:
+            shards = read_json(index, max_bytes=10 * _MAX_JSON_BYTES).get("weight_map")
+        except FileNotFoundError:
+            raise ModelError(_no_safetensors(self)) from None
+        except UnreadableFile as error:
+            raise ModelError(_bad_index(index, str(error))) from error
+        if not isinstance(shards, dict) or not shards:
+            raise ModelError(_bad_index(index, _("it has no weight_map")))
+        names = list(shards.values())
+        for name in names:
+            if not _is_plain_safetensors(name):
+                raise ModelError(
+                    _bad_index(
+                        index,
+                        _("{name} is not a safetensors file of this folder").format(
+                            name=quoted([name])
+                        ),
+                    )
+                )
+        return [self.folder / name for name in sorted(set(names))]
+
+    def fingerprint(self) -> dict[str, str]:
+        """The sha256 of every file that is read, by name: configuration, weights, tokenizer.
+
+        A file is hashed once per process, about two gigabytes a second.
+
+        Raises:
+            ModelError: a file cannot be read (M109), or the weights are not safetensors (M101).
+        """
+        present = [self.folder / name for name in TOKENIZER_FILES]
+        paths = [
+            self.folder / "config.json",
+            self.folder / _INDEX,
+            *self.weights(),
+            *present,
+        ]
+        hashes = {}
+        for path in paths:
+            try:
+                hashes[path.name] = _sha256(path)
+            except FileNotFoundError:
+                continue  # it is not one of those that every model has
+            except UnreadableFile as error:
+                raise ModelError(
+                    Problem(
+                        "M109",
+                        _("it cannot be read: {reason}").format(reason=error),
+                        Place(str(path)),
+                    )
+                ) from error
+        return hashes
+
+
+_hashed: dict[tuple[int, ...], str] = {}
+
+
+def _sha256(path: Path) -> str:
+    with open_regular(path) as file:
+        key = identity(file)
+        if key not in _hashed:
+            _hashed[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        return _hashed[key]
+
+
+def _is_plain_safetensors(name: object) -> bool:
+    return (
+        isinstance(name, str)
+        and name.endswith(".safetensors")
+        and name.isprintable()
+        and not name.startswith(".")
+        and not set(name) & set("/\\:")
+    )
+
+
+def _bad_index(index: Path, reason: str) -> Problem:
+    return Problem(
+        "M101",
+        _("its index of weights cannot be used: {reason}").format(reason=reason),
+        Place(str(index)),
+        fix=_("Only safetensors files beside the index are read. Choose another model."),
+    )
+
+
+def _no_safetensors(files: ModelFiles) -> Problem:
+    pickled = sorted(p.name for p in files.folder.glob("*.bin"))
+    only = _("only {names}").format(names=quoted(pickled))
+    return Problem(
+        "M101",
+        _("it holds no weights in safetensors"),
+        Place(files.name),
+        evidence=(only,) if pickled else (),
+        fix=_(
+            "Pickled weights can run code and are never loaded. Choose a revision with "
+            "safetensors; on the Hub many models have one in a pull request (refs/pr/1)."
+        ),
+    )
 
 
 def locate(name: str, *, revision: str | None = None) -> ModelFiles:
@@ -86,21 +207,7 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
         folder = hub.download_model(name, revision=revision)
         files = ModelFiles(name, folder, folder.name)
     files.config()
-    if not any(files.folder.glob("*.safetensors")):
-        pickled = sorted(p.name for p in files.folder.glob("*.bin"))
-        only = _("only {names}").format(names=quoted(pickled))
-        raise ModelError(
-            Problem(
-                "M101",
-                _("it holds no weights in safetensors"),
-                Place(name),
-                evidence=(only,) if pickled else (),
-                fix=_(
-                    "Pickled weights can run code and are never loaded. Choose a revision with "
-                    "safetensors; on the Hub many models have one in a pull request (refs/pr/1)."
-                ),
-            )
-        )
+    files.weights()
     return files
 
 

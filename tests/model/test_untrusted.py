@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.model.untrusted import MAX_DEPTH, UnreadableFile, identity, open_regular, read_json
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def nested(depth: int, *, by_lists: bool) -> dict[str, Any]:
+    value: Any = 1
+    for _level in range(depth):
+        value = [value] if by_lists else {"x": value}
+    return {"a": value}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("json") / "x.json"
+
+
+@given(st.dictionaries(st.text(), plain))
+def test_what_json_wrote_is_read(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+    assert read_json(path, max_bytes=1_000_000) == value
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    try:
+        value = read_json(path, max_bytes=50)
+    except UnreadableFile as error:
+        assert str(error)
+    else:
+        assert value == json.loads(content)
+        assert len(content) <= 50
+
+
+@pytest.mark.parametrize("by_lists", [True, False])
+def test_nesting_has_a_limit(path: Path, by_lists: bool) -> None:
+    path.write_text(json.dumps(nested(MAX_DEPTH - 1, by_lists=by_lists)))
+    assert read_json(path, max_bytes=10_000) == nested(MAX_DEPTH - 1, by_lists=by_lists)
+    path.write_text(json.dumps(nested(MAX_DEPTH, by_lists=by_lists)))
+    with pytest.raises(UnreadableFile, match="nested too deeply"):
+        read_json(path, max_bytes=10_000)
+    path.write_text('{"a":' + "[" * 100_000)
+    with pytest.raises(UnreadableFile, match="nested too deeply"):
+        read_json(path, max_bytes=1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"a": {"b": [1, 1e400]}}', r"^a\.b is inf$"),
+        ('{"eps": NaN}', "^eps is nan$"),
+        ("[1]", "^it is not a JSON object$"),
+        ("", "Expecting value"),
+        ('{"a": 1' + "0" * 5000 + "}", "digits"),
+    ],
+)
+def test_what_is_refused(path: Path, content: str, reason: str) -> None:
+    path.write_text(content)
+    with pytest.raises(UnreadableFile, match=reason):
+        read_json(path, max_bytes=10_000)
+
+
+def test_the_limit_of_size_is_exact(path: Path) -> None:
+    path.write_text('{"a": 1}')
+    assert read_json(path, max_bytes=8) == {"a": 1}
+    with pytest.raises(UnreadableFile, match="larger than 0 MB"):
+        read_json(path, max_bytes=7)
+    path.write_text('{"a": "' + "x" * 3_000_000 + '"}')
+    with pytest.raises(UnreadableFile, match="larger than 2 MB"):
+        read_json(path, max_bytes=2_000_000)
+
+
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to pipe").symlink_to("pipe")
+    (tmp_path / "to device").symlink_to("/dev/zero")
+    for name in ("folder", "pipe", "to pipe", "to device"):
+        with pytest.raises(UnreadableFile, match="not a regular file"):
+            open_regular(tmp_path / name)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "to file").symlink_to("file")
+    for name in ("file", "to file"):
+        with open_regular(tmp_path / name) as file:
+            assert file.read() == b"x"
+    (tmp_path / "lost").symlink_to("nothing")
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "lost")
+    with pytest.raises(UnreadableFile, match="symbolic links"):
+        open_regular(tmp_path / "round")
+
+
+def test_the_identity_changes_with_the_content(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    seen = set()
+    for content in ("a", "b", "bb"):
+        path.write_text(content)
+        os.utime(path, ns=(1, 1))  # as a program that hides its traces leaves it
+        with open_regular(path) as file:
+            seen.add(identity(file))
+            assert identity(file) in seen
+    assert len(seen) == 3
