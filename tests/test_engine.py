@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_model
+from safetensors.torch import load_file, save_file, save_model
 from torch import nn
 
+from tests.run.children import ended, start_pair
 from tunesmith.batching import Batch
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine, ExactForward, own_memory
@@ -129,3 +131,48 @@ def test_weights_cut_from_a_fused_one_get_memory_of_their_own(tmp_path: Path) ->
     assert network[3].weight is network[0].weight
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), before, strict=True))
     save_model(network, str(tmp_path / "model.safetensors"))
+
+
+def _step_of_a_worker(folder: Path) -> None:
+    """One step of two micro-batches and an update; the second process has less to count."""
+    rank = int(os.environ["RANK"])
+    rows = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+    made = engine(max_grad_norm=0.5)
+    made.begin(training=False)
+    for i, part in enumerate((rows[rank : rank + 2], rows[rank + 4 : rank + 7])):
+        counts = not (rank == 1 and i == 1)
+        loss = made.accumulate(batch_of(part, counts=counts), 1 / 7, is_last=i == 1)
+    save_file(
+        {
+            "gradient": gradient(made),
+            "loss": torch.tensor(made.total(loss), dtype=torch.float64),
+            "three": torch.tensor(made.total(1.0 + rank)),
+            "norm": torch.tensor(made.update(0.01)),
+            "weights": torch.cat([p.detach().flatten() for p in made.network.parameters()]),
+        },
+        folder / f"{rank}.safetensors",
+    )
+
+
+def test_two_processes_share_a_step(tmp_path: Path) -> None:
+    """The gradient is the sum over all batches that count, on both; likewise losses and numbers."""
+    assert ended(start_pair(_step_of_a_worker, tmp_path)) == [0, 0]
+    first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
+    rows = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+    alone = engine(max_grad_norm=0.5)
+    alone.begin(training=False)
+    parts = [rows[0:2], rows[4:7], rows[1:3]]
+    losses = [
+        alone.accumulate(batch_of(part), 1 / 7, is_last=i == len(parts) - 1)
+        for i, part in enumerate(parts)
+    ]
+    expected = gradient(alone)
+    for worker in (first, second):
+        torch.testing.assert_close(worker["gradient"], expected)
+        assert worker["loss"].item() == pytest.approx(losses[1].item(), rel=1e-6)
+        assert worker["three"] == 3.0
+        assert worker["norm"].item() == pytest.approx(expected.norm().item(), rel=1e-5)
+    assert torch.equal(first["weights"], second["weights"])
+    alone.update(0.01)
+    weights = torch.cat([p.detach().flatten() for p in alone.network.parameters()])
+    torch.testing.assert_close(first["weights"], weights)

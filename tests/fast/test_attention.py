@@ -78,6 +78,29 @@ def test_every_sequence_attends_to_itself_alone(
         torch.testing.assert_close(one.grad, two.grad)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("sizes", [[8, 8, 8], [16], [24, 24]])
+def test_rows_of_equal_length_are_masked_like_any_other(
+    sizes: list[int], causal: bool, window: int | None
+) -> None:
+    """A group without padding needs no mask for padding, but still one for what comes later."""
+    pack_of_rows, _packed = pack(batch_of(sizes), first_position=0)
+    assert all(group.is_even for group in pack_of_rows.groups)
+    in_hand = InHand()
+    with attending(LAYER, in_hand):
+        in_hand.laid = pack_of_rows
+        mine, theirs = inputs(sum(sizes)), inputs(sum(sizes))
+        answers, _nothing = attend(LAYER, *mine, is_causal=causal, sliding_window=window)
+        expected = alone(*theirs, pack_of_rows, causal=causal, window=window)
+        torch.testing.assert_close(answers, expected)
+        weights = torch.randn(answers.shape, generator=torch.Generator().manual_seed(9))
+        (answers * weights).sum().backward()
+        (expected * weights).sum().backward()
+    for one, two in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
 def test_what_fills_up_a_pack_is_zero_there_and_back(laid: Pack) -> None:
     filled = inputs(32)
     found, _nothing = attend(LAYER, *filled, dropout=0.1)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +98,43 @@ def in_child(target: Callable[..., None], *arguments: object, timeout: float = 1
         raise TimeoutError(f"{target.__name__} did not end")
     assert child.exitcode is not None
     return child.exitcode
+
+
+def start_pair(target: Callable[..., None], *arguments: object) -> list[BaseProcess]:
+    """Two processes of one job, with the environment that torchrun gives its workers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pair: list[BaseProcess] = [
+        CONTEXT.Process(target=_as_worker, args=(rank, port, target, arguments))
+        for rank in range(2)
+    ]
+    for child in pair:
+        child.start()
+    return pair
+
+
+def _as_worker(
+    rank: int, port: int, target: Callable[..., None], arguments: tuple[object, ...]
+) -> None:
+    os.environ |= {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": "",
+    }  # fmt: skip
+    target(*arguments)
+
+
+def ended(children: list[BaseProcess], *, timeout: float = 120) -> list[int | None]:
+    """Wait for all of them; returns their exit codes, negative for a signal."""
+    deadline = time.monotonic() + timeout
+    for child in children:
+        child.join(max(0.0, deadline - time.monotonic()))
+    alive = [child for child in children if child.is_alive()]
+    for child in alive:
+        child.kill()
+    if alive:
+        raise TimeoutError(f"{len(alive)} processes did not end")
+    return [child.exitcode for child in children]
 
 
 def random_delays(seed: int, count: int, longest: float) -> list[float]:
