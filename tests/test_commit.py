@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith import commit
-from tunesmith.errors import ResourceError
+from tunesmith.errors import RecipeError, ResourceError
 
 
 def write_two_files(folder: Path) -> None:
@@ -297,3 +297,21 @@ def test_the_manifest_lists_sizes_and_hashes(tmp_path: Path) -> None:
     assert manifest["files"]["a.bin"]["bytes"] == 1000
     assert manifest["files"]["a.bin"]["sha256"] == commit.sha256_of(tmp_path / "done" / "a.bin")
     assert set(manifest["files"]) == {"a.bin", "inner/b.json"}
+
+
+def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    new, file, folder, link = (tmp_path / name for name in ("new", "file", "folder", "link"))
+    file.write_text("mine")
+    folder.mkdir()
+    link.symlink_to("gone")
+    commit.refuse_existing([new])
+    commit.refuse_existing([new, file, folder, link], force=True)
+    with pytest.raises(RecipeError) as told:
+        commit.refuse_existing([new, file, folder, link], option="--export", code="R122")
+    problems = told.value.problems
+    assert [str(problem.place) for problem in problems] == [str(p) for p in (file, folder, link)]
+    assert {problem.code for problem in problems} == {"R122"}
+    assert problems[0].fix == "Name another with --export, or replace it with --force."
+    with pytest.raises(RecipeError, match=r"R115(.|\n)*--out"):
+        commit.refuse_existing([file])
+    assert file.read_text() == "mine"

@@ -19,12 +19,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tunesmith.disk import disk_problem
-from tunesmith.errors import ResourceError
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.language import gettext as _
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "damage",
     "discard",
     "publish",
+    "refuse_existing",
     "replace_file",
     "scratch",
     "set_aside",
@@ -170,6 +171,37 @@ def write_file(path: Path, content: str) -> None:
     """Replace one small text file whole; raises as `replace_file` does."""
     with replace_file(path) as unfinished:
         unfinished.write_text(content, encoding="utf-8")
+
+
+def refuse_existing(
+    paths: Iterable[Path], *, force: bool = False, option: str = "--out", code: str = "R115"
+) -> None:
+    """Refuse to write over what a user may have made: every path that a user names comes here.
+
+    Args:
+        paths: files or folders about to be written.
+        force: the user asked to replace them.
+        option: the option that names another path.
+        code: of the error.
+
+    Raises:
+        RecipeError: one of them exists (`code`), even as a link that leads nowhere.
+    """
+    existing = [] if force else [path for path in paths if os.path.lexists(path)]
+    if existing:
+        raise RecipeError(
+            [
+                Problem(
+                    code,
+                    _("the file exists already"),
+                    Place(str(path)),
+                    fix=_("Name another with {option}, or replace it with --force.").format(
+                        option=option
+                    ),
+                )
+                for path in existing
+            ]
+        )
 
 
 def _seal(folder: Path) -> None:

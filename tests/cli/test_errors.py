@@ -64,3 +64,20 @@ def test_what_is_no_run(tunesmith: Command, tmp_path: Path) -> None:
     assert said.code == 2 and "C113" in said.err
     said = tunesmith("errors", tmp_path, "--split", "dev")
     assert said.code == 2
+
+
+def test_a_table_that_is_there_is_replaced_only_when_asked(
+    tunesmith: Command, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "filled.csv").write_text("an hour of somebody's work")
+    (tmp_path / "nowhere.csv").symlink_to("gone.csv")
+    words = ("errors", trained, "--worst", "--split", "validation", "--export")
+    for name in ("filled.csv", "nowhere.csv"):
+        said = tunesmith(*words, name)
+        assert said.code == 2
+        assert f"R115 {name}" in said.err and "--export" in said.err and "--force" in said.err
+        assert said.out == ""  # before anything was computed
+    assert (tmp_path / "filled.csv").read_text() == "an hour of somebody's work"
+    said = tunesmith(*words, "filled.csv", "--force")
+    assert said.code == 0
+    assert (tmp_path / "filled.csv").read_text(encoding="utf-8-sig").startswith("split,row,")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.eject.conftest import KINDS, Train, working_in
+from tunesmith import commit
 from tunesmith.api import train as train_plainly
 from tunesmith.eject.facts import STYLES
 from tunesmith.eject.write import eject
@@ -134,6 +135,37 @@ def test_nothing_is_overwritten_unasked(train: Train, desk: Path) -> None:
         assert "import torch" in Path("kept.py").read_text()
 
 
+def test_a_kill_between_two_files_leaves_whole_ones_that_the_rerun_takes(
+    train: Train, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = train("single").folder
+    with working_in(desk):
+        whole = eject(folder, Path("whole.py"))
+        real, placed = commit.replace_file, []
+
+        def die_at_the_script(path: Path):  # type: ignore[no-untyped-def]
+            placed.append(path.name)
+            if path.suffix == ".py":
+                raise KeyboardInterrupt
+            return real(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(commit, "replace_file", die_at_the_script)
+            with pytest.raises(KeyboardInterrupt):
+                eject(folder, Path("cut.py"))
+        assert placed == ["cut.rows.json", "cut.py"]
+        assert not Path("cut.py").exists()
+        assert Path("cut.rows.json").read_bytes() == whole.beside[0].read_bytes()
+        eject(folder, Path("cut.py"))
+        assert Path("cut.py").is_file()
+        Path("cut.py").unlink()
+        Path("cut.rows.json").write_text("mine")
+        with pytest.raises(RecipeError, match=r"R122 cut\.rows\.json"):
+            eject(folder, Path("cut.py"))
+        assert Path("cut.rows.json").read_text() == "mine" and not Path("cut.py").exists()
+        assert not list(Path().glob(".tmp-*"))
+
+
 def test_what_has_no_equal_is_named_or_refused(train: Train, desk: Path) -> None:
     folder = train("words", **{"train.micro_batch_size": 3}).folder
     with working_in(desk):
@@ -169,3 +201,12 @@ def test_embedded_data_and_model_lie_beside_the_script(
     found = run_script(done.path)
     assert len(found["losses"]) == 1
     assert (desk / "ratings-model" / "model.safetensors").is_file()
+    start = desk / "ratings-start"
+    done.path.unlink()
+    eject(RunFolder(run.folder), Path("ratings.py"), style="loop")  # the very same is no conflict
+    (start / "config.json").write_text("{}")
+    with pytest.raises(RecipeError, match="R122"):
+        eject(RunFolder(run.folder), Path("ratings.py"), style="loop")
+    eject(RunFolder(run.folder), Path("ratings.py"), style="loop", force=True)
+    assert commit.damage(start) is None
+    assert [p.name for p in desk.glob(".bad-*")] and not list(desk.glob(".tmp-*"))

@@ -53,15 +53,26 @@ _WIDTH = 60
     type=click.Path(dir_okay=False, path_type=Path),
     help=_("Write a table to fill in (CSV): the rows probably mislabelled, or those of --worst."),
 )
+@click.option("--force", is_flag=True, help=_("Replace the file of --export if it exists."))
 @ROOT
 @common
 def command(
-    run: str, top: int | None, split: str | None, export: Path | None, *, root: str, **given: Any
+    run: str,
+    top: int | None,
+    split: str | None,
+    export: Path | None,
+    *,
+    force: bool,
+    root: str,
+    **given: Any,
 ) -> int:
     """Examine, show, export."""
+    from tunesmith import commit
     from tunesmith.mistakes import examine
 
     terminal = Terminal.of(given)
+    if export is not None:  # a table that a person has filled in is hours of work
+        commit.refuse_existing([export], force=force, option="--export")
     kinds = [name for name in _KINDS if given[name]] or list(_KINDS)
     if split in (None, "train"):
         terminal.say(_("judging the training rows by models that have not seen them …"))

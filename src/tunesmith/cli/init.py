@@ -16,7 +16,7 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import Place, Problem, RecipeError, typed
+from tunesmith.errors import typed
 from tunesmith.language import gettext as _
 
 __all__ = ["command"]
@@ -45,16 +45,9 @@ def command(
     """Look, write the recipe, and say what was found."""
     terminal = Terminal.of(given)
     target = Path(out)
-    if target.exists() and not force:
-        raise RecipeError(
-            Problem(
-                "R115",
-                _("the file exists already"),
-                Place(str(target)),
-                fix=_("Name another with --out, or replace it with --force."),
-            )
-        )
     from tunesmith import commit
+
+    commit.refuse_existing([target], force=force)
     from tunesmith.inputs import check, look
     from tunesmith.recipe import to_yaml
     from tunesmith.run.start import remarks

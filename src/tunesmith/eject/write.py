@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,17 +95,22 @@ def eject(
     reading = read_plainly(facts, path)
     start = path.with_name(f"{path.stem}-start") if _is_embedded(facts) else None
     beside = tuple(path.with_name(name) for name in reading.beside)
-    folders = (start,) if start else ()
-    if not force:
-        _refuse_existing([path, *beside, *folders])
+    written = (path, *beside, *((start,) if start else ()))
+    if path.exists():
+        commit.refuse_existing(written, force=force, code="R122")
     script = _compose(facts, reading, path, model=str(start or _model_name(facts)))
-    for file, lines in zip(beside, reading.beside.values(), strict=True):
-        _write_lines(file, lines)
-    if start:
-        _copy_model(facts, start)
     is_notebook = path.suffix == ".ipynb"
-    commit.write_file(path, script.as_notebook() if is_notebook else script.as_text())
-    return Ejected(path, (*beside, *folders), left_out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with commit.scratch(path.parent, f"eject-{path.stem}") as made:
+        for file, lines in zip(beside, reading.beside.values(), strict=True):
+            _write_lines(made / file.name, lines)
+        if start:
+            _copy_model(facts, made / start.name)
+        (made / path.name).write_text(
+            script.as_notebook() if is_notebook else script.as_text(), encoding="utf-8"
+        )
+        _move_out(made, [*written[1:], path], force=force)
+    return Ejected(path, written[1:], left_out)
 
 
 def _compose(facts: Facts, reading: Reading, path: Path, *, model: str) -> Script:
@@ -144,31 +151,47 @@ def _model_name(facts: Facts) -> str:
     return facts.files.name if facts.files.revision else str(facts.files.folder)
 
 
-def _refuse_existing(paths: Iterable[Path]) -> None:
-    existing = [path for path in paths if path.exists()]
-    if existing:
-        raise RecipeError(
-            [
-                Problem(
-                    "R122",
-                    _("the file exists already"),
-                    Place(str(path)),
-                    fix=_("Name another with --out, or replace it with --force."),
-                )
-                for path in existing
-            ]
-        )
+def _move_out(made: Path, targets: Sequence[Path], *, force: bool) -> None:
+    """Give files and folders their real names, the script last; a kill leaves none of them half.
+
+    What is there already with the very same content stays: an earlier command that was killed
+    before it came to the script left it.
+
+    Raises:
+        RecipeError: something else is there (R122).
+    """
+    others = [path for path in targets if not _is_same(made / path.name, path)]
+    commit.refuse_existing(others, force=force, code="R122")
+    for path in others:
+        if (made / path.name).is_file():
+            with commit.replace_file(path) as unfinished:
+                (made / path.name).rename(unfinished)
+            continue
+        if path.is_dir() and commit.damage(path) is None:
+            commit.discard(path)
+        elif os.path.lexists(path):
+            commit.set_aside(path)
+        (made / path.name).rename(path)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether both are files, or both are whole folders, with the same bytes."""
+    if one.is_file() and other.is_file():
+        return filecmp.cmp(one, other, shallow=False)
+    if not (one.is_dir() and other.is_dir()) or commit.damage(other) is not None:
+        return False
+    return (one / commit.MANIFEST).read_bytes() == (other / commit.MANIFEST).read_bytes()
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with commit.replace_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
 
 
 def _copy_model(facts: Facts, target: Path) -> None:
     """The embedded model as a plain folder, since no library but ours knows its name."""
-    target.mkdir(parents=True, exist_ok=True)
-    for pattern in ("*.json", "*.safetensors"):
-        for file in sorted(facts.files.folder.glob(pattern)):
-            if file.name != "MANIFEST.json":
-                shutil.copyfile(file, target / file.name)
+    with commit.publish(target) as folder:
+        for pattern in ("*.json", "*.safetensors"):
+            for file in sorted(facts.files.folder.glob(pattern)):
+                if file.name != commit.MANIFEST:
+                    shutil.copyfile(file, folder / file.name)
