@@ -10,6 +10,7 @@ from tunesmith.bench.compare import compare, machine, steps_taken
 from tunesmith.bench.contenders import CONTENDERS, Contender, Turn
 
 
+@pytest.mark.usefixtures("forked")
 def test_the_same_training_side_by_side(tickets: Path, tiny_bert: Path) -> None:
     """Trainer and both engines: the same rows in the same order, the same losses."""
     said: list[str] = []

@@ -27,6 +27,7 @@ def test_turns_of_a_contender(tickets: Path, tiny_bert: Path) -> None:
     assert child.stop() > 100
 
 
+@pytest.mark.usefixtures("forked")
 def test_steps_that_are_not_timed_are_taken(tickets: Path, tiny_bert: Path) -> None:
     one, other = (Child(CONTENDERS["fast"], settings(tickets, tiny_bert)) for _child in range(2))
     assert one.ready() is None and other.ready() is None
@@ -37,6 +38,7 @@ def test_steps_that_are_not_timed_are_taken(tickets: Path, tiny_bert: Path) -> N
     other.stop()
 
 
+@pytest.mark.usefixtures("forked")
 def test_one_that_cannot_begin_says_why(tickets: Path, tiny_bert: Path) -> None:
     broken = {**settings(tickets, tiny_bert), "train.device": "cuda"}
     child = Child(CONTENDERS["fast"], broken)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.conftest import forked as forked  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import Command
 from tunesmith.bench import compare as comparison
 from tunesmith.bench.compare import Result
 
 
+@pytest.mark.usefixtures("forked")
 def test_one_table(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
     said = tunesmith(
         "bench", tickets, "--model", tiny_bert, "--who", "exact", "--who", "fast", "--turns", 2,
