@@ -35,6 +35,18 @@ def test_what_cannot_be_ejected(tunesmith: Command, trained: Path) -> None:
     assert tunesmith("eject", trained, "-o", "there.py", "--force").code == 0
 
 
+def test_a_script_must_not_hide_a_module(tunesmith: Command, trained: Path) -> None:
+    names = ("accelerate", "torch", "datasets", "sklearn", "json", "random", "tunesmith", "yaml")
+    for name in names:
+        said = tunesmith("eject", trained, "--style", "accelerate", "-o", f"{name}.py", "--force")
+        assert said.code == 2
+        assert f"R152 {name}.py" in said.err
+        assert f"train_{name}.py" in said.err
+    assert not list(Path().glob("*.py"))
+    for name in ("accelerate.ipynb", "train_accelerate.py", "Json.py"):
+        assert tunesmith("eject", trained, "-o", name).code == 0
+
+
 def test_it_loads_no_torch(trained: Path, tmp_path: Path) -> None:
     code = f"""
 import sys

@@ -28,7 +28,7 @@ def test_a_table_to_fill_in_and_back(
     tunesmith: Command, trained: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     said = tunesmith("errors", trained, "--worst", "--top", 3, "--export", "t.csv")
-    assert said.code == 0 and "3 rows in t.csv" in said.err
+    assert said.code == 0 and "3 rows in t.csv\n" in said.err and "\\u" not in said.err
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8-sig") as file:
         lines = list(csv.DictReader(file))
     lines[0]["correct"] = {"repair": "order", "order": "repair"}[lines[0]["label"]]

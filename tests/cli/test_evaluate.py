@@ -17,6 +17,8 @@ def test_scores_of_labelled_data(tunesmith: Command, trained: Path) -> None:
     assert set(record["scores"]) == {"f1", "accuracy", "loss"}
     said = tunesmith("eval", trained, data)
     assert f"{record['scores']['f1']:.4f}" in said.out
+    assert said.out.split()[0] == "tickets.csv"  # a file of one's own is not headed "train"
+    assert record["split"] == "train"
     low, high = record["intervals"]["accuracy"]
     assert low <= record["scores"]["accuracy"] <= high
     assert f"{low:.4f} to {high:.4f}" in said.out
@@ -31,6 +33,31 @@ def test_other_scores_and_splits(tunesmith: Command, trained: Path) -> None:
     wrong = tunesmith("eval", trained, data, "--split", "trian")
     assert wrong.code == 3
     assert 'did you mean "train"' in wrong.err
+
+
+def test_a_split_heads_its_table(tunesmith: Command, trained: Path) -> None:
+    Path("data").mkdir()
+    for name in ("train", "test"):
+        Path(f"data/{name}.csv").write_text("body,queue\na new phone,order\nbroken,repair\n")
+    for arguments in ((), ("--split", "test")):
+        assert tunesmith("eval", trained, "data", *arguments).out.split()[0] == "test"
+
+
+def test_a_run_by_its_name(tunesmith: Command, trained: Path) -> None:
+    """The same rule for each command that reads a model, and no look at the Hub."""
+    data = trained.parents[1] / "tickets.csv"
+    root = ("--root", trained.parent)
+    by_path = tunesmith("eval", trained, data, "--json").records[0]
+    by_name = tunesmith("eval", "tickets", data, "--json", *root).records[0]
+    assert by_name["baselines"]["tfidf"] == by_path["baselines"]["tfidf"]
+    assert by_name["scores"] == by_path["scores"]
+    assert tunesmith("predict", "tickets", "x", *root).code == 0
+    shutil.copytree(trained.parent, "runs")
+    assert tunesmith("predict", "tickets", "x").code == 0
+    for model, meant in (("tikcets", "tickets"), ("embeded:mini", "embedded:mini")):
+        said = tunesmith("predict", model, "x")
+        assert said.code in (2, 4)
+        assert meant in said.err
 
 
 def test_rows_that_cannot_be_scored(tunesmith: Command, trained: Path) -> None:

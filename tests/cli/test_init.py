@@ -36,6 +36,13 @@ def test_it_overwrites_nothing_unasked(tunesmith: Command, tickets: Path) -> Non
     assert "task: text-regression" in Path("other.yaml").read_text()
 
 
+def test_values_stand_apart_from_their_keys(tunesmith: Command, tickets: Path) -> None:
+    lines = tunesmith("init", tickets).out.splitlines()
+    values = {line.split()[0]: line.split()[1] for line in lines if "(automatic" in line}
+    assert values["options.class_weights"] == values["options.focal_gamma"] == "null"
+    assert values["data.label"] == "queue"
+
+
 def test_json(tunesmith: Command, tickets: Path) -> None:
     (record,) = tunesmith("init", tickets, "--json").records
     assert record["rows"] == {"validation": 6, "train": 54}

@@ -78,7 +78,49 @@ def test_a_bug_is_told_as_one(tunesmith: Command, monkeypatch: pytest.MonkeyPatc
     assert "--debug" in said.err
 
 
+@pytest.mark.parametrize(
+    ("flag", "key", "written", "value"),
+    [
+        ("epochs", "epochs", "3", 3),
+        ("epochs", "epochs", "0.5", 0.5),
+        ("max_steps", "max_steps", "7", 7),
+        ("batch_size", "batch_size", "16", 16),
+        ("learning_rate", "learning_rate", "2e-5", 2e-5),
+        ("max_length", "max_length", "64", 64),
+        ("seed", "seed", "1", 1),
+        ("device", "device", "cpu", "cpu"),
+    ],
+)
+def test_flags_of_training(flag: str, key: str, written: str, value: object) -> None:
+    layers = layers_from(["a.csv"], [], {flag: written})
+    assert getattr(layers.recipe().train, key) == value
+    assert layers.origin("train", key).detail == "--" + flag.replace("_", "-")
+
+
+@pytest.mark.parametrize("command", ["train", "check", "init"])
+def test_a_flag_of_training_that_does_not_fit(command: str, tunesmith: Command) -> None:
+    said = tunesmith(command, "x.csv", "--epochs", "many")
+    assert said.code == 2
+    assert 'R104 --epochs: train.epochs cannot be "many"' in said.out + said.err
+
+
 def test_languages(tunesmith: Command, tmp_path: Path) -> None:
-    said = tunesmith("data", "show", "no.csv", "--lang", "zh")
-    assert said.err.startswith("错误 D105")
-    assert tunesmith("data", "show", "no.csv", "--lang", "en").err.startswith("error D105")
+    chinese = ("错误 D105", ["--lang", "zh"]), ("错误 D105", ["--lang=zh"])
+    english = ("error D105", ["--lang", "en"]), ("error D105", ["--lang", "zh", "--lang", "en"])
+    for start, lang in (*chinese, *english):
+        for words in ([*lang, "data", "show"], ["data", *lang, "show"], ["data", "show", *lang]):
+            assert tunesmith(*words, "no.csv").err.startswith(start)
+    assert tunesmith("data", "show", "no.csv", "--", "--lang", "zh").err.startswith("error D105")
+    for words in (["--lang", "fr", "runs", "list"], ["runs", "list", "--lang=fr"]):
+        said = tunesmith(*words)
+        assert said.code == 2
+        assert "'fr' is not one of 'en', 'zh'" in said.err
+
+
+def test_what_every_command_takes_may_come_before_it(tunesmith: Command) -> None:
+    (record,) = tunesmith("--json", "runs", "show", "none").records
+    assert record["code"] == "C113"
+    assert tunesmith("-q", "runs", "list").err == ""
+    assert "Traceback" in tunesmith("--debug", "--json", "runs", "show", "none").err
+    (record,) = tunesmith("--json", "data", "show", "--", "./--debug").records
+    assert record["code"] == "D105"

@@ -64,3 +64,11 @@ def test_only_the_first_process_speaks(
     monkeypatch.setenv("RANK", "1")
     said = tunesmith("train", "no.csv", "--json")
     assert (said.code, said.out, said.err) == (3, "", "")
+
+
+def test_one_epoch_and_several(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
+    words = ("train", tickets, "--model", tiny_bert, "--no-preflight")
+    said = tunesmith(*words, "--max-steps", "7", "--out", "one").err
+    assert "7 steps, 1 epoch of 54 rows, batch size 8\n" in said
+    said = tunesmith(*words, "--epochs", "0.5", "--out", "half").err
+    assert "4 steps, 0.57 epochs of 54 rows, batch size 8\n" in said

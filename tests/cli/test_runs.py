@@ -27,7 +27,10 @@ def test_list_show_compare(tunesmith: Command, trained: Path, tiny_bert: Path) -
     said = tunesmith("runs", "list", "--root", root)
     assert [line.split()[0] for line in said.out.splitlines()[1:]] == ["other", "tickets"]
     assert "finished" in said.out
+    for line in said.out.splitlines()[1:]:
+        assert line.split()[-2:] == ["bert", "tickets.csv"]  # no paths of this machine
     records = tunesmith("runs", "list", "--root", root, "--json").records
+    assert records[0]["model"] == str(tiny_bert)
     assert [r["step"] for r in records] == [14, 7]
     shown = tunesmith("runs", "show", "tickets", "--root", root)
     assert "← best" in shown.out
@@ -48,6 +51,13 @@ def test_a_stopped_run_is_told_as_that(tunesmith: Command, trained: Path, tmp_pa
     shutil.copytree(trained, tmp_path / "runs" / "half")
     shutil.rmtree(tmp_path / "runs" / "half" / "model")
     assert "stopped" in tunesmith("runs", "list").out
+
+
+def test_a_run_that_never_started(tunesmith: Command, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "new").mkdir(parents=True)
+    (tmp_path / "runs" / "new" / "recipe.yaml").write_text("data: {train: x.csv}\n")
+    said = tunesmith("runs", "list")
+    assert said.out.splitlines()[1].split() == ["new", "not", "started", "0/-", "-", "-", "-"]
 
 
 def test_none_and_no_such_run(tunesmith: Command, trained: Path) -> None:

@@ -27,3 +27,39 @@ def test_an_unknown_verb_names_the_nearest(
 def test_a_group_alone_shows_its_verbs(group: str, tunesmith: Command) -> None:
     said = tunesmith(group)
     assert "Commands:" in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["--weight-decay", "0.01"], "--set train.weight_decay=0.01"),
+        (["--num-train-epochs=3", "--json"], "--set train.epochs=3"),
+        (["--evaluate-evry", "1 epoch"], "--set train.evaluate_every=1 epoch"),
+        (["--label-smoothing", "--lr"], None),
+        (["--dropout", "--json"], "--set train.dropout=…"),
+        (["--dropout"], "--set train.dropout=…"),
+    ],
+)
+def test_an_unknown_option_that_is_a_key(
+    arguments: list[str], meant: str | None, tunesmith: Command
+) -> None:
+    said = tunesmith("train", "x.csv", *arguments)
+    assert said.code == 2
+    if meant is None:
+        assert "error R100" in said.err
+    else:
+        assert f"error R150: there is no option {arguments[0].split('=')[0]}" in said.err
+        assert f'did you mean "{meant}"?' in said.err
+
+
+def test_an_option_of_the_command_is_nearer_than_a_key(tunesmith: Command) -> None:
+    said = tunesmith("train", "x.csv", "--leraning-rate", "1")
+    assert "error R100: No such option '--leraning-rate'" in said.err
+    assert "'--learning-rate'" in said.err
+    assert "Usage: tunesmith train" in said.err
+
+
+def test_commands_without_a_recipe_do_not_speak_of_its_keys(tunesmith: Command) -> None:
+    said = tunesmith("predict", "model", "--weight-decay", "1")
+    assert "error R100" in said.err
+    assert "train.weight_decay" not in said.err

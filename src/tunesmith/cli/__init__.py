@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from tunesmith.cli.terminal import Terminal
-from tunesmith.cli.verbs import Verbs
+from tunesmith.cli.verbs import Verbs, unknown_option
 from tunesmith.errors import Place, PlainError, Problem, RecipeError, shortened
 from tunesmith.language import (
     DOMAIN,
@@ -73,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an e
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _speak(words)
+    words = _arranged(words)
     before = words[: words.index("--")] if "--" in words else words
     given = {"as_json": "--json" in before, "quiet": not {"-q", "--quiet"}.isdisjoint(before)}
     terminal = Terminal.of(given)  # for what goes wrong before or outside a command
@@ -89,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an e
             terminal.traceback()
         terminal.problems(error.problems)
         return error.exit_code
+    except click.NoSuchOption as error:
+        terminal.problems([unknown_option(error, words)])
+        return 2
     except click.UsageError as error:
         fix = error.ctx.get_usage() if error.ctx else None
         terminal.problems([Problem("R100", error.format_message(), fix=fix)])
@@ -134,15 +138,36 @@ def _group() -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     @click.version_option(package_name="tunesmith")
-    def group() -> None:
+    @click.option("--lang", type=click.Choice(LANGUAGES), help=_("Language of messages."))
+    def group(lang: str | None) -> None:  # a language that exists was taken out by `_arranged`
         pass
 
     return group
 
 
+def _arranged(words: Sequence[str]) -> list[str]:
+    """The options that every command takes, where click looks for them, wherever they are written.
+
+    `--lang` is followed by `_speak` and taken out; `--json`, `-q` and `--debug` before the command
+    move behind it.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    before, after = list(words[:end]), list(words[end:])
+    for i in reversed(range(len(before))):
+        if before[i] == "--lang" and before[i + 1 : i + 2] and before[i + 1] in LANGUAGES:
+            del before[i : i + 2]
+        elif before[i].startswith("--lang=") and before[i].removeprefix("--lang=") in LANGUAGES:
+            del before[i]
+    leading: list[str] = []
+    while before and before[0] in ("--json", "-q", "--quiet", "--debug"):
+        leading.append(before.pop(0))
+    return [*before, *leading, *after]
+
+
 def _speak(words: Sequence[str]) -> None:
     """Choose the language before any command is loaded; click's own words follow it too."""
     chosen = None
+    words = words[: words.index("--")] if "--" in words else words
     for i, word in enumerate(words):
         if word == "--lang" and i + 1 < len(words):
             chosen = words[i + 1]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.cli.options import common, examples
-from tunesmith.cli.runs import ROOT, find_run
+from tunesmith.cli.options import ROOT, common, examples
+from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.language import gettext as _
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import common, examples
+from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.language import gettext as _
-from tunesmith.run.folder import RUNS
 
 __all__ = ["command"]
 
@@ -44,9 +43,7 @@ _VERBS = {"trainer": "python", "loop": "python", "accelerate": "accelerate launc
     "--strict", is_flag=True, help=_("Refuse a run of which something has no plain equal.")
 )
 @click.option("--force", is_flag=True, help=_("Replace files that are there."))
-@click.option(
-    "--root", default=RUNS, metavar="DIR", show_default=True, help=_("Folder that holds the runs.")
-)
+@ROOT
 @common
 def command(
     run: str, style: str, out: str | None, root: str, *, notebook: bool, strict: bool, force: bool,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.cli.options import common, examples
-from tunesmith.cli.runs import ROOT, find_run
+from tunesmith.cli.options import ROOT, common, examples
+from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, Severity, shortened, typed
 from tunesmith.language import gettext as _
@@ -86,7 +86,8 @@ def command(
         judged = examined.worst(count) if kinds == ["worst"] else examined.suspect(top)
         rows = examined.export(judged, export)
         record["export"] = {"file": str(export), "rows": rows}
-        terminal.say(_export_note(export, rows))
+        for line in _export_notes(export, rows):
+            terminal.say(line)
     terminal.record(record)
     return 0
 
@@ -178,13 +179,12 @@ def _as_line(row: Judged, of_answer: str, answer: str) -> dict[str, object]:
     }
 
 
-def _export_note(file: Path, rows: int) -> str:
+def _export_notes(file: Path, rows: int) -> list[str]:
     written = ngettext("{count} row in {file}", "{count} rows in {file}", rows)
-    return (
-        written.format(count=rows, file=file)
-        + "\n"
-        + _(
+    return [
+        written.format(count=rows, file=file),
+        _(
             "Write the right label, or `remove`, into its column `correct`; then train with "
             "--corrections {file} and another --out."
-        ).format(file=file)
-    )
+        ).format(file=file),
+    ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunesmith.cli.options import (
+    ROOT,
     common,
     data_options,
     decision_options,
@@ -18,6 +20,7 @@ from tunesmith.cli.scores import show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
 from tunesmith.language import gettext as _
+from tunesmith.naming import model_source
 
 if TYPE_CHECKING:
     from tunesmith.run.known_rows import KnownRows
@@ -50,6 +53,7 @@ __all__ = ["command"]
 )  # fmt: skip
 @data_options
 @normalise_option
+@ROOT
 @common
 def command(
     model: str,
@@ -80,8 +84,9 @@ def command(
         raise DataError(Problem("D307", _('there is no split "{name}"').format(name=name), fix=fix))
     label = given["label"][0] if len(given["label"]) == 1 else given["label"] or "label"
     roles = Roles(given["text"], given["text_pair"], label) if given["text"] else None
-    loaded = load(model, revision=given["revision"], device=given["device"], roles=roles)
-    known = KnownRows() if is_decided or not loaded.facts else _known(terminal, model)
+    path = model_source(model, given["root"])
+    loaded = load(path, revision=given["revision"], device=given["device"], roles=roles)
+    known = KnownRows() if is_decided or not loaded.facts else _known(terminal, path)
     scores = loaded.evaluate(
         splits[name],
         metrics=metrics or None,
@@ -91,10 +96,11 @@ def command(
         normalise_labels=bool(given["normalise_labels"]),
         learnt=known.rows,
     )
-    facts = score_facts({name: scores}, by=loaded.facts.get("best"))
+    title = name if split or len(splits) > 1 else Path(what).name  # a file alone is no "train"
+    facts = score_facts({title: scores}, by=loaded.facts.get("best"))
     show_scores(terminal, {**facts, "words_counted_in": (len(known.rows), known.total)})
     of_split = {
-        key: facts[key].get(name, {}) for key in ("scores", "intervals", "baselines", "verdicts")
+        key: facts[key].get(title, {}) for key in ("scores", "intervals", "baselines", "verdicts")
     }
     terminal.record({"model": model, "data": what, "split": name, **of_split})
     terminal.problems(verdicts(facts))

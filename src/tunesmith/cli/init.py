@@ -15,7 +15,7 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import typed
 from tunesmith.language import gettext as _
 
@@ -49,7 +49,7 @@ def command(
 
     commit.refuse_existing([target], force=force)
     from tunesmith.inputs import check, look
-    from tunesmith.recipe import to_yaml
+    from tunesmith.recipe import as_written, to_yaml
     from tunesmith.run.start import remarks
 
     checked = check(look(layers_from(what, sets, given)))
@@ -65,7 +65,7 @@ def command(
         value = checked.recipe.model_dump(mode="json")
         for part in path:
             value = value[part]
-        terminal.result(f"{'.'.join(path):<20}{value}  ({reason})")
+        terminal.result(padded(".".join(path), 20) + f"{as_written(value)}  ({reason})")
     terminal.record(
         {
             "recipe": str(target),

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tunesmith.language import LANGUAGES
+from tunesmith.language import LANGUAGES, mark
 from tunesmith.language import gettext as _
-from tunesmith.recipe import KeyPath, Layers, gather
+from tunesmith.naming import RUNS
+from tunesmith.recipe import KeyPath, Layers, gather, read_scalar
 
 if TYPE_CHECKING:
     from tunesmith.data.sources import Options
 
 __all__ = [
+    "ROOT",
     "common",
     "corrections_option",
     "data_options",
@@ -33,6 +35,11 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+ROOT = click.option(
+    "--root", default=RUNS, metavar="DIR", show_default=True, help=_("Folder that holds the runs.")
+)
+
+
 def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     def add(function: F) -> F:
         for option in reversed(options):
@@ -40,6 +47,24 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return add
+
+
+_TRAINING: dict[str, tuple[KeyPath, str, str]] = {
+    "epochs": (("train", "epochs"), "N", mark("Passes over the training rows.")),
+    "max_steps": (("train", "max_steps"), "N", mark("Optimizer steps; overrides --epochs.")),
+    "batch_size": (("train", "batch_size"), "N", mark("Rows per optimizer step.")),
+    "learning_rate": (
+        ("train", "learning_rate"), "RATE", mark("Highest learning rate, such as 5e-5."),
+    ),
+    "max_length": (
+        ("train", "max_length"), "N", mark("Most tokens per row; the rest is cut off."),
+    ),
+    "seed": (
+        ("train", "seed"), "N", mark("Seed of the new head, the row order and the dropout."),
+    ),
+    "device": (("train", "device"), "DEVICE", mark("Where to train: auto, cpu, cuda or mps.")),
+}  # fmt: skip
+"""The keys of `train` that people change first, by the name of their flag."""
 
 
 def common(function: F) -> F:
@@ -155,6 +180,10 @@ def recipe_options(function: F) -> F:
             help=_("Accept evaluated rows that also stand in train."),
         ),
         normalise_option,
+        *(
+            click.option("--" + name.replace("_", "-"), metavar=metavar, help=_(meaning))
+            for name, (_path, metavar, meaning) in _TRAINING.items()
+        ),
         click.option(
             "--preflight/--no-preflight",
             default=None,
@@ -206,6 +235,7 @@ _FLAGS: dict[str, KeyPath] = {
     "on_bad_row": ("data", "on_bad_row"),
     "allow_leak": ("data", "allow_leak"),
     "corrections": ("data", "corrections"),
+    **{name: path for name, (path, _metavar, _meaning) in _TRAINING.items()},
 }
 
 
@@ -226,6 +256,8 @@ def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any])
 
 def _meant(name: str, value: Any) -> object:
     """What a person means by a flag: one label column or several, a tab written as backslash t."""
+    if name in _TRAINING:
+        return read_scalar(str(value))
     if name == "corrections":
         return list(value)
     if name == "label":

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tunesmith.cli.options import (
+    ROOT,
     common,
     data_options,
     decision_options,
@@ -18,6 +19,7 @@ from tunesmith.cli.options import (
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, RecipeError, inert, shortened
 from tunesmith.language import gettext as _
+from tunesmith.naming import model_source
 
 __all__ = ["command"]
 
@@ -50,6 +52,7 @@ __all__ = ["command"]
     help=_("Arithmetic."),
 )  # fmt: skip
 @data_options
+@ROOT
 @common
 def command(
     model: str, texts: tuple[str, ...], file: str | None, batch_size: int | None, **given: Any
@@ -66,7 +69,7 @@ def command(
 
     roles = Roles(given["text"], given["text_pair"]) if given["text"] else None
     loaded = load(
-        model,
+        model_source(model, given["root"]),
         revision=given["revision"],
         device=given["device"],
         precision=given["precision"],

@@ -17,6 +17,7 @@ from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
 from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
 from tunesmith.plan import Plan
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
@@ -119,10 +120,15 @@ class ProgressReport:
     @contextmanager
     def drawn(self, plan: Plan) -> Iterator[None]:
         """Draw while it goes."""
+        epochs = round(plan.total_steps / plan.steps_per_epoch, 2)
         self._terminal.say(
-            _("{steps} steps, {epochs:g} epochs of {examples} rows, {batch} rows a step").format(
+            ngettext(
+                "{steps} steps, {epochs:g} epoch of {examples} rows, batch size {batch}",
+                "{steps} steps, {epochs:g} epochs of {examples} rows, batch size {batch}",
+                1 if epochs == 1 else 2,
+            ).format(
                 steps=plan.total_steps,
-                epochs=round(plan.total_steps / plan.steps_per_epoch, 2),
+                epochs=epochs,
                 examples=plan.num_examples,
                 batch=plan.batch_size,
             )

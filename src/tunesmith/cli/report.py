@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from tunesmith.cli.options import common, examples
-from tunesmith.cli.runs import ROOT, find_run
+from tunesmith.cli.options import ROOT, common, examples
+from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
 from tunesmith.language import gettext as _
 from tunesmith.run.folder import refuse_unfinished

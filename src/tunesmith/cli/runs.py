@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.cli.options import common, examples
+from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.progress import summarise
 from tunesmith.cli.scores import as_interval, as_score, scores_in_words, show_scores
 from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
-from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.data.sources import looks_like_a_file
 from tunesmith.language import gettext as _
 from tunesmith.language import mark, ngettext
+from tunesmith.naming import locate_run
 from tunesmith.recipe import as_written, flatten, gather
-from tunesmith.run.folder import RUNS, RunFolder, runs_under
+from tunesmith.run.folder import RunFolder, runs_under
 from tunesmith.verdict import changes_in_words, difference_in_words
 
 if TYPE_CHECKING:
     from tunesmith.run.compare import Comparison
     from tunesmith.statistics import Difference
 
-__all__ = ["ROOT", "command", "find_run"]
+__all__ = ["command", "find_run"]
 
 _SHOWN = {
     "run": mark("run"),
@@ -36,10 +37,6 @@ _SHOWN = {
     "data": mark("data"),
 }
 _STATES = (mark("finished"), mark("stopped"), mark("not started"))
-
-ROOT = click.option(
-    "--root", default=RUNS, metavar="DIR", show_default=True, help=_("Folder that holds the runs.")
-)
 
 
 @click.group("runs", cls=Verbs, help=_("List, show, compare and explain runs."))
@@ -68,10 +65,10 @@ def list_runs(root: str, **given: Any) -> int:
             {
                 _("run"): run.name,
                 _("state"): _(state["state"]),
-                _("step"): f"{state['step']}/{state['total_steps']}",
+                _("step"): f"{state['step']}/{state['total_steps'] or '-'}",
                 _("score"): f"{best} {shown:.4f}" if shown is not None else "-",
-                _("model"): state["model"] or "-",
-                _("data"): state["data"] or "-",
+                _("model"): _last_part(state["model"]),
+                _("data"): _last_part(state["data"]),
             }
         )
     terminal.table(rows)
@@ -239,22 +236,7 @@ def find_run(name: str, root: str) -> RunFolder:
     Raises:
         RecipeError: there is none (C113).
     """
-    for candidate in (Path(name), Path(root) / name):
-        run = RunFolder(candidate)
-        if run.exists:
-            return run
-    known = [run.name for run in runs_under(Path(root))]
-    close = nearest(name, known)
-    raise RecipeError(
-        Problem(
-            "C113",
-            _("there is no such run"),
-            Place(name),
-            fix=_('did you mean "{name}"?').format(name=close[0])
-            if close
-            else _("Runs in {root}: {names}.").format(root=root, names=", ".join(known) or "-"),
-        )
-    )
+    return RunFolder(locate_run(name, root))
 
 
 def _state(run: RunFolder) -> dict[str, Any]:
@@ -273,6 +255,13 @@ def _state(run: RunFolder) -> dict[str, Any]:
         "best": facts.get("best"),
         "scores": facts.get("scores", {}).get("validation"),
     }
+
+
+def _last_part(name: str | None) -> str:
+    """A Hub name, or the last part of a path: paths of this machine make a table too wide."""
+    if not name:
+        return "-"
+    return Path(name).name if looks_like_a_file(name) or Path(name).exists() else name
 
 
 def _at(values: Mapping[str, Any], path: tuple[str, ...]) -> Any:

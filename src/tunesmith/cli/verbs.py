@@ -1,13 +1,16 @@
-"""Groups of commands that name the nearest verb for one they do not know."""
+"""What to say to a command or an option that does not exist: the nearest one that does."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
-from tunesmith.errors import nearest
+from tunesmith.errors import Problem, nearest
 from tunesmith.language import gettext as _
+from tunesmith.recipe import key_close_to, key_named
 
-__all__ = ["Verbs"]
+__all__ = ["Verbs", "unknown_option"]
 
 
 class Verbs(click.Group):
@@ -25,3 +28,38 @@ class Verbs(click.Group):
                 _('there is no command "{name}".').format(name=args[0]) + hint, context
             )
         return super().resolve_command(context, args)
+
+
+def unknown_option(error: click.NoSuchOption, words: Sequence[str]) -> Problem:
+    """An option that does not exist, with the key of the recipe or the option that was meant.
+
+    Args:
+        error: as click raises it.
+        words: the command line, to repeat the value that was written behind the option.
+    """
+    usage = error.ctx.get_usage() if error.ctx else None
+    option = error.option_name.lstrip("-")
+    takes_sets = error.ctx is not None and any(p.name == "sets" for p in error.ctx.command.params)
+    key = key_named(option)
+    if key is None and not error.possibilities:
+        key = key_close_to(option)
+    if key is None or not takes_sets:
+        return Problem("R100", error.format_message(), fix=usage)
+    meant = f"--set {key}={_value_behind(error.option_name, words)}"
+    return Problem(
+        "R150",
+        _("there is no option {option}").format(option=error.option_name),
+        fix=_('did you mean "{name}"?').format(name=meant),
+    )
+
+
+def _value_behind(option: str, words: Sequence[str]) -> str:
+    """What was written behind an option, `--option=value` or `--option value`; else "…"."""
+    for i, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == option:
+            if equals:
+                return value
+            if i + 1 < len(words) and not words[i + 1].startswith("--"):
+                return words[i + 1]
+    return "…"

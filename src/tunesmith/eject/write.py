@@ -5,8 +5,10 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from tunesmith import commit
@@ -29,6 +31,10 @@ _LIBRARIES = {
     "loop": "torch, transformers, datasets, scikit-learn",
     "accelerate": "torch, transformers, accelerate, datasets, scikit-learn",
 }
+
+
+_INSTALLED = ("site-packages", "dist-packages")
+"""Names of the folders that hold installed packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,8 @@ def eject(
         force: replace what is there.
 
     Raises:
-        RecipeError: strictness (R121), files that exist (R122), an unknown style (R123).
+        RecipeError: strictness (R121), files that exist (R122), an unknown style (R123), a name
+            that hides a module (R152).
         ResourceError: nothing to eject (C121, C123), or the disk is full.
         IntegrityError: the data changed since the run (C122).
     """
@@ -79,6 +86,7 @@ def eject(
                 else _("Styles: {names}.").format(names=", ".join(STYLES)),
             )
         )
+    _refuse_module_name(path)
     facts = facts_of(run, style=style)
     left_out = tuple(facts.left_out)
     if strict and left_out:
@@ -181,6 +189,29 @@ def _is_same(one: Path, other: Path) -> bool:
     if not (one.is_dir() and other.is_dir()) or commit.damage(other) is not None:
         return False
     return (one / commit.MANIFEST).read_bytes() == (other / commit.MANIFEST).read_bytes()
+
+
+def _refuse_module_name(path: Path) -> None:
+    """Python looks for modules beside a script first: accelerate.py would import itself.
+
+    Raises:
+        RecipeError: the script is named like a module that it, or what it imports, needs (R152).
+    """
+    installed = [place for place in sys.path if Path(place).name in _INSTALLED]
+    if path.suffix == ".py" and (
+        path.stem in (*sys.stdlib_module_names, "tunesmith")
+        or PathFinder.find_spec(path.stem, installed) is not None
+    ):
+        raise RecipeError(
+            Problem(
+                "R152",
+                _("a script of this name would hide the module {name}").format(name=path.stem),
+                Place(str(path)),
+                fix=_("Name another, such as {name}.").format(
+                    name=path.with_name(f"train_{path.name}")
+                ),
+            )
+        )
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

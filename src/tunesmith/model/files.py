@@ -14,9 +14,10 @@ from typing import Any
 
 from tunesmith import hub
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.errors import ModelError, Place, Problem, nearest, quoted
+from tunesmith.errors import ModelError, Place, Problem, ResourceError, nearest, quoted
 from tunesmith.language import gettext as _
 from tunesmith.model.untrusted import UnreadableFile, identity, open_regular, read_json
+from tunesmith.naming import model_source, with_near_names
 
 __all__ = ["TOKENIZER_FILES", "ModelFiles", "locate"]
 
@@ -187,28 +188,39 @@ def _no_safetensors(files: ModelFiles) -> Problem:
 
 
 def locate(name: str, *, revision: str | None = None) -> ModelFiles:
-    """Find a model: `embedded:mini`, a local folder, or the Hub.
+    """Find a model: a local folder, a run, `embedded:mini`, or the Hub (see `tunesmith.naming`).
 
     Raises:
         ModelError: there is no such model, or it has no safetensors (M101).
+        RecipeError: it is a run without a finished model (C114).
         ResourceError: the Hub is out of reach or wants a token.
     """
     if name.startswith("embedded:"):
         from tunesmith.embedded_model import embedded_folder
 
         return ModelFiles(name, embedded_folder(name))
-    path = Path(name).expanduser()
+    path = Path(model_source(name)).expanduser()
     if path.is_dir():
         folder = path / "model" if (path / "model" / "config.json").is_file() else path
         files = ModelFiles(name, folder)
     elif looks_like_a_file(name):
         raise ModelError(_no_such_folder(path))
     else:
-        folder = hub.download_model(name, revision=revision)
+        folder = _downloaded(name, revision)
         files = ModelFiles(name, folder, folder.name)
     files.config()
     files.weights()
     return files
+
+
+def _downloaded(name: str, revision: str | None) -> Path:
+    """A model of the Hub; if there is none, a run or embedded model may have been meant."""
+    from tunesmith.embedded_model import NAMES
+
+    try:
+        return hub.download_model(name, revision=revision)
+    except (ModelError, ResourceError) as error:
+        raise with_near_names(error, name, NAMES) from error
 
 
 def _no_such_folder(path: Path) -> Problem:

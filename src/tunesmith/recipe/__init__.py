@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tunesmith.recipe.document import KeyPath, read_document
+from tunesmith.recipe.document import KeyPath, read_document, read_scalar
 from tunesmith.recipe.layers import Layer, Layers, Origin, flatten, gather
+from tunesmith.recipe.lookup import key_close_to, key_named
 from tunesmith.recipe.options import Options, read_options
 from tunesmith.recipe.quantities import Duration, Share
 from tunesmith.recipe.render import as_written, json_schema, to_yaml
@@ -24,7 +25,10 @@ __all__ = [
     "flatten",
     "gather",
     "json_schema",
+    "key_close_to",
+    "key_named",
     "read_document",
     "read_options",
+    "read_scalar",
     "to_yaml",
 ]

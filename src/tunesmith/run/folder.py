@@ -29,6 +29,7 @@ from tunesmith.errors import Place, Problem, RecipeError, ResourceError, inert
 from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
+from tunesmith.naming import RUNS
 
 __all__ = [
     "RUNS",
@@ -40,8 +41,6 @@ __all__ = [
     "run_name",
     "runs_under",
 ]
-
-RUNS = "runs"
 
 
 @dataclass(frozen=True, slots=True)
