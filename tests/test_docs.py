@@ -94,9 +94,27 @@ def test_python_runs(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for target in links(page):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def links(page: Path) -> list[str]:
+    """The files that a page links to."""
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    return [target for target in targets if not target.startswith("http")]
+
+
+def test_there_is_something_to_run_and_to_follow() -> None:
+    """The tests of this file loop over what they see in the pages: it must not be nothing."""
+    for page in PAGES[:2]:
+        assert len(links(page)) > 5
+        assert any(runs for runs, _code in blocks(page, "python"))
+        lines = [line for runs, code in blocks(page, "sh") if runs for line in code.splitlines()]
+        assert sum(line.startswith("tunesmith ") for line in lines) > 3
+    how_to = ROOT / "docs" / "how-to.md"
+    assert how_to in APART and how_to in PAGES
+    lines = [line for runs, code in blocks(how_to, "sh") if runs for line in code.splitlines()]
+    assert sum(line.startswith("tunesmith ") for line in lines) > 30
 
 
 def test_the_reference_is_that_of_the_settings() -> None:
@@ -105,9 +123,13 @@ def test_the_reference_is_that_of_the_settings() -> None:
 
 
 def test_the_pages_name_files_that_exist() -> None:
-    for page in PAGES:
-        for path in re.findall(r"`((?:src|tests|benchmarks|docs)/[\w./-]+)`", page.read_text()):
-            assert (ROOT / path.rstrip("/")).exists(), f"{page.name}: {path}"
+    named = [
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(r"`((?:src|tests|benchmarks|docs)/[\w./-]+)`", page.read_text())
+    ]
+    assert len(named) > 10
+    assert [(page, path) for page, path in named if not (ROOT / path.rstrip("/")).exists()] == []
 
 
 def test_both_readmes_have_the_same_commands() -> None:

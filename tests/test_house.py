@@ -43,6 +43,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def test_every_room_is_on_the_plan() -> None:
+    assert len(MODULES) > 150, "the tests below look at every module"
     found = {room_of(path) for path in MODULES} - FRONT
     assert found == set(rooms())
 
@@ -193,7 +194,7 @@ def test_import_is_light() -> None:
     code = (
         "import sys, tunesmith; assert 'torch' not in sys.modules and 'pydantic' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_public_names_are_a_decision() -> None:

@@ -122,6 +122,9 @@ def test_the_host_looks_at_nothing(folds: bool) -> None:
     for step in range(2):
         for weight, gradient in zip(weights, gradients(step), strict=True):
             weight.grad = gradient
+        before = [weight.detach().clone() for weight in weights]
         with WithoutLooks():
             update.rate.fill_(0.1)
             update.run()
+        for old, weight in zip(before, weights, strict=True):
+            assert not torch.equal(old, weight)
