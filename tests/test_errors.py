@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import difflib
+import itertools
 import json
+import random
 import shlex
 
 from hypothesis import given
@@ -63,6 +66,37 @@ def test_a_word_is_nearest_to_itself_whatever_its_case(words: list[str]) -> None
 
 def test_nothing_is_near_to_noise() -> None:
     assert nearest("zzzzzz", ["label", "text"]) == []
+
+
+@given(
+    st.text("abcde_", min_size=1, max_size=12),
+    st.lists(st.text("abcdef_", min_size=1, max_size=12), max_size=64, unique=True),
+    st.integers(1, 3),
+)
+def test_up_to_64_known_words_are_compared_as_difflib_does(
+    word: str, known: list[str], how_many: int
+) -> None:
+    expected = difflib.get_close_matches(word, known, n=how_many, cutoff=0.6)
+    assert nearest(word, known, how_many=how_many) == expected
+
+
+def test_a_slip_of_the_pen_is_nearest_to_its_word_among_thousands() -> None:
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=9)) for _ in range(3_000)]
+    for word in words[::300]:
+        for slip in (word[:4] + word[5:], word[:4] + "q" + word[4:], word[:3] + "q" + word[4:]):
+            assert nearest(slip, words) == difflib.get_close_matches(slip, words, n=1)
+        swapped = word[:4] + word[5] + word[4] + word[6:]
+        assert nearest(swapped, words) == [word]
+
+
+def test_comparing_is_bounded_in_length_and_number() -> None:
+    assert nearest("a" * 120, ["a" * 120]) == ["a" * 120]
+    assert nearest("a" * 121, ["a" * 121, "a" * 120]) == []
+    assert nearest("a" * 120, ["a" * 121]) == []
+    endless = (f"word{i}" for i in itertools.count())
+    assert nearest("word17", endless) == ["word17"]
+    assert next(endless) == "word20000"
 
 
 def test_long_lists_are_counted() -> None:

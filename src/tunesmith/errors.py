@@ -12,6 +12,7 @@ is raised is a bug of ours and exits with 70.
 from __future__ import annotations
 
 import difflib
+import heapq
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
@@ -212,11 +214,43 @@ def _spelt(sign: str) -> str:
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
 
 
+_MOST_RANKED = 20_000
+"""So many known words are looked at, whoever asks."""
+_MOST_COMPARED = 64
+"""So many of them are compared letter by letter, which takes a hundred times as long."""
+_LONGEST_WORD = 120
+"""A longer word is no slip of the pen, and comparing takes the square of the length."""
+
+
 def nearest(word: str, known: Iterable[str], *, how_many: int = 1) -> list[str]:
-    """The known words closest to `word`, best first, none if nothing is close (case ignored)."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(word.casefold(), by_folded, n=how_many, cutoff=0.6)
+    """The known words closest to `word`, best first, none if nothing is close (case ignored).
+
+    Close is a ratio of matching blocks of 0.6 or more, by `difflib`. Of more than 64 known words
+    only the 64 that share most letters and pairs of letters are compared.
+    """
+    folded = word.casefold()
+    if len(folded) > _LONGEST_WORD:
+        return []
+    by_folded = {
+        candidate.casefold(): candidate
+        for candidate in islice(known, _MOST_RANKED)
+        if len(candidate) <= _LONGEST_WORD
+    }
+    candidates: Iterable[str] = by_folded
+    if len(by_folded) > _MOST_COMPARED:
+        candidates = _sharing_letters(folded, by_folded)
+    close = difflib.get_close_matches(folded, candidates, n=how_many, cutoff=0.6)
     return [by_folded[folded] for folded in close]
+
+
+def _sharing_letters(word: str, known: Iterable[str]) -> list[str]:
+    """The known words that share most letters and pairs of letters, for their length."""
+    parts = {*word, *(word[i : i + 2] for i in range(len(word) - 1))}
+
+    def overlap(candidate: str) -> float:
+        return sum(part in candidate for part in parts) / (len(word) + len(candidate) + 1)
+
+    return heapq.nlargest(_MOST_COMPARED, known, key=overlap)
 
 
 def quoted(words: Sequence[object], *, at_most: int = 20) -> str:

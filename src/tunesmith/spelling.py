@@ -1,4 +1,4 @@
-"""Spelling: labels that differ only by case, width or white space are read as one class.
+"""Spelling: labels that differ only by case, width, white space or unseen signs are one class.
 
 The data itself is never changed. Labels are respelt as the rows are read, so classes, shares,
 hashes and prepared data follow from one spelling.
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tunesmith.data.around import Around
-from tunesmith.data.duplicates import normalised
+from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row, Source, readable_rows
 from tunesmith.errors import Place, Problem, RecipeError, quoted
 from tunesmith.language import gettext as _
@@ -71,14 +71,14 @@ def _winners(counts: Mapping[str, int]) -> dict[str, str]:
     """The spelling of each label, by what is left of it when spelling does not matter."""
     winners: dict[str, str] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        winners.setdefault(normalised([name]), name)
+        winners.setdefault(label_key(name), name)
     return winners
 
 
 def _by_key(known: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in known:
-        other = found.setdefault(normalised([name]), name)
+        other = found.setdefault(label_key(name), name)
         if other != name:
             raise RecipeError(
                 Problem(
@@ -116,10 +116,10 @@ class Respelt(Around):
         Args:
             source: as it is.
             task: knows the labels of a row.
-            winners: the right spelling by `normalised` label.
+            winners: the right spelling by `label_key`.
             counts: how often each label of the source occurs.
         """
-        right = {name: winners.get(normalised([name]), name) for name in counts}
+        right = {name: winners.get(label_key(name), name) for name in counts}
         spelling = {name: wins for name, wins in right.items() if name != wins}
         said = (f"{source.name}: {_in_words(spelling, counts)}",) if spelling else ()
         return cls(source, task, spelling, said=said)
@@ -144,7 +144,10 @@ class Respelt(Around):
 def _in_words(spelling: Mapping[str, str], counts: Mapping[str, int]) -> str:
     """Which spellings were joined, the most frequent first."""
     names = sorted(spelling, key=lambda name: (-counts[name], name))
-    shown = ", ".join(f'"{name}" ({counts[name]}) → "{spelling[name]}"' for name in names[:_SHOWN])
+    shown = ", ".join(
+        f'"{spelled(name)}" ({counts[name]}) → "{spelled(spelling[name])}"'
+        for name in names[:_SHOWN]
+    )
     if len(names) > _SHOWN:
         shown += ", " + _("and {count} more").format(count=len(names) - _SHOWN)
     return _("labels respelt: {names}").format(names=shown)

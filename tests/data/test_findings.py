@@ -35,3 +35,16 @@ def test_one_row_is_not_counted() -> None:
     found.add(7, Finding("D310", "the text is empty"))
     (problem,) = found.problems()
     assert str(problem) == "error D310 m[7]: the text is empty"
+
+
+def test_of_one_code_a_bounded_number_of_fixes_is_told_apart() -> None:
+    found = findings()
+    for row in range(30):
+        found.add(row, Finding("D206", f"no {row}", fix=f"fix {row}"))
+    found.add(30, Finding("D206", "no 3 again", fix="fix 3"))
+    found.add(31, Finding("D310", "empty"))
+    problems = list(found.problems())
+    assert [(p.code, p.count) for p in problems] == [
+        *[("D206", 2 if i == 3 else 1) for i in range(10)], ("D206", 20), ("D310", 1)
+    ]  # fmt: skip
+    assert problems[10].fix == "fix 10"

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.data.labels import spelled
 from tunesmith.data.roles import Roles
 from tunesmith.errors import Place, Severity
 from tunesmith.inputs.classes import (
     class_problems,
     header_problem,
+    label_set_problems,
     order_problem,
     spelling_problems,
 )
@@ -29,7 +31,34 @@ def test_spellings_of_one_class_are_found(counts: dict[str, int], space: str) ->
     name = next(iter(counts))
     found = list(spelling_problems({**counts, space + name: 1}, Counter(text=9), "label", PLACE))
     assert [problem.code for problem in found] == ["D203"]
-    assert f'"{space}{name}" (1)' in found[0].message
+    assert f'"{spelled(space + name)}" (1)' in found[0].message
+
+
+def test_kinds_of_labels_that_are_mixed_are_counted() -> None:
+    kinds = Counter(text=3, number=5)
+    (problem,) = spelling_problems({"a": 3, "1": 5}, kinds, "label", PLACE)
+    assert problem.code == "D207"
+    assert problem.severity is Severity.ERROR
+    assert problem.message == '"label" holds labels of several kinds: number (5), text (3)'
+
+
+def test_spellings_that_look_alike_are_written_out() -> None:
+    counts = {"abc": 4, "a\u200bbc": 2, "1": 3, "1.0": 1, "d\u00a0e": 1, "d e": 1}
+    first, second, third = spelling_problems(counts, Counter(text=12), "label", PLACE)
+    assert first.message == '"abc" (4), "a\\u200bbc" (2) look like one class'
+    assert second.message == '"1" (3), "1.0" (1) look like one class'
+    assert third.message == '"d\\u00a0e" (1), "d e" (1) look like one class'
+
+
+def test_rows_of_one_label_each_are_no_task_of_several() -> None:
+    alone = [("a",), ("b",), ()]
+    (problem,) = label_set_problems(alone, 20, "tags", PLACE)
+    assert (problem.code, problem.severity) == ("D219", Severity.WARNING)
+    assert '"tags"' in problem.message and "--label-separator" in str(problem.fix)
+    assert not list(label_set_problems(alone, 19, "tags", PLACE))
+    assert not list(label_set_problems([*alone, ("a", "b")], 20, "tags", PLACE))
+    assert not list(label_set_problems(["a", "b"], 20, "tags", PLACE))
+    assert not list(label_set_problems([], 20, "tags", PLACE))
 
 
 @pytest.mark.parametrize(

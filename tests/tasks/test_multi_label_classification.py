@@ -41,6 +41,18 @@ def row(**values: object) -> Row:
         (task(("p", "q")), {"p": "1", "q": 0}, ("p",)),
         (task(("p", "q")), {"p": True, "q": 1.0}, ("p", "q")),
         (task(("p", "q")), {"p": None, "q": None}, None),
+        (task(("p", "q")), {"p": "1.0", "q": "0.0"}, ("p",)),
+        (task(("p", "q")), {"p": np.True_, "q": None}, ("p",)),
+        (task(), {"tags": ["a", "a"]}, ("a",)),
+        (task(), {"tags": np.array(["a", "b"])}, ("a", "b")),
+        (task(), {"tags": "a|b"}, ("a|b",)),
+        (task(), {"tags": 3}, ("3",)),
+        (task(), {"tags": float("nan")}, None),
+        (task(label_separator=";"), {"tags": ["a;b"]}, ("a;b",)),
+        (task(label_separator="json"), {"tags": '["a", 1]'}, ("a", "1")),
+        (task(label_separator="json"), {"tags": "[]"}, ()),
+        (task(label_separator="json"), {"tags": " "}, ()),
+        (task(label_separator="json"), {"tags": "a"}, None),
     ],
 )
 def test_how_labels_come(
@@ -63,8 +75,66 @@ def test_bad_labels() -> None:
     fitted = task().fit([row(tags=["a"])])
     unknown = fitted.examine(row(tags=["z"]))
     assert unknown is not None and unknown.code == "D206"
-    flag = task(("p", "q")).examine(row(p="2", q="0"))
-    assert flag is not None and flag.code == "D217"
+    assert fitted.examine(row(tags=["a"])) is None
+    assert fitted.examine(row(tags=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("2", "2"), (2, "2"), ("y", "y"), (["1"], "list"), (2**14000, "int"), (b"1", "bytes")],
+)
+def test_columns_that_are_no_flags(value: object, shown: str) -> None:
+    finding = task(("p", "q")).examine(row(p=value, q="0"))
+    assert finding is not None and finding.code == "D217"
+    assert finding.message == f'"p" is "{shown}", neither 0 nor 1'
+
+
+@pytest.mark.parametrize(
+    ("made", "tags", "code"),
+    [
+        (task(), ["a", None], "D217"),
+        (task(), [1, "a"], "D207"),
+        (task(), {"a": 1}, "D217"),
+        (task(label_separator="json"), "a", "D217"),
+        (task(label_separator="json"), "[1, 'a']", "D207"),
+        (task(label_separator=";"), "a;\ud800", "D142"),
+        (task(class_names=("x", "y")), [2], "D217"),
+    ],
+)
+def test_what_is_no_list_of_labels(made: MultiLabelClassification, tags: object, code: str) -> None:
+    finding = made.examine(row(tags=tags))
+    assert finding is not None and finding.code == code
+
+
+def test_labels_are_written_in_the_form_of_their_column() -> None:
+    for separator, written in ((None, ["b", "a"]), ("json", ["b", "a"]), (";", "b;a")):
+        made = task(label_separator=separator) if separator else task()
+        assert made.bearing(["b", "a"]) == {"tags": written}
+        words = "b;a" if separator == ";" else "b|a"
+        assert made.names_in(words) == ("b", "a")
+        assert made._target(row(**made.as_columns(words))) == ("b", "a")
+    assert task(("p", "q")).bearing(["q"]) == {"p": "0", "q": "1"}
+
+
+def test_a_stratum_is_a_set() -> None:
+    assert task().stratum(row(tags=["b", "a", "b"])) == ("a", "b")
+    assert task().stratum(row(tags=None)) == ()
+
+
+def test_rows_without_a_label_are_counted() -> None:
+    fitted = task().fit([row(tags=["a"]), row(tags=[]), row(tags=[])])
+    assert fitted.num_empty == 2
+    assert fitted.summary() == [
+        "1 label: a 1",
+        "2 rows have no label: none of the labels applies",
+    ]
+    assert task(label_separator="\t").fit([row(tags="a")]).summary()[1:] == [
+        'several labels in one field: separated by "\\t"'
+    ]
+    assert task(label_separator="json").fit([row(tags="[1]")]).summary()[1:] == [
+        "several labels in one field: written as a list"
+    ]
+    assert "num_empty" not in fitted.as_json()
 
 
 def test_the_loss_is_summed_over_texts_and_labels() -> None:

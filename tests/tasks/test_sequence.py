@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from tunesmith.data.prepared import Encoded, hold_in_memory
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row, first_rows
 from tunesmith.data.sources import open_splits
+from tunesmith.errors import nearest
 from tunesmith.model import load_tokenizer, locate
-from tunesmith.tasks.sequence import encode_texts, examine_texts, label_text
+from tunesmith.tasks import sequence
+from tunesmith.tasks.sequence import UnknownLabels, encode_texts, examine_texts
 
 texts = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
 
@@ -59,27 +61,27 @@ def test_ids_are_kept_small(tiny_bert: Path) -> None:
     assert len(empty["input_ids"].flat) == len(full) == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "names", "label"),
-    [
-        ("pos", None, "pos"),
-        ("NA", None, "NA"),
-        ("", None, None),
-        (None, None, None),
-        (1, None, "1"),
-        (1.0, None, "1"),
-        (1.5, None, "1.5"),
-        (True, None, "true"),
-        (-1, None, "-1"),
-        (-100, None, "-100"),
-        (0, ("no", "yes"), "no"),
-        (-1, ("no", "yes"), None),
-        (2, ("no", "yes"), None),
-        ("yes", ("no", "yes"), "yes"),
-    ],
-)
-def test_labels_as_text(value: object, names: tuple[str, ...] | None, label: str | None) -> None:
-    assert label_text(value, names) == label
+def test_of_unknown_labels_a_bounded_number_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def spy(word: str, known: Sequence[str]) -> list[str]:
+        asked.append(word)
+        return nearest(word, known)
+
+    monkeypatch.setattr(sequence, "nearest", spy)
+    unknown = UnknownLabels([f"class{i}" for i in range(100)])
+    near = unknown.finding("clas17")
+    assert (near.code, near.message) == ("D206", 'the label "clas17" is not in train')
+    assert str(near.fix).startswith('did you mean "class17"?\nKnown classes: "class0", "class1"')
+    assert unknown.finding("clas17") is near
+    respelled = unknown.finding("CLASS\u200b17")
+    assert respelled.message == 'the label "CLASS\\u200b17" is not in train'
+    assert str(respelled.fix).startswith("Use --normalise-labels, or correct it.\nKnown classes: ")
+    assert asked == ["clas17"]
+    for i in range(200):
+        last = unknown.finding(f"clazz{i}")
+    assert len(asked) == 49  # fifty findings, one of them a matter of spelling
+    assert last.fix == "Known classes: " + str(near.fix).partition("Known classes: ")[2]
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,11 @@ def data_options(function: F) -> F:
             multiple=True,
             help=_("Column of the label; several times for 0/1 columns."),
         ),
+        click.option(
+            "--label-separator",
+            metavar="TEXT",
+            help=_("What separates several labels of one field, such as ; or json for a list."),
+        ),
         reading_options,
     )(function)
 
@@ -228,6 +233,7 @@ _FLAGS: dict[str, KeyPath] = {
     "text": ("data", "text"),
     "text_pair": ("data", "text_pair"),
     "label": ("data", "label"),
+    "label_separator": ("data", "label_separator"),
     "encoding": ("data", "encoding"),
     "delimiter": ("data", "delimiter"),
     "no_header": ("data", "header"),
@@ -264,7 +270,7 @@ def _meant(name: str, value: Any) -> object:
         return value[0] if len(value) == 1 else list(value)
     if name == "no_header":
         return list(_as_names(value))
-    return _as_delimiter(value) if name == "delimiter" else value
+    return _as_delimiter(value) if name in ("delimiter", "label_separator") else value
 
 
 def _as_names(written: str) -> tuple[str, ...]:
@@ -273,5 +279,5 @@ def _as_names(written: str) -> tuple[str, ...]:
 
 
 def _as_delimiter(written: str | None) -> str | None:
-    """A shell makes it hard to type a tab; backslash t stands for one."""
-    return "\t" if written == "\\t" else written
+    r"""A shell makes it hard to type a tab or a line break: \t and \n stand for them."""
+    return {"\\t": "\t", "\\n": "\n"}.get(written or "", written)

@@ -13,6 +13,8 @@ from tunesmith.language import ngettext
 __all__ = ["Finding", "Findings"]
 
 _SHOWN = 5
+_MOST_KINDS = 10
+"""Of one code so many fixes are told apart; further rows are told together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,11 @@ class Findings:
 
     def add(self, row: int, finding: Finding) -> None:
         """Note a finding about the row with this index."""
-        kind = self._kinds.setdefault((finding.code, finding.fix), _Kind(finding))
+        key = (finding.code, finding.fix)
+        if key not in self._kinds:
+            alike = sum(code == finding.code for code, _fix in self._kinds)
+            key = key if alike < _MOST_KINDS else (finding.code, None)
+        kind = self._kinds.setdefault(key, _Kind(finding))
         kind.count += 1
         if len(kind.rows) < _SHOWN:
             kind.rows.append(row)

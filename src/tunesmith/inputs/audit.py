@@ -16,15 +16,18 @@ from tunesmith.inputs.census import Census, Part
 from tunesmith.inputs.classes import (
     class_problems,
     header_problem,
+    label_set_problems,
     order_problem,
     spelling_problems,
     split_problems,
 )
 from tunesmith.inputs.lengths import Lengths, Reader, length_problems, measure, reader_of
 from tunesmith.inputs.looking import Look
+from tunesmith.inputs.misspellings import misspelling_problems
 from tunesmith.inputs.repeats import across, within
 from tunesmith.inputs.texts import column_problems, swapped_problems
 from tunesmith.tasks import Task
+from tunesmith.tasks.sequence import SequenceTask
 
 __all__ = ["Audit"]
 
@@ -67,7 +70,7 @@ class Audit:
         for part in self._parts.values():
             yield from part.census.odd.problems()
             yield from within(part)
-        yield from self._classes(source)
+        yield from self._classes(source, task)
         yield from self._columns()
         shares = {name: source.share(name, places) for name, places in drawn.items()}
         train = shares.pop("train", source)
@@ -77,14 +80,21 @@ class Audit:
             yield from split_problems(train, part)
         yield from self._model(source, task)
 
-    def _classes(self, train: Part) -> Iterator[Problem]:
+    def _classes(self, train: Part, task: Task) -> Iterator[Problem]:
         source, settings = train.census.source, self.seen.recipe.data
-        place, counts, column = Place(source.name), train.counts(), str(self.seen.task.roles.label)
+        roles = self.seen.task.roles
+        place, counts, column = Place(source.name), train.counts(), str(roles.label)
         has_names = any(c.class_names for c in source.columns if c.name == column)
+        labels = counts
+        if isinstance(task, SequenceTask) and isinstance(roles.label, str) and not counts:
+            labels = dict(task.label_counts)
+            yield from label_set_problems(train.class_names, len(train.rows), column, place)
+        if labels and not settings.labels and not has_names:
+            yield from spelling_problems(labels, train.census.label_kinds, column, place)
+            yield from misspelling_problems(labels, column, place)
         if counts and not settings.labels and not has_names:
-            yield from spelling_problems(counts, train.census.label_kinds, column, place)
             names = [one.name for one in source.columns]
-            yield from header_problem(counts, self.seen.task.roles, names, place)
+            yield from header_problem(counts, roles, names, place)
         yield from class_problems(counts, column, place)
 
     def _columns(self) -> Iterator[Problem]:

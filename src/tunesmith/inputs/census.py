@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.duplicates import Sketches, normalised
 from tunesmith.data.findings import Findings
+from tunesmith.data.labels import as_python, is_list, is_missing, label_kind
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import CHUNK_ROWS, Row, Source
 from tunesmith.data.survey import Survey
@@ -38,7 +39,7 @@ class Census:
         source: whose rows.
         roles: which column is what.
         columns: what the texts of each column are like.
-        label_kinds: rows by the kind of value that their label is, such as "text".
+        label_kinds: labels by the kind of value that they are written as, such as "text".
         odd: rows with odd texts.
         sample: the texts of some rows, spread evenly.
     """
@@ -73,8 +74,7 @@ class Census:
             if (finding := odd_text(one)) is not None:
                 self.odd.add(row.index, finding)
         if isinstance(self.roles.label, str):
-            value = row.values.get(self.roles.label)
-            self.label_kinds["text" if isinstance(value, str) else type(value).__name__] += 1
+            self._count_kinds(row.values.get(self.roles.label))
         if len(self._rows) % self._stride == 0:
             self.sample.append(texts)
             if len(self.sample) > 2 * _SAMPLE:
@@ -84,6 +84,13 @@ class Census:
         if not isinstance(stratum, float):
             self._numbers.append(self._strata.setdefault(stratum, len(self._strata)))
         self._sketch(text)
+
+    def _count_kinds(self, value: object) -> None:
+        """Count how the labels of a row are written."""
+        value = value if isinstance(value, str) else as_python(value)
+        for label in value if is_list(value) else (value,):
+            if not is_missing(label):
+                self.label_kinds[label_kind(label)] += 1
 
     def part(self, name: str, survey: Survey, *, is_labelled: bool = True) -> Part:
         """All rows, once the survey has seen them."""

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.findings import Finding
+from tunesmith.data.label_lists import recognized_separator, separator_name
+from tunesmith.data.labels import label_text
 from tunesmith.data.rows import Rejected, Row, Source
 from tunesmith.data.splits import draw_shares
 from tunesmith.data.survey import Survey
-from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
+from tunesmith.errors import (
+    DataError,
+    Place,
+    Problem,
+    RecipeError,
+    Severity,
+    quoted,
+    shortened,
+    typed,
+)
 from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.automatic import Automatic, at_key, joined
 from tunesmith.inputs.census import Census
@@ -99,7 +110,7 @@ def check(seen: Look, *, audited: bool = False) -> Checked:
         unlearnable = _at(error.problems, seen.train)
     on_bad_row = seen.recipe.data.on_bad_row
     kept = keep(survey, on_bad_row)
-    problems = list(kept.problems)
+    problems = [*_several_labels(seen), *kept.problems]
     if survey.num_rows and not _errors(problems):
         problems = [*unlearnable, *problems]
     splits = {} if _errors(problems) else _draw(seen, survey, kept)
@@ -119,6 +130,36 @@ def check(seen: Look, *, audited: bool = False) -> Checked:
     notes = [*seen.notes, *task.summary()]
     lengths = audit.lengths if audit else None
     return Checked(recipe, layers, task, splits, problems, notes, lengths, rejected)
+
+
+def _several_labels(seen: Look) -> Iterator[Problem]:
+    """Fields that hold several labels each, for a task of one class per row."""
+    label = seen.task.roles.label
+    column = seen.profile.column(label) if isinstance(label, str) else None
+    if seen.task.name != "text-classification" or column is None or seen.recipe.data.labels:
+        return
+    if not (separator := recognized_separator(column.counts)):
+        return
+    name = separator_name(separator.sign)
+    yield Problem(
+        "D218",
+        _('"{column}" seems to hold several labels in one field, such as {example}').format(
+            column=label, example=quoted([shortened(separator.example)])
+        ),
+        Place(seen.train.name),
+        evidence=(
+            _("{rows} of the first {total} rows have several of {count} labels").format(
+                rows=separator.rows, total=seen.profile.num_rows, count=separator.labels
+            ),
+        ),
+        fix=_(
+            "For several labels per row: --task multi-label-classification --label-separator "
+            "{separator} (a row without a label then has none of them). If each field is one "
+            "class: --task text-classification."
+        ).format(separator=typed(name)),
+        # a user who named the task is asked no more
+        severity=Severity.ERROR if ("task",) in seen.reasons else Severity.WARNING,
+    )
 
 
 def _refuse_unknown_scores(seen: Look) -> None:
@@ -141,13 +182,7 @@ def _survey(
     def examine(row: Row) -> Finding | None:
         finding = task.examine(row)
         if finding is None and must_be_labelled and not task.is_labelled(row):
-            value = row.values.get(task.roles.label_columns[0])
-            shown = (
-                _("the label is empty")
-                if value in (None, "")
-                else _("the label is {value}, which marks a row without one").format(value=value)
-            )
-            return Finding("D201", shown, fix=_("Label or remove the rows."))
+            return _unlabeled(row.values.get(task.roles.label_columns[0]), task)
         return finding
 
     return Survey(
@@ -158,6 +193,20 @@ def _survey(
         stratum=task.stratum,
         watch=census.watch if census else None,
     )
+
+
+def _unlabeled(value: object, task: Task) -> Finding:
+    """A row without a label, among rows that must have one."""
+    is_empty = value is None or (isinstance(value, str) and label_text(value) is None)
+    fix = _("Label or remove the rows.")
+    if task.name == "multi-label-classification":
+        fix = _("Label or remove the rows; a row without any label holds an empty list.")
+    message = (
+        _("the label is empty")
+        if is_empty
+        else _("the label is {value}, which marks a row without one").format(value=value)
+    )
+    return Finding("D201", message, fix=fix)
 
 
 def check_other(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from tunesmith.data.duplicates import normalised
+from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.profile import as_number
 from tunesmith.data.roles import Roles
 from tunesmith.errors import Place, Problem, Severity, quoted
@@ -15,6 +16,7 @@ from tunesmith.language import gettext as _
 __all__ = [
     "class_problems",
     "header_problem",
+    "label_set_problems",
     "order_problem",
     "spelling_problems",
     "split_problems",
@@ -28,6 +30,8 @@ _MASKED = "-100"
 _UNEQUAL, _VERY_UNEQUAL = 3, 50
 _NUMBERS = 50
 """So many different numbers look like a measure, not like classes."""
+_FEW_ROWS = 20
+"""Fewer rows prove nothing."""
 _STRATIFIED_ROWS = 2
 """Fewer rows than these cannot stand on both sides of a split."""
 
@@ -35,30 +39,30 @@ _STRATIFIED_ROWS = 2
 def spelling_problems(
     counts: Mapping[str, int], kinds: Counter[str], column: str, place: Place
 ) -> Iterator[Problem]:
-    """Classes that are one but for their spelling; they would be learnt as different ones.
+    """Classes that are one but for their spelling; they would be learned as different ones.
 
     Args:
         counts: rows per class.
-        kinds: rows per kind of label value.
+        kinds: labels per kind of value that they are written as.
         column: the label's.
         place: of the source.
     """
-    numbers = kinds["int"] + kinds["float"]
-    if numbers and kinds["text"]:
+    if len(kinds) > 1:
         yield Problem(
             "D207",
-            _('"{column}" is a number in {numbers} rows and text in {texts}').format(
-                column=column, numbers=numbers, texts=kinds["text"]
+            _('"{column}" holds labels of several kinds: {kinds}').format(
+                column=column,
+                kinds=", ".join(f"{_(kind)} ({count})" for kind, count in kinds.most_common()),
             ),
             place,
             fix=_("Write all labels as text, or all as numbers."),
         )
     alike: dict[str, list[str]] = {}
     for name in counts:
-        alike.setdefault(normalised([name]), []).append(name)
+        alike.setdefault(label_key(name), []).append(name)
     for names in alike.values():
         if len(names) > 1:
-            shown = ", ".join(f'"{name}" ({counts[name]})' for name in names)
+            shown = ", ".join(f'"{spelled(name)}" ({counts[name]})' for name in names)
             yield Problem(
                 "D203",
                 _("{names} look like one class").format(names=shown),
@@ -68,6 +72,30 @@ def spelling_problems(
                     "list every class in data.labels."
                 ),
             )
+
+
+def label_set_problems(
+    values: Sequence[Hashable], total: int, column: str, place: Place
+) -> Iterator[Problem]:
+    """A task of several labels per row whose rows have one each.
+
+    Args:
+        values: the different sets of labels.
+        total: rows.
+        column: the label's.
+        place: of the source.
+    """
+    sets = [value for value in values if isinstance(value, tuple)]
+    if total >= _FEW_ROWS and sets and all(len(names) <= 1 for names in sets):
+        yield _warning(
+            "D219",
+            _('no row has more than one label in "{column}"').format(column=column),
+            place,
+            fix=_(
+                "If several are in one field, name what separates them with --label-separator; "
+                "if each row has one, use --task text-classification."
+            ),
+        )
 
 
 def header_problem(
@@ -183,9 +211,9 @@ def split_problems(train: Part, other: Part) -> Iterator[Problem]:
 def order_problem(labels: Sequence[str], model: str, id2label: Mapping[str, str]) -> Problem | None:
     """The classes stand in another order than in the model that is fine-tuned."""
     own = [id2label[key] for key in sorted(id2label, key=int)]
-    folded = [normalised([name]) for name in own]
-    if sorted(folded) != sorted(normalised([name]) for name in labels) or folded == [
-        normalised([name]) for name in labels
+    folded = [label_key(name) for name in own]
+    if sorted(folded) != sorted(label_key(name) for name in labels) or folded == [
+        label_key(name) for name in labels
     ]:
         return None
     return _warning(
@@ -195,7 +223,7 @@ def order_problem(labels: Sequence[str], model: str, id2label: Mapping[str, str]
         ),
         Place("data.labels"),
         fix=_("Its head would start the wrong way round. Use --set data.labels=[{names}].").format(
-            names=", ".join(next(n for n in labels if normalised([n]) == name) for name in folded)
+            names=", ".join(next(n for n in labels if label_key(n) == name) for name in folded)
         ),
     )
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tunesmith.corrections import correct
+from tunesmith.data.label_lists import recognized_separator
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
 from tunesmith.data.rows import Source, Splits, first_rows
 from tunesmith.data.sources import Options, open_splits
-from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest
+from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted, shortened
 from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.language import gettext as _
 from tunesmith.metrics import GLUE
@@ -80,6 +81,7 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     needs_label = asked.task is None or _task_class(asked, layers).needs_label
     roles = _suggest_roles(automatic, asked, found, needs_label=needs_label)
     _suggest_task_and_model(automatic, asked, found, roles)
+    _suggest_separator(automatic, layers, found, roles)
     _suggest_options(automatic, layers)
     _suggest_splits(automatic, data, roles)
     layers = layers.with_automatic(automatic.values, automatic.reasons)
@@ -174,6 +176,17 @@ def _suggest_task_and_model(
             for name in roles.text_columns
         ]
         automatic.suggest(("model",), *suggest_model(texts))
+
+
+def _suggest_separator(automatic: Automatic, layers: Layers, found: Profile, roles: Roles) -> None:
+    """What separates several labels of one field, once rows may have several."""
+    task = layers.value("task") or automatic.values.get("task")
+    column = found.column(roles.label) if isinstance(roles.label, str) else None
+    if task != "multi-label-classification" or column is None or column.num_lists:
+        return
+    if separator := recognized_separator(column.counts, is_asked=True):
+        reason = _("such as {example}").format(example=quoted([shortened(separator.example)]))
+        automatic.suggest(("data", "label_separator"), separator.sign, reason)
 
 
 def _suggest_options(automatic: Automatic, layers: Layers) -> None:

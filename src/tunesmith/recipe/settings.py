@@ -112,7 +112,10 @@ class DataSettings(_Section):
     label_separator: str | None = Field(
         None,
         min_length=1,
-        description=_("What stands between several labels of one field, such as | or a comma."),
+        description=_(
+            "What separates several labels of one field, such as ; or a comma; json: the field "
+            "holds a list."
+        ),
     )
     labels: Words | None = Field(
         None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -13,21 +14,23 @@ from numpy.typing import NDArray
 from tunesmith.baselines import Kind
 from tunesmith.calibration import probabilities
 from tunesmith.data.findings import Finding
+from tunesmith.data.label_lists import JSON, parsed_list, separator_name, split
+from tunesmith.data.labels import as_python, is_list, is_missing, label_text, labels_finding
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Problem
+from tunesmith.errors import DataError, Problem, quoted, shortened
 from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
 from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.sequence import (
     SequenceTask,
+    UnknownLabels,
     has_sequence_head,
-    label_text,
     names_of_outputs,
-    unknown_label,
 )
 from tunesmith.tasks.text_classification import order_labels
 
@@ -55,6 +58,7 @@ class MultiLabelClassification(SequenceTask):
         separator: what stands between the labels of one field.
         class_names: the names behind the integers of a list of `ClassLabel`.
         counts: rows per label of the training source, drawn shares included.
+        num_empty: training rows without any label.
         emphasis: what counts how much while training.
     """
 
@@ -62,6 +66,7 @@ class MultiLabelClassification(SequenceTask):
     separator: str | None = None
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+    num_empty: int = field(default=0, compare=False)
     emphasis: Emphasis = field(default=Emphasis(), compare=False)
 
     name: ClassVar[str] = "multi-label-classification"
@@ -95,15 +100,17 @@ class MultiLabelClassification(SequenceTask):
 
     def stratum(self, row: Row) -> tuple[str, ...]:
         """The set of labels."""
-        return self._target(row) or ()
+        return tuple(sorted(self._target(row) or ()))
 
     def fit(self, rows: Iterable[Row]) -> Self:
         """Learn the labels and their counts; raises `DataError` if there are none."""
         counts: Counter[str] = Counter()
-        total = 0
+        total = num_empty = 0
         for row in rows:
+            names = self._target(row) or ()
             total += 1
-            counts.update(set(self._target(row) or ()))
+            num_empty += not names
+            counts.update(names)
         if not counts:
             raise DataError(
                 Problem(
@@ -114,7 +121,7 @@ class MultiLabelClassification(SequenceTask):
         labels = self.labels or order_labels(counts)
         in_order = {name: counts[name] for name in labels}
         emphasis = self.emphasis.for_labels(in_order, total)
-        return replace(self, labels=labels, counts=in_order, emphasis=emphasis)
+        return replace(self, labels=labels, counts=in_order, num_empty=num_empty, emphasis=emphasis)
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
         """Binary cross entropy summed over texts and labels, emphasised while training."""
@@ -157,8 +164,26 @@ class MultiLabelClassification(SequenceTask):
     def summary(self) -> list[str]:
         """The labels with their training rows."""
         counts = ", ".join(f"{name} {self.counts.get(name, 0)}" for name in self.labels[:20])
-        line = _("{count} labels: {counts}").format(count=len(self.labels), counts=counts)
-        return [line, *self.emphasis.summary(self.labels)]
+        number = len(self.labels)
+        line = ngettext("{count} label: {counts}", "{count} labels: {counts}", number)
+        lines = [line.format(count=number, counts=counts)]
+        if self.separator:
+            lines.append(
+                _("several labels in one field: separated by {separator}").format(
+                    separator=quoted([separator_name(self.separator)])
+                )
+                if self.separator != JSON
+                else _("several labels in one field: written as a list")
+            )
+        if self.num_empty:
+            lines.append(
+                ngettext(
+                    "{count} row has no label: none of the labels applies",
+                    "{count} rows have no label: none of the labels applies",
+                    self.num_empty,
+                ).format(count=self.num_empty)
+            )
+        return lines + self.emphasis.summary(self.labels)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
@@ -173,36 +198,65 @@ class MultiLabelClassification(SequenceTask):
             if all(value is None for value in values.values()):
                 return None
             return tuple(name for name, value in values.items() if _as_flag(value))
-        value = row.values.get(str(self.roles.label))
-        if value is None:
+        values_of_row = self._values(row)
+        if values_of_row is None:
             return None
+        names = (label_text(value, self.class_names) for value in values_of_row)
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    def _values(self, row: Row) -> Sequence[object] | None:
+        """The labels as the row writes them; None where it says nothing of them."""
+        value = as_python(row.values.get(str(self.roles.label)))
         if isinstance(value, str):
-            parts = value.split(self.separator) if self.separator else [value]
-            return tuple(part.strip() for part in parts if part.strip())
-        items = value if isinstance(value, list | tuple) else [value]
-        names = (label_text(item, self.class_names) for item in items)
-        return tuple(name for name in names if name is not None)
+            if self.separator == JSON:
+                return () if not value.strip() else parsed_list(value)
+            return split(value, self.separator) if self.separator else [value] if value else ()
+        if is_list(value):
+            return list(value)
+        return None if is_missing(value) else [value]
 
     def _examine_label(self, row: Row) -> Finding | None:
         if isinstance(self.roles.label, tuple):
-            for name in self.roles.label:
-                value = row.values.get(name)
-                if value is not None and _as_flag(value) is None:
-                    return Finding(
-                        "D217",
-                        _('"{column}" is "{value}", neither 0 nor 1').format(
-                            column=name, value=value
-                        ),
-                    )
-        target = self._target(row)
-        for name in target or ():
-            if self.labels and name not in self.labels:
-                return unknown_label(name, self.labels)
+            return self._examine_flags(row)
+        values = self._values(row)
+        if values is None:
+            value = row.values.get(str(self.roles.label))
+            return _no_list(str(value)) if isinstance(value, str) else None
+        if finding := labels_finding(values, self.class_names):
+            return finding
+        for name in self._target(row) or ():
+            if self.labels and name not in self._index_of:
+                return self._unknown_labels.finding(name)
         return None
+
+    def _examine_flags(self, row: Row) -> Finding | None:
+        for name in self.roles.label_columns:
+            value = row.values.get(name)
+            if value is not None and _as_flag(value) is None:
+                shown = shortened(label_text(value) or type(value).__name__)
+                return Finding(
+                    "D217",
+                    _('"{column}" is "{value}", neither 0 nor 1').format(column=name, value=shown),
+                )
+        return None
+
+    @property
+    def label_counts(self) -> Mapping[str, int]:
+        """Training rows per label."""
+        return self.counts
+
+    @cached_property
+    def _unknown_labels(self) -> UnknownLabels:
+        return UnknownLabels(self.labels)
+
+    @cached_property
+    def _index_of(self) -> Mapping[str, int]:
+        """The number of each label."""
+        return {name: index for index, name in enumerate(self.labels)}
 
     def targets(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
         """For each row and label whether the row has it."""
-        index = {name: i for i, name in enumerate(self.labels)}
+        index = self._index_of
         labels = np.zeros((len(rows), len(self.labels)), dtype=np.uint8)
         for i, row in enumerate(rows):
             for name in self._target(row) or ():
@@ -212,12 +266,11 @@ class MultiLabelClassification(SequenceTask):
     def label_in_words(self, target: Any) -> str:
         """The names, with the separator between them; "none" for no label at all."""
         names = [name for name, has in zip(self.labels, target, strict=True) if has]
-        return (self.separator or _BETWEEN).join(names) or _NONE
+        return self._between.join(names) or _NONE
 
     def names_in(self, words: str) -> tuple[str, ...]:
         """The names between the separators."""
-        parts = words.split(self.separator or _BETWEEN)
-        names = tuple(part.strip() for part in parts if part.strip())
+        names = tuple(split(words, self._between))
         return () if names == (_NONE,) else names
 
     def as_columns(self, words: str) -> Mapping[str, object]:
@@ -229,7 +282,13 @@ class MultiLabelClassification(SequenceTask):
         if isinstance(self.roles.label, tuple):
             return {name: "1" if name in names else "0" for name in self.roles.label}
         column = str(self.roles.label)
-        return {column: self.separator.join(names) if self.separator else list(names)}
+        if self.separator in (None, JSON):
+            return {column: list(names)}
+        return {column: self._between.join(names)}
+
+    @property
+    def _between(self) -> str:
+        return _BETWEEN if self.separator in (None, JSON) else str(self.separator)
 
     def output_names(self) -> tuple[str, ...]:
         """The labels."""
@@ -238,12 +297,22 @@ class MultiLabelClassification(SequenceTask):
 
 def _as_flag(value: object) -> bool | None:
     """0/1 however it is written; None for anything else."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    text = str(value if value is not None else "").strip().lower()
+    text = (label_text(value) or "").strip().lower().removesuffix(".0")
+    if not text and not is_missing(as_python(value)) and not isinstance(value, str):
+        return None
     if text in _YES:
         return True
     return False if text in _NO else None
+
+
+def _no_list(text: str) -> Finding:
+    return Finding(
+        "D217",
+        _("not a list of labels: {text}").format(text=shortened(text)),
+        fix=_("Write a list such as {example}, or name what separates the labels.").format(
+            example='["a", "b"]'
+        ),
+    )
 
 
 TASK = MultiLabelClassification

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.baselines import Kind, simple_answers
-from tunesmith.data.duplicates import normalised
 from tunesmith.data.findings import Finding
+from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.prepared import Encoded, Ragged
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
@@ -30,42 +30,41 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SequenceTask",
+    "UnknownLabels",
     "encode_texts",
     "examine_texts",
     "has_sequence_head",
-    "label_text",
     "names_of_outputs",
-    "unknown_label",
 ]
 
 HEAD = "AutoModelForSequenceClassification"
+_MOST_SUGGESTIONS = 50
+"""For so many unknown labels the nearest known one is looked up; more have a cause in common."""
 
 
-def label_text(value: object, class_names: Sequence[str] | None) -> str | None:
-    """A class as text; None where there is no label.
+class UnknownLabels:
+    """What to say of labels that no training row has, with the ones that are probably meant."""
 
-    The integers of a `ClassLabel` become its names, and its -1 is no label. Elsewhere a number is
-    its own name: 1 and 1.0 are "1", true is "true".
-    """
-    if value is None or isinstance(value, str):
-        return value or None
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if class_names is not None and isinstance(value, int):
-        return class_names[value] if 0 <= value < len(class_names) else None
-    return str(value)
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._labels = labels
+        self._known = quoted(labels)
+        self._keys = {label_key(label) for label in labels}
+        self._findings: dict[str, Finding] = {}
 
-
-def unknown_label(name: str, labels: Sequence[str]) -> Finding:
-    """A label that training rows do not have, with the one that is probably meant."""
-    fix = _("Known classes: {names}.").format(names=quoted(labels))
-    if any(normalised([name]) == normalised([label]) for label in labels):
-        fix = _("Use --normalise-labels, or correct it.") + "\n" + fix
-    elif close := nearest(name, labels):
-        fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
-    return Finding("D206", _('the label "{label}" is not in train').format(label=name), fix)
+    def finding(self, name: str) -> Finding:
+        """The finding about a row with this label."""
+        if name in self._findings:
+            return self._findings[name]
+        fix = _("Known classes: {names}.").format(names=self._known)
+        if label_key(name) in self._keys:
+            fix = _("Use --normalise-labels, or correct it.") + "\n" + fix
+        elif len(self._findings) < _MOST_SUGGESTIONS and (close := nearest(name, self._labels)):
+            fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+        message = _('the label "{label}" is not in train').format(label=spelled(name))
+        finding = Finding("D206", message, fix)
+        if len(self._findings) < _MOST_SUGGESTIONS:
+            self._findings[name] = finding
+        return finding
 
 
 def has_sequence_head(config: Mapping[str, Any]) -> bool:
@@ -264,7 +263,7 @@ class SequenceTask:
     def as_json(self) -> dict[str, object]:
         """Name and fields as plain values."""
         facts = asdict(self)
-        for known_while_training in ("counts", "emphasis"):
+        for known_while_training in ("counts", "num_empty", "emphasis"):
             facts.pop(known_while_training, None)
         return {"task": self.name, **facts}
 
@@ -291,6 +290,11 @@ class SequenceTask:
         if isinstance(target, tuple):
             return target
         return (target,) if isinstance(target, str) else ()
+
+    @property
+    def label_counts(self) -> Mapping[str, int]:
+        """Training rows per class or label, once fitted; empty where labels have no names."""
+        return {}
 
     @property
     def has_names(self) -> bool:

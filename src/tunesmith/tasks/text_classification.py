@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.baselines import Kind
 from tunesmith.calibration import probabilities
 from tunesmith.data.findings import Finding
+from tunesmith.data.labels import label_finding, label_text
 from tunesmith.data.profile import ColumnProfile, as_number
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
@@ -24,10 +26,9 @@ from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.sequence import (
     SequenceTask,
+    UnknownLabels,
     has_sequence_head,
-    label_text,
     names_of_outputs,
-    unknown_label,
 )
 
 if TYPE_CHECKING:
@@ -181,23 +182,30 @@ class TextClassification(SequenceTask):
         return label_text(row.values.get(str(self.roles.label)), self.class_names)
 
     def _examine_label(self, row: Row) -> Finding | None:
-        value = row.values.get(str(self.roles.label))
-        if isinstance(value, list | tuple):
-            return Finding(
-                "D208",
-                _("several labels in one row"),
-                fix=_("Use --task multi-label-classification for all rows."),
-            )
-        if isinstance(value, dict | bytes):
-            return Finding("D217", _("the label is neither text nor a number"))
+        if finding := label_finding(row.values.get(str(self.roles.label)), self.class_names):
+            return finding
         target = self._target(row)
-        if target is not None and self.labels and target not in self.labels:
-            return unknown_label(target, self.labels)
+        if target is not None and self.labels and target not in self._index_of:
+            return self._unknown_labels.finding(target)
         return None
+
+    @property
+    def label_counts(self) -> Mapping[str, int]:
+        """Training rows per label."""
+        return self.counts
+
+    @cached_property
+    def _unknown_labels(self) -> UnknownLabels:
+        return UnknownLabels(self.labels)
+
+    @cached_property
+    def _index_of(self) -> Mapping[str, int]:
+        """The number of each class."""
+        return {name: index for index, name in enumerate(self.labels)}
 
     def targets(self, rows: Sequence[Row]) -> NDArray[np.int64]:
         """The number of each row's class."""
-        index = {name: i for i, name in enumerate(self.labels)}
+        index = self._index_of
         return np.fromiter((index[str(self._target(row))] for row in rows), np.int64, len(rows))
 
     def label_in_words(self, target: Any) -> str:

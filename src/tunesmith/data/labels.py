@@ -1,0 +1,217 @@
+"""What a label may be: text, a number or a truth value; where a row has several, a list of these.
+
+One rule for every source: text tables, JSON, Parquet, spreadsheets, objects of Python. `label_text`
+reads a label, `label_finding` says why a value is none, `label_key` is what is left of a label
+when spelling does not matter.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Sequence
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import TypeGuard
+
+from tunesmith.data.duplicates import normalised
+from tunesmith.data.findings import Finding
+from tunesmith.errors import inert
+from tunesmith.language import gettext as _
+from tunesmith.language import mark
+
+__all__ = [
+    "as_python",
+    "is_list",
+    "is_missing",
+    "label_finding",
+    "label_key",
+    "label_kind",
+    "label_text",
+    "labels_finding",
+    "spelled",
+]
+
+_LARGEST_BITS = 1024
+"""An integer of more bits than the largest float is no class; its digits take long to write."""
+
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    r"\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff"
+    r"\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Controls, marks of direction, variation selectors, fillers and whatever else has no width."""
+
+_WHOLE = re.compile(r"([+-]?)0*(\d+)(?:\.0*)?")
+_MISSING_TYPES = ("NAType", "NaTType")
+"""What pandas has for a missing value; their names, as pandas need not be installed."""
+
+_KINDS = {
+    dict: mark("an object"),
+    bytes: mark("binary data"),
+    bytearray: mark("binary data"),
+    date: mark("a date"),  # a datetime is one
+    time: mark("a time"),
+    timedelta: mark("a duration"),
+}
+_UNNUMBERED = -1
+"""The number of a row without a class in a column of numbered classes."""
+
+
+def label_text(value: object, class_names: Sequence[str] | None = None) -> str | None:
+    """A label as text; None where there is none, or where the value cannot be a label.
+
+    Args:
+        value: of a row. Numbers are their own names: 1 and 1.0 are "1"; true is "true".
+        class_names: the names behind the numbers of a `ClassLabel`; its -1 is no label.
+    """
+    if isinstance(value, str):
+        has_signs = (value.isprintable() and value.strip()) or label_key(value)
+        return str.__str__(value) if has_signs else None
+    value = as_python(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        if value != int(value):
+            return str(value)
+        value = int(value)
+    if not isinstance(value, int):
+        return None
+    if class_names is not None:
+        return class_names[value] if 0 <= value < len(class_names) else None
+    return str(value) if value.bit_length() <= _LARGEST_BITS else None
+
+
+def label_finding(value: object, class_names: Sequence[str] | None = None) -> Finding | None:
+    """Why a value cannot be one label; None if it can be, or if the row has none."""
+    if isinstance(value, str):
+        return None if value.isascii() or _is_encodable(value) else _half_a_character()
+    value = as_python(value)
+    if label_text(value, class_names) is not None or is_missing(value, class_names):
+        return None
+    if is_list(value):
+        return Finding(
+            "D208",
+            _("several labels in one row") if len(value) != 1 else _("the label is a list"),
+            fix=_("Use --task multi-label-classification for all rows."),
+        )
+    if isinstance(value, int) and class_names is not None:
+        return Finding(
+            "D217",
+            _("there is no class number {number}; the column has {count} classes").format(
+                number=value if value.bit_length() <= _LARGEST_BITS else "…",
+                count=len(class_names),
+            ),
+            fix=_("Correct or remove the row."),
+        )
+    if isinstance(value, int | float | Decimal):
+        return Finding(
+            "D217",
+            _("the label is a number that is infinite or too large"),
+            fix=_("Correct or remove the row."),
+        )
+    return Finding(
+        "D217",
+        _("the label is {kind}, neither text nor a number").format(kind=_kind_of(value)),
+        fix=_("Write the label as text, or name another column with --label."),
+    )
+
+
+def labels_finding(
+    values: Collection[object], names: Sequence[str] | None = None
+) -> Finding | None:
+    """Why the values of one row cannot be its several labels; None if they can be.
+
+    Args:
+        values: the list that the row holds.
+        names: the names behind the numbers of a list of `ClassLabel`.
+    """
+    kinds = set()
+    for value in values:
+        if is_list(as_python(value)):
+            return _no_label(_("a list within the list of labels"))
+        if is_missing(as_python(value)) or value == "":
+            return _no_label(_("an empty value within the list of labels"))
+        if finding := label_finding(value, names):
+            return finding
+        kinds.add(label_kind(value))
+    if len(kinds) > 1:
+        return Finding(
+            "D207",
+            _("one row has labels of several kinds: {kinds}").format(
+                kinds=", ".join(sorted(_(kind) for kind in kinds))
+            ),
+            fix=_("Write all labels as text, or all as numbers."),
+        )
+    return None
+
+
+def label_kind(value: object) -> str:
+    """What kind of value a label is written as: "text", "number" or "boolean", to be translated."""
+    if isinstance(value, str):
+        return mark("text")
+    return mark("boolean") if isinstance(as_python(value), bool) else mark("number")
+
+
+def label_key(name: str) -> str:
+    """What is left of a label when spelling does not matter.
+
+    Case, width, white space, characters that are not seen, and the zeros of a whole number ("1",
+    "1.0", "01") do not.
+    """
+    key = normalised([_UNSEEN.sub("", name)])
+    if (whole := _WHOLE.fullmatch(key)) is not None:
+        return whole[1].removeprefix("+") + whole[2]
+    return key
+
+
+def is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...] | set[object]]:
+    """Whether a value is a list of labels, however the source holds it."""
+    return isinstance(value, list | tuple | set)
+
+
+def spelled(name: str) -> str:
+    r"""The label with every character that is not seen written out, such as "\u00a0"."""
+    return "".join(
+        sign if sign == " " or sign.isprintable() else f"\\u{ord(sign):04x}" for sign in inert(name)
+    )
+
+
+def as_python(value: object) -> object:
+    """Numbers and arrays of other libraries as Python's own."""
+    if type(value).__name__ in _MISSING_TYPES:
+        return None
+    convert = getattr(value, "tolist", None)
+    return convert() if callable(convert) else value
+
+
+def is_missing(value: object, class_names: Sequence[str] | None = None) -> bool:
+    """Whether a plain value stands for no value: null, not a number, -1 of a `ClassLabel`."""
+    if isinstance(value, float | Decimal):
+        return math.isnan(value)
+    return value is None or (class_names is not None and value == _UNNUMBERED)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _half_a_character() -> Finding:
+    return Finding(
+        "D142",
+        _("half of a character (lone surrogate) in the label"),
+        fix=_("Complete or remove the row."),
+    )
+
+
+def _no_label(message: str) -> Finding:
+    return Finding("D217", message, fix=_("Write a flat list of labels, without empty ones."))
+
+
+def _kind_of(value: object) -> str:
+    known = (words for kind, words in _KINDS.items() if isinstance(value, kind))
+    return _(next(known, "")) or type(value).__name__
