@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith import commit
+from tunesmith import commit, notices
 from tunesmith.errors import RecipeError, ResourceError
 
 
@@ -46,7 +46,7 @@ def test_a_scratch_folder_is_gone_whatever_happens(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / f".tmp-trial-{os.getpid() + 1}").mkdir()  # as a kill leaves it
-    commit.sweep(tmp_path)
+    commit.sweep(tmp_path, "trial")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_discarding_goes_through_another_name(
     commit.discard(tmp_path / "old")
     assert not (tmp_path / "old").exists()
     monkeypatch.undo()
-    commit.sweep(tmp_path)
+    commit.sweep(tmp_path, "old")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -151,7 +151,7 @@ def test_a_kill_at_each_operation_leaves_whole_or_absent(operation: int, tmp_pat
     assert child.exitcode in (0, -signal.SIGKILL)
     if (tmp_path / "done").exists():
         assert commit.damage(tmp_path / "done") is None
-    commit.sweep(tmp_path)
+    commit.sweep(tmp_path, "done")
     assert {p.name for p in tmp_path.iterdir()} <= {"done"}
 
 
@@ -246,13 +246,15 @@ def test_a_kill_while_amending_leaves_the_old_or_the_new(operation: int, tmp_pat
     child.join(60)
     assert child.exitcode == (0 if operation == 3 else -signal.SIGKILL)
     assert target.exists() == (operation != 2)  # killed between the two renames
-    commit.sweep(tmp_path)
+    commit.sweep(tmp_path, "done")
     assert commit.damage(target) is None
     assert content(target)[0] == (b"new" if operation == 3 else b"a" * 1000)
     assert [p.name for p in tmp_path.iterdir()] == ["done"]
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO, errno.ESTALE]
+)
 def test_a_disk_that_refuses_is_told_as_that(number: int, tmp_path: Path) -> None:
     with pytest.raises(ResourceError) as caught, commit.publish(tmp_path / "done") as folder:
         (folder / "a").write_text("x")
@@ -260,6 +262,224 @@ def test_a_disk_that_refuses_is_told_as_that(number: int, tmp_path: Path) -> Non
     assert caught.value.exit_code == 4
     assert caught.value.problems[0].code == "C107"
     assert list(tmp_path.iterdir()) == []
+
+
+OTHERS = [
+    ".tmp-notes", ".tmp-1", ".tmp-config-1", ".old-config-1", ".trash-x", ".tmp-done-x",
+    ".tmp-done-12a", ".tmp-done-0", ".old-done-", "tmp-done-1", ".tmp-done-1-", ".bad-done-1",
+]  # fmt: skip
+
+
+def test_only_leftovers_of_ours_are_swept(tmp_path: Path) -> None:
+    (tmp_path / "done").mkdir()
+    for name in (*OTHERS, ".tmp-done-17", ".trash-done-17", ".old-done-17"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".tmp-done-18").write_text("a file")
+    (tmp_path / ".trash-done-18").symlink_to(tmp_path / "done")
+    commit.sweep(tmp_path, "done")
+    assert {path.name for path in tmp_path.iterdir()} == {"done", *OTHERS}
+    commit.sweep(tmp_path / "none", "done")
+
+
+def test_what_was_amended_last_comes_back_once(tmp_path: Path) -> None:
+    for number in (3, 4):
+        (tmp_path / f".old-done-{number}").mkdir()
+        (tmp_path / f".old-done-{number}" / "x").write_text(str(number))
+    commit.sweep(tmp_path, "done")
+    assert [path.name for path in tmp_path.iterdir()] == ["done"]
+    assert (tmp_path / "done" / "x").read_text() == "3"
+
+
+@pytest.mark.parametrize("call", [commit.set_aside, commit.discard])
+def test_a_folder_that_cannot_be_renamed_is_the_disks_fault(
+    call: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").mkdir()
+
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(errno.EROFS, "read-only", str(path), None, str(target))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(ResourceError, match="C107"):
+        call(tmp_path / "x")
+    assert (tmp_path / "x").is_dir()
+
+
+def test_moving_aside_takes_a_free_name(tmp_path: Path) -> None:
+    kept = []
+    for number in range(3):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "x").write_text(str(number))
+        kept.append(commit.move_aside(tmp_path / "run", "run-before"))
+    assert [path.name for path in kept] == ["run-before", "run-before-2", "run-before-3"]
+    assert [(path / "x").read_text() for path in kept] == ["0", "1", "2"]
+
+
+def test_links_are_set_aside_and_discarded_as_links(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x").write_text("kept")
+    for target in ("real", "nowhere"):
+        (tmp_path / "link").symlink_to(tmp_path / target)
+        assert commit.damage(tmp_path / "link") == "MANIFEST.json is missing"
+        assert commit.set_aside(tmp_path / "link").is_symlink()
+        (tmp_path / "link").symlink_to(tmp_path / target)
+        commit.discard(tmp_path / "link")
+        assert not os.path.lexists(tmp_path / "link")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError), commit.publish(tmp_path / "link"):
+        pass
+    assert (tmp_path / "real" / "x").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "5", "null", "[]", '"x"', "{}", '{"files": 5}', '{"files": {"a": 5}}',
+        '{"files": {"a": {"bytes": 1e999, "sha256": "x"}}}', "[" * 100_000,
+        '{"files": {"a": {"bytes": null, "sha256": "x"}}}', '{"files": {"a": {"bytes": 1}}}',
+    ],
+)  # fmt: skip
+def test_a_manifest_of_another_shape_is_damage(content: str, tmp_path: Path) -> None:
+    (tmp_path / commit.MANIFEST).write_text(content)
+    assert commit.damage(tmp_path) == "MANIFEST.json cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"bytes": 1, "sha256": 5}, "does not have the content"),
+        ({"bytes": -1, "sha256": "x"}, "has 1 bytes and should have -1"),
+        ({"bytes": "1", "sha256": "x"}, "does not have the content"),
+    ],
+)
+def test_a_manifest_with_other_values_is_damage(
+    entry: dict[str, object], reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_text("x")
+    text = json.dumps({"files": {"a": entry}}, indent=1) + "\n"
+    (tmp_path / commit.MANIFEST).write_text(text)
+    damage = commit.damage(tmp_path)
+    assert damage is not None and damage.startswith("a ") and reason in damage
+
+
+def test_a_file_that_became_something_else_is_damage(tmp_path: Path) -> None:
+    for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")):
+        target = tmp_path / f"done-{len(list(tmp_path.iterdir()))}"
+        with commit.publish(target) as folder:
+            write_two_files(folder)
+        (target / "a.bin").unlink()
+        make(target / "a.bin")
+        assert commit.damage(target) == "a.bin is missing"
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / commit.MANIFEST).mkdir()
+    assert commit.damage(tmp_path / "list") == "MANIFEST.json cannot be read"
+
+
+def test_a_disk_that_fails_while_it_is_read_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+
+    def fail(_path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(commit, "sha256_of", fail)
+    assert commit.damage(tmp_path / "done") == (
+        "a.bin cannot be read: [Errno 5] Input/output error"
+    )
+
+
+def refuse_some(
+    monkeypatch: pytest.MonkeyPatch, name: str, number: int, *, folders: bool | None = None
+) -> None:
+    """Let an operation of the system fail, if asked only for folders or for files."""
+    real = getattr(os, name)
+
+    def refuse(first: object, *others: object, **keywords: object) -> object:
+        is_folder = stat.S_ISDIR(
+            os.fstat(first).st_mode if isinstance(first, int) else Path(first).stat().st_mode
+        )  # type: ignore[arg-type]
+        if folders is None or folders == is_folder:
+            raise OSError(number, os.strerror(number))
+        return real(first, *others, **keywords)
+
+    monkeypatch.setattr(os, name, refuse)
+
+
+@pytest.mark.parametrize(
+    ("name", "folders", "what"),
+    [
+        ("fsync", True, "syncing a folder"),
+        ("fsync", False, "syncing a file"),
+        ("chmod", None, "changing the mode of a file"),
+    ],
+)
+def test_what_a_file_system_cannot_do_is_done_without_and_reported_once(
+    name: str, folders: bool | None, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "_known", set())
+    notices.take()
+    refuse_some(
+        monkeypatch, name, errno.EPERM if name == "chmod" else errno.EINVAL, folders=folders
+    )
+    for number in range(2):
+        with commit.publish(tmp_path / f"done-{number}") as folder:
+            write_two_files(folder)
+        assert commit.damage(tmp_path / f"done-{number}") is None
+    (problem,) = notices.take()
+    assert problem.code == "C124"
+    assert what in problem.message
+
+
+@pytest.mark.parametrize(("name", "folders"), [("fsync", True), ("fsync", False), ("chmod", False)])
+def test_what_fails_is_not_done_without(
+    name: str, folders: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_some(monkeypatch, name, errno.EIO, folders=folders)
+    with pytest.raises(ResourceError, match="C107"), commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+    if name == "fsync":
+        with pytest.raises(ResourceError, match="C107"):
+            commit.write_file(tmp_path / "file", "x")
+
+
+def test_missing_parents_are_made_and_the_parent_is_synced_after_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str]] = []
+    real_fsync, real_rename, real_replace = os.fsync, os.rename, os.replace
+
+    def fsync(descriptor: int) -> None:
+        calls.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        real_fsync(descriptor)
+
+    def rename(source: Path, target: Path) -> None:
+        calls.append(("rename", Path(target).name))
+        real_rename(source, target)
+
+    def replace(source: Path, target: Path) -> None:
+        calls.append(("rename", Path(target).name))
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(os, "replace", replace)
+    parent = tmp_path / "one" / "two"
+    unfinished = f".tmp-done-{os.getpid()}"
+    with commit.publish(parent / "done") as folder:
+        (folder / "a").write_text("x")
+    assert calls == [
+        ("sync", "a"), ("sync", commit.MANIFEST), ("sync", unfinished), ("rename", "done"),
+        ("sync", "two"),
+    ]  # fmt: skip
+    calls.clear()
+    commit.write_file(tmp_path / "three" / "four" / "file", "x")
+    assert calls == [("sync", f".tmp-file-{os.getpid()}"), ("rename", "file"), ("sync", "four")]
+    calls.clear()
+    commit.set_aside(parent / "done")
+    assert [kind for kind, _name in calls] == ["rename", "sync"]
+    assert calls[1] == ("sync", "two")
 
 
 def test_a_file_that_may_not_grow_leaves_nothing(tmp_path: Path) -> None:

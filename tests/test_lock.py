@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+import json
 import multiprocessing
 import os
 import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import FolderInUseError
-from tunesmith.lock import _holder_in_words, hold
+from tunesmith import lock, notices
+from tunesmith.errors import FolderInUseError, Problem, ResourceError, Severity
+from tunesmith.lock import HOLDER, LOCK, hold
+
+HERE = {"host": socket.gethostname(), "boot": lock._boot_id()}
+NOBODY = 2**22 + 1
+"""More than the highest process id of Linux."""
 
 
 def hold_and_wait(folder: Path, ready: object, go: object) -> None:
@@ -23,16 +35,264 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     child = context.Process(target=hold_and_wait, args=(tmp_path, ready, go))
     child.start()
     assert ready.wait(60)
-    with pytest.raises(FolderInUseError) as caught, hold(tmp_path):
+    with pytest.raises(FolderInUseError, match="C106") as caught, hold(tmp_path):
         pass
     assert caught.value.exit_code == 5
-    assert str(child.pid) in str(caught.value)
+    assert f"process {child.pid} on {socket.gethostname()}, since 20" in str(caught.value)
     os.kill(child.pid or 0, signal.SIGKILL)  # a lock ends with its process
     child.join(60)
     with hold(tmp_path):
         pass
 
 
-def test_a_holder_that_cannot_be_read_is_another_process(tmp_path: Path) -> None:
-    (tmp_path / ".holder.json").write_text("[")
-    assert _holder_in_words(tmp_path / ".holder.json") == "another process"
+def test_while_it_is_held_the_holder_is_named_and_then_no_more(tmp_path: Path) -> None:
+    with hold(tmp_path / "a" / "b"):
+        holder = json.loads((tmp_path / "a" / "b" / HOLDER).read_text())
+        assert holder["pid"] == os.getpid()
+        with pytest.raises(FolderInUseError), hold(tmp_path / "a" / "b"):
+            pass
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [LOCK]
+    with hold(tmp_path / "a" / "b"):
+        pass
+
+
+def test_the_folder_may_be_behind_a_dangling_link(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "disk" / "run")
+    with hold(tmp_path / "run"):
+        assert (tmp_path / "disk" / "run" / LOCK).is_file()
+
+
+def test_the_lock_of_a_folder_that_was_moved_meanwhile_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, moves = lock._lock_file, iter([True])
+
+    def locked_after_the_move(descriptor: int) -> bool:
+        if next(moves, False):
+            (tmp_path / "run").rename(tmp_path / "kept")
+            (tmp_path / "run").mkdir()
+        return real(descriptor)
+
+    monkeypatch.setattr(lock, "_lock_file", locked_after_the_move)
+    with hold(tmp_path / "run", wait_seconds=5):
+        assert (tmp_path / "run" / HOLDER).is_file()
+        assert not (tmp_path / "kept" / HOLDER).exists()
+
+
+def test_the_holder_file_of_another_process_is_not_removed(tmp_path: Path) -> None:
+    with hold(tmp_path):
+        (tmp_path / HOLDER).write_text("another")
+    assert (tmp_path / HOLDER).read_text() == "another"
+
+
+def test_a_holder_that_cannot_be_noted_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / HOLDER).mkdir()
+    with hold(tmp_path), pytest.raises(FolderInUseError, match="another process"), hold(tmp_path):
+        pass
+    assert (tmp_path / HOLDER).is_dir()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[", "5", "null", '{"pid": "5"}', '{"pid": -1}', '{"pid": 0}', '{"pid": 2147483648}',
+        '{"pid": 1.5}', "[" * 9000, "\xff",
+    ],
+)  # fmt: skip
+def test_a_holder_that_cannot_be_read_is_another_process(content: str, tmp_path: Path) -> None:
+    (tmp_path / HOLDER).write_text(content, encoding="latin-1")
+    assert lock._read_holder(tmp_path / HOLDER) == {}
+    assert lock._as_text({}) == "another process"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("call", ["open", "mkdir", "flock"])
+def test_on_a_disk_error_nothing_goes_on_without_the_lock(
+    call: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_keywords: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    if call == "flock":
+        monkeypatch.setattr(fcntl, "flock", fail)
+    elif call == "open":
+        monkeypatch.setattr(lock.os, "open", fail)
+    else:
+        monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(ResourceError, match="C107") as caught, hold(tmp_path / "run"):
+        raise AssertionError("not held")
+    assert caught.value.exit_code == 4
+
+
+def test_what_is_no_error_of_the_disk_is_not_called_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOMEM, "memory")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(OSError, match="memory"), hold(tmp_path):
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+def test_no_descriptor_is_left(tmp_path: Path) -> None:
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with hold(tmp_path), pytest.raises(FolderInUseError), hold(tmp_path):
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+def test_waiting_names_the_holder_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    shown: list[Problem] = []
+    with hold(tmp_path), notices.listening(shown.append):
+        for wait, reports in ((0.0, 0), (1.9, 0), (7.0, 1)):
+            shown.clear()
+            started = now[0]
+            with pytest.raises(FolderInUseError), hold(tmp_path, wait_seconds=wait):
+                pass
+            assert wait <= now[0] - started <= wait + 0.5
+            assert len(shown) == reports
+    (problem,) = shown
+    assert (problem.code, problem.severity) == ("C125", Severity.NOTE)
+    assert f"waiting for process {os.getpid()} on " in problem.message
+    assert problem.message.endswith("7 s at most")
+
+
+def test_a_lock_that_is_given_back_is_taken(tmp_path: Path) -> None:
+    held = hold(tmp_path)
+    held.__enter__()
+    timer = threading.Timer(0.2, lambda: held.__exit__(None, None, None))
+    timer.start()
+    with hold(tmp_path, wait_seconds=30):
+        pass
+    timer.join()
+
+
+# file systems without locks
+
+
+@pytest.fixture(params=["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL"])
+def lockless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(getattr(errno, request.param), request.param)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(notices, "_known", set())
+    notices.take()
+    yield
+    notices.take()
+
+
+@pytest.mark.usefixtures("lockless")
+def test_without_locks_a_file_stands_for_it_and_that_is_reported_once(tmp_path: Path) -> None:
+    for _time in range(2):
+        with hold(tmp_path):
+            with pytest.raises(FolderInUseError, match=f"process {os.getpid()}"), hold(tmp_path):
+                pass
+            assert (tmp_path / HOLDER).is_file()
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+    (problem,) = notices.take()
+    assert problem.code == "C124"
+    assert "does not support locks" in problem.message
+
+
+@pytest.mark.usefixtures("lockless")
+def test_a_lock_file_alone_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("")
+    with hold(tmp_path):
+        pass
+
+
+def make_holder(path: Path, *, age: float = 0.0, **facts: object) -> None:
+    path.write_text(json.dumps({**HERE, "since": "then", **facts}))
+    os.utime(path, (time.time() - age, time.time() - age))
+
+
+STALE = 90.0
+
+
+@pytest.mark.usefixtures("lockless")
+@pytest.mark.parametrize(
+    ("facts", "is_held"),
+    [
+        ({"pid": os.getpid()}, True),
+        ({"pid": os.getpid(), "started": lock._start_of(os.getpid()), "age": 1e6}, True),
+        ({"pid": os.getpid(), "started": "1"}, False),  # the number was given again
+        ({"pid": NOBODY}, False),
+        ({"pid": 1, "age": 1e6}, True),  # of another user
+        ({"pid": NOBODY, "host": "other"}, True),
+        ({"pid": NOBODY, "host": "other", "age": STALE - 20}, True),
+        ({"pid": NOBODY, "host": "other", "age": STALE + 20}, False),
+        ({"pid": os.getpid(), "host": "other", "age": STALE + 20}, False),
+        ({"pid": os.getpid(), "boot": "other", "age": STALE + 20}, False),  # before a reboot
+        ({"pid": os.getpid(), "boot": "other"}, True),
+        ({"pid": "x"}, True),  # it is being written
+        ({"pid": "x", "age": STALE + 20}, False),
+    ],
+)
+def test_a_lease_counts_as_long_as_its_process_lives(
+    facts: dict[str, object], is_held: bool, tmp_path: Path
+) -> None:
+    make_holder(tmp_path / HOLDER, **facts)  # type: ignore[arg-type]
+    before = (tmp_path / HOLDER).read_text()
+    if is_held:
+        with pytest.raises(FolderInUseError), hold(tmp_path):
+            pass
+        assert (tmp_path / HOLDER).read_text() == before
+    else:
+        with hold(tmp_path):
+            assert json.loads((tmp_path / HOLDER).read_text())["pid"] == os.getpid()
+    assert {path.name for path in tmp_path.iterdir()} == ({LOCK, HOLDER} if is_held else {LOCK})
+
+
+@pytest.mark.usefixtures("lockless")
+@pytest.mark.parametrize("moment", ["_is_held", "_describe_this_process"])
+def test_of_two_who_take_over_a_stale_lease_one_gets_it(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_holder(tmp_path / HOLDER, pid=NOBODY)
+    real: Callable[..., object] = getattr(lock, moment)
+    others = json.dumps({**HERE, "pid": 1})
+
+    def overtaken(*arguments: object) -> object:
+        result = real(*arguments)
+        (tmp_path / HOLDER).write_text(others)
+        return result
+
+    monkeypatch.setattr(lock, moment, overtaken)
+    with pytest.raises(FolderInUseError), hold(tmp_path):
+        pass
+    assert (tmp_path / HOLDER).read_text() == others
+
+
+@pytest.mark.usefixtures("lockless")
+def test_a_lease_is_renewed_while_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_RENEW_SECONDS", 0.01)
+    path = tmp_path / HOLDER
+    with hold(tmp_path):
+        os.utime(path, (1, 1))
+        until = time.monotonic() + 30
+        while path.stat().st_mtime == 1 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert abs(path.stat().st_mtime - time.time()) < 60
+        path.write_text("another")
+        os.utime(path, (1, 1))
+        time.sleep(0.1)
+        assert path.stat().st_mtime == 1
+    assert not [t for t in threading.enumerate() if t.name.endswith("(_renew)") and not t.daemon]
+
+
+def test_a_process_that_is_gone_is_gone() -> None:
+    assert lock._runs(os.getpid(), None)
+    assert lock._runs(os.getpid(), lock._start_of(os.getpid()))
+    assert not lock._runs(os.getpid(), "0")
+    assert not lock._runs(NOBODY, None)
+    assert lock._start_of(NOBODY) is None
+    assert (lock._start_of(os.getpid()) or "").isdigit()

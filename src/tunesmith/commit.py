@@ -7,23 +7,27 @@ One implementation for checkpoints, prepared data and models:
 3. rename to the real name, never over an existing folder; fsync the parent.
 
 What fails verification is moved to `.bad-NAME-TIME`, never deleted. What is deleted is first
-renamed to `.trash-…`, so that no half of it is ever seen under its real name. A kill at any instant
-leaves only names that begin with a dot, which `sweep` clears away under the lock; a folder that
-was about to be amended gets its name back.
+renamed to `.trash-NAME-PID`, so that no half of it is ever seen under its real name. A kill at any
+instant leaves only names that begin with a dot, which `sweep` clears away under the lock; a folder
+that was about to be amended gets its name back.
+
+File systems that cannot sync a folder or change a mode (FUSE, CIFS, FAT) do without, once reported.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tunesmith.disk import disk_problem
+from tunesmith.disk import disk_problem, lacks, report_missing_feature
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.language import gettext as _
 
@@ -32,6 +36,8 @@ __all__ = [
     "amend",
     "damage",
     "discard",
+    "is_leftover",
+    "move_aside",
     "publish",
     "refuse_existing",
     "replace_file",
@@ -61,7 +67,7 @@ def publish(target: Path) -> Iterator[Path]:
         FileExistsError: `target` exists. The protocol never renames over a folder.
         ResourceError: the disk is full or cannot be written (C107).
     """
-    if target.exists():
+    if os.path.lexists(target):
         raise FileExistsError(target)
     with _made(target) as unfinished:
         yield unfinished
@@ -114,7 +120,7 @@ def _made(target: Path) -> Iterator[Path]:
     unfinished = target.parent / f".tmp-{target.name}-{os.getpid()}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
+        _delete(unfinished)
         unfinished.mkdir()
         yield unfinished
         _sync_folder(target.parent)
@@ -134,7 +140,7 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
     """
     folder = parent / f".tmp-{name}-{os.getpid()}"
     try:
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder)
         folder.mkdir()
         yield folder
     except BaseException as error:
@@ -209,7 +215,7 @@ def _seal(folder: Path) -> None:
     mode = 0o666 & ~_umask()
     entries = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        path.chmod(mode)  # safetensors writes 0600 whatever the umask says
+        _change_mode(path, mode)  # safetensors writes 0600 whatever the umask says
         _sync_file(path)
         name = path.relative_to(folder).as_posix()
         entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
@@ -229,23 +235,32 @@ def damage(folder: Path) -> str | None:
         entries = {name: (int(entry["bytes"]), entry["sha256"]) for name, entry in files.items()}
     except FileNotFoundError:
         return _("{file} is missing").format(file=MANIFEST)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except _UNREADABLE:
         return _("{file} cannot be read").format(file=MANIFEST)
     if text != _as_manifest(files):  # one bit in a space would otherwise go unseen
         return _("{file} does not have the content it was written with").format(file=MANIFEST)
-    found = (_damage_of(folder / name, name, *entry) for name, entry in entries.items())
-    return next((words for words in found if words), None)
+    reasons = (_damage_of(folder / name, name, *entry) for name, entry in entries.items())
+    return next((reason for reason in reasons if reason), None)
 
 
-def _damage_of(path: Path, name: str, size: int, digest: str) -> str | None:
-    if not path.is_file():
-        return _("{file} is missing").format(file=name)
-    if path.stat().st_size != size:
-        return _("{file} has {found} bytes and should have {wanted}").format(
-            file=name, found=path.stat().st_size, wanted=size
-        )
-    if sha256_of(path) != digest:
-        return _("{file} does not have the content it was written with").format(file=name)
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
+"""What reading and taking apart a manifest of any other content may raise."""
+
+
+def _damage_of(path: Path, name: str, size: int, digest: object) -> str | None:
+    try:
+        if not path.is_file():
+            return _("{file} is missing").format(file=name)
+        if path.stat().st_size != size:
+            return _("{file} has {found} bytes and should have {wanted}").format(
+                file=name, found=path.stat().st_size, wanted=size
+            )
+        if sha256_of(path) != digest:
+            return _("{file} does not have the content it was written with").format(file=name)
+    except (OSError, ValueError) as error:
+        return _("{file} cannot be read: {reason}").format(file=name, reason=error)
     return None
 
 
@@ -254,43 +269,108 @@ def _as_manifest(entries: object) -> str:
 
 
 def set_aside(folder: Path) -> Path:
-    """Move a damaged folder out of the way, keeping it as evidence. Returns its new place."""
+    """Move a damaged folder, file or link out of the way, keeping it as evidence.
+
+    Returns:
+        its new path.
+
+    Raises:
+        ResourceError: the disk does not let it be renamed (C107).
+    """
     stamp = time.strftime("%Y%m%dT%H%M%S")
-    target = folder.parent / f".bad-{folder.name}-{stamp}"
-    number = 1
-    while target.exists():
+    target = _free_name(folder.parent / f".bad-{folder.name}-{stamp}")
+    _rename(folder, target)
+    return target
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or the first of `PATH-2`, `PATH-3` … that is free."""
+    candidate, number = path, 1
+    while os.path.lexists(candidate):
         number += 1
-        target = folder.parent / f".bad-{folder.name}-{stamp}-{number}"
-    folder.rename(target)
-    _sync_folder(folder.parent)
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def _rename(path: Path, target: Path) -> None:
+    """One rename within a folder, made durable."""
+    try:
+        path.rename(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        if problem := disk_problem(error, path):
+            raise ResourceError(problem) from error
+        raise
+
+
+def move_aside(folder: Path, kept: str) -> Path:
+    """Rename a whole folder to the free name `KEPT`, `KEPT-2` … beside it, in one operation.
+
+    Returns:
+        its new path.
+
+    Raises:
+        ResourceError: the disk does not let it be renamed (C107); nothing was changed.
+    """
+    target = _free_name(folder.parent / kept)
+    _rename(folder, target)
     return target
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder so that no part of it is ever seen under its real name."""
+    """Delete a folder so that no part of it is ever seen under its real name.
+
+    Raises:
+        ResourceError: the disk does not let it be renamed (C107).
+    """
     trash = folder.parent / f".trash-{folder.name}-{os.getpid()}"
-    shutil.rmtree(trash, ignore_errors=True)
-    folder.rename(trash)
-    _sync_folder(folder.parent)
-    shutil.rmtree(trash, ignore_errors=True)
+    _delete(trash)
+    _rename(folder, trash)
+    _delete(trash)
 
 
-def sweep(parent: Path) -> None:
+_LEFTOVER = re.compile(r"\.(tmp|trash|old)-(?P<name>.+)-[1-9]\d*")
+
+
+def sweep(parent: Path, names: str) -> None:
     """Clear away what a kill left unfinished, and put back what it left without a successor.
 
-    Only for one who holds the lock on `parent`.
+    Only for one who holds the lock on `parent`. Only what this module made is touched:
+    `.tmp-NAME-PID`, `.trash-NAME-PID` and `.old-NAME-PID` where NAME is of a known form.
+
+    Args:
+        parent: the folder; it need not exist.
+        names: a regular expression that the whole of NAME matches.
+
+    Raises:
+        ResourceError: the disk does not let a folder have its name back (C107).
     """
-    for old in parent.glob(".old-*"):
-        name, _dash, _process = old.name.removeprefix(".old-").rpartition("-")
-        if not (parent / name).exists():
-            old.rename(parent / name)
-    for pattern in (".tmp-*", ".trash-*", ".old-*"):
-        for leftover in parent.glob(pattern):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                with suppress(OSError):
-                    leftover.unlink()
+    if not parent.is_dir():
+        return
+    leftovers = [
+        (path, match["name"])
+        for path in sorted(parent.iterdir())
+        if (match := _LEFTOVER.fullmatch(path.name)) and re.fullmatch(names, match["name"])
+    ]
+    for path, name in leftovers:
+        if path.name.startswith(".old-") and not os.path.lexists(parent / name):
+            _rename(path, parent / name)
+        else:
+            _delete(path)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a name has the form of what this module makes while it works, or sets aside."""
+    return _LEFTOVER.fullmatch(name) is not None or name.startswith(".bad-")
+
+
+def _delete(path: Path) -> None:
+    """Delete a file, link or folder as far as the disk lets us."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _umask() -> int:
@@ -299,10 +379,25 @@ def _umask() -> int:
     return mask
 
 
+def _change_mode(path: Path, mode: int) -> None:
+    try:
+        path.chmod(mode)
+    except OSError as error:
+        if not lacks(error):
+            raise
+        effect = _("Files keep the mode that the file system gives them.")
+        report_missing_feature(path, _("changing the mode of a file"), effect, error)
+
+
 def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not lacks(error):
+            raise
+        effect = _("After a power cut the newest files may be lost; a kill loses nothing.")
+        report_missing_feature(path, _("syncing a file"), effect, error)
     finally:
         os.close(descriptor)
 
@@ -312,8 +407,14 @@ def _sync_folder(path: Path) -> None:
         os.name == "nt"
     ):  # Windows cannot sync a folder; its renames to a fresh name are durable enough
         return
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not (lacks(error) or error.errno in (errno.EACCES, errno.EBADF, errno.EISDIR)):
+            raise
+        effect = _("After a power cut the newest files may be lost; a kill loses nothing.")
+        report_missing_feature(path, _("syncing a folder"), effect, error)

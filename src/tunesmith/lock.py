@@ -1,22 +1,40 @@
-"""One process at a time in a folder."""
+"""One process at a time in a folder.
+
+The lock is one of the operating system (`flock`), which ends with its process. File systems without
+locks (some NFS, Lustre and FUSE mounts) get a lease instead: `.holder.json` itself, created by one
+process only. It counts as long as its process lives, or, on another host, is seen to renew it.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from tunesmith.disk import disk_problem
-from tunesmith.errors import FolderInUseError, Place, Problem, ResourceError
+from tunesmith import notices
+from tunesmith.disk import disk_problem, lacks, report_missing_feature
+from tunesmith.errors import FolderInUseError, Place, Problem, ResourceError, Severity
 from tunesmith.language import gettext as _
 
-__all__ = ["hold"]
+__all__ = ["HOLDER", "LOCK", "hold"]
+
+LOCK = ".lock"
+HOLDER = ".holder.json"
+
+_SILENT_SECONDS = 2.0
+"""A wait that is longer is reported."""
+_RENEW_SECONDS = 15.0
+_STALE_SECONDS = 90.0
+"""A lease of another host that was not renewed for so long has no holder any more."""
+
+Release = Callable[[], None]
 
 
 @contextmanager
@@ -24,64 +42,255 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold a folder for this process; the lock ends with the process, however it ends.
 
     Args:
-        folder: created if it does not exist.
-        wait_seconds: how long to wait for another holder; -1 waits for ever.
+        folder: created if it does not exist, also where a link points to it.
+        wait_seconds: how long to wait for another holder, who is named after two seconds.
 
     Raises:
         FolderInUseError: another process holds it (C106), named by host, process id and start.
-        ResourceError: the folder cannot be made (C107).
+        ResourceError: the folder cannot be made or locked (C107).
     """
+    folder = Path(os.path.realpath(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        release = _acquire(folder, wait_seconds)
     except OSError as error:
-        raise ResourceError(
-            Problem(
-                "C107",
-                _("cannot make the folder: {reason}").format(reason=error.strerror),
-                Place(str(folder)),
-                fix=_("Choose another folder with --out."),
-            )
-        ) from error
-    lock = FileLock(folder / ".lock", timeout=wait_seconds)
-    holder = folder / ".holder.json"
-    try:
-        lock.acquire()
-    except Timeout:
-        raise FolderInUseError(
-            Problem(
-                "C106",
-                _("the folder is in use by {holder}").format(holder=_holder_in_words(holder)),
-                Place(str(folder)),
-                fix=_("Wait for it, stop it, or choose another folder with --out."),
-            )
-        ) from None
-    except OSError as error:
-        problem = disk_problem(error, folder)
+        problem = disk_problem(error, folder / LOCK)
         if problem is None:
             raise
         raise ResourceError(problem) from error
     try:
-        with suppress(OSError):  # who holds it is a courtesy; the lock itself does not need it
-            holder.write_text(
-                json.dumps(
-                    {
-                        "host": socket.gethostname(),
-                        "pid": os.getpid(),
-                        "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                    }
-                ),
-                encoding="utf-8",
-            )
         yield
     finally:
-        with suppress(OSError):
-            holder.unlink()
-        lock.release()
+        release()
 
 
-def _holder_in_words(path: Path) -> str:
+def _acquire(folder: Path, wait_seconds: float) -> Release:
+    started, is_reported = time.monotonic(), False
+    while (release := _try(folder)) is None:
+        waited = time.monotonic() - started
+        holder = _as_text(_read_holder(folder / HOLDER))
+        if waited >= wait_seconds:
+            raise FolderInUseError(
+                Problem(
+                    "C106",
+                    _("the folder is in use by {holder}").format(holder=holder),
+                    Place(str(folder)),
+                    fix=_("Wait for it, stop it, or choose another folder with --out."),
+                )
+            )
+        if waited >= _SILENT_SECONDS and not is_reported:
+            is_reported = True
+            message = _("waiting for {holder}, {seconds:.0f} s at most")
+            notices.show_now(
+                Problem(
+                    "C125",
+                    message.format(holder=holder, seconds=wait_seconds),
+                    Place(str(folder)),
+                    severity=Severity.NOTE,
+                )
+            )
+        time.sleep(min(0.05 + waited / 10, 0.5))
+    return release
+
+
+def _try(folder: Path) -> Release | None:
+    """Take the lock if it is free; the function that gives it back.
+
+    Raises:
+        OSError: the file system fails; there is no going on without the lock.
+    """
+    path = folder / LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        return _("process {pid} on {host}, since {since}").format(**holder)
-    except (OSError, ValueError, KeyError, TypeError):
+        is_free = _lock_file(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        if not lacks(error):
+            raise
+        effect = _("A file {name} stands for the lock: do not delete it while a run goes.")
+        report_missing_feature(path, _("locks"), effect.format(name=HOLDER), error)
+        return _take_lease(folder / HOLDER)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    if not is_free or not _is_at(descriptor, path):
+        os.close(descriptor)
+        return None
+    text = _describe_this_process()
+    with suppress(OSError):  # who holds it is a courtesy; the lock itself does not need it
+        (folder / HOLDER).write_text(text, encoding="utf-8")
+
+    def release() -> None:
+        _remove_own(folder / HOLDER, text)
+        os.close(descriptor)
+
+    return release
+
+
+if sys.platform == "win32":
+
+    def _lock_file(descriptor: int) -> bool:
+        """Lock an open file unless another process has; whether that was possible."""
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+
+    def _lock_file(descriptor: int) -> bool:
+        """Lock an open file unless another process has; whether that was possible."""
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES):
+                return False
+            raise
+        return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one of that name: its folder may have been moved meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+# who holds a folder
+
+Holder = Mapping[str, object]
+
+
+def _describe_this_process() -> str:
+    return json.dumps(
+        {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "boot": _boot_id(),
+            "started": _start_of(os.getpid()),
+        }
+    )
+
+
+def _read_holder(path: Path) -> Holder:
+    """What a holder file says; empty if it is not there or says something else."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            holder = json.loads(file.read(10_000))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    pid = holder.get("pid") if isinstance(holder, dict) else None
+    return holder if isinstance(pid, int) and 0 < pid < 1 << 31 else {}
+
+
+def _as_text(holder: Holder) -> str:
+    try:
+        return _("process {pid} on {host}, since {since}").format_map(holder)
+    except KeyError:
         return _("another process")
+
+
+def _remove_own(path: Path, text: str) -> None:
+    """Delete a holder file if it is still this one."""
+    with suppress(OSError, ValueError):
+        if path.read_text(encoding="utf-8") == text:
+            path.unlink()
+
+
+def _boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process started, in ticks since the boot: a process id may be given again."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _runs(pid: int, started: object) -> bool:
+    if sys.platform == "win32":  # there every file system has locks
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    now = _start_of(pid)
+    return now is None or started is None or now == started
+
+
+# leases, where there are no locks
+
+
+def _take_lease(path: Path) -> Release | None:
+    """Create the holder file, in place of a stale one; None if its process still has it."""
+    if os.path.lexists(path) and not _remove_stale(path):
+        return None
+    text = _describe_this_process()
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return None
+    ended = threading.Event()
+    threading.Thread(target=_renew, args=(path, text, ended), daemon=True).start()
+
+    def release() -> None:
+        ended.set()
+        _remove_own(path, text)
+
+    return release
+
+
+def _renew(path: Path, text: str, ended: threading.Event) -> None:
+    while not ended.wait(_RENEW_SECONDS):
+        with suppress(OSError, ValueError):
+            if path.read_text(encoding="utf-8") == text:
+                os.utime(path)
+
+
+def _remove_stale(path: Path) -> bool:
+    """Remove a lease whose process is gone; whether that was done."""
+    before = path.read_bytes()
+    if _is_held(path):
+        return False
+    removed = path.with_name(f"{path.name}-{os.getpid()}")
+    path.rename(removed)
+    if removed.read_bytes() != before:  # another process was faster, and this is its new lease
+        removed.rename(path)
+        return False
+    removed.unlink()
+    return True
+
+
+def _is_held(path: Path) -> bool:
+    holder = _read_holder(path)
+    pid = holder.get("pid")
+    is_here = holder.get("host") == socket.gethostname() and holder.get("boot") == _boot_id()
+    if is_here and isinstance(pid, int):
+        return _runs(pid, holder.get("started"))
+    return _age(path) < _STALE_SECONDS
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was renewed, by the clock of its file system."""
+    probe = path.with_name(f"{path.name}-now-{os.getpid()}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    finally:
+        with suppress(OSError):
+            probe.unlink()

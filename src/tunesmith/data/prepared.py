@@ -9,30 +9,52 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith import commit
+from tunesmith import commit, notices
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.survey import content_of
-from tunesmith.errors import IntegrityError, Place, Problem
+from tunesmith.disk import as_path
+from tunesmith.errors import (
+    FolderInUseError,
+    IntegrityError,
+    Place,
+    Problem,
+    RecipeError,
+    ResourceError,
+    Severity,
+)
 from tunesmith.language import gettext as _
 from tunesmith.lock import hold
 
-__all__ = ["Encoded", "Prepared", "Ragged", "cache_folder", "hold_in_memory", "prepare"]
+__all__ = [
+    "Encoded",
+    "Prepared",
+    "Ragged",
+    "cache_folder",
+    "cache_limit",
+    "hold_in_memory",
+    "prepare",
+]
 
 LAYOUT = 1
 """Part of every key: another layout on disk is another set."""
 
-_UNUSED_DAYS = 30
+_KEY = "[0-9a-f]{32}"
+_UNUSED_DAYS, _DAMAGED_DAYS = 30, 7
+_WAIT_SECONDS = 600.0
+_DEFAULT_SIZE = "50 GB"
 _PIECE = 1 << 22
 
 
@@ -142,9 +164,28 @@ def hold_in_memory(encoded: Encoded) -> Prepared:
 def cache_folder() -> Path:
     """Where prepared data is kept: `TUNESMITH_CACHE`, else a folder of the user's cache."""
     if named := os.environ.get("TUNESMITH_CACHE"):
-        return Path(named).expanduser()
+        return as_path(named)
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or "~/.cache"
-    return Path(base).expanduser() / "tunesmith"
+    return as_path(base) / "tunesmith"
+
+
+def cache_limit() -> int:
+    """How many bytes of prepared data are kept: `TUNESMITH_CACHE_SIZE`, such as "20 GB".
+
+    Raises:
+        RecipeError: it is no size (C137).
+    """
+    written = os.environ.get("TUNESMITH_CACHE_SIZE") or _DEFAULT_SIZE
+    match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kMGT]?)B?\s*", written, re.IGNORECASE)
+    if match is None:
+        raise RecipeError(
+            Problem(
+                "C137",
+                _('TUNESMITH_CACHE_SIZE is "{value}", which is no size').format(value=written),
+                fix=_('Write bytes, or a number with kB, MB, GB or TB, such as "20 GB".'),
+            )
+        )
+    return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 
 
 def prepare(
@@ -155,8 +196,9 @@ def prepare(
     settings: Mapping[str, object],
     encode: Callable[[Sequence[Row]], Encoded],
     cache: Path | None = None,
+    wait_seconds: float = _WAIT_SECONDS,
 ) -> Prepared:
-    """The prepared form of a source: found in the cache, or made and kept there.
+    """The prepared form of a source: read from the cache, or made and kept there.
 
     Args:
         source: whose rows; all of them are encoded.
@@ -165,26 +207,57 @@ def prepare(
         settings: all else that the numbers depend on: tokenizer, lengths, labels.
         encode: turns rows into numbers.
         cache: where to keep it; None for `cache_folder()`.
+        wait_seconds: how long to wait for another process that holds the cache; after that the
+            data is prepared without it.
 
     Raises:
         IntegrityError: the source changed since the survey (D160).
         ResourceError: the disk is full or cannot be written (C107).
+        RecipeError: TUNESMITH_CACHE_SIZE is no size (C137).
     """
     facts = json.dumps([LAYOUT, digest, settings], sort_keys=True, ensure_ascii=True)
     key = hashlib.sha256(facts.encode()).hexdigest()[:32]
     home = (cache or cache_folder()) / "prepared"
+    limit = cache_limit()
     target = home / key
-    with hold(home, wait_seconds=-1):  # others that want the same set wait and find it
-        if target.exists() and commit.damage(target):
+
+    def write(folder: Path) -> None:
+        _write(folder, source, columns, digest, encode)
+
+    with ExitStack() as held:
+        try:
+            # others that want the same set wait and read it
+            held.enter_context(hold(home, wait_seconds=wait_seconds))
+        except FolderInUseError as error:
+            return _prepare_apart(key, write, error.problems[0])
+        if os.path.lexists(target) and commit.damage(target):
             commit.set_aside(target)
         if not target.exists():
-            commit.sweep(home)
-            _forget_unused(home)
+            commit.sweep(home, _KEY)
+            _remove_unused(home)
             with commit.publish(target) as unfinished:
-                _write(unfinished, source, columns, digest, encode)
+                write(unfinished)
+            _remove_beyond(home, limit, kept=target)
         with suppress(OSError):
             os.utime(target)
-    return _open(target, key)
+        return _open(target, key)
+
+
+def _prepare_apart(key: str, write: Callable[[Path], None], problem: Problem) -> Prepared:
+    """Prepare in a folder of this process alone, which goes as soon as the arrays are mapped."""
+    notices.notify_once(
+        "cache",
+        replace(
+            problem,
+            code="C128",
+            message=_("the cache is not used: {reason}").format(reason=problem.message),
+            fix=_("This run prepares its data for itself alone, and goes on."),
+            severity=Severity.WARNING,
+        ),
+    )
+    with commit.scratch(Path(tempfile.gettempdir()), f"tunesmith-{key}") as folder:
+        write(folder)
+        return _open(folder, key)
 
 
 def _write(
@@ -290,9 +363,45 @@ def _map(path: Path, facts: Mapping[str, Any]) -> NDArray[Any]:
     return np.asarray(np.memmap(path, dtype, "r", shape=(count, *inner)))
 
 
-def _forget_unused(home: Path) -> None:
-    """Drop sets that no run has touched for a month; one that is still mapped stays readable."""
-    oldest = time.time() - _UNUSED_DAYS * 86_400
-    for folder in home.iterdir():
-        if not folder.name.startswith(".") and folder.stat().st_mtime < oldest:
-            commit.discard(folder)
+def _remove_unused(home: Path) -> None:
+    """Drop sets that no run has touched for a month, and damaged ones after a week.
+
+    One that is still mapped stays readable.
+    """
+    now = time.time()
+    for path, (_size, used) in _entries(home).items():
+        days = _DAMAGED_DAYS if path.name.startswith(".bad-") else _UNUSED_DAYS
+        if used < now - days * 86_400:
+            _drop(path)
+
+
+def _remove_beyond(home: Path, limit: int, *, kept: Path) -> None:
+    """Drop damaged sets, then those used longest ago, until all take at most `limit` bytes."""
+    entries = _entries(home)
+    total = sum(size for size, _used in entries.values())
+    others = [path for path in entries if path != kept]
+    for path in sorted(others, key=lambda path: (path.name[0] != ".", entries[path][1])):
+        if total <= limit:
+            return
+        if _drop(path):
+            total -= entries[path][0]
+
+
+def _entries(home: Path) -> dict[Path, tuple[int, float]]:
+    """Each set, whole or damaged, with its bytes and when it was used last. Links are not ours."""
+    entries = {}
+    for path in home.iterdir():
+        if re.fullmatch(rf"{_KEY}|\.bad-{_KEY}-.*", path.name):
+            with suppress(OSError):
+                size = sum(file.lstat().st_size for file in path.iterdir()) if path.is_dir() else 0
+                entries[path] = (size, path.lstat().st_mtime)
+    return entries
+
+
+def _drop(path: Path) -> bool:
+    """Delete a set if the disk lets us: one that stays is no reason to stop."""
+    try:
+        commit.discard(path)
+    except ResourceError:
+        return False
+    return True

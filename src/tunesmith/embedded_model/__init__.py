@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,7 @@ NAMES = ("mini", "mini-untrained")
 
 _MINI = Path(__file__).with_name("mini")
 _SEED = 20_260_102
+_WAIT_SECONDS = 600.0
 
 
 def embedded_folder(name: str) -> Path:
@@ -32,6 +34,7 @@ def embedded_folder(name: str) -> Path:
     Raises:
         ModelError: there is none of this name (M107).
         ResourceError: the cache, where the untrained one is made, cannot be written.
+        FolderInUseError: another process held the cache for ten minutes (C106).
     """
     short = name.removeprefix("embedded:")
     if short == "mini":
@@ -53,8 +56,8 @@ def _untrained() -> Path:
     made_of = [commit.sha256_of(_MINI / name) for name in ("config.json", "tokenizer.json")]
     digest = hashlib.sha256(json.dumps([*made_of, _SEED]).encode()).hexdigest()
     target = home / f"mini-untrained-{digest[:12]}"
-    with hold(home, wait_seconds=-1):
-        if target.exists() and commit.damage(target):
+    with hold(home, wait_seconds=_WAIT_SECONDS):
+        if os.path.lexists(target) and commit.damage(target):
             commit.set_aside(target)
         if not target.exists():
             with commit.publish(target) as unfinished, quiet_transformers():

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith import commit
 from tunesmith.artifact.decisions import with_probabilities
 from tunesmith.artifact.folder import amend_facts, read_facts
 from tunesmith.calibration import Fit, Goal, calibrate
@@ -40,7 +39,7 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
     if not run.exists:  # or a folder would be made to hold it
         refuse_unfinished(run)
     with hold(run.path):
-        commit.sweep(run.path)
+        run.sweep()
         refuse_unfinished(run)
         facts = read_facts(run.model) or {}
         task = with_probabilities(task_from_json(facts["task"]), str(run.path))

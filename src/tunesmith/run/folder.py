@@ -42,6 +42,16 @@ __all__ = [
     "runs_under",
 ]
 
+_OWN_NAMES = (
+    r"recipe\.yaml|plan\.json|rejected\.jsonl|report\.html|model|predictions|preflight|step-\d{8,}"
+)
+"""What is written into a run folder under a name of its own while it is unfinished."""
+_LEFT_BEHIND = re.compile(
+    rf"\.lock|\.holder\.json(-(now-)?\d+)?|\.(tmp|trash|old)-({_OWN_NAMES})-\d+"
+    rf"|\.bad-({_OWN_NAMES})-\d{{8}}T\d{{6}}(-\d+)?|\.DS_Store"
+)
+"""Hidden files of a run that never began; with nothing else the folder is as good as empty."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -107,6 +117,16 @@ class RunFolder:
     def is_finished(self) -> bool:
         """Whether the finished model is there, to the byte."""
         return self.model.is_dir() and commit.damage(self.model) is None
+
+    def sweep(self) -> None:
+        """Clear away what a kill left unfinished. Only for one who holds the folder.
+
+        Raises:
+            ResourceError: the disk does not let a folder have its name back (C107).
+        """
+        commit.sweep(self.path, _OWN_NAMES)
+        commit.sweep(self.checkpoints, r"step-\d{8,}")
+        commit.sweep(self.predictions, r"\w+\.parquet|MANIFEST\.json")
 
     def facts(self) -> dict[str, Any]:
         """What `tunesmith.json` of the finished model holds; empty if it is not finished."""
@@ -331,9 +351,22 @@ def refuse_other(run: RunFolder) -> None:
     Raises:
         ResourceError: there is something and it is not a run (C111).
     """
-    if run.path.is_file() or (
-        run.path.is_dir() and not run.exists and any(p.name[0] != "." for p in run.path.iterdir())
-    ):
+    try:
+        is_other = (
+            any(not _LEFT_BEHIND.fullmatch(path.name) for path in run.path.iterdir())
+            if run.path.is_dir() and not run.exists
+            else run.path.exists() and not run.path.is_dir()
+        )
+    except OSError as error:
+        raise ResourceError(
+            Problem(
+                "C107",
+                _("the folder cannot be read: {reason}").format(reason=error.strerror),
+                Place(str(run.path)),
+                fix=_("Choose another one with --out; nothing was changed."),
+            )
+        ) from error
+    if is_other:
         raise ResourceError(
             Problem(
                 "C111",

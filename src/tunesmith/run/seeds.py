@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunesmith.disk import as_path
 from tunesmith.run.folder import RUNS, RunFolder, run_name
 from tunesmith.statistics import Spread, spread
 
@@ -15,7 +17,9 @@ def folders_of_seeds(
     out: str | Path | None, *, asked_by: str, first: int, count: int
 ) -> dict[int, Path]:
     """A folder for each seed from `first` on, such as NAME-seed-42 and NAME-seed-43."""
-    base = Path(out) if out else Path(RUNS) / run_name(asked_by)
+    base = as_path(out) if out else Path(RUNS) / run_name(asked_by)
+    if not base.name or base.name == "..":
+        base = Path(os.path.realpath(base))
     return {
         seed: base.with_name(f"{base.name}-seed-{seed}") for seed in range(first, first + count)
     }

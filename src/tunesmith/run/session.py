@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from tunesmith import checkpoint, commit
+from tunesmith import checkpoint, commit, notices
 from tunesmith.batching import Batch, Examples
 from tunesmith.engine import Engine
 from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity, inert
@@ -279,8 +279,8 @@ class Session:
         return with_own(scores, self._compute_metrics, evaluation, examples)
 
     def untold(self) -> list[Problem]:
-        """The warnings since the last call."""
-        told, self.warnings = self.warnings, []
+        """The warnings since the last call, those of the storage below among them."""
+        told, self.warnings = self.warnings + notices.take(), []
         return told
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 from tunesmith import commit
 from tunesmith.data.rows import Rejected, Splits
 from tunesmith.device import is_main_process
-from tunesmith.errors import Place, Problem, RecipeError, Severity, inert
+from tunesmith.disk import as_path
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, inert
 from tunesmith.inputs import Checked, check, look
 from tunesmith.language import gettext as _
-from tunesmith.lock import hold
+from tunesmith.lock import HOLDER, hold
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
 from tunesmith.run.folder import RUNS, RunFolder, refuse_other, run_name
 
@@ -44,7 +46,7 @@ def run_folder(out: str | Path | None, *, asked_by: str) -> RunFolder:
     Raises:
         ResourceError: it holds something else (C111).
     """
-    run = RunFolder(Path(out) if out else Path(RUNS) / run_name(asked_by))
+    run = RunFolder(as_path(out) if out else Path(RUNS) / run_name(asked_by))
     refuse_other(run)
     return run
 
@@ -59,25 +61,51 @@ def held(run: RunFolder, *, restart: bool = False) -> Iterator[None]:
 
     Raises:
         FolderInUseError: another process trains in it (C106).
+        RecipeError: it cannot be moved while somebody works in it (C126).
+        ResourceError: the disk does not let it be moved (C127) or locked (C107).
     """
     if not is_main_process():
         yield
         return
-    with hold(run.path):
-        commit.sweep(run.path)
-        commit.sweep(run.checkpoints)
-        if restart and run.exists:
+    if restart and run.exists:
+        with hold(run.path):
             _move_aside(run)
+    with hold(run.path):
+        run.sweep()
         yield
 
 
 def _move_aside(run: RunFolder) -> None:
-    """Keep the old run under another name: nothing that took hours is deleted unasked."""
-    kept = run.path.with_name(f"{run.path.name}-before-{time.strftime('%Y%m%dT%H%M%S')}")
-    kept.mkdir()
-    for path in list(run.path.iterdir()):
-        if path.name not in (".lock", ".holder.json"):
-            path.rename(kept / path.name)
+    """Keep the old run under another name: nothing that took hours is deleted unasked.
+
+    One rename of the whole folder, lock included: a kill leaves the old run or none.
+    """
+    folder = Path(os.path.realpath(run.path))
+    if Path.cwd().is_relative_to(folder):
+        raise RecipeError(
+            Problem(
+                "C126",
+                _("--restart cannot move the folder that you work in"),
+                Place(str(run.path)),
+                fix=_("Call it from another folder, or choose another --out."),
+            )
+        )
+    stamp = time.strftime("%Y%m%dT%H%M%S")
+    try:
+        kept = commit.move_aside(folder, f"{folder.name}-before-{stamp}")
+    except ResourceError as error:
+        (problem,) = error.problems
+        message = _("--restart cannot move the old run aside: {reason}")
+        raise ResourceError(
+            replace(
+                problem,
+                code="C127",
+                message=message.format(reason=problem.message),
+                fix=_("Nothing was changed. Choose another folder with --out."),
+            )
+        ) from error
+    with suppress(OSError):
+        (kept / HOLDER).unlink()
 
 
 def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Checked:
