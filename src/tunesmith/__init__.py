@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from transformers import DataCollatorWithPadding, EarlyStoppingCallback
 
     from tunesmith.api import Run, Runs, load_data, start, train
-    from tunesmith.artifact.inference import Model, Predicted
+    from tunesmith.artifact.inference import Model
     from tunesmith.artifact.loading import load
+    from tunesmith.artifact.predicted import Predicted
     from tunesmith.errors import PlainError
     from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
     from tunesmith.handover import load_dataset, model_folder
@@ -53,7 +54,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("Run", "Runs", "load_data", "start", "train"), "tunesmith.api"),
-    **dict.fromkeys(("Model", "Predicted"), "tunesmith.artifact.inference"),
+    "Model": "tunesmith.artifact.inference",
+    "Predicted": "tunesmith.artifact.predicted",
     "load": "tunesmith.artifact.loading",
     **dict.fromkeys(
         ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"), "tunesmith.events"

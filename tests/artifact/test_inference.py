@@ -154,3 +154,72 @@ def test_few_rows_cost_one_pass_and_many_no_second_trial(run: ts.Run) -> None:
     assert passes < tried
     handle.remove()
     assert first.logits == pytest.approx(model.predict(PAIRS[:9]).logits[:1], abs=1e-5)
+
+
+def test_bad_rows_of_a_table_get_empty_answers(model: Model, tmp_path: Path) -> None:
+    good = model.predict(PAIRS[:3])
+    rows = [PAIRS[0], {**PAIRS[1], "sentence1": None}, PAIRS[1], PAIRS[2]]
+    frame = pd.DataFrame(rows)
+    with pytest.warns(UserWarning, match="M153 the given rows: 1 row cannot be predicted"):
+        found = model.predict(frame)
+    assert [answer["label"] for answer in found] == [
+        good[0]["label"], None, good[1]["label"], good[2]["label"],
+    ]  # fmt: skip
+    assert found[1]["problem"] == "D330"
+    assert found.logits.shape == (4, 2)
+    assert np.isnan(found.logits).any(axis=1).tolist() == [False, True, False, False]
+    np.testing.assert_allclose(found.logits[[0, 2, 3]], good.logits, atol=1e-5)
+    assert found.labels is None and found.loss is None
+    with pytest.warns(UserWarning, match="left out"):
+        assert len(model.predict(frame, on_bad_row="skip")) == 3
+    with pytest.raises(DataError, match="D330"):
+        model.predict(frame, on_bad_row="fail")
+    with pytest.raises(DataError, match="D330"):
+        model.predict(rows)
+    with pytest.warns(UserWarning, match="M153"):
+        assert model.predict(rows, on_bad_row="keep")[1]["label"] is None
+    with pytest.warns(UserWarning, match="M153"):
+        nothing = model.predict(frame[1:2])
+    assert [answer["problem"] for answer in nothing] == ["D330"]
+    assert nothing.predictions == {}
+
+
+def test_a_table_of_predictions_from_python(model: Model, tmp_path: Path) -> None:
+    frame = pd.DataFrame([*PAIRS[:2], {**PAIRS[2], "sentence2": ""}])
+    with pytest.warns(UserWarning, match="M153"):
+        assert model.write_predictions(frame, tmp_path / "p.csv") == 3
+    written = pd.read_csv(tmp_path / "p.csv")
+    assert written["prediction"].astype(str).tolist() == [
+        *(answer["label"] for answer in model.predict(PAIRS[:2])), "nan",
+    ] or written["prediction"].isna().tolist() == [False, False, True]  # fmt: skip
+    with pytest.raises(RecipeError, match="R115"):
+        model.write_predictions(frame, tmp_path / "p.csv")
+    with pytest.warns(UserWarning, match="left out"):
+        assert (
+            model.write_predictions(frame, tmp_path / "p.csv", force=True, on_bad_row="skip") == 2
+        )
+    with pytest.raises(RecipeError, match="R153"):
+        model.write_predictions(frame, tmp_path / "p.xls")
+
+
+def test_bad_rows_in_several_parts(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tunesmith.artifact import given
+
+    monkeypatch.setattr(given, "_ROWS_AT_ONCE", 2)
+    bad = {**PAIRS[0], "sentence1": ""}
+    rows = [bad, bad, PAIRS[0], bad, PAIRS[1], PAIRS[2]]
+    monkeypatch.setattr("tunesmith.data.columnar.CHUNK_ROWS", 2)
+    with pytest.warns(UserWarning, match="M153 .*3 rows"):
+        found = model.predict(rows, on_bad_row="keep")
+    assert np.isnan(found.logits[:, 0]).tolist() == [True, True, False, True, False, False]
+    wanted = model.predict(PAIRS[:3]).logits
+    np.testing.assert_allclose(found.logits[[2, 4, 5]], wanted, atol=1e-5)
+
+
+def test_a_text_without_a_mask_among_others() -> None:
+    model = ts.load("embedded:mini")
+    texts = ["the [MASK] sat", "nothing to fill in", "the [MASK] sat on the mat"]
+    with pytest.warns(UserWarning, match="D331"):
+        found = model.predict(texts, on_bad_row="keep")
+    assert [answer["label"] is None for answer in found] == [False, True, False]
+    assert found[1]["problem"] == "D331"

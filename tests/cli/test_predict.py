@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.cli.conftest import Command
@@ -17,7 +18,8 @@ def test_texts_in_their_order(tunesmith: Command, trained: Path) -> None:
         assert record["score"] == max(record["scores"].values())
         assert sum(record["scores"].values()) == pytest.approx(1)
     lines = tunesmith("predict", trained / "model", *texts).out.splitlines()
-    assert [line.split("\t")[2] for line in lines] == texts
+    assert lines[0] == "prediction\tprobability\tbody"
+    assert [line.split("\t")[2] for line in lines[1:]] == texts
 
 
 def test_a_file_and_stdin_give_the_same(tunesmith: Command, trained: Path) -> None:
@@ -72,3 +74,96 @@ def test_a_table_without_a_header(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text("1,the printer is broken\n2,a new phone\n")
     said = tunesmith("predict", trained, "--file", "new.csv", "--no-header", "id,body", "--json")
     assert [record["row"] for record in said.records] == [0, 1]
+
+
+ROWS = 'id,body,note\n7,the printer is broken,a\n8,,b\n9,"' + "a new phone\t" * 20 + '",c\n'
+
+
+def test_a_table_of_predictions(tunesmith: Command, trained: Path) -> None:
+    Path("new.csv").write_text(ROWS)
+    words = ("predict", trained, "--file", "new.csv", "--out", "out/predictions.csv")
+    said = tunesmith(*words)
+    assert said.code == 0
+    assert said.out == "3 rows in out/predictions.csv\n"
+    assert "warning M153 new.csv: 1 row cannot be predicted" in said.err
+    assert "D310 new.csv:3" in said.err
+    frame = pd.read_csv("out/predictions.csv")
+    assert list(frame.columns) == ["id", "body", "note", "prediction", "probability"]
+    assert frame["id"].tolist() == [7, 8, 9]
+    assert frame["prediction"].isna().tolist() == [False, True, False]
+    assert len(frame["body"][2]) == 240
+    answers = tunesmith("predict", trained, "--file", "new.csv", "--json").records
+    assert frame["prediction"].tolist()[0] == answers[0]["label"]
+    assert frame["probability"][2] == pytest.approx(answers[2]["score"], abs=1e-6)
+    # never over what is there
+    Path("out/predictions.csv").write_text("mine")
+    said = tunesmith(*words)
+    assert said.code == 2
+    assert "R115 out/predictions.csv" in said.err
+    assert Path("out/predictions.csv").read_text() == "mine"
+    (record,) = tunesmith(*words, "--force", "--scores", "--json").records
+    assert record["rows"] == 3
+    assert record["columns"][-2:] == ["probability:order", "probability:repair"]
+    assert pd.read_csv("out/predictions.csv")["probability:order"][0] == pytest.approx(
+        answers[0]["scores"]["order"], abs=1e-6
+    )
+
+
+def test_what_becomes_of_bad_rows(tunesmith: Command, trained: Path) -> None:
+    Path("new.csv").write_text(ROWS)
+    words = ("predict", trained, "--file", "new.csv")
+    kept = tunesmith(*words, "--json").records
+    assert [record["row"] for record in kept] == [0, 1, 2]
+    assert kept[1] == {
+        "row": 1, "input": {"id": "8", "body": "", "note": "b"},
+        "label": None, "score": None, "scores": None, "problem": "D310",
+    }  # fmt: skip
+    skipped = tunesmith(*words, "--json", "--on-bad-row", "skip").records
+    assert [record["row"] for record in skipped] == [0, 2]
+    assert [r["scores"] for r in skipped] == [
+        pytest.approx(kept[i]["scores"], abs=1e-6) for i in (0, 2)
+    ]
+    for out in ((), ("--out", "p.csv")):
+        said = tunesmith(*words, "--on-bad-row", "fail", *out)
+        assert said.code == 3
+        assert "error D310 new.csv:3" in said.err
+        assert said.out == ""
+        assert not Path("p.csv").exists()
+    assert tunesmith("predict", trained, "", "a new phone", "--on-bad-row", "keep").code == 0
+
+
+def test_a_pipe_gets_whole_texts_under_a_header(tunesmith: Command, trained: Path) -> None:
+    Path("new.csv").write_text(ROWS)
+    said = tunesmith("predict", trained, "--file", "new.csv", "-q")
+    header, first, empty, long = said.out.splitlines()
+    assert header.split("\t") == ["prediction", "probability", "body"]
+    assert first.split("\t")[2] == "the printer is broken"
+    assert empty == "\t\t"
+    assert long.split("\t")[2] == "a new phone\\t" * 20
+    assert said.err == ""
+
+
+def test_on_a_terminal_lines_are_brief(
+    tunesmith: Command, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("new.csv").write_text(ROWS)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    first, empty, long = tunesmith("predict", trained, "--file", "new.csv").out.splitlines()
+    assert first.split("\t")[2] == "the printer is broken"
+    assert empty == "\t\t"
+    assert len(long.split("\t")[2]) == 60
+
+
+def test_the_file_is_looked_at_before_a_model_is_loaded(
+    tunesmith: Command, trained: Path, tmp_path: Path
+) -> None:
+    for words, code in (
+        (("--file", "none.csv"), "D105"),
+        (("--file", "none.csv", "--out", "p.xls"), "R153"),
+    ):
+        said = tunesmith("predict", trained, *words)
+        assert said.code in (2, 3)
+        assert code in said.err
+    assert "R104" not in tunesmith("predict", trained, "x", "--on-bad-row", "skip").err
+    said = tunesmith("predict", trained, "x", "--on-bad-row", "quarantine")
+    assert said.code == 2

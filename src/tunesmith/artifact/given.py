@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tunesmith.artifact.bad_rows import BadRows
 from tunesmith.data.roles import Roles, missing_columns
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.sources import Options, from_python, open_splits
@@ -14,7 +15,7 @@ from tunesmith.spelling import normalise_labels
 from tunesmith.tasks import Task
 from tunesmith.tasks.sequence import SequenceTask
 
-__all__ = ["as_known", "in_thousands", "need_columns", "source_of"]
+__all__ = ["as_known", "in_thousands", "is_table", "need_columns", "source_of"]
 
 _ROWS_AT_ONCE = 10_000
 """Rows sorted by length and predicted together: enough to sort well, few enough to hold."""
@@ -43,6 +44,13 @@ def source_of(rows: object, roles: Roles, options: Options) -> Source:
             for i, item in enumerate(rows)
         ]
     return next(iter(from_python(rows, name=_("the given rows")).values()))
+
+
+def is_table(rows: object) -> bool:
+    """Whether rows come as a file, a frame or a data set, not written out as texts and dicts."""
+    if isinstance(rows, str):
+        return _is_file(rows)
+    return not (isinstance(rows, list | tuple) or _is_record(rows))
 
 
 def _is_file(text: str) -> bool:
@@ -76,8 +84,8 @@ def _record(item: object, row: int, columns: Sequence[str]) -> Mapping[str, obje
     return dict(zip(columns, texts, strict=True))
 
 
-def in_thousands(source: Source, columns: Sequence[str]) -> Iterator[list[Row]]:
-    """Some thousand rows at a time, with these columns."""
+def in_thousands(source: Source | BadRows, columns: Sequence[str] | None) -> Iterator[list[Row]]:
+    """Some thousand rows at a time, with these columns; None for all."""
     held: list[Row] = []
     for chunk in source.chunks(columns):
         held.extend(chunk)

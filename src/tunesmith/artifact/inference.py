@@ -6,17 +6,26 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tunesmith import commit
+from tunesmith.artifact.bad_rows import BadRows, OnBadRow
 from tunesmith.artifact.decisions import choose_calibration, decided_answers, decided_scores
-from tunesmith.artifact.given import as_known, in_thousands, need_columns, source_of
+from tunesmith.artifact.given import as_known, in_thousands, is_table, need_columns, source_of
+from tunesmith.artifact.predicted import (
+    Predicted,
+    PredictedPart,
+    joined,
+    mean_loss,
+    with_empty_answers,
+)
+from tunesmith.artifact.prediction_files import OutputColumns, refuse_format, write_predictions
 from tunesmith.batching import Examples, Padding
 from tunesmith.calibration import Calibration
-from tunesmith.data.findings import Findings
-from tunesmith.data.prepared import hold_in_memory
+from tunesmith.data.prepared import Encoded, hold_in_memory
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.sources import Options
 from tunesmith.device import make_accelerator, resolve_precision
@@ -25,51 +34,14 @@ from tunesmith.inputs import check_other
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Metric, Scores, choose_metrics
 from tunesmith.statistics import with_intervals
-from tunesmith.tasks import Predictions, Task
+from tunesmith.tasks import Task
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.evaluate import Evaluation
     from tunesmith.fast.predictor import Predictor
 
-__all__ = ["Model", "Predicted"]
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Answers, and the numbers behind them.
-
-    Attributes:
-        answers: one per row: "label", "score", "scores"; the label of an unsure one is None.
-        predictions: what the task keeps of each row, by name; the first dimension counts rows.
-        labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
-        loss: the mean loss; None without labels.
-    """
-
-    answers: Sequence[Mapping[str, object]]
-    predictions: Predictions
-    labels: NDArray[Any] | None
-    loss: float | None
-
-    @property
-    def logits(self) -> NDArray[np.float32]:
-        """Raw outputs, shape (n, C); (408, 2) for the validation rows of MRPC.
-
-        Raises:
-            KeyError: the task has none, such as masked-lm.
-        """
-        logits: NDArray[np.float32] = self.predictions["logits"]
-        return logits
-
-    def __len__(self) -> int:
-        return len(self.answers)
-
-    def __iter__(self) -> Iterator[Mapping[str, object]]:
-        return iter(self.answers)
-
-    def __getitem__(self, index: int) -> Mapping[str, object]:
-        return self.answers[index]
+__all__ = ["Model"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +73,7 @@ class Model:
         calibrated: bool = False,
         threshold: float | None = None,
         batch_size: int | None = None,
+        on_bad_row: OnBadRow | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> Predicted:
         """Predict texts, pairs, or labelled rows.
@@ -113,14 +86,18 @@ class Model:
             threshold: the least probability of an answer, in place of these thresholds; less sure
                 ones have the label None. Of several labels, those that reach it.
             batch_size: the most rows per forward pass; None for as many as their tokens allow.
+            on_bad_row: what becomes of rows without text and the like: "fail", "skip", or "keep"
+                with an empty answer and one warning for all; None: "keep" for tables (a file, a
+                frame, a data set), "fail" for texts and dicts.
             options: how to read a file.
 
         Raises:
-            DataError: a row without text, or a column is missing.
+            DataError: a bad row where that is an error, or a column is missing.
             ModelError: the model is not calibrated (M152).
         """
         calibration = self._calibration(calibrated, threshold)
         source = source_of(rows, self.task.roles, options)
+        bad_rows = BadRows(source, on_bad_row or ("keep" if is_table(rows) else "fail"))
         names = {column.name for column in source.columns}
         labelled = bool(self.task.roles.label_columns) and names >= set(
             self.task.roles.label_columns
@@ -128,12 +105,16 @@ class Model:
         if labelled:
             split, kept = check_other("test", source, self.task)
             labelled = split.is_labelled and not kept.problems
-        parts = self._parts(source, batch_size, labelled=labelled, calibration=calibration)
+        parts = self._parts(
+            source, batch_size, labelled=labelled, calibration=calibration, bad_rows=bad_rows
+        )
+        if problem := bad_rows.warning():
+            warnings.warn(str(problem), stacklevel=2)
         return Predicted(
             [answer for part in parts for answer in part.answers],
-            _joined([part.evaluation.predictions for part in parts]),
+            joined(parts),
             np.concatenate([part.labels for part in parts]) if labelled else None,
-            _mean_loss(parts) if labelled else None,
+            mean_loss(parts) if labelled else None,
         )
 
     def stream(
@@ -143,14 +124,80 @@ class Model:
         calibrated: bool = False,
         threshold: float | None = None,
         batch_size: int | None = None,
+        bad_rows: BadRows | None = None,
+        with_all_columns: bool = False,
     ) -> Iterator[tuple[Row, Mapping[str, object]]]:
         """Each row of a source with its answer, in order, a few thousand held at a time.
 
-        Arguments as in `predict`.
+        Args:
+            source: the rows.
+            calibrated: as in `predict`.
+            threshold: as in `predict`.
+            batch_size: as in `predict`.
+            bad_rows: of the source, to be asked for its warning afterwards; None refuses them.
+            with_all_columns: whether rows have all columns of the source, not only their texts.
         """
         calibration = self._calibration(calibrated, threshold)
-        for part in self._predict_all(source, batch_size, labelled=False, calibration=calibration):
+        for part in self._predict_all(
+            source,
+            batch_size,
+            labelled=False,
+            calibration=calibration,
+            bad_rows=bad_rows,
+            with_all_columns=with_all_columns,
+        ):
             yield from zip(part.rows, part.answers, strict=True)
+
+    def write_predictions(
+        self,
+        rows: object,
+        path: str | Path,
+        *,
+        calibrated: bool = False,
+        threshold: float | None = None,
+        batch_size: int | None = None,
+        on_bad_row: OnBadRow = "keep",
+        with_scores: bool = False,
+        force: bool = False,
+        options: Options = Options(),  # noqa: B008
+    ) -> int:
+        """Write a table: the columns of the rows, the prediction and its probability.
+
+        Rows are read, predicted and written a few thousand at a time. Returns how many these are.
+
+        Args:
+            rows: as in `predict`.
+            path: of the table: .csv, .tsv, .jsonl (each also .gz) or .parquet.
+            calibrated: as in `predict`.
+            threshold: as in `predict`.
+            batch_size: as in `predict`.
+            on_bad_row: as in `predict`.
+            with_scores: whether each class has a column with its probability.
+            force: replace a file that is there.
+            options: as in `predict`.
+
+        Raises:
+            RecipeError: the file exists (R115), or its format is unknown (R153).
+            DataError: as in `predict`.
+        """
+        target = Path(path)
+        refuse_format(target)
+        commit.refuse_existing([target], force=force)
+        source = source_of(rows, self.task.roles, options)
+        bad_rows = BadRows(source, on_bad_row)
+        answered = self.stream(
+            source,
+            calibrated=calibrated,
+            threshold=threshold,
+            batch_size=batch_size,
+            bad_rows=bad_rows,
+            with_all_columns=True,
+        )
+        columns = OutputColumns.of(self.task, source.columns, with_scores=with_scores)
+        count = write_predictions(target, answered, columns)
+        if problem := bad_rows.warning():
+            warnings.warn(str(problem), stacklevel=2)
+        return count
 
     def evaluate(
         self,
@@ -188,13 +235,13 @@ class Model:
         if kept.problems:
             raise DataError(kept.problems)
         parts = self._parts(source, batch_size, labelled=True)
-        predictions = _joined([part.evaluation.predictions for part in parts])
+        predictions = joined(parts)
         labels = [part.labels for part in parts if part.labels is not None]
         count = sum(len(part.answers) for part in parts)
         truth = Examples.of_labels(np.concatenate(labels) if labels else np.zeros(count))
         if calibration is not None:
             return decided_scores(self.task, calibration, chosen, predictions, truth)
-        scores = self.task.score(chosen, predictions, truth, _mean_loss(parts))
+        scores = self.task.score(chosen, predictions, truth, mean_loss(parts))
         found = with_intervals(scores, examples=count)
         simple = self._constant(chosen, truth)
         if learnt and self.task.needs_label:
@@ -245,9 +292,12 @@ class Model:
         *,
         labelled: bool,
         calibration: Calibration | None = None,
-    ) -> list[_Part]:
+        bad_rows: BadRows | None = None,
+    ) -> list[PredictedPart]:
         parts = list(
-            self._predict_all(source, batch_size, labelled=labelled, calibration=calibration)
+            self._predict_all(
+                source, batch_size, labelled=labelled, calibration=calibration, bad_rows=bad_rows
+            )
         )
         if not parts:
             if any(source.chunks(self.task.roles.text_columns)):
@@ -262,35 +312,57 @@ class Model:
         *,
         labelled: bool,
         calibration: Calibration | None,
-    ) -> Iterator[_Part]:
-        from tunesmith import evaluate
-
+        bad_rows: BadRows | None = None,
+        with_all_columns: bool = False,
+    ) -> Iterator[PredictedPart]:
         roles = self.task.roles
         need_columns(roles.text_columns, source)
         columns = roles.columns if labelled else roles.text_columns
-        accelerator = make_accelerator(device=self.device)
-        padding = Padding.of(self.tokenizer)
-        for rows in in_thousands(source, columns):
-            self._refuse_bad(rows, source)
-            encoded = self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
-            examples = Examples(hold_in_memory(encoded))
-            if not len(examples):  # texts without a token, of which masked-lm makes none
-                continue
-            with self._predictor.dressed(examples, padding) as forward:
-                done = evaluate.predict(
-                    forward,
-                    self.task,
-                    examples,
-                    padding,
-                    batch_size=batch_size,
-                    accelerator=accelerator,
-                )
-            answers = (
-                self.task.decode(done.predictions)
-                if calibration is None
-                else decided_answers(self.task, calibration, done.predictions)
+        bad_rows = bad_rows or BadRows(source, "fail")
+
+        def encode(rows: Sequence[Row]) -> Encoded:
+            return self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
+
+        for rows in in_thousands(bad_rows, None if with_all_columns else columns):
+            codes, encoded = bad_rows.sort_out(rows, self.task.examine, encode)
+            good = [row for row in rows if row.index not in codes]
+            part = (
+                None if encoded is None else self._forward(good, encoded, batch_size, calibration)
             )
-            yield _Part(rows, answers, done, encoded.fixed.get("labels"))
+            if codes and bad_rows.are_kept:
+                yield with_empty_answers(part, rows, codes)
+            elif part is not None and part.answers:
+                yield part
+
+    def _forward(
+        self,
+        rows: Sequence[Row],
+        encoded: Encoded,
+        batch_size: int | None,
+        calibration: Calibration | None,
+    ) -> PredictedPart | None:
+        """Predict encoded rows; None for texts without a token, of which masked-lm makes none."""
+        from tunesmith import evaluate
+
+        examples = Examples(hold_in_memory(encoded))
+        if not len(examples):
+            return None
+        padding = Padding.of(self.tokenizer)
+        with self._predictor.dressed(examples, padding) as forward:
+            done = evaluate.predict(
+                forward,
+                self.task,
+                examples,
+                padding,
+                batch_size=batch_size,
+                accelerator=make_accelerator(device=self.device),
+            )
+        answers = (
+            self.task.decode(done.predictions)
+            if calibration is None
+            else decided_answers(self.task, calibration, done.predictions)
+        )
+        return PredictedPart(rows, answers, done, encoded.fixed.get("labels"))
 
     @cached_property
     def _predictor(self) -> Predictor:
@@ -307,32 +379,3 @@ class Model:
         if self.precision != "auto" or self.facts.get("precision") != "fp32":
             return self.precision
         return "fp32"
-
-    def _refuse_bad(self, rows: Sequence[Row], source: Source) -> None:
-        findings = Findings(source)
-        for row in rows:
-            if finding := self.task.examine(row):
-                findings.add(row.index, finding)
-        if findings:
-            raise DataError(findings.problems())
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some thousand rows, predicted."""
-
-    rows: Sequence[Row]
-    answers: Sequence[Mapping[str, object]]
-    evaluation: Evaluation
-    labels: NDArray[Any] | None
-
-
-def _joined(parts: Sequence[Predictions]) -> Predictions:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _mean_loss(parts: Sequence[_Part]) -> float:
-    """The mean over the targets of all parts."""
-    found = [part.evaluation for part in parts]
-    targets = sum(evaluation.num_targets for evaluation in found)
-    return sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in found) / targets

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,9 +21,18 @@ from tunesmith.cli.options import (
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, RecipeError, inert, shortened
 from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
 from tunesmith.naming import model_source
 
+if TYPE_CHECKING:
+    from tunesmith.artifact.inference import Model
+    from tunesmith.data.rows import Row, Source
+
 __all__ = ["command"]
+
+POLICIES = ("fail", "skip", "keep")
+_SAY_EVERY_SECONDS = 10.0
+_WIDTH = 60
 
 
 @click.command(
@@ -29,17 +40,35 @@ __all__ = ["command"]
     help=_(
         "Predict texts with a finished model: a run, a model folder or a Hub name. Texts come as "
         "arguments, from a file with the columns of the training data, or a line each from stdin. "
-        "A model of pairs takes its texts two by two; on stdin a tab stands between them."
+        "A model of pairs takes its texts two by two; on stdin a tab stands between them. With "
+        "--out a table is written: the columns of the file, the prediction and its probability."
     ),
     epilog=examples(
         'tunesmith predict runs/tickets "The printer is broken again."',
-        "tunesmith predict runs/tickets --file new.csv --json > answers.jsonl",
-        "tunesmith predict runs/tickets --calibrated --file new.csv",
+        "tunesmith predict runs/tickets --file new.csv --out predictions.csv",
     ),
 )
 @click.argument("model")
 @click.argument("texts", nargs=-1, metavar="[TEXT ...]")
 @click.option("--file", metavar="FILE", help=_("Rows to predict."))
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=_("Table to write: .csv, .tsv, .jsonl (each also .gz) or .parquet."),
+)
+@click.option(
+    "--scores", is_flag=True, help=_("In --out, a column with the probability of each class.")
+)
+@click.option("--force", is_flag=True, help=_("Replace the file if it is there."))
+@click.option(
+    "--on-bad-row",
+    type=click.Choice(POLICIES),
+    help=_(
+        "Rows that cannot be predicted, such as empty texts: keep them with an empty prediction "
+        "(as for --file), skip them, or fail (as for texts)."
+    ),
+)
 @decision_options
 @click.option("--batch-size", type=click.IntRange(min=1), help=_("Most rows at once."))
 @click.option("--revision", help=_("Branch, tag or commit of a Hub model."))
@@ -55,41 +84,117 @@ __all__ = ["command"]
 @ROOT
 @common
 def command(
-    model: str, texts: tuple[str, ...], file: str | None, batch_size: int | None, **given: Any
+    model: str, texts: tuple[str, ...], file: str | None, out: Path | None, **given: Any
 ) -> int:
-    """Load, predict in the order given, print a line per row."""
+    """Load, predict in the order given, print a line per row or write a table."""
+    from tunesmith import commit
+
     terminal = Terminal.of(given)
+    if out is not None:
+        from tunesmith.artifact.prediction_files import refuse_format
+
+        refuse_format(out)
+        commit.refuse_existing([out], force=given["force"])
     if file is None and not texts:
         texts = tuple(_from_stdin())
     elif file is not None and texts:
         raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
+    from tunesmith.artifact.bad_rows import BadRows
     from tunesmith.artifact.loading import load
     from tunesmith.data.roles import Roles
     from tunesmith.data.sources import from_python, open_splits
 
+    name = model_source(model, given["root"])
+    source = None if file is None else next(iter(open_splits(file, reading(given)).values()))
     roles = Roles(given["text"], given["text_pair"]) if given["text"] else None
     loaded = load(
-        model_source(model, given["root"]),
+        name,
         revision=given["revision"],
         device=given["device"],
         precision=given["precision"],
         roles=roles,
     )
-    columns = loaded.task.roles.text_columns
-    if file is not None:
-        source = next(iter(open_splits(file, reading(given)).values()))
-    else:
-        source = from_python(_as_records(texts, columns), _("the given texts"))["train"]
-    for row, answer in loaded.stream(
+    if source is None:
+        records = _as_records(texts, loaded.task.roles.text_columns)
+        source = from_python(records, _("the given texts"))["train"]
+    policy = given["on_bad_row"] or ("fail" if file is None else "keep")
+    bad_rows = BadRows(source, policy)
+    answered = loaded.stream(
         source,
         calibrated=given["calibrated"],
         threshold=given["threshold"],
-        batch_size=batch_size,
-    ):
-        terminal.record({"row": row.index, **answer})
-        shown = " | ".join(shortened(str(row.values[name]), at_most=60) for name in columns)
-        terminal.result(f"{inert(_label(answer))}\t{answer['score']:.4f}\t{shown}")
+        batch_size=given["batch_size"],
+        bad_rows=bad_rows,
+        with_all_columns=True,
+    )
+    if out is not None:
+        _write(terminal, out, loaded, source, answered, with_scores=given["scores"])
+    else:
+        _print(terminal, answered, loaded)
+    if problem := bad_rows.warning():
+        terminal.problems([problem])
     return 0
+
+
+def _write(
+    terminal: Terminal,
+    out: Path,
+    model: Model,
+    source: Source,
+    answered: Iterable[tuple[Row, Mapping[str, object]]],
+    *,
+    with_scores: bool,
+) -> None:
+    from tunesmith.artifact.prediction_files import OutputColumns, write_predictions
+
+    columns = OutputColumns.of(model.task, source.columns, with_scores=with_scores)
+    rows = write_predictions(out, _counted(terminal, answered), columns)
+    terminal.record({"file": str(out), "rows": rows, "columns": columns.names})
+    written = ngettext("{count} row in {file}", "{count} rows in {file}", rows)
+    terminal.result(written.format(count=rows, file=out))
+
+
+def _counted(
+    terminal: Terminal, answered: Iterable[tuple[Row, Mapping[str, object]]]
+) -> Iterator[tuple[Row, Mapping[str, object]]]:
+    """The same rows; now and then their number is said."""
+    last = time.monotonic()
+    for count, pair in enumerate(answered):
+        yield pair
+        if (now := time.monotonic()) - last >= _SAY_EVERY_SECONDS:
+            last = now
+            terminal.say(_("{count} rows").format(count=f"{count + 1:,}"))
+
+
+def _print(
+    terminal: Terminal,
+    answered: Iterable[tuple[Row, Mapping[str, object]]],
+    model: Model,
+) -> None:
+    """A line per row: brief for eyes, whole and under a header for another program."""
+    columns = model.task.roles.text_columns
+    is_number = getattr(model.task, "kind", None) == "numbers"
+    is_for_eyes = sys.stdout.isatty()
+    own = ["prediction"] if is_number else ["prediction", "probability"]
+    header = None if is_for_eyes else "\t".join([*own, *map(_as_cell, columns)])
+    for row, answer in answered:
+        if header is not None:  # not before there is an answer: the first row may be an error
+            terminal.result(header)
+            header = None
+        terminal.record({"row": row.index, "input": dict(row.values), **answer})
+        texts = [str(row.values[name] or "") for name in columns]
+        score = "" if answer["score"] is None else f"{answer['score']:.4f}"
+        if is_for_eyes:
+            shown = " | ".join(shortened(text, at_most=_WIDTH) for text in texts)
+            terminal.result(f"{inert(_label(answer))}\t{score}\t{shown}")
+        else:
+            own = [score] if is_number else [inert(_label(answer)), score]
+            terminal.result("\t".join([*own, *map(_as_cell, texts)]))
+
+
+def _as_cell(text: str) -> str:
+    """A text whose tabs are spelled, so that it stays one field of a line."""
+    return text.replace("\t", "\\t")
 
 
 def _from_stdin() -> list[str]:
@@ -123,5 +228,5 @@ def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, 
 def _label(answer: Any) -> str:
     label = answer["label"]
     if label is None:
-        return _("unsure")
+        return "" if "problem" in answer else _("unsure")
     return ", ".join(label) if isinstance(label, list) else str(label)

@@ -1,0 +1,117 @@
+"""What a finished model answers: answers in words, and the numbers behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.artifact.bad_rows import BadRows
+from tunesmith.data.rows import Row
+from tunesmith.tasks import Predictions
+
+if TYPE_CHECKING:
+    from tunesmith.evaluate import Evaluation
+
+__all__ = ["Predicted", "PredictedPart", "joined", "mean_loss", "with_empty_answers"]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Answers, and the numbers behind them.
+
+    Attributes:
+        answers: one per row: "label", "score", "scores"; the label of an abstention is None, and of
+            a row that could not be predicted all three, with "problem", the code of what is wrong.
+        predictions: what the task keeps of each row, by name; the first dimension counts rows. NaN
+            (-1 among integers) for rows that could not be predicted.
+        labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
+        loss: the mean loss; None without labels.
+    """
+
+    answers: Sequence[Mapping[str, object]]
+    predictions: Predictions
+    labels: NDArray[Any] | None
+    loss: float | None
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Raw outputs, shape (n, C); (408, 2) for the validation rows of MRPC.
+
+        Raises:
+            KeyError: the task has none, such as masked-lm.
+        """
+        logits: NDArray[np.float32] = self.predictions["logits"]
+        return logits
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def __iter__(self) -> Iterator[Mapping[str, object]]:
+        return iter(self.answers)
+
+    def __getitem__(self, index: int) -> Mapping[str, object]:
+        return self.answers[index]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedPart:
+    """Some thousand rows, predicted; `evaluation` is None if not one of them could be."""
+
+    rows: Sequence[Row]
+    answers: Sequence[Mapping[str, object]]
+    evaluation: Evaluation | None
+    labels: NDArray[Any] | None
+
+
+def with_empty_answers(
+    part: PredictedPart | None, rows: Sequence[Row], codes: Mapping[int, str]
+) -> PredictedPart:
+    """The answers to all rows, in order, empty for those with a code."""
+    if part is None or part.evaluation is None:
+        answers = [BadRows.empty_answer(codes[row.index]) for row in rows]
+        return PredictedPart(rows, answers, None, None)
+    good = iter(part.answers)
+    answers = [
+        BadRows.empty_answer(codes[row.index]) if row.index in codes else next(good) for row in rows
+    ]
+    is_good = np.array([row.index not in codes for row in rows])
+    spread = {}
+    for name, values in part.evaluation.predictions.items():
+        spread[name] = _empty(len(rows), values)
+        spread[name][is_good] = values
+    return PredictedPart(rows, answers, replace(part.evaluation, predictions=spread), None)
+
+
+def _empty(count: int, like: NDArray[Any]) -> NDArray[Any]:
+    """Rows of NaN, or of -1 among integers, of the shape and kind of others."""
+    fill = np.nan if np.issubdtype(like.dtype, np.floating) else -1
+    return np.full((count, *like.shape[1:]), fill, dtype=like.dtype)
+
+
+def joined(parts: Sequence[PredictedPart]) -> Predictions:
+    """The predictions of all parts; those without any are filled after the manner of the others."""
+    found = [part.evaluation.predictions for part in parts if part.evaluation is not None]
+    if not found:
+        return {}
+    return {
+        name: np.concatenate(
+            [
+                _empty(len(part.answers), like)
+                if part.evaluation is None
+                else part.evaluation.predictions[name]
+                for part in parts
+            ]
+        )
+        for name, like in found[0].items()
+    }
+
+
+def mean_loss(parts: Sequence[PredictedPart]) -> float:
+    """The mean over the targets of all parts."""
+    found = [part.evaluation for part in parts if part.evaluation is not None]
+    targets = sum(evaluation.num_targets for evaluation in found)
+    return sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in found) / targets
