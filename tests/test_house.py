@@ -117,6 +117,18 @@ def test_nothing_can_run_foreign_code() -> None:
                         assert ast.unparse(keyword.value) == "False", path
 
 
+def test_only_one_room_lets_transformers_read_a_model() -> None:
+    """There is one place that bounds and checks what a model's files can do."""
+    callers = {
+        room_of(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("from_pretrained", "from_file", "load_file", "safe_open")
+    }
+    assert callers == {"model", "inputs"}
+
+
 def test_names_tell() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "base", "core"}
     assert not {path.stem for path in MODULES} & vague

@@ -56,6 +56,17 @@ def test_folders_that_are_no_model(tiny_bert: Path, tmp_path: Path) -> None:
         locate(str(tmp_path / "broken"))
 
 
+def test_an_adapter_is_refused_with_the_way_out(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    shutil.copytree(tiny_bert, folder)
+    (folder / "adapter_model.safetensors").write_bytes(b"not read")
+    locate(str(folder))
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="M112") as caught:
+        locate(str(folder))
+    assert "merge_and_unload" in str(caught.value)
+
+
 def test_pickled_weights_are_never_loaded(tiny_bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "pickled"
     shutil.copytree(tiny_bert, folder)

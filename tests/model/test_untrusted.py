@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.model.untrusted import MAX_DEPTH, UnreadableFile, identity, open_regular, read_json
@@ -34,6 +34,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("json") / "x.json"
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), plain))
 def test_what_json_wrote_is_read(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.model.folders import HEAD, edited, loaded
 from tunesmith.errors import ModelError, RecipeError
@@ -17,11 +20,9 @@ def test_a_model_without_such_a_head(tiny_bert: Path, tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_the_models_own(tiny_bert: Path, tmp_path: Path) -> None:
-    from safetensors.torch import save_file
-
     folder = edited(tiny_bert, tmp_path / "x")
     save_file({"other": torch.zeros(2)}, folder / "model.safetensors")
-    with pytest.raises(ModelError, match="M115"):
+    with pytest.raises(ModelError, match="M124"):
         loaded(folder)
     (folder / "model.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(ModelError, match="M115"):
@@ -41,6 +42,112 @@ def test_the_head_is_that_of_a_script_that_seeds_first(tiny_bert: Path) -> None:
     ):
         assert name == other
         assert torch.equal(one, two), name
+
+
+class Canary:
+    """Writes a file as soon as somebody unpickles it."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> object:
+        return Path.write_text, (self.target, "ran")
+
+
+def test_no_pickle_is_loaded_from_any_slot(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a folder names, only its safetensors are opened as weights."""
+    canary = tmp_path / "canary"
+    evil = pickle.dumps(Canary(canary))
+    folder = edited(tiny_bert, tmp_path / "x", transformers_weights="pytorch_model.bin")
+    slots = (
+        "pytorch_model.bin", "training_args.bin", "optimizer.pt", "notes.txt", ".metadata",
+        "adapter_model.bin", "tf_model.h5", "flax_model.msgpack", "model.ckpt.index", "rng.pth",
+        "__0_0.distcp", "model.safetensors.bin",
+    )  # fmt: skip
+    for slot in slots:
+        (folder / slot).write_bytes(evil)
+
+    def explode(*_arguments: object, **_more: object) -> None:
+        raise AssertionError("torch.load was called")
+
+    monkeypatch.setattr(torch, "load", explode)
+    assert loaded(folder)
+    weights = folder / "model.safetensors"
+    for name in ("pytorch_model.bin", "notes.txt", "../canary.bin", "__0_0.distcp"):
+        index = {"weight_map": {"embeddings.word_embeddings.weight": name}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        assert loaded(folder)  # the single file comes first
+        weights.rename(folder / "kept")
+        with pytest.raises(ModelError, match="M101"):
+            loaded(folder)
+        (folder / "kept").rename(weights)
+    weights.write_bytes(evil)
+    with pytest.raises(ModelError, match="M115"):
+        loaded(folder)
+    assert not canary.exists()
+    pickle.loads(evil)
+    assert canary.exists(), "the canary is a live one"
+
+
+def test_weights_larger_than_they_are(tiny_bert: Path, tmp_path: Path) -> None:
+    """What config.json asks for is compared with the weights before memory is taken."""
+    asked = {
+        "vocab_size": 1_000_000_000,
+        "hidden_size": 1_000_000,
+        "max_position_embeddings": 2_000_000_000,
+        "num_hidden_layers": 100_000,
+        "intermediate_size": 2_000_000_000,
+    }
+    for name, value in asked.items():
+        folder = edited(tiny_bert, tmp_path / name, **{name: value})
+        with pytest.raises(ModelError, match=r"M128 .*config.json.*far larger"):
+            loaded(folder)
+
+
+def test_quantized_weights_are_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    for kind in (torch.int8, torch.float8_e4m3fn):
+        folder = edited(tiny_bert, tmp_path / str(kind), quantization_config={"bits": 8})
+        tensors = load_file(folder / "model.safetensors")
+        name = "encoder.layer.1.output.dense.weight"
+        tensors[name] = tensors[name].to(kind)
+        tensors["position_ids"] = torch.arange(9)  # what a model has no place for may be anything
+        save_file(tensors, folder / "model.safetensors")
+        with pytest.raises(ModelError, match=r"M115 .*encoder.layer.1.output.dense.weight has the"):
+            loaded(folder)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_become_float32(tiny_bert: Path, tmp_path: Path, kind: torch.dtype) -> None:
+    folder = edited(tiny_bert, tmp_path / "x", dtype="evil")
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: t.to(kind) for name, t in tensors.items()}, folder / "model.safetensors")
+    model = loaded(folder)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not model.training
+    assert model.config.name_or_path == str(folder)
+    same = tensors["pooler.dense.weight"].to(kind).to(torch.float32)
+    assert torch.equal(model.bert.pooler.dense.weight, same)
+
+
+def test_shards_load_as_one_file_does(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = edited(tiny_bert, tmp_path / "x")
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    parts = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, own in parts.items():
+        save_file({name: tensors[name] for name in own}, folder / file)
+    index = {"weight_map": {name: file for file, own in parts.items() for name in own}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    for (name, one), two in zip(
+        loaded(folder).named_parameters(), loaded(tiny_bert).parameters(), strict=True
+    ):
+        assert torch.equal(one, two), name
+    (folder / "b.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"M115 .*b.safetensors is missing"):
+        loaded(folder)
 
 
 def trained(model: torch.nn.Module) -> set[str]:

@@ -318,7 +318,9 @@ def _run_trainer(contender: Contender, job: Any, turn: Any, told: Any) -> None:
             told.put((len(places), tokens, trainer.noted, places, 0.0))
 
     set_seed(own.seed)
-    network = job.task.build(job.files, seed=own.seed, dropout=own.dropout).model
+    network = job.task.build(
+        job.files, seed=own.seed, dropout=own.dropout, allow_missing=own.allow_missing
+    ).model
     with tempfile.TemporaryDirectory() as folder:
         trainer = Losses(
             model=network,

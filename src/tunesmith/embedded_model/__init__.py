@@ -71,7 +71,8 @@ def _make(folder: Path) -> None:
 
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(_MINI / name, folder / name)
-    config = BertConfig.from_pretrained(_MINI, dtype="float32")
+    facts = json.loads((_MINI / "config.json").read_text(encoding="utf-8"))
+    config = BertConfig.from_dict({**facts, "dtype": "float32"})
     with torch.random.fork_rng():
         torch.manual_seed(_SEED)
         BertForMaskedLM(config).save_pretrained(folder)

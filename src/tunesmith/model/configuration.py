@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import ModelError, Place, Problem, nearest
 from tunesmith.language import gettext as _
 from tunesmith.model.files import ModelFiles
+from tunesmith.model.guard import first_line
+from tunesmith.quiet import quiet_transformers
 
-__all__ = ["make_config", "overridden_dropout", "stand_in_padding"]
+__all__ = ["impossible_config", "make_config", "overridden_dropout", "stand_in_padding"]
 
 _DROPOUT = re.compile(r"drop_?out|_pdrop$|layer_?drop")
-_UNSAFE_KEYS = ("auto_map", "trust_remote_code", "custom_generate", "quantization_config")
+_REFUSED = re.compile(
+    r".*_implementation(_internal)?|quantization_config|compression_config|auto_map|"
+    r"trust_remote_code|custom_.*|fusion_config|kernel_config|use_.*kernels|distributed_config|"
+    r"tp_plan|tp_size|device_map|init_device|transformers_weights|per_layer_config|gguf_file|"
+    r"adapter_kwargs|peft_config"
+)
+"""Fields that choose code, kernels, devices or further files, whatever class declares them."""
+
+_LEFT_OUT = {
+    "dtype", "torch_dtype",  # weights are loaded as float32
+    "return_dict", "use_return_dict", "output_hidden_states", "output_attentions", "torchscript",
+    "chunk_size_feed_forward",  # saves memory, and fails for lengths that it does not divide
+    "problem_type", "num_labels",  # the task says them
+    "name_or_path", "transformers_version",
+}  # fmt: skip
+_REPEATED = re.compile(r"layer|block|head|expert|group|stage|depth|repeat")
+_MOST_REPEATED = 100_000
+_MOST = 2**31 - 1
+_MOST_LABELS = 1_000_000
 
 
 def make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str, object]) -> Any:
     """A model's configuration as transformers' class.
+
+    Only fields that the class declares, or that the source of its architecture names, are taken
+    over, and none that could choose code, kernels, devices or further files.
 
     Args:
         files: from `locate`.
@@ -25,43 +52,124 @@ def make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str,
         settings: further values, such as `num_labels`.
 
     Raises:
-        ModelError: the architecture is unknown (M102) or wants code of its own (M105).
+        ModelError: the architecture is unknown or a value is impossible (M102), it wants code of
+            its own (M105), or config.json cannot be read (M109).
     """
     from transformers import CONFIG_MAPPING
 
     raw = files.config()
     kind = raw.pop("model_type")
     if kind not in CONFIG_MAPPING:
-        if "auto_map" in raw:
-            raise ModelError(
-                Problem(
-                    "M105",
-                    _("it wants to run code of its own (auto_map in config.json)"),
-                    Place(files.name),
-                    fix=_("Remote code is never run. Choose a model of a known architecture."),
-                )
-            )
-        close = nearest(str(kind), CONFIG_MAPPING)
-        raise ModelError(
-            Problem(
-                "M102",
-                _('the architecture "{kind}" is not known to transformers').format(kind=kind),
-                Place(files.name),
-                fix=_('did you mean "{name}"?').format(name=close[0]) if close else None,
-            )
-        )
-    clean = {
-        key: value
-        for key, value in raw.items()
-        if key not in _UNSAFE_KEYS and not (key.startswith("_") and key != "_name_or_path")
-    }
-    if dropout is not None:
-        clean |= overridden_dropout({**clean, "model_type": kind}, dropout)
-    clean |= settings
-    config = CONFIG_MAPPING[kind].from_dict(clean)
-    if config.pad_token_id is None:  # decoders have none, and their heads look for it
-        config.pad_token_id = config.eos_token_id
+        raise ModelError(_unknown_architecture(files, kind, wants_code="auto_map" in raw))
+    try:
+        clean = _known_fields(raw, CONFIG_MAPPING[kind])
+        if dropout is not None:
+            clean |= overridden_dropout({**clean, "model_type": kind}, dropout)
+        with quiet_transformers():
+            config = CONFIG_MAPPING[kind].from_dict({**clean, **settings})
+        _settle_padding(config)
+    except Exception as error:  # of any kind: classes check some values, and trip over others
+        raise ModelError(impossible_config(files, error)) from error
     return config
+
+
+def impossible_config(files: ModelFiles, error: BaseException) -> Problem:
+    """What to say of a configuration that no model can be built from."""
+    return Problem(
+        "M102",
+        _("config.json describes no model that can be built: {reason}").format(
+            reason=first_line(error)
+        ),
+        Place(str(files.folder / "config.json")),
+        fix=_("Fetch the model again, or choose another one."),
+    )
+
+
+def _unknown_architecture(files: ModelFiles, kind: str, *, wants_code: bool) -> Problem:
+    if wants_code:
+        return Problem(
+            "M105",
+            _("it wants to run code of its own (auto_map in config.json)"),
+            Place(files.name),
+            fix=_("Remote code is never run. Choose a model of a known architecture."),
+        )
+    from transformers import CONFIG_MAPPING
+
+    close = nearest(kind[:100], CONFIG_MAPPING)
+    return Problem(
+        "M102",
+        _('the architecture "{kind}" is not known to transformers').format(kind=kind[:100]),
+        Place(files.name),
+        fix=_('did you mean "{name}"?').format(name=close[0]) if close else None,
+    )
+
+
+def _known_fields(raw: Mapping[str, Any], config_class: Any) -> dict[str, Any]:
+    """The fields that an architecture has a use for; raises ValueError for absurd values."""
+    declared = {field.name for field in fields(config_class)} | set(config_class.attribute_map)
+    clean: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name in _LEFT_OUT or _REFUSED.fullmatch(name):
+            continue
+        if name not in declared and (name.startswith("_") or not _is_named(name, config_class)):
+            continue
+        inner = config_class.sub_configs.get(name)
+        if inner is not None and isinstance(value, dict):
+            clean[name] = _known_fields(value, inner) if _has_fields(inner) else {}
+        else:
+            _refuse_absurd(name, value)
+            clean[name] = value
+    names = clean.get("id2label")
+    if names is None and isinstance(count := raw.get("num_labels"), int):
+        if not 0 < count <= _MOST_LABELS:
+            raise ValueError(f"num_labels: {count}")
+        clean["num_labels"] = count
+    return clean
+
+
+def _has_fields(config_class: Any) -> bool:
+    return hasattr(config_class, "__dataclass_fields__")
+
+
+def _is_named(name: str, config_class: Any) -> bool:
+    """Whether the source of an architecture names a field that its class does not declare."""
+    source = getattr(sys.modules.get(config_class.__module__), "__file__", None)
+    return source is not None and name in _words_of(Path(source).parent)
+
+
+@cache
+def _words_of(folder: Path) -> frozenset[str]:
+    sources = [*folder.glob("configuration_*.py"), *folder.glob("modeling_*.py")]
+    texts = [source.read_text(encoding="utf-8") for source in sources]
+    return frozenset(word for text in texts for word in re.findall(r"[A-Za-z_]\w+", text))
+
+
+def _refuse_absurd(name: str, value: object) -> None:
+    """Numbers that would have a class or a model repeat something without end."""
+    if isinstance(value, int):
+        most = _MOST_REPEATED if _REPEATED.search(name) else _MOST
+        if not -_MOST <= value <= most:
+            raise ValueError(f"{name}: {value:.3g}")
+    elif isinstance(value, list | dict) and len(value) > _MOST_LABELS:
+        raise ValueError(f"{name}: {len(value)} values")
+
+
+def _settle_padding(config: Any) -> None:
+    """Decoders name no padding token, and their heads look for one: the end of a text."""
+    padding = getattr(config, "pad_token_id", None)
+    if padding is None or padding < 0:  # -1 is an old way to write none
+        padding = _end_of_text(config)
+    size = getattr(config, "vocab_size", None)
+    if size is not None and padding is not None and padding >= size:
+        raise ValueError(f"pad_token_id: {padding}, vocab_size: {size}")
+    config.pad_token_id = padding
+
+
+def _end_of_text(config: Any) -> int | None:
+    end = getattr(config, "eos_token_id", None)
+    if isinstance(end, list):
+        end = end[0] if end else None
+    return end if isinstance(end, int) else None
 
 
 def stand_in_padding(config: Mapping[str, Any]) -> int | None:
@@ -70,8 +178,9 @@ def stand_in_padding(config: Mapping[str, Any]) -> int | None:
         return None
     from transformers import CONFIG_MAPPING
 
-    known = CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
-    return known.eos_token_id if known.pad_token_id is None else None
+    config_class = CONFIG_MAPPING[config["model_type"]]
+    known = config_class.from_dict(_known_fields(config, config_class))
+    return _end_of_text(known) if known.pad_token_id is None else None
 
 
 def overridden_dropout(config: Mapping[str, Any], rate: float) -> dict[str, float]:

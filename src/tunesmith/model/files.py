@@ -110,6 +110,25 @@ class ModelFiles:
                 )
         return [self.folder / name for name in sorted(set(names))]
 
+    def refuse_adapter(self) -> None:
+        """Refuse a folder with an adapter, of which transformers would load more than it names.
+
+        Raises:
+            ModelError: there is an adapter_config.json (M112).
+        """
+        if os.path.lexists(self.folder / "adapter_config.json"):
+            raise ModelError(
+                Problem(
+                    "M112",
+                    _("it holds an adapter (adapter_config.json), which is not supported"),
+                    Place(self.name),
+                    fix=_(
+                        "Merge the adapter into its base model with peft (merge_and_unload, then "
+                        "save_pretrained) and name the result."
+                    ),
+                )
+            )
+
     def fingerprint(self) -> dict[str, str]:
         """The sha256 of every file that is read, by name: configuration, weights, tokenizer.
 
@@ -191,7 +210,8 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
     """Find a model: a local folder, a run, `embedded:mini`, or the Hub (see `tunesmith.naming`).
 
     Raises:
-        ModelError: there is no such model, or it has no safetensors (M101).
+        ModelError: there is no such model (M107), it has no safetensors (M101), its config.json
+            cannot be read (M109), or it is an adapter (M112).
         RecipeError: it is a run without a finished model (C114).
         ResourceError: the Hub is out of reach or wants a token.
     """
@@ -208,6 +228,7 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
     else:
         folder = _downloaded(name, revision)
         files = ModelFiles(name, folder, folder.name)
+    files.refuse_adapter()
     files.config()
     files.weights()
     return files

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.language import gettext as _
-from tunesmith.model.configuration import make_config
+from tunesmith.model.configuration import impossible_config, make_config
 from tunesmith.model.files import ModelFiles
+from tunesmith.model.guard import TooLarge, bounded, first_line
+from tunesmith.model.missing import check_body, check_layers
+from tunesmith.model.untrusted import UnreadableFile
+from tunesmith.model.weight_files import FLOATS, StoredTensor, read_headers, read_tensors
 from tunesmith.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["LoadedModel", "freeze", "load_model"]
+
+_MODULES_PER_TENSOR = 50
+_SPARE_MODULES = 2_000
+_SPARE_ELEMENTS = 100_000_000
+"""What a head and shared weights may add to what the files hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +35,16 @@ class LoadedModel:
 
     Attributes:
         model: in float32, on the CPU, in evaluation mode.
-        new_weights: parameters that the checkpoint does not hold, drawn from the seed: the head.
+        new_weights: parameters that the checkpoint does not hold, drawn from the seed: the head,
+            and what `allow_missing` names.
         unused_weights: weights of the checkpoint that this model has no place for: an old head.
+        warnings: what else the files lack or hold.
     """
 
     model: nn.Module
     new_weights: tuple[str, ...]
     unused_weights: tuple[str, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def load_model(
@@ -41,6 +53,7 @@ def load_model(
     *,
     seed: int,
     dropout: float | None = None,
+    allow_missing: Sequence[str] = (),
     **settings: object,
 ) -> LoadedModel:
     """Load weights into a model with the head of a task; new weights are drawn from `seed`.
@@ -50,46 +63,116 @@ def load_model(
         auto_class: transformers' class, such as "AutoModelForSequenceClassification".
         seed: seeds torch before the head is made, as a script does that seeds first.
         dropout: overrides every dropout rate of the configuration.
+        allow_missing: patterns of parameters outside of the head that the files may lack.
         **settings: further values of the configuration, such as `num_labels`.
 
     Raises:
-        ModelError: the architecture is unknown (M102), wants code of its own (M105), has no such
-            head (M114), or the weights are not its own (M115).
+        ModelError: the architecture is unknown or its values are impossible (M102), it wants code
+            of its own (M105), has no such head (M114), the weights cannot be
+            read (M115), lack more than a head (M124), or are far smaller than the model (M128).
     """
     import torch
     import transformers
-    from safetensors import SafetensorError
 
     config = make_config(files, dropout, settings)
     head = getattr(transformers, auto_class)
     if type(config) not in head._model_mapping:
         raise ModelError(_no_such_head(files, auto_class, config))
+    try:
+        stored = read_headers(files.weights())
+        model_class = _class_of(files, head, config, stored)
+        state = read_tensors(stored)
+    except UnreadableFile as error:
+        raise ModelError(_unreadable_weights(files, str(error))) from error
     torch.manual_seed(seed)
+    model, info = _filled(files, model_class, config, state)
+    _refuse_quantized(files, model, stored, info["unexpected_keys"])
+    shapes = {str(name): (old, own) for name, old, own in info["mismatched_keys"]}
+    new = sorted({*info["missing_keys"], *shapes})
+    unused = sorted(info["unexpected_keys"])
+    warnings = [
+        *check_body(files.name, model, new, shapes=shapes, allowed=allow_missing),
+        *check_layers(files.name, model, unused),
+    ]
+    return LoadedModel(model, tuple(new), tuple(unused), tuple(warnings))
+
+
+def _filled(
+    files: ModelFiles, model_class: Any, config: Any, state: dict[str, Any]
+) -> tuple[Any, Any]:
+    """The model with its weights under transformers' renaming, and what was missing or left."""
+    import torch
+
     try:
         with quiet_transformers():
-            model, info = head.from_pretrained(
-                files.folder,
+            # no name and no folder: transformers opens no file of its own accord
+            model, info = model_class.from_pretrained(
+                None,
                 config=config,
+                state_dict=state,
                 dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # of any kind: values of config.json, shapes, types
+        raise ModelError(_unreadable_weights(files, first_line(error))) from error
+    model.config.name_or_path = files.name
+    return model.eval(), info
+
+
+def _class_of(files: ModelFiles, head: Any, config: Any, stored: Mapping[str, StoredTensor]) -> Any:
+    """The class of the model, which is built without memory: no further than its weights reach."""
+    import torch
+
+    held = sum(tensor.num_elements for tensor in stored.values())
+    bounds = bounded(
+        modules=_MODULES_PER_TENSOR * len(stored) + _SPARE_MODULES,
+        elements=4 * held + _SPARE_ELEMENTS,
+    )
+    try:
+        with quiet_transformers(), torch.random.fork_rng(devices=[]), torch.device("meta"), bounds:
+            return type(head.from_config(config, trust_remote_code=False))
+    except TooLarge as error:
         raise ModelError(
             Problem(
-                "M115",
-                _("its weights cannot be loaded: {reason}").format(
-                    reason=str(error).splitlines()[0]
+                "M128",
+                _("config.json describes a model far larger than its weights: {reason}").format(
+                    reason=error
                 ),
-                Place(files.name),
+                Place(str(files.folder / "config.json")),
+                fix=_("The weights and config.json do not belong together."),
             )
         ) from error
-    new = sorted({*info["missing_keys"], *(str(key[0]) for key in info["mismatched_keys"])})
-    _refuse_foreign_weights(files, model, new)
-    model.eval()
-    return LoadedModel(model, tuple(new), tuple(sorted(info["unexpected_keys"])))
+    except Exception as error:  # of any kind: whatever a value of config.json leads to
+        raise ModelError(impossible_config(files, error)) from error
+
+
+def _refuse_quantized(
+    files: ModelFiles, model: Any, stored: Mapping[str, StoredTensor], unused: Sequence[str]
+) -> None:
+    """Whole numbers where the model has floating-point ones are those of a quantized model."""
+    prefix = f"{model.base_model_prefix}."
+    state = model.state_dict()
+    for name, tensor in stored.items():
+        if tensor.dtype in FLOATS or name in unused:
+            continue
+        for own in (name, prefix + name, name.removeprefix(prefix)):
+            if own in state and state[own].is_floating_point():
+                reason = _("{name} has the type {dtype}: the model is quantized").format(
+                    name=name, dtype=tensor.dtype
+                )
+                raise ModelError(_unreadable_weights(files, reason))
+
+
+def _unreadable_weights(files: ModelFiles, reason: str) -> Problem:
+    return Problem(
+        "M115",
+        _("its weights cannot be loaded: {reason}").format(reason=reason),
+        Place(files.name),
+        fix=_("Fetch the model again, or choose another one."),
+    )
 
 
 def _no_such_head(files: ModelFiles, auto_class: str, config: Any) -> Problem:
@@ -100,25 +183,6 @@ def _no_such_head(files: ModelFiles, auto_class: str, config: Any) -> Problem:
         Place(files.name),
         fix=_("Choose an encoder such as bert-base-uncased, or another task."),
     )
-
-
-def _refuse_foreign_weights(files: ModelFiles, model: Any, new: Sequence[str]) -> None:
-    """A head may be new; a body that is mostly new means that the files do not belong together."""
-    prefix = f"{model.base_model_prefix}."
-    body = [name for name, _parameter in model.named_parameters() if name.startswith(prefix)]
-    missing = [name for name in new if name.startswith(prefix)]
-    if len(missing) * 4 > len(body):
-        raise ModelError(
-            Problem(
-                "M115",
-                _("{missing} of {total} weights of its body are missing").format(
-                    missing=len(missing), total=len(body)
-                ),
-                Place(files.name),
-                evidence=(quoted(missing, at_most=3),),
-                fix=_("The weights and config.json do not belong together."),
-            )
-        )
 
 
 def freeze(model: Any, patterns: Sequence[str]) -> int:

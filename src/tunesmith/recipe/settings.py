@@ -278,6 +278,13 @@ class TrainSettings(_Section):
             "such as *.layer.0.*"
         ),
     )
+    allow_missing: Listed = Field(
+        (),
+        description=_(
+            "Weights besides the head that the model's files may lack, as name patterns; they are "
+            "drawn at random. Without it a model that lacks any is refused."
+        ),
+    )
     gradient_checkpointing: bool = Field(
         False, description=_("Recompute activations in the backward pass: less memory, more time.")
     )

@@ -89,7 +89,13 @@ class Session:
 
     def _build(self) -> None:
         settings = self.job.recipe.train
-        loaded = self.job.task.build(self.job.files, seed=settings.seed, dropout=settings.dropout)
+        loaded = self.job.task.build(
+            self.job.files,
+            seed=settings.seed,
+            dropout=settings.dropout,
+            allow_missing=settings.allow_missing,
+        )
+        self.warnings += loaded.warnings
         self.network: Any = loaded.model
         padding = getattr(self.network.config, "pad_token_id", None)
         if padding is None and self.job.tokenizer.pad_token_id is None:

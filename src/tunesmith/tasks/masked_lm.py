@@ -192,9 +192,16 @@ class MaskedLanguageModel:
         """The columns; what is hidden is drawn later."""
         return {"task": self.name, "columns": list(self.roles.text_columns)}
 
-    def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
+    def build(
+        self,
+        files: ModelFiles,
+        *,
+        seed: int,
+        dropout: float | None,
+        allow_missing: Sequence[str] = (),
+    ) -> LoadedModel:
         """The pretrained encoder with its language head."""
-        return load_model(files, HEAD, seed=seed, dropout=dropout)
+        return load_model(files, HEAD, seed=seed, dropout=dropout, allow_missing=allow_missing)
 
     def draw(self, batch: Batch, *, seed: int) -> Batch:
         """Choose tokens, hide or replace most of them, and make labels of what stood there."""

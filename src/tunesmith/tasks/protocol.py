@@ -132,7 +132,14 @@ class Task(Protocol):
 
     # on tensors
 
-    def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
+    def build(
+        self,
+        files: ModelFiles,
+        *,
+        seed: int,
+        dropout: float | None,
+        allow_missing: Sequence[str] = (),
+    ) -> LoadedModel:
         """The pretrained model with a head for this task."""
         ...
 

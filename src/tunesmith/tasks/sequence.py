@@ -209,7 +209,14 @@ class SequenceTask:
         """The task and all its labels, in order."""
         return self.as_json()
 
-    def build(self, files: ModelFiles, *, seed: int, dropout: float | None) -> LoadedModel:
+    def build(
+        self,
+        files: ModelFiles,
+        *,
+        seed: int,
+        dropout: float | None,
+        allow_missing: Sequence[str] = (),
+    ) -> LoadedModel:
         """The pretrained encoder with a classification head of the right width."""
         names = self.output_names()
         return load_model(
@@ -217,6 +224,7 @@ class SequenceTask:
             HEAD,
             seed=seed,
             dropout=dropout,
+            allow_missing=allow_missing,
             id2label=dict(enumerate(names)),
             label2id={name: i for i, name in enumerate(names)},
             problem_type=self.problem_type,

@@ -1,0 +1,187 @@
+"""What the weights of a model lack: a head may be new, anything else only where it is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tunesmith.errors import ModelError, Place, Problem, Severity, quoted
+from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
+
+__all__ = ["check_body", "check_layers"]
+
+_SHOWN = 5
+
+
+def check_body(
+    name: str,
+    model: Any,
+    new: Collection[str],
+    *,
+    shapes: Mapping[str, tuple[Sequence[int], Sequence[int]]],
+    allowed: Sequence[str] = (),
+) -> list[Problem]:
+    """Refuse a model of which more than a head is new.
+
+    The head is what is outside of the base model, and the pooler, which weights of masked language
+    models lack. A layer of which some tensors are new and others are not is damaged, wherever it
+    is.
+
+    Args:
+        name: the model's.
+        model: as loaded.
+        new: names of tensors that were not loaded.
+        shapes: of tensors with another shape: in the weights, and by config.json.
+        allowed: patterns of names that may be new.
+
+    Returns:
+        What is new besides the head.
+
+    Raises:
+        ModelError: something else is new (M124).
+    """
+    body = _body(model, new)
+    lacking = (body & set(new)) | _half_layers(model, new)
+    permitted = {n for n in lacking if any(fnmatchcase(n, pattern) for pattern in allowed)}
+    if refused := sorted(lacking - permitted):
+        raise ModelError(_lacking(name, refused, shapes))
+    problems = []
+    if permitted:
+        problems.append(_drawn_as_asked(name, sorted(permitted)))
+    of_base = f"{model.base_model_prefix}."
+    pooler = sorted(n for n in new if n.startswith(of_base) and _is_pooler(n))
+    if pooler and not permitted.issuperset(pooler):
+        problems.append(_new_pooler(name, pooler))
+    return problems
+
+
+def _body(model: Any, new: Collection[str]) -> set[str]:
+    """The names of the tensors that are not the head's."""
+    names = set(model.state_dict())
+    prefix = f"{model.base_model_prefix}."
+    if any(name.startswith(prefix) for name in names):
+        return {name for name in names if name.startswith(prefix) and not _is_pooler(name)}
+    # without a base model the head is a part of which nothing was loaded, beside parts that were
+    parts: dict[str, set[str]] = {}
+    for name in names:
+        parts.setdefault(name.split(".", 1)[0], set()).add(name)
+    heads = [part for part in parts.values() if part <= set(new)]
+    return set() if len(heads) == 1 and len(parts) > 1 else names
+
+
+def _is_pooler(name: str) -> bool:
+    return "pooler" in name.split(".")
+
+
+def _half_layers(model: Any, new: Collection[str]) -> set[str]:
+    """New tensors of layers of which other tensors were loaded; shared tensors do not count."""
+    aliases: dict[int, int] = {}
+    for _name, parameter in model.named_parameters(remove_duplicate=False):
+        aliases[id(parameter)] = aliases.get(id(parameter), 0) + 1
+    half = set()
+    for path, module in model.named_modules():
+        own = {
+            f"{path}.{name}".lstrip(".")
+            for name, parameter in module.named_parameters(recurse=False)
+            if aliases[id(parameter)] == 1
+        }
+        if not own <= set(new):
+            half |= own & set(new)
+    return half
+
+
+def _lacking(
+    name: str,
+    refused: Sequence[str],
+    shapes: Mapping[str, tuple[Sequence[int], Sequence[int]]],
+) -> Problem:
+    evidence = [
+        _("{name}: {stored} in the weights, {expected} by config.json").format(
+            name=n, stored=list(shapes[n][0]), expected=list(shapes[n][1])
+        )
+        for n in refused
+        if n in shapes
+    ]
+    return Problem(
+        "M124",
+        ngettext(
+            "its weights lack {count} tensor: {names}",
+            "its weights lack {count} tensors: {names}",
+            len(refused),
+        ).format(count=len(refused), names=quoted(refused, at_most=_SHOWN)),
+        Place(name),
+        evidence=tuple(evidence[:_SHOWN]),
+        fix=_(
+            "Only a whole head may be new. The weights are damaged, or do not belong to this "
+            "config.json: fetch the model again. "
+            "To draw these tensors at random all the same, name them in train.allow_missing."
+        ),
+    )
+
+
+def _drawn_as_asked(name: str, permitted: Sequence[str]) -> Problem:
+    return Problem(
+        "M127",
+        ngettext(
+            "{count} tensor besides the head is drawn at random, as train.allow_missing says: "
+            "{names}",
+            "{count} tensors besides the head are drawn at random, as train.allow_missing says: "
+            "{names}",
+            len(permitted),
+        ).format(count=len(permitted), names=quoted(permitted, at_most=_SHOWN)),
+        Place(name),
+        severity=Severity.WARNING,
+    )
+
+
+def _new_pooler(name: str, pooler: Sequence[str]) -> Problem:
+    return Problem(
+        "M129",
+        _("its weights hold no pooler ({names}): it is new, like the head").format(
+            names=quoted(pooler, at_most=_SHOWN)
+        ),
+        Place(name),
+        severity=Severity.NOTE,
+    )
+
+
+def check_layers(name: str, model: Any, unused: Collection[str]) -> list[Problem]:
+    """Say that the weights hold more layers than config.json asks for (M148).
+
+    Args:
+        name: the model's.
+        model: as loaded.
+        unused: names of tensors in its files that it has no place for.
+    """
+    known = {_without_numbers(own) for own in model.state_dict()}
+    prefix = f"{model.base_model_prefix}."
+    further = sorted(
+        n
+        for n in unused
+        if re.search(r"\.\d+\.", n)
+        and known & {_without_numbers(own) for own in (n, prefix + n, n.removeprefix(prefix))}
+    )
+    if not further:
+        return []
+    return [
+        Problem(
+            "M148",
+            ngettext(
+                "{count} tensor of its weights belongs to layers that config.json leaves out: "
+                "{names}",
+                "{count} tensors of its weights belong to layers that config.json leaves out: "
+                "{names}",
+                len(further),
+            ).format(count=len(further), names=quoted(further, at_most=_SHOWN)),
+            Place(name),
+            fix=_("If this is not meant, fetch the model again."),
+            severity=Severity.WARNING,
+        )
+    ]
+
+
+def _without_numbers(name: str) -> str:
+    return re.sub(r"\d+", "#", name)

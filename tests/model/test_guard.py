@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tunesmith.errors import ModelError, Problem
+from tunesmith.model.guard import TooLarge, bounded, first_line, passes_through
+
+
+def build(layers: int) -> nn.Module:
+    model = nn.ModuleList()
+    for _layer in range(layers):
+        model.append(nn.Linear(4, 5, bias=False))
+    return model
+
+
+def test_both_bounds_are_exact() -> None:
+    with bounded(modules=3, elements=60), torch.device("meta"):
+        build(3)
+    with pytest.raises(TooLarge, match=r"^more than 2 modules$"), bounded(modules=2, elements=60):
+        build(3)
+    with pytest.raises(TooLarge, match=r"^more than 59 numbers$"), bounded(modules=3, elements=59):
+        build(3)
+    with bounded(modules=0, elements=9):
+        nn.BatchNorm1d(2)  # two weights, three buffers
+    with pytest.raises(TooLarge), bounded(modules=0, elements=8):
+        nn.BatchNorm1d(2)
+    build(100)  # outside there is no bound
+
+
+def test_the_first_line_of_an_error() -> None:
+    assert first_line(ValueError("\n  what is wrong \nand more")) == "what is wrong"
+    assert first_line(ValueError("Field 'x':\n  expected int\nmore")) == "Field 'x': expected int"
+    assert first_line(ValueError()) == "ValueError"
+    assert first_line(ValueError("x" * 300)) == "x" * 199 + "…"
+
+
+def test_what_is_not_about_a_file() -> None:
+    class PanicException(BaseException):
+        pass
+
+    assert not passes_through(PanicException("index out of bounds"))
+    assert not passes_through(RecursionError())
+    ours = ModelError(Problem("M102", "x"))
+    for error in (KeyboardInterrupt(), SystemExit(1), GeneratorExit(), ours):
+        assert passes_through(error)
