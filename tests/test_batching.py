@@ -95,6 +95,17 @@ def test_by_length_each_once_the_longest_first(lengths: list[int], size: int) ->
     assert np.all(np.diff(array[places]) <= 0)
 
 
+def test_without_a_batch_size_tokens_decide() -> None:
+    """As many rows as fit with their padding; a row that is too long by itself goes alone."""
+    lengths = np.array([3, 10, 0, 25, 4, 10])
+    cut = [batch.tolist() for batch in by_length(lengths, None, max_tokens=20)]
+    assert cut == [[3], [1, 5], [4, 0, 2]]
+    cut = [batch.tolist() for batch in by_length(lengths, 4, max_tokens=20)]
+    assert cut == [[3, 1, 5, 4], [0, 2]]
+    cut = [batch.tolist() for batch in by_length(np.zeros(3, dtype=np.int64), None, max_tokens=2)]
+    assert cut == [[0, 1], [2]]
+
+
 def test_padding_as_the_tokenizer_says() -> None:
     class Tokenizer:
         pad_token_id = 3

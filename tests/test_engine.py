@@ -118,6 +118,20 @@ def test_a_gradient_can_be_forgotten() -> None:
     assert all(p.grad is None for p in made.network.parameters())
 
 
+def test_a_gradient_that_is_thrown_away_frees_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    freed: list[str] = []
+    monkeypatch.setattr("tunesmith.engine.let_go", lambda device: freed.append(device.type))
+    engine().forget()
+    assert freed == ["cpu"]
+
+
+def test_weights_with_memory_of_their_own_stay_where_they_are() -> None:
+    network = nn.Linear(3, 2)
+    before = [p.data_ptr() for p in network.parameters()]
+    own_memory(network)
+    assert [p.data_ptr() for p in network.parameters()] == before
+
+
 def test_weights_cut_from_a_fused_one_get_memory_of_their_own(tmp_path: Path) -> None:
     """As transformers leaves query, key and value of some families behind when it loads them."""
     fused = torch.randn(6, 2)
@@ -138,6 +152,8 @@ def _step_of_a_worker(folder: Path) -> None:
     rank = int(os.environ["RANK"])
     rows = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
     made = engine(max_grad_norm=0.5)
+    forward = ExactForward(nn.Linear(3, 2), run, make_accelerator(device="cpu"))
+    assert type(forward._model) is nn.Linear  # a pass that waits for other processes could hang
     made.begin(training=False)
     for i, part in enumerate((rows[rank : rank + 2], rows[rank + 4 : rank + 7])):
         counts = not (rank == 1 and i == 1)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from tests.conftest import WORDS
+from tests.run.children import ended, start_pair
 from tunesmith.batching import Examples, Padding
 from tunesmith.data.prepared import hold_in_memory
 from tunesmith.data.roles import Roles
@@ -138,3 +141,33 @@ def test_the_model_is_left_in_evaluation_mode_without_gradients(tiny_bert: Path)
     )
     assert not model.training
     assert all(p.grad is None for p in model.parameters())
+
+
+def _evaluate_as_worker(model: Path, target: Path) -> None:
+    """Three evaluations: batches for both, a batch for one only, and memory for three rows."""
+    arrays = {}
+    for name, settings in SHARED.items():
+        result = run(model, **settings)  # type: ignore[arg-type]
+        facts = [result.loss, result.num_targets, result.halvings]
+        arrays |= {name: result.predictions["logits"], f"{name} facts": np.array(facts, float)}
+    save_file(arrays, target / f"{os.environ['RANK']}.safetensors")
+
+
+SHARED: dict[str, dict[str, int | None]] = {
+    "both": {"batch_size": 2},
+    "one idle": {"batch_size": 64},
+    "tight": {"batch_size": 8, "memory_for": 3},
+}
+
+
+def test_processes_share_an_evaluation(tiny_bert: Path, tmp_path: Path) -> None:
+    """Both have every answer once, in the order of the rows, and cut alike the next time."""
+    assert ended(start_pair(_evaluate_as_worker, tiny_bert, tmp_path)) == [0, 0]
+    first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
+    for name, settings in SHARED.items():
+        alone = run(tiny_bert, **settings)  # type: ignore[arg-type]
+        np.testing.assert_allclose(first[name], alone.predictions["logits"], atol=1e-5)
+        assert np.array_equal(first[name], second[name])
+        for facts in (first[f"{name} facts"], second[f"{name} facts"]):
+            expected = [alone.loss, 23, alone.halvings]
+            assert facts.tolist() == pytest.approx(expected, rel=1e-5)

@@ -134,6 +134,17 @@ def test_a_mean_of_means_would_be_caught() -> None:
     assert first.loss == pytest.approx(mean, rel=1e-12)
 
 
+def test_training_begins_with_dropout_whatever_mode_the_model_is_in() -> None:
+    losses = []
+    for training in (True, False):
+        world = World(dropout=0.5)
+        world.model.train(training)
+        plan = world.plan(max_steps=3)
+        losses.append([e.loss for e in world.events(plan) if isinstance(e, StepDone)])
+        assert world.model.training
+    assert losses[0] == losses[1]
+
+
 def test_the_same_seed_gives_the_same_bits_with_dropout() -> None:
     runs = []
     for _time in range(2):
