@@ -60,7 +60,7 @@ def trained(steps: int = 3) -> ExactEngine:
 def save(home: Path, step: int, steps: int = 3) -> ExactEngine:
     engine = trained(steps)
     progress = Progress(step=step, best_step=2, best_value=0.5, evaluated_at=2)
-    checkpoint.save(home, engine, progress, {"train_seconds": 1.5})
+    checkpoint.save(home, engine, progress, {"train_seconds": 1.5}, {"data": "a"})
     return engine
 
 
@@ -81,6 +81,7 @@ def test_it_comes_back_to_the_bit(tmp_path: Path) -> None:
         assert value.dtype == after[name].dtype
     assert found.progress == Progress(step=5, best_step=2, best_value=0.5, evaluated_at=2)
     assert found.facts == {"train_seconds": 1.5}
+    assert found.fingerprint == {"data": "a"}
     assert fresh.network.one.weight is fresh.network.two.weight
 
 
@@ -88,6 +89,25 @@ def test_only_safetensors_and_json(tmp_path: Path) -> None:
     save(tmp_path, 1)
     names = {p.name for p in (tmp_path / "step-00000001").iterdir()}
     assert names == {"model.safetensors", "optimizer.safetensors", "state.json", commit.MANIFEST}
+
+
+def test_without_a_fingerprint_it_says_so(tmp_path: Path) -> None:
+    folder = checkpoint.save(tmp_path, trained(), Progress(step=1), {})
+    assert checkpoint.read(folder).fingerprint == {}
+
+
+def test_one_under_the_name_of_another_step_is_damaged(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    save(tmp_path, 5)
+    (tmp_path / "step-00000005").rename(tmp_path / "step-00000009")
+    with pytest.raises(ValueError, match="it holds step 5"):
+        checkpoint.read(tmp_path / "step-00000009")
+    found, warnings = checkpoint.latest(tmp_path)
+    assert found is not None and found.progress.step == 3
+    assert [problem.code for problem in warnings] == ["C101"]
+    assert "it holds step 5" in warnings[0].message
+    (tmp_path / "step-00000003").rename(tmp_path / "copy-of-three")
+    assert checkpoint.read(tmp_path / "copy-of-three").progress.step == 3
 
 
 def test_the_newest_by_step_not_by_time(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,30 @@ class Checkpoint:
         folder: where it lies.
         progress: where training stood.
         facts: what else was noted when it was saved, such as time spent.
+        fingerprint: of the run that saved it: recipe, data, model, tokenizer, versions, machine.
     """
 
     folder: Path
     progress: Progress
     facts: Mapping[str, Any]
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
 
 
-def save(home: Path, engine: Engine, progress: Progress, facts: Mapping[str, object]) -> Path:
+def save(
+    home: Path,
+    engine: Engine,
+    progress: Progress,
+    facts: Mapping[str, object],
+    fingerprint: Mapping[str, object] | None = None,
+) -> Path:
     """Commit a checkpoint of the step that `progress` stands at; one that is there already stays.
+
+    Args:
+        home: the folder of all checkpoints of the run.
+        engine: holds weights and optimizer state.
+        progress: where training stands.
+        facts: what else is to be known at resumption.
+        fingerprint: of the run, so that no other run takes the checkpoint for its own.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107); nothing partial is left.
@@ -66,17 +81,27 @@ def save(home: Path, engine: Engine, progress: Progress, facts: Mapping[str, obj
             return target
         commit.set_aside(target)
     with commit.publish(target) as folder:
-        write(folder, engine, progress, facts)
+        write(folder, engine, progress, facts, fingerprint)
     return target
 
 
-def write(folder: Path, engine: Engine, progress: Progress, facts: Mapping[str, object]) -> None:
+def write(
+    folder: Path,
+    engine: Engine,
+    progress: Progress,
+    facts: Mapping[str, object],
+    fingerprint: Mapping[str, object] | None = None,
+) -> None:
     """Put all that a checkpoint holds into a folder that is about to be committed."""
     with engine.at_rest():
         # transformers reads weights only if the file says which library they are for
         save_model(engine.network, str(folder / "model.safetensors"), metadata={"format": "pt"})
         save_file(engine.state(), folder / "optimizer.safetensors")
-    state = {"progress": asdict(progress), "facts": dict(facts)}
+    state = {
+        "progress": asdict(progress),
+        "facts": dict(facts),
+        "fingerprint": dict(fingerprint or {}),
+    }
     (folder / "state.json").write_text(
         json.dumps(state, indent=1, allow_nan=False) + "\n", encoding="utf-8"
     )
@@ -169,9 +194,17 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
 
 
 def read(folder: Path) -> Checkpoint:
-    """A checkpoint whose folder is whole."""
+    """A checkpoint whose folder is whole.
+
+    Raises:
+        ValueError: it is under the name of another step.
+        OSError, KeyError, TypeError: its state cannot be read.
+    """
     state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    return Checkpoint(folder, Progress(**state["progress"]), state["facts"])
+    progress = Progress(**state["progress"])
+    if (named := _NAME.fullmatch(folder.name)) and int(named[1]) != progress.step:
+        raise ValueError(_("it holds step {step}").format(step=progress.step))
+    return Checkpoint(folder, progress, state["facts"], state.get("fingerprint", {}))
 
 
 def retain(home: Path, *, newest: int, best_step: int) -> None:

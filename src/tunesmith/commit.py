@@ -40,6 +40,7 @@ __all__ = [
     "move_aside",
     "publish",
     "refuse_existing",
+    "remove",
     "replace_file",
     "scratch",
     "set_aside",
@@ -327,6 +328,23 @@ def discard(folder: Path) -> None:
     _delete(trash)
     _rename(folder, trash)
     _delete(trash)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, whichever it is; what is not there needs nothing.
+
+    Raises:
+        ResourceError: the disk does not let it be deleted (C107).
+    """
+    if path.is_dir() and not path.is_symlink():
+        discard(path)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        if problem := disk_problem(error, path):
+            raise ResourceError(problem) from error
+        raise
 
 
 _LEFTOVER = re.compile(r"\.(tmp|trash|old)-(?P<name>.+)-[1-9]\d*")

@@ -17,10 +17,11 @@ import os
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
@@ -115,6 +116,21 @@ class Problem:
             "count": self.count,
             "row_numbers": list(self.row_numbers),
         }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Problem:
+        """The problem that `as_json` wrote; its place comes back as text."""
+        place = values["place"]
+        return cls(
+            values["code"],
+            values["message"],
+            None if place is None else Place(place),
+            tuple(values["evidence"]),
+            values["fix"],
+            Severity(values["severity"]),
+            values["count"],
+            tuple(values["row_numbers"]),
+        )
 
 
 class PlainError(Exception):

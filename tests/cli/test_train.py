@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Command
+from tunesmith.api import start
+from tunesmith.events import Warned
 
 SHORT = ("--set", "train.epochs=1", "--set", "train.log_every=2")
 
@@ -26,6 +28,30 @@ def test_a_csv_becomes_a_model(tunesmith: Command, tickets: Path, tiny_bert: Pat
     assert again.code == 0
     assert "this run is finished" in again.err
     assert again.out == said.out
+    assert "C104" not in again.err
+    tickets.write_text(tickets.read_text().replace("printer", "plotter"))
+    again = tunesmith("train", tickets, "--model", tiny_bert, *SHORT)
+    assert again.code == 0 and again.out == said.out
+    assert "note C104 runs/tickets: the data changed since the run was trained" in again.err
+    settings = {"model": str(tiny_bert), "train.epochs": 1, "train.log_every": 2}
+    (problem,) = [
+        event.problem
+        for event in start(str(tickets), out="runs/tickets", settings=settings)
+        if isinstance(event, Warned)
+    ]
+    assert problem.code == "C104"
+
+
+def test_a_start_that_failed_refuses_nothing(
+    tunesmith: Command, tickets: Path, tiny_bert: Path
+) -> None:
+    said = tunesmith("train", tickets, "--model", "embeded:mini", *SHORT)
+    assert said.code == 2 and "classes" not in said.err  # before the data was looked at
+    said = tunesmith("train", tickets, "--model", tiny_bert, *SHORT, "--set", "track=tensorbord")
+    assert said.code == 2
+    assert tunesmith("runs", "list").out == ""
+    said = tunesmith("train", tickets, "--model", tiny_bert, *SHORT)
+    assert said.code == 0, said.err
 
 
 def test_json_is_the_events_and_a_summary(

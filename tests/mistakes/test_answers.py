@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,11 @@ import pytest
 from tunesmith.data.columnar import Memory
 from tunesmith.data.embedded.tickets import CLASSES, faults, make_tickets
 from tunesmith.data.roles import Roles
+from tunesmith.data.survey import content_of
+from tunesmith.errors import IntegrityError
 from tunesmith.inputs import Split
-from tunesmith.mistakes.answers import by_folds
+from tunesmith.mistakes import answers
+from tunesmith.mistakes.answers import Answered
 from tunesmith.mistakes.judged import suspect
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import task_named
@@ -22,6 +27,15 @@ Records = list[dict[str, Any]]
 def split_of(records: Records, places: list[int] | None = None) -> Split:
     chosen = None if places is None else np.array(places)
     return Split("train", Memory.of_records(records, "rows"), "", chosen, len(places or records))
+
+
+def by_folds(task: SequenceTask, split: Split) -> Answered:
+    """The answers for rows that are, by their hash, those that were surveyed."""
+    seen = hashlib.sha256()
+    for chunk in split.source.chunks(task.roles.columns):
+        for row in chunk:
+            seen.update(content_of(row, task.roles.columns))
+    return answers.by_folds(task, replace(split, digest=seen.hexdigest()))
 
 
 def fitted(name: str, roles: Roles, split: Split) -> SequenceTask:
@@ -177,3 +191,10 @@ def test_two_classes_of_which_one_has_a_single_row() -> None:
     split = split_of(rows)
     answered = by_folds(fitted("text-classification", Roles("text", None, "label"), split), split)
     assert answered.outputs.shape == (12, 2) and np.isfinite(answered.outputs).all()
+
+
+def test_rows_that_are_not_those_of_the_run_are_refused() -> None:
+    split = split_of([{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)])
+    task = fitted("text-classification", Roles("text", None, "label"), split)
+    with pytest.raises(IntegrityError, match="D160"):
+        answers.by_folds(task, split)

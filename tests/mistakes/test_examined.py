@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.mistakes.test_answers import flipped, mended_tickets
+from tests.run.sealed import resealed
 from tunesmith.api import Run, train
 from tunesmith.data.doubts import mark_of
 from tunesmith.errors import IntegrityError, RecipeError
@@ -138,7 +139,11 @@ def test_other_runs_are_refused(flawed: tuple[Run, set[int]], tmp_path: Path) ->
         examine(RunFolder(tmp_path))
     folder = RunFolder(tmp_path / "copy")
     shutil.copytree(run.folder, folder.path)
-    for path in folder.predictions.iterdir():
-        path.unlink()
+    (folder.predictions / "validation.parquet").write_bytes(b"PAR1")
+    with pytest.raises(IntegrityError, match="C132"):
+        examine(folder, "validation")
+    with resealed(folder) as predictions:
+        for path in predictions.glob("*.parquet"):
+            path.unlink()
     with pytest.raises(RecipeError, match="R179"):
         examine(folder, "test")

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import tunesmith as ts
+from tests.run.sealed import resealed
 from tunesmith import commit
 from tunesmith.artifact.folder import amend_facts
 from tunesmith.calibration import Calibration, Goal, fit_temperature, probabilities
@@ -108,20 +109,20 @@ def test_a_later_one_takes_the_place_of_an_earlier(run: RunFolder) -> None:
     fit = calibrate_run(run)
     assert run.facts()["calibration"]["rule"] is None
     assert Calibration.from_json(run.facts()["calibration"]) == fit.calibration
+    spoil(run)
     kept = run.facts()
     with pytest.raises(RecipeError, match="R182"):
-        spoil(run)
         calibrate_run(run, goal=Goal("accuracy", 0.9))
     assert run.facts() == kept
 
 
 def spoil(run: RunFolder) -> None:
     """Predictions that are all wrong."""
-    path = run.predictions / "validation.parquet"
-    records = pq.read_table(path).to_pylist()
-    for record in records:
-        record["scores"] = {str(i): 0.9 if i != record["label"] else 0.1 for i in (0, 1)}
-    pq.write_table(pa.Table.from_pylist(records), path)
+    with resealed(run) as folder:
+        records = pq.read_table(folder / "validation.parquet").to_pylist()
+        for record in records:
+            record["scores"] = {str(i): 0.9 if i != record["label"] else 0.1 for i in (0, 1)}
+        pq.write_table(pa.Table.from_pylist(records), folder / "validation.parquet")
 
 
 def test_a_kill_between_two_renames_is_mended_first(run: RunFolder) -> None:
@@ -137,7 +138,8 @@ def test_runs_that_cannot_be_calibrated(run: RunFolder, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
     with hold(run.path), pytest.raises(FolderInUseError, match="C106"):
         calibrate_run(run)
-    (run.predictions / "validation.parquet").unlink()
+    with resealed(run) as folder:
+        (folder / "validation.parquet").unlink()
     with pytest.raises(RecipeError, match="R185"):
         calibrate_run(run)
     task = TextRegression(Roles("text", None, "label"), 0.0, 1.0)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.run.sealed import resealed
 from tunesmith.api import Run, train
 from tunesmith.errors import IntegrityError, RecipeError
 from tunesmith.run.compare import compare_runs
@@ -82,22 +83,17 @@ def other(run: Run, tmp_path: Path) -> RunFolder:
 
 
 def rewrite(run: RunFolder, **changes: list[object]) -> None:
-    path = run.predictions / "validation.parquet"
-    table = pq.read_table(path).to_pydict()
-    pq.write_table(pa.table(table | changes), path)
+    with resealed(run) as folder:
+        table = pq.read_table(folder / "validation.parquet").to_pydict()
+        pq.write_table(pa.table(table | changes), folder / "validation.parquet")
 
 
 def test_fixed_and_broken_rows_are_named(run: Run, other: RunFolder) -> None:
     """Answers written by hand: the second model is right where it answers c, and only there."""
-    first = RunFolder(run.folder)
-    always_a = [{"a": 0.8, "b": 0.1, "c": 0.1}] * 12
+    first = RunFolder(Path(shutil.copytree(run.folder, other.path.parent / "first")))
+    rewrite(first, scores=[{"a": 0.8, "b": 0.1, "c": 0.1}] * 12)
     rewrite(other, scores=[{"a": 0.1, "b": 0.1, "c": 0.8}] * 12)
-    before = pq.read_table(first.predictions / "validation.parquet")
-    try:
-        rewrite(first, scores=always_a)
-        changes = compare_runs(first, other)["validation"].changes
-    finally:
-        pq.write_table(before, first.predictions / "validation.parquet")
+    changes = compare_runs(first, other)["validation"].changes
     assert changes is not None
     assert changes.fixed == [2, 5, 8, 11]
     assert changes.broken == [0, 3, 6, 9]
@@ -117,8 +113,9 @@ def test_other_rows_are_refused(run: Run, other: RunFolder, column: str, words: 
 
 
 def test_fewer_rows_are_refused(run: Run, other: RunFolder) -> None:
-    path = other.predictions / "validation.parquet"
-    pq.write_table(pq.read_table(path).slice(0, 5), path)
+    with resealed(other) as folder:
+        path = folder / "validation.parquet"
+        pq.write_table(pq.read_table(path).slice(0, 5), path)
     with pytest.raises(RecipeError, match="R160") as caught:
         compare_runs(RunFolder(run.folder), other)
     assert "12 here, 5 in" in str(caught.value)
@@ -129,9 +126,13 @@ def test_predictions_that_are_damaged_or_gone(run: Run, other: RunFolder) -> Non
     path.write_bytes(b"")
     with pytest.raises(IntegrityError, match="C132"):
         compare_runs(RunFolder(run.folder), other)
-    path.unlink()
-    with pytest.raises(RecipeError, match="R162"):
+    shutil.rmtree(other.predictions)
+    with pytest.raises(IntegrityError, match="C132"):
         compare_runs(RunFolder(run.folder), other)
+    with resealed(RunFolder(Path(shutil.copytree(run.folder, other.path.parent / "gone")))) as gone:
+        (gone / "validation.parquet").unlink()
+    with pytest.raises(RecipeError, match="R162"):
+        compare_runs(RunFolder(run.folder), RunFolder(gone.parent))
 
 
 def test_a_column_with_the_name_of_an_answer(tmp_path: Path, tiny_bert: Path) -> None:

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from tunesmith import checkpoint
 from tunesmith.api import Run, train
 from tunesmith.commit import damage
 from tunesmith.errors import IntegrityError
+from tunesmith.run import conduct
+from tunesmith.run.folder import RunFolder
+from tunesmith.run.predictions import manifest_of
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +45,24 @@ def test_predictions_hold_a_row_per_example(run: Run) -> None:
 
 
 def test_the_model_folder_is_whole_and_says_all(run: Run) -> None:
-    assert damage(run.model) is None
+    assert damage(run.model) is None and damage(run.folder / "predictions") is None
     facts = json.loads((run.model / "tunesmith.json").read_text())
+    assert facts["predictions"] == manifest_of(RunFolder(run.folder))
+    fingerprint = RunFolder(run.folder).plan_facts()["fingerprint"]
+    assert facts["data"] == fingerprint["data"]
+    assert facts["data"].keys() == {"train", "validation", "test"}
     assert facts["task"]["task"] == "text-classification"
     assert facts["scores"]["test"] == run.test_scores
     assert facts["best"] == "f1"
     assert facts["steps"] == 5
     assert facts["train_seconds"] > 0
-    assert facts["samples_per_second"] > 0
+    seen = 36 / facts["train_seconds"]  # one epoch of the rows that are left to train on
+    assert facts["samples_per_second"] == pytest.approx(seen, rel=2e-3 / facts["train_seconds"])
 
 
 def test_a_damaged_best_is_not_used(
     tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tunesmith.run import conduct
-
     real = conduct.finish
 
     def spoil(session, **more):  # type: ignore[no-untyped-def]
@@ -65,5 +75,126 @@ def test_a_damaged_best_is_not_used(
     monkeypatch.setattr(conduct, "finish", spoil)
     rows = [{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)]
     with pytest.raises(IntegrityError, match="C102"):
+        train(rows, out=tmp_path / "run", model=str(tiny_bert), settings={"train.epochs": 1})
+    assert not (tmp_path / "run" / "model").exists()
+
+
+Change = Callable[[list[str]], list[str]]
+CHANGES: dict[str, Change] = {
+    "another text": lambda lines: [line.replace("soup", "rice") for line in lines],
+    "another label": lambda lines: [line.replace(",a", ",b") for line in lines],
+    "another order": lambda lines: [lines[0], *reversed(lines[1:])],
+    "a row less": lambda lines: lines[:-1],
+    "one row": lambda lines: lines[:2],
+    "nothing": lambda _lines: [],
+}
+
+
+def rows_file(folder: Path) -> Path:
+    lines = [
+        "text,label",
+        *(f"the {'soup' if i % 2 else 'table'} {i},{'ab'[i % 2]}" for i in range(40)),
+    ]
+    folder.mkdir()
+    (folder / "rows.csv").write_text("\n".join(lines) + "\n")
+    return folder / "rows.csv"
+
+
+@pytest.fixture(scope="module")
+def edited(
+    tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path
+) -> Iterator[tuple[Path, Callable[[Path | None, str | None], Run]]]:
+    """A run whose data and unlabeled test rows are files, and how to train it with an edit."""
+    home = tmp_path_factory.mktemp("edited")
+    data, test = rows_file(home / "secret"), home / "secret" / "unlabeled.csv"
+    test.write_text("text\nthe soup 1\nthe table 2\nthe soup 3\n")
+    real = conduct.finish
+
+    def train_with(file: Path | None, change: str | None) -> Run:
+        def edit_first(session, **more):  # type: ignore[no-untyped-def]
+            if file is not None and change is not None:
+                lines = CHANGES[change](file.read_text().splitlines())
+                file.write_text("".join(f"{line}\n" for line in lines))
+            return real(session, **more)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(conduct, "finish", edit_first)
+            settings = {"train.max_steps": 2, "data.test": str(test)}
+            return train(str(data), out=home / "run", model=str(tiny_bert), settings=settings)
+
+    yield home, train_with
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [*(("rows.csv", change) for change in CHANGES), ("unlabeled.csv", "another text")],
+)
+def test_rows_edited_while_they_are_trained_on_end_the_run_before_anything_is_written(
+    name: str, change: str, edited: tuple[Path, Callable[[Path | None, str | None], Run]]
+) -> None:
+    home, train_with = edited
+    file = home / "secret" / name
+    before = file.read_text()
+    shutil.rmtree(home / "run", ignore_errors=True)
+    try:
+        with pytest.raises(IntegrityError, match="D160") as told:
+            train_with(file, change)
+    finally:
+        file.write_text(before)
+    assert told.value.exit_code == 6
+    assert str(told.value.problems[0].place) == str(file)
+    assert not (home / "run" / "model").exists()
+    assert not (home / "run" / "predictions").exists()
+    assert not RunFolder(home / "run").facts()
+
+
+def test_with_the_old_rows_back_the_same_command_finishes_it(
+    edited: tuple[Path, Callable[[Path | None, str | None], Run]],
+) -> None:
+    home, train_with = edited
+    file = home / "secret" / "rows.csv"
+    before = file.read_text()
+    shutil.rmtree(home / "run", ignore_errors=True)
+    with pytest.raises(IntegrityError, match="D160"):
+        train_with(file, "another text")
+    file.write_text(before)
+    (home / "run" / "predictions").mkdir()  # what an earlier end left of them is replaced
+    (home / "run" / "predictions" / ".tmp-test.parquet-1").write_text("half")
+    run = train_with(None, None)
+    assert sorted(path.name for path in (home / "run" / "predictions").iterdir()) == [
+        "MANIFEST.json",
+        "test.parquet",
+        "validation.parquet",
+    ]
+    test = pq.read_table(home / "run" / "predictions" / "test.parquet")
+    assert test.column_names == ["row", "text", "predicted", "score", "scores"]
+    assert test["text"].to_pylist() == ["the soup 1", "the table 2", "the soup 3"]
+    assert run.test_scores == {} and run.facts["scores"].keys() == {"validation"}
+    card, facts = ((run.model / name).read_text() for name in ("README.md", "tunesmith.json"))
+    assert "rows.csv" in card and "unlabeled.csv" in card
+    for text in (card, facts):
+        assert "secret" not in text and str(home) not in text
+    assert run.facts["base_model"] == {"name": "bert", "revision": None}
+    assert "base_model: bert" in card
+
+
+def test_a_best_of_another_run_is_not_taken(
+    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = conduct.finish
+
+    def exchange(session, **more):  # type: ignore[no-untyped-def]
+        best = session.progress.best_step
+        folder = session.run.checkpoints / f"step-{best:08d}"
+        shutil.rmtree(folder)
+        progress = replace(session.progress, step=best)
+        kept = {**session.fingerprint, "data": {"train": "another"}}
+        checkpoint.save(session.run.checkpoints, session.engine, progress, {}, kept)
+        session.progress.step += best == session.progress.step
+        return real(session, **more)
+
+    monkeypatch.setattr(conduct, "finish", exchange)
+    rows = [{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)]
+    with pytest.raises(IntegrityError, match="C109"):
         train(rows, out=tmp_path / "run", model=str(tiny_bert), settings={"train.epochs": 1})
     assert not (tmp_path / "run" / "model").exists()

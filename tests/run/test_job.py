@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import PlainError, RecipeError
+from tunesmith.errors import IntegrityError, PlainError, RecipeError
 from tunesmith.inputs import check, look
+from tunesmith.model import locate
 from tunesmith.recipe import gather
+from tunesmith.run.fingerprint import versions
 from tunesmith.run.job import Job, make_job
 
 
@@ -109,6 +111,47 @@ def test_the_fingerprint_holds_data_tokenizer_and_model(tickets: Path, tiny_bert
     assert first["data"] == other["data"]
     assert first["tokenizer"] != other["tokenizer"]
     assert first["model"] != other["model"]
+    assert first["model"]["files"] == locate(str(tiny_bert)).fingerprint()
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= first["model"]["files"].keys()
+    assert first["recipe"]["train.seed"] == 42
+    assert first["recipe"] != job(tickets, tiny_bert, "train.seed=7").fingerprint["recipe"]
+    assert first["versions"] == versions()
+
+
+def test_rows_of_several_splits_come_from_one_reading(
+    tickets: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = job(tickets, tiny_bert)
+    train, validation = (made.examples[name].rows.tolist() for name in ("train", "validation"))
+    source = made.splits["train"].source
+    readings = []
+    real = type(source).chunks
+
+    def counted(self, columns=None):  # type: ignore[no-untyped-def]
+        readings.append(tuple(columns))
+        return real(self, columns)
+
+    monkeypatch.setattr(type(source), "chunks", counted)
+    found = made.rows({"train": train[:2], "validation": validation[-1:]})
+    assert readings == [("body", "queue")]
+    assert {name: list(rows) for name, rows in found.items()} == {
+        "train": sorted(train[:2]),
+        "validation": validation[-1:],
+    }
+    for rows in found.values():
+        for number, row in rows.items():
+            assert f" {number}" in str(row.values["body"])
+            assert row.values["queue"] == ("repair" if number % 2 == 0 else "order")
+    tickets.write_text(tickets.read_text().replace("order", "repair"))
+    with pytest.raises(IntegrityError, match="D160"):
+        made.rows({"train": train[:2]})
+
+
+def test_places_are_numbers_where_the_file_cannot_be_read(tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert)
+    assert [str(place) for place in made.places_of("train", [3])] == [f"{tickets}:5"]
+    tickets.unlink()
+    assert [str(place) for place in made.places_of("train", [3])] == [f"{tickets}[3]"]
 
 
 def test_balanced_sampling_is_told_and_planned(tickets: Path, tiny_bert: Path) -> None:

@@ -187,7 +187,7 @@ def test_a_head_that_is_not_saved(
     made = session(tickets, tiny_bert, tmp_path / "run")
     with pytest.raises(ModelError, match=r'M143.*"classifier.weight"'):
         preflight(made)
-    assert [p.name for p in made.run.path.iterdir()] == ["plan.json"]
+    assert [p.name for p in made.run.path.iterdir()] == []
 
 
 def test_a_model_that_answers_otherwise_once_loaded(

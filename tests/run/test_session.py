@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import torch
 from transformers import AutoConfig
 
 from tests.fast.models import model_of
+from tunesmith import checkpoint
 from tunesmith.device import make_accelerator
-from tunesmith.errors import ModelError, ResourceError
+from tunesmith.errors import IntegrityError, ModelError, Problem, ResourceError, Severity
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
@@ -38,6 +40,9 @@ def test_a_fresh_one_writes_its_plan(tickets: Path, tiny_bert: Path, tmp_path: P
     made = session(tickets, tiny_bert, tmp_path / "run")
     assert made.resumed_from is None
     assert made.new_weights == ("classifier.bias", "classifier.weight")
+    assert [path.name for path in made.run.path.iterdir()] == []  # until all was tried
+    made.begin()
+    assert gather(file=made.run.recipe, environment={}).recipe() == made.job.recipe
     facts = made.run.plan_facts()
     assert facts["model"]["name"] == str(tiny_bert)
     assert facts["data"]["train"]["rows"] == 54
@@ -156,3 +161,119 @@ def test_the_padding_token_of_the_config_will_do(
     folder = decoder_without_marks(tiny_bert, tmp_path / "bare", pad_token_id=0)
     made = session(tickets, folder, tmp_path / "run")
     assert made.job.tokenizer.pad_token == "[PAD]"
+
+
+def saved(made: Session, step: int, **fingerprint: object) -> Path:
+    """A checkpoint of a session that has begun, as if it stood at a step."""
+    made.begin()
+    made.progress.step = step
+    kept = {**made.fingerprint, **fingerprint}
+    return checkpoint.save(made.run.checkpoints, made.engine, made.progress, {}, kept)
+
+
+def test_another_runs_checkpoint_is_refused_whatever_its_shapes(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    first = session(tickets, tiny_bert, tmp_path / "run")
+    saved(first, 2)
+    again = session(tickets, tiny_bert, tmp_path / "run")
+    assert again.resumed_from == "step-00000002"
+    assert [p.code for p in again.untold()] == []
+    other = session(tickets, tiny_bert, tmp_path / "other", ["train.seed=7"])
+    copied = first.run.checkpoints / "step-00000003"
+    shutil.copytree(saved(other, 3), copied)
+    with pytest.raises(IntegrityError, match="C109") as told:
+        session(tickets, tiny_bert, tmp_path / "run")
+    assert "train.seed: 7 → 42" in str(told.value)
+    assert str(told.value.problems[0].place) == str(copied)
+    first.run.plan.unlink()
+    with pytest.raises(IntegrityError, match="C109"):
+        session(tickets, tiny_bert, tmp_path / "run")
+    shutil.rmtree(copied)  # as the message asks
+    again = session(tickets, tiny_bert, tmp_path / "run")
+    assert again.resumed_from == "step-00000002"
+    again.progress.best_step = 1
+    foreign = first.run.checkpoints / "step-00000001"
+    shutil.copytree(saved(other, 1), foreign)
+    with pytest.raises(IntegrityError, match="C109"):
+        again._check_best()
+    shutil.move(saved(other, 4), first.run.checkpoints / "step-00000005")
+    with pytest.raises(IntegrityError, match=r"C102 .*it holds step 4"):
+        again.check_saved(first.run.checkpoints / "step-00000005")
+
+
+@pytest.mark.parametrize("plan", ["whole", "cut", "gone"])
+def test_what_changed_since_is_an_error_whatever_became_of_the_plan(
+    plan: str, tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "bert"
+    shutil.copytree(tiny_bert, model)
+    first = session(tickets, model, tmp_path / "run")
+    saved(first, 2)
+    whole = first.run.plan.read_text()
+    if plan == "cut":
+        first.run.plan.write_text(whole[:-9])
+    elif plan == "gone":
+        first.run.plan.unlink()
+    rows, weights = tickets.read_text(), (model / "model.safetensors").read_bytes()
+    tickets.write_text(rows.replace("printer", "plotter"))
+    with pytest.raises(IntegrityError, match=r"C104 .*the data changed") as told:
+        session(tickets, model, tmp_path / "run")
+    assert told.value.exit_code == 6
+    tickets.write_text(rows)
+    (model / "model.safetensors").write_bytes(weights[:-4] + bytes(4))
+    with pytest.raises(IntegrityError, match=r"C104 .*the model changed") as told:
+        session(tickets, model, tmp_path / "run")
+    assert "files.model.safetensors: " in str(told.value)
+    (model / "model.safetensors").write_bytes(weights)
+    again = session(tickets, model, tmp_path / "run")
+    told_of = [problem.code for problem in again.untold()]
+    assert told_of == ([] if plan == "whole" else ["C115"])
+    again.begin()
+    assert first.run.plan.read_text() == whole
+    assert len(list(first.run.path.glob(".bad-plan.json-*"))) == (plan == "cut")
+    assert [p.code for p in session(tickets, model, tmp_path / "run").untold()] == []
+
+
+def test_what_a_start_without_a_step_left_is_replaced(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    first = session(tickets, tiny_bert, tmp_path / "run", ["train.seed=7"])
+    first.begin()
+    first.run.log.write_text('{"event": "warned", "code": "D9", "message": "old", "step": 0}\n')
+    first.run.rejected.write_text("{}\n")
+    tickets.write_text(tickets.read_text().replace("printer", "plotter"))
+    second = session(tickets, tiny_bert, tmp_path / "run")
+    assert first.run.log.exists()
+    second.begin()
+    assert not first.run.log.exists() and not first.run.rejected.exists()
+    assert gather(file=first.run.recipe, environment={}).recipe().train.seed == 42
+    assert first.run.plan_facts()["fingerprint"] == json.loads(json.dumps(second.fingerprint))
+
+
+def test_warnings_about_the_data_are_told_until_they_are_logged(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    layers = gather(sets=[f"data.train={tickets}", f"model={tiny_bert}"], environment={})
+    leak = Problem("D401", "rows leak", severity=Severity.WARNING)
+    rare = Problem("D310", "a rare class", severity=Severity.WARNING)
+
+    def made(*warnings: Problem) -> Session:
+        job = replace(make_job(check(look(layers))), warnings=warnings)
+        (tmp_path / "run").mkdir(exist_ok=True)
+        accelerator = make_accelerator(device="cpu")
+        return Session(
+            job, RunFolder(tmp_path / "run"), accelerator, precision="fp32", stop=StopRequest()
+        )
+
+    first = made(leak, rare, leak)
+    assert first.data_warnings == [leak, rare]
+    assert first.untold() == [leak, rare]
+    saved(first, 1)
+    log = first.run.log
+    log.write_text('{"event": "warned", "step": 0, "code": "D401", "message": "rows leak"}\n')
+    second = made()  # a resumed run is not audited again
+    assert second.data_warnings == [leak, rare]
+    assert second.untold() == [rare]
+    log.unlink()
+    assert made(rare).untold() == [leak, rare]

@@ -12,7 +12,7 @@ from tunesmith.data.rows import Splits
 from tunesmith.data.sources import from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
 from tunesmith.errors import Place, Problem, RecipeError
-from tunesmith.events import Event
+from tunesmith.events import Event, Warned
 from tunesmith.inputs import reading_options
 from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather
@@ -200,6 +200,8 @@ def start(
         StopRequest() as stop,
         start_run(layers, out=out, data=data, asked_by=asked_by, restart=restart) as started,
     ):
+        for note in started.notes:
+            yield Warned(0, note)
         if not started.is_finished:
             job = make_job(
                 started.checked,

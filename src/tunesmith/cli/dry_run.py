@@ -11,7 +11,7 @@ from tunesmith.inputs import check, look
 from tunesmith.language import gettext as _
 from tunesmith.recipe import Layers
 from tunesmith.run.signals import StopRequest
-from tunesmith.run.start import run_folder
+from tunesmith.run.start import look_up_model, run_folder
 
 if TYPE_CHECKING:
     from tunesmith.run.estimate import Estimate
@@ -24,6 +24,7 @@ def dry_run(terminal: Terminal, layers: Layers, *, out: str | None, asked_by: st
     run = run_folder(out, asked_by=asked_by)
     display = Display(terminal, run)
     with StopRequest() as stop:
+        look_up_model(layers)
         checked = check(look(layers))
         display.begin(checked)
         display.say(_("loading torch and the model …"))

@@ -105,6 +105,7 @@ def _train(
     ):
         display = Display(terminal, started.run)
         display.begin(started.checked)
+        terminal.problems(started.notes)
         if not started.is_finished:
             display.say(_("loading torch and the model …"))
             from tunesmith.run.conduct import conduct

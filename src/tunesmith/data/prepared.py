@@ -24,12 +24,10 @@ from numpy.typing import NDArray
 
 from tunesmith import commit, notices
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.survey import content_of
+from tunesmith.data.verified import verified_chunks
 from tunesmith.disk import as_path
 from tunesmith.errors import (
     FolderInUseError,
-    IntegrityError,
-    Place,
     Problem,
     RecipeError,
     ResourceError,
@@ -267,22 +265,10 @@ def _write(
     digest: str,
     encode: Callable[[Sequence[Row]], Encoded],
 ) -> None:
-    seen = hashlib.sha256()
     with _Writer(folder) as writer:
         writer.add(encode([]))  # every array exists, also where there is no row
-        for chunk in source.chunks(columns):
-            for row in chunk:
-                seen.update(content_of(row, columns))
+        for chunk in verified_chunks(source, columns, digest):
             writer.add(encode(chunk))
-        if seen.hexdigest() != digest:
-            raise IntegrityError(
-                Problem(
-                    "D160",
-                    _("the data changed while it was read"),
-                    Place(source.name),
-                    fix=_("Run again when nobody writes to it."),
-                )
-            )
         writer.finish()
 
 

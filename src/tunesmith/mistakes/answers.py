@@ -19,6 +19,7 @@ from tunesmith.baselines import linear_answers
 from tunesmith.data.doubts import mark_of
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.splits import draw_shares
+from tunesmith.data.verified import verified_chunks
 from tunesmith.errors import Place
 from tunesmith.inputs import Split
 from tunesmith.mistakes.likeness import likeness
@@ -115,7 +116,7 @@ def by_folds(task: SequenceTask, split: Split) -> Answered:
     wanted = None if split.places is None else set(split.places.tolist())
     rows = [
         row
-        for chunk in split.source.chunks(task.roles.columns)
+        for chunk in verified_chunks(split.source, task.roles.columns, split.digest)
         for row in chunk
         if wanted is None or row.index in wanted
     ]

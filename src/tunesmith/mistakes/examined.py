@@ -25,6 +25,7 @@ from tunesmith.mistakes.judged import Confusion, Judged, confused, slices, suspe
 from tunesmith.mistakes.slices import Slice
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder, refuse_unfinished
+from tunesmith.run.plan_file import learned_from
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 
@@ -202,7 +203,7 @@ def _data_of(run: RunFolder) -> tuple[Mapping[str, Split], list[Problem]]:
         checked = check(look(gather(file=run.recipe, environment={})))
     except (DataError, RecipeError, ResourceError) as error:
         return {}, [_not_at_hand(run, str(error.problems[0]))]
-    before = run.plan_facts().get("fingerprint", {}).get("data", {})
+    before = learned_from(run)
     changed = [name for name, split in checked.splits.items() if before.get(name) != split.digest]
     if changed:
         reason = _("{splits} changed since the run began").format(splits=", ".join(changed))

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from tunesmith.batching import Examples
 from tunesmith.data.roles import Roles
-from tunesmith.data.rows import Row, Source
+from tunesmith.data.rows import Row
+from tunesmith.inputs import Split
 from tunesmith.run.job import Job, rows_by_number
 
-__all__ = ["BaselineScores", "baseline_scores", "drawn_rows"]
+__all__ = ["BaselineScores", "baseline_scores", "drawn_rows", "needed_rows"]
 
 _MOST_ROWS, _MOST_CHARACTERS = 20_000, 4_000_000
 """Of a split, for counting words: more teaches it little and takes long."""
@@ -39,22 +40,35 @@ class BaselineScores:
     rows: int = 0
 
 
-def baseline_scores(job: Job, splits: Iterable[str]) -> BaselineScores:
+def baseline_scores(
+    job: Job, splits: Iterable[str], rows: Mapping[str, Mapping[int, Row]] | None = None
+) -> BaselineScores:
     """Learn from the training rows and score some splits.
 
     Of very large splits a drawn part is learned from and scored; what is always the same is scored
     on all rows.
+
+    Args:
+        job: whose rows.
+        splits: labelled ones.
+        rows: `needed_rows` of these splits and of "train" by number; None to read them.
+
+    Raises:
+        IntegrityError: the data is not what was surveyed (D160).
     """
     if not job.task.needs_label:
         return BaselineScores()
-    _places, rows = _some_rows(job, "train")
+    splits = list(splits)
+    if rows is None:
+        rows = job.rows(needed_rows(job, splits))
+    _places, training = _drawn_of(job, "train", rows["train"])
     scores: dict[str, Mapping[str, Mapping[str, float | None]]] = {}
     constant = None
     for split in splits:
-        places, others = _some_rows(job, split)
+        places, others = _drawn_of(job, split, rows[split])
         with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
             warnings.simplefilter("ignore")
-            answers = job.task.baselines(rows, others)
+            answers = job.task.baselines(training, others)
         if not answers:
             break
         constant = answers["constant"]["logits"][0]
@@ -65,38 +79,57 @@ def baseline_scores(job: Job, splits: Iterable[str]) -> BaselineScores:
     return BaselineScores(
         scores,
         None if constant is None else [float(value) for value in constant],
-        len(rows),
+        len(training),
         len(job.examples["train"]),
     )
 
 
-def _some_rows(job: Job, split: str) -> tuple[NDArray[np.int64], list[Row]]:
-    """The rows of a split, or a drawn part of many, and their places among its examples."""
-    return drawn_rows(job.splits[split].source, job.task.roles, job.examples[split].rows)
+def needed_rows(job: Job, splits: Iterable[str]) -> dict[str, list[int]]:
+    """The numbers of the rows that baselines of some splits read, by split; "train" is one."""
+    if not job.task.needs_label:
+        return {}
+    needed = {}
+    for name in ("train", *splits):
+        numbers = job.examples[name].rows
+        needed[name] = numbers[_drawn(len(numbers))].tolist()
+    return needed
 
 
-def drawn_rows(
-    source: Source, roles: Roles, numbers: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], list[Row]]:
-    """Some rows of a source, or a drawn part of many.
+def drawn_rows(split: Split, roles: Roles) -> list[Row]:
+    """The rows of a split, or a drawn part of many, as baselines learn from them.
 
-    Args:
-        source: holds them.
-        roles: the used columns.
-        numbers: of the rows, shape (n,).
-
-    Returns:
-        Places among `numbers`, and the rows there with the used columns.
+    Raises:
+        IntegrityError: the data is not what was surveyed (D160).
     """
-    order = np.arange(len(numbers))
-    if len(order) > _MOST_ROWS:
-        order = np.random.default_rng(0).choice(len(order), _MOST_ROWS, replace=False)
-    found = rows_by_number(source, roles, numbers[order].tolist())
-    rows = [found[number] for number in numbers[order].tolist()]
+    numbers = np.arange(split.num_rows) if split.places is None else split.places
+    numbers = numbers[_drawn(len(numbers))]
+    rows = rows_by_number({split.name: split}, roles, {split.name: numbers.tolist()})[split.name]
+    found = [rows[number] for number in numbers.tolist()]
+    return found[: _num_kept(found, roles)]
+
+
+def _drawn_of(job: Job, split: str, rows: Mapping[int, Row]) -> tuple[NDArray[np.int64], list[Row]]:
+    """Places among the examples of a split, and the rows there."""
+    numbers = job.examples[split].rows
+    order = _drawn(len(numbers))
+    found = [rows[number] for number in numbers[order].tolist()]
+    kept = _num_kept(found, job.task.roles)
+    return order[:kept], found[:kept]
+
+
+def _drawn(count: int) -> NDArray[np.int64]:
+    """All of so many places in order, or some of them at random."""
+    order = np.arange(count)
+    if count > _MOST_ROWS:
+        order = np.random.default_rng(0).choice(count, _MOST_ROWS, replace=False)
+    return order
+
+
+def _num_kept(rows: Sequence[Row], roles: Roles) -> int:
+    """How many of the first rows have no more than `_MOST_CHARACTERS` together; at least one."""
     columns = roles.text_columns
     sizes = accumulate(sum(len(str(row.values[name])) for name in columns) for row in rows)
-    kept = max(1, sum(size <= _MOST_CHARACTERS for size in sizes))
-    return order[:kept], rows[:kept]
+    return max(1, sum(size <= _MOST_CHARACTERS for size in sizes))
 
 
 def _score(

@@ -44,8 +44,8 @@ def conduct(
 ) -> Iterator[Event]:
     """Train a job in its folder, from the newest whole checkpoint if there is one.
 
-    The caller holds the lock on the folder and has written the recipe. Every process iterates to
-    the end.
+    The caller holds the lock on the folder. Recipe and plan are written once all that could fail
+    before the first step has been tried. Every process iterates to the end.
 
     Args:
         job: from `make_job`.
@@ -66,6 +66,7 @@ def conduct(
     with opened(job, run, stop=stop, compute_metrics=compute_metrics) as session:
         if job.recipe.train.preflight and session.resumed_from is None:
             preflight(session)
+        session.begin()
         with Recorder(session, on_line) as recorder:
             yield from recorder.told(_warnings(session))
             yield from _steps(session, recorder)

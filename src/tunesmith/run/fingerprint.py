@@ -1,4 +1,4 @@
-"""Fingerprints: what a run's numbers depend on besides its recipe, and what of it changed."""
+"""Fingerprints: what a run's numbers depend on, and what of it changed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,45 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import IntegrityError, Place, Problem, Severity
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
+from tunesmith.recipe import Recipe, flatten
 
-__all__ = ["compare", "hash_of", "machine_facts", "versions"]
+__all__ = [
+    "MAY_CHANGE",
+    "compare",
+    "differences",
+    "hash_of",
+    "lasting_settings",
+    "machine_facts",
+    "refuse_foreign",
+    "versions",
+]
 
-_NUMBERS = (mark("data"), mark("tokenizer"), mark("model"))
+MAY_CHANGE = frozenset(
+    {
+        ("train", "save_every"),
+        ("train", "keep_checkpoints"),
+        ("train", "log_every"),
+        ("train", "eval_batch_size"),
+        ("data", "allow_leak"),
+        ("train", "micro_batch_size"),
+        ("train", "preflight"),
+        ("track",),
+    }
+)
+"""Keys of a recipe that change nothing but what is kept and said, and how much goes through at
+once: another value continues the same run."""
+
+_PARTS = (mark("recipe"), mark("data"), mark("tokenizer"), mark("model"))
+"""The parts that decide the numbers. Others (versions, machine) decide their last bits."""
+
 _LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "accelerate", "datasets", "numpy")
 
 
@@ -24,6 +52,19 @@ def hash_of(value: object) -> str:
     """A short hash of plain values, the same on every machine."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def lasting_settings(recipe: Recipe) -> dict[str, Any]:
+    """The settings that a run keeps from its first step to its last, by dotted key."""
+    values = recipe.model_dump(mode="json")
+    settings = {}
+    for path in flatten(values):
+        if path not in MAY_CHANGE:
+            value: Any = values
+            for key in path:
+                value = value[key]
+            settings[".".join(path)] = value
+    return settings
 
 
 def versions() -> dict[str, str]:
@@ -53,23 +94,54 @@ def machine_facts(
     return facts
 
 
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The parts that decide the numbers and differ, each with what differs in it.
+
+    Args:
+        before: a fingerprint as it was kept; what an older version did not keep is not compared.
+        now: the fingerprint of the moment.
+    """
+    changed = {}
+    for part in _PARTS:
+        if part in before and (lines := tuple(_lines(before[part], now.get(part), ""))):
+            changed[part] = lines
+    return changed
+
+
+def _lines(before: object, now: object, name: str) -> Iterator[str]:
+    """`name: before → now` for every value that differs; of hashes the first twelve digits."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in before:
+            yield from _lines(before[key], now.get(key), f"{name}.{key}" if name else str(key))
+        for key in now.keys() - before.keys() if name else ():  # such as another file of a model
+            yield f"{name}.{key}: - → {_shown(now[key])}"
+    elif before != now:
+        yield (f"{name}: " if name else "") + f"{_shown(before)} → {_shown(now)}"
+
+
+def _shown(value: object) -> str:
+    text = "-" if value is None else str(value)
+    is_hash = len(text) >= 16 and all(digit in "0123456789abcdef" for digit in text)
+    return text[:12] if is_hash else text
+
+
 def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list[Problem]:
     """What differs from when the run began: warnings, each a reason not to expect the same bits.
 
     Raises:
-        IntegrityError: the data, the tokenizer or the base model changed (C104).
+        IntegrityError: the recipe, the data, the tokenizer or the base model changed (C104).
     """
-    changed = [key for key in _NUMBERS if before.get(key) != now.get(key)]
-    if changed:
+    if changed := differences(before, now):
         raise IntegrityError(
             [
                 Problem(
                     "C104",
-                    _("the {what} changed since the run began").format(what=_(key)),
+                    _("the {what} changed since the run began").format(what=_(part)),
                     Place(run),
+                    evidence=lines[:5],
                     fix=_("Start another run with --out, or begin anew with --restart."),
                 )
-                for key in changed
+                for part, lines in changed.items()
             ]
         )
     return [
@@ -85,3 +157,33 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list
         for key, before_value in before.get(part, {}).items()
         if (now_value := now.get(part, {}).get(key)) != before_value
     ]
+
+
+def refuse_foreign(folder: Path, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that another run wrote, whatever the shapes of its tensors.
+
+    Args:
+        folder: of the checkpoint.
+        kept: the fingerprint that it was saved with.
+        now: that of this run.
+
+    Raises:
+        IntegrityError: a part that decides the numbers differs, or it has no fingerprint (C109).
+    """
+    changed = differences(kept, now)
+    if kept.keys() >= set(_PARTS) and not changed:
+        return
+    lines = [line for lines in changed.values() for line in lines]
+    raise IntegrityError(
+        Problem(
+            "C109",
+            _("the checkpoint belongs to another run: it differs in {parts}").format(
+                parts=", ".join(_(part) for part in changed)
+            )
+            if changed
+            else _("the checkpoint does not say which run it belongs to"),
+            Place(str(folder)),
+            evidence=tuple(lines[:5]),
+            fix=_("Move it out of the folder; the same command continues without it."),
+        )
+    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,17 +12,19 @@ import pyarrow.parquet as pq
 from tunesmith import checkpoint, commit
 from tunesmith.artifact.card import CardFacts
 from tunesmith.artifact.folder import score_facts, write_model
+from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.evaluate import Evaluation
 from tunesmith.events import Finished
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.recipe import to_yaml
-from tunesmith.run.baseline_scores import BaselineScores, baseline_scores
+from tunesmith.run.baseline_scores import BaselineScores, baseline_scores, needed_rows
 from tunesmith.run.fingerprint import hash_of, versions
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
-from tunesmith.run.predictions import stored_name
+from tunesmith.run.predictions import manifest_of, stored_name
+from tunesmith.run.public_names import public_name, with_public_names
 from tunesmith.run.session import Session
 from tunesmith.statistics import with_intervals
 from tunesmith.verdict import Verdict
@@ -34,23 +35,28 @@ __all__ = ["finish"]
 def finish(session: Session, *, train_seconds: float, examples: int) -> Finished:
     """Score the chosen weights, write the predictions, commit the model.
 
+    The rows are read once more, for predictions and baselines; nothing is written unless they are
+    still those that the run was trained on.
+
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
-        IntegrityError: the best checkpoint is damaged (C102).
+        IntegrityError: the best checkpoint is damaged (C102) or of another run (C109), or the data
+            changed (D160).
     """
     job, progress = session.job, session.progress
+    splits = [name for name in ("validation", "test") if name in job.examples]
+    labelled = [name for name in splits if job.splits[name].is_labelled]
+    rows = _rows_of(job, splits, labelled) if session.accelerator.is_main_process else {}
     best_step = progress.best_step or progress.step
     if best_step != progress.step:
         _load_best(session, best_step)
-    scores: dict[str, Scores] = {}
-    for split in ("validation", "test"):
-        if split in job.examples:
-            evaluation = session.predict(split)
-            if job.splits[split].is_labelled:
-                found = session.score(split, evaluation)
-                scores[split] = with_intervals(found, examples=len(job.examples[split]))
-            if session.accelerator.is_main_process:
-                _write_predictions(session.run, job, split, evaluation)
+    evaluations = {split: session.predict(split) for split in splits}
+    scores = {
+        split: with_intervals(
+            session.score(split, evaluations[split]), examples=len(job.examples[split])
+        )
+        for split in labelled
+    }
     is_complete = progress.step >= job.plan.total_steps
     finished = Finished(
         progress.step,
@@ -62,14 +68,22 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
         examples / train_seconds if train_seconds else 0.0,
     )
     if session.accelerator.is_main_process:
-        simple = baseline_scores(job, list(scores))
+        simple = baseline_scores(job, labelled, rows)
         scores = {
             split: replace(found, baselines=simple.scores.get(split, {}))
             for split, found in scores.items()
         }
+        _write_predictions(session.run, job, evaluations, rows)
         _write_model(session, finished, scores, simple)
     session.accelerator.wait_for_everyone()
     return finished
+
+
+def _rows_of(job: Job, splits: Iterable[str], labelled: Iterable[str]) -> dict[str, dict[int, Row]]:
+    """The rows that predictions are written beside, and those that baselines need."""
+    needed: dict[str, Sequence[int]] = dict(needed_rows(job, labelled))
+    needed |= {split: job.examples[split].rows.tolist() for split in splits}
+    return job.rows(needed)
 
 
 def _load_best(session: Session, best_step: int) -> None:
@@ -83,24 +97,39 @@ def _load_best(session: Session, best_step: int) -> None:
                 fix=_("Run again: training goes back to a checkpoint that is whole."),
             )
         )
+    session.check_saved(folder)
     with session.engine.at_rest():
         checkpoint.load_weights(folder, session.network)
 
 
-def _write_predictions(run: RunFolder, job: Job, split: str, evaluation: Evaluation) -> None:
-    """One Parquet file: a row per example with its row number, texts, label and answer."""
-    target = run.predictions / f"{split}.parquet"
+def _write_predictions(
+    run: RunFolder,
+    job: Job,
+    evaluations: Mapping[str, Evaluation],
+    rows: Mapping[str, Mapping[int, Row]],
+) -> None:
+    """A folder with one Parquet file per split, under a manifest."""
+    commit.remove(run.predictions)  # of an earlier end that did not come to a model
+    if evaluations:
+        with commit.publish(run.predictions) as folder:
+            for split, evaluation in evaluations.items():
+                table = _predictions_table(job, split, evaluation, rows[split])
+                pq.write_table(table, folder / f"{split}.parquet")
+
+
+def _predictions_table(
+    job: Job, split: str, evaluation: Evaluation, rows: Mapping[int, Row]
+) -> pa.Table:
+    """A row per example with its row number, texts, label and answer."""
     answers = job.task.decode(evaluation.predictions)
-    rows = job.examples[split].rows.tolist()
-    found = job.rows(split, rows)
-    table: dict[str, object] = {"row": rows}
-    for name in next(iter(found.values())).values:
-        table[stored_name(name)] = [found[row].values[name] for row in rows]
+    numbers = job.examples[split].rows.tolist()
+    table: dict[str, object] = {"row": numbers}
+    for name in next(iter(rows.values())).values:
+        table[stored_name(name)] = [rows[number].values[name] for number in numbers]
     table["predicted"] = [answer["label"] for answer in answers]
     table["score"] = [answer["score"] for answer in answers]
     table["scores"] = [answer["scores"] for answer in answers]
-    with commit.replace_file(target) as unfinished:
-        pq.write_table(pa.table(table), unfinished)
+    return pa.table(table)
 
 
 def _write_model(
@@ -122,8 +151,10 @@ def _write_model(
         "best": best,
         "train_seconds": round(finished.train_seconds, 3),
         "samples_per_second": round(finished.samples_per_second, 3),
-        "base_model": {"name": job.files.name, "revision": job.files.revision},
+        "base_model": {"name": public_name(job.files.name), "revision": job.files.revision},
         "recipe": hash_of(job.recipe.model_dump(mode="json")),
+        "data": dict(job.fingerprint["data"]),
+        "predictions": manifest_of(session.run),
         "precision": session.precision,
         "versions": versions(),
     }
@@ -150,9 +181,9 @@ def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str,
         name=session.run.name,
         task=job.task.name,
         pipeline=job.task.pipeline,
-        base_model=job.files.name,
+        base_model=public_name(job.files.name),
         base_revision=job.files.revision,
-        dataset=_public_name(source.name),
+        dataset=_public_names(source.name),
         hub_dataset=source.name.split(":")[0] if getattr(source, "revision", None) else None,
         rows={name: len(found) for name, found in job.examples.items()},
         labels=job.task.summary(),
@@ -161,17 +192,18 @@ def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str,
         verdicts=[
             Verdict.from_json(told).problem(split).message for split, told in verdicts.items()
         ],
-        recipe=to_yaml(job.recipe),
+        recipe=to_yaml(with_public_names(job.recipe)),
         seed=job.recipe.train.seed,
         versions=versions(),
         usage=job.task.usage,
-        warnings=[told for told in session.run.warnings() if told.startswith("D")],
+        warnings=[
+            f"{problem.code} {problem.message}"
+            for problem in session.data_warnings
+            if problem.code.startswith("D")
+        ],
     )
 
 
-def _public_name(name: str) -> str:
-    """A data set by the name of its file: where it lay is nobody's business."""
-    return ", ".join(
-        Path(part).name if "/" in part and Path(part).exists() else part
-        for part in name.split(", ")
-    )
+def _public_names(names: str) -> str:
+    """Data sets by the names of their files, as sources of several files are called."""
+    return ", ".join(public_name(name) for name in names.split(", "))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.data.prepared import Encoded, Prepared, prepare
 from tunesmith.data.roles import Roles
-from tunesmith.data.rows import Row, Source
-from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
+from tunesmith.data.rows import Rejected, Row, Source
+from tunesmith.data.verified import verified_chunks
+from tunesmith.errors import DataError, Place, PlainError, Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, Split
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
@@ -23,7 +25,7 @@ from tunesmith.metrics import Metric, choose_metrics
 from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.plan import Classes, Plan, make_plan
 from tunesmith.recipe import Layers, Recipe
-from tunesmith.run.fingerprint import hash_of, versions
+from tunesmith.run.fingerprint import hash_of, lasting_settings, versions
 from tunesmith.run.tracking import check_trackers
 from tunesmith.tasks import Task
 
@@ -50,6 +52,7 @@ class Job:
         fingerprint: what the run's numbers depend on, without the machine.
         notes: what was chosen and found, a line each.
         warnings: what is odd but does not stop.
+        rejected: rows that were left out and are to be written down, each with its split.
     """
 
     recipe: Recipe
@@ -67,15 +70,24 @@ class Job:
     fingerprint: Mapping[str, Any]
     notes: Sequence[str]
     warnings: Sequence[Problem]
+    rejected: Sequence[tuple[str, Rejected]] = ()
 
-    def rows(self, split: str, wanted: Collection[int]) -> dict[int, Row]:
-        """Some rows of a split with the used columns, by their number in the source."""
-        return rows_by_number(self.splits[split].source, self.task.roles, wanted)
+    def rows(self, wanted: Mapping[str, Collection[int]]) -> dict[str, dict[int, Row]]:
+        """Some rows of some splits with the used columns, by their number in the source.
+
+        A source that several splits share is read once.
+
+        Raises:
+            IntegrityError: the data is not what was surveyed (D160).
+        """
+        return rows_by_number(self.splits, self.task.roles, wanted)
 
     def places_of(self, split: str, rows: Sequence[int]) -> list[Place]:
-        """Where source rows of a split stand, in words for people."""
+        """Where source rows of a split are, for messages; by their number if it cannot be read."""
         source = self.splits[split].source
-        found = source.places(rows)
+        found: Mapping[int, Place] = {}
+        with suppress(PlainError):
+            found = source.places(rows)
         return [found.get(row, Place(source.name, row=row)) for row in rows]
 
     def batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
@@ -93,12 +105,37 @@ class Job:
         return error.at(self.places_of(split, [row])[0])
 
 
-def rows_by_number(source: Source, roles: Roles, wanted: Collection[int]) -> dict[int, Row]:
-    """Some rows of a source with the used columns, by their number."""
-    wanted = set(wanted)
-    names = {column.name for column in source.columns}
-    used = [name for name in roles.columns if name in names]
-    return {row.index: row for chunk in source.chunks(used) for row in chunk if row.index in wanted}
+def rows_by_number(
+    splits: Mapping[str, Split], roles: Roles, wanted: Mapping[str, Collection[int]]
+) -> dict[str, dict[int, Row]]:
+    """Some rows of some splits with the used columns, by their number in the source.
+
+    Args:
+        splits: as they were surveyed.
+        roles: the used columns.
+        wanted: for each split the numbers of its rows.
+
+    Raises:
+        IntegrityError: the data is not what was surveyed (D160).
+    """
+    found: dict[str, dict[int, Row]] = {name: {} for name in wanted}
+    for source, names in _by_source(splits, wanted):
+        present = {column.name for column in source.columns}
+        columns = [name for name in roles.columns if name in present]
+        numbers = {name: set(wanted[name]) for name in names}
+        for chunk in verified_chunks(source, columns, splits[names[0]].digest):
+            for name in names:
+                found[name] |= {row.index: row for row in chunk if row.index in numbers[name]}
+    return found
+
+
+def _by_source(splits: Mapping[str, Split], names: Iterable[str]) -> list[tuple[Source, list[str]]]:
+    """Sources, each with the splits that are drawn from it."""
+    shared: dict[int, tuple[Source, list[str]]] = {}
+    for name in names:
+        source = splits[name].source
+        shared.setdefault(id(source), (source, []))[1].append(name)
+    return list(shared.values())
 
 
 def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = False) -> Job:
@@ -146,31 +183,34 @@ def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = Fal
             )
         )
     fingerprint = {
+        "recipe": lasting_settings(recipe),
         "data": {name: split.digest for name, split in checked.splits.items()},
         "tokenizer": identity,
         "model": {
             "name": files.name,
             "revision": files.revision,
             "config": hash_of(files.config()),
+            "files": files.fingerprint(),
         },
         "versions": versions(),
     }
     return Job(
-        recipe,
-        checked.layers,
-        task,
-        files,
-        tokenizer,
-        max_length,
-        Padding.of(tokenizer),
-        checked.splits,
-        examples,
-        plan,
-        metrics,
-        choice,
-        fingerprint,
-        notes,
-        warnings,
+        recipe=recipe,
+        layers=checked.layers,
+        task=task,
+        files=files,
+        tokenizer=tokenizer,
+        max_length=max_length,
+        padding=Padding.of(tokenizer),
+        splits=checked.splits,
+        examples=examples,
+        plan=plan,
+        metrics=metrics,
+        choice=choice,
+        fingerprint=fingerprint,
+        notes=notes,
+        warnings=warnings,
+        rejected=checked.rejected,
     )
 
 

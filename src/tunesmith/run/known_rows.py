@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from tunesmith.data.rows import Row
-from tunesmith.errors import PlainError
+from tunesmith.errors import IntegrityError, PlainError
 from tunesmith.inputs import check, look
 from tunesmith.language import gettext as _
 from tunesmith.recipe import gather
 from tunesmith.run.baseline_scores import drawn_rows
 from tunesmith.run.folder import RunFolder
+from tunesmith.run.plan_file import learned_from
 
 __all__ = ["KnownRows", "known_rows", "run_of_model"]
 
@@ -53,8 +52,9 @@ def known_rows(run: RunFolder) -> KnownRows:
     except PlainError as error:
         return KnownRows(reason=f"{error.problems[0].place}: {error.problems[0].message}")
     train = checked.splits["train"]
-    if run.plan_facts()["fingerprint"]["data"].get("train") != train.digest:
+    if learned_from(run).get("train") != train.digest:
         return KnownRows(reason=_("they changed since"))
-    numbers = np.arange(train.num_rows) if train.places is None else train.places
-    _places, rows = drawn_rows(train.source, checked.task.roles, numbers)
-    return KnownRows(rows, train.num_rows)
+    try:
+        return KnownRows(drawn_rows(train, checked.task.roles), train.num_rows)
+    except IntegrityError:
+        return KnownRows(reason=_("they changed since"))

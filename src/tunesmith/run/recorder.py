@@ -176,7 +176,7 @@ class Recorder:
         best_step = session.progress.best_step
         for newest in (self._keep, 1):
             try:
-                checkpoint.save(home, session.engine, session.progress, facts)
+                checkpoint.save(home, session.engine, session.progress, facts, session.fingerprint)
             except ResourceError as error:
                 if newest == 1 and is_best:
                     raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -12,7 +13,14 @@ from numpy.typing import NDArray
 from tunesmith import checkpoint, commit, notices
 from tunesmith.batching import Batch, Examples
 from tunesmith.engine import Engine
-from tunesmith.errors import ModelError, Place, Problem, ResourceError, Severity, inert
+from tunesmith.errors import (
+    IntegrityError,
+    ModelError,
+    Place,
+    Problem,
+    ResourceError,
+    Severity,
+)
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.fast.graphed import GraphedEngine
 from tunesmith.language import gettext as _
@@ -21,11 +29,13 @@ from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores
 from tunesmith.model import freeze
 from tunesmith.run.engines import make_engine
-from tunesmith.run.fingerprint import compare, machine_facts
+from tunesmith.run.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
 from tunesmith.run.own_scores import ComputeMetrics, with_own
+from tunesmith.run.plan_file import has_begun, read_plan, remembered_warnings, write_plan
 from tunesmith.run.signals import StopRequest
+from tunesmith.run.start import write_inputs
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -49,6 +59,8 @@ class Session:
         precision: "fp32" or "bf16".
         noted: what the checkpoint that was resumed from says of time and log.
         resumed_from: its name, None for a fresh start.
+        fingerprint: what its numbers depend on, machine and versions included.
+        data_warnings: what is odd about the rows, reported in every session or an earlier one.
         warnings: what was odd and is not told yet.
         new_weights: parameters that the pretrained checkpoint did not hold: the head.
     """
@@ -68,11 +80,10 @@ class Session:
         self.progress = Progress()
         self.noted: Mapping[str, Any] = {}
         self.resumed_from: str | None = None
-        self.warnings: list[Problem] = list(job.warnings)
         self._compute_metrics = compute_metrics
         self._halvings = 0
         self.precision = precision
-        self._fingerprint = {
+        self.fingerprint: Mapping[str, Any] = {
             **job.fingerprint,
             "machine": machine_facts(
                 device=str(accelerator.device),
@@ -82,10 +93,24 @@ class Session:
                 micro_batch_size=job.plan.micro_batch_size,
             ),
         }
+        self._has_begun = has_begun(run)
+        self._plan, self._damage = read_plan(run) if self._has_begun else ({}, None)
+        self.data_warnings = _once([*remembered_warnings(self._plan), *job.warnings])
+        self.warnings = self._not_logged_yet()
+        if self._damage is not None:
+            self.warnings.append(_damaged_plan(run, self._damage))
+        if self._plan:
+            where = str(run.path)
+            self.warnings += compare(self._plan["fingerprint"], self.fingerprint, where)
         self._build()
         if accelerator.is_main_process:
             self._refuse_small_disk()
         self._resume()
+
+    def _not_logged_yet(self) -> list[Problem]:
+        """The warnings about the data that events.jsonl does not hold: all of them at the start."""
+        logged = set(self.run.warnings()) if self._has_begun else set()
+        return [p for p in self.data_warnings if f"{p.code} {p.message}" not in logged]
 
     def _build(self) -> None:
         settings = self.job.recipe.train
@@ -140,19 +165,15 @@ class Session:
             )
 
     def _resume(self) -> None:
-        if before := self.run.plan_facts():
-            self.warnings += compare(before["fingerprint"], self._fingerprint, str(self.run.path))
         found = None
         if self.accelerator.is_main_process:
             found, damaged = checkpoint.latest(self.run.checkpoints)
             self.warnings += damaged
-            if not before:
-                plan = json.dumps(self._plan_facts(), indent=1, ensure_ascii=False)
-                commit.write_file(self.run.plan, inert(plan, keep="\n") + "\n")
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:  # what is damaged has been set aside by now
             found, _damaged = checkpoint.latest(self.run.checkpoints)
         if found is not None:
+            self._refuse_foreign(found)
             checkpoint.restore(found, self.engine)
             self.progress, self.noted = found.progress, found.facts
             self.resumed_from = found.folder.name
@@ -171,6 +192,48 @@ class Session:
                 )
             )
 
+    def _refuse_foreign(self, found: checkpoint.Checkpoint) -> None:
+        """Refuse a checkpoint of another run, or one of this run before something changed.
+
+        Raises:
+            IntegrityError: data, model or tokenizer changed (C104); another run saved it (C109).
+        """
+        kept = found.fingerprint
+        if not self._plan and kept and "recipe" not in differences(kept, self.fingerprint):
+            self.warnings += compare(kept, self.fingerprint, str(self.run.path))
+        refuse_foreign(found.folder, kept, self.fingerprint)
+
+    def begin(self) -> None:
+        """Write recipe and plan, once all is tried and just before the first step is made.
+
+        What an earlier command left that came to no step is replaced; of a run that has begun only
+        a damaged plan is written again.
+
+        Raises:
+            ResourceError: the disk is full or cannot be written (C107).
+        """
+        if not self.accelerator.is_main_process or self._plan:
+            return
+        if not self._has_begun:
+            for leftover in (self.run.log, self.run.plan, self.run.rejected):
+                commit.remove(leftover)
+            write_inputs(self.run, self.job.recipe, self.job.layers, self.job.rejected)
+        elif os.path.lexists(self.run.plan):
+            commit.set_aside(self.run.plan)
+        write_plan(self.run, self._plan_facts(), self.data_warnings)
+
+    def check_saved(self, folder: Path) -> None:
+        """See that a whole checkpoint is one of this run.
+
+        Raises:
+            IntegrityError: another run saved it (C109), or it holds another step (C102).
+        """
+        try:
+            kept = checkpoint.read(folder).fingerprint
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(_useless(folder, str(error))) from error
+        refuse_foreign(folder, kept, self.fingerprint)
+
     def _check_best(self) -> None:
         """A best checkpoint that is damaged cannot be chosen: later evaluations choose anew."""
         best = self.progress.best_step
@@ -188,6 +251,8 @@ class Session:
                     severity=Severity.WARNING,
                 )
             )
+        else:
+            self.check_saved(folder)
 
     def _plan_facts(self) -> dict[str, Any]:
         job = self.job
@@ -208,7 +273,7 @@ class Session:
             "max_length": job.max_length,
             "plan": job.plan.as_json(),
             "engine": self.how,
-            "fingerprint": self._fingerprint,
+            "fingerprint": self.fingerprint,
         }
 
     # what the loop calls
@@ -288,6 +353,30 @@ class Session:
         """The warnings since the last call, those of the storage below among them."""
         told, self.warnings = self.warnings + notices.take(), []
         return told
+
+
+def _once(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems without those that say the same once more."""
+    return list({(problem.code, problem.message): problem for problem in problems}.values())
+
+
+def _damaged_plan(run: RunFolder, damage: str) -> Problem:
+    return Problem(
+        "C115",
+        _("the plan of the run is damaged: {damage}").format(damage=damage),
+        Place(str(run.plan)),
+        fix=_("It is written again. What the run was trained on is known from its checkpoints."),
+        severity=Severity.WARNING,
+    )
+
+
+def _useless(folder: Path, damage: str) -> Problem:
+    return Problem(
+        "C102",
+        _("the best checkpoint is damaged: {damage}").format(damage=damage),
+        Place(str(folder)),
+        fix=_("Run again: training goes back to a checkpoint that is whole."),
+    )
 
 
 def _no_padding_token(model: str) -> Problem:

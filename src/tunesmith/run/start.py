@@ -5,39 +5,39 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith import commit
+from tunesmith import commit, hub
 from tunesmith.data.rows import Rejected, Splits
+from tunesmith.data.sources import looks_like_a_file
 from tunesmith.device import is_main_process
 from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, inert
+from tunesmith.events import Finished
 from tunesmith.inputs import Checked, check, look
 from tunesmith.language import gettext as _
 from tunesmith.lock import HOLDER, hold
+from tunesmith.metrics import Scores
+from tunesmith.model import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
-from tunesmith.run.folder import RUNS, RunFolder, refuse_other, run_name
+from tunesmith.run.fingerprint import MAY_CHANGE
+from tunesmith.run.folder import RUNS, EventLog, RunFolder, refuse_other, run_name
+from tunesmith.run.plan_file import has_begun, learned_from, read_plan
 
-__all__ = ["Started", "held", "inputs_of", "remarks", "run_folder", "start"]
-
-_MAY_CHANGE = frozenset(
-    {
-        ("train", "save_every"),
-        ("train", "keep_checkpoints"),
-        ("train", "log_every"),
-        ("train", "eval_batch_size"),
-        ("data", "allow_leak"),
-        ("train", "micro_batch_size"),
-        ("train", "preflight"),
-        ("track",),
-    }
-)
-"""Keys that change nothing but what is kept and said, and how much goes through at once: another
-value continues the same run."""
+__all__ = [
+    "Started",
+    "held",
+    "inputs_of",
+    "look_up_model",
+    "remarks",
+    "run_folder",
+    "start",
+    "write_inputs",
+]
 
 
 def run_folder(out: str | Path | None, *, asked_by: str) -> RunFolder:
@@ -67,7 +67,7 @@ def held(run: RunFolder, *, restart: bool = False) -> Iterator[None]:
     if not is_main_process():
         yield
         return
-    if restart and run.exists:
+    if restart and run.exists and has_begun(run):
         with hold(run.path):
             _move_aside(run)
     with hold(run.path):
@@ -109,23 +109,55 @@ def _move_aside(run: RunFolder) -> None:
 
 
 def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Checked:
-    """Look at the data, check it, and see that the folder's recipe is this one.
+    """Look at model and data, check them, and see that the folder's recipe is this one.
 
-    Writes `recipe.yaml` if the run is new, and `rejected.jsonl` if rows are put in quarantine.
+    The rows are audited as a whole (leaks, duplicates, classes) unless the plan of a run that has
+    begun holds what was found. A run without a step is no run yet: any recipe may replace it.
 
     Raises:
-        PlainError: the recipe, the data, or another recipe in the folder (C108).
+        PlainError: the recipe, the model, the data, or another recipe in the folder (C108).
     """
-    checked = check(look(layers, data), audited=not run.exists)
+    look_up_model(layers)
+    is_begun = run.exists and has_begun(run)
+    is_known = is_begun and bool(read_plan(run)[0])
+    checked = check(look(layers, data), audited=not is_known)
     odd = [problem for problem in checked.warnings if problem.severity is not Severity.NOTE]
     checked = replace(checked, warnings=odd)  # notes are for who asks: `tunesmith check`
-    if run.exists:
+    if is_begun:
         _refuse_other_recipe(run, checked.recipe)
-    elif is_main_process():
-        if checked.rejected:
-            commit.write_file(run.rejected, "".join(map(_written, checked.rejected)))
-        commit.write_file(run.recipe, to_yaml(checked.recipe, remarks=remarks(checked.layers)))
     return checked
+
+
+def look_up_model(layers: Layers) -> None:
+    """See that the model that was asked for exists, before minutes are spent on the data.
+
+    Raises:
+        ModelError: there is no such model (M107), or it has no safetensors (M101).
+        ResourceError: the Hub is out of reach.
+    """
+    recipe = layers.recipe()
+    name, revision = recipe.model, recipe.revision
+    if name is None:
+        return
+    is_local = name.startswith("embedded:") or looks_like_a_file(name) or Path(name).is_dir()
+    if is_local or (
+        hub.cached_folder(name, revision=revision) is None
+        and hub.resolve_commit(name, kind="model", revision=revision) is None
+    ):
+        locate(name, revision=revision)
+
+
+def write_inputs(
+    run: RunFolder, recipe: Recipe, layers: Layers, rejected: Sequence[tuple[str, Rejected]]
+) -> None:
+    """Write `recipe.yaml`, and `rejected.jsonl` if rows are put in quarantine.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    commit.write_file(run.recipe, to_yaml(recipe, remarks=remarks(layers)))
+    if rejected:
+        commit.write_file(run.rejected, "".join(map(_written, rejected)))
 
 
 def _written(rejected: tuple[str, Rejected]) -> str:
@@ -148,7 +180,7 @@ def _refuse_other_recipe(run: RunFolder, recipe: Recipe) -> None:
     changes = [
         (path, _value(before, path), _value(now, path))
         for path in flatten(now)
-        if path not in _MAY_CHANGE and _value(before, path) != _value(now, path)
+        if path not in MAY_CHANGE and _value(before, path) != _value(now, path)
     ]
     if changes:
         raise RecipeError(
@@ -180,11 +212,13 @@ class Started:
         run: the folder.
         checked: the rows and the whole recipe.
         is_finished: the model is there already; there is nothing to do.
+        notes: what is to be known of a finished run, such as that its data changed since.
     """
 
     run: RunFolder
     checked: Checked
     is_finished: bool
+    notes: Sequence[Problem] = ()
 
 
 @contextmanager
@@ -211,4 +245,49 @@ def start(
     run = run_folder(out, asked_by=asked_by)
     with held(run, restart=restart):
         checked = inputs_of(layers, run, data)
-        yield Started(run, checked, run.is_finished)
+        is_finished = run.is_finished
+        if is_finished and is_main_process():
+            _complete_log(run)
+        yield Started(run, checked, is_finished, _changes(run, checked) if is_finished else ())
+
+
+def _changes(run: RunFolder, checked: Checked) -> list[Problem]:
+    """A note where a finished run learned from other rows than those of the moment."""
+    known = learned_from(run)
+    changed = [name for name, split in checked.splits.items() if known.get(name) != split.digest]
+    if not known or not changed:
+        return []
+    return [
+        Problem(
+            "C104",
+            _("the data changed since the run was trained: {splits}").format(
+                splits=", ".join(changed)
+            ),
+            Place(str(run.path)),
+            fix=_("Model and scores are those of the old rows. Train on the new ones with --out."),
+            severity=Severity.NOTE,
+        )
+    ]
+
+
+def _complete_log(run: RunFolder) -> None:
+    """Write the last event of a finished run that was killed after its model was committed."""
+    if any(event.get("event") == "finished" for event in run.events()):
+        return
+    facts = run.facts()
+    scores = {split: Scores(values, {}) for split, values in facts["scores"].items()}
+    log = EventLog(run.log, 1, {})
+    log.take(
+        Finished(
+            facts["steps"],
+            facts["reason"],
+            facts["best_step"],
+            scores.get("validation"),
+            scores.get("test"),
+            facts["train_seconds"],
+            facts["samples_per_second"],
+        ),
+        epoch=0.0,
+        is_last=True,
+    )
+    log.close()
