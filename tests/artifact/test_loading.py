@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 import tunesmith as ts
+from tests.model.folders import loaded
 from tunesmith.data.roles import Roles
 from tunesmith.errors import ModelError, RecipeError
+from tunesmith.model import load_tokenizer, locate
+from tunesmith.tasks.text_classification import TextClassification
 
 
 def test_a_plain_hugging_face_model_predicts_too(tiny_bert: Path, tmp_path: Path) -> None:
@@ -53,3 +58,39 @@ def test_devices_and_precisions_that_nothing_knows(wrong: dict[str, str], words:
     with pytest.raises(RecipeError, match="R104") as caught:
         ts.load("embedded:mini", **wrong)  # type: ignore[arg-type]
     assert words in str(caught.value)
+
+
+@pytest.fixture
+def finished(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A plain classifier with our file beside it."""
+    model = loaded(tiny_bert)
+    model.save_pretrained(tmp_path / "m")
+    load_tokenizer(locate(str(tiny_bert))).save_pretrained(tmp_path / "m")
+    task = TextClassification(Roles("text", None, "label"), ("a", "b"))
+    facts = {"format": 1, "task": task.as_json(), "max_length": 1000}
+    (tmp_path / "m" / "tunesmith.json").write_text(json.dumps(facts))
+    return tmp_path / "m"
+
+
+def test_rows_are_never_longer_than_the_model_takes(finished: Path) -> None:
+    model = ts.load(finished)
+    assert model.max_length == 64
+    assert model.predict("soup " * 900)[0]["label"] in ("a", "b")
+
+
+def test_weights_that_are_no_numbers(finished: Path) -> None:
+    tensors = load_file(finished / "model.safetensors")
+    tensors["classifier.weight"][0, 0] = float("nan")
+    save_file(tensors, finished / "model.safetensors")
+    with pytest.raises(ModelError, match="M126"):
+        ts.load(finished)
+
+
+def test_a_head_that_is_missing(finished: Path) -> None:
+    tensors = load_file(finished / "model.safetensors")
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if "classifier" not in name},
+        finished / "model.safetensors",
+    )
+    with pytest.raises(ModelError, match=r"M114 .*weights of its head are missing"):
+        ts.load(finished)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from tunesmith.errors import ModelError, Problem
-from tunesmith.model.guard import TooLarge, bounded, first_line, passes_through
+from tunesmith.errors import ModelError, Problem, RecipeError
+from tunesmith.model.guard import TooLarge, bounded, coded, first_line
 
 
 def build(layers: int) -> nn.Module:
@@ -36,12 +36,33 @@ def test_the_first_line_of_an_error() -> None:
     assert first_line(ValueError("x" * 300)) == "x" * 199 + "…"
 
 
-def test_what_is_not_about_a_file() -> None:
-    class PanicException(BaseException):
-        pass
+class PanicException(BaseException):
+    """As libraries in Rust raise it."""
 
-    assert not passes_through(PanicException("index out of bounds"))
-    assert not passes_through(RecursionError())
-    ours = ModelError(Problem("M102", "x"))
-    for error in (KeyboardInterrupt(), SystemExit(1), GeneratorExit(), ours):
-        assert passes_through(error)
+
+@pytest.mark.parametrize(
+    "error", [PanicException("boom"), RecursionError("boom"), KeyError("boom")]
+)
+def test_errors_of_libraries_get_a_code(error: BaseException) -> None:
+    with (
+        pytest.raises(ModelError, match=r"^error M113: .?boom.?!$") as caught,
+        coded(lambda reason: Problem("M113", f"{reason}!")),
+    ):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        SystemExit(1),
+        GeneratorExit(),
+        TimeoutError(),
+        RecipeError(Problem("R101", "x")),
+    ],
+)
+def test_what_is_not_about_a_file_stays_itself(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught, coded(lambda _reason: Problem("M113", "")):
+        raise error
+    assert caught.value is error

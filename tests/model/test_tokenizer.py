@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +12,7 @@ from tests.model.folders import edited
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError
-from tunesmith.model import load_tokenizer, locate, longest_input
+from tunesmith.model import load_tokenizer, locate, longest_input, read_backend
 from tunesmith.tasks.sequence import encode_texts
 
 
@@ -51,3 +54,123 @@ def test_a_folder_without_a_tokenizer(tiny_bert: Path, tmp_path: Path) -> None:
         (folder / name).unlink()
     with pytest.raises(ModelError, match="M113"):
         load_tokenizer(locate(str(folder)))
+
+
+@pytest.fixture
+def folder(tiny_bert: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bert, tmp_path / "x"))
+
+
+def change(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def refused(folder: Path, reason: str) -> None:
+    with pytest.raises(ModelError, match="M113") as caught:
+        load_tokenizer(locate(str(folder)))
+    assert reason in str(caught.value)
+    assert "tokenizer-" not in str(caught.value), "names a copy that is gone"
+
+
+def test_both_readers_agree(folder: Path) -> None:
+    files = locate(str(folder))
+    tokenizer = load_tokenizer(files)
+    assert tokenizer.name_or_path == str(folder)
+    backend, config = read_backend(files)
+    assert config["model_max_length"] == tokenizer.model_max_length == 64
+    text = "the printer is broken again"
+    assert backend.encode(text).ids == tokenizer(text)["input_ids"]
+    (folder / "tokenizer_config.json").unlink()
+    assert read_backend(files)[1] == {"model_max_length": 2**31 - 1}
+
+
+@pytest.mark.parametrize("value", [0, -1, "64", True, None, [64]])
+def test_a_longest_row_that_is_none(folder: Path, value: object) -> None:
+    change(folder / "tokenizer_config.json", model_max_length=value)
+    if value is None:  # as not written
+        assert load_tokenizer(locate(str(folder))).model_max_length == 2**31 - 1
+        return
+    refused(folder, f"model_max_length is {value}")
+    with pytest.raises(ModelError, match="M113"):
+        read_backend(locate(str(folder)))
+
+
+@pytest.mark.parametrize(("longest", "fits"), [(3, True), (2, False), (1, False)])
+def test_a_row_has_room_for_more_than_marks(folder: Path, longest: int, fits: bool) -> None:
+    change(folder / "tokenizer_config.json", model_max_length=longest)
+    if fits:
+        assert longest_input(locate(str(folder)), load_tokenizer(locate(str(folder)))) == 3
+    else:
+        refused(folder, f"of {longest} tokens at most, it takes 2 for its marks")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("tokenizer.json", "{}", "tokenizer"),
+        ("tokenizer.json", "[1]", "tokenizer.json: it is not a JSON object"),
+        ("tokenizer.json", '{"a":' + "[" * 99_999, "tokenizer.json: it is nested too deeply"),
+        ("tokenizer.json", '{"normalizer": "' + "x" * 2_000_000 + '"}', "normalizer is larger"),
+        ("tokenizer_config.json", "[]", "tokenizer_config.json: it is not a JSON object"),
+        ("tokenizer_config.json", '{"tokenizer_class": 5}', '"5" is not a tokenizer\'s class'),
+        ("tokenizer_config.json", '{"tokenizer_class": "pipeline"}', '"pipeline" is not'),
+        ("special_tokens_map.json", "{", "special_tokens_map.json: Expecting"),
+        ("added_tokens.json", '{"a": NaN}', "added_tokens.json: a is nan"),
+        ("config.json", '{"model_type": "bert", "tokenizer_class": "pipeline"}', '"pipeline" is'),
+    ],
+)
+def test_damaged_files(folder: Path, name: str, content: str, reason: str) -> None:
+    (folder / name).write_text(content)
+    refused(folder, reason)
+
+
+def test_the_length_of_a_step_is_bounded_exactly(folder: Path) -> None:
+    files = locate(str(folder))
+    for length, fits in ((2_000_000, True), (2_000_001, False)):
+        change(folder / "tokenizer.json", decoder="x" * (length - 2))
+        with pytest.raises(ModelError, match="M113") as caught:
+            read_backend(files)
+        assert ("decoder is larger than 2 MB" not in str(caught.value)) == fits
+
+
+def test_only_regular_files_of_known_names_are_read(folder: Path) -> None:
+    for name in ("chat_template.jinja", "tekken.json", "processor_config.json", "vocab.bpe"):
+        os.mkfifo(folder / name)  # to read one of them would wait for ever
+    load_tokenizer(locate(str(folder)))
+    os.mkfifo(folder / "special_tokens_map.json")
+    refused(folder, "special_tokens_map.json: it is not a regular file")
+
+
+def test_what_names_code_or_files_is_left_out(folder: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (folder / "evil.py").write_text(f"open({str(canary)!r}, 'w')")
+    change(
+        folder / "tokenizer_config.json",
+        auto_map={"AutoTokenizer": ["evil.Evil", "evil.Evil"]},
+        trust_remote_code=True,
+        vocab_file="/dev/zero",
+        tokenizer_file="/dev/zero",
+        gguf_file="/dev/zero",
+    )
+    change(folder / "config.json", auto_map={"AutoTokenizer": "evil.Evil"}, num_labels=10**9)
+    assert len(load_tokenizer(locate(str(folder)))) > 50
+    assert not canary.exists()
+
+
+def test_a_tokenizer_of_a_vocabulary_is_saved_with_it(folder: Path, tmp_path: Path) -> None:
+    vocabulary: dict[str, int] = json.loads((folder / "tokenizer.json").read_text())["model"][
+        "vocab"
+    ]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=lambda p: vocabulary[p])))
+    tokenizer = load_tokenizer(locate(str(folder)))
+    tokenizer.save_pretrained(tmp_path / "saved")
+    again: Any = load_tokenizer(locate(str(edited(folder, tmp_path / "y"))))
+    assert again("the soup")["input_ids"] == tokenizer("the soup")["input_ids"]
+
+
+@pytest.mark.parametrize("positions", ["x", [5], -3, 0, None])
+def test_impossible_positions_do_not_count(folder: Path, positions: object) -> None:
+    change(folder / "config.json", max_position_embeddings=positions)
+    files = locate(str(folder))
+    assert longest_input(files, load_tokenizer(locate(str(folder)))) == 64

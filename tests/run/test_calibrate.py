@@ -143,7 +143,7 @@ def test_runs_that_cannot_be_calibrated(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="R185"):
         calibrate_run(run)
     task = TextRegression(Roles("text", None, "label"), 0.0, 1.0)
-    amend_facts(run.model, {"task": task.as_json()})
+    amend_facts(run.model, {"task": task.as_json(), "constant": None})
     with pytest.raises(RecipeError, match=r"R184.*text-regression"):
         calibrate_run(run)
     (run.model / "config.json").write_text("{}")

@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from tunesmith import commit
 from tunesmith.artifact.card import CardFacts, with_calibration, write_card
-from tunesmith.errors import ModelError, Place, Problem, inert
+from tunesmith.artifact.decisions import with_probabilities
+from tunesmith.calibration import Calibration
+from tunesmith.errors import ModelError, Place, Problem, RecipeError, inert, quoted
 from tunesmith.language import gettext as _
 from tunesmith.metrics import Scores
+from tunesmith.model.untrusted import UnreadableFile, read_json
 from tunesmith.quiet import quiet_transformers
-from tunesmith.tasks import Task
+from tunesmith.tasks import Task, task_from_json
+from tunesmith.tasks.sequence import SequenceTask
 from tunesmith.verdict import judge
 
 __all__ = ["CARD", "FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 
 FACTS = "tunesmith.json"
 CARD = "README.md"
+_MAX_BYTES = 100_000_000
 
 
 def write_model(
@@ -105,18 +112,75 @@ def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, An
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:
-    """What `tunesmith.json` of a model folder holds; None if there is none.
+    """What `tunesmith.json` of a model folder holds, every known field checked; None without one.
 
     Raises:
-        ModelError: it cannot be read (M109).
+        ModelError: it cannot be read, or a field is not what was written there (M109).
     """
     path = folder / FACTS
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = read_json(path, max_bytes=_MAX_BYTES)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except UnreadableFile as error:
         raise ModelError(
             Problem("M109", _("cannot be read: {reason}").format(reason=error), Place(str(path)))
         ) from error
-    return dict(facts)
+    try:
+        _check_facts(facts)
+    except (RecipeError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ModelError(
+            Problem(
+                "M109",
+                _("it is not as tunesmith wrote it: {reason}").format(reason=_reason(error)),
+                Place(str(path)),
+                fix=_("Take the file from the run again, or train again."),
+            )
+        ) from error
+    return facts
+
+
+class _Facts(BaseModel):
+    """The fields that are read again, and their types."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    format: Literal[1]
+    task: dict[str, Any]
+    max_length: PositiveInt
+    metrics: list[str] = []
+    scores: dict[str, dict[str, float | None]] = {}
+    intervals: dict[str, dict[str, Any]] = {}
+    baselines: dict[str, dict[str, dict[str, float | None]]] = {}
+    verdicts: dict[str, dict[str, Any]] = {}
+    constant: list[float] | None = None
+    precision: str = "fp32"
+    calibration: dict[str, Any] | None = None
+
+
+def _check_facts(facts: Mapping[str, Any]) -> None:
+    """Raise an error of some kind unless everything in it can be used."""
+    _Facts.model_validate(facts)
+    task = task_from_json(facts["task"])
+    if isinstance(task, SequenceTask):
+        width = len(task.output_names())
+        getattr(task, "positive", None)  # raises ValueError if it is none of the labels
+        if (constant := facts.get("constant")) is not None and len(constant) != width:
+            raise ValueError(f"constant: {len(constant)} numbers, not {width}")
+    if (kept := facts.get("calibration")) is not None:
+        known = {name: kept.get(name) for name in Calibration.__dataclass_fields__}
+        TypeAdapter(Calibration).validate_json(json.dumps(known), strict=True)
+        if known["temperature"] <= 0:
+            raise ValueError(f"calibration.temperature: {known['temperature']}")
+        thresholds = known["thresholds"]
+        if thresholds and tuple(thresholds) != with_probabilities(task, FACTS).output_names():
+            raise ValueError(f"calibration.thresholds: {quoted(list(thresholds))}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return ".".join(map(str, first["loc"])) + ": " + first["msg"]
+    if isinstance(error, RecipeError):
+        return error.problems[0].message
+    return f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)

@@ -10,7 +10,7 @@ from tunesmith.artifact.inference import Model
 from tunesmith.data.roles import Roles
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, quoted
 from tunesmith.language import gettext as _
-from tunesmith.model import load_tokenizer, locate, longest_input
+from tunesmith.model import load_tokenizer, locate, longest_input, try_model
 from tunesmith.tasks import Task, task_from_config, task_from_json
 
 __all__ = ["load"]
@@ -45,7 +45,7 @@ def load(
     tokenizer = load_tokenizer(files)
     if facts is not None:
         task: Task | None = task_from_json(facts["task"])
-        max_length = int(facts["max_length"])
+        max_length = min(facts["max_length"], longest_input(files, tokenizer))
     else:
         task = task_from_config(files.config(), roles or Roles("text", None, "label"))
         max_length = longest_input(files, tokenizer)
@@ -71,6 +71,7 @@ def load(
                 Place(str(name)),
             )
         )
+    try_model(files.name, loaded.model, tokenizer)
     return Model(
         str(name), loaded.model, tokenizer, task, max_length, facts or {}, device, precision
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from tunesmith import hub
 from tunesmith.errors import ModelError, Place, Problem, Severity
 from tunesmith.language import gettext as _
-from tunesmith.model import EMBEDDED, ModelFiles, longest_input
+from tunesmith.model import EMBEDDED, ModelFiles, longest_input, read_backend
 
 __all__ = ["Lengths", "Reader", "length_problems", "measure", "reader_of"]
 
@@ -51,24 +50,12 @@ def reader_of(name: str | None, revision: str | None) -> Reader | None:
     folder = _folder(name, revision) if name else None
     if folder is None or not (folder / "tokenizer.json").is_file():
         return None
-    from tokenizers import Tokenizer
-
     files = ModelFiles(str(name), folder)
     try:
         files.config()
-        backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        written = (folder / "tokenizer_config.json").read_text(encoding="utf-8")
-        config = json.loads(written)
-    except FileNotFoundError:
-        config = {}
-    except (ModelError, ValueError, OSError):
+        backend, config = read_backend(files)
+    except ModelError:
         return None  # what is wrong with it is told when it is loaded
-    except Exception as error:  # the library raises nothing narrower for a broken file
-        if type(error) is not Exception:
-            raise
-        return None
-    backend.no_truncation()
-    backend.no_padding()
     unknown = config.get("unk_token")
     if isinstance(unknown, dict):
         unknown = unknown.get("content")
@@ -77,7 +64,7 @@ def reader_of(name: str | None, revision: str | None) -> Reader | None:
         files,
         backend,
         backend.token_to_id(unknown) if isinstance(unknown, str) else None,
-        int(config.get("model_max_length") or 1 << 30),
+        config["model_max_length"],
     )
 
 

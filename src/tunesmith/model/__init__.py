@@ -5,7 +5,8 @@ from __future__ import annotations
 from tunesmith.model.configuration import overridden_dropout, stand_in_padding
 from tunesmith.model.files import ModelFiles, locate
 from tunesmith.model.suggestion import EMBEDDED, suggest_model
-from tunesmith.model.tokenizer import load_tokenizer, longest_input
+from tunesmith.model.tokenizer import load_tokenizer, longest_input, read_backend
+from tunesmith.model.trial import try_model
 from tunesmith.model.weights import LoadedModel, freeze, load_model
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "locate",
     "longest_input",
     "overridden_dropout",
+    "read_backend",
     "stand_in_padding",
     "suggest_model",
+    "try_model",
 ]

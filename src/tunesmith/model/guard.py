@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tunesmith.errors import shortened
+from tunesmith.errors import ModelError, PlainError, Problem, shortened
 from tunesmith.language import gettext as _
 
-__all__ = ["TooLarge", "bounded", "first_line", "passes_through"]
+__all__ = ["TooLarge", "bounded", "coded", "first_line"]
 
 
 class TooLarge(Exception):
@@ -61,11 +61,24 @@ def first_line(error: BaseException) -> str:
     return shortened(said, at_most=200) or type(error).__name__
 
 
-def passes_through(error: BaseException) -> bool:
-    """Whether an error is not about a file: a request to stop, or an error of ours with a code.
+@contextmanager
+def coded(problem: Callable[[str], Problem]) -> Iterator[None]:
+    """Turn whatever a library makes of a model's files into one coded error.
 
-    Panics of libraries in Rust are no `Exception`, and are about the file all the same.
+    Libraries raise errors of any kind for damaged files, and those in Rust panic, which is no
+    `Exception`. Requests to stop, and errors that have a code, stay themselves.
+
+    Args:
+        problem: makes the problem of a reason.
+
+    Raises:
+        ModelError: with that problem.
     """
-    from tunesmith.errors import PlainError
-
-    return isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit | PlainError)
+    try:
+        yield
+    except (PlainError, TimeoutError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise ModelError(problem(first_line(error))) from error

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.errors import ModelError, Place, Problem, quoted
 from tunesmith.language import gettext as _
-from tunesmith.model.files import ModelFiles
+from tunesmith.model.files import TOKENIZER_FILES, ModelFiles
+from tunesmith.model.guard import coded
+from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.quiet import quiet_transformers
 
-__all__ = ["load_tokenizer", "longest_input"]
+__all__ = ["load_tokenizer", "longest_input", "read_backend"]
 
 _VOCABULARIES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model",
@@ -20,12 +27,24 @@ _VOCABULARIES = (
 _NO_LIMIT = 2**31 - 1
 """The most tokens where neither tokenizer nor model names a limit; it fits 32 bits."""
 
+_MAX_BYTES = 100_000_000
+"""Of a file; the largest vocabularies in use take a third of it."""
+
+_STEPS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+_MAX_STEP = 2_000_000
+"""Characters of JSON that say how text is cut; tables of SentencePiece take a quarter of it."""
+
+_CLASS = re.compile(r"\w*Tokenizer(Fast)?|PreTrainedTokenizerFast|\w+Backend")
+_UNSAFE = re.compile(r"auto_map|trust_remote_code|.*_files?|name_or_path|gguf.*|mistral_format")
+
 
 def load_tokenizer(files: ModelFiles) -> Any:
     """The fast tokenizer of a model, without any truncation or padding of its own.
 
+    Only files that are known to be a tokenizer's are given to transformers, as checked copies.
+
     Raises:
-        ModelError: there is none, or only a slow one (M113).
+        ModelError: there is none, only a slow one, or its files are damaged (M113).
     """
     from transformers import AutoTokenizer
 
@@ -38,29 +57,141 @@ def load_tokenizer(files: ModelFiles) -> Any:
                 Place(files.name),
             )
         )
-    try:
-        with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(
-            Problem(
-                "M113",
-                _("its tokenizer cannot be loaded: {reason}").format(
-                    reason=str(error).splitlines()[0]
-                ),
-                Place(files.name),
-            )
-        ) from error
+    with (
+        tempfile.TemporaryDirectory(prefix="tokenizer-") as folder,
+        coded(lambda reason: _unusable(files, reason.replace(folder, str(files.folder)))),
+        quiet_transformers(),
+    ):
+        _copy_checked(files, Path(folder))
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, config=_plain_config(files), trust_remote_code=False
+        )
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(
             Problem("M113", _("it has no fast tokenizer (tokenizer.json)"), Place(files.name))
         )
+    with coded(lambda reason: _unusable(files, reason)):
+        _settle(files, tokenizer)
+    return tokenizer
+
+
+def read_backend(files: ModelFiles) -> tuple[Any, dict[str, Any]]:
+    """The tokenizer of tokenizer.json alone, without transformers, and tokenizer_config.json.
+
+    Raises:
+        ModelError: one of them is damaged, or there is no tokenizer.json (M113).
+    """
+    from tokenizers import Tokenizer
+
+    with coded(lambda reason: _unusable(files, reason)):
+        path = files.folder / "tokenizer.json"
+        _check_steps(path)
+        backend = Tokenizer.from_file(str(path))
+        backend.no_truncation()
+        backend.no_padding()
+        try:
+            config = read_json(files.folder / "tokenizer_config.json", max_bytes=_MAX_BYTES)
+        except FileNotFoundError:
+            config = {}
+        config["model_max_length"] = _longest(config.get("model_max_length", _NO_LIMIT))
+    return backend, config
+
+
+def _unusable(files: ModelFiles, reason: str) -> Problem:
+    return Problem(
+        "M113",
+        _("its tokenizer cannot be loaded: {reason}").format(reason=reason),
+        Place(files.name),
+        fix=_("Fetch the model again, or choose another one."),
+    )
+
+
+def _copy_checked(files: ModelFiles, target: Path) -> None:
+    """Copy the tokenizer's files, without what could name code or further files."""
+    for name in TOKENIZER_FILES:
+        path = files.folder / name
+        try:
+            if name == "tokenizer.json":
+                _check_steps(path)
+            elif name.endswith("config.json"):
+                config = read_json(path, max_bytes=_MAX_BYTES)
+                config = {key: v for key, v in config.items() if not _UNSAFE.fullmatch(key)}
+                _check_class(config.get("tokenizer_class"))
+                (target / name).write_text(json.dumps(config), encoding="utf-8")
+                continue
+            elif name.endswith(".json"):
+                read_json(path, max_bytes=_MAX_BYTES)
+            with open_regular(path) as source, (target / name).open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+                if copy.tell() > _MAX_BYTES:
+                    raise UnreadableFile(
+                        _("it is larger than {limit} MB").format(limit=_MAX_BYTES // 1_000_000)
+                    )
+        except FileNotFoundError:
+            continue
+        except UnreadableFile as error:
+            raise UnreadableFile(f"{name}: {error}") from error
+
+
+def _check_steps(path: Path) -> None:
+    """Read tokenizer.json within bounds; how it cuts text may not be longer than any real one."""
+    for key, value in read_json(path, max_bytes=_MAX_BYTES).items():
+        if key in _STEPS and len(json.dumps(value)) > _MAX_STEP:
+            raise UnreadableFile(
+                _("{field} is larger than {limit} MB").format(
+                    field=key, limit=_MAX_STEP // 1_000_000
+                )
+            )
+
+
+def _check_class(name: object) -> None:
+    if name is not None and not (isinstance(name, str) and _CLASS.fullmatch(name)):
+        raise UnreadableFile(_("{name} is not a tokenizer's class").format(name=quoted([name])))
+
+
+def _plain_config(files: ModelFiles) -> Any:
+    """The architecture's own configuration: of the model's, a tokenizer needs only the kind."""
+    from transformers import CONFIG_MAPPING, PreTrainedConfig
+
+    raw = files.config()
+    known = raw["model_type"] in CONFIG_MAPPING
+    config = CONFIG_MAPPING[raw["model_type"]]() if known else PreTrainedConfig()
+    config.name_or_path = str(files.folder)
+    if (name := raw.get("tokenizer_class")) is not None:
+        _check_class(name)
+        config.tokenizer_class = name
+    return config
+
+
+def _settle(files: ModelFiles, tokenizer: Any) -> None:
+    """Take off what files of sentence-transformers bring, find a padding token, and try it once."""
+    tokenizer.name_or_path = files.name
+    if getattr(tokenizer, "vocab_file", None):  # which is copied when the tokenizer is saved
+        tokenizer.vocab_file = str(files.folder / Path(tokenizer.vocab_file).name)
     # files of sentence-transformers models cut to 128 tokens and pad, unasked
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
+    tokenizer.model_max_length = _longest(tokenizer.model_max_length)
     if tokenizer.pad_token_id is None:  # decoders have none; attention masks it anyway
         tokenizer.pad_token = tokenizer.eos_token or _padding_of(files, tokenizer)
-    return tokenizer
+    ids = tokenizer("a")["input_ids"]
+    marks = len(tokenizer("")["input_ids"])
+    limit = longest_input(files, tokenizer)
+    if not ids or limit <= marks:
+        raise UnreadableFile(
+            _("of {limit} tokens at most, it takes {marks} for its marks").format(
+                limit=limit, marks=marks
+            )
+            if ids
+            else _("it makes no token of a letter")
+        )
+
+
+def _longest(value: object) -> int:
+    """What a tokenizer says of the longest row, as a number of 32 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise UnreadableFile(_("{field} is {value}").format(field="model_max_length", value=value))
+    return int(min(value, _NO_LIMIT))
 
 
 def _padding_of(files: ModelFiles, tokenizer: Any) -> str | None:
@@ -79,7 +210,8 @@ def longest_input(files: ModelFiles, tokenizer: Any) -> int:
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     if isinstance(positions, int) and positions > 0:
         # RoBERTa and its kin begin to count behind the padding id
-        offset = int(config.get("pad_token_id") or 0) + 1 if _counts_from_pad(config) else 0
+        padding = config.get("pad_token_id")
+        offset = padding + 1 if isinstance(padding, int) and _counts_from_pad(config) else 0
         limits.append(positions - offset)
     return min(limit for limit in limits if limit > 0)
 

@@ -27,7 +27,7 @@ from tunesmith.language import gettext as _
 from tunesmith.loop import MicroBatch, Progress
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores
-from tunesmith.model import freeze
+from tunesmith.model import freeze, try_model
 from tunesmith.run.engines import make_engine
 from tunesmith.run.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.run.folder import RunFolder
@@ -126,6 +126,7 @@ class Session:
         if padding is None and self.job.tokenizer.pad_token_id is None:
             raise ModelError(_no_padding_token(self.job.files.name))
         self.new_weights = loaded.new_weights
+        try_model(self.job.files.name, self.network, self.job.tokenizer)
         freeze(self.network, settings.freeze)
         if settings.gradient_checkpointing:
             _recompute(self.network)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
@@ -66,8 +69,19 @@ def suggest_task(label: ColumnProfile) -> tuple[str, str]:
 
 
 def task_from_json(facts: Mapping[str, Any]) -> Task:
-    """The fitted task that `Task.as_json` described."""
-    return task_named(str(facts["task"])).from_json(facts)
+    """The fitted task that `Task.as_json` described.
+
+    Raises:
+        RecipeError: there is no such task (R109).
+        ValueError: a field is missing, unknown, or of another type.
+    """
+    known = task_named(str(facts["task"]))
+    fields = {key: value for key, value in facts.items() if key != "task"}
+    TypeAdapter(known).validate_json(json.dumps(fields), strict=True)
+    try:
+        return known.from_json(facts)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def task_from_config(config: Mapping[str, Any], roles: Roles) -> Task | None:

@@ -337,8 +337,10 @@ class MaskedLanguageModel:
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
         """A plain model with a language head."""
-        names = config.get("architectures") or ()
-        is_one = any("MaskedLM" in name or "ForPreTraining" in name for name in names)
+        names = config.get("architectures")
+        is_one = isinstance(names, list) and any(
+            "MaskedLM" in str(name) or "ForPreTraining" in str(name) for name in names
+        )
         return cls(replace(roles, label=None)) if is_one else None
 
     @property

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 HEAD = "AutoModelForSequenceClassification"
+_MOST_NAMES = 1_000_000
 _MOST_SUGGESTIONS = 50
 """For so many unknown labels the nearest known one is looked up; more have a cause in common."""
 
@@ -69,19 +70,20 @@ class UnknownLabels:
 
 def has_sequence_head(config: Mapping[str, Any]) -> bool:
     """Whether a plain model was saved with a head for whole texts."""
-    return any("SequenceClassification" in name for name in config.get("architectures") or ())
+    names = config.get("architectures")
+    return isinstance(names, list) and any("SequenceClassification" in str(name) for name in names)
 
 
 def names_of_outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
     """What a plain model with a head for whole texts calls its outputs, in order."""
     names = config.get("id2label")
     if names is None and has_sequence_head(config):
-        from transformers import CONFIG_MAPPING
-
         # a file leaves out what its class has anyway: two names
-        if (kind := config.get("model_type")) in CONFIG_MAPPING:
-            names = CONFIG_MAPPING[kind].from_dict(dict(config)).id2label
-    names = names or {}
+        count = config.get("num_labels", 2)
+        is_count = isinstance(count, int) and 0 < count <= _MOST_NAMES
+        names = {i: f"LABEL_{i}" for i in range(count)} if is_count else {}
+    if not isinstance(names, dict) or not all(str(key).isdecimal() for key in names):
+        return ()
     return tuple(str(names[key]) for key in sorted(names, key=int))
 
 
