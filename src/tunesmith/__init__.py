@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from transformers import DataCollatorWithPadding, EarlyStoppingCallback
 
-    from tunesmith.api import Run, Runs, load_data, start, train
+    from tunesmith.api import Run, Runs, find_run, list_runs, load_data, start, train
     from tunesmith.artifact.inference import Model
     from tunesmith.artifact.loading import load
     from tunesmith.artifact.predicted import Predicted
@@ -41,6 +41,8 @@ __all__ = [
     "TrainingArguments",
     "Warned",
     "__version__",
+    "find_run",
+    "list_runs",
     "load",
     "load_data",
     "load_dataset",
@@ -53,7 +55,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(("Run", "Runs", "load_data", "start", "train"), "tunesmith.api"),
+    **dict.fromkeys(
+        ("Run", "Runs", "find_run", "list_runs", "load_data", "start", "train"), "tunesmith.api"
+    ),
     "Model": "tunesmith.artifact.inference",
     "Predicted": "tunesmith.artifact.predicted",
     "load": "tunesmith.artifact.loading",

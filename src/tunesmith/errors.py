@@ -145,6 +145,10 @@ class PlainError(Exception):
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it: the message, without the way through our code."""
+        return str(self).split("\n")
+
 
 class RecipeError(PlainError):
     """Wrong usage or recipe."""

@@ -111,6 +111,15 @@ class Scores:
     def __contains__(self, name: object) -> bool:
         return name in self.values
 
+    def _repr_html_(self) -> str:
+        """The score table in a notebook."""
+        from tunesmith.html_tables import html_table
+        from tunesmith.score_table import numeric_titles, score_rows
+
+        intervals = {name: (found.low, found.high) for name, found in self.intervals.items()}
+        rows = score_rows("", self.values, intervals, self.baselines)
+        return html_table(rows, align_right=numeric_titles())
+
     def is_better(self, name: str, than: float | None, *, higher: bool) -> bool:
         """Whether the score beats an older value; None never does, and everything beats None."""
         value = self.values.get(name)

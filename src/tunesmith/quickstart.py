@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.rows import first_rows
-from tunesmith.events import Event
+from tunesmith.events import Event, Warned
 from tunesmith.plan import Plan
+from tunesmith.recipe import Layers, gather
 
 __all__ = [
     "LESSONS",
@@ -201,7 +202,6 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
     """
     from tunesmith.data.sources import open_splits
     from tunesmith.inputs import check, look
-    from tunesmith.recipe import gather
     from tunesmith.run.folder import RunFolder
     from tunesmith.run.job import make_job
 
@@ -214,11 +214,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
         [(column.name, column.type, column.class_names or ()) for column in source.columns],
         first_rows(source, 1)[0].values,
     )
-    flags = {
-        tuple(key.split(".")): (key, value)
-        for key, value in {"data.train": lesson.data, "model": MODEL, **lesson.settings}.items()
-    }
-    job = make_job(check(look(gather(flags=flags, environment={}))))
+    job = make_job(check(look(_asked(lesson, MODEL))))
     yield _tokens_of(job)
     trained = []
     for model in (MODEL, UNTRAINED):
@@ -256,10 +252,31 @@ def _tokens_of(job: Any) -> TokensSeen:
 
 
 def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, Trained]:
-    from tunesmith.api import start
+    from tunesmith.report import write_report
+    from tunesmith.run.conduct import conduct
+    from tunesmith.run.job import make_job
+    from tunesmith.run.signals import StopRequest
+    from tunesmith.run.start import start
 
-    run = yield from start(lesson.data, out=folder, settings={"model": model, **lesson.settings})
-    return Trained(model, run.folder, run.test_scores, float(run.facts["train_seconds"]))
+    with (
+        StopRequest() as stop,
+        start(_asked(lesson, model), out=folder, asked_by=lesson.data) as started,
+    ):
+        for note in started.notes:
+            yield Warned(0, note)
+        if not started.is_finished:
+            yield from conduct(make_job(started.checked), started.run, stop=stop)
+        if not started.run.report.is_file():
+            write_report(started.run)
+    facts = started.run.facts()
+    scores = facts.get("scores", {}).get("test", {})
+    return Trained(model, started.run.path, scores, float(facts["train_seconds"]))
+
+
+def _asked(lesson: Lesson, model: str) -> Layers:
+    """The recipe of a lesson for one of its models."""
+    values = {"data.train": lesson.data, "model": model, **lesson.settings}
+    return gather(flags={tuple(key.split(".")): (key, value) for key, value in values.items()})
 
 
 def _ask(run: Path, texts: tuple[str, ...]) -> Answer:

@@ -61,3 +61,35 @@ def test_the_spread_of_several(run: ts.Run) -> None:
     told = runs.spread["test"]["accuracy"]
     assert told.mean == told.lowest == told.highest == run.test_scores["accuracy"]
     assert runs.scores == run.scores
+
+
+def test_runs_by_name(run: ts.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = run.folder.parent
+    assert ts.find_run("run", root) == run
+    assert ts.find_run(run.model).folder == run.folder
+    assert ts.list_runs(root) == [run]
+    monkeypatch.chdir(root)
+    (root / "runs").symlink_to(root)
+    assert ts.find_run("run").scores == run.scores
+    assert [one.folder.name for one in ts.list_runs()] == ["run"]
+    (root / "runs").unlink()
+    assert ts.list_runs() == []
+    with pytest.raises(ts.PlainError, match='did you mean "run"'):
+        ts.find_run("runn", root)
+
+
+def test_in_a_notebook(run: ts.Run, tmp_path: Path) -> None:
+    html = run._repr_html_()
+    assert html.count("<table>") == 2
+    assert f"<strong>{run.folder}</strong> · finished" in html
+    assert f"{run.scores['f1']:.4f}" in html and f"{run.test_scores['f1']:.4f}" in html
+    assert f"<code>{run.model}</code>" in html
+    assert f'<a href="{run.report}">' in html
+    assert "→ M1" in html
+    spread = ts.Runs((run, run))._repr_html_()
+    assert "2 seeds" in spread and spread.count("<table>") == 2
+    assert f"{run.scores['f1']:.4f}" in spread
+    begun = ts.Run(tmp_path / "<b>")
+    assert begun._repr_html_() == (
+        f"<div><div><strong>{tmp_path}/&lt;b&gt;</strong> · not finished</div></div>"
+    )

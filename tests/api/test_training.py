@@ -8,6 +8,7 @@ from datasets import Dataset, DatasetDict
 
 import tunesmith as ts
 from tunesmith.errors import DataError
+from tunesmith.recipe import gather
 
 ROWS = [
     {"text": f"the {'soup' if i % 2 else 'rice'} {i} is good", "label": "ab"[i % 2]}
@@ -241,3 +242,52 @@ def test_several_seeds(tmp_path: Path, tickets: Path) -> None:
 def test_a_header_is_for_files_alone() -> None:
     with pytest.raises(DataError, match="D114"):
         ts.train(ROWS, settings={"data.header": ["body", "queue"]})
+
+
+KEYWORDS = {
+    "task": "text-classification", "preset": "course", "text": "text", "label": "label",
+    "validation": "20%", "test": "10%", "epochs": 0.5, "max_steps": 1, "batch_size": 4,
+    "learning_rate": 1e-4, "max_length": 12, "seed": 7, "device": "cpu",
+}  # fmt: skip
+
+
+def test_keywords_are_keys_of_the_recipe(tmp_path: Path) -> None:
+    run = ts.train(
+        ROWS, out=tmp_path / "run", model="embedded:mini", verbose=False,
+        settings={"train.weight_decay": 0.1}, **KEYWORDS,
+    )  # type: ignore[call-overload]  # fmt: skip
+    recipe = gather(file=run.folder / "recipe.yaml", environment={}).recipe()
+    for name, value in KEYWORDS.items():
+        section = next(
+            part for part in (recipe, recipe.data, recipe.train) if name in type(part).model_fields
+        )
+        found = recipe.train.seed if name == "seed" else getattr(section, name)
+        assert str(found) == str(value), name
+    assert recipe.train.weight_decay == 0.1
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "meant"),
+    [
+        ("epoch", 3, "epochs=3"),
+        ("num_train_epochs", 3, "epochs=3"),
+        ("lr", 1e-5, "learning_rate=1e-05"),
+        ("weight_decay", 0.1, "settings={'train.weight_decay': 0.1}"),
+        ("evaluate_evry", "1 epoch", "settings={'train.evaluate_every': '1 epoch'}"),
+        ("xyzzy", 1, None),
+    ],
+)
+def test_unknown_keywords(keyword: str, value: object, meant: str | None) -> None:
+    with pytest.raises(ts.PlainError) as caught:
+        ts.train(ROWS, **{keyword: value})  # type: ignore[call-overload]
+    (problem,) = caught.value.problems
+    assert problem.code == "R151"
+    assert problem.message == f'train() has no keyword "{keyword}"'
+    assert problem.fix == (f'did you mean "{meant}"?' if meant else None)
+
+
+def test_all_unknown_keywords_at_once() -> None:
+    with pytest.raises(ts.PlainError) as caught:
+        ts.train(ROWS, lr=1, xyzzy=2)  # type: ignore[call-overload]
+    assert len(caught.value.problems) == 2
+    assert caught.value.exit_code == 2

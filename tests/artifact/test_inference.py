@@ -97,6 +97,13 @@ def test_texts_without_a_token_have_no_perplexity() -> None:
     assert model.evaluate([nothing, something]).values == pytest.approx(whole.values)
 
 
+def test_answers_keep_their_texts(model: Model) -> None:
+    found = model.predict(PAIRS[:2])
+    assert found.texts == [{k: row[k] for k in ("sentence1", "sentence2")} for row in PAIRS[:2]]
+    html = model.evaluate(PAIRS)._repr_html_()
+    assert ">always the same</th>" in html and ">accuracy</td>" in html and " to " in html
+
+
 def test_scores_by_name(model: Model) -> None:
     assert set(model.evaluate(PAIRS).values) == {"f1", "accuracy", "loss"}
     scores = model.evaluate(PAIRS, metrics=["matthews_correlation"])

@@ -63,3 +63,25 @@ def test_a_sequence_of_answers() -> None:
     assert len(found) == 2
     assert list(found) == [found[0], found[1]] == list(answers)
     assert found.logits.shape == (2, 2)
+
+
+def test_the_first_answers_in_a_notebook() -> None:
+    answers = [
+        {"label": "a<b>", "score": 0.51239, "scores": {}},
+        {"label": ["x", "y"], "score": 0.75, "scores": {}},
+        {"label": None, "score": 0.4, "scores": {}},
+        {"label": None, "score": None, "scores": None, "problem": "D310"},
+    ] * 3
+    texts = [{"text": "word " * 40, "other": None}] * 11
+    found = Predicted(answers, {}, None, None, texts)
+    html = found._repr_html_()
+    assert repr(found) == "Predicted(12 answers)"
+    rows = html.split("<tr>")[1:]
+    assert len(rows) == 11
+    assert "<caption>12 rows</caption>" in html
+    assert ">a&lt;b&gt;</td>" in rows[1] and ">0.5124</td>" in rows[1]
+    assert ">x, y</td>" in rows[2]
+    assert ">unsure</td>" in rows[3] and ">0.4000</td>" in rows[3]
+    assert ">D310</td>" in rows[4] and "None" not in html
+    assert rows[1].count("word") == 24 and "word…" in rows[1]
+    assert ">a&lt;b&gt;</td>" in Predicted(answers, {}, None, None)._repr_html_()

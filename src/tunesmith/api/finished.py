@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.curves import Reading
+from tunesmith.html_tables import html_table, html_text
+from tunesmith.language import gettext as _
+from tunesmith.naming import RUNS, locate_run
 from tunesmith.run.explain import explain
-from tunesmith.run.folder import RunFolder
+from tunesmith.run.folder import RunFolder, runs_under
 from tunesmith.run.seeds import spread_over
+from tunesmith.score_table import as_score, numeric_titles, score_rows
+from tunesmith.verdict import Verdict
 
 if TYPE_CHECKING:
     from tunesmith.calibration import Fit
     from tunesmith.mistakes import Judged
     from tunesmith.statistics import Spread
 
-__all__ = ["Run", "Runs"]
+__all__ = ["Run", "Runs", "find_run", "list_runs"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,29 @@ class Run:
     def report(self) -> Path:
         """The page that tells of it, to be opened in a browser."""
         return RunFolder(self.folder).report
+
+    def _repr_html_(self) -> str:
+        """State, scores and where to go from here, in a notebook."""
+        folder = RunFolder(self.folder)
+        facts = folder.facts()
+        state = _("finished") if facts else _("not finished")
+        parts = [f"<strong>{html_text(self.folder)}</strong> · {html_text(state)}"]
+        for split, scores in facts.get("scores", {}).items():
+            rows = score_rows(
+                split,
+                scores,
+                facts.get("intervals", {}).get(split, {}),
+                facts.get("baselines", {}).get(split, {}),
+            )
+            parts.append(html_table(rows, align_right=numeric_titles()))
+            if told := facts.get("verdicts", {}).get(split):
+                parts.append(f"→ {html_text(Verdict.from_json(told).title)}")
+        if facts:
+            parts.append(_("model  {path}").format(path=f"<code>{html_text(self.model)}</code>"))
+        if self.report.is_file():
+            link = f'<a href="{html_text(self.report)}">{html_text(self.report)}</a>'
+            parts.append(_("report {path}").format(path=link))
+        return "<div>" + "".join(f"<div>{part}</div>" for part in parts) + "</div>"
 
     def calibrate(self, goal: str | None = None) -> Fit:
         """Fit probabilities to the validation rows, and thresholds to a goal; kept with the model.
@@ -146,3 +174,39 @@ class Runs:
     def scores(self) -> dict[str, float]:
         """The mean of each score on validation; empty without validation rows."""
         return {name: told.mean for name, told in self.spread.get("validation", {}).items()}
+
+    def _repr_html_(self) -> str:
+        """Mean, deviation and range of each score, in a notebook."""
+        titles = _("mean"), _("deviation"), _("lowest"), _("highest")
+        tables = []
+        for split, scores in self.spread.items():
+            rows = [
+                {
+                    split: name,
+                    **dict(
+                        zip(
+                            titles,
+                            map(as_score, (told.mean, told.deviation, told.lowest, told.highest)),
+                            strict=True,
+                        )
+                    ),
+                }
+                for name, told in scores.items()
+            ]
+            tables.append(html_table(rows, align_right=titles))
+        seeds = _("{count} seeds").format(count=len(self.runs))
+        return f"<div>{html_text(seeds)}</div>" + "".join(tables)
+
+
+def find_run(name: str | Path, root: str | Path = RUNS) -> Run:
+    """A run by its path, or by its name under `root`.
+
+    Raises:
+        RecipeError: there is none (C113).
+    """
+    return Run(locate_run(name, root))
+
+
+def list_runs(root: str | Path = RUNS) -> list[Run]:
+    """The runs in a folder, the newest first."""
+    return [Run(run.path) for run in runs_under(Path(root))]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 from tunesmith.api.data import load_data
 from tunesmith.api.finished import Run, Runs
@@ -15,51 +16,69 @@ from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event, Warned
 from tunesmith.inputs import reading_options
 from tunesmith.language import gettext as _
-from tunesmith.recipe import KeyPath, Layers, Recipe, gather
+from tunesmith.recipe import KeyPath, Layers, Recipe, gather, key_close_to, key_named
+from tunesmith.run.folder import RunFolder
 from tunesmith.run.seeds import folders_of_seeds
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
 
 if TYPE_CHECKING:
+    from tunesmith.api.showing import PythonDisplay
     from tunesmith.run.own_scores import ComputeMetrics
 
 __all__ = ["start", "train"]
 
+_KEYS = {
+    "task": "task",
+    "model": "model",
+    "preset": "preset",
+    "text": "data.text",
+    "text_pair": "data.text_pair",
+    "label": "data.label",
+    "validation": "data.validation",
+    "test": "data.test",
+    "epochs": "train.epochs",
+    "max_steps": "train.max_steps",
+    "batch_size": "train.batch_size",
+    "learning_rate": "train.learning_rate",
+    "max_length": "train.max_length",
+    "seed": "train.seed",
+    "device": "train.device",
+}
+"""The keywords of `train` that are keys of the recipe."""
+
+
+class _Keywords(TypedDict, total=False):
+    """The keywords of `train` but `seeds`, as its own docstring describes them."""
+
+    out: str | Path | None
+    task: str | None
+    model: str | None
+    preset: str | None
+    text: str | None
+    text_pair: str | None
+    label: str | Sequence[str] | None
+    validation: object
+    test: str | None
+    epochs: float | None
+    max_steps: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    max_length: int | None
+    seed: int | None
+    device: str | None
+    settings: Mapping[str, object] | None
+    compute_metrics: ComputeMetrics | None
+    restart: bool
+    verbose: bool
+
 
 @overload
-def train(
-    what: object,
-    *,
-    seeds: None = None,
-    out: str | Path | None = None,
-    model: str | None = None,
-    preset: str | None = None,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | Sequence[str] | None = None,
-    validation: object = None,
-    settings: Mapping[str, object] | None = None,
-    compute_metrics: ComputeMetrics | None = None,
-    restart: bool = False,
-) -> Run: ...
+def train(what: object, *, seeds: None = None, **keywords: Unpack[_Keywords]) -> Run: ...
 
 
 @overload
-def train(
-    what: object,
-    *,
-    seeds: int,
-    out: str | Path | None = None,
-    model: str | None = None,
-    preset: str | None = None,
-    text: str | None = None,
-    text_pair: str | None = None,
-    label: str | Sequence[str] | None = None,
-    validation: object = None,
-    settings: Mapping[str, object] | None = None,
-    compute_metrics: ComputeMetrics | None = None,
-    restart: bool = False,
-) -> Runs: ...
+def train(what: object, *, seeds: int, **keywords: Unpack[_Keywords]) -> Runs: ...
 
 
 def train(
@@ -67,55 +86,76 @@ def train(
     *,
     seeds: int | None = None,
     out: str | Path | None = None,
+    task: str | None = None,
     model: str | None = None,
     preset: str | None = None,
     text: str | None = None,
     text_pair: str | None = None,
     label: str | Sequence[str] | None = None,
     validation: object = None,
+    test: str | None = None,
+    epochs: float | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    max_length: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
     settings: Mapping[str, object] | None = None,
     compute_metrics: ComputeMetrics | None = None,
     restart: bool = False,
+    verbose: bool = True,
+    **unknown: object,
 ) -> Run | Runs:
     """Fine-tune a model and return the finished run; the same call again continues or returns it.
 
+    Shows what the command line shows: what was chosen and why, progress, warnings, the scores.
+
     Args:
         what: a recipe (object or file), the name of data, or data from `load_data` or of Python.
-        seeds: train with so many seeds, from `train.seed` on, in the folders NAME-seed-…; None for
-            one run.
+        seeds: train with so many seeds, from `seed` on, in the folders NAME-seed-…; None for one
+            run.
         out: the run folder; None for `runs/NAME`.
-        model: a Hub name, a local folder or "embedded:mini".
+        task: what is learned, such as "text-classification"; None: as the label column suggests.
+        model: a run, a local folder, "embedded:mini" or a Hub name; None: as texts and device
+            suggest.
         preset: a named set of values.
         text: the column of the text.
         text_pair: the column of the second text of a pair.
         label: the column of the label, or several 0/1 columns.
         validation: a share ("10%"), a file, a split name, or data held in Python.
-        settings: any other recipe keys, such as {"train.epochs": 1}.
+        test: a share, a file or a split name, scored once at the end.
+        epochs: passes over the training rows.
+        max_steps: optimizer steps; overrides `epochs`.
+        batch_size: rows per optimizer step.
+        learning_rate: the highest one.
+        max_length: most tokens per row; the rest is cut off.
+        seed: of the new head, the row order and the dropout.
+        device: "auto", "cpu", "cuda" or "mps".
+        settings: any other recipe keys, such as {"train.weight_decay": 0.01}.
         compute_metrics: scores of your own, called with (logits, labels).
-        restart: keep what is in the folder under another name and begin anew.
+        restart: keep what is in the folder under another name and begin again.
+        verbose: False trains without a word.
+        **unknown: an error that names the key of the recipe which was meant.
 
     Raises:
         PlainError: whatever is wrong, with code, place and fix.
     """
-    words = {
-        "model": model,
-        "preset": preset,
-        "data.text": text,
-        "data.text_pair": text_pair,
-        "data.label": label,
-        "data.validation": validation,
-    }
-    given = {key: value for key, value in words.items() if value is not None}
-    asked = {**given, **(settings or {})}
+    keywords = locals()
+    if unknown:
+        raise RecipeError([_unknown_keyword(*one) for one in unknown.items()])
+    by_keyword = {key: keywords[name] for name, key in _KEYS.items() if keywords[name] is not None}
+    asked = {**by_keyword, **(settings or {})}
 
     def finished(folder: str | Path | None, settings: Mapping[str, object]) -> Run:
         return _finished(
-            start(
+            _events(
                 what,
-                out=folder,
-                settings=settings,
+                folder,
+                settings,
                 compute_metrics=compute_metrics,
                 restart=restart,
+                verbose=verbose,
             )
         )
 
@@ -124,6 +164,19 @@ def train(
     folders = _folders(what, asked, out, seeds)
     runs = [finished(folder, {**asked, "train.seed": seed}) for seed, folder in folders.items()]
     return Runs(tuple(runs))
+
+
+def _unknown_keyword(name: str, value: object) -> Problem:
+    key = key_named(name) or key_close_to(name)
+    keywords = {recipe_key: keyword for keyword, recipe_key in _KEYS.items()}
+    fix = None
+    if key in keywords:
+        fix = _('did you mean "{name}"?').format(name=f"{keywords[key]}={value!r}")
+    elif key is not None:
+        fix = _('did you mean "{name}"?').format(name=f"settings={{{key!r}: {value!r}}}")
+    return Problem(
+        "R151", _('train() has no keyword "{name}"').format(name=name), Place(name), fix=fix
+    )
 
 
 def _finished(events: Generator[Event, None, Run]) -> Run:
@@ -174,17 +227,32 @@ def start(
 ) -> Generator[Event, None, Run]:
     """The same run as `train`, as a stream of events: iterate it to train; its value is the run.
 
+    Nothing is shown.
+
     Args:
         what: as in `train`.
         out: the run folder; None for `runs/NAME`.
         settings: recipe keys, such as {"model": "embedded:mini", "train.epochs": 1}.
         compute_metrics: scores of your own, called with (logits, labels).
-        restart: keep what is in the folder under another name and begin anew.
+        restart: keep what is in the folder under another name and begin again.
 
     Raises:
         PlainError: whatever is wrong, with code, place and fix.
     """
-    settings = dict(settings or {})
+    return _events(what, out, settings or {}, compute_metrics=compute_metrics, restart=restart)
+
+
+def _events(
+    what: object,
+    out: str | Path | None,
+    settings: Mapping[str, object],
+    *,
+    compute_metrics: ComputeMetrics | None,
+    restart: bool,
+    verbose: bool = False,
+) -> Generator[Event, None, Run]:
+    """One run, from its first look at the data to its report."""
+    settings = dict(settings)
     validation = settings.get("data.validation")
     if held_in_python := _is_held(validation):
         del settings["data.validation"]
@@ -192,26 +260,49 @@ def start(
     if held_in_python:
         validation = next(iter(from_python(validation, "validation").values()))
         data = {**(data or _named_data(layers)), "validation": validation}
-    from tunesmith.report import write_report
-    from tunesmith.run.conduct import conduct
-    from tunesmith.run.job import make_job
-
     with (
         StopRequest() as stop,
         start_run(layers, out=out, data=data, asked_by=asked_by, restart=restart) as started,
     ):
+        display = _display(started.run) if verbose else None
+        if display:
+            display.begin(started.checked)
         for note in started.notes:
-            yield Warned(0, note)
+            warned = Warned(0, note)
+            if display:
+                display.take(warned)
+            yield warned
         if not started.is_finished:
+            if display:
+                display.say(_("loading torch and the model …"))
+            from tunesmith.run.conduct import conduct
+            from tunesmith.run.job import make_job
+
             job = make_job(
                 started.checked,
                 num_processes=num_processes(),
                 own_scores=compute_metrics is not None,
             )
-            yield from conduct(job, started.run, stop=stop, compute_metrics=compute_metrics)
+            with ExitStack() as drawing:
+                if display:
+                    drawing.enter_context(display.progress(job.plan, job.notes))
+                for event in conduct(job, started.run, stop=stop, compute_metrics=compute_metrics):
+                    if display:
+                        display.take(event)
+                    yield event
         if is_main_process() and not started.run.report.is_file():
+            from tunesmith.report import write_report
+
             write_report(started.run)
+        if display:
+            display.end(was_finished=started.is_finished)
     return Run(started.run.path)
+
+
+def _display(run: RunFolder) -> PythonDisplay:
+    from tunesmith.api.showing import PythonDisplay, terminal_here
+
+    return PythonDisplay(terminal_here(), run)
 
 
 def _named_data(layers: Layers) -> Splits:

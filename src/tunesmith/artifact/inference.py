@@ -115,6 +115,11 @@ class Model:
             joined(parts),
             np.concatenate([part.labels for part in parts]) if labelled else None,
             mean_loss(parts) if labelled else None,
+            [
+                {name: row.values.get(name) for name in self.task.roles.text_columns}
+                for part in parts
+                for row in part.rows
+            ],
         )
 
     def stream(

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from tunesmith.artifact.bad_rows import BadRows
 from tunesmith.data.rows import Row
+from tunesmith.errors import shortened
+from tunesmith.html_tables import html_table
+from tunesmith.language import gettext as _
+from tunesmith.language import ngettext
 from tunesmith.tasks import Predictions
 
 if TYPE_CHECKING:
@@ -18,8 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Predicted", "PredictedPart", "joined", "mean_loss", "with_empty_answers"]
 
+_SHOWN = 10
+"""Answers shown in a notebook."""
 
-@dataclass(frozen=True)
+_WIDTH = 120
+"""Characters of a text shown there."""
+
+
+@dataclass(frozen=True, repr=False)
 class Predicted:
     """Answers, and the numbers behind them.
 
@@ -30,12 +40,14 @@ class Predicted:
             (-1 among integers) for rows that could not be predicted.
         labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
         loss: the mean loss; None without labels.
+        texts: what was read of each row, by column; empty if that is not kept.
     """
 
     answers: Sequence[Mapping[str, object]]
     predictions: Predictions
     labels: NDArray[Any] | None
     loss: float | None
+    texts: Sequence[Mapping[str, object]] = ()
 
     @property
     def logits(self) -> NDArray[np.float32]:
@@ -47,6 +59,9 @@ class Predicted:
         logits: NDArray[np.float32] = self.predictions["logits"]
         return logits
 
+    def __repr__(self) -> str:
+        return f"Predicted({len(self)} answers)"
+
     def __len__(self) -> int:
         return len(self.answers)
 
@@ -55,6 +70,34 @@ class Predicted:
 
     def __getitem__(self, index: int) -> Mapping[str, object]:
         return self.answers[index]
+
+    def _repr_html_(self) -> str:
+        """The first answers as a table in a notebook."""
+        rows = []
+        for i, answer in enumerate(self.answers[:_SHOWN]):
+            texts = self.texts[i] if i < len(self.texts) else {}
+            score = answer["score"]
+            rows.append(
+                {
+                    "": i,
+                    **{
+                        name: "" if text is None else shortened(str(text), at_most=_WIDTH)
+                        for name, text in texts.items()
+                    },
+                    _("prediction"): _in_words(answer),
+                    _("score"): f"{score:.4f}" if isinstance(score, float) else "",
+                }
+            )
+        more = ngettext("{count} row", "{count} rows", len(self)).format(count=len(self))
+        return html_table(rows, align_right=["", _("score")], caption=more)
+
+
+def _in_words(answer: Mapping[str, object]) -> str:
+    """The label; an abstention is called that, and a row that cannot be predicted has none."""
+    label = answer["label"]
+    if label is None:
+        return str(answer["problem"]) if "problem" in answer else _("unsure")
+    return ", ".join(map(str, label)) if isinstance(label, list) else str(label)
 
 
 @dataclass(frozen=True, slots=True)

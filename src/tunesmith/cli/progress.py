@@ -23,7 +23,7 @@ from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from tunesmith.cli.bars import Bar
 
 __all__ = ["Display", "ProgressReport", "example_of", "summarise"]
 
@@ -79,7 +79,7 @@ class Display:
         terminal = self._terminal
         summary = summarise(self._run)
         if was_finished:
-            terminal.say(_("this run is finished; --restart begins anew, --out names another"))
+            terminal.say(self._finished_before())
         readings = explain(self._run)
         terminal.record(summary | {"reading": readings[0].as_json()})
         show_scores(terminal, facts)
@@ -98,11 +98,16 @@ class Display:
         terminal.say(_("reading  {reading}").format(reading=readings[0]))
         if (change := change_to_try(readings)) is not None:
             terminal.say(_("try    {change}").format(change=change))
-        asked = example_of(self._run.model)
-        terminal.say(
-            _("next   tunesmith predict {run} {text}").format(run=typed(self._run.path), text=asked)
-        )
+        terminal.say(self._next_step())
         terminal.problems(verdicts(facts))
+
+    def _finished_before(self) -> str:
+        return _("this run is finished; --restart begins anew, --out names another")
+
+    def _next_step(self) -> str:
+        return _("next   tunesmith predict {run} {text}").format(
+            run=typed(self._run.path), text=example_of(self._run.model)
+        )
 
 
 class ProgressReport:
@@ -111,7 +116,7 @@ class ProgressReport:
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._plan: Plan | None = None
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         self._last_line = 0.0
         self._rate = _Rate()
         self._scores = ""
@@ -134,22 +139,7 @@ class ProgressReport:
             )
         )
         self._plan = plan
-        if not self._terminal.is_interactive:
-            yield
-            return
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        with Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.completed}/{task.total}", markup=False),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[words]}", markup=False),
-            console=self._terminal.console(),
-            transient=True,
-        ) as bar:
-            bar.add_task("", total=plan.total_steps, rate="", words="")
+        with self._terminal.bar(plan.total_steps) as bar:
             self._bar = bar
             yield
         self._bar = None
@@ -179,9 +169,8 @@ class ProgressReport:
         if self._bar is not None:
             epoch = self._plan.epoch_at(event.step)
             self._bar.update(
-                self._bar.task_ids[0],
-                completed=event.step,
-                description=_("epoch {epoch:.2f}").format(epoch=epoch),
+                event.step,
+                epoch=_("epoch {epoch:.2f}").format(epoch=epoch),
                 rate=self._rate.in_words(),
                 words=_("loss {loss:.4f}").format(loss=self._loss) + "  " + self._scores,
             )
@@ -204,7 +193,7 @@ class ProgressReport:
             parts.append(f"eta={left:.0f}s")
         line = " ".join(parts) + ("  " + words if words else "")
         if self._bar is not None:
-            self._bar.console.print(inert(line))
+            self._bar.print(inert(line))
         else:
             self._terminal.say(line)
 

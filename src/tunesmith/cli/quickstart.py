@@ -10,11 +10,11 @@ import click
 
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import ProgressReport, example_of
-from tunesmith.cli.scores import as_score
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import shortened, typed
 from tunesmith.language import current_language, mark
 from tunesmith.language import gettext as _
+from tunesmith.score_table import as_score
 
 __all__ = ["command"]
 

@@ -10,7 +10,7 @@ import click
 
 from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.progress import summarise
-from tunesmith.cli.scores import as_interval, as_score, scores_in_words, show_scores
+from tunesmith.cli.scores import scores_in_words, show_scores
 from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
@@ -20,6 +20,7 @@ from tunesmith.language import mark, ngettext
 from tunesmith.naming import locate_run
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RunFolder, runs_under
+from tunesmith.score_table import as_interval, as_score
 from tunesmith.verdict import changes_in_words, difference_in_words
 
 if TYPE_CHECKING:

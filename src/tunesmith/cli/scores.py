@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem
 from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.score_table import as_score, numeric_titles, score_rows
 from tunesmith.verdict import Verdict
 
 if TYPE_CHECKING:
     from tunesmith.run.folder import RunFolder
     from tunesmith.statistics import Spread
 
-__all__ = ["as_interval", "as_score", "scores_in_words", "show_scores", "show_spread", "verdicts"]
-
-_BASELINES = {"tfidf": mark("counting words"), "constant": mark("always the same")}
+__all__ = ["scores_in_words", "show_scores", "show_spread", "verdicts"]
 
 
 def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
@@ -33,21 +31,8 @@ def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
     for split, scores in facts.get("scores", {}).items():
         intervals = facts.get("intervals", {}).get(split, {})
         baselines = facts.get("baselines", {}).get(split, {})
-        shown = [
-            {
-                split: name,
-                _("score"): as_score(value),
-                "95%": as_interval(intervals.get(name)),
-                **{
-                    _(title): as_score(baselines[baseline].get(name))
-                    for baseline, title in _BASELINES.items()
-                    if baseline in baselines
-                },
-            }
-            for name, value in scores.items()
-        ]
-        titles = [_("score"), *map(_, _BASELINES.values())]
-        terminal.table(shown, align_right=titles)
+        shown = score_rows(split, scores, intervals, baselines)
+        terminal.table(shown, align_right=numeric_titles())
         if verdict := facts.get("verdicts", {}).get(split):
             terminal.result(f"→ {Verdict.from_json(verdict).title}")
     learned, rows = facts.get("words_counted_in") or (0, 0)
@@ -102,16 +87,3 @@ def show_spread(
 def scores_in_words(scores: Mapping[str, float | None]) -> str:
     """Scores on one line."""
     return "  ".join(f"{name} {as_score(value)}" for name, value in scores.items())
-
-
-def as_score(value: float | None) -> str:
-    """Four digits."""
-    return "-" if value is None else f"{value:.4f}"
-
-
-def as_interval(ends: Sequence[float] | None, *, sign: str = "") -> str:
-    """Its two ends."""
-    if ends is None:
-        return "-"
-    low, high = (f"{end:{sign}.4f}" for end in ends)
-    return _("{low} to {high}").format(low=low, high=high)

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
@@ -16,6 +17,8 @@ from tunesmith.errors import Problem, Severity, inert, redact
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from tunesmith.cli.bars import Bar
 
 __all__ = ["Terminal", "padded", "sparkline"]
 
@@ -64,6 +67,17 @@ class Terminal:
         from rich.console import Console
 
         return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    @contextmanager
+    def bar(self, total: int) -> Iterator[Bar | None]:
+        """A bar for so many steps while entered; None where nothing can be redrawn."""
+        if not self.is_interactive:
+            yield None
+            return
+        from tunesmith.cli.bars import rich_bar
+
+        with rich_bar(self.console(), total) as bar:
+            yield bar
 
     def result(self, text: str) -> None:
         """A line of the result, for people."""
@@ -122,8 +136,10 @@ class Terminal:
         encoding = getattr(stream, "encoding", None) or "utf-8"
         try:
             text.encode(encoding)
-        except (UnicodeEncodeError, LookupError):
-            text = text.translate(_ASCII)
+        except UnicodeEncodeError:
+            text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+        except LookupError:  # an encoding that Python does not know
+            text = text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
         print(text, file=stream, flush=True)
 
 

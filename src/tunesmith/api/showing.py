@@ -1,0 +1,109 @@
+"""What a training called from Python shows: in a script as on a terminal, in a notebook as HTML."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import IO, Any
+
+from tunesmith.cli.bars import Bar
+from tunesmith.cli.progress import Display, example_of
+from tunesmith.cli.terminal import Terminal
+from tunesmith.device import is_main_process
+from tunesmith.html_tables import html_text
+from tunesmith.language import gettext as _
+
+__all__ = ["NotebookTerminal", "PythonDisplay", "is_notebook", "terminal_here"]
+
+_DRAW_EVERY_SECONDS = 0.2
+
+
+def is_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+def terminal_here() -> Terminal:
+    """Where words go: the notebook if this is one, else stdout and stderr."""
+    if not is_notebook():
+        return Terminal(speaks=is_main_process())
+    with warnings.catch_warnings():  # that widgets are missing is no matter: our bar needs none
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import_module("tqdm.auto")
+    return NotebookTerminal(speaks=is_main_process())
+
+
+class NotebookTerminal(Terminal):
+    """The output of a cell: everything in the order it is said, and a bar of HTML."""
+
+    @contextmanager
+    def bar(self, total: int) -> Iterator[Bar | None]:
+        """A bar in the cell's output, which keeps its last state."""
+        if not self.speaks:
+            yield None
+            return
+        bar = _HtmlBar(total)
+        try:
+            yield bar
+        finally:
+            bar.draw()
+
+    def _write(self, _stream: IO[str], *lines: str) -> None:
+        super()._write(sys.stdout, *lines)  # a notebook would draw stderr as an alarm
+
+
+class _HtmlBar:
+    def __init__(self, total: int) -> None:
+        self._ipython: Any = import_module("IPython.display")
+        self._total = total
+        self._words = ""
+        self._step = 0
+        self._start = self._last = time.monotonic()
+        self._handle: Any = self._ipython.display(self._html(), display_id=True)
+
+    def update(self, step: int, *, epoch: str, rate: str, words: str) -> None:
+        now = time.monotonic()
+        self._step = step
+        left = (self._total - step) * (now - self._start) / step
+        time_left = _("{time} left").format(time=_minutes(left))
+        self._words = f"{epoch} · {step}/{self._total} · {rate} · {time_left} · {words}"
+        if now - self._last >= _DRAW_EVERY_SECONDS:
+            self._last = now
+            self.draw()
+
+    def print(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+
+    def draw(self) -> None:
+        self._handle.update(self._html())
+
+    def _html(self) -> Any:
+        return self._ipython.HTML(
+            f'<progress value="{self._step}" max="{self._total}"></progress> '
+            f"<code>{html_text(self._words)}</code>"
+        )
+
+
+def _minutes(seconds: float) -> str:
+    """A time left as minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+class PythonDisplay(Display):
+    """A run as the command line shows it, with the next step in Python."""
+
+    def _finished_before(self) -> str:
+        return _("this run is finished; restart=True begins again, out= names another folder")
+
+    def _next_step(self) -> str:
+        texts = example_of(self._run.model).replace('" "', '", "')
+        is_pair = '", "' in texts
+        return _("next   {code}").format(
+            code=f'ts.load("{self._run.path}").predict({f"[({texts})]" if is_pair else texts})'
+        )
