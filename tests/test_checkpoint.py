@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,6 +187,116 @@ def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
         save(tmp_path, step)
     checkpoint.retain(tmp_path, newest=2, best_step=3)
     assert checkpoint.saved_steps(tmp_path) == [2, 3, 6, 7]  # 2 was the best for 6 and 7
+
+
+HARMS: dict[str, Callable[[Path], object]] = {
+    "cut": lambda folder: (folder / "state.json").write_text('{"pro'),
+    "a number": lambda folder: (folder / "state.json").write_text("5"),
+    "a list": lambda folder: (folder / "state.json").write_text('{"progress": [], "facts": {}}'),
+    "deep": lambda folder: (folder / "state.json").write_text("[" * 100_000),
+    "another type": lambda folder: (folder / "state.json").write_text(
+        '{"progress": {"best_step": "2"}, "facts": {}}'
+    ),
+    "a folder": lambda folder: (
+        (folder / "state.json").unlink(),
+        (folder / "state.json").mkdir(),
+    ),
+    "no text": lambda folder: (folder / "state.json").write_bytes(b"\xff\xfe"),
+    "missing": lambda folder: (folder / "state.json").unlink(),
+    "empty": lambda folder: shutil.rmtree(folder) or folder.mkdir(),
+    "a file": lambda folder: shutil.rmtree(folder) or folder.write_text(""),
+    "a link": lambda folder: shutil.rmtree(folder) or folder.symlink_to("nowhere"),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_an_older_checkpoint_that_is_damaged_does_not_matter(harm: str, tmp_path: Path) -> None:
+    for step in (3, 4, 5, 6):
+        save(tmp_path, step)
+    for step in (4, 5):
+        HARMS[harm](tmp_path / f"step-{step:08d}")
+    checkpoint.retain(tmp_path, newest=2, best_step=3)
+    assert checkpoint.saved_steps(tmp_path) == [3, 5, 6]
+
+
+def test_one_that_cannot_be_deleted_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (1, 2, 3):
+        save(tmp_path, step)
+    real = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name == "step-00000001":
+            raise OSError(5, "Input/output error")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    checkpoint.retain(tmp_path, newest=1, best_step=3)
+    assert checkpoint.saved_steps(tmp_path) == [1, 2, 3]  # 2 was the best for 3
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        5, [], {"step": "1"}, {"step": 1.5}, {"step": True}, {"nonsense": 1}, {"best_value": "x"},
+        {"step": None}, {"micro_batch_size": 0.5},
+    ],
+)  # fmt: skip
+def test_a_state_of_another_shape_is_refused(progress: object, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(json.dumps({"progress": progress, "facts": {}}))
+    with pytest.raises(ValueError, match=r"."):
+        checkpoint.read(tmp_path)
+    (tmp_path / "state.json").write_text(json.dumps({"progress": {}, "facts": progress}))
+    if not isinstance(progress, dict | list):
+        with pytest.raises(ValueError, match=r"state\.json cannot be read"):
+            checkpoint.read(tmp_path)
+
+
+def test_a_state_of_an_older_version_lacks_fields(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"progress": {"step": 3, "best_value": 1}, "facts": {}}')
+    assert checkpoint.read(tmp_path).progress == Progress(step=3, best_value=1.0)
+
+
+def test_names_that_are_no_steps(tmp_path: Path) -> None:
+    for name in (
+        "step-1",
+        "step-000000001",
+        "step-0000000x",
+        "step-٠٠٠٠٠٠٠١",
+        "step-" + "1" * 5000,
+    ):
+        if len(name) < 200:
+            (tmp_path / name).mkdir()
+    (tmp_path / "step-123456789").mkdir()
+    (tmp_path / "step-00000007").write_text("")
+    assert checkpoint.saved_steps(tmp_path) == [7, 123_456_789]
+    (tmp_path / "file").write_text("")
+    assert checkpoint.saved_steps(tmp_path / "file") == []
+
+
+def test_the_optimizer_of_another_model(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    found, _warnings = checkpoint.latest(tmp_path)
+    assert found is not None
+    state = {name: torch.zeros(7) for name in trained(1).state()}
+    checkpoint.save_file(state, tmp_path / "step-00000001" / "optimizer.safetensors")
+    with pytest.raises(IntegrityError, match="C109"):
+        checkpoint.restore(found, trained(1))
+
+
+@pytest.mark.parametrize("name", ["load_model", "load_file"])
+def test_a_lack_of_memory_is_not_another_model(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 1)
+    found, _warnings = checkpoint.latest(tmp_path)
+    assert found is not None
+
+    def fail(*_arguments: object, **_keywords: object) -> None:
+        raise RuntimeError("unable to mmap 4096 bytes: Cannot allocate memory (12)")
+
+    monkeypatch.setattr(checkpoint, name, fail)
+    with pytest.raises(RuntimeError, match="mmap"):
+        checkpoint.restore(found, trained(1))
 
 
 def test_nothing_is_deleted_while_the_newest_is_damaged(tmp_path: Path) -> None:

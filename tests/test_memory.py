@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
+
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from tunesmith.errors import Place
 from tunesmith.memory import (
@@ -9,10 +12,16 @@ from tunesmith.memory import (
     installed_bytes,
     is_out_of_memory,
     let_go,
+    memory_problem,
     peak_bytes,
 )
 
 CPU = torch.device("cpu")
+
+
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 def test_a_real_lack_of_memory_is_recognised() -> None:
@@ -29,6 +38,11 @@ def test_a_real_lack_of_memory_is_recognised() -> None:
         RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        RuntimeError("unable to mmap 4096 bytes from file <x>: Cannot allocate memory (12)"),
+        RuntimeError("std::bad_alloc"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        SafetensorError("Error while deserializing: I/O error: words (os error 12)"),
+        caused_by(OSError("cannot be loaded"), MemoryError()),
     ],
 )
 def test_what_allocators_say_is_known(error: Exception) -> None:
@@ -36,10 +50,26 @@ def test_what_allocators_say_is_known(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("shapes do not match"), ValueError("out of memory"), OSError("disk")]
-)
+    "error",
+    [
+        RuntimeError("shapes do not match"), ValueError("out of memory"), OSError("disk"),
+        OSError(errno.EIO, "out of memory"), SafetensorError("header too large"),
+        caused_by(RuntimeError("outer"), ValueError("out of memory")),
+    ],
+)  # fmt: skip
 def test_other_errors_are_others(error: Exception) -> None:
     assert not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(RuntimeError("first line\nsecond"), "first line"), (MemoryError(), "MemoryError")],
+)
+def test_what_is_reported_of_it(error: Exception, says: str) -> None:
+    problem = memory_problem(error)
+    assert problem.code == "M111"
+    assert problem.message == f"out of memory: {says}"
+    assert "micro_batch_size" in (problem.fix or "")
 
 
 def test_the_peak_rises_with_what_is_held() -> None:

@@ -8,21 +8,24 @@ Everything else a run needs is a function of the step. Safetensors and JSON only
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
 from tunesmith import commit
 from tunesmith.engine import Engine
-from tunesmith.errors import IntegrityError, Place, Problem, Severity
+from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Severity
 from tunesmith.language import gettext as _
 from tunesmith.loop import Progress
+from tunesmith.memory import is_out_of_memory
 
 __all__ = [
     "Checkpoint",
@@ -36,7 +39,7 @@ __all__ = [
     "write",
 ]
 
-_NAME = re.compile(r"step-(\d{8,})")
+_NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,15})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def save(
         ResourceError: the disk is full or cannot be written (C107); nothing partial is left.
     """
     target = home / f"step-{progress.step:08d}"
-    if target.exists():
+    if os.path.lexists(target):
         if commit.damage(target) is None:
             return target
         commit.set_aside(target)
@@ -115,7 +118,11 @@ def restore(checkpoint: Checkpoint, engine: Engine) -> None:
     """
     with engine.at_rest():
         load_weights(checkpoint.folder, engine.network)
-        unknown = engine.load_state(load_file(checkpoint.folder / "optimizer.safetensors"))
+        state = load_file(checkpoint.folder / "optimizer.safetensors")
+        try:
+            unknown = engine.load_state(state)
+        except (RuntimeError, KeyError, ValueError) as error:
+            _refuse_foreign(checkpoint.folder, error)
     if unknown:
         raise IntegrityError(_foreign(checkpoint.folder, sorted(set(unknown))))
 
@@ -129,7 +136,18 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     try:
         load_model(model, folder / "model.safetensors", strict=True)
     except RuntimeError as error:
-        raise IntegrityError(_foreign(folder, [str(error).splitlines()[0]])) from error
+        _refuse_foreign(folder, error)
+
+
+def _refuse_foreign(folder: Path, error: Exception) -> NoReturn:
+    """Raise what an error while tensors were put back means.
+
+    Raises:
+        IntegrityError: the tensors are not those of this model (C109), unless memory was lacking.
+    """
+    if is_out_of_memory(error):
+        raise error
+    raise IntegrityError(_foreign(folder, [str(error).splitlines()[0]])) from error
 
 
 def _foreign(folder: Path, names: list[str]) -> Problem:
@@ -164,7 +182,7 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
         if damage is None:
             try:
                 return read(folder), warnings
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError) as error:
                 damage = str(error)
         kept = commit.set_aside(folder)
         warnings.append(
@@ -197,28 +215,50 @@ def read(folder: Path) -> Checkpoint:
     """A checkpoint whose folder is whole.
 
     Raises:
-        ValueError: it is under the name of another step.
-        OSError, KeyError, TypeError: its state cannot be read.
+        OSError: `state.json` cannot be read.
+        ValueError: it holds something else than the state of a run at the step of its name.
     """
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    progress = Progress(**state["progress"])
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        progress = _progress_of(state["progress"])
+        facts, fingerprint = dict(state["facts"]), dict(state.get("fingerprint", {}))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = _("{file} cannot be read: {reason}")
+        raise ValueError(reason.format(file="state.json", reason=error)) from error
     if (named := _NAME.fullmatch(folder.name)) and int(named[1]) != progress.step:
         raise ValueError(_("it holds step {step}").format(step=progress.step))
-    return Checkpoint(folder, progress, state["facts"], state.get("fingerprint", {}))
+    return Checkpoint(folder, progress, facts, fingerprint)
+
+
+_PROGRESS = TypeAdapter(Progress)
+
+
+def _progress_of(values: Mapping[str, Any]) -> Progress:
+    """Progress as it was saved.
+
+    Raises:
+        ValueError: a value is unknown or of another type.
+    """
+    known = {one.name for one in fields(Progress)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(", ".join(unknown))
+    return _PROGRESS.validate_json(json.dumps(values), strict=True)
 
 
 def retain(home: Path, *, newest: int, best_step: int) -> None:
     """Delete checkpoints besides the newest ones and the best, once the newest verifies.
 
     What was the best for one of those that stay is kept, too: a run that goes back to it needs it.
+    One that cannot be deleted stays: too many checkpoints are no reason to stop.
     """
     steps = saved_steps(home)
     if not steps or commit.damage(home / f"step-{steps[-1]:08d}") is not None:
         return
     kept = {best_step, *steps[-newest:]}
     for step in steps[-newest:]:
-        with suppress(OSError, ValueError, KeyError, TypeError):  # damaged: nothing hangs on it
+        with suppress(OSError, ValueError):  # damaged: it will not be gone back to
             kept.add(read(home / f"step-{step:08d}").progress.best_step)
     for step in steps:
         if step not in kept:
-            commit.discard(home / f"step-{step:08d}")
+            with suppress(ResourceError):
+                commit.discard(home / f"step-{step:08d}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -12,10 +13,20 @@ from tunesmith.language import gettext as _
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["OneRowTooLarge", "installed_bytes", "is_out_of_memory", "let_go", "peak_bytes"]
+__all__ = [
+    "OneRowTooLarge",
+    "installed_bytes",
+    "is_out_of_memory",
+    "let_go",
+    "memory_problem",
+    "peak_bytes",
+]
 
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
-"""What allocators say that have no exception of their own: CPU, MPS, CUDA and its libraries."""
+_WORDS = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
+    "alloc_failed", "bad_alloc", "(os error 12)",
+)  # fmt: skip
+"""What allocators say that have no exception of their own: CPU, MPS, CUDA, Rust and the system."""
 
 
 class OneRowTooLarge(ResourceError):
@@ -41,12 +52,35 @@ class OneRowTooLarge(ResourceError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice, on whatever device."""
-    import torch
+    """Whether an error, or what caused it, says that memory does not suffice on some device."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or getattr(cause, "errno", None) == errno.ENOMEM:
+            return True
+        if _may_be_an_allocators(cause) and any(words in str(cause).lower() for words in _WORDS):
+            return True
+        cause = cause.__cause__
+    return False
 
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in _WORDS)
+
+def _may_be_an_allocators(error: BaseException) -> bool:
+    """Whether C++ or Rust may have raised it: RuntimeError, or a kind right below Exception."""
+    is_own = type(error).__base__ is Exception and type(error).__module__ != "builtins"
+    return is_own or isinstance(error, RuntimeError)
+
+
+def memory_problem(error: BaseException) -> Problem:
+    """What to report of an error that `is_out_of_memory`."""
+    text = str(error)
+    reason = text.splitlines()[0] if text else type(error).__name__
+    return Problem(
+        "M111",
+        _("out of memory: {reason}").format(reason=reason),
+        fix=_(
+            "Lower train.micro_batch_size (the result stays the same), train.max_length or "
+            "train.eval_batch_size, or set train.gradient_checkpointing."
+        ),
+    )
 
 
 def let_go(device: torch.device) -> None:

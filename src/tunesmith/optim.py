@@ -73,7 +73,7 @@ def read_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, 
 def write_state(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
 ) -> list[str]:
-    """Let tensors of `read_state` be the state, to the bit; returns names that belong to no weight.
+    """Let tensors of `read_state` be the state, to the bit; returns names of other weights.
 
     What the optimizer held before is forgotten; no tensors at all make it as new.
     """
@@ -82,7 +82,7 @@ def write_state(
     state: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         name, _dot, part = key.rpartition(".")
-        if name not in named:
+        if name not in named or (tensor.dim() > 0 and tensor.shape != named[name].shape):
             unknown.append(name)
             continue
         # copied into memory of torch's own, aligned as the first run had it

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,8 +47,6 @@ def test_list_show_compare(tunesmith: Command, trained: Path, tiny_bert: Path) -
 
 
 def test_a_stopped_run_is_told_as_that(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(trained, tmp_path / "runs" / "half")
     shutil.rmtree(tmp_path / "runs" / "half" / "model")
     assert "stopped" in tunesmith("runs", "list").out
@@ -109,3 +108,48 @@ def test_show_has_the_score_table(tunesmith: Command, trained: Path) -> None:
     assert "counting words" in said.out
     (record,) = tunesmith("runs", "show", trained, "--json").records
     assert set(record["summary"]["intervals"]["validation"]) == {"f1", "accuracy", "loss"}
+
+
+def test_one_damaged_run_hides_no_other(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    harms = {"facts": "model/tunesmith.json", "plan": "plan.json"}
+    for name in ("whole", *harms):
+        shutil.copytree(trained, root / name)
+    for name, file in harms.items():
+        (root / name / file).write_text('{"plan": 5}')
+    (root / "lost").mkdir()
+    (root / "lost" / "events.jsonl").write_text("5\n")
+    said = tunesmith("runs", "list")
+    assert said.code == 0
+    states = {line.split()[0]: line.split()[1] for line in said.out.splitlines()[1:]}
+    assert states == dict.fromkeys((*harms, "lost"), "damaged") | {"whole": "finished"}
+    assert said.err.count("warning C138") == 3
+    records = {Path(r["run"]).name: r["state"] for r in tunesmith("runs", "list", "--json").records}
+    assert records == states
+    for name in harms:
+        for verb in (["runs", "show"], ["report"]):
+            shown = tunesmith(*verb, name)
+            assert shown.code in (2, 6)
+            assert "M000" not in shown.err
+
+
+def test_damaged_lines_are_skipped_and_reported(
+    tunesmith: Command, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / "odd"
+    shutil.copytree(trained, run)
+    with (run / "events.jsonl").open("a") as file:
+        file.write("5\n")
+    for verb in (["runs", "show"], ["runs", "explain"], ["report"]):
+        said = tunesmith(*verb, "odd")
+        assert said.code == 0
+        assert "warning C129" in said.err
+        assert "1 damaged line is skipped" in said.err
+
+
+def test_a_report_without_its_plan(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "odd")
+    (tmp_path / "runs" / "odd" / "plan.json").unlink()
+    said = tunesmith("report", "odd")
+    assert said.code == 6
+    assert "C138" in said.err and "the file is missing" in said.err

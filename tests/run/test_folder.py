@@ -1,150 +1,13 @@
 from __future__ import annotations
 
-import json
-import math
 import os
 from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import Problem, ResourceError, Severity
-from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
-from tunesmith.metrics import Scores
-from tunesmith.run.folder import EventLog, RunFolder, as_line, refuse_other, run_name, runs_under
-
-SCORES = Scores({"f1": 0.5, "loss": None}, {})
-EVENTS: list[Event] = [
-    StepDone(1, 0.7, 1e-5, 2.0, 8, 100),
-    Evaluated(1, "validation", SCORES, True),
-    Saved(1, "step-00000001", 0.1),
-    Warned(1, Problem("M116", "skipped", severity=Severity.WARNING), (3, 4)),
-    Finished(1, "all steps done", 1, SCORES, None, 1.0, 8.0),
-]
-
-
-def step(number: int, loss: float) -> StepDone:
-    return StepDone(number, loss, 1e-5, float(number), 8, 100)
-
-
-def test_every_event_is_one_json_object() -> None:
-    lines = [json.loads(json.dumps(as_line(event), allow_nan=False)) for event in EVENTS]
-    assert [line["event"] for line in lines] == [
-        "step",
-        "evaluated",
-        "saved",
-        "warned",
-        "finished",
-    ]
-    assert lines[0] == {
-        "event": "step",
-        "step": 1,
-        "loss": 0.7,
-        "learning_rate": 1e-5,
-        "grad_norm": 2.0,
-    }
-    assert lines[1]["scores"] == {"f1": 0.5, "loss": None}
-    assert lines[3]["rows"] == [3, 4]
-    assert all(line["step"] == 1 for line in lines)
-
-
-def test_no_message_breaks_a_line_of_the_log(tmp_path: Path) -> None:
-    odd = "a\u2028b\x85c\x1cd\ud800\u202e\U000e0041"
-    log = EventLog(tmp_path / "events.jsonl", 1, {})
-    log.take(Warned(0, Problem("D321", odd)), epoch=0.0, is_last=False)
-    log.close()
-    text = (tmp_path / "events.jsonl").read_text(encoding="utf-8")
-    assert len(text.splitlines()) == 1
-    assert [event["message"] for event in RunFolder(tmp_path).events()] == [odd]
-
-
-def test_a_warning_that_was_told_again_is_listed_once(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "events.jsonl", 1, {})
-    for step, code in ((0, "D321"), (0, "D403"), (2, "D321")):
-        log.take(Warned(step, Problem(code, "odd")), epoch=0.0, is_last=False)
-    log.take(EVENTS[0], epoch=0.0, is_last=False)
-    log.close()
-    assert RunFolder(tmp_path).warnings() == ["D321 odd", "D403 odd"]
-    assert RunFolder(tmp_path / "none").warnings() == []
-
-
-def test_a_number_that_is_not_finite_is_null() -> None:
-    line = as_line(StepDone(1, math.nan, 1e-5, math.inf, 8, 1))
-    assert line["loss"] is None
-    assert line["grad_norm"] is None
-
-
-def lines(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def test_steps_are_reported_every_so_often_with_their_mean(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "e.jsonl", 3, {})
-    for number in range(1, 8):
-        log.take(step(number, number), epoch=0.5, is_last=number == 7)
-    log.close()
-    assert [(e["step"], e["loss"], e["grad_norm"]) for e in lines(tmp_path / "e.jsonl")] == [
-        (3, 2.0, 3.0),
-        (6, 5.0, 6.0),
-        (7, 7.0, 7.0),
-    ]
-
-
-def test_a_resumed_log_writes_the_same_lines(tmp_path: Path) -> None:
-    through = EventLog(tmp_path / "a", 3, {})
-    for number in range(1, 7):
-        through.take(step(number, number), epoch=0, is_last=False)
-    through.close()
-    first = EventLog(tmp_path / "b", 3, {})
-    for number in range(1, 5):
-        first.take(step(number, number), epoch=0, is_last=False)
-    second = EventLog(tmp_path / "b", 3, first.window)
-    first.close()
-    for number in range(5, 7):
-        second.take(step(number, number), epoch=0, is_last=False)
-    second.close()
-    strip = ("time",)
-    one, two = (
-        [{k: v for k, v in e.items() if k not in strip} for e in lines(tmp_path / n)] for n in "ab"
-    )
-    assert one == two
-
-
-def test_readers_drop_a_torn_line_and_let_the_later_one_win(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    run.log.write_text(
-        '{"event": "step", "step": 2, "loss": 1}\n'
-        '{"event": "step", "step": 4, "loss": 9}\n'
-        '{"event": "warned", "step": 4}\n'
-        '{"event": "warned", "step": 4}\n'
-        '{"event": "step", "st'
-    )
-    log = EventLog(run.log, 1, {})
-    log.take(step(4, 3.0), epoch=0, is_last=False)
-    log.close()
-    found = [(e["event"], e["step"], e.get("loss")) for e in run.events()]
-    assert found == [
-        ("step", 2, 1),
-        ("warned", 4, None),
-        ("warned", 4, None),
-        ("step", 4, 3.0),
-    ]
-
-
-def test_a_full_disk_never_stops_training(tmp_path: Path) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
-    (tmp_path / "e.jsonl").symlink_to("/dev/full")
-    log = EventLog(tmp_path / "e.jsonl", 1, {})
-    for number in (1, 2):
-        assert log.take(step(number, 1.0), epoch=0, is_last=False) is not None
-    assert log.problem is not None and log.problem.code == "C110"
-
-
-def test_a_log_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "no" / "e.jsonl", 1, {})
-    assert log.problem is not None
-    log.take(step(1, 1.0), epoch=0, is_last=False)
-    log.close()
+from tests.run.stored_files import write_finished
+from tunesmith.errors import IntegrityError, ResourceError
+from tunesmith.run.folder import RunFolder, refuse_other, run_name, runs_under
 
 
 @pytest.mark.parametrize(
@@ -170,7 +33,15 @@ def test_runs_under_a_root_the_newest_first(tmp_path: Path) -> None:
         (tmp_path / name / "recipe.yaml").write_text("")
         os.utime(tmp_path / name / "recipe.yaml", (1000 - age, 1000 - age))
     (tmp_path / "other").mkdir()
-    assert [run.name for run in runs_under(tmp_path)] == ["new", "old"]
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "without-recipe").mkdir()
+    (tmp_path / "without-recipe" / "plan.json").write_text("{}")
+    (tmp_path / "a-folder-as-recipe" / "recipe.yaml").mkdir(parents=True)
+    os.utime(tmp_path / "a-folder-as-recipe" / "recipe.yaml", (500, 500))
+    assert [run.name for run in runs_under(tmp_path)] == [
+        "new", "old", "a-folder-as-recipe", "without-recipe",
+    ]  # fmt: skip
     assert list(runs_under(tmp_path / "none")) == []
 
 
@@ -250,3 +121,27 @@ def test_an_empty_folder_has_no_facts(tmp_path: Path) -> None:
     assert (run.exists, run.is_finished) == (False, False)
     assert run.facts() == run.plan_facts() == {}
     assert run.events() == []
+
+
+def test_what_a_finished_run_says_of_itself(tmp_path: Path) -> None:
+    plan, facts = write_finished(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert run.plan_facts() == plan
+    assert run.facts() == facts
+    (run.model / "tunesmith.json").write_text("5")
+    with pytest.raises(IntegrityError, match="C138"):
+        run.facts()
+    run.plan.write_text("5")
+    with pytest.raises(IntegrityError, match="C138"):
+        run.plan_facts()
+
+
+def test_a_root_that_cannot_be_listed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "iterdir", fail)
+    with pytest.raises(ResourceError, match="C107"):
+        list(runs_under(tmp_path))

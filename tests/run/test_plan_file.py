@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.run.stored_files import FACTS as STORED
+from tests.run.stored_files import write_finished
 from tunesmith import commit
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.run.folder import RunFolder
@@ -76,11 +78,11 @@ def test_it_is_missing_or_no_file(run: RunFolder) -> None:
 
 
 def test_without_a_plan_the_model_knows_its_rows(run: RunFolder) -> None:
-    run.model.mkdir()
-    facts = run.model / "tunesmith.json"
-    facts.write_text('{"data": {"train": "b"}}')
+    write_finished(run.path, data={"train": "b"})
+    run.plan.unlink()
     assert learned_from(run) == {"train": "b"}
-    facts.write_text('{"data": 5}')
+    facts = run.model / "tunesmith.json"
+    facts.write_text(json.dumps({key: value for key, value in STORED.items() if key != "data"}))
     assert learned_from(run) == {}
     write_plan(run, FACTS, ())
     assert learned_from(run) == {"train": "a"}

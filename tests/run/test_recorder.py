@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,52 @@ def test_each_line_is_told_as_it_is_written(tickets: Path, tiny_bert: Path, tmp_
         assert [e.step for e in recorder.told([step(1), step(2)])] == [1, 2]
     written = [json.loads(line) for line in made.run.log.read_text().splitlines()]
     assert told == written
+
+
+def test_a_save_says_how_long_it_took(
+    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    now = [1000.0]
+    monkeypatch.setattr("tunesmith.run.recorder.time.monotonic", lambda: now[0])
+    real = checkpoint.save
+
+    def slow(*arguments: object) -> object:
+        now[0] += 2.5
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint, "save", slow)
+    with Recorder(made, None) as recorder:
+        saved = recorder.save()
+    assert saved == Saved(0, "step-00000000", 2.5)
+
+
+def test_a_save_that_fails_is_tried_again_the_next_time(
+    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.save_every=2 steps"])
+    real, numbers = os.fsync, iter([errno.EDQUOT, errno.EIO])
+
+    def refuse(descriptor: int) -> None:
+        if (number := next(numbers, None)) is not None:
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    with Recorder(made, None) as recorder:
+        made.progress.step = 1
+        recorder.save()
+        made.progress.step = 2
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", refuse)
+            warned = recorder.save()
+        assert isinstance(warned, Warned)
+        assert warned.problem.code == "C107"
+        assert "Input/output error" in warned.problem.message
+        assert recorder.saved == "step-00000001"
+        made.progress.step = 4
+        assert recorder.save_is_due(step(4))
+        assert isinstance(recorder.save(), Saved)
+    assert checkpoint.saved_steps(made.run.checkpoints) == [1, 4]
 
 
 def test_the_clock_goes_on_over_sessions(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:

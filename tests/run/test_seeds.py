@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from tests.run.stored_files import write_finished
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.seeds import folders_of_seeds, spread_over
 
 
 def finished(folder: Path, scores: dict[str, dict[str, float | None]]) -> RunFolder:
-    (folder / "model").mkdir(parents=True)
-    (folder / "model" / "tunesmith.json").write_text(json.dumps({"scores": scores}))
+    write_finished(folder, scores=scores)
     return RunFolder(folder)
 
 

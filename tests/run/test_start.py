@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.run.stored_files import FACTS as STORED
 from tunesmith import commit, hub
 from tunesmith.errors import (
     DataError,
@@ -317,7 +318,7 @@ FACTS = {
 def finished(run: RunFolder, checked: Checked, **facts: object) -> None:
     begun(run, checked)
     with commit.publish(run.model) as folder:
-        (folder / "tunesmith.json").write_text(json.dumps({**FACTS, **facts}))
+        (folder / "tunesmith.json").write_text(json.dumps({**STORED, "data": {}, **FACTS, **facts}))
 
 
 def test_a_finished_run_whose_data_changed_says_so(tmp_path: Path, tickets: Path) -> None:

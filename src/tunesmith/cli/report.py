@@ -34,6 +34,7 @@ def command(run: str, root: str, **given: Any) -> int:
     from tunesmith.report import write_report
 
     write_report(folder)
+    terminal.problems(folder.history().problems(folder.log))
     terminal.record({"run": str(folder.path), "report": str(folder.report)})
     terminal.result(str(folder.report))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
 from tunesmith.data.sources import looks_like_a_file
+from tunesmith.errors import IntegrityError, Place, PlainError, Problem, Severity
 from tunesmith.language import gettext as _
 from tunesmith.language import mark, ngettext
 from tunesmith.naming import locate_run
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RunFolder, runs_under
+from tunesmith.run.history import last_step
 from tunesmith.score_table import as_interval, as_score
 from tunesmith.verdict import changes_in_words, difference_in_words
 
@@ -38,6 +41,10 @@ _SHOWN = {
     "data": mark("data"),
 }
 _STATES = (mark("finished"), mark("stopped"), mark("not started"))
+_UNKNOWN = {
+    "state": mark("damaged"), "step": 0, "total_steps": None, "model": None, "data": None,
+    "best": None, "scores": None,
+}  # fmt: skip
 
 
 @click.group("runs", cls=Verbs, help=_("List, show, compare and explain runs."))
@@ -56,8 +63,13 @@ def list_runs(root: str, **given: Any) -> int:
     """A line each."""
     terminal = Terminal.of(given)
     rows = []
+    damaged: list[Problem] = []
     for run in runs_under(Path(root)):
-        state = _state(run)
+        try:
+            state = _state(run)
+        except PlainError as error:  # one damaged run hides no other
+            damaged += error.problems
+            state = {"run": str(run.path), **_UNKNOWN}
         terminal.record(state)
         scores = state["scores"] or {}
         best = state["best"]
@@ -73,6 +85,7 @@ def list_runs(root: str, **given: Any) -> int:
             }
         )
     terminal.table(rows)
+    terminal.problems(replace(problem, severity=Severity.WARNING) for problem in damaged)
     if not rows:
         terminal.say(_("no runs in {root}").format(root=root))
     return 0
@@ -91,7 +104,9 @@ def show(run: str, root: str, **given: Any) -> int:
     terminal = Terminal.of(given)
     folder = find_run(run, root)
     state = _state(folder)
-    evaluations = [event for event in folder.events() if event["event"] == "evaluated"]
+    history = folder.history()
+    evaluations = history.of("evaluated")
+    terminal.problems(history.problems(folder.log))
     terminal.record({**state, "evaluations": evaluations, "summary": summarise(folder)})
     for key, label in _SHOWN.items():
         value = _(state[key]) if key == "state" else state[key]
@@ -174,7 +189,10 @@ def explain_run(run: str, root: str, **given: Any) -> int:
 
     terminal = Terminal.of(given)
     folder = find_run(run, root)
-    curves, readings = curves_of(folder), explain(folder)
+    history = folder.history()
+    curves = curves_of(folder, history)
+    readings = explain(folder, curves)
+    terminal.problems(history.problems(folder.log))
     for label, values in (
         (_("train"), curves.losses.tolist()),
         (_("validation"), curves.validation.tolist()),
@@ -242,14 +260,14 @@ def find_run(name: str, root: str) -> RunFolder:
 
 def _state(run: RunFolder) -> dict[str, Any]:
     """What a run is, from its files alone."""
-    events = run.events()
-    plan = run.plan_facts()
-    facts = run.facts()
-    steps = [event["step"] for event in events if event["event"] in ("step", "saved")]
+    if not run.exists:
+        problem = Problem("C138", _("the file is missing"), Place(str(run.recipe)))
+        raise IntegrityError(problem)
+    plan, facts = run.plan_facts(), run.facts()
     return {
         "run": str(run.path),
         "state": _STATES[0] if facts else _STATES[1] if plan else _STATES[2],
-        "step": facts.get("steps") or max(steps, default=0),
+        "step": facts.get("steps") or last_step(run.log),
         "total_steps": plan.get("plan", {}).get("total_steps"),
         "model": plan.get("model", {}).get("name"),
         "data": plan.get("data", {}).get("train", {}).get("source"),

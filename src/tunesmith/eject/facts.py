@@ -247,7 +247,7 @@ def facts_of(run: RunFolder, *, style: str) -> Facts:
         max_length=planned["max_length"],
         precision=machine["precision"],
         device=machine["device"],
-        skipped=[event["step"] for event in run.events() if event.get("code") == "M116"],
+        skipped=[event["step"] for event in run.history().events if event.get("code") == "M116"],
         own_scores=[
             name for name in found.get("scores", {}).get("validation", ()) if name not in known
         ],

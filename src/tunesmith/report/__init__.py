@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith import commit
 from tunesmith.curves import change_to_try
+from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.language import current_language
 from tunesmith.language import gettext as _
 from tunesmith.mistakes.answers import Answered, by_the_model
@@ -14,7 +15,7 @@ from tunesmith.mistakes.examined import TOO_MANY
 from tunesmith.mistakes.judged import slices, suspect, worst
 from tunesmith.report import sections
 from tunesmith.report.page import Figure, Page, Section, render
-from tunesmith.run.explain import explain
+from tunesmith.run.explain import curves_of, explain
 from tunesmith.run.folder import RunFolder
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
@@ -30,25 +31,28 @@ def write_report(run: RunFolder) -> None:
     """Write `report.html` into the folder of a finished run, in the language of the moment.
 
     Raises:
-        IntegrityError: the predictions cannot be read (C132).
+        IntegrityError: the predictions cannot be read (C132), or a file is damaged or missing
+            (C138).
         ResourceError: the disk is full or cannot be written (C107).
     """
     commit.write_file(run.report, render(_page(run)))
 
 
 def _page(run: RunFolder) -> Page:
-    facts, plan, events = run.facts(), run.plan_facts(), run.events()
+    facts, plan, history = run.facts(), run.plan_facts(), run.history()
+    if not plan:
+        raise IntegrityError(Problem("C138", _("the file is missing"), Place(str(run.plan))))
     scored = facts.get("scores", {})
     split = "test" if "test" in scored else "validation"
     told = facts.get("verdicts", {}).items()
-    readings = explain(run)
+    readings = explain(run, curves_of(run, history))
     change = change_to_try(readings)
     advice = [_("to try: {change}").format(change=change)] if change else []
     found: list[Section | None] = [
         sections.scores(facts, ["test", "validation"]),
-        sections.curves(events, facts, [str(reading) for reading in readings] + advice),
+        sections.curves(history.events, facts, [str(reading) for reading in readings] + advice),
         *_of_answers(_answered(run, facts, split), run.name),
-        sections.data(plan, run.warnings()),
+        sections.data(plan, history.warnings()),
         sections.origin(plan, run.recipe.read_text(encoding="utf-8"), facts.get("versions", {})),
     ]
     return Page(

@@ -18,7 +18,7 @@ from tunesmith.events import Event, Warned
 from tunesmith.fast.process import tuned
 from tunesmith.language import gettext as _
 from tunesmith.loop import train
-from tunesmith.memory import is_out_of_memory
+from tunesmith.memory import is_out_of_memory, memory_problem
 from tunesmith.run.finish import finish
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
@@ -163,24 +163,19 @@ def _telling_of_the_device() -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except ResourceError:  # reported as what it is already
+        raise
+    except Exception as error:
         text = str(error)
-        reason = text.splitlines()[0] if text else type(error).__name__
         if is_out_of_memory(error):
-            problem = Problem(
-                "M111",
-                _("out of memory: {reason}").format(reason=reason),
-                fix=_(
-                    "Lower train.micro_batch_size (the result stays the same), train.max_length or "
-                    "train.eval_batch_size, or set train.gradient_checkpointing."
-                ),
-            )
-        elif "deterministic" in text:
-            problem = Problem(
-                "M120",
-                _("a kernel of this model cannot repeat exactly: {reason}").format(reason=reason),
-                fix=_("Allow it with --set train.deterministic=false."),
-            )
-        else:
-            raise
-        raise ResourceError(problem) from error
+            raise ResourceError(memory_problem(error)) from error
+        if isinstance(error, RuntimeError) and "deterministic" in text:
+            message = _("a kernel of this model cannot repeat exactly: {reason}")
+            raise ResourceError(
+                Problem(
+                    "M120",
+                    message.format(reason=text.splitlines()[0]),
+                    fix=_("Allow it with --set train.deterministic=false."),
+                )
+            ) from error
+        raise

@@ -13,27 +13,37 @@ from tunesmith.curves import Answers, Curves, Reading, read
 from tunesmith.metrics import METRICS
 from tunesmith.recipe import Recipe, gather
 from tunesmith.run.folder import RunFolder
+from tunesmith.run.history import History
 from tunesmith.run.predictions import stored_name
 
 __all__ = ["curves_of", "explain"]
 
 
-def explain(run: RunFolder) -> tuple[Reading, ...]:
+def explain(run: RunFolder, curves: Curves | None = None) -> tuple[Reading, ...]:
     """What the curves of a run say, the weightiest first; at least one reading.
 
+    Args:
+        run: its folder.
+        curves: from `curves_of`, if they were read already.
+
     Raises:
-        PlainError: the recipe of the run cannot be read.
+        PlainError: the recipe or the plan of the run cannot be read.
     """
-    return read(curves_of(run), _recipe(run).train)
+    return read(curves or curves_of(run), _recipe(run).train)
 
 
-def curves_of(run: RunFolder) -> Curves:
+def curves_of(run: RunFolder, history: History | None = None) -> Curves:
     """What a run logged, as numbers over steps. Lines that are damaged are left out.
 
+    Args:
+        run: its folder.
+        history: what it logged, if that was read already.
+
     Raises:
-        PlainError: the recipe of the run cannot be read.
+        PlainError: the recipe or the plan of the run cannot be read.
     """
-    recipe, events, facts = _recipe(run), run.events(), run.plan_facts()
+    events = (history or run.history()).events
+    recipe, facts = _recipe(run), run.plan_facts()
     plan = facts.get("plan", {})
     lines = _having(events, "step", "loss", "grad_norm", "learning_rate")
     chosen, higher = _choice(recipe)

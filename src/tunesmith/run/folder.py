@@ -13,29 +13,24 @@ runs/NAME/
 
 from __future__ import annotations
 
-import json
-import math
+import os
 import re
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tunesmith import commit
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.errors import Place, Problem, RecipeError, ResourceError, inert
-from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.language import gettext as _
-from tunesmith.metrics import Scores
 from tunesmith.naming import RUNS
+from tunesmith.run.history import History, read_events, read_history
+from tunesmith.run.stored import read_plan, read_run_facts
 
 __all__ = [
     "RUNS",
-    "EventLog",
     "RunFolder",
-    "as_line",
     "refuse_other",
     "refuse_unfinished",
     "run_name",
@@ -114,6 +109,15 @@ class RunFolder:
         return self.recipe.is_file()
 
     @property
+    def has_traces(self) -> bool:
+        """Whether the folder is a run, or was one before its recipe was lost."""
+        marks = (self.recipe, self.plan, self.log, self.checkpoints)
+        try:
+            return self.path.is_dir() and any(map(os.path.lexists, marks))
+        except OSError:
+            return False
+
+    @property
     def is_finished(self) -> bool:
         """Whether the finished model is there, to the byte."""
         return self.model.is_dir() and commit.damage(self.model) is None
@@ -129,45 +133,43 @@ class RunFolder:
         commit.sweep(self.predictions, r"\w+\.parquet|MANIFEST\.json")
 
     def facts(self) -> dict[str, Any]:
-        """What `tunesmith.json` of the finished model holds; empty if it is not finished."""
-        return _read_json(self.model / "tunesmith.json")
+        """What `tunesmith.json` of the finished model holds; empty if it is not finished.
+
+        Raises:
+            IntegrityError: it is damaged (C138).
+        """
+        return read_run_facts(self.model / "tunesmith.json")
 
     def plan_facts(self) -> dict[str, Any]:
-        """What `plan.json` holds; empty if it is not there."""
-        return _read_json(self.plan)
+        """What `plan.json` holds; empty if it is not there.
+
+        Raises:
+            IntegrityError: it is damaged (C138).
+        """
+        return read_plan(self.plan)
 
     def events(self) -> list[dict[str, Any]]:
-        """The events, each step once: where a step was made again, the later line counts.
+        """All events, each step once: where a step was made again, the later line counts.
 
-        A torn last line, as a kill leaves it, is left out.
+        Damaged lines, and a torn last one as a kill leaves it, are left out.
         """
         kept: dict[tuple[object, ...], dict[str, Any]] = {}
-        number = 0
-        if self.log.is_file():
-            for line in self.log.read_text(encoding="utf-8", errors="replace").split("\n"):
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    continue
-                number += 1
-                kind = event.get("event")
-                warning = number if kind == "warned" else None
-                key = (kind, event.get("step"), event.get("split"), warning)
-                kept.pop(key, None)
-                kept[key] = event
-        return sorted(kept.values(), key=lambda event: event.get("step", 0))
+        for number, event in enumerate(read_events(self.log)):
+            kind = event["event"]
+            warning = number if kind == "warned" else None
+            key = (kind, event["step"], event.get("split"), warning)
+            kept.pop(key, None)
+            kept[key] = event
+        return sorted(kept.values(), key=lambda event: int(event["step"]))
+
+    def history(self) -> History:
+        """The same, thinned out where there are very many, and how many lines are damaged."""
+        return read_history(self.log)
 
     def warnings(self) -> list[str]:
-        """What was warned of: code and message of each, once, in the order it was told."""
-        warned = (event for event in self.events() if event["event"] == "warned")
+        """What was warned of: code and message of each, once, in the order it was reported."""
+        warned = (event for event in read_events(self.log) if event["event"] == "warned")
         return list(dict.fromkeys(f"{event['code']} {event['message']}" for event in warned))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
 
 
 def run_name(where: str) -> str:
@@ -179,153 +181,33 @@ def run_name(where: str) -> str:
 
 
 def runs_under(root: Path) -> Iterator[RunFolder]:
-    """The runs in a folder, the newest first."""
+    """The runs in a folder, the newest first; damaged ones that lost their recipe, too.
+
+    Raises:
+        ResourceError: the folder cannot be read (C107).
+    """
     if not root.is_dir():
         return
-    found = [RunFolder(path) for path in root.iterdir() if RunFolder(path).exists]
-    yield from sorted(found, key=lambda run: run.recipe.stat().st_mtime, reverse=True)
+    try:
+        found = [
+            (_modified(run.recipe), run) for run in map(RunFolder, root.iterdir()) if run.has_traces
+        ]
+    except OSError as error:
+        raise ResourceError(
+            Problem(
+                "C107",
+                _("the folder cannot be read: {reason}").format(reason=error.strerror),
+                Place(str(root)),
+            )
+        ) from error
+    yield from (run for _time, run in sorted(found, key=lambda pair: pair[0], reverse=True))
 
 
-class EventLog:
-    """Writes events.jsonl, every `log_every` steps one line for a step, each other event at once.
-
-    A full disk never stops training: the first failure is returned as a problem, the rest is
-    silence.
-    """
-
-    def __init__(self, path: Path, log_every: int, facts: Mapping[str, float]) -> None:
-        """Open for appending.
-
-        Args:
-            path: of the file.
-            log_every: steps between two lines.
-            facts: the window so far, as `window` of the checkpoint resumed from gave it.
-        """
-        self._every = log_every
-        self._loss = float(facts.get("loss", 0.0))
-        self._steps = int(facts.get("steps", 0))
-        self._norm = float(facts.get("grad_norm", 0.0))
-        self._file: IO[str] | None = None
-        self.problem: Problem | None = None
-        try:
-            _mend_last_line(path)
-            self._file = path.open("a", encoding="utf-8")
-        except OSError as error:
-            self._failed(path, error)
-
-    @property
-    def window(self) -> dict[str, float]:
-        """The steps since the last line, for a checkpoint: a resumed run writes the same lines."""
-        return {"loss": self._loss, "steps": self._steps, "grad_norm": self._norm}
-
-    def take(self, event: Event, *, epoch: float, is_last: bool) -> dict[str, object] | None:
-        """Write an event if it is due; returns the line as it was written."""
-        if isinstance(event, StepDone):
-            self._loss += event.loss
-            self._norm = max(self._norm, event.grad_norm)
-            self._steps += 1
-            if event.step % self._every and not is_last:
-                return None
-            line = as_line(event) | {
-                "loss": _number(self._loss / self._steps),
-                "grad_norm": _number(self._norm),
-                "epoch": round(epoch, 4),
-            }
-            self._loss, self._steps, self._norm = 0.0, 0, 0.0
-        else:
-            line = as_line(event)
-        line["time"] = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        self._write(line)
-        return line
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
-
-    def _write(self, line: Mapping[str, object]) -> None:
-        if self._file is None:
-            return
-        try:
-            text = json.dumps(line, ensure_ascii=False, allow_nan=False)
-            self._file.write(inert(text) + "\n")
-            self._file.flush()
-        except OSError as error:
-            self._failed(Path(self._file.name), error)
-            with suppress(OSError):
-                self._file.close()
-            self._file = None
-
-    def _failed(self, path: Path, error: OSError) -> None:
-        self.problem = Problem(
-            "C110",
-            _("events are not written any more: {reason}").format(reason=error.strerror),
-            Place(str(path)),
-        )
-
-
-def _mend_last_line(path: Path) -> None:
-    """End a line that a kill tore, so that the next one starts on its own."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return
-    with path.open("rb+") as file:
-        file.seek(-1, 2)
-        if file.read(1) != b"\n":
-            file.write(b"\n")
-
-
-def as_line(event: Event) -> dict[str, object]:
-    """An event as one JSON object. A number that is not finite becomes null."""
-    if isinstance(event, StepDone):
-        return {
-            "event": "step",
-            "step": event.step,
-            "loss": _number(event.loss),
-            "learning_rate": event.learning_rate,
-            "grad_norm": _number(event.grad_norm),
-        }
-    if isinstance(event, Evaluated):
-        return {
-            "event": "evaluated",
-            "step": event.step,
-            "split": event.split,
-            "scores": dict(event.scores.values),
-            "is_best": event.is_best,
-        }
-    if isinstance(event, Saved):
-        return {
-            "event": "saved",
-            "step": event.step,
-            "checkpoint": event.folder,
-            "seconds": round(event.seconds, 3),
-        }
-    if isinstance(event, Warned):
-        return {
-            "event": "warned",
-            "step": event.step,
-            **event.problem.as_json(),
-            "rows": list(event.rows),
-        }
-    return {
-        "event": "finished",
-        "step": event.step,
-        "reason": event.reason,
-        "best_step": event.best_step,
-        "scores": _values(event.scores),
-        "test_scores": _values(event.test_scores),
-        "train_seconds": round(event.train_seconds, 3),
-        "samples_per_second": round(event.samples_per_second, 3),
-    }
-
-
-def _values(scores: Scores | None) -> dict[str, float | None] | None:
-    return None if scores is None else dict(scores.values)
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def refuse_unfinished(run: RunFolder) -> None:

@@ -37,7 +37,7 @@ def run_of_model(name: str) -> RunFolder | None:
     """The run that a model belongs to: its folder, or the one around the model folder."""
     for path in (Path(name).expanduser(), Path(name).expanduser().parent):
         run = RunFolder(path)
-        if run.exists and run.plan_facts():
+        if run.exists and run.plan.is_file():
             return run
     return None
 
@@ -48,11 +48,12 @@ def known_rows(run: RunFolder) -> KnownRows:
         layers = gather(file=run.recipe, environment={})
         if layers.recipe().data.train == "python":
             return KnownRows(reason=_("they were held in Python"))
+        learned = learned_from(run)
         checked = check(look(layers))
     except PlainError as error:
         return KnownRows(reason=f"{error.problems[0].place}: {error.problems[0].message}")
     train = checked.splits["train"]
-    if learned_from(run).get("train") != train.digest:
+    if learned.get("train") != train.digest:
         return KnownRows(reason=_("they changed since"))
     try:
         return KnownRows(drawn_rows(train, checked.task.roles), train.num_rows)

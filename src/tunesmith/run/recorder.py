@@ -13,7 +13,7 @@ from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 from tunesmith.language import gettext as _
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.plan import in_steps, reaches_multiple
-from tunesmith.run.folder import EventLog
+from tunesmith.run.event_log import EventLog
 from tunesmith.run.session import Session
 from tunesmith.run.tracking import Trackers
 

@@ -24,8 +24,9 @@ from tunesmith.lock import HOLDER, hold
 from tunesmith.metrics import Scores
 from tunesmith.model import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
+from tunesmith.run.event_log import EventLog
 from tunesmith.run.fingerprint import MAY_CHANGE
-from tunesmith.run.folder import RUNS, EventLog, RunFolder, refuse_other, run_name
+from tunesmith.run.folder import RUNS, RunFolder, refuse_other, run_name
 from tunesmith.run.plan_file import has_begun, learned_from, read_plan
 
 __all__ = [
