@@ -85,6 +85,7 @@ class Problem:
         fix: what to do about it.
         count: how many rows it concerns, if it is about rows.
         row_numbers: which rows of the place's source, from 0, as far as they are listed.
+        flags: options that fix it, as they are typed behind the same command.
     """
 
     code: str
@@ -95,6 +96,7 @@ class Problem:
     severity: Severity = Severity.ERROR
     count: int | None = None
     row_numbers: tuple[int, ...] = ()
+    flags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = f" {self.place}" if self.place else ""

@@ -37,9 +37,10 @@ def tunesmith(
 ) -> Command:
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: object, stdin: str | None = None) -> Said:
+    def run(*arguments: object, stdin: str | bytes = "") -> Said:
+        piped = stdin.encode() if isinstance(stdin, str) else stdin
         capsys.readouterr()
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin or ""))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped), encoding="utf-8"))
         try:
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:

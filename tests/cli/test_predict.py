@@ -167,3 +167,26 @@ def test_the_file_is_looked_at_before_a_model_is_loaded(
     assert "R104" not in tunesmith("predict", trained, "x", "--on-bad-row", "skip").err
     said = tunesmith("predict", trained, "x", "--on-bad-row", "quarantine")
     assert said.code == 2
+
+
+def test_each_line_of_stdin_is_one_answer(tunesmith: Command, trained: Path) -> None:
+    lines = ["one\u2028text", "with\x85signs", "and\ta tab", "form\x0cfeed\x1c"]
+    records = tunesmith("predict", trained, "--json", stdin="\r\n".join(lines) + "\r\n").records
+    assert [record["row"] for record in records] == [0, 1, 2, 3]
+
+
+def test_stdin_and_arguments_that_are_not_utf_8(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("predict", trained, stdin="fine\nMüll in Köln\n".encode("cp1252"))
+    assert said.code == 3
+    assert "D127 stdin:2" in said.err
+    assert f"tunesmith predict {trained} --encoding cp1252" in said.err
+    german = "fine\nMüll in Köln\n".encode("cp1252")
+    assert tunesmith("predict", trained, "--encoding", "cp1252", stdin=german).code == 0
+    said = tunesmith("predict", trained, "caf\udce9")
+    assert (said.code, "D127" in said.err) == (3, True)
+
+
+def test_nothing_on_stdin_is_no_row(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("predict", trained, stdin="\n\n")
+    assert (said.code, said.out) == (3, "")
+    assert "D120 stdin" in said.err

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import random
+import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +19,8 @@ RECORDS = [{"text": f"row {i}", "label": i % 2, "tags": ["a"] * (i % 3)} for i i
 TABLE = pa.Table.from_pylist(RECORDS)
 
 
-def rows(source: Source) -> list[dict[str, object]]:
-    return [dict(row.values) for chunk in source.chunks() for row in chunk]
+def rows(source: Source, columns: list[str] | None = None) -> list[dict[str, object]]:
+    return [dict(row.values) for chunk in source.chunks(columns) for row in chunk]
 
 
 def parquet(folder: Path) -> Source:
@@ -105,3 +108,93 @@ def test_a_frame_keeps_words_and_loses_no_missing_value() -> None:
 def test_a_list_holds_dicts() -> None:
     with pytest.raises(DataError, match="D144"):
         Memory.of_records([{"a": 1}, "b"], "m")  # type: ignore[list-item]
+
+
+def written(path: Path, table: pa.Table, **settings: object) -> ParquetFile:
+    pq.write_table(table, path, **settings)
+    return ParquetFile.open(path)
+
+
+def test_a_few_bytes_that_decode_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["x" * 1_000_000])
+    source = written(tmp_path / "a.parquet", pa.table({"text": texts}))
+    assert source.path.stat().st_size < 100_000
+    tracemalloc.start()
+    with pytest.raises(DataError, match="D131"):
+        for _chunk in source.chunks():
+            pass
+    assert tracemalloc.get_traced_memory()[1] < 200_000_000
+    tracemalloc.stop()
+
+
+def test_lists_that_decode_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["x" * 1_000_000])
+    lists = pa.ListArray.from_arrays(pa.array([0, 20_000], pa.int32()), texts)
+    with pytest.raises(DataError, match="D131"):
+        rows(written(tmp_path / "a.parquet", pa.table({"label": lists})))
+
+
+def test_a_footer_that_promises_too_much_is_refused_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.data.arrow_rows._BOMB_BYTES", 5_000_000)
+    zeros = pa.table({"text": ["x" * 1_000_000] * 6})
+    assert rows(written(tmp_path / "a.parquet", zeros.slice(2))) == zeros.slice(2).to_pylist()
+    with pytest.raises(DataError, match="D131"):
+        written(tmp_path / "a.parquet", zeros, use_dictionary=False, compression="zstd")
+
+
+def test_texts_of_all_lengths_in_all_encodings_come_back(tmp_path: Path) -> None:
+    texts = [("x" * (i % 7 * 1000)) + str(i) for i in range(3_000)]
+    table = pa.table({"text": texts, "label": [[t[-1], "b"] for t in texts], "n": range(3_000)})
+    for settings in ({}, {"use_dictionary": False}, {"row_group_size": 700}):
+        source = written(tmp_path / "a.parquet", table, **settings)
+        assert rows(source) == table.to_pylist()
+        assert rows(source, ["label"]) == table.select(["label"]).to_pylist()
+        assert rows(source, []) == [{}] * 3_000
+
+
+def test_columns_of_one_name(tmp_path: Path) -> None:
+    both = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], list("tlt"))
+    sources: list[Source] = [written(tmp_path / "a.parquet", both)]
+    with pa.ipc.new_file(tmp_path / "a.arrow", both.schema) as writer:
+        writer.write_table(both)
+    sources.append(ArrowFile.open(tmp_path / "a.arrow"))
+    for source in sources:
+        assert [(c.name, c.duplicates) for c in source.columns] == [("t", (1, 3)), ("l", ())]
+        assert rows(source) == [{"t": "a", "l": "b"}]
+
+
+def test_too_many_columns(tmp_path: Path) -> None:
+    table = pa.table({f"c{i}": [1] for i in range(10_001)})
+    with pytest.raises(DataError, match="D116"):
+        written(tmp_path / "a.parquet", table)
+
+
+def test_a_name_with_a_dot(tmp_path: Path) -> None:
+    table = pa.table({"a": ["x"], "a.b": ["y"], "c": [{"d": "z"}]})
+    source = written(tmp_path / "a.parquet", table)
+    assert rows(source, ["a.b"]) == [{"a.b": "y"}]
+    assert rows(source) == [{"a": "x", "a.b": "y", "c": {"d": "z"}}]
+
+
+def test_flipped_bits_never_end_as_a_bug(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"text {i}" for i in range(50)], "label": ["a", "b"] * 25})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    draw = random.Random(0)
+    seen = Counter[str]()
+    for path, kind in ((tmp_path / "a.parquet", ParquetFile), (tmp_path / "a.arrow", ArrowFile)):
+        whole = path.read_bytes()
+        for _turn in range(60):
+            content = bytearray(whole)
+            content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+            path.write_bytes(content)
+            try:
+                rows(kind.open(path))
+                seen["read"] += 1
+            except DataError as error:
+                seen[error.problems[0].code] += 1
+    assert seen["read"] > 20
+    assert seen["D130"] > 5

@@ -5,6 +5,7 @@ import io
 import re
 from pathlib import Path
 
+import pandas
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -119,17 +120,52 @@ def test_an_inch_sign_is_no_open_quote(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "code", "words"),
     [
-        ("text;label\na;b\n", "D112", 'Use --delimiter ";"'),
-        ("text\tlabel\na\tb\n", "D112", "\\t"),
-        ("text,label,text\na,b,c\n", "D302", 'two columns are called "text" (columns 1 and 3)'),
-        ("text,,label\na,b,c\n", "D302", "column 2 has no name"),
         ("\n\n", "D121", "no header"),
+        ("a," * 10_000 + "a\n", "D116", "10001 columns; at most 10000 are read"),
     ],
 )
 def test_headers_that_cannot_be(content: str, code: str, words: str, tmp_path: Path) -> None:
     message = told(write(tmp_path, content))
     assert code in message
     assert words in message
+
+
+def test_ten_thousand_columns_are_read(tmp_path: Path) -> None:
+    source = opened(write(tmp_path, ",".join(f"c{i}" for i in range(10_000)) + "\n"))
+    assert len(source.columns) == 10_000
+
+
+def test_columns_without_a_name_are_numbered_as_pandas_numbers_them(tmp_path: Path) -> None:
+    path = write(tmp_path, ",text,,label,\n0,a,b,c,\n1,d,e,f,\n")
+    source = opened(path)
+    names = ["Unnamed: 0", "text", "Unnamed: 2", "label"]
+    assert [column.name for column in source.columns] == names
+    assert rows(source)[1] == dict(zip(names, ["1", "d", "e", "f"], strict=True))
+    frame = pandas.read_csv(path)
+    assert list(frame.columns)[:4] == names
+    filled = opened(write(tmp_path, "text,\na,\nb,pos\n"))
+    assert [column.name for column in filled.columns] == ["text", "Unnamed: 1"]
+    assert filled.notes == ()
+
+
+def test_what_pandas_writes_with_its_index_is_read(tmp_path: Path) -> None:
+    frame = pandas.DataFrame({"text": ["a", "b, c"], "label": ["x", "y"]})
+    for name, separator in (("a.csv", ","), ("a.tsv", "\t")):
+        frame.to_csv(tmp_path / name, sep=separator)
+        assert rows(opened(tmp_path / name)) == [
+            {"Unnamed: 0": "0", "text": "a", "label": "x"},
+            {"Unnamed: 0": "1", "text": "b, c", "label": "y"},
+        ]
+
+
+def test_of_columns_with_one_name_the_first_is_read(tmp_path: Path) -> None:
+    source = opened(write(tmp_path, "text,note,label,note\na,1,x,2\n"))
+    assert [(c.name, c.duplicates) for c in source.columns] == [
+        ("text", ()),
+        ("note", (2, 4)),
+        ("label", ()),
+    ]
+    assert rows(source) == [{"text": "a", "note": "1", "label": "x"}]
 
 
 def test_other_delimiters(tmp_path: Path) -> None:
@@ -196,7 +232,7 @@ def test_without_a_header_bad_records_keep_their_lines(tmp_path: Path) -> None:
     [
         ("good,a,1\n", HEADER, 'D114: 3 fields on the first line, --no-header names 2: "text"'),
         ("good\n", HEADER, "D114: 1 field on the first line"),
-        ("good;a\n", HEADER, 'D112: one column "good;a"; the delimiter looks like ";"'),
+        ("good;a;1\n", HEADER, "D114: 1 field on the first line"),
         ("good,a\n", ("text", "text"), "D114: --no-header names .*each column needs a name"),
         ("good,a\n", ("text", " "), "D114: --no-header names .*each column needs a name"),
         ("\n", HEADER, "D121"),
@@ -210,3 +246,72 @@ def test_names_that_do_not_fit_are_refused(
         DelimitedFile.open(text, None, names)
     (problem,) = caught.value.problems
     assert re.match(words, f"{problem.code}: {problem.message}")
+
+
+def test_what_excel_writes_in_german(tmp_path: Path) -> None:
+    content = "\ufeffsep=;\r\nText;Kategorie;Preis\r\nSehr gut, danke;gut;1,50\r\n"
+    content += "\r\nSo so;mittel;2,00\r\n"
+    source = opened(write(tmp_path, content))
+    assert rows(source) == [
+        {"Text": "Sehr gut, danke", "Kategorie": "gut", "Preis": "1,50"},
+        {"Text": "So so", "Kategorie": "mittel", "Preis": "2,00"},
+    ]
+    assert {i: place.line for i, place in source.places([0, 1]).items()} == {0: 3, 1: 5}
+    assert source.detected == {"delimiter": ";"}
+    assert source.notes == (f'{source.name}: fields are separated by ";" (detected)',)
+
+
+def test_what_is_detected_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("Text\tArt\nSchöne Grüße\tgut\n".encode("cp1252"))
+    source = DelimitedFile.open(TextFile.check(path, "auto"), "auto")
+    assert source.detected == {"encoding": "cp1252", "delimiter": "\t"}
+    assert source.notes == (
+        f"{path} is read as cp1252 (detected)",
+        f'{path}: fields are separated by "\\t" (detected)',
+    )
+    assert opened(write(tmp_path, "text,label\na,b\n")).detected == {}
+
+
+@pytest.mark.parametrize(("content", "shown"), [("a;b\n1;2\n", ";"), ("a\tb\n1\t2\n", "\\t")])
+def test_a_delimiter_that_is_named_and_wrong(content: str, shown: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        opened(write(tmp_path, content), ",")
+    (problem,) = caught.value.problems
+    assert problem.code == "D112"
+    assert problem.message.endswith(f'the delimiter looks like "{shown}"')
+    assert problem.flags == ("--delimiter", shown)
+    assert [c.name for c in opened(write(tmp_path, "only\n1\n"), ";").columns] == ["only"]
+
+
+def test_a_quote_opened_in_a_later_field_is_named_though_their_number_is_even(
+    tmp_path: Path,
+) -> None:
+    words = told(write(tmp_path, 'text,label\na 5" pipe,"never closed\nb,z\n'))
+    assert "D111" in words
+    assert "a.csv:2: a quote opened here is never closed (1 line swallowed)" in words
+    assert "(0 lines swallowed)" in told(write(tmp_path, 'text,label\na,"b'))
+
+
+def test_rows_before_an_open_quote_are_read(tmp_path: Path) -> None:
+    chunks = opened(write(tmp_path, "text,label\n" + "a,b\n" * 1000 + '"c,d\n')).chunks()
+    assert len(next(chunks)) == 1000
+    with pytest.raises(DataError, match="D111"):
+        next(chunks)
+
+
+def test_an_open_quote_does_not_swallow_more_than_a_row_may_hold(tmp_path: Path) -> None:
+    path = write(tmp_path, 'text,label\n"a,b\n' + ("x" * 99 + "\n") * 200_000)
+    words = told(path)
+    assert "D111" in words
+    assert re.search(r"a.csv:2: .*\((99|100)\d\d\d lines swallowed\)", words)
+
+
+def test_places_of_no_rows_take_no_reading(tmp_path: Path) -> None:
+    source = opened(write(tmp_path, "text,label\na,b\n"))
+    source.text.path.unlink()
+    assert source.places([]) == {}
+
+
+def test_a_long_field_is_shortened_in_messages(tmp_path: Path) -> None:
+    assert len(told(write(tmp_path, "text,label\n" + "x" * 100_000 + "\n"))) < 500

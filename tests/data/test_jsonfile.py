@@ -134,3 +134,83 @@ def test_blank_lines_count_for_places(tmp_path: Path) -> None:
 def test_spaces_only(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="D121"):
         opened(tmp_path, " \n ")
+
+
+def refused(tmp_path: Path, content: str) -> str:
+    with pytest.raises(DataError) as caught:
+        rows(opened(tmp_path, content))
+    return str(caught.value)
+
+
+def test_a_file_of_many_keys_is_read_in_time_that_grows_with_it(tmp_path: Path) -> None:
+    record = {f"column {i:05}": "x" for i in range(9_999)} | {"text": "a"}
+    source = opened(tmp_path, (json.dumps(record) + "\n" + json.dumps(record) + "\n"))
+    assert len(source.columns) == 10_000
+    assert len(rows(source)) == 2
+    sparse = "".join(json.dumps({"text": "a", f"key {i}": 1}) + "\n" for i in range(3_000))
+    assert len(rows(opened(tmp_path, (sparse)))) == 3_000
+
+
+def test_too_many_keys_are_refused(tmp_path: Path) -> None:
+    record = {f"c{i}": 1 for i in range(10_001)}
+    assert "D116" in refused(tmp_path, (json.dumps(record)))
+
+
+def test_keys_are_compared_as_long_as_they_are_few(tmp_path: Path) -> None:
+    for count, is_found in ((50, True), (200, False)):
+        good = {f"{i:03}{i:03}": 1 for i in range(count)} | {"message": "a"}
+        bad = {key: value for key, value in good.items() if key != "message"} | {"mesage": "b"}
+        content = (json.dumps(good) + "\n") * 1000 + json.dumps(bad) + "\n"
+        if is_found:
+            assert 'no "message" (has "mesage")' in refused(tmp_path, content)
+        else:
+            assert len(rows(opened(tmp_path, content))) == 1001
+
+
+@pytest.mark.parametrize(
+    "value", ['["\\ud800"]', '{"a": "\\udc00"}', '"x\\ud83d"', '["\\ud83d\\ud83d"]']
+)
+def test_half_a_character_is_found_wherever_it_is(value: str, tmp_path: Path) -> None:
+    words = refused(
+        tmp_path, ('{"text": "a", "label": 1}\n{"text": "a", "label": ' + value + "}\n")
+    )
+    assert "D142" in words
+    assert 'in "label"' in words
+    good = '{"text": "\\ud83d\\ude00", "label": ["\\u4f60"]}\n'
+    assert rows(opened(tmp_path, good)) == [{"text": "\U0001f600", "label": ["你"]}]
+
+
+@pytest.mark.parametrize("is_array", [False, True])
+def test_numbers_without_end_are_told(is_array: bool, tmp_path: Path) -> None:
+    line = '{"text": "a", "label": ' + "9" * 5000 + "}"
+    words = refused(tmp_path, (f"[{line}]" if is_array else line + "\n"))
+    assert "D140" in words
+    assert "thousands of digits" in words
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="D150") as caught:
+        opened(tmp_path, '{"text": "a"}\n{"text": "' + "x" * 10_000_001 + '"}\n')
+    assert str(caught.value.problems[0].place) == f"{tmp_path / 'a.jsonl'}:2"
+
+
+def test_an_array_may_be_one_long_line(tmp_path: Path) -> None:
+    records = [{"text": "x" * 1000, "label": "a"}] * 12_000
+    source = opened(tmp_path, (json.dumps(records)))
+    assert source.is_array
+    assert sum(len(chunk) for chunk in source.chunks()) == 12_000
+
+
+def test_rows_of_an_array_come_before_what_is_wrong_behind_them(tmp_path: Path) -> None:
+    records = json.dumps([{"text": "a"}] * 1500)
+    chunks = opened(tmp_path, (records[:-1] + ", {]")).chunks()
+    assert len(next(chunks)) == 1000
+    with pytest.raises(DataError, match="D140"):
+        list(chunks)
+
+
+@pytest.mark.parametrize("opening", ["[" * 100_000, '{"a":' * 100_000])
+def test_nesting_without_end_is_told(opening: str, tmp_path: Path) -> None:
+    words = refused(tmp_path, (f'{{"text": {opening}\n'))
+    assert "D140" in words or "D141" in words
+    assert "D140" in refused(tmp_path, (f'[{{"text": {opening}\n'))

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith.data.lines import LinesFile
 from tunesmith.data.rows import first_rows
 from tunesmith.data.sources import open_splits
+from tunesmith.data.textfile import TextFile
 from tunesmith.errors import DataError
 
 
@@ -36,3 +38,22 @@ def test_other_encodings_are_told(tmp_path: Path) -> None:
     path.write_bytes("汤很咸，服务员很慢。\n".encode("gb18030") * 20)
     with pytest.raises(DataError, match="D101"):
         open_splits(str(path))
+
+
+def test_only_line_ends_end_a_line(tmp_path: Path) -> None:
+    one = "a\u2028b\x85c\x0cd\x1ce\tf"
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"{one}\r\n\n{one}\r{one}".encode())
+    source = LinesFile.open(TextFile.check(path, None))
+    rows = [row.values["text"] for chunk in source.chunks() for row in chunk]
+    assert rows == [one, one, one]
+    assert [source.places([i])[i].line for i in range(3)] == [1, 3, 4]
+    assert source.detected == {}
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("fine\n" + "x" * 10_000_001 + "\n")
+    with pytest.raises(DataError, match="D150") as caught:
+        LinesFile.open(TextFile.check(path, None))
+    assert str(caught.value.problems[0].place) == f"{path}:2"

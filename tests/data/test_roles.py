@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tunesmith.data.columnar import Memory
 from tunesmith.data.profile import profile
 from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
+from tunesmith.data.rows import Column, distinct_columns
 
 
 def suggested(*records: dict[str, object], taken: tuple[str, ...] = ()) -> dict[str, str]:
@@ -62,11 +65,22 @@ def test_every_suggestion_has_a_reason() -> None:
 
 def test_missing_columns_name_the_nearest() -> None:
     ((role, problem),) = missing_columns(
-        [("text", "body"), ("label", "lable")], ["id", "body", "label"], "tickets.csv"
+        [("text", "body"), ("label", "lable")],
+        Memory.of_records([{"id": 1, "body": "a", "label": "b"}], "tickets.csv"),
     )
     assert role == "label"
     assert 'no column "lable" in tickets.csv' in problem.message
     assert problem.fix == 'did you mean "label"?\ncolumns: id, body, label'
+
+
+def test_a_column_that_is_there_twice_is_refused_only_where_it_is_used() -> None:
+    columns = distinct_columns([Column(name, "text") for name in ("text", "note", "y", "note")])
+    source = replace(Memory.of_records([{"text": "a"}], "t.csv"), columns=columns)
+    assert not list(missing_columns([("text", "text"), ("label", "y")], source))
+    ((role, problem),) = missing_columns([("text", "text"), ("label", "note")], source)
+    assert (role, problem.code, str(problem.place)) == ("label", "D302", "t.csv")
+    assert problem.message == 'several columns of t.csv are called "note": 2, 4'
+    assert problem.fix == "Give each a name of its own."
 
 
 def test_columns_of_roles() -> None:

@@ -10,8 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
+from tests.data.workbooks import workbook
 from tunesmith.data.rows import Source
-from tunesmith.data.sources import Options, from_python, looks_like_a_file, open_splits
+from tunesmith.data.sources import (
+    Options,
+    detected,
+    from_python,
+    looks_like_a_file,
+    open_splits,
+)
 from tunesmith.errors import DataError
 
 RECORDS = [{"text": f"row {i}", "label": "ab"[i % 2]} for i in range(4)]
@@ -183,3 +190,92 @@ def test_names_for_columns_are_for_text_tables_alone(tmp_path: Path) -> None:
     for where in (str(tmp_path / "saved"), "embedded:tickets", "nobody/nothing"):
         with pytest.raises(DataError, match="D114"):
             open_splits(where, options)
+
+
+def test_excel_files_and_their_sheets(tmp_path: Path) -> None:
+    table = [("text", "label"), *[tuple(record.values()) for record in RECORDS]]
+    path = workbook(tmp_path / "a.xlsx", {"First": table, "Second": table[:2]})
+    assert rows(open_splits(str(path))["train"]) == RECORDS
+    assert len(rows(open_splits(str(path), Options(sheet="Second"))["train"])) == 1
+    with pytest.raises(DataError, match="D114"):
+        open_splits(str(path), Options(header=("a", "b")))
+    with pytest.raises(DataError, match="D119") as caught:
+        open_splits(str(write(tmp_path / "a.csv", CSV)), Options(sheet="First"))
+    assert "for Excel files" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "words"),
+    [
+        ("a.xls", b"\xd0\xcf\x11\xe0" + b"x" * 600, "D118", "an old Excel workbook (.xls)"),
+        ("a.xlsx", b"\xd0\xcf\x11\xe0" + b"x" * 600, "D104", "Excel"),
+        ("a.ods", b"PK\x03\x04" + b"x" * 600, "D130", "not a whole Excel file"),
+        ("a.xls", b"\n<html><table></table></html>", "D118", "a web page that is called .xls"),
+        ("a.xlsx", b"text,label\na,b\n", "D104", "the content is text, not Excel"),
+        ("a.xlsx", b"PK\x03\x04" + b"x" * 600, "D130", "not a whole Excel file"),
+    ],
+)
+def test_other_spreadsheets(
+    name: str, content: bytes, code: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        open_splits(str(tmp_path / name))
+    (problem,) = caught.value.problems
+    assert problem.code == code
+    assert words in problem.message
+
+
+def test_text_that_is_called_xls_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.xls", CSV.replace(",", "\t"))
+    assert rows(open_splits(str(path))["train"]) == RECORDS
+
+
+def test_what_was_detected_as_far_as_all_files_agree(tmp_path: Path) -> None:
+    german = CSV.replace(",", ";").replace("row", "für").encode("cp1252")
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_bytes(german)
+    auto = Options(encoding="auto")
+    one = open_splits(str(tmp_path / "a.csv"), auto)["train"]
+    assert detected(one) == {"encoding": "cp1252", "delimiter": ";"}
+    both = open_splits([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], auto)["train"]
+    assert detected(both) == {"encoding": "cp1252", "delimiter": ";"}
+    write(tmp_path / "b.csv", CSV.replace(",", ";"))
+    both = open_splits([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], auto)["train"]
+    assert detected(both) == {"delimiter": ";"}
+    assert detected(open_splits(str(write(tmp_path / "c.csv", CSV)))["train"]) == {}
+    assert detected(from_python(RECORDS)["train"]) == {}
+
+
+@pytest.mark.parametrize("where", ["~nobody-of-this-name/a.csv", "/dev/null", "a\0b.csv"])
+def test_paths_that_are_none(where: str) -> None:
+    with pytest.raises(DataError) as caught:
+        open_splits(where)
+    assert caught.value.problems[0].code in ("D105", "D123", "D130")
+
+
+def test_frames_of_any_kind(tmp_path: Path) -> None:
+    twice = pd.DataFrame([["a", 1, "x"], ["b", 2, "y"]], columns=["text", "n", "n"])
+    source = from_python(twice)["train"]
+    assert [(c.name, c.duplicates) for c in source.columns] == [("text", ()), ("n", (2, 3))]
+    assert rows(source) == [{"text": "a", "n": 1}, {"text": "b", "n": 2}]
+    mixed = pd.DataFrame({"text": ["a", 1, None, float("nan")], "n": [1, 2, 3, 4]})
+    assert rows(from_python(mixed)["train"]) == [
+        {"text": "a", "n": 1}, {"text": 1, "n": 2}, {"text": None, "n": 3}, {"text": None, "n": 4},
+    ]  # fmt: skip
+    numbered = pd.DataFrame([["a", "x"]])
+    assert rows(from_python(numbered)["train"]) == [{"0": "a", "1": "x"}]
+
+
+def test_keys_that_are_no_texts(tmp_path: Path) -> None:
+    assert rows(from_python([{0: "a", "b": 1}])["train"]) == [{"0": "a", "b": 1}]
+
+
+def test_half_a_character_in_python(tmp_path: Path) -> None:
+    records = [{"text": "fine"}, {"text": "caf\udce9"}, {"text": ["\ud800"]}, {"text": "good"}]
+    chunks = from_python(records)["train"].chunks()
+    assert [(row.index, row.values["text"]) for row in next(chunks)] == [(0, "fine"), (3, "good")]
+    with pytest.raises(DataError) as caught:
+        next(chunks)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.count, str(problem.place)) == ("D142", 2, "data[1]")

@@ -141,8 +141,7 @@ GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in rang
         (GOOD + '"never closed,a\nx,b\n', "D111", "rows.csv:22"),
         (GOOD.replace(",b\n", ",a\n"), "D204", 'all 20 rows are "a"'),
         ("text,label\n" + "".join(f"text {i},id{i}\n" for i in range(20)), "D205", "20 classes"),
-        ("text;label\na;b\n", "D112", '--delimiter ";"'),
-        ("text,text\na,b\n", "D302", "two columns"),
+        ("text,label,text\na,b,c\n", "D302", 'rows.csv are called "text": 1, 3'),
         ("id,num\n1,2\n3,4\n", "D301", "--text"),
     ],
 )
@@ -247,3 +246,28 @@ def test_labels_with_a_separator(tmp_path: Path) -> None:
     rows = [{"text": f"t {i}", "tags": "a|b" if i % 2 else "b"} for i in range(30)]
     found = checked("data.train=python", "data.label_separator=|", data=rows)
     assert found.task.as_json()["labels"] == ("a", "b")
+
+
+def test_what_was_detected_stands_in_the_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    lines = [f"Schöne Grüße Nummer {i};{'ja' if i % 2 else 'nein'}" for i in range(40)]
+    path.write_bytes("\r\n".join(["Text;Klasse", *lines]).encode("cp1252"))
+    found = checked(f"data.train={path}", "data.encoding=auto", "data.delimiter=auto")
+    assert (found.recipe.data.encoding, found.recipe.data.delimiter) == ("cp1252", ";")
+    reason = "automatic: detected from the content of the file"
+    assert str(found.layers.origin("data", "encoding")) == reason
+    assert str(found.layers.origin("data", "delimiter")) == reason
+    path.write_text("\n".join(["Text,Klasse", *(line.replace(";", ",") for line in lines)]))
+    found = checked(f"data.train={path}", "data.encoding=auto")
+    assert (found.recipe.data.encoding, found.recipe.data.delimiter) == (None, None)
+
+
+def test_columns_without_a_name_or_with_one_name_are_no_error(tmp_path: Path) -> None:
+    rows = [f"{i},note,text {i},{'ab'[i % 2]},more" for i in range(40)]
+    path = tmp_path / "frame.csv"
+    path.write_text("\n".join([",note,text,label,note", *rows]))
+    found = checked(f"data.train={path}")
+    assert (found.recipe.data.text, found.recipe.data.label) == ("text", "label")
+    message, code = told(f"data.train={path}", "data.text=note")
+    assert (code, 'called "note": 2, 5' in message) == (3, True)
+    checked(f"data.train={path}", "data.label=Unnamed: 0", "task=text-regression")

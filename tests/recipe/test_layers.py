@@ -62,6 +62,19 @@ def test_null_is_a_value(tmp_path: Path) -> None:
     assert layers.holds("train", "best")
 
 
+def test_a_value_is_left_out_of_every_layer(tmp_path: Path) -> None:
+    layers = layered(
+        tmp_path, file="model: x\ntrain: {best: f1, seed: 5}\n", sets=["train.best=mcc"]
+    )
+    without = layers.without("train", "best")
+    assert not without.holds("train", "best")
+    assert (without.value("train", "seed"), without.value("model")) == (5, "x")
+    assert layers.value("train", "best") == "mcc"
+    assert not layers.without("model").holds("model")
+    assert layers.without("model", "inner").value("model") == "x"
+    assert layers.without("data", "sheet").value("train", "best") == "mcc"
+
+
 def test_all_problems_of_all_layers_at_once(tmp_path: Path) -> None:
     layers = layered(
         tmp_path,

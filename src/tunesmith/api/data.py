@@ -24,6 +24,7 @@ def load_data(
     encoding: str | None = None,
     delimiter: str | None = None,
     header: Sequence[str] | None = None,
+    sheet: str | None = None,
 ) -> Splits:
     """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
 
@@ -32,9 +33,10 @@ def load_data(
             `DatasetDict`, or a dict from split names to these.
         config: configuration of a Hub data set.
         revision: branch, tag or commit of a Hub data set.
-        encoding: of text files; None for UTF-8 or what a byte-order mark says.
-        delimiter: between fields of text tables.
+        encoding: of text files; None for UTF-8 or what a byte-order mark says, "auto" to detect it.
+        delimiter: between fields of text tables; None for what the suffix or the first lines say.
         header: names of the columns of CSV and TSV files whose first line is a row.
+        sheet: of an Excel file; None for the first one.
 
     Returns:
         The splits by name; a single table is the split "train".
@@ -44,7 +46,7 @@ def load_data(
         ResourceError: the Hub is out of reach.
     """
     names = None if header is None else tuple(header)
-    options = Options(encoding, delimiter, config, revision, names)
+    options = Options(encoding, delimiter, config, revision, names, sheet)
     if isinstance(where, str | Path):
         return open_splits(str(where), options)
     if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):

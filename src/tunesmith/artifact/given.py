@@ -106,8 +106,8 @@ def need_columns(columns: Sequence[str], source: Source) -> None:
     """See that a source has these columns.
 
     Raises:
-        DataError: it lacks some (D301).
+        DataError: it lacks some (D301), or has some twice (D302).
     """
-    wanted, names = [(name, name) for name in columns], [column.name for column in source.columns]
-    if problems := [problem for _role, problem in missing_columns(wanted, names, source.name)]:
+    wanted = [(name, name) for name in columns]
+    if problems := [problem for _role, problem in missing_columns(wanted, source)]:
         raise DataError(problems)

@@ -11,6 +11,7 @@ from importlib import import_module
 
 import click
 
+from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs, unknown_option
 from tunesmith.errors import Place, PlainError, Problem, RecipeError, shortened
@@ -83,12 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an e
 
         if note := prepare_environment():
             terminal.say(note)
-        result = _group().main(args=words, prog_name="tunesmith", standalone_mode=False)
+        result = _group().main(
+            args=words, prog_name="tunesmith", standalone_mode=False, obj=tuple(words)
+        )
         return int(result or 0)
     except PlainError as error:
         if debug:
             terminal.traceback()
-        terminal.problems(error.problems)
+        terminal.problems(with_corrected_command(error.problems, words, _command_of(words)))
         return error.exit_code
     except click.NoSuchOption as error:
         terminal.problems([unknown_option(error, words)])
@@ -112,6 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an e
         told = _in_plain_words(error, debug=debug)
         terminal.problems(told.problems)
         return told.exit_code
+
+
+def _command_of(words: Sequence[str]) -> click.Command | None:
+    name = next((word for word in words if word in COMMANDS), None)
+    return import_module(COMMANDS[name][0]).command if name else None
 
 
 def _in_plain_words(error: Exception, *, debug: bool) -> PlainError:

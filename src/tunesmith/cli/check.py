@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.options import (
     common,
     data_options,
@@ -56,7 +57,9 @@ def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given:
         checked = check(look(layers_from(what, sets, given)), audited=True)
         problems = checked.warnings
     except PlainError as error:
-        problems, code = error.problems, error.exit_code
+        context = click.get_current_context()
+        problems = with_corrected_command(error.problems, context.obj, context.command)
+        code = error.exit_code
     counts = Counter(problem.severity for problem in problems)
     if strict and counts[Severity.WARNING]:
         code = code or DataError.exit_code

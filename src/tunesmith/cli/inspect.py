@@ -123,8 +123,7 @@ def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
         pair = given["text_pair"] or (None if given["text"] else hinted.get("text_pair"))
         roles = Roles(text, pair if isinstance(pair, str) else None)
         wanted = list(zip(("text", "text_pair"), roles.text_columns, strict=False))
-        names = [column.name for column in source.columns]
-        if problems := [p for _role, p in missing_columns(wanted, names, source.name)]:
+        if problems := [p for _role, p in missing_columns(wanted, source)]:
             raise DataError(problems)
     row = given["row"]
     rows = first_rows(source, row + 1)

@@ -82,9 +82,8 @@ def _columns(file: str, names: tuple[str, str]) -> list[list[Any]]:
     from tunesmith.data.sources import open_splits
 
     source = next(iter(open_splits(file).values()))
-    there = [column.name for column in source.columns]
     wanted = list(zip(("predicted", "label"), names, strict=True))
-    if problems := [problem for _role, problem in missing_columns(wanted, there, source.name)]:
+    if problems := [problem for _role, problem in missing_columns(wanted, source)]:
         raise DataError(problems)
     rows = [row for chunk in source.chunks(names) for row in chunk]
     empty = Findings(source)

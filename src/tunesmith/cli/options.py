@@ -107,8 +107,17 @@ def data_options(function: F) -> F:
 def reading_options(function: F) -> F:
     """How to read text files."""
     return _stack(
-        click.option("--encoding", help=_("Encoding of text files, such as gb18030.")),
-        click.option("--delimiter", help=_("Character between the fields of a table.")),
+        click.option(
+            "--encoding",
+            help=_("Encoding of text files, such as gb18030; auto: detected from the bytes."),
+        ),
+        click.option(
+            "--delimiter",
+            help=_("Character between the fields of a table; auto: what the first lines show."),
+        ),
+        click.option(
+            "--sheet", metavar="NAME", help=_("Sheet of an Excel file, if not the first.")
+        ),
         click.option(
             "--no-header",
             metavar="NAMES",
@@ -128,6 +137,7 @@ def reading(given: Mapping[str, Any]) -> Options:
         given.get("config"),
         given.get("revision"),
         None if header is None else _as_names(header),
+        given["sheet"],
     )
 
 
@@ -237,6 +247,7 @@ _FLAGS: dict[str, KeyPath] = {
     "encoding": ("data", "encoding"),
     "delimiter": ("data", "delimiter"),
     "no_header": ("data", "header"),
+    "sheet": ("data", "sheet"),
     "normalise_labels": ("data", "normalise_labels"),
     "on_bad_row": ("data", "on_bad_row"),
     "allow_leak": ("data", "allow_leak"),

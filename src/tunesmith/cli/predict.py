@@ -19,7 +19,7 @@ from tunesmith.cli.options import (
     reading,
 )
 from tunesmith.cli.terminal import Terminal
-from tunesmith.errors import Problem, RecipeError, inert, shortened
+from tunesmith.errors import DataError, Place, Problem, RecipeError, inert, shortened
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 from tunesmith.naming import model_source
@@ -95,15 +95,19 @@ def command(
 
         refuse_format(out)
         commit.refuse_existing([out], force=given["force"])
-    if file is None and not texts:
-        texts = tuple(_from_stdin())
-    elif file is not None and texts:
+    is_piped = file is None and not texts
+    if is_piped and sys.stdin.isatty():
+        fix = _("Give texts, --file, or lines on stdin.")
+        raise RecipeError(Problem("R100", _("no text to predict"), fix=fix))
+    if file is not None and texts:
         raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
     from tunesmith.artifact.bad_rows import BadRows
     from tunesmith.artifact.loading import load
     from tunesmith.data.roles import Roles
     from tunesmith.data.sources import from_python, open_splits
+    from tunesmith.data.stdin import check_arguments, rows_of_lines
 
+    check_arguments(texts)
     name = model_source(model, given["root"])
     source = None if file is None else next(iter(open_splits(file, reading(given)).values()))
     roles = Roles(given["text"], given["text_pair"]) if given["text"] else None
@@ -114,9 +118,14 @@ def command(
         precision=given["precision"],
         roles=roles,
     )
-    if source is None:
-        records = _as_records(texts, loaded.task.roles.text_columns)
-        source = from_python(records, _("the given texts"))["train"]
+    columns = loaded.task.roles.text_columns
+    if is_piped:
+        piped = list(rows_of_lines(sys.stdin.buffer, columns, given["encoding"]))
+        if not piped:
+            raise DataError(Problem("D120", _("no rows"), Place("stdin")))
+        source = from_python(piped, "stdin")["train"]
+    elif source is None:
+        source = from_python(_as_records(texts, columns), _("the given texts"))["train"]
     policy = given["on_bad_row"] or ("fail" if file is None else "keep")
     bad_rows = BadRows(source, policy)
     answered = loaded.stream(
@@ -195,18 +204,6 @@ def _print(
 def _as_cell(text: str) -> str:
     """A text whose tabs are spelled, so that it stays one field of a line."""
     return text.replace("\t", "\\t")
-
-
-def _from_stdin() -> list[str]:
-    """A row a line; the two texts of a pair with a tab between them."""
-    if sys.stdin.isatty():
-        raise RecipeError(
-            Problem(
-                "R100", _("no text to predict"), fix=_("Give texts, --file, or lines on stdin.")
-            )
-        )
-    lines = sys.stdin.read().splitlines()
-    return [part for line in lines if line.strip() for part in line.split("\t")]
 
 
 def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, object]]:

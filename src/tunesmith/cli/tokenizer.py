@@ -68,10 +68,9 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
         )
     splits = open_splits(what[0] if len(what) == 1 else list(what), reading(given))
     source = splits["train"] if "train" in splits else next(iter(splits.values()))
-    names = [column.name for column in source.columns]
     columns = list(given["text"])
     wanted = [("text", name) for name in columns]
-    if problems := [problem for _role, problem in missing_columns(wanted, names, source.name)]:
+    if problems := [problem for _role, problem in missing_columns(wanted, source)]:
         raise DataError(problems)
     if not columns:
         found = profile(source, rows=1000)

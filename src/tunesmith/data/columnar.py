@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,67 +10,34 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tunesmith.data.rows import CHUNK_ROWS, Column, Row
+from tunesmith.data.arrow_rows import (
+    bomb_limit,
+    columns_of,
+    rows_of,
+    too_large_decoded,
+    type_name,
+)
+from tunesmith.data.findings import Findings, half_character_in
+from tunesmith.data.read_errors import coded
+from tunesmith.data.rows import (
+    CHUNK_ROWS,
+    MAX_COLUMNS,
+    BadRecordsError,
+    Column,
+    Rejected,
+    Row,
+    distinct_columns,
+    too_many_columns,
+)
+from tunesmith.data.textfile import require_regular_file
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.language import gettext as _
 
 __all__ = ["ArrowFile", "HubSplit", "Memory", "ParquetFile"]
 
-
-def _type_in_words(kind: Any) -> str:
-    """An Arrow type as people call it."""
-    if pa.types.is_dictionary(kind):
-        return _type_in_words(kind.value_type)
-    tests = {
-        "text": (pa.types.is_string, pa.types.is_large_string),
-        "boolean": (pa.types.is_boolean,),
-        "integer": (pa.types.is_integer,),
-        "number": (pa.types.is_floating, pa.types.is_decimal),
-        "list": (pa.types.is_list, pa.types.is_large_list),
-    }
-    words = (word for word, checks in tests.items() if any(check(kind) for check in checks))
-    return next(words, str(kind))
-
-
-def _columns(schema: Any) -> tuple[Column, ...]:
-    return tuple(Column(field.name, _type_in_words(field.type)) for field in schema)
-
-
-def _rows_of(batches: Iterator[Any]) -> Iterator[Sequence[Row]]:
-    """Arrow batches as rows, numbered through."""
-    index = 0
-    for batch in batches:
-        for start in range(0, batch.num_rows, CHUNK_ROWS):
-            part = batch.slice(start, CHUNK_ROWS)
-            records = part.to_pylist() if part.num_columns else [{}] * part.num_rows
-            yield [Row(index + i, record) for i, record in enumerate(records)]
-            index += part.num_rows
-
-
-@contextmanager
-def _telling_damage(path: Path, kind: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowInvalid, pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise DataError(
-                Problem(
-                    "D105",
-                    _("cannot read the file: {reason}").format(reason=error.strerror),
-                    Place(str(path)),
-                )
-            ) from error
-        raise DataError(
-            Problem(
-                "D130",
-                _("not a whole {kind} file ({size} bytes): {reason}").format(
-                    kind=kind, size=path.stat().st_size, reason=str(error).splitlines()[0]
-                ),
-                Place(str(path)),
-                fix=_("It may be cut off; copy or export it again."),
-            )
-        ) from error
+_BATCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -94,19 +62,102 @@ class ParquetFile(_ColumnarFile):
 
     @classmethod
     def open(cls, path: Path) -> ParquetFile:
-        """Read the schema; raises `DataError` if the file is damaged (D130)."""
+        """Read schema and footer.
+
+        Raises:
+            DataError: the file is damaged (D130), its footer promises more than texts can be
+                (D131), or there are too many columns (D116).
+        """
         import pyarrow.parquet as pq
 
-        with _telling_damage(path, "Parquet"):
-            return cls(path, _columns(pq.read_schema(path)))
+        with coded(str(path), "Parquet"):
+            require_regular_file(path)
+            with pq.ParquetFile(path) as file:
+                _check_footer(file.metadata, path)
+                return cls(path, _checked_columns(file.schema_arrow, path))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows, read in pieces."""
+        """All rows, read in pieces of some megabytes."""
         import pyarrow.parquet as pq
 
         names = [c.name for c in self.columns if columns is None or c.name in columns]
-        with _telling_damage(self.path, "Parquet"), pq.ParquetFile(self.path) as file:
-            yield from _rows_of(file.iter_batches(batch_size=CHUNK_ROWS * 4, columns=names))
+        limit = bomb_limit(self.path.stat().st_size)
+        with coded(self.name, "Parquet"), pq.ParquetFile(self.path, pre_buffer=False) as file:
+            batches = (
+                batch
+                for group in range(file.num_row_groups)
+                for batch in file.iter_batches(
+                    batch_size=_rows_at_once(self.path, group, names, limit),
+                    row_groups=[group],
+                    columns=names,
+                    use_threads=False,
+                )
+            )
+            yield from rows_of(batches, names, self.name, limit)
+
+
+def _rows_at_once(path: Path, group: int, names: Sequence[str], limit: int) -> int:
+    """As many rows of a row group as decode to some megabytes.
+
+    The footer tells the size as it is stored, where a few bytes may name one text of a megabyte a
+    million times. So the dictionaries of texts are read first: nothing is longer than their
+    longest, but what is stored in full.
+
+    Raises:
+        DataError: lists may decode to more than `limit` (D131).
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        footer = file.metadata.row_group(group)
+        leaves = [
+            (file.schema.column(i), footer.column(i))
+            for i in range(footer.num_columns)
+            if file.schema.column(i).path.split(".")[0] in {name.split(".")[0] for name in names}
+        ]
+    rows = max(1, footer.num_rows)
+    per_row = 0
+    for leaf, chunk in leaves:
+        longest = _longest_text(path, group, leaf) if leaf.physical_type == "BYTE_ARRAY" else 8
+        size = longest * chunk.num_values
+        if leaf.max_repetition_level and size > limit:
+            raise too_large_decoded(str(path), size)
+        per_row += (chunk.total_uncompressed_size + size) // rows
+    return max(1, min(4 * CHUNK_ROWS, _BATCH_BYTES // max(1, per_row)))
+
+
+def _longest_text(path: Path, group: int, leaf: Any) -> int:
+    """Bytes of the longest text in the dictionary of a column; 0 if it has none."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, read_dictionary=[leaf.path], pre_buffer=False) as file:
+        batches = file.iter_batches(
+            batch_size=1, row_groups=[group], columns=[leaf.path], use_threads=False
+        )
+        values = next(batches).column(0) if file.metadata.row_group(group).num_rows else None
+    while values is not None and not pa.types.is_dictionary(values.type):
+        values = values.flatten() if pa.types.is_nested(values.type) else None
+        values = values[0] if isinstance(values, list) else values
+    lengths = pc.binary_length(values.dictionary) if values is not None else None
+    return int(pc.max(lengths).as_py() or 0) if lengths is not None else 0
+
+
+def _check_footer(footer: Any, path: Path) -> None:
+    """Compare what a Parquet footer promises with the size of its file.
+
+    Raises:
+        DataError: it promises too much (D131).
+    """
+    limit = bomb_limit(path.stat().st_size)
+    if footer.num_rows > limit:
+        raise too_large_decoded(str(path), footer.num_rows)
+    size = sum(
+        max(chunk.total_uncompressed_size, chunk.num_values // 8)
+        for group in range(footer.num_row_groups)
+        for chunk in map(footer.row_group(group).column, range(footer.num_columns))
+    )
+    if size > limit:
+        raise too_large_decoded(str(path), size)
 
 
 @dataclass(frozen=True)
@@ -115,15 +166,22 @@ class ArrowFile(_ColumnarFile):
 
     @classmethod
     def open(cls, path: Path) -> ArrowFile:
-        """Read the schema; raises `DataError` if the file is damaged (D130)."""
-        with _telling_damage(path, "Arrow"), _arrow_reader(path) as (schema, _batches):
-            return cls(path, _columns(schema))
+        """Read the schema.
+
+        Raises:
+            DataError: the file is damaged (D130), or there are too many columns (D116).
+        """
+        with coded(str(path), "Arrow"):
+            require_regular_file(path)
+            with _arrow_reader(path) as (schema, _batches):
+                return cls(path, _checked_columns(schema, path))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows, in the pieces they were written in."""
         names = [c.name for c in self.columns if columns is None or c.name in columns]
-        with _telling_damage(self.path, "Arrow"), _arrow_reader(self.path) as (_schema, batches):
-            yield from _rows_of(batch.select(names) for batch in batches)
+        with coded(self.name, "Arrow"), _arrow_reader(self.path) as (_schema, batches):
+            limit = bomb_limit(self.path.stat().st_size)
+            yield from rows_of(batches, names, self.name, limit)
 
 
 @contextmanager
@@ -133,11 +191,24 @@ def _arrow_reader(path: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
         if mapped.read(6) == b"ARROW1":
             mapped.seek(0)
             reader = pa.ipc.open_file(mapped)
-            yield reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
+            batches = (_whole(reader.get_batch(i)) for i in range(reader.num_record_batches))
+            yield reader.schema, batches
         else:
             mapped.seek(0)
             stream = pa.ipc.open_stream(mapped)
-            yield stream.schema, iter(stream)
+            yield stream.schema, map(_whole, stream)
+
+
+def _whole(batch: Any) -> Any:
+    """The batch, if its offsets stay within its buffers: a flipped bit must not lead out."""
+    batch.validate(full=True)
+    return batch
+
+
+def _checked_columns(schema: Any, path: Path) -> tuple[Column, ...]:
+    if len(schema) > MAX_COLUMNS:
+        raise DataError(too_many_columns(len(schema), Place(str(path))))
+    return distinct_columns(columns_of(schema))
 
 
 @dataclass(frozen=True)
@@ -166,10 +237,13 @@ class HubSplit:
         """All rows, read in pieces from the mapped file."""
         names = [c.name for c in self.columns if columns is None or c.name in columns]
         chosen = self.dataset.select_columns(names) if names else self.dataset
-        for start in range(0, len(self.dataset), CHUNK_ROWS):
-            stop = min(start + CHUNK_ROWS, len(self.dataset))
-            records = chosen[start:stop].to_pylist() if names else [{}] * (stop - start)
-            yield [Row(start + i, record) for i, record in enumerate(records)]
+        with coded(self.name, "Arrow"):
+            tables = (
+                chosen[start : start + CHUNK_ROWS]
+                for start in range(0, len(self.dataset), CHUNK_ROWS)
+            )
+            batches = (batch for table in tables for batch in table.to_batches())
+            yield from rows_of(batches, names, self.name)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """Rows of a data set have numbers, as `dataset[15]` shows them."""
@@ -184,7 +258,7 @@ def _feature_column(name: str, feature: Any) -> Column:
     if inner is not None or isinstance(feature, list):
         return Column(name, "list", tuple(item_names) if item_names else None)
     try:
-        return Column(name, _type_in_words(feature.pa_type))
+        return Column(name, type_name(feature.pa_type))
     except AttributeError:
         return Column(name, type(feature).__name__)
 
@@ -206,6 +280,7 @@ class Memory:
             DataError: something in the list is not a dict (D144).
         """
         types: dict[str, str] = {}
+        named_otherwise = False
         for i, record in enumerate(records):
             if not isinstance(record, Mapping):
                 raise DataError(
@@ -218,28 +293,66 @@ class Memory:
             for key, value in record.items():
                 if value is not None:
                     types.setdefault(str(key), _type_of(value))
+                named_otherwise = named_otherwise or not isinstance(key, str)
+        if named_otherwise:
+            records = [{str(key): value for key, value in record.items()} for record in records]
         return cls(records, name, tuple(Column(key, kind) for key, kind in types.items()))
 
     @classmethod
     def of_frame(cls, frame: Any, name: str) -> Memory:
         """Wrap a pandas frame; its missing values become None."""
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        found = cls.of_records(table.to_pylist(), name)
-        return cls(found.records, name, _columns(table.schema))
+        once = frame.loc[:, ~frame.columns.duplicated()]
+        try:
+            table = pa.Table.from_pandas(once, preserve_index=False)
+            records: list[dict[str, object]] = table.to_pylist()
+            types = {column.name: column.type for column in columns_of(table.schema)}
+        except (pa.ArrowException, ValueError, TypeError, OverflowError):  # numbers beside texts
+            records = _plain_records(once)
+            types = {column.name: column.type for column in cls.of_records(records, name).columns}
+        columns = [Column(str(key), types.get(str(key), "text")) for key in frame.columns]
+        return cls(records, name, distinct_columns(columns))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows."""
+        """All rows; a `BadRecordsError` after them if some hold half of a character (D142)."""
         names = [c.name for c in self.columns if columns is None or c.name in columns]
+        findings = Findings(self)
+        bad: list[Rejected] = []
         for start in range(0, len(self.records), CHUNK_ROWS):
-            part = self.records[start : start + CHUNK_ROWS]
-            yield [
-                Row(start + i, {name: record.get(name) for name in names})
-                for i, record in enumerate(part)
-            ]
+            chunk = []
+            for index, record in enumerate(self.records[start : start + CHUNK_ROWS], start):
+                row = Row(index, {name: record.get(name) for name in names})
+                if finding := half_character_in(row.values):
+                    findings.add(index, finding)
+                    bad.append(Rejected(self._place(index), finding.code, finding.message))
+                else:
+                    chunk.append(row)
+            if chunk:
+                yield chunk
+        if findings:
+            raise BadRecordsError(findings.problems(), bad)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """Rows by their number."""
-        return {index: Place(self.name, row=index) for index in indices}
+        return {index: self._place(index) for index in indices}
+
+    def _place(self, index: int) -> Place:
+        return Place(self.name, row=index)
+
+
+def _plain_records(frame: Any) -> list[dict[str, object]]:
+    """The rows of a frame whose columns mix types, with None for what is missing."""
+    columns = [str(key) for key in frame.columns]
+    return [
+        dict(zip(columns, map(_plain, row), strict=True))
+        for row in frame.itertuples(index=False, name=None)
+    ]
+
+
+def _plain(value: Any) -> object:
+    is_nan = isinstance(value, float) and math.isnan(value)
+    if is_nan or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    return value.item() if type(value).__module__ == "numpy" and value.ndim == 0 else value
 
 
 def _type_of(value: object) -> str:

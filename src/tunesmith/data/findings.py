@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tunesmith.data.rows import Source
-from tunesmith.errors import Place, Problem, Severity
+from tunesmith.errors import Place, Problem, Severity, inert
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 
-__all__ = ["Finding", "Findings"]
+__all__ = ["Finding", "Findings", "half_character_in"]
 
 _SHOWN = 5
 _MOST_KINDS = 10
@@ -81,3 +82,23 @@ class Findings:
                 severity=finding.severity,
                 count=kind.count,
             )
+
+
+def half_character_in(record: Mapping[str, object]) -> Finding | None:
+    """What is wrong with a record that holds a lone surrogate: it cannot be written as UTF-8."""
+    for key, value in record.items():
+        if _has_half_character(key) or _has_half_character(value):
+            return Finding(
+                "D142",
+                _('half of a character (lone surrogate) in "{name}"').format(name=inert(str(key))),
+                fix=_("Complete or remove the row."),
+            )
+    return None
+
+
+def _has_half_character(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.isascii() and re.search("[\ud800-\udfff]", value) is not None
+    if isinstance(value, Mapping):
+        return any(_has_half_character(part) for pair in value.items() for part in pair)
+    return isinstance(value, list | tuple) and any(map(_has_half_character, value))

@@ -9,8 +9,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from tunesmith.data.findings import Finding, Findings
-from tunesmith.data.rows import CHUNK_ROWS, BadRecordsError, Column, Rejected, Row
+from tunesmith.data.findings import Finding, Findings, half_character_in
+from tunesmith.data.json_array import ArrayError, ElementTooLongError, elements_of, is_cut_off
+from tunesmith.data.read_errors import coded
+from tunesmith.data.rows import (
+    CHUNK_ROWS,
+    MAX_COLUMNS,
+    BadRecordsError,
+    Column,
+    Rejected,
+    Row,
+    too_long,
+    too_many_columns,
+)
 from tunesmith.data.textfile import TextFile
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
 from tunesmith.language import gettext as _
@@ -28,10 +39,21 @@ _TYPES = {
 }
 
 
-def _is_stray(key: str, keys: Counter[str], sample: list[Mapping[str, object]]) -> bool:
-    """Whether a key is a slip of the pen: much like a more frequent one, and never beside it."""
-    close = nearest(key, [other for other in keys if keys[other] > keys[key]])
-    return bool(close) and not any(key in record and close[0] in record for record in sample)
+_MAX_COMPARED_KEYS = 100
+"""Among more keys none is looked for that is much like another: they are data, not names."""
+
+
+def _stray_keys(sample: list[Mapping[str, object]]) -> set[str]:
+    """The keys that are a slip of the pen: much like a more frequent one, and never beside it."""
+    keys = Counter(key for record in sample for key in record)
+    if len(keys) > _MAX_COMPARED_KEYS:
+        return set()
+    stray = set()
+    for key in keys:
+        close = nearest(key, [other for other in keys if keys[other] > keys[key]])
+        if close and not any(key in record and close[0] in record for record in sample):
+            stray.add(key)
+    return stray
 
 
 @dataclass(frozen=True)
@@ -62,6 +84,11 @@ class JsonFile:
         return str(self.text.path)
 
     @property
+    def detected(self) -> dict[str, str]:
+        """What was found out about its encoding, by the keys of a recipe."""
+        return self.text.detected
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What is worth saying about the encoding."""
         return self.text.notes
@@ -71,16 +98,20 @@ class JsonFile:
         """Look at the first records.
 
         Raises:
-            DataError: an array that is not JSON (D140) or holds something else than objects (D144).
+            DataError: an array that is not JSON (D140), a line without end (D150), or too many keys
+                (D116).
         """
-        with text.open_text() as file:
+        place = Place(str(text.path))
+        with coded(str(text.path), "JSON"), text.open_text() as file:
             start = ""
             while not start:
                 piece = file.read(1024)
                 if not piece:
-                    raise DataError(Problem("D121", _("the file is empty"), Place(str(text.path))))
+                    raise DataError(Problem("D121", _("the file is empty"), place))
                 start = piece.lstrip()
         found = cls(text, start[0] == "[", ())
+        if not found.is_array and text.endless_line is not None:
+            raise DataError(too_long(Place(str(text.path), text.endless_line)))
         sample = [
             record
             for _line, record in islice(found._records(), _SAMPLE_ROWS)
@@ -89,11 +120,12 @@ class JsonFile:
         types: dict[str, str] = {}
         for record in sample:
             for key, value in record.items():
-                if value is not None:
-                    types.setdefault(key, _TYPES.get(type(value), "text"))
-        keys = Counter(key for record in sample for key in record)
-        stray = {key for key in keys if _is_stray(key, keys, sample)}
-        columns = tuple(Column(key, types.get(key, "text")) for key in keys if key not in stray)
+                kind = "" if value is None else _TYPES.get(type(value), "text")
+                types[key] = types.get(key) or kind
+        if len(types) > MAX_COLUMNS:
+            raise DataError(too_many_columns(len(types), place))
+        stray = _stray_keys(sample)
+        columns = tuple(Column(k, kind or "text") for k, kind in types.items() if k not in stray)
         return cls(text, found.is_array, columns)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
@@ -107,13 +139,14 @@ class JsonFile:
             bad.append(Rejected(place, finding.code, finding.message))
 
         wanted = [c.name for c in self.columns if columns is None or c.name in columns]
+        misspelt_keys = _MisspeltKeys([column.name for column in self.columns])
         chunk: list[Row] = []
         for index, (line, record) in enumerate(self._records()):
             if isinstance(record, _BadLine):
                 refuse(index, line, record.finding)
                 continue
             missing = [name for name in wanted if name not in record]
-            if missing and (misspelt := self._misspelt(missing, record)):
+            if missing and (misspelt := misspelt_keys.finding(missing, record)):
                 refuse(index, line, misspelt)
                 continue
             chunk.append(Row(index, {name: record.get(name) for name in wanted}))
@@ -140,19 +173,6 @@ class JsonFile:
                     break
         return found
 
-    def _misspelt(self, missing: list[str], record: Mapping[str, object]) -> Finding | None:
-        """A record that lacks a key but has one much like it."""
-        known = {column.name for column in self.columns}
-        for name in missing:
-            close = nearest(name, [key for key in record if key not in known])
-            if close:
-                return Finding(
-                    "D305",
-                    _('no "{name}" (has "{found}")').format(name=name, found=close[0]),
-                    fix=_("Correct the key."),
-                )
-        return None
-
     def _records(self) -> Iterator[tuple[int, Mapping[str, object] | _BadLine]]:
         yield from self._from_array() if self.is_array else self._from_lines()
 
@@ -162,24 +182,45 @@ class JsonFile:
 
     def _lines(self) -> Iterator[tuple[int, str, bool]]:
         """Each line that is not blank with its number, and whether the file ends within it."""
-        with self.text.open_text() as file:
+        with coded(self.name, "JSON"), self.text.open_text() as file:
             for line, written in enumerate(file, start=1):
                 if not written.isspace():
                     yield line, written, not written.endswith(("\n", "\r"))
 
     def _from_array(self) -> Iterator[tuple[int, Mapping[str, object] | _BadLine]]:
-        with self.text.open_text() as file:
+        with coded(self.name, "JSON"), self.text.open_text() as file:
             try:
-                records = json.load(
-                    file, object_pairs_hook=_unique, parse_constant=_refuse_constant
-                )
+                for index, record in enumerate(elements_of(file, _DECODER)):
+                    if isinstance(record, dict):
+                        yield index, _without_surrogates(record)
+                    else:
+                        yield index, _BadLine(_not_an_object(record))
             except (ValueError, RecursionError) as error:
                 raise DataError(_array_problem(error, self.name)) from None
-        for index, record in enumerate(records):
-            if isinstance(record, dict):
-                yield index, _without_surrogates(record)
-            else:
-                yield index, _BadLine(_not_an_object(record))
+
+
+class _MisspeltKeys:
+    """Finds records that lack a key but have one much like it."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self._known = set(known) if len(known) <= _MAX_COMPARED_KEYS else set()
+        self._meant: dict[str, str | None] = {}
+
+    def finding(self, missing: Sequence[str], record: Mapping[str, object]) -> Finding | None:
+        """What is wrong with a record that lacks some keys, None if nothing."""
+        for key in record if self._known else ():
+            if key not in self._known and self._meant_by(key) in missing:
+                return Finding(
+                    "D305",
+                    _('no "{name}" (has "{found}")').format(name=self._meant[key], found=key),
+                    fix=_("Correct the key."),
+                )
+        return None
+
+    def _meant_by(self, key: str) -> str | None:
+        if key not in self._meant and len(self._meant) < _MAX_COMPARED_KEYS:
+            self._meant[key] = next(iter(nearest(key, self._known)), None)
+        return self._meant.get(key)
 
 
 class _RefusedError(ValueError):
@@ -196,7 +237,7 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
     except _RefusedError as error:
         return _BadLine(error.finding)
     except json.JSONDecodeError as error:
-        if last and (_is_at_end(error) or error.msg.startswith("Unterminated string")):
+        if last and is_cut_off(error):
             return _BadLine(
                 Finding("D141", _("the file is cut off here"), fix=_("Export it again."))
             )
@@ -204,7 +245,7 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
             Finding(
                 "D140",
                 _("not JSON at column {column}: {text}").format(
-                    column=error.colno, text=shortened(written)
+                    column=error.colno, text=shortened(written[:1000])
                 ),
                 fix=_("Each line is one object: {example}").format(
                     example='{"text": "…", "label": "…"}'
@@ -212,12 +253,20 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
             ),
             error.colno,
         )
-    except RecursionError:
-        return _BadLine(Finding("D140", _("nested too deeply")))
+    except (ValueError, RecursionError) as error:
+        return _BadLine(_beyond_limits(error))
     if not isinstance(record, dict):
         return _BadLine(_not_an_object(record))
-    is_plain = written.isascii() and "\\u" not in written
-    return record if is_plain else _without_surrogates(record)
+    return record if "\\u" not in written else _without_surrogates(record)
+
+
+def _beyond_limits(error: Exception) -> Finding:
+    """JSON by its grammar, but more than can be read."""
+    if isinstance(error, RecursionError):
+        return Finding("D140", _("nested too deeply"), fix=_("Keep only text and label."))
+    return Finding(
+        "D140", _("a number of thousands of digits"), fix=_("Write it as text, in quotes.")
+    )
 
 
 def _not_an_object(value: object) -> Finding:
@@ -229,27 +278,15 @@ def _not_an_object(value: object) -> Finding:
 
 
 def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _BadLine:
-    """JSON can spell half of a character, and such a text cannot be encoded again."""
-    for key, value in record.items():
-        if isinstance(value, str):
-            try:
-                value.encode("utf-8")
-            except UnicodeEncodeError:
-                return _BadLine(
-                    Finding(
-                        "D142",
-                        _('half of a character (lone surrogate) in "{name}"').format(name=key),
-                        fix=_("Complete or remove the row."),
-                    )
-                )
-    return record
+    finding = half_character_in(record)
+    return record if finding is None else _BadLine(finding)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     record = dict(pairs)
     if len(record) < len(pairs):
-        names = [name for name, _value in pairs]
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        counts = Counter(name for name, _value in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise _RefusedError(
             Finding(
                 "D143",
@@ -272,22 +309,17 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_co
 """Made once: `json.loads` makes one for every line."""
 
 
-def _is_at_end(error: json.JSONDecodeError) -> bool:
-    return error.pos >= len(error.doc.rstrip()) - 1
-
-
 def _array_problem(error: Exception, name: str) -> Problem:
     if isinstance(error, _RefusedError):
-        return Problem(
-            error.finding.code, error.finding.message, Place(name), fix=error.finding.fix
-        )
-    if isinstance(error, json.JSONDecodeError):
-        cut = _is_at_end(error)
-        code = "D141" if cut else "D140"
-        message = (
-            _("the file is cut off here")
-            if cut
-            else _("not JSON: {reason}").format(reason=error.msg)
-        )
-        return Problem(code, message, Place(name, error.lineno, error.colno))
-    return Problem("D140", _("nested too deeply"), Place(name))
+        finding, place = error.finding, Place(name)
+    elif isinstance(error, ElementTooLongError):
+        return too_long(Place(name, error.line))
+    elif isinstance(error, ArrayError):
+        place = Place(name, error.line, error.column)
+        if error.is_cut:
+            finding = Finding("D141", _("the file is cut off here"), fix=_("Export it again."))
+        else:
+            finding = Finding("D140", _("not JSON: {reason}").format(reason=error.message))
+    else:
+        finding, place = _beyond_limits(error), Place(name)
+    return Problem(finding.code, finding.message, place, fix=finding.fix)

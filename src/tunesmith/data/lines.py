@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from tunesmith.data.rows import CHUNK_ROWS, Column, Row
+from tunesmith.data.read_errors import coded
+from tunesmith.data.rows import CHUNK_ROWS, Column, Row, too_long
 from tunesmith.data.textfile import TextFile
-from tunesmith.errors import Place
+from tunesmith.errors import DataError, Place
+from tunesmith.language import gettext as _
 
 __all__ = ["LinesFile"]
 
@@ -23,10 +25,26 @@ class LinesFile:
     text: TextFile
     columns: tuple[Column, ...] = (Column("text", "text"),)
 
+    @classmethod
+    def open(cls, text: TextFile) -> LinesFile:
+        """Take a text file as lines.
+
+        Raises:
+            DataError: a line has no end (D150).
+        """
+        if text.endless_line is not None:
+            raise DataError(too_long(Place(str(text.path), text.endless_line)))
+        return cls(text)
+
     @property
     def name(self) -> str:
         """The path."""
         return str(self.text.path)
+
+    @property
+    def detected(self) -> dict[str, str]:
+        """What was found out about its encoding, by the keys of a recipe."""
+        return self.text.detected
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -55,9 +73,8 @@ class LinesFile:
         }
 
     def _lines(self) -> Iterator[tuple[int, str]]:
-        """Each line that is not blank, with its number."""
-        with self.text.open_text() as file:
-            pieces = (part for whole in file for part in whole.splitlines())
-            for number, line in enumerate(pieces, start=1):
+        """Each line that is not blank, with its number; no other sign than CR and LF ends one."""
+        with coded(self.name, _("text")), self.text.open_text() as file:
+            for number, line in enumerate(file, start=1):
                 if text := line.strip():
                     yield number, text

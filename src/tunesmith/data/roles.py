@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tunesmith.data.profile import ColumnProfile, Profile
+from tunesmith.data.rows import Source
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
 from tunesmith.language import gettext as _
 
@@ -141,23 +142,29 @@ def _label(columns: Sequence[ColumnProfile]) -> Suggestion | None:
 
 
 def missing_columns(
-    wanted: Sequence[tuple[str, str]], names: Sequence[str], source: str
+    wanted: Sequence[tuple[str, str]], source: Source
 ) -> Iterator[tuple[str, Problem]]:
-    """For each wanted column that a source lacks: its role and the problem.
+    """For each wanted column that a source lacks, or has twice: its role and the problem.
 
     Args:
         wanted: pairs of role and column.
-        names: the columns that exist.
-        source: where, in words.
+        source: whose columns.
     """
-    for role, column in wanted:
-        if column not in names:
-            close = nearest(column, names)
-            fix = _("columns: {names}").format(names=", ".join(names))
+    by_name = {column.name: column for column in source.columns}
+    for role, name in wanted:
+        if name not in by_name:
+            close = nearest(name, by_name)
+            fix = _("columns: {names}").format(names=", ".join(by_name))
             if close:
                 fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
-            message = _('no column "{column}" in {source}').format(column=column, source=source)
+            message = _('no column "{column}" in {source}').format(column=name, source=source.name)
             yield role, Problem("D301", message, fix=fix)
+        elif numbers := by_name[name].duplicates:
+            message = _('several columns of {source} are called "{name}": {numbers}').format(
+                source=source.name, name=name, numbers=", ".join(map(str, numbers))
+            )
+            place = Place(source.name)
+            yield role, Problem("D302", message, place, fix=_("Give each a name of its own."))
 
 
 def need_a_role(role: str, found: Profile) -> DataError:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
 from tunesmith.errors import DataError, Place, Problem
+from tunesmith.language import gettext as _
 
 __all__ = [
     "CHUNK_ROWS",
+    "MAX_COLUMNS",
+    "MAX_ROW_BYTES",
     "BadRecordsError",
     "Column",
     "Concatenated",
@@ -19,12 +22,21 @@ __all__ = [
     "Row",
     "Source",
     "Splits",
+    "distinct_columns",
     "first_rows",
     "readable_rows",
+    "too_long",
+    "too_many_columns",
 ]
 
 CHUNK_ROWS = 1000
 """Rows handed on together: enough to tokenise well, few enough to weigh nothing."""
+
+MAX_ROW_BYTES = 10_000_000
+"""A longer row is refused: it is an unclosed quote, or something else than a row of text."""
+
+MAX_COLUMNS = 10_000
+"""A wider table is refused: it holds numbers about texts, or is no table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,14 @@ class Column:
         name: as the source spells it; it is never renamed.
         type: in words, such as "text", "integer", "ClassLabel".
         class_names: the names behind the integers of a `ClassLabel`, index 0 first.
+        duplicates: the numbers, from 1, of the columns of this name, where there are several. The
+            first is read; `missing_columns` refuses it where it would be used.
     """
 
     name: str
     type: str
     class_names: tuple[str, ...] | None = None
+    duplicates: tuple[int, ...] = ()
 
 
 class Source(Protocol):
@@ -112,6 +127,20 @@ class Source(Protocol):
         ...
 
 
+def distinct_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns with each name once; a name that several bear knows their numbers."""
+    numbers: dict[str, list[int]] = {}
+    for number, column in enumerate(columns, start=1):
+        numbers.setdefault(column.name, []).append(number)
+    first: dict[str, Column] = {}
+    for column in columns:
+        first.setdefault(column.name, column)
+    return tuple(
+        replace(column, duplicates=tuple(numbers[name])) if len(numbers[name]) > 1 else column
+        for name, column in first.items()
+    )
+
+
 Splits = Mapping[str, Source]
 """The splits of a data set by name, in the order it lists them."""
 
@@ -137,6 +166,22 @@ def readable_rows(source: Source, columns: Collection[str] | None = None) -> Ite
     with suppress(DataError):
         for chunk in source.chunks(columns):
             yield from chunk
+
+
+def too_long(place: Place, fix: str | None = None) -> Problem:
+    """A row of more than `MAX_ROW_BYTES`."""
+    limit = MAX_ROW_BYTES // 1_000_000
+    return Problem("D150", _("a row of more than {limit} MB").format(limit=limit), place, fix=fix)
+
+
+def too_many_columns(count: int, place: Place) -> Problem:
+    """A table of more than `MAX_COLUMNS`."""
+    return Problem(
+        "D116",
+        _("{count} columns; at most {limit} are read").format(count=count, limit=MAX_COLUMNS),
+        place,
+        fix=_("Keep only the columns of text and label, or name another delimiter."),
+    )
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,19 @@ from typing import Any
 
 from tunesmith.data import hub
 from tunesmith.data.around import innermost
+from tunesmith.data.class_folder import (
+    SPLIT_WORDS,
+    ClassFolder,
+    class_folders,
+    tables_beside_classes,
+)
 from tunesmith.data.columnar import ArrowFile, HubSplit, Memory, ParquetFile
 from tunesmith.data.delimited import DelimitedFile
+from tunesmith.data.excel import ExcelFile, refuse_other_spreadsheet
+from tunesmith.data.foreign import ForeignSource
 from tunesmith.data.jsonfile import JsonFile
 from tunesmith.data.lines import LinesFile
+from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import Concatenated, Source, Splits
 from tunesmith.data.textfile import TextFile, open_bytes
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
@@ -22,6 +31,7 @@ from tunesmith.language import gettext as _
 __all__ = [
     "SUFFIXES",
     "Options",
+    "detected",
     "from_python",
     "is_published",
     "looks_like_a_file",
@@ -40,13 +50,13 @@ SUFFIXES = {
     ".parquet": "Parquet",
     ".arrow": "Arrow",
     ".feather": "Arrow",
+    ".xlsx": "Excel",
+    ".xlsm": "Excel",
 }
 _TEXT_FORMATS = ("CSV", "JSON", "text")
-_SPLIT_WORDS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval"),
-}
+_OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+_OLE = b"\xd0\xcf\x11\xe0"
+"""The first bytes of what Office wrote until 2007, and of what it encrypts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +64,13 @@ class Options:
     """How to read what is named.
 
     Attributes:
-        encoding: of text files; None for UTF-8 or what a byte-order mark says.
-        delimiter: between the fields of text tables; None for what the suffix says.
+        encoding: of text files; None for UTF-8 or what a byte-order mark says, "auto" to detect it.
+        delimiter: between the fields of text tables; None or "auto" for what the suffix or the
+            first lines say.
         config: configuration of a Hub data set.
         revision: branch, tag or commit of a Hub data set.
         header: names of the columns of text tables whose first line is a row; None: it names them.
+        sheet: of Excel files; None for the first one.
     """
 
     encoding: str | None = None
@@ -66,6 +78,7 @@ class Options:
     config: str | None = None
     revision: str | None = None
     header: tuple[str, ...] | None = None
+    sheet: str | None = None
 
 
 def open_splits(where: str | Sequence[str], options: Options = Options()) -> Splits:
@@ -84,11 +97,12 @@ def open_splits(where: str | Sequence[str], options: Options = Options()) -> Spl
 
         refuse_header(where, options)
         return open_embedded(where.removeprefix("embedded:"))
-    path = Path(where).expanduser()
-    if path.is_file():
-        return {"train": open_file(path, options)}
-    if path.is_dir():
-        return _open_folder(path, options)
+    with coded(where, _("data"), (PermissionError, RuntimeError, ValueError)):
+        path = Path(where).expanduser()
+        if path.is_dir():
+            return _open_folder(path, options)
+        if path.exists():
+            return {"train": open_file(path, options)}
     if looks_like_a_file(where):
         raise DataError(_no_such_file(path))
     refuse_header(where, options)
@@ -98,7 +112,13 @@ def open_splits(where: str | Sequence[str], options: Options = Options()) -> Spl
 def looks_like_a_file(where: str) -> bool:
     """Whether a name can only mean a file or folder of this machine, not a Hub data set."""
     plain = where.removesuffix(".gz")
-    if Path(plain).suffix.lower() in SUFFIXES or where.startswith((".", "/", "~")) or "\\" in where:
+    suffix = Path(plain).suffix.lower()
+    if (
+        suffix in SUFFIXES
+        or suffix in _OTHER_SPREADSHEETS
+        or where.startswith((".", "/", "~"))
+        or "\\" in where
+    ):
         return True
     return re.fullmatch(r"[\w.-]+(/[\w.-]+){0,2}", where) is None
 
@@ -140,8 +160,7 @@ def _one_object(data: Any, name: str) -> Source:
     if kind == "pandas.DataFrame":
         return Memory.of_frame(data, name)
     if hasattr(data, "chunks") and hasattr(data, "places"):
-        source: Source = data
-        return source
+        return data if kind.startswith("tunesmith.") else ForeignSource(data)
     raise DataError(
         Problem(
             "D107",
@@ -163,17 +182,23 @@ def open_file(path: Path, options: Options) -> Source:
     with open_bytes(path) as file:
         head = file.read(512)
     actual = _format_of(head, suffix)
+    if named is None and (kind := _unreadable_kind(head, suffix)):
+        raise refuse_other_spreadsheet(path, kind)
     if actual is None or (named and named != actual and (named, actual) != ("CSV", "JSON")):
         raise DataError(_wrong_format(path, named, head))
     if actual != "CSV":
         refuse_header(str(path), options)
+    if actual == "Excel":
+        return ExcelFile.open(path, options.sheet)
+    if options.sheet is not None:
+        raise DataError(_no_sheets(path))
     if actual == "Parquet":
         return ParquetFile.open(path)
     if actual == "Arrow":
         return ArrowFile.open(path)
     text = TextFile.check(path, options.encoding)
     if actual == "text":
-        return LinesFile(text)
+        return LinesFile.open(text)
     if actual == "JSON":
         return JsonFile.open(text)
     return DelimitedFile.open(text, options.delimiter, options.header)
@@ -185,11 +210,47 @@ def _format_of(head: bytes, suffix: str) -> str | None:
         return "Parquet"
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "Arrow"
-    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"\x1f\x8b", b"\x89PNG")):
+    if head.startswith(b"PK\x03\x04"):
+        return "Excel"
+    if head.startswith((_OLE, b"%PDF", b"\x1f\x8b", b"\x89PNG")):
         return None
     if SUFFIXES.get(suffix) in _TEXT_FORMATS:
         return SUFFIXES[suffix]
     return "JSON" if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") else "CSV"
+
+
+def _unreadable_kind(head: bytes, suffix: str) -> str | None:
+    """What a table is called that other programs write and nothing here reads."""
+    if head.startswith(_OLE):
+        return _("an old Excel workbook (.xls), or one with a password,")
+    if suffix in _OTHER_SPREADSHEETS and head.lstrip()[:1] == b"<":
+        return _("a web page that is called {suffix}").format(suffix=suffix)
+    return None
+
+
+def _no_sheets(path: Path) -> Problem:
+    return Problem(
+        "D119",
+        _("--sheet is for Excel files; this has no sheets"),
+        Place(str(path)),
+        fix=_("Leave out --sheet (data.sheet)."),
+    )
+
+
+def detected(source: Source) -> dict[str, str]:
+    """What was found out about the files of a source that nobody had said.
+
+    Returns:
+        "encoding" and "delimiter", as far as all files agree.
+    """
+    data = innermost(source)
+    parts = data.parts if isinstance(data, Concatenated) else (data,)
+    first, *others = [dict(getattr(innermost(part), "detected", {})) for part in parts]
+    return {
+        key: value
+        for key, value in first.items()
+        if all(other.get(key) == value for other in others)
+    }
 
 
 def refuse_header(where: str, options: Options) -> None:
@@ -210,12 +271,12 @@ def refuse_header(where: str, options: Options) -> None:
 
 
 def _wrong_format(path: Path, named: str | None, head: bytes) -> Problem:
-    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+    if head.startswith((b"PK\x03\x04", _OLE)):
         return Problem(
             "D104",
             _("this is an Excel file or another archive, not a table of text"),
             Place(str(path)),
-            fix=_("Export it as CSV (UTF-8)."),
+            fix=_("Call it .xlsx if it is a workbook, or export it as CSV (UTF-8)."),
         )
     found = _format_of(head, "") or _("of an unknown kind")
     return Problem(
@@ -225,12 +286,14 @@ def _wrong_format(path: Path, named: str | None, head: bytes) -> Problem:
         ),
         Place(str(path)),
         fix=_(
-            "Readable: CSV, TSV, JSON lines, JSON, Parquet, Arrow, plain text, each also as .gz."
+            "Readable: CSV, TSV, JSON lines, JSON, plain text, each also as .gz; Parquet, Arrow, "
+            "Excel (.xlsx)."
         ),
     )
 
 
 def _open_folder(path: Path, options: Options) -> Splits:
+    """A folder of `save_to_disk`, of files named after splits, or of classes."""
     if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
         refuse_header(str(path), options)
         return hub.open_saved(path)
@@ -239,26 +302,37 @@ def _open_folder(path: Path, options: Options) -> Splits:
         for file in path.iterdir()
         if file.is_file() and Path(file.name.removesuffix(".gz")).suffix.lower() in SUFFIXES
     )
-    found: dict[str, Source] = {}
-    for split, words in _SPLIT_WORDS.items():
-        parts = [file for file in files if re.split(r"[-_.]", file.name.lower())[0] in words]
-        if parts:
-            found[split] = _concatenate([open_file(part, options) for part in parts])
-    if "train" not in found:
-        raise DataError(
-            Problem(
-                "D105",
-                _("the folder holds no training file"),
-                Place(str(path)),
-                fix=_("Name files train.*, validation.* and test.*, or give the files themselves.")
-                + (
-                    "\n" + _("Found: {names}.").format(names=quoted([f.name for f in files]))
-                    if files
-                    else ""
-                ),
-            )
+    named = {
+        split: [file for file in files if re.split(r"[-_.]", file.name.lower())[0] in words]
+        for split, words in SPLIT_WORDS.items()
+    }
+    if named["train"]:
+        return {
+            split: _concatenate([open_file(part, options) for part in parts])
+            for split, parts in named.items()
+            if parts
+        }
+    folders = class_folders(path)
+    if not folders:
+        raise DataError(_no_training_file(path, [file.name for file in files]))
+    if tables := [file.name for file in files if file.suffix.lower() != ".txt"]:
+        raise DataError(tables_beside_classes(path, tables, folders))
+    refuse_header(str(path), options)
+    return {split: ClassFolder.open(folder, options.encoding) for split, folder in folders.items()}
+
+
+def _no_training_file(path: Path, names: Sequence[str]) -> Problem:
+    found = "\n" + _("Found: {names}.").format(names=quoted(names)) if names else ""
+    return Problem(
+        "D105",
+        _("the folder holds no training file"),
+        Place(str(path)),
+        fix=_(
+            "Name files train.*, validation.* and test.*, give the files themselves, or put a "
+            ".txt file for each text into a folder named after its class."
         )
-    return found
+        + found,
+    )
 
 
 def _one_split(where: str, options: Options) -> Source:

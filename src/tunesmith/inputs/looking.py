@@ -10,7 +10,8 @@ from tunesmith.data.label_lists import recognized_separator
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
 from tunesmith.data.rows import Source, Splits, first_rows
-from tunesmith.data.sources import Options, open_splits
+from tunesmith.data.sources import Options, detected, open_splits
+from tunesmith.data.textfile import AUTO
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted, shortened
 from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.language import gettext as _
@@ -77,7 +78,7 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     found = profile(train)
     if found.num_rows == 0:
         raise DataError(no_rows(train))
-    automatic = Automatic(layers)
+    layers, automatic = _with_detected(layers, train)
     needs_label = asked.task is None or _task_class(asked, layers).needs_label
     roles = _suggest_roles(automatic, asked, found, needs_label=needs_label)
     _suggest_task_and_model(automatic, asked, found, roles)
@@ -98,6 +99,17 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     return Look(layers, recipe, train, others, shares, found, task, automatic.reasons)
 
 
+def _with_detected(layers: Layers, train: Source) -> tuple[Layers, Automatic]:
+    """What was found out about the files, written out in place of "auto"."""
+    for key in ("encoding", "delimiter"):
+        if layers.value("data", key) == AUTO:
+            layers = layers.without("data", key)
+    automatic = Automatic(layers)
+    for key, value in detected(train).items():
+        automatic.suggest(("data", key), value, _("detected from the content of the file"))
+    return layers, automatic
+
+
 def reading_options(settings: DataSettings) -> Options:
     """How a recipe says that files are to be read."""
     return Options(
@@ -106,6 +118,7 @@ def reading_options(settings: DataSettings) -> Options:
         settings.config,
         settings.revision,
         settings.header,
+        settings.sheet,
     )
 
 
@@ -278,9 +291,11 @@ def _columns_problems(
         texts.append(("text_pair", roles.text_pair))
     problems = []
     for source in (train, *others.values()):
-        names = [column.name for column in source.columns]
         wanted = texts if source is others.get("test") else texts + labels
-        for role, problem in missing_columns(wanted, names, source.name):
+        for role, problem in missing_columns(wanted, source):
+            if problem.place is not None:  # it is the data that is wrong, not the recipe
+                problems.append(problem)
+                continue
             remark, _newline, fix = (problem.fix or "").rpartition("\n")
             problems.append(
                 layers.problem(problem.code, problem.message, "data", role, remark=remark, fix=fix)

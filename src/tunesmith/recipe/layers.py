@@ -93,6 +93,11 @@ class Layers:
         """Whether any layer says something about a path, be it null."""
         return any(_lookup(layer.values, path)[0] for layer in self.layers)
 
+    def without(self, *path: str) -> Layers:
+        """The same without what any layer says about a path."""
+        layers = (replace(layer, values=_pruned(layer.values, path)) for layer in self.layers)
+        return replace(self, layers=tuple(layers))
+
     def origin(self, *path: str) -> Origin:
         """Where the winning value at a path comes from."""
         for layer in reversed(self.layers):
@@ -292,6 +297,18 @@ def _place(values: dict[str, object], path: KeyPath, value: object) -> None:
             inner = values[part] = {}
         values = inner
     values[path[-1]] = value
+
+
+def _pruned(values: Mapping[str, object], path: Sequence[str]) -> dict[str, object]:
+    """Nested values without the one at a path."""
+    first, *rest = path
+    inner = values.get(first)
+    kept = {key: value for key, value in values.items() if key != first}
+    if rest and isinstance(inner, Mapping):
+        kept[first] = _pruned(inner, rest)
+    elif rest and first in values:
+        kept[first] = inner
+    return kept
 
 
 def _overlay(below: dict[str, object], above: Mapping[str, object]) -> None:

@@ -50,6 +50,7 @@ def _listed(value: object) -> object:
 Word = Annotated[str, BeforeValidator(_words)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
 Column = Annotated[Word, Field(min_length=1)]
+Delimiter = Annotated[str | None, BeforeValidator(lambda value: None if value == "auto" else value)]
 Files = Annotated[str | tuple[str, ...], BeforeValidator(_several)]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 OptionScalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | None
@@ -70,9 +71,9 @@ class DataSettings(_Section):
 
     train: Files = Field(
         description=_(
-            "Rows to learn from: a file (CSV, TSV, JSON lines, JSON, Parquet, Arrow, plain text, "
-            "each also .gz), a list of files, a folder, a Hub data set (glue/mrpc, owner/name) or "
-            "embedded:NAME."
+            "Rows to learn from: a file (CSV, TSV, JSON lines, JSON, plain text, each also .gz, "
+            "Parquet, Arrow, Excel), a list of files, a folder of files or of classes, a Hub data "
+            "set (glue/mrpc, owner/name) or embedded:NAME."
         ),
     )
     validation: SplitSource = Field(
@@ -129,15 +130,20 @@ class DataSettings(_Section):
     encoding: str | None = Field(
         None,
         description=_(
-            "Encoding of text files, such as gb18030; null for UTF-8 or what a BOM says."
+            "Encoding of text files, such as gb18030; null for UTF-8 or what a BOM says; auto: "
+            "detected from the bytes."
         ),
     )
-    delimiter: str | None = Field(
+    delimiter: Delimiter = Field(
         None,
         min_length=1,
         max_length=1,
-        description=_("Character between fields; null for a comma (.csv) or a tab (.tsv)."),
+        description=_(
+            "Character between fields; null or auto: a comma (.csv) or a tab (.tsv), or what the "
+            "first lines show."
+        ),
     )
+    sheet: str | None = Field(None, description=_("Sheet of Excel files; null for the first one."))
     header: Words | None = Field(
         None,
         description=_(
