@@ -42,6 +42,25 @@ def gradient(made: ExactEngine) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in made.network.parameters() if p.grad is not None])
 
 
+@pytest.mark.parametrize("sets_rates", [True, False])
+def test_who_sets_the_learning_rate(sets_rates: bool) -> None:
+    """The engine, or a scheduler that wrote it into the optimizer."""
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    made = ExactEngine(
+        model, run, make_accelerator(device="cpu"), make_optimizer=lambda: optimizer,
+        max_grad_norm=None, sets_rates=sets_rates,
+    )  # fmt: skip
+    made.begin(training=True)
+    made.accumulate(batch_of(torch.ones(2, 3)), 0.5, is_last=True)
+    before, moved = model.weight.detach().clone(), gradient(made)[: model.weight.numel()]
+    made.update(0.25)
+    assert optimizer.param_groups[0]["lr"] == (0.25 if sets_rates else 0.5)
+    expected = before - (0.25 if sets_rates else 0.5) * moved.view_as(before)
+    torch.testing.assert_close(model.weight.detach(), expected)
+
+
 def test_gradients_of_several_batches_add_up() -> None:
     rows = torch.randn(6, 3)
     whole, cut = engine(), engine()

@@ -141,6 +141,7 @@ class ExactEngine(ExactForward):
         make_optimizer: Callable[[], torch.optim.Optimizer],
         max_grad_norm: float | None,
         has_unused: bool = False,
+        sets_rates: bool = True,
     ) -> None:
         """Wrap the model for its processes.
 
@@ -151,6 +152,8 @@ class ExactEngine(ExactForward):
             make_optimizer: over the weights that train, called once they are on the device.
             max_grad_norm: longer gradients are shortened; None for no limit.
             has_unused: whether some trained weight gets no gradient.
+            sets_rates: False where a scheduler writes learning rates into the optimizer's groups,
+                which are then left alone.
         """
         own_memory(network)
         self.network = network
@@ -160,6 +163,7 @@ class ExactEngine(ExactForward):
         self._optimizer = make_optimizer()
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._limit = max_grad_norm or math.inf
+        self._sets_rates = sets_rates
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Forward and backward; gradients are exchanged after the last batch."""
@@ -178,8 +182,9 @@ class ExactEngine(ExactForward):
         """Torch's own clipping, which gives the norm, and AdamW."""
         norm = float(nn.utils.clip_grad_norm_(self._parameters, self._limit))
         if math.isfinite(norm):
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate
+            if self._sets_rates:
+                for group in self._optimizer.param_groups:
+                    group["lr"] = learning_rate
             self._optimizer.step()
         self._optimizer.zero_grad()
         return norm

@@ -27,7 +27,9 @@ from tunesmith.language import gettext as _
 from tunesmith.language import mark
 
 __all__ = [
+    "ArgumentError",
     "DataError",
+    "DatasetError",
     "FolderInUseError",
     "IntegrityError",
     "Interrupted",
@@ -162,6 +164,14 @@ class DataError(PlainError):
     """The data cannot be used as it is."""
 
     exit_code = 3
+
+
+class ArgumentError(RecipeError, ValueError):
+    """Wrong arguments of a call from Python: a ValueError too, which scripts expect of them."""
+
+
+class DatasetError(DataError, ValueError):
+    """A data set passed to a call from Python cannot be used: a ValueError too."""
 
 
 class ModelError(PlainError):

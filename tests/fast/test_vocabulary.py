@@ -84,6 +84,34 @@ def test_moments_are_widened_and_narrowed() -> None:
     assert wide.abs().sum() == moment.abs().sum()
 
 
+def test_an_optimizer_is_lent_and_handed_back() -> None:
+    """Made for the full table, it trains the used rows, and holds the full table afterwards."""
+    layer, other = table(), torch.nn.Parameter(torch.ones(2))
+    full = layer.weight
+    optimizer = torch.optim.AdamW([{"params": [other]}, {"params": [full], "lr": 0.5}], lr=0.1)
+    for parameter in (full, other):
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    before = {name: value.clone() for name, value in optimizer.state[full].items()}
+    vocabulary = CompactVocabulary(layer, USED)
+    compact = layer.weight
+    vocabulary.lend(optimizer)
+    assert vocabulary.group_in(optimizer) is optimizer.param_groups[1]
+    assert optimizer.param_groups[0]["params"] == [other]
+    assert optimizer.param_groups[1]["params"][0] is compact and full not in optimizer.state
+    assert torch.equal(optimizer.state[compact]["exp_avg"], before["exp_avg"][vocabulary.used])
+    vocabulary.lend(optimizer)  # one that is lent already stays as it is
+    assert optimizer.state[compact]["exp_avg"].shape == compact.shape
+    vocabulary.hand_back(optimizer)
+    assert optimizer.param_groups[1]["params"][0] is full and compact not in optimizer.state
+    state = optimizer.state[full]
+    assert state["step"] == before["step"] and state["exp_avg"].shape == full.shape
+    used = torch.zeros(len(full), dtype=torch.bool)
+    used[vocabulary.used] = True
+    assert torch.equal(state["exp_avg_sq"][used], before["exp_avg_sq"][used])
+    assert state["exp_avg_sq"][~used].abs().sum() == 0
+
+
 def test_a_look_at_the_compact_table_while_at_rest() -> None:
     layer = table()
     vocabulary = CompactVocabulary(layer, USED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,14 @@ from tests.conftest import make_tiny_bert
 from tests.test_parity import pair_rows
 
 MakeModel = Callable[..., Any]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _young_heap() -> Iterator[None]:
+    """transformers collects garbage at each training: spare it all that was imported before."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="package")

@@ -1,22 +1,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import torch
 import transformers
 from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
-from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_callback import CallbackHandler, DefaultFlowCallback, TrainerControl
 
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.callbacks import (
-    UPDATES,
+    Handler,
     hears,
-    make_handler,
     note_states,
     put_states_back,
     set_level,
-    watched,
 )
 
 
@@ -30,12 +29,27 @@ def test_who_hears_what() -> None:
     assert not hears([EarlyStoppingCallback()], "on_evaluate")  # which looks at no model
 
 
-def test_without_a_terminal_each_log_is_a_line() -> None:
-    handler = make_handler(
-        TrainingArguments("out"), [Own], model=None, processing_class=None, optimizer=None
+def test_who_hears_of_an_event_finds_the_plain_model() -> None:
+    opened: list[str] = []
+
+    @contextmanager
+    def plain() -> Iterator[None]:
+        opened.append("in")
+        yield
+        opened.append("out")
+
+    before = CallbackHandler([DefaultFlowCallback, Own], "model", "words", "adam", None)
+    handler = Handler(before, plain)
+    assert handler.callbacks is before.callbacks
+    assert (handler.model, handler.processing_class, handler.optimizer) == (
+        "model",
+        "words",
+        "adam",
     )
-    kinds = [type(callback) for callback in handler.callbacks]
-    assert kinds[1:] == [Own, PrinterCallback]
+    args, state, control = TrainingArguments("out"), TrainerState(), TrainerControl()
+    assert handler.on_save(args, state, control) is control and opened == []
+    state.max_steps = 5
+    assert handler.on_step_end(args, state, control) is control and opened == ["in", "out"]
 
 
 def test_what_callbacks_remember_comes_back() -> None:
@@ -48,17 +62,10 @@ def test_what_callbacks_remember_comes_back() -> None:
     counters = [callback.early_stopping_patience_counter for callback in after]
     assert counters == [2, 4]
     assert after[1].early_stopping_patience == 9  # what is asked for now
+    assert state.stateful_callbacks["EarlyStoppingCallback"][0]["attributes"] == {
+        "early_stopping_patience_counter": 2
+    }  # not used up
     put_states_back([EarlyStoppingCallback(3)], TrainerState())
-
-
-def test_updates_are_watched_and_no_longer() -> None:
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=1.0)
-    heard: list[str] = []
-    with watched(optimizer, heard.append):
-        optimizer.step()
-    optimizer.step()
-    assert heard == list(UPDATES)
 
 
 def test_the_level_of_the_log() -> None:

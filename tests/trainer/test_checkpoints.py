@@ -2,68 +2,102 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-import torch
-import transformers
-from transformers import TrainerState
+from transformers import EarlyStoppingCallback, TrainerState
+from transformers.trainer_callback import TrainerControl
 
-from tests.trainer.conftest import MakeModel
-from tunesmith import checkpoint
+from tunesmith import commit
 from tunesmith.device import make_accelerator
-from tunesmith.engine import ExactEngine
 from tunesmith.errors import IntegrityError
-from tunesmith.loop import Progress
-from tunesmith.optim import adamw
 from tunesmith.trainer import checkpoints
 from tunesmith.trainer.arguments import TrainingArguments
 
 
-def engine_of(model: Any) -> ExactEngine:
-    nothing: Any = None
-    return ExactEngine(
-        model, nothing, make_accelerator(device="cpu"),
-        make_optimizer=lambda: adamw(model, TrainingArguments("out")), max_grad_norm=1.0,
-    )  # fmt: skip
+class Keeper:
+    """A Trainer as far as its checkpoints go."""
+
+    def __init__(self, *callbacks: Any, **args: Any) -> None:
+        self.args: Any = TrainingArguments("out", **args)
+        self.control: Any = TrainerControl(should_save=True)
+        self.callback_handler = SimpleNamespace(callbacks=callbacks)
+        self.accelerator = make_accelerator(device="cpu")
+        self.state = TrainerState()
+
+    def save(self, home: Path, step: int, content: str = "{}") -> Path:
+        self.state.global_step = step
+        checkpoints.save(
+            self, home, lambda folder: (folder / "config.json").write_text(content) and None
+        )
+        return home / f"checkpoint-{step}"
 
 
-def save(home: Path, engine: ExactEngine, step: int, tokenizer: Any = None) -> Path:
-    return checkpoints.save(
-        home, engine, Progress(step=step), facts={"sums": {}},
-        state=TrainerState(global_step=step), processing_class=tokenizer,
-    )  # fmt: skip
+def test_a_checkpoint_is_whole_and_says_where_training_stood(tmp_path: Path) -> None:
+    early = EarlyStoppingCallback(3)
+    early.early_stopping_patience_counter = 2
+    keeper = Keeper(early)
+    folder = keeper.save(tmp_path, 7)
+    assert checkpoints.newest_whole(tmp_path) == folder
+    state = checkpoints.verify(folder)
+    assert state.global_step == 7 and state.best_model_checkpoint is None
+    remembered = state.stateful_callbacks
+    assert set(remembered) == {"EarlyStoppingCallback", "TrainerControl"}  # as transformers writes
+    assert remembered["EarlyStoppingCallback"]["attributes"]["early_stopping_patience_counter"] == 2
+    keeper.save(tmp_path, 7, "[]")  # an older one of the same step is replaced
+    assert (folder / "config.json").read_text() == "[]"
 
 
-def test_a_checkpoint_is_a_model_folder_and_more(
-    tmp_path: Path, make_model: MakeModel, tokenizer: Any
-) -> None:
-    engine = engine_of(make_model())
-    folder = save(tmp_path, engine, 7, tokenizer)
-    loaded = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
-    for one, two in zip(loaded.parameters(), engine.network.parameters(), strict=True):
-        assert torch.equal(one, two)
-    assert len(transformers.AutoTokenizer.from_pretrained(folder)) == len(tokenizer)
-    found, state = checkpoints.find(tmp_path, True)
-    assert found.folder == folder and found.progress.step == state.global_step == 7
-    with torch.no_grad():
-        engine.network.classifier.bias.add_(1)
-    checkpoint.restore(found, engine)
-    assert torch.equal(engine.network.classifier.bias, loaded.classifier.bias)
-    assert save(tmp_path, engine, 7) == folder  # an older one of the same step is replaced
+def test_a_checkpoint_knows_the_best(tmp_path: Path) -> None:
+    keeper = Keeper(save_total_limit=1)
+    keeper.state.best_global_step = 3
+    first = keeper.save(tmp_path, 3)
+    assert checkpoints.verify(first).best_model_checkpoint == str(first)
+    keeper.state.best_model_checkpoint = "where it was before the folder moved"
+    second = keeper.save(tmp_path, 4)
+    assert checkpoints.verify(second).best_model_checkpoint == str(first) and first.is_dir()
+    keeper.state.best_global_step = 9  # which is nowhere
+    keeper.save(tmp_path, 5)
+    assert keeper.state.best_model_checkpoint == str(first)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-3", "checkpoint-5"}
 
 
-def test_damage_is_passed_over_or_told(tmp_path: Path, make_model: MakeModel) -> None:
-    engine = engine_of(make_model())
+def test_only_the_first_process_writes(tmp_path: Path) -> None:
+    waited: list[None] = []
+    keeper = Keeper()
+    keeper.accelerator = cast(
+        "Any",
+        SimpleNamespace(is_main_process=False, wait_for_everyone=lambda: waited.append(None)),
+    )
+    keeper.save(tmp_path, 1)
+    assert not any(tmp_path.iterdir()) and waited == [None]
+
+
+def test_damage_is_passed_over_or_told(tmp_path: Path) -> None:
+    keeper = Keeper()
     for step in (9, 10):
-        save(tmp_path, engine, step)
-    (tmp_path / "checkpoint-10" / "state.json").write_text("{}")
-    found, _state = checkpoints.find(tmp_path, True)
-    assert found.progress.step == 9
-    with pytest.raises(IntegrityError, match=r"M130.*checkpoint-10: .*state.json"):
-        checkpoints.find(tmp_path, str(tmp_path / "checkpoint-10"))
+        keeper.save(tmp_path, step)
+    (tmp_path / "checkpoint-10" / "trainer_state.json").write_text("{}")
+    assert checkpoints.newest_whole(tmp_path) == tmp_path / "checkpoint-9"
+    with pytest.raises(
+        IntegrityError, match=r"M130.*checkpoint-10: .*trainer_state.json"
+    ) as caught:
+        checkpoints.verify(tmp_path / "checkpoint-10")
+    assert isinstance(caught.value, ValueError)
+    (tmp_path / "checkpoint-9" / "MANIFEST.json").unlink()
+    with pytest.raises(IntegrityError, match=r"M130.*no whole checkpoint") as caught:
+        checkpoints.newest_whole(tmp_path)
+    assert "checkpoint-9: " in str(caught.value) and "checkpoint-10: " in str(caught.value)
     with pytest.raises(IntegrityError, match=r"M130.*no whole checkpoint"):
-        checkpoints.find(tmp_path / "empty", True)
+        checkpoints.newest_whole(tmp_path / "empty")
+
+
+def test_a_whole_folder_of_something_else(tmp_path: Path) -> None:
+    with commit.publish(tmp_path / "checkpoint-1") as folder:
+        (folder / "config.json").write_text("{}")
+    with pytest.raises(IntegrityError, match=r"M130.*trainer_state.json"):
+        checkpoints.verify(tmp_path / "checkpoint-1")
 
 
 @pytest.mark.parametrize(
@@ -103,6 +137,14 @@ def test_those_of_an_earlier_training_are_older_whatever_their_numbers(tmp_path:
     os.utime(newest, (0, 0))  # a clock that went back
     checkpoints.keep(newest, limit=1, best=None)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+def test_the_oldest_by_time_goes_first_whatever_its_number(tmp_path: Path) -> None:
+    for age, step in enumerate((30, 20, 10)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        os.utime(tmp_path / f"checkpoint-{step}", (age, age))
+    checkpoints.keep(tmp_path / "checkpoint-10", limit=2, best=None)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-20", "checkpoint-10"}
 
 
 def test_however_a_folder_is_spelt_the_best_stays(

@@ -9,7 +9,14 @@ import pytest
 import transformers
 
 from tunesmith.errors import RecipeError
-from tunesmith.trainer.fields import TREATMENTS, examine, notice, refusal, treatment_of
+from tunesmith.trainer.fields import (
+    TREATMENTS,
+    examine,
+    left_to_transformers,
+    notice,
+    refusal,
+    treatment_of,
+)
 
 Told = Callable[[], list[str]]
 
@@ -26,7 +33,7 @@ def test_an_argument_that_nobody_knows_is_refused() -> None:
 @pytest.mark.parametrize("name", sorted(TREATMENTS))
 def test_who_is_left_out_or_refused_is_told_why(name: str) -> None:
     treatment = treatment_of(name, "anything")
-    assert (treatment.kind == "done") == (not treatment.words)
+    assert (treatment.kind in {"done", "transformers"}) == (not treatment.words)
 
 
 def test_defaults_say_nothing(told: Told) -> None:
@@ -46,12 +53,10 @@ def test_what_is_done_says_nothing(told: Told) -> None:
 def test_what_is_left_out_is_a_line_each(told: Told) -> None:
     examine(transformers.TrainingArguments(
         "out", use_cpu=True, dataloader_num_workers=2, save_only_model=True,
-        train_sampling_strategy="group_by_length",
     ))  # fmt: skip
     assert {line.split(" is left out")[0] for line in told()} == {
         "TrainingArguments: dataloader_num_workers",
         "TrainingArguments: save_only_model",
-        "TrainingArguments: train_sampling_strategy",
     }
 
 
@@ -61,22 +66,31 @@ def test_what_is_left_out_is_a_line_each(told: Told) -> None:
         {"dataloader_drop_last": True},
         {"neftune_noise_alpha": 5.0},
         {"train_sampling_strategy": "sequential"},
-        {"batch_eval_metrics": True},
+        {"accelerator_config": {"split_batches": True}},
+        {"debug": "underflow_overflow"},
+        {"lr_scheduler_type": "greedy", "eval_strategy": "epoch"},
         {"lr_scheduler_type": "reduce_lr_on_plateau", "eval_strategy": "epoch"},
     ],
     ids=lambda more: next(iter(more)),
 )
-def test_what_would_change_the_result_is_refused(more: dict[str, Any]) -> None:
-    name = next(iter(more))
-    with pytest.raises(RecipeError, match=rf"R131 TrainingArguments: {name}=.*cannot be had\n  \w"):
-        examine(transformers.TrainingArguments("out", **more))
+def test_what_makes_other_steps_is_left_to_transformers(more: dict[str, Any], told: Told) -> None:
+    args = transformers.TrainingArguments("out", **more)
+    examine(args)
+    assert left_to_transformers(args) == [next(iter(more))] and told() == []
 
 
-def test_all_refusals_at_once() -> None:
-    args = transformers.TrainingArguments("out", batch_eval_metrics=True, neftune_noise_alpha=1.0)
-    with pytest.raises(RecipeError) as caught:
+def test_all_refusals_at_once_and_as_a_value_error() -> None:
+    args = transformers.TrainingArguments("out")
+    args.enable_jit_checkpoint, args.deepspeed = True, {"stage": 3}
+    with pytest.raises(
+        ValueError, match=r"R131 TrainingArguments: \w+=.*cannot be had\n  \w"
+    ) as caught:
         examine(args)
-    assert len(caught.value.problems) == 2
+    assert isinstance(caught.value, RecipeError)
+    assert [str(problem).split("=")[0] for problem in caught.value.problems] == [
+        "error R131 TrainingArguments: enable_jit_checkpoint",
+        "error R131 TrainingArguments: deepspeed",
+    ]
 
 
 def test_fields_of_a_subclass_of_transformers_count_and_those_of_a_person_do_not() -> None:
@@ -85,8 +99,10 @@ def test_fields_of_a_subclass_of_transformers_count_and_those_of_a_person_do_not
         colour: str = "red"
 
     examine(Mine("out", colour="blue"))
+    generating = transformers.Seq2SeqTrainingArguments("out", predict_with_generate=True)
     with pytest.raises(RecipeError, match="predict_with_generate=True"):
-        examine(transformers.Seq2SeqTrainingArguments("out", predict_with_generate=True))
+        examine(generating)
+    examine(generating, generates=True)
 
 
 def test_only_the_first_process_speaks(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:

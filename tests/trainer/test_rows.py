@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,22 @@ from transformers.data.data_collator import default_data_collator
 from tunesmith.batching import IGNORED
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.rows import DataSets, Rows, collator_for, each, is_plain
+from tunesmith.trainer.rows import DataSets, Rows, each, is_plain
 
 COLUMNS = frozenset({"input_ids", "attention_mask", "token_type_ids", "label", "labels"})
 
 
 def rows_of(data: Any, collate: Any, **more: Any) -> Rows:
     return Rows(data, "train", collate=collate, columns=COLUMNS, **more)
+
+
+def owner_of(model: Any, tokenizer: Any, **more: Any) -> Any:
+    """A Trainer as far as its rows follow from it."""
+    return SimpleNamespace(**{
+        "model": model, "args": TrainingArguments("out"), "label_names": ["labels"],
+        "data_collator": DataCollatorWithPadding(tokenizer), "processing_class": tokenizer,
+        "train_dataset": None, "eval_dataset": None, **more,
+    })  # fmt: skip
 
 
 def test_a_batch_is_what_the_collator_makes(pairs: Any, tokenizer: Any) -> None:
@@ -71,8 +81,9 @@ def test_rows_that_are_no_arrow_table(told: Any) -> None:
     ],
 )
 def test_data_that_cannot_be_used(data: Any, words: str) -> None:
-    with pytest.raises(DataError, match=f"R133 train: .*{words}"):
+    with pytest.raises(DataError, match=f"R133 train: .*{words}") as caught:
         rows_of(data, default_data_collator)
+    assert isinstance(caught.value, ValueError)
 
 
 def test_token_ids_are_those_that_occur(pairs: Any, tokenizer: Any) -> None:
@@ -82,6 +93,30 @@ def test_token_ids_are_those_that_occur(pairs: Any, tokenizer: Any) -> None:
     assert rows.token_ids is not None and occurring <= rows.token_ids
     made = pairs["train"].with_transform(lambda batch: batch)
     assert Rows(made, "train", collate=dict, columns=None).token_ids is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "pad_id", "tokens"),
+    [
+        ({"input_ids": [5, 6, 0], "attention_mask": [1, 1, 0]}, None, 2),
+        ({"input_ids": [5, 6, 0], "attention_mask": [1, 1, 1]}, 0, 3),
+        ({"input_ids": [5, 6, 0]}, 0, 2),
+        ({"input_ids": [5, 6, 0]}, None, 3),
+        ({"inputs_embeds": [1.0, 2.0]}, 0, 0),
+    ],
+)
+def test_what_is_no_padding_is_counted(columns: Any, pad_id: int | None, tokens: int) -> None:
+    """By the mask, else by the padding token, else everything; nothing without token ids."""
+    rows = Rows(
+        [{**columns, "labels": 0}], "train",
+        collate=default_data_collator, columns=None, pad_id=pad_id,
+    )  # fmt: skip
+    batch = rows.batch(np.array([0]), seed=0)
+    assert batch.tokens == tokens
+    assert rows.size_of(batch) == (3 if "input_ids" in columns else 0)
+    shown = Rows([columns], "train", collate=default_data_collator, columns=None,
+                 main_input=next(iter(columns)))  # fmt: skip
+    assert shown.size_of(shown.batch(np.array([0]), seed=0)) == len(next(iter(columns.values())))
 
 
 def test_targets_of_a_decoder_begin_at_the_second_token() -> None:
@@ -102,9 +137,7 @@ def test_what_a_collator_draws_hangs_on_the_seed(pairs: Any, tokenizer: Any) -> 
 
 
 def test_collators(tokenizer: Any) -> None:
-    assert collator_for(None) is default_data_collator
-    assert type(collator_for(tokenizer)) is DataCollatorWithPadding
-    assert is_plain(collator_for(tokenizer)) and is_plain(default_data_collator)
+    assert is_plain(DataCollatorWithPadding(tokenizer)) and is_plain(default_data_collator)
     assert not is_plain(lambda rows: rows)
     assert not is_plain(DataCollatorForLanguageModeling(tokenizer))
 
@@ -112,10 +145,15 @@ def test_collators(tokenizer: Any) -> None:
 def test_data_sets_are_looked_at_once(
     pairs: Any, tokenizer: Any, make_model: Callable[..., Any], told: Any
 ) -> None:
-    data = DataSets(make_model(), TrainingArguments("out"), DataCollatorWithPadding(tokenizer))
-    assert data.label_names == ("labels",)
-    assert data.rows(pairs["train"], "train") is data.rows(pairs["train"], "train")
+    owner = owner_of(make_model(), tokenizer)
+    data = DataSets(owner)
+    first = data.rows(pairs["train"], "train")
+    assert data.rows(pairs["train"], "train") is first
     assert len(told()) == 1
+    owner.data_collator = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=64)
+    later = data.rows(pairs["train"], "train")
+    assert later is not first  # a collator that a script sets afterwards counts
+    assert later.batch(np.arange(2), seed=0).inputs["input_ids"].shape == (2, 64)
     with pytest.raises(RecipeError, match=r"R135.*there is no eval_dataset"):
         data.rows(None, "evaluation")
 
@@ -124,10 +162,7 @@ def test_of_other_data_sets_the_latest_is_kept(
     pairs: Any, tokenizer: Any, make_model: Callable[..., Any]
 ) -> None:
     train, parts = pairs["train"], {"a": pairs["validation"], "b": pairs["validation"].select([1])}
-    data = DataSets(
-        make_model(), TrainingArguments("out"), DataCollatorWithPadding(tokenizer),
-        own=lambda: (train, *each(parts)),
-    )  # fmt: skip
+    data = DataSets(owner_of(make_model(), tokenizer, train_dataset=train, eval_dataset=parts))
     own = [data.rows(train, "train"), *(data.rows(part, "evaluation") for part in each(parts))]
     others = [train.select([i]) for i in range(3)]
     found = [data.rows(other, "test") for other in others]
@@ -139,9 +174,3 @@ def test_of_other_data_sets_the_latest_is_kept(
 
 def test_several_data_sets_or_one() -> None:
     assert each(None) == [] and each("one") == ["one"] and each({"a": 1, "b": 2}) == [1, 2]
-
-
-def test_a_loader_shows_the_same_batches(pairs: Any, tokenizer: Any) -> None:
-    rows = rows_of(pairs["train"], DataCollatorWithPadding(tokenizer))
-    first = next(iter(rows.loader([4, 2, 0], 2)))
-    assert torch.equal(first["input_ids"], rows.batch(np.array([4, 2]), seed=0).inputs["input_ids"])

@@ -153,6 +153,7 @@ class FastEngine(FastForward):
         half: bool,
         used_tokens: Iterable[int] | None = None,
         without: frozenset[str] = frozenset(),
+        sets_rates: bool = True,
     ) -> None:
         """Dress the model and make its optimizer.
 
@@ -160,13 +161,16 @@ class FastEngine(FastForward):
             network: on its device, in float32, frozen weights marked.
             run: one pass of the task.
             accelerator: device and processes; its own precision and wrapping are not used.
-            make_optimizer: fused AdamW over the weights that train, called once they are compact.
+            make_optimizer: fused AdamW over the weights that train, called once they are compact;
+                it may return one that was made before they were.
             max_grad_norm: longer gradients are shortened; None for no limit.
             weight_decay: of the embedding table.
             verdict: what the probe found.
             half: whether to compute in bfloat16.
             used_tokens: every token id that occurs; None to keep the whole table.
             without: parts to leave out, as `train.fast_without` names them.
+            sets_rates: False where a scheduler or a callback writes learning rates and weight decay
+                into the optimizer's groups, which are then left alone.
         """
         own_memory(network)
         if "vocabulary" in without:
@@ -189,6 +193,9 @@ class FastEngine(FastForward):
         except BaseException:
             self.close()
             raise
+        if self._vocabulary is not None:
+            self._vocabulary.lend(self._optimizer)
+        self._sets_rates = sets_rates
         self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         self._limit = max_grad_norm or math.inf
         self._decay = weight_decay
@@ -225,8 +232,9 @@ class FastEngine(FastForward):
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
         if math.isfinite(norm):
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate
+            if self._sets_rates:
+                for group in self._optimizer.param_groups:
+                    group["lr"] = learning_rate
             shrink = max((norm + 1e-6) / self._limit, 1.0)
             if shrink > 1 and "clipping" in self._without:
                 torch._foreach_mul_(gradients, 1 / shrink)
@@ -235,11 +243,24 @@ class FastEngine(FastForward):
             self._optimizer.grad_scale = scale
             self._optimizer.step()
             if self._vocabulary is not None:
-                self._vocabulary.decay(1 - learning_rate * self._decay)
+                self._vocabulary.decay(1 - self._decay_of_table(learning_rate))
             if self._copies is not None:
                 self._copies.refresh()
         self._optimizer.zero_grad()
         return norm
+
+    def _decay_of_table(self, learning_rate: float) -> float:
+        """What share of the table an update takes away: its learning rate times its decay."""
+        assert self._vocabulary is not None  # noqa: S101 - asked only where there is one
+        if self._sets_rates:
+            return learning_rate * self._decay
+        group = self._vocabulary.group_in(self._optimizer)
+        return float(group["lr"] * group["weight_decay"])
+
+    def hand_back(self) -> None:
+        """Let the optimizer hold the full table again, for whoever goes on with it afterwards."""
+        if self._vocabulary is not None:
+            self._vocabulary.hand_back(self._optimizer)
 
     def forget(self) -> None:
         """Gradients, and the cache of the device."""

@@ -7,7 +7,7 @@ at zero, and nothing but weight decay changes them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -126,6 +126,44 @@ class CompactVocabulary:
         if isinstance(factor, torch.Tensor) or factor != 1.0:
             with torch.no_grad():
                 self._full.mul_(factor)
+
+    def lend(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let an optimizer that was made for the full table train its used rows.
+
+        Its moments of the table are narrowed. One that was made for the used rows stays as it is.
+        """
+        self._exchange(optimizer, self._full, self._compact, self.narrow)
+
+    def hand_back(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let an optimizer that trained the used rows hold the full table, moments and all."""
+        self._exchange(optimizer, self._compact, self._full, self.widen)
+
+    def _exchange(
+        self,
+        optimizer: torch.optim.Optimizer,
+        before: torch.Tensor,
+        after: torch.Tensor,
+        resized: Callable[[torch.Tensor], torch.Tensor],
+    ) -> None:
+        """Put one parameter in the place of another; what has its shape in the state is resized."""
+        for group in optimizer.param_groups:
+            group["params"] = [after if p is before else p for p in group["params"]]
+        state = optimizer.state.pop(before, None)
+        if state is not None:
+            optimizer.state[after] = {
+                name: resized(value)
+                if isinstance(value, torch.Tensor) and value.shape == before.shape
+                else value
+                for name, value in state.items()
+            }
+
+    def group_in(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """The group of an optimizer that trains the used rows."""
+        return next(
+            group
+            for group in optimizer.param_groups
+            if any(parameter is self._compact for parameter in group["params"])
+        )
 
     def widen(self, moment: torch.Tensor) -> torch.Tensor:
         """A moment of the used rows as one of the full table; the others are zero."""

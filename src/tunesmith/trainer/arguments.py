@@ -13,13 +13,13 @@ from typing import Any
 
 import transformers
 
-from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.errors import ArgumentError, Place, Problem, nearest
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.recipe.renamed import RENAMED
 from tunesmith.trainer.fields import notice, refusal
 
-__all__ = ["REMOVED", "Removed", "TrainingArguments"]
+__all__ = ["REMOVED", "Removed", "Seq2SeqTrainingArguments", "TrainingArguments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,18 +114,22 @@ class TrainingArguments(transformers.TrainingArguments):  # type: ignore[misc]
         """Turn old names into new ones and hand them on.
 
         Raises:
-            RecipeError: an argument that never was (R130), that is set twice (R132), or asks for
+            ArgumentError: an argument that never was (R130), that is set twice (R132), or asks for
                 what cannot be had (R131).
             ValueError: transformers' own checks of the values.
         """
-        now = {field.name for field in fields(transformers.TrainingArguments) if field.init}
+        now = {field.name for field in fields(type(self)) if field.init}
         old = {name: named.pop(name) for name in list(named) if name in REMOVED}
         if unknown := [name for name in named if name not in now]:
-            raise RecipeError([_unknown(name, {*now, *REMOVED}) for name in unknown])
+            raise ArgumentError([_unknown(name, {*now, *REMOVED}) for name in unknown])
         taken = _turn(old)
         if twice := sorted(taken.keys() & named.keys()):
-            raise RecipeError([_twice(name) for name in twice])
+            raise ArgumentError([_twice(name) for name in twice])
         super().__init__(*args, **named, **taken)
+
+
+class Seq2SeqTrainingArguments(TrainingArguments, transformers.Seq2SeqTrainingArguments):  # type: ignore[misc]
+    """The arguments of a `Seq2SeqTrainer`: those of a `Trainer`, and how texts are generated."""
 
 
 def _turn(old: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,7 +156,7 @@ def _turn(old: Mapping[str, Any]) -> dict[str, Any]:
             )
             taken = _joined(taken, turned)
     if problems:
-        raise RecipeError(problems)
+        raise ArgumentError(problems)
     return taken
 
 

@@ -1,58 +1,52 @@
-"""Callbacks of transformers on the stream of events: who hears what, and what they may look at."""
+"""Callbacks of transformers on a model that may be dressed: who hears what, and what they keep."""
 
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from transformers import TrainerCallback, TrainerState
-from transformers.integrations import get_reporting_integration_callbacks
-from transformers.trainer_callback import (
-    CallbackHandler,
-    DefaultFlowCallback,
-    ExportableState,
-    PrinterCallback,
-    ProgressCallback,
-)
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers.trainer_callback import CallbackHandler, ExportableState
 from transformers.utils import logging as transformers_logging
-from transformers.utils.import_utils import is_in_notebook
 
 __all__ = [
-    "UPDATES",
+    "INSIDE_A_STEP",
+    "Handler",
     "hears",
-    "make_handler",
     "note_states",
     "put_states_back",
     "set_level",
-    "watched",
 ]
 
-UPDATES = ("on_pre_optimizer_step", "on_optimizer_step")
-"""Events inside an update, when gradients can be looked at."""
+INSIDE_A_STEP = ("on_pre_optimizer_step", "on_optimizer_step", "on_substep_end")
+"""Events between the first batch of a step and its update, when gradients can be looked at."""
 
 
-def make_handler(
-    args: Any, callbacks: Iterable[Any], *, model: Any, processing_class: Any, optimizer: Any
-) -> CallbackHandler:
-    """The callbacks that a Trainer of transformers would have, and a person's own after them.
+class Handler(CallbackHandler):  # type: ignore[misc]
+    """The callbacks of a Trainer; whoever may look at the model finds the plain one."""
 
-    Bars are drawn where somebody watches: on a terminal or in a notebook. Elsewhere each log is a
-    line.
-    """
-    watched = sys.stderr.isatty() or is_in_notebook()
-    shown = _bars() if watched and not args.disable_tqdm else PrinterCallback
-    reporting = get_reporting_integration_callbacks(args.report_to)
-    return CallbackHandler(
-        [DefaultFlowCallback, *reporting, *callbacks, shown],
-        model, processing_class, optimizer, None,
-    )  # fmt: skip
+    def __init__(
+        self, before: CallbackHandler, plain_model: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Take the callbacks and what they are passed over from another handler.
+
+        Args:
+            before: as transformers makes it.
+            plain_model: a context in which the model is plain.
+        """
+        self.__dict__.update(vars(before))
+        self._plain_model = plain_model
+
+    def call_event(self, event: str, *given: Any, **more: Any) -> TrainerControl:
+        """Call every callback, with the plain model if one of a script's own hears of the event."""
+        with self._plain_model() if hears(self.callbacks, event) else nullcontext():
+            return super().call_event(event, *given, **more)
 
 
 def hears(callbacks: Iterable[TrainerCallback], *events: str) -> bool:
-    """Whether some callback of a person's own answers to one of these events."""
+    """Whether some callback of a script's own answers to one of these events."""
     return any(
         not type(callback).__module__.startswith("transformers.")
         and getattr(type(callback), event, None) is not getattr(TrainerCallback, event)
@@ -62,7 +56,12 @@ def hears(callbacks: Iterable[TrainerCallback], *events: str) -> bool:
 
 
 def note_states(callbacks: Iterable[Any], state: TrainerState) -> None:
-    """Write what callbacks remember, such as the patience of early stopping, into the state."""
+    """Write what callbacks remember, such as the patience of early stopping, into the state.
+
+    Args:
+        callbacks: and the control of the Trainer, which is saved like one.
+        state: of the Trainer.
+    """
     noted: dict[str, Any] = {}
     for callback in callbacks:
         if isinstance(callback, ExportableState):
@@ -73,39 +72,18 @@ def note_states(callbacks: Iterable[Any], state: TrainerState) -> None:
 
 
 def put_states_back(callbacks: Iterable[Any], state: TrainerState) -> None:
-    """Let callbacks remember what they knew when the state was written, in their order."""
+    """Let callbacks remember what they counted when the state was written, in their order.
+
+    Their settings stay those of now.
+    """
+    noted = {
+        name: list(found) if isinstance(found, list) else [found]
+        for name, found in (state.stateful_callbacks or {}).items()
+    }
     for callback in callbacks:
-        found = (state.stateful_callbacks or {}).get(type(callback).__name__)
-        if found and isinstance(callback, ExportableState):
-            states = found if isinstance(found, list) else [found]
-            for name, value in states.pop(0)["attributes"].items():
+        if isinstance(callback, ExportableState) and noted.get(type(callback).__name__):
+            for name, value in noted[type(callback).__name__].pop(0)["attributes"].items():
                 setattr(callback, name, value)
-            state.stateful_callbacks[type(callback).__name__] = states
-
-
-def _bars() -> type[TrainerCallback]:
-    if is_in_notebook():
-        from transformers.utils.notebook import NotebookProgressCallback
-
-        notebook: type[TrainerCallback] = NotebookProgressCallback
-        return notebook
-    bars: type[TrainerCallback] = ProgressCallback
-    return bars
-
-
-@contextmanager
-def watched(optimizer: Any, tell: Callable[[str], None]) -> Iterator[None]:
-    """Say when the optimizer is about to step, its gradients clipped, and when it has stepped."""
-    before, after = UPDATES
-    handles = [
-        optimizer.register_step_pre_hook(lambda *_given: tell(before)),
-        optimizer.register_step_post_hook(lambda *_given: tell(after)),
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def set_level(args: Any) -> None:

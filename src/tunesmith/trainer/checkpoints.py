@@ -1,90 +1,114 @@
 """Checkpoints of a Trainer: `checkpoint-N` under its output folder, whole or absent.
 
     checkpoint-500/   config.json  model.safetensors  tokenizer files      as from_pretrained reads
-                      optimizer.safetensors  state.json  trainer_state.json  MANIFEST.json
+                      adapter_config.json  adapter_model.safetensors       of a model with adapters
+                      optimizer.safetensors  state.json  random.safetensors
+                      trainer_state.json  training_args.json  MANIFEST.json
 
-Weights, optimizer state and numbers are what `tunesmith.checkpoint` writes and puts back.
+Safetensors and JSON only, no pickle. transformers' Trainer goes on from one with its weights and
+state, and begins optimizer, schedule and random numbers again; ours does not read optimizers of
+transformers' checkpoints, which are pickles.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from transformers import PreTrainedModel, TrainerState
+from transformers import TrainerState
 
-from tunesmith import checkpoint, commit
-from tunesmith.checkpoint import Checkpoint
-from tunesmith.engine import Engine
+from tunesmith import commit
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.language import gettext as _
-from tunesmith.loop import Progress
+from tunesmith.trainer.callbacks import note_states
 
-__all__ = ["best_of", "find", "keep", "keep_best", "save"]
+__all__ = [
+    "Keeper",
+    "UnusableError",
+    "best_of",
+    "keep",
+    "keep_best",
+    "newest_whole",
+    "save",
+    "unusable",
+    "verify",
+]
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 _STATE = "trainer_state.json"
 
 
-def save(
-    output: Path,
-    engine: Engine,
-    progress: Progress,
-    *,
-    facts: Mapping[str, object],
-    state: TrainerState,
-    processing_class: Any,
-) -> Path:
-    """Commit a checkpoint; one of the same step, from an earlier training, is replaced.
+class UnusableError(IntegrityError, ValueError):
+    """No checkpoint, or one that cannot be resumed from: a ValueError too."""
+
+
+class Keeper(Protocol):
+    """A Trainer as far as its checkpoints go."""
+
+    args: Any
+    state: TrainerState
+    control: Any
+    callback_handler: Any
+    accelerator: Any
+
+
+def save(keeper: Keeper, output: Path, write: Callable[[Path], None]) -> None:
+    """Commit a checkpoint of this step by the first process, while the others wait.
+
+    One of the same step, from an earlier training, is replaced.
+
+    Args:
+        keeper: the Trainer.
+        output: where checkpoints are.
+        write: puts model and progress into a folder.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
-    target = output / f"checkpoint-{progress.step}"
-    if target.exists():
-        commit.discard(target)
-    with commit.publish(target) as folder:
-        checkpoint.write(folder, engine, progress, facts)
-        _save_beside(folder, engine.network, processing_class)
-        state.save_to_json(str(folder / _STATE))
-    return target
+    state = keeper.state
+    target = output / f"checkpoint-{state.global_step}"
+    if state.best_global_step == state.global_step:
+        state.best_model_checkpoint = str(target)
+    elif best := best_of(state.best_global_step, [output]):
+        state.best_model_checkpoint = best
+    note_states([*keeper.callback_handler.callbacks, keeper.control], state)
+    if keeper.accelerator.is_main_process:
+        if target.exists():
+            commit.discard(target)
+        with commit.publish(target) as folder:
+            write(folder)
+            state.save_to_json(str(folder / _STATE))
+        keep(target, limit=keeper.args.save_total_limit, best=state.best_model_checkpoint)
+    keeper.accelerator.wait_for_everyone()
 
 
-def _save_beside(folder: Path, model: Any, processing_class: Any) -> None:
-    """What a model folder holds besides weights: its config, and the tokenizer."""
-    if isinstance(model, PreTrainedModel):
-        model.config.save_pretrained(folder)
-    if processing_class is not None:
-        processing_class.save_pretrained(folder)
-
-
-def find(output: Path, asked: str | bool) -> tuple[Checkpoint, TrainerState]:
-    """The checkpoint to go on from, verified.
-
-    Args:
-        output: where checkpoints are.
-        asked: True for the newest whole one, or a folder.
+def newest_whole(output: Path) -> Path:
+    """The newest checkpoint that is as it was written.
 
     Raises:
-        IntegrityError: there is none, or it is damaged or written by something else (M130).
+        UnusableError: there is none (M130).
     """
-    if isinstance(asked, bool):
-        folders = [folder for _step, folder in _all(output)]
-        whole = [folder for folder in reversed(folders) if commit.damage(folder) is None]
-        if not whole:
-            raise IntegrityError(_none_whole(output, folders))
-        folder = whole[0]
-    else:
-        folder = Path(asked)
-        if damage := commit.damage(folder):
-            raise IntegrityError(_unusable(folder, damage))
+    folders = [folder for _step, folder in _all(output)]
+    whole = next((f for f in reversed(folders) if commit.damage(f) is None), None)
+    if whole is None:
+        raise UnusableError(_none_whole(output, folders))
+    return whole
+
+
+def verify(folder: Path) -> TrainerState:
+    """The state of a Trainer in a checkpoint, once every byte of that is found as it was written.
+
+    Raises:
+        UnusableError: it is damaged or was written by something else (M130).
+    """
+    if damage := commit.damage(folder):
+        raise unusable(folder, damage)
     try:
-        state = TrainerState.load_from_json(str(folder / _STATE))
-        return checkpoint.read(folder), state
+        return TrainerState.load_from_json(str(folder / _STATE))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(_unusable(folder, str(error))) from error
+        raise unusable(folder, str(error)) from error
 
 
 def best_of(step: int | None, homes: Iterable[Path]) -> str | None:
@@ -108,7 +132,7 @@ def keep(newest: Path, *, limit: int | None, best: str | None) -> None:
 
 
 def keep_best(output: Path, best: Path) -> None:
-    """Delete every checkpoint but the best, which may lie where an earlier training left it."""
+    """Delete every checkpoint but the best, which may be where an earlier training left it."""
     for _step, folder in _all(output):
         if folder.resolve() != best.resolve():
             commit.discard(folder)
@@ -132,10 +156,13 @@ def _none_whole(output: Path, folders: list[Path]) -> Problem:
     )
 
 
-def _unusable(folder: Path, damage: str) -> Problem:
-    return Problem(
-        "M130",
-        _("the checkpoint cannot be resumed from: {damage}").format(damage=damage),
-        Place(str(folder)),
-        fix=_("Only checkpoints that this Trainer wrote hold what an exact resumption needs."),
+def unusable(folder: Path, damage: str) -> UnusableError:
+    """That a checkpoint cannot be resumed from (M130)."""
+    return UnusableError(
+        Problem(
+            "M130",
+            _("the checkpoint cannot be resumed from: {damage}").format(damage=damage),
+            Place(str(folder)),
+            fix=_("Only checkpoints that this Trainer wrote hold what an exact resumption needs."),
+        )
     )

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import transformers
-from transformers import get_scheduler
 
 from tunesmith.batching import Batch
 from tunesmith.engine import Engine, ExactEngine, Pass
-from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.fast.engine import FAST_DEVICES, FastEngine
 from tunesmith.fast.probe import Verdict, probe
 from tunesmith.language import gettext as _
-from tunesmith.language import mark
-from tunesmith.optim import parameter_groups
 from tunesmith.plan import Plan
-from tunesmith.trainer.fields import refusal
 from tunesmith.trainer.rows import is_plain
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = [
-    "Followed",
-    "Way",
-    "is_plain_adamw",
-    "make_engine",
-    "make_plan",
-    "named_optimizer",
-    "recompute_activations",
-    "scheduler_for",
-    "way_for",
-]
+__all__ = ["Way", "make_engine", "make_plan", "way_for"]
 
 _PACKED = {"input_ids", "attention_mask", "token_type_ids"}
 
@@ -128,6 +111,7 @@ def make_engine(
             make_optimizer=optimizer,
             max_grad_norm=args.max_grad_norm,
             has_unused=bool(args.ddp_find_unused_parameters),
+            sets_rates=False,
         )
     return FastEngine(
         model,
@@ -139,24 +123,15 @@ def make_engine(
         verdict=way.verdict,
         half=half,
         used_tokens=used_tokens,
+        sets_rates=False,
     )
 
 
-def recompute_activations(model: Any, args: Any) -> None:
-    """If asked for, compute activations again in the backward pass instead of keeping them."""
-    asked = getattr(args, "activation_checkpointing", None) or args.gradient_checkpointing
-    if not asked:
-        return
-    options = getattr(args, "activation_checkpointing_kwargs", None)
-    options = options or args.gradient_checkpointing_kwargs or {"use_reentrant": False}
-    newer = getattr(model, "activation_checkpointing_enable", None)
-    (newer or model.gradient_checkpointing_enable)(options)
-
-
 def make_plan(args: Any, *, num_examples: int, num_processes: int) -> Plan:
-    """The plan of a Trainer: rows in the order, and learning rates on the course, of transformers.
+    """The plan of a Trainer: rows in the order of transformers.
 
-    `max_steps` overrides `num_train_epochs`; a batch is that of one process and one forward pass.
+    Learning rates are no part of it: a scheduler writes them into the optimizer. `max_steps`
+    overrides `num_train_epochs`; a batch is that of one process and one forward pass.
     """
     micro = args.per_device_train_batch_size
     size = micro * args.gradient_accumulation_steps * num_processes
@@ -172,103 +147,11 @@ def make_plan(args: Any, *, num_examples: int, num_processes: int) -> Plan:
         warmup_steps=args.get_warmup_steps(total),
         evaluation_interval=None,  # callbacks decide
         learning_rate=args.learning_rate,
-        schedule=_schedule(args, total),
-        seed=args.seed if args.data_seed is None else args.data_seed,
+        schedule=_led_by_the_scheduler,
+        # as Accelerate's sampler takes it: a script may have seeded torch since the Trainer did
+        seed=torch.initial_seed() if args.data_seed is None else args.data_seed,
     )
 
 
-def _schedule(args: Any, total_steps: int) -> Callable[[int], float]:
-    """The share of the learning rate at a step, by transformers' own schedules."""
-    idle = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=args.learning_rate)
-    share: Callable[[int], float] = scheduler_for(idle, args, total_steps).lr_lambdas[0]
-    return share
-
-
-def scheduler_for(optimizer: torch.optim.Optimizer, args: Any, total_steps: int) -> Any:
-    """The scheduler of transformers that the arguments name."""
-    return get_scheduler(
-        args.lr_scheduler_type,
-        optimizer=optimizer,
-        num_warmup_steps=args.get_warmup_steps(total_steps),
-        num_training_steps=total_steps,
-        scheduler_specific_kwargs=args.lr_scheduler_kwargs,
-    )
-
-
-def is_plain_adamw(args: Any) -> bool:
-    """Whether the arguments ask for AdamW as torch has it."""
-    return str(args.optim.value) in ("adamw_torch", "adamw_torch_fused") and not args.optim_args
-
-
-def named_optimizer(
-    model: Any, args: Any, chosen: tuple[type[Any], dict[str, Any]] | None
-) -> torch.optim.Optimizer:
-    """Any optimizer that transformers' Trainer would make by its name, or of a class.
-
-    Args:
-        model: whose weights train.
-        args: which say `optim` and its options.
-        chosen: a class and its arguments, instead of the name.
-
-    Raises:
-        RecipeError: it is made of more than parameters (R131).
-    """
-    kind, options = chosen or transformers.Trainer.get_optimizer_cls_and_kwargs(args, model)
-    is_class = isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)
-    if not is_class or {"params", "model", "optimizer_dict"} & options.keys():
-        words = mark("only optimizers that are made of parameters alone can be used")
-        raise RecipeError(refusal(f"optim={args.optim.value!r}", words))
-    made: torch.optim.Optimizer = kind(parameter_groups(model, args.weight_decay), **options)
-    return made
-
-
-class Followed:
-    """An optimizer whose learning rates a scheduler of torch sets, group by group.
-
-    Attributes:
-        rate: the learning rate of the first group in the last step.
-    """
-
-    def __init__(self, optimizer: torch.optim.Optimizer, scheduler: Any) -> None:
-        """Let the scheduler move on with each step of the optimizer.
-
-        Raises:
-            RecipeError: a scheduler that waits for scores (R134).
-        """
-        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            raise RecipeError(
-                Problem(
-                    "R134",
-                    _("a scheduler that waits for scores cannot be followed"),
-                    Place("optimizers"),
-                    fix=_("Pass one that steps by itself, such as LambdaLR or StepLR."),
-                )
-            )
-        self._optimizer, self._scheduler = optimizer, scheduler
-        self.rate = float(optimizer.param_groups[0]["lr"])
-        self._handles = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
-        ]
-
-    def _before(self, *_given: Any) -> None:
-        # the engine has written one rate into all groups
-        rates = self._scheduler.get_last_lr()
-        for group, rate in zip(self._optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
-        self.rate = float(rates[0])
-
-    def _after(self, *_given: Any) -> None:
-        self._scheduler.step()
-
-    def skip(self, steps: int) -> None:
-        """Move on to where a checkpoint stood."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch expects a step of the optimizer before
-            for _step in range(steps):
-                self._scheduler.step()
-
-    def release(self) -> None:
-        """Leave optimizer and scheduler to themselves again."""
-        for handle in self._handles:
-            handle.remove()
+def _led_by_the_scheduler(_step: int) -> float:
+    return 1.0

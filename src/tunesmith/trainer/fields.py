@@ -1,8 +1,9 @@
 """What becomes of each argument of transformers' `TrainingArguments`: one table, nothing unsaid.
 
 An argument does here what it does in transformers, or it is noted, which leaves the result as it
-is, or it is refused with what to use. A value that is the default says nothing and is not looked
-at; an argument this table does not know is refused, so that none is ever ignored in silence.
+is, or it is refused with what to use. Some that change how steps are made are done by transformers'
+own loop. A value that is the default says nothing and is not looked at; an argument this table does
+not know is refused, so that none is ever ignored in silence.
 """
 
 from __future__ import annotations
@@ -10,13 +11,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal
 
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
 
-__all__ = ["TREATMENTS", "Treatment", "examine", "notice", "refusal", "treatment_of"]
+__all__ = [
+    "TREATMENTS",
+    "Treatment",
+    "examine",
+    "left_to_transformers",
+    "notice",
+    "refusal",
+    "treatment_of",
+]
 
 _LOG = logging.getLogger("tunesmith.trainer")
 
@@ -26,11 +36,12 @@ class Treatment:
     """What becomes of an argument that is not at its default.
 
     Attributes:
-        kind: done as transformers does it, noted and left out, or refused.
+        kind: done as transformers does it, done by transformers' own loop, noted and left out, or
+            refused.
         words: why it may be left out, or what to use instead; marked for translation.
     """
 
-    kind: Literal["done", "noted", "refused"]
+    kind: Literal["done", "transformers", "noted", "refused"]
     words: str = ""
 
 
@@ -51,17 +62,19 @@ _WIDE = _refused(mark("training is shared among processes as a whole; use transf
 _THEIRS = _refused(mark("not offered here; use transformers' Trainer"))
 
 
-def _sampling(value: str) -> Treatment:
-    if value == "group_by_length":
-        return _noted(mark("rows are drawn at random; the fast engine computes no padding"))
-    return _refused(mark('rows are drawn at random: "random" is the one strategy'))
+_LOOP = Treatment("transformers")
 
 
 def _schedule(value: str) -> Treatment:
-    if str(getattr(value, "value", value)) in ("reduce_lr_on_plateau", "greedy"):
-        return _refused(mark("the learning rate is a function of the step; use linear or cosine"))
-    return _DONE
+    """Schedules that wait for scores or losses are no function of the step."""
+    name = str(getattr(value, "value", value))
+    return _LOOP if name in ("reduce_lr_on_plateau", "greedy") else _DONE
 
+
+GENERATION = (
+    "predict_with_generate", "generation_max_length", "generation_num_beams", "generation_config",
+)  # fmt: skip
+"""Arguments of `Seq2SeqTrainingArguments` that a `Seq2SeqTrainer` takes."""
 
 TREATMENTS: Mapping[str, Treatment | Callable[[Any], Treatment]] = {
     **dict.fromkeys(
@@ -82,13 +95,20 @@ TREATMENTS: Mapping[str, Treatment | Callable[[Any], Treatment]] = {
             "load_best_model_at_end", "metric_for_best_model", "greater_is_better",
             "restore_callback_states_from_checkpoint", "full_determinism", "seed", "data_seed",
             "use_cpu", "remove_unused_columns", "label_names", "ddp_find_unused_parameters",
-            "do_train", "do_eval", "do_predict", "resume_from_checkpoint",
+            "do_train", "do_eval", "do_predict", "resume_from_checkpoint", "length_column_name",
+            "batch_eval_metrics", "eval_do_concat_batches", "bf16_full_eval", "fp16_full_eval",
+            "skip_memory_metrics", "use_liger_kernel", "liger_kernel_config",
         ),
         _DONE,
     ),
     "lr_scheduler_type": _schedule,
-    "train_sampling_strategy": _sampling,
-    "length_column_name": _noted(mark("lengths are counted")),
+    **dict.fromkeys(
+        (
+            "train_sampling_strategy", "dataloader_drop_last", "accelerator_config", "debug",
+            "neftune_noise_alpha",
+        ),
+        _LOOP,
+    ),
     # the result stays as it is without them
     **dict.fromkeys(
         (
@@ -107,41 +127,35 @@ TREATMENTS: Mapping[str, Treatment | Callable[[Any], Treatment]] = {
     ),
     **dict.fromkeys(
         (
-            "torch_compile", "torch_compile_backend", "torch_compile_mode", "use_liger_kernel",
-            "liger_kernel_config", "torch_empty_cache_steps",
+            "torch_compile", "torch_compile_backend", "torch_compile_mode",
+            "torch_empty_cache_steps",
         ),
         _SPEED,
     ),
     "average_tokens_across_devices": _DIVIDED,
     "auto_find_batch_size": _noted(
-        mark("no other size is tried; lower per_device_train_batch_size if memory runs out")
-    ),
-    **dict.fromkeys(
-        ("bf16_full_eval", "fp16_full_eval"),
-        _noted(mark("evaluation computes in the precision of training")),
+        mark("a step that does not fit into memory is made again in smaller parts")
     ),
     "eval_accumulation_steps": _noted(mark("answers go to main memory after every batch")),
     "eval_use_gather_object": _noted(mark("every process scores all rows")),
     "logging_nan_inf_filter": _noted(
         mark("an update whose gradient is not finite is left out and told of")
     ),
-    "skip_memory_metrics": _noted(mark("memory is not measured")),
     "save_only_model": _noted(mark("checkpoints always hold what resuming needs")),
     "ignore_data_skip": _noted(mark("resuming has nothing to skip")),
     "hub_strategy": _noted(mark("the model is uploaded once, at the end of train()")),
     "hub_always_push": _noted(mark("the model is uploaded once, at the end of train()")),
-    # the result would be another one
-    "dataloader_drop_last": _refused(mark("a short last batch is trained like the others")),
-    "batch_eval_metrics": _refused(mark("compute_metrics is called once, with all rows")),
-    "eval_do_concat_batches": _refused(mark("compute_metrics is called once, with all rows")),
-    "neftune_noise_alpha": _THEIRS,
-    "debug": _THEIRS,
+    "sortish_sampler": _noted(mark("transformers has no such sampler either")),
+    # training would not be what was asked for
     "enable_jit_checkpoint": _THEIRS,
     "fsdp": _WIDE,
     "fsdp_config": _WIDE,
     "deepspeed": _WIDE,
     "parallelism_config": _WIDE,
-    "accelerator_config": _WIDE,
+    **dict.fromkeys(
+        GENERATION,
+        _refused(mark("texts are generated by a Seq2SeqTrainer: use that class")),
+    ),
 }  # fmt: skip
 """Every argument of transformers 5.10 to 5.23; a function where it hangs on the value."""
 
@@ -154,14 +168,15 @@ def treatment_of(name: str, value: object) -> Treatment:
     return found if isinstance(found, Treatment) else found(value)
 
 
-def examine(args: Any) -> None:
+def examine(args: Any, *, generates: bool = False) -> None:
     """Tell of each argument that is noted, a line each.
 
     Args:
         args: `TrainingArguments` of transformers or of ours.
+        generates: whether the Trainer generates texts, so that arguments of that count.
 
     Raises:
-        RecipeError: some are refused (R131); all of them at once.
+        ArgumentError: some are refused (R131); all of them at once.
     """
     problems = []
     for name, value in _changed(args).items():
@@ -169,11 +184,17 @@ def examine(args: Any) -> None:
         if treatment.kind == "noted":
             words = _("{name} is left out: {why}").format(name=name, why=_(treatment.words))
             notice("TrainingArguments: " + words)
-        elif treatment.kind == "refused":
+        elif treatment.kind == "refused" and not (generates and name in GENERATION):
             shown = f"{name}={getattr(value, 'value', value)!r}"
             problems.append(refusal(shown, treatment.words))
     if problems:
-        raise RecipeError(problems)
+        raise ArgumentError(problems)
+
+
+def left_to_transformers(args: Any) -> list[str]:
+    """The arguments that transformers' own loop does, and ours does not."""
+    changed = _changed(args)
+    return [name for name in changed if treatment_of(name, changed[name]).kind == "transformers"]
 
 
 def _changed(args: Any) -> dict[str, object]:
@@ -183,12 +204,18 @@ def _changed(args: Any) -> dict[str, object]:
     """
     # what transformers derives from use_cpu is no choice of the person
     theirs = next(c for c in type(args).__mro__ if c.__module__.startswith("transformers."))
-    plain = theirs(args.output_dir, use_cpu=args.use_cpu)
+    plain = _defaults(theirs, bool(args.use_cpu))
     return {
         field.name: getattr(args, field.name)
         for field in fields(theirs)
         if getattr(args, field.name) != getattr(plain, field.name)
     }
+
+
+@lru_cache
+def _defaults(kind: type, use_cpu: bool) -> Any:
+    """Arguments as derived from nothing; made once, since that resets Accelerate's state."""
+    return kind("out", use_cpu=use_cpu)
 
 
 def refusal(argument: str, words: str, place: str = "TrainingArguments") -> Problem:

@@ -9,8 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers.trainer_pt_utils import LabelSmoother
 
 from tunesmith.batching import IGNORED, Batch
+from tunesmith.errors import ArgumentError, Place, Problem
+from tunesmith.language import gettext as _
 from tunesmith.tasks import Outputs
 
 __all__ = [
@@ -18,6 +21,7 @@ __all__ = [
     "OwnLoss",
     "flops_per_place",
     "known_head",
+    "mean_loss",
     "no_predictions",
     "shifts_labels",
 ]
@@ -127,6 +131,42 @@ class OwnLoss:
             parts = outputs[1:] if loss is not None else outputs
             kept = {str(i): part for i, part in enumerate(parts)}
         return Outputs(loss, kept)
+
+
+def mean_loss(
+    model: nn.Module, inputs: dict[str, Any], *, smoothing: float, shifts: bool
+) -> tuple[torch.Tensor, Any]:
+    """The mean loss of a batch as the model computes it, and its outputs.
+
+    Args:
+        model: as the engine runs it.
+        inputs: of the batch, labels among them.
+        smoothing: how much of the target is shared among all classes.
+        shifts: whether the loss compares each label with the token before it.
+
+    Raises:
+        ArgumentError: the model returns no loss (R198).
+    """
+    if smoothing and "labels" in inputs:
+        labels = inputs["labels"]
+        outputs = model(**{name: value for name, value in inputs.items() if name != "labels"})
+        smooth = LabelSmoother(epsilon=smoothing)
+        return smooth(outputs, labels, shift_labels=shifts), outputs
+    outputs = model(**inputs)
+    if isinstance(outputs, Mapping) and "loss" not in outputs:
+        raise ArgumentError(_without_loss(outputs, inputs))
+    loss: torch.Tensor = outputs["loss"] if isinstance(outputs, Mapping) else outputs[0]
+    return loss, outputs
+
+
+def _without_loss(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> Problem:
+    return Problem(
+        "R198",
+        _("the model returned no loss, only {names}").format(names=", ".join(outputs)),
+        Place("Trainer"),
+        evidence=(_("the batch holds {names}").format(names=", ".join(inputs)),),
+        fix=_("Add a column of labels, or override compute_loss."),
+    )
 
 
 def shifts_labels(model: Any) -> bool:

@@ -5,50 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import transformers
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
-from tunesmith.errors import ModelError, Place, Problem, RecipeError
+from tunesmith.errors import ArgumentError, ModelError, Place, Problem
 from tunesmith.language import gettext as _
 
 __all__ = [
+    "ContradictionError",
+    "HeadlessError",
+    "MissingMetricError",
     "refuse_contradictions",
-    "refuse_epoch_stop",
     "refuse_headless",
-    "refuse_overrides",
     "without_data",
     "without_metric",
 ]
 
 _PLACE = Place("Trainer")
-_SHOWN = {"get_train_dataloader", "get_eval_dataloader", "get_test_dataloader"}
-"""Methods of ours that nothing but a person calls: batches are looked at there, not made."""
 
 
-def refuse_overrides(given: type, ours: type) -> None:
-    """A method that transformers' Trainer would call and this one does not must not be overridden.
+class ContradictionError(ArgumentError, RuntimeError):
+    """Arguments that exclude or need each other: a RuntimeError too, as in transformers."""
 
-    Raises:
-        RecipeError: the class overrides some (R137).
-    """
-    own = given.__mro__[: given.__mro__.index(ours)]
-    theirs = {name for name in vars(transformers.Trainer) if not name.startswith("__")}
-    called = vars(ours).keys() - _SHOWN
-    lost = sorted({name for cls in own for name in vars(cls)} & theirs - called)
-    if lost:
-        raise RecipeError(
-            Problem(
-                "R137",
-                _("{name} overrides what is not called here: {methods}").format(
-                    name=given.__name__, methods=", ".join(lost)
-                ),
-                _PLACE,
-                fix=_(
-                    "compute_loss, create_optimizer, evaluate, log, predict and save_model may be "
-                    "overridden; for others use transformers' Trainer."
-                ),
-            )
-        )
+
+class HeadlessError(ModelError, ValueError):
+    """A model without a head: a ValueError too."""
+
+
+class MissingMetricError(ArgumentError, KeyError):
+    """A score that was not computed: a KeyError too."""
 
 
 def refuse_contradictions(args: Any, given: Mapping[str, Any]) -> None:
@@ -59,7 +43,7 @@ def refuse_contradictions(args: Any, given: Mapping[str, Any]) -> None:
         given: what the Trainer was made with, by name.
 
     Raises:
-        RecipeError: all that is wrong (R135).
+        ContradictionError: all that is wrong (R135).
     """
     problems = [
         Problem("R135", words, _PLACE)
@@ -85,12 +69,15 @@ def refuse_contradictions(args: Any, given: Mapping[str, Any]) -> None:
                 _PLACE,
             )
         )
+    data = given["train_dataset"]
+    if data is not None and not hasattr(data, "__len__") and args.max_steps <= 0:
+        problems.append(Problem("R135", _("a stream of rows needs max_steps"), _PLACE))
     if args.save_strategy == "best" and args.metric_for_best_model is None:
         problems.append(
             Problem("R135", _("save_strategy=best needs metric_for_best_model"), _PLACE)
         )
     if problems:
-        raise RecipeError(problems)
+        raise ContradictionError(problems)
 
 
 def _one_of(given: Mapping[str, Any], one: str, other: str, *, needed: bool = False) -> str:
@@ -107,7 +94,7 @@ def refuse_headless(model: Any) -> None:
     """A model that gives hidden states has no loss.
 
     Raises:
-        ModelError: it has no head (M131).
+        HeadlessError: it has no head (M131).
     """
     bodies = {
         name
@@ -115,7 +102,7 @@ def refuse_headless(model: Any) -> None:
         for name in ((names,) if isinstance(names, str) else names)
     }
     if type(model).__name__ in bodies:
-        raise ModelError(
+        raise HeadlessError(
             Problem(
                 "M131",
                 _("{name} has no head: it gives hidden states and no loss").format(
@@ -127,32 +114,15 @@ def refuse_headless(model: Any) -> None:
         )
 
 
-def refuse_epoch_stop(control: Any) -> None:
-    """Epochs are whole here: what follows from the step cannot leave out some.
-
-    Raises:
-        RecipeError: a callback asks to go on to the next epoch (R138).
-    """
-    if control.should_epoch_stop:
-        raise RecipeError(
-            Problem(
-                "R138",
-                _("a callback set should_epoch_stop; an epoch cannot be cut short"),
-                _PLACE,
-                fix=_("Set should_training_stop to end the training."),
-            )
-        )
-
-
-def without_data(name: str) -> RecipeError:
+def without_data(name: str) -> ArgumentError:
     """That the data set for training, evaluation or test is missing (R135)."""
     known = {"train": "train_dataset", "evaluation": "eval_dataset", "test": "test_dataset"}
-    return RecipeError(Problem("R135", _("there is no {name}").format(name=known[name]), _PLACE))
+    return ArgumentError(Problem("R135", _("there is no {name}").format(name=known[name]), _PLACE))
 
 
-def without_metric(name: str, found: Mapping[str, Any]) -> RecipeError:
+def without_metric(name: str, found: Mapping[str, Any]) -> MissingMetricError:
     """That the score that chooses the best model was not computed (R136)."""
-    return RecipeError(
+    return MissingMetricError(
         Problem(
             "R136",
             _("metric_for_best_model is {name}, and evaluation gave {found}").format(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,14 +13,14 @@ from transformers import set_seed
 
 from tunesmith.batching import Batch, count_targets
 from tunesmith.chance import seed_of
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DatasetError, Place, Problem
 from tunesmith.language import gettext as _
 from tunesmith.tasks import EVALUATION_SEED
 from tunesmith.trainer.fields import notice
 from tunesmith.trainer.heads import shifts_labels
 from tunesmith.trainer.refusals import without_data
 
-__all__ = ["Collator", "DataSets", "Rows", "collator_for", "each", "is_plain"]
+__all__ = ["Collator", "DataSets", "Owner", "Rows", "each", "is_plain", "is_stream"]
 
 Collator = Callable[[list[Any]], Mapping[str, Any]]
 
@@ -41,6 +41,8 @@ class Rows:
         collate: Collator,
         columns: frozenset[str] | None,
         shifts: bool = False,
+        main_input: str = "input_ids",
+        pad_id: int | None = None,
     ) -> None:
         """Look at the columns; what the model does not take is left out, and said.
 
@@ -51,19 +53,22 @@ class Rows:
             columns: which to keep; None for all.
             shifts: whether the loss compares each label with the token before, so that the first
                 of a row is no target.
+            main_input: what the model is shown, to be counted.
+            pad_id: the token that fills up rows, not to be counted where there is no mask.
 
         Raises:
-            DataError: it has no length, no rows, or no column that the model takes (R133).
+            DatasetError: it has no length, no rows, or no column that the model takes (R133).
         """
         self.name = name
         self._collate = collate
         self._draws = not is_plain(collate)
         self._columns = columns
         self._shifts = shifts
+        self._main_input, self._pad_id = main_input, pad_id
         if not hasattr(data, "__len__"):
-            raise DataError(_without_length(name))
+            raise DatasetError(_without_length(name))
         if not len(data):
-            raise DataError(Problem("R133", _("the data set has no rows"), Place(name)))
+            raise DatasetError(Problem("R133", _("the data set has no rows"), Place(name)))
         self._data = self._narrowed(data)
         self.token_ids = _token_ids(self._data) if hasattr(data, "column_names") else None
 
@@ -77,7 +82,7 @@ class Rows:
             return data
         extra = [column for column in first if column not in self._columns]
         if len(extra) == len(list(first)):
-            raise DataError(_without_columns(self.name, extra, self._columns))
+            raise DatasetError(_without_columns(self.name, extra, self._columns))
         if extra:
             notice(
                 _("{data} data: columns that the model does not take are left out: {names}").format(
@@ -111,14 +116,22 @@ class Rows:
             set_seed(seed % 2**32)
         inputs = dict(self.collated(places.tolist()))
         labels = inputs.pop("labels", None)
-        mask = inputs.get("attention_mask")
-        if mask is None:
-            mask = inputs.get("input_ids")
-            tokens = 0 if mask is None else mask.numel()
-        else:
-            tokens = int(mask.sum())
         targets = len(places) if labels is None else self._count(labels)
-        return Batch(inputs, labels, targets if counts else 0, tokens, places, counts)
+        return Batch(inputs, labels, targets if counts else 0, self._tokens(inputs), places, counts)
+
+    def _tokens(self, inputs: Mapping[str, Any]) -> int:
+        """What is no padding: by the mask, else by the padding token, else everything."""
+        mask, shown = inputs.get("attention_mask"), inputs.get(self._main_input)
+        if mask is not None:
+            return int(mask.sum())
+        if shown is None:
+            return 0
+        return int(shown.numel() if self._pad_id is None else (shown != self._pad_id).sum())
+
+    def size_of(self, batch: Batch) -> int:
+        """The entries of what the model is shown, padding included; 0 if it is not there."""
+        shown = batch.inputs.get(self._main_input)
+        return 0 if shown is None else int(shown.numel())
 
     def _count(self, labels: torch.Tensor) -> int:
         shifted = labels[..., 1:] if self._shifts else labels
@@ -130,15 +143,17 @@ class Rows:
             places = np.arange(start, min(start + batch_size, len(self)))
             yield self.batch(places, seed=seed_of(EVALUATION_SEED, start))
 
-    def loader(self, order: Iterable[int], batch_size: int) -> Any:
-        """The same as torch knows it, for whoever wants to look at batches."""
-        places = list(order)
-        return torch.utils.data.DataLoader(
-            range(len(self)),  # type: ignore[arg-type]
-            sampler=places,
-            batch_size=batch_size,
-            collate_fn=self.collated,
-        )
+
+class Owner(Protocol):
+    """A Trainer as far as its rows follow from it; what a script sets later counts from then on."""
+
+    model: Any
+    args: Any
+    data_collator: Any
+    processing_class: Any
+    label_names: Sequence[str]
+    train_dataset: Any
+    eval_dataset: Any
 
 
 class DataSets:
@@ -147,29 +162,9 @@ class DataSets:
     Those of the Trainer's own data sets are kept, and of others the latest.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        args: Any,
-        collate: Collator,
-        *,
-        own: Callable[[], Iterable[Any]] = tuple,
-    ) -> None:
-        """What all of them share.
-
-        Args:
-            model: whose inputs say which columns are kept.
-            args: of the Trainer.
-            collate: makes tensors of rows.
-            own: the Trainer's own data sets as they are now.
-        """
-        self.label_names = _label_names(model, args.label_names)
-        columns = _accepted_columns(model, self.label_names)
-        self._columns = columns if args.remove_unused_columns else None
-        self._collate = collate
-        self._shifts = shifts_labels(model)
-        self._own = own
-        self._found: dict[tuple[int, str], tuple[Any, Rows]] = {}
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._found: dict[tuple[int, int, str], tuple[Any, Rows]] = {}
 
     def rows(self, data: Any, name: str) -> Rows:
         """The rows of a data set.
@@ -179,21 +174,31 @@ class DataSets:
             name: "train", "evaluation" or "test", for messages.
 
         Raises:
-            RecipeError: there is none (R135).
-            DataError: as `Rows` does.
+            ArgumentError: there is none (R135).
+            DatasetError: as `Rows` does.
         """
         if data is None:
             raise without_data(name)
-        key = (id(data), name)
+        owner = self._owner
+        key = (id(data), id(owner.data_collator), name)
         if key not in self._found:  # the data set is held, so that its id stays its own
-            rows = Rows(
-                data, name,
-                collate=self._collate, columns=self._columns, shifts=self._shifts,
-            )  # fmt: skip
-            own = {id(one) for one in self._own()}
+            rows = self._look(data, name)
+            own = {id(one) for one in (owner.train_dataset, *each(owner.eval_dataset))}
             self._found = {k: found for k, found in self._found.items() if k[0] in own}
             self._found[key] = data, rows
         return self._found[key][1]
+
+    def _look(self, data: Any, name: str) -> Rows:
+        owner = self._owner
+        columns = _accepted_columns(owner.model, owner.label_names)
+        return Rows(
+            data, name,
+            collate=owner.data_collator,
+            columns=columns if owner.args.remove_unused_columns else None,
+            shifts=shifts_labels(owner.model),
+            main_input=getattr(owner.model, "main_input_name", "input_ids"),
+            pad_id=getattr(owner.processing_class, "pad_token_id", None),
+        )  # fmt: skip
 
 
 def each(data: Any) -> list[Any]:
@@ -203,31 +208,16 @@ def each(data: Any) -> list[Any]:
     return list(data.values()) if isinstance(data, dict) else [data]
 
 
+def is_stream(data: Any) -> bool:
+    """Whether rows come one after the other, so that none can be asked for by its place."""
+    return isinstance(data, torch.utils.data.IterableDataset) or not hasattr(data, "__len__")
+
+
 def _accepted_columns(model: Any, label_names: Iterable[str]) -> frozenset[str]:
     """The columns that a model takes, and the names that collators make labels of."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     taken = inspect.signature(inner.forward).parameters
     return frozenset({*taken, "label", "label_ids", *label_names})
-
-
-def _label_names(model: Any, asked: Sequence[str] | None) -> tuple[str, ...]:
-    """The inputs that are labels: those a person names, else those the model's forward pass has."""
-    from transformers.utils.generic import find_labels
-
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return tuple(find_labels(type(inner)) if asked is None else asked)
-
-
-def collator_for(processing_class: Any) -> Collator:
-    """The collator of whoever names none: padding by the tokenizer, if there is one."""
-    from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
-    from transformers.data.data_collator import default_data_collator
-
-    if isinstance(processing_class, PreTrainedTokenizerBase):
-        padding: Collator = DataCollatorWithPadding(processing_class)
-        return padding
-    stacking: Collator = default_data_collator
-    return stacking
 
 
 def is_plain(collate: object) -> bool:

@@ -1,31 +1,44 @@
-"""How the model of a Trainer is run: on which device, by which engine, dressed or at rest."""
+"""How the model of a Trainer is run: on which device, by which engine, dressed or plain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from tunesmith.batching import Batch
-from tunesmith.device import make_accelerator, resolve_precision
 from tunesmith.engine import Engine, ExactForward
-from tunesmith.errors import RecipeError
-from tunesmith.fast.engine import FastForward
+from tunesmith.errors import ArgumentError
+from tunesmith.fast.engine import FastEngine, FastForward
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.plan import Plan
 from tunesmith.tasks import Outputs
+from tunesmith.trainer.customization import is_hooked
 from tunesmith.trainer.engines import Way, make_engine, way_for
 from tunesmith.trainer.fields import notice, refusal
-from tunesmith.trainer.heads import ComputeLoss, OwnLoss, known_head
+from tunesmith.trainer.heads import OwnLoss, known_head, mean_loss, shifts_labels
 from tunesmith.trainer.rows import Rows
 
-__all__ = ["Runner"]
+__all__ = ["Bench", "Runner"]
 
 _PROBED = 6
 """Rows that engines are compared on."""
+
+
+class Bench(Protocol):
+    """A Trainer as far as running its model goes."""
+
+    args: Any
+    data_collator: Any
+    label_names: Any
+    label_smoother: Any
+
+    def current_accelerator(self) -> Any:
+        """Device, precision and processes, set as this Trainer's arguments say."""
+        ...
 
 
 class Runner:
@@ -36,57 +49,28 @@ class Runner:
         engine: of the training that is going on, None besides.
     """
 
-    def __init__(
-        self,
-        args: Any,
-        *,
-        collate: object,
-        compute_loss: ComputeLoss,
-        label_names: tuple[str, ...],
-        why_exact: Callable[[], str | None],
-    ) -> None:
+    def __init__(self, bench: Bench, *, exact: bool) -> None:
         """Nothing is built before it is asked for.
 
         Args:
-            args: of the Trainer.
-            collate: what makes batches.
-            compute_loss: the mean loss of a model that is not known.
-            label_names: the inputs that are labels.
-            why_exact: says why the exact engine must be used, whatever the model is; None if
-                nothing asks for it.
+            bench: the Trainer.
+            exact: whether the exact engine was asked for.
         """
-        self._args = args
-        self._collate = collate
-        self._own = OwnLoss(compute_loss, label_names)
-        self._why_exact = why_exact
-        self._half = bool(args.bf16) or (args.fp16 and self._half_for_fp16())
-        self._way: Way | None = None
+        self._bench = bench
+        self._exact = exact
+        self._way: tuple[Any, Way] | None = None
         self._trained: tuple[Rows, ...] = ()
         self._resting = False
         self.engine: Engine | None = None
-        self.accelerator = self._accelerate()
-
-    def _half_for_fp16(self) -> bool:
-        found = resolve_precision("auto", "cpu" if self._args.use_cpu else "auto") == "bf16"
-        notice(
-            "TrainingArguments: "
-            + _("fp16 would need its loss scaled; computed in {precision} instead").format(
-                precision="bf16" if found else "fp32"
-            )
-        )
-        return found
-
-    def _accelerate(self) -> Any:
-        return make_accelerator(
-            device="cpu" if self._args.use_cpu else "auto",
-            precision="bf16" if self._half else "fp32",
-        )
 
     @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        device: torch.device = self.accelerator.device
-        return device
+    def accelerator(self) -> Any:
+        """Device, precision and processes; those of a training while it goes on."""
+        return self._bench.current_accelerator()
+
+    @property
+    def _half(self) -> bool:
+        return bool(self._bench.args.mixed_precision == "bf16")
 
     def begin(
         self,
@@ -100,45 +84,59 @@ class Runner:
         """The engine of a training.
 
         Args:
-            model: of the person.
+            model: of the script.
             rows: what is trained on.
             plan: of the training.
             evaluated: what else goes through the model while it is trained.
             optimizer: makes it once the weights are those that train.
         """
-        self.accelerator = self._accelerate()
-        model.to(self.device)
+        accelerator = self.accelerator
+        model.to(accelerator.device)
         batch = rows.batch(plan.examples_at(0)[:_PROBED], seed=plan.draw_seed(0))
         way = self._way_for(model, batch, trains=True)
         if way.reason:
             notice(_("the exact engine is used: {reason}").format(reason=way.reason))
-        self._way = way
+        self._way = model, way
         self._trained = (rows, *evaluated)
         self.engine = make_engine(
-            way, model, self.accelerator, self._args,
+            way, model, accelerator, self._bench.args,
             optimizer=optimizer, half=self._half, used_tokens=_all_tokens(self._trained),
         )  # fmt: skip
         return self.engine
 
     def _way_for(self, model: Any, batch: Batch, *, trains: bool) -> Way:
-        if reason := self._why_exact():
-            return Way(self._own, None, reason)
-        smoothing = float(self._args.label_smoothing_factor)
-        head = known_head(model, batch.to(self.device), smoothing)
-        if head is None:
-            return Way(self._own, None, _("the loss is the model's own"))
-        if smoothing and not head.is_of_classes:
+        smoother = self._bench.label_smoother
+        smoothing = 0.0 if smoother is None else float(smoother.epsilon)
+        device = self.accelerator.device
+        head = known_head(model, batch.to(device), smoothing)
+        if smoothing and head is not None and not head.is_of_classes:
             words = mark("targets are smoothed among classes, and this head has none")
-            raise RecipeError(refusal(f"label_smoothing_factor={smoothing}", words))
-        return way_for(head, model, batch, self.device, collate=self._collate, trains=trains)
+            raise ArgumentError(refusal(f"label_smoothing_factor={smoothing}", words))
+        own = self._own_loss(model, smoothing)
+        if self._exact:
+            return Way(own, None, _("it was asked for"))
+        if head is None:
+            return Way(own, None, _("the loss is the model's own"))
+        if is_hooked(model):
+            return Way(own, None, _("the model or a weight has hooks"))
+        return way_for(head, model, batch, device, collate=self._bench.data_collator, trains=trains)
+
+    def _own_loss(self, model: Any, smoothing: float) -> OwnLoss:
+        shifts = shifts_labels(model)
+        return OwnLoss(
+            lambda run, inputs, _targets: mean_loss(
+                run, inputs, smoothing=smoothing, shifts=shifts
+            ),
+            tuple(self._bench.label_names),
+        )
 
     @property
     def is_fast(self) -> bool:
         """Whether the training that is going on goes fast."""
-        return self._way is not None and self._way.is_fast
+        return self.engine is not None and self._way is not None and self._way[1].is_fast
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def plain_model(self) -> Iterator[None]:
         """The plain model, also while it is trained."""
         if self.engine is None or self._resting:
             yield
@@ -162,11 +160,9 @@ class Runner:
             finally:
                 engine.begin(training=training)
             return
-        with self.at_rest():
+        with self.plain_model():
             model.eval()
-            if engine is None:
-                self.accelerator = self._accelerate()
-                model.to(self.device)
+            model.to(self.accelerator.device)
             found = self._forward(model, rows)
             try:
                 yield found.outputs
@@ -174,7 +170,7 @@ class Runner:
                 if isinstance(found, FastForward):
                     found.close()
                 else:
-                    self._unwrap(model)
+                    self.unwrap(model)
                 model.train(training)
 
     def _takes(self, rows: Rows) -> bool:
@@ -182,25 +178,30 @@ class Runner:
         return not self._resting and rows in self._trained
 
     def _forward(self, model: Any, rows: Rows) -> FastForward | ExactForward:
-        way = self._way
-        if way is None:
-            way = self._way = self._way_for(model, next(rows.in_order(_PROBED)), trains=False)
-        if way.verdict is None or self.engine is not None:  # hooks of two cannot be on one model
+        if self._way is None or self._way[0] is not model:
+            self._way = model, self._way_for(model, next(rows.in_order(_PROBED)), trains=False)
+        way = self._way[1]
+        # hooks of two cannot be on one model, and a script may have put some there since
+        if way.verdict is None or self.engine is not None or is_hooked(model):
             return ExactForward(model, way.run, self.accelerator)
-        return FastForward(model, way.run, self.device, verdict=way.verdict, half=self._half)
+        device = self.accelerator.device
+        return FastForward(model, way.run, device, verdict=way.verdict, half=self._half)
 
     def end(self, model: Any) -> None:
-        """Leave the plain model."""
+        """Leave the plain model, and an optimizer that holds its weights."""
         if self.engine is not None:
+            if isinstance(self.engine, FastEngine):
+                self.engine.hand_back()
             self.engine.close()
             self.engine = None
-            self._unwrap(model)
+            self.unwrap(model)
 
-    def _unwrap(self, model: Any) -> None:
+    def unwrap(self, model: Any) -> None:
         """Take off what Accelerate put around the forward pass for its precision."""
         from accelerate.utils import extract_model_from_parallel
 
         extract_model_from_parallel(model, keep_fp32_wrapper=False)
+        self.accelerator._models.clear()  # so that the next one to evaluate puts it on again
 
 
 def _all_tokens(several: tuple[Rows, ...]) -> set[int] | None:

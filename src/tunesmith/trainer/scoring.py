@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from transformers import EvalPrediction
 from transformers.trainer_pt_utils import EvalLoopContainer, nested_detach
-from transformers.trainer_utils import denumpify_detensorize
+from transformers.trainer_utils import EvalLoopOutput, denumpify_detensorize
 
 from tunesmith.batching import Batch
 from tunesmith.tasks import Outputs
+from tunesmith.trainer.chance import undisturbed_chance
+from tunesmith.trainer.heads import no_predictions
+from tunesmith.trainer.rows import Rows
+from tunesmith.trainer.runner import Runner
 
-__all__ = ["Answers", "collect", "metrics_of"]
+__all__ = ["Answers", "Scorer", "collect", "evaluated", "metrics_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ def metrics_of(
     *,
     prefix: str,
     wanted: Iterable[str],
+    only_finite: bool = False,
 ) -> dict[str, Any]:
     """A person's own metrics and the loss, each named with the prefix.
 
@@ -109,10 +115,13 @@ def metrics_of(
         compute: a person's own metrics of logits and labels.
         prefix: "eval" or "test", or what a person calls it.
         wanted: what `compute` is given besides: "inputs", "loss".
+        only_finite: whether losses that are no number are left out of the mean, if others are one.
     """
     metrics: dict[str, Any] = {}
     if answers.losses is not None:
-        metrics["loss"] = float(answers.losses.mean())
+        losses = answers.losses
+        finite = np.isfinite(losses)
+        metrics["loss"] = float((losses[finite] if only_finite and finite.any() else losses).mean())
     if compute is not None and answers.predictions is not None and answers.labels is not None:
         asked = EvalPrediction(
             predictions=answers.predictions,
@@ -125,6 +134,62 @@ def metrics_of(
         name if name.startswith(f"{prefix}_") else f"{prefix}_{name}": value
         for name, value in metrics.items()
     }
+
+
+class Scorer(Protocol):
+    """A Trainer as far as its evaluations go."""
+
+    args: Any
+    model: Any
+    runner: Runner
+    state: Any
+    control: Any
+    callback_handler: Any
+    label_names: Any
+    compute_metrics: Any
+    preprocess_logits_for_metrics: Any
+
+
+def evaluated(
+    scorer: Scorer,
+    rows: Rows,
+    *,
+    prefix: str,
+    ignore_keys: Collection[str] | None,
+    keeps_predictions: bool,
+) -> EvalLoopOutput:
+    """Predictions for some rows and metrics, by the engine.
+
+    Args:
+        scorer: the Trainer.
+        rows: what to predict.
+        prefix: what the name of every metric begins with.
+        ignore_keys: outputs that are no predictions; None for those that the model says.
+        keeps_predictions: False if the loss alone is wanted.
+    """
+    args = scorer.args
+    wanted = args.include_for_metrics
+
+    def tell() -> None:
+        event = scorer.callback_handler.on_prediction_step
+        scorer.control = event(args, scorer.state, scorer.control)
+
+    with undisturbed_chance(), scorer.runner.forward(scorer.model, rows) as outputs:
+        answers = collect(
+            outputs,
+            rows.in_order(args.eval_batch_size),
+            label_names=tuple(scorer.label_names),
+            ignored=no_predictions(scorer.model) if ignore_keys is None else ignore_keys,
+            keeps_predictions=keeps_predictions,
+            keeps_inputs="inputs" in wanted,
+            reduce=scorer.preprocess_logits_for_metrics,
+            after_batch=tell,
+        )
+    metrics = metrics_of(
+        answers, scorer.compute_metrics,
+        prefix=prefix, wanted=wanted, only_finite=args.logging_nan_inf_filter,
+    )  # fmt: skip
+    return EvalLoopOutput(answers.predictions, answers.labels, metrics, answers.count)
 
 
 def _labels(batch: Batch, names: tuple[str, ...]) -> Any:
