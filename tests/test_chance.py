@@ -8,6 +8,38 @@ from scipy import stats
 from tunesmith.chance import mixed, seed_of, uniform
 
 numbers = st.integers(0, 2**63)
+FULL = (1 << 64) - 1
+
+
+def splitmix64(value: int) -> int:
+    """The finalizer in Python's whole numbers, as its authors print it."""
+    z = (value + 0x9E3779B97F4A7C15) & FULL
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & FULL
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & FULL
+    return z ^ (z >> 31)
+
+
+@given(st.integers(0, FULL))
+def test_it_is_splitmix64(value: int) -> None:
+    assert int(mixed(np.array([value], dtype=np.uint64))[0]) == splitmix64(value)
+
+
+def test_it_begins_like_the_published_generator() -> None:
+    """The first numbers that splitmix64 draws from the seed 1234567."""
+    states = (1234567 + np.arange(3, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) & FULL
+    assert mixed(states.astype(np.uint64)).tolist() == [
+        6457827717110365317, 3203168211198807973, 9817491932198370423,
+    ]  # fmt: skip
+
+
+@given(st.integers(-5, FULL), st.integers(0, 2**40))
+def test_seeds_and_numbers_follow_from_it(seed: int, number: int) -> None:
+    state = splitmix64(splitmix64(seed & FULL))
+    assert seed_of(seed) == state
+    drawn = splitmix64(state ^ splitmix64(number))
+    assert seed_of(seed, number) == drawn
+    (value,) = uniform(seed, np.array([number]))
+    assert value == (drawn >> 11) / 2**53
 
 
 @given(numbers, numbers)

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.chance import mixed, uniform
 from tunesmith.masking import mask_tokens
 
 MASK, VOCABULARY = 4, 50
@@ -50,3 +51,69 @@ def test_fates_are_shared_out() -> None:
     assert abs(chosen.mean() - 0.3) < 0.02
     hidden, left = (shown[chosen] == MASK).mean(), (shown[chosen] == ids[chosen]).mean()
     assert abs(hidden - 0.8) < 0.02 and abs(left - 0.1) < 0.02
+
+
+@given(
+    rows,
+    st.integers(0, 1000),
+    st.booleans(),
+    st.sampled_from([0.0, 0.15, 0.5, 1.0]),
+    st.sampled_from([(), ((7,),), ((6, 7), (5,))]),
+)
+def test_it_follows_the_definition(
+    texts: list[list[int]],
+    seed: int,
+    whole: bool,
+    share: float,
+    always: tuple[tuple[int, ...], ...],
+) -> None:
+    """Token by token: hidden below 0.8, replaced below 0.9, else left as it is."""
+    ids = np.array(texts)
+    words = np.tile([0, 1, 1, 2, 3, 0], (len(ids), 1))
+    shown, chosen = mask(ids, words, seed, share=share, whole_words=whole, always=always)
+    for text, seen, asked in zip(ids.tolist(), shown.tolist(), chosen.tolist(), strict=True):
+        expected = by_definition(text, seed, share=share, whole=whole, always=always)
+        assert (seen, asked) == expected
+
+
+def by_definition(
+    text: list[int],
+    seed: int,
+    *,
+    share: float,
+    whole: bool,
+    always: tuple[tuple[int, ...], ...],
+) -> tuple[list[int], list[bool]]:
+    """A text of four tokens between two marks; its words are the first two tokens and one each."""
+    words, spans = [0, 1, 1, 2, 3, 0], [(1, 3), (3, 4), (4, 5)]
+    key = (
+        sum(
+            int(mixed(np.array([token ^ (place << 32)], dtype=np.uint64))[0])
+            for place, token in enumerate(text)
+            if words[place]
+        )
+        % 2**64
+    )
+    keys = np.array([key], dtype=np.uint64)
+
+    def draw(shift: int, number: int) -> float:
+        return float(uniform(seed + shift, keys, np.array([number]))[0])
+
+    named = [
+        any(tuple(text[a:b]) in always and a <= place < b for a, b in spans)
+        for place in range(len(text))
+    ]
+    chances = {p: draw(0, words[p] if whole else p) for p in range(len(text)) if words[p]}
+    lowest = min(chances.values())
+    asked = [
+        bool(words[p])
+        and (named[p] or chances[p] < share or (not any(named) and chances[p] == lowest))
+        for p in range(len(text))
+    ]
+    seen = []
+    for p, token in enumerate(text):
+        fate = 0.0 if named[p] else draw(1, p)
+        other = int(draw(2, p) * VOCABULARY)
+        replaced = MASK if fate < 0.8 else other if fate < 0.8 + 0.1 else token
+        seen.append(replaced if asked[p] else token)
+    return seen, asked
