@@ -46,6 +46,14 @@ def test_the_choosing_score(facts: Facts) -> None:
     assert [found.key for found in own.left_out] == ["train.best"]
 
 
+@pytest.mark.parametrize(("rate", "draws"), [(0.0, False), (0.1, True), (1.0, True), (None, True)])
+def test_a_rate_of_zero_draws_nothing(facts: Facts, rate: float | None, draws: bool) -> None:
+    train = facts.train.model_copy(update={"dropout": rate})
+    changed = replace(facts, recipe=facts.recipe.model_copy(update={"train": train}))
+    assert changed.draws_dropout is draws
+    assert bool(changed.dropout_rates) is (rate is not None)
+
+
 def test_what_has_no_equal(facts: Facts) -> None:
     plan = replace(facts.plan, micro_batch_size=3, num_examples=10_000_000)
     found = replace(facts, style="trainer", plan=plan, skipped=(4, 5), own_scores=("sure",))

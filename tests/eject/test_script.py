@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 from pathlib import Path
 
@@ -45,6 +46,22 @@ def test_assignments_are_formatted_as_ruff_does_it() -> None:
 def test_a_remark_gives_way_to_the_value() -> None:
     assert assignment("A", 1, "one") == "A = 1  # one"
     assert "#" not in assignment("A", "x" * 80, "too long a remark")
+
+
+def test_a_notebook_holds_the_cells_of_the_script() -> None:
+    cells = [Cell("One", ("why",), "import json\n\nx = json.dumps(1)"), Cell("Two", (), "")]
+    script = Script("A run", ("words",), cells)
+    notebook = json.loads(script.as_notebook())
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    kinds = [(cell["cell_type"], "".join(cell["source"])) for cell in notebook["cells"]]
+    code = [source for kind, source in kinds if kind == "code"]
+    titles = [source.splitlines()[0] for kind, source in kinds if kind == "markdown"]
+    assert titles == ["# A run", "## One", "## Two"]
+    assert code[-1].endswith("x = json.dumps(1)") and len(code) == 2
+    assert [cell["id"] for cell in notebook["cells"]] == [f"cell-{i}" for i in range(5)]
+    text = script.as_text()
+    assert ast.get_docstring(ast.parse(text)) == "A run\n\nwords"
+    assert "# --- One ---\n#\n# why\n" in text and "x = json.dumps(1)" in text
 
 
 def test_lines_that_are_false_are_left_out() -> None:
