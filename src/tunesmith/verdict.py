@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tunesmith.counts import counted_kind
+from tunesmith.differences import Difference, mcnemar
 from tunesmith.errors import Problem, Severity
 from tunesmith.language import gettext as _
 from tunesmith.language import mark, ngettext
 from tunesmith.metrics import METRICS, Answers, Interval, Scores
-from tunesmith.resampling import counted_kind
-from tunesmith.statistics import Difference, gives_one_answer, intervals, mcnemar
+from tunesmith.statistics import gives_one_answer, intervals
 
 __all__ = ["COLLAPSED", "LEVEL", "Verdict", "changes_in_words", "difference_in_words", "judge"]
 

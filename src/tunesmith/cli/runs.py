@@ -27,8 +27,8 @@ from tunesmith.score_table import as_interval, as_score
 from tunesmith.verdict import changes_in_words, difference_in_words
 
 if TYPE_CHECKING:
+    from tunesmith.differences import Difference
     from tunesmith.run.compare import Comparison
-    from tunesmith.statistics import Difference
 
 __all__ = ["command", "find_run"]
 
