@@ -5,53 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import stats
 
-from tunesmith.metrics import METRICS, Answers, Metric, compute
-from tunesmith.resampling import Units, counted_kind, statistic_of
-
-CLASSES, LABELS, NUMBERS = (
-    [metric for metric in METRICS.values() if kind in metric.kinds]
-    for kind in ("classes", "labels", "numbers")
-)
+from tunesmith import resampling
+from tunesmith.metrics import Interval, Metric
+from tunesmith.resampling import Units, interval_of_draws, scores_of_draws, values_of_draws
 
 
-def arrays(kind: str, rows: int) -> st.SearchStrategy[np.ndarray]:
-    if kind == "classes":
-        return hnp.arrays(np.int64, rows, elements=st.integers(0, 3))
-    if kind == "labels":
-        return hnp.arrays(np.int64, (rows, 3), elements=st.integers(0, 1))
-    return hnp.arrays(np.float64, rows, elements=st.integers(-3, 3).map(float))
+def classes(rows: int) -> st.SearchStrategy[np.ndarray]:
+    return hnp.arrays(np.int64, rows, elements=st.integers(0, 3))
 
 
-def both(kind: str) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
-    return st.integers(1, 25).flatmap(lambda n: st.tuples(arrays(kind, n), arrays(kind, n)))
+pairs = st.integers(1, 25).flatmap(lambda n: st.tuples(classes(n), classes(n)))
 
 
-@pytest.mark.parametrize(
-    ("kind", "metrics"), [("classes", CLASSES), ("labels", LABELS), ("numbers", NUMBERS)]
-)
-@given(data=st.data(), positive=st.integers(0, 3))
-@settings(max_examples=8)
-def test_a_draw_scores_as_its_rows_do(
-    kind: str, metrics: list[Metric], data: st.DataObject, positive: int
-) -> None:
-    """The law of the module: weights give what the metric gives for the rows written out."""
-    truth, predicted = data.draw(both(kind))
-    answers = Answers(metrics, predicted, truth, positive)
-    assert counted_kind(answers) == (None if kind == "numbers" else kind)
-    units = Units.of(truth, predicted)
-    weights = np.concatenate(list(units.draws(2, by_class=kind == "classes", seed=1)))
-    found = statistic_of(answers)(units.columns, weights)
-    for draw, row in enumerate(weights):
-        label, answer = (np.repeat(column, row.astype(int), axis=0) for column in units.columns)
-        expected = compute(metrics, answer, label, positive=positive)
-        for metric in metrics:
-            value = expected[metric.name]
-            told = found[metric.name][draw]
-            assert told == pytest.approx(np.nan if value is None else value, nan_ok=True), metric
-
-
-@given(both("classes"))
+@given(pairs)
 def test_units_are_the_rows_whatever_their_order(pair: tuple[np.ndarray, np.ndarray]) -> None:
     order = np.random.default_rng(0).permutation(len(pair[0]))
     units = Units.of(*pair)
@@ -61,61 +29,90 @@ def test_units_are_the_rows_whatever_their_order(pair: tuple[np.ndarray, np.ndar
     assert sorted(map(tuple, written_out.T)) == sorted(zip(*pair, strict=True))
 
 
-@given(both("classes"), st.booleans())
-def test_draws_are_as_large_as_the_data(
-    pair: tuple[np.ndarray, np.ndarray], by_class: bool
-) -> None:
+def test_units_keep_shapes_and_types() -> None:
+    truth, predicted = np.array([[1, 0], [1, 0], [0, 0]]), np.array([0.5, 0.5, 0.25], np.float32)
+    units = Units.of(truth, predicted)
+    assert len(units) == 2
+    assert units.columns[0].tolist() == [[0, 0], [1, 0]]
+    assert units.columns[1].tolist() == [0.25, 0.5]
+    assert [column.dtype for column in units.columns] == [truth.dtype, np.float32]
+    assert units.counts.tolist() == [1, 2]
+    assert units.key != Units.of(truth[1:], predicted[1:]).key
+
+
+@given(pairs)
+@settings(max_examples=20)
+def test_draws_are_as_large_as_the_data(pair: tuple[np.ndarray, np.ndarray]) -> None:
     units = Units.of(*pair)
-    weights = np.concatenate(list(units.draws(7, by_class=by_class, seed=3)))
+    weights = np.concatenate(list(units.draws(7, seed=3)))
     assert weights.shape == (7, len(units))
     assert (weights.sum(axis=1) == len(pair[0])).all()
-    if by_class:
-        for name in set(pair[0].tolist()):
-            drawn = weights[:, units.columns[0] == name].sum(axis=1)
-            assert (drawn == (pair[0] == name).sum()).all()
+    again = np.concatenate(list(units.draws(7, seed=3)))
+    assert (weights == again).all()
 
 
-def test_both_ways_of_drawing_have_one_distribution() -> None:
-    """Few units come from binomial numbers, many from rows; means and variances agree."""
-    few = Units((np.zeros(2), np.arange(2)), np.array([30, 10]))
-    many = Units((np.zeros(40), np.arange(40)), np.ones(40, dtype=np.int64))
-    one = np.concatenate(list(few.draws(20_000, by_class=False, seed=0)))[:, 0]
-    two = np.concatenate(list(many.draws(20_000, by_class=False, seed=0)))[:, :30].sum(axis=1)
-    assert one.mean() == pytest.approx(30, abs=0.1) and two.mean() == pytest.approx(30, abs=0.1)
-    assert one.var() == pytest.approx(7.5, rel=0.05) and two.var() == pytest.approx(7.5, rel=0.05)
+def test_rows_are_drawn_independently() -> None:
+    units = Units((np.arange(2),), np.array([30, 10]))
+    drawn = np.concatenate(list(units.draws(20_000, seed=0)))[:, 0]
+    assert drawn.mean() == pytest.approx(30, abs=0.1)
+    assert drawn.var() == pytest.approx(7.5, rel=0.05)
 
 
-def test_very_many_units_are_drawn_less_often() -> None:
-    units = Units((np.arange(2_000_000.0),), np.ones(2_000_000, dtype=np.int64))
-    first = next(units.draws(2_000, by_class=False, seed=0))
-    assert first.shape == (1, 2_000_000)
+def test_very_many_units_are_drawn_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    units = Units((np.arange(1_000.0),), np.ones(1_000, dtype=np.int64))
+    monkeypatch.setattr(resampling, "_AT_ONCE", 3_000)
+    for most, expected in ((500_000, 500), (1_000, 200), (10_000_000, 2_000)):
+        monkeypatch.setattr(resampling, "_MOST", most)
+        shapes = [part.shape for part in units.draws(2_000, seed=0)]
+        assert sum(rows for rows, _units in shapes) == expected
+        assert shapes[0] == (3, 1_000)
+        assert sum(len(part) for part in units.draws(50, seed=0)) == 50
 
 
-def test_a_score_of_a_task_alone_is_drawn_if_it_says_so() -> None:
-    def total(predicted: np.ndarray, truth: np.ndarray, _positive: int) -> float:
-        return float(predicted[:, 0].sum() / truth.sum())
+def test_only_scores_of_single_examples_are_drawn() -> None:
+    def total(predicted: np.ndarray, truth: np.ndarray, positive: int) -> float:
+        return float(predicted[:, 0].sum() / truth.sum() + positive)
 
     predicted, truth = np.array([[1.0, 9.0], [3.0, 9.0]]), np.array([2.0, 2.0])
-    for by_example in (True, False):
-        metric = Metric("total", (), total, by_example=by_example)
-        found = statistic_of(Answers([metric], predicted, truth))
-        values = found((truth, predicted), np.array([[2.0, 0.0], [1.0, 1.0]]))
-        assert {name: list(v) for name, v in values.items()} == (
-            {"total": [0.5, 1.0]} if by_example else {}
-        )
+    metrics = [Metric("total", (), total, by_example=True), Metric("other", (), total)]
+    found = scores_of_draws(metrics, 7)((truth, predicted), np.array([[2, 0], [1, 1]]))
+    assert {name: list(values) for name, values in found.items()} == {"total": [7.5, 8.0]}
 
 
-@pytest.mark.parametrize("decimals", [0, 1, 9])
-def test_ranks_are_those_of_scipy(decimals: int) -> None:
-    from scipy import stats
+def test_the_value_unchanged_and_those_of_draws() -> None:
+    units = Units((np.array([1.0, 2.0]), np.zeros(2)), np.array([1, 3]))
+    mean = Metric("mean", (), lambda _predicted, truth, _p: float(truth.mean()), by_example=True)
+    points, values = values_of_draws(units, scores_of_draws([mean], 1), seed=0, draws=50)
+    assert points == {"mean": 1.75}
+    weights = np.concatenate(list(units.draws(50, seed=0)))
+    assert values["mean"].tolist() == (weights @ units.columns[0] / 4).tolist()
 
-    random = np.random.default_rng(2)
-    predicted = random.normal(size=500).round(decimals)
-    truth = (predicted + random.normal(size=500)).round(decimals)
-    units = Units.of(truth, predicted)
-    (weights,) = units.draws(20, by_class=False, seed=1)
-    statistic = statistic_of(Answers([METRICS["spearman"]], predicted, truth))
-    found = statistic(units.columns, weights)["spearman"]
-    for told, draw in zip(found, weights, strict=True):
-        label, answer = (np.repeat(column, draw.astype(int)) for column in units.columns)
-        assert told == pytest.approx(stats.spearmanr(answer, label).statistic, abs=1e-14)
+
+# from draws to an interval
+
+
+def test_it_is_as_wide_as_students() -> None:
+    """Draws of a mean of n rows vary less than the rows by (n - 1) / n."""
+    for rows in (10, 400):
+        drawn = stats.norm.ppf(np.linspace(0, 1, 200_001)[1:-1]) / np.sqrt(rows)
+        told = interval_of_draws(0.0, drawn * np.sqrt((rows - 1) / rows), rows)
+        expected = stats.t.ppf(0.975, rows - 1) / np.sqrt(rows)
+        assert told is not None
+        assert (told.low, told.high) == pytest.approx((-expected, expected), rel=2e-3)
+
+
+def test_it_holds_the_value_and_leaves_out_what_is_not_finite() -> None:
+    drawn = np.linspace(1, 2, 11)
+    told = interval_of_draws(5.0, drawn, 1_000)
+    assert told == Interval(pytest.approx(1.025, abs=2e-3), 5.0)
+    assert interval_of_draws(0.0, drawn, 1_000) == Interval(0.0, pytest.approx(1.975, abs=2e-3))
+    half = np.concatenate([drawn, np.full(11, np.nan)])
+    assert interval_of_draws(1.5, half, 1_000) == interval_of_draws(1.5, drawn, 1_000)
+    assert interval_of_draws(1.5, np.append(half, np.inf), 1_000) is None
+
+
+def test_draws_that_do_not_differ_tell_nothing() -> None:
+    assert interval_of_draws(1.0, np.ones(50), 50) is None
+    assert interval_of_draws(np.nan, np.arange(9.0), 50) is None
+    assert interval_of_draws(3.0, np.arange(9.0), 1) is None
+    assert interval_of_draws(3.0, np.arange(9.0), 2) is not None

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tunesmith.differences import Difference
 from tunesmith.metrics import METRICS, Interval, Scores, compute
-from tunesmith.statistics import Difference, with_intervals
+from tunesmith.statistics import with_intervals
 from tunesmith.verdict import COLLAPSED, LEVEL, Verdict, difference_in_words, judge
 
 TRUTH = np.array([1] * 279 + [0] * 129)

@@ -56,6 +56,7 @@ class Counts:
 class Slopes:
     """Derivatives of a score by the sums of `Counts`; the classes have the shape (C,)."""
 
+    rows: float
     exact: float
     both: Floats
     claimed: Floats
@@ -111,11 +112,11 @@ class Tally:
         of_units: Floats
         if self.kind == "labels":
             of_units = self.hits @ slopes.both + self.predicted @ slopes.claimed
-            of_units = of_units + self.truth @ slopes.real + self.exact * slopes.exact
+            of_units = of_units + self.truth @ slopes.real
         else:
             of_units = slopes.claimed[self.predicted] + slopes.real[self.truth]
-            of_units = of_units + self.exact * (slopes.both[self.truth] + slopes.exact)
-        return of_units
+            of_units = of_units + self.exact * slopes.both[self.truth]
+        return of_units + self.exact * slopes.exact + slopes.rows
 
 
 def _sums(classes: NDArray[Any], weights: Floats, width: int) -> Floats:
@@ -134,21 +135,23 @@ def score_of(name: str, counts: Counts, positive: int) -> tuple[float, Slopes]:
     """
     nothing = np.zeros_like(counts.both)
     if name == "accuracy":
-        return counts.exact / counts.rows, Slopes(1 / counts.rows, nothing, nothing, nothing)
+        score = counts.exact / counts.rows
+        by_rows, by_exact = -score / counts.rows, 1 / counts.rows
+        return score, Slopes(by_rows, by_exact, nothing, nothing, nothing)
     if name == "matthews_correlation":
         return _matthews(counts)
     part, _underscore, average = name.partition("_")
     if average == "micro":
         sums = (np.full(1, each.sum()) for each in (counts.both, counts.claimed, counts.real))
         values, *slopes = _by_class(part, *sums)
-        return float(values[0]), Slopes(0.0, *(nothing + slope for slope in slopes))
+        return float(values[0]), Slopes(0.0, 0.0, *(nothing + slope for slope in slopes))
     values, by_both, by_claimed, by_real = _by_class(part, counts.both, counts.claimed, counts.real)
     weights = _class_weights(average, counts, positive)
     score = float(weights @ values)
     by_real = weights * by_real
     if average == "weighted":
         by_real = by_real + (values - score) * _inverse(counts.real.sum())
-    return score, Slopes(0.0, weights * by_both, weights * by_claimed, by_real)
+    return score, Slopes(0.0, 0.0, weights * by_both, weights * by_claimed, by_real)
 
 
 def _class_weights(average: str, counts: Counts, positive: int) -> Floats:
@@ -193,12 +196,11 @@ def _matthews(counts: Counts) -> tuple[float, Slopes]:
     above = counts.exact * rows - claimed @ real
     spread_claimed, spread_real = rows**2 - claimed @ claimed, rows**2 - real @ real
     product = float(spread_claimed * spread_real)
-    if product <= 0:
+    if product <= 1e-14 * rows**4:  # nothing but rounding
         nothing = np.zeros_like(claimed)
-        return 0.0, Slopes(0.0, nothing, nothing, nothing)
+        return 0.0, Slopes(0.0, 0.0, nothing, nothing, nothing)
     score = float(above / product**0.5)
     by_claimed = -real / product**0.5 + score * claimed / spread_claimed
     by_real = -claimed / product**0.5 + score * real / spread_real
     by_rows = counts.exact / product**0.5 - score * rows * (1 / spread_claimed + 1 / spread_real)
-    # each unit has one label, so a slope by all labels is one by all rows
-    return score, Slopes(rows / product**0.5, np.zeros_like(claimed), by_claimed, by_real + by_rows)
+    return score, Slopes(by_rows, rows / product**0.5, np.zeros_like(claimed), by_claimed, by_real)

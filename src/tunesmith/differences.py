@@ -15,7 +15,6 @@ from tunesmith.intervals import (
     correlation_difference,
     mean_interval,
     paired_fraction_interval,
-    t_quantile,
 )
 from tunesmith.likelihood import profile_interval, supported
 from tunesmith.metrics import METRICS, Answers, Interval
@@ -107,7 +106,8 @@ def _decided(
     )
     if name == "accuracy" and counted_kind(first) is not None:
         right, also = is_right(first), is_right(second)
-        is_sure = mcnemar(int((also & ~right).sum()), int((right & ~also).sum())) < _LEVEL
+        fixed, broken = int((also & ~right).sum()), int((right & ~also).sum())
+        is_sure = mcnemar(fixed, broken) < _LEVEL
     if interval is not None and not is_sure:
         interval = Interval(min(0.0, interval.low), max(0.0, interval.high))
     return replace(told, interval=interval, is_sure=is_sure)
@@ -138,10 +138,7 @@ def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Differe
                 slope = tallies[1].slope_of_units(slopes_of_other)
                 return other - score, slope - tallies[0].slope_of_units(slopes)
 
-            low, high = profile_interval(
-                change_at, support.weights, now - was,
-                rows=max(1, rows - 1), z=t_quantile(max(1, rows - 1)),
-            )  # fmt: skip
+            low, high = profile_interval(change_at, support.weights, now - was, rows=rows)
             interval = Interval(low, high)
         found[name] = Difference(was, now, interval, is_sure=False)
     return found

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.counts import CountedKind, Floats
+from tunesmith.intervals import Z, t_quantile
 
-__all__ = ["Support", "profile_interval", "supported"]
+__all__ = ["Support", "few_rows_quantile", "profile_interval", "supported"]
 
 _IMAGINED = 0.25
 """Imaginary rows of each class. Up to 1 the coverage of common classes stays; that of classes with
@@ -35,9 +36,18 @@ _STEP, _MOST_CHANGE = 0.1, 0.5
 """A step along the path: of the error in the score, and in the logarithm of a weight."""
 
 _MOST_STEPS = 400
+_NOTHING = 1e-14
+"""A variance below this is rounding."""
+
+_FREEDOM, _LEAST_FREEDOM = 8.0, 4.0
+"""Degrees of freedom: rows times the first over the kurtosis less one. Student's own would be 2;
+with 8 macro F1 of six skewed classes is held in 93 to 96 of 100 cases, with 2 in 95 to 99."""
 
 ScoreAt = Callable[[Floats], tuple[float, Floats]]
 """From the weights of the units, which sum to one, to the score and its derivatives (U,)."""
+
+Quantile = Callable[[Floats, Floats, float, int], float]
+"""See `few_rows_quantile`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +162,12 @@ def _imagined_labels(
 
 
 def profile_interval(
-    score_at: ScoreAt, weights: Floats, value: float, *, rows: float, z: float
+    score_at: ScoreAt,
+    weights: Floats,
+    value: float,
+    *,
+    rows: float,
+    quantile: Quantile | None = None,
 ) -> tuple[float, float]:
     """All values of a score that what was observed does not contradict; it holds the observed one.
 
@@ -161,15 +176,38 @@ def profile_interval(
         weights: of the units observed and imagined, shape (U,).
         value: observed, without imaginary rows.
         rows: how many stand behind it.
-        z: standard errors that contradict.
+        quantile: how many standard errors contradict; `few_rows_quantile` if not given.
     """
-    low = _end(score_at, weights, value, rows, z, sign=-1)
-    high = _end(score_at, weights, value, rows, z, sign=1)
+    quantile = quantile or few_rows_quantile
+    low = _end(score_at, weights, value, rows, quantile, side=-1)
+    high = _end(score_at, weights, value, rows, quantile, side=1)
     return min(low, value), max(high, value)
 
 
+def few_rows_quantile(weights: Floats, slope: Floats, rows: float, side: int) -> float:
+    """How many standard errors an observed score may be away, where few rows may decide it.
+
+    A class with two rows is either found or not: then the score is far from normal, and its error
+    rests on few rows. Taken is the larger of Student's quantile, with degrees of freedom that grow
+    with the rows and shrink with the kurtosis of the slopes, and of the first skewness term of
+    Cornish and Fisher (Abramowitz and Stegun 26.2.49), which allows for more on the long side.
+
+    Args:
+        weights: of the units, shape (U,); they sum to one.
+        slope: of the score, with mean zero under the weights, shape (U,).
+        rows: how many stand behind the score.
+        side: 1 for values above the observed one, -1 for those below.
+    """
+    second, third, fourth = (float(weights @ slope**power) for power in (2, 3, 4))
+    freedom = min(rows - 1, _FREEDOM * rows / max(fourth / second**2 - 1, 1e-9))
+    student = t_quantile(max(freedom, _LEAST_FREEDOM))
+    skewness = third / second**1.5 / math.sqrt(rows)
+    skewed = student - side * skewness * (Z**2 - 1) / 6
+    return float(min(max(student, skewed), 2 * Z))
+
+
 def _end(
-    score_at: ScoreAt, start: Floats, value: float, rows: float, z: float, *, sign: int
+    score_at: ScoreAt, start: Floats, value: float, rows: float, quantile: Quantile, *, side: int
 ) -> float:
     """Follow the most likely weights away from those observed, until they contradict.
 
@@ -183,18 +221,20 @@ def _end(
         score, slope = score_at(weights)
         slope = slope - weights @ slope
         variance = float(weights @ slope**2)
-        error = z * math.sqrt(variance / rows)
-        beyond = sign * (score - value) - error
-        if beyond >= 0 or variance < 1e-14:
-            if before is None or beyond < 0:
-                return score
+        if variance < _NOTHING:
+            break
+        error = quantile(weights, slope, rows, side) * math.sqrt(variance / rows)
+        beyond = side * (score - value) - error
+        if beyond >= 0:
+            if before is None:
+                break
             near, less = before
             return near + (score - near) * less / (less - beyond)
         before = score, beyond
         ratio = weights / start
         turn = ratio * (slope - float(weights * ratio @ slope) / float(weights @ ratio))
-        pace = max(float(weights * turn @ slope), 1e-300)
+        pace = float(weights * turn @ slope)
         step = min(_STEP * error / pace, _MOST_CHANGE / float(np.abs(turn).max()))
-        weights = weights * np.exp(sign * step * turn)
+        weights = weights * np.exp(side * step * turn)
         weights /= weights.sum()
     return score

@@ -20,7 +20,6 @@ from tunesmith.intervals import (
     CORRELATIONS,
     fraction_interval,
     mean_interval,
-    t_quantile,
 )
 from tunesmith.likelihood import Support, profile_interval, supported
 from tunesmith.metrics import METRICS, Answers, Interval, Scores
@@ -172,10 +171,7 @@ def _profiled(
         return score, tally.slope_of_units(slopes)
 
     value = score_of(name, counts, positive)[0]
-    low, high = profile_interval(
-        score_at, support.weights, value,
-        rows=max(1.0, counts.rows - 1), z=t_quantile(max(1.0, counts.rows - 1)),
-    )  # fmt: skip
+    low, high = profile_interval(score_at, support.weights, value, rows=counts.rows)
     return Interval(low, high) if low < high else None
 
 
