@@ -71,7 +71,7 @@ def test_the_quantile_grows_where_few_rows_decide() -> None:
     rare = np.array([0.1, 0.9])
     slope = np.array([-0.9, 0.1])  # a row in ten pulls the score down
     fourth, second = rare @ slope**4, rare @ slope**2
-    freedom = 8 * 60 / (fourth / second**2 - 1)
+    freedom = 3 * 60 / (fourth / second**2 - 1)
     student = stats.t.ppf(0.975, min(59, freedom))
     assert few_rows_quantile(rare, slope, 60, -1) == pytest.approx(student, abs=1e-3)
     skewness = (rare @ slope**3) / second**1.5 / math.sqrt(60)
