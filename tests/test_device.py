@@ -13,7 +13,7 @@ from tunesmith.device import (
     num_processes,
     resolve_precision,
 )
-from tunesmith.errors import ResourceError
+from tunesmith.errors import RecipeError, ResourceError
 
 
 def test_one_process_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,6 +21,34 @@ def test_one_process_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert (is_main_process(), num_processes()) == (False, 2)
+    monkeypatch.setenv("RANK", "0")
+    assert (is_main_process(), num_processes()) == (True, 2)
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("RANK", "3")  # a script of its own may set the rank alone
+    assert (is_main_process(), num_processes()) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"RANK": "x"}, "RANK"), ({"RANK": ""}, "RANK"), ({"RANK": "-1"}, "RANK"),
+        ({"RANK": "1.0"}, "RANK"), ({"RANK": "٣"}, "RANK"), ({"RANK": "9" * 5000}, "RANK"),
+        ({"WORLD_SIZE": "0"}, "RANK"), ({"WORLD_SIZE": "two"}, "WORLD_SIZE"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK"), ({"LOCAL_RANK": " 1"}, "LOCAL_RANK"),
+        ({"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "1"}, "LOCAL_RANK"),
+        ({"MASTER_PORT": "http"}, "MASTER_PORT"),
+    ],
+)  # fmt: skip
+def test_an_environment_without_sense(
+    environment: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for read in (is_main_process, num_processes):
+        with pytest.raises(RecipeError, match="C139") as caught:
+            read()
+        assert caught.value.exit_code == 2
+        assert f"the environment has {named}=" in str(caught.value)
 
 
 def test_a_second_run_may_want_another_precision() -> None:

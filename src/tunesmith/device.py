@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.errors import Problem, ResourceError
+from tunesmith.errors import Problem, RecipeError, ResourceError, shortened
 from tunesmith.language import gettext as _
 
 if TYPE_CHECKING:
@@ -30,13 +31,53 @@ _TIMEOUT = timedelta(seconds=600)
 
 
 def is_main_process() -> bool:
-    """Whether this process is the first of its job, as torchrun and accelerate tell it."""
-    return int(os.environ.get("RANK", "0")) == 0
+    """Whether this process is the first of its job, as torchrun and accelerate say.
+
+    Raises:
+        RecipeError: what they set makes no sense (C139).
+    """
+    return _job_numbers()["RANK"] == 0
 
 
 def num_processes() -> int:
-    """How many processes share the job, as torchrun and accelerate tell it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many processes share the job, as torchrun and accelerate say.
+
+    Raises:
+        RecipeError: what they set makes no sense (C139).
+    """
+    return _job_numbers()["WORLD_SIZE"]
+
+
+_DEFAULTS = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1, "MASTER_PORT": 0}
+
+
+def _job_numbers() -> dict[str, int]:
+    """The environment of a job, read in this one place; Accelerate reads the same variables."""
+    numbers = {name: _number_from(name, default) for name, default in _DEFAULTS.items()}
+    for rank, size in (("RANK", "WORLD_SIZE"), ("LOCAL_RANK", "LOCAL_WORLD_SIZE")):
+        is_alone = size not in os.environ  # a script of its own may set the rank alone
+        if numbers[size] < 1 or (numbers[rank] >= numbers[size] and not is_alone):
+            raise RecipeError(_no_job(rank, f"{size}={numbers[size]}"))
+    return numbers
+
+
+def _number_from(name: str, default: int) -> int:
+    written = os.environ.get(name)
+    if written is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,9}", written):
+        raise RecipeError(_no_job(name, _("a whole number is needed")))
+    return int(written)
+
+
+def _no_job(name: str, reason: str) -> Problem:
+    return Problem(
+        "C139",
+        _('the environment has {name}="{value}": {reason}').format(
+            name=name, value=shortened(os.environ.get(name, "")), reason=reason
+        ),
+        fix=_("torchrun and accelerate set it for several processes; for one, unset it."),
+    )
 
 
 def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accelerator:

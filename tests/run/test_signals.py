@@ -28,6 +28,25 @@ def test_between_steps_it_only_sets_a_flag() -> None:
     assert "step-00000003" in str(interruption)
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP"])
+def test_each_of_these_signals_asks_to_stop(name: str) -> None:
+    with StopRequest() as stop, stop.deferred():
+        os.kill(os.getpid(), getattr(signal, name))
+        assert stop.signal == getattr(signal, name)
+        assert stop.interruption(None).exit_code == 75
+
+
+def test_under_nohup_a_closed_terminal_is_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop, stop.deferred():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop.was_made
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest():

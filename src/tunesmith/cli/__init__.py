@@ -11,10 +11,12 @@ from importlib import import_module
 
 import click
 
+from tunesmith import notices
 from tunesmith.cli.corrected import with_corrected_command
+from tunesmith.cli.streams import lost_result, shielded
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs, unknown_option
-from tunesmith.errors import Place, PlainError, Problem, RecipeError, shortened
+from tunesmith.errors import Place, PlainError, Problem, RecipeError, ResourceError, shortened
 from tunesmith.language import (
     DOMAIN,
     LANGUAGES,
@@ -24,6 +26,7 @@ from tunesmith.language import (
     use_language,
 )
 from tunesmith.language import gettext as _
+from tunesmith.memory import is_out_of_memory, memory_problem
 
 __all__ = ["main"]
 
@@ -70,14 +73,44 @@ class _Commands(Verbs):
             formatter.write_dl([(name, _(words)) for name, (_home, words) in COMMANDS.items()])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an exit code each
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _speak(words)
     words = _arranged(words)
     before = words[: words.index("--")] if "--" in words else words
     given = {"as_json": "--json" in before, "quiet": not {"-q", "--quiet"}.isdisjoint(before)}
-    terminal = Terminal.of(given)  # for what goes wrong before or outside a command
+    with shielded():
+        try:
+            terminal = Terminal.of(given)  # for what goes wrong before or outside a command
+        except PlainError as error:
+            Terminal(given["as_json"]).problems(error.problems)
+            return error.exit_code
+        with notices.listening(lambda problem: terminal.problems([problem])):
+            code = _run(terminal, words)
+        terminal.problems(notices.take())
+        if code == 0 and (loss := lost_result()) and not _OUTLASTS.intersection(words[:1]):
+            terminal.problems([_lost(loss)])
+            return ResourceError.exit_code
+        return code
+
+
+_OUTLASTS = frozenset({"train", "quickstart"})
+"""Commands whose result is a folder; what they print is about it."""
+
+
+def _lost(loss: Exception) -> Problem:
+    reason = getattr(loss, "strerror", None) or str(loss)
+    return Problem(
+        "C107",
+        _("the result could not be written: {reason}").format(reason=reason),
+        Place("stdout"),
+        fix=_("Make room where it goes, and call it again."),
+    )
+
+
+def _run(terminal: Terminal, words: Sequence[str]) -> int:
+    """Run one command and show what went wrong; returns the exit code."""
     debug = "--debug" in words
     try:
         from tunesmith.hub import prepare_environment
@@ -85,36 +118,21 @@ def main(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - an e
         if note := prepare_environment():
             terminal.say(note)
         result = _group().main(
-            args=words, prog_name="tunesmith", standalone_mode=False, obj=tuple(words)
+            args=list(words), prog_name="tunesmith", standalone_mode=False, obj=tuple(words)
         )
         return int(result or 0)
-    except PlainError as error:
-        if debug:
-            terminal.traceback()
-        terminal.problems(with_corrected_command(error.problems, words, _command_of(words)))
-        return error.exit_code
-    except click.NoSuchOption as error:
-        terminal.problems([unknown_option(error, words)])
-        return 2
-    except click.UsageError as error:
-        fix = error.ctx.get_usage() if error.ctx else None
-        terminal.problems([Problem("R100", error.format_message(), fix=fix)])
-        return 2
-    except click.ClickException as error:
-        terminal.problems([Problem("R100", error.format_message())])
-        return 2
     except (KeyboardInterrupt, click.Abort):
         terminal.say(_("stopped"))
         return 130
-    except BrokenPipeError:  # the reader of a pipe, such as `head`, had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
-        if debug:
+        if debug and not isinstance(error, click.ClickException):
             terminal.traceback()
-        told = _in_plain_words(error, debug=debug)
-        terminal.problems(told.problems)
-        return told.exit_code
+        known = _as_known(error, words, debug=debug)
+        if isinstance(error, PlainError):
+            terminal.problems(with_corrected_command(known.problems, words, _command_of(words)))
+        else:
+            terminal.problems(known.problems)
+        return known.exit_code
 
 
 def _command_of(words: Sequence[str]) -> click.Command | None:
@@ -122,11 +140,20 @@ def _command_of(words: Sequence[str]) -> click.Command | None:
     return import_module(COMMANDS[name][0]).command if name else None
 
 
-def _in_plain_words(error: Exception, *, debug: bool) -> PlainError:
-    """What is not foreseen is a bug of ours, told as one; but a name may be too long anywhere."""
-    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        place = Place(shortened(str(error.filename)))
-        return RecipeError(Problem("R195", _("the name of a file or folder is too long"), place))
+def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> PlainError:
+    """The error with its code; what was not foreseen is a bug of ours, and reported as one."""
+    if isinstance(error, PlainError):
+        return error
+    if isinstance(error, click.NoSuchOption):
+        return RecipeError(unknown_option(error, words))
+    if isinstance(error, click.ClickException):
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        fix = context.get_usage() if context else None
+        return RecipeError(Problem("R100", error.format_message(), fix=fix))
+    if isinstance(error, OSError) and error.errno is not None:
+        return _of_the_system(error)
+    if is_out_of_memory(error):
+        return ResourceError(memory_problem(error))
     first, *more = f"{type(error).__name__}: {error}".split("\n")
     return PlainError(
         Problem(
@@ -134,6 +161,22 @@ def _in_plain_words(error: Exception, *, debug: bool) -> PlainError:
             _("a bug in tunesmith: {error}").format(error=first),
             evidence=tuple(more),
             fix=None if debug else _("Run again with --debug for the whole story."),
+        )
+    )
+
+
+def _of_the_system(error: OSError) -> PlainError:
+    """What the system refuses anywhere: a name that is too long, a disk that fails."""
+    if error.errno == errno.ENAMETOOLONG:
+        place = Place(shortened(str(error.filename)))
+        return RecipeError(Problem("R195", _("the name of a file or folder is too long"), place))
+    place = Place(shortened(str(error.filename or "-")))
+    return ResourceError(
+        Problem(
+            "C107",
+            _("the system refuses: {reason}").format(reason=error.strerror or error),
+            place,
+            fix=_("Check this file, its folder and the disk; --debug shows the whole story."),
         )
     )
 

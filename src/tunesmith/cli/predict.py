@@ -18,6 +18,7 @@ from tunesmith.cli.options import (
     examples,
     reading,
 )
+from tunesmith.cli.streams import has_reader
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, RecipeError, inert, shortened
 from tunesmith.language import gettext as _
@@ -187,6 +188,8 @@ def _print(
     own = ["prediction"] if is_number else ["prediction", "probability"]
     header = None if is_for_eyes else "\t".join([*own, *map(_as_cell, columns)])
     for row, answer in answered:
+        if not has_reader():  # `head` had enough
+            return
         if header is not None:  # not before there is an answer: the first row may be an error
             terminal.result(header)
             header = None

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
@@ -48,7 +48,8 @@ class Terminal:
         """The terminal that the options of a command ask for: "as_json" and "quiet"."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # a console that lacks a character must not crash us
-                stream.reconfigure(errors="replace")
+                with suppress(OSError, ValueError):
+                    stream.reconfigure(errors="replace")
         return cls(bool(given["as_json"]), bool(given["quiet"]), is_main_process())
 
     @property

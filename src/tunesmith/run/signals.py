@@ -1,4 +1,7 @@
-"""Stop requests: SIGTERM, SIGUSR1 and Ctrl-C set a flag that the conductor reads between steps."""
+"""Stop requests: a signal sets a flag that the conductor reads between steps.
+
+SIGTERM, SIGUSR1, Ctrl-C, and SIGHUP, which comes when a terminal is closed, unless under `nohup`.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,11 @@ from tunesmith.language import gettext as _
 __all__ = ["StopRequest"]
 
 _SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP")
+    if hasattr(signal, name)
 )
+_HANGUP = getattr(signal, "SIGHUP", None)
 
 
 class StopRequest:
@@ -41,6 +47,8 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
+                if number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN:
+                    continue  # under nohup the run outlives its terminal
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
