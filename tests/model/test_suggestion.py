@@ -1,29 +1,167 @@
+"""The smallest sensible model: by language, device, task, and what is at hand offline."""
+
 from __future__ import annotations
+
+import platform
+from pathlib import Path
 
 import pytest
 
-from tunesmith.model import EMBEDDED, suggest_model
+from tunesmith import hub
+from tunesmith.model import EMBEDDED, suggest_model, suggestion
+from tunesmith.model.suggestion import has_accelerator
+
+ENGLISH = ["the printer is broken again", "send me a new phone"]
+CHINESE = ["打印机又坏了", "你好"]
+GERMAN = ["Der Drucker ist wieder kaputt und das Papier ist leer", "Bitte ein neues Telefon"]
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+DISTIL = "distilbert/distilbert-base-multilingual-cased"
 
 
-@pytest.mark.parametrize(
-    ("texts", "name"),
-    [
-        (["打印机又坏了", "你好"], "bert-base-chinese"),
-        (["hello there"], "bert-base-uncased"),
-        (["hello 你好 and much more text in plain letters"], "bert-base-multilingual-cased"),
-        (["привет мир"], "bert-base-multilingual-cased"),
-    ],
-)
-def test_a_model_for_the_language(
-    texts: list[str], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    assert suggest_model(texts)[0] == name
 
 
-def test_offline_with_nothing_cached_the_embedded_one_is_said_aloud() -> None:
-    name, why = suggest_model(["hello"])
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize(
+    ("texts", "on_a_cpu", "on_a_gpu", "why"),
+    [
+        (CHINESE, "BAAI/bge-small-zh-v1.5", "bert-base-chinese", "100% of the letters are Chinese"),
+        (ENGLISH, MINILM, "bert-base-uncased", "the letters are plain Latin"),
+        (["x1", "42"], MINILM, "bert-base-uncased", "the letters are plain Latin"),
+        (GERMAN, DISTIL, "bert-base-multilingual-cased", "the words are not English"),
+        (
+            ["hello 你好 and much more text in plain letters"],
+            DISTIL,
+            "bert-base-multilingual-cased",
+            "6% of the letters are not plain Latin",
+        ),
+        (
+            ["привет мир"],
+            DISTIL,
+            "bert-base-multilingual-cased",
+            "100% of the letters are not plain Latin",
+        ),
+    ],
+)
+def test_a_model_for_the_language(texts: list[str], on_a_cpu: str, on_a_gpu: str, why: str) -> None:
+    assert suggest_model(texts, device="cuda") == (on_a_gpu, why)
+    name, reason = suggest_model(texts, device="cpu")
+    assert name == on_a_cpu
+    millions = suggestion._MILLIONS[name]
+    assert reason == f"{why}; {millions} million weights, few enough for a CPU"
+    assert millions < suggestion._MILLIONS[on_a_gpu]
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "le produit est arrivé cassé et ne marche pas, je suis déçu pour les enfants",
+        "el producto llegó roto y no funciona, estoy harto de las promesas para una semana",
+        "o produto chegou quebrado e não funciona, uma vergonha com atendimento",
+        "het product is kapot en werkt niet, een schande van de winkel",
+        "il prodotto che ho comprato non funziona, colpa della fabbrica di Milano",
+        "barang ini rusak dan tidak bisa dipakai, penjual yang buruk",
+    ],
+)
+def test_other_languages_in_latin_letters(text: str) -> None:
+    assert suggest_model([text], device="cpu")[0] == DISTIL
+
+
+@pytest.mark.usefixtures("online")
+def test_a_few_foreign_words_do_not_make_english_foreign() -> None:
+    texts = ["the film das Boot is great and the actors are good", "que sera sera is on the radio"]
+    assert suggest_model(texts, device="cpu")[0] == MINILM
+
+
+@pytest.mark.usefixtures("online")
+def test_masked_words_need_a_head_for_them() -> None:
+    words = {"device": "cpu", "task": "masked-lm"}
+    assert suggest_model(ENGLISH, **words)[0] == "distilbert/distilbert-base-uncased"
+    assert suggest_model(CHINESE, **words) == (
+        "bert-base-chinese",
+        "100% of the letters are Chinese",
+    )
+    assert suggest_model(GERMAN, **words)[0] == DISTIL
+    assert suggest_model(ENGLISH, device="cuda", task="masked-lm")[0] == "bert-base-uncased"
+    assert suggest_model(ENGLISH, device="cpu", task="text-regression")[0] == MINILM
+
+
+def test_offline_what_is_cached_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, why = suggest_model(ENGLISH, device="cpu")
     assert name == EMBEDDED
-    assert "bert-base-uncased" in why
+    assert why == (
+        f"{MINILM} is not in the cache and HF_HUB_OFFLINE is set; this one only tries things out"
+    )
+    cached = {"bert-base-uncased"}
+    monkeypatch.setattr(hub, "is_cached", lambda name: name in cached)
+    assert suggest_model(ENGLISH, device="cpu") == (
+        "bert-base-uncased",
+        "the letters are plain Latin; offline, and this one is in the cache",
+    )
+    assert suggest_model(CHINESE, device="cpu")[0] == EMBEDDED
+    cached.add("distilbert/distilbert-base-uncased")
+    assert suggest_model(ENGLISH, device="cpu")[0] == "bert-base-uncased"
+    cached.remove("bert-base-uncased")
+    assert suggest_model(ENGLISH, device="cpu")[0] == "distilbert/distilbert-base-uncased"
+    cached.add(MINILM)
+    name, why = suggest_model(ENGLISH, device="cpu")
+    assert (name, "few enough for a CPU" in why) == (MINILM, True)
+
+
+def test_every_model_is_counted() -> None:
+    every = {
+        name
+        for models in (suggestion._ENGLISH, suggestion._CHINESE, suggestion._SEVERAL)
+        for name in (models.small, models.base, models.masked)
+    }
+    assert every == set(suggestion._MILLIONS)
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", False), ("cuda", True), ("mps", True)])
+def test_a_named_device_decides(device: str, expected: bool) -> None:
+    assert has_accelerator(device) is expected
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "torch", "visible", "driver", "expected"),
+    [
+        ("Darwin", "arm64", "2.13.0", None, False, True),
+        ("Darwin", "x86_64", "2.13.0", None, True, False),
+        ("Linux", "x86_64", "2.13.0", None, True, True),
+        ("Linux", "x86_64", "2.13.0+cu130", "0", True, True),
+        ("Linux", "x86_64", "2.13.0", None, False, False),
+        ("Linux", "x86_64", "2.13.0+cpu", None, True, False),
+        ("Linux", "x86_64", "2.13.0", "", True, False),
+        ("Linux", "x86_64", "2.13.0", "-1", True, False),
+        ("Linux", "x86_64", None, None, True, False),
+    ],
+)
+def test_a_gpu_is_seen_without_torch(
+    system: str,
+    machine: str,
+    torch: str | None,
+    visible: str | None,
+    driver: bool,
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def version(package: str) -> str:
+        assert package == "torch"
+        if torch is None:
+            raise suggestion.PackageNotFoundError
+        return torch
+
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(suggestion, "version", version)
+    monkeypatch.setattr(Path, "exists", lambda path: driver and str(path) == "/dev/nvidiactl")
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert has_accelerator("auto") is expected

@@ -188,7 +188,11 @@ def _suggest_task_and_model(
             for row in first_rows(found.source, 1000, roles.text_columns)
             for name in roles.text_columns
         ]
-        automatic.suggest(("model",), *suggest_model(texts))
+        task = asked.task or automatic.values.get("task")
+        suggestion = suggest_model(
+            texts, device=asked.train.device, task=str(task) if task else None
+        )
+        automatic.suggest(("model",), *suggestion)
 
 
 def _suggest_separator(automatic: Automatic, layers: Layers, found: Profile, roles: Roles) -> None:

@@ -1,41 +1,141 @@
-"""Which model suits a text, where nobody says."""
+"""Which pretrained model to start from, where none is named."""
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from tunesmith import hub
 from tunesmith.data.profile import script_shares
 from tunesmith.language import gettext as _
 
-__all__ = ["EMBEDDED", "suggest_model"]
+__all__ = ["EMBEDDED", "has_accelerator", "suggest_model"]
 
 EMBEDDED = "embedded:mini"
 
 
-def suggest_model(texts: Sequence[str]) -> tuple[str, str]:
-    """A model for texts like these, and why.
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """Models of one kind of language; each has weights as safetensors on its main branch.
+
+    Attributes:
+        small: trains on a CPU in minutes.
+        base: for a GPU.
+        masked: small, with a trained head for masked words.
+    """
+
+    small: str
+    base: str
+    masked: str
+
+
+_MILLIONS = {
+    "sentence-transformers/all-MiniLM-L6-v2": 23,
+    "distilbert/distilbert-base-uncased": 66,
+    "bert-base-uncased": 110,
+    "BAAI/bge-small-zh-v1.5": 24,
+    "bert-base-chinese": 103,
+    "distilbert/distilbert-base-multilingual-cased": 135,
+    "bert-base-multilingual-cased": 178,
+}
+"""Weights of each model, in millions."""
+
+_ENGLISH = _Models(
+    "sentence-transformers/all-MiniLM-L6-v2",
+    "bert-base-uncased",
+    "distilbert/distilbert-base-uncased",
+)
+_CHINESE = _Models("BAAI/bge-small-zh-v1.5", "bert-base-chinese", "bert-base-chinese")
+_SEVERAL = _Models(
+    "distilbert/distilbert-base-multilingual-cased",
+    "bert-base-multilingual-cased",
+    "distilbert/distilbert-base-multilingual-cased",
+)
+
+_ENGLISH_WORDS = frozenset("the and of to is was it that for you with this are on not".split())
+_OTHER_WORDS = frozenset(
+    # German, French, Spanish, Portuguese, Italian, Dutch, Turkish, Indonesian, Swedish, Polish
+    "der und ist nicht ein eine mit auf für das les des est une pas pour dans que los las una por "
+    "con para não uma com di che il della het een niet van bir bu ve için yang dan tidak och att "
+    "det är nie się jest".split()
+)
+"""Frequent short words that tell languages in Latin letters apart."""
+
+
+def suggest_model(
+    texts: Sequence[str], *, device: str = "auto", task: str | None = None
+) -> tuple[str, str]:
+    """The smallest sensible model for texts like these, and why.
 
     Offline, what is in the cache counts; with nothing there, the embedded one, which is said aloud.
+
+    Args:
+        texts: some of the texts to train on.
+        device: as `train.device` says: "auto", "cpu", "cuda" or "mps".
+        task: its name, if it is known; masked-lm needs a model with a head for it.
     """
     from huggingface_hub import constants
 
+    models, language = _for_language(texts)
+    is_fast = has_accelerator(device)
+    if task == "masked-lm":
+        order = [models.base, models.masked] if is_fast else [models.masked, models.base]
+    else:
+        order = [models.base, models.small] if is_fast else [models.small, models.base]
+    name = order[0]
+    if constants.HF_HUB_OFFLINE and not hub.is_cached(name):
+        cached = [other for other in (*order, models.masked) if hub.is_cached(other)]
+        if not cached:
+            return EMBEDDED, _(
+                "{name} is not in the cache and HF_HUB_OFFLINE is set; this one only tries "
+                "things out"
+            ).format(name=name)
+        return cached[0], _("{language}; offline, and this one is in the cache").format(
+            language=language
+        )
+    if is_fast or name == models.base:
+        return name, language
+    return name, _("{language}; {count} million weights, few enough for a CPU").format(
+        language=language, count=_MILLIONS[name]
+    )
+
+
+def has_accelerator(device: str) -> bool:
+    """Whether training would run on a GPU, as far as can be seen without loading torch.
+
+    Args:
+        device: as `train.device` says; "auto" takes a GPU if there is one.
+    """
+    if device != "auto":
+        return device != "cpu"
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    try:
+        is_for_cpus = version("torch").endswith("+cpu")
+    except PackageNotFoundError:
+        return False
+    if is_for_cpus or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+
+
+def _for_language(texts: Sequence[str]) -> tuple[_Models, str]:
+    """The models for the language of some texts, and what it was recognized by."""
     shares = script_shares(texts)
     chinese, other = shares["chinese"], shares["other"]
     if chinese > 0.5:
-        name, why = (
-            "bert-base-chinese",
-            _("{share:.0%} of the letters are Chinese").format(share=chinese),
+        return _CHINESE, _("{share:.0%} of the letters are Chinese").format(share=chinese)
+    if chinese + other > 0.05:
+        return _SEVERAL, _("{share:.0%} of the letters are not plain Latin").format(
+            share=chinese + other
         )
-    elif chinese + other > 0.05:
-        name, why = (
-            "bert-base-multilingual-cased",
-            _("{share:.0%} of the letters are not plain Latin").format(share=chinese + other),
-        )
-    else:
-        name, why = "bert-base-uncased", _("the letters are plain Latin")
-    if constants.HF_HUB_OFFLINE and not hub.is_cached(name):
-        return EMBEDDED, _(
-            "{name} is not in the cache and HF_HUB_OFFLINE is set; this one only tries things out"
-        ).format(name=name)
-    return name, why
+    words = re.findall(r"[^\W\d_]+", " ".join(texts).casefold())
+    english = sum(word in _ENGLISH_WORDS for word in words)
+    if sum(word in _OTHER_WORDS for word in words) > english:
+        return _SEVERAL, _("the words are not English")
+    return _ENGLISH, _("the letters are plain Latin")
