@@ -35,10 +35,15 @@ def test_flags_become_keys() -> None:
 
 
 def test_how_files_are_read() -> None:
-    nothing = {"encoding": None, "delimiter": None, "no_header": None}
+    nothing = {"encoding": None, "delimiter": None, "no_header": None, "sheet": None}
     assert reading(nothing) == Options()
-    given = {"encoding": "gb18030", "delimiter": "\\t", "no_header": "text ,label"}
-    assert reading(given) == Options("gb18030", "\t", header=("text", "label"))
+    given = {
+        "encoding": "gb18030", "delimiter": "\\t", "no_header": "text ,label", "sheet": "May",
+        "config": "mrpc", "revision": "v1",
+    }  # fmt: skip
+    assert reading(given) == Options(
+        "gb18030", "\t", "mrpc", "v1", header=("text", "label"), sheet="May"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -102,6 +107,24 @@ def test_a_flag_of_training_that_does_not_fit(command: str, tunesmith: Command) 
     said = tunesmith(command, "x.csv", "--epochs", "many")
     assert said.code == 2
     assert 'R104 --epochs: train.epochs cannot be "many"' in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("tunesmith tr", "train"),
+        ("tunesmith runs d", "delete"),
+        ("tunesmith train --learning", "--learning-rate"),
+        ("tunesmith predict m --on-bad-row k", "keep"),
+    ],
+)
+def test_a_shell_completes(
+    words: str, completed: str, tunesmith: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_TUNESMITH_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert tunesmith().out.split() == [f"plain,{completed}"]
 
 
 def test_languages(tunesmith: Command, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.cli.conftest import Command
@@ -86,7 +88,7 @@ def test_explain_loads_nothing_heavy(trained: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("verb", ["list", "show", "compare", "explain"])
+@pytest.mark.parametrize("verb", ["list", "show", "compare", "explain", "delete"])
 def test_help_has_examples(verb: str, tunesmith: Command) -> None:
     assert "Examples:" in tunesmith("runs", verb, "--help").out
 
@@ -154,3 +156,52 @@ def test_a_report_without_its_plan(tunesmith: Command, trained: Path, tmp_path: 
     said = tunesmith("report", "odd")
     assert said.code == 6
     assert "C138" in said.err and "the file is missing" in said.err
+
+
+class Typed(io.TextIOWrapper):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_delete_asks_and_looks_at_all_of_them_first(
+    tunesmith: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    for name in ("one", "two", "three"):
+        shutil.copytree(trained, tmp_path / "runs" / name)
+    left = lambda: sorted(path.name for path in (tmp_path / "runs").iterdir())  # noqa: E731
+    said = tunesmith("runs", "delete", "one", "tow", "--yes")
+    assert said.code == 2
+    assert 'did you mean "two"' in said.err
+    (tmp_path / "runs" / "two" / "notes.txt").write_text("mine")
+    said = tunesmith("runs", "delete", "one", "two", "--yes")
+    assert said.code == 2
+    assert "R155" in said.err
+    (tmp_path / "runs" / "two" / "notes.txt").unlink()
+    said = tunesmith("runs", "delete", "one")
+    assert said.code == 2
+    assert "R154" in said.err and "--yes" in said.err
+    assert left() == ["one", "three", "two"]
+    # asked
+    asked: list[str] = []
+
+    def answer(question: str, *, abort: bool, err: bool) -> None:
+        assert abort and err
+        asked.append(question)
+        if len(asked) == 1:
+            raise click.Abort
+
+    monkeypatch.setattr(click, "confirm", answer)
+    monkeypatch.setattr("tests.cli.conftest.io.TextIOWrapper", Typed)
+    assert tunesmith("runs", "delete", "one").code == 130
+    assert left() == ["one", "three", "two"]
+    said = tunesmith("runs", "delete", "runs/one", "two", "one", "--json")
+    assert said.code == 0
+    assert asked == ["Delete 1 run?", "Delete 2 runs?"]
+    assert said.err == "runs/one\nruns/two\n"
+    assert said.records == [{"deleted": ["runs/one", "runs/two"]}]
+    assert tunesmith("runs", "delete", "three", "--yes").out == "deleted runs/three\n"
+    assert left() == []

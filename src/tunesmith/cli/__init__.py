@@ -46,7 +46,7 @@ COMMANDS = {
     "data": ("tunesmith.cli.data", mark("Look into data sets.")),
     "inspect": ("tunesmith.cli.inspect", mark("Show what a model reads of a text.")),
     "tokenizer": ("tunesmith.cli.tokenizer", mark("Train tokenizers on your own text.")),
-    "runs": ("tunesmith.cli.runs", mark("List, show and compare runs.")),
+    "runs": ("tunesmith.cli.runs", mark("List, show, compare and delete runs.")),
     "report": ("tunesmith.cli.report", mark("Write the report of a run anew.")),
     "eject": ("tunesmith.cli.eject", mark("Write a run as a plain script.")),
     "config": ("tunesmith.cli.config", mark("Show recipes and their schema.")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,14 @@ from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.errors import IntegrityError, Place, PlainError, Problem, Severity
+from tunesmith.errors import (
+    IntegrityError,
+    Place,
+    PlainError,
+    Problem,
+    RecipeError,
+    Severity,
+)
 from tunesmith.language import gettext as _
 from tunesmith.language import mark, ngettext
 from tunesmith.naming import locate_run
@@ -47,7 +55,7 @@ _UNKNOWN = {
 }  # fmt: skip
 
 
-@click.group("runs", cls=Verbs, help=_("List, show, compare and explain runs."))
+@click.group("runs", cls=Verbs, help=_("List, show, compare, explain and delete runs."))
 def command() -> None:
     """The group."""
 
@@ -211,6 +219,39 @@ def explain_run(run: str, root: str, **given: Any) -> int:
             "try": change.as_json() if change else None,
         }
     )
+    return 0
+
+
+@command.command(
+    "delete",
+    help=_("Delete runs with their models, checkpoints and reports, after asking."),
+    epilog=examples("tunesmith runs delete tickets", "tunesmith runs delete old older --yes"),
+)
+@click.argument("names", nargs=-1, required=True, metavar="RUN...")
+@click.option("--yes", is_flag=True, help=_("Delete without asking."))
+@ROOT
+@common
+def delete(names: tuple[str, ...], root: str, yes: bool, **given: Any) -> int:
+    """Look at all of them, ask once, delete."""
+    from tunesmith.run.removal import delete_run, refuse_deletion
+
+    terminal = Terminal.of(given)
+    runs = list(dict.fromkeys(find_run(name, root) for name in names))
+    for run in runs:
+        refuse_deletion(run)
+    if not yes:
+        for run in runs:
+            terminal.say(str(run.path))
+        if not sys.stdin.isatty():
+            raise RecipeError(
+                Problem("R154", _("there is nobody to ask"), fix=_("Say --yes to delete."))
+            )
+        question = ngettext("Delete {count} run?", "Delete {count} runs?", len(runs))
+        click.confirm(question.format(count=len(runs)), abort=True, err=True)
+    for run in runs:
+        delete_run(run)
+        terminal.result(_("deleted {path}").format(path=run.path))
+    terminal.record({"deleted": [str(run.path) for run in runs]})
     return 0
 
 

@@ -122,6 +122,15 @@ class RunFolder:
         """Whether the finished model is there, to the byte."""
         return self.model.is_dir() and commit.damage(self.model) is None
 
+    def foreign_entries(self) -> list[str]:
+        """The names of what is in the folder and was not made by a run, in order."""
+        own = re.compile(rf"{_OWN_NAMES}|events\.jsonl|checkpoints|trackers")
+        return sorted(
+            entry
+            for entry in os.listdir(self.path)  # noqa: PTH208 - it takes links as they are
+            if not own.fullmatch(entry) and not _LEFT_BEHIND.fullmatch(entry)
+        )
+
     def sweep(self) -> None:
         """Clear away what a kill left unfinished. Only for one who holds the folder.
 
