@@ -64,6 +64,14 @@ def test_other_rows_are_not(change: str, tickets: Path) -> None:
     assert str(told.value.problems[0].place) == str(tickets)
 
 
+def test_bytes_that_are_no_text(tickets: Path) -> None:
+    source, digest, _rows = surveyed(tickets)
+    tickets.write_bytes(b"id,body,queue\n" + b"1,\xff\xfe,repair\n" * 60)
+    with pytest.raises(IntegrityError, match="D160") as told:
+        read(source, digest)
+    assert len(told.value.problems[0].evidence) == 1
+
+
 def test_a_file_that_is_gone(tickets: Path) -> None:
     source, digest, _rows = surveyed(tickets)
     tickets.unlink()
@@ -77,3 +85,15 @@ def test_a_column_that_is_not_used_may_change(tickets: Path) -> None:
     lines = tickets.read_text().splitlines()
     tickets.write_text("\n".join([lines[0], *(f"9{line}" for line in lines[1:])]) + "\n")
     assert read(source, digest) == rows
+
+
+def test_whatever_a_reader_raises_is_the_same_error(tickets: Path) -> None:
+    class Broken:
+        name = "broken"
+
+        def chunks(self, _columns: object) -> object:
+            raise KeyError("body")
+
+    with pytest.raises(IntegrityError, match="D160") as told:
+        list(verified_chunks(Broken(), COLUMNS, ""))  # type: ignore[arg-type]
+    assert told.value.problems[0].evidence == ("KeyError: 'body'",)

@@ -14,6 +14,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -90,7 +91,10 @@ def main() -> int:
         context = multiprocessing.get_context("spawn")
         with context.Pool(arguments.processes) as pool:
             work = ((kinds, number) for number in numbers)
-            for kind, name, is_held, seen, seconds in pool.imap_unordered(_run_numbered, work):
+            run = import_module(
+                "tests.faults.__main__"
+            )._run_numbered  # by a name workers can import
+            for kind, name, is_held, seen, seconds in pool.imap_unordered(run, work):
                 (held if is_held else failed)[kind] += 1
                 word = "held  " if is_held else "FAILED"
                 print(f"{word} {kind:16} {name:60} {seconds:6.1f} s  {seen}", flush=True)

@@ -32,6 +32,8 @@ def verified_chunks(source: Source, columns: Sequence[str], digest: str) -> Iter
             yield chunk
     except DataError as error:
         raise IntegrityError(_changed(source, error.problems[0].message)) from error
+    except Exception as error:  # whatever a reader makes of content that it was not opened for
+        raise IntegrityError(_changed(source, f"{type(error).__name__}: {error}")) from error
     if seen.hexdigest() != digest:
         raise IntegrityError(_changed(source))
 
