@@ -3,18 +3,27 @@
 from tunesmith import load_dataset, model_folder
 
 raw_datasets = load_dataset("embedded:pairs")        # or load_dataset("glue", "mrpc")
+raw_datasets = load_dataset("tickets.csv", labels=["order", "repair"])
 tokenizer = AutoTokenizer.from_pretrained(model_folder("embedded:mini"))
+
+`load_dataset` gives a `datasets.Dataset`; `tunesmith.load_data` gives rows as `tunesmith.train`
+reads them, with their places in the file, and never holds them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.columnar import HubSplit
-from tunesmith.data.rows import Source
+from tunesmith.data.profile import profile
+from tunesmith.data.roles import suggest_roles
+from tunesmith.data.rows import Source, Splits
 from tunesmith.data.sources import Options, open_splits
-from tunesmith.errors import DataError, Place, Problem, nearest
+from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.language import gettext as _
 from tunesmith.model import locate
 from tunesmith.quiet import quiet_datasets
@@ -24,40 +33,66 @@ if TYPE_CHECKING:
 
 __all__ = ["load_dataset", "model_folder"]
 
+DataFiles = str | Path | Sequence[str | Path] | Mapping[str, str | Path | Sequence[str | Path]]
+
+_READERS = ("csv", "json", "text", "parquet", "arrow")
+"""What `datasets.load_dataset` calls its readers; here the file itself says which it is."""
+
 
 def load_dataset(
-    path: str, name: str | None = None, *, split: str | None = None, revision: str | None = None
+    path: str | Path,
+    name: str | None = None,
+    *,
+    data_files: DataFiles | None = None,
+    split: str | None = None,
+    revision: str | None = None,
+    labels: Sequence[str] | None = None,
+    label: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    column_names: Sequence[str] | None = None,
 ) -> DatasetDict | Dataset:
     """What `datasets.load_dataset` gives, also for embedded sets, files and folders.
 
-    Class names become a `ClassLabel` with integers behind it. Rows that do not come from the Hub or
-    from `save_to_disk` are held in memory.
+    Class names of the Hub become a `ClassLabel` with integers behind it, and so do the labels of
+    your own file if `labels` names them: tensors, and the models of transformers, need integers.
+    Rows that do not come from the Hub or from `save_to_disk` are held in memory.
 
     Args:
-        path: a Hub name ("glue", "owner/name"), a file, a folder, or "embedded:NAME".
+        path: a Hub name ("glue", "owner/name"), a file, a folder, "embedded:NAME", or, with
+            `data_files`, "csv", "json", "text", "parquet" or "arrow".
         name: configuration of a Hub data set, such as "mrpc".
-        split: one of its splits; None for all.
+        data_files: a file or pattern, several, or a dict from split names to these; relative to
+            `path` if that is a folder.
+        split: one of its splits, or a part such as "train[:100]" or "train+test"; None for all.
         revision: branch, tag or commit of a Hub data set.
+        labels: the class names, in the order of their integers.
+        label: the column that holds them; None for the one that looks like it.
+        encoding: of text files; None for UTF-8 or what a byte-order mark says.
+        delimiter: between the fields of text tables.
+        column_names: of text tables whose first line is a row.
 
     Raises:
-        DataError: it does not exist, cannot be read, or has no such split (D307).
+        DataError: it does not exist, cannot be read, has no such split (D307), or a label is not
+            among `labels` (D206).
+        RecipeError: `data_files` for a Hub data set (R156), or no column of labels (R157).
         ResourceError: the Hub is out of reach.
     """
-    splits = open_splits(path, Options(config=name, revision=revision))
-    if split is None:
-        from datasets import DatasetDict
+    header = None if column_names is None else tuple(column_names)
+    options = Options(encoding, delimiter, name, revision, header)
+    sources = _open(path, data_files, options)
+    chosen = _requested(split, sources, str(path))
+    column = _label_column(sources, label, str(path)) if labels is not None else None
+    made = {
+        key: _dataset(source, column, tuple(labels or ()))
+        for key, source in sources.items()
+        if chosen is None or key in chosen
+    }
+    if split is not None:
+        return made[split] if split in made else _cut(made, split, str(path))
+    from datasets import DatasetDict
 
-        return DatasetDict({key: _dataset(source) for key, source in splits.items()})
-    if split not in splits:
-        close = nearest(split, splits)
-        fix = _("Splits: {names}.").format(names=", ".join(splits))
-        if close:
-            fix = _('Did you mean "{name}"?').format(name=close[0]) + "\n" + fix
-        problem = Problem(
-            "D307", _('there is no split "{name}"').format(name=split), Place(path), fix=fix
-        )
-        raise DataError(problem)
-    return _dataset(splits[split])
+    return DatasetDict(made)
 
 
 def model_folder(name: str, *, revision: str | None = None) -> str:
@@ -72,21 +107,185 @@ def model_folder(name: str, *, revision: str | None = None) -> str:
     return str(locate(name, revision=revision).folder)
 
 
-def _dataset(source: Source) -> Any:
-    if isinstance(source, HubSplit):
-        return source.dataset.with_format(None)
+def _open(path: str | Path, data_files: DataFiles | None, options: Options) -> Splits:
+    where = os.fspath(path)
+    if data_files is None:
+        return open_splits(where, options)
+    folder = Path(where)
+    if not folder.is_dir():
+        if where not in _READERS:
+            raise RecipeError(
+                Problem(
+                    "R156",
+                    _("data_files is for a folder or for one of {names}").format(
+                        names=quoted(_READERS)
+                    ),
+                    Place(where),
+                    fix=_("Give the files alone: load_dataset({files}).").format(
+                        files=repr(data_files)
+                    ),
+                )
+            )
+        folder = Path()
+    by_split = data_files if isinstance(data_files, Mapping) else {"train": data_files}
+    return {
+        str(split): open_splits(_files(folder, files), options)["train"]
+        for split, files in by_split.items()
+    }
+
+
+def _files(folder: Path, files: str | Path | Sequence[str | Path]) -> list[str]:
+    """The files of a split, patterns expanded in order."""
+    found = []
+    for file in [files] if isinstance(files, str | Path) else files:
+        path = str(folder / file)
+        expanded = sorted(glob.glob(path)) if glob.has_magic(path) else [path]  # noqa: PTH207
+        found += expanded or [path]  # what is not there is named as it was written
+    return found
+
+
+def _requested(split: str | None, sources: Splits, where: str) -> set[str] | None:
+    """The splits that a request such as "train[:100]+test" is about; None for all.
+
+    Raises:
+        DataError: there is no such split (D307).
+    """
+    if split is None or split in sources:
+        return None if split is None else {split}
+    names = {part.partition("[")[0].strip() for part in split.split("+")}
+    for name in sorted(names - set(sources)):
+        close = nearest(name, sources)
+        fix = _("Splits: {names}.").format(names=", ".join(sources))
+        if close:
+            fix = _('Did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+        raise DataError(
+            Problem(
+                "D307", _('there is no split "{name}"').format(name=name), Place(where), fix=fix
+            )
+        )
+    return names
+
+
+def _cut(made: Mapping[str, Dataset], split: str, where: str) -> Dataset:
+    """A part of some splits, counted as `datasets` does.
+
+    Raises:
+        DataError: it is none (D307).
+    """
+    from datasets import ReadInstruction, concatenate_datasets
+
+    lengths = {name: len(dataset) for name, dataset in made.items()}
+    try:
+        parts = ReadInstruction.from_spec(split).to_absolute(lengths)
+    except (ValueError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise DataError(
+            Problem(
+                "D307",
+                _('"{split}" is no part of the data: {reason}').format(split=split, reason=reason),
+                Place(where),
+                fix=_("Write for example train[:100], train[:10%] or train+test."),
+            )
+        ) from error
+    pieces = [made[part.splitname].select(range(part.from_, part.to)) for part in parts]
+    return pieces[0] if len(pieces) == 1 else concatenate_datasets(pieces)
+
+
+def _label_column(sources: Splits, label: str | None, where: str) -> str:
+    """The column that holds the labels.
+
+    Raises:
+        RecipeError: there is none (R157).
+    """
+    source = next(iter(sources.values()))
+    names = [column.name for column in source.columns]
+    if label is None:
+        suggested = suggest_roles(profile(source, rows=1000)).get("label")
+        label = suggested.value if suggested and isinstance(suggested.value, str) else None
+        label = "label" if label is None and "label" in names else label
+    if label is None or label not in names:
+        close = nearest(label, names) if label else []
+        raise RecipeError(
+            Problem(
+                "R157",
+                _('there is no column "{name}"').format(name=label)
+                if label
+                else _("which column holds the labels cannot be seen"),
+                Place(where),
+                fix=_('did you mean "{name}"?').format(name=close[0])
+                if close
+                else _("Name it: label={names}.").format(names=quoted(names)),
+            )
+        )
+    return label
+
+
+def _dataset(source: Source, label: str | None, labels: tuple[str, ...]) -> Dataset:
     from datasets import ClassLabel, Dataset
     from datasets import List as ListOf
 
+    if isinstance(source, HubSplit) and label is None:
+        return source.dataset.with_format(None)
     columns = {column.name: list(_values(source, column.name)) for column in source.columns}
+    class_names = {column.name: column.class_names for column in source.columns}
+    if label is not None:
+        columns[label] = _as_integers(columns[label], source, label, labels)
+        class_names[label] = labels
     with quiet_datasets():
         dataset = Dataset.from_dict(columns)
         for column in source.columns:
-            if column.class_names is not None:
-                label = ClassLabel(names=list(column.class_names))
-                kind = ListOf(label) if column.type == "list" else label
-                dataset = dataset.cast_column(column.name, kind)
+            if (names := class_names[column.name]) is not None:
+                kind: Any = ClassLabel(names=list(names))
+                is_list = column.type == "list" or any(
+                    isinstance(value, list) for value in columns[column.name][:100]
+                )
+                dataset = dataset.cast_column(column.name, ListOf(kind) if is_list else kind)
     return dataset
+
+
+def _as_integers(
+    values: Sequence[object], source: Source, label: str, labels: tuple[str, ...]
+) -> list[object]:
+    """Labels as their places among the class names; an integer stays if it is such a place.
+
+    Raises:
+        DataError: a label is not among them (D206).
+    """
+    numbers = {name: number for number, name in enumerate(labels)}
+    own_names = next(column.class_names for column in source.columns if column.name == label)
+    unknown: dict[str, int] = {}
+
+    def number_of(value: object, row: int) -> object:
+        if value is None or value == "":
+            return None
+        if isinstance(value, list):
+            return [number_of(item, row) for item in value]
+        if own_names and isinstance(value, int) and 0 <= value < len(own_names):
+            value = own_names[value]
+        if str(value) in numbers:
+            return numbers[str(value)]
+        if isinstance(value, int) and 0 <= value < len(labels):
+            return int(value)
+        unknown.setdefault(str(value), row)
+        return None
+
+    found = [number_of(value, row) for row, value in enumerate(values)]
+    if unknown:
+        word, row = next(iter(unknown.items()))
+        close = nearest(word, labels)
+        known = _("Labels: {names}.").format(names=quoted(labels))
+        remark = _('did you mean "{name}"?').format(name=close[0]) + "\n" if close else ""
+        raise DataError(
+            Problem(
+                "D206",
+                _("{column} holds labels that are not named: {names}").format(
+                    column=label, names=quoted(list(unknown), at_most=5)
+                ),
+                source.places([row]).get(row, Place(source.name, row=row)),
+                fix=remark + known,
+            )
+        )
+    return found
 
 
 def _values(source: Source, column: str) -> Iterator[object]:

@@ -174,3 +174,18 @@ def test_of_other_data_sets_the_latest_is_kept(
 
 def test_several_data_sets_or_one() -> None:
     assert each(None) == [] and each("one") == ["one"] and each({"a": 1, "b": 2}) == [1, 2]
+
+
+@pytest.mark.parametrize("column", ["label", "labels"])
+def test_labels_that_are_words(column: str, tokenizer: Any) -> None:
+    rows = Dataset.from_list([{"input_ids": [2, 3], column: word} for word in ("order", "repair")])
+    with pytest.raises(DataError, match=rf'R158 train\.{column}: .*"order"') as caught:
+        rows_of(rows, DataCollatorWithPadding(tokenizer))
+    assert f'dataset.class_encode_column("{column}")' in str(caught.value.problems[0].fix)
+    encoded = rows.class_encode_column(column)
+    assert len(rows_of(encoded, DataCollatorWithPadding(tokenizer))) == 2
+
+
+def test_words_are_a_matter_of_an_own_collator() -> None:
+    rows = [{"input_ids": [2, 3], "label": "order"}]
+    assert len(rows_of(rows, lambda rows: {"n": torch.tensor([len(rows)])})) == 1

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
 from tunesmith.language import gettext as _
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["load_data"]
 
@@ -27,6 +23,9 @@ def load_data(
     sheet: str | None = None,
 ) -> Splits:
     """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
+
+    The rows are as `tunesmith.train` reads them. For a `datasets.Dataset`, as code written with
+    datasets and transformers takes it, see `tunesmith.load_dataset`.
 
     Args:
         where: a path or name, or a list of dicts, a pandas frame, a `datasets.Dataset` or

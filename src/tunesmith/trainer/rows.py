@@ -57,7 +57,8 @@ class Rows:
             pad_id: the token that fills up rows, not to be counted where there is no mask.
 
         Raises:
-            DatasetError: it has no length, no rows, or no column that the model takes (R133).
+            DatasetError: it has no length, no rows, or no column that the model takes (R133), or
+                its labels are words (R158).
         """
         self.name = name
         self._collate = collate
@@ -70,6 +71,8 @@ class Rows:
         if not len(data):
             raise DatasetError(Problem("R133", _("the data set has no rows"), Place(name)))
         self._data = self._narrowed(data)
+        if is_plain(collate):
+            _refuse_words(self._data, name)
         self.token_ids = _token_ids(self._data) if hasattr(data, "column_names") else None
 
     def __len__(self) -> int:
@@ -218,6 +221,32 @@ def _accepted_columns(model: Any, label_names: Iterable[str]) -> frozenset[str]:
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     taken = inspect.signature(inner.forward).parameters
     return frozenset({*taken, "label", "label_ids", *label_names})
+
+
+def _refuse_words(data: Any, name: str) -> None:
+    """Labels must be numbers before a collator makes tensors of them.
+
+    Raises:
+        DatasetError: they are words (R158).
+    """
+    first = data[0]
+    if not isinstance(first, Mapping):
+        return
+    for column in ("labels", "label"):
+        value = first.get(column)
+        word = value[0] if isinstance(value, list) and value else value
+        if isinstance(word, str):
+            raise DatasetError(
+                Problem(
+                    "R158",
+                    _('the labels are words, such as "{word}"').format(word=word),
+                    Place(f"{name}.{column}"),
+                    fix=_(
+                        'Read the file with tunesmith.load_dataset(FILE, labels=["…", "…"]), or '
+                        'call dataset.class_encode_column("{column}").'
+                    ).format(column=column),
+                )
+            )
 
 
 def is_plain(collate: object) -> bool:
