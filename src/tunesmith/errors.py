@@ -24,7 +24,7 @@ from itertools import islice
 from typing import Any
 
 from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.language import mark, ngettext
 
 __all__ = [
     "ArgumentError",
@@ -40,6 +40,7 @@ __all__ = [
     "RecipeError",
     "ResourceError",
     "Severity",
+    "first_problems",
     "inert",
     "nearest",
     "quoted",
@@ -135,6 +136,29 @@ class Problem:
             values["count"],
             tuple(values["row_numbers"]),
         )
+
+
+def first_problems(problems: Iterable[Problem], *, at_most: int = 20) -> list[Problem]:
+    """The first of many problems, then one that counts the others.
+
+    Args:
+        problems: of one kind; all of them are looked at.
+        at_most: so many are told one by one.
+    """
+    remaining = iter(problems)
+    first = list(islice(remaining, at_most))
+    if more := sum(1 for _problem in remaining):
+        message = ngettext("{count} more such problem", "{count} more such problems", more)
+        place = first[-1].place
+        first.append(
+            Problem(
+                first[-1].code,
+                message.format(count=more),
+                Place(place.source) if place else None,
+                severity=first[-1].severity,
+            )
+        )
+    return first
 
 
 class PlainError(Exception):

@@ -34,6 +34,8 @@ FEISTEL_FROM = 10_000_000
 
 LOOKED_AT = 1_000_000
 """So many examples are looked at to find the largest micro-batch."""
+LOOKED_AT_EPOCHS = 10_000
+"""And so many epochs, however short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +169,7 @@ class Plan:
     ) -> NDArray[np.int64]:
         """The examples of the micro-batch with the most tokens, of all steps.
 
-        In a very large run it is that of its first `LOOKED_AT` examples.
+        In a very large run it is that of its first `LOOKED_AT` examples or `LOOKED_AT_EPOCHS`.
 
         Args:
             lengths: tokens of each example, shape (num_examples,).
@@ -176,7 +178,8 @@ class Plan:
         """
         size = min(self.micro_batch_size, at_most or self.micro_batch_size)
         largest, most, left = np.zeros(1, dtype=np.int64), 0, LOOKED_AT
-        for epoch in range(math.ceil(self.total_steps / self.steps_per_epoch)):
+        epochs = math.ceil(self.total_steps / self.steps_per_epoch)
+        for epoch in range(min(epochs, LOOKED_AT_EPOCHS)):
             steps = min(self.total_steps - epoch * self.steps_per_epoch, self.steps_per_epoch)
             stop = min(self.num_examples, steps * self.batch_size, left)
             order = self._order(epoch, 0, stop)

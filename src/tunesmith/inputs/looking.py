@@ -12,7 +12,16 @@ from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_ro
 from tunesmith.data.rows import Source, Splits, first_rows
 from tunesmith.data.sources import Options, detected, open_splits
 from tunesmith.data.textfile import AUTO
-from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted, shortened
+from tunesmith.errors import (
+    DataError,
+    Place,
+    Problem,
+    RecipeError,
+    first_problems,
+    nearest,
+    quoted,
+    shortened,
+)
 from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.language import gettext as _
 from tunesmith.metrics import GLUE
@@ -25,6 +34,10 @@ __all__ = ["Look", "look", "no_rows", "reading_options"]
 
 _VALIDATION_NAMES = ("validation", "validation_matched", "valid", "dev", "val")
 _DEFAULT_SHARE = "10%"
+_SUGGESTED: tuple[KeyPath, ...] = (
+    ("task",), ("model",), ("metrics",), ("data", "text"), ("data", "label"),
+)  # fmt: skip
+"""Keys whose null means: as the data suggests."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     Raises:
         PlainError: the recipe, the data or a column does not exist or does not fit.
     """
+    layers = layers.without_nulls(_SUGGESTED)
     asked = layers.recipe()
     settings = asked.data
     options = reading_options(settings)
@@ -90,7 +104,7 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
     others, shares = _open_others(recipe, layers, data, options)
     problems = _columns_problems(roles, layers, train, others)
     if problems:
-        raise DataError(problems)
+        raise DataError(first_problems(problems))
     task = _make_task(recipe, layers, roles, train)
     sources = correct(recipe.data.corrections, task, {"train": train, **others})
     if recipe.data.normalise_labels:
@@ -293,7 +307,7 @@ def _columns_problems(
     texts = [("text", roles.text)]
     if roles.text_pair:
         texts.append(("text_pair", roles.text_pair))
-    problems = []
+    problems: list[Problem] = []
     for source in (train, *others.values()):
         wanted = texts if source is others.get("test") else texts + labels
         for role, problem in missing_columns(wanted, source):

@@ -7,6 +7,7 @@ are refused: a recipe needs none of them, and each has hidden a surprise in some
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -26,14 +27,28 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.errors import (
+    Place,
+    Problem,
+    RecipeError,
+    first_problems,
+    nearest,
+    shortened,
+)
 from tunesmith.language import gettext as _
 
 __all__ = ["Document", "KeyPath", "Mark", "read_document", "read_scalar"]
 
 KeyPath = tuple[str, ...]
-MAX_BYTES = 1_000_000
+MAX_BYTES = 256 * 1024
+"""A recipe with every default has six thousand; reading takes a second per hundred thousand."""
 MAX_DEPTH = 20
+_MOST_BEFORE, _MOST_SHOWN = 60, 160
+"""Of a long line so much is shown: before the caret, and in all."""
+
+
+_COMMENT = re.compile(r"""\A[^"'\[{]*(?:\A|\s)#""")
+"""A number sign that YAML would take for the beginning of a comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +98,17 @@ class Document:
 
     def caret(self, mark: Mark, remark: str) -> tuple[str, ...]:
         """The line of `mark` with carets and a remark below it."""
-        text = self.lines[mark.line - 1]
-        width = max(1, min(mark.width, len(text) - mark.column + 1))
-        gutter = f"{mark.line} | "
+        line = min(mark.line, len(self.lines))  # an error may be behind the last line
+        text, column = self.lines[line - 1], mark.column
+        if len(text) > _MOST_SHOWN:
+            start = max(0, column - 1 - _MOST_BEFORE)
+            text, column = text[start : start + _MOST_SHOWN], column - start
+        width = max(1, min(mark.width, len(text) - column + 1))
+        gutter = f"{line} | "
         blank = " " * (len(gutter) - 2) + "| "
         # a tab or a wide character above must stay one below, or the caret points elsewhere
         lead = "".join(
-            "\t" if c == "\t" else "\u3000" if ord(c) > 0x2E7F else " "
-            for c in text[: mark.column - 1]
+            "\t" if c == "\t" else "\u3000" if ord(c) > 0x2E7F else " " for c in text[: column - 1]
         )
         below = blank + lead + "^" * width + (f"  {remark}" if remark else "")
         return (gutter + text.rstrip("\n"), below)
@@ -105,11 +123,7 @@ def read_document(path: Path) -> Document:
             R103.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RecipeError(
-                Problem("R106", _("a recipe has at most one megabyte"), Place(str(path)))
-            )
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _content(path).decode("utf-8-sig")
     except FileNotFoundError:
         siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         close = nearest(path.name, siblings)
@@ -145,12 +159,31 @@ def read_document(path: Path) -> Document:
     return parse_document(text, name=str(path))
 
 
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file that is not too large.
+
+    Raises:
+        RecipeError: it is another kind of file (R107), or too large (R106).
+        OSError: it cannot be read.
+    """
+    if path.exists() and not path.is_file():
+        raise RecipeError(
+            Problem("R107", _("this is a folder or a device, not a file"), Place(str(path)))
+        )
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        message = _("a recipe has at most {limit} kB").format(limit=MAX_BYTES // 1024)
+        raise RecipeError(Problem("R106", message, Place(str(path))))
+    return content
+
+
 def parse_document(text: str, *, name: str) -> Document:
     """The document that `text` holds; raises as `read_document` does."""
     lines = tuple(text.splitlines()) or ("",)
     bare = Document(name, {}, lines)
     try:
-        if problems := list(_refused(text, bare)):
+        if problems := first_problems(_refused(text, bare)):
             raise RecipeError(problems)
         root = _yaml().compose(text)
     except MarkedYAMLError as error:
@@ -166,12 +199,14 @@ def parse_document(text: str, *, name: str) -> Document:
     reader = _Reader(bare)
     values = reader.mapping(root, ())
     if reader.problems:
-        raise RecipeError(reader.problems)
+        raise RecipeError(first_problems(reader.problems))
     return Document(name, values, lines, reader.keys, reader.marks)
 
 
 def read_scalar(written: str) -> object:
     """The value that a word on the command line or in the environment stands for, as YAML."""
+    if _COMMENT.search(written):  # a comment in YAML; on a command line it is a part of the word
+        return written
     try:
         value = parse_document(f"value: {written}", name="").values["value"]
     except RecipeError:
@@ -242,14 +277,19 @@ class _Reader:
     def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, object]:
         values: dict[str, object] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
-            here = (*path, key)
             mark = _mark_of(key_node)
+            if not isinstance(key_node, ScalarNode):
+                self._refuse(mark, _("a key is one word"))
+                continue
+            key = _paired(str(key_node.value))
+            here = (*path, key)
             if key in values:
                 self.problems.append(
                     Problem(
                         "R102",
-                        _('the key "{key}" stands here a second time').format(key=".".join(here)),
+                        _('the key "{key}" is here a second time').format(
+                            key=shortened(".".join(here))
+                        ),
                         Place(self.document.name, mark.line, mark.column),
                         evidence=self.document.caret(
                             mark, _("first in line {line}").format(line=self.keys[here].line)
@@ -262,14 +302,24 @@ class _Reader:
             values[key] = self.value(value_node, here)
         return values
 
+    def _refuse(self, mark: Mark, message: str) -> None:
+        place = Place(self.document.name, mark.line, mark.column)
+        evidence = self.document.caret(mark, "")
+        self.problems.append(Problem("R106", message, place, evidence=evidence))
+
     def value(self, node: Node, path: KeyPath) -> object:
-        self.marks[path] = _mark_of(node)
+        if node.start_mark.index < node.end_mark.index:  # what is left empty is at its key
+            self.marks[path] = _mark_of(node)
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
             return [self.value(item, (*path, str(i))) for i, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)  # noqa: S101 - the three kinds of YAML node
-        value = self._constructor.construct_object(node, deep=True)
+        try:
+            value = self._constructor.construct_object(node, deep=True)
+        except (ValueError, YAMLError, OverflowError):  # no such date; too many digits
+            self._refuse(_mark_of(node), _("the value cannot be read; write it in quotes"))
+            return None
         if isinstance(value, str):
             return _paired(value)
         # a label or a file may look like a date; recipes have no dates

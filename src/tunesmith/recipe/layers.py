@@ -9,24 +9,30 @@ flag or the variable for the others.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.errors import Place, Problem, RecipeError, first_problems, nearest, shortened
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.recipe.document import Document, KeyPath, read_document, read_scalar
 from tunesmith.recipe.presets import DEFAULT_PRESET, PRESETS
 from tunesmith.recipe.problems import Described, describe
 from tunesmith.recipe.settings import Recipe
+from tunesmith.recipe.usable import unusable_values
 
 __all__ = ["Layer", "Layers", "Origin", "flatten", "gather"]
 
 PREFIX = "TUNESMITH_"
 RESERVED = frozenset({"TUNESMITH_LANG", "TUNESMITH_CACHE"})
+
+_MOST_TOLD = 40
+"""So many findings about one recipe are told."""
+_DEEPEST = 8
+"""Keys between dots; the settings have two levels, options one more."""
 
 KINDS = (
     mark("default"),
@@ -133,14 +139,39 @@ class Layers:
                 (R105) of all layers, each at its place.
         """
         merged = self._merged()
+        if problems := first_problems(self._unusable(merged)):
+            raise RecipeError(problems)
         try:
             return Recipe.model_validate(merged)
         except ValidationError as error:
-            told: dict[KeyPath, Problem] = {}
-            for detail in error.errors():  # a union reports once per branch; people need one
+            first: dict[KeyPath, Described] = {}
+            details = error.errors(include_url=False)
+            for detail in details[:_MOST_TOLD]:  # a union reports once per branch; one will do
                 described = describe(detail)
-                told.setdefault(described.path, self._told(described))
-            raise RecipeError(sorted(told.values(), key=_by_place)) from None
+                first.setdefault(described.path, described)
+            problems = [self._told(described) for described in first.values()]
+            raise RecipeError(sorted(problems, key=_by_place)) from None
+
+    def without_nulls(self, paths: Iterable[KeyPath]) -> Layers:
+        """The same without the keys among `paths` that are null, as if nobody had set them."""
+        null = {path for path in paths if self.holds(*path) and self.value(*path) is None}
+        if not null:
+            return self
+        return replace(
+            self,
+            layers=tuple(
+                replace(layer, values=_without(layer.values, null)) for layer in self.layers
+            ),
+        )
+
+    def _unusable(self, merged: Mapping[str, object]) -> Iterator[Problem]:
+        """Texts and numbers that no key can take, whatever it is."""
+        for path, what in unusable_values(merged):
+            yield self.problem(
+                "R139",
+                _("{name} holds {what}").format(name=shortened(".".join(path)), what=what),
+                *path,
+            )
 
     def _merged(self) -> dict[str, object]:
         merged: dict[str, object] = {}
@@ -212,12 +243,14 @@ def gather(
     name = gathered.value("preset")
     if name is None:
         return gathered
+    if not isinstance(name, str):
+        gathered.recipe()  # tells what a preset must be
     if name not in PRESETS:
         close = nearest(str(name), PRESETS)
         raise RecipeError(
             gathered.problem(
                 "R104",
-                _('there is no preset "{name}"').format(name=name),
+                _('there is no preset "{name}"').format(name=shortened(str(name))),
                 "preset",
                 remark=_('did you mean "{name}"?').format(name=close[0]) if close else "",
                 fix=_("Presets: {names}.").format(names=", ".join(PRESETS)),
@@ -249,7 +282,7 @@ def _from_environment(environment: Mapping[str, str]) -> Layer:
     details = {}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in RESERVED:
-            path = tuple(name.removeprefix(PREFIX).lower().split("__"))
+            path = tuple(name.removeprefix(PREFIX).lower().split("__", maxsplit=_DEEPEST))
             _place(values, path, read_scalar(environment[name]))
             details[path] = name
     return Layer("environment", values, details)
@@ -269,20 +302,20 @@ def _from_sets(sets: Sequence[str]) -> Layer:
     for written in sets:
         key, equals, value = written.partition("=")
         path = tuple(part.strip() for part in key.split("."))
-        if not equals or not all(path):
+        if not equals or not all(path) or len(path) > _DEEPEST:
             problems.append(
                 Problem(
                     "R108",
-                    _('"{written}" is not KEY=VALUE').format(written=written),
+                    _('"{written}" is not KEY=VALUE').format(written=shortened(written)),
                     Place("--set"),
                     fix=_("Write for example --set train.epochs=1"),
                 )
             )
             continue
         _place(values, path, read_scalar(value))
-        details[path] = f"--set {written}"
+        details[path] = f"--set {shortened(written)}"
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError(first_problems(problems))
     return Layer("set", values, details)
 
 
@@ -320,6 +353,20 @@ def _overlay(below: dict[str, object], above: Mapping[str, object]) -> None:
             below[key] = fresh
         else:
             below[key] = value
+
+
+def _without(values: Mapping[str, object], paths: Collection[KeyPath]) -> dict[str, object]:
+    """Nested values without what is at some paths of one or two keys."""
+    kept: dict[str, object] = {}
+    for key, value in values.items():
+        if (key,) in paths:
+            continue
+        kept[key] = (
+            {inner: one for inner, one in value.items() if (key, inner) not in paths}
+            if isinstance(value, Mapping)
+            else value
+        )
+    return kept
 
 
 def _lookup(values: Mapping[str, object], path: Sequence[str]) -> tuple[bool, object]:

@@ -13,6 +13,9 @@ from tunesmith.recipe.problems import describe_option
 __all__ = ["Options", "read_options"]
 
 
+_MOST_TOLD = 20
+
+
 class Options(BaseModel):
     """The options of a task that has none; others derive from it."""
 
@@ -32,7 +35,7 @@ def read_options(kind: type[Chosen], values: Mapping[str, object]) -> Chosen:
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        told = [describe_option(detail, kind) for detail in error.errors()]
+        told = [describe_option(detail, kind) for detail in error.errors()[:_MOST_TOLD]]
         raise RecipeError(
             [
                 Problem(

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tunesmith.errors import nearest, quoted
+from tunesmith.errors import nearest, quoted, shortened
 from tunesmith.language import gettext as _
 from tunesmith.recipe.document import KeyPath
 from tunesmith.recipe.renamed import RENAMED
@@ -66,7 +66,7 @@ def section_at(path: KeyPath) -> type[BaseModel] | None:
 def describe(detail: Mapping[str, Any]) -> Described:
     """One error of `pydantic.ValidationError.errors()` in words."""
     path = _key_of(tuple(str(part) for part in detail["loc"]))
-    name = ".".join(path)
+    name = shortened(".".join(path))
     kind, value = str(detail["type"]), detail.get("input")
     if kind == "extra_forbidden":
         return _unknown(path)
@@ -102,7 +102,7 @@ def describe_option(detail: Mapping[str, Any], options: type[BaseModel]) -> Desc
         return Described(
             "R101",
             path,
-            _('unknown key "{name}"').format(name=".".join(path)),
+            _('unknown key "{name}"').format(name=shortened(".".join(path))),
             _('did you mean "{name}"?').format(name=close[0]) if close else "",
             fix=_("Known here: {names}.").format(names=", ".join(options.model_fields) or "-"),
         )
@@ -130,7 +130,7 @@ def _key_of(location: KeyPath) -> KeyPath:
 
 
 def _unknown(path: KeyPath) -> Described:
-    name, leaf, parent = ".".join(path), path[-1], path[:-1]
+    name, leaf, parent = shortened(".".join(path)), path[-1], path[:-1]
     message = _('unknown key "{name}"').format(name=name)
     siblings = {key[-1] for key in known_keys() if key[:-1] == parent}
     if close := nearest(leaf, siblings):
@@ -215,7 +215,7 @@ def _shown(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    return quoted([value]) if isinstance(value, str) else str(value)
+    return quoted([shortened(value)]) if isinstance(value, str) else shortened(str(value))
 
 
 def _meaning(path: KeyPath) -> str | None:

@@ -6,8 +6,10 @@ epochs), so recipes write the unit, and two units never mix silently.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated
 
 from pydantic import (
@@ -19,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from tunesmith.errors import shortened
 from tunesmith.language import gettext as _
 
 __all__ = [
@@ -50,6 +53,12 @@ _ALIASES = {
     "evaluation": "evaluations",
     **{unit: unit for unit in UNITS},
 }
+_LONGEST = 60
+"""Characters of a quantity; patterns take the square of the length of what does not match."""
+SMALLEST, LARGEST = 1e-6, 1_000_000_000
+"""Of any amount: what lies outside is a slip of the pen, and steps must stay countable."""
+SMALLEST_SHARE = 1e-9
+_PERCENTAGE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")
 _WRITTEN = re.compile(r"\s*(?P<amount>\d+(?:\.\d*)?|\.\d+)?\s*(?P<unit>[A-Za-z]+)\s*")
 
 
@@ -67,7 +76,7 @@ class Duration:
 
     def __str__(self) -> str:
         unit = self.unit[:-1] if self.amount == 1 else self.unit
-        return f"{self.amount:g} {unit}"
+        return f"{_digits(Decimal(repr(self.amount)))} {unit}"
 
     @property
     def seconds(self) -> float | None:
@@ -81,17 +90,23 @@ class Duration:
         Raises:
             ValueError: not an amount and a unit, in words a person can use.
         """
-        match = _WRITTEN.fullmatch(written)
+        match = _WRITTEN.fullmatch(written) if len(written) <= _LONGEST else None
         unit = _ALIASES.get(match["unit"].lower()) if match else None
         if match is None or unit is None:
             raise ValueError(
                 _(
                     '"{written}" is not a duration; write a number and a unit, one of {units}'
-                ).format(written=written, units=", ".join(units))
+                ).format(written=shortened(written), units=", ".join(units))
             )
         amount = float(match["amount"] or 1)
         if amount <= 0:
             raise ValueError(_('"{written}" must be more than zero').format(written=written))
+        if not SMALLEST <= amount <= LARGEST:
+            raise ValueError(
+                _('"{written}" must be at least {smallest} and at most {largest}').format(
+                    written=written, smallest=f"{SMALLEST:f}", largest=LARGEST
+                )
+            )
         if unit in ("steps", "evaluations") and amount != int(amount):
             raise ValueError(_('"{written}" must be a whole number').format(written=written))
         return cls(amount, unit)
@@ -117,7 +132,9 @@ class In:
         if value is None or (isinstance(value, str) and value.lower() in _NOTHING):
             return None
         if isinstance(value, int | float) and not isinstance(value, bool) and self.bare:
-            value = f"{value:g} {self.bare}"
+            if not math.isfinite(value):
+                raise ValueError(_("it must be a finite number"))
+            value = f"{_digits(Decimal(repr(value)))} {self.bare}"
         units = ", ".join(self.units)
         if isinstance(value, str):
             value = Duration.parse(value, units=self.units)
@@ -161,6 +178,12 @@ def _written(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def _digits(number: Decimal) -> str:
+    """A number that can be read again to the bit, without an exponent: 3, 0.5, 1234567."""
+    written = f"{number:f}"
+    return written.rstrip("0").rstrip(".") if "." in written else written
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A share of a whole, between 0 and 1, written as a percentage."""
@@ -168,7 +191,7 @@ class Share:
     fraction: float
 
     def __str__(self) -> str:
-        return f"{self.fraction * 100:g}%"
+        return f"{_digits(Decimal(repr(self.fraction)) * 100)}%"
 
     @classmethod
     def parse(cls, written: str) -> Share | None:
@@ -177,11 +200,11 @@ class Share:
         Raises:
             ValueError: a percentage outside 0 to 100.
         """
-        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*", written)
+        match = _PERCENTAGE.fullmatch(written) if len(written) <= _LONGEST else None
         if match is None:
             return None
-        fraction = float(match[1]) / 100
-        if not 0 < fraction < 1:
+        fraction = float(Decimal(match[1]) / 100)
+        if not SMALLEST_SHARE <= fraction < 1:
             raise ValueError(
                 _('"{written}" must be more than 0% and less than 100%').format(written=written)
             )
@@ -194,11 +217,17 @@ def _read_warmup(value: object) -> object:
     if isinstance(value, str):
         return Share.parse(value) or Duration.parse(value, units=("steps", "epochs"))
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value <= LARGEST:
+            raise ValueError(
+                _('"{written}" is neither steps nor a share').format(written=shortened(str(value)))
+            )
         if value == 0:
             return None
-        if 0 < value < 1:  # transformers' own rule: below one it is a share of all steps
+        if (
+            SMALLEST_SHARE <= value < 1
+        ):  # transformers' own rule: below one it is a share of all steps
             return Share(float(value))
-        if value == int(value) and value > 0:
+        if value == int(value):
             return Duration(float(value), "steps")
     raise ValueError(_('"{written}" is neither steps nor a share').format(written=value))
 

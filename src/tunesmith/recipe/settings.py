@@ -52,7 +52,7 @@ Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)
 Column = Annotated[Word, Field(min_length=1)]
 Delimiter = Annotated[str | None, BeforeValidator(lambda value: None if value == "auto" else value)]
 Files = Annotated[str | tuple[str, ...], BeforeValidator(_several)]
-OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 OptionScalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | None
 OptionValue = OptionScalar | list[OptionScalar] | dict[str, OptionScalar]
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -60,6 +60,14 @@ FastPart = Literal[
     "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process",
     "varlen", "graphs", "device_data",
 ]  # fmt: skip
+
+
+_MOST_STEPS = 1_000_000_000
+"""Steps, and what is counted in steps."""
+_MOST_ROWS = 1_000_000
+"""Rows that are computed together: more than any memory holds."""
+_LARGEST_SEED = 2**63 - 1
+"""Epochs are added to a seed, and torch takes 64 bits."""
 
 
 class _Section(BaseModel):
@@ -168,6 +176,7 @@ class DataSettings(_Section):
     seed: int = Field(
         42,
         ge=0,
+        le=_LARGEST_SEED,
         description=_(
             "Seed of drawing shares; apart from train.seed, so that all seeds see the same rows."
         ),
@@ -191,9 +200,12 @@ class TrainSettings(_Section):
     """How the model learns from the rows."""
 
     seed: int = Field(
-        42, ge=0, description=_("Seed of the new head, the row order and the dropout.")
+        42,
+        ge=0,
+        le=_LARGEST_SEED,
+        description=_("Seed of the new head, the row order and the dropout."),
     )
-    epochs: float = Field(3, gt=0, description=_("Passes over the training rows."))
+    epochs: float = Field(3, ge=1e-6, le=1e6, description=_("Passes over the training rows."))
     sampling: Literal["natural", "balanced"] = Field(
         "natural",
         description=_(
@@ -202,14 +214,21 @@ class TrainSettings(_Section):
         ),
     )
     max_steps: int | None = Field(
-        None, gt=0, description=_("Optimizer steps; overrides epochs. null: as epochs say.")
+        None,
+        gt=0,
+        le=_MOST_STEPS,
+        description=_("Optimizer steps; overrides epochs. null: as epochs say."),
     )
     batch_size: int = Field(
-        8, gt=0, description=_("Rows per optimizer step, over all devices and micro-batches.")
+        8,
+        gt=0,
+        le=_MOST_ROWS,
+        description=_("Rows per optimizer step, over all devices and micro-batches."),
     )
     micro_batch_size: int | None = Field(
         None,
         gt=0,
+        le=_MOST_ROWS,
         description=_(
             "Rows per forward pass; gradients add up to batch_size. null: batch_size over devices."
         ),
@@ -217,11 +236,12 @@ class TrainSettings(_Section):
     eval_batch_size: int | None = Field(
         None,
         gt=0,
+        le=_MOST_ROWS,
         description=_(
             "Most rows per forward pass of evaluation and device; null: by their tokens."
         ),
     )
-    learning_rate: float = Field(5e-5, gt=0, description=_("Highest learning rate."))
+    learning_rate: float = Field(5e-5, ge=1e-12, le=1e3, description=_("Highest learning rate."))
     schedule: Literal["linear", "cosine", "constant", "polynomial", "inverse_sqrt"] = Field(
         "linear", description=_("Course of the learning rate after the warm-up.")
     )
@@ -230,16 +250,17 @@ class TrainSettings(_Section):
         description=_("Rise from zero to learning_rate: 100 steps, 1 epoch or 6%; null: none."),
     )
     weight_decay: float = Field(
-        0.0, ge=0, description=_("AdamW's decay of weights; biases and norms are spared.")
+        0.0, ge=0, le=1e3, description=_("AdamW's decay of weights; biases and norms are spared.")
     )
     adam_beta1: float = Field(0.9, ge=0, lt=1, description=_("AdamW's decay of the mean."))
     adam_beta2: float = Field(0.999, ge=0, lt=1, description=_("AdamW's decay of the variance."))
     adam_epsilon: float = Field(
-        1e-8, gt=0, description=_("AdamW's guard against division by zero.")
+        1e-8, ge=1e-30, le=1, description=_("AdamW's guard against division by zero.")
     )
     max_grad_norm: float | None = Field(
         1.0,
-        gt=0,
+        ge=1e-12,
+        le=1e12,
         description=_("Gradients longer than this (global L2 norm) are shortened; null: no."),
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
@@ -272,6 +293,7 @@ class TrainSettings(_Section):
     max_length: int | None = Field(
         None,
         gt=0,
+        le=_MOST_STEPS,
         description=_("Most tokens per row, the rest is cut; null: what the model takes."),
     )
     dropout: float | None = Field(
@@ -316,7 +338,7 @@ class TrainSettings(_Section):
         description=_("How often a checkpoint is written: 10 minutes, 500 steps, 1 epoch, never."),
     )
     keep_checkpoints: int = Field(
-        2, ge=1, description=_("Newest checkpoints to keep, besides the best one.")
+        2, ge=1, le=_MOST_ROWS, description=_("Newest checkpoints to keep, besides the best one.")
     )
     preflight: bool = Field(
         True,
@@ -326,7 +348,10 @@ class TrainSettings(_Section):
         ),
     )
     log_every: int = Field(
-        10, gt=0, description=_("Steps between two reports of loss and learning rate.")
+        10,
+        gt=0,
+        le=_MOST_STEPS,
+        description=_("Steps between two reports of loss and learning rate."),
     )
 
 

@@ -12,7 +12,6 @@ means what it meant without weights.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -41,6 +40,9 @@ class Criterion(Protocol):
         ...
 
 
+_LEAST, _MOST = 1e-6, 1_000_000
+"""Of a weight: beyond, one class alone would be learned and sums lose the others."""
+
 Weights = Literal["balanced"] | list[float] | dict[str, float] | None
 
 
@@ -52,13 +54,17 @@ def _as_weights(value: object) -> object:
     if isinstance(numbers, str) or not isinstance(numbers, Sequence | type({}.values())):
         raise ValueError(_("choose balanced, a weight for each class, or null"))
     if not numbers or not all(_is_weight(number) for number in numbers):
-        raise ValueError(_("each weight must be a finite number above 0"))
+        raise ValueError(
+            _("each weight must be a number from {least} to {most}").format(
+                least=f"{_LEAST:f}", most=_MOST
+            )
+        )
     return value
 
 
 def _is_weight(number: object) -> bool:
     is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return is_number and 0 < number < math.inf  # type: ignore[operator]
+    return is_number and _LEAST <= number <= _MOST  # type: ignore[operator]
 
 
 class ImbalanceOptions(Options):
@@ -74,6 +80,7 @@ class ImbalanceOptions(Options):
     focal_gamma: float | None = Field(
         None,
         gt=0,
+        le=100,
         description=mark(
             "Focal loss: turns to rows still answered wrong, the more the higher, such as 2; null: "
             "plain cross entropy."

@@ -50,7 +50,7 @@ class MaskingOptions(Options):
     """What masked-lm alone can be told."""
 
     mask_share: float = Field(
-        0.15, gt=0, lt=1, description=mark("Share of the tokens that are predicted.")
+        0.15, ge=0.001, lt=1, description=mark("Share of the tokens that are predicted.")
     )
     whole_words: bool = Field(
         False, description=mark("Hide all pieces of a word together, which is harder.")

@@ -1,0 +1,65 @@
+"""Texts and numbers that no key of a recipe can take, whichever layer they come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from tunesmith.language import gettext as _
+
+__all__ = ["unusable_values"]
+
+_MOST_CHARACTERS = 10_000
+_MOST_BITS = 1024
+"""Of integers: those of the largest float."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+KeyPath = tuple[str, ...]
+
+
+def unusable_values(
+    values: Mapping[str, object], prefix: KeyPath = ()
+) -> Iterator[tuple[KeyPath, str]]:
+    """The path of each key that holds something unusable, and what that is, in words.
+
+    Args:
+        values: nested plain values.
+        prefix: where they are.
+    """
+    for key, value in values.items():
+        path = (*prefix, str(key))
+        if (what := _unusable(str(key)) or _first_unusable(value)) is not None:
+            yield path, what
+        elif isinstance(value, Mapping):
+            yield from unusable_values(value, path)
+
+
+def _first_unusable(value: object) -> str | None:
+    """What is unusable of a value, or of the items of a list; mappings are looked at by key."""
+    if isinstance(value, list | tuple):
+        found = (_first_unusable(item) or _within(item) for item in value)
+        return next((what for what in found if what), None)
+    return _unusable(value)
+
+
+def _within(item: object) -> str | None:
+    """What is unusable of a mapping within a list."""
+    if not isinstance(item, Mapping):
+        return None
+    return next((what for _path, what in unusable_values(item)), None)
+
+
+def _unusable(value: object) -> str | None:
+    if isinstance(value, str):
+        if len(value) > _MOST_CHARACTERS:
+            return _("a text of {count} characters; at most {limit} are read").format(
+                count=len(value), limit=_MOST_CHARACTERS
+            )
+        if "\0" in value:
+            return _("the character U+0000")
+        if _SURROGATE.search(value):
+            return _("half of a character (lone surrogate)")
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return _("a number of more than 300 digits")
+    return None
