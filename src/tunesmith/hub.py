@@ -79,7 +79,9 @@ def resolve_commit(repository: str, *, kind: Kind, revision: str | None) -> str 
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        return _cached_commit(repository, kind=kind, revision=revision)
+        return ask(  # a name that no repository can have is an error here, too
+            lambda: _cached_commit(repository, kind=kind, revision=revision), repository, kind=kind
+        )
     api = HfApi()
     try:
         info = ask(

@@ -103,8 +103,8 @@ def test_a_recipe_is_utf_8_and_small(tmp_path: Path) -> None:
     (tmp_path / "gbk.yaml").write_bytes("标签: x".encode("gb18030"))
     with pytest.raises(RecipeError, match="UTF-8"):
         read_document(tmp_path / "gbk.yaml")
-    (tmp_path / "big.yaml").write_text("a: " + "x" * 1_100_000)
-    with pytest.raises(RecipeError, match="megabyte"):
+    (tmp_path / "big.yaml").write_text("a: " + "x" * 262_142)
+    with pytest.raises(RecipeError, match="at most 256 kB"):
         read_document(tmp_path / "big.yaml")
     (tmp_path / "bom.yaml").write_bytes(b"\xef\xbb\xbfa: 1\n")
     assert read_document(tmp_path / "bom.yaml").values == {"a": 1}

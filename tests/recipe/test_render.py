@@ -13,9 +13,9 @@ from tunesmith.recipe.layers import Layer, Layers
 from tunesmith.recipe.problems import known_keys
 from tunesmith.recipe.render import as_written, json_schema, to_yaml
 
-words = st.text(min_size=1, max_size=12).filter(
-    lambda text: text.strip() != "" and not text.strip().endswith("%")
-)
+words = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12
+).filter(lambda text: text.strip() != "" and not text.strip().endswith("%"))
 data = st.builds(
     DataSettings,
     train=words | st.lists(words, min_size=1, max_size=3).map(tuple),

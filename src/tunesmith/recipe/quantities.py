@@ -260,6 +260,8 @@ Warmup = Annotated[
 
 
 def _read_split(value: object) -> object:
+    if value in ("", [], ()):
+        raise ValueError(_("it must not be empty"))
     if isinstance(value, str):
         return Share.parse(value) or value
     return tuple(value) if isinstance(value, list) else value

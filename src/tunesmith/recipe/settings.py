@@ -51,7 +51,10 @@ Word = Annotated[str, BeforeValidator(_words)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
 Column = Annotated[Word, Field(min_length=1)]
 Delimiter = Annotated[str | None, BeforeValidator(lambda value: None if value == "auto" else value)]
-Files = Annotated[str | tuple[str, ...], BeforeValidator(_several)]
+File = Annotated[str, Field(min_length=1)]
+Files = Annotated[
+    File | Annotated[tuple[File, ...], Field(min_length=1)], BeforeValidator(_several)
+]
 OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
 OptionScalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | None
 OptionValue = OptionScalar | list[OptionScalar] | dict[str, OptionScalar]
