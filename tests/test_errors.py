@@ -15,6 +15,7 @@ from tunesmith.errors import (
     Problem,
     RecipeError,
     Severity,
+    first_problems,
     inert,
     nearest,
     quoted,
@@ -97,6 +98,18 @@ def test_comparing_is_bounded_in_length_and_number() -> None:
     endless = (f"word{i}" for i in itertools.count())
     assert nearest("word17", endless) == ["word17"]
     assert next(endless) == "word20000"
+
+
+def test_of_many_problems_the_others_are_counted() -> None:
+    problems = [Problem(f"D{i}", "x", Place("a", i), severity=Severity.WARNING) for i in range(5)]
+    assert first_problems(problems, at_most=5) == problems
+    assert first_problems([]) == []
+    *first, last = first_problems(iter(problems), at_most=3)
+    assert first == problems[:3]
+    message = "2 more such problems"
+    assert last == Problem("D2", message, Place("a"), severity=Severity.WARNING)
+    one_more = first_problems([Problem("D1", "x"), Problem("D1", "y")], at_most=1)[-1]
+    assert one_more == Problem("D1", "1 more such problem")
 
 
 def test_long_lists_are_counted() -> None:

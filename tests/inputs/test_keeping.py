@@ -12,7 +12,7 @@ from tunesmith.inputs import Checked, check, look
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import make_job
-from tunesmith.run.start import inputs_of
+from tunesmith.run.start import inputs_of, write_inputs
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(20))
 BAD = GOOD + ",a\nfine,b\nno label,\nthree,fields,a\nalso fine,a\n"
@@ -92,7 +92,8 @@ def test_quarantine_writes_what_was_left_out_with_its_reason(bad: Path, tmp_path
     )
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
-    inputs_of(layers, run)
+    found = inputs_of(layers, run)
+    write_inputs(run, found.recipe, found.layers, found.rejected)
     written = [json.loads(line) for line in run.rejected.read_text().splitlines()]
     assert [(row["split"], row["place"], row["code"]) for row in written] == [
         ("train", f"{bad}:22", "D310"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,10 @@ def test_the_caret_counts_wide_characters() -> None:
         ("a: 1\n---\nb: 2\n", [("R106", "r:2:1")]),
         ("[" * 5000, [("R106", "r")]),
         ("a: \x00b\n", [("R106", "r")]),
+        ("a: " + "9" * 5000 + "\n", [("R106", "r:1:4")]),
+        ("b: 1\na: 2024-13-45\n", [("R106", "r:2:4")]),
+        ("[a, b]: 1\n", [("R106", "r:1:1")]),
+        ("b: {{x: y}: 1}\n", [("R106", "r:1:5")]),
     ],
 )
 def test_what_recipes_may_not_hold(text: str, expected: list[tuple[str, str]]) -> None:
@@ -125,7 +130,53 @@ def test_a_recipe_is_utf_8_and_small(tmp_path: Path) -> None:
         ("|", "|"),
         (">", ">"),
         ('""', ""),
+        ("#5", "#5"),
+        ("a #b", "a #b"),
+        ("a#b", "a#b"),
+        ('"a #b"', "a #b"),
+        ("['#a']", ["#a"]),
+        ("x" * 1000, "x" * 1000),
+        ("1" * 5000, "1" * 5000),
+        ("2024-13-45", "2024-13-45"),
     ],
 )
 def test_words_of_the_command_line(written: str, value: object) -> None:
     assert read_scalar(written) == value
+
+
+def test_of_many_problems_the_first_are_told() -> None:
+    for text, code in (("a: &x 1\n" * 50, "R103"), ("a: 1\n" * 50, "R102")):
+        with pytest.raises(RecipeError) as caught:
+            parse_document(text, name="r")
+        assert [problem.code for problem in caught.value.problems] == [code] * 21
+        last = caught.value.problems[-1]
+        assert last.message in ("30 more such problems", "29 more such problems")
+        assert str(last.place) == "r"
+
+
+def test_a_long_line_is_shown_around_the_caret() -> None:
+    text = "a: " + "x" * 500 + "\nb: [" + "1, " * 200 + "2]\n"
+    document = parse_document(text, name="r")
+    above, below = document.excerpt(("a",))
+    assert above == "1 | a: " + "x" * 157
+    assert below == "  | " + " " * 3 + "^" * 157
+    above, below = document.excerpt(("b", "150"), remark="here")
+    assert len(above) == len("2 | ") + 160
+    assert above[below.index("^")] == "1"
+    assert below.endswith("^  here")
+    assert below.index("^") == len("2 | ") + 60
+
+
+def test_a_value_that_is_left_out_is_at_its_key() -> None:
+    document = parse_document("a: 1\nb:\n", name="r")
+    assert str(document.place(("b",))) == "r:2:1"
+    assert document.excerpt(("b",)) == ("2 | b:", "  | ^")
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("folder", "pipe", "zero"):
+        with pytest.raises(RecipeError, match="R107"):
+            read_document(tmp_path / f"{name}.yaml")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import RecipeError
+from tunesmith.errors import RecipeError, inert
 from tunesmith.recipe import DataSettings, Recipe, TrainSettings, gather
 from tunesmith.recipe.layers import KINDS, Layers
 
@@ -134,3 +134,47 @@ def test_a_problem_is_told_where_its_value_stands(tmp_path: Path) -> None:
     assert str(layers.problem("M1", "no", "model").place).endswith("recipe.yaml:2:8")
     assert str(layers.problem("M1", "no", "train", "warmup").place) == "--warmup"
     assert layers.problem("M1", "no", "train", "log_every").place is None
+
+
+def test_what_no_key_can_take_is_told_at_its_layer() -> None:
+    for layers, place in (
+        (gather(sets=["data.train=a", "task=x\ud800"], environment={}), "--set task=x\\ud800"),
+        (gather(sets=["data.train=a"], environment={"TUNESMITH_TASK": "\0"}), "TUNESMITH_TASK"),
+        (gather(flags={("model",): ("--model", "\udc80")}, environment={}), "--model"),
+    ):
+        with pytest.raises(RecipeError) as caught:
+            layers.recipe()
+        assert [problem.code for problem in caught.value.problems] == ["R139"]
+        assert inert(str(caught.value.problems[0].place)) == place
+
+
+def test_of_many_unknown_keys_the_first_are_told() -> None:
+    layers = gather(sets=["data.train=a", *(f"k{i}=1" for i in range(100))], environment={})
+    with pytest.raises(RecipeError) as caught:
+        layers.recipe()
+    assert len(caught.value.problems) == 40
+
+
+def test_keys_are_not_nested_deeply() -> None:
+    with pytest.raises(RecipeError, match="R108"):
+        gather(sets=[".".join("a" * 9) + "=1"], environment={})
+    assert gather(sets=[".".join("a" * 8) + "=1"], environment={}).holds(*"aaaaaaaa")
+    deep = {"TUNESMITH_" + "__".join("a" * 3000): "1"}
+    with pytest.raises(RecipeError, match="R101"):
+        gather(sets=["data.train=a"], environment=deep).recipe()
+
+
+@pytest.mark.parametrize("preset", ["[a]", "{a: 1}", "1", "true"])
+def test_a_preset_is_a_word(preset: str) -> None:
+    with pytest.raises(RecipeError, match=r"R104.*preset"):
+        gather(sets=["data.train=a", f"preset={preset}"], environment={})
+
+
+def test_null_can_be_taken_for_nothing_said() -> None:
+    layers = gather(sets=["task=null", "data.text=null", "data.train=a", "model=m"],
+                    environment={"TUNESMITH_TASK": "x"})  # fmt: skip
+    without = layers.without_nulls([("task",), ("data", "text"), ("model",), ("data", "label")])
+    assert not without.holds("task") and not without.holds("data", "text")
+    assert without.value("model") == "m" and without.value("data", "train") == "a"
+    assert layers.holds("task") and layers.value("task") is None
+    assert without.without_nulls([("task",)]) is without

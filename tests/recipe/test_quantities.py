@@ -53,6 +53,50 @@ def test_what_is_no_duration(written: str) -> None:
         Duration.parse(written)
 
 
+@given(
+    st.floats(1e-6, 1e9) | st.integers(1, 10**9).map(float),
+    st.sampled_from(["epochs", "minutes", "seconds"]),
+)
+def test_what_is_written_is_read_again_to_the_bit(amount: float, unit: str) -> None:
+    assert Duration.parse(str(Duration(amount, unit))) == Duration(amount, unit)
+
+
+@given(st.floats(1e-9, 1, exclude_max=True))
+def test_shares_are_read_again_to_the_bit(fraction: float) -> None:
+    assert Share.parse(str(Share(fraction))) == Share(fraction)
+
+
+def test_numbers_are_written_in_full() -> None:
+    assert str(Duration(1_234_567, "steps")) == "1234567 steps"
+    assert str(Duration(1.0, "steps")) == "1 step"
+    assert str(Duration(100.0, "steps")) == "100 steps"
+    assert str(Duration(1e-6, "epochs")) == "0.000001 epochs"
+    assert str(Share(0.1)) == "10%"
+    assert str(Share(1e-9)) == "0.0000001%"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["9" * 59 + " steps", "1000000001 steps", "0.0000009 epochs", "0" * 60 + "1 step",
+     " " * 100_000 + "x", "1" * 100_000 + "x"],
+)  # fmt: skip
+def test_amounts_are_bounded(written: str) -> None:
+    with pytest.raises(ValueError, match=r".+") as caught:
+        Duration.parse(written)
+    assert len(str(caught.value)) < 300
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    assert Duration.parse("1000000000 steps").amount == 1e9
+    assert Duration.parse("0.000001 epochs").amount == 1e-6
+    assert Duration.parse("0" * 54 + "1 step").amount == 1
+    assert Share.parse("0.0000001%") == Share(1e-9)
+    assert Share.parse(" " * 60 + "1%") is None
+    for written in ("0.00000001%", "100%", "9" * 50 + "%"):
+        with pytest.raises(ValueError, match="less than 100%"):
+            Share.parse(written)
+
+
 def test_only_time_has_seconds() -> None:
     assert Duration(10, "minutes").seconds == 600
     assert Duration(10, "steps").seconds is None

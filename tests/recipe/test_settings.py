@@ -41,6 +41,33 @@ def test_one_name_is_a_list_of_one() -> None:
         {"dropout": 1.0},
         {"precision": "fp16"},
         {"seed": -1},
+        {"seed": 2**63},
+        {"epochs": float("inf")},
+        {"epochs": 1e308},
+        {"epochs": 9e-7},
+        {"max_steps": 10**9 + 1},
+        {"batch_size": 10**6 + 1},
+        {"micro_batch_size": 10**6 + 1},
+        {"eval_batch_size": 10**6 + 1},
+        {"learning_rate": float("inf")},
+        {"learning_rate": 1001.0},
+        {"learning_rate": 1e-13},
+        {"weight_decay": float("inf")},
+        {"weight_decay": 1001.0},
+        {"adam_epsilon": 1e-31},
+        {"adam_epsilon": 1.1},
+        {"max_grad_norm": float("inf")},
+        {"max_grad_norm": 1e-13},
+        {"max_length": 10**9 + 1},
+        {"keep_checkpoints": 10**6 + 1},
+        {"log_every": 10**9 + 1},
+        {"warmup": float("inf")},
+        {"warmup": float("nan")},
+        {"warmup": 10**9 + 1},
+        {"warmup": 1e-10},
+        {"warmup": 1.5},
+        {"early_stopping": float("nan")},
+        {"early_stopping": 10**400},
         {"unknown": 1},
     ],
     ids=str,
@@ -48,3 +75,35 @@ def test_one_name_is_a_list_of_one() -> None:
 def test_what_does_not_fit(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         TrainSettings.model_validate(wrong)
+
+
+def test_the_bounds_themselves_fit() -> None:
+    least = {"seed": 0, "epochs": 1e-6, "max_steps": 1, "batch_size": 1, "learning_rate": 1e-12,
+             "weight_decay": 0.0, "adam_epsilon": 1e-30, "max_grad_norm": 1e-12, "warmup": 1e-9,
+             "keep_checkpoints": 1, "log_every": 1, "max_length": 1,
+             "early_stopping": 1}  # fmt: skip
+    most = {"seed": 2**63 - 1, "epochs": 1e6, "max_steps": 10**9, "batch_size": 10**6,
+            "micro_batch_size": 10**6, "eval_batch_size": 10**6, "learning_rate": 1e3,
+            "weight_decay": 1e3, "adam_epsilon": 1.0, "max_grad_norm": 1e12, "warmup": 10**9,
+            "keep_checkpoints": 10**6, "log_every": 10**9, "max_length": 10**9,
+            "early_stopping": 10**9}  # fmt: skip
+    for values in (least, most):
+        settings = TrainSettings.model_validate(values)
+        assert {key: getattr(settings, key) for key in values if key not in BY_UNIT} == {
+            key: value for key, value in values.items() if key not in BY_UNIT
+        }
+    assert DataSettings(train="a", seed=2**63 - 1).seed == 2**63 - 1
+
+
+BY_UNIT = ("warmup", "early_stopping")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"train": []}, {"train": ""}, {"train": [""]}, {"train": "a", "seed": 2**63},
+     {"train": "a", "validation": []}, {"train": "a", "test": ""}],
+    ids=str,
+)  # fmt: skip
+def test_files_have_names(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        DataSettings.model_validate(wrong)

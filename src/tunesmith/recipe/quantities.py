@@ -132,7 +132,7 @@ class In:
         if value is None or (isinstance(value, str) and value.lower() in _NOTHING):
             return None
         if isinstance(value, int | float) and not isinstance(value, bool) and self.bare:
-            if not math.isfinite(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError(_("it must be a finite number"))
             value = f"{_digits(Decimal(repr(value)))} {self.bare}"
         units = ", ".join(self.units)
