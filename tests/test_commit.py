@@ -534,4 +534,7 @@ def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert problems[0].fix == "Name another with --export, or replace it with --force."
     with pytest.raises(RecipeError, match=r"R115(.|\n)*--out"):
         commit.refuse_existing([file])
+    with pytest.raises(RecipeError) as told:
+        commit.refuse_existing([file], force=None)
+    assert told.value.problems[0].fix == "Name another with --out."
     assert file.read_text() == "mine"

@@ -181,13 +181,13 @@ def write_file(path: Path, content: str) -> None:
 
 
 def refuse_existing(
-    paths: Iterable[Path], *, force: bool = False, option: str = "--out", code: str = "R115"
+    paths: Iterable[Path], *, force: bool | None = False, option: str = "--out", code: str = "R115"
 ) -> None:
     """Refuse to write over what a user may have made: every path that a user names comes here.
 
     Args:
         paths: files or folders about to be written.
-        force: the user asked to replace them.
+        force: the user asked to replace them; None where a command cannot be asked to.
         option: the option that names another path.
         code: of the error.
 
@@ -195,20 +195,22 @@ def refuse_existing(
         RecipeError: one of them exists (`code`), even as a link that leads nowhere.
     """
     existing = [] if force else [path for path in paths if os.path.lexists(path)]
-    if existing:
-        raise RecipeError(
-            [
-                Problem(
-                    code,
-                    _("the file exists already"),
-                    Place(str(path)),
-                    fix=_("Name another with {option}, or replace it with --force.").format(
-                        option=option
-                    ),
-                )
-                for path in existing
-            ]
-        )
+    if not existing:
+        return
+    fix = _("Name another with {option}, or replace it with --force.")
+    if force is None:
+        fix = _("Name another with {option}.")
+    raise RecipeError(
+        [
+            Problem(
+                code,
+                _("the file exists already"),
+                Place(str(path)),
+                fix=fix.format(option=option),
+            )
+            for path in existing
+        ]
+    )
 
 
 def _seal(folder: Path) -> None:

@@ -265,7 +265,8 @@ def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, T
         for note in started.notes:
             yield Warned(0, note)
         if not started.is_finished:
-            yield from conduct(make_job(started.checked), started.run, stop=stop)
+            job = make_job(started.checked, revision=started.revision)
+            yield from conduct(job, started.run, stop=stop)
         if not started.run.report.is_file():
             write_report(started.run)
     facts = started.run.facts()

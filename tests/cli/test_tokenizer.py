@@ -46,7 +46,8 @@ def test_it_takes_after_an_old_one(tunesmith: Command, tickets: Path, tiny_bert:
 
 def test_what_goes_wrong_is_told(tunesmith: Command, tickets: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    assert "C111" in tunesmith("tokenizer", "train", tickets, "--out", "there").err
+    said = tunesmith("tokenizer", "train", tickets, "--out", "there")
+    assert said.code == 2 and "R115 there" in said.err and "--force" not in said.err
     said = tunesmith("tokenizer", "train", tickets, "--text", "bdy", "--out", "new")
     assert said.code == 3 and "columns: id, body, queue" in said.err
     assert not (tmp_path / "new").exists()

@@ -140,7 +140,7 @@ def test_a_kill_between_two_files_leaves_whole_ones_that_the_rerun_takes(
 ) -> None:
     folder = train("single").folder
     with working_in(desk):
-        whole = eject(folder, Path("whole.py"))
+        whole = eject(folder, Path("unharmed.py"))
         real, placed = commit.replace_file, []
 
         def die_at_the_script(path: Path):  # type: ignore[no-untyped-def]

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import IntegrityError, PlainError, RecipeError
+from tunesmith.errors import PlainError, RecipeError
 from tunesmith.inputs import check, look
-from tunesmith.model import locate
+from tunesmith.model import ModelFiles, locate
 from tunesmith.recipe import gather
+from tunesmith.run import job as module
 from tunesmith.run.fingerprint import versions
 from tunesmith.run.job import Job, make_job
 
@@ -118,33 +119,21 @@ def test_the_fingerprint_holds_data_tokenizer_and_model(tickets: Path, tiny_bert
     assert first["versions"] == versions()
 
 
-def test_rows_of_several_splits_come_from_one_reading(
+def test_the_commit_that_a_run_began_with_goes_before_the_recipes(
     tickets: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = job(tickets, tiny_bert)
-    train, validation = (made.examples[name].rows.tolist() for name in ("train", "validation"))
-    source = made.splits["train"].source
-    readings = []
-    real = type(source).chunks
+    asked = []
 
-    def counted(self, columns=None):  # type: ignore[no-untyped-def]
-        readings.append(tuple(columns))
-        return real(self, columns)
+    def located(name: str, *, revision: str | None) -> ModelFiles:
+        asked.append(revision)
+        return ModelFiles(name, tiny_bert, revision)
 
-    monkeypatch.setattr(type(source), "chunks", counted)
-    found = made.rows({"train": train[:2], "validation": validation[-1:]})
-    assert readings == [("body", "queue")]
-    assert {name: list(rows) for name, rows in found.items()} == {
-        "train": sorted(train[:2]),
-        "validation": validation[-1:],
-    }
-    for rows in found.values():
-        for number, row in rows.items():
-            assert f" {number}" in str(row.values["body"])
-            assert row.values["queue"] == ("repair" if number % 2 == 0 else "order")
-    tickets.write_text(tickets.read_text().replace("order", "repair"))
-    with pytest.raises(IntegrityError, match="D160"):
-        made.rows({"train": train[:2]})
+    monkeypatch.setattr(module, "locate", located)
+    sets = [f"data.train={tickets}", f"model={tiny_bert}", "revision=main"]
+    checked = check(look(gather(sets=sets, environment={})))
+    assert make_job(checked, revision="0" * 40).files.revision == "0" * 40
+    assert make_job(checked).files.revision == "main"
+    assert asked == ["0" * 40, "main"]
 
 
 def test_places_are_numbers_where_the_file_cannot_be_read(tickets: Path, tiny_bert: Path) -> None:

@@ -373,3 +373,21 @@ def test_a_kill_after_the_model_leaves_a_run_that_ends_finished(
     monkeypatch.setenv("RANK", "1")
     with start(layers(tickets), out=run.path, asked_by="x"):
         assert run.log.read_text() == STEP
+
+
+def test_a_run_goes_on_with_the_commit_that_it_began_with(tmp_path: Path, tickets: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    checked = inputs_of(layers(tickets), run)
+
+    def revision() -> str | None:
+        with start(layers(tickets), out=run.path, asked_by="x") as started:
+            return started.revision
+
+    assert revision() is None
+    begun(run, checked)
+    assert revision() is None
+    commit_ = "0123456789" * 4
+    write_plan(run, {"model": {"name": "m", "revision": commit_}}, ())
+    assert revision() == commit_
+    run.log.unlink()
+    assert revision() is None  # without a step the run begins with what is there now

@@ -282,6 +282,7 @@ def _events(
                 started.checked,
                 num_processes=num_processes(),
                 own_scores=compute_metrics is not None,
+                revision=started.revision,
             )
             with ExitStack() as drawing:
                 if display:

@@ -10,7 +10,7 @@ import click
 from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
-from tunesmith.errors import DataError, Place, Problem, ResourceError, shortened
+from tunesmith.errors import DataError, shortened
 from tunesmith.language import gettext as _
 
 __all__ = ["command"]
@@ -62,10 +62,7 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
 
     terminal = Terminal.of(given)
     target = Path(out)
-    if target.exists():
-        raise ResourceError(
-            Problem("C111", _("the folder exists"), Place(out), fix=_("Choose another --out."))
-        )
+    commit.refuse_existing([target], force=None)
     splits = open_splits(what[0] if len(what) == 1 else list(what), reading(given))
     source = splits["train"] if "train" in splits else next(iter(splits.values()))
     columns = list(given["text"])

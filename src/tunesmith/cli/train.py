@@ -111,7 +111,9 @@ def _train(
             from tunesmith.run.conduct import conduct
             from tunesmith.run.job import make_job
 
-            job = make_job(started.checked, num_processes=num_processes())
+            job = make_job(
+                started.checked, num_processes=num_processes(), revision=started.revision
+            )
             with display.progress(job.plan, job.notes):
                 for event in conduct(job, started.run, stop=stop, on_line=terminal.record):
                     display.take(event)

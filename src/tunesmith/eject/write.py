@@ -75,31 +75,12 @@ def eject(
         ResourceError: nothing to eject (C121, C123), or the disk is full.
         IntegrityError: the data changed since the run (C122).
     """
-    if style not in STYLES:
-        close = nearest(style, STYLES)
-        raise RecipeError(
-            Problem(
-                "R123",
-                _('there is no style "{style}"').format(style=style),
-                fix=_('did you mean "{name}"?').format(name=close[0])
-                if close
-                else _("Styles: {names}.").format(names=", ".join(STYLES)),
-            )
-        )
+    _refuse_unknown(style)
     _refuse_module_name(path)
     facts = facts_of(run, style=style)
     left_out = tuple(facts.left_out)
-    if strict and left_out:
-        raise RecipeError(
-            [
-                Problem(
-                    "R121",
-                    _("no plain equal: {reason}").format(reason=found.reason),
-                    Place(found.key),
-                )
-                for found in left_out
-            ]
-        )
+    if strict:
+        _refuse_left_out(left_out)
     reading = read_plainly(facts, path)
     start = path.with_name(f"{path.stem}-start") if _is_embedded(facts) else None
     beside = tuple(path.with_name(name) for name in reading.beside)
@@ -119,6 +100,34 @@ def eject(
         )
         _move_out(made, [*written[1:], path], force=force)
     return Ejected(path, written[1:], left_out)
+
+
+def _refuse_unknown(style: str) -> None:
+    if style not in STYLES:
+        close = nearest(style, STYLES)
+        raise RecipeError(
+            Problem(
+                "R123",
+                _('there is no style "{style}"').format(style=style),
+                fix=_('did you mean "{name}"?').format(name=close[0])
+                if close
+                else _("Styles: {names}.").format(names=", ".join(STYLES)),
+            )
+        )
+
+
+def _refuse_left_out(left_out: Sequence[LeftOut]) -> None:
+    if left_out:
+        raise RecipeError(
+            [
+                Problem(
+                    "R121",
+                    _("no plain equal: {reason}").format(reason=found.reason),
+                    Place(found.key),
+                )
+                for found in left_out
+            ]
+        )
 
 
 def _compose(facts: Facts, reading: Reading, path: Path, *, model: str) -> Script:

@@ -15,7 +15,8 @@ from tunesmith.batching import Examples
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.inputs import Split
-from tunesmith.run.job import Job, rows_by_number
+from tunesmith.run.job import Job
+from tunesmith.run.rows import rows_by_number
 
 __all__ = ["BaselineScores", "baseline_scores", "drawn_rows", "needed_rows"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.data.prepared import Encoded, Prepared, prepare
-from tunesmith.data.roles import Roles
-from tunesmith.data.rows import Rejected, Row, Source
-from tunesmith.data.verified import verified_chunks
+from tunesmith.data.rows import Rejected, Row
 from tunesmith.errors import DataError, Place, PlainError, Problem, RecipeError, Severity
 from tunesmith.inputs import Checked, Split
 from tunesmith.language import gettext as _
@@ -26,10 +24,11 @@ from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.plan import Classes, Plan, make_plan
 from tunesmith.recipe import Layers, Recipe
 from tunesmith.run.fingerprint import hash_of, lasting_settings, versions
+from tunesmith.run.rows import rows_by_number
 from tunesmith.run.tracking import check_trackers
 from tunesmith.tasks import Task
 
-__all__ = ["Job", "make_job", "rows_by_number"]
+__all__ = ["Job", "make_job"]
 
 
 @dataclass(frozen=True)
@@ -105,46 +104,20 @@ class Job:
         return error.at(self.places_of(split, [row])[0])
 
 
-def rows_by_number(
-    splits: Mapping[str, Split], roles: Roles, wanted: Mapping[str, Collection[int]]
-) -> dict[str, dict[int, Row]]:
-    """Some rows of some splits with the used columns, by their number in the source.
-
-    Args:
-        splits: as they were surveyed.
-        roles: the used columns.
-        wanted: for each split the numbers of its rows.
-
-    Raises:
-        IntegrityError: the data is not what was surveyed (D160).
-    """
-    found: dict[str, dict[int, Row]] = {name: {} for name in wanted}
-    for source, names in _by_source(splits, wanted):
-        present = {column.name for column in source.columns}
-        columns = [name for name in roles.columns if name in present]
-        numbers = {name: set(wanted[name]) for name in names}
-        for chunk in verified_chunks(source, columns, splits[names[0]].digest):
-            for name in names:
-                found[name] |= {row.index: row for row in chunk if row.index in numbers[name]}
-    return found
-
-
-def _by_source(splits: Mapping[str, Split], names: Iterable[str]) -> list[tuple[Source, list[str]]]:
-    """Sources, each with the splits that are drawn from it."""
-    shared: dict[int, tuple[Source, list[str]]] = {}
-    for name in names:
-        source = splits[name].source
-        shared.setdefault(id(source), (source, []))[1].append(name)
-    return list(shared.values())
-
-
-def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = False) -> Job:
+def make_job(
+    checked: Checked,
+    *,
+    num_processes: int = 1,
+    own_scores: bool = False,
+    revision: str | None = None,
+) -> Job:
     """Find the model, tokenise what is not tokenised yet, derive the plan.
 
     Args:
         checked: from `inputs.check`.
         num_processes: processes that share each step.
         own_scores: whether `compute_metrics` brings scores that only it knows.
+        revision: the commit of the model that the run began with; None for the recipe's.
 
     Raises:
         PlainError: the model, a score or a tracker does not exist or does not fit.
@@ -153,7 +126,7 @@ def make_job(checked: Checked, *, num_processes: int = 1, own_scores: bool = Fal
     check_trackers(recipe.track)
     metrics, choice = _scores(checked, own_scores=own_scores)
     assert recipe.model is not None  # noqa: S101 - filled in by `look`
-    files = locate(recipe.model, revision=recipe.revision)
+    files = locate(recipe.model, revision=revision or recipe.revision)
     tokenizer = load_tokenizer(files)
     task = task.bind(tokenizer)
     limit = longest_input(files, tokenizer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from tunesmith.errors import (
     ModelError,
     Place,
     Problem,
-    ResourceError,
     Severity,
 )
 from tunesmith.evaluate import Evaluation, predict
@@ -28,6 +26,7 @@ from tunesmith.loop import MicroBatch, Progress
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores
 from tunesmith.model import freeze, try_model
+from tunesmith.run.disk_space import refuse_small_disk
 from tunesmith.run.engines import make_engine
 from tunesmith.run.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.run.folder import RunFolder
@@ -104,7 +103,8 @@ class Session:
             self.warnings += compare(self._plan["fingerprint"], self.fingerprint, where)
         self._build()
         if accelerator.is_main_process:
-            self._refuse_small_disk()
+            with self.engine.at_rest():  # as it is saved
+                refuse_small_disk(run, self.network, job.recipe.train.keep_checkpoints)
         self._resume()
 
     def _not_logged_yet(self) -> list[Problem]:
@@ -135,35 +135,6 @@ class Session:
         self.engine: Engine = chosen.engine
         self.how, self.is_padded = chosen.how, chosen.is_padded
         self.warnings += chosen.notes
-
-    def _refuse_small_disk(self) -> None:
-        """Find out before training that the checkpoints cannot fit.
-
-        Raises:
-            ResourceError: too little space is free (C107).
-        """
-        with self.engine.at_rest():  # as it is saved
-            parameters = list(self.network.parameters())
-        weights = sum(p.numel() * p.element_size() for p in parameters)
-        trained = sum(p.numel() * 4 for p in parameters if p.requires_grad)
-        one = weights + 2 * trained  # with both moments of the optimizer
-        kept = self.job.recipe.train.keep_checkpoints + 2  # the best one, and one being written
-        present = len(checkpoint.saved_steps(self.run.checkpoints))
-        needed = int(1.1 * (one * max(0, kept - present) + weights))
-        free = shutil.disk_usage(self.run.path).free
-        if free < needed:
-            raise ResourceError(
-                Problem(
-                    "C107",
-                    _(
-                        "{needed:.1f} GB are needed for checkpoints and model, {free:.1f} are free"
-                    ).format(needed=needed / 1e9, free=free / 1e9),
-                    Place(str(self.run.path)),
-                    fix=_(
-                        "Make room, name another disk with --out, or lower train.keep_checkpoints."
-                    ),
-                )
-            )
 
     def _resume(self) -> None:
         found = None

@@ -214,12 +214,15 @@ class Started:
         checked: the rows and the whole recipe.
         is_finished: the model is there already; there is nothing to do.
         notes: what is to be known of a finished run, such as that its data changed since.
+        revision: the commit of the Hub model that the run began with; None for a new run, and for
+            models that are not from the Hub.
     """
 
     run: RunFolder
     checked: Checked
     is_finished: bool
     notes: Sequence[Problem] = ()
+    revision: str | None = None
 
 
 @contextmanager
@@ -249,7 +252,15 @@ def start(
         is_finished = run.is_finished
         if is_finished and is_main_process():
             _complete_log(run)
-        yield Started(run, checked, is_finished, _changes(run, checked) if is_finished else ())
+        notes = _changes(run, checked) if is_finished else ()
+        yield Started(run, checked, is_finished, notes, _model_revision(run))
+
+
+def _model_revision(run: RunFolder) -> str | None:
+    """The commit of the model that a run has begun with: a branch of the Hub may have moved."""
+    plan = read_plan(run)[0] if has_begun(run) else {}
+    revision = plan.get("model", {}).get("revision")
+    return revision if isinstance(revision, str) else None
 
 
 def _changes(run: RunFolder, checked: Checked) -> list[Problem]:

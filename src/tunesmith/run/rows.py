@@ -1,0 +1,45 @@
+"""Rows of a run read again by their numbers, and seen to be the ones that were surveyed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row, Source
+from tunesmith.data.verified import verified_chunks
+from tunesmith.inputs import Split
+
+__all__ = ["rows_by_number"]
+
+
+def rows_by_number(
+    splits: Mapping[str, Split], roles: Roles, wanted: Mapping[str, Collection[int]]
+) -> dict[str, dict[int, Row]]:
+    """Some rows of some splits with the used columns, by their number in the source.
+
+    Args:
+        splits: as they were surveyed.
+        roles: the used columns.
+        wanted: for each split the numbers of its rows.
+
+    Raises:
+        IntegrityError: the data is not what was surveyed (D160).
+    """
+    found: dict[str, dict[int, Row]] = {name: {} for name in wanted}
+    for source, names in _by_source(splits, wanted):
+        present = {column.name for column in source.columns}
+        columns = [name for name in roles.columns if name in present]
+        numbers = {name: set(wanted[name]) for name in names}
+        for chunk in verified_chunks(source, columns, splits[names[0]].digest):
+            for name in names:
+                found[name] |= {row.index: row for row in chunk if row.index in numbers[name]}
+    return found
+
+
+def _by_source(splits: Mapping[str, Split], names: Iterable[str]) -> list[tuple[Source, list[str]]]:
+    """Sources, each with the splits that are drawn from it."""
+    shared: dict[int, tuple[Source, list[str]]] = {}
+    for name in names:
+        source = splits[name].source
+        shared.setdefault(id(source), (source, []))[1].append(name)
+    return list(shared.values())
