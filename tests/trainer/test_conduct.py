@@ -150,7 +150,7 @@ def test_what_does_not_fit_into_memory_is_made_again_unheard(make: Make, told: A
 
     def full(_module: Any, tensors: Any) -> None:
         if len(tensors[0]) > 3:
-            raise torch.OutOfMemoryError
+            raise torch.OutOfMemoryError("out of memory")
 
     more = {"max_steps": 2, "include_num_input_tokens_seen": "non_padding"}
     roomy = make(**more)

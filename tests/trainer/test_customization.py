@@ -289,6 +289,29 @@ def dampened() -> Any:
     return model
 
 
+class FreezesAtFirst(TrainerCallback):
+    def on_train_begin(self, *_given: Any, model: Any, **_more: Any) -> None:
+        model.bert.embeddings.requires_grad_(requires_grad=False)
+
+
+class FreezesForAWhile(TrainerCallback):
+    """The word embeddings rest in steps 2 and 3, with the moments that they have by then."""
+
+    def on_step_end(self, _args: Any, state: Any, _control: Any, model: Any, **_more: Any) -> None:
+        weight = model.get_input_embeddings().weight
+        weight.requires_grad_(requires_grad=state.global_step not in {1, 2})
+
+
+class HooksAtFirst(TrainerCallback):
+    def on_train_begin(self, *_given: Any, model: Any, **_more: Any) -> None:
+        model.classifier.weight.register_hook(lambda gradient: gradient * 2)
+
+
+class HooksLate(TrainerCallback):
+    def on_step_end(self, *_given: Any, model: Any, **_more: Any) -> None:
+        model.classifier.weight.register_hook(lambda gradient: gradient * 2)
+
+
 HOOKS = "the exact engine is used: the model or a weight has hooks"
 TRAINED_BY_OURS: dict[str, tuple[Script, list[str]]] = {
     "plain": (script_of(num_train_epochs=2, max_steps=-1, weight_decay=0.1), []),
@@ -302,6 +325,17 @@ TRAINED_BY_OURS: dict[str, tuple[Script, list[str]]] = {
         script_of(
             trainer=lambda: {"callbacks": [CutsEpochs()]}, num_train_epochs=3, max_steps=-1,
         ), [],
+    ),
+    "frozen when training begins": (
+        script_of(trainer=lambda: {"callbacks": [FreezesAtFirst()]}, weight_decay=0.1), [],
+    ),
+    "frozen for a while": (
+        script_of(
+            trainer=lambda: {"callbacks": [FreezesForAWhile()]}, weight_decay=0.1, max_steps=6,
+        ), [],
+    ),
+    "hook when training begins": (
+        script_of(trainer=lambda: {"callbacks": [HooksAtFirst()]}), [HOOKS],
     ),
     "own prediction": (
         script_of(
@@ -344,6 +378,21 @@ def test_what_leaves_steps_alone_is_trained_by_our_loop(
     script, expected = TRAINED_BY_OURS[name]
     compare(script, tmp_path)
     assert [line for line in told() if "own loop" in line or "engine" in line] == expected
+
+
+def test_a_hook_that_comes_too_late_is_refused(tmp_path: Path) -> None:
+    """The fast engine would pass it by; the exact one, which may be asked for, does not."""
+    late = script_of(trainer=lambda: {"callbacks": [HooksLate()]})
+    trainer = late(tunesmith, tmp_path)
+    with pytest.raises(ValueError, match=r"R199 Trainer: a hook .*\n  Put it there before train"):
+        trainer.train()
+    assert trainer.model.config._attn_implementation == "sdpa"  # plain again
+
+    def exact(library: Any, folder: Path) -> Any:
+        engine = {"engine": "exact"} if library is tunesmith else {}
+        return script_of(trainer=lambda: {"callbacks": [HooksLate()], **engine})(library, folder)
+
+    compare(exact, tmp_path)
 
 
 def test_padding_is_not_counted_without_a_mask(tmp_path: Path) -> None:
@@ -423,7 +472,7 @@ def test_methods_of_an_older_signature(tmp_path: Path, told: Told) -> None:
 def test_methods_of_todays_signature_stay_as_they_are(tmp_path: Path, told: Told) -> None:
     methods = {"training_step": adversarial_step, "compute_loss": weighted_loss}
     trainer = script_of(methods=methods)(tunesmith, tmp_path)
-    adapt_older_signatures(trainer, tunesmith.Trainer)
+    adapt_older_signatures(trainer)
     assert "training_step" not in vars(trainer) and told() == []
 
 
@@ -442,8 +491,8 @@ def test_every_public_method_of_transformers_can_be_overridden_or_is_kept() -> N
     assert len(public) > 30
     for name in public:
         kind = type("Own", (tunesmith.Trainer,), {name: lambda *_given, **_more: None})
-        assert overridden(object.__new__(kind), tunesmith.Trainer) == [name]
-    assert overridden(object.__new__(tunesmith.Trainer), tunesmith.Trainer) == []
+        assert overridden(object.__new__(kind)) == [name]
+    assert overridden(object.__new__(tunesmith.Trainer)) == []
 
 
 @pytest.mark.parametrize(
@@ -462,7 +511,7 @@ def test_why_transformers_evaluates(
     trainer = script_of()(tunesmith, tmp_path)
     for name, value in change.items():
         setattr(trainer, name, value)
-    found = why_theirs_evaluates(trainer, tunesmith.Trainer)
+    found = why_theirs_evaluates(trainer)
     assert found is None if reason is None else (found or "").startswith(reason)
 
 
@@ -471,9 +520,9 @@ def test_why_transformers_evaluates(
 )
 def test_arguments_of_an_evaluation(tmp_path: Path, name: str) -> None:
     trainer = script_of()(tunesmith, tmp_path)
-    assert why_theirs_evaluates(trainer, tunesmith.Trainer) is None
+    assert why_theirs_evaluates(trainer) is None
     setattr(trainer.args, name, True)
-    assert why_theirs_evaluates(trainer, tunesmith.Trainer) == f"only that supports {name}"
+    assert why_theirs_evaluates(trainer) == f"only that supports {name}"
 
 
 def test_a_scheduler_that_a_script_sets_counts(tmp_path: Path) -> None:
@@ -481,10 +530,10 @@ def test_a_scheduler_that_a_script_sets_counts(tmp_path: Path) -> None:
     optimizer = trainer.create_optimizer()
     assert trainer.create_optimizer() is optimizer and not trainer.has_own_optimizer
     trainer.create_scheduler(4)
-    assert why_theirs(trainer, tunesmith.Trainer) is None
+    assert why_theirs(trainer) is None
     trainer.lr_scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
     trainer._created_lr_scheduler = False
-    assert why_theirs(trainer, tunesmith.Trainer) == "the learning rate scheduler is your own"
+    assert why_theirs(trainer) == "the learning rate scheduler is your own"
 
 
 def test_hooks_are_seen_wherever_they_are() -> None:

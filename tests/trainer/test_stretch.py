@@ -24,7 +24,7 @@ def stretch(rows: int = 20, **more: Any) -> Stretch:
         [torch.nn.Parameter(torch.zeros(1))], lr=more.get("learning_rate", 1e-3)
     )
     falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
-    return Stretch(nothing, plan, nothing, 0, 1.0, falling)
+    return Stretch(plan, nothing, 0, 1.0, falling)
 
 
 def step(number: int, loss: float) -> StepDone:

@@ -34,8 +34,9 @@ class TableGradient:
         self.table.forward = self._rows_of  # type: ignore[method-assign]
         stack.callback(delattr, self.table, "forward")
         weight: Any = self.table.weight  # torch gives the method no type
-        handle = weight.register_hook(self._lose)
-        stack.callback(handle.remove)
+        if weight.requires_grad:  # a callback may have frozen it meanwhile
+            handle = weight.register_hook(self._lose)
+            stack.callback(handle.remove)
 
     def _lose(self, gradient: torch.Tensor | None) -> None:
         """Somebody else used the table, too: its gradient is dense, and not zero where we think."""

@@ -242,7 +242,7 @@ class FastEngine(FastForward):
             scale = None if shrink == 1.0 else torch.tensor(shrink, device=self._device)
             self._optimizer.grad_scale = scale
             self._optimizer.step()
-            if self._vocabulary is not None:
+            if self._vocabulary is not None and self._vocabulary.trains:
                 self._vocabulary.decay(1 - self._decay_of_table(learning_rate))
             if self._copies is not None:
                 self._copies.refresh()

@@ -61,6 +61,7 @@ class CompactVocabulary:
     def compact(self) -> None:
         """Let the model use the used rows."""
         self.is_compact = True
+        self._compact.requires_grad_(self._full.requires_grad)  # it may have been frozen meanwhile
         self.table.weight = self._compact
         self.table.num_embeddings = len(self.used)
         if self._padding is not None:
@@ -120,6 +121,11 @@ class CompactVocabulary:
         known = self._place[ids] >= 0
         if not known.all():
             raise KeyError(f"token {ids[~known][0]} was not among those that occur")
+
+    @property
+    def trains(self) -> bool:
+        """Whether the used rows have a gradient, so that an update changes the table."""
+        return self._compact.grad is not None
 
     def decay(self, factor: float | torch.Tensor) -> None:
         """Weight decay of the unused rows, to the bit as AdamW does it; no look at a tensor."""

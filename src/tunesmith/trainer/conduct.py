@@ -26,7 +26,7 @@ from tunesmith.trainer.rows import DataSets, Rows, each, is_stream
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.stretch import Stretch
 
-__all__ = ["Host", "argument_names", "finish", "in_arguments", "prepare", "walk"]
+__all__ = ["Host", "argument_names", "engage", "finish", "in_arguments", "prepare", "walk"]
 
 
 class Host(Protocol):
@@ -81,39 +81,53 @@ class Host(Protocol):
         ...
 
 
-def prepare(host: Host, resume: str | None, trial: Any, undone: ExitStack) -> Stretch:
-    """Engine, plan and state, from the start or from a checkpoint whose weights are loaded.
+def prepare(host: Host, resume: str | None, trial: Any) -> Stretch:
+    """Plan, optimizer, schedule and state, from the start or from a checkpoint.
 
     Args:
-        host: the Trainer.
+        host: the Trainer, with the weights of the checkpoint.
         resume: the checkpoint, if training does not begin at the start.
         trial: of a search; None for none.
-        undone: what leaves the plain model when training ends, however it ends.
 
     Raises:
         UnusableError: the checkpoint cannot be resumed from (M130).
     """
-    args = host.args
     rows = host.data.rows(host.train_dataset, "train")
     accelerator = host.runner.accelerator
-    plan = make_plan(args, num_examples=len(rows), num_processes=accelerator.num_processes)
-    undone.callback(host.runner.end, host.model)
-    engine = host.runner.begin(
-        host.model, rows, plan, evaluated=_evaluated(host), optimizer=host.create_optimizer
-    )
+    host.model.to(accelerator.device)
+    plan = make_plan(host.args, num_examples=len(rows), num_processes=accelerator.num_processes)
+    host.create_optimizer()
     stretch = Stretch(
-        engine, plan, rows, accelerator.process_index, flops_per_place(host.model),
+        plan, rows, accelerator.process_index, flops_per_place(host.model),
         host.create_scheduler(plan.total_steps),
     )  # fmt: skip
     host.begin_state(stretch, resume, trial)
     if resume:
-        _resume(stretch, Path(resume))
+        _resume(host, stretch, Path(resume))
     for name in ("model", "optimizer", "lr_scheduler"):
         setattr(host.callback_handler, name, getattr(host, name))
     host.callback_handler.train_dataloader = host.get_train_dataloader()
-    undone.enter_context(tuned(host.runner.is_fast))
-    undone.enter_context(deterministic_kernels(args.full_determinism))
     return stretch
+
+
+def engage(host: Host, stretch: Stretch, undone: ExitStack) -> None:
+    """Let callbacks hear that training begins, and then choose the engine.
+
+    Whatever they freeze or hang on the model at that moment counts for the choice.
+
+    Args:
+        host: the Trainer.
+        stretch: all but its engine.
+        undone: what leaves the plain model when training ends, however it ends.
+    """
+    _call(host, "on_train_begin")
+    undone.callback(host.runner.end, host.model)
+    stretch.engine = host.runner.begin(
+        host.model, stretch.rows, stretch.plan,
+        evaluated=_evaluated(host), optimizer=lambda: host.optimizer,
+    )  # fmt: skip
+    undone.enter_context(tuned(host.runner.is_fast))
+    undone.enter_context(deterministic_kernels(host.args.full_determinism))
 
 
 def _evaluated(host: Host) -> tuple[Rows, ...]:
@@ -124,12 +138,10 @@ def _evaluated(host: Host) -> tuple[Rows, ...]:
     return tuple(host.data.rows(part, "evaluation") for part in parts)
 
 
-def _resume(stretch: Stretch, folder: Path) -> None:
+def _resume(host: Host, stretch: Stretch, folder: Path) -> None:
     """Optimizer, schedule and sums of a checkpoint."""
     saved = progress.read(folder)
-    if unknown := stretch.engine.load_state(saved.tensors):
-        words = _("its optimizer does not match: {names}").format(names=", ".join(unknown[:3]))
-        raise checkpoints.unusable(folder, words)
+    progress.restore_tensors(saved, host.model, host.optimizer)
     for name, then, now in stretch.go_on(saved.progress, saved.facts):
         notice(
             _("{name} was {then} when {folder} was saved and is {now}").format(
@@ -144,7 +156,6 @@ def walk(host: Host, stretch: Stretch, ignore_keys: list[str] | None, started: f
     The order of events is that of transformers' Trainer.
     """
     events = stretch.events()
-    _call(host, "on_train_begin")
     if host.args.eval_on_start:
         host.evaluate_at_start(ignore_keys)
     begins = True

@@ -55,34 +55,33 @@ EVALUATES = frozenset({
 """Methods that transformers calls in an evaluation; ours has means of its own instead."""
 
 
-def overridden(trainer: Any, ours: type) -> list[str]:
+def overridden(trainer: Any) -> list[str]:
     """The methods of transformers' Trainer that a script replaced, sorted.
+
+    `transformers.Seq2SeqTrainer` counts as such a script.
 
     Args:
         trainer: an instance, whose class or which itself may replace some.
-        ours: the class that would have them otherwise.
     """
     names = [
         name
         for name, value in vars(transformers.Trainer).items()
         if callable(getattr(value, "__func__", value)) and not name.startswith("__")
     ]
-    return sorted(
-        name
-        for name in names
-        if getattr(type(trainer), name) is not getattr(ours, name) or name in vars(trainer)
-    )
+    return sorted(name for name in names if name in vars(trainer) or _is_own(type(trainer), name))
 
 
-def why_theirs(trainer: Any, ours: type) -> str | None:
-    """Why transformers' own loop must train, as text; None if ours does.
+def _is_own(kind: type, name: str) -> bool:
+    """Whether a class has a method that is neither of this package nor of transformers' Trainer."""
+    method = getattr(kind, name)
+    ours = method.__module__.startswith(f"{__package__}.")
+    return not ours and method is not getattr(transformers.Trainer, name)
 
-    Args:
-        trainer: all set, about to train.
-        ours: the class whose methods our loop replaces.
-    """
+
+def why_theirs(trainer: Any) -> str | None:
+    """Why transformers' own loop must train, as text; None if ours does."""
     return (
-        _overrides(trainer, overridden(trainer, ours), KEPT)
+        _overrides(trainer, overridden(trainer), KEPT)
         or (_("the loss is computed by compute_loss_func") if trainer.compute_loss_func else None)
         or _of_the_optimizer(trainer)
         or _of_the_arguments(trainer.args)
@@ -140,10 +139,10 @@ def _of_the_model(trainer: Any) -> str | None:
     return None
 
 
-def why_theirs_evaluates(trainer: Any, ours: type) -> str | None:
+def why_theirs_evaluates(trainer: Any) -> str | None:
     """Why transformers' own loop must evaluate, as text; None if ours does."""
     args = trainer.args
-    names = set(overridden(trainer, ours)) & EVALUATES
+    names = set(overridden(trainer)) & EVALUATES
     if names or trainer.compute_loss_func is not None:
         return _overrides(trainer, sorted(names), frozenset()) or _(
             "the loss is computed by compute_loss_func"
@@ -181,13 +180,13 @@ def is_hooked(model: torch.nn.Module) -> bool:
     return modules or weights or _any_global_hook()
 
 
-def adapt_older_signatures(trainer: Any, ours: type) -> None:
+def adapt_older_signatures(trainer: Any) -> None:
     """Let methods written for an older transformers be called without the arguments it added.
 
     `training_step(model, inputs)` is one of them, `compute_loss(model, inputs)` another.
     """
     adapted = []
-    for name in overridden(trainer, ours):
+    for name in overridden(trainer):
         method = getattr(trainer, name)
         theirs = inspect.signature(getattr(transformers.Trainer, name))
         surplus = _surplus(inspect.signature(method), theirs)

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from tunesmith.language import gettext as _
 from tunesmith.loop import Progress
 from tunesmith.optim import write_state
-from tunesmith.trainer.checkpoints import unusable
+from tunesmith.trainer.checkpoints import UnusableError, unusable
 
-__all__ = ["Saved", "lead_on", "read", "restore_optimizer", "write"]
+__all__ = ["Saved", "lead_on", "read", "restore_optimizer", "restore_tensors", "write"]
 
 _OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
 
@@ -93,6 +93,16 @@ def read(folder: Path) -> Saved:
         raise unusable(folder, str(error) or type(error).__name__) from error
 
 
+def restore_tensors(saved: Saved, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put the tensors of an optimizer back; learning rates and other options stay those of now.
+
+    Raises:
+        UnusableError: they are those of another one (M130).
+    """
+    if unknown := write_state(model, optimizer, saved.tensors):
+        raise _mismatch(saved, ", ".join(sorted(set(unknown))[:3]))
+
+
 def restore_optimizer(
     saved: Saved, model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
@@ -101,16 +111,17 @@ def restore_optimizer(
     Raises:
         UnusableError: its tensors or groups are those of another one (M130).
     """
-    unknown = write_state(model, optimizer, saved.tensors)
-    if unknown or len(saved.groups) != len(optimizer.param_groups):
-        words = _("its optimizer does not match: {names}").format(
-            names=", ".join(sorted(set(unknown))[:3])
-            or f"{len(saved.groups)} != {len(optimizer.param_groups)}"
-        )
-        raise unusable(saved.folder, words)
+    restore_tensors(saved, model, optimizer)
+    if len(saved.groups) != len(optimizer.param_groups):
+        raise _mismatch(saved, f"{len(saved.groups)} != {len(optimizer.param_groups)}")
     for group, options in zip(optimizer.param_groups, saved.groups, strict=True):
         for name, value in options.items():
             group[name] = tuple(value) if isinstance(group.get(name), tuple) else value
+
+
+def _mismatch(saved: Saved, names: str) -> UnusableError:
+    words = _("its optimizer does not match: {names}").format(names=names)
+    return unusable(saved.folder, words)
 
 
 def lead_on(saved: Saved, scheduler: Any) -> None:

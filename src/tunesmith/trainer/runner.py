@@ -10,7 +10,7 @@ import torch
 
 from tunesmith.batching import Batch
 from tunesmith.engine import Engine, ExactForward
-from tunesmith.errors import ArgumentError
+from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.fast.engine import FastEngine, FastForward
 from tunesmith.language import gettext as _
 from tunesmith.language import mark
@@ -147,6 +147,8 @@ class Runner:
                 yield
             finally:
                 self._resting = False
+            if self.is_fast and is_hooked(self.engine.network):
+                raise ArgumentError(_hooked_late())
 
     @contextmanager
     def forward(self, model: Any, rows: Rows) -> Iterator[Callable[[Batch], Outputs]]:
@@ -202,6 +204,15 @@ class Runner:
 
         extract_model_from_parallel(model, keep_fp32_wrapper=False)
         self.accelerator._models.clear()  # so that the next one to evaluate puts it on again
+
+
+def _hooked_late() -> Problem:
+    return Problem(
+        "R199",
+        _("a hook was put on the model while the fast engine trains it, which would pass it by"),
+        Place("Trainer"),
+        fix=_("Put it there before train() or in on_train_begin, or pass engine='exact'."),
+    )
 
 
 def _all_tokens(several: tuple[Rows, ...]) -> set[int] | None:

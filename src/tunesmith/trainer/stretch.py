@@ -26,7 +26,7 @@ class Stretch:
     """Training from where `progress` stands, in this process.
 
     Attributes:
-        engine: computes the steps.
+        engine: computes the steps; chosen last, when callbacks have heard that training begins.
         plan: order, learning rates, seeds.
         rows: what is trained on.
         rank: of this process.
@@ -37,7 +37,7 @@ class Stretch:
         sums: of losses and steps since the last log and in all, of flops and of tokens.
     """
 
-    engine: Engine
+    engine: Engine = field(init=False)
     plan: Plan
     rows: Rows
     rank: int

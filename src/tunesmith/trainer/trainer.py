@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
-from accelerate.utils import DynamoBackend
-from transformers.trainer_utils import EvalLoopOutput, TrainOutput
+from transformers.trainer_utils import TrainOutput
 
 from tunesmith.device import resolve_precision
 from tunesmith.fast.engine import FAST_DEVICES
@@ -25,26 +24,24 @@ from tunesmith.trainer import checkpoints, refusals
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.callbacks import Handler, put_states_back, set_level
 from tunesmith.trainer.chance import undisturbed_chance
-from tunesmith.trainer.conduct import argument_names, finish, prepare, walk
+from tunesmith.trainer.conduct import argument_names, engage, finish, prepare, walk
 from tunesmith.trainer.customization import (
     adapt_older_signatures,
     is_plain_adamw,
     overridden,
     why_theirs,
-    why_theirs_evaluates,
 )
+from tunesmith.trainer.evaluating import EvaluatingTrainer
 from tunesmith.trainer.fields import examine, notice
 from tunesmith.trainer.older import OlderNames
-from tunesmith.trainer.rows import Collator, DataSets, is_stream
+from tunesmith.trainer.rows import Collator, DataSets
 from tunesmith.trainer.runner import Runner
-from tunesmith.trainer.saving import SavingTrainer
-from tunesmith.trainer.scoring import evaluated
 from tunesmith.trainer.stretch import Stretch
 
 __all__ = ["Trainer"]
 
 
-class Trainer(OlderNames, SavingTrainer):
+class Trainer(OlderNames, EvaluatingTrainer):
     """Trains a model of transformers with its head on tokenized rows.
 
     The signature, the methods, the attributes and what comes back are those of transformers'
@@ -117,7 +114,7 @@ class Trainer(OlderNames, SavingTrainer):
         )  # fmt: skip
         refusals.refuse_headless(self.model)
         self.callback_handler = Handler(self.callback_handler, self.runner.plain_model)
-        adapt_older_signatures(self, Trainer)
+        adapt_older_signatures(self)
 
     # what a script has customized
 
@@ -131,30 +128,6 @@ class Trainer(OlderNames, SavingTrainer):
     def has_own_scheduler(self) -> bool:
         """Whether a script made the scheduler, not this class."""
         return self.lr_scheduler is not None and not self._created_lr_scheduler
-
-    def current_accelerator(self) -> Any:
-        """Device and processes; made again if another run of this process set Accelerate otherwise.
-
-        Between two uses of a Trainer others may be made, and Accelerate keeps one state for all.
-        """
-        if self._running is None and not self._is_current():
-            self.args.__dict__.pop("_setup_devices", None)
-            _device = self.args.device  # sets Accelerate's state, now that it is not cached
-            self.create_accelerator_and_postprocess()
-        return self.accelerator
-
-    def create_accelerator_and_postprocess(self) -> None:
-        """Accelerate for placement, precision and processes; nothing is compiled."""
-        super().create_accelerator_and_postprocess()
-        if self.args.torch_compile:
-            self.accelerator.state.dynamo_plugin.backend = DynamoBackend.NO
-
-    def _is_current(self) -> bool:
-        try:
-            found = self.accelerator.mixed_precision, self.accelerator.device.type
-        except AttributeError:  # the state was reset
-            return False
-        return found == (self.args.mixed_precision, self.args.device.type)
 
     # training
 
@@ -207,7 +180,7 @@ class Trainer(OlderNames, SavingTrainer):
         ignore_keys_for_eval: list[str] | None = None,
     ) -> TrainOutput:
         """By our loop, or by transformers' own for what a script has customized."""
-        if reason := why_theirs(self, Trainer):
+        if reason := why_theirs(self):
             notice(_("transformers' own loop trains: {reason}").format(reason=reason))
             self._running = "theirs"
             try:
@@ -233,10 +206,11 @@ class Trainer(OlderNames, SavingTrainer):
         with undisturbed_chance(), ExitStack() as undone:
             undone.callback(setattr, self, "_running", None)
             undone.callback(setattr, self, "_stretch", None)
-            stretch = prepare(self, resume, trial, undone)
+            stretch = prepare(self, resume, trial)
             self._stretch = stretch
             started = time.time()
             self._initial_num_input_tokens_seen = self.state.num_input_tokens_seen
+            engage(self, stretch, undone)
             walk(self, stretch, ignore_keys, started)
         return finish(self, stretch, started)
 
@@ -250,7 +224,7 @@ class Trainer(OlderNames, SavingTrainer):
         self, max_steps: int, steps_per_epoch: int, epochs: int, resume: str | None, trial: Any
     ) -> Any:
         """That of transformers; the best checkpoint is also found where its folder moved to."""
-        if "create_optimizer_and_scheduler" in overridden(self, Trainer):
+        if "create_optimizer_and_scheduler" in overridden(self):
             self.create_optimizer_and_scheduler(num_training_steps=max_steps)
         found = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume, trial)
         if resume is not None:
@@ -335,99 +309,6 @@ class Trainer(OlderNames, SavingTrainer):
             eps=args.adam_epsilon,
             fused=True,
         )
-
-    # evaluation
-
-    def get_train_dataloader(self) -> Any:
-        """The batches of an epoch.
-
-        Raises:
-            ArgumentError: there is no train_dataset (R135).
-        """
-        if self.train_dataset is None:
-            raise refusals.without_data("train")
-        return super().get_train_dataloader()
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """The batches of an evaluation.
-
-        Raises:
-            ArgumentError: there is no eval_dataset (R135).
-        """
-        if eval_dataset is None and self.eval_dataset is None:
-            raise refusals.without_data("evaluation")
-        return super().get_eval_dataloader(eval_dataset)
-
-    def get_test_dataloader(self, test_dataset: Any) -> Any:
-        """The batches of a prediction.
-
-        Raises:
-            ArgumentError: there is no test_dataset (R135).
-        """
-        if test_dataset is None:
-            raise refusals.without_data("test")
-        return super().get_test_dataloader(test_dataset)
-
-    def _get_dataloader(self, dataset: Any, description: str, *given: Any, **named: Any) -> Any:
-        """That of transformers; which rows it takes is noted, and they are looked at first."""
-        name = {"Training": "train", "Evaluation": "evaluation"}.get(description, description)
-        has_places = not is_stream(dataset)
-        if has_places and self._running != "theirs":
-            self.data.rows(dataset, name)
-        self.current_accelerator()
-        loader = super()._get_dataloader(dataset, description, *given, **named)
-        if has_places:
-            self._loaders[loader] = dataset, name
-        return loader
-
-    def evaluation_loop(
-        self,
-        dataloader: Any,
-        description: str,
-        prediction_loss_only: bool | None = None,
-        ignore_keys: list[str] | None = None,
-        metric_key_prefix: str = "eval",
-    ) -> EvalLoopOutput:
-        """Predictions for the rows of a loader in their order, and metrics.
-
-        Args:
-            dataloader: one of this Trainer's, or any other, which transformers' loop goes through.
-            description: "Evaluation" or "Prediction".
-            prediction_loss_only: whether predictions are left out; None for what the arguments say.
-            ignore_keys: outputs that are no predictions.
-            metric_key_prefix: what every name begins with.
-        """
-        given: tuple[Any, ...] = (
-            description, prediction_loss_only, ignore_keys, metric_key_prefix,
-        )  # fmt: skip
-        self.current_accelerator()
-        known = self._loaders.get(dataloader)
-        if known is None or self._running == "theirs" or why_theirs_evaluates(self, Trainer):
-            return self._evaluated_by_transformers(dataloader, *given)
-        self.callback_handler.eval_dataloader = dataloader
-        only_loss = self.args.prediction_loss_only
-        if prediction_loss_only is not None:
-            only_loss = prediction_loss_only
-        return evaluated(
-            self,
-            self.data.rows(known[0], known[1]),
-            prefix=metric_key_prefix,
-            ignore_keys=ignore_keys,
-            keeps_predictions=not only_loss,
-        )
-
-    def _evaluated_by_transformers(self, dataloader: Any, *given: Any) -> EvalLoopOutput:
-        """The plain model through transformers' own loop, also while ours trains."""
-        if self._running == "theirs":
-            return super().evaluation_loop(dataloader, *given)
-        training = self.model.training
-        with self.runner.plain_model():
-            try:
-                return super().evaluation_loop(dataloader, *given)
-            finally:
-                if self.runner.is_fast or self._running is None:
-                    self.runner.unwrap(self.model)
-                self.model.train(training)
 
 
 def _settle_half_precision(args: Any) -> None:
