@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from accelerate.utils import DynamoBackend
@@ -15,6 +17,17 @@ from tunesmith.trainer.saving import SavingTrainer
 from tunesmith.trainer.scoring import evaluated
 
 __all__ = ["EvaluatingTrainer"]
+
+
+@contextmanager
+def _pinned_where_it_helps(args: Any) -> Iterator[None]:
+    """Pinned memory for a device of its own; without one torch would warn at each pass."""
+    asked = args.dataloader_pin_memory
+    args.dataloader_pin_memory = asked and args.device.type != "cpu"
+    try:
+        yield
+    finally:
+        args.dataloader_pin_memory = asked
 
 
 class EvaluatingTrainer(SavingTrainer):
@@ -92,7 +105,8 @@ class EvaluatingTrainer(SavingTrainer):
         if has_places and self._running != "theirs":
             self.data.rows(dataset, name)
         self.current_accelerator()
-        loader = super()._get_dataloader(dataset, description, *given, **named)
+        with _pinned_where_it_helps(self.args):
+            loader = super()._get_dataloader(dataset, description, *given, **named)
         if has_places:
             self._loaders[loader] = dataset, name
         return loader

@@ -199,11 +199,19 @@ class Runner:
             self.unwrap(model)
 
     def unwrap(self, model: Any) -> None:
-        """Take off what Accelerate put around the forward pass for its precision."""
-        from accelerate.utils import extract_model_from_parallel
+        """Take off what Accelerate put around the forward pass for its precision.
 
-        extract_model_from_parallel(model, keep_fp32_wrapper=False)
-        self.accelerator._models.clear()  # so that the next one to evaluate puts it on again
+        Its own means leave the innermost of a decorated forward, and a mark for which it would not
+        put the precision on again.
+        """
+        kept = vars(model)
+        if (original := kept.pop("_original_forward", None)) is not None:
+            if getattr(original, "__func__", None) is type(model).forward:
+                del model.forward
+            else:  # of a model that was patched before
+                model.forward = original
+        kept.pop("_is_accelerate_prepared", None)
+        self.accelerator._models.clear()
 
 
 def _hooked_late() -> Problem:
