@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tunesmith.counts import CountedKind, Tally, counted_kind, score_of
+from tunesmith.counts import CountedKind, Tally, counted_kind, score_of, standard_metrics
 from tunesmith.metrics import METRICS, Answers, Metric, compute
 
 CLASSES, LABELS = (
@@ -94,4 +94,7 @@ def test_what_kind_is_counted() -> None:
     assert counted_kind(Answers([METRICS["pearson"]], np.zeros(3), np.zeros(3))) is None
     own = Metric("accuracy", ("classes",), accuracy.function)  # of the name, yet another function
     assert counted_kind(Answers([own], np.zeros(3, int), np.zeros(3, int))) is None
-    assert counted_kind(Answers([accuracy, own], np.zeros(3, int), np.zeros(3, int))) is None
+    mixed = Answers([own, accuracy], np.zeros(3, int), np.zeros(3, int))
+    assert counted_kind(mixed) == "classes"
+    assert standard_metrics(mixed) == [accuracy]
+    assert counted_kind(Answers([], np.zeros(3, int), np.zeros(3, int))) == "classes"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -81,6 +83,17 @@ def test_custom_scores_are_drawn_by_a_seed() -> None:
     assert one["middle"].low < value < one["middle"].high
     alone = Answers([own(by_example=False)], answers.predicted, answers.truth)
     assert intervals(alone) == {}
+
+
+def test_a_custom_score_beside_standard_ones() -> None:
+    truth = np.arange(40) % 2
+    predicted = np.where(np.arange(40) % 5 == 0, 1 - truth, truth)
+    distance = replace(own(), name="distance", function=lambda p, t, _p: float((p != t).mean()))
+    both = Answers([distance, METRICS["accuracy"]], predicted, truth)
+    found = intervals(both, draws=200)
+    assert list(found) == ["distance", "accuracy"]
+    assert found["accuracy"] == intervals(of(predicted, truth))["accuracy"]
+    assert found["distance"].low < 0.2 < found["distance"].high
 
 
 def test_a_fraction_of_rows_has_wilsons_interval() -> None:

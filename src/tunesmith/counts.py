@@ -13,17 +13,30 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics import METRICS, Answers
+from tunesmith.metrics import METRICS, Answers, Metric
 
-__all__ = ["CountedKind", "Counts", "Slopes", "Tally", "counted_kind", "score_of"]
+__all__ = [
+    "CountedKind",
+    "Counts",
+    "Slopes",
+    "Tally",
+    "counted_kind",
+    "score_of",
+    "standard_metrics",
+]
 
 CountedKind = Literal["classes", "labels"]
 Floats = NDArray[np.float64]
 
 
+def standard_metrics(answers: Answers) -> list[Metric]:
+    """The scores that are the field's own, not a task's or the user's."""
+    return [metric for metric in answers.metrics if METRICS.get(metric.name) is metric]
+
+
 def counted_kind(answers: Answers) -> CountedKind | None:
-    """Whether scores follow from counts, and of what; None where they do not."""
-    if any(METRICS.get(metric.name) is not metric for metric in answers.metrics):
+    """What the standard scores among those asked for count; None where they count nothing."""
+    if not standard_metrics(answers) and answers.metrics:
         return None
     predicted = np.asarray(answers.predicted)
     if predicted.ndim == 2:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.counts import Floats, Tally, counted_kind, score_of
+from tunesmith.counts import Floats, Tally, counted_kind, score_of, standard_metrics
 from tunesmith.intervals import (
     CORRELATIONS,
     correlation_difference,
@@ -17,7 +17,7 @@ from tunesmith.intervals import (
     paired_fraction_interval,
 )
 from tunesmith.likelihood import profile_interval, supported
-from tunesmith.metrics import METRICS, Answers, Interval
+from tunesmith.metrics import Answers, Interval
 from tunesmith.resampling import (
     DRAWS,
     Units,
@@ -79,10 +79,8 @@ def difference(
         found = _differences_of_counts(first, second)
         changed = is_right(first) != is_right(second)
     else:
-        found = {
-            **_differences_of_numbers(first, second),
-            **_differences_drawn(first, second, seed=seed, draws=draws),
-        }
+        found = _differences_of_numbers(first, second)
+    found |= _differences_drawn(first, second, seed=seed, draws=draws)
     found = {m.name: found[m.name] for m in first.metrics if m.name in found}
     found = {name: _decided(name, told, changed, first, second) for name, told in found.items()}
     if first.losses is not None and second.losses is not None:
@@ -123,7 +121,7 @@ def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Differe
     counts = [Tally.of(columns[0], each, kind).count(np.ones(rows)) for each in columns[1:]]
     right, also = is_right(first), is_right(second)
     found = {}
-    for metric in first.metrics:
+    for metric in standard_metrics(first):
         name = metric.name
         was, now = (score_of(name, each, first.positive)[0] for each in counts)
         if name == "accuracy":
@@ -147,9 +145,7 @@ def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Differe
 def _differences_of_numbers(first: Answers, second: Answers) -> dict[str, Difference]:
     truth, one, two = map(as_floats, (first.truth, first.predicted, second.predicted))
     found = {}
-    for metric in first.metrics:
-        if METRICS.get(metric.name) is not metric or "numbers" not in metric.kinds:
-            continue
+    for metric in standard_metrics(first):
         if metric.name == "mean_squared_error":
             errors, others = (one - truth) ** 2, (two - truth) ** 2
             found[metric.name] = Difference(

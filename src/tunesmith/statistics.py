@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.counts import Counts, Floats, Tally, counted_kind, score_of
+from tunesmith.counts import Counts, Floats, Tally, counted_kind, score_of, standard_metrics
 from tunesmith.intervals import (
     CORRELATIONS,
     fraction_interval,
     mean_interval,
 )
 from tunesmith.likelihood import Support, profile_interval, supported
-from tunesmith.metrics import METRICS, Answers, Interval, Scores
+from tunesmith.metrics import Answers, Interval, Scores
 from tunesmith.resampling import (
     DRAWS,
     Units,
@@ -91,10 +91,8 @@ def intervals(answers: Answers, *, seed: int = 0, draws: int = DRAWS) -> dict[st
     if not len(answers):
         return {}
     kind = counted_kind(answers)
-    if kind is not None:
-        found = _of_counts(answers)
-    else:
-        found = {**_of_numbers(answers), **_drawn(answers, seed=seed, draws=draws)}
+    found = _of_counts(answers) if kind is not None else _of_numbers(answers)
+    found |= _drawn(answers, seed=seed, draws=draws)
     ordered = {
         metric.name: found[metric.name] for metric in answers.metrics if metric.name in found
     }
@@ -127,7 +125,7 @@ def _of_counts(answers: Answers) -> dict[str, Interval]:
     support: Support | None = None
     present = np.flatnonzero(counts.averaged).tolist()
     found: dict[str, Interval] = {}
-    for metric in answers.metrics:
+    for metric in standard_metrics(answers):
         if metric.name == "matthews_correlation" and np.count_nonzero(counts.real) < 2:
             continue  # not defined
         interval = _of_fraction(metric.name, counts, kind, answers.positive)
@@ -177,9 +175,7 @@ def _profiled(
 
 def _of_numbers(answers: Answers) -> dict[str, Interval]:
     found: dict[str, Interval] = {}
-    for metric in answers.metrics:
-        if METRICS.get(metric.name) is not metric or "numbers" not in metric.kinds:
-            continue
+    for metric in standard_metrics(answers):
         predicted, truth = as_floats(answers.predicted), as_floats(answers.truth)
         if metric.name == "mean_squared_error":
             interval = _not_negative(mean_interval((predicted - truth) ** 2))
