@@ -1,4 +1,4 @@
-"""What pretraining is worth on the embedded data, and that counting words does not solve it.
+"""What pretraining is worth on the embedded data, and that TF-IDF does not solve it.
 
     python benchmarks/embedded.py --seeds 1 2 3
 

@@ -1,4 +1,4 @@
-"""Baselines: what always answering the same scores, and what counting words scores. No torch.
+"""Baselines: what always the same answer scores, and the TF-IDF baseline. No torch.
 
 A score means little by itself: 0.68 on MRPC is what always saying "equivalent" gives. The second
 baseline is TF-IDF over words and pairs of words (for Chinese, characters) with a linear model; it

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.baselines import Kind
@@ -23,6 +24,7 @@ __all__ = [
     "GLUE",
     "METRICS",
     "Answers",
+    "BaselineAnswers",
     "Interval",
     "Metric",
     "Scores",
@@ -86,6 +88,26 @@ class Answers:
     def __len__(self) -> int:
         return len(self.truth)
 
+    def at(self, places: NDArray[np.int64]) -> Answers:
+        """Those of some rows."""
+        losses = None if self.losses is None else self.losses[places]
+        return replace(
+            self, predicted=self.predicted[places], truth=self.truth[places], losses=losses
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BaselineAnswers:
+    """What a baseline answers to some of the scored rows.
+
+    Attributes:
+        places: of these rows among the model's answers, shape (n,); None for all.
+        answers: to these rows.
+    """
+
+    places: NDArray[np.int64] | None
+    answers: Answers
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -97,6 +119,7 @@ class Scores:
         intervals: how sure they are; only of final scores, and of those that can tell.
         baselines: what simple means score on the same rows, by the names of `baselines.BASELINES`.
         answers: what they were computed from.
+        baseline_answers: what the baselines' scores were computed from, where that is known.
     """
 
     values: Mapping[str, float | None]
@@ -104,6 +127,9 @@ class Scores:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     baselines: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     answers: Answers | None = field(default=None, compare=False, repr=False)
+    baseline_answers: Mapping[str, BaselineAnswers] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def __getitem__(self, name: str) -> float | None:
         return self.values[name]

@@ -9,7 +9,7 @@ from tunesmith.language import mark
 
 __all__ = ["as_interval", "as_score", "numeric_titles", "score_rows"]
 
-_BASELINES = {"tfidf": mark("counting words"), "constant": mark("always the same")}
+_BASELINES = {"tfidf": mark("TF-IDF"), "constant": mark("always the same")}
 
 
 def score_rows(

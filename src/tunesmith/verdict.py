@@ -1,40 +1,119 @@
-"""What scores come to, in words: collapsed, level with always the same answer, no difference."""
+"""What scores come to: collapsed, worse than TF-IDF, not above the majority, good; as sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 from tunesmith.counts import counted_kind
-from tunesmith.differences import Difference, mcnemar
+from tunesmith.differences import Difference, difference, mcnemar
 from tunesmith.errors import Problem, Severity
 from tunesmith.language import gettext as _
 from tunesmith.language import mark, ngettext
 from tunesmith.metrics import METRICS, Answers, Interval, Scores
 from tunesmith.statistics import gives_one_answer, intervals
 
-__all__ = ["COLLAPSED", "LEVEL", "Verdict", "changes_in_words", "difference_in_words", "judge"]
+__all__ = [
+    "BEATEN",
+    "COLLAPSED",
+    "LEVEL",
+    "AgainstTfidf",
+    "Verdict",
+    "against_tfidf",
+    "changes_in_words",
+    "difference_in_words",
+    "headline",
+    "judge",
+    "verdicts_of",
+]
 
-COLLAPSED, LEVEL = "M135", "M136"
+COLLAPSED, LEVEL, BEATEN = "M135", "M136", "M137"
 _TITLES = {
     COLLAPSED: mark("collapsed"),
     LEVEL: mark("not shown to be better than always the same answer"),
+    BEATEN: mark("worse than the TF-IDF baseline"),
+}
+_CHECK_DATA = mark(
+    "Check that the label and text columns are the right ones; `tunesmith runs explain` shows what "
+    "the training curves say."
+)
+_FIXES = {
+    COLLAPSED: _CHECK_DATA,
+    LEVEL: _CHECK_DATA,
+    BEATEN: mark(
+        "The TF-IDF baseline may be good enough for these texts: docs/how-to.md has it as a few "
+        "lines of scikit-learn. Otherwise try another pretrained model, or more labeled rows."
+    ),
 }
 
 
+class _Stored:
+    """A dataclass that `tunesmith.json` keeps."""
+
+    __slots__ = ()
+
+    def as_json(self) -> dict[str, object]:
+        """For `tunesmith.json` and `--json`."""
+        told: dict[str, object] = asdict(self)  # type: ignore[call-overload]
+        return {key: value for key, value in told.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """What `as_json` gave; what another version added is left out."""
+        names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{key: value for key, value in facts.items() if key in names})
+
+
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why a model is worth no more than always giving the same answer.
+class AgainstTfidf(_Stored):
+    """A model beside the TF-IDF baseline on the same rows.
 
     Attributes:
-        code: `COLLAPSED` if it does give the same answer to all rows, else `LEVEL`.
+        score: the one compared.
+        rows: how many.
+        model: the model's score.
+        tfidf: the baseline's.
+        low: the lower end of the interval of model minus baseline.
+        high: the upper end.
+        is_sure: whether chance in the rows hardly explains the difference.
+        is_better: whether the model's score is the better one.
+    """
+
+    score: str
+    rows: int
+    model: float
+    tfidf: float
+    low: float
+    high: float
+    is_sure: bool
+    is_better: bool
+
+    def in_words(self) -> str:
+        """One sentence of a model that is worse."""
+        return _(
+            "worse than the TF-IDF baseline: {score} {model:.4f}, the baseline {tfidf:.4f} on the "
+            "same {rows} rows (difference {change:+.4f}, 95%: {low:+.4f} to {high:+.4f})"
+        ).format(
+            score=self.score, model=self.model, tfidf=self.tfidf, rows=self.rows,
+            change=self.model - self.tfidf, low=self.low, high=self.high,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(_Stored):
+    """Why a model is worth no more than something simple.
+
+    Attributes:
+        code: `COLLAPSED` if it gives the same answer to all rows, `BEATEN` if the TF-IDF baseline
+            is better, else `LEVEL`.
         rows: on how many rows that was found.
         score: the score it was found by; None if it collapsed.
         value: that score.
-        low: the lower end of its interval.
+        low: the lower end of its interval; of `BEATEN` of the difference to the baseline.
         high: the upper end.
         constant: what always the same answer scores.
+        tfidf: what the TF-IDF baseline scores, where that is better.
     """
 
     code: str
@@ -44,6 +123,7 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     constant: float | None = None
+    tfidf: float | None = None
 
     @property
     def title(self) -> str:
@@ -51,25 +131,35 @@ class Verdict:
         return f"{self.code} {_(_TITLES[self.code])}"
 
     def problem(self, split: str) -> Problem:
-        """The same as a warning with what to do."""
+        """The same as a warning with what to do. What to change in the recipe say the curves."""
         return Problem(
             self.code,
             f"{split}: {self.in_words()}",
-            fix=_(
-                "Try a smaller learning rate or a longer warm-up, then another seed or more "
-                "epochs; see whether labels and columns are the right ones."
-            ),
+            fix=_(_FIXES[self.code]),
             severity=Severity.WARNING,
         )
 
     def in_words(self) -> str:
         """One sentence, without the split."""
         if self.code == COLLAPSED:
-            return ngettext(
+            words = ngettext(
                 "collapsed: the model gives the same answer to all of {count} row",
                 "collapsed: the model gives the same answer to all {count} rows",
                 self.rows,
             ).format(count=self.rows)
+            if self.tfidf is not None:
+                words += _("; the TF-IDF baseline scores {score} {tfidf:.4f}").format(
+                    score=self.score, tfidf=self.tfidf
+                )
+            return words
+        if self.code == BEATEN:
+            assert self.score is not None and self.value is not None  # noqa: S101
+            assert self.tfidf is not None and self.low is not None  # noqa: S101
+            assert self.high is not None  # noqa: S101
+            return AgainstTfidf(
+                self.score, self.rows, self.value, self.tfidf, self.low, self.high,
+                is_sure=True, is_better=False,
+            ).in_words()  # fmt: skip
         return _(
             "not shown to be better than always the same answer: {score} {value:.4f} (95%: "
             "{low:.4f} to {high:.4f}) on {rows} rows, and the same answer to all scores "
@@ -79,20 +169,19 @@ class Verdict:
             rows=self.rows, constant=self.constant,
         )  # fmt: skip
 
-    def as_json(self) -> dict[str, object]:
-        """For `tunesmith.json` and `--json`."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
 
-    @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> Verdict:
-        """What `as_json` gave."""
-        return cls(**facts)
+def verdicts_of(facts: Mapping[str, Any]) -> dict[str, Verdict]:
+    """The verdicts that `tunesmith.json` keeps, by split."""
+    return {
+        split: Verdict.from_json(told) for split, told in facts.get("verdicts", {}).items() if told
+    }
 
 
 def judge(scores: Scores, *, by: str | None = None) -> Verdict | None:
-    """Whether a model is worth no more than always giving the same answer.
+    """Whether a model is worth no more than something simple: one answer for all, or TF-IDF.
 
-    It is not if its interval reaches what the same answer scores. Scores like F1 give that answer
+    It is worse than TF-IDF if the paired difference on the same rows is sure. It is no better than
+    one answer for all if its interval reaches what that scores. Scores like F1 give that answer
     next to nothing, and guessing beats it, so classes are judged by Matthews' coefficient as well,
     which is zero for guesses and for one answer alike.
 
@@ -105,8 +194,21 @@ def judge(scores: Scores, *, by: str | None = None) -> Verdict | None:
         return None
     if not any(metric.kinds for metric in answers.metrics):
         return None  # a task of its own, such as masked-lm, where nothing is always the same
+    against = against_tfidf(scores, by=by)
+    beaten = against if against is not None and against.is_sure and not against.is_better else None
     if gives_one_answer(answers):
-        return Verdict(COLLAPSED, len(answers))
+        if beaten is None:
+            return Verdict(COLLAPSED, len(answers))
+        return Verdict(COLLAPSED, len(answers), beaten.score, tfidf=beaten.tfidf)
+    if beaten is not None:
+        return Verdict(
+            BEATEN, beaten.rows, beaten.score, beaten.model, beaten.low, beaten.high,
+            tfidf=beaten.tfidf,
+        )  # fmt: skip
+    return _no_better_than_constant(scores, answers, by)
+
+
+def _no_better_than_constant(scores: Scores, answers: Answers, by: str | None) -> Verdict | None:
     constant = scores.baselines.get("constant", {})
     judged = [name for name in scores.intervals if name in constant]
     if judged:
@@ -120,11 +222,84 @@ def judge(scores: Scores, *, by: str | None = None) -> Verdict | None:
     return None
 
 
+def against_tfidf(scores: Scores, *, by: str | None = None) -> AgainstTfidf | None:
+    """The model beside the TF-IDF baseline, row by row; None where there is no such baseline.
+
+    Args:
+        scores: with answers, and those of the baselines.
+        by: the score to compare by, if the baseline has it; else the first one it has.
+    """
+    baseline = scores.baseline_answers.get("tfidf")
+    if baseline is None or scores.answers is None:
+        return None
+    answers = scores.answers
+    if baseline.places is not None:
+        answers = answers.at(baseline.places)
+    found = {
+        name: told
+        for name, told in difference(baseline.answers, answers).items()
+        if told.interval is not None and scores.higher_is_better.get(name) is not None
+    }
+    if not found:
+        return None
+    name = by if by is not None and by in found else next(iter(found))
+    told = found[name]
+    assert told.interval is not None  # noqa: S101 - kept above
+    change = told.change if scores.higher_is_better[name] else -told.change
+    return AgainstTfidf(
+        name, len(answers), told.second, told.first, told.interval.low, told.interval.high,
+        is_sure=told.is_sure, is_better=change > 0,
+    )  # fmt: skip
+
+
+def headline(facts: Mapping[str, Any], split: str) -> str:
+    """One sentence that says whether a model is good on a split, from what `tunesmith.json` keeps.
+
+    Args:
+        facts: "scores", "intervals", "baselines", "verdicts", "against_tfidf" and "best".
+        split: a scored one.
+    """
+    verdict = facts.get("verdicts", {}).get(split)
+    if verdict:
+        return f"{split}: {Verdict.from_json(verdict).in_words()}."
+    scores = facts.get("scores", {}).get(split, {})
+    constant = facts.get("baselines", {}).get(split, {}).get("constant", {})
+    best = facts.get("best")
+    known = [name for name in ([best] if best else []) + list(scores) if name in constant]
+    if not known or scores.get(known[0]) is None:
+        return _("{split}: there is no baseline that the scores could be compared with.").format(
+            split=split
+        )
+    name = known[0]
+    words = {"split": split, "score": name, "value": f"{scores[name]:.4f}",
+             "constant": f"{constant[name] or 0.0:.4f}"}  # fmt: skip
+    told = facts.get("against_tfidf", {}).get(split)
+    if not told:
+        return _(
+            "{split}: better than always the same answer: {score} {value}, the same answer to all "
+            "scores {constant}."
+        ).format(**words)
+    against = AgainstTfidf.from_json(told)
+    words |= {"other": against.score, "model": f"{against.model:.4f}",
+              "tfidf": f"{against.tfidf:.4f}"}  # fmt: skip
+    if against.is_sure:
+        return _(
+            "{split}: better than always the same answer ({score} {value}, the same answer to all "
+            "scores {constant}) and than the TF-IDF baseline ({other} {model}, the baseline "
+            "{tfidf})."
+        ).format(**words)
+    return _(
+        "{split}: better than always the same answer ({score} {value}, the same answer to all "
+        "scores {constant}), but not shown to be better than the TF-IDF baseline ({other} {model}, "
+        "the baseline {tfidf})."
+    ).format(**words)
+
+
 def _by_chance(answers: Answers) -> Verdict | None:
     metric = METRICS["matthews_correlation"]
     asked = Answers((metric,), answers.predicted, answers.truth, answers.positive)
-    interval = intervals(asked)[metric.name]
-    if not _reaches(interval, 0.0, higher=True):
+    interval = intervals(asked).get(metric.name)
+    if interval is None or not _reaches(interval, 0.0, higher=True):
         return None
     value = metric.function(answers.predicted, answers.truth, answers.positive)
     return _level(answers, metric.name, value, interval, 0.0)

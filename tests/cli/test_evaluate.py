@@ -94,7 +94,7 @@ def test_baselines_are_those_of_the_run(tunesmith: Command, trained: Path, tmp_p
         (record,) = tunesmith("eval", model, tmp_path / "v.jsonl", "--json").records
         for name, scores in facts["baselines"]["validation"].items():
             assert record["baselines"][name] == pytest.approx(scores)
-    assert "counting words" in tunesmith("eval", trained, tmp_path / "v.jsonl").out
+    assert "TF-IDF" in tunesmith("eval", trained, tmp_path / "v.jsonl").out
 
 
 def test_rows_that_changed_are_not_counted_in(

@@ -60,7 +60,7 @@ def test_it_shows_the_whole_job(tunesmith: Command, tmp_path: Path) -> None:
         "points of",
     ):
         assert words in said.err, words
-    assert "counting words" in said.out and "encoder without pretraining" in said.out
+    assert "TF-IDF baseline" in said.out and "encoder without pretraining" in said.out
     assert "→ " in said.out
     assert said.err.rstrip().splitlines()[-2].strip() == "tunesmith train my.csv"
     assert (out / "tickets" / "mini" / "model" / "model.safetensors").is_file()

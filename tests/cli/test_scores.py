@@ -23,10 +23,10 @@ def test_a_table_per_split(capsys: pytest.CaptureFixture[str]) -> None:
     show_scores(Terminal(), FACTS)
     said = capsys.readouterr()
     assert said.out.splitlines() == [
-        "validation   score  95%               counting words  always the same",
-        "f1          0.8997  0.8741 to 0.9230          0.8217           0.8122",
-        "accuracy         -  -                              -                -",
-        "→ M135 collapsed",
+        "→ M135 validation: collapsed: the model gives the same answer to all 408 rows",
+        "validation   score  95%               TF-IDF  always the same",
+        "f1          0.8997  0.8741 to 0.9230  0.8217           0.8122",
+        "accuracy         -  -                      -                -",
         "test   score  95%",
         "f1    0.9000  -",
     ]

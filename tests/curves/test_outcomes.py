@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from tests.curves.planted import falling, planted
 from tunesmith.curves import Curves, Reading, Sureness, Verdict, read
 from tunesmith.recipe import TrainSettings
@@ -62,3 +64,22 @@ def test_without_validation_rows_little_can_be_said() -> None:
     found = first(planted(falling(0.7, 0.1, 4), None))
     assert (found.verdict, found.sureness) == (Verdict.HEALTHY, None)
     assert str(found.change) == "data.validation: 10%"
+
+
+def test_the_course_of_a_loss_that_says_nothing() -> None:
+    """From where to where, and the lowest value only if it is another one."""
+    level = falling(0.69, 0.69, 1)
+    evidence = {
+        name: first(replace(planted(level, level), validation=np.array(losses))).evidence
+        for name, losses in {
+            "level": [0.7072, 0.7071, *[0.7073] * 5, 0.7071],
+            "down": [0.7, *[0.699] * 6, 0.698],
+            "dip": [0.7, 0.69, *[0.699] * 5, 0.701],
+        }.items()
+    }
+    steps = planted(level, level).evaluated
+    assert evidence == {
+        "level": "the validation loss stayed at 0.707",
+        "down": "the validation loss went from 0.7 to 0.698",
+        "dip": f"the validation loss went from 0.7 to 0.701, lowest at step {steps[1]} (0.69)",
+    }

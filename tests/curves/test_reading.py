@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.curves import Change, Reading, Sureness, Verdict, change_to_try
-from tunesmith.curves.reading import longer, other_rate
+from tunesmith.curves.reading import longer, other_rate, without_longer
 from tunesmith.language import use_language
 from tunesmith.recipe import TrainSettings, gather
 
@@ -62,3 +62,12 @@ def test_another_rate_is_a_recipe_value_of_one_digit(rate: float, factor: float)
 )
 def test_longer_is_twice_as_long(settings: TrainSettings, change: str) -> None:
     assert str(longer(settings)) == change
+
+
+def test_training_longer_is_no_advice_for_a_beaten_model() -> None:
+    slower = other_rate(TrainSettings(), 0.2)
+    changes = [None, longer(TrainSettings()), longer(TrainSettings(max_steps=7)), slower]
+    readings = [Reading(Verdict.HEALTHY, None, "x", change) for change in changes]
+    found = without_longer(readings)
+    assert [reading.change for reading in found] == [None, None, None, slower]
+    assert [reading.evidence for reading in found] == ["x"] * 4

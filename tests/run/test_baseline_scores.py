@@ -27,6 +27,11 @@ def test_both_are_scored_on_each_split(tickets: Path, tiny_bert: Path) -> None:
         assert simple["constant"]["accuracy"] == pytest.approx(0.5)
         assert simple["tfidf"]["accuracy"] == 1.0  # two words tell these classes apart
         assert "loss" not in simple["constant"]
+    for split, kept in found.answers.items():
+        assert kept["constant"].places is None
+        assert kept["tfidf"].places is not None
+        assert kept["tfidf"].places.tolist() == list(range(len(job.examples[split])))
+        assert (kept["tfidf"].answers.predicted == kept["tfidf"].answers.truth).all()
     assert found.constant is not None and len(found.constant) == 2
     assert found.learned == found.rows == len(job.examples["train"])
 
@@ -42,6 +47,10 @@ def test_of_many_rows_some_teach_and_all_count(
     assert (some.learned, some.rows) == (10, whole.rows)
     assert some.scores["validation"]["constant"] == whole.scores["validation"]["constant"]
     assert some.scores["validation"]["tfidf"]["accuracy"] is not None
+    kept = some.answers["validation"]
+    assert kept["tfidf"].places is not None and len(set(kept["tfidf"].places.tolist())) == 10
+    truth = kept["constant"].answers.truth
+    assert (kept["tfidf"].answers.truth == truth[kept["tfidf"].places]).all()
     monkeypatch.setattr(room, "_MOST_CHARACTERS", 100)
     assert 1 <= baseline_scores(job, ["validation"]).learned < 10
 

@@ -112,7 +112,8 @@ def test_random_labels_for_long_are_overfitting(run_of: Planted) -> None:
 def test_what_learns_nothing_is_told(
     run_of: Planted, name: str, settings: dict[str, object], key: str
 ) -> None:
-    found = explain(run_of(name, train__epochs=4, **settings))[0]
+    beaten, found = explain(run_of(name, train__epochs=4, **settings))
+    assert beaten.verdict is Verdict.BEATEN  # by words that tell the classes apart
     assert found.verdict in (Verdict.UNDERFITTING, Verdict.COLLAPSED)
     assert found.sureness is Sureness.SURE
     assert found.change is not None
@@ -122,9 +123,9 @@ def test_what_learns_nothing_is_told(
 def test_a_huge_rate_is_told_with_what_it_did(run_of: Planted) -> None:
     readings = explain(run_of("high", train__learning_rate=0.5, train__epochs=6))
     verdicts = [reading.verdict for reading in readings]
-    assert verdicts == [Verdict.TOO_HIGH, Verdict.COLLAPSED]
-    assert readings[0].change is not None
-    assert str(readings[0].change) == "train.learning_rate: 0.001"
+    assert verdicts == [Verdict.BEATEN, Verdict.TOO_HIGH, Verdict.COLLAPSED]
+    assert readings[1].change is not None
+    assert str(readings[1].change) == "train.learning_rate: 0.001"
 
 
 def test_a_run_that_diverged_is_told(run_of: Planted) -> None:
@@ -132,6 +133,30 @@ def test_a_run_that_diverged_is_told(run_of: Planted) -> None:
     (found,) = explain(run)
     assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Sureness.SURE)
     assert found.change is not None
+
+
+def test_a_model_that_tfidf_beats_hears_that_first(
+    run_of: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of labels that words tell apart a model that barely trained knows less."""
+    run = run_of("beaten", train__epochs=1, train__learning_rate=1e-6)
+    facts = run.facts()
+    told = facts["against_tfidf"]["validation"]
+    assert (told["score"], told["tfidf"], told["is_better"]) == ("accuracy", 1.0, False)
+    assert told["is_sure"] and told["high"] < 0
+    verdict = facts["verdicts"]["validation"]
+    assert verdict["code"] in ("M135", "M137") and verdict["tfidf"] == 1.0
+    card = (run.model / "README.md").read_text(encoding="utf-8")
+    assert 0 < card.index("TF-IDF baseline") < card.index("## Scores")
+    first, *others = explain(run)
+    assert first.verdict is Verdict.BEATEN and first.change is None
+    assert first.evidence.startswith("validation: ") and "TF-IDF baseline" in first.evidence
+    assert others and all(
+        reading.change is None or reading.change.key not in ("train.epochs", "train.max_steps")
+        for reading in others
+    )
+    monkeypatch.setattr(RunFolder, "facts", lambda _run: {**facts, "verdicts": {}})
+    assert explain(run)[0].verdict is not Verdict.BEATEN
 
 
 def test_python_has_the_same(healthy: RunFolder) -> None:

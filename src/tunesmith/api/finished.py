@@ -14,7 +14,7 @@ from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder, runs_under
 from tunesmith.run.seeds import spread_over
 from tunesmith.score_table import as_score, numeric_titles, score_rows
-from tunesmith.verdict import Verdict
+from tunesmith.verdict import verdicts_of
 
 if TYPE_CHECKING:
     from tunesmith.calibration import Fit
@@ -72,9 +72,9 @@ class Run:
                 facts.get("intervals", {}).get(split, {}),
                 facts.get("baselines", {}).get(split, {}),
             )
+            if told := verdicts_of(facts).get(split):
+                parts.append(f"→ {told.code} {html_text(told.in_words())}")
             parts.append(html_table(rows, align_right=numeric_titles()))
-            if told := facts.get("verdicts", {}).get(split):
-                parts.append(f"→ {html_text(Verdict.from_json(told).title)}")
         if facts:
             parts.append(_("model  {path}").format(path=f"<code>{html_text(self.model)}</code>"))
         if self.report.is_file():

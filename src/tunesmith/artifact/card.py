@@ -19,7 +19,7 @@ _BEGIN, _END = "<!-- calibration -->", "<!-- /calibration -->"
 """Lines between which a calibration is told; no text of the data makes a line of its own."""
 _SECTION = re.compile(f"^{_BEGIN}$.*?^{_END}$", re.MULTILINE | re.DOTALL)
 _BASELINES = {
-    "tfidf": mark("counting words (TF-IDF, linear)"),
+    "tfidf": mark("TF-IDF baseline (linear model)"),
     "constant": mark("always the same answer"),
 }
 
@@ -72,11 +72,11 @@ def write_card(facts: CardFacts) -> str:
     parts = [
         f"---\n{_metadata(facts)}\n---",
         f"# {plain(facts.name)}",
+        *(f"**{plain(words)}**" for words in facts.verdicts),
         _("{base} fine-tuned for {task} on {dataset}.").format(
             base=code(facts.base_model), task=facts.task, dataset=code(facts.dataset)
         ),
         "## " + _("Scores"),
-        *(f"**{plain(words)}**" for words in facts.verdicts),
         *_score_tables(facts),
         f"{_BEGIN}\n{_END}",
         "## " + _("Use"),

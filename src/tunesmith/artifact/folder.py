@@ -20,7 +20,7 @@ from tunesmith.model.untrusted import UnreadableFile, read_json
 from tunesmith.quiet import quiet_transformers
 from tunesmith.tasks import Task, task_from_json
 from tunesmith.tasks.sequence import SequenceTask
-from tunesmith.verdict import judge
+from tunesmith.verdict import against_tfidf, judge
 
 __all__ = ["CARD", "FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 
@@ -97,6 +97,7 @@ def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, An
         by: the score that chooses the model.
     """
     verdicts = {split: judge(found, by=by) for split, found in scores.items()}
+    against = {split: against_tfidf(found, by=by) for split, found in scores.items()}
     return {
         "scores": {split: dict(found.values) for split, found in scores.items()},
         "intervals": {
@@ -107,6 +108,7 @@ def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, An
             split: {name: dict(values) for name, values in found.baselines.items()}
             for split, found in scores.items()
         },
+        "against_tfidf": {split: told.as_json() for split, told in against.items() if told},
         "verdicts": {split: told.as_json() for split, told in verdicts.items() if told},
     }
 
@@ -152,6 +154,7 @@ class _Facts(BaseModel):
     scores: dict[str, dict[str, float | None]] = {}
     intervals: dict[str, dict[str, Any]] = {}
     baselines: dict[str, dict[str, dict[str, float | None]]] = {}
+    against_tfidf: dict[str, dict[str, Any]] = {}
     verdicts: dict[str, dict[str, Any]] = {}
     constant: list[float] | None = None
     precision: str = "fp32"

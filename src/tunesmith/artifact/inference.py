@@ -32,7 +32,7 @@ from tunesmith.device import make_accelerator, resolve_precision
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.inputs import check_other
 from tunesmith.language import gettext as _
-from tunesmith.metrics import Metric, Scores, choose_metrics
+from tunesmith.metrics import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.statistics import with_intervals
 from tunesmith.tasks import Task
 
@@ -221,7 +221,7 @@ class Model:
         With these two the scores are of the answered rows, and "ece" is the calibration error.
         `normalise_labels` reads labels that differ only by case and white space from the model's
         own as these. `learnt` are rows of the training data: with them the scores also carry what
-        counting words in these rows scores.
+        a TF-IDF baseline learned from these rows scores.
 
         The scores carry their 95% intervals, and what always the same answer scores.
 
@@ -252,7 +252,15 @@ class Model:
         if learnt and self.task.needs_label:
             rows = [row for part in parts for row in part.rows]
             simple = {**self._baselines(chosen, learnt, rows, truth), **simple}
-        return replace(found, baselines=simple)
+        return replace(
+            found,
+            baselines={name: each.values for name, each in simple.items()},
+            baseline_answers={
+                name: BaselineAnswers(None, each.answers)
+                for name, each in simple.items()
+                if each.answers is not None
+            },
+        )
 
     def _baselines(
         self,
@@ -260,25 +268,23 @@ class Model:
         learnt: Sequence[Row],
         rows: Sequence[Row],
         truth: Examples,
-    ) -> dict[str, Mapping[str, float | None]]:
+    ) -> dict[str, Scores]:
         """What simple means score that learn from some training rows."""
         with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
             warnings.simplefilter("ignore")
             answers = self.task.baselines(learnt, rows)
         return {
-            name: self.task.score(metrics, predictions, truth, None).values
+            name: self.task.score(metrics, predictions, truth, None)
             for name, predictions in answers.items()
         }
 
-    def _constant(
-        self, metrics: Sequence[Metric], truth: Examples
-    ) -> dict[str, Mapping[str, float | None]]:
+    def _constant(self, metrics: Sequence[Metric], truth: Examples) -> dict[str, Scores]:
         """What always giving the answer of most training rows scores, if that is known."""
         answer = self.facts.get("constant")
         if answer is None:
             return {}
         same = np.tile(np.asarray(answer, dtype=np.float32), (len(truth), 1))
-        return {"constant": self.task.score(metrics, {"logits": same}, truth, None).values}
+        return {"constant": self.task.score(metrics, {"logits": same}, truth, None)}
 
     def metrics(self, names: Sequence[str] | None = None) -> tuple[Metric, ...]:
         """The named scores, else those of the training run, else the task's own."""

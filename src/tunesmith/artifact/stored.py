@@ -79,6 +79,19 @@ class _Verdict(TypedDict, total=False):
     low: float
     high: float
     constant: float
+    tfidf: float
+
+
+class _AgainstTfidf(TypedDict):
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    score: str
+    rows: Count
+    model: float
+    tfidf: float
+    low: float
+    high: float
+    is_sure: bool
+    is_better: bool
 
 
 class _Optional(TypedDict, total=False):
@@ -86,6 +99,7 @@ class _Optional(TypedDict, total=False):
     metrics: list[str]
     intervals: dict[str, dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]]
     baselines: dict[str, dict[str, Scores]]
+    against_tfidf: dict[str, _AgainstTfidf]
     verdicts: dict[str, _Verdict]
     words_counted_in: Annotated[list[Count], Field(min_length=2, max_length=2)]
     best: str | None

@@ -99,9 +99,7 @@ def command(
     title = name if split or len(splits) > 1 else Path(what).name  # a file alone is no "train"
     facts = score_facts({title: scores}, by=loaded.facts.get("best"))
     show_scores(terminal, {**facts, "words_counted_in": (len(known.rows), known.total)})
-    of_split = {
-        key: facts[key].get(title, {}) for key in ("scores", "intervals", "baselines", "verdicts")
-    }
+    of_split = {key: of_splits.get(title, {}) for key, of_splits in facts.items()}
     terminal.record({"model": model, "data": what, "split": name, **of_split})
     terminal.problems(verdicts(facts))
     return 0
@@ -115,7 +113,7 @@ def _known(terminal: Terminal, model: str) -> KnownRows:
     known = known_rows(run) if run else KnownRows(reason=_("its run is not here"))
     if known.reason:
         terminal.say(
-            _("counting words is not scored: training rows are not at hand ({reason})").format(
+            _("the TF-IDF baseline is not scored: training rows are not at hand ({reason})").format(
                 reason=known.reason
             )
         )

@@ -230,7 +230,10 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "steps": facts.get("steps"),
         "best": {"step": facts.get("best_step"), "scores": scores.get("validation", {})},
         "test": scores.get("test"),
-        **{name: facts.get(name, {}) for name in ("intervals", "baselines", "verdicts")},
+        **{
+            name: facts.get(name, {})
+            for name in ("intervals", "baselines", "against_tfidf", "verdicts")
+        },
         "reason": facts.get("reason"),
         "train_seconds": facts.get("train_seconds"),
         "samples_per_second": facts.get("samples_per_second"),

@@ -24,7 +24,7 @@ _TRAININGS = {
 }
 _WHO = {
     "constant": mark("always the same answer"),
-    "tfidf": mark("counting words (TF-IDF, linear)"),
+    "tfidf": mark("TF-IDF baseline (linear model)"),
     "embedded:mini-untrained": mark("encoder without pretraining"),
     "embedded:mini": mark("embedded:mini, pretrained"),
 }

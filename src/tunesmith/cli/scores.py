@@ -11,7 +11,7 @@ from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem
 from tunesmith.language import gettext as _
 from tunesmith.score_table import as_score, numeric_titles, score_rows
-from tunesmith.verdict import Verdict
+from tunesmith.verdict import verdicts_of
 
 if TYPE_CHECKING:
     from tunesmith.run.folder import RunFolder
@@ -21,24 +21,25 @@ __all__ = ["scores_in_words", "show_scores", "show_spread", "verdicts"]
 
 
 def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
-    """A table per split.
+    """A table per split, below what must be said of it.
 
     Args:
         terminal: where to.
         facts: "scores", "intervals", "baselines", "verdicts" and "words_counted_in" as
             `tunesmith.json` has them; all but the first may be missing.
     """
+    told = verdicts_of(facts)
     for split, scores in facts.get("scores", {}).items():
         intervals = facts.get("intervals", {}).get(split, {})
         baselines = facts.get("baselines", {}).get(split, {})
         shown = score_rows(split, scores, intervals, baselines)
+        if split in told:  # before the numbers, which look good by themselves
+            terminal.result(f"→ {told[split].code} {split}: {told[split].in_words()}")
         terminal.table(shown, align_right=numeric_titles())
-        if verdict := facts.get("verdicts", {}).get(split):
-            terminal.result(f"→ {Verdict.from_json(verdict).title}")
     learned, rows = facts.get("words_counted_in") or (0, 0)
     if learned < rows:
         terminal.say(
-            _("words were counted in {learned} of {rows} training rows").format(
+            _("the TF-IDF baseline learned from {learned} of {rows} training rows").format(
                 learned=learned, rows=rows
             )
         )
@@ -46,8 +47,8 @@ def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
 
 def verdicts(facts: Mapping[str, Any]) -> Iterable[Problem]:
     """The warnings that go with the last message of a command."""
-    for split, told in facts.get("verdicts", {}).items():
-        yield Verdict.from_json(told).problem(split)
+    for split, told in verdicts_of(facts).items():
+        yield told.problem(split)
 
 
 def show_spread(
@@ -70,8 +71,8 @@ def show_spread(
             for name, told in scores.items()
         ]
         terminal.table(rows, align_right=titles)
-        told = (run.facts().get("verdicts", {}).get(split) for run in runs)
-        for name, count in Counter(Verdict.from_json(one).title for one in told if one).items():
+        told = (verdicts_of(run.facts()).get(split) for run in runs)
+        for name, count in Counter(one.title for one in told if one).items():
             terminal.result(
                 _("→ {verdict}: {count} of {seeds} seeds").format(
                     verdict=name, count=count, seeds=len(runs)

@@ -101,13 +101,19 @@ def healthy(curves: Curves, _settings: TrainSettings) -> Reading:
             "more can be said"
         ).format(first=windows.losses[0], last=windows.losses[-1])
         return Reading(Verdict.HEALTHY, None, words, Change("data.validation", "10%"))
-    words = _(
-        "the validation loss went from {first:.3g} to {last:.3g}, {low:.3g} at its lowest (step "
-        "{step})"
-    ).format(
-        first=curves.validation[0],
-        last=curves.validation[-1],
-        low=curves.validation.min(),
-        step=int(curves.evaluated[int(np.argmin(curves.validation))]),
+    return Reading(Verdict.HEALTHY, None, _course(curves))
+
+
+def _course(curves: Curves) -> str:
+    """From where to where the validation loss went, and its lowest if that is in between."""
+    losses = curves.validation
+    lowest = int(np.argmin(losses))
+    first, last, low = (f"{losses[place]:.3g}" for place in (0, -1, lowest))
+    if first == last == low:
+        return _("the validation loss stayed at {last}").format(last=last)
+    words = _("the validation loss went from {first} to {last}").format(first=first, last=last)
+    if low in (first, last):
+        return words
+    return words + _(", lowest at step {step} ({low})").format(
+        step=int(curves.evaluated[lowest]), low=low
     )
-    return Reading(Verdict.HEALTHY, None, words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tunesmith.curves.noise import Sureness
@@ -12,7 +12,17 @@ from tunesmith.language import gettext as _
 from tunesmith.language import mark
 from tunesmith.recipe import TrainSettings, as_written
 
-__all__ = ["Change", "Reading", "Verdict", "change_to_try", "longer", "other_rate"]
+__all__ = [
+    "Change",
+    "Reading",
+    "Verdict",
+    "change_to_try",
+    "longer",
+    "other_rate",
+    "without_longer",
+]
+
+_LENGTHS = ("train.epochs", "train.max_steps")
 
 _HIGHEST_RATE = 1e-3
 """Beyond it AdamW unlearns what any but the smallest pretrained model knows."""
@@ -21,6 +31,7 @@ _HIGHEST_RATE = 1e-3
 class Verdict(StrEnum):
     """What curves can show."""
 
+    BEATEN = mark("worse than the TF-IDF baseline")
     DIVERGED = mark("diverged")
     TOO_HIGH = mark("learning rate too high")
     ERRATIC = mark("erratic")
@@ -88,6 +99,16 @@ class Reading:
 def change_to_try(readings: Iterable[Reading]) -> Change | None:
     """The one change to try: that of the weightiest reading which has one."""
     return next((reading.change for reading in readings if reading.change is not None), None)
+
+
+def without_longer(readings: Iterable[Reading]) -> tuple[Reading, ...]:
+    """Readings without the advice to train longer: it is not what a beaten model needs first."""
+    return tuple(
+        replace(reading, change=None)
+        if reading.change is not None and reading.change.key in _LENGTHS
+        else reading
+        for reading in readings
+    )
 
 
 def other_rate(settings: TrainSettings, factor: float) -> Change:

@@ -28,7 +28,7 @@ __all__ = ["answers", "curves", "data", "mistakes", "origin", "scores", "slices"
 _MOST_CLASSES = 16
 _MOST_POINTS = 2000
 _SHOWN_TEXT = 400
-_BASELINES = {"constant": mark("always the same"), "tfidf": mark("counting words")}
+_BASELINES = {"constant": mark("always the same"), "tfidf": mark("TF-IDF")}
 
 
 def scores(facts: Mapping[str, Any], splits: Sequence[str]) -> Section | None:

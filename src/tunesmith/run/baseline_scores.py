@@ -1,4 +1,4 @@
-"""What simple means score on the rows of a run: always the same answer, and counting words."""
+"""What simple means score on the rows of a run: always the same answer, and TF-IDF."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from tunesmith.batching import Examples
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.inputs import Split
+from tunesmith.metrics import BaselineAnswers, Scores
 from tunesmith.run.job import Job
 from tunesmith.run.rows import rows_by_number
 
 __all__ = ["BaselineScores", "baseline_scores", "drawn_rows", "needed_rows"]
 
 _MOST_ROWS, _MOST_CHARACTERS = 20_000, 4_000_000
-"""Of a split, for counting words: more teaches it little and takes long."""
+"""Of a split, for TF-IDF: more teaches it little and takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class BaselineScores:
 
     Attributes:
         scores: by split, then by the names of `tunesmith.baselines.BASELINES`.
+        answers: what these were computed from, likewise.
         constant: the logits of always the same answer; None where nothing is that.
         learned: training rows that words were counted in.
         rows: all training rows.
     """
 
     scores: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, BaselineAnswers]] = field(default_factory=dict)
     constant: Sequence[float] | None = None
     learned: int = 0
     rows: int = 0
@@ -64,6 +67,7 @@ def baseline_scores(
         rows = job.rows(needed_rows(job, splits))
     _places, training = _drawn_of(job, "train", rows["train"])
     scores: dict[str, Mapping[str, Mapping[str, float | None]]] = {}
+    kept: dict[str, Mapping[str, BaselineAnswers]] = {}
     constant = None
     for split in splits:
         places, others = _drawn_of(job, split, rows[split])
@@ -73,12 +77,21 @@ def baseline_scores(
         if not answers:
             break
         constant = answers["constant"]["logits"][0]
-        scores[split] = {
-            "constant": _score(job, split, None, np.tile(constant, (len(job.examples[split]), 1))),
+        same = np.tile(constant, (len(job.examples[split]), 1))
+        found = {
+            "constant": _score(job, split, None, same),
             "tfidf": _score(job, split, places, answers["tfidf"]["logits"]),
+        }
+        scores[split] = {name: each.values for name, each in found.items()}
+        where = {"constant": None, "tfidf": places}
+        kept[split] = {
+            name: BaselineAnswers(where[name], each.answers)
+            for name, each in found.items()
+            if each.answers is not None
         }
     return BaselineScores(
         scores,
+        kept,
         None if constant is None else [float(value) for value in constant],
         len(training),
         len(job.examples["train"]),
@@ -133,10 +146,8 @@ def _num_kept(rows: Sequence[Row], roles: Roles) -> int:
     return max(1, sum(size <= _MOST_CHARACTERS for size in sizes))
 
 
-def _score(
-    job: Job, split: str, places: NDArray[np.int64] | None, logits: NDArray[Any]
-) -> Mapping[str, float | None]:
+def _score(job: Job, split: str, places: NDArray[np.int64] | None, logits: NDArray[Any]) -> Scores:
     examples = job.examples[split]
     if places is not None:
         examples = Examples(examples.prepared, examples.at(places))
-    return job.task.score(job.metrics, {"logits": logits}, examples, None).values
+    return job.task.score(job.metrics, {"logits": logits}, examples, None)

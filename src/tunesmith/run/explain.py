@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.curves import Answers, Curves, Reading, read
+from tunesmith.curves import Answers, Curves, Reading, read, without_longer
+from tunesmith.curves import Verdict as ReadingOf
 from tunesmith.metrics import METRICS
 from tunesmith.recipe import Recipe, gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.history import History
 from tunesmith.run.predictions import stored_name
+from tunesmith.verdict import verdicts_of
 
 __all__ = ["curves_of", "explain"]
 
 
 def explain(run: RunFolder, curves: Curves | None = None) -> tuple[Reading, ...]:
     """What the curves of a run say, the weightiest first; at least one reading.
+
+    That the TF-IDF baseline is better comes before all of them; training longer is then no advice.
 
     Args:
         run: its folder.
@@ -29,7 +33,15 @@ def explain(run: RunFolder, curves: Curves | None = None) -> tuple[Reading, ...]
     Raises:
         PlainError: the recipe or the plan of the run cannot be read.
     """
-    return read(curves or curves_of(run), _recipe(run).train)
+    readings = read(curves or curves_of(run), _recipe(run).train)
+    beaten = [
+        f"{split}: {told.in_words()}"
+        for split, told in verdicts_of(run.facts()).items()
+        if told.tfidf is not None
+    ]
+    if not beaten:
+        return readings
+    return (Reading(ReadingOf.BEATEN, None, "; ".join(beaten)), *without_longer(readings))
 
 
 def curves_of(run: RunFolder, history: History | None = None) -> Curves:

@@ -27,7 +27,7 @@ from tunesmith.run.predictions import manifest_of, stored_name
 from tunesmith.run.public_names import public_name, with_public_names
 from tunesmith.run.session import Session
 from tunesmith.statistics import with_intervals
-from tunesmith.verdict import Verdict
+from tunesmith.verdict import verdicts_of
 
 __all__ = ["finish"]
 
@@ -70,7 +70,11 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     if session.accelerator.is_main_process:
         simple = baseline_scores(job, labelled, rows)
         scores = {
-            split: replace(found, baselines=simple.scores.get(split, {}))
+            split: replace(
+                found,
+                baselines=simple.scores.get(split, {}),
+                baseline_answers=simple.answers.get(split, {}),
+            )
             for split, found in scores.items()
         }
         _write_predictions(session.run, job, evaluations, rows)
@@ -190,7 +194,8 @@ def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str,
         length=length,
         scores=scores,
         verdicts=[
-            Verdict.from_json(told).problem(split).message for split, told in verdicts.items()
+            told.problem(split).message
+            for split, told in verdicts_of({"verdicts": verdicts}).items()
         ],
         recipe=to_yaml(with_public_names(job.recipe)),
         seed=job.recipe.train.seed,

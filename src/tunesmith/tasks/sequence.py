@@ -239,7 +239,7 @@ class SequenceTask:
     def baselines(
         self, rows: Sequence[Row], others: Sequence[Row]
     ) -> Mapping[str, Mapping[str, NDArray[Any]]]:
-        """Always the same, and counting words."""
+        """Always the same answer, and TF-IDF."""
         texts, asked = ([self.texts_of(row) for row in part] for part in (rows, others))
         answers = simple_answers(
             self.kind, texts, self.targets(rows), asked, num_outputs=len(self.output_names())
