@@ -49,7 +49,7 @@ def test_a_remark_gives_way_to_the_value() -> None:
 
 
 def test_a_notebook_holds_the_cells_of_the_script() -> None:
-    cells = [Cell("One", ("why",), "import json\n\nx = json.dumps(1)"), Cell("Two", (), "")]
+    cells = [Cell("One", "x = json.dumps(1)", ("why",)), Cell("Two", "", ())]
     script = Script("A run", ("words",), cells)
     notebook = json.loads(script.as_notebook())
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
