@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import get_scheduler
 
-from tests.eject.conftest import Train, working_in
+from tests.eject.conftest import KINDS, Train, working_in
+from tests.eject.proof import OTHER_LIBRARIES, RunScript, check_kind, check_settings
 from tunesmith.eject.facts import facts_of
 from tunesmith.eject.loops import SCHEDULES, loop_cells
 from tunesmith.plan import make_plan
@@ -39,3 +40,20 @@ def test_half_precision_is_said_in_each_style(train: Train, desk: Path) -> None:
     shared = "\n".join(cell.code for cell in loop_cells(replace(facts, style="accelerate")))
     assert 'mixed_precision="bf16"' in shared
     assert "autocast" not in shared
+
+
+@pytest.mark.filterwarnings(*OTHER_LIBRARIES)
+@pytest.mark.parametrize("style", ["loop", "accelerate"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_and_scores_are_those_of_the_exact_engine(
+    kind: str, style: str, train: Train, desk: Path, run_script: RunScript
+) -> None:
+    check_kind(kind, style, train, desk, run_script)
+
+
+@pytest.mark.filterwarnings(*OTHER_LIBRARIES)
+@pytest.mark.parametrize("style", ["loop", "accelerate"])
+def test_every_setting_has_its_plain_equal(
+    style: str, train: Train, desk: Path, run_script: RunScript
+) -> None:
+    check_settings(style, train, desk, run_script)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.eject.test_write import RUFF, assert_clean
+from tests.eject.proof import RUFF, assert_clean
 from tunesmith.eject.script import Cell, Script, assignment, block, fitted, literal, stacked
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=120)

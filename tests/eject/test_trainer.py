@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.eject.conftest import Train, working_in
+from tests.eject.conftest import KINDS, Train, working_in
+from tests.eject.proof import OTHER_LIBRARIES, RunScript, check_kind, check_settings
 from tunesmith.eject.facts import Facts, facts_of
 from tunesmith.eject.trainer import trainer_cells
 
@@ -40,3 +41,20 @@ def test_evaluations_by_epoch_by_step_or_by_hand(facts: Facts) -> None:
 def test_half_precision(facts: Facts) -> None:
     assert "bf16=True" in code_of(replace(facts, precision="bf16"))
     assert "bf16" not in code_of(facts)
+
+
+@pytest.mark.filterwarnings(*OTHER_LIBRARIES)
+@pytest.mark.parametrize("style", ["trainer"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_and_scores_are_those_of_the_exact_engine(
+    kind: str, style: str, train: Train, desk: Path, run_script: RunScript
+) -> None:
+    check_kind(kind, style, train, desk, run_script)
+
+
+@pytest.mark.filterwarnings(*OTHER_LIBRARIES)
+@pytest.mark.parametrize("style", ["trainer"])
+def test_every_setting_has_its_plain_equal(
+    style: str, train: Train, desk: Path, run_script: RunScript
+) -> None:
+    check_settings(style, train, desk, run_script)
