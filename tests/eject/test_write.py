@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.eject.conftest import Train, working_in
-from tests.eject.proof import OTHER_LIBRARIES, RunScript, assert_same_numbers
+from tests.eject.proof import OTHER_LIBRARIES, RunScript, assert_clean
 from tunesmith import commit
 from tunesmith.api import train as train_plainly
 from tunesmith.eject.facts import STYLES
