@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,12 +35,30 @@ class Repository:
 
 
 @dataclass
+class Answer:
+    """What is sent instead of the true answer.
+
+    Attributes:
+        body: as it is sent.
+        status: of the answer.
+        headers: besides Content-Type and Content-Length, or in their place; None leaves one out.
+        pause: seconds before each byte of the body.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: dict[str, str | None] = field(default_factory=dict)
+    pause: float = 0.0
+
+
+@dataclass
 class Hub:
     repositories: dict[tuple[str, str], Repository] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)  # statuses for the next requests
     token: str = "hf_standInTokenForTests"
     url: str = ""
+    answer: Callable[[str, str], Answer | None] | None = None  # by command and path, if not None
 
     def add(self, kind: str, name: str, folder: Path, *, private: bool = False) -> Repository:
         files = {
@@ -50,6 +69,18 @@ class Hub:
         repository = Repository(kind, name, files, private)
         self.repositories[kind, name] = repository
         return repository
+
+
+LARGE = (".safetensors", ".parquet", ".bin")
+"""Files that the Hub keeps apart, under their sha256; others have git's hash."""
+
+
+def git_hash(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def etag(path: str, content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest() if path.endswith(LARGE) else git_hash(content)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -73,6 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length) if length else b""
         url = urlsplit(self.path)
         self.hub.requests.append(f"{self.command} {self.path}")
+        if self.hub.answer and (planted := self.hub.answer(self.command, url.path)) is not None:
+            return self._send_planted(planted)
         if self.hub.failures:
             return self._send(self.hub.failures.pop(0), {"error": "planted"})
         parts = [unquote(part) for part in url.path.strip("/").split("/")]
@@ -158,8 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _entry(self, repository: Repository, path: str) -> dict[str, object]:
         content = repository.files[path]
-        oid = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        return {"type": "file", "path": path, "size": len(content), "oid": oid}
+        entry = {"type": "file", "path": path, "size": len(content), "oid": git_hash(content)}
+        if path.endswith(LARGE):
+            large = {"oid": etag(path, content), "size": len(content), "pointerSize": 134}
+            entry["lfs"] = large
+        return entry
 
     def _tree(
         self, repository: Repository, folder: str, recursive: bool
@@ -186,13 +222,36 @@ class _Handler(BaseHTTPRequestHandler):
             code = "EntryNotFound" if content is None else "RevisionNotFound"
             self._send(404, {"error": code}, {"X-Error-Code": code, "X-Error-Message": code})
             return
-        etag = hashlib.sha1(content, usedforsecurity=False).hexdigest()
         headers = {
-            "ETag": f'"{etag}"',
+            "ETag": f'"{etag(path, content)}"',
             "X-Repo-Commit": repository.commit,
             "Accept-Ranges": "bytes",
         }
         self._send(200, content, headers)
+
+    def _send_planted(self, answer: Answer) -> None:
+        headers: dict[str, str | None] = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(answer.body)),
+            **answer.headers,
+        }
+        self.send_response(answer.status)
+        for key, value in headers.items():
+            if value is not None:
+                self.send_header(key, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        try:
+            for start in range(0, len(answer.body), 1) if answer.pause else ():
+                time.sleep(answer.pause)
+                self.wfile.write(answer.body[start : start + 1])
+                self.wfile.flush()
+            if not answer.pause:
+                self.wfile.write(answer.body)
+        except OSError:  # the client had enough
+            pass
+        self.close_connection = True
 
     def _send(self, status: int, content: object, headers: dict[str, str] | None = None) -> None:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()

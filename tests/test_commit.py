@@ -538,3 +538,24 @@ def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
         commit.refuse_existing([file], force=None)
     assert told.value.problems[0].fix == "Name another with --out."
     assert file.read_text() == "mine"
+
+
+def test_amended_files_keep_their_modes(tmp_path: Path) -> None:
+    """Whatever the umask of the moment: a model of 0600 stays with its owner."""
+    target = tmp_path / "model"
+    with commit.publish(target) as folder:
+        for name in ("kept", "changed"):
+            (folder / name).write_text("x")
+    modes = {"kept": 0o600, "changed": 0o640, commit.MANIFEST: 0o604, "": 0o710}
+    for name, mode in modes.items():
+        (target / name).chmod(mode)
+    before = os.umask(0o022)
+    try:
+        with commit.amend(target, "changed") as folder:
+            (folder / "changed").write_text("y")
+            (folder / "new").write_text("z")
+    finally:
+        os.umask(before)
+    found = {name: (target / name).stat().st_mode & 0o777 for name in (*modes, "new")}
+    assert found == {**modes, "new": 0o644}
+    assert commit.damage(target) is None

@@ -6,6 +6,7 @@ import json
 import random
 import shlex
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +147,24 @@ def test_tokens_are_masked_wherever_they_stand() -> None:
     assert secret not in str(problem)
     assert secret not in str(problem.as_json())
     assert redact("the word hf_ alone stays") == "the word hf_ alone stays"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("from http://me:pw@host:80/x: no", "from http://…@host:80/x: no"),
+        ("https://me@host/x", "https://…@host/x"),
+        ("http://me:p@@s:s/w@host", "http://…@host"),
+        ("http://host:80/x", "http://host:80/x"),
+        ("https://host/@me and a@b", "https://host/@me and a@b"),
+        ("http://a:b@c http://d:e@f", "http://…@c http://…@f"),
+    ],
+)
+def test_users_of_addresses_are_masked(text: str, masked: str) -> None:
+    assert redact(text) == masked
+    problem = Problem("M104", text, Place(text), (text,), text)
+    assert str(problem).count(masked) == 4
+    assert [*problem.as_json().values()].count(masked) == 3
 
 
 @given(st.text(st.characters(exclude_characters="\0"), min_size=1))

@@ -142,8 +142,9 @@ def test_nobody_there(client: Client, tiny_bert: Path) -> None:
 
 def test_a_mirror_goes_without_xet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_DISABLE_XET", raising=False)
-    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
-    assert "mirror.example" in str(hub_room.prepare_environment())
+    monkeypatch.setenv("HF_ENDPOINT", "https://me:pa55@mirror.example")
+    said = str(hub_room.prepare_environment())
+    assert "https://…@mirror.example" in said and "pa55" not in said
     assert os.environ["HF_HUB_DISABLE_XET"] == "1"
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "0")
     assert hub_room.prepare_environment() is None

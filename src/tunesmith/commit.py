@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -98,7 +99,8 @@ def amend(target: Path, *rewrites: str) -> Iterator[Path]:
             target, unfinished, copy_function=_link, ignore=left_out, dirs_exist_ok=True
         )
         yield unfinished
-        _seal(unfinished)
+        _seal(unfinished, modes_of=target)
+        _change_mode(unfinished, stat.S_IMODE(target.stat().st_mode))
         target.rename(old)
         try:
             unfinished.rename(target)
@@ -213,17 +215,26 @@ def refuse_existing(
     )
 
 
-def _seal(folder: Path) -> None:
-    """Make every file durable and write the manifest that proves it."""
-    mode = 0o666 & ~_umask()
+def _seal(folder: Path, *, modes_of: Path | None = None) -> None:
+    """Make every file durable and write the manifest that proves it.
+
+    Args:
+        folder: what was written.
+        modes_of: files have the modes that they have there; others those of the umask.
+    """
+    plain = 0o666 & ~_umask()
     entries = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        before = modes_of / path.relative_to(folder) if modes_of else None
+        mode = stat.S_IMODE(before.stat().st_mode) if before and before.is_file() else plain
         _change_mode(path, mode)  # safetensors writes 0600 whatever the umask says
         _sync_file(path)
         name = path.relative_to(folder).as_posix()
         entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     manifest = folder / MANIFEST
     manifest.write_text(_as_manifest(entries), encoding="utf-8")
+    if modes_of and (modes_of / MANIFEST).is_file():
+        _change_mode(manifest, stat.S_IMODE((modes_of / MANIFEST).stat().st_mode))
     _sync_file(manifest)
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir()):
         _sync_folder(inner)

@@ -114,7 +114,7 @@ class Problem:
         return {
             "severity": str(self.severity),
             "code": self.code,
-            "place": str(self.place) if self.place else None,
+            "place": redact(str(self.place)) if self.place else None,
             "message": redact(self.message),
             "evidence": [redact(line) for line in self.evidence],
             "fix": redact(self.fix) if self.fix else None,
@@ -333,8 +333,10 @@ def shortened(text: str, *, at_most: int = 80) -> str:
 
 
 _TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{8,}")
+_USER_OF_URL = re.compile(r"://(?:[^\s/]*:\S*|[^\s/]+)@")
+"""User and password of an address, also with signs in them that should be escaped there."""
 
 
 def redact(text: str) -> str:
-    """The text with Hugging Face access tokens masked."""
-    return _TOKEN.sub(r"\1_…", text)
+    """The text with Hugging Face access tokens, and users and passwords in addresses, masked."""
+    return _USER_OF_URL.sub("://…@", _TOKEN.sub(r"\1_…", text))

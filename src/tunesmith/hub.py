@@ -9,18 +9,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
+from tunesmith.commit import write_file
+from tunesmith.downloads import bound_answers, is_commit, mismatch
 from tunesmith.errors import (
-    DataError,
-    ModelError,
+    IntegrityError,
     Place,
     PlainError,
     Problem,
     ResourceError,
-    nearest,
+    quoted,
+    redact,
 )
+from tunesmith.hub_errors import Kind, as_error, endpoint, hub_cause, is_passing, usable_answers
 from tunesmith.language import gettext as _
 
 __all__ = [
@@ -34,21 +38,12 @@ __all__ = [
     "upload",
 ]
 
-Kind = Literal["model", "dataset"]
 T = TypeVar("T")
 
 RETRY_SECONDS = (0.5, 1.0, 2.0)
 """Pauses before the second, third and fourth try when the Hub is busy (429) or ill (5xx)."""
 
 _MODEL_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
-_KNOWN_MODELS = (
-    "bert-base-uncased", "bert-base-cased", "bert-large-uncased", "bert-base-chinese",
-    "bert-base-multilingual-cased", "distilbert-base-uncased", "roberta-base", "roberta-large",
-    "xlm-roberta-base", "albert-base-v2", "google/electra-small-discriminator",
-    "google/electra-base-discriminator", "microsoft/deberta-v3-small",
-    "microsoft/deberta-v3-base", "microsoft/MiniLM-L12-H384-uncased",
-    "answerdotai/ModernBERT-base", "hfl/chinese-roberta-wwm-ext", "hfl/chinese-macbert-base",
-)  # fmt: skip
 
 
 def prepare_environment() -> str | None:
@@ -62,7 +57,7 @@ def prepare_environment() -> str | None:
     if endpoint and "//huggingface.co" not in endpoint and "HF_HUB_DISABLE_XET" not in os.environ:
         os.environ["HF_HUB_DISABLE_XET"] = "1"
         return _("HF_ENDPOINT is {endpoint}; files are fetched from there, without Xet").format(
-            endpoint=endpoint
+            endpoint=redact(endpoint)
         )
     return None
 
@@ -82,43 +77,103 @@ def resolve_commit(repository: str, *, kind: Kind, revision: str | None) -> str 
         return ask(  # a name that no repository can have is an error here, too
             lambda: _cached_commit(repository, kind=kind, revision=revision), repository, kind=kind
         )
+    bound_answers()
     api = HfApi()
+
+    def resolve() -> str:
+        info = api.repo_info(repository, repo_type=kind, revision=revision, timeout=30)
+        if not is_commit(info.sha):
+            raise ValueError(_("its commit is {value}").format(value=quoted([info.sha])))
+        return str(info.sha)
+
     try:
-        info = ask(
-            lambda: api.repo_info(repository, repo_type=kind, revision=revision, timeout=30),
-            repository,
-            kind=kind,
-        )
+        with usable_answers(repository, kind):
+            return ask(resolve, repository, kind=kind)
     except ResourceError:
         cached = _cached_commit(repository, kind=kind, revision=revision)
         if cached is None:
             raise
         return cached
-    return str(info.sha)
 
 
 def download_model(name: str, *, revision: str | None) -> Path:
     """The folder of a Hub model in the cache, fetched if need be; its name is the commit.
 
-    Only weights in safetensors, configuration and tokenizer files are fetched.
+    Only weights in safetensors, configuration and tokenizer files are fetched. Each is compared
+    with the hash that the Hub announced for it, every time.
 
     Raises:
         PlainError: as `ask` does.
+        IntegrityError: a file is not the one that was announced (M103); it is deleted.
     """
     from huggingface_hub import snapshot_download
 
-    return Path(
-        ask(
-            lambda: snapshot_download(
-                name,
-                revision=revision,
-                allow_patterns=_MODEL_FILES,
-                ignore_patterns=["*/*"],
-            ),
-            name,
-            kind="model",
-        )
-    )
+    commit = resolve_commit(name, kind="model", revision=revision)
+    bound_answers()
+    try:
+        with usable_answers(name, "model"):
+            folder = Path(
+                ask(
+                    lambda: snapshot_download(
+                        name,
+                        revision=commit or revision,
+                        allow_patterns=_MODEL_FILES,
+                        ignore_patterns=["*/*"],
+                    ),
+                    name,
+                    kind="model",
+                )
+            )
+            _remember(folder, revision)
+            _verify(folder, name)
+    except PlainError:
+        _forget_listing(name, commit)
+        raise
+    if not (folder / "config.json").exists() or not any(folder.glob("*.safetensors")):
+        _forget_listing(name, commit)  # it may have been cut
+    return folder
+
+
+def _forget_listing(name: str, commit: str | None) -> None:
+    """Delete the list of a model's files, which newer clients keep for good once they have it."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model")
+    with suppress(OSError):
+        (folder / "trees" / f"{commit}.json").unlink(missing_ok=True)
+
+
+def _remember(folder: Path, revision: str | None) -> None:
+    """Note in the cache which commit a name stands for, as the client does, for work offline."""
+    reference = folder.parents[1] / "refs" / (revision or "main")
+    if not is_commit(folder.name) or revision == folder.name or ".." in reference.parts:
+        return
+    if not reference.is_file() or reference.read_text(encoding="utf-8") != folder.name:
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        write_file(reference, folder.name)
+
+
+def _verify(folder: Path, name: str) -> None:
+    """Compare every file of a snapshot with its hash, by which the client names what it fetched."""
+    for path in sorted(folder.iterdir()):
+        content = path.resolve()
+        if content.parent.name == "blobs" and mismatch(content, content.name):
+            path.unlink()
+            content.unlink()
+            raise IntegrityError(
+                Problem(
+                    "M103",
+                    _("{file} is not the file that {endpoint} announced: its hash differs").format(
+                        file=path.name, endpoint=endpoint()
+                    ),
+                    Place(name),
+                    fix=_(
+                        "It was deleted from the cache; the same command fetches it again. If it "
+                        "differs again, the server or something on the way changes files."
+                    ),
+                )
+            )
 
 
 def is_cached(name: str) -> bool:
@@ -208,160 +263,13 @@ def ask(call: Callable[[], T], repository: str, *, kind: Kind) -> T:
         except PlainError:
             raise
         except Exception as error:
-            cause = _hub_cause(error)
+            cause = hub_cause(error)
             if cause is None:
                 raise
-            if _is_passing(cause) and pauses:
+            if is_passing(cause) and pauses:
                 time.sleep(pauses.pop(0))
                 continue
-            raise _told(cause, repository, kind) from error
-
-
-def _hub_cause(error: BaseException | None) -> BaseException | None:
-    """The error of the Hub client or of the network behind an error, if there is one."""
-    from huggingface_hub import errors
-
-    ours: tuple[type[BaseException], ...] = (
-        errors.HfHubHTTPError,
-        errors.OfflineModeIsEnabled,
-        errors.LocalEntryNotFoundError,
-        errors.HFValidationError,
-        errors.RevisionNotFoundError,
-        ConnectionError,
-        TimeoutError,
-    )
-    seen: set[int] = set()
-    found = None
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, ours) or type(error).__module__.startswith(("httpx", "httpcore")):
-            found = error
-            if isinstance(error, errors.HfHubHTTPError):
-                break
-        error = error.__cause__ or error.__context__
-    return found
-
-
-def _status(error: BaseException) -> int | None:
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    return int(status) if status is not None else None
-
-
-def _is_passing(error: BaseException) -> bool:
-    status = _status(error)
-    return status == 429 or (status is not None and status >= 500)
-
-
-def _told(error: BaseException, repository: str, kind: Kind) -> PlainError:
-    from huggingface_hub import errors
-
-    status = _status(error)
-    place = Place(repository)
-    wrong_name = ModelError if kind == "model" else DataError
-    if isinstance(error, errors.GatedRepoError) or status == 403:
-        return ResourceError(
-            Problem(
-                "M106",
-                _("access is restricted"),
-                place,
-                fix=_(
-                    "Ask for access on its page, then set the variable HF_TOKEN or run "
-                    "`hf auth login`."
-                ),
-            )
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return wrong_name(
-            Problem(
-                "M108" if kind == "model" else "D109",
-                _("there is no such revision"),
-                place,
-                fix=_("Give a branch, a tag or a commit that its page lists."),
-            )
-        )
-    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError) or status in (
-        401,
-        404,
-    ):
-        return wrong_name(_no_such_repository(repository, kind))
-    return ResourceError(_out_of_reach(error, repository, kind))
-
-
-def _no_such_repository(repository: str, kind: Kind) -> Problem:
-    message = (
-        _("there is no such model on the Hub, or it is private")
-        if kind == "model"
-        else _("there is no such data set on the Hub, or it is private")
-    )
-    hints = []
-    if close := nearest(repository, _names_like(repository, kind), how_many=3):
-        hints.append(_("Did you mean {names}?").format(names=", ".join(f'"{c}"' for c in close)))
-    hints.append(
-        _("A local folder is given by its path, such as ./{name}.").format(name=repository)
-    )
-    if not os.environ.get("HF_TOKEN"):
-        hints.append(_("If it is private, set the variable HF_TOKEN or run `hf auth login`."))
-    return Problem(
-        "M107" if kind == "model" else "D105", message, Place(repository), fix="\n".join(hints)
-    )
-
-
-def _names_like(repository: str, kind: Kind) -> set[str]:
-    """Names that a misspelt one may stand for: well-known, cached, and of the same owner."""
-    from huggingface_hub import HfApi, constants
-
-    names = set(_KNOWN_MODELS) if kind == "model" else {"glue/mrpc", "glue/sst2", "glue/cola"}
-    prefix = f"{kind}s--"
-    cache = Path(constants.HF_HUB_CACHE)
-    if cache.is_dir():
-        names |= {
-            folder.name.removeprefix(prefix).replace("--", "/")
-            for folder in cache.glob(prefix + "*")
-        }
-    if constants.HF_HUB_OFFLINE:
-        return names - {repository}
-    api = HfApi()
-    owner, _slash, rest = repository.rpartition("/")
-    try:
-        listing: Any = api.list_models if kind == "model" else api.list_datasets
-        query = {"author": owner} if owner else {"search": rest[:6]}
-        names |= {str(info.id) for info in listing(**query, limit=200)}
-    except Exception:  # a hint is welcome, never required
-        pass
-    return names - {repository}
-
-
-def _out_of_reach(error: BaseException, repository: str, kind: Kind) -> Problem:
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        reason = _("HF_HUB_OFFLINE is set and it is not in the cache")
-    elif status := _status(error):
-        reason = _("the Hub answered {status} again and again").format(status=status)
-    else:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    offline = (
-        _("Offline: --model with a local folder, or --model embedded:mini to try things out.")
-        if kind == "model"
-        else _("Offline: give a local file, or embedded:tickets to try things out.")
-    )
-    return Problem(
-        "M104",
-        _("cannot be fetched from {endpoint}: {reason}").format(
-            endpoint=constants.ENDPOINT, reason=reason
-        ),
-        Place(repository),
-        fix="\n".join(
-            (
-                _("Another endpoint or a mirror is set by the variable HF_ENDPOINT."),
-                _("What was fetched before is found in {cache}.").format(
-                    cache=constants.HF_HUB_CACHE
-                ),
-                offline,
-            )
-        ),
-    )
+            raise as_error(cause, repository, kind) from error
 
 
 def _cached_commit(repository: str, *, kind: Kind, revision: str | None) -> str | None:

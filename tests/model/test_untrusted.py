@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.model.untrusted import MAX_DEPTH, UnreadableFile, identity, open_regular, read_json
+from tunesmith.model.untrusted import MAX_DEPTH, UnreadableFile, open_regular, read_json
 
 plain = st.recursive(
     st.none()
@@ -110,15 +110,3 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
         open_regular(tmp_path / "lost")
     with pytest.raises(UnreadableFile, match="symbolic links"):
         open_regular(tmp_path / "round")
-
-
-def test_the_identity_changes_with_the_content(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    seen = set()
-    for content in ("a", "b", "bb"):
-        path.write_text(content)
-        os.utime(path, ns=(1, 1))  # as a program that hides its traces leaves it
-        with open_regular(path) as file:
-            seen.add(identity(file))
-            assert identity(file) in seen
-    assert len(seen) == 3

@@ -14,6 +14,7 @@ import click
 
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.errors import redact
 from tunesmith.language import current_language, mark
 from tunesmith.language import gettext as _
 
@@ -124,7 +125,8 @@ def _hub(*, offline: bool) -> str:
     from huggingface_hub import HfApi, constants, get_token
 
     lines = [
-        f"HF_ENDPOINT {constants.ENDPOINT}, HF_HUB_OFFLINE {int(constants.HF_HUB_OFFLINE)}, "
+        f"HF_ENDPOINT {redact(str(constants.ENDPOINT))}, "
+        f"HF_HUB_OFFLINE {int(constants.HF_HUB_OFFLINE)}, "
         f"HF_HUB_DISABLE_XET {os.environ.get('HF_HUB_DISABLE_XET', '0')}",
         _("a token is set") if get_token() else _("no token is set"),
     ]
@@ -135,7 +137,7 @@ def _hub(*, offline: bool) -> str:
         lines.append(_("the endpoint answers"))
     except Exception as error:  # whatever it is, it is the finding
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        lines.append(_("the endpoint does not answer: {reason}").format(reason=reason))
+        lines.append(_("the endpoint does not answer: {reason}").format(reason=redact(reason)))
         lines.append(
             _("set HF_ENDPOINT to a mirror, or work offline with local folders and embedded:mini")
         )

@@ -6,7 +6,6 @@ package reads a model's config.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any
 
 from tunesmith import hub
 from tunesmith.data.sources import looks_like_a_file
+from tunesmith.downloads import sha256_once
 from tunesmith.errors import ModelError, Place, Problem, ResourceError, nearest, quoted
 from tunesmith.language import gettext as _
-from tunesmith.model.untrusted import UnreadableFile, identity, open_regular, read_json
+from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.naming import model_source, with_near_names
 
 __all__ = ["TOKENIZER_FILES", "ModelFiles", "locate"]
@@ -62,6 +62,7 @@ class ModelFiles:
                     "M109",
                     _("there is no config.json; this is not a model folder"),
                     Place(str(self.folder)),
+                    fix=_("Name a folder that holds config.json, weights and tokenizer."),
                 )
             ) from None
         except UnreadableFile as error:
@@ -147,7 +148,8 @@ class ModelFiles:
         hashes = {}
         for path in paths:
             try:
-                hashes[path.name] = _sha256(path)
+                with open_regular(path) as file:
+                    hashes[path.name] = sha256_once(file)
             except FileNotFoundError:
                 continue  # it is not one of those that every model has
             except UnreadableFile as error:
@@ -159,17 +161,6 @@ class ModelFiles:
                     )
                 ) from error
         return hashes
-
-
-_hashed: dict[tuple[int, ...], str] = {}
-
-
-def _sha256(path: Path) -> str:
-    with open_regular(path) as file:
-        key = identity(file)
-        if key not in _hashed:
-            _hashed[key] = hashlib.file_digest(file, "sha256").hexdigest()
-        return _hashed[key]
 
 
 def _is_plain_safetensors(name: object) -> bool:

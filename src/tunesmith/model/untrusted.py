@@ -15,7 +15,7 @@ from typing import Any
 
 from tunesmith.language import gettext as _
 
-__all__ = ["MAX_DEPTH", "UnreadableFile", "identity", "open_regular", "read_json"]
+__all__ = ["MAX_DEPTH", "UnreadableFile", "open_regular", "read_json"]
 
 MAX_DEPTH = 64
 """The deepest nesting of JSON that is read; real model files have fewer than ten levels."""
@@ -50,12 +50,6 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise UnreadableFile(_("it is not a regular file"))
     return os.fdopen(descriptor, "rb")
-
-
-def identity(file: BufferedReader) -> tuple[int, ...]:
-    """What changes when an open file is replaced or written to: device, inode, size and times."""
-    facts = os.fstat(file.fileno())
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 def read_json(path: Path, *, max_bytes: int) -> dict[str, Any]:
