@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import re
 import string
+from pathlib import Path
 
 import pytest
 
 from tests import catalogue
-from tunesmith.language import current_language, gettext, mark, use_language
+from tunesmith.language import current_language, gettext, mark, split_name, use_language
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -72,3 +75,31 @@ def test_no_text_hides_from_the_catalogue() -> None:
     assert len(paths) > 100
     for path in paths:
         assert not re.search(r"f[\"'][^\"'\n]*\{_\([\"']", path.read_text()), path
+
+
+def test_splits_are_named_in_the_language_in_use() -> None:
+    assert [split_name(name) for name in ("train", "validation", "test", "dev")] == [
+        "train", "validation", "test", "dev",
+    ]  # fmt: skip
+    use_language("zh")
+    assert [split_name(name) for name in ("train", "validation", "test", "dev")] == [
+        "训练集", "验证集", "测试集", "dev",
+    ]  # fmt: skip
+
+
+NOT_CHINESE = {
+    "数词": "numerals; the baseline is TF-IDF 基线",
+    "切片": "slices of bread; parts of the data are 分组",
+    "说真话": "to tell the truth; exit codes 如实反映结果",
+}
+"""Words that a dictionary gives and no engineer writes."""
+
+
+def test_terms_of_the_field_in_chinese() -> None:
+    pages = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "course" / "zh").glob("*.md"))]
+    pages.append(ROOT / "src/tunesmith/locale/zh/LC_MESSAGES/tunesmith.po")
+    assert len(pages) == 8
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for word, why in NOT_CHINESE.items():
+            assert word not in text, f"{page.name}: {word}: {why}"

@@ -11,7 +11,15 @@ import gettext as _gettext
 import os
 from pathlib import Path
 
-__all__ = ["LANGUAGES", "current_language", "gettext", "mark", "ngettext", "use_language"]
+__all__ = [
+    "LANGUAGES",
+    "current_language",
+    "gettext",
+    "mark",
+    "ngettext",
+    "split_name",
+    "use_language",
+]
 
 DOMAIN = "tunesmith"
 LOCALE_FOLDER = Path(__file__).parent / "locale"
@@ -64,3 +72,11 @@ def ngettext(singular: str, plural: str, number: int) -> str:
 def mark(text: str) -> str:
     """Mark a text for the catalogue and leave it as it is; `gettext` translates it when shown."""
     return text
+
+
+_SPLITS = {"train": mark("train"), "validation": mark("validation"), "test": mark("test")}
+
+
+def split_name(split: str) -> str:
+    """A split for a heading: the usual ones in the language in use, any other as it is."""
+    return gettext(_SPLITS[split]) if split in _SPLITS else split

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.language import mark, split_name
 
 __all__ = ["as_interval", "as_score", "numeric_titles", "score_rows"]
 
@@ -26,6 +26,7 @@ def score_rows(
         intervals: the two ends of the 95% interval of those that have one.
         baselines: by the names of `tunesmith.baselines`, what each scores.
     """
+    title = split_name(title)
     return [
         {
             title: name,

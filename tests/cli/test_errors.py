@@ -81,3 +81,12 @@ def test_a_table_that_is_there_is_replaced_only_when_asked(
     said = tunesmith(*words, "filled.csv", "--force")
     assert said.code == 0
     assert (tmp_path / "filled.csv").read_text(encoding="utf-8-sig").startswith("split,row,")
+
+
+def test_headings_are_in_one_language(tunesmith: Command, trained: Path) -> None:
+    said = tunesmith("--lang", "zh", "errors", trained, "--worst").out
+    assert "验证集中最差的行" in said
+    assert "标签概率" in said
+    assert "validation" not in said
+    said = tunesmith("runs", "show", trained, "--lang", "zh").out
+    assert "验证集" in said and "TF-IDF 基线" in said

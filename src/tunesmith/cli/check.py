@@ -18,10 +18,10 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.cli.terminal import Terminal
+from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import DataError, PlainError, Problem, Severity
 from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.language import ngettext, split_name
 
 if TYPE_CHECKING:
     from tunesmith.inputs import Checked
@@ -85,7 +85,7 @@ def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given:
 def _show(terminal: Terminal, checked: Checked) -> None:
     for split in checked.splits.values():
         count = _("{count} rows").format(count=split.num_rows)
-        terminal.result(f"{split.name:<12}{count}  {split.source.name}")
+        terminal.result(padded(split_name(split.name), 12) + f"{count}  {split.source.name}")
     for line in checked.notes:
         terminal.result(f"{'':<12}{line}")
     if (lengths := checked.lengths) is None:

@@ -13,7 +13,7 @@ from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, Severity, shortened, typed
 from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.language import ngettext, split_name
 
 if TYPE_CHECKING:
     from tunesmith.mistakes import Examined, Judged
@@ -94,7 +94,9 @@ def command(
 
 def _worst(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
     found = examined.worst(top)
-    terminal.result(_("worst of the {split} rows").format(split=examined.held_out.split))
+    terminal.result(
+        _("worst of the {split} rows").format(split=split_name(examined.held_out.split))
+    )
     terminal.table([_as_line(row, _("answer"), row.predicted) for row in found])
     return [row.as_json() for row in found]
 
@@ -102,7 +104,9 @@ def _worst(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, o
 def _confused(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
     found = examined.confused(top)
     if found:
-        terminal.result(_("confused in the {split} rows").format(split=examined.held_out.split))
+        terminal.result(
+            _("confused in the {split} rows").format(split=split_name(examined.held_out.split))
+        )
     terminal.table(
         [
             {
@@ -135,7 +139,7 @@ def _tell_suspects(terminal: Terminal, examined: Examined, found: Sequence[Judge
         "{count} row of {splits} is probably mislabelled",
         "{count} rows of {splits} are probably mislabelled",
         len(found),
-    ).format(count=len(found), splits=", ".join(splits or examined.answered))
+    ).format(count=len(found), splits=", ".join(map(split_name, splits or examined.answered)))
     terminal.result(message)
     if found:
         fix = _("tunesmith errors {run} --export corrections.csv writes them for you to correct.")
@@ -146,7 +150,9 @@ def _tell_suspects(terminal: Terminal, examined: Examined, found: Sequence[Judge
 def _slices(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
     found = examined.slices()[:top]
     if found:
-        terminal.result(_("worst slices of the {split} rows").format(split=examined.held_out.split))
+        terminal.result(
+            _("worst slices of the {split} rows").format(split=split_name(examined.held_out.split))
+        )
     score = _("mean error") if examined.is_about_numbers else _("right")
     lines = []
     for part in found:

@@ -18,6 +18,7 @@ from tunesmith.cli.options import (
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import typed
 from tunesmith.language import gettext as _
+from tunesmith.language import split_name
 
 __all__ = ["command"]
 
@@ -58,7 +59,7 @@ def command(
     terminal.problems(checked.warnings)
     for split in checked.splits.values():
         count = _("{count} rows").format(count=split.num_rows)
-        terminal.result(f"{split.name:<12}{count}  {split.source.name}")
+        terminal.result(padded(split_name(split.name), 12) + f"{count}  {split.source.name}")
     for line in checked.notes:
         terminal.result(f"{'':<12}{line}")
     for path, reason in why.items():

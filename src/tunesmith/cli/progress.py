@@ -17,7 +17,7 @@ from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
 from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.language import ngettext, split_name
 from tunesmith.plan import Plan
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
@@ -152,7 +152,7 @@ class ProgressReport:
         if isinstance(event, Evaluated):
             self._scores = scores_in_words(event.scores.values)
             best = "  ← " + _("best") if event.is_best else ""
-            self._line(event.step, f"{event.split} {self._scores}{best}")
+            self._line(event.step, f"{split_name(event.split)} {self._scores}{best}")
         elif isinstance(event, Warned):
             problem = event.problem
             if problem.severity is Severity.ERROR:

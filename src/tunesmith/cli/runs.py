@@ -26,7 +26,7 @@ from tunesmith.errors import (
     Severity,
 )
 from tunesmith.language import gettext as _
-from tunesmith.language import mark, ngettext
+from tunesmith.language import mark, ngettext, split_name
 from tunesmith.naming import locate_run
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RunFolder, runs_under
@@ -168,7 +168,7 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
     for split, values in scores.items():
         differences = told[split].scores if split in told else {}
         for name, (was, now) in values.items():
-            shown = f"{split} {name:<16} {as_score(was)} → {as_score(now)}"
+            shown = f"{split_name(split)} {name:<16} {as_score(was)} → {as_score(now)}"
             terminal.result(shown + _change(was, now, differences.get(name)))
         if split in told:
             _say_changes(terminal, split, told[split])
@@ -271,7 +271,7 @@ def _say_changes(terminal: Terminal, split: str, comparison: Comparison) -> None
     changes, rows = comparison.changes, comparison.rows
     if changes is None:
         words = ngettext("{split}: {count} row", "{split}: {count} rows", rows)
-        terminal.result(words.format(split=split, count=rows))
+        terminal.result(words.format(split=split_name(split), count=rows))
         return
     fixed, broken = len(changes.fixed), len(changes.broken)
     terminal.result(
@@ -279,7 +279,7 @@ def _say_changes(terminal: Terminal, split: str, comparison: Comparison) -> None
             "{split}: {net} of {rows} examples ({fixed} fixed, {broken} broken; McNemar "
             "p = {p:.2g}): {words}"
         ).format(
-            split=split,
+            split=split_name(split),
             net=abs(fixed - broken),
             rows=rows,
             fixed=fixed,

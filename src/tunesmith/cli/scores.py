@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem
 from tunesmith.language import gettext as _
+from tunesmith.language import split_name
 from tunesmith.score_table import as_score, numeric_titles, score_rows
 from tunesmith.verdict import verdicts_of
 
@@ -62,7 +63,7 @@ def show_spread(
     for split, scores in found.items():
         rows = [
             {
-                split: name,
+                split_name(split): name,
                 mean: as_score(told.mean),
                 deviation: as_score(told.deviation),
                 lowest: as_score(told.lowest),
