@@ -10,7 +10,7 @@ from tunesmith.counts import counted_kind
 from tunesmith.differences import Difference, difference, mcnemar
 from tunesmith.errors import Problem, Severity
 from tunesmith.language import gettext as _
-from tunesmith.language import mark, ngettext
+from tunesmith.language import mark, ngettext, split_name
 from tunesmith.metrics import METRICS, Answers, Interval, Scores
 from tunesmith.statistics import gives_one_answer, intervals
 
@@ -134,7 +134,7 @@ class Verdict(_Stored):
         """The same as a warning with what to do. What to change in the recipe say the curves."""
         return Problem(
             self.code,
-            f"{split}: {self.in_words()}",
+            f"{split_name(split)}: {self.in_words()}",
             fix=_(_FIXES[self.code]),
             severity=Severity.WARNING,
         )
@@ -261,17 +261,17 @@ def headline(facts: Mapping[str, Any], split: str) -> str:
     """
     verdict = facts.get("verdicts", {}).get(split)
     if verdict:
-        return f"{split}: {Verdict.from_json(verdict).in_words()}."
+        return f"{split_name(split)}: {Verdict.from_json(verdict).in_words()}."
     scores = facts.get("scores", {}).get(split, {})
     constant = facts.get("baselines", {}).get(split, {}).get("constant", {})
     best = facts.get("best")
     known = [name for name in ([best] if best else []) + list(scores) if name in constant]
     if not known or scores.get(known[0]) is None:
         return _("{split}: there is no baseline that the scores could be compared with.").format(
-            split=split
+            split=split_name(split)
         )
     name = known[0]
-    words = {"split": split, "score": name, "value": f"{scores[name]:.4f}",
+    words = {"split": split_name(split), "score": name, "value": f"{scores[name]:.4f}",
              "constant": f"{constant[name] or 0.0:.4f}"}  # fmt: skip
     told = facts.get("against_tfidf", {}).get(split)
     if not told:

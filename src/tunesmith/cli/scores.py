@@ -35,7 +35,8 @@ def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
         baselines = facts.get("baselines", {}).get(split, {})
         shown = score_rows(split, scores, intervals, baselines)
         if split in told:  # before the numbers, which look good by themselves
-            terminal.result(f"→ {told[split].code} {split}: {told[split].in_words()}")
+            of_split = split_name(split)
+            terminal.result(f"→ {told[split].code} {of_split}: {told[split].in_words()}")
         terminal.table(shown, align_right=numeric_titles())
     learned, rows = facts.get("words_counted_in") or (0, 0)
     if learned < rows:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunesmith.calibration import calibration_error, reliability
 from tunesmith.errors import typed
 from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.language import mark, split_name
 from tunesmith.mistakes import Judged, Slice
 from tunesmith.mistakes.answers import Answered
 from tunesmith.report.charts import (
@@ -81,7 +81,7 @@ def answers(answered: Answered) -> Section:
     """Where the model is right and where it is wrong."""
     about = Words(
         _("On the {rows} rows of {split}.").format(
-            rows=f"{len(answered.rows):,}", split=answered.split
+            rows=f"{len(answered.rows):,}", split=split_name(answered.split)
         )
     )
     task, targets, outputs = answered.task, answered.targets, answered.outputs
@@ -183,7 +183,9 @@ def mistakes(worst: Sequence[Judged], split: str) -> Section | None:
     wrong = [row for row in worst if row.gold != row.predicted]
     if not wrong:
         return None
-    words = _("Rows of {split} with the largest loss, the worst first.").format(split=split)
+    words = _("Rows of {split} with the largest loss, the worst first.").format(
+        split=split_name(split)
+    )
     rows = [[*_row(one), Cell(one.predicted), _share_or_loss(one)] for one in wrong]
     last = _("loss") if wrong[0].share is None else _("chance of the label")
     head = [_("row"), _("text"), _("label"), _("predicted"), last]
