@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tunesmith.data.duplicates import (
     NEAR,
+    Groups,
     Sketches,
     candidates,
     normalised,
@@ -139,3 +140,20 @@ def test_changed_words_are_found() -> None:
     near = pairs[alike >= NEAR]
     assert np.all(near[:, 0] == near[:, 1])
     assert len(near) >= 495
+
+
+@given(st.lists(st.integers(-5, 5), max_size=40))
+def test_groups_are_those_of_numpy(values: list[int]) -> None:
+    hashes = np.array(values, dtype=np.int64)
+    groups = Groups.of(hashes)
+    _values, first, inverse, sizes = np.unique(
+        hashes, return_index=True, return_inverse=True, return_counts=True
+    )
+    assert groups.first.tolist() == first.tolist()
+    assert groups.sizes.tolist() == sizes.tolist()
+    assert groups.by_row(groups.first).tolist() == first[inverse].tolist()
+    assert sorted(groups.order.tolist()) == list(range(len(values)))
+
+
+def test_sketches_of_nothing() -> None:
+    assert Sketches().keys.shape == (0, 8)

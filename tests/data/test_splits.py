@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tunesmith.data import splits
 from tunesmith.data.splits import draw_shares
 
 cases = st.integers(1, 300).flatmap(
@@ -29,6 +30,47 @@ def test_each_row_once_and_equal_texts_together(
         assert np.all(np.diff(parts[one]) > 0)
         for other in range(one):
             assert not set(texts[parts[one]]) & set(texts[parts[other]])
+
+
+def drawn_by_the_book(
+    texts: np.ndarray, strata: np.ndarray, shares: list[float], seed: int
+) -> list[list[int]]:
+    """The same in plain words: groups by stratum in a shuffled order, every 1/share-th taken."""
+    groups: dict[int, list[int]] = {}
+    for row, text in enumerate(texts.tolist()):
+        groups.setdefault(text, []).append(row)
+    key = {t: int(splits._shuffled_key(np.array([t]), seed)[0]) for t in groups}
+    order = sorted(groups, key=lambda t: (strata[groups[t][0]], key[t]))
+    part, free, rest = {}, order, 1.0
+    for number, share in enumerate(shares):
+        reached, total, left = 0.0, 0, []
+        for text in free:
+            total += len(groups[text])
+            now = np.floor(total * (share / rest) + 0.5)
+            if now > reached:
+                part[text] = number
+            else:
+                left.append(text)
+            reached = now
+        free, rest = left, rest - share
+    for text in order:
+        stratum = strata[groups[text][0]]
+        alike = [t for t in groups if strata[groups[t][0]] == stratum]
+        if text in part and all(t in part for t in alike):
+            del part[text]
+    return [
+        sorted(row for t in groups if part.get(t, len(shares)) == number for row in groups[t])
+        for number in range(len(shares) + 1)
+    ]
+
+
+@given(cases, shares, st.integers(0, 5))
+def test_shares_are_those_of_the_book(
+    case: tuple[np.ndarray, np.ndarray], shares: list[float], seed: int
+) -> None:
+    texts, strata = case
+    parts = draw_shares(texts, strata.astype(np.int32), shares, seed=seed)
+    assert [part.tolist() for part in parts] == drawn_by_the_book(texts, strata, shares, seed)
 
 
 @given(cases, shares)

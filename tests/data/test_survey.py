@@ -69,12 +69,29 @@ def test_numbers_are_binned() -> None:
     watch = survey(Memory.of_records(records, "m"))
     list(watch.rows())
     assert np.bincount(watch.strata).tolist() == [100] * 10
+    assert watch.is_continuous
+    assert watch.stratum_names == ()
 
 
 def test_classes_are_numbered() -> None:
     watch = survey(memory("x", "y", "z"))
     list(watch.rows())
     assert watch.strata.tolist() == [0, 1, 0]
+    assert watch.strata.itemsize == 4
+    assert not watch.is_continuous
+    assert watch.stratum_names == ("a", "b")
+
+
+def test_every_good_row_is_watched_with_its_normalised_text() -> None:
+    seen: list[tuple[int, str]] = []
+    watch = Survey(
+        memory("Some  Text", "", "B"), columns=["text", "label"], text_columns=["text"],
+        examine=lambda row: None if row.values["text"] else Finding("D310", "empty"),
+        stratum=lambda row: str(row.values["label"]),
+        watch=lambda row, text: seen.append((row.index, text)),
+    )  # fmt: skip
+    list(watch.rows())
+    assert seen == [(0, "some text"), (2, "b")]
 
 
 def test_unreadable_records_are_told_with_the_bad_rows(tmp_path: Path) -> None:

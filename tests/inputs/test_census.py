@@ -38,6 +38,26 @@ def test_every_row_is_counted_once() -> None:
     assert share.counts() == {"a": 7, "b": 3}
 
 
+def test_texts_that_are_too_long_together_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census, "_HELD_BYTES", 100)
+    found = part(50)
+    assert found.census._held.get(0) is None
+    assert found.census.texts([3, 40]) == {3: "text 3 of them", 40: "text 40 of them"}
+    assert found.census.texts([3, 99]) == {3: "text 3 of them"}
+    assert found.census.texts([]) == {}
+
+
+def test_rows_that_are_left_out_do_not_shift_the_texts() -> None:
+    source = Memory.of_records([{"text": f"Text {i}", "label": "a"} for i in range(9)], "m")
+    counted = Census(source, Roles("text", None, "label"))
+    for chunk in source.chunks():
+        for row in chunk:
+            if row.index != 3:
+                counted.watch(row, f"text {row.index}")
+    assert counted.texts([2, 3, 4, 8]) == {2: "text 2", 3: "text 3", 4: "text 4", 8: "text 8"}
+    assert dict(counted.label_kinds) == {"text": 8}
+
+
 def test_the_sample_is_spread_evenly() -> None:
     sample = [int(text.split()[1]) for (text,) in part(20_000).census.sample]
     assert 4_000 <= len(sample) <= 8_000

@@ -170,7 +170,7 @@ def test_texts_that_are_not_held_are_read_again(monkeypatch: pytest.MonkeyPatch)
     data = with_leak(9)
     data["test"] += [{**row, "text": row["text"] + " ok"} for row in data["train"][:30]]
     held = told(from_python(data), "data.validation=null")
-    monkeypatch.setattr(census, "_HELD_CHARACTERS", 100)
+    monkeypatch.setattr(census, "_HELD_BYTES", 100)
     read = told(from_python(data), "data.validation=null")
     assert held == read
     assert {"D401", "D402"} <= {code for code, _split in held}

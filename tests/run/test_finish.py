@@ -5,17 +5,23 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tunesmith import checkpoint
 from tunesmith.api import Run, train
 from tunesmith.commit import damage
+from tunesmith.data.roles import Roles
+from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError
-from tunesmith.run import conduct
+from tunesmith.run import conduct, finish
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import manifest_of
+from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +204,26 @@ def test_a_best_of_another_run_is_not_taken(
     with pytest.raises(IntegrityError, match="C109"):
         train(rows, out=tmp_path / "run", model=str(tiny_bert), settings={"train.epochs": 1})
     assert not (tmp_path / "run" / "model").exists()
+
+
+def test_predictions_are_written_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pieces hold no label at all, whose type shows only in a later one."""
+    task = MultiLabelClassification(Roles("text", None, "tags"), ("x", "y"))
+    rows = {i: Row(i, {"text": f"t{i}", "tags": ["x"] * (i % 2)}) for i in range(5)}
+    logits = np.array([[-1, -2], [-3, -1], [-2, -2], [2, -1], [1, 1]], dtype=np.float32)
+    job = SimpleNamespace(
+        task=task, examples={"validation": SimpleNamespace(rows=np.arange(5, dtype=np.int64))}
+    )
+    evaluation = SimpleNamespace(predictions={"logits": logits})
+
+    def table() -> pa.Table:
+        return finish._predictions_table(job, "validation", evaluation, rows)  # type: ignore[arg-type]
+
+    whole = table()
+    assert whole["predicted"].to_pylist() == [[], [], [], ["x"], ["x", "y"]]
+    assert whole["row"].to_pylist() == [0, 1, 2, 3, 4]
+    assert whole["text"].to_pylist() == ["t0", "t1", "t2", "t3", "t4"]
+    monkeypatch.setattr(finish, "_ROWS_AT_ONCE", 2)
+    pieces = table()
+    assert pieces.schema == whole.schema
+    assert pieces.to_pylist() == whole.to_pylist()

@@ -13,13 +13,15 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.chance import mixed
 
-__all__ = ["NEAR", "Sketches", "candidates", "normalised", "similarities", "text_hash"]
+__all__ = ["NEAR", "Groups", "Sketches", "candidates", "normalised", "similarities", "text_hash"]
 
 NEAR = 0.8
 """Similarity from which two texts count as nearly equal."""
@@ -36,6 +38,7 @@ _SEEDS = mixed(np.arange(2 * _BANDS * _WIDTH, dtype=np.uint64)).astype(np.uint32
 _FLIPS, _FACTORS = _SEEDS[::2], _SEEDS[1::2] | np.uint32(1)
 
 Indices = NDArray[np.int64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def normalised(texts: Iterable[object]) -> str:
@@ -60,17 +63,47 @@ class Sketches:
     """What is kept of each text to find its near ones: a key for each band, 32 bytes in all."""
 
     def __init__(self) -> None:
-        self._parts: list[NDArray[np.uint32]] = []
+        self._keys = bytearray()  # one piece: small arrays would leave holes
 
     def add(self, texts: Sequence[str]) -> None:
         """Sketch some normalised texts."""
         for part in _portions([_letters(text) for text in texts]):
-            self._parts.append(_band_keys(*_pieces(part)))
+            self._keys += _band_keys(*_pieces(part)).data
 
     @property
     def keys(self) -> NDArray[np.uint32]:
         """A row of keys for each text, shape (n, bands)."""
-        return np.concatenate(self._parts) if self._parts else np.empty((0, _BANDS), np.uint32)
+        return np.frombuffer(self._keys, np.uint32).reshape(-1, _BANDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rows in groups of equal texts, the groups in the order of their hashes.
+
+    Attributes:
+        order: the rows, group by group, each group in rising order, shape (n,).
+        first: the first row of each group, shape (groups,).
+        sizes: rows of each group, shape (groups,).
+    """
+
+    order: Indices
+    first: Indices
+    sizes: Indices
+
+    @classmethod
+    def of(cls, hashes: NDArray[np.int64]) -> Groups:
+        """The groups of equal hashes, shape (n,)."""
+        order = hashes.argsort(kind="stable")
+        in_order = hashes[order]
+        starts = np.flatnonzero(np.append(True, in_order[1:] != in_order[:-1])[: len(order)])
+        del in_order
+        return cls(order, order[starts], np.diff(starts, append=len(order)))
+
+    def by_row(self, of_groups: NDArray[Scalar]) -> NDArray[Scalar]:
+        """What holds of each group, for each row."""
+        of_rows = np.empty(len(self.order), dtype=of_groups.dtype)
+        of_rows[self.order] = np.repeat(of_groups, self.sizes)
+        return of_rows
 
 
 def candidates(keys: NDArray[np.uint32], among: NDArray[np.uint32] | None = None) -> Indices:
@@ -98,7 +131,9 @@ def candidates(keys: NDArray[np.uint32], among: NDArray[np.uint32] | None = None
     if not found:
         return np.empty((0, 2), np.int64)
     # a pair as one number: numpy sorts these ten times as fast as rows of two
-    pairs = np.stack(np.divmod(np.unique(np.concatenate(found)), len(searched)), axis=1)
+    numbers = np.sort(np.concatenate(found))
+    numbers = numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
+    pairs = np.stack(np.divmod(numbers, len(searched)), axis=1)
     starts = np.searchsorted(pairs[:, 0], pairs[:, 0], side="left")
     return pairs[np.argsort(np.arange(len(pairs)) - starts, kind="stable")]
 

@@ -67,7 +67,7 @@ def label_text(value: object, class_names: Sequence[str] | None = None) -> str |
     """
     if isinstance(value, str):
         has_signs = (value.isprintable() and value.strip()) or label_key(value)
-        return str.__str__(value) if has_signs else None
+        return (value if type(value) is str else str.__str__(value)) if has_signs else None
     value = as_python(value)
     if isinstance(value, bool):
         return str(value).lower()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.chance import mixed, seed_of
+from tunesmith.data.duplicates import Groups
 
 __all__ = ["draw_shares"]
 
@@ -16,7 +18,7 @@ Indices = NDArray[np.int64]
 
 def draw_shares(
     text_hashes: NDArray[np.int64],
-    strata: NDArray[np.int64],
+    strata: NDArray[np.integer[Any]],
     shares: Sequence[float],
     *,
     seed: int,
@@ -36,28 +38,35 @@ def draw_shares(
     Returns:
         The row numbers of each share in rising order, then those that remain.
     """
-    _texts, first, group_of_row, sizes = np.unique(
-        text_hashes, return_index=True, return_inverse=True, return_counts=True
-    )
-    stratum = strata[first]
-    order = np.lexsort((_shuffled_key(text_hashes[first], seed), stratum))
-    part = np.full(len(first), len(shares), dtype=np.int64)
+    groups = Groups.of(text_hashes)
+    stratum = strata[groups.first]
+    order = np.lexsort((_shuffled_key(text_hashes[groups.first], seed), stratum))
+    part = np.full(len(stratum), len(shares), dtype=np.int8)
     free = order
     rest = 1.0
     for number, share in enumerate(shares):
         # every 1/share-th row along the list of strata: exact in total, in proportion in each
-        reached = np.floor(np.cumsum(sizes[free]) * (share / rest) + 0.5)
-        taken = np.diff(reached, prepend=0.0) > 0
+        taken = _reached_whole(groups.sizes[free], share / rest)
         part[free[taken]] = number
         free = free[~taken]
         rest -= share
     _leave_one_of_each(part, stratum, order, len(shares))
-    by_row = part[group_of_row]
+    by_row = groups.by_row(part)
+    del groups, order, free
     return [np.flatnonzero(by_row == number) for number in range(len(shares) + 1)]
 
 
+def _reached_whole(sizes: Indices, share: float) -> NDArray[np.bool_]:
+    """The groups along a list at which a share of the rows so far reaches another whole number."""
+    reached = sizes.cumsum(dtype=np.float64)
+    reached *= share
+    reached += 0.5
+    np.floor(reached, out=reached)
+    return np.diff(reached, prepend=0.0) > 0
+
+
 def _leave_one_of_each(
-    part: Indices, stratum: NDArray[np.int64], order: Indices, remaining: int
+    part: NDArray[np.int8], stratum: NDArray[np.integer[Any]], order: Indices, remaining: int
 ) -> None:
     """Give back a group of each stratum that was drawn whole: what is not seen is not learnt."""
     has_rest = np.isin(stratum, stratum[part == remaining])
@@ -68,4 +77,4 @@ def _leave_one_of_each(
 
 def _shuffled_key(hashes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
     """A pseudorandom number per hash and seed."""
-    return mixed(hashes.astype(np.uint64) ^ np.uint64(seed_of(seed)))
+    return mixed(hashes.view(np.uint64) ^ np.uint64(seed_of(seed)))

@@ -10,6 +10,7 @@ import hashlib
 from array import array
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Survey:
         text_columns: Sequence[str],
         examine: Callable[[Row], Finding | None],
         stratum: Callable[[Row], Hashable],
-        watch: Callable[[Row, str, Hashable], None] | None = None,
+        watch: Callable[[Row, str], None] | None = None,
     ) -> None:
         """Prepare to watch.
 
@@ -55,7 +56,7 @@ class Survey:
             text_columns: those of them that hold text.
             examine: what is wrong with a row, None if nothing.
             stratum: what a drawn share keeps in proportion, such as the class; a float is binned.
-            watch: told of every good row, with its normalised text and its stratum.
+            watch: told of every good row, with its normalised text.
         """
         self.source = source
         self.findings = Findings(source)
@@ -70,9 +71,8 @@ class Survey:
         self._watch = watch
         self._hash = hashlib.sha256()
         self._texts = array("q")
-        self._strata = array("d")
+        self._strata: array[Any] = array("i")  # numbers of strata, until the first float
         self._known: dict[Hashable, int] = {}
-        self._is_continuous = False
 
     def rows(self) -> Iterator[Row]:
         """The good rows; everything else is noted on the way."""
@@ -115,13 +115,23 @@ class Survey:
         return np.frombuffer(self._texts, dtype=np.int64)
 
     @property
-    def strata(self) -> NDArray[np.int64]:
+    def is_continuous(self) -> bool:
+        """Whether strata are numbers to be binned, not classes."""
+        return self._strata.typecode == "d"
+
+    @property
+    def strata(self) -> NDArray[np.integer[Any]]:
         """For each good row the number of its stratum; continuous targets in ten equal parts."""
+        if not self.is_continuous:
+            return np.frombuffer(self._strata, dtype=np.intc)
         values = np.frombuffer(self._strata, dtype=np.float64)
-        if not self._is_continuous:
-            return values.astype(np.int64)
         edges = np.quantile(values, np.linspace(0, 1, 11)[1:-1]) if len(values) else values
-        return np.searchsorted(edges, values, side="right").astype(np.int64)
+        return np.searchsorted(edges, values, side="right").astype(np.intc)
+
+    @property
+    def stratum_names(self) -> tuple[Hashable, ...]:
+        """The strata by their numbers, in order of appearance; none if they are continuous."""
+        return tuple(self._known)
 
     def problems(self) -> list[Problem]:
         """Everything found: unreadable records first, then bad rows."""
@@ -132,12 +142,13 @@ class Survey:
         self._texts.append(text_hash(text))
         stratum = self._stratum(row)
         if isinstance(stratum, float):
-            self._is_continuous = True
+            if not self.is_continuous:
+                self._strata = array("d", self._strata)
             self._strata.append(stratum)
         else:
             self._strata.append(self._known.setdefault(stratum, len(self._known)))
         if self._watch is not None:
-            self._watch(row, text, stratum)
+            self._watch(row, text)
 
 
 def content_of(row: Row, columns: Sequence[str]) -> bytes:

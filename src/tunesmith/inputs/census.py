@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.compact import RowNumbers, Texts
 from tunesmith.data.duplicates import Sketches, normalised
 from tunesmith.data.findings import Findings
 from tunesmith.data.labels import as_python, is_list, is_missing, label_kind
@@ -25,8 +26,8 @@ __all__ = ["MOST_SKETCHED", "Census", "Part"]
 MOST_SKETCHED = 500_000
 """In more rows than these near texts are not looked for: memory must not grow with the rows."""
 
-_HELD_CHARACTERS = 1 << 24
-"""Normalised texts of so many characters are kept, so that near ones need no second reading."""
+_HELD_BYTES = 1 << 24
+"""Normalised texts of so many bytes are kept, so that near ones need no second reading."""
 
 _SAMPLE = 4_000
 """At least so many rows are kept to count their tokens, if there are so many."""
@@ -51,22 +52,19 @@ class Census:
         self.label_kinds: Counter[str] = Counter()
         self.odd = Findings(source)
         self.sample: list[tuple[str, ...]] = []
-        self._rows = array("q")
-        self._strata: dict[Hashable, int] = {}
-        self._numbers = array("q")
+        self._rows = RowNumbers()
         self._sketches: Sketches | None = Sketches()
         self._waiting: list[str] = []
-        self._texts: dict[int, str] = {}
-        self._held = 0
+        self._held = Texts(_HELD_BYTES)
+        self._read_again: dict[int, str] = {}
         self._stride = 1
 
-    def watch(self, row: Row, text: str, stratum: Hashable) -> None:
+    def watch(self, row: Row, text: str) -> None:
         """Take one row into account.
 
         Args:
             row: a good one.
             text: its texts, normalised.
-            stratum: its class, its set of labels or its target.
         """
         texts = tuple([str(row.values[name]) for name in self.roles.text_columns])
         for column, one in zip(self.columns.values(), texts, strict=True):
@@ -81,13 +79,15 @@ class Census:
                 del self.sample[1::2]
                 self._stride *= 2
         self._rows.append(row.index)
-        if not isinstance(stratum, float):
-            self._numbers.append(self._strata.setdefault(stratum, len(self._strata)))
+        self._held.append(text)
         self._sketch(text)
 
     def _count_kinds(self, value: object) -> None:
         """Count how the labels of a row are written."""
-        value = value if isinstance(value, str) else as_python(value)
+        if isinstance(value, str):
+            self.label_kinds["text"] += 1
+            return
+        value = as_python(value)
         for label in value if is_list(value) else (value,):
             if not is_missing(label):
                 self.label_kinds[label_kind(label)] += 1
@@ -100,41 +100,36 @@ class Census:
         return Part(
             name,
             self,
-            np.frombuffer(self._rows, np.int64),
+            self._rows.as_array(),
             survey.text_hashes,
             self._sketches.keys if self._sketches is not None else None,
-            np.frombuffer(self._numbers, np.int64) if self._numbers and is_labelled else None,
-            tuple(self._strata),
+            survey.strata if is_labelled and not survey.is_continuous else None,
+            survey.stratum_names,
             is_labelled,
         )
 
     def texts(self, rows: Collection[int]) -> Mapping[int, str]:
         """The normalised texts of some rows; what is not held is read a second time and kept."""
-        asked, found = set(rows), self._texts
+        asked, found = set(rows), self._read_again
+        numbers, wanted_rows = self._rows.as_array(), sorted(asked)
+        places = np.searchsorted(numbers, wanted_rows).tolist()
+        for row, place in zip(wanted_rows, places, strict=True):
+            is_here = row not in found and place < len(numbers) and numbers[place] == row
+            if is_here and (text := self._held.get(place)) is not None:
+                found[row] = text
         wanted = asked.difference(found)
         names = self.roles.text_columns
         with suppress(DataError):  # records that cannot be read are told by the survey
             for chunk in self.source.chunks(names) if wanted else ():
-                for row in chunk:
-                    if row.index in wanted:
-                        found[row.index] = normalised(row.values[name] for name in names)
-                        wanted.discard(row.index)
+                for one in chunk:
+                    if one.index in wanted:
+                        found[one.index] = normalised(one.values[name] for name in names)
+                        wanted.discard(one.index)
                 if not wanted:
                     break
         return {row: found[row] for row in asked if row in found}
 
-    def _hold(self, text: str) -> None:
-        """Keep a text while all of them together are short enough."""
-        if self._held > _HELD_CHARACTERS:
-            return
-        self._held += len(text)
-        if self._held > _HELD_CHARACTERS:
-            self._texts.clear()
-        else:
-            self._texts[self._rows[-1]] = text
-
     def _sketch(self, text: str) -> None:
-        self._hold(text)
         if self._sketches is None:
             return
         self._waiting.append(text)
@@ -166,7 +161,7 @@ class Part:
     rows: NDArray[np.int64]
     hashes: NDArray[np.int64]
     keys: NDArray[np.uint32] | None
-    classes: NDArray[np.int64] | None
+    classes: NDArray[np.integer[Any]] | None
     class_names: tuple[Hashable, ...]
     is_labelled: bool = True
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.duplicates import NEAR, candidates, similarities
+from tunesmith.data.duplicates import NEAR, Groups, candidates, similarities
 from tunesmith.data.sources import is_published
 from tunesmith.errors import Place, Problem, Severity, shortened
 from tunesmith.inputs.census import Part
@@ -77,8 +77,9 @@ def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
 
 def within(part: Part) -> Iterator[Problem]:
     """Texts that stand in one source more than once, or nearly so, or with two labels."""
-    _texts, first, group = np.unique(part.hashes, return_index=True, return_inverse=True)
-    twins = first[group]
+    groups = Groups.of(part.hashes)
+    first, twins = groups.first, groups.by_row(groups.first)
+    del groups
     repeated = np.flatnonzero(twins != np.arange(len(twins)))
     clashing = np.zeros(len(twins), dtype=bool)
     if part.classes is not None:

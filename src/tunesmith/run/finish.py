@@ -106,6 +106,9 @@ def _load_best(session: Session, best_step: int) -> None:
         checkpoint.load_weights(folder, session.network)
 
 
+_ROWS_AT_ONCE = 4096
+
+
 def _write_predictions(
     run: RunFolder,
     job: Job,
@@ -125,15 +128,21 @@ def _predictions_table(
     job: Job, split: str, evaluation: Evaluation, rows: Mapping[int, Row]
 ) -> pa.Table:
     """A row per example with its row number, texts, label and answer."""
-    answers = job.task.decode(evaluation.predictions)
     numbers = job.examples[split].rows.tolist()
-    table: dict[str, object] = {"row": numbers}
-    for name in next(iter(rows.values())).values:
-        table[stored_name(name)] = [rows[number].values[name] for number in numbers]
-    table["predicted"] = [answer["label"] for answer in answers]
-    table["score"] = [answer["score"] for answer in answers]
-    table["scores"] = [answer["scores"] for answer in answers]
-    return pa.table(table)
+    columns = list(next(iter(rows.values())).values)
+    parts = []
+    for start in range(0, len(numbers), _ROWS_AT_ONCE):  # an answer is ten times its numbers
+        stop = start + _ROWS_AT_ONCE
+        part = {name: values[start:stop] for name, values in evaluation.predictions.items()}
+        answers = job.task.decode(part)
+        table: dict[str, object] = {"row": numbers[start:stop]}
+        for name in columns:
+            table[stored_name(name)] = [rows[n].values[name] for n in numbers[start:stop]]
+        table["predicted"] = [answer["label"] for answer in answers]
+        table["score"] = [answer["score"] for answer in answers]
+        table["scores"] = [answer["scores"] for answer in answers]
+        parts.append(pa.table(table))
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def _write_model(

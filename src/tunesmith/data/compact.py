@@ -1,0 +1,64 @@
+"""Millions of small things in few large pieces of memory, which go back to the system at once.
+
+A million short strings or small arrays, once freed, leave holes that nothing else fits into.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RowNumbers", "Texts"]
+
+
+class RowNumbers:
+    """Rising row numbers; nothing is held as long as none is left out."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._numbers: array[int] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, row: int) -> None:
+        """Note the next row."""
+        if self._numbers is None and row != self._count:
+            self._numbers = array("q", range(self._count))
+        if self._numbers is not None:
+            self._numbers.append(row)
+        self._count += 1
+
+    def as_array(self) -> NDArray[np.int64]:
+        """All of them, shape (n,)."""
+        if self._numbers is None:
+            return np.arange(self._count, dtype=np.int64)
+        return np.frombuffer(self._numbers, np.int64)
+
+
+class Texts:
+    """The texts of the first rows, as long as all of them together are short enough."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._content = bytearray()
+        self._ends = array("q")
+        self._is_full = False
+
+    def append(self, text: str) -> None:
+        """Keep the text of the next row; one too many, and all of them are dropped."""
+        if self._is_full:
+            return
+        self._content += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._content))
+        if len(self._content) > self._most_bytes:
+            self._content, self._ends, self._is_full = bytearray(), array("q"), True
+
+    def get(self, place: int) -> str | None:
+        """The text at a place, None if it is not kept."""
+        if not 0 <= place < len(self._ends):
+            return None
+        start = self._ends[place - 1] if place else 0
+        return self._content[start : self._ends[place]].decode("utf-8", "surrogatepass")
