@@ -51,6 +51,18 @@ def test_what_is_less_sure_is_not_answered(seed: int, threshold: float) -> None:
     assert (decision.argmax(-1) == logits.argmax(-1)).all()
 
 
+def test_a_threshold_that_is_just_reached_counts() -> None:
+    """And decisions are one or minus one, whatever the rule."""
+    half = Calibration("labels", 1.0, "each", {"a": 0.5, "b": 0.5})
+    for found in (half, Calibration("labels")):
+        decision, _answered = found.decide(np.array([[0.0, -0.1]]))
+        assert decision.tolist() == [[1.0, -1.0]]
+    unsure = Calibration("classes", 1.0, "unsure", {"a": 0.5, "b": 0.5})
+    decision, answered = unsure.decide(np.array([[0.0, 0.0], [0.0, 1.0]]))
+    assert decision.tolist() == [[1.0, -1.0], [-1.0, 1.0]]
+    assert answered.tolist() == [True, True]
+
+
 def test_each_label_has_its_own_threshold_and_none_is_never_given() -> None:
     found = Calibration("labels", 1.0, "each", {"a": 0.2, "b": 0.9, "c": None})
     decision, answered = found.decide(np.array([[-1.0, 1.0, 30.0], [-2.0, 3.0, 0.0]]))

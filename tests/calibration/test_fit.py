@@ -75,6 +75,45 @@ def test_f1_is_not_below_that_of_one_half(seed: int) -> None:
         assert fit.after.coverage == 1
 
 
+def test_thresholds_are_the_lowest_that_reach_their_goal() -> None:
+    """Probabilities of "y": 0.9 is right, 0.8 and 0.6 are wrong; "n" is right both times."""
+    shares = np.array([0.9, 0.1, 0.8, 0.3, 0.6])
+    logits = np.stack([np.zeros(5), np.log(shares / (1 - shares))], axis=1)
+    truth = np.array([1, 0, 0, 0, 0])
+    for goal, rule in ((Goal("accuracy", 1.0), "unsure"), (Goal("precision", 1.0), "positive")):
+        fit = calibrate("classes", logits, truth, ("n", "y"), goal=goal)
+        assert (fit.calibration.rule, fit.calibration.goal) == (rule, str(goal))
+        tally = fit.after.tallies["y"]
+        assert (tally.given, tally.precision, tally.recall) == (1, 1.0, 1.0)
+        assert fit.after.accuracy == 1.0
+        assert fit.after.coverage == (0.4 if rule == "unsure" else 1.0)
+    labels, has = logits[:, 1:], truth[:, np.newaxis]
+    fit = calibrate("labels", labels, has, ("y",), goal=Goal("precision", 1.0))
+    assert (fit.after.tallies["y"].given, fit.after.accuracy) == (1, 1.0)
+
+
+def test_each_class_is_asked_for_its_own_precision() -> None:
+    """Three classes, each answered four times; only the surest two answers of "b" are right."""
+    confident = np.array([4.0, 3.0, 2.0, 1.0] * 3)
+    answer = np.repeat([0, 1, 2], 4)
+    logits = np.zeros((12, 3))
+    logits[np.arange(12), answer] = confident
+    truth = np.where((answer == 1) & (confident < 2.5), 0, answer)
+    fit = calibrate("classes", logits, truth, NAMES, goal=Goal("precision", 0.9))
+    assert [fit.after.tallies[name].given for name in NAMES] == [4, 2, 4]
+    assert fit.after.coverage == pytest.approx(10 / 12)
+    assert fit.after.accuracy == 1.0
+
+
+@pytest.mark.parametrize(("factor", "codes"), [(1.02, []), (1.0, ["M151"]), (1.005, ["M151"])])
+def test_the_coldest_and_hottest_are_beyond_sense(factor: float, codes: list[str]) -> None:
+    from tunesmith.calibration.fit import _beyond_sense
+    from tunesmith.calibration.temperature import COLDEST, HOTTEST
+
+    for temperature in (COLDEST * factor, HOTTEST / factor):
+        assert [problem.code for problem in _beyond_sense(temperature)] == codes
+
+
 def test_a_goal_out_of_reach() -> None:
     logits, truth = np.tile([0.0, 1.0], (10, 1)), np.array([0, 1] * 5)
     for goal in (Goal("accuracy", 0.9), Goal("precision", 0.9)):

@@ -109,3 +109,9 @@ def test_a_sure_answer_is_in_the_last_bin() -> None:
     (point,) = reliability(np.array([1.0, 0.95]), np.array([True, False]))
     assert (point.count, point.share) == (2, 0.5)
     assert math.isclose(point.confidence, 0.975)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_logits_that_say_nothing_leave_it_at_one(kind: Kind) -> None:
+    truth = np.array([0, 1, 1]) if kind == "classes" else np.array([[0, 1], [1, 1], [1, 0]])
+    assert fit_temperature(kind, np.zeros((3, 2)), truth) == 1.0

@@ -54,6 +54,28 @@ def test_the_memory_stays() -> None:
     assert len(seen) == 1
 
 
+def test_rows_are_emptied_once() -> None:
+    """What was touched is remembered for the steps since the gradient was last empty, no longer."""
+    _stock, layer = pair()
+    kept = TableGradient(layer)
+    kept.enter(ExitStack())
+    for ids in ([1, 2], [3], [2, 4]):
+        layer.zero_grad()
+        layer(torch.tensor(ids)).sum().backward()
+        assert [rows.tolist() for rows in kept._touched] == [sorted(ids)]
+    (layer(torch.tensor([5])) @ layer.weight.T).sum().backward()
+    assert kept._touched == [] and kept._kept is None
+
+
+def test_the_padding_token_never_learns() -> None:
+    for padding in (None, 0, 2, 3):
+        stock, layer = pair(padding)
+        TableGradient(layer).enter(ExitStack())
+        for one in (stock, layer):
+            one(torch.tensor([[3, 2, 0, 0], [2, 3, 3, 1]])).sum().backward()
+        torch.testing.assert_close(layer.weight.grad, stock.weight.grad)
+
+
 def test_a_gradient_that_is_there_already_is_added_to() -> None:
     _stock, layer = pair()
     TableGradient(layer).enter(ExitStack())
