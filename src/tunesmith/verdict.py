@@ -89,11 +89,11 @@ class AgainstTfidf(_Stored):
     is_sure: bool
     is_better: bool
 
-    def numbers(self) -> str:
-        """Both scores and their difference."""
+    def in_words(self) -> str:
+        """One sentence of a model that is worse."""
         return _(
-            "{score} {model:.4f}, the TF-IDF baseline {tfidf:.4f} on the same {rows} rows "
-            "(difference {change:+.4f}, 95%: {low:+.4f} to {high:+.4f})"
+            "worse than the TF-IDF baseline: {score} {model:.4f}, the baseline {tfidf:.4f} on the "
+            "same {rows} rows (difference {change:+.4f}, 95%: {low:+.4f} to {high:+.4f})"
         ).format(
             score=self.score, model=self.model, tfidf=self.tfidf, rows=self.rows,
             change=self.model - self.tfidf, low=self.low, high=self.high,
@@ -139,16 +139,6 @@ class Verdict(_Stored):
             severity=Severity.WARNING,
         )
 
-    def evidence(self) -> str:
-        """What shows it, without saying what."""
-        if self.code != BEATEN:
-            return self.in_words()
-        numbers = (self.value, self.tfidf, self.low, self.high)
-        model, tfidf, low, high = (0.0 if number is None else number for number in numbers)
-        return AgainstTfidf(
-            self.score or "", self.rows, model, tfidf, low, high, is_sure=True, is_better=False
-        ).numbers()
-
     def in_words(self) -> str:
         """One sentence, without the split."""
         if self.code == COLLAPSED:
@@ -163,7 +153,13 @@ class Verdict(_Stored):
                 )
             return words
         if self.code == BEATEN:
-            return _("worse than TF-IDF: {numbers}").format(numbers=self.evidence())
+            assert self.score is not None and self.value is not None  # noqa: S101
+            assert self.tfidf is not None and self.low is not None  # noqa: S101
+            assert self.high is not None  # noqa: S101
+            return AgainstTfidf(
+                self.score, self.rows, self.value, self.tfidf, self.low, self.high,
+                is_sure=True, is_better=False,
+            ).in_words()  # fmt: skip
         return _(
             "not shown to be better than always the same answer: {score} {value:.4f} (95%: "
             "{low:.4f} to {high:.4f}) on {rows} rows, and the same answer to all scores "

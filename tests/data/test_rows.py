@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.columnar import Memory
-from tunesmith.data.rows import Concatenated, first_rows
+from tunesmith.data.rows import (
+    CHUNK_BYTES,
+    Column,
+    Concatenated,
+    Row,
+    distinct_columns,
+    first_rows,
+    in_chunks,
+    too_long,
+    too_many_columns,
+)
+from tunesmith.errors import Place
 
 
 def memory(count: int, name: str = "m") -> Memory:
@@ -32,3 +43,34 @@ def test_places_name_the_part() -> None:
 def test_first_rows_stop_early_and_take_columns() -> None:
     rows = first_rows(memory(10), 3, ["n"])
     assert [dict(row.values) for row in rows] == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+
+def test_rows_are_handed_on_by_number_and_by_size() -> None:
+    def lengths(sizes: list[int]) -> list[int]:
+        rows = ((Row(i, {}), size) for i, size in enumerate(sizes))
+        return [len(chunk) for chunk in in_chunks(rows)]
+
+    assert lengths([]) == []
+    assert lengths([1] * 1000) == [1000]
+    assert lengths([1] * 2001) == [1000, 1000, 1]
+    half = CHUNK_BYTES // 2
+    assert lengths([half] * 5) == [2, 2, 1]
+    assert lengths([half - 1] * 5) == [3, 2]
+    assert lengths([half * 9, 1, 1]) == [1, 2]
+    (chunk,) = in_chunks([(Row(7, {"a": 1}), 5)])
+    assert chunk == [Row(7, {"a": 1})]
+
+
+def test_names_once_with_the_numbers_of_those_that_bear_them() -> None:
+    columns = distinct_columns([Column("a", "text"), Column("b", "list"), Column("a", "integer")])
+    assert columns == (Column("a", "text", None, (1, 3)), Column("b", "list"))
+    assert distinct_columns([]) == ()
+
+
+def test_limits_are_told_with_their_numbers() -> None:
+    problem = too_long(Place("a", 3), "split it")
+    assert (problem.code, problem.fix) == ("D150", "split it")
+    assert problem.message == "a row of more than 10 MB"
+    problem = too_many_columns(12_345, Place("a", 1))
+    assert problem.code == "D116"
+    assert problem.message == "12345 columns; at most 10000 are read"

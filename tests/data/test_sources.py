@@ -279,3 +279,7 @@ def test_half_a_character_in_python(tmp_path: Path) -> None:
         next(chunks)
     (problem,) = caught.value.problems
     assert (problem.code, problem.count, str(problem.place)) == ("D142", 2, "data[1]")
+    largest = {"n": 10**4000}
+    assert rows(from_python([largest])["train"]) == [largest]
+    with pytest.raises(DataError, match="D140"):
+        rows(from_python([{"n": 10**4300}])["train"])

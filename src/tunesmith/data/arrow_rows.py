@@ -10,14 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tunesmith.data.rows import CHUNK_ROWS, MAX_ROW_BYTES, Column, Row, too_long
+from tunesmith.data.rows import CHUNK_BYTES, CHUNK_ROWS, MAX_ROW_BYTES, Column, Row, too_long
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.language import gettext as _
 
-__all__ = ["bomb_limit", "columns_of", "rows_of", "too_large_decoded", "type_name"]
+__all__ = [
+    "bomb_limit",
+    "columns_of",
+    "decoded_sizes",
+    "rows_of",
+    "too_large_decoded",
+    "type_name",
+]
 
-_CHUNK_BYTES = 16 << 20
-"""Rows are decoded at most so many bytes at a time."""
 _BOMB_TIMES, _BOMB_BYTES = 200, 512 << 20
 """Rows that decode to so many times the size of their file, and to so much, are no texts."""
 
@@ -80,7 +85,7 @@ def rows_of(
         columns = [batch.column(batch.schema.get_all_field_indices(name)[0]) for name in names]
         sizes = np.zeros(batch.num_rows, dtype=np.int64)
         for column in columns:
-            sizes += _decoded_sizes(column)
+            sizes += decoded_sizes(column)
         if len(sizes) and sizes.max() > MAX_ROW_BYTES:
             raise DataError(too_long(Place(source, row=index + int(sizes.argmax()))))
         for start, stop in _slices(sizes):
@@ -94,32 +99,39 @@ def rows_of(
 
 
 def _slices(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Parts of a batch of at most `CHUNK_ROWS` rows and about `_CHUNK_BYTES` when decoded."""
+    """Parts of a batch of at most `CHUNK_ROWS` rows and about `CHUNK_BYTES` when decoded."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
         before = int(ends[start - 1]) if start else 0
-        fitting = int(np.searchsorted(ends, before + _CHUNK_BYTES, side="right"))
+        fitting = int(np.searchsorted(ends, before + CHUNK_BYTES, side="right"))
         stop = min(max(fitting, start + 1), start + CHUNK_ROWS, len(sizes))
         yield start, stop
         start = stop
 
 
-def _decoded_sizes(column: Any) -> NDArray[np.int64]:
-    """Bytes of each value when decoded: those of texts, binaries, and lists and structs of them."""
+def decoded_sizes(column: Any) -> NDArray[np.int64]:
+    """Bytes of each value when decoded: those of texts, binaries, and lists and structs of them.
+
+    Args:
+        column: an Arrow array, of which dictionaries stay as they are.
+
+    Returns:
+        An array of shape (length of the column,).
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
-        sizes = _decoded_sizes(column.dictionary)
+        sizes = decoded_sizes(column.dictionary)
         codes = pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False)
         return sizes[codes] if len(sizes) else np.zeros(len(column), dtype=np.int64)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         stops = np.cumsum(counts, dtype=np.int64)
-        ends = np.concatenate(([0], np.cumsum(_decoded_sizes(column.flatten()))))
+        ends = np.concatenate(([0], np.cumsum(decoded_sizes(column.flatten()))))
         own: NDArray[np.int64] = 8 * counts + ends[stops] - ends[stops - counts]
         return own
     if pa.types.is_struct(kind):
-        return sum(map(_decoded_sizes, column.flatten()), np.zeros(len(column), dtype=np.int64))
+        return sum(map(decoded_sizes, column.flatten()), np.zeros(len(column), dtype=np.int64))
     try:
         lengths = pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
     except pa.ArrowNotImplementedError:  # all values are of one size, or of a rare type

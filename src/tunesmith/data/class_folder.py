@@ -14,12 +14,12 @@ from tunesmith.data.encodings import detect_encoding, encoding_by_mark, known_co
 from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import (
-    CHUNK_ROWS,
     MAX_ROW_BYTES,
     BadRecordsError,
     Column,
     Rejected,
     Row,
+    in_chunks,
     too_long,
 )
 from tunesmith.data.textfile import AUTO, require_regular_file
@@ -116,7 +116,14 @@ class ClassFolder:
         names = [c.name for c in self.columns if columns is None or c.name in columns]
         findings = Findings(self)
         bad: list[Rejected] = []
-        chunk: list[Row] = []
+        yield from in_chunks(self._good_rows(names, findings, bad))
+        if findings:
+            raise BadRecordsError(findings.problems(), bad)
+
+    def _good_rows(
+        self, names: Sequence[str], findings: Findings, bad: list[Rejected]
+    ) -> Iterator[tuple[Row, int]]:
+        """The rows whose files can be read, each with its size."""
         for index, (file, label) in enumerate(self.files):
             text = self._text_of(file) if "text" in names else ""
             if isinstance(text, Finding):
@@ -124,14 +131,7 @@ class ClassFolder:
                 bad.append(Rejected(Place(str(file)), text.code, text.message))
                 continue
             values: dict[str, object] = {"text": text, "label": label}
-            chunk.append(Row(index, {name: values[name] for name in names}))
-            if len(chunk) == CHUNK_ROWS:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
-        if findings:
-            raise BadRecordsError(findings.problems(), bad)
+            yield Row(index, {name: values[name] for name in names}), len(text)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """The files of some rows."""

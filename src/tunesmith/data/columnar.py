@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ import pyarrow.compute as pc
 from tunesmith.data.arrow_rows import (
     bomb_limit,
     columns_of,
+    decoded_sizes,
     rows_of,
     too_large_decoded,
     type_name,
 )
-from tunesmith.data.findings import Findings, half_character_in
+from tunesmith.data.findings import Findings, unwritable_in
 from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import (
+    CHUNK_BYTES,
     CHUNK_ROWS,
     MAX_COLUMNS,
     BadRecordsError,
@@ -37,7 +39,8 @@ from tunesmith.language import gettext as _
 
 __all__ = ["ArrowFile", "HubSplit", "Memory", "ParquetFile"]
 
-_BATCH_BYTES = 16 << 20
+_COUNTED_BYTES = 64 << 20
+"""Smaller Arrow files, which may be packed, are counted before any row is decoded."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,23 @@ class _ColumnarFile:
 
 @dataclass(frozen=True)
 class ParquetFile(_ColumnarFile):
-    """A Parquet file."""
+    """A Parquet file.
+
+    Attributes:
+        longest: bytes of the longest text in the dictionary of each column of texts, by the numbers
+            of row group and leaf. The footer tells the size as it is stored, where a few bytes may
+            name one text of a megabyte a million times; these tell what rows may decode to.
+    """
+
+    longest: Mapping[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, path: Path) -> ParquetFile:
-        """Read schema and footer.
+        """Read schema, footer and dictionaries.
 
         Raises:
-            DataError: the file is damaged (D130), its footer promises more than texts can be
-                (D131), or there are too many columns (D116).
+            DataError: the file is damaged (D130), it decodes to more than texts can be (D131), or
+                there are too many columns (D116).
         """
         import pyarrow.parquet as pq
 
@@ -74,7 +85,13 @@ class ParquetFile(_ColumnarFile):
             require_regular_file(path)
             with pq.ParquetFile(path) as file:
                 _check_footer(file.metadata, path)
-                return cls(path, _checked_columns(file.schema_arrow, path))
+                columns = _checked_columns(file.schema_arrow, path)
+                leaves = _text_leaves(file.schema)
+            paths = [leaf.path for leaf in leaves.values()]
+            with pq.ParquetFile(path, read_dictionary=paths, pre_buffer=False) as file:
+                longest = dict(_longest_texts(file, leaves))
+                _check_dictionaries(file, leaves, longest, path)
+            return cls(path, columns, longest=longest)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows, read in pieces of some megabytes."""
@@ -87,7 +104,7 @@ class ParquetFile(_ColumnarFile):
                 batch
                 for group in range(file.num_row_groups)
                 for batch in file.iter_batches(
-                    batch_size=_rows_at_once(self.path, group, names, limit),
+                    batch_size=self._rows_at_once(file, group, names),
                     row_groups=[group],
                     columns=names,
                     use_threads=False,
@@ -95,51 +112,75 @@ class ParquetFile(_ColumnarFile):
             )
             yield from rows_of(batches, names, self.name, limit)
 
+    def _rows_at_once(self, file: Any, group: int, names: Sequence[str]) -> int:
+        """As many rows of a row group as decode to some megabytes."""
+        wanted = {name.split(".")[0] for name in names}
+        footer = file.metadata.row_group(group)
+        size: int = sum(
+            chunk.total_uncompressed_size + chunk.num_values * self.longest.get((group, i), 8)
+            for i, chunk in enumerate(map(footer.column, range(footer.num_columns)))
+            if chunk.path_in_schema.split(".")[0] in wanted
+        )
+        per_row = max(1, size // max(1, footer.num_rows))
+        return int(max(1, min(4 * CHUNK_ROWS, CHUNK_BYTES // per_row)))
 
-def _rows_at_once(path: Path, group: int, names: Sequence[str], limit: int) -> int:
-    """As many rows of a row group as decode to some megabytes.
 
-    The footer tells the size as it is stored, where a few bytes may name one text of a megabyte a
-    million times. So the dictionaries of texts are read first: nothing is longer than their
-    longest, but what is stored in full.
+def _text_leaves(schema: Any) -> dict[int, Any]:
+    """The leaves of a Parquet schema that hold texts or bytes, by their numbers."""
+    leaves = ((i, schema.column(i)) for i in range(len(schema)))
+    return {i: leaf for i, leaf in leaves if leaf.physical_type == "BYTE_ARRAY"}
+
+
+def _longest_texts(file: Any, leaves: Mapping[int, Any]) -> Iterator[tuple[tuple[int, int], int]]:
+    """For each row group and leaf of texts the longest text of its dictionary, 0 without one."""
+    for group in range(file.num_row_groups):
+        footer = file.metadata.row_group(group)
+        for i, leaf in leaves.items() if footer.num_rows else ():
+            batches = file.iter_batches(
+                batch_size=1, row_groups=[group], columns=[leaf.path], use_threads=False
+            )
+            try:
+                yield (group, i), _longest_in(next(batches).column(0))
+            except pa.ArrowNotImplementedError:  # a first list over several dictionaries
+                yield (group, i), footer.column(i).total_uncompressed_size
+
+
+def _longest_in(values: Any) -> int:
+    """The longest text of the dictionary within a column, however deep it is nested."""
+    if pa.types.is_dictionary(values.type):
+        longest = pc.max(pc.binary_length(values.dictionary)).as_py()
+        return int(longest or 0)
+    if pa.types.is_struct(values.type):
+        return max(map(_longest_in, values.flatten()), default=0)
+    return _longest_in(values.flatten()) if pa.types.is_nested(values.type) else 0
+
+
+def _check_dictionaries(
+    file: Any, leaves: Mapping[int, Any], longest: Mapping[tuple[int, int], int], path: Path
+) -> None:
+    """See what texts decode to that dictionaries name again and again.
 
     Raises:
-        DataError: lists may decode to more than `limit` (D131).
+        DataError: to too much (D131).
     """
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        footer = file.metadata.row_group(group)
-        leaves = [
-            (file.schema.column(i), footer.column(i))
-            for i in range(footer.num_columns)
-            if file.schema.column(i).path.split(".")[0] in {name.split(".")[0] for name in names}
-        ]
-    rows = max(1, footer.num_rows)
-    per_row = 0
-    for leaf, chunk in leaves:
-        longest = _longest_text(path, group, leaf) if leaf.physical_type == "BYTE_ARRAY" else 8
-        size = longest * chunk.num_values
-        if leaf.max_repetition_level and size > limit:
+    limit = bomb_limit(path.stat().st_size)
+    most = {
+        (group, i): size * file.metadata.row_group(group).column(i).num_values
+        for (group, i), size in longest.items()
+    }
+    nested = [at for at in most if leaves[at[1]].max_repetition_level]
+    if (size := sum(most[at] for at in nested)) > limit:  # lists are not read to be counted
+        raise too_large_decoded(str(path), size)
+    if sum(most.values()) <= limit:
+        return
+    size = 0
+    for group, i in most.keys() - nested:
+        for batch in file.iter_batches(
+            row_groups=[group], columns=[leaves[i].path], use_threads=False
+        ):
+            size += int(decoded_sizes(batch.column(0)).sum())
+        if size > limit:
             raise too_large_decoded(str(path), size)
-        per_row += (chunk.total_uncompressed_size + size) // rows
-    return max(1, min(4 * CHUNK_ROWS, _BATCH_BYTES // max(1, per_row)))
-
-
-def _longest_text(path: Path, group: int, leaf: Any) -> int:
-    """Bytes of the longest text in the dictionary of a column; 0 if it has none."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, read_dictionary=[leaf.path], pre_buffer=False) as file:
-        batches = file.iter_batches(
-            batch_size=1, row_groups=[group], columns=[leaf.path], use_threads=False
-        )
-        values = next(batches).column(0) if file.metadata.row_group(group).num_rows else None
-    while values is not None and not pa.types.is_dictionary(values.type):
-        values = values.flatten() if pa.types.is_nested(values.type) else None
-        values = values[0] if isinstance(values, list) else values
-    lengths = pc.binary_length(values.dictionary) if values is not None else None
-    return int(pc.max(lengths).as_py() or 0) if lengths is not None else 0
 
 
 def _check_footer(footer: Any, path: Path) -> None:
@@ -169,12 +210,17 @@ class ArrowFile(_ColumnarFile):
         """Read the schema.
 
         Raises:
-            DataError: the file is damaged (D130), or there are too many columns (D116).
+            DataError: the file is damaged (D130), it decodes to more than texts can be (D131), or
+                there are too many columns (D116).
         """
         with coded(str(path), "Arrow"):
             require_regular_file(path)
-            with _arrow_reader(path) as (schema, _batches):
-                return cls(path, _checked_columns(schema, path))
+            with _arrow_reader(path) as (schema, batches):
+                columns = _checked_columns(schema, path)
+                file_size = path.stat().st_size
+                if file_size < _COUNTED_BYTES or "dictionary" in str(schema):
+                    _check_batches(batches, bomb_limit(file_size), path)
+                return cls(path, columns)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows, in the pieces they were written in."""
@@ -182,6 +228,19 @@ class ArrowFile(_ColumnarFile):
         with coded(self.name, "Arrow"), _arrow_reader(self.path) as (_schema, batches):
             limit = bomb_limit(self.path.stat().st_size)
             yield from rows_of(batches, names, self.name, limit)
+
+
+def _check_batches(batches: Iterable[Any], limit: int, path: Path) -> None:
+    """See what batches decode to, by their offsets and dictionaries.
+
+    Raises:
+        DataError: to too much (D131).
+    """
+    size = 0
+    for batch in batches:
+        size += sum(int(decoded_sizes(column).sum()) for column in batch.columns)
+        if size > limit:
+            raise too_large_decoded(str(path), size)
 
 
 @contextmanager
@@ -313,7 +372,7 @@ class Memory:
         return cls(records, name, distinct_columns(columns))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows; a `BadRecordsError` after them if some hold half of a character (D142)."""
+        """All rows; a `BadRecordsError` after them if some cannot be written (D142, D140)."""
         names = [c.name for c in self.columns if columns is None or c.name in columns]
         findings = Findings(self)
         bad: list[Rejected] = []
@@ -321,7 +380,7 @@ class Memory:
             chunk = []
             for index, record in enumerate(self.records[start : start + CHUNK_ROWS], start):
                 row = Row(index, {name: record.get(name) for name in names})
-                if finding := half_character_in(row.values):
+                if finding := unwritable_in(row.values):
                     findings.add(index, finding)
                     bad.append(Rejected(self._place(index), finding.code, finding.message))
                 else:

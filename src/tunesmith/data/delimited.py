@@ -11,12 +11,12 @@ from tunesmith.data.dialect import Dialect, dialect_of, shown_delimiter
 from tunesmith.data.ragged import RaggedRows
 from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import (
-    CHUNK_ROWS,
     MAX_COLUMNS,
     MAX_ROW_BYTES,
     Column,
     Row,
     distinct_columns,
+    in_chunks,
     too_long,
     too_many_columns,
 )
@@ -121,28 +121,28 @@ class DelimitedFile:
         Raises:
             DataError: a quote is never closed (D111), or a row has no end (D150).
         """
+        fix = _('Quote texts that contain the delimiter: "like, this".')
+        ragged = RaggedRows(self.width, self.delimiter, fix_if_wide=fix)
+        yield from in_chunks(self._good_rows(columns, ragged))
+        if ragged:
+            raise ragged.error()
+
+    def _good_rows(
+        self, columns: Collection[str] | None, ragged: RaggedRows
+    ) -> Iterator[tuple[Row, int]]:
+        """The rows of full width, each with its size; the others go to `ragged`."""
         wanted = [
             (column.name, self.names.index(column.name))
             for column in self.columns
             if columns is None or column.name in columns
         ]
-        fix = _('Quote texts that contain the delimiter: "like, this".')
-        ragged = RaggedRows(self.width, self.delimiter, fix_if_wide=fix)
-        chunk: list[Row] = []
         index = 0
         for line, record in self._rows():
-            if len(record) != self.width:
+            if len(record) == self.width:
+                yield Row(index, {name: record[i] for name, i in wanted}), sum(map(len, record))
+                index += 1
+            else:
                 ragged.add(Place(self.name, line), record)
-                continue
-            chunk.append(Row(index, {name: record[i] for name, i in wanted}))
-            index += 1
-            if len(chunk) == CHUNK_ROWS:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
-        if ragged:
-            raise ragged.error()
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """The lines on which some rows begin."""

@@ -25,6 +25,7 @@ from tunesmith.data.rows import (
     Column,
     Row,
     distinct_columns,
+    in_chunks,
     too_long,
     too_many_columns,
 )
@@ -35,7 +36,7 @@ __all__ = ["ExcelFile", "refuse_other_spreadsheet"]
 
 _BOMB_TIMES, _BOMB_BYTES = 50, 64 << 20
 """A workbook that unpacks to so many times its size, and to so much, holds no texts."""
-_MAX_CELLS = 50_000_000
+_MAX_CELLS = 20_000_000
 """More cells, empty ones included, are not read: a single far cell makes thousands of them."""
 _SAMPLE_ROWS = 100
 _FAILED = frozenset(("#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"))
@@ -99,30 +100,30 @@ class ExcelFile:
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows that are not empty; then a `DataError` if some were too wide (D110)."""
+        fix = _("Clear the cells beyond the last column that has a name.")
+        ragged = RaggedRows(len(self.names), " | ", fix_if_wide=fix)
+        yield from in_chunks(self._good_rows(columns, ragged))
+        if ragged:
+            raise ragged.error()
+
+    def _good_rows(
+        self, columns: Collection[str] | None, ragged: RaggedRows
+    ) -> Iterator[tuple[Row, int]]:
+        """The rows that are not too wide, each with its size; the others go to `ragged`."""
         wanted = [
             (column.name, self.names.index(column.name))
             for column in self.columns
             if columns is None or column.name in columns
         ]
         width = len(self.names)
-        fix = _("Clear the cells beyond the last column that has a name.")
-        ragged = RaggedRows(width, " | ", fix_if_wide=fix)
-        chunk: list[Row] = []
         index = 0
         for number, cells in self._rows():
             if len(cells) > width:
                 ragged.add(Place(self.name, number), cells)
                 continue
             full = [*cells, *[""] * (width - len(cells))]
-            chunk.append(Row(index, {name: full[i] for name, i in wanted}))
+            yield Row(index, {name: full[i] for name, i in wanted}), sum(map(len, cells))
             index += 1
-            if len(chunk) == CHUNK_ROWS:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
-        if ragged:
-            raise ragged.error()
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """The numbers that some rows have in Excel."""
@@ -222,11 +223,14 @@ class _Workbook:
         num_cells = 0
         while True:
             with warnings.catch_warnings(action="ignore"):  # of extensions that it does not know
-                part = [(number, _texts(row)) for number, row in islice(rows, CHUNK_ROWS)]
+                part = list(islice(rows, CHUNK_ROWS))
             if not part:
                 return
-            for number, (cells, width) in part:
-                num_cells += width
+            for number, row in part:
+                if not row:  # one that the file does not hold, before one that it does
+                    continue
+                num_cells += len(row)
+                cells = _texts(row)
                 if num_cells > _MAX_CELLS:
                     raise DataError(_too_many_cells(Place(str(self._path), number)))
                 if sum(map(len, cells)) > MAX_ROW_BYTES:
@@ -271,15 +275,15 @@ def _notes(path: Path, chosen: str, sheets: Sequence[str], named: str | None) ->
     return (note.format(file=path, sheet=chosen, others=quoted(others)),)
 
 
-def _texts(row: Sequence[Any]) -> tuple[list[str], int]:
-    """The cells as texts without the empty ones at the end, and how many there were."""
+def _texts(row: Sequence[Any]) -> list[str]:
+    """The cells as texts, without the empty ones at the end."""
     end = len(row)
     while end and row[end - 1] is None:
         end -= 1
     cells = [_as_text(value) for value in row[:end]]
     while cells and not cells[-1].strip():
         cells.pop()
-    return cells, len(row)
+    return cells
 
 
 def _as_text(value: Any) -> str:

@@ -11,9 +11,11 @@ from tunesmith.errors import Place, Problem, Severity, inert
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext
 
-__all__ = ["Finding", "Findings", "half_character_in"]
+__all__ = ["Finding", "Findings", "unwritable_in"]
 
 _SHOWN = 5
+_MOST_BITS = 14_000
+"""Python turns numbers of up to 4,300 digits into text."""
 _MOST_KINDS = 10
 """Of one code so many fixes are told apart; further rows are told together."""
 
@@ -84,9 +86,16 @@ class Findings:
             )
 
 
-def half_character_in(record: Mapping[str, object]) -> Finding | None:
-    """What is wrong with a record that holds a lone surrogate: it cannot be written as UTF-8."""
+def unwritable_in(record: Mapping[str, object]) -> Finding | None:
+    """What is wrong with a record that cannot be written as UTF-8.
+
+    That is one with a lone surrogate, or with a number that Python does not turn into text.
+    """
     for key, value in record.items():
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            return Finding(
+                "D140", _("a number of thousands of digits"), fix=_("Write it as text, in quotes.")
+            )
         if _has_half_character(key) or _has_half_character(value):
             return Finding(
                 "D142",

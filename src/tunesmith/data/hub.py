@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.columnar import HubSplit
+from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
 from tunesmith.hub import ask, resolve_commit
@@ -57,16 +58,8 @@ def open_saved(path: Path) -> Splits:
     """Open a folder that `save_to_disk` of the `datasets` library wrote."""
     import datasets
 
-    try:
+    with coded(str(path), _("data set")):
         loaded = datasets.load_from_disk(str(path))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            Problem(
-                "D130",
-                _("not a whole data set folder: {reason}").format(reason=error),
-                Place(str(path)),
-            )
-        ) from error
     if isinstance(loaded, datasets.Dataset):
         return {"train": HubSplit.of(loaded, str(path))}
     return {split: HubSplit.of(dataset, f"{path}:{split}") for split, dataset in loaded.items()}

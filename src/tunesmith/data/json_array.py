@@ -41,8 +41,8 @@ class ElementTooLongError(ValueError):
         self.line = line
 
 
-def elements_of(file: TextIO, decoder: json.JSONDecoder) -> Iterator[object]:
-    """The elements of the array that a text is.
+def elements_of(file: TextIO, decoder: json.JSONDecoder) -> Iterator[tuple[object, int]]:
+    """The elements of the array that a text is, each with its size in characters.
 
     Text is read in pieces. While an element does not fit into the text at hand, twice as much is
     read, so that the work stays linear.
@@ -72,7 +72,7 @@ def is_cut_off(error: json.JSONDecodeError) -> bool:
     rest = error.doc[error.pos :].rstrip()
     if rest in ("", "-") or error.msg.startswith("Unterminated string"):
         return True
-    is_escape = error.msg.startswith("Invalid \\u") and re.fullmatch("u[0-9a-fA-F]{0,3}", rest)
+    is_escape = error.msg.startswith("Invalid \\u") and re.fullmatch(r"[\\u0-9a-fA-F]{0,11}", rest)
     return bool(is_escape) or any(word.startswith(rest) for word in ("true", "false", "null"))
 
 
@@ -101,7 +101,7 @@ class _Window:
             raise self.error(message, 0)
         self.take(1)
 
-    def element(self, decoder: json.JSONDecoder) -> object:
+    def element(self, decoder: json.JSONDecoder) -> tuple[object, int]:
         """Take one element, reading on until it and the character after it are there."""
         if not self.next_sign():
             raise self.error("Expecting value", 0)
@@ -114,8 +114,9 @@ class _Window:
                     raise self.error(error.msg, offset, is_cut=is_cut) from None
             else:
                 if _blank_end(self._text, end) < len(self._text) or not self._read_more():
-                    self.take(end - self._position)
-                    return value
+                    size = end - self._position
+                    self.take(size)
+                    return value, size
 
     def take(self, count: int) -> None:
         """Go on by some characters."""

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from tunesmith.data.findings import Finding, Findings, half_character_in
+from tunesmith.data.findings import Finding, Findings, unwritable_in
 from tunesmith.data.json_array import ArrayError, ElementTooLongError, elements_of, is_cut_off
 from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import (
-    CHUNK_ROWS,
     MAX_COLUMNS,
     BadRecordsError,
     Column,
     Rejected,
     Row,
+    in_chunks,
     too_long,
     too_many_columns,
 )
@@ -28,7 +28,7 @@ from tunesmith.language import gettext as _
 
 __all__ = ["JsonFile"]
 
-_SAMPLE_ROWS = 1000
+_SAMPLE_ROWS, _SAMPLE_CHARACTERS = 1000, 32 << 20
 _TYPES = {
     str: "text",
     int: "integer",
@@ -112,11 +112,7 @@ class JsonFile:
         found = cls(text, start[0] == "[", ())
         if not found.is_array and text.endless_line is not None:
             raise DataError(too_long(Place(str(text.path), text.endless_line)))
-        sample = [
-            record
-            for _line, record in islice(found._records(), _SAMPLE_ROWS)
-            if isinstance(record, Mapping)
-        ]
+        sample = found._sample()
         types: dict[str, str] = {}
         for record in sample:
             for key, value in record.items():
@@ -128,35 +124,43 @@ class JsonFile:
         columns = tuple(Column(k, kind or "text") for k, kind in types.items() if k not in stray)
         return cls(text, found.is_array, columns)
 
+    def _sample(self) -> list[Mapping[str, object]]:
+        """The first good records, as many as a sample holds."""
+        sample: list[Mapping[str, object]] = []
+        held = 0
+        for _line, size, record in islice(self._records(), _SAMPLE_ROWS):
+            if isinstance(record, Mapping):
+                sample.append(record)
+            held += size
+            if held > _SAMPLE_CHARACTERS:
+                break
+        return sample
+
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows; a `DataError` after them with every line that is not a good object."""
         findings = Findings(self)
         bad: list[Rejected] = []
-
-        def refuse(index: int, line: int, finding: Finding) -> None:
-            findings.add(index, finding)
-            place = Place(self.name, row=index) if self.is_array else Place(self.name, line)
-            bad.append(Rejected(place, finding.code, finding.message))
-
-        wanted = [c.name for c in self.columns if columns is None or c.name in columns]
-        misspelt_keys = _MisspeltKeys([column.name for column in self.columns])
-        chunk: list[Row] = []
-        for index, (line, record) in enumerate(self._records()):
-            if isinstance(record, _BadLine):
-                refuse(index, line, record.finding)
-                continue
-            missing = [name for name in wanted if name not in record]
-            if missing and (misspelt := misspelt_keys.finding(missing, record)):
-                refuse(index, line, misspelt)
-                continue
-            chunk.append(Row(index, {name: record.get(name) for name in wanted}))
-            if len(chunk) == CHUNK_ROWS:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
+        yield from in_chunks(self._good_rows(columns, findings, bad))
         if findings:
             raise BadRecordsError(findings.problems(), bad)
+
+    def _good_rows(
+        self, columns: Collection[str] | None, findings: Findings, bad: list[Rejected]
+    ) -> Iterator[tuple[Row, int]]:
+        """The rows of good objects, each with its size; the others go to `findings` and `bad`."""
+        wanted = [c.name for c in self.columns if columns is None or c.name in columns]
+        misspelt_keys = _MisspeltKeys([column.name for column in self.columns])
+        for index, (line, size, record) in enumerate(self._records()):
+            finding = record.finding if isinstance(record, _BadLine) else None
+            if not isinstance(record, _BadLine):
+                missing = [name for name in wanted if name not in record]
+                finding = misspelt_keys.finding(missing, record) if missing else None
+                if finding is None:
+                    yield Row(index, {name: record.get(name) for name in wanted}), size
+            if finding is not None:
+                findings.add(index, finding)
+                place = Place(self.name, row=index) if self.is_array else Place(self.name, line)
+                bad.append(Rejected(place, finding.code, finding.message))
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """The lines on which some rows stand; for an array their place in it."""
@@ -173,12 +177,13 @@ class JsonFile:
                     break
         return found
 
-    def _records(self) -> Iterator[tuple[int, Mapping[str, object] | _BadLine]]:
+    def _records(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
+        """Each record with its line and its size."""
         yield from self._from_array() if self.is_array else self._from_lines()
 
-    def _from_lines(self) -> Iterator[tuple[int, Mapping[str, object] | _BadLine]]:
+    def _from_lines(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
         for line, written, is_last in self._lines():
-            yield line, _parse(written, last=is_last)
+            yield line, len(written), _parse(written, last=is_last)
 
     def _lines(self) -> Iterator[tuple[int, str, bool]]:
         """Each line that is not blank with its number, and whether the file ends within it."""
@@ -187,14 +192,14 @@ class JsonFile:
                 if not written.isspace():
                     yield line, written, not written.endswith(("\n", "\r"))
 
-    def _from_array(self) -> Iterator[tuple[int, Mapping[str, object] | _BadLine]]:
+    def _from_array(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
         with coded(self.name, "JSON"), self.text.open_text() as file:
             try:
-                for index, record in enumerate(elements_of(file, _DECODER)):
+                for index, (record, size) in enumerate(elements_of(file, _DECODER)):
                     if isinstance(record, dict):
-                        yield index, _without_surrogates(record)
+                        yield index, size, _without_surrogates(record)
                     else:
-                        yield index, _BadLine(_not_an_object(record))
+                        yield index, size, _BadLine(_not_an_object(record))
             except (ValueError, RecursionError) as error:
                 raise DataError(_array_problem(error, self.name)) from None
 
@@ -278,7 +283,7 @@ def _not_an_object(value: object) -> Finding:
 
 
 def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _BadLine:
-    finding = half_character_in(record)
+    finding = unwritable_in(record)
     return record if finding is None else _BadLine(finding)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tunesmith.data.read_errors import coded
-from tunesmith.data.rows import CHUNK_ROWS, Column, Row, too_long
+from tunesmith.data.rows import Column, Row, in_chunks, too_long
 from tunesmith.data.textfile import TextFile
 from tunesmith.errors import DataError, Place
 from tunesmith.language import gettext as _
@@ -54,14 +54,10 @@ class LinesFile:
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows."""
         wanted = columns is None or "text" in columns
-        chunk: list[Row] = []
-        for index, (_line, text) in enumerate(self._lines()):
-            chunk.append(Row(index, {"text": text} if wanted else {}))
-            if len(chunk) == CHUNK_ROWS:
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
+        yield from in_chunks(
+            (Row(index, {"text": text} if wanted else {}), len(text))
+            for index, (_line, text) in enumerate(self._lines())
+        )
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """The lines of some rows."""

@@ -7,11 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tunesmith.data.rows import Column, Source, first_rows
+from tunesmith.data.rows import Column, Row, Source
+from tunesmith.errors import DataError
 
 __all__ = ["SAMPLE_ROWS", "ColumnProfile", "Profile", "as_number", "profile", "script_shares"]
 
 SAMPLE_ROWS = 10_000
+_MIN_ROWS = 100
+_MOST_CELLS = 1_000_000
+_MOST_CHARACTERS = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,34 @@ class Profile:
 
 
 def profile(source: Source, *, rows: int = SAMPLE_ROWS) -> Profile:
-    """Look at the first rows of a source."""
-    sample = first_rows(source, rows)
+    """Look at the first rows of a source: fewer if they are long or have many columns.
+
+    Raises:
+        DataError: not one row can be read.
+    """
+    rows = min(rows, max(_MIN_ROWS, _MOST_CELLS // max(1, len(source.columns))))
+    sample, is_whole = _sample(source, rows)
     columns = tuple(
         _profile_column(column, [row.values.get(column.name) for row in sample])
         for column in source.columns
     )
-    return Profile(source, columns, len(sample), is_whole=len(sample) < rows)
+    return Profile(source, columns, len(sample), is_whole=is_whole)
+
+
+def _sample(source: Source, count: int) -> tuple[list[Row], bool]:
+    """The first rows that can be read, and whether these are all."""
+    rows: list[Row] = []
+    held = 0
+    try:
+        for chunk in source.chunks():
+            rows += chunk[: count - len(rows)]
+            held += sum(len(v) for row in chunk for v in row.values.values() if isinstance(v, str))
+            if len(rows) == count or held > _MOST_CHARACTERS:
+                return rows, False
+    except DataError:
+        if not rows:
+            raise
+    return rows, True
 
 
 def _profile_column(column: Column, values: Sequence[object]) -> ColumnProfile:

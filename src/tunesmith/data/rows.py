@@ -12,6 +12,7 @@ from tunesmith.errors import DataError, Place, Problem
 from tunesmith.language import gettext as _
 
 __all__ = [
+    "CHUNK_BYTES",
     "CHUNK_ROWS",
     "MAX_COLUMNS",
     "MAX_ROW_BYTES",
@@ -24,6 +25,7 @@ __all__ = [
     "Splits",
     "distinct_columns",
     "first_rows",
+    "in_chunks",
     "readable_rows",
     "too_long",
     "too_many_columns",
@@ -31,6 +33,9 @@ __all__ = [
 
 CHUNK_ROWS = 1000
 """Rows handed on together: enough to tokenise well, few enough to weigh nothing."""
+
+CHUNK_BYTES = 4 << 20
+"""Rows handed on together hold about so many bytes at most, be they long or short."""
 
 MAX_ROW_BYTES = 10_000_000
 """A longer row is refused: it is an unclosed quote, or something else than a row of text."""
@@ -166,6 +171,20 @@ def readable_rows(source: Source, columns: Collection[str] | None = None) -> Ite
     with suppress(DataError):
         for chunk in source.chunks(columns):
             yield from chunk
+
+
+def in_chunks(rows: Iterable[tuple[Row, int]]) -> Iterator[list[Row]]:
+    """Rows, each with its size in bytes or characters, as they are handed on together."""
+    chunk: list[Row] = []
+    held = 0
+    for row, size in rows:
+        chunk.append(row)
+        held += size
+        if len(chunk) == CHUNK_ROWS or held >= CHUNK_BYTES:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
 
 
 def too_long(place: Place, fix: str | None = None) -> Problem:

@@ -19,6 +19,7 @@ __all__ = ["Lengths", "Reader", "length_problems", "measure", "reader_of"]
 
 _BINS = (8, 16, 32, 64, 128, 256, 512, 1024)
 _MUCH_UNKNOWN = 0.05
+_BATCH_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -113,18 +114,32 @@ class Lengths:
         ).format(median=self.median, most=self.most, longest=self.longest, limit=self.limit)
 
 
+def _batches(texts: Sequence[Any]) -> Iterator[list[Any]]:
+    """Texts or pairs to be encoded together: an encoding takes a hundred times its text."""
+    batch: list[Any] = []
+    held = 0
+    for text in texts:
+        batch.append(text)
+        held += len(text) if isinstance(text, str) else sum(map(len, text))
+        if len(batch) == 1000 or held > _BATCH_CHARACTERS:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
 def measure(reader: Reader, rows: Sequence[tuple[str, ...]], limit: int) -> Lengths:
     """Count the tokens of some rows, of at least one."""
     texts: list[Any] = [row[0] if len(row) == 1 else row for row in rows]
     lengths = np.empty(len(texts), dtype=np.int64)
     unknown = 0
-    for start in range(0, len(texts), 1000):
-        for place, encoding in enumerate(
-            reader.backend.encode_batch_fast(texts[start : start + 1000]), start
-        ):
+    start = 0
+    for batch in _batches(texts):
+        for place, encoding in enumerate(reader.backend.encode_batch_fast(batch), start):
             lengths[place] = len(encoding.ids)
             if reader.unknown is not None:
                 unknown += encoding.ids.count(reader.unknown)
+        start += len(batch)
     total = int(lengths.sum())
     return Lengths(
         len(texts),

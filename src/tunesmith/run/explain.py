@@ -35,7 +35,7 @@ def explain(run: RunFolder, curves: Curves | None = None) -> tuple[Reading, ...]
     """
     readings = read(curves or curves_of(run), _recipe(run).train)
     beaten = [
-        f"{split}: {told.evidence()}"
+        f"{split}: {told.in_words()}"
         for split, told in verdicts_of(run.facts()).items()
         if told.tfidf is not None
     ]
