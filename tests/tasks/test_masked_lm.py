@@ -234,4 +234,4 @@ def test_from_a_text_file_to_a_model_that_is_fine_tuned_further(
     tuned = ts.train(
         str(tickets), out=tmp_path / "tuned", model=str(run.folder), settings={"train.max_steps": 2}
     )
-    assert tuned.facts["base_model"]["name"] == str(run.folder)
+    assert tuned.facts["base_model"]["name"] == run.folder.name
