@@ -200,6 +200,12 @@ def test_another_runs_checkpoint_is_refused_whatever_its_shapes(
     shutil.move(saved(other, 4), first.run.checkpoints / "step-00000005")
     with pytest.raises(IntegrityError, match=r"C102 .*it holds step 4"):
         again.check_saved(first.run.checkpoints / "step-00000005")
+    again.progress.best_step, again.progress.best_value = 5, 0.5
+    again.untold()
+    again._check_best()  # one that cannot be chosen does not end the run for ever
+    assert (again.progress.best_step, again.progress.best_value) == (0, None)
+    (problem,) = again.untold()
+    assert problem.code == "C101" and "it holds step 4" in problem.message
 
 
 @pytest.mark.parametrize("plan", ["whole", "cut", "gone"])

@@ -13,7 +13,6 @@ from tunesmith import checkpoint, commit
 from tunesmith.artifact.card import CardFacts
 from tunesmith.artifact.folder import score_facts, write_model
 from tunesmith.data.rows import Row
-from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.evaluate import Evaluation
 from tunesmith.events import Finished
 from tunesmith.language import gettext as _
@@ -92,15 +91,6 @@ def _rows_of(job: Job, splits: Iterable[str], labelled: Iterable[str]) -> dict[s
 
 def _load_best(session: Session, best_step: int) -> None:
     folder = session.run.checkpoints / f"step-{best_step:08d}"
-    if damage := commit.damage(folder):
-        raise IntegrityError(
-            Problem(
-                "C102",
-                _("the best checkpoint is damaged: {damage}").format(damage=damage),
-                Place(str(folder)),
-                fix=_("Run again: training goes back to a checkpoint that is whole."),
-            )
-        )
     session.check_saved(folder)
     with session.engine.at_rest():
         checkpoint.load_weights(folder, session.network)

@@ -195,16 +195,14 @@ class Session:
         write_plan(self.run, self._plan_facts(), self.data_warnings)
 
     def check_saved(self, folder: Path) -> None:
-        """See that a whole checkpoint is one of this run.
+        """See that a checkpoint is whole and one of this run.
 
         Raises:
-            IntegrityError: another run saved it (C109), or it holds another step (C102).
+            IntegrityError: it is damaged (C102), or another run saved it (C109).
         """
-        try:
-            kept = checkpoint.read(folder).fingerprint
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IntegrityError(_useless(folder, str(error))) from error
-        refuse_foreign(folder, kept, self.fingerprint)
+        if damage := _damage_of(folder):
+            raise IntegrityError(_useless(folder, damage))
+        refuse_foreign(folder, checkpoint.read(folder).fingerprint, self.fingerprint)
 
     def _check_best(self) -> None:
         """A best checkpoint that is damaged cannot be chosen: later evaluations choose anew."""
@@ -212,7 +210,7 @@ class Session:
         if best in (0, self.progress.step):
             return
         folder = self.run.checkpoints / f"step-{best:08d}"
-        if damage := commit.damage(folder):
+        if damage := _damage_of(folder):
             self.progress.best_step, self.progress.best_value = 0, None
             self.warnings.append(
                 Problem(
@@ -325,6 +323,17 @@ class Session:
         """The warnings since the last call, those of the storage below among them."""
         told, self.warnings = self.warnings + notices.take(), []
         return told
+
+
+def _damage_of(folder: Path) -> str | None:
+    """What is wrong with a checkpoint; None if every byte is there and it is of its step."""
+    if damage := commit.damage(folder):
+        return damage
+    try:
+        checkpoint.read(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return str(error)
+    return None
 
 
 def _once(problems: Iterable[Problem]) -> list[Problem]:
