@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
@@ -104,6 +106,29 @@ def test_another_plan_than_that_of_the_checkpoint_is_told(make: Make, told: Any)
     make(save_strategy="steps", max_steps=2).train()
     make(max_steps=4).train(resume_from_checkpoint=True)
     assert "total_steps was 2 when checkpoint-2 was saved and is 4" in told()
+
+
+def test_training_is_headed_as_by_transformers(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At level "info" of transformers, which the arguments set."""
+    logger = transformers.logging.get_logger("transformers")
+    level = logger.level
+    logger.addHandler(caplog.handler)
+    try:
+        make(log_level="info", num_train_epochs=2, max_steps=-1).train()
+        said = [r.getMessage() for r in caplog.records if r.name == "transformers.trainer"]
+    finally:
+        logger.removeHandler(caplog.handler)
+        transformers.logging.set_verbosity(level)
+        logging.getLogger("tunesmith.trainer").setLevel(logging.NOTSET)
+    start = said.index("***** Running training *****")
+    assert said[start + 1 :][:4] == [
+        "  Num examples = 60",
+        "  Num Epochs = 2",
+        "  Total train batch size (w. parallel, distributed & accumulation) = 8",
+        "  Total optimization steps = 16",
+    ]
 
 
 def test_tokens_are_counted(make: Make, pairs: Any) -> None:

@@ -13,6 +13,7 @@ import transformers
 from torch import nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 from transformers import TrainerCallback
+from transformers.models.bert.modeling_bert import BertSelfOutput
 
 import tunesmith
 from tests.trainer.scripts import Script, Stream, arguments, compare, model_of, rows_of
@@ -380,6 +381,34 @@ def test_what_leaves_steps_alone_is_trained_by_our_loop(
     assert [line for line in told() if "own loop" in line or "engine" in line] == expected
 
 
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing`:FutureWarning")
+@pytest.mark.parametrize("engine", ["fast", "exact"])
+@pytest.mark.parametrize("again", [False, True])
+def test_activations_are_computed_again_if_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, again: bool, told: Told
+) -> None:
+    """Each layer a second time in the backward pass of each step."""
+    calls: list[None] = []
+    forward = BertSelfOutput.forward
+
+    def counted(module: Any, *given: Any, **named: Any) -> Any:
+        if module.training:
+            calls.append(None)
+        return forward(module, *given, **named)
+
+    monkeypatch.setattr(BertSelfOutput, "forward", counted)
+    script_of(
+        gradient_checkpointing=again, max_steps=3, trainer=lambda: {"engine": engine}
+    )(tunesmith, tmp_path).train()  # fmt: skip
+    assert len(calls) == 3 * 2 * (2 if again else 1)  # steps and layers
+    assert [line for line in told() if "hooks" in line] == []
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, 1e-3])
+def test_gradients_are_clipped_by_a_limit_above_zero(tmp_path: Path, limit: float) -> None:
+    compare(script_of(max_grad_norm=limit, max_steps=2), tmp_path)
+
+
 def test_a_hook_that_comes_too_late_is_refused(tmp_path: Path) -> None:
     """The fast engine would pass it by; the exact one, which may be asked for, does not."""
     late = script_of(trainer=lambda: {"callbacks": [HooksLate()]})
@@ -554,6 +583,15 @@ def test_hooks_are_seen_wherever_they_are() -> None:
         assert is_hooked(model)
         made.remove()
         assert not is_hooked(model)
+
+
+def test_hooks_of_transformers_change_nothing() -> None:
+    """It puts some on a model that was once asked for its hidden states."""
+    model = model_of()
+    model(input_ids=torch.tensor([[1, 2]]), output_hidden_states=True)
+    assert model.bert.encoder.layer[0]._forward_hooks and not is_hooked(model)
+    model.bert.encoder.layer[0].register_forward_hook(lambda *_given: None)
+    assert is_hooked(model)
 
 
 @pytest.mark.parametrize(

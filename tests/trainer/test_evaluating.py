@@ -95,6 +95,14 @@ def test_the_engine_predicts_what_a_loader_of_the_trainer_holds(
     assert passed == ["transformers"] * 3
 
 
+def test_any_iterable_of_batches_is_evaluated(make: Make) -> None:
+    trainer = make()
+    batches = [dict(batch) for batch in trainer.get_eval_dataloader()]
+    found = trainer.evaluation_loop(batches, "Evaluation")
+    expected = trainer.evaluation_loop(trainer.get_eval_dataloader(), "Evaluation")
+    np.testing.assert_allclose(found.predictions, expected.predictions, atol=1e-6)
+
+
 def test_loaders_hold_the_rows_themselves(make: Make) -> None:
     trainer = make(evaluation={"a": rows_of(9), "b": rows_of(5)})
     loader = trainer.get_eval_dataloader("b")

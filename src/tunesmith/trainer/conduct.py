@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from transformers import TrainerControl, TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
+from transformers.utils.logging import get_logger
 
 from tunesmith.device import deterministic_kernels
 from tunesmith.errors import PlainError, Problem
@@ -126,8 +127,21 @@ def engage(host: Host, stretch: Stretch, undone: ExitStack) -> None:
         host.model, stretch.rows, stretch.plan,
         evaluated=_evaluated(host), optimizer=lambda: host.optimizer,
     )  # fmt: skip
+    _headline(host, stretch)
     undone.enter_context(tuned(host.runner.is_fast))
     undone.enter_context(deterministic_kernels(host.args.full_determinism))
+
+
+def _headline(host: Host, stretch: Stretch) -> None:
+    """What transformers' Trainer says of a training, where it says it: at its level "info"."""
+    plan, log = stretch.plan, get_logger("transformers.trainer")
+    log.info("***** Running training *****")
+    log.info(f"  Num examples = {plan.num_examples:,}")
+    log.info(f"  Num Epochs = {host.state.num_train_epochs:,}")
+    log.info(
+        f"  Total train batch size (w. parallel, distributed & accumulation) = {plan.batch_size}"
+    )
+    log.info(f"  Total optimization steps = {plan.total_steps:,}")
 
 
 def _evaluated(host: Host) -> tuple[Rows, ...]:

@@ -9,7 +9,7 @@ that everything it overrides is called as there.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -171,13 +171,19 @@ def is_hooked(model: torch.nn.Module) -> bool:
     """Whether a module or a weight has hooks, which an engine by other means would pass by.
 
     These are what `register_forward_hook` and its kin, `Tensor.register_hook` and
-    `register_post_accumulate_grad_hook` leave behind.
+    `register_post_accumulate_grad_hook` leave behind. Those that transformers puts on its models,
+    to record hidden states or to recompute activations, change nothing that is trained.
     """
-    modules = any(getattr(module, kind) for module in model.modules() for kind in _HOOKS)
-    weights = any(
-        getattr(weight, kind) for weight in model.parameters() for kind in _GRADIENT_HOOKS
+    held = [getattr(module, kind) for module in model.modules() for kind in _HOOKS]
+    held += [getattr(weight, kind) for weight in model.parameters() for kind in _GRADIENT_HOOKS]
+    return any(map(_is_of_a_script, held)) or _any_global_hook()
+
+
+def _is_of_a_script(hooks: Mapping[int, Callable[..., Any]] | None) -> bool:
+    return any(
+        not getattr(hook, "__module__", "").startswith("transformers.")
+        for hook in (hooks or {}).values()
     )
-    return modules or weights or _any_global_hook()
 
 
 def adapt_older_signatures(trainer: Any) -> None:

@@ -103,13 +103,14 @@ def make_engine(
         half: whether to compute in bfloat16.
         used_tokens: every token id that occurs; None to keep the whole table.
     """
+    limit = args.max_grad_norm if args.max_grad_norm and args.max_grad_norm > 0 else None
     if way.verdict is None:
         return ExactEngine(
             model,
             way.run,
             accelerator,
             make_optimizer=optimizer,
-            max_grad_norm=args.max_grad_norm,
+            max_grad_norm=limit,
             has_unused=bool(args.ddp_find_unused_parameters),
             sets_rates=False,
         )
@@ -118,7 +119,7 @@ def make_engine(
         way.run,
         accelerator,
         make_optimizer=optimizer,
-        max_grad_norm=args.max_grad_norm,
+        max_grad_norm=limit,
         weight_decay=args.weight_decay,
         verdict=way.verdict,
         half=half,

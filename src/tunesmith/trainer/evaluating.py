@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from accelerate.utils import DynamoBackend
+from torch.utils.data import DataLoader
 from transformers.trainer_utils import EvalLoopOutput
 
 from tunesmith.trainer import refusals
@@ -132,7 +133,8 @@ class EvaluatingTrainer(SavingTrainer):
             description, prediction_loss_only, ignore_keys, metric_key_prefix,
         )  # fmt: skip
         self.current_accelerator()
-        known = self._loaders.get(dataloader)
+        is_loader = isinstance(dataloader, DataLoader)  # a script may pass any iterable
+        known = self._loaders.get(dataloader) if is_loader else None
         if known is None or self._running == "theirs" or why_theirs_evaluates(self):
             return self._evaluated_by_transformers(dataloader, *given)
         self.callback_handler.eval_dataloader = dataloader
