@@ -171,3 +171,11 @@ def test_a_saved_folder_that_is_not_whole(tmp_path: Path) -> None:
     (tmp_path / "d" / "state.json").write_text("{")
     with pytest.raises(DataError, match="D130"):
         open_saved(tmp_path / "d")
+
+
+@pytest.mark.parametrize("state", ["{}", "[]", "5", '{"_data_files": 5}', '{"_data_files": [{}]}'])
+def test_a_saved_folder_of_nonsense(tmp_path: Path, state: str) -> None:
+    Dataset.from_dict({"a": [1, 2]}).save_to_disk(tmp_path / "d")
+    (tmp_path / "d" / "state.json").write_text(state)
+    with pytest.raises(DataError, match="D130"):
+        open_saved(tmp_path / "d")

@@ -14,7 +14,7 @@ from tunesmith.model.untrusted import MAX_DEPTH, UnreadableFile, open_regular, r
 plain = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(10**38), 10**38)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -70,6 +70,8 @@ def test_nesting_has_a_limit(path: Path, by_lists: bool) -> None:
     [
         ('{"a": {"b": [1, 1e400]}}', r"^a\.b is inf$"),
         ('{"eps": NaN}', "^eps is nan$"),
+        ('{"a": 1' + "0" * 37 + "1}", "^a is too large a number$"),
+        ('{"a": [-1' + "0" * 39 + "]}", "^a is too large a number$"),
         ("[1]", "^it is not a JSON object$"),
         ("", "Expecting value"),
         ('{"a": 1' + "0" * 5000 + "}", "digits"),

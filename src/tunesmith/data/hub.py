@@ -14,6 +14,7 @@ from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
 from tunesmith.hub import ask, resolve_commit
+from tunesmith.hub_errors import usable_answers
 from tunesmith.language import gettext as _
 from tunesmith.quiet import quiet_datasets
 
@@ -32,11 +33,21 @@ def open_dataset(name: str, *, config: str | None, revision: str | None) -> Spli
     """
     repository, config = repository_and_config(name, config)
     commit = resolve_commit(repository, kind="dataset", revision=revision)
+    with usable_answers(repository, "dataset"):
+        loaded = _loaded(repository, config, commit)
+    label = f"{repository}/{config}" if config else repository
+    return {
+        split: HubSplit.of(dataset, f"{label}:{split}", revision=commit)
+        for split, dataset in loaded.items()
+    }
+
+
+def _loaded(repository: str, config: str | None, commit: str | None) -> Any:
     import datasets
 
     try:
         with quiet_datasets():
-            loaded = ask(
+            return ask(
                 lambda: datasets.load_dataset(repository, config, revision=commit),
                 repository,
                 kind="dataset",
@@ -47,11 +58,6 @@ def open_dataset(name: str, *, config: str | None, revision: str | None) -> Spli
         ) from error
     except (ValueError, datasets.exceptions.DataFilesNotFoundError) as error:
         raise DataError(_unreadable(repository, config, error)) from error
-    label = f"{repository}/{config}" if config else repository
-    return {
-        split: HubSplit.of(dataset, f"{label}:{split}", revision=commit)
-        for split, dataset in loaded.items()
-    }
 
 
 def open_saved(path: Path) -> Splits:

@@ -20,6 +20,9 @@ __all__ = ["MAX_DEPTH", "UnreadableFile", "open_regular", "read_json"]
 MAX_DEPTH = 64
 """The deepest nesting of JSON that is read; real model files have fewer than ten levels."""
 
+_LARGEST = 10**38
+"""Of whole numbers; beyond it none fits a float of 32 bits. Tokenizers write 10^30 for no limit."""
+
 
 class UnreadableFile(ValueError):
     """Why a file is not read."""
@@ -87,6 +90,8 @@ def _check_values(value: dict[str, Any]) -> None:
                 below += [(name, item) for item in inner]
             elif isinstance(inner, float) and not math.isfinite(inner):
                 raise UnreadableFile(_("{field} is {value}").format(field=name, value=inner))
+            elif isinstance(inner, int) and abs(inner) > _LARGEST:
+                raise UnreadableFile(_("{field} is too large a number").format(field=name))
         if not below:
             return
         level = below
