@@ -18,12 +18,12 @@ def test_words_for_people(tunesmith: Command, tickets: Path) -> None:
     assert not Path("runs").exists()
 
 
-def test_the_worst_comes_last(tunesmith: Command) -> None:
+def test_errors_come_first(tunesmith: Command) -> None:
     Path("a.csv").write_text(GOOD + "text number 0 0,b\n,a\n")
     said = tunesmith("check", "a.csv")
     assert said.code == 3
     told = [line.split()[0] for line in said.out.splitlines() if line.startswith(("w", "e"))]
-    assert told == ["warning", "error"]
+    assert told == ["error", "warning"]
     assert said.out.splitlines()[-1] == "1 error, 1 warning"
     assert said.err == ""
 

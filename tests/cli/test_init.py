@@ -48,3 +48,29 @@ def test_json(tunesmith: Command, tickets: Path) -> None:
     assert record["rows"] == {"validation": 6, "train": 54}
     assert record["values"]["data"]["label"] == "queue"
     assert "data.label" in record["automatic"]
+
+
+def test_data_with_errors_gets_a_recipe_that_training_takes_once_they_are_left_out(
+    tunesmith: Command, tickets: Path
+) -> None:
+    with tickets.open("a") as file:
+        file.write("61,the rice was late again today,\n")
+    said = tunesmith("init", tickets)
+    assert said.code == 0
+    assert "error D201" in said.err
+    assert "1 error must be corrected first, or left out with --on-bad-row skip" in said.err
+    assert "best:" not in Path("recipe.yaml").read_text()
+    assert tunesmith("check", "recipe.yaml").code == 3
+    assert tunesmith("check", "recipe.yaml", "--on-bad-row", "skip").code == 0
+
+
+def test_a_question_about_the_task_is_asked_before_a_recipe_is_written(tunesmith: Command) -> None:
+    rows = "".join(f"text number {i},{['a;b', 'b', 'b;a'][i % 3]}\n" for i in range(24))
+    Path("tags.csv").write_text("text,label\n" + rows)
+    said = tunesmith("init", "tags.csv")
+    assert said.code == 3
+    assert "error D218" in said.err
+    assert not Path("recipe.yaml").exists()
+    assert tunesmith("init", "tags.csv", "--task", "multi-label-classification").code == 0
+    assert 'label_separator: ";"' in Path("recipe.yaml").read_text()
+    assert tunesmith("check", "recipe.yaml").code == 0

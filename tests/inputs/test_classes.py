@@ -12,6 +12,7 @@ from tunesmith.errors import Place, Severity
 from tunesmith.inputs.classes import (
     class_problems,
     header_problem,
+    is_rating,
     label_set_problems,
     order_problem,
     spelling_problems,
@@ -100,3 +101,28 @@ def test_the_order_of_a_model() -> None:
     assert problem is not None
     assert problem.code == "D407"
     assert "data.labels=[negative, positive]" in str(problem.fix)
+
+
+@pytest.mark.parametrize(
+    ("names", "column", "is_scale"),
+    [
+        ("12345", "label", True), ("01", "stars", False), ("123", "stars", True),
+        ("012", "label", False), ("012", "评分", True), ("135", "stars", False),
+        ("1234567", "y", True), ("234", "y", False), ("abc", "rating", False),
+        (["1.0", "2.0", "3.0"], "rating", True), (["1", "2", "3", "x"], "rating", False),
+        ([str(i) for i in range(11)], "y", True), ([str(i) for i in range(1, 11)], "y", True),
+        ("012345", "y", True), ("01234", "y", False),
+    ],
+)  # fmt: skip
+def test_scales(names: str | list[str], column: str, is_scale: bool) -> None:
+    assert is_rating(list(names), column) is is_scale
+    found = [p for p in class_problems(dict.fromkeys(names, 9), column, PLACE) if p.code == "D221"]
+    assert len(found) == is_scale
+    if found:
+        assert found[0].severity is Severity.NOTE
+        assert "--task text-regression" in str(found[0].fix)
+
+
+def test_a_scale_is_named_by_its_ends() -> None:
+    (problem,) = class_problems(dict.fromkeys("12345", 9), "stars", PLACE)
+    assert problem.message == '"stars" holds the numbers 1 to 5, learned as classes'

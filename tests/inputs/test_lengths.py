@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunesmith.errors import Place
+from tunesmith.errors import Place, Severity
 from tunesmith.inputs import check, look
-from tunesmith.inputs.lengths import length_problems, measure, reader_of
+from tunesmith.inputs.lengths import (
+    estimated_length_problems,
+    length_problems,
+    measure,
+    reader_of,
+)
 from tunesmith.recipe import gather
 from tunesmith.run.job import make_job
 
@@ -64,3 +69,26 @@ def test_what_is_no_tokenizer_is_left_to_who_loads_it(content: str, tmp_path: Pa
     assert reader_of(str(tmp_path), None) is None
     assert reader_of("no-such-model", None) is None
     assert reader_of(None, None) is None
+
+
+def test_long_rows_are_told_without_a_model() -> None:
+    rows = [("word " * 2000,), ("短" * 600,), ("short",), ("a " * 300, "b " * 212)]
+    (problem,) = estimated_length_problems(rows, None, Place("a.csv"))
+    assert (problem.code, problem.severity) == ("D410", Severity.WARNING)
+    assert problem.message == (
+        "50.0% of rows have more than 512 words or Chinese characters, the longest 2000; "
+        "a model that reads 512 tokens cuts them"
+    )
+    assert not list(estimated_length_problems(rows[2:], None, Place("a.csv")))
+    (shorter,) = estimated_length_problems(rows[2:], 511, Place("a.csv"))
+    assert "50.0% of rows have more than 511 words" in shorter.message
+
+
+def test_a_check_without_a_tokenizer_still_speaks_of_lengths(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = "".join(f"{'word ' * 600} {i},{'ab'[i % 2]}\n" for i in range(20))
+    path.write_text("text,label\n" + rows)
+    layers = gather(sets=["model=not/here", f"data.train={path}"], environment={})
+    checked = check(look(layers), audited=True)
+    assert checked.lengths is None
+    assert "D410" in {problem.code for problem in checked.warnings}

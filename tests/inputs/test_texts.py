@@ -67,3 +67,12 @@ def test_questions_that_changed_places() -> None:
     assert not list(swapped_problems(train, {"a": column(*asked), "b": column(*said)}, PLACE))
     (problem,) = swapped_problems(train, {"a": column(*said), "b": column(*asked)}, PLACE)
     assert problem.code == "D330"
+
+
+def test_ids_are_of_ascii_letters() -> None:
+    ids = column(*(f"order-{i:04}" for i in range(20)))
+    assert [p.code for p in column_problems({"id": ids}, PLACE)] == ["D315"]
+    chinese = column(*(f"第{i}天快递还没有到" for i in range(20)))
+    assert not list(column_problems({"text": chinese}, PLACE))
+    japanese = column(*(f"{i}日も待ちました" for i in range(20)))
+    assert not list(column_problems({"text": japanese}, PLACE))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_ORDER = (Severity.NOTE, Severity.WARNING, Severity.ERROR)
+_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _BAR = 30
 
 
@@ -47,7 +47,7 @@ _BAR = 30
 @set_option
 @common
 def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given: Any) -> int:
-    """Check, print every problem, the worst last; the exit code says how bad it is."""
+    """Check, print every problem, errors first; the exit code says how bad it is."""
     from tunesmith.inputs import check, look
 
     terminal = Terminal.of(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +16,18 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.terminal import Terminal, padded
-from tunesmith.errors import typed
+from tunesmith.errors import DataError, Severity, typed
 from tunesmith.language import gettext as _
-from tunesmith.language import split_name
+from tunesmith.language import ngettext, split_name
+
+if TYPE_CHECKING:
+    from tunesmith.inputs import Split
 
 __all__ = ["command"]
+
+
+_ASKED = frozenset({"D218"})
+"""Problems that are questions about the task: their answer belongs into the recipe."""
 
 
 @click.command(
@@ -53,27 +60,52 @@ def command(
     from tunesmith.recipe import as_written, to_yaml
     from tunesmith.run.start import remarks
 
-    checked = check(look(layers_from(what, sets, given)))
-    why = remarks(checked.layers)
-    commit.write_file(target, to_yaml(checked.recipe, remarks=why))
-    terminal.problems(checked.warnings)
-    for split in checked.splits.values():
+    seen = look(layers_from(what, sets, given))
+    recipe, layers, notes = seen.recipe, seen.layers, seen.notes
+    splits: dict[str, Split] = {}
+    errors, later = 0, [("train", "best"), ("metrics",)]
+    try:
+        checked = check(seen, audited=True)
+    except DataError as error:
+        if any(problem.code in _ASKED for problem in error.problems):
+            raise
+        terminal.problems(error.problems)
+        errors = sum(problem.severity is Severity.ERROR for problem in error.problems)
+    else:
+        terminal.problems(checked.warnings)
+        recipe, layers, notes = checked.recipe, checked.layers, list(checked.notes)
+        splits, later = dict(checked.splits), []
+    why = remarks(layers)
+    commit.write_file(target, to_yaml(recipe, remarks=why, without=later))
+    for split in splits.values():
         count = _("{count} rows").format(count=split.num_rows)
         terminal.result(padded(split_name(split.name), 12) + f"{count}  {split.source.name}")
-    for line in checked.notes:
+    for line in notes:
         terminal.result(f"{'':<12}{line}")
     for path, reason in why.items():
-        value = checked.recipe.model_dump(mode="json")
+        value = recipe.model_dump(mode="json")
         for part in path:
             value = value[part]
         terminal.result(padded(".".join(path), 20) + f"{as_written(value)}  ({reason})")
     terminal.record(
         {
             "recipe": str(target),
-            "values": checked.recipe.model_dump(mode="json"),
+            "values": recipe.model_dump(mode="json"),
             "automatic": {".".join(path): reason for path, reason in why.items()},
-            "rows": {name: split.num_rows for name, split in checked.splits.items()},
+            "rows": {name: split.num_rows for name, split in splits.items()},
+            "errors": errors,
         }
     )
+    if errors:
+        terminal.say(
+            ngettext(
+                "wrote {path}; {count} error must be corrected first, or left out with "
+                "--on-bad-row skip; then   tunesmith train {path}",
+                "wrote {path}; {count} errors must be corrected first, or left out with "
+                "--on-bad-row skip; then   tunesmith train {path}",
+                errors,
+            ).format(path=typed(target), count=errors)
+        )
+        return 0
     terminal.say(_("wrote {path}; next   tunesmith train {path}").format(path=typed(target)))
     return 0

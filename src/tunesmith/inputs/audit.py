@@ -21,7 +21,14 @@ from tunesmith.inputs.classes import (
     spelling_problems,
     split_problems,
 )
-from tunesmith.inputs.lengths import Lengths, Reader, length_problems, measure, reader_of
+from tunesmith.inputs.lengths import (
+    Lengths,
+    Reader,
+    estimated_length_problems,
+    length_problems,
+    measure,
+    reader_of,
+)
 from tunesmith.inputs.looking import Look
 from tunesmith.inputs.misspellings import misspelling_problems
 from tunesmith.inputs.repeats import across, within
@@ -108,9 +115,11 @@ class Audit:
     def _model(self, train: Part, task: Task) -> Iterator[Problem]:
         recipe = self.seen.recipe
         reader = reader_of(recipe.model, recipe.revision)
-        if reader is None:
-            return
         place = Place(train.census.source.name)
+        if reader is None:
+            sample, limit = train.census.sample, recipe.train.max_length
+            yield from estimated_length_problems(sample, limit, place)
+            return
         limit = reader.limit(recipe.train.max_length)
         self.lengths = measure(reader, train.census.sample, limit)
         yield from length_problems(self.lengths, reader.name, place)

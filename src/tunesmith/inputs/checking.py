@@ -39,6 +39,10 @@ from tunesmith.tasks import Task
 __all__ = ["Checked", "Split", "check", "check_other"]
 
 
+_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+"""Who must correct something reads that first."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Some rows with one purpose.
@@ -125,7 +129,7 @@ def check(seen: Look, *, audited: bool = False) -> Checked:
     if audit:
         problems += audit.problems(task, drawn)
     if _errors(problems):
-        raise DataError(problems)
+        raise DataError(sorted(problems, key=lambda problem: _ORDER.index(problem.severity)))
     recipe, layers = _with_scores(seen, task)
     notes = [*seen.notes, *task.summary()]
     lengths = audit.lengths if audit else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
 from tunesmith.data.duplicates import normalised
 from tunesmith.data.labels import label_key, spelled
@@ -16,6 +16,7 @@ from tunesmith.language import gettext as _
 __all__ = [
     "class_problems",
     "header_problem",
+    "is_rating",
     "label_set_problems",
     "order_problem",
     "spelling_problems",
@@ -32,6 +33,9 @@ _NUMBERS = 50
 """So many different numbers look like a measure, not like classes."""
 _FEW_ROWS = 20
 """Fewer rows prove nothing."""
+_FEWEST_STEPS = 3
+_SCALES = ((1, 5), (1, 7), (1, 10), (0, 10), (0, 5))
+_RATINGS = ("star", "rating", "score", "grade", "评分", "分数", "打分", "星级", "等级")
 _STRATIFIED_ROWS = 2
 """Fewer rows than these cannot stand on both sides of a split."""
 
@@ -152,6 +156,19 @@ def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iter
             place,
             fix=_("To predict the number itself: --task text-regression."),
         )
+    if is_rating(counts, column):
+        yield Problem(
+            "D221",
+            _('"{column}" holds the numbers {lowest:g} to {highest:g}, learned as classes').format(
+                column=column, lowest=min(map(float, counts)), highest=max(map(float, counts))
+            ),
+            place,
+            fix=_(
+                "For a rating, a 5 that is answered 4 is nearly right; to learn it as a number: "
+                "--task text-regression."
+            ),
+            severity=Severity.NOTE,
+        )
     rare = [name for name in counts if counts[name] < _STRATIFIED_ROWS]
     if rare and len(rare) * 2 <= len(counts):
         yield _warning(
@@ -176,6 +193,18 @@ def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iter
             fix=_("Judge by f1_macro rather than by accuracy."),
             severity=Severity.WARNING if is_very else Severity.NOTE,
         )
+
+
+def is_rating(names: Collection[str], column: str) -> bool:
+    """Whether classes are the steps of a scale: 1 to 5, 0 to 10, others if the column says so."""
+    numbers = sorted(number for name in names if (number := as_number(name)) is not None)
+    is_scale = (
+        len(numbers) == len(names)
+        and len(numbers) >= _FEWEST_STEPS
+        and numbers == [numbers[0] + step for step in range(len(numbers))]
+    )
+    is_so_called = any(word in column.lower() for word in _RATINGS)
+    return is_scale and (is_so_called or (numbers[0], numbers[-1]) in _SCALES)
 
 
 def _odd(code: str, message: str, name: str, counts: Mapping[str, int], place: Place) -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,22 @@ from tunesmith.errors import ModelError, Place, Problem, Severity
 from tunesmith.language import gettext as _
 from tunesmith.model import EMBEDDED, ModelFiles, longest_input, read_backend
 
-__all__ = ["Lengths", "Reader", "length_problems", "measure", "reader_of"]
+__all__ = [
+    "Lengths",
+    "Reader",
+    "estimated_length_problems",
+    "length_problems",
+    "measure",
+    "reader_of",
+]
 
 _BINS = (8, 16, 32, 64, 128, 256, 512, 1024)
 _MUCH_UNKNOWN = 0.05
 _BATCH_CHARACTERS = 1_000_000
+_USUAL_LIMIT = 512
+_PIECE = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
+)
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,41 @@ def _histogram(lengths: NDArray[np.int64]) -> dict[int, int]:
     tops.append(next((top for top in _BINS if top >= lengths.max()), int(lengths.max())))
     counts = np.bincount(np.searchsorted(tops, lengths, side="left"), minlength=len(tops))
     return {top: int(count) for top, count in zip(tops, counts, strict=True)}
+
+
+def estimated_length_problems(
+    rows: Sequence[tuple[str, ...]], limit: int | None, place: Place
+) -> Iterator[Problem]:
+    """Texts that will probably be cut, where no tokenizer is at hand to count their tokens.
+
+    Args:
+        rows: the texts of some rows, at least one.
+        limit: tokens that a row may have; None for what most models take.
+        place: of the source.
+    """
+    limit = limit or _USUAL_LIMIT
+    pieces = np.array([sum(map(_least_tokens, row)) for row in rows])
+    too_long = pieces > limit
+    if not too_long.any():
+        return
+    yield Problem(
+        "D410",
+        _(
+            "{rows:.1%} of rows have more than {limit} words or Chinese characters, the longest "
+            "{longest}; a model that reads {limit} tokens cuts them"
+        ).format(rows=float(too_long.mean()), limit=limit, longest=int(pieces.max())),
+        place,
+        fix=_(
+            "Choose a model that reads longer texts, or shorten them; tokens are counted once the "
+            "model is on this machine."
+        ),
+        severity=Severity.WARNING,
+    )
+
+
+def _least_tokens(text: str) -> int:
+    """Words, and signs of writing without spaces: a tokenizer makes at least so many tokens."""
+    return len(_PIECE.findall(text))
 
 
 def length_problems(found: Lengths, model: str, place: Place) -> Iterator[Problem]:

@@ -15,7 +15,8 @@ __all__ = ["TextColumn", "column_problems", "odd_text", "swapped_problems"]
 
 _UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 """Marks of direction and width zero; the joiners U+200C and U+200D belong to scripts and emoji."""
-_ID = re.compile(r"(?=\S*\d)[\w:./-]{1,64}")
+_ID = re.compile(r"(?=\S*\d)[\w:./-]{1,64}", re.ASCII)
+"""Letters of ASCII alone: Chinese, Japanese and Thai sentences have no spaces either."""
 _LONG_CHARACTERS = 1_000_000
 _MOST_DISTINCT = 50
 _FEW_ROWS = 20

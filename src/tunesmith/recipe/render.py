@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import BaseModel
 
@@ -20,21 +20,34 @@ _YAML_1_1 = ("y", "n", "yes", "no", "on", "off")  # older readers take them for 
 _PLAIN = re.compile(r"[\w./~][\w./%*+@ -]*(?<! )")  # needs no quotes, also within brackets
 
 
-def to_yaml(recipe: Recipe, *, remarks: Mapping[KeyPath, str] | None = None) -> str:
+def to_yaml(
+    recipe: Recipe,
+    *,
+    remarks: Mapping[KeyPath, str] | None = None,
+    without: Collection[KeyPath] = (),
+) -> str:
     """The whole recipe with every default visible and a comment per line.
 
     Args:
         recipe: what to write; reading the result gives an equal recipe.
         remarks: for some keys, why the value is what it is, written before the key's meaning.
+        without: keys to leave out, because they follow from data that cannot be used yet.
     """
-    lines = _lines(recipe, (), remarks or {})
+    lines = _lines(recipe, (), remarks or {}, without)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _lines(section: BaseModel, path: KeyPath, remarks: Mapping[KeyPath, str]) -> Iterator[str]:
+def _lines(
+    section: BaseModel,
+    path: KeyPath,
+    remarks: Mapping[KeyPath, str],
+    without: Collection[KeyPath],
+) -> Iterator[str]:
     indent = "  " * len(path)
     for name, info in type(section).model_fields.items():
         here = (*path, name)
+        if here in without:
+            continue
         value = getattr(section, name)
         meaning = _(info.description) if info.description else ""
         if remark := remarks.get(here):
@@ -50,7 +63,7 @@ def _lines(section: BaseModel, path: KeyPath, remarks: Mapping[KeyPath, str]) ->
                 )
         elif isinstance(value, BaseModel):
             yield f"{indent}{name}:"
-            yield from _lines(value, here, remarks)
+            yield from _lines(value, here, remarks, without)
         else:
             written = as_written(section.model_dump(mode="json", include={name})[name])
             yield f"{indent}{name}: {written}".ljust(_COMMENT_COLUMN) + f" # {meaning}"

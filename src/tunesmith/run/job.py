@@ -363,6 +363,9 @@ def _at_key(problem: Problem, layers: Layers, *path: str) -> Problem:
 
 def _notes(checked: Checked, examples: Mapping[str, Examples], max_length: int) -> list[str]:
     notes = []
+    # the check before has said it, of a sample; splits drawn from one source share their set
+    is_told = any(problem.code == "D320" for problem in checked.warnings)
+    told: set[str] = set()
     for name, split in checked.splits.items():
         found = examples[name]
         prepared, lengths = found.prepared, found.lengths
@@ -376,7 +379,8 @@ def _notes(checked: Checked, examples: Mapping[str, Examples], max_length: int) 
         if not split.is_labelled:
             line += ", " + _("without labels: predicted, not scored")
         notes.append(line)
-        if prepared.num_cut:
+        if prepared.num_cut and not is_told and split.source.name not in told:
+            told.add(split.source.name)
             notes.append(
                 _("{source}: {rows} rows were longer than {limit} tokens and lost {tokens}").format(
                     source=split.source.name,
