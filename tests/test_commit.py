@@ -370,9 +370,10 @@ def test_a_file_that_became_something_else_is_damage(tmp_path: Path) -> None:
         (target / "a.bin").unlink()
         make(target / "a.bin")
         assert commit.damage(target) == "a.bin is missing"
-    (tmp_path / "list").mkdir()
-    (tmp_path / "list" / commit.MANIFEST).mkdir()
-    assert commit.damage(tmp_path / "list") == "MANIFEST.json cannot be read"
+    for name, make in (("list", Path.mkdir), ("pipe", os.mkfifo)):
+        (tmp_path / name).mkdir()
+        make(tmp_path / name / commit.MANIFEST)
+        assert commit.damage(tmp_path / name) == "MANIFEST.json cannot be read"
 
 
 def test_a_disk_that_fails_while_it_is_read_is_damage(

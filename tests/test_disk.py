@@ -130,6 +130,12 @@ def test_what_a_file_system_lacks_is_reported_once(
     assert problem.severity is Severity.WARNING
 
 
+def test_no_room_is_known() -> None:
+    for name in ("ENOSPC", "EDQUOT", "EFBIG"):
+        assert disk.is_full(OSError(getattr(errno, name), ""))
+    assert not disk.is_full(OSError(errno.EIO, ""))
+
+
 def test_lacking_is_not_failing() -> None:
     for name in ("EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK", "EPERM"):
         assert lacks(OSError(getattr(errno, name), ""))

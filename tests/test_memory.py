@@ -40,6 +40,7 @@ def test_a_real_lack_of_memory_is_recognised() -> None:
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
         RuntimeError("unable to mmap 4096 bytes from file <x>: Cannot allocate memory (12)"),
         RuntimeError("std::bad_alloc"),
+        ImportError("x.so: failed to map segment from shared object"),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         SafetensorError("Error while deserializing: I/O error: words (os error 12)"),
         caused_by(OSError("cannot be loaded"), MemoryError()),
@@ -53,6 +54,7 @@ def test_what_allocators_say_is_known(error: Exception) -> None:
     "error",
     [
         RuntimeError("shapes do not match"), ValueError("out of memory"), OSError("disk"),
+        ImportError("no module named x"),
         OSError(errno.EIO, "out of memory"), SafetensorError("header too large"),
         caused_by(RuntimeError("outer"), ValueError("out of memory")),
     ],

@@ -243,8 +243,11 @@ def _seal(folder: Path, *, modes_of: Path | None = None) -> None:
 
 def damage(folder: Path) -> str | None:
     """What is wrong with a committed folder, or None if every byte is as it was written."""
+    manifest = folder / MANIFEST
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        if manifest.exists() and not manifest.is_file():  # a pipe would be waited for
+            return _("{file} cannot be read").format(file=MANIFEST)
+        text = manifest.read_text(encoding="utf-8")
         files = json.loads(text)["files"]
         entries = {name: (int(entry["bytes"]), entry["sha256"]) for name, entry in files.items()}
     except FileNotFoundError:

@@ -12,7 +12,14 @@ from tunesmith import notices
 from tunesmith.errors import Place, PlainError, Problem, RecipeError, Severity
 from tunesmith.language import gettext as _
 
-__all__ = ["as_path", "disk_problem", "lacks", "nearest_existing", "report_missing_feature"]
+__all__ = [
+    "as_path",
+    "disk_problem",
+    "is_full",
+    "lacks",
+    "nearest_existing",
+    "report_missing_feature",
+]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -112,6 +119,11 @@ def _problem_of(number: int, target: Path) -> Problem:
             else _("Check the disk, or choose another one. Nothing partial was left; run again.")
         )
     return Problem("C107", message, Place(str(target)), evidence=evidence, fix=fix)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that there is no room for what is written."""
+    return error.errno in _FULL
 
 
 def lacks(error: OSError) -> bool:

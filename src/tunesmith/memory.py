@@ -24,7 +24,7 @@ __all__ = [
 
 _WORDS = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
-    "alloc_failed", "bad_alloc", "(os error 12)",
+    "alloc_failed", "bad_alloc", "(os error 12)", "failed to map segment",
 )  # fmt: skip
 """What allocators say that have no exception of their own: CPU, MPS, CUDA, Rust and the system."""
 
@@ -64,9 +64,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _may_be_an_allocators(error: BaseException) -> bool:
-    """Whether C++ or Rust may have raised it: RuntimeError, or a kind right below Exception."""
+    """Whether C++, Rust or the loader of libraries may have raised it."""
     is_own = type(error).__base__ is Exception and type(error).__module__ != "builtins"
-    return is_own or isinstance(error, RuntimeError)
+    return is_own or isinstance(error, RuntimeError | ImportError)
 
 
 def memory_problem(error: BaseException) -> Problem:

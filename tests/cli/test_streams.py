@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.cli.conftest import Command
 from tunesmith.cli import main
 from tunesmith.cli.streams import Courteous, has_reader, lost_result, shielded
+from tunesmith.errors import ModelError, Problem
 
 
 class Refusing(io.StringIO):
@@ -26,6 +28,11 @@ class Refusing(io.StringIO):
             raise self.error
         self.left -= 1
         return super().write(text)
+
+
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 ERRORS = [
@@ -202,6 +209,8 @@ def test_an_environment_without_sense_is_an_error_of_its_own(
         (OSError(errno.EIO, "Input/output error", "x.json"), 4, "error C107 x.json: the system"),
         (OSError(errno.ENAMETOOLONG, "long", "n" * 300), 2, "error R195 nnn"),
         (MemoryError(), 4, "error M111: out of memory"),
+        (caused_by(ModelError(Problem("M109", "bad")), MemoryError()), 4, "error M111: out of"),
+        (caused_by(ModelError(Problem("M109", "bad")), ValueError()), 2, "error M109: bad"),
         (ZeroDivisionError("division by zero"), 70, "error M000: a bug in tunesmith: ZeroDivision"),
     ],
 )
@@ -215,3 +224,24 @@ def test_what_nobody_foresaw(
     said = tunesmith("runs", "list")
     assert said.code == code
     assert words in said.err
+
+
+ENDING = """
+import ctypes, sys
+native = ctypes.CDLL(None)
+native.on_exit(native.abort, None)  # as the destructor of a library does whose thread still runs
+sys.argv = ["tunesmith", *{arguments!r}]
+from tunesmith.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (["runs", "show", "none"], 2)])
+def test_native_destructors_do_not_change_the_exit_code(
+    arguments: list[str], code: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", ENDING.format(arguments=arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == code
+    assert ("Usage:" in done.stdout) == (code == 0)
+    assert ("error C113" in done.stderr) == (code == 2)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from tests.model.folders import edited
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
-from tunesmith.errors import ModelError
+from tunesmith.errors import ModelError, ResourceError
 from tunesmith.model import load_tokenizer, locate, longest_input, read_backend
 from tunesmith.tasks.sequence import encode_texts
 
@@ -174,3 +175,14 @@ def test_impossible_positions_do_not_count(folder: Path, positions: object) -> N
     change(folder / "config.json", max_position_embeddings=positions)
     files = locate(str(folder))
     assert longest_input(files, load_tokenizer(locate(str(folder)))) == 64
+
+
+def test_a_full_disk_for_temporary_files_is_no_fault_of_the_model(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_source: object, _target: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(ResourceError, match="C107"):
+        load_tokenizer(locate(str(tiny_bert)))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,13 @@ def test_a_full_disk_never_stops_training(tmp_path: Path) -> None:
         assert log.take(step(number, 1.0), epoch=0, is_last=False) is not None
     assert log.problem is not None and log.problem.code == "C110"
     assert "No space left on device" in log.problem.message
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "e")
+    log = EventLog(tmp_path / "e", 1, {})
+    assert log.problem is not None and log.problem.code == "C110"
+    log.take(step(1, 1.0), epoch=0, is_last=False)
 
 
 def test_once_the_disk_is_back_events_are_written_again(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,14 @@ def test_it_is_missing_or_no_file(run: RunFolder) -> None:
     run.plan.mkdir()
     plan, damage = read_plan(run)
     assert plan == {} and damage is not None and damage != "it is missing"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_damage(make: Callable[[Path], None], run: RunFolder) -> None:
+    make(run.plan)
+    assert read_plan(run) == ({}, "it is no file")
+    make(run.log)
+    assert not has_begun(run)
 
 
 def test_without_a_plan_the_model_knows_its_rows(run: RunFolder) -> None:

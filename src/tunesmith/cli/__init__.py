@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gettext as stdlib_gettext
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -16,7 +19,15 @@ from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.streams import lost_result, shielded
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs, unknown_option
-from tunesmith.errors import Place, PlainError, Problem, RecipeError, ResourceError, shortened
+from tunesmith.errors import (
+    ModelError,
+    Place,
+    PlainError,
+    Problem,
+    RecipeError,
+    ResourceError,
+    shortened,
+)
 from tunesmith.language import (
     DOMAIN,
     LANGUAGES,
@@ -74,8 +85,33 @@ class _Commands(Verbs):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; returns the exit code.
+
+    Args:
+        arguments: None for those of this process, which is then about to end with that code.
+    """
+    if arguments is not None:
+        return _main(list(arguments))
+    ending = {"code": 70}
+    atexit.register(_leave, ending)  # first, so that it is called last
+    ending["code"] = _main(sys.argv[1:])
+    return ending["code"]
+
+
+def _leave(ending: Mapping[str, int]) -> None:
+    """End the process with its exit code once everything of Python's is done.
+
+    The destructors of native libraries that Python would call next abort now and then, where
+    one of their threads still runs: 134 instead of the code.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(ending["code"])
+
+
+def _main(words: list[str]) -> int:
     _speak(words)
     words = _arranged(words)
     before = words[: words.index("--")] if "--" in words else words
@@ -143,7 +179,9 @@ def _command_of(words: Sequence[str]) -> click.Command | None:
 def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> PlainError:
     """The error with its code; what was not foreseen is a bug of ours, and reported as one."""
     if isinstance(error, PlainError):
-        return error
+        cause = error.__cause__
+        is_memory = isinstance(error, ModelError) and cause is not None and is_out_of_memory(cause)
+        return ResourceError(memory_problem(cause)) if cause and is_memory else error
     if isinstance(error, click.NoSuchOption):
         return RecipeError(unknown_option(error, words))
     if isinstance(error, click.ClickException):

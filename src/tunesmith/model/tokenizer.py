@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import ModelError, Place, Problem, quoted
+from tunesmith.disk import disk_problem, is_full
+from tunesmith.errors import ModelError, Place, Problem, ResourceError, quoted
 from tunesmith.language import gettext as _
 from tunesmith.model.files import TOKENIZER_FILES, ModelFiles
 from tunesmith.model.guard import coded
@@ -45,6 +46,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
 
     Raises:
         ModelError: there is none, only a slow one, or its files are damaged (M113).
+        ResourceError: the folder for temporary files is full (C107).
     """
     from transformers import AutoTokenizer
 
@@ -131,6 +133,10 @@ def _copy_checked(files: ModelFiles, target: Path) -> None:
             continue
         except UnreadableFile as error:
             raise UnreadableFile(f"{name}: {error}") from error
+        except OSError as error:
+            if is_full(error) and (problem := disk_problem(error, target)):
+                raise ResourceError(problem) from error
+            raise
 
 
 def _check_steps(path: Path) -> None:

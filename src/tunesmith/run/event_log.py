@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -47,6 +48,8 @@ class EventLog:
 
     def _open(self) -> None:
         try:
+            if self._path.is_fifo():  # to open it would wait for a reader
+                raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
             _mend_last_line(self._path)
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:

@@ -42,6 +42,8 @@ def write_plan(run: RunFolder, facts: Mapping[str, Any], warnings: Iterable[Prob
 def read_plan(run: RunFolder) -> tuple[dict[str, Any], str | None]:
     """The plan of a run, or nothing and the reason."""
     try:
+        if run.plan.exists() and not run.plan.is_file():  # a pipe would be waited for
+            return {}, _("it is no file")
         facts = json.loads(run.plan.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}, _("it is missing")
@@ -77,6 +79,8 @@ def has_begun(run: RunFolder) -> bool:
     if run.model.exists() or run.predictions.exists() or any(run.checkpoints.glob("*step-*")):
         return True
     try:
+        if not run.log.is_file():
+            return False
         with run.log.open(encoding="utf-8", errors="replace") as lines:
             return any(_is_progress(line) for line in lines)
     except OSError:

@@ -151,7 +151,7 @@ class Session:
             self.resumed_from = found.folder.name
             self._check_best()
 
-        if self.run.model.exists() and self.accelerator.is_main_process:
+        if os.path.lexists(self.run.model) and self.accelerator.is_main_process:
             # the conductor comes here only while the model is not whole
             kept = commit.set_aside(self.run.model)
             self.warnings.append(
