@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.artifact.folder import read_facts
 from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
-from tunesmith.curves import change_to_try
+from tunesmith.curves import Verdict, change_to_try
 from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.inputs import Checked
@@ -95,7 +95,9 @@ class Display:
                     best=facts["best_step"],
                 )
             )
-        terminal.say(_("reading  {reading}").format(reading=readings[0]))
+        # that a baseline is better stands above the scores already
+        reading = next((r for r in readings if r.verdict is not Verdict.BEATEN), readings[0])
+        terminal.say(_("reading  {reading}").format(reading=reading))
         if (change := change_to_try(readings)) is not None:
             terminal.say(_("try    {change}").format(change=change))
         terminal.say(self._next_step())
