@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Command
 from tunesmith.language import use_language
 from tunesmith.report import write_report
 from tunesmith.run.folder import RunFolder
+from tunesmith.verdict import headline
 
 
 def test_training_wrote_it_and_it_can_be_written_again(tunesmith: Command, trained: Path) -> None:
@@ -32,3 +36,35 @@ def test_a_run_that_is_not_there_or_not_finished(tunesmith: Command, tmp_path: P
     (begun / "recipe.yaml").write_text("data:\n  train: a.csv\n", encoding="utf-8")
     said = tunesmith("report", "begun")
     assert (said.code, "C114" in said.err) == (2, True)
+
+
+def test_it_says_first_whether_the_model_is_good(tunesmith: Command, trained: Path) -> None:
+    """The first sentence below the name, in both languages; a table that is cut shows it."""
+    run = RunFolder(trained)
+    facts = run.facts()
+    tunesmith("report", trained)
+    page = run.report.read_text(encoding="utf-8")
+    expected = html.escape(headline(facts, "validation"), quote=True)
+    assert page.index("<h1>") < page.index(expected) < page.index('class="lead"')
+    assert ('class="verdict good"' in page) is not bool(facts["verdicts"])
+    assert "Training again with another seed adds to that" in page
+    tables = page.count("<table")
+    assert tables > 3 and page.count('<div class="wide" tabindex="0"><table') == tables
+    assert "local," in page and "scroll," in page  # the shades at the edges
+    use_language("zh")
+    write_report(run)
+    page = run.report.read_text(encoding="utf-8")
+    use_language("en")
+    write_report(run)
+    assert "答案" in page[page.index("<h1>") : page.index('class="lead"')]
+
+
+def test_a_run_without_scores_says_so(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(trained)
+    facts = {**run.facts(), "scores": {}, "verdicts": {}}
+    monkeypatch.setattr(RunFolder, "facts", lambda _run: facts)
+    before = run.report.read_bytes()
+    write_report(run)
+    page = run.report.read_text(encoding="utf-8")
+    run.report.write_bytes(before)
+    assert '<p class="verdict">It was not scored' in page

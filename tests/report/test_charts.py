@@ -62,6 +62,18 @@ def test_a_curve_that_falls_goes_down() -> None:
     assert heights == sorted(heights)
 
 
+def test_one_point_stands_in_the_middle_of_whole_steps() -> None:
+    chart = line_chart([Line("a", "first", [(150, 0.4)], dots=True)], x_name="x", y_name="y")
+    root = parsed(chart)
+    (dot,) = root.iter("circle")
+    ticks = [text.text for text in root.iter("text") if text.get("text-anchor") == "middle"]
+    assert ticks == ["135", "140", "145", "150", "155", "160", "165"]
+    left, right = 52, 425 - 12
+    assert float(dot.attrib["cx"]) == pytest.approx((left + right) / 2, abs=0.1)
+    zero = parsed(line_chart([Line("a", "first", [(0, 0.4)])], x_name="x", y_name="y"))
+    assert "-1" in [text.text for text in zero.iter("text")]
+
+
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 
 

@@ -29,9 +29,10 @@ def page_of(text: str) -> str:
         Page(
             title=text,
             lead=text,
+            headlines=[text],
+            is_good=True,
             language="en",
             figures=[Figure(text, text, text)],
-            verdicts=[text],
             sections=[
                 Section(text, [Words(text), Listed([text]), Code(text), Table([text], cell, text)])
             ],

@@ -206,8 +206,8 @@ def _score_tables(facts: CardFacts) -> Iterator[str]:
             rows.append([name, _score(value), ends, *beside])
         yield table(titles, rows)
     yield _(
-        "95%: where the score would lie for other rows of the same kind in 95 of 100 cases. "
-        "Training again with another seed adds to that."
+        "95%: where the score on all rows of the same kind may be, if these rows are independent "
+        "of each other. Training again with another seed adds to that."
     )
 
 

@@ -233,7 +233,7 @@ def _underfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     if sure is None:
         return None
     words = _(
-        "after {epochs:.3g} epochs the training loss is {train:.3g} and the validation loss "
+        "at the end, epoch {epochs:.3g}, the training loss is {train:.3g} and the validation loss "
         "{valid:.3g}; guessing by how often each label comes has {guess:.3g}"
     ).format(epochs=curves.epoch_at(curves.last_step), train=trained, valid=validated,
              guess=guessing)  # fmt: skip

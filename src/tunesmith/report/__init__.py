@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunesmith import commit
+from tunesmith.curves import Verdict as Reading
 from tunesmith.curves import change_to_try
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.language import current_language
@@ -19,7 +20,7 @@ from tunesmith.run.explain import curves_of, explain
 from tunesmith.run.folder import RunFolder
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
-from tunesmith.verdict import Verdict
+from tunesmith.verdict import headline, verdicts_of
 
 __all__ = ["write_report"]
 
@@ -44,19 +45,21 @@ def _page(run: RunFolder) -> Page:
         raise IntegrityError(Problem("C138", _("the file is missing"), Place(str(run.plan))))
     scored = facts.get("scores", {})
     split = "test" if "test" in scored else "validation"
-    told = facts.get("verdicts", {}).items()
     readings = explain(run, curves_of(run, history))
     change = change_to_try(readings)
     advice = [_("to try: {change}").format(change=change)] if change else []
+    said = [str(reading) for reading in readings if reading.verdict is not Reading.BEATEN]
     found: list[Section | None] = [
         sections.scores(facts, ["test", "validation"]),
-        sections.curves(history.events, facts, [str(reading) for reading in readings] + advice),
+        sections.curves(history.events, facts, said + advice),
         *_of_answers(_answered(run, facts, split), run.name),
         sections.data(plan, history.warnings()),
         sections.origin(plan, run.recipe.read_text(encoding="utf-8"), facts.get("versions", {})),
     ]
     return Page(
         title=run.name,
+        headlines=_headlines(facts, split),
+        is_good=bool(scored) and not facts.get("verdicts"),
         lead=_("{base}, fine-tuned for {task} on {rows} rows of {source}").format(
             base=facts["base_model"]["name"],
             task=facts["task"]["task"],
@@ -65,12 +68,19 @@ def _page(run: RunFolder) -> Page:
         ),
         language=current_language(),
         figures=_figures(facts, split),
-        verdicts=[f"{name}: {Verdict.from_json(one).in_words()}" for name, one in told],
         sections=[section for section in found if section is not None],
         footer=_("Written by tunesmith {version}. Nothing in this file is fetched or run.").format(
             version=facts["versions"]["tunesmith"]
         ),
     )
+
+
+def _headlines(facts: dict[str, Any], split: str) -> list[str]:
+    """Whether the model is good on the split that counts most, and where else it is not."""
+    if split not in facts.get("scores", {}):
+        return [_("It was not scored: the run had no labelled validation or test rows.")]
+    others = [name for name in verdicts_of(facts) if name != split]
+    return [headline(facts, name) for name in (split, *others)]
 
 
 def _answered(run: RunFolder, facts: dict[str, Any], split: str) -> Answered | None:

@@ -50,7 +50,10 @@ class _Frame:
         xs, ys = [x for x, _y in points], [y for _x, y in points]
         low, high = min(ys), max(ys)
         room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
-        return cls(min(xs), max(*xs, min(xs) + 1e-9), low - room, high + room)
+        left, right = min(xs), max(xs)
+        if left == right:  # one point stands in the middle
+            left, right = left - max(1.0, 0.1 * abs(left)), right + max(1.0, 0.1 * abs(right))
+        return cls(left, right, low - room, high + room)
 
     def x(self, value: float) -> str:
         span = self.width - _LEFT - _RIGHT
@@ -148,9 +151,9 @@ def confusion_chart(
             cells.append(Markup('<td class="{}">{}</td>').format(kind, count or "·"))
         rows.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
     caption = Markup("<caption>{} ↓ &nbsp; {} →</caption>").format(gold, predicted)
-    return Markup('<div class="wide"><table class="confusion">{}{}</table></div>').format(
-        caption, Markup("").join(rows)
-    )
+    return Markup(
+        '<div class="wide" tabindex="0"><table class="confusion">{}{}</table></div>'
+    ).format(caption, Markup("").join(rows))
 
 
 def _figure(frame: _Frame, parts: Sequence[Markup], title: str) -> Markup:

@@ -115,9 +115,10 @@ class Page:
 
     title: str
     lead: str
+    headlines: Sequence[str]
+    is_good: bool
     language: str
     figures: Sequence[Figure]
-    verdicts: Sequence[str]
     sections: Sequence[Section]
     footer: str
 

@@ -45,7 +45,12 @@ def scores(facts: Mapping[str, Any], splits: Sequence[str]) -> Section | None:
     if not rows:
         return None
     head = [_("split"), _("score"), _("value"), "95%", *map(_, _BASELINES.values())]
-    words = Words(_("The interval says where a score would lie for other rows of the same kind."))
+    words = Words(
+        _(
+            "95%: where the score on all rows of the same kind may be, if these rows are "
+            "independent of each other. Training again with another seed adds to that."
+        )
+    )
     return Section(_("Scores"), [Table(head, rows), words])
 
 
