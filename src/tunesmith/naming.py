@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from tunesmith.disk import as_path
 from tunesmith.errors import ModelError, Place, PlainError, Problem, RecipeError, nearest, quoted
 from tunesmith.language import gettext as _
 
@@ -35,7 +36,7 @@ def locate_run(name: str | Path, root: str | Path = RUNS) -> Path:
         RecipeError: there is none (C113).
     """
     path = _expanded(name)
-    candidates = [path, Path(root) / name]
+    candidates = [path, as_path(root) / name]
     if path.name == "model" and _is_file(path / "config.json"):
         candidates.append(path.parent)
     for candidate in candidates:
@@ -69,7 +70,7 @@ def model_source(name: str | Path, root: str | Path = RUNS) -> str:
         RecipeError: it is a run without a finished model (C114).
         ModelError: the word before the colon is not `embedded` (M107).
     """
-    path, under_root = _expanded(name), Path(root) / name
+    path, under_root = _expanded(name), as_path(root) / name
     candidates = [path, under_root]
     if _is_file(path / "config.json"):
         return str(path)
@@ -86,7 +87,7 @@ def model_source(name: str | Path, root: str | Path = RUNS) -> str:
 def run_names(root: str | Path = RUNS) -> list[str]:
     """The names of the runs in a folder, in order; none where it cannot be read."""
     try:
-        return sorted(path.name for path in Path(root).iterdir() if _is_run(path))
+        return sorted(path.name for path in as_path(root).iterdir() if _is_run(path))
     except OSError:
         return []
 

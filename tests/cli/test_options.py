@@ -147,3 +147,24 @@ def test_what_every_command_takes_may_come_before_it(tunesmith: Command) -> None
     assert "Traceback" in tunesmith("--debug", "--json", "runs", "show", "none").err
     (record,) = tunesmith("--json", "data", "show", "--", "./--debug").records
     assert record["code"] == "D105"
+
+
+def test_every_path_with_a_home_folder_is_expanded(
+    tunesmith: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    assert tunesmith("predict", trained, "a", "--out=~/answers.csv").code == 0
+    assert (home / "answers.csv").is_file()
+    data = str(trained.parent.parent / "tickets.csv")
+    assert tunesmith("init", data, "--out=~/first.yaml").code == 0
+    assert (home / "first.yaml").is_file()
+    assert tunesmith("check", "~/first.yaml").code == 0
+    (home / "runs").symlink_to(trained.parent)
+    assert "tickets" in tunesmith("runs", "list", "--root=~/runs").out
+    assert tunesmith("runs", "show", "tickets", "--root=~/runs").code == 0
+    for arguments in (["init", data, "--out"], ["runs", "list", "--root"]):
+        said = tunesmith(*arguments, "~nosuchuser/x")
+        assert (said.code, "error C136" in said.err) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

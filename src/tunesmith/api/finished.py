@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.curves import Reading
+from tunesmith.disk import as_path
 from tunesmith.html_tables import html_table, html_text
 from tunesmith.language import gettext as _
 from tunesmith.naming import RUNS, locate_run
@@ -128,7 +129,7 @@ class Run:
         from tunesmith.eject.write import eject
 
         return eject(
-            RunFolder(self.folder), Path(path), style=style, strict=strict, force=force
+            RunFolder(self.folder), as_path(path), style=style, strict=strict, force=force
         ).path
 
     def errors(
@@ -209,4 +210,4 @@ def find_run(name: str | Path, root: str | Path = RUNS) -> Run:
 
 def list_runs(root: str | Path = RUNS) -> list[Run]:
     """The runs in a folder, the newest first."""
-    return [Run(run.path) for run in runs_under(Path(root))]
+    return [Run(run.path) for run in runs_under(as_path(root))]

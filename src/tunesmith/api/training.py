@@ -12,6 +12,7 @@ from tunesmith.api.finished import Run, Runs
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
+from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event, Warned
 from tunesmith.inputs import reading_options
@@ -331,7 +332,7 @@ def _understand(
     if isinstance(what, str | Path):
         name = str(what)
         if name.endswith((".yaml", ".yml")):
-            return gather(file=Path(name), flags=flags), None, name
+            return gather(file=as_path(name), flags=flags), None, name
         flags = {("data", "train"): ("data", name), **flags}
         return gather(flags=flags), None, name
     layers = gather(flags={("data", "train"): ("data", "python"), **flags})

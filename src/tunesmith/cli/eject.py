@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
+from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.language import gettext as _
 
@@ -54,7 +54,7 @@ def command(
 
     terminal = Terminal.of(given)
     folder = find_run(run, root)
-    path = Path(out or f"{folder.name}_{style}.py")
+    path = as_path(out or f"{folder.name}_{style}.py")
     if notebook:
         path = path.with_suffix(".ipynb")
     done = eject(folder, path, style=style, strict=strict, force=force)

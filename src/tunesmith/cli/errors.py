@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.cli.options import ROOT, common, examples
+from tunesmith.cli.options import ROOT, OutputFile, common, examples
 from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, Severity, shortened, typed
@@ -50,7 +50,7 @@ _WIDTH = 60
 @click.option(
     "--export",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help=_("Write a table to fill in (CSV): the rows probably mislabelled, or those of --worst."),
 )
 @click.option("--force", is_flag=True, help=_("Replace the file of --export if it exists."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,7 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.disk import as_path
 from tunesmith.errors import DataError, Severity, typed
 from tunesmith.language import gettext as _
 from tunesmith.language import ngettext, split_name
@@ -52,7 +52,7 @@ def command(
 ) -> int:
     """Look, write the recipe, and say what was found."""
     terminal = Terminal.of(given)
-    target = Path(out)
+    target = as_path(out)
     from tunesmith import commit
 
     commit.refuse_existing([target], force=force)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tunesmith.disk import as_path
 from tunesmith.language import LANGUAGES, mark
 from tunesmith.language import gettext as _
 from tunesmith.naming import RUNS
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ROOT",
+    "OutputFile",
     "common",
     "corrections_option",
     "data_options",
@@ -30,6 +32,17 @@ __all__ = [
     "recipe_options",
     "set_option",
 ]
+
+
+class OutputFile(click.Path):
+    """A file to write; `~` is a home folder, also behind an equals sign."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, parameter: Any, context: click.Context | None) -> Any:
+        """The path, expanded."""
+        return super().convert(as_path(value), parameter, context)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -264,7 +277,7 @@ def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any])
             flags[_FLAGS[name]] = ("--" + name.replace("_", "-"), _meant(name, value))
     file = None
     if len(what) == 1 and what[0].endswith((".yaml", ".yml")):
-        file = Path(what[0])
+        file = as_path(what[0])
     elif what:
         named: object = what[0] if len(what) == 1 else list(what)
         flags[("data", "train")] = ("WHAT", named)

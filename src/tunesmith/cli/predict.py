@@ -12,6 +12,7 @@ import click
 
 from tunesmith.cli.options import (
     ROOT,
+    OutputFile,
     common,
     data_options,
     decision_options,
@@ -55,7 +56,7 @@ _WIDTH = 60
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help=_("Table to write: .csv, .tsv, .jsonl (each also .gz) or .parquet."),
 )
 @click.option(

@@ -11,6 +11,7 @@ import click
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import ProgressReport, example_of
 from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.disk import as_path
 from tunesmith.errors import shortened, typed
 from tunesmith.language import current_language, mark
 from tunesmith.language import gettext as _
@@ -53,8 +54,8 @@ def command(task: str, out: str, **given: Any) -> int:
 
     terminal = Terminal.of(given)
     with ExitStack() as drawing:
-        tour = _Tour(terminal, Path(out), task, drawing)
-        for stage in quickstart(task, Path(out), current_language()):
+        tour = _Tour(terminal, as_path(out), task, drawing)
+        for stage in quickstart(task, as_path(out), current_language()):
             tour.take(stage)
     tour.end()
     return 0

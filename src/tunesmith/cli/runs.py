@@ -17,6 +17,7 @@ from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
 from tunesmith.data.sources import looks_like_a_file
+from tunesmith.disk import as_path
 from tunesmith.errors import (
     IntegrityError,
     Place,
@@ -72,7 +73,7 @@ def list_runs(root: str, **given: Any) -> int:
     terminal = Terminal.of(given)
     rows = []
     damaged: list[Problem] = []
-    for run in runs_under(Path(root)):
+    for run in runs_under(as_path(root)):
         try:
             state = _state(run)
         except PlainError as error:  # one damaged run hides no other

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
+from tunesmith.disk import as_path
 from tunesmith.errors import DataError, shortened
 from tunesmith.language import gettext as _
 
@@ -61,7 +61,7 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
     from tunesmith.tokenizer import Texts, retrain_tokenizer, train_tokenizer
 
     terminal = Terminal.of(given)
-    target = Path(out)
+    target = as_path(out)
     commit.refuse_existing([target], force=None)
     splits = open_splits(what[0] if len(what) == 1 else list(what), reading(given))
     source = splits["train"] if "train" in splits else next(iter(splits.values()))
