@@ -131,6 +131,45 @@ def test_training_is_headed_as_by_transformers(
     ]
 
 
+def test_an_epoch_ends_with_what_is_due(make: Make) -> None:
+    """Logs, evaluations and checkpoints of an epoch, in the order of transformers."""
+    heard: list[str] = []
+
+    class Hears(TrainerCallback):
+        def on_epoch_end(self, *_given: Any, **_more: Any) -> None:
+            heard.append("end")
+
+        def on_log(self, *_given: Any, logs: Any, **_more: Any) -> None:
+            heard.append("loss" if "loss" in logs else "eval" if "eval_loss" in logs else "train")
+
+        def on_save(self, *_given: Any, **_more: Any) -> None:
+            heard.append("save")
+
+    epochs = dict.fromkeys(("eval_strategy", "save_strategy", "logging_strategy"), "epoch")
+    trainer = make(Hears(), max_steps=-1, num_train_epochs=2, **epochs)
+    trainer.train()
+    assert heard == ["end", "loss", "eval", "save"] * 2 + ["train"]
+    assert [rows.name for rows in trainer.runner._trained] == ["train", "evaluation"]
+    alone = make()
+    alone.train()
+    assert [rows.name for rows in alone.runner._trained] == ["train"]
+
+
+def test_what_training_says_of_itself(make: Make, pairs: Any) -> None:
+    """Rows and steps a second, operations, and the mean loss of the steps of this call."""
+    trainer = make(max_steps=-1, num_train_epochs=2, logging_steps=1)
+    metrics = trainer.train().metrics
+    count, steps = len(pairs["train"]), 2 * 8
+    rate = metrics["train_samples_per_second"] / metrics["train_steps_per_second"]
+    assert rate == pytest.approx(2 * count / steps, rel=0.02)
+    losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
+    assert len(losses) == steps and metrics["train_loss"] == pytest.approx(np.mean(losses))
+    weights = trainer.model.num_parameters(exclude_embeddings=True)
+    tokens = trainer.state.total_flos / (6 * weights)
+    real = sum(len(ids) for ids in pairs["train"]["input_ids"])
+    assert tokens == int(tokens) and 2 * real <= tokens < 4 * real  # padding, too
+
+
 def test_tokens_are_counted(make: Make, pairs: Any) -> None:
     trainer = make(include_num_input_tokens_seen="non_padding", num_train_epochs=1, max_steps=-1)
     trainer.train()

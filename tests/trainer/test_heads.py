@@ -12,12 +12,14 @@ from transformers import (
     AutoModelForQuestionAnswering,
     AutoModelForTokenClassification,
 )
+from transformers.trainer_pt_utils import LabelSmoother
 
 from tunesmith.batching import IGNORED, Batch, count_targets
 from tunesmith.trainer.heads import (
     OwnLoss,
     flops_per_place,
     known_head,
+    mean_loss,
     no_predictions,
     shifts_labels,
 )
@@ -128,6 +130,52 @@ def test_models_with_several_labels(make_model: MakeModel) -> None:
     assert found.loss_sum is not None
     assert list(found.kept) == ["start_logits", "end_logits"]
     assert OwnLoss(compute, names)(model, batch(None)).loss_sum is None
+
+
+@pytest.mark.parametrize("returns_loss", [False, True])
+def test_a_model_without_labels(returns_loss: bool) -> None:
+    """It must have a loss to be trained; in evaluation it may have one."""
+
+    class Twice(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return x.mean(), x * 2
+
+    rows = torch.ones(2, 3, requires_grad=True)
+    some = Batch({"x": rows}, None, 2, 0, np.arange(2))
+    own = OwnLoss(lambda model, inputs, _targets: (model(**inputs)[0], model(**inputs)), (),
+                  returns_loss)  # fmt: skip
+    trained = own(Twice(), some)
+    assert trained.loss_sum is not None and trained.loss_sum.item() == 2
+    assert list(trained.kept) == ["0"] and torch.equal(trained.kept["0"], rows * 2)
+    with torch.no_grad():
+        found = own(Twice(), some)
+    assert (found.loss_sum is not None) == returns_loss
+    assert list(found.kept) == (["0"] if returns_loss else ["0", "1"])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("shifts", [False, True])
+def test_the_mean_loss_of_a_model(make_model: MakeModel, smoothing: float, shifts: bool) -> None:
+    """Its own, or smoothed as transformers smooths it."""
+    model = make_model(AutoModelForTokenClassification, num_labels=3).eval()
+    labels = torch.tensor([[IGNORED, 1, 2, 0], [0, 1, IGNORED, IGNORED]])
+    inputs = {**batch(labels).inputs, "labels": labels}
+    loss, outputs = mean_loss(model, inputs, smoothing=smoothing, shifts=shifts)
+    plain = model(**inputs)
+    smooth = LabelSmoother(epsilon=smoothing)
+    expected = smooth(plain, labels, shift_labels=shifts) if smoothing else plain.loss
+    torch.testing.assert_close(loss, expected)
+    assert torch.equal(outputs["logits"], plain.logits) and inputs["labels"] is labels
+    pairs = nn.Identity()
+    pairs.forward = lambda **_given: (torch.tensor(3.0), "rest")  # type: ignore[assignment]
+    assert mean_loss(pairs, {}, smoothing=smoothing, shifts=False)[0] == 3.0
+
+
+def test_a_model_that_returns_no_loss_is_told(make_model: MakeModel) -> None:
+    with pytest.raises(
+        ValueError, match=r"R198 Trainer: .*only logits\n  the batch holds input_ids"
+    ):
+        mean_loss(make_model(), dict(batch(None).inputs), smoothing=0.1, shifts=False)
 
 
 def test_facts_of_models(make_model: MakeModel) -> None:

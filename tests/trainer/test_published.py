@@ -4,16 +4,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from torch import nn
 
 from tests.trainer.conftest import MakeModel
+from tests.trainer.scripts import model_of
 from tunesmith import hub
-from tunesmith.errors import ResourceError
+from tunesmith.errors import IntegrityError, ResourceError
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.published import prepare_repository, upload, write, write_card
+from tunesmith.trainer.published import (
+    load_weights,
+    prepare_repository,
+    upload,
+    write,
+    write_card,
+)
 from tunesmith.trainer.trainer import Trainer
 
 
@@ -28,6 +37,75 @@ def test_a_plain_folder_without_secrets(
     assert json.loads(kept)["output_dir"] == "out" and "secret" not in kept
     write(tmp_path / "n", nn.Linear(1, 1), None, args)
     assert (tmp_path / "n" / "model.safetensors").is_file()
+
+
+def test_what_is_saved_may_be_other_weights(tmp_path: Path, make_model: MakeModel) -> None:
+    """Those that a script passes to `_save`, of whatever model, and into a folder that is there."""
+    model, args = make_model(), TrainingArguments("out")
+    doubled = {name: value * 2 for name, value in model.state_dict().items()}
+    (tmp_path / "m").mkdir()
+    write(tmp_path / "m", model, None, args, doubled)
+    loaded = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "m")
+    assert torch.equal(loaded.classifier.weight, model.classifier.weight * 2)
+    plain = nn.Linear(2, 1)
+    write(tmp_path / "n", plain, object(), args, {"weight": torch.ones(1, 2)})
+    assert load_file(tmp_path / "n" / "model.safetensors")["weight"].tolist() == [[1.0, 1.0]]
+    assert {path.name for path in (tmp_path / "n").iterdir()} == {
+        "model.safetensors", "training_args.json",
+    }  # fmt: skip
+
+
+def test_weights_come_back_in_place(tmp_path: Path, make_model: MakeModel, tokenizer: Any) -> None:
+    model = make_model()
+    write(tmp_path / "m", model, tokenizer, TrainingArguments("out"))
+    assert (tmp_path / "m" / "tokenizer.json").is_file()
+    expected = {name: value.clone() for name, value in model.state_dict().items()}
+    held = model.classifier.weight
+    with torch.no_grad():
+        held.zero_()
+    load_weights(tmp_path / "m", model)
+    assert model.classifier.weight is held and torch.equal(held, expected["classifier.weight"])
+    with pytest.raises(IntegrityError, match=r"C109"):
+        load_weights(tmp_path / "m", nn.Linear(1, 1))
+
+
+def adapters_of(**more: Any) -> Any:
+    settings = {"task_type": "SEQ_CLS", "r": 2, "target_modules": ["query"], **more}
+    return peft.get_peft_model(model_of(), peft.LoraConfig(**settings))
+
+
+def weights_of(model: Any, name: str = "default") -> dict[str, Any]:
+    found: dict[str, Any] = peft.get_peft_model_state_dict(model, adapter_name=name)
+    return {key: value.clone() for key, value in found.items()}
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # of peft
+def test_adapters_come_back_in_place(tmp_path: Path) -> None:
+    """Several of them, each from its own folder."""
+    model = adapters_of()
+    model.add_adapter("other", peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["key"]))
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    expected = [weights_of(model, name) for name in ("default", "other")]
+    write(tmp_path, model, None, TrainingArguments("out"))
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    load_weights(tmp_path, model)
+    for name, weights in zip(("default", "other"), expected, strict=True):
+        found = weights_of(model, name)
+        assert found.keys() == weights.keys() and len(found) > 2
+        assert all(torch.equal(found[key], weights[key]) for key in found)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # of peft
+def test_adapters_of_another_model_are_told(tmp_path: Path) -> None:
+    """Of another size, of other layers, or none at all."""
+    write(tmp_path, adapters_of(), None, TrainingArguments("out"))
+    for more in ({"r": 4}, {"target_modules": ["value"]}):
+        with pytest.raises(IntegrityError, match=r"C109.*adapter: \S.*\n  Make the model with"):
+            load_weights(tmp_path, adapters_of(**more))
+    with pytest.raises(IntegrityError, match=r"C109"):
+        load_weights(tmp_path / "none", adapters_of())
 
 
 def test_the_card_holds_the_figures(

@@ -16,7 +16,7 @@ from transformers.data.data_collator import default_data_collator
 from tunesmith.batching import IGNORED
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.trainer.arguments import TrainingArguments
-from tunesmith.trainer.rows import DataSets, Rows, each, is_plain
+from tunesmith.trainer.rows import DataSets, Rows, each, is_plain, is_stream
 
 COLUMNS = frozenset({"input_ids", "attention_mask", "token_type_ids", "label", "labels"})
 
@@ -66,7 +66,7 @@ def test_columns_that_no_model_takes_are_told(pairs: Any, tokenizer: Any, told: 
 
 
 def test_rows_that_are_no_arrow_table(told: Any) -> None:
-    data = [{"input_ids": [1, 2], "labels": 0, "extra": "x"}]
+    data = [{"input_ids": [1, 2], "labels": 0, "extra": 5}]
     rows = rows_of(data, default_data_collator)
     assert set(rows.batch(np.array([0]), seed=0).inputs) == {"input_ids"}
     assert rows.token_ids is None and "extra" in told()[0]
@@ -170,6 +170,17 @@ def test_of_other_data_sets_the_latest_is_kept(
     assert data.rows(others[0], "test") is not found[0]
     assert data.rows(train, "train") is own[0]
     assert [data.rows(part, "evaluation") for part in each(parts)] == own[1:]
+
+
+def test_streams_have_no_places() -> None:
+    class WithLength(torch.utils.data.IterableDataset[int]):
+        def __iter__(self) -> Any:
+            return iter(())
+
+        def __len__(self) -> int:
+            return 3
+
+    assert [is_stream(data) for data in ([1], iter([1]), WithLength())] == [False, True, True]
 
 
 def test_several_data_sets_or_one() -> None:

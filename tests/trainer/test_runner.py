@@ -30,6 +30,7 @@ class Desk:
         self.data_collator = DataCollatorWithPadding(tokenizer)
         self.processing_class = tokenizer
         self.label_names = ["labels"]
+        self.can_return_loss = False
         smoothing = self.args.label_smoothing_factor
         self.label_smoother = LabelSmoother(smoothing) if smoothing else None
         self.train_dataset, self.eval_dataset = pairs["train"], pairs["validation"]

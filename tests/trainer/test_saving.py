@@ -143,6 +143,8 @@ def test_a_checkpoint_holds_what_others_read(
     for one, two in zip(loaded.parameters(), trainer.model.parameters(), strict=True):
         assert torch.equal(one, two)
     assert len(transformers.AutoTokenizer.from_pretrained(folder)) == len(tokenizer)
+    state = transformers.TrainerState.load_from_json(str(folder / "trainer_state.json"))
+    assert state.total_flos == trainer.state.total_flos > 0
     names = {path.name for path in folder.iterdir()}
     assert ("random.safetensors" in names) == bool(callbacks)
     assert {path.suffix for path in folder.iterdir()} <= {".json", ".safetensors", ".txt"}
@@ -176,7 +178,7 @@ def test_adapters_alone_are_saved_and_resumed(callbacks: tuple[Any, ...], make: 
     """As peft reads them, with the best of them put back at the end."""
     best = {
         "load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 2,
-        "metric_for_best_model": "loss",
+        "metric_for_best_model": "own", "max_steps": 4,
     }  # fmt: skip
     whole = make(*callbacks, model=with_adapters())
     whole.train()
@@ -193,7 +195,10 @@ def test_adapters_alone_are_saved_and_resumed(callbacks: tuple[Any, ...], make: 
     resumed.train(resume_from_checkpoint=str(home / "checkpoint-2"))
     assert equal(whole, resumed)
     chosen = make(*callbacks, model=with_adapters(), folder="best", **best)
+    scores = iter([0.9, 0.1])
+    chosen.compute_metrics = lambda _answers: {"own": next(scores)}
     chosen.train()
+    assert Path(chosen.state.best_model_checkpoint).name == "checkpoint-2"
     left = peft.PeftModel.from_pretrained(model_of(), chosen.state.best_model_checkpoint)
     found, expected = map(peft.get_peft_model_state_dict, (chosen.model, left))
     assert all(torch.equal(found[name], expected[name]) for name in found)

@@ -108,17 +108,19 @@ class OwnLoss:
     Attributes:
         compute: the loss, by the model itself or by a person's `compute_loss`.
         label_names: the inputs that are labels.
+        returns_loss: whether a model that takes no labels returns a loss in evaluation, too.
     """
 
     compute: ComputeLoss
     label_names: tuple[str, ...]
+    returns_loss: bool = False
 
     def __call__(self, model: nn.Module, batch: Batch) -> Outputs:
         """One pass."""
         inputs = dict(batch.inputs)
         if batch.labels is not None:
             inputs["labels"] = batch.labels
-        if self.label_names and any(inputs.get(name) is None for name in self.label_names):
+        if not self._has_loss(inputs):
             outputs, loss = model(**inputs), None
         else:
             mean, outputs = self.compute(model, inputs, batch.num_targets)
@@ -131,6 +133,11 @@ class OwnLoss:
             parts = outputs[1:] if loss is not None else outputs
             kept = {str(i): part for i, part in enumerate(parts)}
         return Outputs(loss, kept)
+
+    def _has_loss(self, inputs: Mapping[str, Any]) -> bool:
+        if self.label_names:
+            return all(inputs.get(name) is not None for name in self.label_names)
+        return self.returns_loss or torch.is_grad_enabled()
 
 
 def mean_loss(

@@ -35,6 +35,7 @@ class Bench(Protocol):
     data_collator: Any
     label_names: Any
     label_smoother: Any
+    can_return_loss: Any
 
     def current_accelerator(self) -> Any:
         """Device, precision and processes, set as this Trainer's arguments say."""
@@ -128,6 +129,7 @@ class Runner:
                 run, inputs, smoothing=smoothing, shifts=shifts
             ),
             tuple(self._bench.label_names),
+            bool(self._bench.can_return_loss),
         )
 
     @property
