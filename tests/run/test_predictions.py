@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.run.stored_files import FACTS as STORED
 from tests.test_commit import DAMAGES
 from tunesmith import commit
 from tunesmith.errors import IntegrityError
@@ -103,7 +104,7 @@ def test_those_of_another_model_are_refused(tmp_path: Path) -> None:
     for run, score in ((one, 0.75), (other, 0.5)):
         write(run, **ROW | SCORES | {"score": [score]})
         with commit.publish(run.model) as folder:
-            facts = json.dumps({"predictions": manifest_of(run)})
+            facts = json.dumps({**STORED, "predictions": manifest_of(run)})
             (folder / "tunesmith.json").write_text(facts)
         assert read_predictions(run, "test", ["text"])[0].score == score
     shutil.rmtree(one.predictions)
