@@ -84,3 +84,49 @@ def test_no_tensors_make_an_optimizer_as_new(tiny_bert: Path) -> None:
     assert read_state(model, optimizer)
     assert write_state(model, optimizer, {}) == []
     assert read_state(model, optimizer) == {}
+
+
+class Two(torch.nn.Module):
+    """Two weights, one of them frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = torch.nn.Linear(2, 2)
+        self.two = torch.nn.Linear(2, 2)
+        self.two.requires_grad_(requires_grad=False)
+
+
+def test_a_state_is_written_to_the_bit_and_names_of_no_weight_are_told() -> None:
+    model = Two()
+    optimizer = make_optimizer(model, TrainSettings())
+    for parameter in model.one.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    state = read_state(model, optimizer)
+    assert sorted(state) == [
+        f"one.{weight}.{part}"
+        for weight in ("bias", "weight")
+        for part in ("exp_avg", "exp_avg_sq", "step")
+    ]
+    others = {
+        "three.weight.exp_avg": torch.ones(1),  # no such weight
+        "two.weight.exp_avg": torch.ones(2, 2),  # frozen
+        "exp_avg": torch.ones(1),  # no name at all
+    }
+    fresh = make_optimizer(model, TrainSettings())
+    assert write_state(model, fresh, {**others, **state}) == ["three.weight", "two.weight", ""]
+    again = read_state(model, fresh)
+    assert sorted(again) == sorted(state)
+    for name, tensor in state.items():
+        assert torch.equal(again[name], tensor)
+        assert again[name].data_ptr() != tensor.data_ptr()
+    assert set(fresh.state) == set(model.one.parameters())
+
+
+def test_an_empty_group_is_left_out() -> None:
+    model = Two()
+    model.one.bias.requires_grad_(requires_grad=False)
+    (group,) = make_optimizer(model, TrainSettings(weight_decay=0.5)).param_groups
+    assert group["weight_decay"] == 0.5
+    assert len(group["params"]) == 1
+    assert group["params"][0] is model.one.weight

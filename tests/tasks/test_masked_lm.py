@@ -235,3 +235,27 @@ def test_from_a_text_file_to_a_model_that_is_fine_tuned_further(
         str(tickets), out=tmp_path / "tuned", model=str(run.folder), settings={"train.max_steps": 2}
     )
     assert tuned.facts["base_model"]["name"] == run.folder.name
+
+
+class Letters:
+    """A tokenizer whose tokens are letters by number, with a space before each."""
+
+    def decode(self, ids: list[int]) -> str:
+        return " " + "".join("abcdefghij"[i] for i in ids)
+
+
+def test_one_mask_is_answered_by_a_word_and_several_by_lists() -> None:
+    task = MaskedLanguageModel(Roles("text"), tokenizer=Letters())
+    ids = np.full((2, 8, 5), -1, dtype=np.int64)
+    chances = np.zeros((2, 8, 5), dtype=np.float32)
+    ids[0, 0] = [3, 1, 2, 0, 4]
+    ids[1, :2] = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    chances[0, 0] = chances[1, 0] = [0.5, 0.25, 0.125, 0.0625, 0.03125]
+    chances[1, 1] = [0.25, 0.125, 0.0625, 0.03125, 0.0]
+    one, two = task.decode({"ids": ids, "chances": chances})
+    first = {"d": 0.5, "b": 0.25, "c": 0.125, "a": 0.0625, "e": 0.03125}
+    assert one == {"label": "d", "score": 0.5, "scores": first}
+    assert two["label"] == ["a", "f"]
+    assert two["score"] == 0.5
+    assert isinstance(two["scores"], list)
+    assert [list(scores) for scores in two["scores"]] == [list("abcde"), list("fghij")]
