@@ -293,7 +293,7 @@ class _Writer:
         """Append one chunk."""
         for name, ragged in encoded.ragged.items():
             self._append(f"{name}.flat", ragged.flat)
-            self._lengths.setdefault(name, array("q")).extend(ragged.lengths.tolist())
+            self._lengths.setdefault(name, array("i")).extend(ragged.lengths.tolist())
         for name, values in encoded.fixed.items():
             self._append(f"{name}.fixed", values)
         self._append("rows", encoded.rows)
@@ -304,7 +304,7 @@ class _Writer:
         """Write the offsets and the index of all arrays."""
         for name, lengths in self._lengths.items():
             offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-            np.cumsum(np.frombuffer(lengths, dtype=np.int64), out=offsets[1:])
+            np.cumsum(np.frombuffer(lengths, dtype=np.intc), out=offsets[1:])
             self._append(f"{name}.offsets", offsets)
         for file in self._files.values():
             file.close()

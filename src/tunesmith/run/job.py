@@ -212,7 +212,9 @@ def _tokenise(
             opened[id(split.source)] = _prepare(split, task, tokenizer, max_length, identity)
         prepared, places = opened[id(split.source)], split.places
         if places is not None:
-            places = np.flatnonzero(np.isin(prepared.rows, places))
+            is_drawn = np.zeros(int(prepared.rows.max(initial=-1)) + 1, dtype=np.bool_)
+            is_drawn[places[places < len(is_drawn)]] = True
+            places = np.flatnonzero(is_drawn[prepared.rows])
         examples[name] = Examples(prepared, places)
     return examples
 
