@@ -157,6 +157,7 @@ def make_batch(
     labels = tensors.pop("labels", None)
     if labels is None and "labels" in prepared.fixed:
         labels = as_target(prepared.fixed["labels"][chosen])
+    prepared.note_reads(len(chosen))
     return Batch(tensors, labels, count_targets(labels) if counts else 0, tokens, places, counts)
 
 

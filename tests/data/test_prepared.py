@@ -285,3 +285,34 @@ def test_a_held_cache_is_done_without_after_a_while(
     assert problem.code == "C128"
     assert problem.severity is Severity.WARNING
     assert f"in use by process {os.getpid()}" in problem.message
+
+
+def resident_kilobytes(folder: Path) -> int:
+    """Memory of this process that maps files of a folder, as Linux accounts it."""
+    kilobytes, is_inside = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            is_inside = str(folder) in line
+        elif line.startswith("Rss:") and is_inside:
+            kilobytes += int(line.split()[1])
+    return kilobytes
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells it")
+def test_what_was_read_is_released_and_can_be_read_again(tmp_path: Path) -> None:
+    found = prepared(["abcdefg"] * 20_000, tmp_path)
+    before = [found.sequence("input_ids", i).tolist() for i in range(0, 20_000, 50)]
+    assert found.lengths().sum() == 80_000 and found.num_cut == 20_000
+    assert resident_kilobytes(tmp_path) > 300
+    found.note_reads(255)
+    assert resident_kilobytes(tmp_path) > 300
+    found.note_reads(1)
+    assert resident_kilobytes(tmp_path) == 0
+    assert [found.sequence("input_ids", i).tolist() for i in range(0, 20_000, 50)] == before
+    found.note_reads(255)
+    assert resident_kilobytes(tmp_path) > 0
+    assert found.used().tolist() == [ord(c) for c in "abcd"]
+    assert resident_kilobytes(tmp_path) == 0
+    held = hold_in_memory(encode([Row(0, {"text": "abc"})]))
+    held.release()
+    assert held.sequence("input_ids", 0).tolist() == [ord(c) for c in "abc"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import re
 import tempfile
@@ -15,7 +16,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,6 +55,8 @@ _UNUSED_DAYS, _DAMAGED_DAYS = 30, 7
 _WAIT_SECONDS = 600.0
 _DEFAULT_SIZE = "50 GB"
 _PIECE = 1 << 22
+_READS_KEPT = 256
+"""After so many examples what was read is released; each look maps 64 kB around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Prepared:
     fixed: Mapping[str, NDArray[Any]]
     _flat: Mapping[str, NDArray[Any]]
     _offsets: Mapping[str, NDArray[np.int64]]
+    _reads: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -136,7 +140,26 @@ class Prepared:
             if len(found) > len(seen):
                 seen = np.pad(seen, (0, len(found) - len(seen)))
             seen[: len(found)] |= found
+        self.release()
         return np.flatnonzero(seen)
+
+    def release(self) -> None:
+        """Let the system have the memory of what was read; it is read again where needed.
+
+        Pages of a mapped file count as memory of the process from the first look at them on, so
+        that a million rows would show.
+        """
+        self._reads[0] = 0
+        every = (self._flat, self._offsets, self.fixed)
+        arrays = [self.rows, self.full_lengths, *(one for each in every for one in each.values())]
+        for mapped in filter(None, map(_mapping, arrays)):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    def note_reads(self, examples: int) -> None:
+        """So many examples were read; what was read is released from time to time."""
+        self._reads[0] += examples
+        if self._reads[0] >= _READS_KEPT:
+            self.release()
 
     @property
     def num_cut(self) -> int:
@@ -338,6 +361,14 @@ def _with_suffix(
     for name, values in arrays.items():
         if name.endswith(suffix):
             yield name.removesuffix(suffix), values
+
+
+def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
+    """The mapped file that an array is a view of; None without one, or where it cannot release."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
 
 
 def _map(path: Path, facts: Mapping[str, Any]) -> NDArray[Any]:
