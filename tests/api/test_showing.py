@@ -182,6 +182,21 @@ def test_a_bar_is_drawn_now_and_then_and_at_its_end(
     assert capsys.readouterr().out == "a line\n"
 
 
+def test_the_bar_is_drawn_as_soon_as_it_may_be(
+    drawn: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(showing.time, "monotonic", lambda: now)
+    with NotebookTerminal().bar(9) as bar:
+        assert bar is not None
+        now = showing._DRAW_EVERY_SECONDS
+        bar.update(1, epoch="e", rate="r", words="w")
+        assert len(drawn) == 2
+        now = 1.99 * showing._DRAW_EVERY_SECONDS
+        bar.update(2, epoch="e", rate="r", words="w")
+        assert len(drawn) == 2
+
+
 def test_other_processes_draw_nothing(drawn: list[str]) -> None:
     with NotebookTerminal(speaks=False).bar(3) as bar:
         assert bar is None

@@ -143,7 +143,17 @@ def test_what_tables_of_text_cannot_hold(tmp_path: Path) -> None:
     assert read["rest"] is None
     whole = {**odd, "text": "x"}
     write_predictions(tmp_path / "p.parquet", [(Row(0, whole), SURE)], columns)
-    assert pq.read_table(tmp_path / "p.parquet")["id"].to_pylist() == ["[1, 2]"]
+    table = pq.read_table(tmp_path / "p.parquet")
+    assert table["id"].to_pylist() == ["[1, 2]"]
+    assert table["ok"].to_pylist() == ['{"a": null}']
+
+
+def test_large_integers_stay_exact(tmp_path: Path) -> None:
+    numbers = [2**60 + 1, None, -(2**53) - 1]
+    pairs = [(Row(i, {"id": n, "text": "t", "ok": None}), SURE) for i, n in enumerate(numbers)]
+    written(tmp_path / "p.parquet", pairs)
+    assert pq.read_table(tmp_path / "p.parquet")["id"].to_pylist() == numbers
+    assert prediction_files._ROWS_AT_ONCE == 10_000
 
 
 @pytest.mark.parametrize("value", [1.5, "one", 2**70, [1]])

@@ -120,6 +120,15 @@ def test_every_model_is_counted() -> None:
         for name in (models.small, models.base, models.masked)
     }
     assert every == set(suggestion._MILLIONS)
+    assert suggestion._MILLIONS == {  # as their pages on the Hub say
+        "sentence-transformers/all-MiniLM-L6-v2": 23,
+        "distilbert/distilbert-base-uncased": 66,
+        "bert-base-uncased": 110,
+        "BAAI/bge-small-zh-v1.5": 24,
+        "bert-base-chinese": 103,
+        "distilbert/distilbert-base-multilingual-cased": 135,
+        "bert-base-multilingual-cased": 178,
+    }
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", False), ("cuda", True), ("mps", True)])
