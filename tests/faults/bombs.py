@@ -25,7 +25,7 @@ MEGABYTE = 1_000_000
 
 
 def parquet_of_one_text(folder: Path) -> Path:
-    """20,000 rows that share one text of a megabyte: 900 bytes, 20 GB."""
+    """20,000 rows that share one text of a megabyte: 20 GB."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -255,11 +255,11 @@ def csv_of_many_columns(folder: Path) -> Path:
 
 
 def csv_of_long_rows(folder: Path) -> Path:
-    """40 rows of 8 MB, which are read."""
+    """20 rows of 8 MB, which are read."""
     path = folder / "a.csv"
     with path.open("w") as file:
         file.write("text,label\n")
-        for i in range(40):
+        for i in range(20):
             file.write(f"{f'word{i} ' * (8 * MEGABYTE // 7)},{'ab'[i % 2]}\n")
     return path
 

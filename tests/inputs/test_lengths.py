@@ -92,3 +92,14 @@ def test_a_check_without_a_tokenizer_still_speaks_of_lengths(tmp_path: Path) -> 
     checked = check(look(layers), audited=True)
     assert checked.lengths is None
     assert "D410" in {problem.code for problem in checked.warnings}
+
+
+def test_of_an_immense_text_the_beginning_is_counted() -> None:
+    reader = reader_of("embedded:mini", None)
+    assert reader is not None
+    text = "the soup was cold. " * 10_000
+    short, long = (measure(reader, [(text[:n],)], 256) for n in (95_000, 190_000))
+    assert long.longest == pytest.approx(2 * short.longest, rel=0.001)
+    (pair,) = (measure(reader, [(text, "the soup")], 256),)
+    assert pair.longest == pytest.approx(long.longest, rel=0.001)
+    assert measure(reader, [("the soup",)] * 1001, 256).rows == 1001

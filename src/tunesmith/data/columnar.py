@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tunesmith.data.arrow_rows import (
     bomb_limit,
@@ -21,6 +20,12 @@ from tunesmith.data.arrow_rows import (
     type_name,
 )
 from tunesmith.data.findings import Findings, unwritable_in
+from tunesmith.data.parquet_sizes import (
+    check_dictionaries,
+    check_footer,
+    longest_texts,
+    text_leaves,
+)
 from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import (
     CHUNK_BYTES,
@@ -84,13 +89,13 @@ class ParquetFile(_ColumnarFile):
         with coded(str(path), "Parquet"):
             require_regular_file(path)
             with pq.ParquetFile(path) as file:
-                _check_footer(file.metadata, path)
+                check_footer(file.metadata, path)
                 columns = _checked_columns(file.schema_arrow, path)
-                leaves = _text_leaves(file.schema)
+                leaves = text_leaves(file.schema)
             paths = [leaf.path for leaf in leaves.values()]
             with pq.ParquetFile(path, read_dictionary=paths, pre_buffer=False) as file:
-                longest = dict(_longest_texts(file, leaves))
-                _check_dictionaries(file, leaves, longest, path)
+                longest = dict(longest_texts(file, leaves))
+                check_dictionaries(file, leaves, longest, path)
             return cls(path, columns, longest=longest)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
@@ -123,82 +128,6 @@ class ParquetFile(_ColumnarFile):
         )
         per_row = max(1, size // max(1, footer.num_rows))
         return int(max(1, min(4 * CHUNK_ROWS, CHUNK_BYTES // per_row)))
-
-
-def _text_leaves(schema: Any) -> dict[int, Any]:
-    """The leaves of a Parquet schema that hold texts or bytes, by their numbers."""
-    leaves = ((i, schema.column(i)) for i in range(len(schema)))
-    return {i: leaf for i, leaf in leaves if leaf.physical_type == "BYTE_ARRAY"}
-
-
-def _longest_texts(file: Any, leaves: Mapping[int, Any]) -> Iterator[tuple[tuple[int, int], int]]:
-    """For each row group and leaf of texts the longest text of its dictionary, 0 without one."""
-    for group in range(file.num_row_groups):
-        footer = file.metadata.row_group(group)
-        for i, leaf in leaves.items() if footer.num_rows else ():
-            batches = file.iter_batches(
-                batch_size=1, row_groups=[group], columns=[leaf.path], use_threads=False
-            )
-            try:
-                yield (group, i), _longest_in(next(batches).column(0))
-            except pa.ArrowNotImplementedError:  # a first list over several dictionaries
-                yield (group, i), footer.column(i).total_uncompressed_size
-
-
-def _longest_in(values: Any) -> int:
-    """The longest text of the dictionary within a column, however deep it is nested."""
-    if pa.types.is_dictionary(values.type):
-        longest = pc.max(pc.binary_length(values.dictionary)).as_py()
-        return int(longest or 0)
-    if pa.types.is_struct(values.type):
-        return max(map(_longest_in, values.flatten()), default=0)
-    return _longest_in(values.flatten()) if pa.types.is_nested(values.type) else 0
-
-
-def _check_dictionaries(
-    file: Any, leaves: Mapping[int, Any], longest: Mapping[tuple[int, int], int], path: Path
-) -> None:
-    """See what texts decode to that dictionaries name again and again.
-
-    Raises:
-        DataError: to too much (D131).
-    """
-    limit = bomb_limit(path.stat().st_size)
-    most = {
-        (group, i): size * file.metadata.row_group(group).column(i).num_values
-        for (group, i), size in longest.items()
-    }
-    nested = [at for at in most if leaves[at[1]].max_repetition_level]
-    if (size := sum(most[at] for at in nested)) > limit:  # lists are not read to be counted
-        raise too_large_decoded(str(path), size)
-    if sum(most.values()) <= limit:
-        return
-    size = 0
-    for group, i in most.keys() - nested:
-        for batch in file.iter_batches(
-            row_groups=[group], columns=[leaves[i].path], use_threads=False
-        ):
-            size += int(decoded_sizes(batch.column(0)).sum())
-        if size > limit:
-            raise too_large_decoded(str(path), size)
-
-
-def _check_footer(footer: Any, path: Path) -> None:
-    """Compare what a Parquet footer promises with the size of its file.
-
-    Raises:
-        DataError: it promises too much (D131).
-    """
-    limit = bomb_limit(path.stat().st_size)
-    if footer.num_rows > limit:
-        raise too_large_decoded(str(path), footer.num_rows)
-    size = sum(
-        max(chunk.total_uncompressed_size, chunk.num_values // 8)
-        for group in range(footer.num_row_groups)
-        for chunk in map(footer.row_group(group).column, range(footer.num_columns))
-    )
-    if size > limit:
-        raise too_large_decoded(str(path), size)
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,11 @@ class DelimitedFile:
             header: names of the columns, if the first record is a row like the others.
 
         Raises:
-            DataError: no record (D121), a wrong delimiter (D112), too many columns (D116), or names
-                that do not fit the first record (D114).
+            DataError: no record (D121), a wrong delimiter (D112), too many columns (D116), names
+                that do not fit the first record (D114), or a line without end (D150).
         """
+        if text.endless_line is not None:
+            raise DataError(_endless(text, text.endless_line, text.endless_line))
         dialect = dialect_of(text, delimiter, None if header is None else len(header))
         line, first = next(_records(text, dialect), (1, []))
         place = Place(str(text.path), line)

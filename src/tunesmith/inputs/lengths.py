@@ -28,6 +28,8 @@ __all__ = [
 _BINS = (8, 16, 32, 64, 128, 256, 512, 1024)
 _MUCH_UNKNOWN = 0.05
 _BATCH_CHARACTERS = 1_000_000
+_COUNTED_CHARACTERS = 100_000
+"""Of a longer text its beginning is counted; no model reads as much."""
 _USUAL_LIMIT = 512
 _PIECE = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
@@ -126,12 +128,26 @@ class Lengths:
         ).format(median=self.median, most=self.most, longest=self.longest, limit=self.limit)
 
 
+def _counted(text: Any) -> Any:
+    """As much of a text or pair as is counted."""
+    if isinstance(text, str):
+        return text[:_COUNTED_CHARACTERS]
+    return tuple(part[:_COUNTED_CHARACTERS] for part in text)
+
+
+def _times_counted(text: Any) -> float:
+    """How many times as long a text or pair is as what is counted of it."""
+    parts = (text,) if isinstance(text, str) else text
+    counted = sum(min(len(part), _COUNTED_CHARACTERS) for part in parts)
+    return sum(map(len, parts)) / max(1, counted)
+
+
 def _batches(texts: Sequence[Any]) -> Iterator[list[Any]]:
     """Texts or pairs to be encoded together: an encoding takes a hundred times its text."""
     batch: list[Any] = []
     held = 0
     for text in texts:
-        batch.append(text)
+        batch.append(_counted(text))
         held += len(text) if isinstance(text, str) else sum(map(len, text))
         if len(batch) == 1000 or held > _BATCH_CHARACTERS:
             yield batch
@@ -144,11 +160,11 @@ def measure(reader: Reader, rows: Sequence[tuple[str, ...]], limit: int) -> Leng
     """Count the tokens of some rows, of at least one."""
     texts: list[Any] = [row[0] if len(row) == 1 else row for row in rows]
     lengths = np.empty(len(texts), dtype=np.int64)
-    unknown = 0
-    start = 0
+    unknown = counted = start = 0
     for batch in _batches(texts):
         for place, encoding in enumerate(reader.backend.encode_batch_fast(batch), start):
-            lengths[place] = len(encoding.ids)
+            counted += len(encoding.ids)
+            lengths[place] = round(len(encoding.ids) * _times_counted(texts[place]))
             if reader.unknown is not None:
                 unknown += encoding.ids.count(reader.unknown)
         start += len(batch)
@@ -161,7 +177,7 @@ def measure(reader: Reader, rows: Sequence[tuple[str, ...]], limit: int) -> Leng
         limit,
         float((lengths > limit).mean()),
         float(np.maximum(lengths - limit, 0).sum() / max(1, total)),
-        unknown / max(1, total),
+        unknown / max(1, counted),
         _histogram(lengths),
     )
 
