@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench.test_contenders import settings
 from tunesmith.bench import compare as comparison
-from tunesmith.bench.compare import compare, machine, steps_taken
+from tunesmith.bench.compare import Result, compare, machine, steps_taken
 from tunesmith.bench.contenders import CONTENDERS, Contender, Turn
 
 
@@ -71,3 +71,18 @@ def test_without_the_first_there_is_nothing_to_compare_with(
 def test_the_machine_is_named() -> None:
     facts = machine()
     assert facts["torch"] and facts["cores"] >= 1
+
+
+def test_what_is_faster_than_can_be_or_goes_up_and_down_is_unsteady() -> None:
+    cases = {
+        (None, None, 1.0): False,
+        (None, None, 1.001): True,
+        (2.0, (1.8, 2.4), 0.5): False,
+        (2.0, (1.8, 2.401), 0.5): True,
+        (2.0, (1.8, 2.401), None): True,
+        (2.0, None, None): False,
+    }
+    for (ratio, quartiles, fraction), expected in cases.items():
+        result = Result("a", ratio=ratio, ratio_quartiles=quartiles, fraction=fraction)
+        assert result.is_unsteady is expected
+        assert result.as_json()["is_unsteady"] is expected

@@ -9,6 +9,7 @@ from tests.bench.conftest import forked as forked  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import Command
 from tunesmith.bench import compare as comparison
 from tunesmith.bench.compare import Result
+from tunesmith.cli.bench import _of_the_limit, _unsteady
 
 
 @pytest.mark.usefixtures("forked")
@@ -45,3 +46,10 @@ def test_unknown_contenders_are_told(tunesmith: Command, tickets: Path, tiny_ber
     said = tunesmith("bench", tickets, "--model", tiny_bert, "--who", "fats")
     assert said.code == 2
     assert 'did you mean "fast"?' in said.err
+
+
+def test_more_than_all_of_the_limit_is_not_shown() -> None:
+    """Nothing is faster than its limit; it was measured while something else had the machine."""
+    shown = [_of_the_limit(fraction) for fraction in (None, 0.853, 1.0, 1.01, 4.85)]
+    assert shown == ["-", "85%", "100%", "too unsteady to tell", "too unsteady to tell"]
+    assert str(_unsteady("fast")).startswith("warning M138: fast: too unsteady to tell")

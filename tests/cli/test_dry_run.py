@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Command
-from tunesmith.cli.dry_run import _duration, _size
+from tunesmith.cli.dry_run import _duration, _lines, _size, _unsteady
+from tunesmith.run.estimate import Estimate
 
 
 def everything(folder: Path) -> set[Path]:
@@ -56,3 +59,20 @@ def test_times_in_words(seconds: float, words: str) -> None:
 @pytest.mark.parametrize(("count", "words"), [(820_000_000, "820 MB"), (16_400_000_000, "16.4 GB")])
 def test_sizes_in_words(count: int, words: str) -> None:
     assert _size(count) == words
+
+
+def test_steps_that_differ_too_much_give_no_total() -> None:
+    numbers = dict.fromkeys((field.name for field in fields(Estimate)), 1)
+    given: dict[str, Any] = {
+        **numbers, "model": "m", "rows": {}, "device": "cpu", "precision": "fp32", "engine": {},
+        "warnings": [], "train_seconds": 7200.0,
+    }  # fmt: skip
+    steady, unsteady = (Estimate(**{**given, "spread": spread}) for spread in (3.0, 3.01))
+    assert (steady.is_unsteady, unsteady.is_unsteady) == (False, True)
+    assert unsteady.as_json()["is_unsteady"] is True
+    assert not _unsteady(steady)
+    (problem,) = _unsteady(unsteady)
+    assert problem.code == "M139" and "too unsteady to tell" in problem.message
+    assert "3.0 times" in problem.message
+    totals = [list(_lines(found).values())[3].rpartition(" = ")[2] for found in (steady, unsteady)]
+    assert totals == ["2 h 0 m", "too unsteady to tell"]

@@ -129,8 +129,9 @@ def test_a_huge_rate_is_told_with_what_it_did(run_of: Planted) -> None:
 
 
 def test_a_run_that_diverged_is_told(run_of: Planted) -> None:
-    run = run_of("diverged", train__learning_rate=1e30, train__epochs=4)
-    (found,) = explain(run)
+    run = run_of("diverged", train__learning_rate=1e3, train__epochs=6, train__warmup="90%")
+    beaten, found = explain(run)
+    assert beaten.verdict is Verdict.BEATEN
     assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Sureness.SURE)
     assert found.change is not None
 

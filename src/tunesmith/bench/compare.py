@@ -15,6 +15,9 @@ from tunesmith.bench.contenders import Child, Contender, Turn
 
 __all__ = ["Result", "compare", "machine", "steps_taken"]
 
+_UNSTEADY = 0.3
+"""Quartiles of the ratio further apart than this share of it tell nothing."""
+
 _LIBRARIES = ("tunesmith", "torch", "transformers", "accelerate", "tokenizers", "numpy")
 
 
@@ -50,9 +53,22 @@ class Result:
     loss: float = 0.0
     same_rows: bool | None = None
 
+    @property
+    def is_unsteady(self) -> bool:
+        """Whether the figures tell nothing: faster than can be, or ratios far apart.
+
+        Both happen where something else works on the machine in one turn and not in another.
+        """
+        if self.fraction is not None and self.fraction > 1.0:
+            return True
+        if self.ratio is None or self.ratio_quartiles is None:
+            return False
+        low, high = self.ratio_quartiles
+        return high - low > _UNSTEADY * self.ratio
+
     def as_json(self) -> dict[str, object]:
         """As plain values."""
-        return asdict(self)
+        return {**asdict(self), "is_unsteady": self.is_unsteady}
 
 
 def steps_taken(turns: int, steps: int) -> int:

@@ -97,13 +97,14 @@ def command(
                 _("quartiles"): (
                     "-" if quartiles is None else f"{quartiles[0]:.2f} - {quartiles[1]:.2f}"
                 ),
-                _("of the limit"): "-" if result.fraction is None else f"{result.fraction:.0%}",
+                _("of the limit"): _of_the_limit(result.fraction),
                 _("loss"): f"{result.loss:.4f}",
                 _("same rows"): (
                     "-" if result.same_rows is None else _("yes") if result.same_rows else _("no")
                 ),
             }
         )
+    terminal.problems(_unsteady(result.name) for result in results if result.is_unsteady)
     terminal.table(rows, align_right=[key for key in (rows[0] if rows else {}) if key])
     terminal.record(
         {
@@ -120,6 +121,24 @@ def command(
 def _no_part(name: str, reason: str) -> Problem:
     message = _("{name} takes no part: {reason}").format(name=name, reason=reason)
     return Problem("M123", message, severity=Severity.WARNING)
+
+
+def _of_the_limit(fraction: float | None) -> str:
+    """No step is faster than its limit: more than all of it was measured on a busy machine."""
+    if fraction is None:
+        return "-"
+    return _("too unsteady to tell") if fraction > 1 else f"{fraction:.0%}"
+
+
+def _unsteady(name: str) -> Problem:
+    return Problem(
+        "M138",
+        _("{name}: too unsteady to tell, the machine is busy with something else").format(
+            name=name
+        ),
+        fix=_("Run it again when nothing else does, or with more turns (--turns)."),
+        severity=Severity.WARNING,
+    )
 
 
 def _settings(recipe: Any, steps: int) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tunesmith.cli.progress import Display
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.device import num_processes
+from tunesmith.errors import Problem, Severity
 from tunesmith.inputs import check, look
 from tunesmith.language import gettext as _
 from tunesmith.recipe import Layers
@@ -35,11 +36,23 @@ def dry_run(terminal: Terminal, layers: Layers, *, out: str | None, asked_by: st
         for note in job.notes:
             display.say(f"  {note}")
         found = estimate(job, run.path, stop=stop)
-    terminal.problems(found.warnings)
+    terminal.problems([*found.warnings, *_unsteady(found)])
     for name, words in _lines(found).items():
         terminal.result(padded(name, 11) + words)
     terminal.record({"event": "plan", **found.as_json()})
     terminal.say(_("nothing was written to {path}").format(path=run.path))
+
+
+def _unsteady(found: Estimate) -> list[Problem]:
+    """A warning where the times that were measured tell nothing."""
+    if not found.is_unsteady:
+        return []
+    message = _(
+        "the times are too unsteady to tell how long the run takes: slow steps took {spread:.1f} "
+        "times as long as fast ones of the same size"
+    ).format(spread=found.spread)
+    fix = _("Something else works on this machine: try again when it is idle.")
+    return [Problem("M139", message, fix=fix, severity=Severity.WARNING)]
 
 
 def _lines(found: Estimate) -> dict[str, str]:
@@ -74,7 +87,7 @@ def _lines(found: Estimate) -> dict[str, str]:
             evaluations=found.evaluations,
             evaluation=_duration(found.evaluation_seconds),
             saving=_duration(found.saving_seconds),
-            total=_duration(found.seconds),
+            total=_("too unsteady to tell") if found.is_unsteady else _duration(found.seconds),
         ),
         _("needed"): _("memory {memory} · disk at most {disk}, {free} free").format(
             memory=memory, disk=_size(found.disk_bytes), free=_size(found.free_bytes)

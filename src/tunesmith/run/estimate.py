@@ -35,6 +35,9 @@ __all__ = ["Estimate", "estimate"]
 _WARM_UP, _STEPS, _SECONDS = 2, 4, 4.0
 """Steps that only warm up, the fewest that are timed, and how long to go on after them."""
 
+_UNSTEADY = 3.0
+"""Steps of one length on an idle machine differ by a tenth or so."""
+
 _FIRST_ROWS = 64
 """Rows predicted to find out how many more there is time for."""
 
@@ -56,6 +59,7 @@ class Estimate:
         num_processes: processes that share a step.
         measured_steps: how many were timed.
         step_seconds: of a step of usual length.
+        spread: how many times as long as a fast step a slow one took, for as many tokens.
         largest_seconds: of the largest micro-batch, there and back.
         total_steps: of the run.
         evaluations: of the validation rows, with the one at the end.
@@ -81,6 +85,7 @@ class Estimate:
     num_processes: int
     measured_steps: int
     step_seconds: float
+    spread: float
     largest_seconds: float
     total_steps: int
     evaluations: int
@@ -94,6 +99,11 @@ class Estimate:
     warnings: Sequence[Problem]
 
     @property
+    def is_unsteady(self) -> bool:
+        """Whether the times tell nothing of the run, as on a machine that others use."""
+        return self.spread > _UNSTEADY
+
+    @property
     def seconds(self) -> float:
         """All of it."""
         return self.train_seconds + self.evaluation_seconds + self.saving_seconds
@@ -102,7 +112,12 @@ class Estimate:
         """The same as one JSON object."""
         facts = {field.name: getattr(self, field.name) for field in fields(self)}
         warnings = [problem.as_json() for problem in self.warnings]
-        return {**facts, "seconds": self.seconds, "warnings": warnings}
+        return {
+            **facts,
+            "seconds": self.seconds,
+            "is_unsteady": self.is_unsteady,
+            "warnings": warnings,
+        }
 
 
 def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
@@ -122,7 +137,7 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
     ):
         preflight(session)
         largest_seconds = _time_largest(session)
-        measured_steps, step_seconds = _time_steps(session)
+        measured_steps, step_seconds, spread = _time_steps(session)
         plan, device = job.plan, session.accelerator.device
         train_seconds = step_seconds * plan.total_steps
         due = sum(plan.evaluation_due(step) for step in range(1, plan.total_steps + 1))
@@ -149,6 +164,7 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
             num_processes=plan.num_processes,
             measured_steps=measured_steps,
             step_seconds=step_seconds,
+            spread=spread,
             largest_seconds=largest_seconds,
             total_steps=plan.total_steps,
             evaluations=due + 1 if "validation" in job.examples else 0,
@@ -173,8 +189,8 @@ def _time_largest(session: Session) -> float:
     return seconds
 
 
-def _time_steps(session: Session) -> tuple[int, float]:
-    """Train for a while: how many steps were timed, and seconds of a step of usual length.
+def _time_steps(session: Session) -> tuple[int, float, float]:
+    """Train for a while: how many steps were timed, seconds of a step of usual length, `spread`.
 
     The first steps of a run are rows in random order; what is left of chance is in their lengths,
     and time goes with them.
@@ -202,7 +218,9 @@ def _time_steps(session: Session) -> tuple[int, float]:
     warm = min(_WARM_UP, len(times) - 1)
     usual = int(lengths.sum()) / plan.steps_per_epoch / plan.num_processes
     seconds = sum(times[warm:]) / max(1, sum(tokens[warm:])) * usual
-    return len(times) - warm, seconds
+    rates = np.array(times[warm:]) / np.maximum(1, tokens[warm:])
+    low, high = np.quantile(rates, [0.1, 0.9])
+    return len(times) - warm, seconds, float(high / low)
 
 
 def _time_evaluations(session: Session, evaluations: int) -> float:
