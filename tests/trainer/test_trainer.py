@@ -12,7 +12,11 @@ import transformers
 from torch import nn
 
 import tunesmith
+from tests.trainer import scripts
 from tests.trainer.conftest import MakeModel
+from tests.trainer.scripts import model_of, rows_of
+from tunesmith import device
+from tunesmith.device import make_accelerator
 
 TIMES = ("runtime", "per_second")
 
@@ -367,3 +371,135 @@ def test_it_says_when_it_trains_and_shows_batches(
     assert seen == [True, True] and not trainer.is_in_train
     shown = list(trainer.get_test_dataloader(pairs["validation"]))
     assert [len(batch["input_ids"]) for batch in shown] == [8, 8, 4]
+
+
+class LooksIntoSteps(transformers.TrainerCallback):
+    """With it transformers' own loop trains."""
+
+    def on_pre_optimizer_step(self, *_given: Any, **_more: Any) -> None: ...
+
+
+def small(folder: Path, *callbacks: Any, **more: Any) -> Any:
+    """A Trainer of a tiny model, for what can be seen of it."""
+    own = {
+        name: more.pop(name)
+        for name in ("optimizer_cls_and_kwargs", "model_init", "compute_metrics")
+        if name in more
+    }
+    return tunesmith.Trainer(
+        None if "model_init" in own else model_of(),
+        scripts.arguments(tunesmith, folder, **more),
+        train_dataset=rows_of(), eval_dataset=rows_of(9), callbacks=list(callbacks), **own,
+    )  # fmt: skip
+
+
+def test_optimizer_and_scheduler_are_live_objects(tmp_path: Path) -> None:
+    """Made before training or in it, they are those that train, and stay."""
+    trainer = small(tmp_path, weight_decay=0.1)
+    assert trainer.optimizer is None and not trainer.has_own_optimizer
+    made = trainer.create_optimizer()
+    assert made is trainer.optimizer and made.defaults["fused"] and not trainer.has_own_optimizer
+    assert [group["weight_decay"] for group in made.param_groups] == [0.1, 0.0]
+    names = trainer.get_decay_parameter_names(trainer.model)
+    decayed = {id(p) for name, p in trainer.model.named_parameters() if name in names}
+    assert {id(p) for p in made.param_groups[0]["params"]} == decayed
+    assert trainer.get_learning_rates() == [1e-2, 1e-2]
+    trainer.train()
+    assert trainer.optimizer is made and trainer.callback_handler.optimizer is made
+    assert trainer.callback_handler.lr_scheduler is trainer.lr_scheduler
+    assert trainer.lr_scheduler.last_epoch == 4 and not trainer.has_own_scheduler
+    first = trainer.lr_scheduler
+    moments = made.state[trainer.model.classifier.weight]["step"].clone()
+    trainer.train()  # goes on with the moments, and with a schedule of its own
+    assert trainer.optimizer is made and trainer.lr_scheduler is not first
+    assert made.state[trainer.model.classifier.weight]["step"] == 2 * moments
+    trainer.lr_scheduler = torch.optim.lr_scheduler.StepLR(made, 1)
+    trainer._created_lr_scheduler = False
+    assert trainer.has_own_scheduler
+    trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0.1)
+    assert trainer.has_own_optimizer
+
+
+def test_a_class_of_optimizer(tmp_path: Path) -> None:
+    trainer = small(tmp_path, optimizer_cls_and_kwargs=(torch.optim.SGD, {"lr": 0.5}))
+    made = trainer.create_optimizer()
+    assert isinstance(made, torch.optim.SGD) and made.param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("callbacks", [(), (LooksIntoSteps,)], ids=["ours", "transformers"])
+def test_whose_loop_trains_is_known_while_it_does(
+    tmp_path: Path, callbacks: tuple[Any, ...]
+) -> None:
+    """Then Accelerate is left as it is; before, it is set as the arguments say."""
+    seen: list[Any] = []
+
+    class Looks(transformers.TrainerCallback):
+        def on_step_end(self, *_given: Any, **_more: Any) -> None:
+            seen.append((trainer._running, trainer.current_accelerator() is trainer.accelerator))
+
+    trainer = small(tmp_path, Looks(), *callbacks, max_steps=2)
+    make_accelerator(device="cpu", precision="bf16")  # another run of this process
+    trainer.train()
+    assert seen == [("theirs" if callbacks else "ours", True)] * 2
+    assert trainer._running is None and trainer.accelerator.mixed_precision == "no"
+    assert "forward" not in vars(trainer.model)
+
+
+def test_a_training_that_fails_leaves_the_plain_model(tmp_path: Path) -> None:
+    class Fails(transformers.TrainerCallback):
+        def on_step_end(self, *_given: Any, **_more: Any) -> None:
+            raise InterruptedError
+
+    trainer = small(tmp_path, Fails())
+    with pytest.raises(InterruptedError):
+        trainer.train()
+    assert (trainer._running, trainer._stretch, trainer.is_in_train) == (None, None, False)
+    held = {id(p) for group in trainer.optimizer.param_groups for p in group["params"]}
+    assert held == {id(p) for p in trainer.model.parameters()}
+    assert trainer.model.config._attn_implementation == "sdpa"
+
+
+def test_tokens_a_second_are_logged(tmp_path: Path) -> None:
+    trainer = small(tmp_path, include_num_input_tokens_seen="all")
+    trainer.train()
+    for log in trainer.state.log_history[:4]:
+        assert log["num_input_tokens_seen"] == log["step"] * 8 * 12 or log["step"] == 4
+        assert log["train_tokens_per_second"] > log["num_input_tokens_seen"] / 60
+    assert trainer.state.log_history[3]["num_input_tokens_seen"] == (3 * 8 + 2) * 12
+
+
+@pytest.mark.parametrize("callbacks", [(), (LooksIntoSteps,)], ids=["ours", "transformers"])
+def test_a_score_that_was_not_computed(tmp_path: Path, callbacks: tuple[Any, ...]) -> None:
+    trainer = small(
+        tmp_path, *callbacks, metric_for_best_model="f1", eval_strategy="steps", eval_steps=1
+    )
+    with pytest.raises(KeyError, match=r"R136.*eval_f1.*eval_loss"):
+        trainer.train()
+
+
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "no")])
+def test_no_loss_is_scaled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Any, native: bool, precision: str
+) -> None:
+    """fp16 is computed in bfloat16 where that is native, else in float32."""
+    monkeypatch.setattr(device, "has_fast_bf16", lambda: native)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    args = scripts.arguments(tunesmith, tmp_path, fp16=True)
+    trainer = tunesmith.Trainer(model_of(), args, train_dataset=rows_of())
+    assert trainer.args.mixed_precision == trainer.accelerator.mixed_precision == precision
+    named = "bf16" if native else "fp32"
+    assert f"computed in {named} instead" in told()[0]
+
+
+def test_a_best_checkpoint_is_found_where_its_folder_moved(tmp_path: Path) -> None:
+    scores = iter([0.9, 0.5, 0.4, 0.3])
+    more: dict[str, Any] = {
+        "compute_metrics": lambda _answers: {"own": next(scores)}, "save_steps": 1,
+        "metric_for_best_model": "own", "eval_strategy": "steps", "eval_steps": 1,
+        "save_strategy": "steps",
+    }  # fmt: skip
+    small(tmp_path / "a", max_steps=2, **more).train()
+    (tmp_path / "a").rename(tmp_path / "b")
+    again = small(tmp_path / "b", max_steps=3, **more)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.best_model_checkpoint == str(tmp_path / "b" / "tunesmith" / "checkpoint-1")

@@ -166,11 +166,6 @@ class Trainer(OlderNames, EvaluatingTrainer):
             self.push_to_hub()
         return output
 
-    def call_model_init(self, trial: Any = None) -> Any:
-        """A fresh model; whatever optimizer there was belongs to the one before."""
-        self._optimizer_made = None
-        return super().call_model_init(trial)
-
     def _inner_training_loop(
         self,
         batch_size: int | None = None,
