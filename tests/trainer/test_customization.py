@@ -313,6 +313,21 @@ class HooksLate(TrainerCallback):
         model.classifier.weight.register_hook(lambda gradient: gradient * 2)
 
 
+def causal_model() -> Any:
+    """GPT-2, whose loss is divided by as many targets as it is told."""
+    transformers.set_seed(1)
+    config = transformers.GPT2Config(
+        vocab_size=40, n_embd=16, n_layer=1, n_head=2, n_positions=16, resid_pdrop=0.0,
+        embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    return transformers.GPT2LMHeadModel(config)
+
+
+def causal_rows(count: int) -> list[dict[str, Any]]:
+    rows = rows_of(count)
+    return [row | {"labels": [i or -100 for i in row["input_ids"]]} for row in rows]
+
+
 HOOKS = "the exact engine is used: the model or a weight has hooks"
 TRAINED_BY_OURS: dict[str, tuple[Script, list[str]]] = {
     "plain": (script_of(num_train_epochs=2, max_steps=-1, weight_decay=0.1), []),
@@ -334,6 +349,12 @@ TRAINED_BY_OURS: dict[str, tuple[Script, list[str]]] = {
         script_of(
             trainer=lambda: {"callbacks": [FreezesForAWhile()]}, weight_decay=0.1, max_steps=6,
         ), [],
+    ),
+    "causal language model": (
+        script_of(
+            model=causal_model, train=causal_rows(26), evaluation=causal_rows(9), **HALVES,
+            **EVALUATED,
+        ), ["the exact engine is used: the loss is the model's own"],
     ),
     "hook when training begins": (
         script_of(trainer=lambda: {"callbacks": [HooksAtFirst()]}), [HOOKS],

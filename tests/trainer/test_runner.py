@@ -30,7 +30,7 @@ class Desk:
         self.data_collator = DataCollatorWithPadding(tokenizer)
         self.processing_class = tokenizer
         self.label_names = ["labels"]
-        self.can_return_loss = False
+        self.can_return_loss = self.model_accepts_loss_kwargs = False
         smoothing = self.args.label_smoothing_factor
         self.label_smoother = LabelSmoother(smoothing) if smoothing else None
         self.train_dataset, self.eval_dataset = pairs["train"], pairs["validation"]

@@ -36,6 +36,7 @@ class Bench(Protocol):
     label_names: Any
     label_smoother: Any
     can_return_loss: Any
+    model_accepts_loss_kwargs: Any
 
     def current_accelerator(self) -> Any:
         """Device, precision and processes, set as this Trainer's arguments say."""
@@ -125,12 +126,18 @@ class Runner:
     def _own_loss(self, model: Any, smoothing: float) -> OwnLoss:
         shifts = shifts_labels(model)
         return OwnLoss(
-            lambda run, inputs, _targets: mean_loss(
-                run, inputs, smoothing=smoothing, shifts=shifts
+            lambda run, inputs, targets: mean_loss(
+                run, self._counted(inputs, targets), smoothing=smoothing, shifts=shifts
             ),
             tuple(self._bench.label_names),
             bool(self._bench.can_return_loss),
         )
+
+    def _counted(self, inputs: dict[str, Any], targets: int) -> dict[str, Any]:
+        """Inputs with their number of targets, for a model that divides its loss by it."""
+        if self._bench.model_accepts_loss_kwargs and "labels" in inputs:
+            return {**inputs, "num_items_in_batch": max(1, targets)}
+        return inputs
 
     @property
     def is_fast(self) -> bool:
