@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import multiprocessing
 import os
 import signal
@@ -86,17 +85,6 @@ def flip(path: Path) -> None:
 
 
 DAMAGES = [remove, cut, zero, flip]
-
-
-@pytest.mark.parametrize("harm", DAMAGES)
-@pytest.mark.parametrize("name", ["a.bin", "inner/b.json", commit.MANIFEST])
-def test_every_kind_of_damage_is_seen(
-    harm: Callable[[Path], None], name: str, tmp_path: Path
-) -> None:
-    with commit.publish(tmp_path / "done") as folder:
-        write_two_files(folder)
-    harm(tmp_path / "done" / name)
-    assert commit.damage(tmp_path / "done") is not None
 
 
 def test_damage_is_kept_as_evidence(tmp_path: Path) -> None:
@@ -331,66 +319,6 @@ def test_links_are_set_aside_and_discarded_as_links(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "x").read_text() == "kept"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        "", "5", "null", "[]", '"x"', "{}", '{"files": 5}', '{"files": {"a": 5}}',
-        '{"files": {"a": {"bytes": 1e999, "sha256": "x"}}}', "[" * 100_000,
-        '{"files": {"a": {"bytes": null, "sha256": "x"}}}', '{"files": {"a": {"bytes": 1}}}',
-    ],
-)  # fmt: skip
-def test_a_manifest_of_another_shape_is_damage(content: str, tmp_path: Path) -> None:
-    (tmp_path / commit.MANIFEST).write_text(content)
-    assert commit.damage(tmp_path) == "MANIFEST.json cannot be read"
-
-
-@pytest.mark.parametrize(
-    ("entry", "reason"),
-    [
-        ({"bytes": 1, "sha256": 5}, "does not have the content"),
-        ({"bytes": -1, "sha256": "x"}, "has 1 bytes and should have -1"),
-        ({"bytes": "1", "sha256": "x"}, "does not have the content"),
-    ],
-)
-def test_a_manifest_with_other_values_is_damage(
-    entry: dict[str, object], reason: str, tmp_path: Path
-) -> None:
-    (tmp_path / "a").write_text("x")
-    text = json.dumps({"files": {"a": entry}}, indent=1) + "\n"
-    (tmp_path / commit.MANIFEST).write_text(text)
-    damage = commit.damage(tmp_path)
-    assert damage is not None and damage.startswith("a ") and reason in damage
-
-
-def test_a_file_that_became_something_else_is_damage(tmp_path: Path) -> None:
-    for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")):
-        target = tmp_path / f"done-{len(list(tmp_path.iterdir()))}"
-        with commit.publish(target) as folder:
-            write_two_files(folder)
-        (target / "a.bin").unlink()
-        make(target / "a.bin")
-        assert commit.damage(target) == "a.bin is missing"
-    for name, make in (("list", Path.mkdir), ("pipe", os.mkfifo)):
-        (tmp_path / name).mkdir()
-        make(tmp_path / name / commit.MANIFEST)
-        assert commit.damage(tmp_path / name) == "MANIFEST.json cannot be read"
-
-
-def test_a_disk_that_fails_while_it_is_read_is_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with commit.publish(tmp_path / "done") as folder:
-        write_two_files(folder)
-
-    def fail(_path: Path) -> str:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(commit, "sha256_of", fail)
-    assert commit.damage(tmp_path / "done") == (
-        "a.bin cannot be read: [Errno 5] Input/output error"
-    )
-
-
 def refuse_some(
     monkeypatch: pytest.MonkeyPatch, name: str, number: int, *, folders: bool | None = None
 ) -> None:
@@ -509,15 +437,6 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     commit.write_file(path, "new")
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
-
-
-def test_the_manifest_lists_sizes_and_hashes(tmp_path: Path) -> None:
-    with commit.publish(tmp_path / "done") as folder:
-        write_two_files(folder)
-    manifest = json.loads((tmp_path / "done" / commit.MANIFEST).read_text())
-    assert manifest["files"]["a.bin"]["bytes"] == 1000
-    assert manifest["files"]["a.bin"]["sha256"] == commit.sha256_of(tmp_path / "done" / "a.bin")
-    assert set(manifest["files"]) == {"a.bin", "inner/b.json"}
 
 
 def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:

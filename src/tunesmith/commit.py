@@ -17,8 +17,6 @@ File systems that cannot sync a folder or change a mode (FUSE, CIFS, FAT) do wit
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -31,6 +29,7 @@ from pathlib import Path
 from tunesmith.disk import disk_problem, lacks, report_missing_feature
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.language import gettext as _
+from tunesmith.manifest import MANIFEST, as_manifest, damage, sha256_of
 
 __all__ = [
     "MANIFEST",
@@ -49,14 +48,6 @@ __all__ = [
     "sweep",
     "write_file",
 ]
-
-MANIFEST = "MANIFEST.json"
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex, read in pieces of one megabyte."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -232,57 +223,13 @@ def _seal(folder: Path, *, modes_of: Path | None = None) -> None:
         name = path.relative_to(folder).as_posix()
         entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     manifest = folder / MANIFEST
-    manifest.write_text(_as_manifest(entries), encoding="utf-8")
+    manifest.write_text(as_manifest(entries), encoding="utf-8")
     if modes_of and (modes_of / MANIFEST).is_file():
         _change_mode(manifest, stat.S_IMODE((modes_of / MANIFEST).stat().st_mode))
     _sync_file(manifest)
     for inner in sorted(path for path in folder.rglob("*") if path.is_dir()):
         _sync_folder(inner)
     _sync_folder(folder)
-
-
-def damage(folder: Path) -> str | None:
-    """What is wrong with a committed folder, or None if every byte is as it was written."""
-    manifest = folder / MANIFEST
-    try:
-        if manifest.exists() and not manifest.is_file():  # a pipe would be waited for
-            return _("{file} cannot be read").format(file=MANIFEST)
-        text = manifest.read_text(encoding="utf-8")
-        files = json.loads(text)["files"]
-        entries = {name: (int(entry["bytes"]), entry["sha256"]) for name, entry in files.items()}
-    except FileNotFoundError:
-        return _("{file} is missing").format(file=MANIFEST)
-    except _UNREADABLE:
-        return _("{file} cannot be read").format(file=MANIFEST)
-    if text != _as_manifest(files):  # one bit in a space would otherwise go unseen
-        return _("{file} does not have the content it was written with").format(file=MANIFEST)
-    reasons = (_damage_of(folder / name, name, *entry) for name, entry in entries.items())
-    return next((reason for reason in reasons if reason), None)
-
-
-_UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
-)  # fmt: skip
-"""What reading and taking apart a manifest of any other content may raise."""
-
-
-def _damage_of(path: Path, name: str, size: int, digest: object) -> str | None:
-    try:
-        if not path.is_file():
-            return _("{file} is missing").format(file=name)
-        if path.stat().st_size != size:
-            return _("{file} has {found} bytes and should have {wanted}").format(
-                file=name, found=path.stat().st_size, wanted=size
-            )
-        if sha256_of(path) != digest:
-            return _("{file} does not have the content it was written with").format(file=name)
-    except (OSError, ValueError) as error:
-        return _("{file} cannot be read: {reason}").format(file=name, reason=error)
-    return None
-
-
-def _as_manifest(entries: object) -> str:
-    return json.dumps({"files": entries}, indent=1) + "\n"
 
 
 def set_aside(folder: Path) -> Path:

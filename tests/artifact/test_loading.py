@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 import tunesmith as ts
 from tests.model.folders import loaded
 from tunesmith.data.roles import Roles
-from tunesmith.errors import ModelError, RecipeError
+from tunesmith.errors import IntegrityError, ModelError, RecipeError
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.tasks.text_classification import TextClassification
 
@@ -27,6 +27,21 @@ def test_a_plain_hugging_face_model_predicts_too(tiny_bert: Path, tmp_path: Path
     rows = [{"body": "the soup", "gold": "yes"}, {"body": "the rice", "gold": "no"}]
     other = ts.load(tmp_path, roles=Roles("body", None, "gold"))
     assert set(other.evaluate(rows).values) == {"f1", "accuracy", "loss"}
+
+
+def test_damaged_weights_do_not_answer(tiny_bert: Path, tmp_path: Path) -> None:
+    """One flipped bit of a weight gives other answers, and no other sign of it."""
+    rows = [{"text": f"the soup {i}", "label": "ab"[i % 2]} for i in range(20)]
+    settings = {"model": str(tiny_bert), "train.max_steps": 1}
+    run = ts.train(rows, out=tmp_path / "run", settings=settings, verbose=False)
+    assert ts.load(run.folder).predict("the soup")
+    path = Path(run.model) / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 4
+    path.write_bytes(content)
+    for name in (run.folder, run.model):
+        with pytest.raises(IntegrityError, match="C118"):
+            ts.load(name)
 
 
 def test_a_bare_encoder_is_no_finished_model(tiny_bert: Path) -> None:

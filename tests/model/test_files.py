@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.model.folders import edited
-from tunesmith.errors import ModelError
+from tunesmith import commit
+from tunesmith.errors import IntegrityError, ModelError
+from tunesmith.manifest import MANIFEST
 from tunesmith.model import EMBEDDED, ModelFiles, load_tokenizer, locate
 
 
@@ -142,3 +144,24 @@ def test_an_index_that_is_none(tiny_bert: Path, tmp_path: Path, index: str) -> N
     (folder / "model.safetensors.index.json").write_text(index)
     with pytest.raises(ModelError, match=r"M101 .*index\.json"):
         locate(str(folder))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_file_that_is_not_as_it_was_written_is_refused(
+    name: str, tiny_bert: Path, tmp_path: Path
+) -> None:
+    """By the manifest of a folder that Tunesmith wrote; files that nobody reads may change."""
+    with commit.publish(tmp_path / "model") as folder:
+        shutil.copytree(tiny_bert, folder, dirs_exist_ok=True)
+        (folder / "README.md").write_text("a card")
+    files = locate(str(tmp_path / "model"))
+    assert files.fingerprint() == locate(str(tiny_bert)).fingerprint()
+    (files.folder / "README.md").write_text("my own card")
+    assert files.fingerprint()
+    content = bytearray((files.folder / name).read_bytes())
+    content[-2] ^= 1
+    (files.folder / name).write_bytes(content)
+    with pytest.raises(IntegrityError, match=f'C118 .*: "{name}": not the content'):
+        files.fingerprint()
+    (files.folder / MANIFEST).unlink()
+    assert files.fingerprint()

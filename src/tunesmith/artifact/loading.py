@@ -37,10 +37,12 @@ def load(
     Raises:
         ModelError: it is no model, or has no trained head for a task (M114).
         RecipeError: there is no such device or precision (R104).
+        IntegrityError: a file of the folder is not as it was written (C118).
     """
     _check_known("device", device, ("auto", "cpu", "cuda", "mps"))
     _check_known("precision", precision, ("auto", "fp32", "bf16"))
     files = locate(str(name), revision=revision)
+    files.fingerprint()  # damaged weights would answer, and wrongly
     facts = read_facts(files.folder)
     tokenizer = load_tokenizer(files)
     if facts is not None:

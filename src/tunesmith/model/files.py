@@ -7,6 +7,7 @@ package reads a model's config.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,17 @@ from typing import Any
 from tunesmith import hub
 from tunesmith.data.sources import looks_like_a_file
 from tunesmith.downloads import sha256_once
-from tunesmith.errors import ModelError, Place, Problem, ResourceError, nearest, quoted
+from tunesmith.errors import (
+    IntegrityError,
+    ModelError,
+    Place,
+    Problem,
+    ResourceError,
+    nearest,
+    quoted,
+)
 from tunesmith.language import gettext as _
+from tunesmith.manifest import MANIFEST, recorded_hashes
 from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.naming import model_source, with_near_names
 
@@ -133,10 +143,12 @@ class ModelFiles:
     def fingerprint(self) -> dict[str, str]:
         """The sha256 of every file that is read, by name: configuration, weights, tokenizer.
 
-        A file is hashed once per process, about two gigabytes a second.
+        A file is hashed once per process, about two gigabytes a second. A folder that Tunesmith
+        wrote has a manifest, which they are compared with.
 
         Raises:
             ModelError: a file cannot be read (M109), or the weights are not safetensors (M101).
+            IntegrityError: a file is not as it was written (C118).
         """
         present = [self.folder / name for name in TOKENIZER_FILES]
         paths = [
@@ -160,7 +172,24 @@ class ModelFiles:
                         Place(str(path)),
                     )
                 ) from error
+        self._refuse_changed(hashes)
         return hashes
+
+    def _refuse_changed(self, hashes: Mapping[str, str]) -> None:
+        recorded = recorded_hashes(self.folder)
+        changed = [name for name in recorded if hashes.get(name, recorded[name]) != recorded[name]]
+        if changed:
+            raise IntegrityError(
+                Problem(
+                    "C118",
+                    _("{files}: not the content that was written").format(files=quoted(changed)),
+                    Place(str(self.folder)),
+                    fix=_(
+                        "The files were damaged or edited. Restore them or train again; if the "
+                        "change is yours, delete {manifest} in this folder."
+                    ).format(manifest=MANIFEST),
+                )
+            )
 
 
 def _is_plain_safetensors(name: object) -> bool:
