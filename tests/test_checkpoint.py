@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from tests.test_commit import DAMAGES
@@ -15,7 +16,7 @@ from tunesmith import checkpoint, commit
 from tunesmith.batching import Batch
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
-from tunesmith.errors import IntegrityError, ResourceError
+from tunesmith.errors import IntegrityError, ResourceError, Severity
 from tunesmith.loop import Progress
 from tunesmith.tasks import Outputs
 
@@ -132,9 +133,10 @@ def test_a_damaged_newest_is_set_aside(
     harm(tmp_path / "step-00000002" / name)
     found, warnings = checkpoint.latest(tmp_path)
     assert found is not None and found.progress.step == 1
-    assert [w.code for w in warnings] == ["C101"]
+    assert [(w.code, w.severity) for w in warnings] == [("C101", Severity.WARNING)]
     assert "step-00000002" in str(warnings[0])
-    assert len(list(tmp_path.glob(".bad-step-00000002-*"))) == 1
+    (kept,) = tmp_path.glob(".bad-step-00000002-*")
+    assert warnings[0].evidence == (f"kept as {kept.name}",)
     assert checkpoint.saved_steps(tmp_path) == [1]
 
 
@@ -319,3 +321,39 @@ def test_a_full_disk_leaves_nothing_partial(
     with pytest.raises(ResourceError, match="C107"):
         save(tmp_path, 2)
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+
+
+def test_tensors_of_no_weight_are_refused_by_name(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    found, _warnings = checkpoint.latest(tmp_path)
+    assert found is not None
+    foreign = {f"{name}.step": torch.zeros(()) for name in "dbca"}
+    state = trained(1).state() | foreign
+    checkpoint.save_file(state, tmp_path / "step-00000001" / "optimizer.safetensors")
+    unknown = trained(1).load_state(state)
+    with pytest.raises(IntegrityError, match="C109") as caught:
+        checkpoint.restore(found, trained(1))
+    (problem,) = caught.value.problems
+    assert problem.message.endswith(": " + ", ".join(sorted(set(unknown))[:3]))
+    assert len(set(unknown)) == 4
+
+
+def test_weights_say_which_library_reads_them(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    with safe_open(tmp_path / "step-00000001" / "model.safetensors", framework="pt") as file:
+        assert file.metadata()["format"] == "pt"
+
+
+def test_a_state_that_is_no_finite_number_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        checkpoint.save(tmp_path, trained(), Progress(step=1, best_value=float("nan")), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_left_over_are_refused(tmp_path: Path) -> None:
+    engine = save(tmp_path, 1)
+    checkpoint.load_weights(tmp_path / "step-00000001", engine.network)
+    part = nn.Module()
+    part.one = nn.Linear(4, 4)
+    with pytest.raises(IntegrityError, match="C109"):
+        checkpoint.load_weights(tmp_path / "step-00000001", part)

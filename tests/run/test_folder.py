@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from tests.run.stored_files import write_finished
-from tunesmith.errors import IntegrityError, ResourceError
-from tunesmith.run.folder import RunFolder, refuse_other, run_name, runs_under
+from tunesmith import commit
+from tunesmith.errors import IntegrityError, RecipeError, ResourceError
+from tunesmith.run.folder import (
+    RunFolder,
+    refuse_other,
+    refuse_unfinished,
+    run_name,
+    runs_under,
+)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +153,77 @@ def test_a_root_that_cannot_be_listed_is_refused(
     monkeypatch.setattr(Path, "iterdir", fail)
     with pytest.raises(ResourceError, match="C107"):
         list(runs_under(tmp_path))
+
+
+def test_every_part_lies_where_the_page_says(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "one" / ".." / "run")
+    assert run.name == "run"
+    parts = (
+        run.recipe, run.plan, run.log, run.rejected, run.checkpoints, run.model, run.predictions,
+        run.report,
+    )  # fmt: skip
+    assert [str(part.relative_to(run.path)) for part in parts] == [
+        "recipe.yaml", "plan.json", "events.jsonl", "rejected.jsonl", "checkpoints", "model",
+        "predictions", "report.html",
+    ]  # fmt: skip
+
+
+def test_only_a_whole_model_is_a_finished_run(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with pytest.raises(RecipeError, match="C114") as caught:
+        refuse_unfinished(run)
+    assert caught.value.exit_code == 2
+    assert str(caught.value.problems[0].place) == str(tmp_path)
+    with commit.publish(run.model) as folder:
+        (folder / "tunesmith.json").write_text("{}")
+    assert run.is_finished
+    refuse_unfinished(run)
+    (run.model / "tunesmith.json").write_text("{ }")
+    assert not run.is_finished
+    with pytest.raises(RecipeError, match="C114"):
+        refuse_unfinished(run)
+
+
+@pytest.mark.parametrize("mark", ["recipe.yaml", "plan.json", "events.jsonl", "checkpoints"])
+def test_any_trace_of_a_run_is_one(mark: str, tmp_path: Path) -> None:
+    assert not RunFolder(tmp_path).has_traces
+    assert not RunFolder(tmp_path / "none").has_traces
+    (tmp_path / mark).symlink_to("nowhere")
+    assert RunFolder(tmp_path).has_traces
+
+
+def test_what_is_foreign_in_a_run_is_named_in_order(tmp_path: Path) -> None:
+    own = [
+        "recipe.yaml", "plan.json", "rejected.jsonl", "report.html", "model", "predictions",
+        "preflight", "events.jsonl", "checkpoints", "trackers", ".lock",
+    ]  # fmt: skip
+    for name in [*own, "notes.txt", ".git", "models"]:
+        (tmp_path / name).write_text("")
+    assert RunFolder(tmp_path).foreign_entries() == [".git", "models", "notes.txt"]
+
+
+def test_of_events_the_later_line_counts_and_every_warning_stays(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+
+    def step(number: int, loss: float) -> dict[str, object]:
+        return {
+            "event": "step", "step": number, "loss": loss, "learning_rate": 1e-5, "grad_norm": 1.0,
+        }  # fmt: skip
+
+    def warned(number: int, message: str) -> dict[str, object]:
+        return {"event": "warned", "step": number, "code": "D321", "message": message}
+
+    def evaluated(number: int, split: str) -> dict[str, object]:
+        return {"event": "evaluated", "step": number, "split": split, "scores": {"f1": 0.5}}
+
+    lines = [
+        step(1, 3.0), warned(1, "odd"), step(2, 2.0), evaluated(2, "test"),
+        evaluated(2, "validation"), step(1, 1.0), warned(1, "odd"), warned(1, "even"),
+    ]  # fmt: skip
+    run.log.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"event": "st')
+    assert run.events() == [
+        warned(1, "odd"), step(1, 1.0), warned(1, "odd"), warned(1, "even"), step(2, 2.0),
+        evaluated(2, "test"), evaluated(2, "validation"),
+    ]  # fmt: skip
+    assert run.warnings() == ["D321 odd", "D321 even"]
+    assert [event["step"] for event in run.history().of("step")] == [1, 2]

@@ -65,15 +65,16 @@ def test_the_recipe_is_written_with_every_choice_explained(tmp_path: Path, ticke
 
 
 def test_rows_in_quarantine_are_written_beside_it(tmp_path: Path, write_jsonl) -> None:  # type: ignore[no-untyped-def]
-    rows = [{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)] + [{"text": "x"}]
+    rows = [{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)] + [{"text": "汤"}]
     asked = [f"data.train={write_jsonl(rows)}", "model=embedded:mini", "data.on_bad_row=quarantine"]
     run = RunFolder(tmp_path / "run")
     checked = inputs_of(gather(sets=asked, environment={}), run)
     write_inputs(run, checked.recipe, checked.layers, checked.rejected)
-    (line,) = run.rejected.read_text().splitlines()
+    (line,) = run.rejected.read_text(encoding="utf-8").splitlines()
+    assert "汤" in line  # as people wrote it
     told = json.loads(line)
     assert told["split"] == "train" and told["place"].endswith("rows.jsonl:21")
-    assert told["code"].startswith("D") and told["values"] == {"text": "x", "label": None}
+    assert told["code"].startswith("D") and told["values"] == {"text": "汤", "label": None}
 
 
 def test_the_same_recipe_may_come_again_and_another_not(tmp_path: Path, tickets: Path) -> None:
@@ -155,6 +156,12 @@ def test_the_name_follows_from_what_was_asked(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_folder(None, asked_by="data/tickets.csv").path == Path("runs/tickets")
+
+
+def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ResourceError, match="C111"):
+        run_folder(tmp_path, asked_by="x")
 
 
 def test_restart_keeps_the_old_run(tmp_path: Path, tickets: Path) -> None:
