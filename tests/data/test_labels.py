@@ -92,6 +92,8 @@ def test_labels_as_text(value: object, names: tuple[str, ...] | None, label: str
         (Decimal("-Infinity"), None, "D217", "infinite or too large"),
         (2**14000, None, "D217", "infinite or too large"),
         (2, NAMES, "D217", "there is no class number 2; the column has 2 classes"),
+        (2**1023, NAMES, "D217", f"there is no class number {2**1023};"),
+        (2**1024, NAMES, "D217", "there is no class number …;"),
         (-2, NAMES, "D217", "there is no class number -2"),
         (2**14000, NAMES, "D217", "there is no class number …"),
         ("\ud800", None, "D142", "lone surrogate"),

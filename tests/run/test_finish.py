@@ -1,27 +1,39 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+from tests.run.test_session import session
 from tunesmith import checkpoint
 from tunesmith.api import Run, train
-from tunesmith.commit import damage
+from tunesmith.artifact.card import CardFacts
+from tunesmith.commit import damage, discard
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
-from tunesmith.errors import IntegrityError
+from tunesmith.errors import IntegrityError, Problem
+from tunesmith.events import Finished
+from tunesmith.recipe import gather, to_yaml
 from tunesmith.run import conduct, finish
+from tunesmith.run.fingerprint import hash_of
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import manifest_of
+from tunesmith.run.public_names import with_public_names
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
+
+CARDS: list[CardFacts] = []
+"""What the card of `run` was made of."""
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +44,20 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Run:
     ]
     test = [{"text": row["text"] + " again", "label": row["label"]} for row in rows[:9]]
     out = tmp_path_factory.mktemp("finish") / "run"
-    return train(
-        {"train": rows, "test": test}, out=out, model=str(tiny_bert), settings={"train.epochs": 1}
-    )
+    real = finish.write_model
+
+    def keep(*arguments: Any, card: CardFacts, **keywords: Any) -> None:
+        CARDS.append(card)
+        real(*arguments, card=card, **keywords)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(finish, "write_model", keep)
+        return train(
+            {"train": rows, "test": test},
+            out=out,
+            model=str(tiny_bert),
+            settings={"train.epochs": 1},
+        )
 
 
 def test_predictions_hold_a_row_per_example(run: Run) -> None:
@@ -60,10 +83,64 @@ def test_the_model_folder_is_whole_and_says_all(run: Run) -> None:
     assert facts["task"]["task"] == "text-classification"
     assert facts["scores"]["test"] == run.test_scores
     assert facts["best"] == "f1"
-    assert facts["steps"] == 5
+    assert (facts["steps"], facts["reason"]) == (5, "all steps done")
+    assert facts["metrics"] == ["f1", "accuracy"]
+    assert facts["precision"] == "fp32"
+    assert facts["words_counted_in"] == [36, 36]
+    assert facts["constant"] == pytest.approx([math.log(0.5)] * 2)
+    assert facts["recipe"] == hash_of(
+        gather(file=run.folder / "recipe.yaml", environment={}).recipe().model_dump(mode="json")
+    )
     assert facts["train_seconds"] > 0
     seen = 36 / facts["train_seconds"]  # one epoch of the rows that are left to train on
     assert facts["samples_per_second"] == pytest.approx(seen, rel=2e-3 / facts["train_seconds"])
+
+
+def test_the_card_is_made_of_the_facts_of_the_run(run: Run) -> None:
+    (card,) = CARDS
+    assert (card.name, card.task, card.pipeline) == (
+        "run", "text-classification", "text-classification",
+    )  # fmt: skip
+    assert (card.base_model, card.base_revision) == ("bert", None)
+    assert (card.dataset, card.hub_dataset) == ("data:train", None)
+    assert card.rows == {"train": 36, "validation": 4, "test": 9}
+    assert card.length == "rows are cut at 64 tokens (0 of 40 were longer)"
+    assert card.seed == 42
+    assert card.scores.keys() == {"validation", "test"}
+    assert card.scores["test"].values == run.test_scores
+    assert len(card.verdicts) == 2
+    assert card.warnings == []
+    recipe = gather(file=run.folder / "recipe.yaml", environment={}).recipe()
+    assert card.recipe == to_yaml(with_public_names(recipe))
+
+
+def test_a_run_that_stops_early_takes_the_weights_of_its_best_step(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    made.begin()
+    made.progress.step = made.progress.best_step = 2
+    checkpoint.save(
+        made.run.checkpoints, made.engine, made.progress, {}, fingerprint=made.fingerprint
+    )
+    best = made.network.classifier.weight.detach().clone()
+    made.network.classifier.weight.detach().zero_()
+    made.progress.step = 3
+    made.data_warnings = [Problem("D310", "a rare class"), Problem("M117", "another kind")]
+    end = finish.finish(made, train_seconds=8.00049, examples=20)
+    assert torch.equal(made.network.classifier.weight, best)
+    assert end == Finished(3, "early stopping", 2, end.scores, None, 8.00049, 20 / 8.00049)
+    assert end.scores is not None and end.scores.values["accuracy"] is not None
+    facts = made.run.facts()
+    assert (facts["steps"], facts["best_step"], facts["reason"]) == (3, 2, "early stopping")
+    assert (facts["train_seconds"], facts["samples_per_second"]) == (8.0, 2.5)
+    assert facts["scores"].keys() == {"validation"}
+    assert [path.name for path in made.run.predictions.glob("*.parquet")] == ["validation.parquet"]
+    card = (made.run.model / "README.md").read_text()
+    assert "D310 a rare class" in card and "another kind" not in card
+    discard(made.run.model)
+    again = finish.finish(made, train_seconds=0.0, examples=20)  # a clock that did not move
+    assert (again.train_seconds, again.samples_per_second) == (0.0, 0.0)
 
 
 def test_a_damaged_best_is_not_used(

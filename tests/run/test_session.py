@@ -5,7 +5,10 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoConfig
@@ -13,8 +16,17 @@ from transformers import AutoConfig
 from tests.fast.models import model_of
 from tunesmith import checkpoint
 from tunesmith.device import make_accelerator
-from tunesmith.errors import IntegrityError, ModelError, Problem, ResourceError, Severity
+from tunesmith.errors import (
+    IntegrityError,
+    Interrupted,
+    ModelError,
+    Problem,
+    ResourceError,
+    Severity,
+)
+from tunesmith.evaluate import Evaluation
 from tunesmith.inputs import check, look
+from tunesmith.memory import OneRowTooLarge
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import make_job
@@ -45,9 +57,22 @@ def test_a_fresh_one_writes_its_plan(tickets: Path, tiny_bert: Path, tmp_path: P
     assert gather(file=made.run.recipe, environment={}).recipe() == made.job.recipe
     facts = made.run.plan_facts()
     assert facts["model"]["name"] == str(tiny_bert)
-    assert facts["data"]["train"]["rows"] == 54
-    assert facts["plan"]["batch_size"] == 8
+    assert facts["model"]["revision"] is None
+    train, prepared = made.job.examples["train"], made.job.examples["train"].prepared
+    assert facts["data"].keys() == {"train", "validation"}
+    assert facts["data"]["train"] == {
+        "source": str(tickets),
+        "revision": None,
+        "rows": 54,
+        "examples": 54,
+        "tokens": int(train.lengths.sum()),
+        "prepared": prepared.key,
+    }
+    assert facts["plan"] == json.loads(json.dumps(made.job.plan.as_json()))
+    assert facts["task"] == json.loads(json.dumps(made.job.task.as_json()))
     assert facts["task"]["labels"] == ["order", "repair"]
+    assert facts["max_length"] == made.job.max_length
+    assert facts["engine"] == json.loads(json.dumps(made.how))
 
 
 def test_settings_reach_the_model(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
@@ -283,3 +308,99 @@ def test_warnings_about_the_data_are_told_until_they_are_logged(
     assert second.untold() == [rare]
     log.unlink()
     assert made(rare).untold() == [leak, rare]
+
+
+def test_a_process_without_a_share_of_a_step_keeps_in_step(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    plan = replace(made.job.plan, num_processes=2, micro_batch_size=4)
+    made.job = replace(made.job, plan=plan)
+    last = plan.steps_per_epoch - 1
+    assert len(plan.examples_at(last)) == 6
+    made.accelerator = SimpleNamespace(process_index=1)  # type: ignore[assignment]
+    ((number, batch),) = made.micro_batches(last)
+    assert (number, batch.counts) == (1, True)
+    assert batch.examples.tolist() == plan.examples_at(last)[4:].tolist()
+    made.job = replace(made.job, plan=replace(plan, micro_batch_size=8))
+    ((number, batch),) = made.micro_batches(last)
+    assert (number, batch.counts) == (3, False)  # a number that no batch that counts has
+    assert batch.examples.tolist() == plan.examples_at(last)[:1].tolist()
+
+
+def test_the_largest_batch_is_that_of_the_cut_in_force(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    lengths = made.job.examples["train"].lengths
+    for at_most in (None, 2):
+        made.progress.micro_batch_size = at_most
+        expected = made.job.plan.largest_micro_batch(
+            lengths, at_most=at_most, padded=made.is_padded
+        )
+        assert made.largest_micro_batch().examples.tolist() == expected.tolist()
+        assert len(expected) == (at_most or 8)
+
+
+def test_a_stop_is_obeyed_between_batches_of_an_evaluation(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.eval_batch_size=2"])
+    assert len(made.predict("validation").predictions["logits"]) == 6
+    made.stop.signal = 15
+    with pytest.raises(Interrupted, match="stopped on request"):
+        made.predict("validation")
+
+
+def test_memory_that_halves_an_evaluation_is_told_once(
+    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    made.untold()
+    before: list[int] = []
+
+    def halved(*_arguments: Any, halvings: int, **_keywords: Any) -> Evaluation:
+        before.append(halvings)
+        return Evaluation({"logits": np.zeros((6, 2))}, None, 6, halvings=2)
+
+    monkeypatch.setattr("tunesmith.run.session.predict", halved)
+    made.predict("validation")
+    (problem,) = made.untold()
+    assert (problem.code, problem.severity) == ("M142", Severity.WARNING)
+    assert "1/4 of their size" in problem.message
+    made.predict("validation")
+    assert (made.untold(), before) == ([], [0, 2])
+
+    def too_large(*_arguments: Any, **_keywords: Any) -> Evaluation:
+        raise OneRowTooLarge(1, 99)
+
+    monkeypatch.setattr("tunesmith.run.session.predict", too_large)
+    with pytest.raises(OneRowTooLarge, match="99 tokens") as caught:
+        made.predict("validation")
+    row = int(made.job.examples["validation"].rows[1])
+    assert str(caught.value.place) == str(made.job.places_of("validation", [row])[0])
+
+
+def test_a_model_folder_that_is_not_whole_is_set_aside(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.model.mkdir(parents=True)
+    made = session(tickets, tiny_bert, run.path)
+    (kept,) = run.path.glob(".bad-model-*")
+    problem = made.untold()[-1]
+    assert (problem.code, problem.severity) == ("C101", Severity.WARNING)
+    assert problem.evidence == (f"kept as {kept.name}",)
+    assert not run.model.exists()
+
+
+def test_a_best_of_this_step_or_of_none_needs_no_checkpoint(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    made.progress.step, made.progress.best_value = 3, 0.5
+    for best, kept in ((0, (0, 0.5)), (3, (3, 0.5)), (2, (0, None))):
+        made.progress.best_step = best
+        made._check_best()
+        assert (made.progress.best_step, made.progress.best_value) == kept
+    assert [problem.code for problem in made.untold()] == ["C101"]
