@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,17 @@ def test_the_promises_hold(
     assert case.run(tmp_path), kind
 
 
-def test_cases_have_names_of_their_own() -> None:
+def test_every_kind_has_cases_with_names_of_their_own() -> None:
     names = [(kind, case.name) for kind, case in all_cases()]
-    assert len(names) == len(set(names))
-    assert {kind for kind, _name in names} <= set(KINDS)
+    assert len(names) == len(set(names)) >= 400
+    assert {kind for kind, _name in names} == set(KINDS)
+    assert {kind for kind, _case in QUICK} == set(KINDS)
+
+
+def test_the_page_counts_them() -> None:
+    """`docs/reliability.md` says how many cases there are of each kind."""
+    page = Path(__file__).parents[1] / "docs" / "reliability.md"
+    table = page.read_text(encoding="utf-8").partition("<!-- cases -->")[2]
+    written = re.findall(r"^\| (\w+) \| .* \| (\d+) \|$", table, re.MULTILINE)
+    counts = Counter(kind for kind, _case in all_cases())
+    assert {kind: int(count) for kind, count in written} == counts

@@ -57,6 +57,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     while cause is not None:
         if isinstance(cause, MemoryError) or getattr(cause, "errno", None) == errno.ENOMEM:
             return True
+        if type(cause).__name__ == "OutOfMemoryError":  # torch's own, whatever it says
+            return True
         if _may_be_an_allocators(cause) and any(words in str(cause).lower() for words in _WORDS):
             return True
         cause = cause.__cause__
