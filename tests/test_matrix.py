@@ -202,7 +202,7 @@ CASES = [
     Case(51, "cut line", {"a.jsonl": GOOD_LINES + '{"text": "cut of'},
          "error", "D141", "a.jsonl:21", ["cut off", "Export it again"]),
     Case(52, "1 and a text of 1", {"a.jsonl": lines(pairs([1, "1", 0]))},
-         "error", "D207", "a.jsonl", ["a number in 13 rows and text in 7", "all labels as text"]),
+         "error", "D207", "a.jsonl", ["number (13), text (7)", "all labels as text"]),
     Case(53, "misspelt key", {"a.jsonl": GOOD_LINES + '{"text": "x y", "lable": "a"}\n'},
          "error", "D305", "a.jsonl:21", ['no "label" (has "lable")']),
     Case(54, "some lists", {"a.jsonl": GOOD_LINES + '{"text": "x y", "label": ["a", "b"]}\n'},

@@ -159,14 +159,19 @@ def _plain_config(files: ModelFiles) -> Any:
     """The architecture's own configuration: of the model's, a tokenizer needs only the kind."""
     from transformers import CONFIG_MAPPING, PreTrainedConfig
 
-    raw = files.config()
-    known = raw["model_type"] in CONFIG_MAPPING
+    raw = _config_of(files)
+    known = raw.get("model_type") in CONFIG_MAPPING
     config = CONFIG_MAPPING[raw["model_type"]]() if known else PreTrainedConfig()
     config.name_or_path = str(files.folder)
     if (name := raw.get("tokenizer_class")) is not None:
         _check_class(name)
         config.tokenizer_class = name
     return config
+
+
+def _config_of(files: ModelFiles) -> Mapping[str, Any]:
+    """The model's configuration; none for a tokenizer alone, as `tokenizer train` writes it."""
+    return files.config() if (files.folder / "config.json").exists() else {}
 
 
 def _settle(files: ModelFiles, tokenizer: Any) -> None:
@@ -202,7 +207,7 @@ def _longest(value: object) -> int:
 
 def _padding_of(files: ModelFiles, tokenizer: Any) -> str | None:
     """The padding token that a model names where its tokenizer names none."""
-    number = files.config().get("pad_token_id")
+    number = _config_of(files).get("pad_token_id")
     if not isinstance(number, int) or not 0 <= number < len(tokenizer):
         return None
     token: str = tokenizer.convert_ids_to_tokens(number)
@@ -211,7 +216,7 @@ def _padding_of(files: ModelFiles, tokenizer: Any) -> str | None:
 
 def longest_input(files: ModelFiles, tokenizer: Any) -> int:
     """The most tokens that the model takes."""
-    config = files.config()
+    config = _config_of(files)
     limits = [min(int(tokenizer.model_max_length), _NO_LIMIT)]
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     if isinstance(positions, int) and positions > 0:
