@@ -479,3 +479,75 @@ def test_amended_files_keep_their_modes(tmp_path: Path) -> None:
     found = {name: (target / name).stat().st_mode & 0o777 for name in (*modes, "new")}
     assert found == {**modes, "new": 0o644}
     assert commit.damage(target) is None
+
+
+def test_whatever_is_there_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("kept")
+    for name in ("folder", "file", "link", "none"):
+        commit.remove(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    for number, expected in ((errno.EROFS, ResourceError), (errno.ENOMEM, OSError)):
+        with monkeypatch.context() as patched:
+            refusal = OSError(number, os.strerror(number))
+            patched.setattr(Path, "unlink", lambda *_a, refusal=refusal, **_k: raise_(refusal))
+            with pytest.raises(expected):
+                commit.remove(tmp_path / "file")
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder: commit.write_file(folder / "file", "x"),
+        lambda folder: commit.set_aside(folder / "none"),
+        lambda folder: commit.scratch(folder, "x").__enter__(),
+    ],
+)
+def test_an_error_that_is_not_the_disks_stays_what_it_is(
+    write: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = OSError(errno.ENOMEM, "memory")
+    for name in ("rename", "replace", "mkdir"):
+        monkeypatch.setattr(Path, name, lambda *_a, **_k: raise_(refusal))
+    with pytest.raises(OSError, match="memory"):
+        write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_unfinished_work_and_of_evidence_are_known() -> None:
+    left = [".tmp-a-1", ".trash-a-b-20", ".old-x-3", ".bad-x-20260101T000000", ".bad-"]
+    kept = [".tmp-a", ".tmp-a-01", "tmp-a-1", ".tmp--1", ".trash-1", "bad-x", "x.bad-y", ".new-a-1"]
+    assert [commit.is_leftover(name) for name in left] == [True] * len(left)
+    assert [commit.is_leftover(name) for name in kept] == [False] * len(kept)
+
+
+def test_what_an_earlier_process_of_this_number_left_is_not_published(tmp_path: Path) -> None:
+    for name in ("done", "trial"):
+        (tmp_path / f".tmp-{name}-{os.getpid()}").mkdir()
+        (tmp_path / f".tmp-{name}-{os.getpid()}" / "old").write_text("x")
+    with commit.publish(tmp_path / "done") as folder:
+        (folder / "new").write_text("y")
+    assert {path.name for path in (tmp_path / "done").iterdir()} == {"new", commit.MANIFEST}
+    with commit.scratch(tmp_path, "trial") as folder:
+        assert list(folder.iterdir()) == []
+    (tmp_path / f".trash-done-{os.getpid()}").mkdir()
+    (tmp_path / f".trash-done-{os.getpid()}" / "old").write_text("x")
+    commit.discard(tmp_path / "done")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_links_files_are_copied_to_amend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with commit.publish(tmp_path / "done") as folder:
+        write_two_files(folder)
+    monkeypatch.setattr(os, "link", lambda *_a, **_k: raise_(OSError(errno.EXDEV, "no links here")))
+    amend(tmp_path / "done")
+    assert commit.damage(tmp_path / "done") is None
+    assert content(tmp_path / "done") == (b"new", "{}")

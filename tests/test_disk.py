@@ -90,6 +90,15 @@ def test_a_file_that_vanished_beside_the_target_is_the_disks(tmp_path: Path) -> 
     assert disk_problem(beside, tmp_path / "model") is not None
 
 
+def test_the_free_space_is_told_in_megabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = disk.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: usage._replace(free=2_540_000))
+    problem = disk_problem(OSError(errno.ENOSPC, "full"), tmp_path / "none")
+    assert problem is not None and problem.evidence == ("2.5 MB are free",)
+
+
 def test_free_space_is_a_courtesy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_path: object) -> None:
         raise OSError(errno.ESTALE, "stale")

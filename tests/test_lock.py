@@ -147,7 +147,13 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
 def test_waiting_names_the_holder_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(lock.time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    slept: list[tuple[float, float]] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append((now[0] - started, seconds))
+        now.append(now.pop() + seconds)
+
+    monkeypatch.setattr(lock.time, "sleep", sleep)
     shown: list[Problem] = []
     with hold(tmp_path), notices.listening(shown.append):
         for wait, reports in ((0.0, 0), (1.9, 0), (7.0, 1)):
@@ -157,6 +163,10 @@ def test_waiting_names_the_holder_and_ends(tmp_path: Path, monkeypatch: pytest.M
                 pass
             assert wait <= now[0] - started <= wait + 0.5
             assert len(shown) == reports
+    assert slept[0] == (0.0, 0.05)
+    for waited, seconds in slept:  # longer and longer, but for no more than half a second
+        assert seconds == pytest.approx(min(0.05 + waited / 10, 0.5))
+    assert slept[-1][1] == 0.5
     (problem,) = shown
     assert (problem.code, problem.severity) == ("C125", Severity.NOTE)
     assert f"waiting for process {os.getpid()} on " in problem.message
@@ -286,7 +296,10 @@ def test_a_lease_is_renewed_while_it_is_held(
         os.utime(path, (1, 1))
         time.sleep(0.1)
         assert path.stat().st_mtime == 1
-    assert not [t for t in threading.enumerate() if t.name.endswith("(_renew)") and not t.daemon]
+        (renewing,) = (t for t in threading.enumerate() if t.name.endswith("(_renew)"))
+        assert renewing.daemon  # so that it does not keep the process alive
+    renewing.join(30)
+    assert not renewing.is_alive()
 
 
 def test_a_process_that_is_gone_is_gone() -> None:
@@ -295,4 +308,32 @@ def test_a_process_that_is_gone_is_gone() -> None:
     assert not lock._runs(os.getpid(), "0")
     assert not lock._runs(NOBODY, None)
     assert lock._start_of(NOBODY) is None
-    assert (lock._start_of(os.getpid()) or "").isdigit()
+    after_name = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(") ")[2].split()
+    assert (
+        lock._start_of(os.getpid()) == after_name[22 - 3]
+    )  # field 22 of proc(5); the third is first
+
+
+def test_a_lease_of_another_host_counts_for_ninety_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_holder(tmp_path / HOLDER, pid=1, host="other")
+    for age, is_held in ((89.9, True), (90.0, False)):
+        monkeypatch.setattr(lock, "_age", lambda _path, age=age: age)
+        assert lock._is_held(tmp_path / HOLDER) is is_held
+
+
+def test_a_holder_file_is_read_to_a_limit(tmp_path: Path) -> None:
+    for spaces, holder in ((10_000, {"pid": 7}), (10_001, {})):
+        (tmp_path / HOLDER).write_text('{"pid": 7}'.rjust(spaces))
+        assert lock._read_holder(tmp_path / HOLDER) == holder
+
+
+def test_whoever_may_use_the_folder_may_lock_it(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with hold(tmp_path):
+            pass
+    finally:
+        os.umask(before)
+    assert (tmp_path / LOCK).stat().st_mode & 0o777 == 0o666

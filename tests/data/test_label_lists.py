@@ -126,3 +126,52 @@ def test_splitting_joins_back(names: list[str]) -> None:
 
 def test_separators_as_they_are_typed() -> None:
     assert [separator_name(sign) for sign in ("\t", "\n", ";")] == ["\\t", "\\n", ";"]
+
+
+def test_a_list_may_be_so_long_and_no_longer() -> None:
+    longest = '["' + "a" * (100_000 - 4) + '"]'
+    assert parsed_list(longest) == ("a" * (100_000 - 4),)
+    assert parsed_list(longest[:3] + longest[2:]) is None
+
+
+def test_a_label_may_be_so_long_and_no_longer() -> None:
+    for length, is_label in ((50, True), (51, False)):
+        x, y = "x" * length, "y" * length
+        found = recognized_separator({f"{x};{y}": 30, x: 30, y: 30})
+        assert (found is not None) is is_label
+
+
+def test_how_many_parts_must_come_back() -> None:
+    several = {"a;b": 9, "c;d": 9, "c": 9, "d": 9}
+    of_five = recognized_separator({"a;b;e": 9, **several})  # all but e
+    assert of_five is not None and (of_five.labels, of_five.rows) == (5, 27)
+    assert recognized_separator({"a;b;e;f": 9, **several}) is None
+    of_ten = {"a;d;e;f": 9, "a;b;g;h": 9, "b;c": 9, "c;i;j": 9, "a": 9, "b": 9}  # a, b and c
+    assert recognized_separator(of_ten) is None
+    assert recognized_separator(of_ten, is_asked=True) is not None
+    of_eleven = {text.replace("j", "j;k"): rows for text, rows in of_ten.items()}
+    assert recognized_separator(of_eleven, is_asked=True) is None
+
+
+def test_more_labels_than_twice_the_combinations_are_none() -> None:
+    counts = {"a;b": 5, "b;a": 5, "c;d": 5, "d;c": 5}
+    assert recognized_separator(counts) is None
+    assert recognized_separator({**counts, "a": 1}) is not None
+
+
+def test_the_sign_of_the_most_rows_and_the_most_frequent_field_are_shown() -> None:
+    counts = {"a;b": 9, "b;a": 8, "c|d": 7, "d|c": 7}
+    found = recognized_separator(counts)
+    assert found is not None and (found.sign, found.rows, found.example) == (";", 17, "a;b")
+    found = recognized_separator({**counts, "d|c": 12, "c|d": 12})
+    assert found is not None and (found.sign, found.rows, found.example) == ("|", 24, "d|c")
+
+
+def test_of_lists_the_longest_is_shown_and_those_with_several_are_counted() -> None:
+    counts = {'["a"]': 3, '["a", "b"]': 2, "[]": 1, '["c", "a", "b"]': 1, "[1]": 2}
+    found = recognized_separator(counts)
+    assert found is not None
+    assert (found.sign, found.rows, found.labels, found.example) == (JSON, 3, 4, '["c", "a", "b"]')
+    assert recognized_separator({**counts, "x": 1}) is not None  # nine of ten rows
+    five = recognized_separator({'["a", "b"]': 5})
+    assert five is not None and five.rows == 5

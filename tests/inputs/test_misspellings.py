@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ def is_told(rare: str, likely: str, *, rows: int = 3, likely_rows: int = 100) ->
         ("Nuetral", "neutral"), ("shiping issue", "shipping issue"), ("creditcard", "credit-card"),
         ("credit_card", "credit card"), ("refunds", "refund"), ("技术术支持", "技术支持"),
         ("术技支持", "技术支持"), ("delivary12", "delivery12"),
+        ("reund", "refund"), ("ab-cd", "ab cd"), ("x" * 63, "x" * 64),
     ],
 )  # fmt: skip
 def test_slips_of_the_pen(rare: str, likely: str) -> None:
@@ -43,6 +45,9 @@ def test_slips_of_the_pen(rare: str, likely: str) -> None:
         ("产品好评", "产品差评"), ("非常不满意", "非常满意"), ("退货", "退款"), ("退退款", "退款"),
         ("import", "export"), ("POSITIVE", "positive"), ("1.0", "1"), ("++", "--"),
         ("red apple", "blue apple pie"), ("delivery latte", "delivary late"),
+        ("refd", "refud"), ("a-cd", "a cd"), ("x" * 64, "x" * 65), ("款退货", "退款货"),
+        ("技技术术支持", "技术支持"), ("abcdx\u2e80", "abcd\u2e80"), ("pstve", "positve"),
+        ("refund a bil", "refund the bill"),
     ],
 )  # fmt: skip
 def test_words_of_their_own(rare: str, likely: str) -> None:
@@ -58,6 +63,41 @@ def test_how_rare_a_misspelling_is() -> None:
     assert not is_told("postve", "positive", rows=5, likely_rows=99)
     assert not is_told("ostve", "positive")
     assert not is_told("osstive", "positive")
+
+
+def test_a_class_without_rows_is_no_misspelling() -> None:
+    assert likely_misspellings({"postive": 0, "positive": 100}) == {}
+
+
+def test_how_frequent_the_class_that_is_meant_is() -> None:
+    assert likely_misspellings({"postive": 1, "positive": 5}) == {"postive": "positive"}
+    assert likely_misspellings({"postive": 1, "positive": 4}) == {}
+
+
+@pytest.mark.parametrize(
+    ("limit", "enough", "rare"),
+    [
+        ("_MOST_WITH_TWO_EDITS", 2, "postve"),
+        ("_MOST_LIKELY", 2, "positve"),
+        ("_MOST_RARE", 1, "positve"),
+    ],
+)
+def test_how_much_is_compared(
+    limit: str, enough: int, rare: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"another": 200, "positive": 100, rare: 3}
+    for most, found in ((enough, {rare: "positive"}), (enough - 1, {})):
+        monkeypatch.setattr(misspellings, limit, most)
+        assert likely_misspellings(counts) == found
+
+
+def test_names_that_lack_the_same_letter_share_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(misspellings, "_MOST_IN_BUCKET", 1)
+    counts = {"refunda": 100, "refundb": 90, "refund": 1}
+    assert likely_misspellings(counts) == {"refund": "refunda"}
+    monkeypatch.setattr(misspellings, "_MOST_WITH_TWO_EDITS", 1)
+    del counts["refunda"]
+    assert likely_misspellings(counts) == {"refund": "refundb"}
 
 
 def test_the_most_frequent_of_several_is_meant() -> None:
@@ -82,6 +122,11 @@ def test_many_are_counted() -> None:
     assert len(problem.evidence) == 5
     assert problem.evidence[-1] == "and 2 more"
     assert problem.count == 7
+    five = dict(list(slips.items())[:5])
+    (problem,) = misspelling_problems({"positive": 500, **five}, "label", PLACE)
+    assert problem.evidence == tuple(
+        f'"{slip}" (1) looks like "positive" (500)' for slip in sorted(five)[1:]
+    )
 
 
 def test_thousands_of_classes_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,9 +147,25 @@ def test_thousands_of_classes_are_compared_with_few(monkeypatch: pytest.MonkeyPa
     assert len(compared) < 4_000
 
 
+@cache
+def alignment(one: str, other: str) -> int:
+    """Optimal string alignment by its recursive definition."""
+    if not one or not other:
+        return len(one) + len(other)
+    edits = [
+        alignment(one[:-1], other) + 1,
+        alignment(one, other[:-1]) + 1,
+        alignment(one[:-1], other[:-1]) + (one[-1] != other[-1]),
+    ]
+    if one[-2:] == other[-2:][::-1] and len(one) > 1:
+        edits.append(alignment(one[:-2], other[:-2]) + 1)
+    return min(edits)
+
+
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
 def test_distances_are_those_of_edits(one: str, other: str) -> None:
     distance = misspellings._distance(one, other)
+    assert distance == alignment(one, other)
     assert distance == misspellings._distance(other, one)
     assert (distance == 0) is (one == other)
     assert abs(len(one) - len(other)) <= distance <= max(len(one), len(other))
