@@ -55,6 +55,7 @@ def test_memory_is_a_resource(error: Exception) -> None:
 def test_the_size_of_the_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
     assert "(5 bytes)" in str(raised(ValueError("x"), str(tmp_path / "a")))
+    assert "(? bytes)" in str(raised(ValueError("x"), "a\0b"))
 
 
 def test_what_has_a_code_keeps_it_and_others_pass() -> None:

@@ -144,6 +144,8 @@ def test_the_later_line_of_a_step_counts(tmp_path: Path) -> None:
         ("validation", True), ("test", False),
     ]  # fmt: skip
     assert len(history.of("warned")) == 2
+    again = written(tmp_path / "f", *(evaluated(2, split=s) for s in ("test", "dev", "test")))
+    assert [event["split"] for event in read_history(again).events] == ["dev", "test"]
     assert history.warnings() == ["D321 odd"]
     assert [event["step"] for event in history.events] == sorted(e["step"] for e in history.events)
 
