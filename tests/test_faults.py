@@ -26,7 +26,8 @@ def test_the_promises_hold(
 def test_every_kind_has_cases_with_names_of_their_own() -> None:
     names = [(kind, case.name) for kind, case in all_cases()]
     assert len(names) == len(set(names)) >= 400
-    assert {kind for kind, _name in names} == set(KINDS)
+    counts = Counter(kind for kind, _name in names)
+    assert list(counts) == list(KINDS) and min(counts.values()) >= 20
     assert {kind for kind, _case in QUICK} == set(KINDS)
 
 

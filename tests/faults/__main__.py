@@ -11,11 +11,11 @@ import sys
 import tempfile
 import time
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -24,8 +24,25 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 from tests.faults import KINDS, Case, all_cases
 
-Result = tuple[str, str, bool, str, float]
-"""Kind, name, whether the promises held, what was seen, seconds."""
+
+class Result(NamedTuple):
+    """How a case ended.
+
+    Attributes:
+        kind: one of `KINDS`.
+        name: of the case.
+        is_held: whether every promise was kept.
+        seen: by the case, in a few words, or the error that it raised.
+        seconds: of the clock.
+        cpu_seconds: of this process and of the children that it has waited for.
+    """
+
+    kind: str
+    name: str
+    is_held: bool
+    seen: str
+    seconds: float
+    cpu_seconds: float
 
 
 class Overtime(BaseException):
@@ -49,20 +66,27 @@ def limit(seconds: float) -> Iterator[None]:
 
 
 def run_case(kind: str, case: Case) -> Result:
-    started = time.monotonic()
+    started, cpu_started = time.monotonic(), cpu_seconds()
     with tempfile.TemporaryDirectory(prefix="fault-", ignore_cleanup_errors=True) as folder:
         home = Path.cwd()
         os.chdir(folder)
         try:
             with limit(case.seconds):
-                seen, held = case.run(Path(folder)), True
+                seen, is_held = case.run(Path(folder)), True
         except (Exception, Overtime) as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(last.filename).name}:{last.lineno}"
-            seen, held = f"{type(error).__name__} at {where}: {error}", False
+            seen, is_held = f"{type(error).__name__} at {where}: {error}", False
         finally:
             os.chdir(home)
-    return kind, case.name, held, " ".join(seen.split())[:160], time.monotonic() - started
+    seen = " ".join(seen.split())[:160]
+    seconds, cpu = time.monotonic() - started, cpu_seconds() - cpu_started
+    return Result(kind, case.name, is_held, seen, seconds, cpu)
+
+
+def cpu_seconds() -> float:
+    """What this process has used, and its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def _run_numbered(argument: tuple[tuple[str, ...], int]) -> Result:
@@ -89,7 +113,7 @@ def main() -> int:
     faulthandler.enable()
     kinds = tuple(arguments.kinds)
     numbers = [i for i, (_kind, c) in enumerate(_cases(kinds)) if arguments.only in c.name]
-    started, held, failed = time.monotonic(), Counter[str](), Counter[str]()
+    started, results = time.monotonic(), list[Result]()
     with tempfile.TemporaryDirectory(prefix="fault-cache-") as cache:
         os.environ["TUNESMITH_CACHE"] = cache
         context = multiprocessing.get_context("spawn")
@@ -98,20 +122,35 @@ def main() -> int:
             run = import_module(
                 "tests.faults.__main__"
             )._run_numbered  # by a name workers can import
-            for kind, name, is_held, seen, seconds in pool.imap_unordered(run, work):
-                (held if is_held else failed)[kind] += 1
-                word = "held  " if is_held else "FAILED"
-                print(f"{word} {kind:16} {name:60} {seconds:6.1f} s  {seen}", flush=True)
+            for result in pool.imap_unordered(run, work):
+                results.append(result)
+                word = "held  " if result.is_held else "FAILED"
+                print(
+                    f"{word} {result.kind:16} {result.name:60} {result.seconds:6.1f} s "
+                    f"{result.cpu_seconds:6.1f} s of CPU  {result.seen}",
+                    flush=True,
+                )
+            pool.close()
+            pool.join()
     print()
     for kind in KINDS:
-        if held[kind] or failed[kind]:
-            print(f"{kind:16} {held[kind]:4} held  {failed[kind]:4} failed")
-    total = held.total() + failed.total()
+        if of_kind := [result for result in results if result.kind == kind]:
+            print(totals(kind, of_kind))
     print(
-        f"{'all':16} {held.total():4} held  {failed.total():4} failed  of {total} cases "
+        f"{totals('all', results)}, {cpu_seconds():.0f} s with loading, "
         f"in {time.monotonic() - started:.0f} s"
     )
-    return 1 if failed or not total else 0
+    return 0 if results and all(result.is_held for result in results) else 1
+
+
+def totals(name: str, results: list[Result]) -> str:
+    """One line: how many cases were held and failed, and what they cost."""
+    held = sum(result.is_held for result in results)
+    cpu = sum(result.cpu_seconds for result in results)
+    return (
+        f"{name:16} {len(results):5} cases  {held:5} held  {len(results) - held:4} failed  "
+        f"{cpu:6.0f} s of CPU"
+    )
 
 
 if __name__ == "__main__":

@@ -354,4 +354,5 @@ def cases() -> Iterator[Case]:
     ):
         yield Case(f"a lock that was copied: {word}", partial(_foreign_lock, text=text))
     for word in ("EXDEV", "EBUSY", "EACCES"):
-        yield Case(f"restart: {word}", partial(_rename_refused, number=getattr(errno, word)))
+        work = partial(_rename_refused, number=getattr(errno, word))
+        yield Case(f"restart: {word}", work, is_quick=word == "EBUSY")

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -78,7 +79,12 @@ def answer_of(*arguments: str, stdin: bytes = b"") -> Answer:
             finally:
                 os._exit(code)
         held = _pages("statm") * resource.getpagesize() >> 10
-        _child, status, usage = os.wait4(child, 0)
+        try:
+            _child, status, usage = os.wait4(child, 0)
+        except BaseException:  # the case is out of time
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise
         seconds = time.monotonic() - started
         words.seek(0)
         said_bytes = words.read()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import pytest
 
 import tunesmith as ts
 from tests.run.test_conduct import strip_times
+from tunesmith import lock
+from tunesmith.errors import FolderInUseError
 from tunesmith.inputs import check, look
 from tunesmith.plan import Plan, make_plan
 from tunesmith.recipe import Duration, TrainSettings, gather
-from tunesmith.run.estimate import Estimate, _saves, estimate
+from tunesmith.run.estimate import Estimate, _saves, _scratch_folder, estimate
 from tunesmith.run.job import Job, make_job
 from tunesmith.run.signals import StopRequest
 
@@ -96,6 +99,27 @@ def test_a_run_of_one_step_without_validation(
     told = estimate(job, tmp_path / "run", stop=StopRequest())
     assert (told.measured_steps, told.evaluations, told.evaluation_seconds) == (1, 0, 0.0)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_killed_dry_run_left_is_deleted_by_the_next(tmp_path: Path) -> None:
+    for name in (
+        ".tmp-dry-run-11", ".tmp-dry-run-12", ".tmp-dry-run-13", ".tmp-dry-run-x", "runs",
+    ):  # fmt: skip
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / ".tmp-dry-run-13")  # has only just been made
+    (tmp_path / ".tmp-dry-run-14").write_text("a file")
+    (tmp_path / ".tmp-dry-run-15").symlink_to("runs")
+    with lock.hold(tmp_path / ".tmp-dry-run-12"):
+        os.utime(tmp_path / ".tmp-dry-run-12", (0, 0))
+        with _scratch_folder(tmp_path) as folder:
+            assert folder.name == f".tmp-dry-run-{os.getpid()}"
+            with pytest.raises(FolderInUseError), lock.hold(folder):
+                pass
+        assert sorted(path.name for path in tmp_path.iterdir()) == [
+            *(f".tmp-dry-run-{end}" for end in (12, 13, 14, 15, "x")), "runs",
+        ]  # fmt: skip
+    assert (tmp_path / "runs" / "checkpoints").is_dir()
 
 
 PLAN: Plan = make_plan(TrainSettings(batch_size=10, epochs=3), num_examples=100)

@@ -114,7 +114,7 @@ def _leave(ending: Mapping[str, int]) -> None:
 def _main(words: list[str]) -> int:
     _speak(words)
     words = _arranged(words)
-    before = words[: words.index("--")] if "--" in words else words
+    before = _before_values(words)
     given = {"as_json": "--json" in before, "quiet": not {"-q", "--quiet"}.isdisjoint(before)}
     with shielded():
         try:
@@ -147,7 +147,7 @@ def _lost(loss: Exception) -> Problem:
 
 def _run(terminal: Terminal, words: Sequence[str]) -> int:
     """Run one command and show what went wrong; returns the exit code."""
-    debug = "--debug" in words
+    debug = "--debug" in _before_values(words)
     try:
         from tunesmith.hub import prepare_environment
 
@@ -240,8 +240,8 @@ def _arranged(words: Sequence[str]) -> list[str]:
     `--lang` is followed by `_speak` and taken out; `--json`, `-q` and `--debug` before the command
     move behind it.
     """
-    end = words.index("--") if "--" in words else len(words)
-    before, after = list(words[:end]), list(words[end:])
+    before = list(_before_values(words))
+    after = list(words[len(before) :])
     for i in reversed(range(len(before))):
         if before[i] == "--lang" and before[i + 1 : i + 2] and before[i + 1] in LANGUAGES:
             del before[i : i + 2]
@@ -253,10 +253,15 @@ def _arranged(words: Sequence[str]) -> list[str]:
     return [*before, *leading, *after]
 
 
+def _before_values(words: Sequence[str]) -> Sequence[str]:
+    """The words before `--`, behind which nothing is an option."""
+    return words[: words.index("--")] if "--" in words else words
+
+
 def _speak(words: Sequence[str]) -> None:
     """Choose the language before any command is loaded; click's own words follow it too."""
     chosen = None
-    words = words[: words.index("--")] if "--" in words else words
+    words = _before_values(words)
     for i, word in enumerate(words):
         if word == "--lang" and i + 1 < len(words):
             chosen = words[i + 1]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import numpy as np
 from tunesmith import checkpoint, commit
 from tunesmith.batching import Examples
 from tunesmith.disk import nearest_existing
-from tunesmith.errors import Problem
+from tunesmith.errors import FolderInUseError, Problem, ResourceError
 from tunesmith.events import StepDone
+from tunesmith.lock import hold
 from tunesmith.loop import train
 from tunesmith.memory import installed_bytes, peak_bytes
 from tunesmith.plan import Plan, in_steps
@@ -37,6 +39,9 @@ _WARM_UP, _STEPS, _SECONDS = 2, 4, 4.0
 
 _UNSTEADY = 3.0
 """Steps of one length on an idle machine differ by a tenth or so."""
+
+_BEING_MADE_SECONDS = 60.0
+"""A younger folder may be one that its dry run has not locked yet."""
 
 _FIRST_ROWS = 64
 """Rows predicted to find out how many more there is time for."""
@@ -132,7 +137,7 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
         PlainError: what would also end the run.
     """
     with (
-        commit.scratch(nearest_existing(run.absolute().parent), "dry-run") as folder,
+        _scratch_folder(nearest_existing(run.absolute().parent)) as folder,
         opened(job, RunFolder(folder), stop=stop) as session,
     ):
         preflight(session)
@@ -177,6 +182,25 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
             free_bytes=shutil.disk_usage(folder).free,
             warnings=session.untold(),
         )
+
+
+@contextmanager
+def _scratch_folder(parent: Path) -> Iterator[Path]:
+    """A folder of this dry run alone; what killed ones left beside it is deleted."""
+    _sweep(parent)
+    with commit.scratch(parent, "dry-run") as folder, hold(folder):
+        yield folder
+
+
+def _sweep(parent: Path) -> None:
+    """Delete the folders of dry runs that were killed, whose locks ended with them."""
+    for left in parent.glob(".tmp-dry-run-*"):
+        if not commit.is_leftover(left.name) or left.is_symlink() or not left.is_dir():
+            continue
+        with suppress(OSError, FolderInUseError, ResourceError):
+            if time.time() - left.stat().st_mtime > _BEING_MADE_SECONDS:
+                with hold(left):
+                    shutil.rmtree(left, ignore_errors=True)
 
 
 def _time_largest(session: Session) -> float:
