@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tunesmith.data.columnar import Memory
-from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.findings import Finding, Findings, unwritable_in
 from tunesmith.errors import Severity
 
 
@@ -48,3 +48,13 @@ def test_of_one_code_a_bounded_number_of_fixes_is_told_apart() -> None:
         *[("D206", 2 if i == 3 else 1) for i in range(10)], ("D206", 20), ("D310", 1)
     ]  # fmt: skip
     assert problems[10].fix == "fix 10"
+
+
+def test_numbers_that_python_does_not_write_are_seen_at_any_depth() -> None:
+    huge = 10**5_000
+    for value in (huge, -huge, [1, huge], (huge,), {"a": [huge]}):
+        finding = unwritable_in({"text": "x", "tags": value})
+        assert finding is not None and finding.code == "D140"
+        assert finding.message == "a number of thousands of digits"
+    for value in (10**4_000, [10**4_000, "a", None, 1.5], {"a": 1}, "1" * 5_000, None):
+        assert unwritable_in({"text": "x", "tags": value}) is None

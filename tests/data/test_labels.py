@@ -198,3 +198,12 @@ def test_values_of_other_libraries() -> None:
 def test_what_is_not_seen_is_written_out() -> None:
     assert spelled("a b") == "a b"
     assert spelled("a\u00a0b\u200b打\t") == "a\\u00a0b\\u200b打\\u0009"
+
+
+@pytest.mark.timeout(30)  # with several ways to match a zero this takes hours
+def test_long_runs_of_zeros_are_read_once() -> None:
+    zeros = "0" * 1_000_000
+    assert label_key(f"{zeros}x") == f"{zeros}x"
+    assert label_key(f"{zeros}1.{zeros}") == "1"
+    assert label_key(zeros) == "0"
+    assert label_key(f"1.{zeros}x") == f"1.{zeros}x"

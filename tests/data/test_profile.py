@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.columnar import Memory
-from tunesmith.data.profile import as_number, profile, script_shares
+from tunesmith.data.profile import as_number, as_text, profile, script_shares
 
 
 def test_columns_are_described() -> None:
@@ -39,6 +39,26 @@ def test_numbers_however_they_are_written(number: float) -> None:
 @pytest.mark.parametrize("word", ["nan", "inf", "1_000", "1,234", "", "x", True, None, "0x10"])
 def test_what_is_no_number(word: object) -> None:
     assert as_number(word) is None
+
+
+@pytest.mark.timeout(30)  # with two ways to match a digit this takes hours
+def test_long_runs_of_digits_are_read_once() -> None:
+    digits = "1" * 1_000_000
+    assert as_number(f"{digits}x") is None
+    assert as_number(f".{digits}") == float(f".{digits}")
+    assert as_number(f"1.{digits}e-2") == float(f"1.{digits}e-2")
+    assert as_number(digits) is None  # beyond the largest float
+    assert as_number(f"{'0' * 1_000_000}7.") == 7.0
+    assert as_number("1.5.") is None and as_number(".") is None
+
+
+def test_numbers_that_python_does_not_write_have_a_text() -> None:
+    huge = 10**5_000
+    assert as_text(huge) == "a number of thousands of digits"
+    assert as_text([huge]) == as_text(-huge) == as_text(huge)
+    assert as_text(10**4_000) == "1" + "0" * 4_000
+    assert as_text([1, "a"]) == "[1, 'a']"
+    assert as_number(huge) is None
 
 
 def test_scripts() -> None:

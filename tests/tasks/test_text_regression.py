@@ -43,6 +43,10 @@ def test_the_range_is_learnt() -> None:
         (3e38, None, ""),
         ("1,234", "D211", "thousands separator"),
         ("good", "D211", '"good" is not a number'),
+        pytest.param(
+            10**5_000, "D211", '"a number of thousands of digits" is not a number', id="huge"
+        ),
+        (10**300, "D210", f"the target 1{'0' * 78}… is too large"),
     ],
 )
 def test_targets_that_are_none(value: object, code: str | None, words: str) -> None:

@@ -92,7 +92,7 @@ def unwritable_in(record: Mapping[str, object]) -> Finding | None:
     That is one with a lone surrogate, or with a number that Python does not turn into text.
     """
     for key, value in record.items():
-        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        if _has_endless_number(value):
             return Finding(
                 "D140", _("a number of thousands of digits"), fix=_("Write it as text, in quotes.")
             )
@@ -103,6 +103,14 @@ def unwritable_in(record: Mapping[str, object]) -> Finding | None:
                 fix=_("Complete or remove the row."),
             )
     return None
+
+
+def _has_endless_number(value: object) -> bool:
+    if isinstance(value, int):
+        return value.bit_length() > _MOST_BITS
+    if isinstance(value, Mapping):
+        return any(map(_has_endless_number, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_endless_number, value))
 
 
 def _has_half_character(value: object) -> bool:

@@ -42,7 +42,8 @@ _UNSEEN = re.compile(
 )
 """Controls, marks of direction, variation selectors, fillers and whatever else has no width."""
 
-_WHOLE = re.compile(r"([+-]?)0*(\d+)(?:\.0*)?")
+_WHOLE = re.compile(r"([+-]?)0*(?!0\d)(\d+)(?:\.0*)?")
+"""Zeros can be matched in one way only: with several, a long run takes quadratic time."""
 _MISSING_TYPES = ("NAType", "NaTType")
 """What pandas has for a missing value; their names, as pandas need not be installed."""
 

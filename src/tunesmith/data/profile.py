@@ -9,13 +9,25 @@ from dataclasses import dataclass
 
 from tunesmith.data.rows import Column, Row, Source
 from tunesmith.errors import DataError
+from tunesmith.language import gettext as _
 
-__all__ = ["SAMPLE_ROWS", "ColumnProfile", "Profile", "as_number", "profile", "script_shares"]
+__all__ = [
+    "SAMPLE_ROWS",
+    "ColumnProfile",
+    "Profile",
+    "as_number",
+    "as_text",
+    "profile",
+    "script_shares",
+]
 
 SAMPLE_ROWS = 10_000
 _MIN_ROWS = 100
 _MOST_CELLS = 1_000_000
 _MOST_CHARACTERS = 32 << 20
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+"""Digits can be matched in one way only: with two, a long run of them would take quadratic time."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +115,9 @@ def _profile_column(column: Column, values: Sequence[object]) -> ColumnProfile:
     for value in present:
         if isinstance(value, list):
             lists += 1
-            counts.update(str(item) for item in value)
+            counts.update(as_text(item) for item in value)
         else:
-            text = str(value)
+            text = as_text(value)
             counts[text] += 1
             length += len(text)
             number = as_number(value)
@@ -130,7 +142,7 @@ def as_number(value: object) -> float | None:
     if not isinstance(value, int | float):
         text = str(value).strip()
         # float() also reads "1_000", "nan" and "infinity", which no label means
-        if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
+        if not _NUMBER.fullmatch(text):
             return None
         value = text
     try:
@@ -138,6 +150,14 @@ def as_number(value: object) -> float | None:
     except OverflowError:
         return None
     return number if number - number == 0 else None
+
+
+def as_text(value: object) -> str:
+    """The value as text; Python writes no whole number of more than 4,300 digits."""
+    try:
+        return str(value)
+    except ValueError:
+        return _("a number of thousands of digits")
 
 
 def script_shares(texts: Iterable[str]) -> dict[str, float]:

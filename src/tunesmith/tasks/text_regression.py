@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.baselines import Kind
 from tunesmith.data.findings import Finding
-from tunesmith.data.profile import ColumnProfile, as_number
+from tunesmith.data.profile import ColumnProfile, as_number, as_text
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, shortened
@@ -154,22 +154,25 @@ class TextRegression(SequenceTask):
         if number is not None and abs(number) > float(np.finfo(np.float32).max):
             return Finding(
                 "D210",
-                _("the target {value} is too large to train with").format(value=value),
+                _("the target {value} is too large to train with").format(
+                    value=shortened(str(value))
+                ),
                 fix=_("Scale the targets, such as by a logarithm, or remove the row."),
             )
         if value is None or value == "" or number is not None:
             return None
-        if str(value).strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
+        text = as_text(value)
+        if text.strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
             return Finding(
                 "D210",
                 _("the target is {value}").format(value=value),
                 fix=_("Complete or remove the row."),
             )
         hint = None
-        if "," in str(value) and as_number(str(value).replace(",", "")) is not None:
+        if "," in text and as_number(text.replace(",", "")) is not None:
             hint = _("A thousands separator? Write plain numbers.")
         return Finding(
-            "D211", _('"{value}" is not a number').format(value=shortened(str(value))), fix=hint
+            "D211", _('"{value}" is not a number').format(value=shortened(text)), fix=hint
         )
 
     def targets(self, rows: Sequence[Row]) -> NDArray[np.float64]:
