@@ -199,3 +199,28 @@ def test_rates_of_zero_are_overridden_too() -> None:
     assert overridden_dropout({"model_type": "gpt2", "mlp_layerdrop": 0}, 0.2) == dict.fromkeys(
         ("attn_pdrop", "embd_pdrop", "mlp_layerdrop", "resid_pdrop", "summary_first_dropout"), 0.2
     )
+
+
+def test_an_architecture_that_is_near_none_is_named_and_no_other() -> None:
+    for kind in ("9" * 101, "9" * 100):
+        with pytest.raises(ModelError, match="M102") as caught:
+            made(kind)
+        (problem,) = caught.value.problems
+        assert problem.message == f'the architecture "{"9" * 100}" is not known to transformers'
+        assert problem.fix is None
+    with pytest.raises(ModelError) as caught:
+        made("bertt")
+    assert caught.value.problems[0].fix == 'did you mean "bert"?'
+
+
+def test_names_of_labels_come_before_their_number() -> None:
+    raw = {"model_type": "bert", "id2label": {"0": "x", "1": "y", "2": "z"}, "num_labels": 1}
+    files: Any = Files(raw)
+    assert make_config(files, None, {}).id2label == {0: "x", 1: "y", 2: "z"}
+
+
+def test_settings_come_last() -> None:
+    files: Any = Files({"model_type": "bert", "hidden_size": 48, "id2label": {"0": "x"}})
+    config = make_config(files, None, {"id2label": {0: "a", 1: "b"}, "hidden_size": 24})
+    assert (config.id2label, config.hidden_size) == ({0: "a", 1: "b"}, 24)
+    assert files.raw["model_type"] == "bert"

@@ -14,6 +14,7 @@ from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError, ResourceError
 from tunesmith.model import load_tokenizer, locate, longest_input, read_backend
+from tunesmith.model import tokenizer as module
 from tunesmith.tasks.sequence import encode_texts
 
 
@@ -186,3 +187,41 @@ def test_a_full_disk_for_temporary_files_is_no_fault_of_the_model(
     monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(ResourceError, match="C107"):
         load_tokenizer(locate(str(tiny_bert)))
+
+
+def test_the_padding_token_is_one_that_the_tokenizer_has(folder: Path) -> None:
+    tokenizer = load_tokenizer(locate(str(folder)))
+    size = len(tokenizer)
+    last = tokenizer.convert_ids_to_tokens(size - 1)
+    for number, token in ((0, "[PAD]"), (size - 1, last), (size, None), (-1, None), ("0", None)):
+        change(folder / "config.json", pad_token_id=number)
+        assert module._padding_of(locate(str(folder)), tokenizer) == token
+
+
+def test_positions_under_their_other_name_and_those_that_padding_takes(folder: Path) -> None:
+    tokenizer = load_tokenizer(locate(str(folder)))
+
+    def longest(**fields: object) -> int:
+        change(folder / "config.json", **fields)
+        return longest_input(locate(str(folder)), tokenizer)
+
+    assert longest(max_position_embeddings=None, n_positions=40) == 40
+    assert longest(max_position_embeddings=50, n_positions=40) == 50
+    assert longest(pad_token_id=1) == 50  # only RoBERTa and its kin count from there
+    assert longest(model_type="xlm-roberta", pad_token_id=1) == 48
+    assert longest(pad_token_id=None) == 50
+    assert longest(max_position_embeddings=2, pad_token_id=1) == 64  # nothing is left: no limit
+    assert longest(max_position_embeddings=3) == 1
+
+
+def test_the_size_of_a_vocabulary_is_bounded_exactly(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = list(json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"])
+    (folder / "tokenizer.json").unlink()
+    path = folder / "vocab.txt"
+    path.write_text("\n".join([*words, *(f"word{i}" for i in range(500))]))
+    monkeypatch.setattr(module, "_MAX_BYTES", path.stat().st_size)
+    assert load_tokenizer(locate(str(folder))).vocab_file == str(path)
+    monkeypatch.setattr(module, "_MAX_BYTES", path.stat().st_size - 1)
+    refused(folder, "vocab.txt: it is larger than 0 MB")
