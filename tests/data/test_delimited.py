@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data.delimited import DelimitedFile
+from tunesmith.data import delimited as module
+from tunesmith.data.delimited import DelimitedFile, column_names
+from tunesmith.data.ragged import RaggedRows
 from tunesmith.data.textfile import TextFile
 from tunesmith.errors import DataError
 
@@ -315,3 +317,46 @@ def test_places_of_no_rows_take_no_reading(tmp_path: Path) -> None:
 
 def test_a_long_field_is_shortened_in_messages(tmp_path: Path) -> None:
     assert len(told(write(tmp_path, "text,label\n" + "x" * 100_000 + "\n"))) < 500
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "names"),
+    [
+        ([""], [], ("Unnamed: 0",)),
+        (["", ""], [], ("Unnamed: 0",)),
+        (["a", "", " "], [], ("a",)),
+        (["a", "", ""], [["1", "", "x"]], ("a", "Unnamed: 1", "Unnamed: 2")),
+        (["a", "", ""], [["1", "x", " "]], ("a", "Unnamed: 1")),
+        (["a", ""], [["1"], ["1", ""]], ("a",)),
+        (["a", ""], [["1", "x", "y"]], ("a", "Unnamed: 1")),
+        ([" a ", "b"], [], ("a", "b")),
+    ],
+)
+def test_names_of_columns(header: list[str], body: list[list[str]], names: tuple[str, ...]) -> None:
+    assert column_names(header, body) == names
+
+
+def test_how_long_a_row_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ROW_BYTES", 50)
+    path = write(tmp_path, "text,label\n" + f"{'x' * 47},y\n" * 9)
+    assert len(rows(opened(path))) == 9  # each of fifty characters with its line end
+    words = told(write(tmp_path, f"text,label\na,b\n{'x' * 48},y\n"))
+    assert "D150" in words and "a.csv:3" in words
+    within = f'text,label\n"{"x" * 20}\n{"x" * 24}",y\n'
+    assert len(rows(opened(write(tmp_path, within)))) == 1
+    assert "D150" in told(write(tmp_path, within.replace(",y", ",yy")))
+    words = told(write(tmp_path, f'text,label\n"{"x" * 20}\n{"x" * 10}\n{"x" * 17}",y\n'))
+    assert "a.csv:2: a quote opened here is never closed (1 line swallowed)" in words
+
+
+def test_rows_have_their_number_and_size_and_ragged_ones_none(tmp_path: Path) -> None:
+    source = opened(write(tmp_path, "text,label\nabc,x\nbad\n\nde,\n"))
+    ragged = RaggedRows(source.width, ",", fix_if_wide="")
+    found = [(row.index, row.values, size) for row, size in source._good_rows(["label"], ragged)]
+    assert found == [(0, {"label": "x"}, 4), (1, {"label": ""}, 2)]
+    (record,) = ragged.error().records
+    assert str(record.place) == f"{source.name}:3"
+
+
+def test_an_empty_table_is_named_by_its_first_line(tmp_path: Path) -> None:
+    assert "a.csv:1: the file has no header line" in told(write(tmp_path, "\n\n"))

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tunesmith.data import jsonfile as module
+from tunesmith.data.findings import Findings
 from tunesmith.data.jsonfile import JsonFile
+from tunesmith.data.rows import BadRecordsError
 from tunesmith.data.textfile import TextFile
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, Place
 
 
 def opened(tmp_path: Path, content: str | bytes, name: str = "a.jsonl") -> JsonFile:
@@ -214,3 +217,69 @@ def test_nesting_without_end_is_told(opening: str, tmp_path: Path) -> None:
     words = refused(tmp_path, (f'{{"text": {opening}\n'))
     assert "D140" in words or "D141" in words
     assert "D140" in refused(tmp_path, (f'[{{"text": {opening}\n'))
+
+
+def test_the_type_of_a_column_is_that_of_its_first_value(tmp_path: Path) -> None:
+    content = '{"a": null, "b": null}\n{"a": 1, "b": null}\n{"a": "x"}\n'
+    source = opened(tmp_path, content)
+    assert [(c.name, c.type) for c in source.columns] == [("a", "integer"), ("b", "text")]
+
+
+def test_an_array_may_begin_after_much_white_space(tmp_path: Path) -> None:
+    source = opened(tmp_path, " " * 1023 + "\n" * 2000 + '[{"a": 1}]')
+    assert source.is_array and rows(source) == [{"a": 1}]
+
+
+def test_columns_are_those_of_the_first_records_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = '{"a": 1}\n' * 3 + '{"b": 1}\n'
+    for characters, names in ((26, ["a"]), (27, ["a", "b"])):
+        monkeypatch.setattr(module, "_SAMPLE_CHARACTERS", characters)
+        assert [column.name for column in opened(tmp_path, content).columns] == names
+
+
+def test_up_to_a_hundred_keys_are_compared(tmp_path: Path) -> None:
+    for others, is_compared in ((98, True), (99, False)):
+        good = {f"{i:03}{i:03}": 1 for i in range(others)} | {"message": "a"}
+        content = (json.dumps(good) + "\n") * 2 + '{"mesage": "b"}\n'  # both keys in the sample
+        names = {column.name for column in opened(tmp_path, content).columns}
+        assert names == {*good, *(() if is_compared else ("mesage",))}
+    for others, is_compared in ((99, True), (100, False)):
+        good = {f"{i:03}{i:03}": 1 for i in range(others)} | {"message": "a"}
+        content = (json.dumps(good) + "\n") * 1000 + '{"mesage": "b"}\n'  # one of them behind it
+        if is_compared:
+            assert 'no "message" (has "mesage")' in refused(tmp_path, content)
+        else:
+            assert len(rows(opened(tmp_path, content))) == 1001
+
+
+def test_a_key_that_stands_beside_the_other_is_no_slip(tmp_path: Path) -> None:
+    content = '{"label": 1}\n{"label": 1, "labels": 2}\n'
+    assert [column.name for column in opened(tmp_path, content).columns] == ["label", "labels"]
+    content = '{"label": 1}\n{"labels": 2}\n'  # as many of each
+    assert [column.name for column in opened(tmp_path, content).columns] == ["label", "labels"]
+
+
+def test_records_that_are_refused_have_places(tmp_path: Path) -> None:
+    lines = opened(tmp_path, '{"a": 1}\n\n{bad}\n{"a": 2}\n3\n')
+    with pytest.raises(BadRecordsError) as caught:
+        rows(lines)
+    assert [(str(r.place), r.code) for r in caught.value.records] == [
+        (f"{lines.name}:3", "D140"), (f"{lines.name}:5", "D144"),
+    ]  # fmt: skip
+    places = [str(place) for place in lines.places(range(4)).values()]
+    assert places == [f"{lines.name}:{end}" for end in ("1", "3:2", "4", "5")]
+    array = opened(tmp_path, '[{"a": 1}, 3, {"a": 2}]', "a.json")
+    with pytest.raises(BadRecordsError) as caught:
+        rows(array)
+    assert [(r.place, r.code) for r in caught.value.records] == [(Place(array.name, row=1), "D144")]
+    assert array.places([2, 0]) == {n: Place(array.name, row=n) for n in (0, 2)}
+
+
+def test_rows_keep_their_numbers_and_sizes(tmp_path: Path) -> None:
+    source = opened(tmp_path, '{"a": 1}\n3\n{"a": 23}\n')
+    found = list(source._good_rows(None, Findings(source), []))
+    assert [(row.index, row.values, size) for row, size in found] == [
+        (0, {"a": 1}, 9), (2, {"a": 23}, 10),
+    ]  # fmt: skip
