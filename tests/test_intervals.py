@@ -239,5 +239,9 @@ def test_of_independent_models_it_is_zous() -> None:
     assert told.low == pytest.approx(0.2 - math.hypot(0.7 - 0.66, 0.55 - 0.5))
     assert told.high == pytest.approx(0.2 + math.hypot(0.82 - 0.7, 0.5 - 0.4))
     alike = correlation_difference(first, Correlation(0.7, Interval(0.66, 0.82), low))
-    assert alike.low == pytest.approx(0.2 - abs(0.04 - 0.05))
-    assert alike.high == pytest.approx(0.2 + abs(0.12 - 0.1))
+    sizes = ((0.55 - 0.4) / 2, (0.82 - 0.66) / 2)  # what is left where all that is random is shared
+    assert alike.low == pytest.approx(0.2 - (sizes[1] - sizes[0]))
+    assert alike.high == pytest.approx(0.2 + (sizes[1] - sizes[0]))
+    against = correlation_difference(first, Correlation(0.7, Interval(0.66, 0.82), -low))
+    assert against.low == pytest.approx(0.2 - (0.04 + 0.05))
+    assert against.high == pytest.approx(0.2 + (0.12 + 0.1))

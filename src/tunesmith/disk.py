@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from tunesmith import notices
-from tunesmith.errors import Place, PlainError, Problem, RecipeError, Severity
+from tunesmith.errors import Place, PlainError, Problem, RecipeError, Severity, shortened
 from tunesmith.language import gettext as _
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "disk_problem",
     "is_full",
     "lacks",
+    "name_too_long",
     "nearest_existing",
     "report_missing_feature",
 ]
@@ -34,6 +35,13 @@ _LACKING = {
     if hasattr(errno, name)
 }
 """What file systems answer to an operation that they do not have."""
+
+
+def name_too_long(path: str | os.PathLike[str]) -> Problem:
+    """What to report where no disk takes a name."""
+    return Problem(
+        "R195", _("the name of a file or folder is too long"), Place(shortened(str(path)))
+    )
 
 
 def as_path(written: str | os.PathLike[str]) -> Path:

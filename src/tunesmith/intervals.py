@@ -180,15 +180,26 @@ def _ranks(values: Floats) -> Floats:
     return ranks
 
 
+def _half_width(correlation: Correlation) -> float:
+    return (correlation.interval.high - correlation.interval.low) / 2
+
+
 def correlation_difference(first: Correlation, second: Correlation) -> Interval:
     """Of second minus first on the same rows, from both intervals and how they go together.
 
     Zou, "Toward using confidence intervals to compare correlations" (Psychological Methods, 2007).
+    There the skewness of two intervals never cancels; here the part of it that both models share
+    does, so that the interval of two models that hardly differ is as narrow as they are alike.
     """
     spread = math.sqrt(float((first.influence**2).sum()) * float((second.influence**2).sum()))
     together = float(first.influence @ second.influence) / spread if spread > 0 else 0.0
     change = second.value - first.value
-    below = (second.value - second.interval.low, first.interval.high - first.value)
-    above = (second.interval.high - second.value, first.value - first.interval.low)
-    low, high = (math.sqrt(max(0.0, a**2 + b**2 - 2 * together * a * b)) for a, b in (below, above))
+    shared = (_half_width(first) - _half_width(second)) ** 2
+
+    def width(one: float, other: float) -> float:
+        skewness = max(0.0, together) * ((one - other) ** 2 - shared)
+        return math.sqrt(max(0.0, one**2 + other**2 - 2 * together * one * other - skewness))
+
+    low = width(second.value - second.interval.low, first.interval.high - first.value)
+    high = width(second.interval.high - second.value, first.value - first.interval.low)
     return Interval(change - low, change + high)

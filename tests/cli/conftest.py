@@ -27,6 +27,11 @@ class Said:
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out.splitlines()]
 
+    @property
+    def table(self) -> list[str]:
+        """The lines of the output without what stands above a table as its verdict."""
+        return [line for line in self.out.splitlines() if not line.startswith("→")]
+
 
 Command = Callable[..., Said]
 

@@ -38,7 +38,8 @@ def test_it_is_shown(tunesmith: Command, run: Path) -> None:
 
 def test_an_unsure_answer_is_shown_as_one(tunesmith: Command, trained: Path) -> None:
     said = tunesmith("predict", trained, "the printer is broken", "--threshold", "1")
-    assert said.out.startswith("unsure\t0.")
+    header, row = said.out.splitlines()
+    assert header.startswith("prediction\tprobability\t") and row.startswith("unsure\t0.")
     (record,) = tunesmith("predict", trained, "x", "--threshold", "1", "--json").records
     assert record["label"] is None
 

@@ -17,7 +17,7 @@ def test_scores_of_labelled_data(tunesmith: Command, trained: Path) -> None:
     assert set(record["scores"]) == {"f1", "accuracy", "loss"}
     said = tunesmith("eval", trained, data)
     assert f"{record['scores']['f1']:.4f}" in said.out
-    assert said.out.split()[0] == "tickets.csv"  # a file of one's own is not headed "train"
+    assert said.table[0].split()[0] == "tickets.csv"  # a file of one's own is not headed "train"
     assert record["split"] == "train"
     low, high = record["intervals"]["accuracy"]
     assert low <= record["scores"]["accuracy"] <= high
@@ -40,7 +40,8 @@ def test_a_split_heads_its_table(tunesmith: Command, trained: Path) -> None:
     for name in ("train", "test"):
         Path(f"data/{name}.csv").write_text("body,queue\na new phone,order\nbroken,repair\n")
     for arguments in ((), ("--split", "test")):
-        assert tunesmith("eval", trained, "data", *arguments).out.split()[0] == "test"
+        said = tunesmith("eval", trained, "data", *arguments)
+        assert said.table[0].split()[0] == "test"
 
 
 def test_a_run_by_its_name(tunesmith: Command, trained: Path) -> None:

@@ -20,8 +20,8 @@ def test_a_csv_becomes_a_model(tunesmith: Command, tickets: Path, tiny_bert: Pat
     assert "reading  too short to tell" in said.err
     assert "try    train.epochs: 2" in said.err
     assert "\r" not in said.err
-    assert said.out.splitlines()[0].split()[:3] == ["validation", "score", "95%"]
-    assert said.out.splitlines()[1].split()[0] == "f1"
+    assert said.table[0].split()[:3] == ["validation", "score", "95%"]
+    assert said.table[1].split()[0] == "f1"
     assert "always the same" in said.out
     assert "model  runs/tickets/model" in said.out
     again = tunesmith("train", tickets, "--model", tiny_bert, *SHORT)
@@ -77,8 +77,7 @@ def test_quiet_says_only_the_result(tunesmith: Command, tickets: Path, tiny_bert
     said = tunesmith("train", tickets, "--model", tiny_bert, "-q", *SHORT)
     assert said.code == 0
     assert said.err == ""
-    table = said.out.splitlines()
-    assert [line.split()[0] for line in table if "→" not in line] == [
+    assert [line.split()[0] for line in said.table] == [
         "validation", "f1", "accuracy", "loss", "model",
     ]  # fmt: skip
 
@@ -158,6 +157,6 @@ def test_a_collapsed_model_is_called_that(
         "--validation", "50%",
     )  # fmt: skip
     assert said.code == 0
-    assert "→ M135 collapsed" in said.out
+    assert "→ M135 validation: collapsed" in said.out
     assert "warning M135: validation: collapsed: the model gives the same answer" in said.err
     assert "collapsed: the model gives" in Path("runs/tickets/model/README.md").read_text()

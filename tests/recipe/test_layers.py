@@ -139,8 +139,8 @@ def test_a_problem_is_told_where_its_value_stands(tmp_path: Path) -> None:
 def test_what_no_key_can_take_is_told_at_its_layer() -> None:
     for layers, place in (
         (gather(sets=["data.train=a", "task=x\ud800"], environment={}), "--set task=x\\ud800"),
-        (gather(sets=["data.train=a"], environment={"TUNESMITH_TASK": "\0"}), "TUNESMITH_TASK"),
-        (gather(flags={("model",): ("--model", "\udc80")}, environment={}), "--model"),
+        (gather(sets=["data.train=a"], environment={"TUNESMITH_MODEL": "\0"}), "TUNESMITH_MODEL"),
+        (gather(flags={("model",): ("--model", "\ud800")}, environment={}), "--model"),
     ):
         with pytest.raises(RecipeError) as caught:
             layers.recipe()

@@ -67,13 +67,16 @@ def test_what_cannot_run_packed_is_told(tickets: Path, tiny_bert: Path, tmp_path
     (note,) = [problem for problem in made.warnings if problem.code == "M122"]
     assert note.severity is Severity.NOTE
     assert "parts of nearly equal length" in note.message and "attention" in note.message
+    made.begin()
     assert made.run.plan_facts()["engine"]["layout"] == "parts of equal length"
 
 
 def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.fast_without=[dropout]"])
     assert not [problem for problem in made.warnings if problem.code == "M122"]
+    made.begin()
     engine = made.run.plan_facts()["engine"]
     assert engine["layout"] == "first token, last layer cut" and engine["without"] == ["dropout"]
     exact = session(tickets, tiny_bert, tmp_path / "exact", ["train.engine=exact"])
+    exact.begin()
     assert exact.run.plan_facts()["engine"] == {"name": "exact"}

@@ -30,10 +30,15 @@ def test_between_steps_it_only_sets_a_flag() -> None:
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP"])
 def test_each_of_these_signals_asks_to_stop(name: str) -> None:
-    with StopRequest() as stop, stop.deferred():
-        os.kill(os.getpid(), getattr(signal, name))
-        assert stop.signal == getattr(signal, name)
-        assert stop.interruption(None).exit_code == 75
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_DFL)  # whatever the tests were started under
+    try:
+        with StopRequest() as stop, stop.deferred():
+            os.kill(os.getpid(), number)
+            assert stop.signal == number
+            assert stop.interruption(None).exit_code == 75
+    finally:
+        signal.signal(number, before)
 
 
 def test_under_nohup_a_closed_terminal_is_nothing() -> None:

@@ -19,6 +19,7 @@ from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.streams import lost_result, shielded
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs, unknown_option
+from tunesmith.disk import name_too_long
 from tunesmith.errors import (
     ModelError,
     Place,
@@ -206,8 +207,7 @@ def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> PlainEr
 def _of_the_system(error: OSError) -> PlainError:
     """What the system refuses anywhere: a name that is too long, a disk that fails."""
     if error.errno == errno.ENAMETOOLONG:
-        place = Place(shortened(str(error.filename)))
-        return RecipeError(Problem("R195", _("the name of a file or folder is too long"), place))
+        return RecipeError(name_too_long(str(error.filename)))
     place = Place(shortened(str(error.filename or "-")))
     return ResourceError(
         Problem(

@@ -79,6 +79,9 @@ def coded(problem: Callable[[str], Problem]) -> Iterator[None]:
     except (PlainError, TimeoutError):
         raise
     except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        kind = type(error).__name__
+        if not isinstance(error, Exception) and kind != "PanicException":
+            raise
+        if kind == "OutOfMemoryError":  # of a device: no fault of the files
             raise
         raise ModelError(problem(first_line(error))) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunesmith.language import mark as _
 from tunesmith.recipe.presets import DEFAULT_PRESET
@@ -37,6 +37,13 @@ def _words(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _named(file: str) -> str:
+    """A file's name; pydantic's own bound on lengths would refuse names that are not UTF-8."""
+    if not file:
+        raise ValueError(_("it names no file"))
+    return file
+
+
 def _several(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -51,7 +58,7 @@ Word = Annotated[str, BeforeValidator(_words)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
 Column = Annotated[Word, Field(min_length=1)]
 Delimiter = Annotated[str | None, BeforeValidator(lambda value: None if value == "auto" else value)]
-File = Annotated[str, Field(min_length=1)]
+File = Annotated[str, AfterValidator(_named)]
 Files = Annotated[
     File | Annotated[tuple[File, ...], Field(min_length=1)], BeforeValidator(_several)
 ]

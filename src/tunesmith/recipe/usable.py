@@ -14,8 +14,18 @@ _MOST_BITS = 1024
 """Of integers: those of the largest float."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UNDECODED = re.compile("[\udc80-\udcff]")
+"""How Python writes a byte of a file's name that is not UTF-8."""
 
 KeyPath = tuple[str, ...]
+
+_OF_FILES = frozenset(
+    {
+        ("model",), ("data", "train"), ("data", "validation"), ("data", "test"),
+        ("data", "corrections"),
+    }
+)  # fmt: skip
+"""Keys that name files: no name holds U+0000, and some are not UTF-8."""
 
 
 def unusable_values(
@@ -29,10 +39,22 @@ def unusable_values(
     """
     for key, value in values.items():
         path = (*prefix, str(key))
-        if (what := _unusable(str(key)) or _first_unusable(value)) is not None:
+        if path in _OF_FILES:
+            what = _unusable_file(value)
+        else:
+            what = _unusable(str(key)) or _first_unusable(value)
+        if what is not None:
             yield path, what
         elif isinstance(value, Mapping):
             yield from unusable_values(value, path)
+
+
+def _unusable_file(value: object) -> str | None:
+    """What is unusable of the name of a file, or of the names in a list."""
+    names = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(name, str) and "\0" in name for name in names):
+        return _("the character U+0000")
+    return _first_unusable([_UNDECODED.sub("", n) if isinstance(n, str) else n for n in names])
 
 
 def _first_unusable(value: object) -> str | None:
@@ -56,8 +78,6 @@ def _unusable(value: object) -> str | None:
             return _("a text of {count} characters; at most {limit} are read").format(
                 count=len(value), limit=_MOST_CHARACTERS
             )
-        if "\0" in value:
-            return _("the character U+0000")
         if _SURROGATE.search(value):
             return _("half of a character (lone surrogate)")
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:

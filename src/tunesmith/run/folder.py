@@ -13,6 +13,7 @@ runs/NAME/
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from typing import Any
 
 from tunesmith import commit
 from tunesmith.data.sources import looks_like_a_file
+from tunesmith.disk import name_too_long
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.language import gettext as _
 from tunesmith.naming import RUNS
@@ -241,6 +243,7 @@ def refuse_other(run: RunFolder) -> None:
 
     Raises:
         ResourceError: there is something and it is not a run (C111).
+        RecipeError: no disk takes such a name (R195).
     """
     try:
         is_other = (
@@ -249,6 +252,8 @@ def refuse_other(run: RunFolder) -> None:
             else run.path.exists() and not run.path.is_dir()
         )
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise RecipeError(name_too_long(run.path)) from error
         raise ResourceError(
             Problem(
                 "C107",
