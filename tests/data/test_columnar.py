@@ -4,15 +4,17 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
+from tunesmith.data import columnar as module
 from tunesmith.data.columnar import ArrowFile, HubSplit, Memory, ParquetFile
-from tunesmith.data.rows import Source
-from tunesmith.errors import DataError
+from tunesmith.data.rows import BadRecordsError, Source
+from tunesmith.errors import DataError, Place
 
 RECORDS = [{"text": f"row {i}", "label": i % 2, "tags": ["a"] * (i % 3)} for i in range(2500)]
 TABLE = pa.Table.from_pylist(RECORDS)
@@ -168,3 +170,117 @@ def test_flipped_bits_never_end_as_a_bug(tmp_path: Path) -> None:
                 seen[error.problems[0].code] += 1
     assert seen["read"] > 20
     assert seen["D130"] > 5
+
+
+def test_what_a_file_decodes_to_is_bounded_before_a_row_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "a.parquet", pa.table({"n": range(1_000)}), use_dictionary=False)
+    for limit in (10**6, 0):
+        monkeypatch.setattr("tunesmith.data.parquet_sizes.bomb_limit", lambda _s, n=limit: n)
+        if limit:
+            assert len(ParquetFile.open(tmp_path / "a.parquet").columns) == 1
+        else:
+            with pytest.raises(DataError, match="D131"):
+                ParquetFile.open(tmp_path / "a.parquet")
+
+
+def test_batches_are_counted_to_the_limit_itself(tmp_path: Path) -> None:
+    batches = pa.table({"text": ["abcd", "ef"], "more": ["x", "yz"]}).to_batches(max_chunksize=1)
+    module._check_batches(batches, 9, tmp_path)
+    with pytest.raises(DataError, match="D131"):
+        module._check_batches(batches, 8, tmp_path)
+
+
+def test_small_arrow_files_and_dictionaries_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = pa.table({"text": ["abcd"] * 9})
+    packed = pa.table({"text": pa.array(["abcd"] * 9).dictionary_encode()})
+    counted: list[str] = []
+    real = module._check_batches
+    for name, table in (("plain", plain), ("packed", packed)):
+        with pa.ipc.new_file(tmp_path / name, table.schema) as writer:
+            writer.write_table(table)
+
+        def count(batches: object, limit: int, path: Path) -> None:
+            counted.append(path.name)
+            real(batches, limit, path)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(module, "_check_batches", count)
+        size = (tmp_path / name).stat().st_size
+        for least in (size + 1, size):
+            monkeypatch.setattr(module, "_COUNTED_BYTES", least)
+            assert rows(ArrowFile.open(tmp_path / name)) == [{"text": "abcd"}] * 9
+    assert counted == ["plain", "packed", "packed"]
+
+
+def test_how_many_rows_are_decoded_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"text": [f"text {i % 5}" for i in range(500)], "n": range(500)})
+    source = written(tmp_path / "a.parquet", table)
+    with pq.ParquetFile(tmp_path / "a.parquet") as file:
+        footer = file.metadata.row_group(0)
+        text, number = footer.column(0), footer.column(1)
+        of_text = text.total_uncompressed_size + 500 * len("text 0")
+        of_both = of_text + number.total_uncompressed_size + 500 * 8
+        assert source._rows_at_once(file, 0, ["text", "n"]) == 4 * module.CHUNK_ROWS
+        for names, size in ((["text"], of_text), (["text", "n"], of_both)):
+            per_row = size // 500
+            for held, count in ((7 * per_row, 7), (7 * per_row - 1, 6), (1, 1)):
+                monkeypatch.setattr(module, "CHUNK_BYTES", held)
+                assert source._rows_at_once(file, 0, names) == count
+        assert rows(source) == table.to_pylist()
+
+
+def test_frames_that_mix_types(tmp_path: Path) -> None:
+    mixed = {"text": ["a", 5, None, float("nan")], "n": [np.int64(1), "x", pd.NA, pd.NaT]}
+    source = Memory.of_frame(pd.DataFrame(mixed, dtype=object), "f")
+    assert rows(source) == [
+        {"text": "a", "n": 1}, {"text": 5, "n": "x"}, {"text": None, "n": None},
+        {"text": None, "n": None},
+    ]  # fmt: skip
+    assert [(c.name, c.type) for c in source.columns] == [("text", "text"), ("n", "integer")]
+    assert type(rows(source)[0]["n"]) is int
+    pair = np.array([1, 2])
+    assert module._plain(pair) is pair
+    assert module._plain(np.float32(0.5)) == 0.5 and type(module._plain(np.float32(0.5))) is float
+
+
+def test_types_of_records_are_those_of_their_first_values() -> None:
+    record = {"a": True, "b": "x", "c": 1, "d": 1.5, "e": [1], "f": {}, 7: None}
+    source = Memory.of_records([{"a": None}, record, {"a": "x", 7: 2}], "m")
+    assert [(c.name, c.type) for c in source.columns] == [
+        ("a", "boolean"), ("b", "text"), ("c", "integer"), ("d", "number"), ("e", "list"),
+        ("f", "dict"), ("7", "integer"),
+    ]  # fmt: skip
+    assert rows(source, ["7"]) == [{"7": None}, {"7": None}, {"7": 2}]
+    whole = [{"a": 1}]
+    assert Memory.of_records(whole, "m").records is whole
+    with pytest.raises(DataError) as caught:
+        Memory.of_records([{"a": 1}, "x" * 100], "m")  # type: ignore[list-item]
+    (problem,) = caught.value.problems
+    assert problem.message == "not an object with columns: '" + "x" * 79
+    assert str(problem.place) == str(Place("m", row=1))
+
+
+def test_records_that_cannot_be_written_come_after_all_others() -> None:
+    records: list[dict[str, object]] = [{"text": f"t{i}"} for i in range(1_002)]
+    records[1]["text"] = records[1_001]["text"] = "\ud800"
+    source, read = Memory.of_records(records, "m"), list[int]()
+    with pytest.raises(BadRecordsError) as caught:
+        for chunk in source.chunks():
+            read += [row.index for row in chunk]
+    assert read == [0, *range(2, 1_001)]
+    assert [(r.place, r.code) for r in caught.value.records] == [
+        (Place("m", row=n), "D142") for n in (1, 1_001)
+    ]
+
+
+def test_features_of_other_kinds_have_their_names() -> None:
+    features = Features({"t": Value("string"), "l": [Value("int64")], "d": {"x": Value("int8")}})
+    made = Dataset.from_list([{"t": "a", "l": [1], "d": {"x": 1}}], features=features)
+    source = HubSplit.of(made, "d", revision="abc")
+    assert [(c.name, c.type, c.class_names) for c in source.columns] == [
+        ("t", "text", None), ("l", "list", None), ("d", "dict", None),
+    ]  # fmt: skip
+    assert source.revision == "abc"

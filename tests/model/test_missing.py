@@ -151,3 +151,33 @@ def test_a_model_without_a_base() -> None:
     assert check_layers("x", Whole(), {"body.2.weight"})[0].code == "M148"
     assert check_layers("x", Whole(), {"model.body.2.weight"})[0].code == "M148"
     assert check_layers("x", Whole(), {"tail.2.weight", "score.weight", "x"}) == []
+
+
+class Single(nn.Module):
+    """A model of one part: there is no head beside a body."""
+
+    base_model_prefix = "model"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(2, 2)
+
+
+def test_a_model_of_one_part_that_is_new_is_no_head() -> None:
+    with pytest.raises(ModelError, match="lack 2 tensors: ") as caught:
+        check_body("x", Single(), {"body.weight", "body.bias"}, shapes={})
+    assert caught.value.problems[0].evidence == ()
+
+
+def test_of_many_tensors_five_are_shown() -> None:
+    names = [f"body.{n}.{kind}" for n in (0, 1) for kind in ("bias", "weight")]
+    new = {*names, "score.weight", "score.bias"}
+    shapes = dict.fromkeys([*new, "elsewhere"], ((2, 3), (2, 2)))
+    with pytest.raises(ModelError) as caught:
+        check_body("x", Whole(), new, shapes=shapes)
+    assert caught.value.problems[0].evidence == tuple(
+        f"{name}: [2, 3] in the weights, [2, 2] by config.json" for name in [*names, "score.bias"]
+    )
+    (drawn,) = check_body("x", Whole(), new, shapes=shapes, allowed=("body.*", "score.*"))
+    assert (drawn.code, drawn.severity) == ("M127", Severity.WARNING)
+    assert drawn.message.startswith("6 tensors besides the head are drawn at random")
