@@ -237,6 +237,18 @@ def test_models_that_trade_rows_have_an_interval_about_zero() -> None:
     assert interval is not None and interval.low == -interval.high < 0
 
 
+def test_of_losses_six_rows_must_differ() -> None:
+    truth = np.zeros(40, dtype=int)
+    for count in (5, 6):
+        losses = np.where(np.arange(40) < count, 1.0 + np.arange(40) / 1000, 0.0)
+        first = of(truth, truth, losses=np.zeros(40))
+        told = difference(first, of(truth, truth, losses=losses))["loss"]
+        plain = mean_interval(losses)
+        assert plain is not None and plain.low > 0
+        assert told.is_sure is (count == 6)
+        assert told.interval == (plain if count == 6 else Interval(0.0, plain.high))
+
+
 def test_nothing_has_no_difference() -> None:
     nothing = of(np.zeros(0, int), np.zeros(0, int))
     assert difference(nothing, nothing) == {}

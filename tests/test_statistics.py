@@ -225,6 +225,8 @@ def test_losses_have_an_interval() -> None:
     single = intervals(of(labels, labels, losses=losses.astype(np.float32)))["loss"]
     assert single.low == pytest.approx(found["loss"].low, abs=1e-6)
     assert "loss" not in intervals(of(labels, labels))
+    one_error = np.eye(1, 30).ravel()
+    assert intervals(of(labels[:30], labels[:30], losses=one_error))["loss"].low == 0.0
 
 
 def test_what_has_no_score_has_no_interval() -> None:
@@ -250,6 +252,9 @@ def test_one_answer_to_all() -> None:
     truth = np.random.default_rng(0).normal(size=90)
     assert gives_one_answer(of(3 + 0.01 * truth, truth, "pearson"))
     assert not gives_one_answer(of(3 + 0.3 * truth, truth, "pearson"))
+    signs = np.array([-1.0, 1.0] * 4)  # their deviation is one
+    assert not gives_one_answer(of(0.05 * signs, signs, "pearson"))
+    assert gives_one_answer(of(0.0499 * signs, signs, "pearson"))
 
 
 def test_numbers_in_double_precision() -> None:
@@ -266,6 +271,8 @@ def test_which_rows_are_right() -> None:
 def test_the_spread_over_seeds(values: list[float]) -> None:
     found = spread(values)
     assert found.lowest - 1e-12 <= found.mean <= found.highest + 1e-12
+    assert (found.values, found.lowest, found.highest) == (tuple(values), min(values), max(values))
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-12)
     if len(values) == 1:
         assert found.deviation is None
     else:

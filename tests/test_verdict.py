@@ -191,6 +191,18 @@ def test_beside_a_part_of_the_rows() -> None:
     assert told.tfidf == (flipped(0.05)[places] == TRUTH[places]).mean()
 
 
+def test_only_scores_that_have_a_better_side_are_compared() -> None:
+    scores = beside(flipped(0.2), flipped(0.05))
+    for known, name in (({"f1": True}, "f1"), ({"accuracy": True}, "accuracy")):
+        both = {"accuracy": None, "f1": None, **known}
+        told = against_tfidf(replace(scores, higher_is_better=both), by="loss")
+        assert told is not None and told.score == name
+        other = ({"accuracy", "f1"} - {name}).pop()
+        assert against_tfidf(replace(scores, higher_is_better=both), by=other) == told
+        assert against_tfidf(replace(scores, higher_is_better=known)) == told
+    assert against_tfidf(replace(scores, higher_is_better={})) is None
+
+
 def test_less_of_an_error_is_better() -> None:
     random = np.random.default_rng(0)
     truth, noise = random.normal(size=(2, 200))
