@@ -59,7 +59,16 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     spellings = ["Pos", "neg", " pos", "pos", "neg", "neg"]
     write("spelt.csv", ["text", "label"], [[t, spellings[i % 6]] for i, t in enumerate(body)])
-    write("tags.csv", ["text", "tags"], [[t, "a|b" if i % 2 else "b"] for i, t in enumerate(body)])
+    write("tags.csv", ["text", "tags"], [[t, "a;b" if i % 2 else "b"] for i, t in enumerate(body)])
+    (tmp_path / "german-export.csv").write_bytes(
+        "Text;Kategorie\r\n".encode("cp1252")
+        + "".join(
+            f"{'Der Drucker ist schon wieder kaputt' if i % 2 else 'Bitte ein größeres Büro'} {i};"
+            f"{'Störung' if i % 2 else 'Wunsch'}\r\n"
+            for i in range(60)
+        ).encode("cp1252")
+    )
+    sheet(tmp_path / "reviews.xlsx", [list(pair) for pair in zip(body, queue, strict=True)])
     write(
         "toxic.csv", ["text", "rude", "loud"], [[t, i % 2, i % 3 % 2] for i, t in enumerate(body)]
     )
@@ -67,6 +76,19 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "notes.txt").write_text("\n".join(body), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def sheet(path: Path, rows: list[list[str]]) -> None:
+    """An Excel file with a sheet of reviews behind another one."""
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.title = "Notes"
+    reviews = book.create_sheet("Reviews")
+    for row in (["text", "label"], *rows):
+        reviews.append(row)
+    book.save(path)
+    book.close()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
