@@ -77,6 +77,11 @@ def test_what_passes_by_itself() -> None:
     passing = {s: is_passing(refusal(client.HfHubHTTPError, s)) for s in (404, 429, 499, 500, 503)}
     assert passing == {404: False, 429: True, 499: False, 500: True, 503: True}
     assert not is_passing(ConnectionError())
+    closed = "Server disconnected without sending a response."
+    protocol_error = type("RemoteProtocolError", (Exception,), {})
+    assert is_passing(protocol_error(closed))
+    assert not is_passing(protocol_error("peer closed connection: incomplete body"))
+    assert not is_passing(ConnectionError(closed))
 
 
 def test_causes_are_found_behind_errors() -> None:

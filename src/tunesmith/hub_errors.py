@@ -104,7 +104,9 @@ def _status(error: BaseException) -> int | None:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the Hub is only busy (429) or ill (5xx)."""
+    """Whether the Hub is only busy (429) or ill (5xx), or closed a connection that we reused."""
+    if type(error).__name__ == "RemoteProtocolError" and "without sending a response" in str(error):
+        return True
     status = _status(error)
     return status == 429 or (status is not None and status >= 500)
 
