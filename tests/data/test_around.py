@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,3 +26,11 @@ def test_rows_are_found_through_several_sources(
     assert [places[row.index].row for row in rows] == [row.values["label"] for row in rows]
     assert innermost(rest) is data
     assert (rest.name, rest.columns, rest.notes) == (data.name, data.columns, ("why",))
+
+
+def test_where_a_source_came_from_is_known_through_others() -> None:
+    own = Without(memory(1), frozenset(), ("text",))
+    assert (own.revision, own.repository) == (None, None)
+    source: Any = SimpleNamespace(revision="abc", repository="own/data")
+    around = Without(Without(source, frozenset(), ("text",)), frozenset(), ("text",))
+    assert (around.revision, around.repository) == ("abc", "own/data")

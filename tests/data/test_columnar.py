@@ -279,8 +279,8 @@ def test_records_that_cannot_be_written_come_after_all_others() -> None:
 def test_features_of_other_kinds_have_their_names() -> None:
     features = Features({"t": Value("string"), "l": [Value("int64")], "d": {"x": Value("int8")}})
     made = Dataset.from_list([{"t": "a", "l": [1], "d": {"x": 1}}], features=features)
-    source = HubSplit.of(made, "d", revision="abc")
+    source = HubSplit.of(made, "d", revision="abc", repository="own/d")
     assert [(c.name, c.type, c.class_names) for c in source.columns] == [
         ("t", "text", None), ("l", "list", None), ("d", "dict", None),
     ]  # fmt: skip
-    assert source.revision == "abc"
+    assert (source.revision, source.repository) == ("abc", "own/d")

@@ -100,7 +100,8 @@ def test_the_courses_own_command(server: Hub, run: Run, tiny_bert: Path, tmp_pat
     recipe = (tmp_path / "runs/glue-mrpc/recipe.yaml").read_text()
     assert "metrics: [f1, accuracy]" in recipe
     card = (tmp_path / "runs/glue-mrpc/model/README.md").read_text()
-    assert "datasets:\n- nyu-mll/glue" in card
+    assert "datasets:\n- nyu-mll/glue\n" in card  # the repository, without the configuration
+    assert "nyu-mll/glue/mrpc:train" in card
     server.requests.clear()
     again = run(*arguments, "--out", "offline", HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr

@@ -138,6 +138,13 @@ def test_a_run_that_stops_early_takes_the_weights_of_its_best_step(
     assert [path.name for path in made.run.predictions.glob("*.parquet")] == ["validation.parquet"]
     card = (made.run.model / "README.md").read_text()
     assert "D310 a rare class" in card and "another kind" not in card
+    source = SimpleNamespace(name="own/set/config:train", repository="own/set")
+    from_hub = {**made.job.splits, "train": SimpleNamespace(source=source)}
+    job, made.job = made.job, replace(made.job, splits=from_hub)
+    facts_of_card = finish._card(made, {}, {})
+    assert (facts_of_card.dataset, facts_of_card.hub_dataset) == ("own/set/config:train", "own/set")
+    assert facts_of_card.warnings == ["D310 a rare class"]
+    made.job = job
     discard(made.run.model)
     again = finish.finish(made, train_seconds=0.0, examples=20)  # a clock that did not move
     assert (again.train_seconds, again.samples_per_second) == (0.0, 0.0)

@@ -40,6 +40,11 @@ class Around(ABC):
         return getattr(self.source, "revision", None)
 
     @property
+    def repository(self) -> str | None:
+        """That of the source, if it came from the Hub."""
+        return getattr(self.source, "repository", None)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Those of the source, and what became of its rows."""
         return (*self.source.notes, *self.said)

@@ -207,6 +207,7 @@ class HubSplit:
         dataset: a `datasets.Dataset`, which maps its file into memory.
         name: the data set and the split.
         revision: the commit it was read at, if it came from the Hub.
+        repository: its repository there, without the configuration.
     """
 
     dataset: Any
@@ -214,12 +215,16 @@ class HubSplit:
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
     revision: str | None = None
+    repository: str | None = None
 
     @classmethod
-    def of(cls, dataset: Any, name: str, *, revision: str | None = None) -> HubSplit:
+    def of(
+        cls, dataset: Any, name: str, *, revision: str | None = None, repository: str | None = None
+    ) -> HubSplit:
         """Wrap a `datasets.Dataset`."""
         columns = tuple(_feature_column(key, kind) for key, kind in dataset.features.items())
-        return cls(dataset.with_format("arrow"), name, columns, revision=revision)
+        rows = dataset.with_format("arrow")
+        return cls(rows, name, columns, revision=revision, repository=repository)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows, read in pieces from the mapped file."""

@@ -37,7 +37,7 @@ def open_dataset(name: str, *, config: str | None, revision: str | None) -> Spli
         loaded = _loaded(repository, config, commit)
     label = f"{repository}/{config}" if config else repository
     return {
-        split: HubSplit.of(dataset, f"{label}:{split}", revision=commit)
+        split: HubSplit.of(dataset, f"{label}:{split}", revision=commit, repository=repository)
         for split, dataset in loaded.items()
     }
 

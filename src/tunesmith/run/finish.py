@@ -176,6 +176,7 @@ def _write_model(
 def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str, Any]) -> CardFacts:
     job = session.job
     source = job.splits["train"].source
+    repository = getattr(source, "repository", None)
     cut = job.examples["train"].prepared
     length = _("rows are cut at {limit} tokens ({rows} of {total} were longer)").format(
         limit=job.max_length, rows=cut.num_cut, total=len(cut)
@@ -186,8 +187,8 @@ def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str,
         pipeline=job.task.pipeline,
         base_model=public_name(job.files.name),
         base_revision=job.files.revision,
-        dataset=_public_names(source.name),
-        hub_dataset=source.name.split(":")[0] if getattr(source, "revision", None) else None,
+        dataset=source.name if repository else _public_names(source.name),
+        hub_dataset=repository,
         rows={name: len(found) for name, found in job.examples.items()},
         labels=job.task.summary(),
         length=length,
