@@ -141,6 +141,9 @@ def test_a_class_is_mistaken_as_it_mostly_is() -> None:
     found = supported(truth, [predicted], "classes")
     cells = set(zip(found.truth.tolist(), found.predicted[0].tolist(), strict=True))
     assert cells == {(0, 0), (1, 1), (2, 2), (0, 2), (2, 0), (1, 0), (0, 1)}
+    (weight,) = found.weights[(found.truth == 0) & (found.predicted[0] == 2)]
+    wrong = 2.5 / 18  # both from the side of 0 and from that of 2
+    assert weight * 17.75 == pytest.approx(2 + 0.25 * wrong)
 
 
 def test_of_two_models_each_pattern_might_come_up() -> None:

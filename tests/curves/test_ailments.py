@@ -414,6 +414,9 @@ def test_overfitting_in_words() -> None:
     small = plain(train, [0.9, 0.5, 0.5, 0.5, 0.524], rows=10**9)
     assert module._overfitting(small, SETTINGS) is None
     assert module._overfitting(plain(train, [0.5]), SETTINGS) is None
+    two = module._overfitting(plain(train, [0.5, 1.5], rows=2000), SETTINGS)
+    assert two is not None and two.sureness is Sureness.PERHAPS
+    assert "1 evaluation later it is 1.5" in two.evidence
     assert module._overfitting(plain([], [0.5, 1.5]), SETTINGS) is None
     assert module._overfitting(plain(train[::-1], curves.validation, rows=2000), SETTINGS) is None
 
