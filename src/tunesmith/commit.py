@@ -190,9 +190,8 @@ def refuse_existing(
     existing = [] if force else [path for path in paths if os.path.lexists(path)]
     if not existing:
         return
-    fix = _("Name another with {option}, or replace it with --force.")
-    if force is None:
-        fix = _("Name another with {option}.")
+    force_too = _("Name another with {option}, or replace it with --force.")
+    fix = _("Name another with {option}.") if force is None else force_too
     raise RecipeError(
         [
             Problem(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "predict"]
 
-_TOKENS, _TOKENS_ON_CPU = 32_768, 4_096
+_TOKENS, _TOKENS_ON_CPU = 32_768, 2_048
 """Tokens per forward pass: enough to keep the device busy, few enough to stay in its caches."""
 
 

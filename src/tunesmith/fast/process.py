@@ -100,11 +100,13 @@ def _keep_memory() -> bool:
     """Let glibc keep large blocks for the next step instead of giving them back to the system.
 
     Without it every step maps its activations anew, and touching fresh pages costs more than
-    computing on them. Only glibc has `mallopt`.
+    computing on them. Only glibc has `mallopt`. What was freed before, by reading the rows, goes
+    back first.
     """
     libc = _glibc()
     if libc is None:
         return False
+    libc.malloc_trim(0)
     lower = {**_TUNED, _MMAP_THRESHOLD: _LARGEST_EVERYWHERE}
     return _set_all(libc, _TUNED) or _set_all(libc, lower)
 
