@@ -113,13 +113,15 @@ def test_training_is_headed_as_by_transformers(
 ) -> None:
     """At level "info" of transformers, which the arguments set."""
     logger = transformers.logging.get_logger("transformers")
-    level = logger.level
+    level, propagates = logger.level, logger.propagate
     logger.addHandler(caplog.handler)
+    logger.propagate = False  # else pytest's own handler, which is on the root, hears it twice
     try:
         make(log_level="info", num_train_epochs=2, max_steps=-1).train()
         said = [r.getMessage() for r in caplog.records if r.name == "transformers.trainer"]
     finally:
         logger.removeHandler(caplog.handler)
+        logger.propagate = propagates
         transformers.logging.set_verbosity(level)
         logging.getLogger("tunesmith.trainer").setLevel(logging.NOTSET)
     start = said.index("***** Running training *****")
