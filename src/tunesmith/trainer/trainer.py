@@ -75,7 +75,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
         """Everything of transformers' Trainer, the old `tokenizer`, and which engine to use.
 
         Raises:
-            ArgumentError: arguments that cannot be had (R131), that contradict each other or are
+            ArgumentError: arguments not supported (R131), that contradict each other or are
                 missing (R135).
             HeadlessError: the model gives hidden states and no loss (M131).
         """
@@ -152,7 +152,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
         Raises:
             UnusableError: there is no such checkpoint (M130).
             IntegrityError: updates diverge (M110).
-            ArgumentError: what is missing or cannot be had (R131 to R136).
+            ArgumentError: what is missing or not supported (R131 to R136).
         """
         resume = resume_from_checkpoint or model_path or None
         if resume is True:
