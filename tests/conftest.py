@@ -21,7 +21,7 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from tunesmith.cli import COMMANDS  # noqa: E402
-from tunesmith.language import use_language  # noqa: E402
+from tunesmith.i18n import use_language  # noqa: E402
 
 settings.register_profile("house", deadline=None)  # machines are shared; time is no law here
 settings.load_profile("house")

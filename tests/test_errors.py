@@ -24,7 +24,7 @@ from tunesmith.errors import (
     shortened,
     typed,
 )
-from tunesmith.language import use_language
+from tunesmith.i18n import use_language
 
 
 def test_a_problem_reads_as_editors_follow_it() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tunesmith.language import use_language
+from tunesmith.i18n import use_language
 from tunesmith.score_table import as_interval, as_score, numeric_titles, score_rows
 
 

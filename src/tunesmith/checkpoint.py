@@ -23,7 +23,7 @@ from torch import nn
 from tunesmith import commit
 from tunesmith.engine import Engine
 from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Severity
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.loop import Progress
 from tunesmith.memory import is_out_of_memory
 

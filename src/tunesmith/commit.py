@@ -28,7 +28,7 @@ from pathlib import Path
 
 from tunesmith.disk import disk_problem, lacks, report_missing_feature
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.manifest import MANIFEST, as_manifest, damage, sha256_of
 
 __all__ = [

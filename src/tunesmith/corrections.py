@@ -15,8 +15,8 @@ from tunesmith.data.around import Around
 from tunesmith.data.doubts import REMOVE, Correction, mark_of, read_corrections
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 from tunesmith.tasks import Task
 from tunesmith.tasks.sequence import SequenceTask
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import Problem, RecipeError, ResourceError, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tunesmith import notices
 from tunesmith.errors import Place, PlainError, Problem, RecipeError, Severity, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "as_path",

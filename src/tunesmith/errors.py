@@ -23,8 +23,8 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from tunesmith.language import gettext as _
-from tunesmith.language import mark, ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark, ngettext
 
 __all__ = [
     "ArgumentError",

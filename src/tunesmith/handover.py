@@ -24,7 +24,7 @@ from tunesmith.data.roles import suggest_roles
 from tunesmith.data.rows import Source, Splits
 from tunesmith.data.sources import Options, open_splits
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model import locate
 from tunesmith.quiet import quiet_datasets
 

@@ -25,7 +25,7 @@ from tunesmith.errors import (
     redact,
 )
 from tunesmith.hub_errors import Kind, as_error, endpoint, hub_cause, is_passing, usable_answers
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "ask",

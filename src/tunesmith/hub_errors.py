@@ -20,7 +20,7 @@ from tunesmith.errors import (
     redact,
     shortened,
 )
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Kind", "as_error", "endpoint", "hub_cause", "is_passing", "usable_answers"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tunesmith.errors import Problem, RecipeError, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["GLUE_SCORES", "SCORES", "LoadedMetric", "load_metric"]
 

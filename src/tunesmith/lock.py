@@ -21,7 +21,7 @@ from pathlib import Path
 from tunesmith import notices
 from tunesmith.disk import disk_problem, lacks, report_missing_feature
 from tunesmith.errors import FolderInUseError, Place, Problem, ResourceError, Severity
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["HOLDER", "LOCK", "hold"]
 

@@ -18,7 +18,7 @@ from tunesmith.batching import Batch
 from tunesmith.engine import MAX_SKIPPED, Engine
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Event, StepDone, Warned
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.metrics import Scores
 from tunesmith.plan import Plan

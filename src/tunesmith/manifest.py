@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["MANIFEST", "as_manifest", "damage", "recorded_hashes", "sha256_of"]
 

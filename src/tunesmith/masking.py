@@ -11,7 +11,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.chance import mixed, uniform
+from tunesmith.rng import mixed, uniform
 
 __all__ = ["mask_tokens"]
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tunesmith.errors import Place, Problem, ResourceError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
     import torch

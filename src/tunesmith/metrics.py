@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tunesmith.baselines import Kind
 from tunesmith.errors import Problem, RecipeError, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "GLUE",
@@ -139,8 +139,8 @@ class Scores:
 
     def _repr_html_(self) -> str:
         """The score table in a notebook."""
-        from tunesmith.html_tables import html_table
         from tunesmith.score_table import numeric_titles, score_rows
+        from tunesmith.text import html_table
 
         intervals = {name: (found.low, found.high) for name, found in self.intervals.items()}
         rows = score_rows("", self.values, intervals, self.baselines)

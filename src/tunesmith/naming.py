@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from tunesmith.disk import as_path
 from tunesmith.errors import ModelError, Place, PlainError, Problem, RecipeError, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["RUNS", "locate_run", "model_source", "run_names", "with_near_names"]
 

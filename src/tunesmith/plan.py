@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.chance import seed_of, uniform
 from tunesmith.recipe import Duration, Share, TrainSettings
+from tunesmith.rng import seed_of, uniform
 
 __all__ = [
     "FEISTEL_FROM",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tunesmith.language import gettext as _
-from tunesmith.language import mark, split_name
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark, split_name
 
 __all__ = ["as_interval", "as_score", "numeric_titles", "score_rows"]
 

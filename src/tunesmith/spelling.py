@@ -14,7 +14,7 @@ from tunesmith.data.around import Around
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row, Source, readable_rows
 from tunesmith.errors import Place, Problem, RecipeError, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
 from tunesmith.tasks.sequence import SequenceTask
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from tunesmith.data.rows import Source
 from tunesmith.errors import DataError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Texts", "TokenizerKind", "retrain_tokenizer", "train_tokenizer"]
 

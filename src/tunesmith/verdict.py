@@ -9,8 +9,8 @@ from typing import Any, Self
 from tunesmith.counts import counted_kind
 from tunesmith.differences import Difference, difference, mcnemar
 from tunesmith.errors import Problem, Severity
-from tunesmith.language import gettext as _
-from tunesmith.language import mark, ngettext, split_name
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark, ngettext, split_name
 from tunesmith.metrics import METRICS, Answers, Interval, Scores
 from tunesmith.statistics import gives_one_answer, intervals
 

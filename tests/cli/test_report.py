@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tunesmith.language import use_language
+from tunesmith.i18n import use_language
 from tunesmith.report import write_report
 from tunesmith.run.folder import RunFolder
 from tunesmith.verdict import headline

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tunesmith.curves import Change, Reading, Sureness, Verdict, change_to_try
 from tunesmith.curves.reading import longer, other_rate, without_longer
-from tunesmith.language import use_language
+from tunesmith.i18n import use_language
 from tunesmith.recipe import TrainSettings, gather
 
 

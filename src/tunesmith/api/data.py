@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["load_data"]
 

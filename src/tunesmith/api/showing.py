@@ -14,8 +14,8 @@ from tunesmith.cli.bars import Bar
 from tunesmith.cli.progress import Display, example_of
 from tunesmith.cli.terminal import Terminal
 from tunesmith.device import is_main_process
-from tunesmith.html_tables import html_text
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
+from tunesmith.text import html_text
 
 __all__ = ["NotebookTerminal", "PythonDisplay", "is_notebook", "terminal_here"]
 

@@ -15,8 +15,8 @@ from tunesmith.device import is_main_process, num_processes
 from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event, Warned
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs import reading_options
-from tunesmith.language import gettext as _
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather, key_close_to, key_named
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.seeds import folders_of_seeds

@@ -8,8 +8,8 @@ from typing import Literal, TypeVar, get_args
 from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, quoted
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 
 __all__ = ["POLICIES", "BadRows", "OnBadRow"]
 

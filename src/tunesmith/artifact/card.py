@@ -9,8 +9,8 @@ from typing import Any
 
 from tunesmith.artifact.markdown import code, plain, table
 from tunesmith.errors import inert
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.metrics import Scores
 
 __all__ = ["CardFacts", "with_calibration", "write_card"]

@@ -10,7 +10,7 @@ import numpy as np
 from tunesmith.batching import Examples
 from tunesmith.calibration import Calibration, measure
 from tunesmith.errors import ModelError, Place, Problem, RecipeError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Metric, Scores
 from tunesmith.tasks import Predictions, Task
 from tunesmith.tasks.sequence import SequenceTask

@@ -14,7 +14,7 @@ from tunesmith.artifact.card import CardFacts, with_calibration, write_card
 from tunesmith.artifact.decisions import with_probabilities
 from tunesmith.calibration import Calibration
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, inert, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.model.untrusted import UnreadableFile, read_json
 from tunesmith.quiet import quiet_transformers

@@ -10,7 +10,7 @@ from tunesmith.data.roles import Roles, missing_columns
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.sources import Options, from_python, open_splits
 from tunesmith.errors import DataError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.spelling import normalise_labels
 from tunesmith.tasks import Task
 from tunesmith.tasks.sequence import SequenceTask

@@ -30,8 +30,8 @@ from tunesmith.data.rows import Row, Source
 from tunesmith.data.sources import Options
 from tunesmith.device import make_accelerator, resolve_precision
 from tunesmith.errors import DataError, Place, Problem
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check_other
-from tunesmith.language import gettext as _
 from tunesmith.metrics import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.statistics import with_intervals
 from tunesmith.tasks import Task

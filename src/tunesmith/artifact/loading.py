@@ -9,7 +9,7 @@ from tunesmith.artifact.folder import read_facts
 from tunesmith.artifact.inference import Model
 from tunesmith.data.roles import Roles
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model import load_tokenizer, locate, longest_input, try_model
 from tunesmith.tasks import Task, task_from_config, task_from_json
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tunesmith.artifact.bad_rows import BadRows
 from tunesmith.data.rows import Row
 from tunesmith.errors import shortened
-from tunesmith.html_tables import html_table
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 from tunesmith.tasks import Predictions
+from tunesmith.text import html_table
 
 if TYPE_CHECKING:
     from tunesmith.evaluate import Evaluation

@@ -19,7 +19,7 @@ from typing import IO, Any
 from tunesmith import commit
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import Place, Problem, RecipeError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
 from tunesmith.tasks.sequence import SequenceTask
 

@@ -24,7 +24,7 @@ from tunesmith.calibration.temperature import (
 )
 from tunesmith.calibration.thresholds import Goal, Rule, threshold_for_f1, threshold_for_share
 from tunesmith.errors import Problem, RecipeError, Severity, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Fit", "Measures", "Tally", "calibrate", "measure"]
 

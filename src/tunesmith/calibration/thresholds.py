@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tunesmith.baselines import Kind
 from tunesmith.calibration.temperature import Floats
 from tunesmith.errors import Problem, RecipeError, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Goal", "Rule", "threshold_for_f1", "threshold_for_share"]
 

@@ -29,15 +29,8 @@ from tunesmith.errors import (
     ResourceError,
     shortened,
 )
-from tunesmith.language import (
-    DOMAIN,
-    LANGUAGES,
-    LOCALE_FOLDER,
-    current_language,
-    mark,
-    use_language,
-)
-from tunesmith.language import gettext as _
+from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, mark, use_language
+from tunesmith.i18n import gettext as _
 from tunesmith.memory import is_out_of_memory, memory_problem
 
 __all__ = ["main"]

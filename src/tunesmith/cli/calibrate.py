@@ -9,7 +9,7 @@ import click
 from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal, padded
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
     from tunesmith.calibration import Fit

@@ -20,8 +20,8 @@ from tunesmith.cli.options import (
 )
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import DataError, PlainError, Problem, Severity
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext, split_name
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext, split_name
 
 if TYPE_CHECKING:
     from tunesmith.inputs import Checked

@@ -18,7 +18,7 @@ from tunesmith.cli.options import (
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import PlainError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
 

@@ -10,7 +10,7 @@ from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
 

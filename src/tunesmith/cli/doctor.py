@@ -15,8 +15,8 @@ import click
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import redact
-from tunesmith.language import current_language, mark
-from tunesmith.language import gettext as _
+from tunesmith.i18n import current_language, mark
+from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
 

@@ -12,8 +12,8 @@ from tunesmith.cli.options import ROOT, OutputFile, common, examples
 from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem, Severity, shortened, typed
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext, split_name
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext, split_name
 
 if TYPE_CHECKING:
     from tunesmith.mistakes import Examined, Judged

@@ -19,7 +19,7 @@ from tunesmith.cli.options import (
 from tunesmith.cli.scores import show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.naming import model_source
 
 if TYPE_CHECKING:

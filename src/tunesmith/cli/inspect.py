@@ -11,7 +11,7 @@ from tunesmith.cli.options import common, examples, layers_from, reading
 from tunesmith.cli.options import data_options as columns
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, RecipeError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
 

@@ -12,7 +12,7 @@ from tunesmith.cli.options import common, examples
 from tunesmith.cli.scores import scores_in_words
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, RecipeError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
 

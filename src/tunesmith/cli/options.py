@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tunesmith.disk import as_path
-from tunesmith.language import LANGUAGES, mark
-from tunesmith.language import gettext as _
+from tunesmith.i18n import LANGUAGES, mark
+from tunesmith.i18n import gettext as _
 from tunesmith.naming import RUNS
 from tunesmith.recipe import KeyPath, Layers, gather, read_scalar
 

@@ -22,8 +22,8 @@ from tunesmith.cli.options import (
 from tunesmith.cli.streams import has_reader
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, RecipeError, inert, shortened
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 from tunesmith.naming import model_source
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from tunesmith.cli.terminal import Terminal
 from tunesmith.curves import Verdict, change_to_try
 from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.events import Evaluated, Event, StepDone, Warned
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import Checked
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext, split_name
 from tunesmith.plan import Plan
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder

@@ -13,8 +13,8 @@ from tunesmith.cli.progress import ProgressReport, example_of
 from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.disk import as_path
 from tunesmith.errors import shortened, typed
-from tunesmith.language import current_language, mark
-from tunesmith.language import gettext as _
+from tunesmith.i18n import current_language, mark
+from tunesmith.i18n import gettext as _
 from tunesmith.score_table import as_score
 
 __all__ = ["command"]

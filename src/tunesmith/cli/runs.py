@@ -26,8 +26,8 @@ from tunesmith.errors import (
     RecipeError,
     Severity,
 )
-from tunesmith.language import gettext as _
-from tunesmith.language import mark, ngettext, split_name
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark, ngettext, split_name
 from tunesmith.naming import locate_run
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RunFolder, runs_under

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem
-from tunesmith.language import gettext as _
-from tunesmith.language import split_name
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import split_name
 from tunesmith.score_table import as_score, numeric_titles, score_rows
 from tunesmith.verdict import verdicts_of
 

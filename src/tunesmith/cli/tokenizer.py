@@ -11,7 +11,7 @@ from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
 from tunesmith.disk import as_path
 from tunesmith.errors import DataError, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
 

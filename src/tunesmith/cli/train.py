@@ -21,7 +21,7 @@ from tunesmith.cli.progress import Display
 from tunesmith.cli.scores import show_spread
 from tunesmith.cli.terminal import Terminal
 from tunesmith.device import is_main_process, num_processes
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
     from tunesmith.recipe import Layers

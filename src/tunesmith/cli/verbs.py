@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from tunesmith.errors import Problem, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.recipe import key_close_to, key_named
 
 __all__ = ["Verbs", "unknown_option"]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tunesmith.curves.measured import Curves, Windows
 from tunesmith.curves.noise import Sureness, by_chance, error_between, error_of, sureness
 from tunesmith.curves.reading import Change, Reading, Verdict, longer, other_rate
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 from tunesmith.recipe import TrainSettings, as_written
 
 __all__ = ["AILMENTS", "Rule", "diverged"]

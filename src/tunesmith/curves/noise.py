@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from tunesmith.language import mark
+from tunesmith.i18n import mark
 
 __all__ = ["Sureness", "by_chance", "error_between", "error_of", "sureness"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from tunesmith.curves.measured import Curves
 from tunesmith.curves.noise import Sureness, by_chance, error_between, sureness
 from tunesmith.curves.reading import Change, Reading, Verdict, longer
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 from tunesmith.recipe import TrainSettings, as_written
 
 __all__ = ["converged", "healthy", "improving", "too_short"]

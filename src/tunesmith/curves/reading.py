@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tunesmith.curves.noise import Sureness
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.recipe import TrainSettings, as_written
 
 __all__ = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.rows import CHUNK_BYTES, CHUNK_ROWS, MAX_ROW_BYTES, Column, Row, too_long
 from tunesmith.errors import DataError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "bomb_limit",

@@ -24,7 +24,7 @@ from tunesmith.data.rows import (
 )
 from tunesmith.data.textfile import AUTO, require_regular_file
 from tunesmith.errors import DataError, Place, Problem, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["SPLIT_WORDS", "ClassFolder", "class_folders", "tables_beside_classes"]
 

@@ -40,7 +40,7 @@ from tunesmith.data.rows import (
 )
 from tunesmith.data.textfile import require_regular_file
 from tunesmith.errors import DataError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["ArrowFile", "HubSplit", "Memory", "ParquetFile"]
 

@@ -22,8 +22,8 @@ from tunesmith.data.rows import (
 )
 from tunesmith.data.textfile import AUTO, TextFile
 from tunesmith.errors import DataError, Place, Problem, quoted, shortened
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 
 __all__ = ["DelimitedFile", "column_names"]
 

@@ -10,7 +10,7 @@ from itertools import islice
 
 from tunesmith.data.textfile import AUTO, TextFile
 from tunesmith.errors import DataError, Place, Problem, inert
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Dialect", "dialect_of", "shown_delimiter"]
 

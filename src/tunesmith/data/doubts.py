@@ -16,7 +16,7 @@ from pathlib import Path
 from tunesmith import commit
 from tunesmith.data.profile import as_number
 from tunesmith.errors import DataError, Place, Problem, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["REMOVE", "Correction", "Doubt", "mark_of", "read_corrections", "write_doubts"]
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.chance import mixed
+from tunesmith.rng import mixed
 
 __all__ = ["NEAR", "Groups", "Sketches", "candidates", "normalised", "similarities", "text_hash"]
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 from tunesmith.errors import DataError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["detect_encoding", "detect_utf_16", "encoding_by_mark", "known_codec"]
 

@@ -30,7 +30,7 @@ from tunesmith.data.rows import (
     too_many_columns,
 )
 from tunesmith.errors import DataError, Place, Problem, ResourceError, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["ExcelFile", "refuse_other_spreadsheet"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from tunesmith.data.rows import Source
 from tunesmith.errors import Place, Problem, Severity, inert
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 
 __all__ = ["Finding", "Findings", "unwritable_in"]
 

@@ -11,7 +11,7 @@ from tunesmith.data.around import Around
 from tunesmith.data.read_errors import reason_of
 from tunesmith.data.rows import Row
 from tunesmith.errors import DataError, Place, PlainError, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["ForeignSource"]
 

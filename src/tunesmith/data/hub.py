@@ -15,7 +15,7 @@ from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
 from tunesmith.hub import ask, resolve_commit
 from tunesmith.hub_errors import usable_answers
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.quiet import quiet_datasets
 
 __all__ = ["open_dataset", "open_saved", "repository_and_config"]

@@ -24,7 +24,7 @@ from tunesmith.data.rows import (
 )
 from tunesmith.data.textfile import TextFile
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["JsonFile"]
 

@@ -17,8 +17,8 @@ from typing import TypeGuard
 from tunesmith.data.duplicates import normalised
 from tunesmith.data.findings import Finding
 from tunesmith.errors import inert
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 
 __all__ = [
     "as_python",

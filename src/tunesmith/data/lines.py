@@ -9,7 +9,7 @@ from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import Column, Row, in_chunks, too_long
 from tunesmith.data.textfile import TextFile
 from tunesmith.errors import DataError, Place
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["LinesFile"]
 

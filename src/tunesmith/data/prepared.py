@@ -34,7 +34,7 @@ from tunesmith.errors import (
     ResourceError,
     Severity,
 )
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.lock import hold
 
 __all__ = [

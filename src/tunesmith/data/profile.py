@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tunesmith.data.rows import Column, Row, Source
 from tunesmith.errors import DataError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "SAMPLE_ROWS",

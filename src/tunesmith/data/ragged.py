@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tunesmith.data.rows import BadRecordsError, Rejected
 from tunesmith.errors import Place, Problem, shortened
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 
 __all__ = ["RaggedRows"]
 

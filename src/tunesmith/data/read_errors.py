@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunesmith.errors import DataError, Place, PlainError, Problem, ResourceError, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["coded", "reason_of"]
 

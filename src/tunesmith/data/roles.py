@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tunesmith.data.profile import ColumnProfile, Profile
 from tunesmith.data.rows import Source
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Roles", "Suggestion", "missing_columns", "suggest_roles"]
 

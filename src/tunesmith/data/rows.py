@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from tunesmith.errors import DataError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "CHUNK_BYTES",

@@ -26,7 +26,7 @@ from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import Concatenated, Source, Splits
 from tunesmith.data.textfile import TextFile, open_bytes
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "SUFFIXES",

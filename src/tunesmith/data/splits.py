@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.chance import mixed, seed_of
 from tunesmith.data.duplicates import Groups
+from tunesmith.rng import mixed, seed_of
 
 __all__ = ["draw_shares"]
 

@@ -11,7 +11,7 @@ from tunesmith.data.encodings import detect_encoding, known_codec
 from tunesmith.data.rows import MAX_ROW_BYTES, too_long
 from tunesmith.data.textfile import AUTO
 from tunesmith.errors import DataError, Place, Problem, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["check_arguments", "rows_of_lines"]
 

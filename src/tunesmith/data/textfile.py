@@ -26,7 +26,7 @@ from tunesmith.data.encodings import (
 from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import MAX_ROW_BYTES
 from tunesmith.errors import DataError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["AUTO", "TextFile", "open_bytes", "require_regular_file"]
 

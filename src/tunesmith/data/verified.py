@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.survey import content_of
 from tunesmith.errors import DataError, IntegrityError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["verified_chunks"]
 

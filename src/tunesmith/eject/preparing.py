@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunesmith.eject.facts import Facts
 from tunesmith.eject.reading import Reading
 from tunesmith.eject.script import Cell, assignment, block, literal, stacked
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model import stand_in_padding
 
 __all__ = ["model_cell", "seeds_cell", "settings_cell", "tokens_cell"]

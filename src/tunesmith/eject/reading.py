@@ -23,8 +23,8 @@ from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.eject.answers import Expression, answer_expression
 from tunesmith.eject.facts import Facts
 from tunesmith.eject.script import Cell, assignment, block, literal, stacked
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split
-from tunesmith.language import gettext as _
 
 __all__ = ["Reading", "read_plainly"]
 

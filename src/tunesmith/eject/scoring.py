@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.eject.facts import Facts
 from tunesmith.eject.script import Cell, block, fitted, literal, stacked
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["scores_cell"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunesmith.eject.facts import Facts
 from tunesmith.eject.loops import SCHEDULES
 from tunesmith.eject.script import Cell, block, stacked
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["trainer_cells"]
 

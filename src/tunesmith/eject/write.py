@@ -21,7 +21,7 @@ from tunesmith.eject.scoring import scores_cell
 from tunesmith.eject.script import Script
 from tunesmith.eject.trainer import trainer_cells
 from tunesmith.errors import Place, Problem, RecipeError, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
 
 __all__ = ["Ejected", "eject"]

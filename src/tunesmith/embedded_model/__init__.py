@@ -15,7 +15,7 @@ from pathlib import Path
 from tunesmith import commit
 from tunesmith.data.prepared import cache_folder
 from tunesmith.errors import ModelError, Place, Problem, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.lock import hold
 from tunesmith.quiet import quiet_transformers
 

@@ -13,7 +13,7 @@ from tunesmith.fast.engine import FastEngine
 from tunesmith.fast.graphed import GraphedEngine, against_graphs
 from tunesmith.fast.probe import Verdict
 from tunesmith.fast.rehearsal import rehearse
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

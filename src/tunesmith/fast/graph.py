@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Graphs"]
 

@@ -21,7 +21,7 @@ from tunesmith.fast.probe import Verdict
 from tunesmith.fast.static import StaticPass
 from tunesmith.fast.table import DataSet, Table
 from tunesmith.fast.update import DeviceUpdate
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.memory import let_go
 
 if TYPE_CHECKING:

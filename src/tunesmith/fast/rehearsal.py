@@ -16,7 +16,7 @@ from tunesmith.engine import Pass
 from tunesmith.fast.engine import FastForward
 from tunesmith.fast.probe import Verdict
 from tunesmith.fast.varlen import Kernels
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.memory import is_out_of_memory
 
 __all__ = ["rehearse"]

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.memory import is_out_of_memory
 
 __all__ = ["Kernels", "Ragged", "efficient_arguments", "flash_arguments", "missing_arguments"]

@@ -25,13 +25,13 @@ from tunesmith.errors import (
     shortened,
     typed,
 )
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.automatic import Automatic, at_key, joined
 from tunesmith.inputs.census import Census
 from tunesmith.inputs.keeping import Kept, keep
 from tunesmith.inputs.lengths import Lengths
 from tunesmith.inputs.looking import Look, no_rows
-from tunesmith.language import gettext as _
 from tunesmith.metrics import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task

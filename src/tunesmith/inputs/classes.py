@@ -10,8 +10,8 @@ from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.profile import as_number
 from tunesmith.data.roles import Roles
 from tunesmith.errors import Place, Problem, Severity, quoted
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs.census import Part
-from tunesmith.language import gettext as _
 
 __all__ = [
     "class_problems",

@@ -10,7 +10,7 @@ from tunesmith.data.rows import Rejected, Source
 from tunesmith.data.survey import Survey, content_of
 from tunesmith.data.without import Without
 from tunesmith.errors import Place, Problem, Severity
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Kept", "keep"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith import hub
 from tunesmith.errors import ModelError, Place, Problem, Severity
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model import EMBEDDED, ModelFiles, longest_input, read_backend
 
 __all__ = [

@@ -22,8 +22,8 @@ from tunesmith.errors import (
     quoted,
     shortened,
 )
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs.automatic import Automatic, at_key
-from tunesmith.language import gettext as _
 from tunesmith.metrics import GLUE
 from tunesmith.model import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share

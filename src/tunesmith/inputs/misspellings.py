@@ -13,7 +13,7 @@ from heapq import nlargest, nsmallest
 
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.errors import Place, Problem, Severity
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["likely_misspellings", "misspelling_problems"]
 

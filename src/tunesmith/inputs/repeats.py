@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tunesmith.data.duplicates import NEAR, Groups, candidates, similarities
 from tunesmith.data.sources import is_published
 from tunesmith.errors import Place, Problem, Severity, shortened
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs.census import Part
-from tunesmith.language import gettext as _
 
 __all__ = ["LEAK_SHARE", "across", "within"]
 

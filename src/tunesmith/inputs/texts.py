@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import as_number
 from tunesmith.errors import Place, Problem, Severity
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["TextColumn", "column_problems", "odd_text", "swapped_problems"]
 

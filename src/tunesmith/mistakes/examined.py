@@ -18,8 +18,8 @@ from tunesmith.errors import (
     ResourceError,
     Severity,
 )
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, check, look
-from tunesmith.language import gettext as _
 from tunesmith.mistakes.answers import Answered, by_folds, by_the_model
 from tunesmith.mistakes.judged import Confusion, Judged, confused, slices, suspect, worst
 from tunesmith.mistakes.slices import Slice

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.rows import Concatenated
 from tunesmith.errors import Place
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.mistakes.answers import Answered
 from tunesmith.mistakes.slices import Slice, by_length, by_script, score_slices
 from tunesmith.mistakes.suspects import (

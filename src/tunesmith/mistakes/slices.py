@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.profile import script_shares
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 
 __all__ = ["Slice", "by_length", "by_script", "score_slices"]
 

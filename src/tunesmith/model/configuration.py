@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import ModelError, Place, Problem, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model.files import ModelFiles
 from tunesmith.model.guard import first_line
 from tunesmith.quiet import quiet_transformers

@@ -24,7 +24,7 @@ from tunesmith.errors import (
     nearest,
     quoted,
 )
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.manifest import MANIFEST, recorded_hashes
 from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.naming import model_source, with_near_names

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tunesmith.errors import ModelError, PlainError, Problem, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["TooLarge", "bounded", "coded", "first_line"]
 

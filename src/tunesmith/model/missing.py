@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tunesmith.errors import ModelError, Place, Problem, Severity, quoted
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 
 __all__ = ["check_body", "check_layers"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tunesmith import hub
 from tunesmith.data.profile import script_shares
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["EMBEDDED", "has_accelerator", "suggest_model"]
 

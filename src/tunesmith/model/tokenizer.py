@@ -12,7 +12,7 @@ from typing import Any
 
 from tunesmith.disk import disk_problem, is_full
 from tunesmith.errors import ModelError, Place, Problem, ResourceError, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model.files import TOKENIZER_FILES, ModelFiles
 from tunesmith.model.guard import coded
 from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tunesmith.errors import ModelError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model.guard import coded
 
 __all__ = ["try_model"]

@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model.untrusted import UnreadableFile, open_regular
 
 if TYPE_CHECKING:

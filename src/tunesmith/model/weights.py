@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.model.configuration import impossible_config, make_config
 from tunesmith.model.files import ModelFiles
 from tunesmith.model.guard import TooLarge, bounded, first_line

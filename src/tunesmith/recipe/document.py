@@ -35,7 +35,7 @@ from tunesmith.errors import (
     nearest,
     shortened,
 )
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["Document", "KeyPath", "Mark", "read_document", "read_scalar"]
 

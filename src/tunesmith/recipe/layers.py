@@ -16,8 +16,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tunesmith.errors import Place, Problem, RecipeError, first_problems, nearest, shortened
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.recipe.document import Document, KeyPath, read_document, read_scalar
 from tunesmith.recipe.presets import DEFAULT_PRESET, PRESETS
 from tunesmith.recipe.problems import Described, describe

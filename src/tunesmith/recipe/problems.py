@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tunesmith.errors import nearest, quoted, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.recipe.document import KeyPath
 from tunesmith.recipe.renamed import RENAMED
 from tunesmith.recipe.settings import Recipe

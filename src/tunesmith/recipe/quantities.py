@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from tunesmith.errors import shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "UNITS",

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pydantic import BaseModel
 
 from tunesmith.errors import inert
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.recipe.document import KeyPath, read_scalar
 from tunesmith.recipe.settings import Recipe
 

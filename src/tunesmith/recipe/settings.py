@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from tunesmith.language import mark as _
+from tunesmith.i18n import mark as _
 from tunesmith.recipe.presets import DEFAULT_PRESET
 from tunesmith.recipe.quantities import (
     Duration,

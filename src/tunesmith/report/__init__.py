@@ -9,8 +9,8 @@ from tunesmith import commit
 from tunesmith.curves import Verdict as Reading
 from tunesmith.curves import change_to_try
 from tunesmith.errors import IntegrityError, Place, Problem
-from tunesmith.language import current_language
-from tunesmith.language import gettext as _
+from tunesmith.i18n import current_language
+from tunesmith.i18n import gettext as _
 from tunesmith.mistakes.answers import Answered, by_the_model
 from tunesmith.mistakes.examined import TOO_MANY
 from tunesmith.mistakes.judged import slices, suspect, worst

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tunesmith.calibration import calibration_error, reliability
 from tunesmith.errors import typed
-from tunesmith.language import gettext as _
-from tunesmith.language import mark, split_name
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark, split_name
 from tunesmith.mistakes import Judged, Slice
 from tunesmith.mistakes.answers import Answered
 from tunesmith.report.charts import (

@@ -13,7 +13,7 @@ from tunesmith.artifact.folder import amend_facts, read_facts
 from tunesmith.calibration import Fit, Goal, calibrate
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.lock import hold
 from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.run.predictions import read_predictions

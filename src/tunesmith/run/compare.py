@@ -14,7 +14,7 @@ from tunesmith.counts import counted_kind
 from tunesmith.data.rows import Row
 from tunesmith.differences import Difference, difference, mcnemar
 from tunesmith.errors import Place, Problem, RecipeError, quoted, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Answers, choose_metrics
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import read_predictions

@@ -16,7 +16,7 @@ from tunesmith.device import deterministic_kernels, make_accelerator, resolve_pr
 from tunesmith.errors import Interrupted, Problem, ResourceError
 from tunesmith.events import Event, Warned
 from tunesmith.fast.process import tuned
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.loop import train
 from tunesmith.memory import is_out_of_memory, memory_problem
 from tunesmith.run.finish import finish

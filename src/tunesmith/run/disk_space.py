@@ -8,7 +8,7 @@ from torch import nn
 
 from tunesmith import checkpoint
 from tunesmith.errors import Place, Problem, ResourceError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
 
 __all__ = ["refuse_small_disk"]

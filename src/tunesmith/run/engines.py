@@ -16,7 +16,7 @@ from tunesmith.fast.choice import engine_for
 from tunesmith.fast.engine import FAST_DEVICES
 from tunesmith.fast.graphed import GraphedEngine
 from tunesmith.fast.probe import Verdict, probe, probed_places
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.optim import make_optimizer
 from tunesmith.recipe import TrainSettings

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import IntegrityError, Place, Problem, Severity
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.recipe import Recipe, flatten
 
 __all__ = [

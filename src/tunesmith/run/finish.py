@@ -15,7 +15,7 @@ from tunesmith.artifact.folder import score_facts, write_model
 from tunesmith.data.rows import Row
 from tunesmith.evaluate import Evaluation
 from tunesmith.events import Finished
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.recipe import to_yaml
 from tunesmith.run.baseline_scores import BaselineScores, baseline_scores, needed_rows

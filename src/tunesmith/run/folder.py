@@ -25,7 +25,7 @@ from tunesmith import commit
 from tunesmith.data.sources import looks_like_a_file
 from tunesmith.disk import name_too_long
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.naming import RUNS
 from tunesmith.run.history import History, read_events, read_history
 from tunesmith.run.stored import read_plan, read_run_facts

@@ -22,8 +22,8 @@ from typing_extensions import TypedDict
 
 from tunesmith.artifact.stored import STRICT, without_halves
 from tunesmith.errors import Place, Problem, Severity
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 
 __all__ = ["History", "is_event", "last_step", "read_events", "read_history"]
 

@@ -14,9 +14,9 @@ from tunesmith.batching import Batch, Examples, Padding, make_batch
 from tunesmith.data.prepared import Encoded, Prepared, prepare
 from tunesmith.data.rows import Rejected, Row
 from tunesmith.errors import DataError, Place, PlainError, Problem, RecipeError, Severity
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 from tunesmith.inputs import Checked, Split
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
 from tunesmith.loop import Choice
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Metric, choose_metrics

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, PlainError
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check, look
-from tunesmith.language import gettext as _
 from tunesmith.recipe import gather
 from tunesmith.run.baseline_scores import drawn_rows
 from tunesmith.run.folder import RunFolder

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunesmith.batching import Examples
 from tunesmith.errors import Problem, RecipeError, quoted
 from tunesmith.evaluate import Evaluation
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Scores, finite
 
 __all__ = ["ComputeMetrics", "with_own"]

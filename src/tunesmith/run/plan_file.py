@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith import commit
 from tunesmith.errors import Problem, inert
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
 
 __all__ = ["has_begun", "learned_from", "read_plan", "remembered_warnings", "write_plan"]

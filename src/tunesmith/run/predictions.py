@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith import commit
 from tunesmith.errors import IntegrityError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
 
 __all__ = ["Record", "manifest_of", "read_predictions", "stored_name"]

@@ -19,7 +19,7 @@ from torch import nn
 from tunesmith import commit
 from tunesmith.batching import Batch, Examples
 from tunesmith.errors import ModelError, Problem, RecipeError, Severity, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.loop import attempt, halve
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores

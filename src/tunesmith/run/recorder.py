@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith import checkpoint
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.plan import in_steps, reaches_multiple
 from tunesmith.run.event_log import EventLog

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith import commit
 from tunesmith.errors import Place, Problem, RecipeError, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.lock import hold
 from tunesmith.run.folder import RunFolder
 

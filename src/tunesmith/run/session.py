@@ -21,7 +21,7 @@ from tunesmith.errors import (
 )
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.fast.graphed import GraphedEngine
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.loop import MicroBatch, Progress
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores

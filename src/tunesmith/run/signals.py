@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from tunesmith.errors import Interrupted, Problem, Severity
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["StopRequest"]
 

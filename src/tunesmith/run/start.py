@@ -18,8 +18,8 @@ from tunesmith.device import is_main_process
 from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, inert
 from tunesmith.events import Finished
+from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, check, look
-from tunesmith.language import gettext as _
 from tunesmith.lock import HOLDER, hold
 from tunesmith.metrics import Scores
 from tunesmith.model import locate

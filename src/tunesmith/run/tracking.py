@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import Problem, RecipeError, ResourceError, Severity, nearest, shortened
 from tunesmith.events import Evaluated, Event, StepDone
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.errors import Problem, RecipeError, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
 
 __all__ = [

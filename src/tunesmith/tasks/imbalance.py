@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 from pydantic import BeforeValidator, Field
 
 from tunesmith.errors import Place, Problem, RecipeError, nearest, quoted
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.recipe import Options
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, ModelError, Problem
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.masking import mask_tokens
 from tunesmith.metrics import Metric, Scores, compute
 from tunesmith.model import LoadedModel, ModelFiles, load_model

@@ -20,8 +20,8 @@ from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, quoted, shortened
-from tunesmith.language import gettext as _
-from tunesmith.language import ngettext
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
 from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions

@@ -17,7 +17,7 @@ from tunesmith.data.prepared import Encoded, Ragged
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Metric, Scores
 from tunesmith.model import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options

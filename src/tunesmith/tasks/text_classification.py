@@ -19,7 +19,7 @@ from tunesmith.data.profile import ColumnProfile, as_number
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions

@@ -15,7 +15,7 @@ from tunesmith.data.profile import ColumnProfile, as_number, as_text
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, shortened
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions

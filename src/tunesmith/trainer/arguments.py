@@ -14,8 +14,8 @@ from typing import Any
 import transformers
 
 from tunesmith.errors import ArgumentError, Place, Problem, nearest
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.recipe.renamed import RENAMED
 from tunesmith.trainer.fields import notice, refusal
 

@@ -21,7 +21,7 @@ from transformers import TrainerState
 
 from tunesmith import commit
 from tunesmith.errors import IntegrityError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.trainer.callbacks import note_states
 
 __all__ = [

@@ -17,8 +17,8 @@ from tunesmith.device import deterministic_kernels
 from tunesmith.errors import PlainError, Problem
 from tunesmith.events import Event, StepDone, Warned
 from tunesmith.fast.process import tuned
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.trainer import checkpoints, progress
 from tunesmith.trainer.engines import make_plan
 from tunesmith.trainer.fields import notice

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import transformers
 
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.trainer.callbacks import INSIDE_A_STEP, hears
 from tunesmith.trainer.fields import left_to_transformers, notice
 from tunesmith.trainer.rows import is_stream

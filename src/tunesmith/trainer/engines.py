@@ -13,7 +13,7 @@ from tunesmith.batching import Batch
 from tunesmith.engine import Engine, ExactEngine, Pass
 from tunesmith.fast.engine import FAST_DEVICES, FastEngine
 from tunesmith.fast.probe import Verdict, probe
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.plan import Plan
 from tunesmith.trainer.rows import is_plain
 

@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from tunesmith.errors import ArgumentError, Place, Problem
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 
 __all__ = [
     "TREATMENTS",

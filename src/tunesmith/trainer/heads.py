@@ -13,7 +13,7 @@ from transformers.trainer_pt_utils import LabelSmoother
 
 from tunesmith.batching import IGNORED, Batch
 from tunesmith.errors import ArgumentError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Outputs
 
 __all__ = [

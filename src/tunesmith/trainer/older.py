@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from tunesmith.errors import ArgumentError, Place, Problem, nearest
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 
 __all__ = ["NOT_OFFERED", "MissingNameError", "OlderNames"]
 

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.loop import Progress
 from tunesmith.optim import write_state
 from tunesmith.trainer.checkpoints import UnusableError, unusable

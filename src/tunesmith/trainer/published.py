@@ -13,7 +13,7 @@ from transformers.modelcard import TrainingSummary
 from tunesmith import checkpoint, hub
 from tunesmith.commit import write_file
 from tunesmith.errors import IntegrityError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["load_weights", "prepare_repository", "upload", "write", "write_card"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from tunesmith.errors import ArgumentError, ModelError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = [
     "ContradictionError",

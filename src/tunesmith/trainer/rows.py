@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from transformers import set_seed
 
 from tunesmith.batching import Batch, count_targets
-from tunesmith.chance import seed_of
 from tunesmith.errors import DatasetError, Place, Problem
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
+from tunesmith.rng import seed_of
 from tunesmith.tasks import EVALUATION_SEED
 from tunesmith.trainer.fields import notice
 from tunesmith.trainer.heads import shifts_labels

@@ -12,8 +12,8 @@ from tunesmith.batching import Batch
 from tunesmith.engine import Engine, ExactForward
 from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.fast.engine import FastEngine, FastForward
-from tunesmith.language import gettext as _
-from tunesmith.language import mark
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
 from tunesmith.plan import Plan
 from tunesmith.tasks import Outputs
 from tunesmith.trainer.customization import is_hooked

@@ -8,7 +8,7 @@ from typing import Any
 import transformers
 from accelerate.utils import gather_object
 
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.loop import Progress
 from tunesmith.optim import read_state
 from tunesmith.trainer import chance, checkpoints, progress, published

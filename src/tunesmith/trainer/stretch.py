@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.chance import seed_of
 from tunesmith.engine import Engine
 from tunesmith.events import Event, StepDone
 from tunesmith.loop import MicroBatch, Progress, train
 from tunesmith.plan import Plan
+from tunesmith.rng import seed_of
 from tunesmith.trainer.rows import Rows
 
 __all__ = ["Stretch"]

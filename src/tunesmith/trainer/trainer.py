@@ -19,7 +19,7 @@ from transformers.trainer_utils import TrainOutput
 
 from tunesmith.device import resolve_precision
 from tunesmith.fast.engine import FAST_DEVICES
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 from tunesmith.trainer import checkpoints, refusals
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.callbacks import Handler, put_states_back, set_level

@@ -22,7 +22,7 @@ from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
 from tunesmith.data.rows import Column, Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
-from tunesmith.language import gettext as _
+from tunesmith.i18n import gettext as _
 
 __all__ = ["NAMES", "open_embedded"]
 

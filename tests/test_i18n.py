@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import catalogue
-from tunesmith.language import current_language, gettext, mark, split_name, use_language
+from tunesmith.i18n import current_language, gettext, mark, split_name, use_language
 
 ROOT = Path(__file__).parents[1]
 

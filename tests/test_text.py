@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.errors import inert
-from tunesmith.html_tables import html_table, html_text
+from tunesmith.text import html_table, html_text
 
 
 class Cells(HTMLParser):

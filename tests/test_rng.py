@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tunesmith.chance import mixed, seed_of, uniform
+from tunesmith.rng import mixed, seed_of, uniform
 
 numbers = st.integers(0, 2**63)
 FULL = (1 << 64) - 1
