@@ -11,13 +11,14 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from tests.test_commit import DAMAGES
-from tunesmith import checkpoint, commit
+from tests.storage.test_atomic import DAMAGES
+from tunesmith import checkpoint
 from tunesmith.batching import Batch
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
 from tunesmith.errors import IntegrityError, ResourceError, Severity
 from tunesmith.loop import Progress
+from tunesmith.storage import atomic
 from tunesmith.tasks import Outputs
 
 
@@ -90,7 +91,7 @@ def test_it_comes_back_to_the_bit(tmp_path: Path) -> None:
 def test_only_safetensors_and_json(tmp_path: Path) -> None:
     save(tmp_path, 1)
     names = {p.name for p in (tmp_path / "step-00000001").iterdir()}
-    assert names == {"model.safetensors", "optimizer.safetensors", "state.json", commit.MANIFEST}
+    assert names == {"model.safetensors", "optimizer.safetensors", "state.json", atomic.MANIFEST}
 
 
 def test_without_a_fingerprint_it_says_so(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_the_newest_by_step_not_by_time(tmp_path: Path) -> None:
     assert found is not None and found.progress.step == 12
 
 
-FILES = ["model.safetensors", "optimizer.safetensors", "state.json", commit.MANIFEST]
+FILES = ["model.safetensors", "optimizer.safetensors", "state.json", atomic.MANIFEST]
 
 
 @pytest.mark.parametrize("harm", DAMAGES)
@@ -154,7 +155,7 @@ def test_all_damaged_is_never_from_scratch_in_silence(tmp_path: Path) -> None:
 
 def test_whole_but_foreign_state_is_damage_too(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    with commit.publish(tmp_path / "step-00000002") as folder:
+    with atomic.publish(tmp_path / "step-00000002") as folder:
         (folder / "state.json").write_text(json.dumps({"progress": {"nonsense": 1}}))
     found, warnings = checkpoint.latest(tmp_path)
     assert found is not None and found.progress.step == 1
@@ -176,12 +177,12 @@ def test_of_another_model(tmp_path: Path) -> None:
 
 def test_saving_the_same_step_again_keeps_it(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    before = (tmp_path / "step-00000001" / commit.MANIFEST).stat().st_mtime_ns
+    before = (tmp_path / "step-00000001" / atomic.MANIFEST).stat().st_mtime_ns
     save(tmp_path, 1)
-    assert (tmp_path / "step-00000001" / commit.MANIFEST).stat().st_mtime_ns == before
+    assert (tmp_path / "step-00000001" / atomic.MANIFEST).stat().st_mtime_ns == before
     (tmp_path / "step-00000001" / "state.json").write_text("")
     save(tmp_path, 1)
-    assert commit.damage(tmp_path / "step-00000001") is None
+    assert atomic.damage(tmp_path / "step-00000001") is None
 
 
 def test_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import sys
 import pytest
 from safetensors import safe_open
 
-from tunesmith.commit import damage, sha256_of
 from tunesmith.embedded_model import embedded_folder
 from tunesmith.errors import ModelError
+from tunesmith.storage.atomic import damage, sha256_of
 
 WITHOUT_US = """
 import sys

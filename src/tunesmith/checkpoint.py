@@ -20,12 +20,12 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
-from tunesmith import commit
 from tunesmith.engine import Engine
 from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.loop import Progress
 from tunesmith.memory import is_out_of_memory
+from tunesmith.storage import atomic
 
 __all__ = [
     "Checkpoint",
@@ -80,10 +80,10 @@ def save(
     """
     target = home / f"step-{progress.step:08d}"
     if os.path.lexists(target):
-        if commit.damage(target) is None:
+        if atomic.damage(target) is None:
             return target
-        commit.set_aside(target)
-    with commit.publish(target) as folder:
+        atomic.set_aside(target)
+    with atomic.publish(target) as folder:
         write(folder, engine, progress, facts, fingerprint)
     return target
 
@@ -178,13 +178,13 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
     warnings: list[Problem] = []
     for step in reversed(saved_steps(home)):
         folder = home / f"step-{step:08d}"
-        damage = commit.damage(folder)
+        damage = atomic.damage(folder)
         if damage is None:
             try:
                 return read(folder), warnings
             except (OSError, ValueError) as error:
                 damage = str(error)
-        kept = commit.set_aside(folder)
+        kept = atomic.set_aside(folder)
         warnings.append(
             Problem(
                 "C101",
@@ -252,7 +252,7 @@ def retain(home: Path, *, newest: int, best_step: int) -> None:
     One that cannot be deleted stays: too many checkpoints are no reason to stop.
     """
     steps = saved_steps(home)
-    if not steps or commit.damage(home / f"step-{steps[-1]:08d}") is not None:
+    if not steps or atomic.damage(home / f"step-{steps[-1]:08d}") is not None:
         return
     kept = {best_step, *steps[-newest:]}
     for step in steps[-newest:]:
@@ -261,4 +261,4 @@ def retain(home: Path, *, newest: int, best_step: int) -> None:
     for step in steps:
         if step not in kept:
             with suppress(ResourceError):
-                commit.discard(home / f"step-{step:08d}")
+                atomic.discard(home / f"step-{step:08d}")

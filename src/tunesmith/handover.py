@@ -26,7 +26,7 @@ from tunesmith.data.sources import Options, open_splits
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.model import locate
-from tunesmith.quiet import quiet_datasets
+from tunesmith.storage.library_logging import quiet_datasets
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

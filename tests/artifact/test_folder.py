@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tunesmith import commit
 from tunesmith.api import train
 from tunesmith.artifact.folder import FACTS, amend_facts, read_facts
 from tunesmith.data.roles import Roles
 from tunesmith.errors import ModelError
+from tunesmith.storage import atomic
 from tunesmith.tasks import Task
 from tunesmith.tasks.masked_lm import MaskedLanguageModel
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
@@ -77,12 +77,12 @@ def test_facts(tmp_path: Path) -> None:
 
 
 def test_facts_are_added_and_the_folder_stays_whole(tmp_path: Path) -> None:
-    with commit.publish(tmp_path / "model") as folder:
+    with atomic.publish(tmp_path / "model") as folder:
         (folder / FACTS).write_text(json.dumps({**FINE, "a": 1}))
         (folder / "model.safetensors").write_bytes(b"weights")
     amend_facts(tmp_path / "model", {"a": 2, "b": "字"})
     assert read_facts(tmp_path / "model") == {**FINE, "a": 2, "b": "字"}
-    assert commit.damage(tmp_path / "model") is None
+    assert atomic.damage(tmp_path / "model") is None
 
 
 def facts_of(tmp_path: Path, text: str) -> dict[str, Any]:

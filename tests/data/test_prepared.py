@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunesmith import commit, notices
 from tunesmith.data.columnar import Memory
 from tunesmith.data.prepared import (
     Encoded,
@@ -27,7 +26,8 @@ from tunesmith.data.prepared import (
 from tunesmith.data.rows import Row
 from tunesmith.data.survey import Survey
 from tunesmith.errors import IntegrityError, Problem, RecipeError, ResourceError, Severity
-from tunesmith.lock import hold
+from tunesmith.storage import atomic, notices
+from tunesmith.storage.lock import hold
 
 
 def encode(rows: Sequence[Row]) -> Encoded:
@@ -137,7 +137,7 @@ def test_arrays_are_read_only_and_plain(tmp_path: Path) -> None:
         found.sequence("input_ids", 0)[0] = 1
     index = json.loads((tmp_path / "prepared" / found.key / "index.json").read_text())
     assert index["examples"] == 1
-    assert commit.damage(tmp_path / "prepared" / found.key) is None
+    assert atomic.damage(tmp_path / "prepared" / found.key) is None
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_a_set_that_cannot_be_removed_is_no_reason_to_stop(
     def refuse(_folder: Path) -> None:
         raise ResourceError(Problem("C107", "no"))
 
-    monkeypatch.setattr(commit, "discard", refuse)
+    monkeypatch.setattr(atomic, "discard", refuse)
     monkeypatch.setenv("TUNESMITH_CACHE_SIZE", "0")
     assert len(prepared(["b"], tmp_path)) == 1
 

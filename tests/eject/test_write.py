@@ -9,12 +9,12 @@ import pytest
 
 from tests.eject.conftest import Train, working_in
 from tests.eject.proof import OTHER_LIBRARIES, RunScript, assert_clean
-from tunesmith import commit
 from tunesmith.api import train as train_plainly
 from tunesmith.eject.facts import STYLES
 from tunesmith.eject.write import eject
 from tunesmith.errors import RecipeError
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
 
 
 def test_script_and_notebook_hold_the_same_code(train: Train, desk: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_kill_between_two_files_leaves_whole_ones_that_the_rerun_takes(
     folder = train("single").folder
     with working_in(desk):
         whole = eject(folder, Path("unharmed.py"))
-        real, placed = commit.replace_file, []
+        real, placed = atomic.replace_file, []
 
         def die_at_the_script(path: Path):  # type: ignore[no-untyped-def]
             placed.append(path.name)
@@ -71,7 +71,7 @@ def test_a_kill_between_two_files_leaves_whole_ones_that_the_rerun_takes(
             return real(path)
 
         with monkeypatch.context() as patched:
-            patched.setattr(commit, "replace_file", die_at_the_script)
+            patched.setattr(atomic, "replace_file", die_at_the_script)
             with pytest.raises(KeyboardInterrupt):
                 eject(folder, Path("cut.py"))
         assert placed == ["cut.rows.json", "cut.py"]
@@ -129,5 +129,5 @@ def test_embedded_data_and_model_lie_beside_the_script(
     with pytest.raises(RecipeError, match="R122"):
         eject(RunFolder(run.folder), Path("ratings.py"), style="loop")
     eject(RunFolder(run.folder), Path("ratings.py"), style="loop", force=True)
-    assert commit.damage(start) is None
+    assert atomic.damage(start) is None
     assert [p.name for p in desk.glob(".bad-*")] and not list(desk.glob(".tmp-*"))

@@ -72,10 +72,10 @@ def _failing(
 
 def _is_whole(run: Path) -> bool:
     """Whether everything under a real name is whole."""
-    from tunesmith import commit
+    from tunesmith.storage import atomic
 
     folders = [*run.glob("checkpoints/step-*"), *run.glob("model")]
-    return all(commit.damage(folder) is None for folder in folders)
+    return all(atomic.damage(folder) is None for folder in folders)
 
 
 def _finishes(run: Path, weights: bytes) -> None:
@@ -107,7 +107,7 @@ def _fails_at_a_call(
 
 def _lacking(folder: Path, *, lacks: tuple[tuple[Any, str, int, bool], ...], warnings: int) -> str:
     """A file system without some operations: everything works, each is warned of once."""
-    from tunesmith import notices
+    from tunesmith.storage import notices
 
     run, weights = _fresh(folder)
     with ExitStack() as stack:
@@ -243,7 +243,7 @@ def _dangling_cache(folder: Path) -> str:
 def _stopped_holder(folder: Path) -> str:
     """A process that holds the cache is stopped with Ctrl-Z: others wait a while, then go on."""
     from tunesmith.data import prepared
-    from tunesmith.lock import hold
+    from tunesmith.storage.lock import hold
 
     run, weights = _fresh(folder)
     cache = folder / "cache" / "prepared"

@@ -46,7 +46,7 @@ def _hub(folder: Path, **constants: object) -> Iterator[Hub]:
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils import disable_progress_bars
 
-    from tunesmith import downloads, hub
+    from tunesmith.storage import downloads, hub
 
     disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
@@ -97,7 +97,7 @@ def _locate() -> str:
 
 
 def _tampered(folder: Path, tamper: Tamper, codes: tuple[str, ...]) -> str:
-    from tunesmith import downloads
+    from tunesmith.storage import downloads
 
     with _hub(folder) as server:
         server.answer = tamper

@@ -25,8 +25,8 @@ from typing import Any
 
 from tests.conftest import make_tiny_bert
 from tests.faults import Case
-from tunesmith import commit
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
 
 __all__ = ["cases"]
 
@@ -199,7 +199,7 @@ def finished_run(folder: Path) -> RunFolder:
 
 
 def weights(run_folder: Path) -> str:
-    return commit.sha256_of(run_folder / "model" / "model.safetensors")
+    return atomic.sha256_of(run_folder / "model" / "model.safetensors")
 
 
 def told(run_folder: RunFolder) -> list[dict[str, Any]]:
@@ -217,7 +217,7 @@ def assert_undisturbed(folder: Path) -> str:
     said = run(folder, command())
     assert said.code == 0, said.text[-2000:]
     found, expected = RunFolder(folder / "run"), RunFolder(world().home / "run")
-    assert found.is_finished and commit.damage(found.predictions) is None
+    assert found.is_finished and atomic.damage(found.predictions) is None
     assert weights(found.path) == weights(expected.path)
     assert told(found) == told(expected)
     assert found.facts()["scores"] == expected.facts()["scores"]
@@ -344,7 +344,7 @@ def _files(run_folder: RunFolder) -> dict[str, bytes]:
         for path in sorted(run_folder.path.rglob("*"))
         if path.is_file()
         and path.name not in (".lock", ".holder.json")
-        and not any(map(commit.is_leftover, path.relative_to(run_folder.path).parts))
+        and not any(map(atomic.is_leftover, path.relative_to(run_folder.path).parts))
     }
 
 
@@ -520,14 +520,14 @@ def _half_of_the_rows(run_folder: RunFolder) -> None:
 def _of_another_model(run_folder: RunFolder) -> None:
     _half_of_the_rows(run_folder)
     kept = run_folder.predictions.rename(run_folder.path / "kept")
-    with commit.publish(run_folder.predictions) as folder:
+    with atomic.publish(run_folder.predictions) as folder:
         shutil.copy(kept / "validation.parquet", folder)
 
 
 PREDICTIONS: Mapping[str, tuple[Callable[[RunFolder], None], str]] = {
     "half of the rows": (_half_of_the_rows, "C132"),
     "none": (lambda run: shutil.rmtree(run.predictions), "C132"),
-    "no manifest": (lambda run: (run.predictions / commit.MANIFEST).unlink(), "C132"),
+    "no manifest": (lambda run: (run.predictions / atomic.MANIFEST).unlink(), "C132"),
     "those of another model": (_of_another_model, "C133"),
 }
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.model.folders import edited
-from tunesmith import commit
 from tunesmith.errors import IntegrityError, ModelError
-from tunesmith.manifest import MANIFEST
 from tunesmith.model import EMBEDDED, ModelFiles, load_tokenizer, locate
+from tunesmith.storage import atomic
+from tunesmith.storage.manifest import MANIFEST
 
 
 def test_a_local_folder_needs_no_network(tiny_bert: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_file_that_is_not_as_it_was_written_is_refused(
     name: str, tiny_bert: Path, tmp_path: Path
 ) -> None:
     """By the manifest of a folder that Tunesmith wrote; files that nobody reads may change."""
-    with commit.publish(tmp_path / "model") as folder:
+    with atomic.publish(tmp_path / "model") as folder:
         shutil.copytree(tiny_bert, folder, dirs_exist_ok=True)
         (folder / "README.md").write_text("a card")
     files = locate(str(tmp_path / "model"))

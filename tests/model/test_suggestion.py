@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith import hub
 from tunesmith.model import EMBEDDED, suggest_model, suggestion
 from tunesmith.model.suggestion import has_accelerator
+from tunesmith.storage import hub
 
 ENGLISH = ["the printer is broken again", "send me a new phone"]
 CHINESE = ["打印机又坏了", "你好"]

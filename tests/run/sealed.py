@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tunesmith import commit
 from tunesmith.artifact.folder import amend_facts
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import manifest_of
+from tunesmith.storage import atomic
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def resealed(run: RunFolder) -> Iterator[Path]:
     yield run.predictions
     files = {path.name: path.read_bytes() for path in run.predictions.glob("*.parquet")}
     shutil.rmtree(run.predictions)
-    with commit.publish(run.predictions) as folder:
+    with atomic.publish(run.predictions) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
     amend_facts(run.model, {"predictions": manifest_of(run)})

@@ -11,14 +11,14 @@ import pytest
 
 import tunesmith as ts
 from tests.run.sealed import resealed
-from tunesmith import commit
 from tunesmith.artifact.folder import amend_facts
 from tunesmith.calibration import Calibration, Goal, fit_temperature, probabilities
 from tunesmith.data.roles import Roles
 from tunesmith.errors import FolderInUseError, RecipeError
-from tunesmith.lock import hold
 from tunesmith.run.calibrate import calibrate_run
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
+from tunesmith.storage.lock import hold
 from tunesmith.tasks.text_regression import TextRegression
 
 ROWS = [
@@ -52,14 +52,14 @@ def run(classes: Path, tmp_path: Path) -> RunFolder:
 
 
 def test_the_written_probabilities_are_as_good_as_logits(run: RunFolder) -> None:
-    before = {p.name: commit.sha256_of(p) for p in run.model.iterdir()}
+    before = {p.name: atomic.sha256_of(p) for p in run.model.iterdir()}
     fit = calibrate_run(run)
     found = ts.load(run.path).predict(ROWS[:30])
     assert found.labels is not None
     wanted = fit_temperature("classes", found.logits, found.labels)
     assert fit.calibration.temperature == pytest.approx(wanted, rel=1e-3)
     assert fit.before.loss == pytest.approx(found.loss, rel=1e-5)
-    after = {p.name: commit.sha256_of(p) for p in run.model.iterdir()}
+    after = {p.name: atomic.sha256_of(p) for p in run.model.iterdir()}
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"tunesmith.json", "README.md", "MANIFEST.json"}
     assert run.is_finished

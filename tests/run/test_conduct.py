@@ -25,10 +25,10 @@ from tests.run.children import (
     train_and_die_at,
     train_in_another_order,
 )
-from tests.test_commit import DAMAGES
-from tunesmith import commit
-from tunesmith.lock import hold
+from tests.storage.test_atomic import DAMAGES
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
+from tunesmith.storage.lock import hold
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def reference(world: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 
 def weights(run: RunFolder | Path) -> str:
     folder = run.model if isinstance(run, RunFolder) else run / "model"
-    return commit.sha256_of(folder / "model.safetensors")
+    return atomic.sha256_of(folder / "model.safetensors")
 
 
 def checked(out: Path, reference: RunFolder) -> None:
@@ -203,10 +203,10 @@ def test_a_finished_run_is_left_alone(
 ) -> None:
     out = tmp_path / "run"
     shutil.copytree(reference.path, out)
-    before = (out / "model" / commit.MANIFEST).read_bytes()
+    before = (out / "model" / atomic.MANIFEST).read_bytes()
     lines = len((out / "events.jsonl").read_text().splitlines())
     finish(out, world)
-    assert (out / "model" / commit.MANIFEST).read_bytes() == before
+    assert (out / "model" / atomic.MANIFEST).read_bytes() == before
     assert len((out / "events.jsonl").read_text().splitlines()) == lines
 
 

@@ -19,7 +19,6 @@ from tests.run.test_session import session
 from tunesmith import checkpoint
 from tunesmith.api import Run, train
 from tunesmith.artifact.card import CardFacts
-from tunesmith.commit import damage, discard
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Problem
@@ -30,6 +29,7 @@ from tunesmith.run.fingerprint import hash_of
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import manifest_of
 from tunesmith.run.public_names import with_public_names
+from tunesmith.storage.atomic import damage, discard
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 
 CARDS: list[CardFacts] = []

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.run.stored_files import write_finished
-from tunesmith import commit
 from tunesmith.errors import IntegrityError, RecipeError, ResourceError
 from tunesmith.run.folder import (
     RunFolder,
@@ -16,6 +15,7 @@ from tunesmith.run.folder import (
     run_name,
     runs_under,
 )
+from tunesmith.storage import atomic
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_only_a_whole_model_is_a_finished_run(tmp_path: Path) -> None:
         refuse_unfinished(run)
     assert caught.value.exit_code == 2
     assert str(caught.value.problems[0].place) == str(tmp_path)
-    with commit.publish(run.model) as folder:
+    with atomic.publish(run.model) as folder:
         (folder / "tunesmith.json").write_text("{}")
     assert run.is_finished
     refuse_unfinished(run)

@@ -9,7 +9,6 @@ import pytest
 
 from tests.run.stored_files import FACTS as STORED
 from tests.run.stored_files import write_finished
-from tunesmith import commit
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.plan_file import (
@@ -19,6 +18,7 @@ from tunesmith.run.plan_file import (
     remembered_warnings,
     write_plan,
 )
+from tunesmith.storage import atomic
 
 FACTS = {"plan": {"steps": 3, "rate": 0.1}, "fingerprint": {"data": {"train": "a"}}, "x": (1, 2)}
 WARNINGS = [
@@ -103,11 +103,11 @@ def test_what_is_committed_shows_that_a_run_has_begun(name: str, run: RunFolder)
     assert not has_begun(run)
     run.checkpoints.mkdir()
     assert not has_begun(run)
-    with commit.publish(run.path / name):
+    with atomic.publish(run.path / name):
         pass
     assert has_begun(run)
     if name.startswith("checkpoints"):
-        commit.set_aside(run.path / name)
+        atomic.set_aside(run.path / name)
         assert has_begun(run)  # damaged, and still the trace of hours
 
 

@@ -10,18 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.run.stored_files import FACTS as STORED
-from tests.test_commit import DAMAGES
-from tunesmith import commit
+from tests.storage.test_atomic import DAMAGES
 from tunesmith.errors import IntegrityError
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import Record, manifest_of, read_predictions, stored_name
+from tunesmith.storage import atomic
 
 ROW = {"row": [7], "text": ["soup"], "predicted": ["a"], "score": [0.75]}
 SCORES = {"scores": [{"a": 0.75, "b": 0.25}]}
 
 
 def write(run: RunFolder, **columns: list[object]) -> None:
-    with commit.publish(run.predictions) as folder:
+    with atomic.publish(run.predictions) as folder:
         pq.write_table(pa.table(columns), folder / "test.parquet")
 
 
@@ -46,7 +46,7 @@ def test_without_any(tmp_path: Path) -> None:
     assert record.values == {"text": "soup", "label": None}  # rows that had no label
 
 
-@pytest.mark.parametrize("name", ["test.parquet", commit.MANIFEST])
+@pytest.mark.parametrize("name", ["test.parquet", atomic.MANIFEST])
 @pytest.mark.parametrize("harm", DAMAGES)
 def test_damage_of_a_byte_is_an_error(
     harm: Callable[[Path], None], name: str, tmp_path: Path
@@ -71,7 +71,7 @@ def test_half_of_the_rows_in_a_file_that_can_be_read(tmp_path: Path) -> None:
 
 def test_a_file_that_was_whole_but_is_no_table(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    with commit.publish(run.predictions) as folder:
+    with atomic.publish(run.predictions) as folder:
         (folder / "test.parquet").write_bytes(b"PAR1 cut")
     with pytest.raises(IntegrityError, match=r"C132 .*cannot be read") as told:
         read_predictions(run, "test", ["text"])
@@ -103,7 +103,7 @@ def test_those_of_another_model_are_refused(tmp_path: Path) -> None:
     one, other = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "other")
     for run, score in ((one, 0.75), (other, 0.5)):
         write(run, **ROW | SCORES | {"score": [score]})
-        with commit.publish(run.model) as folder:
+        with atomic.publish(run.model) as folder:
             facts = json.dumps({**STORED, "predictions": manifest_of(run)})
             (folder / "tunesmith.json").write_text(facts)
         assert read_predictions(run, "test", ["text"])[0].score == score

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import FolderInUseError, RecipeError
-from tunesmith.lock import HOLDER, LOCK
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.removal import delete_run, refuse_deletion
+from tunesmith.storage.lock import HOLDER, LOCK
 
 MADE = [
     "recipe.yaml", "plan.json", "events.jsonl", "rejected.jsonl", "report.html", LOCK, HOLDER,
@@ -62,7 +62,7 @@ def test_a_run_in_which_a_process_trains_stays(run: RunFolder) -> None:
     done, finish = os.pipe()
     child = os.fork()
     if child == 0:
-        from tunesmith.lock import hold
+        from tunesmith.storage.lock import hold
 
         with hold(run.path):
             os.write(told, b"x")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.run.stored_files import FACTS as STORED
-from tunesmith import commit, hub
 from tunesmith.errors import (
     DataError,
     FolderInUseError,
@@ -32,6 +31,7 @@ from tunesmith.run.start import (
     start,
     write_inputs,
 )
+from tunesmith.storage import atomic, hub
 
 STEP = '{"event": "step", "step": 1}\n'
 
@@ -324,7 +324,7 @@ FACTS = {
 
 def finished(run: RunFolder, checked: Checked, **facts: object) -> None:
     begun(run, checked)
-    with commit.publish(run.model) as folder:
+    with atomic.publish(run.model) as folder:
         (folder / "tunesmith.json").write_text(json.dumps({**STORED, "data": {}, **FACTS, **facts}))
 
 

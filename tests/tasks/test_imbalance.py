@@ -14,11 +14,11 @@ from torch.nn import functional
 
 import tunesmith as ts
 from tunesmith.batching import Batch
-from tunesmith.commit import sha256_of
 from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings, read_options
+from tunesmith.storage.atomic import sha256_of
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification

@@ -55,7 +55,7 @@ def make_model(bert: Path) -> MakeModel:
     """The body with a fresh head, the same each time."""
     from transformers import AutoModelForSequenceClassification, set_seed
 
-    from tunesmith.quiet import quiet_transformers
+    from tunesmith.storage.library_logging import quiet_transformers
 
     def make(kind: Any = AutoModelForSequenceClassification, **settings: Any) -> Any:
         set_seed(42)

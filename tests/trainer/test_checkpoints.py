@@ -9,9 +9,9 @@ import pytest
 from transformers import EarlyStoppingCallback, TrainerState
 from transformers.trainer_callback import TrainerControl
 
-from tunesmith import commit
 from tunesmith.device import make_accelerator
 from tunesmith.errors import IntegrityError
+from tunesmith.storage import atomic
 from tunesmith.trainer import checkpoints
 from tunesmith.trainer.arguments import TrainingArguments
 
@@ -94,7 +94,7 @@ def test_damage_is_passed_over_or_told(tmp_path: Path) -> None:
 
 
 def test_a_whole_folder_of_something_else(tmp_path: Path) -> None:
-    with commit.publish(tmp_path / "checkpoint-1") as folder:
+    with atomic.publish(tmp_path / "checkpoint-1") as folder:
         (folder / "config.json").write_text("{}")
     with pytest.raises(IntegrityError, match=r"M130.*trainer_state.json"):
         checkpoints.verify(tmp_path / "checkpoint-1")

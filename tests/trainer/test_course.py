@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 
 import tunesmith
 from tests.test_parity import pair_rows
-from tunesmith.quiet import quiet_transformers
+from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.trainer.rows import Rows
 
 DATA = """

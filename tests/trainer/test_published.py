@@ -13,8 +13,8 @@ from torch import nn
 
 from tests.trainer.conftest import MakeModel
 from tests.trainer.scripts import model_of
-from tunesmith import hub
 from tunesmith.errors import IntegrityError, ResourceError
+from tunesmith.storage import hub
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.published import (
     load_weights,

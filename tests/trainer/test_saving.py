@@ -13,8 +13,8 @@ from transformers import AddedToken, TrainerCallback
 import tunesmith
 from tests.trainer.conftest import MakeModel
 from tests.trainer.scripts import arguments, compare_logs, model_of, rows_of
-from tunesmith import commit
 from tunesmith.errors import IntegrityError
+from tunesmith.storage import atomic
 
 Make = Callable[..., Any]
 
@@ -127,7 +127,7 @@ def test_the_newest_whole_checkpoint_is_taken(make: Make) -> None:
     resumed = make()
     resumed.train(resume_from_checkpoint=True)
     assert equal(whole, resumed)
-    assert commit.damage(home / "checkpoint-5") is None
+    assert atomic.damage(home / "checkpoint-5") is None
 
 
 @pytest.mark.parametrize("callbacks", [(), (LooksIntoSteps,)], ids=["ours", "transformers"])

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.curves import Reading
-from tunesmith.disk import as_path
 from tunesmith.i18n import gettext as _
-from tunesmith.naming import RUNS, locate_run
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder, runs_under
 from tunesmith.run.seeds import spread_over
 from tunesmith.score_table import as_score, numeric_titles, score_rows
+from tunesmith.storage.disk import as_path
+from tunesmith.storage.names import RUNS, locate_run
 from tunesmith.text import html_table, html_text
 from tunesmith.verdict import verdicts_of
 

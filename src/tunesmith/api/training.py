@@ -12,7 +12,6 @@ from tunesmith.api.finished import Run, Runs
 from tunesmith.data.rows import Splits
 from tunesmith.data.sources import from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
-from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event, Warned
 from tunesmith.i18n import gettext as _
@@ -22,6 +21,7 @@ from tunesmith.run.folder import RunFolder
 from tunesmith.run.seeds import folders_of_seeds
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
+from tunesmith.storage.disk import as_path
 
 if TYPE_CHECKING:
     from tunesmith.api.showing import PythonDisplay

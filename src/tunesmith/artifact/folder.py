@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
-from tunesmith import commit
 from tunesmith.artifact.card import CardFacts, with_calibration, write_card
 from tunesmith.artifact.decisions import with_probabilities
 from tunesmith.calibration import Calibration
@@ -17,7 +16,8 @@ from tunesmith.errors import ModelError, Place, Problem, RecipeError, inert, quo
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics import Scores
 from tunesmith.model.untrusted import UnreadableFile, read_json
-from tunesmith.quiet import quiet_transformers
+from tunesmith.storage import atomic
+from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.tasks import Task, task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 from tunesmith.verdict import against_tfidf, judge
@@ -54,7 +54,7 @@ def write_model(
         ResourceError: the disk is full or cannot be written (C107).
     """
     kept = {"format": 1, "task": task.as_json(), "max_length": max_length, **facts}
-    with commit.publish(target) as folder:
+    with atomic.publish(target) as folder:
         with quiet_transformers():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
@@ -78,7 +78,7 @@ def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
     calibration = kept.get("calibration")
     if card is not None and calibration is not None:
         card = with_calibration(card, calibration)
-    with commit.amend(folder, CARD, FACTS) as unfinished:
+    with atomic.amend(folder, CARD, FACTS) as unfinished:
         if card is not None:
             (unfinished / CARD).write_text(card, encoding="utf-8")
         _write_facts(unfinished, kept)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith import commit
 from tunesmith.artifact.bad_rows import BadRows, OnBadRow
 from tunesmith.artifact.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.artifact.given import as_known, in_thousands, is_table, need_columns, source_of
@@ -34,6 +33,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check_other
 from tunesmith.metrics import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.statistics import with_intervals
+from tunesmith.storage import atomic
 from tunesmith.tasks import Task
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Model:
         """
         target = Path(path)
         refuse_format(target)
-        commit.refuse_existing([target], force=force)
+        atomic.refuse_existing([target], force=force)
         source = source_of(rows, self.task.roles, options)
         bad_rows = BadRows(source, on_bad_row)
         answered = self.stream(

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tunesmith import commit
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
+from tunesmith.storage import atomic
 from tunesmith.tasks import Task
 from tunesmith.tasks.sequence import SequenceTask
 
@@ -146,7 +146,7 @@ def write_predictions(
     """
     refuse_format(path)
     count = 0
-    with commit.replace_file(path) as unfinished, _writer(path, unfinished, columns) as write:
+    with atomic.replace_file(path) as unfinished, _writer(path, unfinished, columns) as write:
         for row, answer in answered:
             write(columns.fill(row, answer))
             count += 1

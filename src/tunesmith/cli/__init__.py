@@ -14,12 +14,10 @@ from importlib import import_module
 
 import click
 
-from tunesmith import notices
 from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.streams import lost_result, shielded
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs, unknown_option
-from tunesmith.disk import name_too_long
 from tunesmith.errors import (
     ModelError,
     Place,
@@ -32,6 +30,8 @@ from tunesmith.errors import (
 from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, mark, use_language
 from tunesmith.i18n import gettext as _
 from tunesmith.memory import is_out_of_memory, memory_problem
+from tunesmith.storage import notices
+from tunesmith.storage.disk import name_too_long
 
 __all__ = ["main"]
 
@@ -143,7 +143,7 @@ def _run(terminal: Terminal, words: Sequence[str]) -> int:
     """Run one command and show what went wrong; returns the exit code."""
     debug = "--debug" in _before_values(words)
     try:
-        from tunesmith.hub import prepare_environment
+        from tunesmith.storage.hub import prepare_environment
 
         if note := prepare_environment():
             terminal.say(note)

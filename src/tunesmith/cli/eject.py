@@ -9,9 +9,9 @@ import click
 from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
-from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
+from tunesmith.storage.disk import as_path
 
 __all__ = ["command"]
 

@@ -67,12 +67,12 @@ def command(
     **given: Any,
 ) -> int:
     """Examine, show, export."""
-    from tunesmith import commit
     from tunesmith.mistakes import examine
+    from tunesmith.storage import atomic
 
     terminal = Terminal.of(given)
     if export is not None:  # a table that a person has filled in is hours of work
-        commit.refuse_existing([export], force=force, option="--export")
+        atomic.refuse_existing([export], force=force, option="--export")
     kinds = [name for name in _KINDS if given[name]] or list(_KINDS)
     if split in (None, "train"):
         terminal.say(_("judging the training rows by models that have not seen them …"))

@@ -20,7 +20,7 @@ from tunesmith.cli.scores import show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
 from tunesmith.i18n import gettext as _
-from tunesmith.naming import model_source
+from tunesmith.storage.names import model_source
 
 if TYPE_CHECKING:
     from tunesmith.run.known_rows import KnownRows

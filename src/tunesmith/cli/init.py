@@ -15,10 +15,10 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.terminal import Terminal, padded
-from tunesmith.disk import as_path
 from tunesmith.errors import DataError, Severity, typed
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
+from tunesmith.storage.disk import as_path
 
 if TYPE_CHECKING:
     from tunesmith.inputs import Split
@@ -53,9 +53,9 @@ def command(
     """Look, write the recipe, and say what was found."""
     terminal = Terminal.of(given)
     target = as_path(out)
-    from tunesmith import commit
+    from tunesmith.storage import atomic
 
-    commit.refuse_existing([target], force=force)
+    atomic.refuse_existing([target], force=force)
     from tunesmith.inputs import check, look
     from tunesmith.recipe import as_written, to_yaml
     from tunesmith.run.start import remarks
@@ -76,7 +76,7 @@ def command(
         recipe, layers, notes = checked.recipe, checked.layers, list(checked.notes)
         splits, later = dict(checked.splits), []
     why = remarks(layers)
-    commit.write_file(target, to_yaml(recipe, remarks=why, without=later))
+    atomic.write_file(target, to_yaml(recipe, remarks=why, without=later))
     for split in splits.values():
         count = _("{count} rows").format(count=split.num_rows)
         terminal.result(padded(split_name(split.name), 12) + f"{count}  {split.source.name}")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tunesmith.disk import as_path
 from tunesmith.i18n import LANGUAGES, mark
 from tunesmith.i18n import gettext as _
-from tunesmith.naming import RUNS
 from tunesmith.recipe import KeyPath, Layers, gather, read_scalar
+from tunesmith.storage.disk import as_path
+from tunesmith.storage.names import RUNS
 
 if TYPE_CHECKING:
     from tunesmith.data.sources import Options

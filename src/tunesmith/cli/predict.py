@@ -24,7 +24,7 @@ from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, RecipeError, inert, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.naming import model_source
+from tunesmith.storage.names import model_source
 
 if TYPE_CHECKING:
     from tunesmith.artifact.inference import Model
@@ -89,14 +89,14 @@ def command(
     model: str, texts: tuple[str, ...], file: str | None, out: Path | None, **given: Any
 ) -> int:
     """Load, predict in the order given, print a line per row or write a table."""
-    from tunesmith import commit
+    from tunesmith.storage import atomic
 
     terminal = Terminal.of(given)
     if out is not None:
         from tunesmith.artifact.prediction_files import refuse_format
 
         refuse_format(out)
-        commit.refuse_existing([out], force=given["force"])
+        atomic.refuse_existing([out], force=given["force"])
     is_piped = file is None and not texts
     if is_piped and sys.stdin.isatty():
         fix = _("Give texts, --file, or lines on stdin.")

@@ -11,11 +11,11 @@ import click
 from tunesmith.cli.options import common, examples
 from tunesmith.cli.progress import ProgressReport, example_of
 from tunesmith.cli.terminal import Terminal, padded
-from tunesmith.disk import as_path
 from tunesmith.errors import shortened, typed
 from tunesmith.i18n import current_language, mark
 from tunesmith.i18n import gettext as _
 from tunesmith.score_table import as_score
+from tunesmith.storage.disk import as_path
 
 __all__ = ["command"]
 

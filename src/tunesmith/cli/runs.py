@@ -17,7 +17,6 @@ from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.disk import as_path
 from tunesmith.errors import (
     IntegrityError,
     Place,
@@ -28,11 +27,12 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark, ngettext, split_name
-from tunesmith.naming import locate_run
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RunFolder, runs_under
 from tunesmith.run.history import last_step
 from tunesmith.score_table import as_interval, as_score
+from tunesmith.storage.disk import as_path
+from tunesmith.storage.names import locate_run
 from tunesmith.verdict import changes_in_words, difference_in_words
 
 if TYPE_CHECKING:

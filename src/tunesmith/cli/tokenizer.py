@@ -9,9 +9,9 @@ import click
 from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
-from tunesmith.disk import as_path
 from tunesmith.errors import DataError, shortened
 from tunesmith.i18n import gettext as _
+from tunesmith.storage.disk import as_path
 
 __all__ = ["command"]
 
@@ -54,15 +54,15 @@ def command() -> None:
 @common
 def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int:
     """Read, learn, write, and show how the first text is cut."""
-    from tunesmith import commit
     from tunesmith.data.profile import profile
     from tunesmith.data.roles import missing_columns, need_a_role, suggest_roles
     from tunesmith.data.sources import open_splits
+    from tunesmith.storage import atomic
     from tunesmith.tokenizer import Texts, retrain_tokenizer, train_tokenizer
 
     terminal = Terminal.of(given)
     target = as_path(out)
-    commit.refuse_existing([target], force=None)
+    atomic.refuse_existing([target], force=None)
     splits = open_splits(what[0] if len(what) == 1 else list(what), reading(given))
     source = splits["train"] if "train" in splits else next(iter(splits.values()))
     columns = list(given["text"])
@@ -89,7 +89,7 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
 
         before = load_tokenizer(locate(old))
         made = retrain_tokenizer(before, texts, vocab_size=given["vocab_size"])
-    with commit.publish(target) as folder:
+    with atomic.publish(target) as folder:
         made.save_pretrained(folder)
     first = next(iter(texts))
     pieces = made.tokenize(first)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from tunesmith import commit
 from tunesmith.data.profile import as_number
 from tunesmith.errors import DataError, Place, Problem, quoted
 from tunesmith.i18n import gettext as _
+from tunesmith.storage import atomic
 
 __all__ = ["REMOVE", "Correction", "Doubt", "mark_of", "read_corrections", "write_doubts"]
 
@@ -93,7 +93,7 @@ def write_doubts(path: Path, doubts: Iterable[Doubt]) -> int:
     """
     count = 0
     with (
-        commit.replace_file(path) as unfinished,
+        atomic.replace_file(path) as unfinished,
         unfinished.open("w", newline="", encoding=_ENCODING, errors="surrogatepass") as file,
     ):
         table = csv.writer(file)

@@ -13,10 +13,10 @@ from tunesmith.data.columnar import HubSplit
 from tunesmith.data.read_errors import coded
 from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
-from tunesmith.hub import ask, resolve_commit
-from tunesmith.hub_errors import usable_answers
 from tunesmith.i18n import gettext as _
-from tunesmith.quiet import quiet_datasets
+from tunesmith.storage.hub import ask, resolve_commit
+from tunesmith.storage.hub_errors import usable_answers
+from tunesmith.storage.library_logging import quiet_datasets
 
 __all__ = ["open_dataset", "open_saved", "repository_and_config"]
 

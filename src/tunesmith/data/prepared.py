@@ -23,10 +23,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith import commit, notices
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.verified import verified_chunks
-from tunesmith.disk import as_path
 from tunesmith.errors import (
     FolderInUseError,
     Problem,
@@ -35,7 +33,9 @@ from tunesmith.errors import (
     Severity,
 )
 from tunesmith.i18n import gettext as _
-from tunesmith.lock import hold
+from tunesmith.storage import atomic, notices
+from tunesmith.storage.disk import as_path
+from tunesmith.storage.lock import hold
 
 __all__ = [
     "Encoded",
@@ -251,12 +251,12 @@ def prepare(
             held.enter_context(hold(home, wait_seconds=wait_seconds))
         except FolderInUseError as error:
             return _prepare_apart(key, write, error.problems[0])
-        if os.path.lexists(target) and commit.damage(target):
-            commit.set_aside(target)
+        if os.path.lexists(target) and atomic.damage(target):
+            atomic.set_aside(target)
         if not target.exists():
-            commit.sweep(home, _KEY)
+            atomic.sweep(home, _KEY)
             _remove_unused(home)
-            with commit.publish(target) as unfinished:
+            with atomic.publish(target) as unfinished:
                 write(unfinished)
             _remove_beyond(home, limit, kept=target)
         with suppress(OSError):
@@ -276,7 +276,7 @@ def _prepare_apart(key: str, write: Callable[[Path], None], problem: Problem) ->
             severity=Severity.WARNING,
         ),
     )
-    with commit.scratch(Path(tempfile.gettempdir()), f"tunesmith-{key}") as folder:
+    with atomic.scratch(Path(tempfile.gettempdir()), f"tunesmith-{key}") as folder:
         write(folder)
         return _open(folder, key)
 
@@ -418,7 +418,7 @@ def _entries(home: Path) -> dict[Path, tuple[int, float]]:
 def _drop(path: Path) -> bool:
     """Delete a set if the disk lets us: one that stays is no reason to stop."""
     try:
-        commit.discard(path)
+        atomic.discard(path)
     except ResourceError:
         return False
     return True

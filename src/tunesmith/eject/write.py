@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from tunesmith import commit
 from tunesmith.eject.facts import STYLES, Facts, LeftOut, facts_of
 from tunesmith.eject.loops import loop_cells
 from tunesmith.eject.masks import masks_cell
@@ -23,6 +22,7 @@ from tunesmith.eject.trainer import trainer_cells
 from tunesmith.errors import Place, Problem, RecipeError, nearest
 from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
 
 __all__ = ["Ejected", "eject"]
 
@@ -86,11 +86,11 @@ def eject(
     beside = tuple(path.with_name(name) for name in reading.beside)
     written = (path, *beside, *((start,) if start else ()))
     if path.exists():
-        commit.refuse_existing(written, force=force, code="R122")
+        atomic.refuse_existing(written, force=force, code="R122")
     script = _compose(facts, reading, path, model=str(start or _model_name(facts)))
     is_notebook = path.suffix == ".ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with commit.scratch(path.parent, f"eject-{path.stem}") as made:
+    with atomic.scratch(path.parent, f"eject-{path.stem}") as made:
         for file, lines in zip(beside, reading.beside.values(), strict=True):
             _write_lines(made / file.name, lines)
         if start:
@@ -178,16 +178,16 @@ def _move_out(made: Path, targets: Sequence[Path], *, force: bool) -> None:
         RecipeError: something else is there (R122).
     """
     others = [path for path in targets if not _is_same(made / path.name, path)]
-    commit.refuse_existing(others, force=force, code="R122")
+    atomic.refuse_existing(others, force=force, code="R122")
     for path in others:
         if (made / path.name).is_file():
-            with commit.replace_file(path) as unfinished:
+            with atomic.replace_file(path) as unfinished:
                 (made / path.name).rename(unfinished)
             continue
-        if path.is_dir() and commit.damage(path) is None:
-            commit.discard(path)
+        if path.is_dir() and atomic.damage(path) is None:
+            atomic.discard(path)
         elif os.path.lexists(path):
-            commit.set_aside(path)
+            atomic.set_aside(path)
         (made / path.name).rename(path)
 
 
@@ -195,9 +195,9 @@ def _is_same(one: Path, other: Path) -> bool:
     """Whether both are files, or both are whole folders, with the same bytes."""
     if one.is_file() and other.is_file():
         return filecmp.cmp(one, other, shallow=False)
-    if not (one.is_dir() and other.is_dir()) or commit.damage(other) is not None:
+    if not (one.is_dir() and other.is_dir()) or atomic.damage(other) is not None:
         return False
-    return (one / commit.MANIFEST).read_bytes() == (other / commit.MANIFEST).read_bytes()
+    return (one / atomic.MANIFEST).read_bytes() == (other / atomic.MANIFEST).read_bytes()
 
 
 def _refuse_module_name(path: Path) -> None:
@@ -230,8 +230,8 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def _copy_model(facts: Facts, target: Path) -> None:
     """The embedded model as a plain folder, since no library but ours knows its name."""
-    with commit.publish(target) as folder:
+    with atomic.publish(target) as folder:
         for pattern in ("*.json", "*.safetensors"):
             for file in sorted(facts.files.folder.glob(pattern)):
-                if file.name != commit.MANIFEST:
+                if file.name != atomic.MANIFEST:
                     shutil.copyfile(file, folder / file.name)

@@ -12,12 +12,12 @@ import os
 import shutil
 from pathlib import Path
 
-from tunesmith import commit
 from tunesmith.data.prepared import cache_folder
 from tunesmith.errors import ModelError, Place, Problem, nearest
 from tunesmith.i18n import gettext as _
-from tunesmith.lock import hold
-from tunesmith.quiet import quiet_transformers
+from tunesmith.storage import atomic
+from tunesmith.storage.library_logging import quiet_transformers
+from tunesmith.storage.lock import hold
 
 __all__ = ["NAMES", "embedded_folder"]
 
@@ -53,14 +53,14 @@ def embedded_folder(name: str) -> Path:
 def _untrained() -> Path:
     """Made on first use, the same every time, and kept in the cache."""
     home = cache_folder() / "models"
-    made_of = [commit.sha256_of(_MINI / name) for name in ("config.json", "tokenizer.json")]
+    made_of = [atomic.sha256_of(_MINI / name) for name in ("config.json", "tokenizer.json")]
     digest = hashlib.sha256(json.dumps([*made_of, _SEED]).encode()).hexdigest()
     target = home / f"mini-untrained-{digest[:12]}"
     with hold(home, wait_seconds=_WAIT_SECONDS):
-        if os.path.lexists(target) and commit.damage(target):
-            commit.set_aside(target)
+        if os.path.lexists(target) and atomic.damage(target):
+            atomic.set_aside(target)
         if not target.exists():
-            with commit.publish(target) as unfinished, quiet_transformers():
+            with atomic.publish(target) as unfinished, quiet_transformers():
                 _make(unfinished)
     return target
 

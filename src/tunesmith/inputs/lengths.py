@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith import hub
 from tunesmith.errors import ModelError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.model import EMBEDDED, ModelFiles, longest_input, read_backend
+from tunesmith.storage import hub
 
 __all__ = [
     "Lengths",

@@ -14,7 +14,7 @@ from tunesmith.errors import ModelError, Place, Problem, nearest
 from tunesmith.i18n import gettext as _
 from tunesmith.model.files import ModelFiles
 from tunesmith.model.guard import first_line
-from tunesmith.quiet import quiet_transformers
+from tunesmith.storage.library_logging import quiet_transformers
 
 __all__ = ["impossible_config", "make_config", "overridden_dropout", "stand_in_padding"]
 

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith import hub
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.downloads import sha256_once
 from tunesmith.errors import (
     IntegrityError,
     ModelError,
@@ -25,9 +23,11 @@ from tunesmith.errors import (
     quoted,
 )
 from tunesmith.i18n import gettext as _
-from tunesmith.manifest import MANIFEST, recorded_hashes
 from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
-from tunesmith.naming import model_source, with_near_names
+from tunesmith.storage import hub
+from tunesmith.storage.downloads import sha256_once
+from tunesmith.storage.manifest import MANIFEST, recorded_hashes
+from tunesmith.storage.names import model_source, with_near_names
 
 __all__ = ["TOKENIZER_FILES", "ModelFiles", "locate"]
 
@@ -227,7 +227,7 @@ def _no_safetensors(files: ModelFiles) -> Problem:
 
 
 def locate(name: str, *, revision: str | None = None) -> ModelFiles:
-    """Find a model: a local folder, a run, `embedded:mini`, or the Hub (see `tunesmith.naming`).
+    """Find a model: a local folder, a run, `embedded:mini`, or the Hub (see `tunesmith.storage.names`).
 
     Raises:
         ModelError: there is no such model (M107), it has no safetensors (M101), its config.json

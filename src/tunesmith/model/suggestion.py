@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tunesmith import hub
 from tunesmith.data.profile import script_shares
 from tunesmith.i18n import gettext as _
+from tunesmith.storage import hub
 
 __all__ = ["EMBEDDED", "has_accelerator", "suggest_model"]
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.disk import disk_problem, is_full
 from tunesmith.errors import ModelError, Place, Problem, ResourceError, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.model.files import TOKENIZER_FILES, ModelFiles
 from tunesmith.model.guard import coded
 from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
-from tunesmith.quiet import quiet_transformers
+from tunesmith.storage.disk import disk_problem, is_full
+from tunesmith.storage.library_logging import quiet_transformers
 
 __all__ = ["load_tokenizer", "longest_input", "read_backend"]
 

@@ -16,7 +16,7 @@ from tunesmith.model.guard import TooLarge, bounded, first_line
 from tunesmith.model.missing import check_body, check_layers
 from tunesmith.model.untrusted import UnreadableFile
 from tunesmith.model.weight_files import FLOATS, StoredTensor, read_headers, read_tensors
-from tunesmith.quiet import quiet_transformers
+from tunesmith.storage.library_logging import quiet_transformers
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tunesmith import commit
 from tunesmith.curves import Verdict as Reading
 from tunesmith.curves import change_to_try
 from tunesmith.errors import IntegrityError, Place, Problem
@@ -18,6 +17,7 @@ from tunesmith.report import sections
 from tunesmith.report.page import Figure, Page, Section, render
 from tunesmith.run.explain import curves_of, explain
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 from tunesmith.verdict import headline, verdicts_of
@@ -36,7 +36,7 @@ def write_report(run: RunFolder) -> None:
             (C138).
         ResourceError: the disk is full or cannot be written (C107).
     """
-    commit.write_file(run.report, render(_page(run)))
+    atomic.write_file(run.report, render(_page(run)))
 
 
 def _page(run: RunFolder) -> Page:

@@ -14,9 +14,9 @@ from tunesmith.calibration import Fit, Goal, calibrate
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.lock import hold
 from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.run.predictions import read_predictions
+from tunesmith.storage.lock import hold
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 

@@ -15,12 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith import checkpoint, commit
+from tunesmith import checkpoint
 from tunesmith.batching import Examples
-from tunesmith.disk import nearest_existing
 from tunesmith.errors import FolderInUseError, Problem, ResourceError
 from tunesmith.events import StepDone
-from tunesmith.lock import hold
 from tunesmith.loop import train
 from tunesmith.memory import installed_bytes, peak_bytes
 from tunesmith.plan import Plan, in_steps
@@ -31,6 +29,9 @@ from tunesmith.run.job import Job
 from tunesmith.run.preflight import preflight
 from tunesmith.run.session import Session
 from tunesmith.run.signals import StopRequest
+from tunesmith.storage import atomic
+from tunesmith.storage.disk import nearest_existing
+from tunesmith.storage.lock import hold
 
 __all__ = ["Estimate", "estimate"]
 
@@ -188,14 +189,14 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
 def _scratch_folder(parent: Path) -> Iterator[Path]:
     """A folder of this dry run alone; what killed ones left beside it is deleted."""
     _sweep(parent)
-    with commit.scratch(parent, "dry-run") as folder, hold(folder):
+    with atomic.scratch(parent, "dry-run") as folder, hold(folder):
         yield folder
 
 
 def _sweep(parent: Path) -> None:
     """Delete the folders of dry runs that were killed, whose locks ended with them."""
     for left in parent.glob(".tmp-dry-run-*"):
-        if not commit.is_leftover(left.name) or left.is_symlink() or not left.is_dir():
+        if not atomic.is_leftover(left.name) or left.is_symlink() or not left.is_dir():
             continue
         with suppress(OSError, FolderInUseError, ResourceError):
             if time.time() - left.stat().st_mtime > _BEING_MADE_SECONDS:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tunesmith import checkpoint, commit
+from tunesmith import checkpoint
 from tunesmith.artifact.card import CardFacts
 from tunesmith.artifact.folder import score_facts, write_model
 from tunesmith.data.rows import Row
@@ -26,6 +26,7 @@ from tunesmith.run.predictions import manifest_of, stored_name
 from tunesmith.run.public_names import public_name, with_public_names
 from tunesmith.run.session import Session
 from tunesmith.statistics import with_intervals
+from tunesmith.storage import atomic
 from tunesmith.verdict import verdicts_of
 
 __all__ = ["finish"]
@@ -106,9 +107,9 @@ def _write_predictions(
     rows: Mapping[str, Mapping[int, Row]],
 ) -> None:
     """A folder with one Parquet file per split, under a manifest."""
-    commit.remove(run.predictions)  # of an earlier end that did not come to a model
+    atomic.remove(run.predictions)  # of an earlier end that did not come to a model
     if evaluations:
-        with commit.publish(run.predictions) as folder:
+        with atomic.publish(run.predictions) as folder:
             for split, evaluation in evaluations.items():
                 table = _predictions_table(job, split, evaluation, rows[split])
                 pq.write_table(table, folder / f"{split}.parquet")

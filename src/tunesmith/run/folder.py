@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith import commit
 from tunesmith.data.sources import looks_like_a_file
-from tunesmith.disk import name_too_long
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.i18n import gettext as _
-from tunesmith.naming import RUNS
 from tunesmith.run.history import History, read_events, read_history
 from tunesmith.run.stored import read_plan, read_run_facts
+from tunesmith.storage import atomic
+from tunesmith.storage.disk import name_too_long
+from tunesmith.storage.names import RUNS
 
 __all__ = [
     "RUNS",
@@ -122,7 +122,7 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether the finished model is there, to the byte."""
-        return self.model.is_dir() and commit.damage(self.model) is None
+        return self.model.is_dir() and atomic.damage(self.model) is None
 
     def foreign_entries(self) -> list[str]:
         """The names of what is in the folder and was not made by a run, in order."""
@@ -139,9 +139,9 @@ class RunFolder:
         Raises:
             ResourceError: the disk does not let a folder have its name back (C107).
         """
-        commit.sweep(self.path, _OWN_NAMES)
-        commit.sweep(self.checkpoints, r"step-\d{8,}")
-        commit.sweep(self.predictions, r"\w+\.parquet|MANIFEST\.json")
+        atomic.sweep(self.path, _OWN_NAMES)
+        atomic.sweep(self.checkpoints, r"step-\d{8,}")
+        atomic.sweep(self.predictions, r"\w+\.parquet|MANIFEST\.json")
 
     def facts(self) -> dict[str, Any]:
         """What `tunesmith.json` of the finished model holds; empty if it is not finished.

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from tunesmith import commit
 from tunesmith.errors import Problem, inert
 from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
 
 __all__ = ["has_begun", "learned_from", "read_plan", "remembered_warnings", "write_plan"]
 
@@ -36,7 +36,7 @@ def write_plan(run: RunFolder, facts: Mapping[str, Any], warnings: Iterable[Prob
     told = [problem.as_json() for problem in warnings]
     kept = json.loads(json.dumps({**facts, "warnings": told}))
     text = json.dumps({**kept, _CHECK: _sha256_of(kept)}, indent=1, ensure_ascii=False)
-    commit.write_file(run.plan, inert(text, keep="\n") + "\n")
+    atomic.write_file(run.plan, inert(text, keep="\n") + "\n")
 
 
 def read_plan(run: RunFolder) -> tuple[dict[str, Any], str | None]:

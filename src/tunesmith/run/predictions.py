@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith import commit
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
 
 __all__ = ["Record", "manifest_of", "read_predictions", "stored_name"]
 
@@ -40,8 +40,8 @@ def stored_name(column: str) -> str:
 
 def manifest_of(run: RunFolder) -> str | None:
     """The sha256 of the manifest of the predictions, which the model keeps; None without any."""
-    path = run.predictions / commit.MANIFEST
-    return commit.sha256_of(path) if path.is_file() else None
+    path = run.predictions / atomic.MANIFEST
+    return atomic.sha256_of(path) if path.is_file() else None
 
 
 def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list[Record]:
@@ -110,7 +110,7 @@ def _refuse_damaged(run: RunFolder, known: object) -> None:
     Raises:
         IntegrityError: a file is damaged or missing (C132), or another run wrote them (C133).
     """
-    if damage := commit.damage(run.predictions):
+    if damage := atomic.damage(run.predictions):
         raise IntegrityError(
             Problem(
                 "C132",

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith import commit
 from tunesmith.batching import Batch, Examples
 from tunesmith.errors import ModelError, Problem, RecipeError, Severity, nearest, quoted
 from tunesmith.i18n import gettext as _
@@ -24,8 +23,9 @@ from tunesmith.loop import attempt, halve
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics import Scores
 from tunesmith.model import ModelFiles
-from tunesmith.quiet import quiet_transformers
 from tunesmith.run.session import Session
+from tunesmith.storage import atomic
+from tunesmith.storage.library_logging import quiet_transformers
 
 __all__ = ["preflight"]
 
@@ -127,7 +127,7 @@ def _save_and_load(session: Session) -> None:
     job, network = session.job, session.network
     lengths = job.examples["train"].lengths
     shortest = session.job.batch(0, np.array([lengths.argmin()]))
-    with session.engine.at_rest(), commit.scratch(session.run.path, "preflight") as folder:
+    with session.engine.at_rest(), atomic.scratch(session.run.path, "preflight") as folder:
         with quiet_transformers():
             network.save_pretrained(folder)
         loaded = job.task.build(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tunesmith import commit
 from tunesmith.errors import Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.lock import hold
 from tunesmith.run.folder import RunFolder
+from tunesmith.storage import atomic
+from tunesmith.storage.lock import hold
 
 __all__ = ["delete_run", "refuse_deletion"]
 
@@ -54,6 +54,6 @@ def delete_run(run: RunFolder) -> None:
     refuse_deletion(run)
     folder = Path(os.path.realpath(run.path))
     with hold(folder):
-        commit.discard(folder)
+        atomic.discard(folder)
     if run.path.is_symlink():
         run.path.unlink()

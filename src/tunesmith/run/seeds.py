@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunesmith.disk import as_path
 from tunesmith.run.folder import RUNS, RunFolder, run_name
 from tunesmith.statistics import Spread, spread
+from tunesmith.storage.disk import as_path
 
 __all__ = ["folders_of_seeds", "spread_over"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from tunesmith import checkpoint, commit, notices
+from tunesmith import checkpoint
 from tunesmith.batching import Batch, Examples
 from tunesmith.engine import Engine
 from tunesmith.errors import (
@@ -35,6 +35,7 @@ from tunesmith.run.own_scores import ComputeMetrics, with_own
 from tunesmith.run.plan_file import has_begun, read_plan, remembered_warnings, write_plan
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import write_inputs
+from tunesmith.storage import atomic, notices
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -153,7 +154,7 @@ class Session:
 
         if os.path.lexists(self.run.model) and self.accelerator.is_main_process:
             # the conductor comes here only while the model is not whole
-            kept = commit.set_aside(self.run.model)
+            kept = atomic.set_aside(self.run.model)
             self.warnings.append(
                 Problem(
                     "C101",
@@ -188,10 +189,10 @@ class Session:
             return
         if not self._has_begun:
             for leftover in (self.run.log, self.run.plan, self.run.rejected):
-                commit.remove(leftover)
+                atomic.remove(leftover)
             write_inputs(self.run, self.job.recipe, self.job.layers, self.job.rejected)
         elif os.path.lexists(self.run.plan):
-            commit.set_aside(self.run.plan)
+            atomic.set_aside(self.run.plan)
         write_plan(self.run, self._plan_facts(), self.data_warnings)
 
     def check_saved(self, folder: Path) -> None:
@@ -327,7 +328,7 @@ class Session:
 
 def _damage_of(folder: Path) -> str | None:
     """What is wrong with a checkpoint; None if every byte is there and it is of its step."""
-    if damage := commit.damage(folder):
+    if damage := atomic.damage(folder):
         return damage
     try:
         checkpoint.read(folder)

@@ -11,16 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith import commit, hub
 from tunesmith.data.rows import Rejected, Splits
 from tunesmith.data.sources import looks_like_a_file
 from tunesmith.device import is_main_process
-from tunesmith.disk import as_path
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, inert
 from tunesmith.events import Finished
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, check, look
-from tunesmith.lock import HOLDER, hold
 from tunesmith.metrics import Scores
 from tunesmith.model import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
@@ -28,6 +25,9 @@ from tunesmith.run.event_log import EventLog
 from tunesmith.run.fingerprint import MAY_CHANGE
 from tunesmith.run.folder import RUNS, RunFolder, refuse_other, run_name
 from tunesmith.run.plan_file import has_begun, learned_from, read_plan
+from tunesmith.storage import atomic, hub
+from tunesmith.storage.disk import as_path
+from tunesmith.storage.lock import HOLDER, hold
 
 __all__ = [
     "Started",
@@ -93,7 +93,7 @@ def _move_aside(run: RunFolder) -> None:
         )
     stamp = time.strftime("%Y%m%dT%H%M%S")
     try:
-        kept = commit.move_aside(folder, f"{folder.name}-before-{stamp}")
+        kept = atomic.move_aside(folder, f"{folder.name}-before-{stamp}")
     except ResourceError as error:
         (problem,) = error.problems
         message = _("--restart cannot move the old run aside: {reason}")
@@ -156,9 +156,9 @@ def write_inputs(
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
-    commit.write_file(run.recipe, to_yaml(recipe, remarks=remarks(layers)))
+    atomic.write_file(run.recipe, to_yaml(recipe, remarks=remarks(layers)))
     if rejected:
-        commit.write_file(run.rejected, "".join(map(_written, rejected)))
+        atomic.write_file(run.rejected, "".join(map(_written, rejected)))
 
 
 def _written(rejected: tuple[str, Rejected]) -> str:

@@ -19,9 +19,9 @@ from typing import Any, Protocol
 
 from transformers import TrainerState
 
-from tunesmith import commit
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.storage import atomic
 from tunesmith.trainer.callbacks import note_states
 
 __all__ = [
@@ -76,8 +76,8 @@ def save(keeper: Keeper, output: Path, write: Callable[[Path], None]) -> None:
     note_states([*keeper.callback_handler.callbacks, keeper.control], state)
     if keeper.accelerator.is_main_process:
         if target.exists():
-            commit.discard(target)
-        with commit.publish(target) as folder:
+            atomic.discard(target)
+        with atomic.publish(target) as folder:
             write(folder)
             state.save_to_json(str(folder / _STATE))
         keep(target, limit=keeper.args.save_total_limit, best=state.best_model_checkpoint)
@@ -91,7 +91,7 @@ def newest_whole(output: Path) -> Path:
         UnusableError: there is none (M130).
     """
     folders = [folder for _step, folder in _all(output)]
-    whole = next((f for f in reversed(folders) if commit.damage(f) is None), None)
+    whole = next((f for f in reversed(folders) if atomic.damage(f) is None), None)
     if whole is None:
         raise UnusableError(_none_whole(output, folders))
     return whole
@@ -103,7 +103,7 @@ def verify(folder: Path) -> TrainerState:
     Raises:
         UnusableError: it is damaged or was written by something else (M130).
     """
-    if damage := commit.damage(folder):
+    if damage := atomic.damage(folder):
         raise unusable(folder, damage)
     try:
         return TrainerState.load_from_json(str(folder / _STATE))
@@ -128,14 +128,14 @@ def keep(newest: Path, *, limit: int | None, best: str | None) -> None:
     protected = {Path(name).resolve() for name in (newest, best) if name is not None}
     others = [folder for *_age, folder in sorted(found) if folder.resolve() not in protected]
     for folder in others[: max(0, len(found) - max(limit, len(found) - len(others)))]:
-        commit.discard(folder)
+        atomic.discard(folder)
 
 
 def keep_best(output: Path, best: Path) -> None:
     """Delete every checkpoint but the best, which may be where an earlier training left it."""
     for _step, folder in _all(output):
         if folder.resolve() != best.resolve():
-            commit.discard(folder)
+            atomic.discard(folder)
 
 
 def _all(output: Path) -> list[tuple[int, Path]]:
@@ -151,7 +151,7 @@ def _none_whole(output: Path, folders: list[Path]) -> Problem:
         "M130",
         _("there is no whole checkpoint to resume from"),
         Place(str(output)),
-        evidence=tuple(f"{folder.name}: {commit.damage(folder)}" for folder in folders),
+        evidence=tuple(f"{folder.name}: {atomic.damage(folder)}" for folder in folders),
         fix=_("Call train() without resume_from_checkpoint to begin anew."),
     )
 

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from tunesmith import notices
 from tunesmith.errors import Problem
+from tunesmith.storage import notices
 
 
 def test_each_key_is_queued_once_and_taken_once() -> None:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from tunesmith.disk import as_path
 from tunesmith.errors import ModelError, Place, PlainError, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
+from tunesmith.storage.disk import as_path
 
 __all__ = ["RUNS", "locate_run", "model_source", "run_names", "with_near_names"]
 

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tunesmith import notices
-from tunesmith.disk import disk_problem, lacks, report_missing_feature
 from tunesmith.errors import FolderInUseError, Place, Problem, ResourceError, Severity
 from tunesmith.i18n import gettext as _
+from tunesmith.storage import notices
+from tunesmith.storage.disk import disk_problem, lacks, report_missing_feature
 
 __all__ = ["HOLDER", "LOCK", "hold"]
 

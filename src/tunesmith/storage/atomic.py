@@ -26,10 +26,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tunesmith.disk import disk_problem, lacks, report_missing_feature
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.i18n import gettext as _
-from tunesmith.manifest import MANIFEST, as_manifest, damage, sha256_of
+from tunesmith.storage.disk import disk_problem, lacks, report_missing_feature
+from tunesmith.storage.manifest import MANIFEST, as_manifest, damage, sha256_of
 
 __all__ = [
     "MANIFEST",

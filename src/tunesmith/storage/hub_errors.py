@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from tunesmith.disk import disk_problem
 from tunesmith.errors import (
     DataError,
     ModelError,
@@ -21,6 +20,7 @@ from tunesmith.errors import (
     shortened,
 )
 from tunesmith.i18n import gettext as _
+from tunesmith.storage.disk import disk_problem
 
 __all__ = ["Kind", "as_error", "endpoint", "hub_cause", "is_passing", "usable_answers"]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.quiet import quiet_datasets, quiet_transformers
+from tunesmith.storage.library_logging import quiet_datasets, quiet_transformers
 
 
 def test_transformers_talks_again_afterwards() -> None:

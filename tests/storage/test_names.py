@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import ModelError, PlainError, Problem, RecipeError, ResourceError
-from tunesmith.naming import locate_run, model_source, run_names, with_near_names
+from tunesmith.storage.names import locate_run, model_source, run_names, with_near_names
 
 STRANGE = ["", ".", "a\0b", "x" * 5000, "~nobody-here/x", "a/b/c/d", "\ud800", "-", "\n"]
 

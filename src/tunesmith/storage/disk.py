@@ -8,9 +8,9 @@ import re
 import shutil
 from pathlib import Path
 
-from tunesmith import notices
 from tunesmith.errors import Place, PlainError, Problem, RecipeError, Severity, shortened
 from tunesmith.i18n import gettext as _
+from tunesmith.storage import notices
 
 __all__ = [
     "as_path",

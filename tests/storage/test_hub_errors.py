@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 from huggingface_hub import errors as client
 
-from tunesmith import hub_errors
 from tunesmith.errors import DataError, ModelError, PlainError, Problem, ResourceError
-from tunesmith.hub_errors import Kind, as_error, endpoint, hub_cause, is_passing, usable_answers
+from tunesmith.storage import hub_errors
+from tunesmith.storage.hub_errors import (
+    Kind,
+    as_error,
+    endpoint,
+    hub_cause,
+    is_passing,
+    usable_answers,
+)
 
 
 def refusal(kind: type[client.HfHubHTTPError], status: int) -> Any:

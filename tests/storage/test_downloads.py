@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hub_server import Answer, Hub, git_hash, serve
-from tunesmith import downloads
-from tunesmith.downloads import bound_answers, is_commit, mismatch, sha256_once
+from tunesmith.storage import downloads
+from tunesmith.storage.downloads import bound_answers, is_commit, mismatch, sha256_once
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith import disk, notices
-from tunesmith.disk import as_path, disk_problem, lacks, nearest_existing, report_missing_feature
 from tunesmith.errors import DataError, Problem, RecipeError, Severity
+from tunesmith.storage import disk, notices
+from tunesmith.storage.disk import (
+    as_path,
+    disk_problem,
+    lacks,
+    nearest_existing,
+    report_missing_feature,
+)
 
 
 def test_the_nearest_existing_folder(tmp_path: Path) -> None:

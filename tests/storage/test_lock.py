@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith import lock, notices
 from tunesmith.errors import FolderInUseError, Problem, ResourceError, Severity
-from tunesmith.lock import HOLDER, LOCK, hold
+from tunesmith.storage import lock, notices
+from tunesmith.storage.lock import HOLDER, LOCK, hold
 
 HERE = {"host": socket.gethostname(), "boot": lock._boot_id()}
 NOBODY = 2**22 + 1

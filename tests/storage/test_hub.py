@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub_server import Hub, serve
-from tunesmith import hub as hub_room
+from tunesmith.storage import hub as hub_room
 
 CLIENT = """
 import sys, json

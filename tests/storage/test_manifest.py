@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_commit import DAMAGES, write_two_files
-from tunesmith import commit, manifest
-from tunesmith.manifest import MANIFEST, damage, recorded_hashes, sha256_of
+from tests.storage.test_atomic import DAMAGES, write_two_files
+from tunesmith.storage import atomic, manifest
+from tunesmith.storage.manifest import MANIFEST, damage, recorded_hashes, sha256_of
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_manifest_with_other_values_is_damage(
 def test_a_file_that_became_something_else_is_damage(tmp_path: Path) -> None:
     for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")):
         target = tmp_path / f"done-{len(list(tmp_path.iterdir()))}"
-        with commit.publish(target) as folder:
+        with atomic.publish(target) as folder:
             write_two_files(folder)
         (target / "a.bin").unlink()
         make(target / "a.bin")
@@ -61,7 +61,7 @@ def test_a_file_that_became_something_else_is_damage(tmp_path: Path) -> None:
 def test_a_disk_that_fails_while_it_is_read_is_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
 
     def fail(_path: Path) -> str:
@@ -72,7 +72,7 @@ def test_a_disk_that_fails_while_it_is_read_is_damage(
 
 
 def test_the_manifest_lists_sizes_and_hashes(tmp_path: Path) -> None:
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
     manifest = json.loads((tmp_path / "done" / MANIFEST).read_text())
     assert manifest["files"]["a.bin"]["bytes"] == 1000
@@ -85,7 +85,7 @@ def test_the_manifest_lists_sizes_and_hashes(tmp_path: Path) -> None:
 def test_every_kind_of_damage_is_seen(
     harm: Callable[[Path], None], name: str, tmp_path: Path
 ) -> None:
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
     harm(tmp_path / "done" / name)
     assert damage(tmp_path / "done") is not None
@@ -93,7 +93,7 @@ def test_every_kind_of_damage_is_seen(
 
 def test_recorded_hashes_are_those_of_a_whole_manifest(tmp_path: Path) -> None:
     assert recorded_hashes(tmp_path) == {}
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
     hashes = recorded_hashes(tmp_path / "done")
     assert hashes == {n: sha256_of(tmp_path / "done" / n) for n in ("a.bin", "inner/b.json")}

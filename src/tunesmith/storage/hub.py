@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from tunesmith.commit import write_file
-from tunesmith.downloads import bound_answers, is_commit, mismatch
 from tunesmith.errors import (
     IntegrityError,
     Place,
@@ -24,8 +22,17 @@ from tunesmith.errors import (
     quoted,
     redact,
 )
-from tunesmith.hub_errors import Kind, as_error, endpoint, hub_cause, is_passing, usable_answers
 from tunesmith.i18n import gettext as _
+from tunesmith.storage.atomic import write_file
+from tunesmith.storage.downloads import bound_answers, is_commit, mismatch
+from tunesmith.storage.hub_errors import (
+    Kind,
+    as_error,
+    endpoint,
+    hub_cause,
+    is_passing,
+    usable_answers,
+)
 
 __all__ = [
     "ask",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith import commit, notices
 from tunesmith.errors import RecipeError, ResourceError
+from tunesmith.storage import atomic, notices
 
 
 def write_two_files(folder: Path) -> None:
@@ -22,43 +22,43 @@ def write_two_files(folder: Path) -> None:
 
 def test_a_published_folder_is_whole(tmp_path: Path) -> None:
     target = tmp_path / "parent" / "done"
-    with commit.publish(target) as folder:
+    with atomic.publish(target) as folder:
         write_two_files(folder)
         assert not target.exists()
-    assert commit.damage(target) is None
+    assert atomic.damage(target) is None
     assert [p.name for p in target.parent.iterdir()] == ["done"]
 
 
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), commit.publish(tmp_path / "done") as folder:
+    with pytest.raises(KeyboardInterrupt), atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_scratch_folder_is_gone_whatever_happens(tmp_path: Path) -> None:
-    with commit.scratch(tmp_path, "trial") as folder:
+    with atomic.scratch(tmp_path, "trial") as folder:
         write_two_files(folder)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ResourceError, match="C107"), commit.scratch(tmp_path, "trial") as folder:
+    with pytest.raises(ResourceError, match="C107"), atomic.scratch(tmp_path, "trial") as folder:
         write_two_files(folder)
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / f".tmp-trial-{os.getpid() + 1}").mkdir()  # as a kill leaves it
-    commit.sweep(tmp_path, "trial")
+    atomic.sweep(tmp_path, "trial")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_never_over_an_existing_folder(tmp_path: Path) -> None:
     (tmp_path / "done").mkdir()
-    with pytest.raises(FileExistsError), commit.publish(tmp_path / "done"):
+    with pytest.raises(FileExistsError), atomic.publish(tmp_path / "done"):
         pass
 
 
 def test_files_get_the_mode_that_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with commit.publish(tmp_path / "done") as folder:
+        with atomic.publish(tmp_path / "done") as folder:
             (folder / "a").write_text("x")
             (folder / "a").chmod(0o600)
     finally:
@@ -90,7 +90,7 @@ DAMAGES = [remove, cut, zero, flip]
 def test_damage_is_kept_as_evidence(tmp_path: Path) -> None:
     for _attempt in range(3):
         (tmp_path / "x").mkdir()
-        kept = commit.set_aside(tmp_path / "x")
+        kept = atomic.set_aside(tmp_path / "x")
         assert kept.is_dir()
         assert kept.name.startswith(".bad-x-")
     assert len(list(tmp_path.iterdir())) == 3
@@ -99,13 +99,13 @@ def test_damage_is_kept_as_evidence(tmp_path: Path) -> None:
 def test_discarding_goes_through_another_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with commit.publish(tmp_path / "old") as folder:
+    with atomic.publish(tmp_path / "old") as folder:
         write_two_files(folder)
-    monkeypatch.setattr(commit.shutil, "rmtree", lambda *a, **k: None)  # killed while deleting
-    commit.discard(tmp_path / "old")
+    monkeypatch.setattr(atomic.shutil, "rmtree", lambda *a, **k: None)  # killed while deleting
+    atomic.discard(tmp_path / "old")
     assert not (tmp_path / "old").exists()
     monkeypatch.undo()
-    commit.sweep(tmp_path, "old")
+    atomic.sweep(tmp_path, "old")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,7 +125,7 @@ def kill_at(operation: int, target: Path) -> None:
 
     for name in ("fsync", "open", "rename", "close"):
         setattr(os, name, counted(getattr(os, name)))
-    with commit.publish(target) as folder:
+    with atomic.publish(target) as folder:
         write_two_files(folder)
 
 
@@ -138,28 +138,28 @@ def test_a_kill_at_each_operation_leaves_whole_or_absent(operation: int, tmp_pat
     child.join(60)
     assert child.exitcode in (0, -signal.SIGKILL)
     if (tmp_path / "done").exists():
-        assert commit.damage(tmp_path / "done") is None
-    commit.sweep(tmp_path, "done")
+        assert atomic.damage(tmp_path / "done") is None
+    atomic.sweep(tmp_path, "done")
     assert {p.name for p in tmp_path.iterdir()} <= {"done"}
 
 
 def test_several_files_may_be_amended_at_once(tmp_path: Path) -> None:
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         for name in "abc":
             (folder / name).write_text("old")
-    with commit.amend(tmp_path / "done", "a", "b") as folder:
+    with atomic.amend(tmp_path / "done", "a", "b") as folder:
         assert [path.name for path in folder.iterdir()] == ["c"]
         (folder / "a").write_text("new")
-    assert commit.damage(tmp_path / "done") is None
+    assert atomic.damage(tmp_path / "done") is None
     assert sorted(path.name for path in (tmp_path / "done").iterdir()) == [
-        commit.MANIFEST,
+        atomic.MANIFEST,
         "a",
         "c",
     ]
 
 
 def amend(target: Path) -> None:
-    with commit.amend(target, "a.bin") as folder:
+    with atomic.amend(target, "a.bin") as folder:
         assert not (folder / "a.bin").exists()
         (folder / "a.bin").write_bytes(b"new")
 
@@ -169,11 +169,11 @@ def content(target: Path) -> tuple[bytes, str]:
 
 
 def test_an_amended_folder_is_whole_and_else_the_same(tmp_path: Path) -> None:
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
     inode = (tmp_path / "done" / "inner" / "b.json").stat().st_ino
     amend(tmp_path / "done")
-    assert commit.damage(tmp_path / "done") is None
+    assert atomic.damage(tmp_path / "done") is None
     assert content(tmp_path / "done") == (b"new", "{}")
     assert (tmp_path / "done" / "inner" / "b.json").stat().st_ino == inode  # linked, not copied
     assert [p.name for p in tmp_path.iterdir()] == ["done"]
@@ -184,7 +184,7 @@ def test_an_amended_folder_is_whole_and_else_the_same(tmp_path: Path) -> None:
 def test_what_goes_wrong_while_amending_changes_nothing(
     renames: int, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
     real = Path.rename
 
@@ -203,7 +203,7 @@ def test_what_goes_wrong_while_amending_changes_nothing(
         monkeypatch.setattr(os, "link", link)
     with pytest.raises(ResourceError):
         amend(tmp_path / "done")
-    assert commit.damage(tmp_path / "done") is None
+    assert atomic.damage(tmp_path / "done") is None
     assert content(tmp_path / "done") == (b"a" * 1000, "{}")
     assert [p.name for p in tmp_path.iterdir()] == ["done"]
 
@@ -225,7 +225,7 @@ def amend_and_die_at(operation: int, target: Path) -> None:
 @pytest.mark.parametrize("operation", [1, 2, 3])
 def test_a_kill_while_amending_leaves_the_old_or_the_new(operation: int, tmp_path: Path) -> None:
     target = tmp_path / "done"
-    with commit.publish(target) as folder:
+    with atomic.publish(target) as folder:
         write_two_files(folder)
     child = multiprocessing.get_context("spawn").Process(
         target=amend_and_die_at, args=(operation, target)
@@ -234,8 +234,8 @@ def test_a_kill_while_amending_leaves_the_old_or_the_new(operation: int, tmp_pat
     child.join(60)
     assert child.exitcode == (0 if operation == 3 else -signal.SIGKILL)
     assert target.exists() == (operation != 2)  # killed between the two renames
-    commit.sweep(tmp_path, "done")
-    assert commit.damage(target) is None
+    atomic.sweep(tmp_path, "done")
+    assert atomic.damage(target) is None
     assert content(target)[0] == (b"new" if operation == 3 else b"a" * 1000)
     assert [p.name for p in tmp_path.iterdir()] == ["done"]
 
@@ -244,7 +244,7 @@ def test_a_kill_while_amending_leaves_the_old_or_the_new(operation: int, tmp_pat
     "number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO, errno.ESTALE]
 )
 def test_a_disk_that_refuses_is_told_as_that(number: int, tmp_path: Path) -> None:
-    with pytest.raises(ResourceError) as caught, commit.publish(tmp_path / "done") as folder:
+    with pytest.raises(ResourceError) as caught, atomic.publish(tmp_path / "done") as folder:
         (folder / "a").write_text("x")
         raise OSError(number, os.strerror(number))
     assert caught.value.exit_code == 4
@@ -264,21 +264,21 @@ def test_only_leftovers_of_ours_are_swept(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / ".tmp-done-18").write_text("a file")
     (tmp_path / ".trash-done-18").symlink_to(tmp_path / "done")
-    commit.sweep(tmp_path, "done")
+    atomic.sweep(tmp_path, "done")
     assert {path.name for path in tmp_path.iterdir()} == {"done", *OTHERS}
-    commit.sweep(tmp_path / "none", "done")
+    atomic.sweep(tmp_path / "none", "done")
 
 
 def test_what_was_amended_last_comes_back_once(tmp_path: Path) -> None:
     for number in (3, 4):
         (tmp_path / f".old-done-{number}").mkdir()
         (tmp_path / f".old-done-{number}" / "x").write_text(str(number))
-    commit.sweep(tmp_path, "done")
+    atomic.sweep(tmp_path, "done")
     assert [path.name for path in tmp_path.iterdir()] == ["done"]
     assert (tmp_path / "done" / "x").read_text() == "3"
 
 
-@pytest.mark.parametrize("call", [commit.set_aside, commit.discard])
+@pytest.mark.parametrize("call", [atomic.set_aside, atomic.discard])
 def test_a_folder_that_cannot_be_renamed_is_the_disks_fault(
     call: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,7 +298,7 @@ def test_moving_aside_takes_a_free_name(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "x").write_text(str(number))
-        kept.append(commit.move_aside(tmp_path / "run", "run-before"))
+        kept.append(atomic.move_aside(tmp_path / "run", "run-before"))
     assert [path.name for path in kept] == ["run-before", "run-before-2", "run-before-3"]
     assert [(path / "x").read_text() for path in kept] == ["0", "1", "2"]
 
@@ -308,13 +308,13 @@ def test_links_are_set_aside_and_discarded_as_links(tmp_path: Path) -> None:
     (tmp_path / "real" / "x").write_text("kept")
     for target in ("real", "nowhere"):
         (tmp_path / "link").symlink_to(tmp_path / target)
-        assert commit.damage(tmp_path / "link") == "MANIFEST.json is missing"
-        assert commit.set_aside(tmp_path / "link").is_symlink()
+        assert atomic.damage(tmp_path / "link") == "MANIFEST.json is missing"
+        assert atomic.set_aside(tmp_path / "link").is_symlink()
         (tmp_path / "link").symlink_to(tmp_path / target)
-        commit.discard(tmp_path / "link")
+        atomic.discard(tmp_path / "link")
         assert not os.path.lexists(tmp_path / "link")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FileExistsError), commit.publish(tmp_path / "link"):
+    with pytest.raises(FileExistsError), atomic.publish(tmp_path / "link"):
         pass
     assert (tmp_path / "real" / "x").read_text() == "kept"
 
@@ -353,9 +353,9 @@ def test_what_a_file_system_cannot_do_is_done_without_and_reported_once(
         monkeypatch, name, errno.EPERM if name == "chmod" else errno.EINVAL, folders=folders
     )
     for number in range(2):
-        with commit.publish(tmp_path / f"done-{number}") as folder:
+        with atomic.publish(tmp_path / f"done-{number}") as folder:
             write_two_files(folder)
-        assert commit.damage(tmp_path / f"done-{number}") is None
+        assert atomic.damage(tmp_path / f"done-{number}") is None
     (problem,) = notices.take()
     assert problem.code == "C124"
     assert what in problem.message
@@ -366,11 +366,11 @@ def test_what_fails_is_not_done_without(
     name: str, folders: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse_some(monkeypatch, name, errno.EIO, folders=folders)
-    with pytest.raises(ResourceError, match="C107"), commit.publish(tmp_path / "done") as folder:
+    with pytest.raises(ResourceError, match="C107"), atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
     if name == "fsync":
         with pytest.raises(ResourceError, match="C107"):
-            commit.write_file(tmp_path / "file", "x")
+            atomic.write_file(tmp_path / "file", "x")
 
 
 def test_missing_parents_are_made_and_the_parent_is_synced_after_the_rename(
@@ -396,17 +396,17 @@ def test_missing_parents_are_made_and_the_parent_is_synced_after_the_rename(
     monkeypatch.setattr(os, "replace", replace)
     parent = tmp_path / "one" / "two"
     unfinished = f".tmp-done-{os.getpid()}"
-    with commit.publish(parent / "done") as folder:
+    with atomic.publish(parent / "done") as folder:
         (folder / "a").write_text("x")
     assert calls == [
-        ("sync", "a"), ("sync", commit.MANIFEST), ("sync", unfinished), ("rename", "done"),
+        ("sync", "a"), ("sync", atomic.MANIFEST), ("sync", unfinished), ("rename", "done"),
         ("sync", "two"),
     ]  # fmt: skip
     calls.clear()
-    commit.write_file(tmp_path / "three" / "four" / "file", "x")
+    atomic.write_file(tmp_path / "three" / "four" / "file", "x")
     assert calls == [("sync", f".tmp-file-{os.getpid()}"), ("rename", "file"), ("sync", "four")]
     calls.clear()
-    commit.set_aside(parent / "done")
+    atomic.set_aside(parent / "done")
     assert [kind for kind, _name in calls] == ["rename", "sync"]
     assert calls[1] == ("sync", "two")
 
@@ -419,7 +419,7 @@ def test_a_file_that_may_not_grow_leaves_nothing(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
     try:
-        with pytest.raises(ResourceError), commit.publish(tmp_path / "done") as folder:
+        with pytest.raises(ResourceError), atomic.publish(tmp_path / "done") as folder:
             write_two_files(folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -429,12 +429,12 @@ def test_a_file_that_may_not_grow_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
-    commit.write_file(path, "old")
-    with pytest.raises(RuntimeError), commit.replace_file(path) as unfinished:
+    atomic.write_file(path, "old")
+    with pytest.raises(RuntimeError), atomic.replace_file(path) as unfinished:
         unfinished.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
-    commit.write_file(path, "new")
+    atomic.write_file(path, "new")
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
 
@@ -444,18 +444,18 @@ def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
     file.write_text("mine")
     folder.mkdir()
     link.symlink_to("gone")
-    commit.refuse_existing([new])
-    commit.refuse_existing([new, file, folder, link], force=True)
+    atomic.refuse_existing([new])
+    atomic.refuse_existing([new, file, folder, link], force=True)
     with pytest.raises(RecipeError) as told:
-        commit.refuse_existing([new, file, folder, link], option="--export", code="R122")
+        atomic.refuse_existing([new, file, folder, link], option="--export", code="R122")
     problems = told.value.problems
     assert [str(problem.place) for problem in problems] == [str(p) for p in (file, folder, link)]
     assert {problem.code for problem in problems} == {"R122"}
     assert problems[0].fix == "Name another with --export, or replace it with --force."
     with pytest.raises(RecipeError, match=r"R115(.|\n)*--out"):
-        commit.refuse_existing([file])
+        atomic.refuse_existing([file])
     with pytest.raises(RecipeError) as told:
-        commit.refuse_existing([file], force=None)
+        atomic.refuse_existing([file], force=None)
     assert told.value.problems[0].fix == "Name another with --out."
     assert file.read_text() == "mine"
 
@@ -463,22 +463,22 @@ def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
 def test_amended_files_keep_their_modes(tmp_path: Path) -> None:
     """Whatever the umask of the moment: a model of 0600 stays with its owner."""
     target = tmp_path / "model"
-    with commit.publish(target) as folder:
+    with atomic.publish(target) as folder:
         for name in ("kept", "changed"):
             (folder / name).write_text("x")
-    modes = {"kept": 0o600, "changed": 0o640, commit.MANIFEST: 0o604, "": 0o710}
+    modes = {"kept": 0o600, "changed": 0o640, atomic.MANIFEST: 0o604, "": 0o710}
     for name, mode in modes.items():
         (target / name).chmod(mode)
     before = os.umask(0o022)
     try:
-        with commit.amend(target, "changed") as folder:
+        with atomic.amend(target, "changed") as folder:
             (folder / "changed").write_text("y")
             (folder / "new").write_text("z")
     finally:
         os.umask(before)
     found = {name: (target / name).stat().st_mode & 0o777 for name in (*modes, "new")}
     assert found == {**modes, "new": 0o644}
-    assert commit.damage(target) is None
+    assert atomic.damage(target) is None
 
 
 def test_whatever_is_there_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,14 +487,14 @@ def test_whatever_is_there_is_removed(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to("kept")
     for name in ("folder", "file", "link", "none"):
-        commit.remove(tmp_path / name)
+        atomic.remove(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
     for number, expected in ((errno.EROFS, ResourceError), (errno.ENOMEM, OSError)):
         with monkeypatch.context() as patched:
             refusal = OSError(number, os.strerror(number))
             patched.setattr(Path, "unlink", lambda *_a, refusal=refusal, **_k: raise_(refusal))
             with pytest.raises(expected):
-                commit.remove(tmp_path / "file")
+                atomic.remove(tmp_path / "file")
 
 
 def raise_(error: Exception) -> None:
@@ -504,9 +504,9 @@ def raise_(error: Exception) -> None:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda folder: commit.write_file(folder / "file", "x"),
-        lambda folder: commit.set_aside(folder / "none"),
-        lambda folder: commit.scratch(folder, "x").__enter__(),
+        lambda folder: atomic.write_file(folder / "file", "x"),
+        lambda folder: atomic.set_aside(folder / "none"),
+        lambda folder: atomic.scratch(folder, "x").__enter__(),
     ],
 )
 def test_an_error_that_is_not_the_disks_stays_what_it_is(
@@ -523,31 +523,31 @@ def test_an_error_that_is_not_the_disks_stays_what_it_is(
 def test_names_of_unfinished_work_and_of_evidence_are_known() -> None:
     left = [".tmp-a-1", ".trash-a-b-20", ".old-x-3", ".bad-x-20260101T000000", ".bad-"]
     kept = [".tmp-a", ".tmp-a-01", "tmp-a-1", ".tmp--1", ".trash-1", "bad-x", "x.bad-y", ".new-a-1"]
-    assert [commit.is_leftover(name) for name in left] == [True] * len(left)
-    assert [commit.is_leftover(name) for name in kept] == [False] * len(kept)
+    assert [atomic.is_leftover(name) for name in left] == [True] * len(left)
+    assert [atomic.is_leftover(name) for name in kept] == [False] * len(kept)
 
 
 def test_what_an_earlier_process_of_this_number_left_is_not_published(tmp_path: Path) -> None:
     for name in ("done", "trial"):
         (tmp_path / f".tmp-{name}-{os.getpid()}").mkdir()
         (tmp_path / f".tmp-{name}-{os.getpid()}" / "old").write_text("x")
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         (folder / "new").write_text("y")
-    assert {path.name for path in (tmp_path / "done").iterdir()} == {"new", commit.MANIFEST}
-    with commit.scratch(tmp_path, "trial") as folder:
+    assert {path.name for path in (tmp_path / "done").iterdir()} == {"new", atomic.MANIFEST}
+    with atomic.scratch(tmp_path, "trial") as folder:
         assert list(folder.iterdir()) == []
     (tmp_path / f".trash-done-{os.getpid()}").mkdir()
     (tmp_path / f".trash-done-{os.getpid()}" / "old").write_text("x")
-    commit.discard(tmp_path / "done")
+    atomic.discard(tmp_path / "done")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_links_files_are_copied_to_amend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with commit.publish(tmp_path / "done") as folder:
+    with atomic.publish(tmp_path / "done") as folder:
         write_two_files(folder)
     monkeypatch.setattr(os, "link", lambda *_a, **_k: raise_(OSError(errno.EXDEV, "no links here")))
     amend(tmp_path / "done")
-    assert commit.damage(tmp_path / "done") is None
+    assert atomic.damage(tmp_path / "done") is None
     assert content(tmp_path / "done") == (b"new", "{}")
