@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tunesmith.recipe.document import KeyPath, read_document, read_scalar
+from tunesmith.recipe.durations import Duration, Share
 from tunesmith.recipe.layers import Layer, Layers, Origin, flatten, gather
 from tunesmith.recipe.lookup import key_close_to, key_named
-from tunesmith.recipe.options import Options, read_options
-from tunesmith.recipe.quantities import Duration, Share
 from tunesmith.recipe.render import as_written, json_schema, to_yaml
 from tunesmith.recipe.settings import DataSettings, Recipe, TrainSettings
+from tunesmith.recipe.task_options import Options, read_options
 
 __all__ = [
     "DataSettings",

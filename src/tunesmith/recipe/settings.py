@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunesmith.i18n import mark as _
-from tunesmith.recipe.presets import DEFAULT_PRESET
-from tunesmith.recipe.quantities import (
+from tunesmith.recipe.durations import (
     Duration,
     EarlyStopping,
     EvaluationInterval,
@@ -21,6 +20,7 @@ from tunesmith.recipe.quantities import (
     SplitSource,
     Warmup,
 )
+from tunesmith.recipe.presets import DEFAULT_PRESET
 
 __all__ = ["FORMAT", "DataSettings", "Recipe", "TrainSettings"]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from tunesmith.recipe.quantities import (
+from tunesmith.recipe.durations import (
     UNITS,
     Duration,
     EarlyStopping,
