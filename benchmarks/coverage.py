@@ -22,10 +22,10 @@ import numpy as np
 from machine import facts
 from numpy.typing import NDArray
 
-from tunesmith.counts import Tally, score_of
-from tunesmith.differences import difference
-from tunesmith.metrics import METRICS, Answers, Interval
-from tunesmith.statistics import intervals
+from tunesmith.metrics.counts import Tally, score_of
+from tunesmith.metrics.differences import difference
+from tunesmith.metrics.scores import METRICS, Answers, Interval
+from tunesmith.metrics.uncertainty import intervals
 
 ROWS = (30, 60, 150, 500, 2000)
 Column = NDArray[Any]

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from machine import facts
 
-from tunesmith.data.columnar import Memory
+from tunesmith.data.columns import Roles
 from tunesmith.data.embedded.tickets import faults, make_tickets
-from tunesmith.data.roles import Roles
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.inputs import Split
 from tunesmith.mistakes.answers import by_folds
 from tunesmith.mistakes.suspects import suspect_classes

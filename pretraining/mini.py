@@ -29,7 +29,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 import tunesmith as ts
 from tunesmith.data.embedded.corpus import VERDICTS, make_corpus
-from tunesmith.data.sources import from_python
+from tunesmith.data.open import from_python
 from tunesmith.run.fingerprint import versions
 from tunesmith.tokenizer import Texts, train_tokenizer
 

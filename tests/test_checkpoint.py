@@ -13,7 +13,7 @@ from torch import nn
 
 from tests.storage.test_atomic import DAMAGES
 from tunesmith import checkpoint
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
 from tunesmith.errors import IntegrityError, ResourceError, Severity

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.data.test_doubts import doubt
 from tunesmith.corrections import Corrected, correct
-from tunesmith.data.around import original_rows
-from tunesmith.data.columnar import Memory
+from tunesmith.data.columns import Roles
 from tunesmith.data.doubts import mark_of, write_doubts
-from tunesmith.data.roles import Roles
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Row, Source
+from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.inputs import Checked, check, look
 from tunesmith.recipe import DataSettings, gather

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file, save_model
 from torch import nn
 
 from tests.run.children import ended, start_pair
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine, ExactForward, own_memory
 from tunesmith.tasks import Outputs

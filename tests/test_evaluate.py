@@ -12,10 +12,10 @@ from torch import nn
 
 from tests.conftest import WORDS
 from tests.run.children import ended, start_pair
-from tunesmith.batching import Examples, Padding
-from tunesmith.data.prepared import hold_in_memory
-from tunesmith.data.roles import Roles
-from tunesmith.data.sources import from_python
+from tunesmith.data.batches import Examples, Padding
+from tunesmith.data.columns import Roles
+from tunesmith.data.open import from_python
+from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactForward
 from tunesmith.errors import Interrupted, Problem

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict
 
-from tunesmith.data.sources import open_splits
+from tunesmith.data.open import open_splits
 from tunesmith.errors import DataError, ModelError, PlainError
 from tunesmith.handover import load_dataset, model_folder
 

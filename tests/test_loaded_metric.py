@@ -13,7 +13,7 @@ from sklearn import metrics as reference
 import tunesmith as ts
 from tunesmith.errors import RecipeError
 from tunesmith.loaded_metric import GLUE_SCORES, SCORES, load_metric
-from tunesmith.metrics import GLUE
+from tunesmith.metrics.scores import GLUE
 
 COURSE = [(1, 1)] * 260 + [(1, 0)] * 39 + [(0, 1)] * 19 + [(0, 0)] * 90
 """Predictions and truths that give the figures of the course's chapter 3."""

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
 from tunesmith.errors import IntegrityError, ResourceError
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.loop import MAX_SKIPPED, Choice, MicroBatch, Progress, train
 from tunesmith.memory import OneRowTooLarge
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.plan import Plan, make_plan
 from tunesmith.recipe import TrainSettings
 from tunesmith.tasks import Outputs

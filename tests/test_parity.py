@@ -12,10 +12,10 @@ import torch
 
 from tests.conftest import WORDS, make_tiny_bert
 from tunesmith.api import start
-from tunesmith.batching import Batch, Examples, Padding, make_batch
-from tunesmith.data.prepared import hold_in_memory
-from tunesmith.data.roles import Roles
-from tunesmith.data.sources import from_python
+from tunesmith.data.batches import Batch, Examples, Padding, make_batch
+from tunesmith.data.columns import Roles
+from tunesmith.data.open import from_python
+from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
 from tunesmith.events import StepDone

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.columnar import Memory
-from tunesmith.data.duplicates import normalised
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
+from tunesmith.data.near_duplicates import normalised
+from tunesmith.data.open import from_python, open_splits
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Source
-from tunesmith.data.sources import from_python, open_splits
 from tunesmith.errors import RecipeError
 from tunesmith.inputs import Checked, check, look
 from tunesmith.recipe import DataSettings, gather

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.data.sources import from_python
+from tunesmith.data.open import from_python
 from tunesmith.errors import DataError
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.tokenizer import Texts, TokenizerKind, retrain_tokenizer, train_tokenizer

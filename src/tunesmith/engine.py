@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import nn
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.device import wrap
 from tunesmith.memory import let_go
 from tunesmith.optim import read_state, write_state

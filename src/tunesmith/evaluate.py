@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.batching import Batch, Examples, Padding, by_length, make_batch
+from tunesmith.data.batches import Batch, Examples, Padding, by_length, make_batch
 from tunesmith.engine import Forward
 from tunesmith.memory import OneRowTooLarge, is_out_of_memory, let_go
 from tunesmith.tasks import EVALUATION_SEED, Outputs, Predictions, Task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunesmith.errors import Problem
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 
 __all__ = ["Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"]
 

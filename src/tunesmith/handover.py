@@ -18,11 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.data.columnar import HubSplit
+from tunesmith.data.columns import suggest_roles
+from tunesmith.data.open import Options, open_splits
 from tunesmith.data.profile import profile
-from tunesmith.data.roles import suggest_roles
+from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.data.rows import Source, Splits
-from tunesmith.data.sources import Options, open_splits
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.model import locate

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import torch
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.engine import MAX_SKIPPED, Engine
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.i18n import gettext as _
 from tunesmith.memory import OneRowTooLarge, is_out_of_memory
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.plan import Plan
 
 __all__ = ["MAX_SKIPPED", "Choice", "MicroBatch", "Progress", "attempt", "halve", "train"]

@@ -200,7 +200,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
         out: the folder of the runs; one that is finished is not made again.
         language: of the question at the end, "en" or "zh".
     """
-    from tunesmith.data.sources import open_splits
+    from tunesmith.data.open import open_splits
     from tunesmith.inputs import check, look
     from tunesmith.run.folder import RunFolder
     from tunesmith.run.job import make_job
@@ -234,7 +234,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
 def _tokens_of(job: Any) -> TokensSeen:
     import numpy as np
 
-    from tunesmith.batching import make_batch
+    from tunesmith.data.batches import make_batch
 
     examples = job.examples["train"]
     places = np.arange(min(8, len(examples)))

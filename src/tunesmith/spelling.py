@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tunesmith.data.around import Around
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row, Source, readable_rows
+from tunesmith.data.wrapped import Around
 from tunesmith.errors import Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tunesmith.artifact.bad_rows import POLICIES, BadRows
 from tunesmith.data.findings import Finding
+from tunesmith.data.open import from_python
 from tunesmith.data.rows import BadRecordsError, Column, Rejected, Row
-from tunesmith.data.sources import from_python
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 
 EMPTY = Finding("D310", "the text is empty", fix="Complete or remove the row.")

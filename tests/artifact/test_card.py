@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from tests.hostile import HOSTILE, Elements
 from tunesmith.artifact.card import CardFacts, with_calibration, write_card
 from tunesmith.errors import inert
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 
 
 def facts(**changes: object) -> CardFacts:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tunesmith.artifact.decisions import choose_calibration, decided_answers, decided_scores
-from tunesmith.batching import Examples
-from tunesmith.calibration import Calibration
-from tunesmith.data.prepared import Encoded, hold_in_memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import Examples
+from tunesmith.data.columns import Roles
+from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import ModelError, RecipeError
-from tunesmith.metrics import METRICS
+from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.scores import METRICS
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression

@@ -11,7 +11,7 @@ import pytest
 
 from tunesmith.api import train
 from tunesmith.artifact.folder import FACTS, amend_facts, read_facts
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.errors import ModelError
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task

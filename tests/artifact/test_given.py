@@ -7,8 +7,8 @@ import pytest
 
 from tunesmith.artifact import given
 from tunesmith.artifact.given import in_thousands, need_columns, source_of
-from tunesmith.data.roles import Roles
-from tunesmith.data.sources import Options, from_python
+from tunesmith.data.columns import Roles
+from tunesmith.data.open import Options, from_python
 from tunesmith.errors import DataError
 
 PAIR = Roles("one", "two", None)

@@ -20,7 +20,7 @@ from tunesmith.artifact.prediction_files import (
     refuse_format,
     write_predictions,
 )
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import RecipeError
 from tunesmith.tasks.masked_lm import MaskedLanguageModel

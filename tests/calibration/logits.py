@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.baselines import Kind
-from tunesmith.calibration import probabilities
+from tunesmith.metrics.baselines import Kind
+from tunesmith.metrics.temperature import probabilities
 
 KINDS: tuple[Kind, ...] = ("classes", "labels")
 

@@ -7,7 +7,7 @@ import pytest
 from tests.cli.conftest import Command
 from tunesmith.cli import COMMANDS
 from tunesmith.cli.options import layers_from, reading
-from tunesmith.data.sources import Options
+from tunesmith.data.open import Options
 
 
 def test_flags_become_keys() -> None:
@@ -71,12 +71,12 @@ def test_wrong_usage(arguments: list[str], words: str, tunesmith: Command) -> No
 
 
 def test_a_bug_is_told_as_one(tunesmith: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.data import sources
+    from tunesmith.data import open
 
     def broken(*_arguments: object) -> None:
         raise KeyError("label")
 
-    monkeypatch.setattr(sources, "open_splits", broken)
+    monkeypatch.setattr(open, "open_splits", broken)
     said = tunesmith("data", "show", "x.csv")
     assert said.code == 70
     assert "M000" in said.err

@@ -4,7 +4,7 @@ import pytest
 
 from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
-from tunesmith.score_table import as_interval
+from tunesmith.metrics.score_table import as_interval
 
 FACTS = {
     "scores": {"validation": {"f1": 0.8997, "accuracy": None}, "test": {"f1": 0.9}},

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.data.columnar import Memory
 from tunesmith.data.foreign import ForeignSource
+from tunesmith.data.open import from_python
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Row
-from tunesmith.data.sources import from_python
 from tunesmith.errors import DataError, Place, Problem
 
 SOURCE = Memory.of_records([{"text": "a"}, {"text": "b"}], "mine")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ticket_rows
-from tunesmith.data.delimited import DelimitedFile
+from tunesmith.data.open import open_splits
+from tunesmith.data.readers.csv_reader import DelimitedFile
 from tunesmith.data.rows import Row
-from tunesmith.data.sources import open_splits
-from tunesmith.data.survey import content_of
+from tunesmith.data.scan import content_of
 from tunesmith.data.verified import verified_chunks
 from tunesmith.errors import IntegrityError
 

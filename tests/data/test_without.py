@@ -5,9 +5,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.columnar import Memory
+from tunesmith.data.open import open_splits
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Concatenated
-from tunesmith.data.sources import open_splits
 from tunesmith.data.without import Without
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tunesmith.data.roles import Roles
-from tunesmith.data.sources import from_python
+from tunesmith.data.columns import Roles
+from tunesmith.data.open import from_python
 from tunesmith.eject.answers import answer_expression
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import task_named

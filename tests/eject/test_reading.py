@@ -12,8 +12,8 @@ import datasets
 import pytest
 
 from tests.eject.conftest import TEXTS, Train, working_in
-from tunesmith.data.columnar import HubSplit
-from tunesmith.data.sources import Options, open_splits
+from tunesmith.data.open import Options, open_splits
+from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.eject.facts import Facts, facts_of
 from tunesmith.eject.reading import Reading, read_plainly
 from tunesmith.inputs import Split

@@ -12,7 +12,7 @@ from sklearn import metrics as sklearn_metrics
 from torch.nn import functional
 
 from tunesmith.eject.scoring import scores_cell
-from tunesmith.metrics import METRICS, compute
+from tunesmith.metrics.scores import METRICS, compute
 from tunesmith.tasks import task_named
 
 RANDOM = np.random.default_rng(3)

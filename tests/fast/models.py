@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.batching import IGNORED, Batch
+from tunesmith.data.batches import IGNORED, Batch
 from tunesmith.tasks import Outputs
 
 SIZES: dict[str, Any] = {

@@ -16,8 +16,8 @@ from torch import nn
 
 import tunesmith as ts
 from tests.fast.models import batch_of, classify, model_of
-from tunesmith.batching import Batch, Examples, Padding
-from tunesmith.data.prepared import Encoded, Ragged, hold_in_memory
+from tunesmith.data.batches import Batch, Examples, Padding
+from tunesmith.data.token_cache import Encoded, Ragged, hold_in_memory
 from tunesmith.device import make_accelerator
 from tunesmith.engine import Engine, ExactEngine
 from tunesmith.evaluate import predict

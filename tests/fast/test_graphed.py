@@ -12,8 +12,8 @@ import torch
 
 from tests.fast.models import batch_of, classify, model_of
 from tests.fast.test_engine import fast_engine, still
-from tunesmith.batching import Batch, Examples, Padding, make_batch
-from tunesmith.data.prepared import Encoded, Ragged, hold_in_memory
+from tunesmith.data.batches import Batch, Examples, Padding, make_batch
+from tunesmith.data.token_cache import Encoded, Ragged, hold_in_memory
 from tunesmith.device import make_accelerator
 from tunesmith.engine import MAX_SKIPPED
 from tunesmith.errors import IntegrityError

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.fast.models import batch_of, classify, model_of
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.fast.layout import PackedLayout, exits_of, first_position
 from tunesmith.fast.probe import probe
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunesmith.batching import Examples, Padding
-from tunesmith.data.prepared import hold_in_memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import Examples, Padding
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.device import make_accelerator
 from tunesmith.evaluate import predict
 from tunesmith.fast.predictor import Predictor

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.fast.models import FAMILIES, batch_of, classify, model_of
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.fast import layout
 from tunesmith.fast.packing import Group, Pack, groups_of
 from tunesmith.fast.probe import Verdict, difference, probe, probed_places

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fast.models import batch_of
-from tunesmith.batching import Batch, Examples, Padding, make_batch
-from tunesmith.data.prepared import Encoded, Ragged, hold_in_memory
+from tunesmith.data.batches import Batch, Examples, Padding, make_batch
+from tunesmith.data.token_cache import Encoded, Ragged, hold_in_memory
 from tunesmith.fast import table as module
 from tunesmith.fast.buckets import bucket_for, lay
 from tunesmith.fast.packing import pack

@@ -242,7 +242,7 @@ def _dangling_cache(folder: Path) -> str:
 
 def _stopped_holder(folder: Path) -> str:
     """A process that holds the cache is stopped with Ctrl-Z: others wait a while, then go on."""
-    from tunesmith.data import prepared
+    from tunesmith.data import token_cache
     from tunesmith.storage.lock import hold
 
     run, weights = _fresh(folder)
@@ -259,7 +259,7 @@ def _stopped_holder(folder: Path) -> str:
     try:
         os.read(ready, 1)
         with (
-            mock.patch.dict(prepared.prepare.__kwdefaults__, wait_seconds=2.2),
+            mock.patch.dict(token_cache.prepare.__kwdefaults__, wait_seconds=2.2),
             mock.patch.dict(os.environ, TUNESMITH_CACHE=str(folder / "cache")),
         ):
             said = call(*(word for word in TRAIN if word != "-q"))

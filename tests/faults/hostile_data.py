@@ -15,9 +15,9 @@ from pathlib import Path
 
 from tests.faults import Case
 from tests.faults.reading import answer_of
+from tunesmith.data.open import Options, from_python, open_splits
+from tunesmith.data.readers.stdin_reader import rows_of_lines
 from tunesmith.data.rows import Source
-from tunesmith.data.sources import Options, from_python, open_splits
-from tunesmith.data.stdin import rows_of_lines
 from tunesmith.errors import PlainError
 
 __all__ = ["cases"]

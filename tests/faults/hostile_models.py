@@ -67,7 +67,7 @@ FIELDS = {
 def _whole() -> Path:
     """A finished model as `train` leaves it, with random weights: built once in a process."""
     from tests.model.folders import loaded
-    from tunesmith.data.roles import Roles
+    from tunesmith.data.columns import Roles
     from tunesmith.model import load_tokenizer, locate
     from tunesmith.tasks.text_classification import TextClassification
 

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from tunesmith.data.columnar import Memory
-from tunesmith.data.roles import Roles
-from tunesmith.data.survey import Survey
+from tunesmith.data.columns import Roles
+from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.scan import Survey
 from tunesmith.inputs import census
 from tunesmith.inputs.census import Census, Part
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tunesmith.data.columnar import Memory
-from tunesmith.data.roles import Roles
-from tunesmith.data.sources import from_python
+from tunesmith.data.columns import Roles
+from tunesmith.data.open import from_python
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.errors import DataError, PlainError, Problem, Severity
 from tunesmith.inputs import check, check_other, look
 from tunesmith.recipe import gather

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tunesmith.data.columns import Roles
 from tunesmith.data.labels import spelled
-from tunesmith.data.roles import Roles
 from tunesmith.errors import Place, Severity
 from tunesmith.inputs.classes import (
     class_problems,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
-from tunesmith.data.sources import from_python
+from tunesmith.data.open import from_python
 from tunesmith.errors import PlainError
 from tunesmith.inputs import Checked, check, look
 from tunesmith.recipe import Share, gather
@@ -114,8 +114,8 @@ def test_a_labelled_test_split_is_taken() -> None:
 
 @pytest.mark.parametrize("name", ["mrpc", "cola", "sst2"])
 def test_glue_sets_have_their_own_scores(name: str) -> None:
-    from tunesmith.data.columnar import HubSplit
-    from tunesmith.metrics import GLUE
+    from tunesmith.data.readers.columnar import HubSplit
+    from tunesmith.metrics.scores import GLUE
 
     splits = {
         split: HubSplit.of(made, f"nyu-mll/glue/{name}:{split}")

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.data.test_doubts import doubt
-from tunesmith.data.columnar import HubSplit
 from tunesmith.data.doubts import write_doubts
-from tunesmith.data.duplicates import NEAR, similarities
 from tunesmith.data.embedded.tickets import faults
+from tunesmith.data.near_duplicates import NEAR, similarities
+from tunesmith.data.open import from_python, open_splits
+from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.data.rows import Splits
-from tunesmith.data.sources import from_python, open_splits
 from tunesmith.errors import DataError, Problem, Severity
 from tunesmith.inputs import census, check, look
 from tunesmith.recipe import gather

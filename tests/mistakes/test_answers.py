@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.data.columnar import Memory
+from tunesmith.data.columns import Roles
 from tunesmith.data.embedded.tickets import CLASSES, faults, make_tickets
-from tunesmith.data.roles import Roles
-from tunesmith.data.survey import content_of
+from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.scan import content_of
 from tunesmith.errors import IntegrityError
 from tunesmith.inputs import Split
 from tunesmith.mistakes import answers

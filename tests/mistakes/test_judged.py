@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.data.columnar import Memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.mistakes.answers import Answered
 from tunesmith.mistakes.judged import confused, slices, suspect, worst

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.model.folders import edited
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError, ResourceError
 from tunesmith.model import load_tokenizer, locate, longest_input, read_backend

@@ -12,9 +12,11 @@ import pytest
 import tunesmith as ts
 from tests.run.sealed import resealed
 from tunesmith.artifact.folder import amend_facts
-from tunesmith.calibration import Calibration, Goal, fit_temperature, probabilities
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.errors import FolderInUseError, RecipeError
+from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.temperature import fit_temperature, probabilities
+from tunesmith.metrics.thresholds import Goal
 from tunesmith.run.calibrate import calibrate_run
 from tunesmith.run.folder import RunFolder
 from tunesmith.storage import atomic

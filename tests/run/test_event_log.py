@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.errors import Problem, Severity
 from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.run.event_log import EventLog, as_line
 from tunesmith.run.folder import RunFolder
 

@@ -19,7 +19,7 @@ from tests.run.test_session import session
 from tunesmith import checkpoint
 from tunesmith.api import Run, train
 from tunesmith.artifact.card import CardFacts
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Problem
 from tunesmith.events import Finished

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.batching import Examples
-from tunesmith.data.prepared import Encoded, hold_in_memory
+from tunesmith.data.batches import Examples
+from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import RecipeError
 from tunesmith.evaluate import Evaluation
 from tunesmith.loop import Choice, Progress
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.run.own_scores import with_own
 
 THEIRS = Scores({"f1": 0.5}, {"f1": True})

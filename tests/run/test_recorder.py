@@ -11,7 +11,7 @@ from tests.run.test_session import session
 from tunesmith import checkpoint
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
 from tunesmith.events import Evaluated, Finished, Saved, StepDone, Warned
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.run.recorder import Recorder, _flat
 
 

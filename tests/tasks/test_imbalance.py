@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 import tunesmith as ts
-from tunesmith.batching import Batch
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import Batch
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings, read_options

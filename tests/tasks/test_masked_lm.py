@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import tunesmith as ts
 from tests.conftest import WORDS
-from tunesmith.batching import IGNORED, Batch, Examples, Padding, make_batch
-from tunesmith.data.prepared import hold_in_memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import IGNORED, Batch, Examples, Padding, make_batch
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.errors import DataError, ModelError, RecipeError
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.recipe import DataSettings

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tunesmith.data.columnar import Memory
+from tunesmith.data.columns import Roles
 from tunesmith.data.profile import profile
-from tunesmith.data.roles import Roles
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import (

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import WORDS
-from tunesmith.batching import Examples, Padding, make_batch
-from tunesmith.data.prepared import Encoded, hold_in_memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import Examples, Padding, make_batch
+from tunesmith.data.columns import Roles
+from tunesmith.data.open import open_splits
 from tunesmith.data.rows import Row, first_rows
-from tunesmith.data.sources import open_splits
+from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import nearest
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.tasks import sequence

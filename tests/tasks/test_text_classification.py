@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from tunesmith.batching import Batch, Examples
-from tunesmith.data.prepared import Encoded, hold_in_memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import Batch, Examples
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Column, Row
+from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.metrics import METRICS
+from tunesmith.metrics.scores import METRICS
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.text_classification import TextClassification, order_labels
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from tests.tasks.test_text_classification import Logits
-from tunesmith.batching import Batch, Examples
-from tunesmith.data.prepared import Encoded, hold_in_memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import Batch, Examples
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import DataError
-from tunesmith.metrics import METRICS
+from tunesmith.metrics.scores import METRICS
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.text_regression import TextRegression
 

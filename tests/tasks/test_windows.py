@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import WORDS
-from tunesmith.data.prepared import Encoded, Prepared, hold_in_memory
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.data.token_cache import Encoded, Prepared, hold_in_memory
 from tunesmith.model import load_tokenizer, locate
 from tunesmith.tasks.windows import encode_windows
 

@@ -8,7 +8,7 @@ import torch
 from transformers.data.data_collator import default_data_collator
 
 from tests.trainer.conftest import MakeModel
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.engines import make_plan, way_for
 from tunesmith.trainer.heads import KnownHead

@@ -14,7 +14,7 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LabelSmoother
 
-from tunesmith.batching import IGNORED, Batch, count_targets
+from tunesmith.data.batches import IGNORED, Batch, count_targets
 from tunesmith.trainer.heads import (
     OwnLoss,
     flops_per_place,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transformers import DataCollatorForLanguageModeling, DataCollatorWithPadding
 from transformers.data.data_collator import default_data_collator
 
-from tunesmith.batching import IGNORED
+from tunesmith.data.batches import IGNORED
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.rows import DataSets, Rows, each, is_plain, is_stream

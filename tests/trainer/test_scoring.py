@@ -11,7 +11,7 @@ import transformers
 
 import tunesmith
 from tests.trainer.scripts import arguments, model_of, rows_of
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.trainer.scoring import Answers, collect, metrics_of
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.events import StepDone
 from tunesmith.loop import Progress
 from tunesmith.trainer.arguments import TrainingArguments

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunesmith.data.open import Options, from_python, open_splits, refuse_header
 from tunesmith.data.rows import Splits
-from tunesmith.data.sources import Options, from_python, open_splits, refuse_header
 from tunesmith.i18n import gettext as _
 
 __all__ = ["load_data"]

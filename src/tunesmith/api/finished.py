@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.curves import Reading
 from tunesmith.i18n import gettext as _
+from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
+from tunesmith.metrics.verdict import verdicts_of
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder, runs_under
 from tunesmith.run.seeds import spread_over
-from tunesmith.score_table import as_score, numeric_titles, score_rows
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.names import RUNS, locate_run
 from tunesmith.text import html_table, html_text
-from tunesmith.verdict import verdicts_of
 
 if TYPE_CHECKING:
-    from tunesmith.calibration import Fit
+    from tunesmith.metrics.calibration import Fit
+    from tunesmith.metrics.uncertainty import Spread
     from tunesmith.mistakes import Judged
-    from tunesmith.statistics import Spread
 
 __all__ = ["Run", "Runs", "find_run", "list_runs"]
 
@@ -94,7 +94,7 @@ class Run:
         Raises:
             PlainError: the run cannot be calibrated, or not to this goal.
         """
-        from tunesmith.calibration import Goal
+        from tunesmith.metrics.thresholds import Goal
         from tunesmith.run.calibrate import calibrate_run
 
         return calibrate_run(RunFolder(self.folder), goal=Goal.read(goal) if goal else None)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 from tunesmith.api.data import load_data
 from tunesmith.api.finished import Run, Runs
+from tunesmith.data.open import from_python, open_splits, refuse_header
 from tunesmith.data.rows import Splits
-from tunesmith.data.sources import from_python, open_splits, refuse_header
 from tunesmith.device import is_main_process, num_processes
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.events import Event, Warned

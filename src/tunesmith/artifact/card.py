@@ -11,7 +11,7 @@ from tunesmith.artifact.markdown import code, plain, table
 from tunesmith.errors import inert
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 
 __all__ = ["CardFacts", "with_calibration", "write_card"]
 

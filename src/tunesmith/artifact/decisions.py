@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.batching import Examples
-from tunesmith.calibration import Calibration, measure
+from tunesmith.data.batches import Examples
 from tunesmith.errors import ModelError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Metric, Scores
+from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.calibration import measure
+from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.tasks import Predictions, Task
 from tunesmith.tasks.sequence import SequenceTask
 

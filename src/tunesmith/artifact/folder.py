@@ -11,16 +11,16 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, Validation
 
 from tunesmith.artifact.card import CardFacts, with_calibration, write_card
 from tunesmith.artifact.decisions import with_probabilities
-from tunesmith.calibration import Calibration
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, inert, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Scores
+from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.scores import Scores
+from tunesmith.metrics.verdict import against_tfidf, judge
 from tunesmith.model.untrusted import UnreadableFile, read_json
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.tasks import Task, task_from_json
 from tunesmith.tasks.sequence import SequenceTask
-from tunesmith.verdict import against_tfidf, judge
 
 __all__ = ["CARD", "FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tunesmith.artifact.bad_rows import BadRows
-from tunesmith.data.roles import Roles, missing_columns
+from tunesmith.data.columns import Roles, missing_columns
+from tunesmith.data.open import Options, from_python, open_splits
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.sources import Options, from_python, open_splits
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.spelling import normalise_labels

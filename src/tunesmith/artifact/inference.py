@@ -22,17 +22,17 @@ from tunesmith.artifact.predicted import (
     with_empty_answers,
 )
 from tunesmith.artifact.prediction_files import OutputColumns, refuse_format, write_predictions
-from tunesmith.batching import Examples, Padding
-from tunesmith.calibration import Calibration
-from tunesmith.data.prepared import Encoded, hold_in_memory
+from tunesmith.data.batches import Examples, Padding
+from tunesmith.data.open import Options
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.sources import Options
+from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.device import make_accelerator, resolve_precision
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check_other
-from tunesmith.metrics import BaselineAnswers, Metric, Scores, choose_metrics
-from tunesmith.statistics import with_intervals
+from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_metrics
+from tunesmith.metrics.uncertainty import with_intervals
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.artifact.folder import read_facts
 from tunesmith.artifact.inference import Model
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.model import load_tokenizer, locate, longest_input, try_model

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from tunesmith.calibration.decisions import Calibration
 from tunesmith.errors import shortened
+from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.verdict import Verdict
 from tunesmith.tasks import task_from_json
-from tunesmith.verdict import Verdict
 
 __all__ = ["STRICT", "parse", "parse_run_facts", "reason_of", "without_halves"]
 

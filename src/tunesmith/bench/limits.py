@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.engine import Pass
 
 __all__ = ["Machine", "Products", "Work", "measure_machine", "products_of", "work_of"]

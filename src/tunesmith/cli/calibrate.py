@@ -12,7 +12,7 @@ from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
-    from tunesmith.calibration import Fit
+    from tunesmith.metrics.calibration import Fit
 
 __all__ = ["command"]
 
@@ -44,7 +44,7 @@ def command(run: str, goal: str | None, root: str, **given: Any) -> int:
     """Fit, write, and show what it changes."""
     terminal = Terminal.of(given)
     folder = find_run(run, root)
-    from tunesmith.calibration import Goal
+    from tunesmith.metrics.thresholds import Goal
     from tunesmith.run.calibrate import calibrate_run, fit_as_json
 
     fit = calibrate_run(folder, goal=Goal.read(goal) if goal else None)

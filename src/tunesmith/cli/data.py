@@ -34,8 +34,8 @@ def command() -> None:
 @common
 def show(what: tuple[str, ...], row: int, split: str | None, **given: Any) -> int:
     """Open, count, show."""
+    from tunesmith.data.open import open_splits
     from tunesmith.data.rows import Source, first_rows
-    from tunesmith.data.sources import open_splits
 
     terminal = Terminal.of(given)
     splits = open_splits(what[0] if len(what) == 1 else list(what), reading(given))

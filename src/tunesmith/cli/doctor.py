@@ -104,7 +104,7 @@ def _threads() -> str:
 def _disk() -> str:
     from huggingface_hub import constants
 
-    from tunesmith.data.prepared import cache_folder
+    from tunesmith.data.token_cache import cache_folder
 
     lines = []
     for name, path in (

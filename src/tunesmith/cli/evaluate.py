@@ -66,8 +66,8 @@ def command(
     """Load, score, show."""
     from tunesmith.artifact.folder import score_facts
     from tunesmith.artifact.loading import load
-    from tunesmith.data.roles import Roles
-    from tunesmith.data.sources import open_splits
+    from tunesmith.data.columns import Roles
+    from tunesmith.data.open import open_splits
     from tunesmith.run.known_rows import KnownRows
 
     terminal = Terminal.of(given)

@@ -98,11 +98,11 @@ class _Asked:
 
 def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
     """The row that was named; of data alone, text columns and model are suggested."""
+    from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_roles
     from tunesmith.data.findings import Findings
+    from tunesmith.data.open import open_splits
     from tunesmith.data.profile import profile
-    from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
     from tunesmith.data.rows import first_rows
-    from tunesmith.data.sources import open_splits
     from tunesmith.inputs import look
     from tunesmith.model import suggest_model
     from tunesmith.tasks.sequence import examine_texts

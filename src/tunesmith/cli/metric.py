@@ -77,9 +77,9 @@ def command(name: str, file: str, predicted: str, label: str, **given: Any) -> i
 
 
 def _columns(file: str, names: tuple[str, str]) -> list[list[Any]]:
+    from tunesmith.data.columns import missing_columns
     from tunesmith.data.findings import Finding, Findings
-    from tunesmith.data.roles import missing_columns
-    from tunesmith.data.sources import open_splits
+    from tunesmith.data.open import open_splits
 
     source = next(iter(open_splits(file).values()))
     wanted = list(zip(("predicted", "label"), names, strict=True))

@@ -15,7 +15,7 @@ from tunesmith.storage.disk import as_path
 from tunesmith.storage.names import RUNS
 
 if TYPE_CHECKING:
-    from tunesmith.data.sources import Options
+    from tunesmith.data.open import Options
 
 __all__ = [
     "ROOT",
@@ -141,7 +141,7 @@ def reading_options(function: F) -> F:
 
 def reading(given: Mapping[str, Any]) -> Options:
     """The same for `open_splits`, with what else a command asks about a Hub data set."""
-    from tunesmith.data.sources import Options
+    from tunesmith.data.open import Options
 
     header = given["no_header"]
     return Options(

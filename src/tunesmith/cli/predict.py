@@ -105,9 +105,9 @@ def command(
         raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
     from tunesmith.artifact.bad_rows import BadRows
     from tunesmith.artifact.loading import load
-    from tunesmith.data.roles import Roles
-    from tunesmith.data.sources import from_python, open_splits
-    from tunesmith.data.stdin import check_arguments, rows_of_lines
+    from tunesmith.data.columns import Roles
+    from tunesmith.data.open import from_python, open_splits
+    from tunesmith.data.readers.stdin_reader import check_arguments, rows_of_lines
 
     check_arguments(texts)
     name = model_source(model, given["root"])

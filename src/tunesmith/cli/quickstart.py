@@ -14,7 +14,7 @@ from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import shortened, typed
 from tunesmith.i18n import current_language, mark
 from tunesmith.i18n import gettext as _
-from tunesmith.score_table import as_score
+from tunesmith.metrics.score_table import as_score
 from tunesmith.storage.disk import as_path
 
 __all__ = ["command"]

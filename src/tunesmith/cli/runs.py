@@ -16,7 +16,7 @@ from tunesmith.cli.scores import scores_in_words, show_scores
 from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.curves import change_to_try
-from tunesmith.data.sources import looks_like_a_file
+from tunesmith.data.open import looks_like_a_file
 from tunesmith.errors import (
     IntegrityError,
     Place,
@@ -27,16 +27,16 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark, ngettext, split_name
+from tunesmith.metrics.score_table import as_interval, as_score
+from tunesmith.metrics.verdict import changes_in_words, difference_in_words
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.run.folder import RunFolder, runs_under
 from tunesmith.run.history import last_step
-from tunesmith.score_table import as_interval, as_score
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.names import locate_run
-from tunesmith.verdict import changes_in_words, difference_in_words
 
 if TYPE_CHECKING:
-    from tunesmith.differences import Difference
+    from tunesmith.metrics.differences import Difference
     from tunesmith.run.compare import Comparison
 
 __all__ = ["command", "find_run"]

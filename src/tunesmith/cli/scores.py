@@ -11,12 +11,12 @@ from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
-from tunesmith.score_table import as_score, numeric_titles, score_rows
-from tunesmith.verdict import verdicts_of
+from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
+from tunesmith.metrics.verdict import verdicts_of
 
 if TYPE_CHECKING:
+    from tunesmith.metrics.uncertainty import Spread
     from tunesmith.run.folder import RunFolder
-    from tunesmith.statistics import Spread
 
 __all__ = ["scores_in_words", "show_scores", "show_spread", "verdicts"]
 

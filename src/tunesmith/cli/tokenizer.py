@@ -54,9 +54,9 @@ def command() -> None:
 @common
 def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int:
     """Read, learn, write, and show how the first text is cut."""
+    from tunesmith.data.columns import missing_columns, need_a_role, suggest_roles
+    from tunesmith.data.open import open_splits
     from tunesmith.data.profile import profile
-    from tunesmith.data.roles import missing_columns, need_a_role, suggest_roles
-    from tunesmith.data.sources import open_splits
     from tunesmith.storage import atomic
     from tunesmith.tokenizer import Texts, retrain_tokenizer, train_tokenizer
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunesmith.data.around import Around
-from tunesmith.data.read_errors import reason_of
+from tunesmith.data.readers.read_errors import reason_of
 from tunesmith.data.rows import Row
+from tunesmith.data.wrapped import Around
 from tunesmith.errors import DataError, Place, PlainError, Problem
 from tunesmith.i18n import gettext as _
 

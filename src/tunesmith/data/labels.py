@@ -14,8 +14,8 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import TypeGuard
 
-from tunesmith.data.duplicates import normalised
 from tunesmith.data.findings import Finding
+from tunesmith.data.near_duplicates import normalised
 from tunesmith.errors import inert
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark

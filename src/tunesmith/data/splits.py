@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.duplicates import Groups
+from tunesmith.data.near_duplicates import Groups
 from tunesmith.rng import mixed, seed_of
 
 __all__ = ["draw_shares"]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.survey import content_of
+from tunesmith.data.scan import content_of
 from tunesmith.errors import DataError, IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
 

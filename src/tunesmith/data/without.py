@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tunesmith.data.around import Around
 from tunesmith.data.rows import BadRecordsError, Row
+from tunesmith.data.wrapped import Around
 
 __all__ = ["Without"]
 

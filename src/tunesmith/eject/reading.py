@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.columnar import HubSplit, ParquetFile
-from tunesmith.data.delimited import DelimitedFile
-from tunesmith.data.hub import repository_and_config
-from tunesmith.data.jsonfile import JsonFile
-from tunesmith.data.lines import LinesFile
+from tunesmith.data.readers.columnar import HubSplit, ParquetFile
+from tunesmith.data.readers.csv_reader import DelimitedFile
+from tunesmith.data.readers.hub_reader import repository_and_config
+from tunesmith.data.readers.json_reader import JsonFile
+from tunesmith.data.readers.text_reader import LinesFile
 from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.eject.answers import Expression, answer_expression
 from tunesmith.eject.facts import Facts

@@ -12,7 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tunesmith.data.prepared import cache_folder
+from tunesmith.data.token_cache import cache_folder
 from tunesmith.errors import ModelError, Place, Problem, nearest
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from tunesmith.batching import Batch, Examples
+from tunesmith.data.batches import Batch, Examples
 from tunesmith.engine import Pass
 from tunesmith.fast.engine import FastEngine
 from tunesmith.fast.graphed import GraphedEngine, against_graphs

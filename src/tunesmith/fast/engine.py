@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.engine import Pass, own_memory
 from tunesmith.fast.dropout import patch_dropout
 from tunesmith.fast.embedding import TableGradient

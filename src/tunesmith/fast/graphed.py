@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesmith.batching import Batch, Examples
+from tunesmith.data.batches import Batch, Examples
 from tunesmith.fast.buckets import Bucket, bucket_for
 from tunesmith.fast.engine import FastEngine
 from tunesmith.fast.graph import Graphs

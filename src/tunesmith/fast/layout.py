@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.fast.attention import NAME, InHand, attending, register
 from tunesmith.fast.packing import Pack, Sequences, pack, repad
 from tunesmith.fast.varlen import Kernels

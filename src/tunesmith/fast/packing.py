@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tunesmith.batching import IGNORED, Batch
+from tunesmith.data.batches import IGNORED, Batch
 from tunesmith.fast.varlen import Ragged
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from tunesmith.batching import Examples, Padding, make_batch
+from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.engine import Forward
 from tunesmith.fast.engine import FastForward
 from tunesmith.fast.probe import Verdict, probe, probed_places

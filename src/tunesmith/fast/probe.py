@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.fast.layout import Exit, PackedLayout, exits_of
 from tunesmith.fast.packing import in_parts, widened
 from tunesmith.fast.varlen import Kernels

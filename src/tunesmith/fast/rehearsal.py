@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.engine import Pass
 from tunesmith.fast.engine import FastForward
 from tunesmith.fast.probe import Verdict

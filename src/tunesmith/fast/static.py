@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.engine import Pass
 from tunesmith.fast.buckets import Bucket, BucketPack, lay
 from tunesmith.fast.layout import PackedLayout

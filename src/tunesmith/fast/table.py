@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tunesmith.batching import Batch, Examples, as_target, count_targets
+from tunesmith.data.batches import Batch, Examples, as_target, count_targets
 from tunesmith.fast.buckets import Bucket, BucketPack
 from tunesmith.fast.packing import pack
 

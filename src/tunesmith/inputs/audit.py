@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.rows import Source
-from tunesmith.data.survey import Survey
+from tunesmith.data.scan import Survey
 from tunesmith.errors import Place, Problem
 from tunesmith.inputs.automatic import at_key
 from tunesmith.inputs.census import Census, Part

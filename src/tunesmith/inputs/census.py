@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.columns import Roles
 from tunesmith.data.compact import RowNumbers, Texts
-from tunesmith.data.duplicates import Sketches, normalised
 from tunesmith.data.findings import Findings
 from tunesmith.data.labels import as_python, is_list, is_missing, label_kind
-from tunesmith.data.roles import Roles
+from tunesmith.data.near_duplicates import Sketches, normalised
 from tunesmith.data.rows import CHUNK_ROWS, Row, Source
-from tunesmith.data.survey import Survey
+from tunesmith.data.scan import Survey
 from tunesmith.errors import DataError
 from tunesmith.inputs.texts import TextColumn, odd_text
 

@@ -13,8 +13,8 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.label_lists import recognized_separator, separator_name
 from tunesmith.data.labels import label_text
 from tunesmith.data.rows import Rejected, Row, Source
+from tunesmith.data.scan import Survey
 from tunesmith.data.splits import draw_shares
-from tunesmith.data.survey import Survey
 from tunesmith.errors import (
     DataError,
     Place,
@@ -32,7 +32,7 @@ from tunesmith.inputs.census import Census
 from tunesmith.inputs.keeping import Kept, keep
 from tunesmith.inputs.lengths import Lengths
 from tunesmith.inputs.looking import Look, no_rows
-from tunesmith.metrics import choose_metrics
+from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
-from tunesmith.data.duplicates import normalised
+from tunesmith.data.columns import Roles
 from tunesmith.data.labels import label_key, spelled
+from tunesmith.data.near_duplicates import normalised
 from tunesmith.data.profile import as_number
-from tunesmith.data.roles import Roles
 from tunesmith.errors import Place, Problem, Severity, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.census import Part

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tunesmith.data.rows import Rejected, Source
-from tunesmith.data.survey import Survey, content_of
+from tunesmith.data.scan import Survey, content_of
 from tunesmith.data.without import Without
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _

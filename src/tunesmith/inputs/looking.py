@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tunesmith.corrections import correct
+from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_roles
 from tunesmith.data.label_lists import recognized_separator
+from tunesmith.data.open import Options, detected, open_splits
 from tunesmith.data.profile import Profile, profile
-from tunesmith.data.roles import Roles, missing_columns, need_a_role, suggest_roles
+from tunesmith.data.readers.text_file import AUTO
 from tunesmith.data.rows import Source, Splits, first_rows
-from tunesmith.data.sources import Options, detected, open_splits
-from tunesmith.data.textfile import AUTO
 from tunesmith.errors import (
     DataError,
     Place,
@@ -24,7 +24,7 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.automatic import Automatic, at_key
-from tunesmith.metrics import GLUE
+from tunesmith.metrics.scores import GLUE
 from tunesmith.model import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
 from tunesmith.spelling import normalise_labels

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.duplicates import NEAR, Groups, candidates, similarities
-from tunesmith.data.sources import is_published
+from tunesmith.data.near_duplicates import NEAR, Groups, candidates, similarities
+from tunesmith.data.open import is_published
 from tunesmith.errors import Place, Problem, Severity, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.census import Part

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from tunesmith.data.around import original_rows
 from tunesmith.data.doubts import Doubt, mark_of, write_doubts
+from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import (
     DataError,
     IntegrityError,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.baselines import WORDS
+from tunesmith.metrics.baselines import WORDS
 
 __all__ = ["likeness"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.sources import looks_like_a_file
+from tunesmith.data.open import looks_like_a_file
 from tunesmith.errors import (
     IntegrityError,
     ModelError,
@@ -227,7 +227,7 @@ def _no_safetensors(files: ModelFiles) -> Problem:
 
 
 def locate(name: str, *, revision: str | None = None) -> ModelFiles:
-    """Find a model: a local folder, a run, `embedded:mini`, or the Hub (see `tunesmith.storage.names`).
+    """Find a model: a local folder, a run, `embedded:mini`, or the Hub (`tunesmith.storage.names`).
 
     Raises:
         ModelError: there is no such model (M107), it has no safetensors (M101), its config.json

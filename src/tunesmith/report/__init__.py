@@ -10,6 +10,7 @@ from tunesmith.curves import change_to_try
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
+from tunesmith.metrics.verdict import headline, verdicts_of
 from tunesmith.mistakes.answers import Answered, by_the_model
 from tunesmith.mistakes.examined import TOO_MANY
 from tunesmith.mistakes.judged import slices, suspect, worst
@@ -20,7 +21,6 @@ from tunesmith.run.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
-from tunesmith.verdict import headline, verdicts_of
 
 __all__ = ["write_report"]
 

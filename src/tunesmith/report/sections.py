@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.calibration import calibration_error, reliability
 from tunesmith.errors import typed
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark, split_name
+from tunesmith.metrics.temperature import calibration_error, reliability
 from tunesmith.mistakes import Judged, Slice
 from tunesmith.mistakes.answers import Answered
 from tunesmith.report.charts import (

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.batching import Examples
-from tunesmith.data.roles import Roles
+from tunesmith.data.batches import Examples
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.inputs import Split
-from tunesmith.metrics import BaselineAnswers, Scores
+from tunesmith.metrics.scores import BaselineAnswers, Scores
 from tunesmith.run.job import Job
 from tunesmith.run.rows import rows_by_number
 
@@ -30,7 +30,7 @@ class BaselineScores:
     """What simple means score.
 
     Attributes:
-        scores: by split, then by the names of `tunesmith.baselines.BASELINES`.
+        scores: by split, then by the names of `tunesmith.metrics.baselines.BASELINES`.
         answers: what these were computed from, likewise.
         constant: the logits of always the same answer; None where nothing is that.
         learned: training rows that words were counted in.

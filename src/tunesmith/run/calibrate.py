@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from tunesmith.artifact.decisions import with_probabilities
 from tunesmith.artifact.folder import amend_facts, read_facts
-from tunesmith.calibration import Fit, Goal, calibrate
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
+from tunesmith.metrics.calibration import Fit, calibrate
+from tunesmith.metrics.thresholds import Goal
 from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.run.predictions import read_predictions
 from tunesmith.storage.lock import hold

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.batching import Examples
-from tunesmith.counts import counted_kind
+from tunesmith.data.batches import Examples
 from tunesmith.data.rows import Row
-from tunesmith.differences import Difference, difference, mcnemar
 from tunesmith.errors import Place, Problem, RecipeError, quoted, shortened
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Answers, choose_metrics
+from tunesmith.metrics.counts import counted_kind
+from tunesmith.metrics.differences import Difference, difference, mcnemar
+from tunesmith.metrics.scores import Answers, choose_metrics
+from tunesmith.metrics.uncertainty import is_right
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import read_predictions
-from tunesmith.statistics import is_right
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.sequence import SequenceTask
 

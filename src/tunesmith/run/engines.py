@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesmith.batching import Batch, make_batch
+from tunesmith.data.batches import Batch, make_batch
 from tunesmith.engine import Engine, ExactEngine
 from tunesmith.errors import Problem, Severity
 from tunesmith.fast.choice import engine_for

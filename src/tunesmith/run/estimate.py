@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tunesmith import checkpoint
-from tunesmith.batching import Examples
+from tunesmith.data.batches import Examples
 from tunesmith.errors import FolderInUseError, Problem, ResourceError
 from tunesmith.events import StepDone
 from tunesmith.loop import train

@@ -15,7 +15,7 @@ from typing import IO
 from tunesmith.errors import Place, Problem, inert
 from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.run.history import is_event
 
 __all__ = ["EventLog", "as_line"]

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from tunesmith.curves import Answers, Curves, Reading, read, without_longer
 from tunesmith.curves import Verdict as ReadingOf
-from tunesmith.metrics import METRICS
+from tunesmith.metrics.scores import METRICS
+from tunesmith.metrics.verdict import verdicts_of
 from tunesmith.recipe import Recipe, gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.history import History
 from tunesmith.run.predictions import stored_name
-from tunesmith.verdict import verdicts_of
 
 __all__ = ["curves_of", "explain"]
 

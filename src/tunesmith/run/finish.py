@@ -16,7 +16,9 @@ from tunesmith.data.rows import Row
 from tunesmith.evaluate import Evaluation
 from tunesmith.events import Finished
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
+from tunesmith.metrics.uncertainty import with_intervals
+from tunesmith.metrics.verdict import verdicts_of
 from tunesmith.recipe import to_yaml
 from tunesmith.run.baseline_scores import BaselineScores, baseline_scores, needed_rows
 from tunesmith.run.fingerprint import hash_of, versions
@@ -25,9 +27,7 @@ from tunesmith.run.job import Job
 from tunesmith.run.predictions import manifest_of, stored_name
 from tunesmith.run.public_names import public_name, with_public_names
 from tunesmith.run.session import Session
-from tunesmith.statistics import with_intervals
 from tunesmith.storage import atomic
-from tunesmith.verdict import verdicts_of
 
 __all__ = ["finish"]
 

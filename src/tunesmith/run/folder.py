@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.sources import looks_like_a_file
+from tunesmith.data.open import looks_like_a_file
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.run.history import History, read_events, read_history

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.batching import Batch, Examples, Padding, make_batch
-from tunesmith.data.prepared import Encoded, Prepared, prepare
+from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.rows import Rejected, Row
+from tunesmith.data.token_cache import Encoded, Prepared, prepare
 from tunesmith.errors import DataError, Place, PlainError, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inputs import Checked, Split
 from tunesmith.loop import Choice
 from tunesmith.memory import OneRowTooLarge
-from tunesmith.metrics import Metric, choose_metrics
+from tunesmith.metrics.scores import Metric, choose_metrics
 from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.plan import Classes, Plan, make_plan
 from tunesmith.recipe import Layers, Recipe

@@ -8,11 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tunesmith.batching import Examples
+from tunesmith.data.batches import Examples
 from tunesmith.errors import Problem, RecipeError, quoted
 from tunesmith.evaluate import Evaluation
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Scores, finite
+from tunesmith.metrics.scores import Scores, finite
 
 __all__ = ["ComputeMetrics", "with_own"]
 

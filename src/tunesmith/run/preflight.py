@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.batching import Batch, Examples
+from tunesmith.data.batches import Batch, Examples
 from tunesmith.errors import ModelError, Problem, RecipeError, Severity, nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.loop import attempt, halve
 from tunesmith.memory import OneRowTooLarge
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.model import ModelFiles
 from tunesmith.run.session import Session
 from tunesmith.storage import atomic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunesmith.data.sources import looks_like_a_file
+from tunesmith.data.open import looks_like_a_file
 from tunesmith.recipe import Recipe
 
 __all__ = ["public_name", "with_public_names"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.verified import verified_chunks
 from tunesmith.inputs import Split

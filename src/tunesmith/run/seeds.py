@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tunesmith.metrics.uncertainty import Spread, spread
 from tunesmith.run.folder import RUNS, RunFolder, run_name
-from tunesmith.statistics import Spread, spread
 from tunesmith.storage.disk import as_path
 
 __all__ = ["folders_of_seeds", "spread_over"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from tunesmith import checkpoint
-from tunesmith.batching import Batch, Examples
+from tunesmith.data.batches import Batch, Examples
 from tunesmith.engine import Engine
 from tunesmith.errors import (
     IntegrityError,
@@ -24,7 +24,7 @@ from tunesmith.fast.graphed import GraphedEngine
 from tunesmith.i18n import gettext as _
 from tunesmith.loop import MicroBatch, Progress
 from tunesmith.memory import OneRowTooLarge
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.model import freeze, try_model
 from tunesmith.run.disk_space import refuse_small_disk
 from tunesmith.run.engines import make_engine

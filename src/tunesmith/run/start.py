@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tunesmith.data.open import looks_like_a_file
 from tunesmith.data.rows import Rejected, Splits
-from tunesmith.data.sources import looks_like_a_file
 from tunesmith.device import is_main_process
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, inert
 from tunesmith.events import Finished
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, check, look
-from tunesmith.metrics import Scores
+from tunesmith.metrics.scores import Scores
 from tunesmith.model import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
 from tunesmith.run.event_log import EventLog

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from tunesmith.data.columns import Roles
 from tunesmith.data.profile import ColumnProfile
-from tunesmith.data.roles import Roles
 from tunesmith.errors import Problem, RecipeError, nearest
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task

@@ -18,17 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tunesmith.batching import IGNORED, Batch, Examples
+from tunesmith.data.batches import IGNORED, Batch, Examples
+from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
-from tunesmith.data.prepared import Encoded
 from tunesmith.data.profile import ColumnProfile
-from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
+from tunesmith.data.token_cache import Encoded
 from tunesmith.errors import DataError, ModelError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark
 from tunesmith.masking import mask_tokens
-from tunesmith.metrics import Metric, Scores, compute
+from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.model import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.baselines import Kind
-from tunesmith.calibration import probabilities
+from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
 from tunesmith.data.label_lists import JSON, parsed_list, separator_name, split
 from tunesmith.data.labels import as_python, is_list, is_missing, label_text, labels_finding
 from tunesmith.data.profile import ColumnProfile
-from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, quoted, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.metrics import Metric, Scores, compute, scoring
+from tunesmith.metrics.baselines import Kind
+from tunesmith.metrics.scores import Metric, Scores, compute, scoring
+from tunesmith.metrics.temperature import probabilities
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
@@ -37,7 +37,7 @@ from tunesmith.tasks.text_classification import order_labels
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.batching import Batch, Examples
+    from tunesmith.data.batches import Batch, Examples
 
 __all__ = ["TASK", "MultiLabelClassification"]
 

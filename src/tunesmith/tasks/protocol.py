@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from numpy.typing import NDArray
 
-from tunesmith.batching import Batch, Examples
+from tunesmith.data.batches import Batch, Examples
+from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
-from tunesmith.data.prepared import Encoded
 from tunesmith.data.profile import ColumnProfile
-from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
-from tunesmith.metrics import Metric, Scores
+from tunesmith.data.token_cache import Encoded
+from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.model import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
 
@@ -184,7 +184,7 @@ class Task(Protocol):
             others: the rows to answer.
 
         Returns:
-            Predictions by the names of `tunesmith.baselines`, to be scored like the model's.
+            Predictions by the names of `tunesmith.metrics.baselines`, scored like the model's.
         """
         ...
 

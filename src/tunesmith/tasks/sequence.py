@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.baselines import Kind, simple_answers
+from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_key, spelled
-from tunesmith.data.prepared import Encoded, Ragged
-from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Row
+from tunesmith.data.token_cache import Encoded, Ragged
 from tunesmith.errors import nearest, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Metric, Scores
+from tunesmith.metrics.baselines import Kind, simple_answers
+from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.model import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from tunesmith.batching import Batch, Examples
+    from tunesmith.data.batches import Batch, Examples
 
 __all__ = [
     "SequenceTask",

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.baselines import Kind
-from tunesmith.calibration import probabilities
+from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_finding, label_text
 from tunesmith.data.profile import ColumnProfile, as_number
-from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Metric, Scores, compute, scoring
+from tunesmith.metrics.baselines import Kind
+from tunesmith.metrics.scores import Metric, Scores, compute, scoring
+from tunesmith.metrics.temperature import probabilities
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
 from tunesmith.tasks.protocol import Outputs, Predictions
@@ -34,7 +34,7 @@ from tunesmith.tasks.sequence import (
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.batching import Batch, Examples
+    from tunesmith.data.batches import Batch, Examples
 
 __all__ = ["TASK", "TextClassification", "order_labels"]
 

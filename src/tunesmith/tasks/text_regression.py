@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.baselines import Kind
+from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import ColumnProfile, as_number, as_text
-from tunesmith.data.roles import Roles
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, shortened
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics import Metric, Scores, compute, scoring
+from tunesmith.metrics.baselines import Kind
+from tunesmith.metrics.scores import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.sequence import SequenceTask, has_sequence_head
@@ -24,7 +24,7 @@ from tunesmith.tasks.sequence import SequenceTask, has_sequence_head
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.batching import Batch, Examples
+    from tunesmith.data.batches import Batch, Examples
 
 __all__ = ["TASK", "TextRegression"]
 

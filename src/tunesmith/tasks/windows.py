@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tunesmith.data.prepared import Encoded, Ragged
-from tunesmith.data.roles import Roles
+from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.data.token_cache import Encoded, Ragged
 
 __all__ = ["encode_windows"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.engine import Engine, ExactEngine, Pass
 from tunesmith.fast.engine import FAST_DEVICES, FastEngine
 from tunesmith.fast.probe import Verdict, probe

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from transformers.trainer_pt_utils import LabelSmoother
 
-from tunesmith.batching import IGNORED, Batch
+from tunesmith.data.batches import IGNORED, Batch
 from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Outputs

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import set_seed
 
-from tunesmith.batching import Batch, count_targets
+from tunesmith.data.batches import Batch, count_targets
 from tunesmith.errors import DatasetError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.rng import seed_of

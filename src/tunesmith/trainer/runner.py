@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.engine import Engine, ExactForward
 from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.fast.engine import FastEngine, FastForward

@@ -12,7 +12,7 @@ from transformers import EvalPrediction
 from transformers.trainer_pt_utils import EvalLoopContainer, nested_detach
 from transformers.trainer_utils import EvalLoopOutput, denumpify_detensorize
 
-from tunesmith.batching import Batch
+from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.trainer.chance import undisturbed_chance
 from tunesmith.trainer.heads import no_predictions

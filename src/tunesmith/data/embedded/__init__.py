@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from tunesmith.data.columnar import Memory
 from tunesmith.data.embedded.corpus import make_corpus
 from tunesmith.data.embedded.entities import TAGS, make_entities
 from tunesmith.data.embedded.pairs import CLASS_NAMES, make_pairs
 from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
+from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Column, Splits
 from tunesmith.errors import DataError, Place, Problem, nearest
 from tunesmith.i18n import gettext as _

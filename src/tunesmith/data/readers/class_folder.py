@@ -1,0 +1,276 @@
+"""Folders named after classes, with a text in each file: `reviews/pos/1.txt`, as aclImdb has them.
+
+A folder holds either classes, or splits (`train`, `test`) that hold classes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.readers.encodings import detect_encoding, encoding_by_mark, known_codec
+from tunesmith.data.readers.read_errors import coded
+from tunesmith.data.readers.text_file import AUTO, require_regular_file
+from tunesmith.data.rows import (
+    MAX_ROW_BYTES,
+    BadRecordsError,
+    Column,
+    Rejected,
+    Row,
+    in_chunks,
+    too_long,
+)
+from tunesmith.errors import DataError, Place, Problem, quoted
+from tunesmith.i18n import gettext as _
+
+__all__ = ["SPLIT_WORDS", "ClassFolder", "class_folders", "tables_beside_classes"]
+
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval"),
+}
+"""The names of files and folders that hold a split, by the name of the split."""
+
+_WITHOUT_LABEL = ("unsup", "unlabeled", "unlabelled")
+"""Folders of texts that nobody labeled, by the names that published sets give them."""
+_SAMPLE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """The texts of some classes.
+
+    Attributes:
+        path: the folder that holds a folder for each class.
+        files: the file of each row and its class, by class and then by the numbers in its name.
+        encoding: of the files: a codec, or "auto": UTF-8, else `fallback`.
+        fallback: what was detected for files that are not UTF-8.
+        notes: what is worth saying about it.
+    """
+
+    path: Path
+    files: tuple[tuple[Path, str], ...]
+    encoding: str
+    fallback: str | None = None
+    notes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = (Column("text", "text"), Column("label", "text"))
+
+    @classmethod
+    def open(cls, path: Path, encoding: str | None = None) -> ClassFolder:
+        """List the files.
+
+        Args:
+            path: a folder that holds folders of texts.
+            encoding: of the files; None for UTF-8, "auto" to detect it.
+
+        Raises:
+            DataError: there is a single class (D125), or something else than texts (D124).
+        """
+        classes = _classes_in(path)
+        labeled = [folder for folder in classes if folder.name.lower() not in _WITHOUT_LABEL]
+        if len(labeled) < 2:
+            raise DataError(
+                Problem(
+                    "D125",
+                    _("texts of one class only: {names}").format(
+                        names=quoted([folder.name for folder in labeled]) or "-"
+                    ),
+                    Place(str(path)),
+                    fix=_("Give the folder that holds a folder for each class."),
+                )
+            )
+        files = tuple((file, folder.name) for folder in labeled for file in _texts_of(folder))
+        notes = [
+            _("{folder}: left out, its texts have no label").format(folder=folder)
+            for folder in classes
+            if folder not in labeled
+        ]
+        if loose := [entry.name for entry in _visible(path) if entry.is_file()]:
+            note = _("{folder}: files beside the classes are left out: {names}")
+            notes.append(note.format(folder=path, names=quoted(loose, at_most=5)))
+        if encoding != AUTO:
+            codec = known_codec(encoding or "utf-8", Place(str(path)))
+            return cls(path, files, codec, notes=tuple(notes))
+        fallback = _detect(file for file, _label in files)
+        if fallback:
+            note = _("{file} is read as {encoding} (detected)")
+            notes.append(note.format(file=path, encoding=fallback))
+        return cls(path, files, AUTO, fallback, tuple(notes))
+
+    @property
+    def name(self) -> str:
+        """The path of the folder."""
+        return str(self.path)
+
+    @property
+    def detected(self) -> dict[str, str]:
+        """The encoding by its key in a recipe: nothing, for some of the files may be UTF-8."""
+        return {}
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """All rows; then a `DataError` with the files that cannot be read."""
+        names = [c.name for c in self.columns if columns is None or c.name in columns]
+        findings = Findings(self)
+        bad: list[Rejected] = []
+        yield from in_chunks(self._good_rows(names, findings, bad))
+        if findings:
+            raise BadRecordsError(findings.problems(), bad)
+
+    def _good_rows(
+        self, names: Sequence[str], findings: Findings, bad: list[Rejected]
+    ) -> Iterator[tuple[Row, int]]:
+        """The rows whose files can be read, each with its size."""
+        for index, (file, label) in enumerate(self.files):
+            text = self._text_of(file) if "text" in names else ""
+            if isinstance(text, Finding):
+                findings.add(index, text)
+                bad.append(Rejected(Place(str(file)), text.code, text.message))
+                continue
+            values: dict[str, object] = {"text": text, "label": label}
+            yield Row(index, {name: values[name] for name in names}), len(text)
+
+    def places(self, indices: Collection[int]) -> dict[int, Place]:
+        """The files of some rows."""
+        return {index: Place(str(self.files[index][0])) for index in indices}
+
+    def _text_of(self, file: Path) -> str | Finding:
+        with coded(str(file), _("text")):
+            content = _content(file)
+        if content is None:
+            problem = too_long(Place(str(file)))
+            return Finding(problem.code, problem.message)
+        codec = encoding_by_mark(content) or ("utf-8" if self.encoding == AUTO else self.encoding)
+        try:
+            text = _decoded(content, codec, self.fallback)
+        except UnicodeError:
+            return _not_in_encoding(content, codec)
+        if "\0" in text:
+            return Finding("D103", _("the file holds a NUL byte; it is not clean text"))
+        return text.strip()
+
+
+def class_folders(path: Path) -> dict[str, Path]:
+    """The folders that hold folders named after classes, by split; the folder itself is "train"."""
+    inner = [entry for entry in path.iterdir() if entry.is_dir()]
+    splits = {
+        split: entry
+        for split, words in SPLIT_WORDS.items()
+        for entry in inner
+        if entry.name.lower() in words and _holds_classes(entry)
+    }
+    if splits:
+        return splits
+    return {"train": path} if _holds_classes(path) else {}
+
+
+def tables_beside_classes(
+    path: Path, tables: Sequence[str], folders: Mapping[str, Path]
+) -> Problem:
+    """The problem of a folder that holds classes and tables."""
+    return Problem(
+        "D124",
+        _("the folder holds tables ({tables}) and folders of texts ({folders})").format(
+            tables=quoted(tables, at_most=5),
+            folders=quoted(
+                [f.name for root in folders.values() for f in _classes_in(root)], at_most=5
+            ),
+        ),
+        Place(str(path)),
+        fix=_("Keep them apart, or name the table itself."),
+    )
+
+
+def _classes_in(path: Path) -> list[Path]:
+    """The folders in a folder that hold texts, by name."""
+    return [entry for entry in _visible(path) if entry.is_dir() and _has_texts(entry)]
+
+
+def _holds_classes(path: Path) -> bool:
+    """Whether a folder holds at least one folder of texts."""
+    return bool(_classes_in(path))
+
+
+def _visible(path: Path) -> list[Path]:
+    """What a folder holds, but for names that systems hide; 2.txt comes before 10.txt."""
+    hidden = ("thumbs.db", "desktop.ini")
+    entries = [e for e in path.iterdir() if e.name[0] != "." and e.name.lower() not in hidden]
+    return sorted(entries, key=_by_numbers)
+
+
+def _by_numbers(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
+    parts = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", path.name)
+    return [
+        (not p.isdigit(), int(p) if len(p) < 19 and p.isdigit() else 0, p) for p in parts
+    ], path.name
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix.lower() in (".txt", "")
+
+
+def _has_texts(folder: Path) -> bool:
+    return any(_is_text(entry) and entry.is_file() for entry in _visible(folder))
+
+
+def _texts_of(folder: Path) -> list[Path]:
+    entries = _visible(folder)
+    others = [entry.name for entry in entries if not (_is_text(entry) and entry.is_file())]
+    if others:
+        raise DataError(
+            Problem(
+                "D124",
+                _("something else than .txt files among the texts of a class: {names}").format(
+                    names=quoted(others, at_most=5)
+                ),
+                Place(str(folder)),
+                fix=_("Move it elsewhere, or save it as .txt."),
+            )
+        )
+    return entries
+
+
+def _content(file: Path) -> bytes | None:
+    """The bytes of a file, None if there are more than `MAX_ROW_BYTES`."""
+    require_regular_file(file)
+    with file.open("rb") as opened:
+        content = opened.read(MAX_ROW_BYTES + 1)
+    return content if len(content) <= MAX_ROW_BYTES else None
+
+
+def _decoded(content: bytes, codec: str, fallback: str | None) -> str:
+    try:
+        return content.decode(codec)
+    except UnicodeError:
+        if fallback is None:
+            raise
+        return content.decode(fallback)
+
+
+def _not_in_encoding(content: bytes, codec: str) -> Finding:
+    message = _("not {encoding}").format(encoding=codec.upper())
+    guess = detect_encoding(content[:_SAMPLE_BYTES])
+    if guess is None:
+        fix = _("Name the encoding with --encoding, or save the file as UTF-8.")
+        return Finding("D101", message, fix)
+    message += "; " + _("it looks like {encoding}").format(encoding=guess)
+    fix = _("Use --encoding {encoding}, or save the file as UTF-8.").format(encoding=guess)
+    return Finding("D101", message, fix)
+
+
+def _detect(files: Iterator[Path]) -> str | None:
+    """The encoding of the first files that are not UTF-8, together."""
+    sample = b""
+    for file in files:
+        with coded(str(file), _("text")):
+            content = _content(file) or b""
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError:
+            sample += content
+        if len(sample) > _SAMPLE_BYTES:
+            break
+    return detect_encoding(sample[:_SAMPLE_BYTES]) if sample else None

@@ -1,0 +1,107 @@
+"""Data sets of the Hugging Face Hub, and those that `save_to_disk` wrote, read by `datasets`.
+
+`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the others are honoured by the library
+itself. The revision is resolved to a commit once, so that a run records what it read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.readers.columnar import HubSplit
+from tunesmith.data.readers.read_errors import coded
+from tunesmith.data.rows import Splits
+from tunesmith.errors import DataError, Place, Problem, nearest
+from tunesmith.i18n import gettext as _
+from tunesmith.storage.hub import ask, resolve_commit
+from tunesmith.storage.hub_errors import usable_answers
+from tunesmith.storage.library_logging import quiet_datasets
+
+__all__ = ["open_dataset", "open_saved", "repository_and_config"]
+
+OLD_NAMES = {"glue": "nyu-mll/glue", "super_glue": "aps/super_glue"}
+"""Names from before data sets had owners; the course writes them so."""
+
+
+def open_dataset(name: str, *, config: str | None, revision: str | None) -> Splits:
+    """Open a Hub data set: `owner/name`, `owner/name/config`, or an old name with its config.
+
+    Raises:
+        DataError: no such data set, configuration or split.
+        ResourceError: the Hub cannot be reached, or asks for a token.
+    """
+    repository, config = repository_and_config(name, config)
+    commit = resolve_commit(repository, kind="dataset", revision=revision)
+    with usable_answers(repository, "dataset"):
+        loaded = _loaded(repository, config, commit)
+    label = f"{repository}/{config}" if config else repository
+    return {
+        split: HubSplit.of(dataset, f"{label}:{split}", revision=commit, repository=repository)
+        for split, dataset in loaded.items()
+    }
+
+
+def _loaded(repository: str, config: str | None, commit: str | None) -> Any:
+    import datasets
+
+    try:
+        with quiet_datasets():
+            return ask(
+                lambda: datasets.load_dataset(repository, config, revision=commit),
+                repository,
+                kind="dataset",
+            )
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise DataError(
+            Problem("D105", _("there is no such data set"), Place(repository), fix=str(error))
+        ) from error
+    except (ValueError, datasets.exceptions.DataFilesNotFoundError) as error:
+        raise DataError(_unreadable(repository, config, error)) from error
+
+
+def open_saved(path: Path) -> Splits:
+    """Open a folder that `save_to_disk` of the `datasets` library wrote."""
+    import datasets
+
+    with coded(str(path), _("data set")):
+        loaded = datasets.load_from_disk(str(path))
+    if isinstance(loaded, datasets.Dataset):
+        return {"train": HubSplit.of(loaded, str(path))}
+    return {split: HubSplit.of(dataset, f"{path}:{split}") for split, dataset in loaded.items()}
+
+
+def repository_and_config(name: str, config: str | None) -> tuple[str, str | None]:
+    """What `load_dataset` calls a Hub data set that a recipe names."""
+    parts = name.split("/")
+    if parts[0] in OLD_NAMES and len(parts) <= 2:
+        return OLD_NAMES[parts[0]], parts[1] if len(parts) == 2 else config
+    if len(parts) == 3:
+        return "/".join(parts[:2]), parts[2]
+    return name, config
+
+
+def _unreadable(repository: str, config: str | None, error: Exception) -> Problem:
+    known = _configs(repository)
+    close = nearest(config or "", known)
+    message = (
+        _('there is no configuration "{config}"').format(config=config)
+        if config
+        else _("it has several configurations; name one")
+    )
+    if not known:
+        message = str(error).splitlines()[0]
+    fix = _('Did you mean "{name}"?').format(name=f"{repository}/{close[0]}") if close else None
+    if known and not fix:
+        fix = _("Configurations: {names}.").format(names=", ".join(known[:30]))
+    return Problem("D108", message, Place(repository), fix=fix)
+
+
+def _configs(repository: str) -> list[str]:
+    import datasets
+
+    try:
+        names: Any = datasets.get_dataset_config_names(repository)
+        return list(names)
+    except Exception:  # only for a better hint; the real error is on its way
+        return []

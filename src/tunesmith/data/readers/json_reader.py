@@ -1,0 +1,335 @@
+"""JSON lines and JSON arrays of objects, read by the standard library, strictly."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from tunesmith.data.findings import Finding, Findings, unwritable_in
+from tunesmith.data.readers.json_array import (
+    ArrayError,
+    ElementTooLongError,
+    elements_of,
+    is_cut_off,
+)
+from tunesmith.data.readers.read_errors import coded
+from tunesmith.data.readers.text_file import TextFile
+from tunesmith.data.rows import (
+    MAX_COLUMNS,
+    BadRecordsError,
+    Column,
+    Rejected,
+    Row,
+    in_chunks,
+    too_long,
+    too_many_columns,
+)
+from tunesmith.errors import DataError, Place, Problem, nearest, shortened
+from tunesmith.i18n import gettext as _
+
+__all__ = ["JsonFile"]
+
+_SAMPLE_ROWS, _SAMPLE_CHARACTERS = 1000, 32 << 20
+_TYPES = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    list: "list",
+    dict: "object",
+}
+
+
+_MAX_COMPARED_KEYS = 100
+"""Among more keys none is looked for that is much like another: they are data, not names."""
+
+
+def _stray_keys(sample: list[Mapping[str, object]]) -> set[str]:
+    """The keys that are a slip of the pen: much like a more frequent one, and never beside it."""
+    keys = Counter(key for record in sample for key in record)
+    if len(keys) > _MAX_COMPARED_KEYS:
+        return set()
+    stray = set()
+    for key in keys:
+        close = nearest(key, [other for other in keys if keys[other] > keys[key]])
+        if close and not any(key in record and close[0] in record for record in sample):
+            stray.add(key)
+    return stray
+
+
+@dataclass(frozen=True)
+class _BadLine:
+    """Stands in for a record that could not be read."""
+
+    finding: Finding
+    column: int | None = None
+
+
+@dataclass(frozen=True)
+class JsonFile:
+    """A checked file of JSON objects.
+
+    Attributes:
+        text: the file.
+        is_array: one array of objects instead of one object a line.
+        columns: every key of the first thousand records, in order of appearance.
+    """
+
+    text: TextFile
+    is_array: bool
+    columns: tuple[Column, ...]
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.text.path)
+
+    @property
+    def detected(self) -> dict[str, str]:
+        """What was found out about its encoding, by the keys of a recipe."""
+        return self.text.detected
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth saying about the encoding."""
+        return self.text.notes
+
+    @classmethod
+    def open(cls, text: TextFile) -> JsonFile:
+        """Look at the first records.
+
+        Raises:
+            DataError: an array that is not JSON (D140), a line without end (D150), or too many keys
+                (D116).
+        """
+        place = Place(str(text.path))
+        with coded(str(text.path), "JSON"), text.open_text() as file:
+            start = ""
+            while not start:
+                piece = file.read(1024)
+                if not piece:
+                    raise DataError(Problem("D121", _("the file is empty"), place))
+                start = piece.lstrip()
+        found = cls(text, start[0] == "[", ())
+        if not found.is_array and text.endless_line is not None:
+            raise DataError(too_long(Place(str(text.path), text.endless_line)))
+        sample = found._sample()
+        types: dict[str, str] = {}
+        for record in sample:
+            for key, value in record.items():
+                kind = "" if value is None else _TYPES.get(type(value), "text")
+                types[key] = types.get(key) or kind
+        if len(types) > MAX_COLUMNS:
+            raise DataError(too_many_columns(len(types), place))
+        stray = _stray_keys(sample)
+        columns = tuple(Column(k, kind or "text") for k, kind in types.items() if k not in stray)
+        return cls(text, found.is_array, columns)
+
+    def _sample(self) -> list[Mapping[str, object]]:
+        """The first good records, as many as a sample holds."""
+        sample: list[Mapping[str, object]] = []
+        held = 0
+        for _line, size, record in islice(self._records(), _SAMPLE_ROWS):
+            if isinstance(record, Mapping):
+                sample.append(record)
+            held += size
+            if held > _SAMPLE_CHARACTERS:
+                break
+        return sample
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """All rows; a `DataError` after them with every line that is not a good object."""
+        findings = Findings(self)
+        bad: list[Rejected] = []
+        yield from in_chunks(self._good_rows(columns, findings, bad))
+        if findings:
+            raise BadRecordsError(findings.problems(), bad)
+
+    def _good_rows(
+        self, columns: Collection[str] | None, findings: Findings, bad: list[Rejected]
+    ) -> Iterator[tuple[Row, int]]:
+        """The rows of good objects, each with its size; the others go to `findings` and `bad`."""
+        wanted = [c.name for c in self.columns if columns is None or c.name in columns]
+        misspelt_keys = _MisspeltKeys([column.name for column in self.columns])
+        for index, (line, size, record) in enumerate(self._records()):
+            finding = record.finding if isinstance(record, _BadLine) else None
+            if not isinstance(record, _BadLine):
+                missing = [name for name in wanted if name not in record]
+                finding = misspelt_keys.finding(missing, record) if missing else None
+                if finding is None:
+                    yield Row(index, {name: record.get(name) for name in wanted}), size
+            if finding is not None:
+                findings.add(index, finding)
+                place = Place(self.name, row=index) if self.is_array else Place(self.name, line)
+                bad.append(Rejected(place, finding.code, finding.message))
+
+    def places(self, indices: Collection[int]) -> dict[int, Place]:
+        """The lines on which some rows stand; for an array their place in it."""
+        wanted = set(indices)
+        if self.is_array:
+            return {index: Place(self.name, row=index) for index in wanted}
+        found: dict[int, Place] = {}
+        for index, (line, written, is_last) in enumerate(self._lines() if wanted else ()):
+            if index in wanted:
+                record = _parse(written, last=is_last)
+                column = record.column if isinstance(record, _BadLine) else None
+                found[index] = Place(self.name, line, column)
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def _records(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
+        """Each record with its line and its size."""
+        yield from self._from_array() if self.is_array else self._from_lines()
+
+    def _from_lines(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
+        for line, written, is_last in self._lines():
+            yield line, len(written), _parse(written, last=is_last)
+
+    def _lines(self) -> Iterator[tuple[int, str, bool]]:
+        """Each line that is not blank with its number, and whether the file ends within it."""
+        with coded(self.name, "JSON"), self.text.open_text() as file:
+            for line, written in enumerate(file, start=1):
+                if not written.isspace():
+                    yield line, written, not written.endswith(("\n", "\r"))
+
+    def _from_array(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
+        with coded(self.name, "JSON"), self.text.open_text() as file:
+            try:
+                for index, (record, size) in enumerate(elements_of(file, _DECODER)):
+                    if isinstance(record, dict):
+                        yield index, size, _without_surrogates(record)
+                    else:
+                        yield index, size, _BadLine(_not_an_object(record))
+            except (ValueError, RecursionError) as error:
+                raise DataError(_array_problem(error, self.name)) from None
+
+
+class _MisspeltKeys:
+    """Finds records that lack a key but have one much like it."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self._known = set(known) if len(known) <= _MAX_COMPARED_KEYS else set()
+        self._meant: dict[str, str | None] = {}
+
+    def finding(self, missing: Sequence[str], record: Mapping[str, object]) -> Finding | None:
+        """What is wrong with a record that lacks some keys, None if nothing."""
+        for key in record if self._known else ():
+            if key not in self._known and self._meant_by(key) in missing:
+                return Finding(
+                    "D305",
+                    _('no "{name}" (has "{found}")').format(name=self._meant[key], found=key),
+                    fix=_("Correct the key."),
+                )
+        return None
+
+    def _meant_by(self, key: str) -> str | None:
+        if key not in self._meant and len(self._meant) < _MAX_COMPARED_KEYS:
+            self._meant[key] = next(iter(nearest(key, self._known)), None)
+        return self._meant.get(key)
+
+
+class _RefusedError(ValueError):
+    """A record that is JSON but not acceptable."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLine:
+    try:
+        record = _DECODER.decode(written)
+    except _RefusedError as error:
+        return _BadLine(error.finding)
+    except json.JSONDecodeError as error:
+        if last and is_cut_off(error):
+            return _BadLine(
+                Finding("D141", _("the file is cut off here"), fix=_("Export it again."))
+            )
+        return _BadLine(
+            Finding(
+                "D140",
+                _("not JSON at column {column}: {text}").format(
+                    column=error.colno, text=shortened(written[:1000])
+                ),
+                fix=_("Each line is one object: {example}").format(
+                    example='{"text": "…", "label": "…"}'
+                ),
+            ),
+            error.colno,
+        )
+    except (ValueError, RecursionError) as error:
+        return _BadLine(_beyond_limits(error))
+    if not isinstance(record, dict):
+        return _BadLine(_not_an_object(record))
+    return record if "\\u" not in written else _without_surrogates(record)
+
+
+def _beyond_limits(error: Exception) -> Finding:
+    """JSON by its grammar, but more than can be read."""
+    if isinstance(error, RecursionError):
+        return Finding("D140", _("nested too deeply"), fix=_("Keep only text and label."))
+    return Finding(
+        "D140", _("a number of thousands of digits"), fix=_("Write it as text, in quotes.")
+    )
+
+
+def _not_an_object(value: object) -> Finding:
+    return Finding(
+        "D144",
+        _("not an object with columns: {text}").format(text=shortened(json.dumps(value))),
+        fix=_("Each record is one object: {example}").format(example='{"text": "…", "label": "…"}'),
+    )
+
+
+def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _BadLine:
+    finding = unwritable_in(record)
+    return record if finding is None else _BadLine(finding)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        counts = Counter(name for name, _value in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise _RefusedError(
+            Finding(
+                "D143",
+                _('the key "{name}" stands twice in one record').format(name=twice),
+                fix=_("Keep one of them."),
+            )
+        )
+    return record
+
+
+def _refuse_constant(word: str) -> Any:
+    raise _RefusedError(
+        Finding(
+            "D202", _("{word} is not a value").format(word=word), fix=_("Use null or a number.")
+        )
+    )
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+"""Made once: `json.loads` makes one for every line."""
+
+
+def _array_problem(error: Exception, name: str) -> Problem:
+    if isinstance(error, _RefusedError):
+        finding, place = error.finding, Place(name)
+    elif isinstance(error, ElementTooLongError):
+        return too_long(Place(name, error.line))
+    elif isinstance(error, ArrayError):
+        place = Place(name, error.line, error.column)
+        if error.is_cut:
+            finding = Finding("D141", _("the file is cut off here"), fix=_("Export it again."))
+        else:
+            finding = Finding("D140", _("not JSON: {reason}").format(reason=error.message))
+    else:
+        finding, place = _beyond_limits(error), Place(name)
+    return Problem(finding.code, finding.message, place, fix=finding.fix)

@@ -1,0 +1,157 @@
+"""The survey: one pass over a source before any model is loaded.
+
+It finds every bad row, hashes the content that training will see, and notes what drawing shares
+needs, in a few numbers per row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.near_duplicates import normalised, text_hash
+from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
+from tunesmith.errors import DataError, Problem, Severity
+
+__all__ = ["Survey", "content_of"]
+
+
+class Survey:
+    """Watches the rows of one source go by.
+
+    Iterate `rows()` to the end, then read the attributes.
+
+    Attributes:
+        findings: the bad rows.
+        columns: the used ones.
+        num_rows: all rows, bad ones included.
+        digest: sha256 over the used columns of all rows, in order.
+        bad: what is wrong with each row that cannot be used, by its number.
+        reading_problems: why the source could not be read, or not all of it.
+        unreadable: the records that could not be read; none if reading ended there.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        columns: Sequence[str],
+        text_columns: Sequence[str],
+        examine: Callable[[Row], Finding | None],
+        stratum: Callable[[Row], Hashable],
+        watch: Callable[[Row, str], None] | None = None,
+    ) -> None:
+        """Prepare to watch.
+
+        Args:
+            source: whose rows.
+            columns: the used columns.
+            text_columns: those of them that hold text.
+            examine: what is wrong with a row, None if nothing.
+            stratum: what a drawn share keeps in proportion, such as the class; a float is binned.
+            watch: told of every good row, with its normalised text.
+        """
+        self.source = source
+        self.findings = Findings(source)
+        self.num_rows = 0
+        self.bad: dict[int, Finding] = {}
+        self.reading_problems: tuple[Problem, ...] = ()
+        self.unreadable: tuple[Rejected, ...] = ()
+        self.columns = tuple(columns)
+        self._text_columns = tuple(text_columns)
+        self._examine = examine
+        self._stratum = stratum
+        self._watch = watch
+        self._hash = hashlib.sha256()
+        self._texts = array("q")
+        self._strata: array[Any] = array("i")  # numbers of strata, until the first float
+        self._known: dict[Hashable, int] = {}
+
+    def rows(self) -> Iterator[Row]:
+        """The good rows; everything else is noted on the way."""
+        try:
+            for chunk in self.source.chunks(self.columns):
+                for row in chunk:
+                    self.num_rows += 1
+                    self._hash.update(content_of(row, self.columns))
+                    finding = self._examine(row)
+                    if finding is not None:
+                        self.refuse(row.index, finding)
+                    if finding is None or finding.severity is not Severity.ERROR:
+                        self._note(row)
+                        yield row
+        except BadRecordsError as error:
+            self.reading_problems, self.unreadable = error.problems, error.records
+        except DataError as error:
+            self.reading_problems = error.problems
+
+    def refuse(self, row: int, finding: Finding) -> None:
+        """Note what is wrong with a row."""
+        self.findings.add(row, finding)
+        if finding.severity is Severity.ERROR:
+            self.bad[row] = finding
+
+    def all_rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Every row that can be read, good or bad, once more."""
+        with suppress(BadRecordsError):
+            for chunk in self.source.chunks(columns):
+                yield from chunk
+
+    @property
+    def digest(self) -> str:
+        """The hash of all that was seen."""
+        return self._hash.hexdigest()
+
+    @property
+    def text_hashes(self) -> NDArray[np.int64]:
+        """For each good row a hash of its text; equal as `duplicates` defines it."""
+        return np.frombuffer(self._texts, dtype=np.int64)
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether strata are numbers to be binned, not classes."""
+        return self._strata.typecode == "d"
+
+    @property
+    def strata(self) -> NDArray[np.integer[Any]]:
+        """For each good row the number of its stratum; continuous targets in ten equal parts."""
+        if not self.is_continuous:
+            return np.frombuffer(self._strata, dtype=np.intc)
+        values = np.frombuffer(self._strata, dtype=np.float64)
+        edges = np.quantile(values, np.linspace(0, 1, 11)[1:-1]) if len(values) else values
+        return np.searchsorted(edges, values, side="right").astype(np.intc)
+
+    @property
+    def stratum_names(self) -> tuple[Hashable, ...]:
+        """The strata by their numbers, in order of appearance; none if they are continuous."""
+        return tuple(self._known)
+
+    def problems(self) -> list[Problem]:
+        """Everything found: unreadable records first, then bad rows."""
+        return [*self.reading_problems, *self.findings.problems()]
+
+    def _note(self, row: Row) -> None:
+        text = normalised([row.values.get(name, "") for name in self._text_columns])
+        self._texts.append(text_hash(text))
+        stratum = self._stratum(row)
+        if isinstance(stratum, float):
+            if not self.is_continuous:
+                self._strata = array("d", self._strata)
+            self._strata.append(stratum)
+        else:
+            self._strata.append(self._known.setdefault(stratum, len(self._known)))
+        if self._watch is not None:
+            self._watch(row, text)
+
+
+def content_of(row: Row, columns: Sequence[str]) -> bytes:
+    """The bytes that stand for a row in hashes of content."""
+    fields = "\x1f".join([str(row.values.get(name)) for name in columns])
+    return (fields + "\x1e").encode("utf-8", "surrogatepass")

@@ -1,0 +1,3 @@
+"""Scores, their intervals, baselines and calibration. No torch."""
+
+from __future__ import annotations

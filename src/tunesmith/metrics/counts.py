@@ -1,0 +1,219 @@
+"""Scores that follow from counts of answers, and how they change with each row. No torch, no scipy.
+
+The rows with equal label and answer are one unit with a weight. Accuracy, precision, recall, F1 and
+Matthews' coefficient are functions of a few sums of these weights; the derivative of a score by a
+weight says how much a row of that unit moves the score, which its interval is made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.metrics.scores import METRICS, Answers, Metric
+
+__all__ = [
+    "CountedKind",
+    "Counts",
+    "Slopes",
+    "Tally",
+    "counted_kind",
+    "score_of",
+    "standard_metrics",
+]
+
+CountedKind = Literal["classes", "labels"]
+Floats = NDArray[np.float64]
+
+
+def standard_metrics(answers: Answers) -> list[Metric]:
+    """The scores that are the field's own, not a task's or the user's."""
+    return [metric for metric in answers.metrics if METRICS.get(metric.name) is metric]
+
+
+def counted_kind(answers: Answers) -> CountedKind | None:
+    """What the standard scores among those asked for count; None where they count nothing."""
+    if not standard_metrics(answers) and answers.metrics:
+        return None
+    predicted = np.asarray(answers.predicted)
+    if predicted.ndim == 2:
+        return "labels"
+    return "classes" if predicted.dtype.kind in "iu" else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """Sums of weights.
+
+    Attributes:
+        rows: of all units.
+        exact: of units with exactly the right answer.
+        both: of units that have a class and are said to, shape (C,).
+        claimed: of units that are said to have a class, shape (C,).
+        real: of units that have a class, shape (C,).
+        averaged: the classes that averages over classes count, shape (C,).
+    """
+
+    rows: float
+    exact: float
+    both: Floats
+    claimed: Floats
+    real: Floats
+    averaged: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slopes:
+    """Derivatives of a score by the sums of `Counts`; the classes have the shape (C,)."""
+
+    rows: float
+    exact: float
+    both: Floats
+    claimed: Floats
+    real: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Labels and answers of units, ready to be counted with any weights.
+
+    Attributes:
+        kind: "classes": whole numbers (U,); "labels": zeros and ones (U, C).
+        truth: the label of each unit.
+        predicted: the answer of each unit.
+        width: C, the number of classes.
+        exact: whether the answer is exactly right, shape (U,).
+        hits: for labels the product of truth and predicted, (U, C); empty for classes.
+    """
+
+    kind: CountedKind
+    truth: NDArray[Any]
+    predicted: NDArray[Any]
+    width: int
+    exact: NDArray[np.bool_]
+    hits: Floats
+
+    @classmethod
+    def of(cls, truth: NDArray[Any], predicted: NDArray[Any], kind: CountedKind) -> Tally:
+        """Prepare units of one kind; without any unit nothing can be counted."""
+        if kind == "labels":
+            truth, predicted = truth.astype(np.float64), predicted.astype(np.float64)
+            exact = (truth == predicted).all(axis=1)
+            return cls(kind, truth, predicted, truth.shape[1], exact, truth * predicted)
+        width = int(max(truth.max(), predicted.max())) + 1
+        return cls(kind, truth, predicted, width, truth == predicted, np.zeros((0, 0)))
+
+    def count(self, weights: Floats) -> Counts:
+        """Sum weights of shape (U,)."""
+        rows, exact = float(weights.sum()), float(weights[self.exact].sum())
+        if self.kind == "labels":
+            both, claimed, real = (
+                weights @ part for part in (self.hits, self.predicted, self.truth)
+            )
+            return Counts(rows, exact, both, claimed, real, np.ones(self.width, dtype=bool))
+        right = self.truth[self.exact]
+        both = _sums(right, weights[self.exact], self.width)
+        claimed = _sums(self.predicted, weights, self.width)
+        real = _sums(self.truth, weights, self.width)
+        return Counts(rows, exact, both, claimed, real, claimed + real > 0)
+
+    def slope_of_units(self, slopes: Slopes) -> Floats:
+        """The derivative of a score by the weight of each unit, shape (U,)."""
+        of_units: Floats
+        if self.kind == "labels":
+            of_units = self.hits @ slopes.both + self.predicted @ slopes.claimed
+            of_units = of_units + self.truth @ slopes.real
+        else:
+            of_units = slopes.claimed[self.predicted] + slopes.real[self.truth]
+            of_units = of_units + self.exact * slopes.both[self.truth]
+        return of_units + self.exact * slopes.exact + slopes.rows
+
+
+def _sums(classes: NDArray[Any], weights: Floats, width: int) -> Floats:
+    """Weights by class, shape (width,)."""
+    sums: Floats = np.bincount(classes, weights, width).astype(np.float64)
+    return sums
+
+
+def score_of(name: str, counts: Counts, positive: int) -> tuple[float, Slopes]:
+    """A score of `metrics.METRICS` for classes or sets of labels, and its derivatives.
+
+    Args:
+        name: of the score.
+        counts: of all units; nothing of nothing is zero, as `metrics` has it.
+        positive: the class that binary scores count.
+    """
+    nothing = np.zeros_like(counts.both)
+    if name == "accuracy":
+        score = counts.exact / counts.rows
+        by_rows, by_exact = -score / counts.rows, 1 / counts.rows
+        return score, Slopes(by_rows, by_exact, nothing, nothing, nothing)
+    if name == "matthews_correlation":
+        return _matthews(counts)
+    part, _underscore, average = name.partition("_")
+    if average == "micro":
+        sums = (np.full(1, each.sum()) for each in (counts.both, counts.claimed, counts.real))
+        values, *slopes = _by_class(part, *sums)
+        return float(values[0]), Slopes(0.0, 0.0, *(nothing + slope for slope in slopes))
+    values, by_both, by_claimed, by_real = _by_class(part, counts.both, counts.claimed, counts.real)
+    weights = _class_weights(average, counts, positive)
+    score = float(weights @ values)
+    by_real = weights * by_real
+    if average == "weighted":
+        by_real = by_real + (values - score) * _inverse(counts.real.sum())
+    return score, Slopes(0.0, 0.0, weights * by_both, weights * by_claimed, by_real)
+
+
+def _class_weights(average: str, counts: Counts, positive: int) -> Floats:
+    """How much each class counts in an average, shape (C,); one class alone for binary scores."""
+    if average == "macro":
+        weights = counts.averaged.astype(np.float64)
+    elif average == "weighted":
+        weights = counts.real
+    else:
+        return np.asarray(np.arange(len(counts.real)) == positive, dtype=np.float64)
+    normalized: Floats = weights * _inverse(weights.sum())
+    return normalized
+
+
+def _by_class(
+    part: str, both: Floats, claimed: Floats, real: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Precision, recall or F1 of each class; derivatives by `both`, `claimed` and `real`."""
+    nothing = np.zeros_like(both)
+    if part == "f1":
+        share = 2 * _inverse(claimed + real)
+        values = both * share
+        slope = -values * share / 2
+        return values, share, slope, slope
+    if part == "precision":
+        share = _inverse(claimed)
+        return both * share, share, -both * share**2, nothing
+    share = _inverse(real)
+    return both * share, share, nothing, -both * share**2
+
+
+def _inverse(whole: Floats | np.float64) -> Floats:
+    """One over each number, zero for zero."""
+    inverse = np.zeros(np.shape(whole))
+    np.divide(1.0, whole, out=inverse, where=np.asarray(whole) > 0)
+    return inverse
+
+
+def _matthews(counts: Counts) -> tuple[float, Slopes]:
+    """The multiclass form of Gorodkin (2004); zero where one side has one class only."""
+    rows, claimed, real = counts.rows, counts.claimed, counts.real
+    above = counts.exact * rows - claimed @ real
+    spread_claimed, spread_real = rows**2 - claimed @ claimed, rows**2 - real @ real
+    product = float(spread_claimed * spread_real)
+    if product <= 1e-14 * rows**4:  # nothing but rounding
+        nothing = np.zeros_like(claimed)
+        return 0.0, Slopes(0.0, 0.0, nothing, nothing, nothing)
+    score = float(above / product**0.5)
+    by_claimed = -real / product**0.5 + score * claimed / spread_claimed
+    by_real = -claimed / product**0.5 + score * real / spread_real
+    by_rows = counts.exact / product**0.5 - score * rows * (1 / spread_claimed + 1 / spread_real)
+    return score, Slopes(by_rows, rows / product**0.5, np.zeros_like(claimed), by_claimed, by_real)

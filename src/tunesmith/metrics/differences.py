@@ -1,0 +1,210 @@
+"""What two models differ by on the same rows, and whether that is chance. No torch, no scipy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.metrics.bootstrap import (
+    DRAWS,
+    Units,
+    interval_of_draws,
+    scores_of_draws,
+    values_of_draws,
+)
+from tunesmith.metrics.counts import Floats, Tally, counted_kind, score_of, standard_metrics
+from tunesmith.metrics.intervals import (
+    CORRELATIONS,
+    correlation_difference,
+    mean_interval,
+    paired_fraction_interval,
+)
+from tunesmith.metrics.likelihood import profile_interval, supported
+from tunesmith.metrics.scores import Answers, Interval
+from tunesmith.metrics.uncertainty import as_floats, is_right
+
+__all__ = ["Difference", "difference", "mcnemar"]
+
+_LEVEL = 0.05
+_FEWEST_CHANGES = 6
+"""Five rows that change sides could fall one way by chance once in 16 times, six once in 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A score of two models on the same rows.
+
+    Attributes:
+        first: the score of one.
+        second: the score of the other.
+        interval: of second minus first; None where it cannot be told.
+        is_sure: whether chance in the rows hardly explains it.
+    """
+
+    first: float
+    second: float
+    interval: Interval | None
+    is_sure: bool
+
+    @property
+    def change(self) -> float:
+        """Second minus first."""
+        return self.second - self.first
+
+
+def difference(
+    first: Answers, second: Answers, *, seed: int = 0, draws: int = DRAWS
+) -> dict[str, Difference]:
+    """What two models differ by on the same rows, score by score.
+
+    What they have in common cancels. Exchanged models give the mirror image. Of accuracy McNemar's
+    test decides whether it is a difference; of any score at least six rows must have changed sides
+    (of numbers and losses: must differ). An interval of what is not holds zero.
+
+    Args:
+        first: one model's answers.
+        second: the other's, with the same metrics and rows in the same order.
+        seed: of the draws of custom scores.
+        draws: how many.
+    """
+    if not len(first):
+        return {}
+    kind = counted_kind(first)
+    changed = np.asarray(first.predicted) != np.asarray(second.predicted)
+    if kind is not None:
+        found = _differences_of_counts(first, second)
+        changed = is_right(first) != is_right(second)
+    else:
+        found = _differences_of_numbers(first, second)
+    found |= _differences_drawn(first, second, seed=seed, draws=draws)
+    found = {m.name: found[m.name] for m in first.metrics if m.name in found}
+    found = {name: _decided(name, told, changed, first, second) for name, told in found.items()}
+    if first.losses is not None and second.losses is not None:
+        one, two = as_floats(first.losses), as_floats(second.losses)
+        told = Difference(
+            float(one.mean()), float(two.mean()), mean_interval(two - one), is_sure=False
+        )
+        found["loss"] = _decided("loss", told, one != two, first, second)
+    return found
+
+
+def _decided(
+    name: str, told: Difference, changed: NDArray[np.bool_], first: Answers, second: Answers
+) -> Difference:
+    """Whether it is a difference; an interval of one that is not is made to hold zero."""
+    interval = told.interval
+    is_sure = (
+        interval is not None
+        and 0.0 not in interval
+        and int(np.count_nonzero(changed)) >= _FEWEST_CHANGES
+    )
+    if name == "accuracy" and counted_kind(first) is not None:
+        right, also = is_right(first), is_right(second)
+        fixed, broken = int((also & ~right).sum()), int((right & ~also).sum())
+        is_sure = mcnemar(fixed, broken) < _LEVEL
+    if interval is not None and not is_sure:
+        interval = Interval(min(0.0, interval.low), max(0.0, interval.high))
+    return replace(told, interval=interval, is_sure=is_sure)
+
+
+def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Difference]:
+    kind = counted_kind(first)
+    assert kind is not None  # noqa: S101 - asked by the caller
+    columns = [np.asarray(first.truth), np.asarray(first.predicted), np.asarray(second.predicted)]
+    rows = len(first)
+    support = supported(columns[0], columns[1:], kind)
+    tallies = [Tally.of(support.truth, predicted, kind) for predicted in support.predicted]
+    counts = [Tally.of(columns[0], each, kind).count(np.ones(rows)) for each in columns[1:]]
+    right, also = is_right(first), is_right(second)
+    found = {}
+    for metric in standard_metrics(first):
+        name = metric.name
+        was, now = (score_of(name, each, first.positive)[0] for each in counts)
+        if name == "accuracy":
+            fixed, broken = int((also & ~right).sum()), int((right & ~also).sum())
+            interval = paired_fraction_interval(fixed, broken, rows)
+        else:
+
+            def change_at(weights: Floats, name: str = name) -> tuple[float, Floats]:
+                (score, slopes), (other, slopes_of_other) = (
+                    score_of(name, tally.count(weights), first.positive) for tally in tallies
+                )
+                slope = tallies[1].slope_of_units(slopes_of_other)
+                return other - score, slope - tallies[0].slope_of_units(slopes)
+
+            low, high = profile_interval(change_at, support.weights, now - was, rows=rows)
+            interval = Interval(low, high)
+        found[name] = Difference(was, now, interval, is_sure=False)
+    return found
+
+
+def _differences_of_numbers(first: Answers, second: Answers) -> dict[str, Difference]:
+    truth, one, two = map(as_floats, (first.truth, first.predicted, second.predicted))
+    found = {}
+    for metric in standard_metrics(first):
+        if metric.name == "mean_squared_error":
+            errors, others = (one - truth) ** 2, (two - truth) ** 2
+            found[metric.name] = Difference(
+                float(errors.mean()), float(others.mean()), mean_interval(others - errors),
+                is_sure=False,
+            )  # fmt: skip
+            continue
+        was, now = (CORRELATIONS[metric.name](column, truth) for column in (one, two))
+        if was is not None and now is not None:
+            found[metric.name] = Difference(
+                was.value, now.value, correlation_difference(was, now), is_sure=False
+            )
+    return found
+
+
+def _differences_drawn(
+    first: Answers, second: Answers, *, seed: int, draws: int
+) -> dict[str, Difference]:
+    """Of custom scores, drawn in an order that does not ask which model came first."""
+    if not any(metric.by_example for metric in first.metrics):
+        return {}
+    columns = (first.truth, first.predicted, second.predicted)
+    units, mirrored = Units.of(*columns), Units.of(columns[0], columns[2], columns[1])
+    is_turned, is_symmetric = mirrored.key < units.key, mirrored.key == units.key
+    if is_turned:
+        units = mirrored
+    statistic = scores_of_draws(first.metrics, first.positive)
+
+    def change(columns: Sequence[NDArray[Any]], weights: NDArray[np.int64]) -> dict[str, Floats]:
+        label, before, after = columns
+        was, now = statistic((label, before), weights), statistic((label, after), weights)
+        return {name: now[name] - was[name] for name in was}
+
+    points, values = values_of_draws(units, change, seed=seed, draws=draws)
+    if is_symmetric:  # as many rows changed one way as the other
+        values = {name: np.concatenate([each, 0.0 - each]) for name, each in values.items()}
+    whole = units.counts[None]
+    scores = [statistic((units.columns[0], column), whole) for column in units.columns[1:]]
+    was, now = reversed(scores) if is_turned else scores
+    found = {}
+    for name, point in points.items():
+        if not np.isfinite(point):
+            continue
+        interval = interval_of_draws(point, values[name], len(first))
+        if interval is not None and is_turned:
+            interval = Interval(0.0 - interval.high, 0.0 - interval.low)
+        found[name] = Difference(float(was[name][0]), float(now[name][0]), interval, is_sure=False)
+    return found
+
+
+def mcnemar(fixed: int, broken: int) -> float:
+    """How likely so uneven a split of the changed rows is by chance (McNemar, 1947).
+
+    The exact two-sided binomial test with one half; 1 if no row changed.
+    """
+    changed, fewer = fixed + broken, min(fixed, broken)
+    ways = 1
+    total = 0  # whole numbers, so that nothing is lost however many rows there are
+    for i in range(fewer + 1):
+        total += ways
+        ways = ways * (changed - i) // (i + 1)
+    return min(1.0, float(2 * total / 2**changed))

@@ -1,0 +1,60 @@
+"""The rows of a score table: each score with its interval, beside simple baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark, split_name
+
+__all__ = ["as_interval", "as_score", "numeric_titles", "score_rows"]
+
+_BASELINES = {"tfidf": mark("TF-IDF"), "constant": mark("always the same")}
+
+
+def score_rows(
+    title: str,
+    scores: Mapping[str, float | None],
+    intervals: Mapping[str, Sequence[float] | None],
+    baselines: Mapping[str, Mapping[str, float | None]],
+) -> list[dict[str, str]]:
+    """A row per score.
+
+    Args:
+        title: heads the names of the scores, such as the name of the split.
+        scores: by name.
+        intervals: the two ends of the 95% interval of those that have one.
+        baselines: by the names of `tunesmith.metrics.baselines`, what each scores.
+    """
+    title = split_name(title)
+    return [
+        {
+            title: name,
+            _("score"): as_score(value),
+            "95%": as_interval(intervals.get(name)),
+            **{
+                _(words): as_score(baselines[baseline].get(name))
+                for baseline, words in _BASELINES.items()
+                if baseline in baselines
+            },
+        }
+        for name, value in scores.items()
+    ]
+
+
+def numeric_titles() -> list[str]:
+    """The headings of numbers, which are aligned on the right."""
+    return [_("score"), *map(_, _BASELINES.values())]
+
+
+def as_score(value: float | None) -> str:
+    """Four digits."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def as_interval(ends: Sequence[float] | None, *, sign: str = "") -> str:
+    """Its two ends."""
+    if ends is None:
+        return "-"
+    low, high = (f"{end:{sign}.4f}" for end in ends)
+    return _("{low} to {high}").format(low=low, high=high)

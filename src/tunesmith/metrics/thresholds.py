@@ -1,0 +1,136 @@
+"""Thresholds that keep a promise: every value at which a decision changes is tried.
+
+What is found is therefore the best there is on the rows it was found on.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.errors import Problem, RecipeError, nearest
+from tunesmith.i18n import gettext as _
+from tunesmith.metrics.baselines import Kind
+from tunesmith.metrics.temperature import Floats
+
+__all__ = ["Goal", "Rule", "threshold_for_f1", "threshold_for_share"]
+
+Rule = Literal["each", "positive", "unsure"]
+"""How thresholds decide: each label by its own; the positive class or else the other; or the
+likeliest class, and no answer where it stays below its threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What thresholds are chosen for.
+
+    Attributes:
+        score: "f1", "precision" or "accuracy".
+        at_least: what it must reach; None for the highest.
+    """
+
+    score: str
+    at_least: float | None = None
+
+    @classmethod
+    def read(cls, written: str) -> Self:
+        """The goal that "f1", "precision=0.9" or "accuracy=0.95" names.
+
+        Raises:
+            RecipeError: it names none (R180).
+        """
+        score, equals, number = written.partition("=")
+        if score == "f1" and not equals:
+            return cls(score)
+        if score in ("precision", "accuracy"):
+            try:
+                at_least = float(number)
+            except ValueError:
+                at_least = math.nan
+            if 0 < at_least <= 1:
+                return cls(score, at_least)
+        close = nearest(score, ("f1", "precision", "accuracy"))
+        fix = _("Goals: f1, precision=0.9, accuracy=0.95, with numbers above 0 and up to 1.")
+        if close and close[0] != score:
+            fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+        raise RecipeError(
+            Problem("R180", _('"{written}" is no goal').format(written=written), fix=fix)
+        )
+
+    def __str__(self) -> str:
+        return self.score if self.at_least is None else f"{self.score}={self.at_least:g}"
+
+    def rule(self, kind: Kind, num_labels: int) -> Rule:
+        """How thresholds for this goal decide.
+
+        Raises:
+            RecipeError: the goal does not fit (R181).
+        """
+        if kind == "labels" and self.score != "accuracy":
+            return "each"
+        if kind == "classes" and self.score == "accuracy":
+            return "unsure"
+        if kind == "classes" and num_labels == 2:
+            return "positive"
+        if kind == "classes" and self.score == "precision":
+            return "unsure"
+        fix = (
+            _("Several labels per row take f1 or precision=0.9.")
+            if kind == "labels"
+            else _("More than two classes take precision=0.9 or accuracy=0.95.")
+        )
+        raise RecipeError(
+            Problem("R181", _('the goal "{goal}" does not fit').format(goal=self), fix=fix)
+        )
+
+
+def threshold_for_f1(shares: NDArray[Any], truth: NDArray[Any]) -> float | None:
+    """The threshold with the highest F1, the highest of several; None without a true row.
+
+    Args:
+        shares: probabilities, shape (n,).
+        truth: whether each is true, shape (n,).
+    """
+    total = int(np.count_nonzero(truth))
+    if total == 0:
+        return None
+    ends, given, hits = _cuts(shares, truth)
+    best = int(np.argmax(2 * hits / (given + total)))
+    return _between(ends, best)
+
+
+def threshold_for_share(shares: NDArray[Any], truth: NDArray[Any], at_least: float) -> float | None:
+    """The threshold that lets the most through so that this share of them is true; None if none.
+
+    With labels as `truth` this is precision with the highest recall; with right answers it is
+    accuracy with the highest coverage.
+    """
+    if len(shares) == 0:
+        return None
+    ends, given, hits = _cuts(shares, truth)
+    reaches = np.flatnonzero(hits >= at_least * given - 1e-9)
+    return _between(ends, int(reaches[-1])) if len(reaches) else None
+
+
+def _cuts(
+    shares: NDArray[Any], truth: NDArray[Any]
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """Each different probability, falling; rows that have no less; how many of these are true."""
+    order = np.argsort(-shares, kind="stable")
+    falling = shares[order]
+    is_end = np.append(falling[1:] != falling[:-1], True)
+    hits = np.cumsum(truth[order].astype(np.int64))
+    return falling[is_end], np.flatnonzero(is_end) + 1, hits[is_end]
+
+
+def _between(ends: Floats, place: int) -> float:
+    """Half way to the next lower probability, so that rounding decides nothing; else 0."""
+    if place == len(ends) - 1:
+        return 0.0
+    upper, lower = float(ends[place]), float(ends[place + 1])
+    middle = (upper + lower) / 2
+    return middle if middle > lower else upper

@@ -1,0 +1,225 @@
+"""How sure scores are: their 95 % intervals, and their spread over seeds. No torch, no scipy.
+
+An interval says what the score may be on all the rows that the model will meet, if the scored rows
+are independent draws of them. It says nothing of training again: that is what `Spread` over seeds
+is for. Coverage is measured by `benchmarks/coverage.py`.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.metrics.bootstrap import (
+    DRAWS,
+    Units,
+    interval_of_draws,
+    scores_of_draws,
+    values_of_draws,
+)
+from tunesmith.metrics.counts import Counts, Floats, Tally, counted_kind, score_of, standard_metrics
+from tunesmith.metrics.intervals import CORRELATIONS, fraction_interval, mean_interval
+from tunesmith.metrics.likelihood import Support, profile_interval, supported
+from tunesmith.metrics.scores import Answers, Interval, Scores
+
+__all__ = [
+    "Spread",
+    "as_floats",
+    "gives_one_answer",
+    "intervals",
+    "is_right",
+    "spread",
+    "with_intervals",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A score over several seeds.
+
+    Attributes:
+        values: of each seed.
+        mean: of these.
+        deviation: their standard deviation, with n - 1; None for one seed.
+        lowest: the smallest.
+        highest: the largest.
+    """
+
+    values: Sequence[float]
+    mean: float
+    deviation: float | None
+    lowest: float
+    highest: float
+
+
+def with_intervals(scores: Scores, *, examples: int) -> Scores:
+    """Scores with their intervals.
+
+    Args:
+        scores: from a task.
+        examples: how many were scored; answers that count something else, such as tokens, get no
+            interval.
+    """
+    answers = scores.answers
+    if answers is None or len(answers) != examples:
+        return scores
+    return replace(scores, intervals=intervals(answers))
+
+
+def intervals(answers: Answers, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Interval]:
+    """The 95 % interval of each score, the loss among them if its parts are known.
+
+    It always holds the score itself, and is never of no width: where nothing can be said, as of a
+    correlation with a constant, there is none. Fractions of rows have Wilson's interval, other
+    scores of classes and labels that of `likelihood`, correlations Fisher's, losses and errors
+    Student's with Hall's correction; custom scores are drawn.
+
+    Args:
+        answers: of one model.
+        seed: of the draws of custom scores.
+        draws: how many.
+    """
+    if not len(answers):
+        return {}
+    kind = counted_kind(answers)
+    found = _of_counts(answers) if kind is not None else _of_numbers(answers)
+    found |= _drawn(answers, seed=seed, draws=draws)
+    ordered = {
+        metric.name: found[metric.name] for metric in answers.metrics if metric.name in found
+    }
+    if answers.losses is not None:
+        ordered |= _named("loss", _not_negative(mean_interval(as_floats(answers.losses))))
+    return ordered
+
+
+def _named(name: str, interval: Interval | None) -> dict[str, Interval]:
+    return {} if interval is None else {name: interval}
+
+
+def as_floats(values: NDArray[Any]) -> Floats:
+    """The same numbers in double precision."""
+    return np.asarray(values, dtype=np.float64)
+
+
+def _not_negative(interval: Interval | None) -> Interval | None:
+    """A mean of numbers that are zero or more is no less."""
+    if interval is None:
+        return None
+    return Interval(max(0.0, interval.low), interval.high)
+
+
+def _of_counts(answers: Answers) -> dict[str, Interval]:
+    kind = counted_kind(answers)
+    assert kind is not None  # noqa: S101 - asked by the caller
+    whole = Tally.of(np.asarray(answers.truth), np.asarray(answers.predicted), kind)
+    counts = whole.count(np.ones(len(answers)))
+    support: Support | None = None
+    present = np.flatnonzero(counts.averaged).tolist()
+    found: dict[str, Interval] = {}
+    for metric in standard_metrics(answers):
+        if metric.name == "matthews_correlation" and np.count_nonzero(counts.real) < 2:
+            continue  # not defined
+        interval = _of_fraction(metric.name, counts, kind, answers.positive)
+        if interval is None and len(present) == 1:  # the average over one class is its own score
+            part = metric.name.split("_")[0]
+            interval = _of_fraction(part, counts, "classes", present[0])
+        if interval is None:
+            support = support or supported(whole.truth, [whole.predicted], kind)
+            tally = Tally.of(support.truth, support.predicted[0], kind)
+            interval = _profiled(metric.name, tally, support, counts, answers.positive)
+        found |= _named(metric.name, interval)
+    return found
+
+
+def _of_fraction(name: str, counts: Counts, kind: str, positive: int) -> Interval | None:
+    """Scores that are a fraction of some rows; None for others."""
+    if name == "accuracy":
+        return fraction_interval(counts.exact, counts.rows)
+    if kind == "labels":
+        return None
+    if name.endswith("_micro"):  # of one class each it is accuracy
+        return fraction_interval(counts.exact, counts.rows)
+    if name not in ("f1", "precision", "recall"):
+        return None
+    both, claimed, real = (
+        float(each[positive]) if positive < len(each) else 0.0
+        for each in (counts.both, counts.claimed, counts.real)
+    )
+    if name != "f1":
+        return fraction_interval(both, claimed if name == "precision" else real)
+    # F1 grows with the fraction of right rows among those that are of the class or said to be
+    found = fraction_interval(both, claimed + real - both)
+    return Interval(*(2 * share / (1 + share) for share in (found.low, found.high)))
+
+
+def _profiled(
+    name: str, tally: Tally, support: Support, counts: Counts, positive: int
+) -> Interval | None:
+    def score_at(weights: Floats) -> tuple[float, Floats]:
+        score, slopes = score_of(name, tally.count(weights), positive)
+        return score, tally.slope_of_units(slopes)
+
+    value = score_of(name, counts, positive)[0]
+    low, high = profile_interval(score_at, support.weights, value, rows=counts.rows)
+    return Interval(low, high) if low < high else None
+
+
+def _of_numbers(answers: Answers) -> dict[str, Interval]:
+    found: dict[str, Interval] = {}
+    for metric in standard_metrics(answers):
+        predicted, truth = as_floats(answers.predicted), as_floats(answers.truth)
+        if metric.name == "mean_squared_error":
+            interval = _not_negative(mean_interval((predicted - truth) ** 2))
+        else:
+            correlation = CORRELATIONS[metric.name](predicted, truth)
+            interval = correlation.interval if correlation is not None else None
+        found |= _named(metric.name, interval)
+    return found
+
+
+def _drawn(answers: Answers, *, seed: int, draws: int) -> dict[str, Interval]:
+    if not any(metric.by_example for metric in answers.metrics):
+        return {}
+    units = Units.of(answers.truth, answers.predicted)
+    points, values = values_of_draws(
+        units, scores_of_draws(answers.metrics, answers.positive), seed=seed, draws=draws
+    )
+    found: dict[str, Interval] = {}
+    for name, point in points.items():
+        found |= _named(name, interval_of_draws(point, values[name], len(answers)))
+    return found
+
+
+def is_right(answers: Answers) -> NDArray[np.bool_]:
+    """Which rows have exactly the right answer, shape (n,): classes or sets of labels."""
+    equal = np.asarray(answers.predicted) == np.asarray(answers.truth)
+    right: NDArray[np.bool_] = equal.reshape(len(equal), -1).all(axis=1)
+    return right
+
+
+def gives_one_answer(answers: Answers) -> bool:
+    """Whether a model answers all rows alike though their labels differ.
+
+    Numbers count as alike if they vary by less than a twentieth of the labels: a prediction that
+    explains anything varies by at least its correlation.
+    """
+    predicted, truth = (
+        np.asarray(values, dtype=np.float64).reshape(len(answers), -1)
+        for values in (answers.predicted, answers.truth)
+    )
+    if len(answers) < 2 or not (truth != truth[0]).any():
+        return False
+    if counted_kind(answers) is None:
+        return bool(predicted.std() < 0.05 * truth.std())
+    return not (predicted != predicted[0]).any()
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, deviation and range of a score over seeds."""
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return Spread(tuple(values), statistics.fmean(values), deviation, min(values), max(values))

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.data.batches import IGNORED, Examples, Padding, by_length, make_batch
+from tunesmith.data.token_cache import Encoded, Prepared, Ragged, hold_in_memory
+
+PADDING = Padding({"input_ids": 9, "token_type_ids": 0, "labels": IGNORED})
+
+
+def held(sequences: list[list[int]], labels: np.ndarray | None = None) -> Prepared:
+    lengths = np.array([len(s) for s in sequences], dtype=np.int64)
+    flat = np.array([n for s in sequences for n in s], dtype=np.uint16)
+    rows = np.arange(len(sequences), dtype=np.int64)
+    fixed = {} if labels is None else {"labels": labels}
+    return hold_in_memory(Encoded({"input_ids": Ragged(flat, lengths)}, fixed, rows, lengths))
+
+
+sequences = st.lists(st.lists(st.integers(1, 8), min_size=1, max_size=12), min_size=1, max_size=9)
+
+
+@given(sequences, st.booleans())
+def test_padding_hides_nothing_and_adds_nothing(rows: list[list[int]], left: bool) -> None:
+    padding = Padding(PADDING.values, left=left)
+    batch = make_batch(Examples(held(rows)), np.arange(len(rows)), padding)
+    ids, mask = batch.inputs["input_ids"], batch.inputs["attention_mask"]
+    assert ids.shape == mask.shape == (len(rows), max(map(len, rows)))
+    assert ids.dtype == mask.dtype == torch.int64
+    for i, row in enumerate(rows):
+        assert ids[i][mask[i] == 1].tolist() == row
+        assert set(ids[i][mask[i] == 0].tolist()) <= {9}
+        assert mask[i, -1 if left else 0] == 1
+    assert batch.tokens == sum(map(len, rows))
+    assert batch.labels is None
+    assert batch.num_targets == 0
+
+
+def test_labels_by_kind() -> None:
+    rows = [[1], [2, 3], [4]]
+    for labels, dtype, count in (
+        (np.array([0, 1, 2]), torch.int64, 3),
+        (np.array([0, IGNORED, 2]), torch.int64, 2),
+        (np.array([0.5, 1.5, 2.5]), torch.float32, 3),
+        (np.array([[1, 0], [0, 1], [1, 1]], dtype=np.uint8), torch.float32, 6),
+    ):
+        batch = make_batch(Examples(held(rows, labels)), np.arange(3), PADDING)
+        assert batch.labels is not None
+        assert batch.labels.dtype == dtype
+        assert batch.num_targets == count
+
+
+def test_labels_per_token_are_filled_with_what_no_loss_counts() -> None:
+    lengths = np.array([1, 3], dtype=np.int64)
+    ragged = {
+        "input_ids": Ragged(np.array([1, 2, 3, 4], np.uint16), lengths),
+        "labels": Ragged(np.array([0, 1, IGNORED, 1], np.int64), lengths),
+    }
+    rows = np.arange(2, dtype=np.int64)
+    batch = make_batch(
+        Examples(hold_in_memory(Encoded(ragged, {}, rows, lengths))), np.arange(2), PADDING
+    )
+    assert batch.labels is not None
+    assert batch.labels.tolist() == [[0, IGNORED, IGNORED], [1, IGNORED, 1]]
+    assert batch.num_targets == 3
+
+
+def test_a_batch_that_only_keeps_step_counts_nothing() -> None:
+    batch = make_batch(Examples(held([[1]], np.array([1]))), np.arange(1), PADDING, counts=False)
+    assert (batch.num_targets, batch.counts) == (0, False)
+
+
+def test_a_drawn_share_is_a_view() -> None:
+    whole = held([[1], [2, 2], [3, 3, 3]], np.array([0, 1, 2]))
+    part = Examples(whole, np.array([2, 0]))
+    assert len(part) == 2
+    assert part.labels.tolist() == [2, 0]
+    assert part.lengths.tolist() == [3, 1]
+    assert part.rows.tolist() == [2, 0]
+    batch = make_batch(part, np.array([0]), PADDING)
+    assert batch.inputs["input_ids"].tolist() == [[3, 3, 3]]
+    assert Examples(whole).labels.tolist() == [0, 1, 2]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 7))
+def test_by_length_each_once_the_longest_first(lengths: list[int], size: int) -> None:
+    array = np.array(lengths, dtype=np.int64)
+    batches = list(by_length(array, size, max_tokens=1))
+    places = np.concatenate(batches)
+    assert sorted(places) == list(range(len(lengths)))
+    assert all(len(batch) <= size for batch in batches)
+    assert np.all(np.diff(array[places]) <= 0)
+
+
+def test_without_a_batch_size_tokens_decide() -> None:
+    """As many rows as fit with their padding; a row that is too long by itself goes alone."""
+    lengths = np.array([3, 10, 0, 25, 4, 10])
+    cut = [batch.tolist() for batch in by_length(lengths, None, max_tokens=20)]
+    assert cut == [[3], [1, 5], [4, 0, 2]]
+    cut = [batch.tolist() for batch in by_length(lengths, 4, max_tokens=20)]
+    assert cut == [[3, 1, 5, 4], [0, 2]]
+    cut = [batch.tolist() for batch in by_length(np.zeros(3, dtype=np.int64), None, max_tokens=2)]
+    assert cut == [[0, 1], [2]]
+
+
+def test_padding_as_the_tokenizer_says() -> None:
+    class Tokenizer:
+        pad_token_id = 3
+        pad_token_type_id = 1
+        padding_side = "left"
+
+    padding = Padding.of(Tokenizer())
+    assert padding.left
+    assert padding.values == {"input_ids": 3, "token_type_ids": 1, "labels": IGNORED}
+
+
+def test_arrays_of_a_batch_are_its_own() -> None:
+    examples = Examples(held([[1, 2]]))
+    batch = make_batch(examples, np.arange(1), PADDING)
+    batch.inputs["input_ids"][0, 0] = 7
+    again = make_batch(examples, np.arange(1), PADDING)
+    assert again.inputs["input_ids"][0, 0] == 1
+    with pytest.raises(KeyError):
+        _ = examples.labels
