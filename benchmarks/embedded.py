@@ -19,7 +19,7 @@ from typing import Any
 from machine import facts
 
 import tunesmith as ts
-from tunesmith.embedded_model import embedded_folder
+from tunesmith.models.embedded import embedded_folder
 from tunesmith.quickstart import LESSONS, MODEL, UNTRAINED, Compared, quickstart
 
 MARK = "<!-- scores -->"

@@ -6,8 +6,8 @@ import sys
 import pytest
 from safetensors import safe_open
 
-from tunesmith.embedded_model import embedded_folder
 from tunesmith.errors import ModelError
+from tunesmith.models.embedded import embedded_folder
 from tunesmith.storage.atomic import damage, sha256_of
 
 WITHOUT_US = """

@@ -21,7 +21,7 @@ from tunesmith.engine import ExactForward
 from tunesmith.errors import Interrupted, Problem
 from tunesmith.evaluate import Evaluation, predict
 from tunesmith.memory import OneRowTooLarge
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import Task, task_named
 

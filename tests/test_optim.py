@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tunesmith.model import freeze, load_model, locate
+from tunesmith.models import freeze, load_model, locate
 from tunesmith.optim import decays, make_optimizer, read_state, write_state
 from tunesmith.recipe import TrainSettings
 

@@ -20,7 +20,7 @@ from tunesmith.device import make_accelerator
 from tunesmith.engine import ExactEngine
 from tunesmith.events import StepDone
 from tunesmith.loop import Progress, train
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 from tunesmith.optim import make_optimizer
 from tunesmith.plan import make_plan
 from tunesmith.recipe import DataSettings, TrainSettings

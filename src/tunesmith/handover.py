@@ -25,7 +25,7 @@ from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.data.rows import Source, Splits
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.model import locate
+from tunesmith.models import locate
 from tunesmith.storage.library_logging import quiet_datasets
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import tunesmith as ts
-from tests.model.folders import loaded
+from tests.models.folders import loaded
 from tunesmith.data.columns import Roles
 from tunesmith.errors import IntegrityError, ModelError, RecipeError
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks.text_classification import TextClassification
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.cli.conftest import Command
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 
 
 def test_it_trains_on_a_file_and_shows_what_it_does(
@@ -19,7 +19,7 @@ def test_it_trains_on_a_file_and_shows_what_it_does(
 
 
 def locate_tokenizer(folder: Path):  # type: ignore[no-untyped-def]
-    from tunesmith.model import ModelFiles
+    from tunesmith.models import ModelFiles
 
     return ModelFiles(str(folder), folder)
 

@@ -12,7 +12,7 @@ from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.device import make_accelerator
 from tunesmith.evaluate import predict
 from tunesmith.fast.predictor import Predictor
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks.text_classification import TextClassification
 
 TEXTS = ["the soup", "the rice is good", "the printer is broken again", "good", "the soup is bad"]

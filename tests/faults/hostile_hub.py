@@ -82,7 +82,7 @@ def _hub(folder: Path, **constants: object) -> Iterator[Hub]:
 def _locate() -> str:
     """The code of the error, or "found"."""
     from tunesmith.errors import PlainError
-    from tunesmith.model import locate
+    from tunesmith.models import locate
 
     try:
         files = locate(NAME)

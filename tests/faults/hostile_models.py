@@ -66,9 +66,9 @@ FIELDS = {
 @cache
 def _whole() -> Path:
     """A finished model as `train` leaves it, with random weights: built once in a process."""
-    from tests.model.folders import loaded
+    from tests.models.folders import loaded
     from tunesmith.data.columns import Roles
-    from tunesmith.model import load_tokenizer, locate
+    from tunesmith.models import load_tokenizer, locate
     from tunesmith.tasks.text_classification import TextClassification
 
     home = Path(tempfile.mkdtemp(prefix="hostile-models-"))

@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.errors import PlainError, RecipeError
 from tunesmith.inputs import check, look
-from tunesmith.model import ModelFiles, locate
+from tunesmith.models import ModelFiles, locate
 from tunesmith.recipe import gather
 from tunesmith.run import job as module
 from tunesmith.run.fingerprint import versions

@@ -21,7 +21,7 @@ from tests.run.test_conduct import strip_times, weights
 from tests.run.test_session import session
 from tunesmith.errors import ModelError, RecipeError, ResourceError
 from tunesmith.events import Event, StepDone, Warned
-from tunesmith.model import LoadedModel
+from tunesmith.models import LoadedModel
 from tunesmith.run.preflight import preflight
 from tunesmith.tasks.text_classification import TextClassification
 

@@ -17,7 +17,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.errors import DataError, ModelError, RecipeError
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.masked_lm import MaskedLanguageModel
 

@@ -15,7 +15,7 @@ from tunesmith.data.open import open_splits
 from tunesmith.data.rows import Row, first_rows
 from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import nearest
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks import sequence
 from tunesmith.tasks.sequence import UnknownLabels, encode_texts, examine_texts
 

@@ -11,7 +11,7 @@ from tests.conftest import WORDS
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.data.token_cache import Encoded, Prepared, hold_in_memory
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks.windows import encode_windows
 
 ALONE, PAIR = Roles("text", None), Roles("text", "pair")

@@ -16,7 +16,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.verdict import against_tfidf, judge
-from tunesmith.model.untrusted import UnreadableFile, read_json
+from tunesmith.models.untrusted import UnreadableFile, read_json
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.tasks import Task, task_from_json

@@ -10,7 +10,7 @@ from tunesmith.artifact.inference import Model
 from tunesmith.data.columns import Roles
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.model import load_tokenizer, locate, longest_input, try_model
+from tunesmith.models import load_tokenizer, locate, longest_input, try_model
 from tunesmith.tasks import Task, task_from_config, task_from_json
 
 __all__ = ["load"]

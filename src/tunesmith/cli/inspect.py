@@ -39,8 +39,8 @@ def command(
     what: str, texts: tuple[str, ...], model: str | None, max_length: int | None, **given: Any
 ) -> int:
     """Load a tokenizer, cut, show."""
-    from tunesmith.inspection import inspect_texts
-    from tunesmith.model import load_tokenizer, locate, longest_input
+    from tunesmith.models import load_tokenizer, locate, longest_input
+    from tunesmith.models.inspect_tokens import inspect_texts
 
     terminal = Terminal.of(given)
     if len(texts) > 2:
@@ -104,7 +104,7 @@ def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
     from tunesmith.data.profile import profile
     from tunesmith.data.rows import first_rows
     from tunesmith.inputs import look
-    from tunesmith.model import suggest_model
+    from tunesmith.models import suggest_model
     from tunesmith.tasks.sequence import examine_texts
 
     recipe = None

@@ -57,8 +57,8 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
     from tunesmith.data.columns import missing_columns, need_a_role, suggest_roles
     from tunesmith.data.open import open_splits
     from tunesmith.data.profile import profile
+    from tunesmith.models.train_tokenizer import Texts, retrain_tokenizer, train_tokenizer
     from tunesmith.storage import atomic
-    from tunesmith.tokenizer import Texts, retrain_tokenizer, train_tokenizer
 
     terminal = Terminal.of(given)
     target = as_path(out)
@@ -85,7 +85,7 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
             alphabet=given["alphabet"],
         )
     else:
-        from tunesmith.model import load_tokenizer, locate
+        from tunesmith.models import load_tokenizer, locate
 
         before = load_tokenizer(locate(old))
         made = retrain_tokenizer(before, texts, vocab_size=given["vocab_size"])

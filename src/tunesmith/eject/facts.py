@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, typed
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, Split, check, look
-from tunesmith.model import ModelFiles, locate, overridden_dropout
+from tunesmith.models import ModelFiles, locate, overridden_dropout
 from tunesmith.plan import FEISTEL_FROM, Plan
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.run.folder import RunFolder

@@ -6,7 +6,7 @@ from tunesmith.eject.facts import Facts
 from tunesmith.eject.reading import Reading
 from tunesmith.eject.script import Cell, assignment, block, literal, stacked
 from tunesmith.i18n import gettext as _
-from tunesmith.model import stand_in_padding
+from tunesmith.models import stand_in_padding
 
 __all__ = ["model_cell", "seeds_cell", "settings_cell", "tokens_cell"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith.errors import ModelError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.model import EMBEDDED, ModelFiles, longest_input, read_backend
+from tunesmith.models import EMBEDDED, ModelFiles, longest_input, read_backend
 from tunesmith.storage import hub
 
 __all__ = [
@@ -85,7 +85,7 @@ def reader_of(name: str | None, revision: str | None) -> Reader | None:
 
 def _folder(name: str, revision: str | None) -> Path | None:
     if name.startswith("embedded:"):
-        from tunesmith.embedded_model import embedded_folder
+        from tunesmith.models.embedded import embedded_folder
 
         return embedded_folder(EMBEDDED)  # all embedded models read with one tokenizer
     path = Path(name).expanduser()

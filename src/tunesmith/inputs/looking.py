@@ -25,7 +25,7 @@ from tunesmith.errors import (
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.metrics.scores import GLUE
-from tunesmith.model import suggest_model
+from tunesmith.models import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
 from tunesmith.spelling import normalise_labels
 from tunesmith.tasks import TASKS, Task, suggest_task, task_named

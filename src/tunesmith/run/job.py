@@ -20,7 +20,7 @@ from tunesmith.inputs import Checked, Split
 from tunesmith.loop import Choice
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics.scores import Metric, choose_metrics
-from tunesmith.model import ModelFiles, load_tokenizer, locate, longest_input
+from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.plan import Classes, Plan, make_plan
 from tunesmith.recipe import Layers, Recipe
 from tunesmith.run.fingerprint import hash_of, lasting_settings, versions

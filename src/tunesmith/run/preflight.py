@@ -22,7 +22,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.loop import attempt, halve
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics.scores import Scores
-from tunesmith.model import ModelFiles
+from tunesmith.models import ModelFiles
 from tunesmith.run.session import Session
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers

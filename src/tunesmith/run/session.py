@@ -25,7 +25,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.loop import MicroBatch, Progress
 from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics.scores import Scores
-from tunesmith.model import freeze, try_model
+from tunesmith.models import freeze, try_model
 from tunesmith.run.disk_space import refuse_small_disk
 from tunesmith.run.engines import make_engine
 from tunesmith.run.fingerprint import compare, differences, machine_facts, refuse_foreign

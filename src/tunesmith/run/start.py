@@ -19,7 +19,7 @@ from tunesmith.events import Finished
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, check, look
 from tunesmith.metrics.scores import Scores
-from tunesmith.model import locate
+from tunesmith.models import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
 from tunesmith.run.event_log import EventLog
 from tunesmith.run.fingerprint import MAY_CHANGE

@@ -29,7 +29,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark
 from tunesmith.masking import mask_tokens
 from tunesmith.metrics.scores import Metric, Scores, compute
-from tunesmith.model import LoadedModel, ModelFiles, load_model
+from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.sequence import encode_texts, examine_texts

@@ -20,7 +20,7 @@ from tunesmith.data.profile import ColumnProfile
 from tunesmith.data.rows import Column, Row
 from tunesmith.data.token_cache import Encoded
 from tunesmith.metrics.scores import Metric, Scores
-from tunesmith.model import LoadedModel, ModelFiles
+from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tunesmith.errors import nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind, simple_answers
 from tunesmith.metrics.scores import Metric, Scores
-from tunesmith.model import LoadedModel, ModelFiles, load_model
+from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from tunesmith.model.untrusted import UnreadableFile
-from tunesmith.model.weight_files import StoredTensor, read_headers, read_tensors
+from tunesmith.models.untrusted import UnreadableFile
+from tunesmith.models.weight_files import StoredTensor, read_headers, read_tensors
 
 TYPES = (
     torch.bool, torch.uint8, torch.int8, torch.float8_e4m3fn, torch.float8_e5m2, torch.int16,

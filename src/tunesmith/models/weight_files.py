@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.i18n import gettext as _
-from tunesmith.model.untrusted import UnreadableFile, open_regular
+from tunesmith.models.untrusted import UnreadableFile, open_regular
 
 if TYPE_CHECKING:
     import torch

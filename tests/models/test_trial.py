@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.model.folders import loaded
+from tests.models.folders import loaded
 from tunesmith.errors import ModelError
-from tunesmith.model import load_tokenizer, locate, try_model
+from tunesmith.models import load_tokenizer, locate, try_model
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from tests.fast.models import FAMILIES, model_of
-from tests.model.folders import HEAD
+from tests.models.folders import HEAD
 from tunesmith.errors import ModelError, Severity
-from tunesmith.model import LoadedModel, load_model, locate
-from tunesmith.model.missing import check_body, check_layers
+from tunesmith.models import LoadedModel, load_model, locate
+from tunesmith.models.missing_weights import check_body, check_layers
 
 LANGUAGE_HEAD = "AutoModelForMaskedLM"
 DECODERS = ("gpt2", "llama", "qwen3")

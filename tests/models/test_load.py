@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.model.folders import HEAD, edited, loaded
+from tests.models.folders import HEAD, edited, loaded
 from tunesmith.errors import ModelError, RecipeError
-from tunesmith.model import freeze, load_model, locate
+from tunesmith.models import freeze, load_model, locate
 
 
 def test_a_model_without_such_a_head(tiny_bert: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from tunesmith.model import load_model, locate
+from tunesmith.models import load_model, locate
 
 HEAD = "AutoModelForSequenceClassification"
 

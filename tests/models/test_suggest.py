@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.model import EMBEDDED, suggest_model, suggestion
-from tunesmith.model.suggestion import has_accelerator
+from tunesmith.models import EMBEDDED, suggest, suggest_model
+from tunesmith.models.suggest import has_accelerator
 from tunesmith.storage import hub
 
 ENGLISH = ["the printer is broken again", "send me a new phone"]
@@ -51,9 +51,9 @@ def test_a_model_for_the_language(texts: list[str], on_a_cpu: str, on_a_gpu: str
     assert suggest_model(texts, device="cuda") == (on_a_gpu, why)
     name, reason = suggest_model(texts, device="cpu")
     assert name == on_a_cpu
-    millions = suggestion._MILLIONS[name]
+    millions = suggest._MILLIONS[name]
     assert reason == f"{why}; {millions} million weights, few enough for a CPU"
-    assert millions < suggestion._MILLIONS[on_a_gpu]
+    assert millions < suggest._MILLIONS[on_a_gpu]
 
 
 @pytest.mark.usefixtures("online")
@@ -116,11 +116,11 @@ def test_offline_what_is_cached_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_model_is_counted() -> None:
     every = {
         name
-        for models in (suggestion._ENGLISH, suggestion._CHINESE, suggestion._SEVERAL)
+        for models in (suggest._ENGLISH, suggest._CHINESE, suggest._SEVERAL)
         for name in (models.small, models.base, models.masked)
     }
-    assert every == set(suggestion._MILLIONS)
-    assert suggestion._MILLIONS == {  # as their pages on the Hub say
+    assert every == set(suggest._MILLIONS)
+    assert suggest._MILLIONS == {  # as their pages on the Hub say
         "sentence-transformers/all-MiniLM-L6-v2": 23,
         "distilbert/distilbert-base-uncased": 66,
         "bert-base-uncased": 110,
@@ -162,12 +162,12 @@ def test_a_gpu_is_seen_without_torch(
     def version(package: str) -> str:
         assert package == "torch"
         if torch is None:
-            raise suggestion.PackageNotFoundError
+            raise suggest.PackageNotFoundError
         return torch
 
     monkeypatch.setattr(platform, "system", lambda: system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    monkeypatch.setattr(suggestion, "version", version)
+    monkeypatch.setattr(suggest, "version", version)
     monkeypatch.setattr(Path, "exists", lambda path: driver and str(path) == "/dev/nvidiactl")
     if visible is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.model.configuration import impossible_config, make_config
-from tunesmith.model.files import ModelFiles
-from tunesmith.model.guard import TooLarge, bounded, first_line
-from tunesmith.model.missing import check_body, check_layers
-from tunesmith.model.untrusted import UnreadableFile
-from tunesmith.model.weight_files import FLOATS, StoredTensor, read_headers, read_tensors
+from tunesmith.models.config import impossible_config, make_config
+from tunesmith.models.files import ModelFiles
+from tunesmith.models.guard import TooLarge, bounded, first_line
+from tunesmith.models.missing_weights import check_body, check_layers
+from tunesmith.models.untrusted import UnreadableFile
+from tunesmith.models.weight_files import FLOATS, StoredTensor, read_headers, read_tensors
 from tunesmith.storage.library_logging import quiet_transformers
 
 if TYPE_CHECKING:

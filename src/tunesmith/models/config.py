@@ -12,8 +12,8 @@ from typing import Any
 
 from tunesmith.errors import ModelError, Place, Problem, nearest
 from tunesmith.i18n import gettext as _
-from tunesmith.model.files import ModelFiles
-from tunesmith.model.guard import first_line
+from tunesmith.models.files import ModelFiles
+from tunesmith.models.guard import first_line
 from tunesmith.storage.library_logging import quiet_transformers
 
 __all__ = ["impossible_config", "make_config", "overridden_dropout", "stand_in_padding"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.model.untrusted import MAX_DEPTH, UnreadableFile, open_regular, read_json
+from tunesmith.models.untrusted import MAX_DEPTH, UnreadableFile, open_regular, read_json
 
 plain = st.recursive(
     st.none()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.model.folders import edited
+from tests.models.folders import edited
 from tunesmith.errors import IntegrityError, ModelError
-from tunesmith.model import EMBEDDED, ModelFiles, load_tokenizer, locate
+from tunesmith.models import EMBEDDED, ModelFiles, load_tokenizer, locate
 from tunesmith.storage import atomic
 from tunesmith.storage.manifest import MANIFEST
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from tests.model.folders import HEAD, edited, loaded
+from tests.models.folders import HEAD, edited, loaded
 from tunesmith.errors import ModelError
-from tunesmith.model.configuration import make_config, overridden_dropout, stand_in_padding
+from tunesmith.models.config import make_config, overridden_dropout, stand_in_padding
 
 CANARY = "import pathlib; pathlib.Path({path!r}).write_text('ran')\n"
 

@@ -8,8 +8,13 @@ import pytest
 
 from tunesmith.data.open import from_python
 from tunesmith.errors import DataError
-from tunesmith.model import load_tokenizer, locate
-from tunesmith.tokenizer import Texts, TokenizerKind, retrain_tokenizer, train_tokenizer
+from tunesmith.models import load_tokenizer, locate
+from tunesmith.models.train_tokenizer import (
+    Texts,
+    TokenizerKind,
+    retrain_tokenizer,
+    train_tokenizer,
+)
 
 TEXTS = [
     "The cook fried the rice and the waiter served the fried rice.",
@@ -53,8 +58,8 @@ def test_letters_can_be_asked_for() -> None:
 
 CHILD = """
 import sys
-from tests.test_tokenizer import TEXTS
-from tunesmith.tokenizer import retrain_tokenizer, train_tokenizer
+from tests.models.test_train_tokenizer import TEXTS
+from tunesmith.models.train_tokenizer import retrain_tokenizer, train_tokenizer
 for kind in ("wordpiece", "bpe"):
     made = train_tokenizer(TEXTS, kind=kind, vocab_size=260)
     again = retrain_tokenizer(made, TEXTS, vocab_size=250)

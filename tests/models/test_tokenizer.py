@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.model.folders import edited
+from tests.models.folders import edited
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError, ResourceError
-from tunesmith.model import load_tokenizer, locate, longest_input, read_backend
-from tunesmith.model import tokenizer as module
+from tunesmith.models import load_tokenizer, locate, longest_input, read_backend
+from tunesmith.models import tokenizer as module
 from tunesmith.tasks.sequence import encode_texts
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tunesmith.errors import ModelError, Problem, RecipeError
-from tunesmith.model.guard import TooLarge, bounded, coded, first_line
+from tunesmith.models.guard import TooLarge, bounded, coded, first_line
 
 
 def build(layers: int) -> nn.Module:

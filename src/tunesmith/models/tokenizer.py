@@ -12,9 +12,9 @@ from typing import Any
 
 from tunesmith.errors import ModelError, Place, Problem, ResourceError, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.model.files import TOKENIZER_FILES, ModelFiles
-from tunesmith.model.guard import coded
-from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
+from tunesmith.models.files import TOKENIZER_FILES, ModelFiles
+from tunesmith.models.guard import coded
+from tunesmith.models.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.storage.disk import disk_problem, is_full
 from tunesmith.storage.library_logging import quiet_transformers
 

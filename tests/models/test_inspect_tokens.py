@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import WORDS
-from tunesmith.inspection import inspect_texts
-from tunesmith.model import load_tokenizer, locate
+from tunesmith.models import load_tokenizer, locate
+from tunesmith.models.inspect_tokens import inspect_texts
 
 words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=30).map(" ".join)
 LIGHT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)

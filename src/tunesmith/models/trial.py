@@ -6,7 +6,7 @@ from typing import Any
 
 from tunesmith.errors import ModelError, Place, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.model.guard import coded
+from tunesmith.models.guard import coded
 
 __all__ = ["try_model"]
 

@@ -23,7 +23,7 @@ from tunesmith.errors import (
     quoted,
 )
 from tunesmith.i18n import gettext as _
-from tunesmith.model.untrusted import UnreadableFile, open_regular, read_json
+from tunesmith.models.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.storage import hub
 from tunesmith.storage.downloads import sha256_once
 from tunesmith.storage.manifest import MANIFEST, recorded_hashes
@@ -236,7 +236,7 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
         ResourceError: the Hub is out of reach or wants a token.
     """
     if name.startswith("embedded:"):
-        from tunesmith.embedded_model import embedded_folder
+        from tunesmith.models.embedded import embedded_folder
 
         return ModelFiles(name, embedded_folder(name))
     path = Path(model_source(name)).expanduser()
@@ -256,7 +256,7 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
 
 def _downloaded(name: str, revision: str | None) -> Path:
     """A model of the Hub; if there is none, a run or embedded model may have been meant."""
-    from tunesmith.embedded_model import NAMES
+    from tunesmith.models.embedded import NAMES
 
     try:
         return hub.download_model(name, revision=revision)
