@@ -27,7 +27,7 @@ from tunesmith.mistakes.answers import by_folds
 from tunesmith.mistakes.suspects import suspect_classes
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import task_named
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 SHARE = 0.03
 Records = list[dict[str, Any]]

@@ -18,7 +18,7 @@ from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, qu
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.tasks import Task
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["Corrected", "correct"]
 

@@ -16,7 +16,7 @@ from tunesmith.data.wrapped import Around
 from tunesmith.errors import Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["Respelt", "normalise_labels"]
 

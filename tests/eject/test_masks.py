@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.eject.masks import masks_cell
-from tunesmith.masking import mask_tokens
+from tunesmith.tasks.masking import mask_tokens
 
 
 class Tokenizer:

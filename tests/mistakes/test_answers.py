@@ -19,7 +19,7 @@ from tunesmith.mistakes.answers import Answered
 from tunesmith.mistakes.judged import suspect
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import task_named
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 Records = list[dict[str, Any]]
 

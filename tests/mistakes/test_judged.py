@@ -10,8 +10,8 @@ from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.mistakes.answers import Answered
 from tunesmith.mistakes.judged import confused, slices, suspect, worst
+from tunesmith.tasks.labeled_text import SequenceTask
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
-from tunesmith.tasks.sequence import SequenceTask
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression
 

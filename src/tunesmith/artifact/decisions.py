@@ -14,7 +14,7 @@ from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.calibration import measure
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.tasks import Predictions, Task
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["choose_calibration", "decided_answers", "decided_scores", "with_probabilities"]
 

@@ -13,7 +13,7 @@ from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.spelling import normalise_labels
 from tunesmith.tasks import Task
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["as_known", "in_thousands", "is_table", "need_columns", "source_of"]
 

@@ -21,7 +21,7 @@ from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["FORMATS", "OutputColumns", "refuse_format", "write_predictions"]
 

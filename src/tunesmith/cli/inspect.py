@@ -105,7 +105,7 @@ def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
     from tunesmith.data.rows import first_rows
     from tunesmith.inputs import look
     from tunesmith.models import suggest_model
-    from tunesmith.tasks.sequence import examine_texts
+    from tunesmith.tasks.labeled_text import examine_texts
 
     recipe = None
     if what.endswith((".yaml", ".yml")):

@@ -1,4 +1,4 @@
-"""Hiding words in a plain script: the draw of `tunesmith.masking`, in numpy, batch by batch."""
+"""Hiding words in a plain script: the draw of `tunesmith.tasks.masking`, in numpy."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from tunesmith.inputs.misspellings import misspelling_problems
 from tunesmith.inputs.repeats import across, within
 from tunesmith.inputs.texts import column_problems, swapped_problems
 from tunesmith.tasks import Task
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["Audit"]
 

@@ -25,7 +25,7 @@ from tunesmith.metrics.baselines import linear_answers
 from tunesmith.mistakes.likeness import likeness
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import read_predictions
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["Answered", "by_folds", "by_the_model"]
 

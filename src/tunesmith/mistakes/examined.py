@@ -27,7 +27,7 @@ from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.run.plan_file import learned_from
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["SPLITS", "TOO_MANY", "Examined", "examine"]
 

@@ -20,7 +20,7 @@ from tunesmith.run.explain import curves_of, explain
 from tunesmith.run.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["write_report"]
 

@@ -19,7 +19,7 @@ from tunesmith.run.folder import RunFolder, refuse_unfinished
 from tunesmith.run.predictions import read_predictions
 from tunesmith.storage.lock import hold
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["calibrate_run", "fit_as_json"]
 

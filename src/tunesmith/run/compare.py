@@ -20,7 +20,7 @@ from tunesmith.metrics.uncertainty import is_right
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.predictions import read_predictions
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.sequence import SequenceTask
+from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["Changes", "Comparison", "compare_runs"]
 

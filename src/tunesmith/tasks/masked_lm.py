@@ -27,13 +27,13 @@ from tunesmith.data.token_cache import Encoded
 from tunesmith.errors import DataError, ModelError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark
-from tunesmith.masking import mask_tokens
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
+from tunesmith.tasks.chunking import encode_windows
+from tunesmith.tasks.labeled_text import encode_texts, examine_texts
+from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import encode_texts, examine_texts
-from tunesmith.tasks.windows import encode_windows
 
 if TYPE_CHECKING:
     import torch

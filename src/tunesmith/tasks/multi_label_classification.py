@@ -24,14 +24,14 @@ from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
 from tunesmith.metrics.temperature import probabilities
 from tunesmith.recipe import DataSettings, Options, read_options
-from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
-from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import (
+from tunesmith.tasks.class_weights import Emphasis, ImbalanceOptions
+from tunesmith.tasks.labeled_text import (
     SequenceTask,
     UnknownLabels,
     has_sequence_head,
     names_of_outputs,
 )
+from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.text_classification import order_labels
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, read_options
+from tunesmith.tasks.labeled_text import SequenceTask, has_sequence_head
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.sequence import SequenceTask, has_sequence_head
 
 if TYPE_CHECKING:
     from torch import nn

@@ -19,7 +19,7 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.storage.atomic import sha256_of
-from tunesmith.tasks.imbalance import Emphasis, ImbalanceOptions
+from tunesmith.tasks.class_weights import Emphasis, ImbalanceOptions
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
 

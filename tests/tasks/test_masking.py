@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.masking import mask_tokens
 from tunesmith.rng import mixed, uniform
+from tunesmith.tasks.masking import mask_tokens
 
 MASK, VOCABULARY = 4, 50
 rows = st.lists(st.lists(st.integers(5, 49), min_size=6, max_size=6), min_size=1, max_size=5)

@@ -16,8 +16,8 @@ from tunesmith.data.rows import Row, first_rows
 from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import nearest
 from tunesmith.models import load_tokenizer, locate
-from tunesmith.tasks import sequence
-from tunesmith.tasks.sequence import UnknownLabels, encode_texts, examine_texts
+from tunesmith.tasks import labeled_text
+from tunesmith.tasks.labeled_text import UnknownLabels, encode_texts, examine_texts
 
 texts = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
 
@@ -68,7 +68,7 @@ def test_of_unknown_labels_a_bounded_number_is_looked_up(monkeypatch: pytest.Mon
         asked.append(word)
         return nearest(word, known)
 
-    monkeypatch.setattr(sequence, "nearest", spy)
+    monkeypatch.setattr(labeled_text, "nearest", spy)
     unknown = UnknownLabels([f"class{i}" for i in range(100)])
     near = unknown.finding("clas17")
     assert (near.code, near.message) == ("D206", 'the label "clas17" is not in train')
