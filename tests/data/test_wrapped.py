@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.test_without import memory
-from tunesmith.corrections import Corrected
 from tunesmith.data.without import Without
 from tunesmith.data.wrapped import innermost, original_rows
+from tunesmith.inputs.corrections import Corrected
 
 
 @given(st.integers(1, 40), st.sets(st.integers(0, 45)), st.sets(st.integers(0, 45)))

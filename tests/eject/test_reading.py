@@ -17,7 +17,7 @@ from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.eject.facts import Facts, facts_of
 from tunesmith.eject.reading import Reading, read_plainly
 from tunesmith.inputs import Split
-from tunesmith.spelling import normalise_labels
+from tunesmith.inputs.label_spelling import normalise_labels
 
 ROWS = [{"body": text, "queue": "ab"[i % 2]} for i, text in enumerate(TEXTS)]
 AS_IT_IS = Options()

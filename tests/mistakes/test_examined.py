@@ -9,8 +9,8 @@ import pytest
 from tests.mistakes.test_answers import flipped, mended_tickets
 from tests.run.sealed import resealed
 from tunesmith.api import Run, train
-from tunesmith.data.doubts import mark_of
 from tunesmith.errors import IntegrityError, RecipeError
+from tunesmith.inputs.corrections_table import mark_of
 from tunesmith.mistakes import examine
 from tunesmith.run.folder import RunFolder
 

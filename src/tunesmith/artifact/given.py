@@ -11,7 +11,7 @@ from tunesmith.data.open import Options, from_python, open_splits
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.spelling import normalise_labels
+from tunesmith.inputs.label_spelling import normalise_labels
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import SequenceTask
 

@@ -5,7 +5,7 @@ problems together, learns the labels and draws the shares; `audited`, it also te
 about the rows as a whole: leaks, duplicates, classes, lengths.
 """
 
-from tunesmith.inputs.checking import Checked, Split, check, check_other
-from tunesmith.inputs.looking import Look, look, reading_options
+from tunesmith.inputs.resolve import Look, look, reading_options
+from tunesmith.inputs.validate import Checked, Split, check, check_other
 
 __all__ = ["Checked", "Look", "Split", "check", "check_other", "look", "reading_options"]

@@ -12,8 +12,8 @@ from tunesmith.data.rows import Source
 from tunesmith.data.scan import Survey
 from tunesmith.errors import Place, Problem
 from tunesmith.inputs.automatic import at_key
-from tunesmith.inputs.census import Census, Part
-from tunesmith.inputs.classes import (
+from tunesmith.inputs.column_stats import Census, Part
+from tunesmith.inputs.label_checks import (
     class_problems,
     header_problem,
     label_set_problems,
@@ -21,7 +21,9 @@ from tunesmith.inputs.classes import (
     spelling_problems,
     split_problems,
 )
-from tunesmith.inputs.lengths import (
+from tunesmith.inputs.label_misspellings import misspelling_problems
+from tunesmith.inputs.leakage import across, within
+from tunesmith.inputs.length_checks import (
     Lengths,
     Reader,
     estimated_length_problems,
@@ -29,10 +31,8 @@ from tunesmith.inputs.lengths import (
     measure,
     reader_of,
 )
-from tunesmith.inputs.looking import Look
-from tunesmith.inputs.misspellings import misspelling_problems
-from tunesmith.inputs.repeats import across, within
-from tunesmith.inputs.texts import column_problems, swapped_problems
+from tunesmith.inputs.resolve import Look
+from tunesmith.inputs.text_checks import column_problems, swapped_problems
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import SequenceTask
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.doubts import mark_of
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.splits import draw_shares
 from tunesmith.data.verified import verified_chunks
 from tunesmith.errors import Place
 from tunesmith.inputs import Split
+from tunesmith.inputs.corrections_table import mark_of
 from tunesmith.metrics.baselines import linear_answers
 from tunesmith.mistakes.likeness import likeness
 from tunesmith.run.folder import RunFolder

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from tunesmith.data.doubts import Doubt, mark_of, write_doubts
 from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import (
     DataError,
@@ -20,6 +19,7 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, check, look
+from tunesmith.inputs.corrections_table import Doubt, mark_of, write_doubts
 from tunesmith.mistakes.answers import Answered, by_folds, by_the_model
 from tunesmith.mistakes.judged import Confusion, Judged, confused, slices, suspect, worst
 from tunesmith.mistakes.slices import Slice

@@ -19,7 +19,7 @@ from tunesmith.data.near_duplicates import Sketches, normalised
 from tunesmith.data.rows import CHUNK_ROWS, Row, Source
 from tunesmith.data.scan import Survey
 from tunesmith.errors import DataError
-from tunesmith.inputs.texts import TextColumn, odd_text
+from tunesmith.inputs.text_checks import TextColumn, odd_text
 
 __all__ = ["MOST_SKETCHED", "Census", "Part"]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import WriteRows
-from tunesmith.data.doubts import Doubt, mark_of, read_corrections, write_doubts
 from tunesmith.errors import DataError
+from tunesmith.inputs.corrections_table import Doubt, mark_of, read_corrections, write_doubts
 
 
 def doubt(row: int, text: str, label: str, correct: str, split: str = "train") -> Doubt:

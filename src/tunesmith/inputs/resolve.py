@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tunesmith.corrections import correct
 from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_roles
 from tunesmith.data.label_lists import recognized_separator
 from tunesmith.data.open import Options, detected, open_splits
@@ -24,10 +23,11 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.automatic import Automatic, at_key
+from tunesmith.inputs.corrections import correct
+from tunesmith.inputs.label_spelling import normalise_labels
 from tunesmith.metrics.scores import GLUE
 from tunesmith.models import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
-from tunesmith.spelling import normalise_labels
 from tunesmith.tasks import TASKS, Task, suggest_task, task_named
 
 __all__ = ["Look", "look", "no_rows", "reading_options"]

@@ -11,7 +11,7 @@ from tunesmith.data.near_duplicates import NEAR, Groups, candidates, similaritie
 from tunesmith.data.open import is_published
 from tunesmith.errors import Place, Problem, Severity, shortened
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs.census import Part
+from tunesmith.inputs.column_stats import Part
 
 __all__ = ["LEAK_SHARE", "across", "within"]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.errors import Place, Severity
-from tunesmith.inputs import misspellings
-from tunesmith.inputs.misspellings import likely_misspellings, misspelling_problems
+from tunesmith.inputs import label_misspellings
+from tunesmith.inputs.label_misspellings import likely_misspellings, misspelling_problems
 
 PLACE = Place("a.csv")
 
@@ -87,15 +87,15 @@ def test_how_much_is_compared(
 ) -> None:
     counts = {"another": 200, "positive": 100, rare: 3}
     for most, found in ((enough, {rare: "positive"}), (enough - 1, {})):
-        monkeypatch.setattr(misspellings, limit, most)
+        monkeypatch.setattr(label_misspellings, limit, most)
         assert likely_misspellings(counts) == found
 
 
 def test_names_that_lack_the_same_letter_share_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(misspellings, "_MOST_IN_BUCKET", 1)
+    monkeypatch.setattr(label_misspellings, "_MOST_IN_BUCKET", 1)
     counts = {"refunda": 100, "refundb": 90, "refund": 1}
     assert likely_misspellings(counts) == {"refund": "refunda"}
-    monkeypatch.setattr(misspellings, "_MOST_WITH_TWO_EDITS", 1)
+    monkeypatch.setattr(label_misspellings, "_MOST_WITH_TWO_EDITS", 1)
     del counts["refunda"]
     assert likely_misspellings(counts) == {"refund": "refundb"}
 
@@ -135,14 +135,14 @@ def test_thousands_of_classes_are_compared_with_few(monkeypatch: pytest.MonkeyPa
     meant = sorted(words)[:3]
     slips = {word[:5] + word[6:]: 1 for word in meant}
     compared = []
-    exact = misspellings._is_misspelling
+    exact = label_misspellings._is_misspelling
 
     def spy(rare: str, likely: str, counts: dict[str, int]) -> bool:
         compared.append(rare)
         return exact(rare, likely, counts)
 
-    monkeypatch.setattr(misspellings, "_is_misspelling", spy)
-    monkeypatch.setattr(misspellings, "_MOST_LIKELY", 4_000)
+    monkeypatch.setattr(label_misspellings, "_is_misspelling", spy)
+    monkeypatch.setattr(label_misspellings, "_MOST_LIKELY", 4_000)
     assert set(likely_misspellings({**words, **slips}).values()) == set(meant)
     assert len(compared) < 4_000
 
@@ -164,10 +164,10 @@ def alignment(one: str, other: str) -> int:
 
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
 def test_distances_are_those_of_edits(one: str, other: str) -> None:
-    distance = misspellings._distance(one, other)
+    distance = label_misspellings._distance(one, other)
     assert distance == alignment(one, other)
-    assert distance == misspellings._distance(other, one)
+    assert distance == label_misspellings._distance(other, one)
     assert (distance == 0) is (one == other)
     assert abs(len(one) - len(other)) <= distance <= max(len(one), len(other))
-    assert misspellings._distance(one + "xy", one + "yx") == 1
-    assert misspellings._distance("c" + one, one) == 1
+    assert label_misspellings._distance(one + "xy", one + "yx") == 1
+    assert label_misspellings._distance("c" + one, one) == 1

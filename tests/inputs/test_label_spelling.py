@@ -16,8 +16,8 @@ from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Source
 from tunesmith.errors import RecipeError
 from tunesmith.inputs import Checked, check, look
+from tunesmith.inputs.label_spelling import normalise_labels
 from tunesmith.recipe import DataSettings, gather
-from tunesmith.spelling import normalise_labels
 from tunesmith.tasks import Task, task_named
 
 SETTINGS = DataSettings(train="rows")

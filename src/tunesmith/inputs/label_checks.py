@@ -11,7 +11,7 @@ from tunesmith.data.near_duplicates import normalised
 from tunesmith.data.profile import as_number
 from tunesmith.errors import Place, Problem, Severity, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs.census import Part
+from tunesmith.inputs.column_stats import Part
 
 __all__ = [
     "class_problems",

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.errors import Place
-from tunesmith.inputs.texts import TextColumn, column_problems, odd_text, swapped_problems
+from tunesmith.inputs.text_checks import TextColumn, column_problems, odd_text, swapped_problems
 
 PLACE = Place("a.csv")
 

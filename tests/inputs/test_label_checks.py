@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tunesmith.data.columns import Roles
 from tunesmith.data.labels import spelled
 from tunesmith.errors import Place, Severity
-from tunesmith.inputs.classes import (
+from tunesmith.inputs.label_checks import (
     class_problems,
     header_problem,
     is_rating,

@@ -7,8 +7,8 @@ import pytest
 from tunesmith.data.columns import Roles
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.scan import Survey
-from tunesmith.inputs import census
-from tunesmith.inputs.census import Census, Part
+from tunesmith.inputs import column_stats
+from tunesmith.inputs.column_stats import Census, Part
 
 
 def part(count: int) -> Part:
@@ -39,7 +39,7 @@ def test_every_row_is_counted_once() -> None:
 
 
 def test_texts_that_are_too_long_together_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(census, "_HELD_BYTES", 100)
+    monkeypatch.setattr(column_stats, "_HELD_BYTES", 100)
     found = part(50)
     assert found.census._held.get(0) is None
     assert found.census.texts([3, 40]) == {3: "text 3 of them", 40: "text 40 of them"}
@@ -65,7 +65,7 @@ def test_the_sample_is_spread_evenly() -> None:
 
 
 def test_of_too_many_rows_nothing_is_sketched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(census, "MOST_SKETCHED", 1_500)
+    monkeypatch.setattr(column_stats, "MOST_SKETCHED", 1_500)
     assert part(1_500).keys is not None
     found = part(2_500)
     assert found.keys is None

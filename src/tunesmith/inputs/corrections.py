@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunesmith.data.doubts import REMOVE, Correction, mark_of, read_corrections
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.wrapped import Around
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.inputs.corrections_table import REMOVE, Correction, mark_of, read_corrections
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import SequenceTask
 

@@ -28,10 +28,10 @@ from tunesmith.errors import (
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.automatic import Automatic, at_key, joined
-from tunesmith.inputs.census import Census
-from tunesmith.inputs.keeping import Kept, keep
-from tunesmith.inputs.lengths import Lengths
-from tunesmith.inputs.looking import Look, no_rows
+from tunesmith.inputs.bad_rows import Kept, keep
+from tunesmith.inputs.column_stats import Census
+from tunesmith.inputs.length_checks import Lengths
+from tunesmith.inputs.resolve import Look, no_rows
 from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task

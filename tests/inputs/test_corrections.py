@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.test_doubts import doubt
-from tunesmith.corrections import Corrected, correct
+from tests.inputs.test_corrections_table import doubt
 from tunesmith.data.columns import Roles
-from tunesmith.data.doubts import mark_of, write_doubts
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.inputs import Checked, check, look
+from tunesmith.inputs.corrections import Corrected, correct
+from tunesmith.inputs.corrections_table import mark_of, write_doubts
 from tunesmith.recipe import DataSettings, gather
 from tunesmith.tasks import Task, task_named
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.data.test_doubts import doubt
-from tunesmith.data.doubts import write_doubts
+from tests.inputs.test_corrections_table import doubt
 from tunesmith.data.embedded.tickets import faults
 from tunesmith.data.near_duplicates import NEAR, similarities
 from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Problem, Severity
-from tunesmith.inputs import census, check, look
+from tunesmith.inputs import check, column_stats, look
+from tunesmith.inputs.corrections_table import write_doubts
 from tunesmith.recipe import gather
 
 Records = dict[str, list[dict[str, Any]]]
@@ -170,7 +170,7 @@ def test_texts_that_are_not_held_are_read_again(monkeypatch: pytest.MonkeyPatch)
     data = with_leak(9)
     data["test"] += [{**row, "text": row["text"] + " ok"} for row in data["train"][:30]]
     held = told(from_python(data), "data.validation=null")
-    monkeypatch.setattr(census, "_HELD_BYTES", 100)
+    monkeypatch.setattr(column_stats, "_HELD_BYTES", 100)
     read = told(from_python(data), "data.validation=null")
     assert held == read
     assert {"D401", "D402"} <= {code for code, _split in held}

@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.errors import Place, Severity
 from tunesmith.inputs import check, look
-from tunesmith.inputs.lengths import (
+from tunesmith.inputs.length_checks import (
     estimated_length_problems,
     length_problems,
     measure,
