@@ -28,7 +28,7 @@ from machine import facts
 from scipy.stats import ttest_ind
 
 import tunesmith as ts
-from tunesmith.fast.process import tuned
+from tunesmith.training.fast.process import tuned
 
 RESULTS = Path(__file__).parent / "results" / "engines.json"
 LOCK = FileLock(RESULTS.with_name(f"{RESULTS.name}.lock"))

@@ -24,17 +24,17 @@ import torch
 from glue_quality import GLUE, model_folder
 from machine import facts
 
-from tunesmith.device import deterministic_kernels, make_accelerator
-from tunesmith.events import Event
 from tunesmith.inputs import check, look
-from tunesmith.loop import train
-from tunesmith.optim import make_optimizer
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import make_job
 from tunesmith.run.recorder import Recorder
 from tunesmith.run.session import Session
 from tunesmith.run.signals import StopRequest
+from tunesmith.training.device import deterministic_kernels, make_accelerator
+from tunesmith.training.events import Event
+from tunesmith.training.loop import train
+from tunesmith.training.optimizer import make_optimizer
 
 
 def build(folder: Path, out: Path, batch_size: int) -> Session:

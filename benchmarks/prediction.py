@@ -21,13 +21,13 @@ from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
 from tunesmith.bench.given import as_features
-from tunesmith.device import make_accelerator, resolve_precision
-from tunesmith.evaluate import predict
-from tunesmith.fast.predictor import Predictor
-from tunesmith.fast.process import tuned
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.run.job import Job, make_job
+from tunesmith.training.device import make_accelerator, resolve_precision
+from tunesmith.training.fast.predictor import Predictor
+from tunesmith.training.fast.process import tuned
+from tunesmith.training.predict import predict
 
 SETS = {"mrpc": (("test",), 0), "sst2": (("validation",), 20_000)}
 

@@ -20,7 +20,7 @@ from machine import facts
 
 from tunesmith.bench.compare import compare, steps_taken
 from tunesmith.bench.contenders import CONTENDERS, ablations
-from tunesmith.device import has_fast_bf16
+from tunesmith.training.device import has_fast_bf16
 
 RESULTS = Path(__file__).parent / "results"
 WORK = {

@@ -19,15 +19,15 @@ from machine import facts
 from speed import settings
 from torch.profiler import ProfilerActivity, profile
 
-from tunesmith.device import has_fast_bf16
-from tunesmith.events import StepDone
 from tunesmith.inputs import check, look
-from tunesmith.loop import train
 from tunesmith.recipe import gather
 from tunesmith.run.conduct import opened
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import make_job
 from tunesmith.run.signals import StopRequest
+from tunesmith.training.device import has_fast_bf16
+from tunesmith.training.events import StepDone
+from tunesmith.training.loop import train
 
 TARGET = Path(__file__).parent / "results" / "step_profile.json"
 SHOWN = 24

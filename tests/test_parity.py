@@ -16,15 +16,15 @@ from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python
 from tunesmith.data.token_cache import hold_in_memory
-from tunesmith.device import make_accelerator
-from tunesmith.engine import ExactEngine
-from tunesmith.events import StepDone
-from tunesmith.loop import Progress, train
 from tunesmith.models import load_tokenizer, locate
-from tunesmith.optim import make_optimizer
-from tunesmith.plan import make_plan
 from tunesmith.recipe import DataSettings, TrainSettings
 from tunesmith.tasks import Outputs, task_named
+from tunesmith.training.device import make_accelerator
+from tunesmith.training.engine import ExactEngine
+from tunesmith.training.events import StepDone
+from tunesmith.training.loop import Progress, train
+from tunesmith.training.optimizer import make_optimizer
+from tunesmith.training.plan import make_plan
 
 SEED = 42
 

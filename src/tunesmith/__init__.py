@@ -59,13 +59,13 @@ if TYPE_CHECKING:
     from tunesmith.artifact.loading import load
     from tunesmith.artifact.predicted import Predicted
     from tunesmith.errors import PlainError
-    from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
     from tunesmith.handover import load_dataset, model_folder
     from tunesmith.loaded_metric import LoadedMetric, load_metric
     from tunesmith.recipe import Recipe
     from tunesmith.trainer.arguments import Seq2SeqTrainingArguments, TrainingArguments
     from tunesmith.trainer.seq2seq import Seq2SeqTrainer
     from tunesmith.trainer.trainer import Trainer
+    from tunesmith.training.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 
 __all__ = [
     "AutoConfig",
@@ -150,7 +150,8 @@ _HOMES = {
     "Predicted": "tunesmith.artifact.predicted",
     "load": "tunesmith.artifact.loading",
     **dict.fromkeys(
-        ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"), "tunesmith.events"
+        ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"),
+        "tunesmith.training.events",
     ),
     **dict.fromkeys(("load_dataset", "model_folder"), "tunesmith.handover"),
     **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.loaded_metric"),

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.rows import first_rows
-from tunesmith.events import Event, Warned
-from tunesmith.plan import Plan
 from tunesmith.recipe import Layers, gather
+from tunesmith.training.events import Event, Warned
+from tunesmith.training.plan import Plan
 
 __all__ = [
     "LESSONS",

@@ -13,7 +13,7 @@ from tunesmith.artifact.predicted import (
     with_empty_answers,
 )
 from tunesmith.data.rows import Row
-from tunesmith.evaluate import Evaluation
+from tunesmith.training.predict import Evaluation
 
 
 def part(count: int, *, loss: float | None = None, targets: int = 0) -> PredictedPart:

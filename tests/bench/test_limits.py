@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.fast.models import FAMILIES, SIZES, batch_of, classify, model_of
+from tests.training.fast.models import FAMILIES, SIZES, batch_of, classify, model_of
 from tunesmith.bench import limits
 from tunesmith.bench.limits import Machine, Products, measure_machine, products_of, work_of
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Command
 from tunesmith.api import start
-from tunesmith.events import Warned
+from tunesmith.training.events import Warned
 
 SHORT = ("--set", "train.epochs=1", "--set", "train.log_every=2")
 

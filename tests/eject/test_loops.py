@@ -10,8 +10,8 @@ from tests.eject.conftest import KINDS, Train, working_in
 from tests.eject.proof import OTHER_LIBRARIES, RunScript, check_kind, check_settings
 from tunesmith.eject.facts import facts_of
 from tunesmith.eject.loops import SCHEDULES, loop_cells
-from tunesmith.plan import make_plan
 from tunesmith.recipe import Duration, TrainSettings
+from tunesmith.training.plan import make_plan
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant", "polynomial", "inverse_sqrt"])

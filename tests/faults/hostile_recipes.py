@@ -100,8 +100,8 @@ def judged(
 def _make_plan(folder: Path, sets: Sequence[str], environment: dict[str, str] | None) -> None:
     """What training does with the numbers of a recipe, before its first step."""
     from tunesmith.inputs import check, look
-    from tunesmith.plan import make_plan
     from tunesmith.recipe import gather, to_yaml
+    from tunesmith.training.plan import make_plan
 
     layers = gather(file=folder / "recipe.yaml", sets=sets, environment=environment or {})
     checked = check(look(layers))

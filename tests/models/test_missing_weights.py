@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tests.fast.models import FAMILIES, model_of
 from tests.models.folders import HEAD
+from tests.training.fast.models import FAMILIES, model_of
 from tunesmith.errors import ModelError, Severity
 from tunesmith.models import LoadedModel, load_model, locate
 from tunesmith.models.missing_weights import check_body, check_layers

@@ -76,7 +76,7 @@ def train_and_die_after(
 
 def train_in_another_order(out: Path, data: Path, model: Path, settings: dict[str, object]) -> None:
     """The negative control: the rows of later epochs come in another order."""
-    from tunesmith import plan
+    from tunesmith.training import plan
 
     real = plan.row_order
 

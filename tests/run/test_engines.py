@@ -7,14 +7,14 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from tests.fast.models import model_of
 from tests.run.test_session import session
-from tunesmith.device import make_accelerator
-from tunesmith.engine import ExactEngine
+from tests.training.fast.models import model_of
 from tunesmith.errors import Severity
-from tunesmith.fast.engine import FastEngine
 from tunesmith.run import engines
 from tunesmith.run.engines import make_engine
+from tunesmith.training.device import make_accelerator
+from tunesmith.training.engine import ExactEngine
+from tunesmith.training.fast.engine import FastEngine
 
 
 def test_the_recipe_chooses(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:

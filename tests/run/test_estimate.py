@@ -10,12 +10,12 @@ import tunesmith as ts
 from tests.run.test_conduct import strip_times
 from tunesmith.errors import FolderInUseError
 from tunesmith.inputs import check, look
-from tunesmith.plan import Plan, make_plan
 from tunesmith.recipe import Duration, TrainSettings, gather
 from tunesmith.run.estimate import Estimate, _saves, _scratch_folder, estimate
 from tunesmith.run.job import Job, make_job
 from tunesmith.run.signals import StopRequest
 from tunesmith.storage import lock
+from tunesmith.training.plan import Plan, make_plan
 
 SETTINGS: dict[str, Any] = {
     "train.max_steps": 8,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import Problem, Severity
-from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 from tunesmith.metrics.scores import Scores
 from tunesmith.run.event_log import EventLog, as_line
 from tunesmith.run.folder import RunFolder
+from tunesmith.training.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 
 SCORES = Scores({"f1": 0.5, "loss": None}, {})
 EVENTS: list[Event] = [

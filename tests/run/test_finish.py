@@ -16,13 +16,11 @@ import pytest
 import torch
 
 from tests.run.test_session import session
-from tunesmith import checkpoint
 from tunesmith.api import Run, train
 from tunesmith.artifact.card import CardFacts
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Problem
-from tunesmith.events import Finished
 from tunesmith.recipe import gather, to_yaml
 from tunesmith.run import conduct, finish
 from tunesmith.run.fingerprint import hash_of
@@ -31,6 +29,8 @@ from tunesmith.run.predictions import manifest_of
 from tunesmith.run.public_names import with_public_names
 from tunesmith.storage.atomic import damage, discard
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
+from tunesmith.training import checkpoint
+from tunesmith.training.events import Finished
 
 CARDS: list[CardFacts] = []
 """What the card of `run` was made of."""

@@ -9,10 +9,10 @@ import pytest
 from tunesmith.data.batches import Examples
 from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import RecipeError
-from tunesmith.evaluate import Evaluation
-from tunesmith.loop import Choice, Progress
 from tunesmith.metrics.scores import Scores
 from tunesmith.run.own_scores import with_own
+from tunesmith.training.loop import Choice, Progress
+from tunesmith.training.predict import Evaluation
 
 THEIRS = Scores({"f1": 0.5}, {"f1": True})
 LOGITS = np.array([[1.0, 2.0], [3.0, 0.0]], dtype=np.float32)

@@ -16,14 +16,14 @@ from transformers import AutoConfig
 
 import tunesmith as ts
 from tests.conftest import WriteRows
-from tests.fast.models import model_of
 from tests.run.test_conduct import strip_times, weights
 from tests.run.test_session import session
+from tests.training.fast.models import model_of
 from tunesmith.errors import ModelError, RecipeError, ResourceError
-from tunesmith.events import Event, StepDone, Warned
 from tunesmith.models import LoadedModel
 from tunesmith.run.preflight import preflight
 from tunesmith.tasks.text_classification import TextClassification
+from tunesmith.training.events import Event, StepDone, Warned
 
 SHORT = {"train.max_steps": 4, "train.evaluate_every": "2 steps", "train.dropout": 0.0}
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.run.test_session import session
-from tunesmith import checkpoint
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
-from tunesmith.events import Evaluated, Finished, Saved, StepDone, Warned
 from tunesmith.metrics.scores import Scores
 from tunesmith.run.recorder import Recorder, _flat
+from tunesmith.training import checkpoint
+from tunesmith.training.events import Evaluated, Finished, Saved, StepDone, Warned
 
 
 def step(number: int) -> StepDone:

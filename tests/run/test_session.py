@@ -13,9 +13,7 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from tests.fast.models import model_of
-from tunesmith import checkpoint
-from tunesmith.device import make_accelerator
+from tests.training.fast.models import model_of
 from tunesmith.errors import (
     IntegrityError,
     Interrupted,
@@ -24,14 +22,16 @@ from tunesmith.errors import (
     ResourceError,
     Severity,
 )
-from tunesmith.evaluate import Evaluation
 from tunesmith.inputs import check, look
-from tunesmith.memory import OneRowTooLarge
 from tunesmith.recipe import gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import make_job
 from tunesmith.run.session import Session
 from tunesmith.run.signals import StopRequest
+from tunesmith.training import checkpoint
+from tunesmith.training.device import make_accelerator
+from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.predict import Evaluation
 
 
 def session(

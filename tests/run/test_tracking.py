@@ -92,7 +92,7 @@ def test_a_tracker_that_fails_ends_no_training(
 def test_closing_hides_no_other_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
-    from tunesmith.device import make_accelerator
+    from tunesmith.training.device import make_accelerator
 
     monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "tensorboard", Failing)
     trackers = Trackers(

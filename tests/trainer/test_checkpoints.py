@@ -9,11 +9,11 @@ import pytest
 from transformers import EarlyStoppingCallback, TrainerState
 from transformers.trainer_callback import TrainerControl
 
-from tunesmith.device import make_accelerator
 from tunesmith.errors import IntegrityError
 from tunesmith.storage import atomic
 from tunesmith.trainer import checkpoints
 from tunesmith.trainer.arguments import TrainingArguments
+from tunesmith.training.device import make_accelerator
 
 
 class Keeper:

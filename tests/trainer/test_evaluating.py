@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 
 import tunesmith
 from tests.trainer.scripts import Stream, arguments, model_of, rows_of
-from tunesmith.device import make_accelerator
+from tunesmith.training.device import make_accelerator
 
 Make = Callable[..., Any]
 

@@ -10,9 +10,9 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
 from tunesmith.errors import IntegrityError
-from tunesmith.loop import Progress
-from tunesmith.optim import read_state
 from tunesmith.trainer.progress import lead_on, read, restore_optimizer, write
+from tunesmith.training.loop import Progress
+from tunesmith.training.optimizer import read_state
 
 
 def stepped(

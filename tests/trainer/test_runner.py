@@ -9,14 +9,14 @@ from transformers import DataCollatorWithPadding
 from transformers.trainer_pt_utils import LabelSmoother
 
 from tests.trainer.conftest import MakeModel
-from tunesmith.device import make_accelerator
 from tunesmith.errors import RecipeError
-from tunesmith.fast.engine import FastEngine
-from tunesmith.optim import adamw
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.engines import make_plan
 from tunesmith.trainer.rows import DataSets
 from tunesmith.trainer.runner import Runner
+from tunesmith.training.device import make_accelerator
+from tunesmith.training.fast.engine import FastEngine
+from tunesmith.training.optimizer import adamw
 
 
 class Desk:

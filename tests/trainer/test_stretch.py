@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.batches import Batch
-from tunesmith.events import StepDone
-from tunesmith.loop import Progress
 from tunesmith.trainer.arguments import TrainingArguments
 from tunesmith.trainer.engines import make_plan
 from tunesmith.trainer.rows import Rows
 from tunesmith.trainer.stretch import Stretch
+from tunesmith.training.events import StepDone
+from tunesmith.training.loop import Progress
 
 
 def stretch(rows: int = 20, **more: Any) -> Stretch:

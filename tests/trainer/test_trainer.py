@@ -15,8 +15,8 @@ import tunesmith
 from tests.trainer import scripts
 from tests.trainer.conftest import MakeModel
 from tests.trainer.scripts import model_of, rows_of
-from tunesmith import device
-from tunesmith.device import make_accelerator
+from tunesmith.training import device
+from tunesmith.training.device import make_accelerator
 
 TIMES = ("runtime", "per_second")
 

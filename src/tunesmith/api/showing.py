@@ -13,9 +13,9 @@ from typing import IO, Any
 from tunesmith.cli.bars import Bar
 from tunesmith.cli.progress import Display, example_of
 from tunesmith.cli.terminal import Terminal
-from tunesmith.device import is_main_process
 from tunesmith.i18n import gettext as _
 from tunesmith.text import html_text
+from tunesmith.training.device import is_main_process
 
 __all__ = ["NotebookTerminal", "PythonDisplay", "is_notebook", "terminal_here"]
 

@@ -11,9 +11,7 @@ from tunesmith.api.data import load_data
 from tunesmith.api.finished import Run, Runs
 from tunesmith.data.open import from_python, open_splits, refuse_header
 from tunesmith.data.rows import Splits
-from tunesmith.device import is_main_process, num_processes
 from tunesmith.errors import Place, Problem, RecipeError
-from tunesmith.events import Event, Warned
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import reading_options
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather, key_close_to, key_named
@@ -22,6 +20,8 @@ from tunesmith.run.seeds import folders_of_seeds
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import start as start_run
 from tunesmith.storage.disk import as_path
+from tunesmith.training.device import is_main_process, num_processes
+from tunesmith.training.events import Event, Warned
 
 if TYPE_CHECKING:
     from tunesmith.api.showing import PythonDisplay

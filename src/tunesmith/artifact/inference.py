@@ -26,7 +26,6 @@ from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.open import Options
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.token_cache import Encoded, hold_in_memory
-from tunesmith.device import make_accelerator, resolve_precision
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check_other
@@ -35,11 +34,12 @@ from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_met
 from tunesmith.metrics.uncertainty import with_intervals
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
+from tunesmith.training.device import make_accelerator, resolve_precision
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.fast.predictor import Predictor
+    from tunesmith.training.fast.predictor import Predictor
 
 __all__ = ["Model"]
 
@@ -353,14 +353,14 @@ class Model:
         calibration: Calibration | None,
     ) -> PredictedPart | None:
         """Predict encoded rows; None for texts without a token, of which masked-lm makes none."""
-        from tunesmith import evaluate
+        from tunesmith.training import predict
 
         examples = Examples(hold_in_memory(encoded))
         if not len(examples):
             return None
         padding = Padding.of(self.tokenizer)
         with self._predictor.dressed(examples, padding) as forward:
-            done = evaluate.predict(
+            done = predict.predict(
                 forward,
                 self.task,
                 examples,
@@ -378,7 +378,7 @@ class Model:
     @cached_property
     def _predictor(self) -> Predictor:
         """It remembers what it found out about the model."""
-        from tunesmith.fast.predictor import Predictor
+        from tunesmith.training.fast.predictor import Predictor
 
         precision = resolve_precision(self._asked_precision, self.device)
         accelerator = make_accelerator(device=self.device)

@@ -18,7 +18,7 @@ from tunesmith.tasks import Predictions
 from tunesmith.text import html_table
 
 if TYPE_CHECKING:
-    from tunesmith.evaluate import Evaluation
+    from tunesmith.training.predict import Evaluation
 
 __all__ = ["Predicted", "PredictedPart", "joined", "mean_loss", "with_empty_answers"]
 

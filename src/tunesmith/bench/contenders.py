@@ -209,12 +209,12 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
 
     import torch
 
-    from tunesmith.events import StepDone
-    from tunesmith.fast.engine import FastEngine
-    from tunesmith.loop import train
     from tunesmith.run.conduct import opened
     from tunesmith.run.folder import RunFolder
     from tunesmith.run.signals import StopRequest
+    from tunesmith.training.events import StepDone
+    from tunesmith.training.fast.engine import FastEngine
+    from tunesmith.training.loop import train
 
     job = _job({**settings, **contender.arguments})
     is_fast = job.recipe.train.engine == "fast"
@@ -258,7 +258,7 @@ def _theirs(contender: Contender, settings: dict[str, object]) -> Steps:
     import threading
     from queue import Queue
 
-    from tunesmith.fast.process import tuned
+    from tunesmith.training.fast.process import tuned
 
     job = _job(settings)
     turn: Queue[None] = Queue()

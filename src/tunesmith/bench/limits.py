@@ -18,7 +18,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from tunesmith.data.batches import Batch
-from tunesmith.engine import Pass
+from tunesmith.training.engine import Pass
 
 __all__ = ["Machine", "Products", "Work", "measure_machine", "products_of", "work_of"]
 

@@ -29,9 +29,9 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, mark, use_language
 from tunesmith.i18n import gettext as _
-from tunesmith.memory import is_out_of_memory, memory_problem
 from tunesmith.storage import notices
 from tunesmith.storage.disk import name_too_long
+from tunesmith.training.memory import is_out_of_memory, memory_problem
 
 __all__ = ["main"]
 

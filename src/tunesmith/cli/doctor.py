@@ -68,7 +68,7 @@ def _versions() -> str:
 def _device() -> str:
     import torch
 
-    from tunesmith.device import resolve_precision
+    from tunesmith.training.device import resolve_precision
 
     lines = [torch.backends.cpu.get_cpu_capability() + " " + _("processor")]
     if torch.cuda.is_available():

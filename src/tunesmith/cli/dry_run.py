@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from tunesmith.cli.progress import Display
 from tunesmith.cli.terminal import Terminal, padded
-from tunesmith.device import num_processes
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check, look
 from tunesmith.recipe import Layers
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import look_up_model, run_folder
+from tunesmith.training.device import num_processes
 
 if TYPE_CHECKING:
     from tunesmith.run.estimate import Estimate

@@ -14,13 +14,13 @@ from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.curves import Verdict, change_to_try
 from tunesmith.errors import Problem, Severity, inert, typed
-from tunesmith.events import Evaluated, Event, StepDone, Warned
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import Checked
-from tunesmith.plan import Plan
 from tunesmith.run.explain import explain
 from tunesmith.run.folder import RunFolder
+from tunesmith.training.events import Evaluated, Event, StepDone, Warned
+from tunesmith.training.plan import Plan
 
 if TYPE_CHECKING:
     from tunesmith.cli.bars import Bar

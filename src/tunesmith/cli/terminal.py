@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
-from tunesmith.device import is_main_process
 from tunesmith.errors import Problem, Severity, inert, redact
+from tunesmith.training.device import is_main_process
 
 if TYPE_CHECKING:
     from rich.console import Console

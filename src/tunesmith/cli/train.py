@@ -20,8 +20,8 @@ from tunesmith.cli.options import (
 from tunesmith.cli.progress import Display
 from tunesmith.cli.scores import show_spread
 from tunesmith.cli.terminal import Terminal
-from tunesmith.device import is_main_process, num_processes
 from tunesmith.i18n import gettext as _
+from tunesmith.training.device import is_main_process, num_processes
 
 if TYPE_CHECKING:
     from tunesmith.recipe import Layers

@@ -11,10 +11,10 @@ from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, type
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, Split, check, look
 from tunesmith.models import ModelFiles, locate, overridden_dropout
-from tunesmith.plan import FEISTEL_FROM, Plan
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.run.folder import RunFolder
 from tunesmith.tasks import Task
+from tunesmith.training.plan import FEISTEL_FROM, Plan
 
 __all__ = ["STYLES", "Chooser", "Facts", "LeftOut", "facts_of"]
 

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesmith.device import deterministic_kernels, make_accelerator, resolve_precision
 from tunesmith.errors import Interrupted, Problem, ResourceError
-from tunesmith.events import Event, Warned
-from tunesmith.fast.process import tuned
 from tunesmith.i18n import gettext as _
-from tunesmith.loop import train
-from tunesmith.memory import is_out_of_memory, memory_problem
 from tunesmith.run.finish import finish
 from tunesmith.run.folder import RunFolder
 from tunesmith.run.job import Job
@@ -27,6 +22,11 @@ from tunesmith.run.preflight import preflight
 from tunesmith.run.recorder import Recorder
 from tunesmith.run.session import Session
 from tunesmith.run.signals import StopRequest
+from tunesmith.training.device import deterministic_kernels, make_accelerator, resolve_precision
+from tunesmith.training.events import Event, Warned
+from tunesmith.training.fast.process import tuned
+from tunesmith.training.loop import train
+from tunesmith.training.memory import is_out_of_memory, memory_problem
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -6,10 +6,10 @@ import shutil
 
 from torch import nn
 
-from tunesmith import checkpoint
 from tunesmith.errors import Place, Problem, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.run.folder import RunFolder
+from tunesmith.training import checkpoint
 
 __all__ = ["refuse_small_disk"]
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tunesmith.data.batches import Batch, make_batch
-from tunesmith.engine import Engine, ExactEngine
 from tunesmith.errors import Problem, Severity
-from tunesmith.fast.choice import engine_for
-from tunesmith.fast.engine import FAST_DEVICES
-from tunesmith.fast.graphed import GraphedEngine
-from tunesmith.fast.probe import Verdict, probe, probed_places
 from tunesmith.i18n import gettext as _
-from tunesmith.memory import OneRowTooLarge, is_out_of_memory
-from tunesmith.optim import make_optimizer
 from tunesmith.recipe import TrainSettings
 from tunesmith.run.job import Job
+from tunesmith.training.engine import Engine, ExactEngine
+from tunesmith.training.fast.engine import FAST_DEVICES
+from tunesmith.training.fast.graphs.engine import GraphedEngine
+from tunesmith.training.fast.probe import Verdict, probe, probed_places
+from tunesmith.training.fast.select import engine_for
+from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory
+from tunesmith.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

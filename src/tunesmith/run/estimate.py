@@ -15,13 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith import checkpoint
 from tunesmith.data.batches import Examples
 from tunesmith.errors import FolderInUseError, Problem, ResourceError
-from tunesmith.events import StepDone
-from tunesmith.loop import train
-from tunesmith.memory import installed_bytes, peak_bytes
-from tunesmith.plan import Plan, in_steps
 from tunesmith.recipe import Duration
 from tunesmith.run.conduct import opened
 from tunesmith.run.folder import RunFolder
@@ -32,6 +27,11 @@ from tunesmith.run.signals import StopRequest
 from tunesmith.storage import atomic
 from tunesmith.storage.disk import nearest_existing
 from tunesmith.storage.lock import hold
+from tunesmith.training import checkpoint
+from tunesmith.training.events import StepDone
+from tunesmith.training.loop import train
+from tunesmith.training.memory import installed_bytes, peak_bytes
+from tunesmith.training.plan import Plan, in_steps
 
 __all__ = ["Estimate", "estimate"]
 

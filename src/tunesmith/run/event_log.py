@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from tunesmith.errors import Place, Problem, inert
-from tunesmith.events import Evaluated, Event, Saved, StepDone, Warned
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.run.history import is_event
+from tunesmith.training.events import Evaluated, Event, Saved, StepDone, Warned
 
 __all__ = ["EventLog", "as_line"]
 

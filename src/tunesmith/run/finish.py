@@ -9,12 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tunesmith import checkpoint
 from tunesmith.artifact.card import CardFacts
 from tunesmith.artifact.folder import score_facts, write_model
 from tunesmith.data.rows import Row
-from tunesmith.evaluate import Evaluation
-from tunesmith.events import Finished
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.uncertainty import with_intervals
@@ -28,6 +25,9 @@ from tunesmith.run.predictions import manifest_of, stored_name
 from tunesmith.run.public_names import public_name, with_public_names
 from tunesmith.run.session import Session
 from tunesmith.storage import atomic
+from tunesmith.training import checkpoint
+from tunesmith.training.events import Finished
+from tunesmith.training.predict import Evaluation
 
 __all__ = ["finish"]
 

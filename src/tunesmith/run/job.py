@@ -17,16 +17,16 @@ from tunesmith.errors import DataError, Place, PlainError, Problem, RecipeError,
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inputs import Checked, Split
-from tunesmith.loop import Choice
-from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics.scores import Metric, choose_metrics
 from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
-from tunesmith.plan import Classes, Plan, make_plan
 from tunesmith.recipe import Layers, Recipe
 from tunesmith.run.fingerprint import hash_of, lasting_settings, versions
 from tunesmith.run.rows import rows_by_number
 from tunesmith.run.tracking import check_trackers
 from tunesmith.tasks import Task
+from tunesmith.training.loop import Choice
+from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.plan import Classes, Plan, make_plan
 
 __all__ = ["Job", "make_job"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import Examples
 from tunesmith.errors import Problem, RecipeError, quoted
-from tunesmith.evaluate import Evaluation
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores, finite
+from tunesmith.training.predict import Evaluation
 
 __all__ = ["ComputeMetrics", "with_own"]
 

@@ -19,13 +19,13 @@ from torch import nn
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.errors import ModelError, Problem, RecipeError, Severity, nearest, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.loop import attempt, halve
-from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics.scores import Scores
 from tunesmith.models import ModelFiles
 from tunesmith.run.session import Session
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
+from tunesmith.training.loop import attempt, halve
+from tunesmith.training.memory import OneRowTooLarge
 
 __all__ = ["preflight"]
 

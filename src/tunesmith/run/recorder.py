@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tunesmith import checkpoint
 from tunesmith.errors import IntegrityError, Problem, ResourceError, Severity
-from tunesmith.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 from tunesmith.i18n import gettext as _
-from tunesmith.memory import OneRowTooLarge
-from tunesmith.plan import in_steps, reaches_multiple
 from tunesmith.run.event_log import EventLog
 from tunesmith.run.session import Session
 from tunesmith.run.tracking import Trackers
+from tunesmith.training import checkpoint
+from tunesmith.training.events import Evaluated, Event, Finished, Saved, StepDone, Warned
+from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.plan import in_steps, reaches_multiple
 
 __all__ = ["Recorder"]
 

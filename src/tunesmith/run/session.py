@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from tunesmith import checkpoint
 from tunesmith.data.batches import Batch, Examples
-from tunesmith.engine import Engine
 from tunesmith.errors import (
     IntegrityError,
     ModelError,
@@ -19,11 +17,7 @@ from tunesmith.errors import (
     Problem,
     Severity,
 )
-from tunesmith.evaluate import Evaluation, predict
-from tunesmith.fast.graphed import GraphedEngine
 from tunesmith.i18n import gettext as _
-from tunesmith.loop import MicroBatch, Progress
-from tunesmith.memory import OneRowTooLarge
 from tunesmith.metrics.scores import Scores
 from tunesmith.models import freeze, try_model
 from tunesmith.run.disk_space import refuse_small_disk
@@ -36,6 +30,12 @@ from tunesmith.run.plan_file import has_begun, read_plan, remembered_warnings, w
 from tunesmith.run.signals import StopRequest
 from tunesmith.run.start import write_inputs
 from tunesmith.storage import atomic, notices
+from tunesmith.training import checkpoint
+from tunesmith.training.engine import Engine
+from tunesmith.training.fast.graphs.engine import GraphedEngine
+from tunesmith.training.loop import MicroBatch, Progress
+from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.predict import Evaluation, predict
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

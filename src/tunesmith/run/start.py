@@ -13,9 +13,7 @@ from typing import Any
 
 from tunesmith.data.open import looks_like_a_file
 from tunesmith.data.rows import Rejected, Splits
-from tunesmith.device import is_main_process
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, inert
-from tunesmith.events import Finished
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, check, look
 from tunesmith.metrics.scores import Scores
@@ -28,6 +26,8 @@ from tunesmith.run.plan_file import has_begun, learned_from, read_plan
 from tunesmith.storage import atomic, hub
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.lock import HOLDER, hold
+from tunesmith.training.device import is_main_process
+from tunesmith.training.events import Finished
 
 __all__ = [
     "Started",

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from tunesmith.artifact.stored import STRICT, parse, parse_run_facts, reason_of
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.plan import Plan
+from tunesmith.training.plan import Plan
 
 __all__ = ["read_plan", "read_run_facts"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import Problem, RecipeError, ResourceError, Severity, nearest, shortened
-from tunesmith.events import Evaluated, Event, StepDone
 from tunesmith.i18n import gettext as _
+from tunesmith.training.events import Evaluated, Event, StepDone
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

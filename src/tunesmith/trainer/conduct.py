@@ -13,10 +13,7 @@ from transformers import TrainerControl, TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
 from transformers.utils.logging import get_logger
 
-from tunesmith.device import deterministic_kernels
 from tunesmith.errors import PlainError, Problem
-from tunesmith.events import Event, StepDone, Warned
-from tunesmith.fast.process import tuned
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark
 from tunesmith.trainer import checkpoints, progress
@@ -26,6 +23,9 @@ from tunesmith.trainer.heads import flops_per_place
 from tunesmith.trainer.rows import DataSets, Rows, each, is_stream
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.stretch import Stretch
+from tunesmith.training.device import deterministic_kernels
+from tunesmith.training.events import Event, StepDone, Warned
+from tunesmith.training.fast.process import tuned
 
 __all__ = ["Host", "argument_names", "engage", "finish", "in_arguments", "prepare", "walk"]
 

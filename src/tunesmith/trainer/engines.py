@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tunesmith.data.batches import Batch
-from tunesmith.engine import Engine, ExactEngine, Pass
-from tunesmith.fast.engine import FAST_DEVICES, FastEngine
-from tunesmith.fast.probe import Verdict, probe
 from tunesmith.i18n import gettext as _
-from tunesmith.plan import Plan
 from tunesmith.trainer.rows import is_plain
+from tunesmith.training.engine import Engine, ExactEngine, Pass
+from tunesmith.training.fast.engine import FAST_DEVICES, FastEngine
+from tunesmith.training.fast.probe import Verdict, probe
+from tunesmith.training.plan import Plan
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

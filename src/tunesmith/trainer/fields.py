@@ -240,7 +240,7 @@ def notice(words: str) -> None:
 
     Whoever uses a Trainer has set up `logging`, or has not, and then it goes to stderr.
     """
-    from tunesmith.device import is_main_process
+    from tunesmith.training.device import is_main_process
 
     if is_main_process():
         _LOG.warning(words)

@@ -16,9 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from tunesmith.i18n import gettext as _
-from tunesmith.loop import Progress
-from tunesmith.optim import write_state
 from tunesmith.trainer.checkpoints import UnusableError, unusable
+from tunesmith.training.loop import Progress
+from tunesmith.training.optimizer import write_state
 
 __all__ = ["Saved", "lead_on", "read", "restore_optimizer", "restore_tensors", "write"]
 

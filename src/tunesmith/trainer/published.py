@@ -10,11 +10,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file, save_model
 from transformers.modelcard import TrainingSummary
 
-from tunesmith import checkpoint
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import hub
 from tunesmith.storage.atomic import write_file
+from tunesmith.training import checkpoint
 
 __all__ = ["load_weights", "prepare_repository", "upload", "write", "write_card"]
 

@@ -9,18 +9,18 @@ from typing import Any, Protocol
 import torch
 
 from tunesmith.data.batches import Batch
-from tunesmith.engine import Engine, ExactForward
 from tunesmith.errors import ArgumentError, Place, Problem
-from tunesmith.fast.engine import FastEngine, FastForward
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import mark
-from tunesmith.plan import Plan
 from tunesmith.tasks import Outputs
 from tunesmith.trainer.customization import is_hooked
 from tunesmith.trainer.engines import Way, make_engine, way_for
 from tunesmith.trainer.fields import notice, refusal
 from tunesmith.trainer.heads import OwnLoss, known_head, mean_loss, shifts_labels
 from tunesmith.trainer.rows import Rows
+from tunesmith.training.engine import Engine, ExactForward
+from tunesmith.training.fast.engine import FastEngine, FastForward
+from tunesmith.training.plan import Plan
 
 __all__ = ["Bench", "Runner"]
 

@@ -9,12 +9,12 @@ import transformers
 from accelerate.utils import gather_object
 
 from tunesmith.i18n import gettext as _
-from tunesmith.loop import Progress
-from tunesmith.optim import read_state
 from tunesmith.trainer import chance, checkpoints, progress, published
 from tunesmith.trainer.fields import notice
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.stretch import Stretch
+from tunesmith.training.loop import Progress
+from tunesmith.training.optimizer import read_state
 
 __all__ = ["SavingTrainer"]
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.engine import Engine
-from tunesmith.events import Event, StepDone
-from tunesmith.loop import MicroBatch, Progress, train
-from tunesmith.plan import Plan
 from tunesmith.rng import seed_of
 from tunesmith.trainer.rows import Rows
+from tunesmith.training.engine import Engine
+from tunesmith.training.events import Event, StepDone
+from tunesmith.training.loop import MicroBatch, Progress, train
+from tunesmith.training.plan import Plan
 
 __all__ = ["Stretch"]
 

@@ -17,8 +17,6 @@ import torch
 import transformers
 from transformers.trainer_utils import TrainOutput
 
-from tunesmith.device import resolve_precision
-from tunesmith.fast.engine import FAST_DEVICES
 from tunesmith.i18n import gettext as _
 from tunesmith.trainer import checkpoints, refusals
 from tunesmith.trainer.arguments import TrainingArguments
@@ -37,6 +35,8 @@ from tunesmith.trainer.older import OlderNames
 from tunesmith.trainer.rows import Collator, DataSets
 from tunesmith.trainer.runner import Runner
 from tunesmith.trainer.stretch import Stretch
+from tunesmith.training.device import resolve_precision
+from tunesmith.training.fast.engine import FAST_DEVICES
 
 __all__ = ["Trainer"]
 

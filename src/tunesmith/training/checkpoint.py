@@ -1,0 +1,264 @@
+"""Checkpoints: weights, optimizer state and a few numbers, each folder whole or absent.
+
+    checkpoints/step-00000400/   model.safetensors  optimizer.safetensors  state.json  MANIFEST.json
+
+Everything else a run needs is a function of the step. Safetensors and JSON only, no pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter
+from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import nn
+
+from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Severity
+from tunesmith.i18n import gettext as _
+from tunesmith.storage import atomic
+from tunesmith.training.engine import Engine
+from tunesmith.training.loop import Progress
+from tunesmith.training.memory import is_out_of_memory
+
+__all__ = [
+    "Checkpoint",
+    "latest",
+    "load_weights",
+    "read",
+    "restore",
+    "retain",
+    "save",
+    "saved_steps",
+    "write",
+]
+
+_NAME = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A verified checkpoint.
+
+    Attributes:
+        folder: where it lies.
+        progress: where training stood.
+        facts: what else was noted when it was saved, such as time spent.
+        fingerprint: of the run that saved it: recipe, data, model, tokenizer, versions, machine.
+    """
+
+    folder: Path
+    progress: Progress
+    facts: Mapping[str, Any]
+    fingerprint: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(
+    home: Path,
+    engine: Engine,
+    progress: Progress,
+    facts: Mapping[str, object],
+    fingerprint: Mapping[str, object] | None = None,
+) -> Path:
+    """Commit a checkpoint of the step that `progress` stands at; one that is there already stays.
+
+    Args:
+        home: the folder of all checkpoints of the run.
+        engine: holds weights and optimizer state.
+        progress: where training stands.
+        facts: what else is to be known at resumption.
+        fingerprint: of the run, so that no other run takes the checkpoint for its own.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107); nothing partial is left.
+    """
+    target = home / f"step-{progress.step:08d}"
+    if os.path.lexists(target):
+        if atomic.damage(target) is None:
+            return target
+        atomic.set_aside(target)
+    with atomic.publish(target) as folder:
+        write(folder, engine, progress, facts, fingerprint)
+    return target
+
+
+def write(
+    folder: Path,
+    engine: Engine,
+    progress: Progress,
+    facts: Mapping[str, object],
+    fingerprint: Mapping[str, object] | None = None,
+) -> None:
+    """Put all that a checkpoint holds into a folder that is about to be committed."""
+    with engine.at_rest():
+        # transformers reads weights only if the file says which library they are for
+        save_model(engine.network, str(folder / "model.safetensors"), metadata={"format": "pt"})
+        save_file(engine.state(), folder / "optimizer.safetensors")
+    state = {
+        "progress": asdict(progress),
+        "facts": dict(facts),
+        "fingerprint": dict(fingerprint or {}),
+    }
+    (folder / "state.json").write_text(
+        json.dumps(state, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def restore(checkpoint: Checkpoint, engine: Engine) -> None:
+    """Put weights and optimizer state back, in place, to the bit.
+
+    Raises:
+        IntegrityError: the tensors are not those of this model (C109).
+    """
+    with engine.at_rest():
+        load_weights(checkpoint.folder, engine.network)
+        state = load_file(checkpoint.folder / "optimizer.safetensors")
+        try:
+            unknown = engine.load_state(state)
+        except (RuntimeError, KeyError, ValueError) as error:
+            _refuse_foreign(checkpoint.folder, error)
+    if unknown:
+        raise IntegrityError(_foreign(checkpoint.folder, sorted(set(unknown))))
+
+
+def load_weights(folder: Path, model: nn.Module) -> None:
+    """Put the weights of a checkpoint or model folder into a model, in place.
+
+    Raises:
+        IntegrityError: a weight is missing, left over or of another shape (C109).
+    """
+    try:
+        load_model(model, folder / "model.safetensors", strict=True)
+    except RuntimeError as error:
+        _refuse_foreign(folder, error)
+
+
+def _refuse_foreign(folder: Path, error: Exception) -> NoReturn:
+    """Raise what an error while tensors were put back means.
+
+    Raises:
+        IntegrityError: the tensors are not those of this model (C109), unless memory was lacking.
+    """
+    if is_out_of_memory(error):
+        raise error
+    raise IntegrityError(_foreign(folder, [str(error).splitlines()[0]])) from error
+
+
+def _foreign(folder: Path, names: list[str]) -> Problem:
+    return Problem(
+        "C109",
+        _("the tensors are not those of this model: {names}").format(names=", ".join(names[:3])),
+        Place(str(folder)),
+        fix=_("The folder belongs to another run; choose another --out."),
+    )
+
+
+def saved_steps(home: Path) -> list[int]:
+    """The steps of all checkpoints by their names, in rising order, verified or not."""
+    if not home.is_dir():
+        return []
+    matches = (_NAME.fullmatch(path.name) for path in home.iterdir())
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
+    """The newest checkpoint that verifies; damaged newer ones are set aside and told of.
+
+    Only for one who holds the lock on the run.
+
+    Raises:
+        IntegrityError: there are checkpoints and none verifies (C102).
+    """
+    warnings: list[Problem] = []
+    for step in reversed(saved_steps(home)):
+        folder = home / f"step-{step:08d}"
+        damage = atomic.damage(folder)
+        if damage is None:
+            try:
+                return read(folder), warnings
+            except (OSError, ValueError) as error:
+                damage = str(error)
+        kept = atomic.set_aside(folder)
+        warnings.append(
+            Problem(
+                "C101",
+                _("damaged checkpoint set aside: {damage}").format(damage=damage),
+                Place(str(folder)),
+                evidence=(_("kept as {name}").format(name=kept.name),),
+                severity=Severity.WARNING,
+            )
+        )
+    if warnings or any(home.glob(".bad-step-*")):  # a rerun does not begin anew unasked
+        raise IntegrityError(
+            [
+                *warnings,
+                Problem(
+                    "C102",
+                    _("no checkpoint of this run is whole"),
+                    Place(str(home)),
+                    fix=_(
+                        "Use --restart to begin anew; the old folder is kept under another name."
+                    ),
+                ),
+            ]
+        )
+    return None, []
+
+
+def read(folder: Path) -> Checkpoint:
+    """A checkpoint whose folder is whole.
+
+    Raises:
+        OSError: `state.json` cannot be read.
+        ValueError: it holds something else than the state of a run at the step of its name.
+    """
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        progress = _progress_of(state["progress"])
+        facts, fingerprint = dict(state["facts"]), dict(state.get("fingerprint", {}))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = _("{file} cannot be read: {reason}")
+        raise ValueError(reason.format(file="state.json", reason=error)) from error
+    if (named := _NAME.fullmatch(folder.name)) and int(named[1]) != progress.step:
+        raise ValueError(_("it holds step {step}").format(step=progress.step))
+    return Checkpoint(folder, progress, facts, fingerprint)
+
+
+_PROGRESS = TypeAdapter(Progress)
+
+
+def _progress_of(values: Mapping[str, Any]) -> Progress:
+    """Progress as it was saved.
+
+    Raises:
+        ValueError: a value is unknown or of another type.
+    """
+    known = {one.name for one in fields(Progress)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(", ".join(unknown))
+    return _PROGRESS.validate_json(json.dumps(values), strict=True)
+
+
+def retain(home: Path, *, newest: int, best_step: int) -> None:
+    """Delete checkpoints besides the newest ones and the best, once the newest verifies.
+
+    What was the best for one of those that stay is kept, too: a run that goes back to it needs it.
+    One that cannot be deleted stays: too many checkpoints are no reason to stop.
+    """
+    steps = saved_steps(home)
+    if not steps or atomic.damage(home / f"step-{steps[-1]:08d}") is not None:
+        return
+    kept = {best_step, *steps[-newest:]}
+    for step in steps[-newest:]:
+        with suppress(OSError, ValueError):  # damaged: it will not be gone back to
+            kept.add(read(home / f"step-{step:08d}").progress.best_step)
+    for step in steps:
+        if step not in kept:
+            with suppress(ResourceError):
+                atomic.discard(home / f"step-{step:08d}")

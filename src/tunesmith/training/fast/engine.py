@@ -1,0 +1,355 @@
+"""The fast engine: packs, lanes of dropout, compact vocabulary, bfloat16 copies, fused updates.
+
+Each part can be switched off by itself, and each falls back where it does not apply. What the model
+is at rest, on disk and to anybody else, is the plain model of transformers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from tunesmith.data.batches import Batch
+from tunesmith.tasks import Outputs
+from tunesmith.training.engine import Pass, own_memory
+from tunesmith.training.fast.bf16_linear import HalfCopies
+from tunesmith.training.fast.dropout import patch_dropout
+from tunesmith.training.fast.embedding import TableGradient
+from tunesmith.training.fast.packed_model import PackedLayout
+from tunesmith.training.fast.packing import has_empty_row, in_parts
+from tunesmith.training.fast.probe import Verdict
+from tunesmith.training.fast.vocabulary import CompactVocabulary, table_of
+from tunesmith.training.memory import let_go
+from tunesmith.training.optimizer import read_state, write_state
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["FAST_DEVICES", "FastEngine", "FastForward"]
+
+FAST_DEVICES = ("cpu", "cuda")
+"""Where its kernels and AdamW's scaling of gradients exist."""
+
+
+class FastForward:
+    """Batches through a model by faster means. The model is dressed until `close` or `at_rest`."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        run: Pass,
+        device: torch.device,
+        *,
+        verdict: Verdict,
+        half: bool,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        """Dress the model.
+
+        Args:
+            network: on its device, in float32.
+            run: one pass of the task.
+            device: of the model.
+            verdict: what the probe found.
+            half: whether to compute in bfloat16.
+            without: parts to leave out, as `train.fast_without` names them.
+        """
+        self._worn, self._packing = ExitStack(), ExitStack()
+        self.network = network
+        self.verdict = verdict
+        self._without = without
+        self._run = run
+        self._device = device
+        self._half = half
+        self._layout = (
+            PackedLayout(network, verdict.exit, verdict.kernels) if verdict.exit else None
+        )
+        self._copies: HalfCopies | None = None
+        self._dress_or_close()
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """One pass, packed if the model can; a row without tokens has no place in a pack."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
+            if self._layout is None:
+                return self._run(self.network, batch.to(self._device))
+            if has_empty_row(batch):
+                with self._padded():
+                    return self._run(self.network, batch.to(self._device))
+            found = self._layout.run(self._run, batch, self._device)
+        if not torch.is_grad_enabled():  # nobody will ask again
+            self._layout.let_go()
+        return found
+
+    def close(self) -> None:
+        """Take everything off the model."""
+        self._packing.close()
+        self._worn.close()
+        self._copies = None
+
+    @contextmanager
+    def _padded(self) -> Iterator[None]:
+        """Padded batches for a moment; all else stays."""
+        self._packing.close()
+        try:
+            yield
+        finally:
+            self._pack()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """The plain model, for whoever saves or looks at it."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._dress_or_close()
+
+    def _dress_or_close(self) -> None:
+        """Dress the model, or leave it plain if that fails."""
+        try:
+            self._dress()
+        except BaseException:
+            self.close()
+            raise
+
+    def _dress(self) -> None:
+        if "dropout" not in self._without:
+            self._worn.callback(_undress, patch_dropout(self.network))
+        if self._half and "copies" not in self._without:
+            self._copies = HalfCopies(self.network)
+            self._worn.callback(_undress, self._copies.patched)
+        self._pack()
+
+    def _pack(self) -> None:
+        if self._layout is not None:
+            self._layout.enter(self._packing)
+
+
+def _undress(patched: Iterable[Any]) -> None:
+    for module in patched:
+        del module.forward  # the class's own comes back
+
+
+class FastEngine(FastForward):
+    """Steps by faster means: one process or several, which exchange their gradients at the end."""
+
+    reads_every = 1
+
+    def __init__(
+        self,
+        network: Any,
+        run: Pass,
+        accelerator: Accelerator,
+        *,
+        make_optimizer: Callable[[], torch.optim.Optimizer],
+        max_grad_norm: float | None,
+        weight_decay: float,
+        verdict: Verdict,
+        half: bool,
+        used_tokens: Iterable[int] | None = None,
+        without: frozenset[str] = frozenset(),
+        sets_rates: bool = True,
+    ) -> None:
+        """Dress the model and make its optimizer.
+
+        Args:
+            network: on its device, in float32, frozen weights marked.
+            run: one pass of the task.
+            accelerator: device and processes; its own precision and wrapping are not used.
+            make_optimizer: fused AdamW over the weights that train, called once they are compact;
+                it may return one that was made before they were.
+            max_grad_norm: longer gradients are shortened; None for no limit.
+            weight_decay: of the embedding table.
+            verdict: what the probe found.
+            half: whether to compute in bfloat16.
+            used_tokens: every token id that occurs; None to keep the whole table.
+            without: parts to leave out, as `train.fast_without` names them.
+            sets_rates: False where a scheduler or a callback writes learning rates and weight decay
+                into the optimizer's groups, which are then left alone.
+        """
+        own_memory(network)
+        if "vocabulary" in without:
+            used_tokens = None
+        table = table_of(network)
+        self._vocabulary = (
+            CompactVocabulary(table, used_tokens)
+            if table and used_tokens is not None and verdict.exit
+            else None
+        )
+        is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
+        keeps = is_alone and "vocabulary" not in without
+        self._kept = TableGradient(table) if table and keeps else None
+        self._accelerator = accelerator
+        super().__init__(
+            network, run, accelerator.device, verdict=verdict, half=half, without=without
+        )
+        try:
+            self._optimizer: Any = make_optimizer()
+        except BaseException:
+            self.close()
+            raise
+        if self._vocabulary is not None:
+            self._vocabulary.lend(self._optimizer)
+        self._sets_rates = sets_rates
+        self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        self._limit = max_grad_norm or math.inf
+        self._decay = weight_decay
+        self._table_name = next(
+            (f"{name}.weight" for name, module in network.named_modules() if module is table), ""
+        )
+
+    def outputs(self, batch: Batch) -> Outputs:
+        """One pass; every token must be among those that were said to occur."""
+        self._check(batch)
+        return super().outputs(batch)
+
+    def _check(self, batch: Batch) -> None:
+        if self._vocabulary is not None:
+            # what fills up a batch need not be among them
+            is_real = batch.inputs["attention_mask"].numpy().astype(bool)
+            self._vocabulary.check(batch.inputs["input_ids"].numpy()[is_real])
+
+    def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
+        """Forward and backward; a model that cannot run packed takes the rows length by length."""
+        parts = in_parts(batch) if self.verdict.by_length else [batch]
+        losses = []
+        for part in parts:
+            loss = self.outputs(part).loss_sum
+            assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
+            torch.autograd.backward([loss * (weight * batch.counts)])
+            losses.append(loss.detach())
+        if is_last:
+            self._exchange()
+        return torch.stack(losses).sum() * batch.counts
+
+    def update(self, learning_rate: float) -> float | torch.Tensor:
+        """The norm, then AdamW, which divides by what clipping asks for in the same pass."""
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        if math.isfinite(norm):
+            if self._sets_rates:
+                for group in self._optimizer.param_groups:
+                    group["lr"] = learning_rate
+            shrink = max((norm + 1e-6) / self._limit, 1.0)
+            if shrink > 1 and "clipping" in self._without:
+                torch._foreach_mul_(gradients, 1 / shrink)
+                shrink = 1.0
+            scale = None if shrink == 1.0 else torch.tensor(shrink, device=self._device)
+            self._optimizer.grad_scale = scale
+            self._optimizer.step()
+            if self._vocabulary is not None and self._vocabulary.trains:
+                self._vocabulary.decay(1 - self._decay_of_table(learning_rate))
+            if self._copies is not None:
+                self._copies.refresh()
+        self._optimizer.zero_grad()
+        return norm
+
+    def _decay_of_table(self, learning_rate: float) -> float:
+        """What share of the table an update takes away: its learning rate times its decay."""
+        assert self._vocabulary is not None  # noqa: S101 - asked only where there is one
+        if self._sets_rates:
+            return learning_rate * self._decay
+        group = self._vocabulary.group_in(self._optimizer)
+        return float(group["lr"] * group["weight_decay"])
+
+    def hand_back(self) -> None:
+        """Let the optimizer hold the full table again, for whoever goes on with it afterwards."""
+        if self._vocabulary is not None:
+            self._vocabulary.hand_back(self._optimizer)
+
+    def forget(self) -> None:
+        """Gradients, and the cache of the device."""
+        self._optimizer.zero_grad()
+        let_go(self._device)
+
+    def total(self, value: float | torch.Tensor) -> float:
+        """By an all-reduce in double precision."""
+        if self._accelerator.num_processes == 1:
+            return float(value)
+        tensor = torch.as_tensor(value, dtype=torch.float64, device=self._device)
+        summed: Any = self._accelerator.reduce(tensor, reduction="sum")
+        return float(summed)
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """The plain model with its full table."""
+        with super().at_rest():  # which closes
+            try:
+                yield
+            finally:
+                if self._vocabulary is not None:
+                    self._vocabulary.take()
+                    self._vocabulary.compact()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The optimizer's tensors, as if the table had been whole."""
+        vocabulary = self._vocabulary
+        if vocabulary is None:
+            return read_state(self.network, self._optimizer)
+        with vocabulary.compacted():
+            tensors = read_state(self.network, self._optimizer)
+        return {
+            key: vocabulary.widen(tensor) if self._is_moment(key, tensor) else tensor
+            for key, tensor in tensors.items()
+        }
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+        """From either engine."""
+        vocabulary = self._vocabulary
+        if vocabulary is None:
+            return write_state(self.network, self._optimizer, tensors)
+        narrowed = {
+            key: vocabulary.narrow(tensor) if self._is_moment(key, tensor) else tensor
+            for key, tensor in tensors.items()
+        }
+        with vocabulary.compacted():
+            return write_state(self.network, self._optimizer, narrowed)
+
+    def _is_moment(self, key: str, tensor: torch.Tensor) -> bool:
+        """Whether an optimizer's tensor has a row for each row of the table."""
+        return tensor.ndim == 2 and key.startswith(f"{self._table_name}.")
+
+    def _dress(self) -> None:
+        if self._kept is not None:
+            self._kept.enter(self._worn)
+        if self._vocabulary is not None:
+            self._vocabulary.enter(self._worn)
+        super()._dress()
+
+    def begin(self, *, training: bool) -> None:
+        """Dropout on or off."""
+        self.network.train(training)
+
+    def close(self) -> None:
+        """Take everything off the model and give it its full table back."""
+        super().close()
+        if self._vocabulary is not None and self._vocabulary.is_compact:
+            self._vocabulary.expand()
+
+    def _exchange(self) -> None:
+        """Sum the gradients of all processes, in one piece.
+
+        What has no gradient in any of them keeps none: AdamW leaves it alone, as in one process.
+        """
+        if self._accelerator.num_processes == 1:
+            return
+        has = torch.tensor([p.grad is not None for p in self._parameters], device=self._device)
+        has = has.to(torch.int32)
+        torch.distributed.all_reduce(has)
+        shared = [p for p, count in zip(self._parameters, has.tolist(), strict=True) if count]
+        for parameter in shared:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        flat = torch.cat([p.grad.flatten() for p in shared if p.grad is not None])
+        torch.distributed.all_reduce(flat)
+        start = 0
+        for parameter in shared:
+            stop = start + parameter.numel()
+            assert parameter.grad is not None  # noqa: S101 - zero at least, by now
+            parameter.grad.copy_(flat[start:stop].view_as(parameter))
+            start = stop

@@ -1,0 +1,178 @@
+"""The fast engine on a GPU: passes and updates as CUDA graphs, and no look from the host in a step.
+
+For each token bucket a pass, forward and backward, is recorded, and one update for all of them:
+a step of one micro-batch is two replays, one of four is five. Gradients keep their memory between
+them. Except for the recording all of it runs on a CPU as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tunesmith.data.batches import Batch, Examples
+from tunesmith.i18n import gettext as _
+from tunesmith.training.fast.bf16_linear import HalfCopies
+from tunesmith.training.fast.engine import FastEngine
+from tunesmith.training.fast.graphs.buckets import Bucket, bucket_for
+from tunesmith.training.fast.graphs.capture import Graphs
+from tunesmith.training.fast.graphs.device_data import DataSet, Table
+from tunesmith.training.fast.graphs.static import StaticPass
+from tunesmith.training.fast.graphs.update import DeviceUpdate
+from tunesmith.training.fast.probe import Verdict
+from tunesmith.training.memory import let_go
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["GraphedEngine", "against_graphs"]
+
+
+def against_graphs(
+    verdict: Verdict,
+    device: torch.device,
+    *,
+    num_processes: int,
+    in_groups: bool,
+    without: frozenset[str],
+) -> str | None:
+    """Why steps cannot be recorded as CUDA graphs, in words; None if they can.
+
+    Empty if there is nothing to tell: on a CPU, without packs, or where a person left them out.
+
+    Args:
+        verdict: what the probe found.
+        device: of the model.
+        num_processes: that share a step.
+        in_groups: whether some attention is not computed by torch's ragged kernels.
+        without: parts to leave out.
+    """
+    if device.type != "cuda" or "graphs" in without or verdict.exit is None:
+        return ""
+    if num_processes > 1:
+        return _("several processes exchange their gradients")
+    if verdict.exit == "padded":
+        return _("the head sees padding, which differs from batch to batch")
+    if in_groups:
+        return _("attention is computed in groups, which differ from batch to batch")
+    return None
+
+
+class GraphedEngine(FastEngine):
+    """Steps over static memory, looked at every few steps.
+
+    Attributes:
+        reads_every: after how many.
+    """
+
+    _copies_before: HalfCopies | None = None
+
+    def __init__(
+        self, *given: Any, longest: int, note: Callable[[str], None], **named: Any
+    ) -> None:
+        """As `FastEngine`, for a model that runs packed with one answer per sequence.
+
+        Args:
+            *given: as there.
+            longest: the most tokens of a training example.
+            note: told of anything that is computed the slower way.
+            **named: as there.
+        """
+        super().__init__(*given, **named)
+        self._longest = longest
+        self._graphs = Graphs(self._device, note)
+        self._passes: dict[Any, StaticPass] = {}
+        self._data: DataSet | None = None
+        self._update = DeviceUpdate(
+            self._optimizer, self._parameters, self._device,
+            limit=self._limit, folds="clipping" not in self._without, then=self._settle,
+        )  # fmt: skip
+
+    def keep(self, examples: Examples) -> bool:
+        """Copy the training examples to the device; returns whether that was done."""
+        if self._vocabulary is not None:
+            self._vocabulary.check(examples.prepared.used())
+        self._data = DataSet.copied(examples, self._device)
+        return self._data is not None
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the device has the training examples."""
+        return self._data is not None
+
+    def batch(self, places: NDArray[np.int64]) -> Batch | None:
+        """Some training examples as a batch without tensors, if the device has them."""
+        return None if self._data is None else self._data.batch(places)
+
+    def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
+        """A pass of the batch's bucket; rows longer than training rows take the ordinary way."""
+        bucket = bucket_for(batch.tokens, len(batch.examples), self._longest)
+        mask = batch.inputs.get("attention_mask")
+        if mask is not None and not self._fits(mask.sum(dim=1)):
+            return super().accumulate(batch, weight, is_last=is_last)
+        key = (bucket, bool(batch.inputs))
+        if key not in self._passes:
+            assert self._layout is not None  # noqa: S101 - without one, `against_graphs` refuses
+            table = self._table_for(batch, bucket)
+            self._passes[key] = StaticPass(self._layout, self._run, bucket, table, half=self._half)
+        turn = self._passes[key]
+        turn.weight.fill_(weight)
+        if batch.inputs:
+            self._check(batch)
+            turn.table.fill(batch)
+        elif self._data is not None:
+            turn.take(self._data.longest_first(batch.examples))
+        self._graphs.play(key, turn.run)
+        return turn.loss.clone()
+
+    def _fits(self, lengths: torch.Tensor) -> bool:
+        """Whether rows are of lengths that a bucket provides for."""
+        return int(lengths.min()) > 0 and int(lengths.max()) <= self._longest
+
+    def update(self, learning_rate: float) -> torch.Tensor:
+        """As recorded; the norm stays on the device."""
+        self._update.rate.fill_(learning_rate)
+        self._graphs.play("update", self._update.run)
+        return self._update.norm.clone()
+
+    def forget(self) -> None:
+        """Gradients, recordings, and the cache of the device."""
+        self._graphs.forget()
+        self._passes.clear()
+        for parameter in self._parameters:
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+        let_go(self._device)
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+        """Into new memory: the update is recorded anew."""
+        self._graphs.forget("update")
+        self._update.begin()
+        return super().load_state(tensors)
+
+    def close(self) -> None:
+        """Take everything off the model; recordings are kept for when it is dressed again."""
+        self._copies_before = self._copies
+        super().close()
+
+    def _dress(self) -> None:
+        super()._dress()
+        if self._copies_before is not None and self._copies is not None:
+            self._copies.move_into(self._copies_before)  # recorded passes read there
+
+    def _settle(self) -> None:
+        """What follows from new weights: unused rows decay, copies are made."""
+        if self._vocabulary is not None and self._decay:
+            applied = self._update.skips.logical_not()
+            self._vocabulary.decay(1 - self._update.rate * self._decay * applied)
+        if self._copies is not None:
+            self._copies.refresh()
+
+    def _table_for(self, batch: Batch, bucket: Bucket) -> Table:
+        """Where the pass of a batch reads: the whole data set, or room for one batch."""
+        if batch.inputs or self._data is None:
+            return Table.empty(batch, bucket, self._device)
+        return self._data.table

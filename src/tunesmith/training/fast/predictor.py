@@ -1,0 +1,80 @@
+"""A finished model for predictions, by faster means where that is worth it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import nn
+
+from tunesmith.data.batches import Examples, Padding, make_batch
+from tunesmith.tasks import EVALUATION_SEED, Task
+from tunesmith.training.engine import Forward
+from tunesmith.training.fast.engine import FastForward
+from tunesmith.training.fast.probe import Verdict, probe, probed_places
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["Predictor"]
+
+_DRESSING = threading.Lock()
+_WORTH_IT = 4
+"""Fewer rows to predict are computed as the model stands: trying costs more than it brings."""
+_PLAIN = Verdict(None, by_length=False, reason="few rows")
+
+
+class Predictor:
+    """A finished model for predictions. It is dressed while rows go through it, and only then."""
+
+    def __init__(
+        self, network: nn.Module, task: Task, accelerator: Accelerator, precision: str
+    ) -> None:
+        """Nothing is changed until rows come.
+
+        Args:
+            network: a finished model.
+            task: fitted.
+            accelerator: its device.
+            precision: "fp32" or "bf16".
+        """
+        self._network = network.to(accelerator.device)
+        self._task = task
+        self._device = accelerator.device
+        self._half = precision == "bf16"
+        self._verdict: Verdict | None = None
+
+    @contextmanager
+    def dressed(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
+        """The forward for some examples; the first ones are also tried the exact way.
+
+        Very few are computed that way alone. One thread at a time: a model is dressed once.
+        """
+        with _DRESSING:
+            plain = len(examples) < _WORTH_IT
+            verdict = _PLAIN if plain else self._judged(examples, padding)
+            forward = FastForward(
+                self._network, self._task.forward, self._device, verdict=verdict, half=self._half,
+                without=frozenset({"copies", "dropout"}) if plain else frozenset(),
+            )  # fmt: skip
+            try:
+                yield forward
+            finally:
+                forward.close()
+
+    def _judged(self, examples: Examples, padding: Padding) -> Verdict:
+        """What the probe finds; it is kept unless all its rows were equally long.
+
+        Such rows would not show what a model makes of padding, or of other rows.
+        """
+        if self._verdict is not None:
+            return self._verdict
+        places = probed_places(examples.lengths)
+        batch = self._task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
+        found = probe(self._network, self._task.forward, batch, self._device, trains=False)
+        if len(np.unique(examples.lengths[places])) > 1:
+            self._verdict = found
+        return found

@@ -1,0 +1,192 @@
+"""The probe: before training, the fast way is compared with the exact one on the user's own rows.
+
+Dropout is off and everything is float32. Outputs and every gradient must agree; where they do not,
+the next way is tried, and the last of them is the exact one itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tunesmith.data.batches import Batch
+from tunesmith.tasks import Outputs
+from tunesmith.training.fast.packed_model import Exit, PackedLayout, exits_of
+from tunesmith.training.fast.packing import in_parts, widened
+from tunesmith.training.fast.ragged_attention import Kernels
+from tunesmith.training.memory import is_out_of_memory
+
+__all__ = ["Verdict", "difference", "probe", "probed_places"]
+
+OUTPUTS_AGREE = 1e-5
+GRADIENTS_AGREE = 1e-4
+_REFUSALS = (
+    RuntimeError, ValueError, TypeError, AttributeError, IndexError, KeyError, AssertionError,
+)  # fmt: skip
+"""How models say that they cannot run packed."""
+
+Pass = Callable[[nn.Module, Batch], Outputs]
+Found = tuple[list[torch.Tensor], dict[str, torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a model runs fast.
+
+    Attributes:
+        exit: how packs leave the model; None if it cannot run packed.
+        by_length: whether a batch may be taken in parts of nearly equal length instead.
+        reason: in words, for the log.
+        kernels: torch's own for ragged attention, if they may be used; None for groups.
+        without_kernels: why they may not, in words; empty where they were not tried.
+    """
+
+    exit: Exit | None
+    by_length: bool
+    reason: str
+    kernels: Kernels | None = None
+    without_kernels: str = ""
+
+
+def probe(
+    network: Any,
+    run: Pass,
+    batch: Batch,
+    device: torch.device,
+    *,
+    trains: bool = True,
+    without: frozenset[str] = frozenset(),
+) -> Verdict:
+    """Find the fastest way that agrees with the exact one; the model is left as it was.
+
+    Args:
+        network: in float32, on its device.
+        run: one pass of the task.
+        batch: a few rows, padded, on the CPU; labelled if `trains`.
+        device: of the model.
+        trains: whether gradients must agree, too.
+        without: "packing", "last_layer" or "varlen" for ways not to try.
+    """
+    if "packing" in without:
+        return Verdict(None, by_length=False, reason="packing is switched off")
+    training = network.training
+    network.eval()
+    try:
+        exact = _measure(network, lambda: [run(network, batch.to(device))], trains=trains)
+        tried = []
+        for name in exits_of(network):
+            if "last_layer" in without and name == "first token, last layer cut":
+                continue
+            without_kernels = ""
+            for kernels in _kernels_to_try(device, without):
+                layout = PackedLayout(network, name, kernels)
+                told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
+                if agrees:
+                    return Verdict(name, False, told, kernels, without_kernels)
+                without_kernels = told
+            tried.append(f"{name}: {told}")
+        reason = "; ".join(tried) or "its attention does not go through transformers' interface"
+        if trains:
+            pad_id = getattr(network.config, "pad_token_id", None) or 0
+            parts = [widened(part, 3, pad_id) for part in in_parts(batch)]
+
+            def in_turn() -> Found:
+                found = _measure(
+                    network, lambda: [run(network, p.to(device)) for p in parts], trains=True
+                )
+                return [found[0][0]], found[1]
+
+            _told, same = _compare(([exact[0][0]], exact[1]), in_turn)
+            return Verdict(None, same, reason)
+        return Verdict(None, by_length=False, reason=reason)
+    finally:
+        network.train(training)
+        if trains:
+            network.zero_grad(set_to_none=True)
+
+
+def probed_places(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A few examples of different lengths to compare engines on, none of them among the longest."""
+    order = np.argsort(lengths, kind="stable")
+    return np.unique(order[np.linspace(0, 0.6 * (len(order) - 1), 6).astype(np.int64)])
+
+
+def _kernels_to_try(device: torch.device, without: frozenset[str]) -> list[Kernels | None]:
+    """On a GPU torch's own first; on a CPU they are not there."""
+    return [Kernels(), None] if device.type == "cuda" and "varlen" not in without else [None]
+
+
+def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> Found:
+    device = next(layout.network.parameters()).device
+    with ExitStack() as stack:
+        layout.enter(stack)
+        found = _measure(layout.network, lambda: [layout.run(run, batch, device)], trains=trains)
+    if layout.ignores_window:  # longer rows than these few would see too much
+        raise ValueError("its sliding window is hidden in its mask")
+    return found
+
+
+def _compare(exact: Found, attempt: Callable[[], Found]) -> tuple[str, bool]:
+    """In words how far off an attempt is, and whether that is near enough."""
+    try:
+        fast = attempt()
+    except _REFUSALS as error:
+        if is_out_of_memory(error):
+            raise
+        return (str(error) or type(error).__name__).splitlines()[0], False
+    outputs, gradients = difference(exact, fast)
+    told = f"off by {outputs:.1e} in outputs, {gradients:.1e} in gradients"
+    return told, outputs < OUTPUTS_AGREE and gradients < GRADIENTS_AGREE
+
+
+def _measure(network: nn.Module, run: Callable[[], list[Outputs]], *, trains: bool) -> Found:
+    """The loss, what is kept of each row, and gradients; of parts the loss alone is complete."""
+    if not trains:
+        with torch.inference_mode():
+            return [tensor.float() for found in run() for tensor in found.kept.values()], {}
+    network.zero_grad(set_to_none=True)
+    found = run()
+    losses = [outputs.loss_sum for outputs in found if outputs.loss_sum is not None]
+    loss = torch.stack(losses).sum()
+    torch.autograd.backward([loss])
+    kept = [tensor.detach().float() for outputs in found for tensor in outputs.kept.values()]
+    gradients = {
+        name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None
+    }
+    return [loss.detach(), *kept], gradients
+
+
+def difference(exact: Found, other: Found) -> tuple[float, float]:
+    """The largest relative differences of outputs and of gradients.
+
+    A gradient that ought to be zero, such as that of a key's bias, is rounding on both sides: each
+    is compared with its own size and a small part of the whole gradient.
+    """
+    outputs = 0.0
+    for one, two in zip(exact[0], other[0], strict=True):
+        if one.shape != two.shape:
+            return float("inf"), float("inf")
+        largest = max(float(one.abs().max()), 1e-6)
+        outputs = _larger(outputs, float((one - two).abs().max()) / largest)
+    if exact[1].keys() != other[1].keys():
+        return outputs, float("inf")
+    whole = sum(float(g.norm()) ** 2 for g in exact[1].values()) ** 0.5
+    gradients = 0.0
+    for name, g in exact[1].items():
+        size = float(g.norm()) + 1e-3 * whole + 1e-30
+        gradients = _larger(gradients, float((g - other[1][name]).norm()) / size)
+    return outputs, gradients
+
+
+def _larger(one: float, other: float) -> float:
+    """The larger of two differences; one that is no number is larger than any."""
+    return max(one, other) if math.isfinite(other) else math.inf

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tunesmith.training.fast.bf16_linear import HalfCopies
+
+
+def pair() -> tuple[nn.Sequential, nn.Sequential]:
+    models = []
+    for _time in range(2):
+        torch.manual_seed(0)
+        models.append(nn.Sequential(nn.Linear(6, 5), nn.GELU(), nn.Linear(5, 3, bias=False)))
+    return models[0], models[1]
+
+
+def test_products_are_those_of_autocast() -> None:
+    stock, dressed = pair()
+    HalfCopies(dressed)
+    values = torch.randn(7, 6)
+    gradients = []
+    for model in (stock, dressed):
+        given = values.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model(given)
+        assert found.dtype == torch.bfloat16
+        found.float().square().sum().backward()
+        gradients.append([found.detach(), given.grad, *(p.grad for p in model.parameters())])
+    for one, two in zip(*gradients, strict=True):
+        assert one is not None and two is not None and one.dtype == two.dtype
+        torch.testing.assert_close(one, two, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(gradients[0][0], gradients[1][0], rtol=0, atol=0)
+
+
+def test_masters_and_their_gradients_stay_in_float32() -> None:
+    _stock, dressed = pair()
+    HalfCopies(dressed)
+    for _micro_batch in range(3):
+        dressed(torch.randn(4, 6)).float().sum().backward()
+    for parameter in dressed.parameters():
+        assert parameter.dtype == torch.float32
+        assert parameter.grad is not None and parameter.grad.dtype == torch.float32
+
+
+def test_copies_follow_their_masters() -> None:
+    _stock, dressed = pair()
+    copies = HalfCopies(dressed)
+    with torch.no_grad():
+        for parameter in dressed.parameters():
+            parameter.mul_(1.5)
+    copies.refresh()
+    for copy, master in zip(copies._copies, copies._masters, strict=True):
+        assert torch.equal(copy, master.to(torch.bfloat16))
+    assert len(copies.patched) == 2
+
+
+def test_frozen_weights_get_no_gradient() -> None:
+    _stock, dressed = pair()
+    dressed[0].weight.requires_grad_(requires_grad=False)
+    HalfCopies(dressed)
+    dressed(torch.randn(2, 6)).float().sum().backward()
+    assert dressed[0].weight.grad is None
+    assert dressed[0].bias.grad is not None
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 6), (2, 3, 6)])
+def test_any_number_of_dimensions(shape: tuple[int, ...]) -> None:
+    _stock, dressed = pair()
+    HalfCopies(dressed)
+    values = torch.randn(shape, requires_grad=True)
+    found = dressed(values)
+    assert found.shape == (*shape[:-1], 3)
+    if len(shape) > 1:
+        found.float().sum().backward()
+        assert values.grad is not None and values.grad.shape == shape

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+import torch
+
+from tests.training.fast.models import batch_of, classify, model_of
+from tunesmith.data.batches import Batch
+from tunesmith.training.fast.packed_model import PackedLayout, exits_of, first_position
+from tunesmith.training.fast.probe import probe
+
+
+@pytest.mark.parametrize(
+    ("family", "first"),
+    [("bert", 0), ("roberta", 2), ("xlm-roberta", 2), ("modernbert", 0), ("esm", 2)],
+)
+def test_where_positions_begin(family: str, first: int) -> None:
+    assert first_position(model_of(family)) == first
+
+
+@pytest.mark.parametrize(
+    ("family", "exits"),
+    [
+        ("bert", ("first token, last layer cut", "first token", "padded")),
+        ("gpt2", ("last token",)),
+        ("deberta-v2", ()),
+        ("mpnet", ()),
+    ],
+)
+def test_what_is_worth_trying(family: str, exits: tuple[str, ...]) -> None:
+    assert exits_of(model_of(family)) == exits
+
+
+def test_token_heads_leave_padded() -> None:
+    assert exits_of(model_of("bert", "AutoModelForTokenClassification")) == ("padded",)
+
+
+def test_everything_is_taken_away_again() -> None:
+    model = model_of("bert")
+    batch = batch_of()
+    before = classify(model, batch).kept["logits"]
+    implementation = model.config._attn_implementation  # type: ignore[union-attr]
+    with ExitStack() as stack:
+        layout = PackedLayout(model, "first token, last layer cut")
+        layout.enter(stack)
+        assert model.config._attn_implementation != implementation  # type: ignore[union-attr]
+        packed = layout.run(classify, batch, torch.device("cpu"))
+        torch.testing.assert_close(packed.kept["logits"], before)
+    assert model.config._attn_implementation == implementation  # type: ignore[union-attr]
+    assert all(not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
+    torch.testing.assert_close(classify(model, batch).kept["logits"], before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert", "modernbert mean", "esm", "llama"])
+def test_the_order_of_the_rows_does_not_matter(family: str) -> None:
+    model = model_of(family)
+    batch = batch_of()
+    verdict = probe(model, classify, batch, torch.device("cpu"))
+    assert verdict.exit is not None
+    turned = Batch(
+        {name: tensor.flip(0) for name, tensor in batch.inputs.items()},
+        batch.labels,
+        batch.num_targets,
+        batch.tokens,
+        batch.examples,
+    )
+    with ExitStack() as stack:
+        layout = PackedLayout(model, verdict.exit)
+        layout.enter(stack)
+        one, two = (
+            layout.run(classify, given, torch.device("cpu")).kept["logits"]
+            for given in (batch, turned)
+        )
+    torch.testing.assert_close(one, two.flip(0), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.training.fast.models import FAMILIES, batch_of, classify, model_of
+from tunesmith.data.batches import Batch
+from tunesmith.tasks import Outputs
+from tunesmith.training.fast import packed_model
+from tunesmith.training.fast.packing import Group, Pack, groups_of
+from tunesmith.training.fast.probe import Verdict, difference, probe, probed_places
+
+CPU = torch.device("cpu")
+EXPECTED: dict[str, tuple[str | None, bool]] = {
+    **dict.fromkeys(FAMILIES, ("first token, last layer cut", False)),
+    **dict.fromkeys(("distilbert", "albert", "modernbert", "nomic_bert"), ("first token", False)),
+    **dict.fromkeys(("modernbert mean", "eurobert"), ("padded", False)),
+    **dict.fromkeys(("gpt2", "llama", "qwen3"), ("last token", False)),
+    **dict.fromkeys(("deberta-v2", "mpnet"), (None, True)),
+    "mobilebert": (None, True),  # its embeddings look at their neighbours, across borders
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_each_family_needs(family: str) -> None:
+    model = model_of(family)
+    verdict = probe(model, classify, batch_of(), CPU)
+    assert (verdict.exit, verdict.by_length) == EXPECTED[family], verdict.reason
+    assert all(p.grad is None for p in model.parameters())
+    assert not model.training
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "modernbert"])
+def test_heads_on_tokens(family: str) -> None:
+    model = model_of(family, "AutoModelForTokenClassification")
+    assert probe(model, classify, batch_of(per_token=True), CPU).exit == "padded"
+
+
+def test_predictions_alone_need_no_labels() -> None:
+    def predict(model: Any, batch: Batch) -> Outputs:
+        return Outputs(None, {"logits": model(**batch.inputs).logits})
+
+    assert probe(model_of("bert"), predict, batch_of(), CPU, trains=False).exit is not None
+    assert probe(model_of("mpnet"), predict, batch_of(), CPU, trains=False) == Verdict(
+        None, by_length=False, reason="its attention does not go through transformers' interface"
+    )
+
+
+@pytest.mark.parametrize("fault", ["position", "neighbour"])
+def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative controls: a wrong start of positions, and sequences that see each other."""
+    if fault == "position":
+        monkeypatch.setattr(packed_model, "first_position", lambda _network: 1)
+    else:
+        real = packed_model.pack
+
+        class AsOne(Pack):
+            @property
+            def groups(self) -> tuple[Group, ...]:  # type: ignore[override]
+                return groups_of(np.array([self.lengths.sum()]))
+
+        def as_one(batch: Batch, *, first_position: int) -> Any:
+            laid, packed = real(batch, first_position=first_position)
+            return AsOne(*(getattr(laid, name) for name in laid.__match_args__)), packed
+
+        monkeypatch.setattr(packed_model, "pack", as_one)
+    verdict = probe(model_of("bert"), classify, batch_of(), CPU)
+    assert verdict.exit is None
+    assert "off by" in verdict.reason
+
+
+def test_the_model_is_left_in_its_mode() -> None:
+    model = model_of("bert").train()
+    probe(model, classify, batch_of(), CPU)
+    assert model.training
+
+
+def test_differences_are_relative() -> None:
+    one = ([torch.tensor([100.0, 1.0])], {"w": torch.ones(3), "b": torch.zeros(3)})
+    other = ([torch.tensor([100.1, 1.0])], {"w": torch.ones(3) * 1.01, "b": torch.full((3,), 1e-9)})
+    outputs, gradients = difference(one, other)
+    assert outputs == pytest.approx(1e-3, rel=1e-3)
+    assert gradients == pytest.approx(0.01, rel=0.01)
+    assert difference(one, ([torch.ones(3)], {}))[0] == float("inf")
+    assert difference(one, (one[0], {"w": torch.ones(3)}))[1] == float("inf")
+
+
+def test_what_is_no_number_agrees_with_nothing() -> None:
+    one = ([torch.ones(2), torch.ones(2)], {"w": torch.ones(3), "b": torch.ones(3)})
+    lost = torch.tensor([1.0, float("nan")])
+    assert difference(one, ([torch.ones(2), lost], one[1])) == (float("inf"), 0.0)
+    assert difference(one, (one[0], {**one[1], "b": torch.full((3,), float("nan"))}))[1] == float(
+        "inf"
+    )
+
+
+def test_rows_as_long_as_the_model_takes_do_not_fail() -> None:
+    """More padding than there are positions: the model refuses, so it stays as it is."""
+    verdict = probe(model_of("mobilebert"), classify, batch_of((66, 40, 66)), CPU)
+    assert verdict.exit is None and not verdict.by_length
+
+
+def test_a_model_without_a_pass_is_not_packed() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Embedding(100, 2)
+            self.config = type("Config", (), {"pad_token_id": None})()
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+            hidden = self.inner(input_ids) * attention_mask[..., None]
+            return type("Out", (), {"logits": hidden.sum(1)})()
+
+    verdict = probe(Odd(), classify, batch_of(), CPU)
+    assert (verdict.exit, verdict.by_length) == (None, True)
+
+
+def test_a_window_in_the_mask_is_not_packed() -> None:
+    """Rows shorter than the window agree; longer ones would see too much."""
+    model = model_of("llama")
+    assert probe(model, classify, batch_of(), CPU).exit == "last token"
+    model.config.sliding_window = 6  # type: ignore[union-attr]  # which its layers do not name
+    verdict = probe(model, classify, batch_of(), CPU)
+    assert verdict.exit is None and "sliding window" in verdict.reason
+
+
+def test_capped_scores_are_not_packed() -> None:
+    import transformers
+
+    config = transformers.Gemma2Config(
+        vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, intermediate_size=48, pad_token_id=1,
+    )  # fmt: skip
+    model = transformers.Gemma2ForSequenceClassification(config).eval()
+    verdict = probe(model, classify, batch_of(), CPU)
+    assert verdict.exit is None and "softcap" in verdict.reason
+
+
+def test_rows_for_the_probe_are_few_and_not_the_longest() -> None:
+    lengths = np.array([100, 5, 7, 400, 9, 11, 13, 15, 6, 3])
+    places = probed_places(lengths)
+    assert len(places) <= 6 and 400 not in lengths[places]
+    assert probed_places(np.array([4])).tolist() == [0]
+
+
+def test_a_lack_of_memory_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_given: object) -> Outputs:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(packed_model.PackedLayout, "run", run)
+    with pytest.raises(torch.OutOfMemoryError):
+        probe(model_of("bert"), classify, batch_of(), CPU)

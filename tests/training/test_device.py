@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from tunesmith.errors import RecipeError, ResourceError
+from tunesmith.training import device
+from tunesmith.training.device import (
+    deterministic_kernels,
+    is_main_process,
+    make_accelerator,
+    num_processes,
+    resolve_precision,
+)
+
+
+def test_one_process_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (is_main_process(), num_processes()) == (True, 1)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert (is_main_process(), num_processes()) == (False, 2)
+    monkeypatch.setenv("RANK", "0")
+    assert (is_main_process(), num_processes()) == (True, 2)
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("RANK", "3")  # a script of its own may set the rank alone
+    assert (is_main_process(), num_processes()) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"RANK": "x"}, "RANK"), ({"RANK": ""}, "RANK"), ({"RANK": "-1"}, "RANK"),
+        ({"RANK": "1.0"}, "RANK"), ({"RANK": "٣"}, "RANK"), ({"RANK": "9" * 5000}, "RANK"),
+        ({"WORLD_SIZE": "0"}, "RANK"), ({"WORLD_SIZE": "two"}, "WORLD_SIZE"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "RANK"), ({"LOCAL_RANK": " 1"}, "LOCAL_RANK"),
+        ({"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "1"}, "LOCAL_RANK"),
+        ({"MASTER_PORT": "http"}, "MASTER_PORT"),
+    ],
+)  # fmt: skip
+def test_an_environment_without_sense(
+    environment: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for read in (is_main_process, num_processes):
+        with pytest.raises(RecipeError, match="C139") as caught:
+            read()
+        assert caught.value.exit_code == 2
+        assert f"the environment has {named}=" in str(caught.value)
+
+
+def test_a_second_run_may_want_another_precision() -> None:
+    assert make_accelerator(device="cpu", precision="bf16").mixed_precision == "bf16"
+    assert make_accelerator(device="cpu", precision="fp32").mixed_precision == "no"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(ResourceError, match="M117") as caught:
+        make_accelerator(device="cuda")
+    assert caught.value.exit_code == 4
+
+
+def test_auto_is_bf16_where_a_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, expected in ((False, "fp32"), (True, "bf16")):
+        monkeypatch.setattr(device, "has_fast_bf16", lambda found=has: found)
+        assert resolve_precision("auto", "cpu") == expected
+        assert resolve_precision("fp32", "cpu") == "fp32"
+    assert resolve_precision("bf16", "cpu") == "bf16"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_settings_of_the_process_are_put_back(wanted: bool) -> None:
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+    with pytest.raises(ZeroDivisionError), deterministic_kernels(wanted):
+        assert torch.are_deterministic_algorithms_enabled() == wanted
+        _ = 1 / 0
+    assert before == (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+    assert "RANK" not in os.environ

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import errno
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from tunesmith.errors import Place
+from tunesmith.training.memory import (
+    OneRowTooLarge,
+    installed_bytes,
+    is_out_of_memory,
+    let_go,
+    memory_problem,
+    peak_bytes,
+)
+
+CPU = torch.device("cpu")
+
+
+def caused_by(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+def test_a_real_lack_of_memory_is_recognised() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 46, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        torch.OutOfMemoryError(),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        RuntimeError("unable to mmap 4096 bytes from file <x>: Cannot allocate memory (12)"),
+        RuntimeError("std::bad_alloc"),
+        ImportError("x.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        SafetensorError("Error while deserializing: I/O error: words (os error 12)"),
+        caused_by(OSError("cannot be loaded"), MemoryError()),
+    ],
+)
+def test_what_allocators_say_is_known(error: Exception) -> None:
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shapes do not match"), ValueError("out of memory"), OSError("disk"),
+        ImportError("no module named x"),
+        OSError(errno.EIO, "out of memory"), SafetensorError("header too large"),
+        caused_by(RuntimeError("outer"), ValueError("out of memory")),
+    ],
+)  # fmt: skip
+def test_other_errors_are_others(error: Exception) -> None:
+    assert not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(RuntimeError("first line\nsecond"), "first line"), (MemoryError(), "MemoryError")],
+)
+def test_what_is_reported_of_it(error: Exception, says: str) -> None:
+    problem = memory_problem(error)
+    assert problem.code == "M111"
+    assert problem.message == f"out of memory: {says}"
+    assert "micro_batch_size" in (problem.fix or "")
+
+
+def test_the_peak_rises_with_what_is_held() -> None:
+    before, everything = peak_bytes(CPU), installed_bytes(CPU)
+    assert before is not None and everything is not None
+    held = torch.ones(60 << 20, dtype=torch.uint8)
+    after = peak_bytes(CPU)
+    assert after is not None
+    assert 0 < before <= after <= everything
+    assert after >= held.numel()
+    let_go(CPU)
+
+
+def test_a_row_too_large_names_its_place() -> None:
+    error = OneRowTooLarge(3, 500).at(Place("tickets.csv", line=5))
+    assert error.exit_code == 4
+    assert str(error).startswith("error M111 tickets.csv:5: out of memory with a single row of 500")
+    assert error.example == 3

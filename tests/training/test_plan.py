@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.recipe import Duration, Share, TrainSettings
+from tunesmith.training import plan as planning
+from tunesmith.training.plan import Classes, Plan, make_plan, reaches_multiple, row_order
+
+
+def make(n: int = 100, processes: int = 1, **train: object) -> Plan:
+    return make_plan(TrainSettings.model_validate(train), num_examples=n, num_processes=processes)
+
+
+def test_mrpc_at_the_course_defaults_is_1377_steps() -> None:
+    assert make(3668).total_steps == 1377
+
+
+sizes = st.tuples(st.integers(1, 200), st.integers(1, 20), st.integers(1, 8), st.integers(1, 4))
+
+
+@given(sizes, st.integers(0, 3))
+def test_each_example_once_an_epoch(sizes: tuple[int, int, int, int], epoch: int) -> None:
+    n, batch, micro, processes = sizes
+    plan = make(n, processes, batch_size=batch, micro_batch_size=micro)
+    seen = []
+    for step in range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch):
+        parts = [plan.micro_batches_at(step, rank) for rank in range(processes)]
+        dealt = {number: rows for part in parts for number, rows in part}
+        assert all(len(rows) <= micro for rows in dealt.values())
+        joined = np.concatenate([dealt[number] for number in sorted(dealt)])
+        assert joined.tolist() == plan.examples_at(step).tolist()
+        assert len(joined) <= batch
+        seen += joined.tolist()
+    assert sorted(seen) == list(range(n))
+
+
+@given(sizes)
+def test_the_cut_does_not_hang_on_the_number_of_processes(
+    sizes: tuple[int, int, int, int],
+) -> None:
+    n, batch, micro, processes = sizes
+    one = make(n, 1, batch_size=batch, micro_batch_size=micro)
+    several = make(n, processes, batch_size=batch, micro_batch_size=micro)
+    alone = {number: rows.tolist() for number, rows in one.micro_batches_at(0)}
+    shared = {
+        number: rows.tolist()
+        for rank in range(processes)
+        for number, rows in several.micro_batches_at(0, rank)
+    }
+    assert alone == shared
+
+
+@pytest.mark.parametrize("seed", [0, 42])
+def test_the_order_is_that_of_transformers(seed: int) -> None:
+    """What Trainer draws through Accelerate's seedable sampler, epoch by epoch."""
+    import torch
+    from accelerate.data_loader import SeedableRandomSampler
+
+    sampler = SeedableRandomSampler(range(1000), data_seed=seed)
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        assert list(sampler) == row_order(1000, seed, epoch, 0, 1000).tolist()
+    assert torch.randperm(5).shape == (5,)
+
+
+@given(st.integers(1, 5000), st.integers(0, 10))
+def test_feistel_is_a_permutation(size: int, key: int) -> None:
+    order = planning._feistel(np.arange(size, dtype=np.uint64), size, key)
+    assert sorted(order) == list(range(size))
+
+
+def test_feistel_mixes_and_needs_no_table() -> None:
+    size = 100_000
+    order = planning._feistel(np.arange(size, dtype=np.uint64), size, 1)
+    other = planning._feistel(np.arange(size, dtype=np.uint64), size, 2)
+    assert abs(np.corrcoef(order, np.arange(size))[0, 1]) < 0.02
+    assert abs(np.corrcoef(order[1:], order[:-1])[0, 1]) < 0.02
+    assert abs(np.corrcoef(order, other)[0, 1]) < 0.02
+    billion = row_order(10**9, 42, 0, 5_000, 5_032)
+    assert len(set(billion)) == 32
+    assert billion.max() < 10**9
+
+
+SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "constant": "constant_with_warmup",
+    "polynomial": "polynomial",
+    "inverse_sqrt": "inverse_sqrt",
+}
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 10])
+@pytest.mark.parametrize(("ours", "theirs"), SCHEDULES.items())
+def test_schedules_are_those_of_transformers(ours: str, theirs: str, warmup: int) -> None:
+    import torch
+    from transformers import get_scheduler
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=5e-5)
+    scheduler = get_scheduler(theirs, optimizer, num_warmup_steps=warmup, num_training_steps=57)
+    plan = make(max_steps=57, warmup=warmup, schedule=ours)
+    for step in range(60):
+        assert plan.learning_rate_at(step) == pytest.approx(scheduler.get_last_lr()[0], rel=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_warmup_in_steps_shares_and_epochs() -> None:
+    assert make(warmup=Share(0.1), batch_size=10, epochs=3).warmup_steps == 3
+    assert make(warmup=Share(0.11), batch_size=10, epochs=3).warmup_steps == 4
+    assert make(warmup="1 epoch", batch_size=10).warmup_steps == 10
+    assert make(warmup="7 steps").warmup_steps == 7
+
+
+@given(st.integers(0, 2**40), st.integers(0, 10_000), st.integers(0, 100))
+def test_dropout_seeds_differ_in_all_bits(seed: int, step: int, micro: int) -> None:
+    plan = make(seed=seed % 2**31)
+    one = plan.dropout_seed(step, micro)
+    assert 0 <= one < 2**64
+    for other in (plan.dropout_seed(step + 1, micro), plan.dropout_seed(step, micro + 1)):
+        assert 8 < (one ^ other).bit_count() < 56
+        # torch's generator on the CPU takes only the low half
+        assert (one ^ other) & 0xFFFFFFFF
+
+
+def due(plan: Plan) -> list[int]:
+    return [step for step in range(plan.total_steps + 1) if plan.evaluation_due(step)]
+
+
+@pytest.mark.parametrize(
+    ("every", "steps"),
+    [
+        ("1 epoch", [10, 20, 30]),
+        ("0.5 epochs", [5, 10, 15, 20, 25, 30]),
+        ("7 steps", [7, 14, 21, 28, 30]),
+        ("100 steps", [30]),
+        ("never", []),
+    ],
+)
+def test_evaluations_are_due(every: str, steps: list[int]) -> None:
+    assert due(make(batch_size=10, evaluate_every=every)) == steps
+
+
+def test_thirds_of_an_epoch_come_out() -> None:
+    plan = make(batch_size=10, evaluate_every=Duration(1 / 3, "epochs"))
+    assert len(due(plan)) == 9
+
+
+@given(st.integers(1, 50), st.floats(1, 20))
+def test_as_many_multiples_as_fit(steps: int, every: float) -> None:
+    reached = sum(reaches_multiple(step, every) for step in range(1, steps + 1))
+    assert abs(reached - steps / every) <= 1
+
+
+def test_epochs_may_be_a_fraction_and_max_steps_overrides() -> None:
+    assert make(batch_size=10, epochs=1.55).total_steps == 16
+    assert make(batch_size=10, max_steps=3).total_steps == 3
+    assert make(batch_size=10).epoch_at(15) == 1.5
+
+
+def test_micro_batches_follow_from_the_processes() -> None:
+    assert make(batch_size=8).micro_batch_size == 8
+    assert make(processes=2, batch_size=8).micro_batch_size == 4
+    assert make(processes=3, batch_size=8).micro_batch_size == 3
+    assert make(batch_size=8, micro_batch_size=100).micro_batch_size == 8
+
+
+imbalanced = st.lists(st.integers(1, 40), min_size=1, max_size=6)
+
+
+def balanced(sizes: list[int], batch: int, **more: object) -> tuple[Plan, np.ndarray]:
+    """A plan over classes of these sizes, whose examples lie in any order, and their classes."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    settings = TrainSettings.model_validate({"batch_size": batch, **more})
+    classes = Classes.of(labels)
+    return make_plan(settings, num_examples=len(labels), classes=classes), labels
+
+
+def epoch_of(plan: Plan, epoch: int) -> list[int]:
+    steps = range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
+    return [int(i) for step in steps for i in plan.examples_at(step)]
+
+
+@given(imbalanced, st.integers(1, 9), st.integers(0, 3))
+def test_balanced_epochs_are_as_long_and_give_each_class_its_share(
+    sizes: list[int], batch: int, epoch: int
+) -> None:
+    plan, labels = balanced(sizes, batch)
+    seen = epoch_of(plan, epoch)
+    assert len(seen) == sum(sizes)
+    counts = np.bincount(labels[seen], minlength=len(sizes))
+    assert counts.max() - counts.min() <= 1
+
+
+@given(imbalanced, st.integers(1, 4))
+def test_over_epochs_no_class_and_no_row_of_one_is_favoured(sizes: list[int], epochs: int) -> None:
+    plan, labels = balanced(sizes, 7)
+    seen = np.concatenate([epoch_of(plan, epoch) for epoch in range(epochs)])
+    times = np.bincount(seen, minlength=len(labels))
+    of_classes = [times[labels == number] for number in range(len(sizes))]
+    totals = [int(found.sum()) for found in of_classes]
+    assert max(totals) - min(totals) <= 1
+    assert all(found.max() - found.min() <= 1 for found in of_classes)
+
+
+@given(imbalanced, st.integers(0, 2**31), st.integers(0, 20))
+def test_balanced_steps_are_a_function_of_seed_and_step(
+    sizes: list[int], seed: int, step: int
+) -> None:
+    """A resumed run, which has seen no step before, takes the same examples."""
+    straight, _labels = balanced(sizes, 4, seed=seed)
+    for before in range(step):
+        straight.examples_at(before)
+    resumed, _labels = balanced(sizes, 4, seed=seed)
+    assert resumed.examples_at(step).tolist() == straight.examples_at(step).tolist()
+
+
+def test_balanced_epochs_are_mixed_and_differ() -> None:
+    plan, labels = balanced([90, 10], 10)
+    first, second = epoch_of(plan, 0), epoch_of(plan, 1)
+    assert first != second
+    shares = [labels[first[i : i + 10]].mean() for i in range(0, 100, 10)]
+    assert np.std(shares) > 0  # drawn, not dealt out batch by batch
+    other, _labels = balanced([90, 10], 10, seed=1)
+    assert epoch_of(other, 0) != first
+
+
+def test_a_balanced_plan_is_told_as_numbers() -> None:
+    import json
+
+    plan, _labels = balanced([3, 1], 2)
+    assert json.loads(json.dumps(plan.as_json())) == make(4, batch_size=2).as_json()
+
+
+@given(sizes, st.integers(1, 30), st.integers(0, 5), st.booleans())
+def test_the_largest_micro_batch_is_the_largest_of_all(
+    sizes: tuple[int, int, int, int], max_steps: int, at_most: int, padded: bool
+) -> None:
+    n, batch, micro, processes = sizes
+    plan = make(n, processes, batch_size=batch, micro_batch_size=micro, max_steps=max_steps)
+    lengths = np.random.default_rng(n).integers(1, 50, n)
+    limit = at_most or None
+
+    def tokens(places: object) -> int:
+        found = lengths[places]
+        return int(found.max() * len(found) if padded else found.sum())
+
+    every = [
+        tokens(places)
+        for step in range(plan.total_steps)
+        for rank in range(processes)
+        for _number, places in plan.micro_batches_at(step, rank, at_most=limit)
+    ]
+    largest = plan.largest_micro_batch(lengths, at_most=limit, padded=padded)
+    assert tokens(largest) == max(every)
+    assert limit is None or len(largest) <= limit
+
+
+def test_the_largest_micro_batch_holds_rare_rows_that_come_often() -> None:
+    """Balanced sampling draws the long rows of a rare class again and again."""
+    labels = np.array([0] * 95 + [1] * 5)
+    plan = replace(make(100, batch_size=8, micro_batch_size=8), classes=Classes.of(labels))
+    lengths = np.where(labels == 1, 100, 5)
+    every = [lengths[plan.examples_at(step)].sum() for step in range(plan.total_steps)]
+    assert lengths[plan.largest_micro_batch(lengths, padded=False)].sum() == max(every) > 500
+
+
+def test_of_a_very_large_run_the_beginning_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "LOOKED_AT", 40)
+    plan = make(100, batch_size=8, epochs=9)
+    order = row_order(100, plan.seed, 0, 0, 100)
+    lengths = np.ones(100, dtype=np.int64)
+    lengths[order[50]], lengths[order[39]] = 9, 5
+    assert order[39] in plan.largest_micro_batch(lengths, padded=True)
+
+
+@given(sizes, st.integers(1, 8))
+def test_smaller_micro_batches_hold_the_same_examples(
+    sizes: tuple[int, int, int, int], at_most: int
+) -> None:
+    n, batch, micro, _processes = sizes
+    plan = make(n, batch_size=batch, micro_batch_size=micro)
+    parts = [rows for _number, rows in plan.micro_batches_at(0, at_most=at_most)]
+    assert all(len(rows) <= min(micro, at_most) for rows in parts)
+    assert np.concatenate(parts).tolist() == plan.examples_at(0).tolist()
