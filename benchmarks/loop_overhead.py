@@ -26,11 +26,11 @@ from machine import facts
 
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
-from tunesmith.run.folder import RunFolder
-from tunesmith.run.job import make_job
-from tunesmith.run.recorder import Recorder
-from tunesmith.run.session import Session
-from tunesmith.run.signals import StopRequest
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.prepare import make_job
+from tunesmith.runs.recorder import Recorder
+from tunesmith.runs.session import Session
+from tunesmith.runs.signals import StopRequest
 from tunesmith.training.device import deterministic_kernels, make_accelerator
 from tunesmith.training.events import Event
 from tunesmith.training.loop import train

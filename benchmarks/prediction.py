@@ -23,7 +23,7 @@ from machine import facts
 from tunesmith.bench.given import as_features
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
-from tunesmith.run.job import Job, make_job
+from tunesmith.runs.prepare import Job, make_job
 from tunesmith.training.device import make_accelerator, resolve_precision
 from tunesmith.training.fast.predictor import Predictor
 from tunesmith.training.fast.process import tuned

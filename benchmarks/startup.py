@@ -30,7 +30,7 @@ def prepare_seconds(glue: Path) -> float:
 
     from tunesmith.inputs import check, look
     from tunesmith.recipe import gather
-    from tunesmith.run.job import make_job
+    from tunesmith.runs.prepare import make_job
 
     labels = json.dumps(GLUE["mrpc"]["labels"])
     with tempfile.TemporaryDirectory() as cache:

@@ -21,10 +21,10 @@ from torch.profiler import ProfilerActivity, profile
 
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
-from tunesmith.run.conduct import opened
-from tunesmith.run.folder import RunFolder
-from tunesmith.run.job import make_job
-from tunesmith.run.signals import StopRequest
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.prepare import make_job
+from tunesmith.runs.signals import StopRequest
+from tunesmith.runs.train import opened
 from tunesmith.training.device import has_fast_bf16
 from tunesmith.training.events import StepDone
 from tunesmith.training.loop import train

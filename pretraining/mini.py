@@ -31,7 +31,7 @@ import tunesmith as ts
 from tunesmith.data.embedded.corpus import VERDICTS, make_corpus
 from tunesmith.data.open import from_python
 from tunesmith.models.train_tokenizer import Texts, train_tokenizer
-from tunesmith.run.fingerprint import versions
+from tunesmith.runs.fingerprint import versions
 
 SEED = 20_260_102
 SIZES = {

@@ -17,7 +17,7 @@ from tests.cli.conftest import tunesmith as tunesmith  # noqa: PLC0414 - a fixtu
 from tests.hostile import HOSTILE, OWNED, Elements, as_name, live_lines
 from tunesmith.errors import inert
 from tunesmith.recipe import gather
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 
 Browser = Callable[[str], Elements]
 ROWS = 30

@@ -202,8 +202,8 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
     """
     from tunesmith.data.open import open_splits
     from tunesmith.inputs import check, look
-    from tunesmith.run.folder import RunFolder
-    from tunesmith.run.job import make_job
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.runs.prepare import make_job
 
     lesson = LESSONS[task]
     splits = open_splits(lesson.data)
@@ -253,10 +253,10 @@ def _tokens_of(job: Any) -> TokensSeen:
 
 def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, Trained]:
     from tunesmith.report import write_report
-    from tunesmith.run.conduct import conduct
-    from tunesmith.run.job import make_job
-    from tunesmith.run.signals import StopRequest
-    from tunesmith.run.start import start
+    from tunesmith.runs.prepare import make_job
+    from tunesmith.runs.signals import StopRequest
+    from tunesmith.runs.start import start
+    from tunesmith.runs.train import conduct
 
     with (
         StopRequest() as stop,

@@ -156,7 +156,7 @@ def test_families_of_models(kind: str, tmp_path: Path) -> None:
 
     from tests.conftest import make_tiny_bert
 
-    folder = make_tiny_bert(tmp_path / "model")
+    model_folder = make_tiny_bert(tmp_path / "model")
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
              "intermediate_size": 16}  # fmt: skip
     own = {key: value for key, value in sizes.items() if "dim" not in FAMILIES[kind]}
@@ -164,8 +164,10 @@ def test_families_of_models(kind: str, tmp_path: Path) -> None:
         own = {}
     config = CONFIG_MAPPING[kind](vocab_size=200, **{**own, **FAMILIES[kind]})
     torch.manual_seed(0)
-    AutoModel.from_config(config).save_pretrained(folder)
-    run = ts.train(ROWS, out=tmp_path / "run", model=str(folder), settings={"train.epochs": 1})
+    AutoModel.from_config(config).save_pretrained(model_folder)
+    run = ts.train(
+        ROWS, out=tmp_path / "run", model=str(model_folder), settings={"train.epochs": 1}
+    )
     found = ts.load(run.model).predict(ROWS[:4])
     assert found.logits.shape == (4, 2)
     last = [e for e in run.events() if e["event"] == "evaluated"][-1]
@@ -198,12 +200,12 @@ def test_a_diverging_run_ends_with_the_rows_named(
 
 
 def test_the_disk_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.artifact import folder
+    from tunesmith.runs import model_folder
 
     def full(*_arguments: object, **_keywords: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder, "write_card", full)
+    monkeypatch.setattr(model_folder, "write_card", full)
     with pytest.raises(ts.PlainError) as caught:
         ts.train(ROWS, out=tmp_path / "run", settings=SHORT)
     assert caught.value.exit_code == 4

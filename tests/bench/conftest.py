@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.run.children import CONTEXT
+from tests.runs.children import CONTEXT
 from tunesmith.bench import contenders
 
 

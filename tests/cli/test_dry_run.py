@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tunesmith.cli.dry_run import _duration, _lines, _size, _unsteady
-from tunesmith.run.estimate import Estimate
+from tunesmith.runs.dry_run import Estimate
 
 
 def everything(folder: Path) -> set[Path]:

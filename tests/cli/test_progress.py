@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Command
 from tunesmith.cli.progress import summarise
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 
 
 def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.cli.conftest import Command
 from tunesmith.i18n import use_language
 from tunesmith.metrics.verdict import headline
 from tunesmith.report import write_report
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 
 
 def test_training_wrote_it_and_it_can_be_written_again(tunesmith: Command, trained: Path) -> None:

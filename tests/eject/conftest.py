@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import make_tiny_bert, ticket_rows
 from tunesmith.api import Run, start
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 from tunesmith.training.events import StepDone
 
 TEXTS = [row[1] for row in ticket_rows(40)[1:]]

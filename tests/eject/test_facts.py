@@ -12,7 +12,7 @@ from tests.eject.conftest import Train, working_in
 from tunesmith.api import train as train_plainly
 from tunesmith.eject.facts import Chooser, Facts, facts_of
 from tunesmith.errors import IntegrityError, ResourceError
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tunesmith.api import train as train_plainly
 from tunesmith.eject.facts import STYLES
 from tunesmith.eject.write import eject
 from tunesmith.errors import RecipeError
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 
 

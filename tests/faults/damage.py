@@ -24,7 +24,7 @@ from tests.faults.runs import (
     copy_of_stopped,
     weights_of,
 )
-from tests.run.stored_files import changed, fields_of
+from tests.runs.stored_files import changed, fields_of
 
 __all__ = ["cases"]
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from tests.conftest import make_tiny_bert
 from tests.faults import Case
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 
 __all__ = ["cases"]
@@ -141,10 +141,6 @@ class World:
 def world() -> World:
     import sklearn.linear_model  # noqa: F401 - loaded here, so that no child has to
     import transformers.models.bert.modeling_bert  # noqa: F401
-
-    import tunesmith.report
-    import tunesmith.run.conduct
-    import tunesmith.run.job  # noqa: F401
 
     home = Path(tempfile.mkdtemp(prefix="kills-"))
     atexit.register(partial(_remove, home, os.getpid()))
@@ -407,15 +403,15 @@ def edited_while_training(change: str, folder: Path) -> str:
     _copy_inputs(world().home, folder)
 
     def patch() -> None:
-        from tunesmith.run import conduct
+        from tunesmith.runs import train
 
-        real = conduct.finish
+        real = train.finish
 
         def edit_first(*arguments: Any, **keywords: Any) -> Any:
             EDITS[change](folder)
             return real(*arguments, **keywords)
 
-        conduct.finish = edit_first
+        train.finish = edit_first
 
     said = run(folder, command(), patch)
     assert said.code == 6 and "D160" in said.text, said.text[-2000:]
@@ -479,13 +475,13 @@ def _copy_weights(folder: Path) -> None:
 
 
 def _die_before_a_step() -> None:
-    from tunesmith.run import conduct
+    from tunesmith.runs import train
 
     def die(*_arguments: object) -> Iterator[object]:
         os._exit(KILLED)
         yield
 
-    conduct._steps = die  # type: ignore[assignment]
+    train._steps = die  # type: ignore[assignment]
 
 
 # the end of a run

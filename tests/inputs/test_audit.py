@@ -10,8 +10,8 @@ import pytest
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
-from tunesmith.run.folder import RunFolder
-from tunesmith.run.start import inputs_of
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.start import inputs_of
 
 GOOD = "text,label\n" + "".join(f"text number {i} {i * 7919},{'ab'[i % 2]}\n" for i in range(20))
 

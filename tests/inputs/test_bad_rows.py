@@ -10,9 +10,9 @@ import pytest
 from tunesmith.errors import DataError, Severity
 from tunesmith.inputs import Checked, check, look
 from tunesmith.recipe import gather
-from tunesmith.run.folder import RunFolder
-from tunesmith.run.job import make_job
-from tunesmith.run.start import inputs_of, write_inputs
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.prepare import make_job
+from tunesmith.runs.start import inputs_of, write_inputs
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(20))
 BAD = GOOD + ",a\nfine,b\nno label,\nthree,fields,a\nalso fine,a\n"

@@ -16,7 +16,7 @@ from tunesmith.inputs.length_checks import (
     reader_of,
 )
 from tunesmith.recipe import gather
-from tunesmith.run.job import make_job
+from tunesmith.runs.prepare import make_job
 
 
 def test_the_counts_are_those_of_training(tickets: Path, tiny_bert: Path) -> None:

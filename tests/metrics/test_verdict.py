@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunesmith.artifact.folder import score_facts
 from tunesmith.metrics.differences import Difference, difference
 from tunesmith.metrics.scores import METRICS, BaselineAnswers, Interval, Scores, compute
 from tunesmith.metrics.uncertainty import with_intervals
@@ -21,6 +20,7 @@ from tunesmith.metrics.verdict import (
     judge,
     verdicts_of,
 )
+from tunesmith.runs.model_folder import score_facts
 
 TRUTH = np.array([1] * 279 + [0] * 129)
 

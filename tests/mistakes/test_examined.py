@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.mistakes.test_answers import flipped, mended_tickets
-from tests.run.sealed import resealed
+from tests.runs.sealed import resealed
 from tunesmith.api import Run, train
 from tunesmith.errors import IntegrityError, RecipeError
 from tunesmith.inputs.corrections_table import mark_of
 from tunesmith.mistakes import examine
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

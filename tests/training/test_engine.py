@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file, save_model
 from torch import nn
 
-from tests.run.children import ended, start_pair
+from tests.runs.children import ended, start_pair
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.device import make_accelerator

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from tests.conftest import WORDS
-from tests.run.children import ended, start_pair
+from tests.runs.children import ended, start_pair
 from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tunesmith.analysis.explain import explain
 from tunesmith.curves import Reading
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
 from tunesmith.metrics.verdict import verdicts_of
-from tunesmith.run.explain import explain
-from tunesmith.run.folder import RunFolder, runs_under
-from tunesmith.run.seeds import spread_over
+from tunesmith.runs.folder import RunFolder, runs_under
+from tunesmith.runs.seeds import spread_over
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.names import RUNS, locate_run
 from tunesmith.text import html_table, html_text
@@ -94,8 +94,8 @@ class Run:
         Raises:
             PlainError: the run cannot be calibrated, or not to this goal.
         """
+        from tunesmith.analysis.calibrate import calibrate_run
         from tunesmith.metrics.thresholds import Goal
-        from tunesmith.run.calibrate import calibrate_run
 
         return calibrate_run(RunFolder(self.folder), goal=Goal.read(goal) if goal else None)
 

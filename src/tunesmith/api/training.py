@@ -15,17 +15,17 @@ from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import reading_options
 from tunesmith.recipe import KeyPath, Layers, Recipe, gather, key_close_to, key_named
-from tunesmith.run.folder import RunFolder
-from tunesmith.run.seeds import folders_of_seeds
-from tunesmith.run.signals import StopRequest
-from tunesmith.run.start import start as start_run
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.seeds import folders_of_seeds
+from tunesmith.runs.signals import StopRequest
+from tunesmith.runs.start import start as start_run
 from tunesmith.storage.disk import as_path
 from tunesmith.training.device import is_main_process, num_processes
 from tunesmith.training.events import Event, Warned
 
 if TYPE_CHECKING:
     from tunesmith.api.showing import PythonDisplay
-    from tunesmith.run.own_scores import ComputeMetrics
+    from tunesmith.runs.custom_metrics import ComputeMetrics
 
 __all__ = ["start", "train"]
 
@@ -276,8 +276,8 @@ def _events(
         if not started.is_finished:
             if display:
                 display.say(_("loading torch and the model …"))
-            from tunesmith.run.conduct import conduct
-            from tunesmith.run.job import make_job
+            from tunesmith.runs.prepare import make_job
+            from tunesmith.runs.train import conduct
 
             job = make_job(
                 started.checked,

@@ -196,7 +196,7 @@ def _in_a_line(error: Exception) -> str:
 def _job(settings: dict[str, object]) -> Any:
     from tunesmith.inputs import check, look
     from tunesmith.recipe import gather
-    from tunesmith.run.job import make_job
+    from tunesmith.runs.prepare import make_job
 
     flags = {tuple(key.split(".")): (key, value) for key, value in settings.items()}
     return make_job(check(look(gather(flags=flags, environment={}))))
@@ -209,9 +209,9 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
 
     import torch
 
-    from tunesmith.run.conduct import opened
-    from tunesmith.run.folder import RunFolder
-    from tunesmith.run.signals import StopRequest
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.runs.signals import StopRequest
+    from tunesmith.runs.train import opened
     from tunesmith.training.events import StepDone
     from tunesmith.training.fast.engine import FastEngine
     from tunesmith.training.loop import train

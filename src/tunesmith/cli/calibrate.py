@@ -44,8 +44,8 @@ def command(run: str, goal: str | None, root: str, **given: Any) -> int:
     """Fit, write, and show what it changes."""
     terminal = Terminal.of(given)
     folder = find_run(run, root)
+    from tunesmith.analysis.calibrate import calibrate_run, fit_as_json
     from tunesmith.metrics.thresholds import Goal
-    from tunesmith.run.calibrate import calibrate_run, fit_as_json
 
     fit = calibrate_run(folder, goal=Goal.read(goal) if goal else None)
     terminal.problems(fit.warnings)

@@ -60,7 +60,7 @@ def command(offline: bool, **given: Any) -> int:
 
 
 def _versions() -> str:
-    from tunesmith.run.fingerprint import versions
+    from tunesmith.runs.fingerprint import versions
 
     return ", ".join(f"{name} {version}" for name, version in versions().items())
 
@@ -145,7 +145,7 @@ def _hub(*, offline: bool) -> str:
 
 
 def _trackers() -> str:
-    from tunesmith.run.tracking import TRACKERS
+    from tunesmith.runs.trackers import TRACKERS
 
     words = {True: _("installed"), False: _("not installed")}
     return ", ".join(

@@ -10,12 +10,12 @@ from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check, look
 from tunesmith.recipe import Layers
-from tunesmith.run.signals import StopRequest
-from tunesmith.run.start import look_up_model, run_folder
+from tunesmith.runs.signals import StopRequest
+from tunesmith.runs.start import look_up_model, run_folder
 from tunesmith.training.device import num_processes
 
 if TYPE_CHECKING:
-    from tunesmith.run.estimate import Estimate
+    from tunesmith.runs.dry_run import Estimate
 
 __all__ = ["dry_run"]
 
@@ -29,8 +29,8 @@ def dry_run(terminal: Terminal, layers: Layers, *, out: str | None, asked_by: st
         checked = check(look(layers))
         display.begin(checked)
         display.say(_("loading torch and the model …"))
-        from tunesmith.run.estimate import estimate
-        from tunesmith.run.job import make_job
+        from tunesmith.runs.dry_run import estimate
+        from tunesmith.runs.prepare import make_job
 
         job = make_job(checked, num_processes=num_processes())
         for note in job.notes:

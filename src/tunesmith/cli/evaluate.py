@@ -23,7 +23,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.storage.names import model_source
 
 if TYPE_CHECKING:
-    from tunesmith.run.known_rows import KnownRows
+    from tunesmith.analysis.training_rows import KnownRows
 
 __all__ = ["command"]
 
@@ -64,11 +64,11 @@ def command(
     **given: Any,
 ) -> int:
     """Load, score, show."""
-    from tunesmith.artifact.folder import score_facts
+    from tunesmith.analysis.training_rows import KnownRows
     from tunesmith.artifact.loading import load
     from tunesmith.data.columns import Roles
     from tunesmith.data.open import open_splits
-    from tunesmith.run.known_rows import KnownRows
+    from tunesmith.runs.model_folder import score_facts
 
     terminal = Terminal.of(given)
     is_decided = given["calibrated"] or given["threshold"] is not None
@@ -107,7 +107,7 @@ def command(
 
 def _known(terminal: Terminal, model: str) -> KnownRows:
     """The training rows of the model's run, or a line that says why there are none."""
-    from tunesmith.run.known_rows import KnownRows, known_rows, run_of_model
+    from tunesmith.analysis.training_rows import KnownRows, known_rows, run_of_model
 
     run = run_of_model(model)
     known = known_rows(run) if run else KnownRows(reason=_("its run is not here"))

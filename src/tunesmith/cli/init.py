@@ -58,7 +58,7 @@ def command(
     atomic.refuse_existing([target], force=force)
     from tunesmith.inputs import check, look
     from tunesmith.recipe import as_written, to_yaml
-    from tunesmith.run.start import remarks
+    from tunesmith.runs.start import remarks
 
     seen = look(layers_from(what, sets, given))
     recipe, layers, notes = seen.recipe, seen.layers, seen.notes

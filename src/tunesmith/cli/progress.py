@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.artifact.folder import read_facts
+from tunesmith.analysis.explain import explain
 from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
 from tunesmith.curves import Verdict, change_to_try
@@ -17,8 +17,8 @@ from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import Checked
-from tunesmith.run.explain import explain
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.model_folder import read_facts
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
 from tunesmith.training.plan import Plan
 

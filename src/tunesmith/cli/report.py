@@ -10,7 +10,7 @@ from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.runs import find_run
 from tunesmith.cli.terminal import Terminal
 from tunesmith.i18n import gettext as _
-from tunesmith.run.folder import refuse_unfinished
+from tunesmith.runs.folder import refuse_unfinished
 
 __all__ = ["command"]
 

@@ -30,14 +30,14 @@ from tunesmith.i18n import mark, ngettext, split_name
 from tunesmith.metrics.score_table import as_interval, as_score
 from tunesmith.metrics.verdict import changes_in_words, difference_in_words
 from tunesmith.recipe import as_written, flatten, gather
-from tunesmith.run.folder import RunFolder, runs_under
-from tunesmith.run.history import last_step
+from tunesmith.runs.event_history import last_step
+from tunesmith.runs.folder import RunFolder, runs_under
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.names import locate_run
 
 if TYPE_CHECKING:
+    from tunesmith.analysis.compare import Comparison
     from tunesmith.metrics.differences import Difference
-    from tunesmith.run.compare import Comparison
 
 __all__ = ["command", "find_run"]
 
@@ -157,7 +157,7 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
         terminal.result(f"{key:<24} {as_written(was)} → {as_written(now)}")
     if not changed:
         terminal.result(_("the recipes are equal"))
-    from tunesmith.run.compare import compare_runs
+    from tunesmith.analysis.compare import compare_runs
 
     told = compare_runs(*runs)
     scores: dict[str, dict[str, list[float | None]]] = {}
@@ -194,7 +194,7 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
 @common
 def explain_run(run: str, root: str, **given: Any) -> int:
     """The curves, small, then a reading a line, then what to try."""
-    from tunesmith.run.explain import curves_of, explain
+    from tunesmith.analysis.explain import curves_of, explain
 
     terminal = Terminal.of(given)
     folder = find_run(run, root)
@@ -234,7 +234,7 @@ def explain_run(run: str, root: str, **given: Any) -> int:
 @common
 def delete(names: tuple[str, ...], root: str, yes: bool, **given: Any) -> int:
     """Look at all of them, ask once, delete."""
-    from tunesmith.run.removal import delete_run, refuse_deletion
+    from tunesmith.runs.removal import delete_run, refuse_deletion
 
     terminal = Terminal.of(given)
     runs = list(dict.fromkeys(find_run(name, root) for name in names))

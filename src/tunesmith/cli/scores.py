@@ -16,7 +16,7 @@ from tunesmith.metrics.verdict import verdicts_of
 
 if TYPE_CHECKING:
     from tunesmith.metrics.uncertainty import Spread
-    from tunesmith.run.folder import RunFolder
+    from tunesmith.runs.folder import RunFolder
 
 __all__ = ["scores_in_words", "show_scores", "show_spread", "verdicts"]
 

@@ -25,7 +25,7 @@ from tunesmith.training.device import is_main_process, num_processes
 
 if TYPE_CHECKING:
     from tunesmith.recipe import Layers
-    from tunesmith.run.folder import RunFolder
+    from tunesmith.runs.folder import RunFolder
 
 __all__ = ["command"]
 
@@ -80,7 +80,7 @@ def command(
     if seeds is None:
         _train(terminal, layers, out, what[0], restart=restart)
         return 0
-    from tunesmith.run.seeds import folders_of_seeds, spread_over
+    from tunesmith.runs.seeds import folders_of_seeds, spread_over
 
     first = layers.recipe().train.seed
     folders = folders_of_seeds(out, asked_by=what[0], first=first, count=seeds)
@@ -96,8 +96,8 @@ def _train(
     terminal: Terminal, layers: Layers, out: str | Path | None, asked_by: str, *, restart: bool
 ) -> RunFolder:
     """One run, from its first note to its summary."""
-    from tunesmith.run.signals import StopRequest
-    from tunesmith.run.start import start
+    from tunesmith.runs.signals import StopRequest
+    from tunesmith.runs.start import start
 
     with (
         StopRequest() as stop,
@@ -108,8 +108,8 @@ def _train(
         terminal.problems(started.notes)
         if not started.is_finished:
             display.say(_("loading torch and the model …"))
-            from tunesmith.run.conduct import conduct
-            from tunesmith.run.job import make_job
+            from tunesmith.runs.prepare import make_job
+            from tunesmith.runs.train import conduct
 
             job = make_job(
                 started.checked, num_processes=num_processes(), revision=started.revision

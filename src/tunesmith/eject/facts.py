@@ -12,7 +12,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Checked, Split, check, look
 from tunesmith.models import ModelFiles, locate, overridden_dropout
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 from tunesmith.tasks import Task
 from tunesmith.training.plan import FEISTEL_FROM, Plan
 

@@ -21,7 +21,7 @@ from tunesmith.eject.script import Script
 from tunesmith.eject.trainer import trainer_cells
 from tunesmith.errors import Place, Problem, RecipeError, nearest
 from tunesmith.i18n import gettext as _
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 
 __all__ = ["Ejected", "eject"]

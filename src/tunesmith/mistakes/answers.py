@@ -23,8 +23,8 @@ from tunesmith.inputs import Split
 from tunesmith.inputs.corrections_table import mark_of
 from tunesmith.metrics.baselines import linear_answers
 from tunesmith.mistakes.likeness import likeness
-from tunesmith.run.folder import RunFolder
-from tunesmith.run.predictions import read_predictions
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.predictions import read_predictions
 from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["Answered", "by_folds", "by_the_model"]

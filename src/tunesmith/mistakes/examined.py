@@ -24,8 +24,8 @@ from tunesmith.mistakes.answers import Answered, by_folds, by_the_model
 from tunesmith.mistakes.judged import Confusion, Judged, confused, slices, suspect, worst
 from tunesmith.mistakes.slices import Slice
 from tunesmith.recipe import gather
-from tunesmith.run.folder import RunFolder, refuse_unfinished
-from tunesmith.run.plan_file import learned_from
+from tunesmith.runs.folder import RunFolder, refuse_unfinished
+from tunesmith.runs.plan_file import learned_from
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.labeled_text import SequenceTask
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tunesmith.analysis.explain import curves_of, explain
 from tunesmith.curves import Verdict as Reading
 from tunesmith.curves import change_to_try
 from tunesmith.errors import IntegrityError, Place, Problem
@@ -16,8 +17,7 @@ from tunesmith.mistakes.examined import TOO_MANY
 from tunesmith.mistakes.judged import slices, suspect, worst
 from tunesmith.report import sections
 from tunesmith.report.page import Figure, Page, Section, render
-from tunesmith.run.explain import curves_of, explain
-from tunesmith.run.folder import RunFolder
+from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.labeled_text import SequenceTask

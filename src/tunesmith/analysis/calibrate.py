@@ -1,0 +1,90 @@
+"""Calibrating a finished run on its validation predictions; the result is kept with the model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.artifact.decisions import with_probabilities
+from tunesmith.data.rows import Row
+from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.i18n import gettext as _
+from tunesmith.metrics.calibration import Fit, calibrate
+from tunesmith.metrics.thresholds import Goal
+from tunesmith.runs.folder import RunFolder, refuse_unfinished
+from tunesmith.runs.model_folder import amend_facts, read_facts
+from tunesmith.runs.predictions import read_predictions
+from tunesmith.storage.lock import hold
+from tunesmith.tasks import task_from_json
+from tunesmith.tasks.labeled_text import SequenceTask
+
+__all__ = ["calibrate_run", "fit_as_json"]
+
+
+def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
+    """Fit a calibration and keep it with the model, in place of an older one; its card tells of it.
+
+    Args:
+        run: a finished one.
+        goal: what thresholds are for; None for the temperature alone.
+
+    Raises:
+        RecipeError: the run is not finished (C114), its task gives no probabilities (R184), it has
+            no validation predictions (R185), or the goal does not fit (R181) or cannot be reached
+            (R182).
+        FolderInUseError: another process holds the run (C106).
+    """
+    if not run.exists:  # or a folder would be made to hold it
+        refuse_unfinished(run)
+    with hold(run.path):
+        run.sweep()
+        refuse_unfinished(run)
+        facts = read_facts(run.model) or {}
+        task = with_probabilities(task_from_json(facts["task"]), str(run.path))
+        logits, truth = _validation(run, task)
+        positive = getattr(task, "positive", 1)
+        fit = calibrate(task.kind, logits, truth, task.output_names(), goal=goal, positive=positive)
+        amend_facts(run.model, {"calibration": fit_as_json(fit)})
+    return fit
+
+
+def fit_as_json(fit: Fit) -> dict[str, object]:
+    """What is kept and told of a fit: the calibration, and the numbers behind it."""
+    return {
+        **fit.calibration.as_json(),
+        "split": "validation",
+        "rows": fit.rows,
+        "before": asdict(fit.before),
+        "after": asdict(fit.after),
+    }
+
+
+def _validation(
+    run: RunFolder, task: SequenceTask
+) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
+    """Logits and labels of the validation rows, from the probabilities that the run wrote.
+
+    Logarithms of probabilities are logits: those of classes are shifted by a number per row, which
+    changes nothing.
+    """
+    records = read_predictions(run, "validation", task.roles.columns)
+    if not records:
+        raise RecipeError(_no_predictions(run))
+    scores = {
+        name: np.array([record.scores[name] for record in records]) for name in task.output_names()
+    }
+    rows = [Row(record.row, record.values) for record in records]
+    predictions, truth = task.recall(rows, scores)
+    return predictions["logits"], truth
+
+
+def _no_predictions(run: RunFolder) -> Problem:
+    return Problem(
+        "R185",
+        _("there are no validation predictions to calibrate on"),
+        Place(str(run.predictions / "validation.parquet")),
+        fix=_("Train with validation rows, such as --validation 10%."),
+    )

@@ -1,0 +1,191 @@
+"""Two finished runs on the same rows: score by score, and row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.batches import Examples
+from tunesmith.data.rows import Row
+from tunesmith.errors import Place, Problem, RecipeError, quoted, shortened
+from tunesmith.i18n import gettext as _
+from tunesmith.metrics.counts import counted_kind
+from tunesmith.metrics.differences import Difference, difference, mcnemar
+from tunesmith.metrics.scores import Answers, choose_metrics
+from tunesmith.metrics.uncertainty import is_right
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.predictions import read_predictions
+from tunesmith.tasks import task_from_json
+from tunesmith.tasks.labeled_text import SequenceTask
+
+__all__ = ["Changes", "Comparison", "compare_runs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Rows that one model has right and the other wrong, by their number in the source.
+
+    Attributes:
+        fixed: right only by the second.
+        broken: right only by the first.
+        p_value: of McNemar's exact test.
+    """
+
+    fixed: Sequence[int]
+    broken: Sequence[int]
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs on one split.
+
+    Attributes:
+        rows: how many.
+        scores: by name.
+        changes: None for numbers, which are never simply right.
+    """
+
+    rows: int
+    scores: Mapping[str, Difference]
+    changes: Changes | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
+    """The splits that both runs scored, from their predictions.
+
+    Empty where a run is not finished, or its task keeps no answer per row that could be scored.
+
+    Raises:
+        RecipeError: they learnt other tasks or classes (R161), were scored on other rows (R160), or
+            kept no predictions (R162).
+        IntegrityError: predictions cannot be read (C132).
+    """
+    facts = [run.facts() for run in (first, second)]
+    if not all(facts):
+        return {}
+    one, other = (task_from_json(found["task"]) for found in facts)
+    if not isinstance(one, SequenceTask) or not isinstance(other, SequenceTask):
+        return {}
+    two = _numbered_alike(one, other, first, second)
+    names = [name for name in facts[0]["metrics"] if name in facts[1]["metrics"]]
+    metrics = choose_metrics(names, one.metrics, one.name)
+    found = {}
+    for split in _common_splits(facts):
+        tables = [_Scored.read(run, split, task) for run, task in ((first, one), (second, two))]
+        _refuse_other_rows(*tables)
+        answers = [replace(table.answers, metrics=metrics) for table in tables]
+        found[split] = Comparison(
+            len(tables[0].rows), difference(*answers), _changes(tables[0].rows, *answers)
+        )
+    return found
+
+
+def _common_splits(facts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    return (split for split in facts[0]["scores"] if split in facts[1]["scores"])
+
+
+def _numbered_alike(
+    one: SequenceTask, two: SequenceTask, first: RunFolder, second: RunFolder
+) -> SequenceTask:
+    """The second task with its classes in the order of the first."""
+    if one.name != two.name:
+        message = _("{first} learnt {one}, {second} learnt {two}").format(
+            first=first.name, second=second.name, one=one.name, two=two.name
+        )
+        raise RecipeError(Problem("R161", message, fix=_("Compare runs of one task.")))
+    ours, theirs = (getattr(task, "labels", ()) for task in (one, two))
+    if set(ours) != set(theirs):
+        raise RecipeError(
+            Problem(
+                "R161",
+                _("the runs learnt different classes: only one of them knows {names}").format(
+                    names=quoted(sorted(set(ours) ^ set(theirs)))
+                ),
+                fix=_("Compare runs with the same classes."),
+            )
+        )
+    return replace(two, labels=ours) if ours else two  # type: ignore[call-arg]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """A predictions file with its answers as numbers.
+
+    Attributes:
+        place: of the file.
+        rows: numbers in the source.
+        texts: of each row.
+        answers: without metrics.
+    """
+
+    place: str
+    rows: NDArray[np.int64]
+    texts: Sequence[tuple[object, ...]]
+    answers: Answers
+
+    @classmethod
+    def read(cls, run: RunFolder, split: str, task: SequenceTask) -> _Scored:
+        place = str(run.predictions / f"{split}.parquet")
+        records = read_predictions(run, split, task.roles.columns)
+        if not records:
+            raise RecipeError(
+                Problem(
+                    "R162",
+                    _("there are no predictions to compare"),
+                    Place(place),
+                    fix=_("Compare other runs, or train it again with --restart."),
+                )
+            )
+        rows = [Row(record.row, record.values) for record in records]
+        scores = {
+            name: np.array([record.scores[name] for record in records])
+            for name in records[0].scores
+        }
+        predictions, labels = task.recall(rows, scores)
+        answers = task.score((), predictions, Examples.of_labels(labels), None).answers
+        assert answers is not None  # noqa: S101 - `compute` gives them
+        texts = [tuple(row.values[name] for name in task.roles.text_columns) for row in rows]
+        numbers = np.array([row.index for row in rows], dtype=np.int64)
+        return cls(place, numbers, texts, answers)
+
+
+def _refuse_other_rows(one: _Scored, two: _Scored) -> None:
+    """Raise unless both hold the same rows with the same labels in the same order (R160)."""
+    fix = _("Runs are compared on the same rows: give both the same validation or test data.")
+    if len(one.rows) != len(two.rows):
+        message = _("scored on other rows: {one} here, {two} in {other}").format(
+            one=len(one.rows), two=len(two.rows), other=two.place
+        )
+        raise RecipeError(Problem("R160", message, Place(one.place), fix=fix))
+    labels = [found.answers.truth.reshape(len(found.rows), -1) for found in (one, two)]
+    for place, (row, text) in enumerate(zip(one.rows.tolist(), one.texts, strict=True)):
+        same = row == two.rows[place] and text == two.texts[place]
+        if same and (labels[0][place] == labels[1][place]).all():
+            continue
+        other = two.texts[place]
+        message = (
+            _('row {row} has another label in {other}: "{text}"')
+            if same
+            else _('scored on other rows: row {row} is "{text}" here, "{theirs}" in {other}')
+        ).format(
+            row=row, other=two.place, text=shortened(" | ".join(map(str, text))),
+            theirs=shortened(" | ".join(map(str, other))),
+        )  # fmt: skip
+        raise RecipeError(Problem("R160", message, Place(one.place), fix=fix))
+
+
+def _changes(rows: NDArray[np.int64], first: Answers, second: Answers) -> Changes | None:
+    if counted_kind(first) is None:
+        return None
+    was, now = is_right(first), is_right(second)
+    fixed, broken = rows[now & ~was].tolist(), rows[was & ~now].tolist()
+    return Changes(fixed, broken, mcnemar(len(fixed), len(broken)))

@@ -1,0 +1,215 @@
+"""The end of a run: the chosen weights scored once more, predictions on disk, the model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tunesmith.runs.model_card import CardFacts
+from tunesmith.runs.model_folder import score_facts, write_model
+from tunesmith.data.rows import Row
+from tunesmith.i18n import gettext as _
+from tunesmith.metrics.scores import Scores
+from tunesmith.metrics.uncertainty import with_intervals
+from tunesmith.metrics.verdict import verdicts_of
+from tunesmith.recipe import to_yaml
+from tunesmith.runs.baselines import BaselineScores, baseline_scores, needed_rows
+from tunesmith.runs.fingerprint import hash_of, versions
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.prepare import Job
+from tunesmith.runs.predictions import manifest_of, stored_name
+from tunesmith.runs.public_names import public_name, with_public_names
+from tunesmith.runs.session import Session
+from tunesmith.storage import atomic
+from tunesmith.training import checkpoint
+from tunesmith.training.events import Finished
+from tunesmith.training.predict import Evaluation
+
+__all__ = ["finish"]
+
+
+def finish(session: Session, *, train_seconds: float, examples: int) -> Finished:
+    """Score the chosen weights, write the predictions, commit the model.
+
+    The rows are read once more, for predictions and baselines; nothing is written unless they are
+    still those that the run was trained on.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+        IntegrityError: the best checkpoint is damaged (C102) or of another run (C109), or the data
+            changed (D160).
+    """
+    job, progress = session.job, session.progress
+    splits = [name for name in ("validation", "test") if name in job.examples]
+    labelled = [name for name in splits if job.splits[name].is_labelled]
+    rows = _rows_of(job, splits, labelled) if session.accelerator.is_main_process else {}
+    best_step = progress.best_step or progress.step
+    if best_step != progress.step:
+        _load_best(session, best_step)
+    evaluations = {split: session.predict(split) for split in splits}
+    scores = {
+        split: with_intervals(
+            session.score(split, evaluations[split]), examples=len(job.examples[split])
+        )
+        for split in labelled
+    }
+    is_complete = progress.step >= job.plan.total_steps
+    finished = Finished(
+        progress.step,
+        "all steps done" if is_complete else "early stopping",
+        best_step,
+        scores.get("validation"),
+        scores.get("test"),
+        train_seconds,
+        examples / train_seconds if train_seconds else 0.0,
+    )
+    if session.accelerator.is_main_process:
+        simple = baseline_scores(job, labelled, rows)
+        scores = {
+            split: replace(
+                found,
+                baselines=simple.scores.get(split, {}),
+                baseline_answers=simple.answers.get(split, {}),
+            )
+            for split, found in scores.items()
+        }
+        _write_predictions(session.run, job, evaluations, rows)
+        _write_model(session, finished, scores, simple)
+    session.accelerator.wait_for_everyone()
+    return finished
+
+
+def _rows_of(job: Job, splits: Iterable[str], labelled: Iterable[str]) -> dict[str, dict[int, Row]]:
+    """The rows that predictions are written beside, and those that baselines need."""
+    needed: dict[str, Sequence[int]] = dict(needed_rows(job, labelled))
+    needed |= {split: job.examples[split].rows.tolist() for split in splits}
+    return job.rows(needed)
+
+
+def _load_best(session: Session, best_step: int) -> None:
+    folder = session.run.checkpoints / f"step-{best_step:08d}"
+    session.check_saved(folder)
+    with session.engine.at_rest():
+        checkpoint.load_weights(folder, session.network)
+
+
+_ROWS_AT_ONCE = 4096
+
+
+def _write_predictions(
+    run: RunFolder,
+    job: Job,
+    evaluations: Mapping[str, Evaluation],
+    rows: Mapping[str, Mapping[int, Row]],
+) -> None:
+    """A folder with one Parquet file per split, under a manifest."""
+    atomic.remove(run.predictions)  # of an earlier end that did not come to a model
+    if evaluations:
+        with atomic.publish(run.predictions) as folder:
+            for split, evaluation in evaluations.items():
+                table = _predictions_table(job, split, evaluation, rows[split])
+                pq.write_table(table, folder / f"{split}.parquet")
+
+
+def _predictions_table(
+    job: Job, split: str, evaluation: Evaluation, rows: Mapping[int, Row]
+) -> pa.Table:
+    """A row per example with its row number, texts, label and answer."""
+    numbers = job.examples[split].rows.tolist()
+    columns = list(next(iter(rows.values())).values)
+    parts = []
+    for start in range(0, len(numbers), _ROWS_AT_ONCE):  # an answer is ten times its numbers
+        stop = start + _ROWS_AT_ONCE
+        part = {name: values[start:stop] for name, values in evaluation.predictions.items()}
+        answers = job.task.decode(part)
+        table: dict[str, object] = {"row": numbers[start:stop]}
+        for name in columns:
+            table[stored_name(name)] = [rows[n].values[name] for n in numbers[start:stop]]
+        table["predicted"] = [answer["label"] for answer in answers]
+        table["score"] = [answer["score"] for answer in answers]
+        table["scores"] = [answer["scores"] for answer in answers]
+        parts.append(pa.table(table))
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
+def _write_model(
+    session: Session,
+    finished: Finished,
+    scores: Mapping[str, Scores],
+    simple: BaselineScores,
+) -> None:
+    job = session.job
+    best = job.choice.score if job.choice else None
+    facts: dict[str, Any] = {
+        "metrics": [metric.name for metric in job.metrics],
+        **score_facts(scores, by=best),
+        "constant": simple.constant,
+        "words_counted_in": [simple.learned, simple.rows],
+        "steps": finished.step,
+        "best_step": finished.best_step,
+        "reason": finished.reason,
+        "best": best,
+        "train_seconds": round(finished.train_seconds, 3),
+        "samples_per_second": round(finished.samples_per_second, 3),
+        "base_model": {"name": public_name(job.files.name), "revision": job.files.revision},
+        "recipe": hash_of(job.recipe.model_dump(mode="json")),
+        "data": dict(job.fingerprint["data"]),
+        "predictions": manifest_of(session.run),
+        "precision": session.precision,
+        "versions": versions(),
+    }
+    with session.engine.at_rest():
+        write_model(
+            session.run.model,
+            session.network,
+            job.tokenizer,
+            job.task,
+            max_length=job.max_length,
+            card=_card(session, scores, facts["verdicts"]),
+            facts=facts,
+        )
+
+
+def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str, Any]) -> CardFacts:
+    job = session.job
+    source = job.splits["train"].source
+    repository = getattr(source, "repository", None)
+    cut = job.examples["train"].prepared
+    length = _("rows are cut at {limit} tokens ({rows} of {total} were longer)").format(
+        limit=job.max_length, rows=cut.num_cut, total=len(cut)
+    )
+    return CardFacts(
+        name=session.run.name,
+        task=job.task.name,
+        pipeline=job.task.pipeline,
+        base_model=public_name(job.files.name),
+        base_revision=job.files.revision,
+        dataset=source.name if repository else _public_names(source.name),
+        hub_dataset=repository,
+        rows={name: len(found) for name, found in job.examples.items()},
+        labels=job.task.summary(),
+        length=length,
+        scores=scores,
+        verdicts=[
+            told.problem(split).message
+            for split, told in verdicts_of({"verdicts": verdicts}).items()
+        ],
+        recipe=to_yaml(with_public_names(job.recipe)),
+        seed=job.recipe.train.seed,
+        versions=versions(),
+        usage=job.task.usage,
+        warnings=[
+            f"{problem.code} {problem.message}"
+            for problem in session.data_warnings
+            if problem.code.startswith("D")
+        ],
+    )
+
+
+def _public_names(names: str) -> str:
+    """Data sets by the names of their files, as sources of several files are called."""
+    return ", ".join(public_name(name) for name in names.split(", "))

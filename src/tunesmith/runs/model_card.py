@@ -1,0 +1,224 @@
+"""The model card: README.md of a model folder, without blanks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.runs.markdown import code, plain, table
+from tunesmith.errors import inert
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import mark
+from tunesmith.metrics.scores import Scores
+
+__all__ = ["CardFacts", "with_calibration", "write_card"]
+
+_BEGIN, _END = "<!-- calibration -->", "<!-- /calibration -->"
+"""Lines between which a calibration is told; no text of the data makes a line of its own."""
+_SECTION = re.compile(f"^{_BEGIN}$.*?^{_END}$", re.MULTILINE | re.DOTALL)
+_BASELINES = {
+    "tfidf": mark("TF-IDF baseline (linear model)"),
+    "constant": mark("always the same answer"),
+}
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """All that a card says.
+
+    Attributes:
+        name: of the model.
+        task: as recipes name it.
+        pipeline: of transformers.
+        base_model: what was fine-tuned, and at which commit.
+        base_revision: the commit, if it came from the Hub.
+        dataset: what people call the data.
+        hub_dataset: its repository on the Hub, if it came from there.
+        rows: how many rows each split has.
+        labels: what was learnt from the rows, a line each.
+        length: the most tokens per row, and how many training rows were cut.
+        scores: by split, with their intervals and baselines.
+        recipe: the whole recipe as YAML.
+        seed: of training.
+        versions: of the libraries.
+        usage: one expression that calls the pipeline `use`.
+        verdicts: what must be said of the scores, a sentence each.
+        warnings: what is odd about the rows, a line each.
+    """
+
+    name: str
+    task: str
+    pipeline: str
+    base_model: str
+    base_revision: str | None
+    dataset: str
+    hub_dataset: str | None
+    rows: Mapping[str, int]
+    labels: Sequence[str]
+    length: str
+    scores: Mapping[str, Scores]
+    recipe: str
+    seed: int
+    versions: Mapping[str, str]
+    usage: str
+    verdicts: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+def write_card(facts: CardFacts) -> str:
+    """The card as Markdown with YAML metadata that the Hub reads."""
+    parts = [
+        f"---\n{_metadata(facts)}\n---",
+        f"# {plain(facts.name)}",
+        *(f"**{plain(words)}**" for words in facts.verdicts),
+        _("{base} fine-tuned for {task} on {dataset}.").format(
+            base=code(facts.base_model), task=facts.task, dataset=code(facts.dataset)
+        ),
+        "## " + _("Scores"),
+        *_score_tables(facts),
+        f"{_BEGIN}\n{_END}",
+        "## " + _("Use"),
+        _usage(facts),
+        "## " + _("Data"),
+        table([_("split"), _("rows")], [[name, str(n)] for name, n in facts.rows.items()]),
+        "\n".join(f"- {plain(line)}" for line in (*facts.labels, facts.length)),
+        *_warned(facts),
+        "## " + _("Limits"),
+        _(
+            "It has learnt from the rows named above and knows nothing of other kinds of text, "
+            "other languages or other labels. Longer texts are cut. The scores hold for rows like "
+            "those they were measured on."
+        ),
+        "## " + _("How it was made"),
+        _("Base model: {base}, revision {revision}. Seed {seed}. Versions: {versions}.").format(
+            base=code(facts.base_model),
+            revision=code(facts.base_revision or _("local files")),
+            seed=facts.seed,
+            versions=", ".join(f"{name} {version}" for name, version in facts.versions.items()),
+        ),
+        _("The recipe, from which `tunesmith train recipe.yaml` makes it again:"),
+        f"```yaml\n{facts.recipe.rstrip()}\n```",
+    ]
+    return inert("\n\n".join(parts), keep="\n") + "\n"
+
+
+def with_calibration(card: str, told: Mapping[str, Any]) -> str:
+    """The card with what a calibration changes, in place of an older one.
+
+    Args:
+        card: as `write_card` wrote it.
+        told: as `tunesmith.json` keeps it under "calibration".
+    """
+    section = inert(f"{_BEGIN}\n\n{_calibration(told)}\n\n{_END}", keep="\n")
+    found = _SECTION.search(card)
+    if found is None:
+        return f"{card.rstrip()}\n\n{section}\n"
+    return card[: found.start()] + section + card[found.end() :]
+
+
+def _calibration(told: Mapping[str, Any]) -> str:
+    """Temperature, what it changes on the rows it was fitted on, and thresholds if any."""
+    before, after = told["before"], told["after"]
+    names = ["ece", "loss", *(["accuracy", "coverage"] if told["rule"] else [])]
+    parts = [
+        "## " + _("Calibration"),
+        _(
+            "Temperature {temperature:.3f}, fitted on the {rows} rows of {split}, which it "
+            "flatters. `tunesmith predict --calibrated` follows it; `transformers` alone does not."
+        ).format(**{key: told[key] for key in ("temperature", "rows", "split")}),
+        table(
+            [told["split"], _("before"), _("after")],
+            [[name, _score(before[name]), _score(after[name])] for name in names],
+        ),
+    ]
+    if told["rule"]:
+        parts += [
+            _("Thresholds for the goal {goal}: the least probability of an answer.").format(
+                goal=code(told["goal"])
+            ),
+            table(
+                [_("label"), _("threshold")],
+                [[plain(name), _score(least)] for name, least in told["thresholds"].items()],
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
+def _warned(facts: CardFacts) -> Iterator[str]:
+    if facts.warnings:
+        yield "## " + _("Data warnings")
+        yield _("What is odd about the rows it has learnt from and was scored on:")
+        yield "\n".join(f"- {plain(line)}" for line in facts.warnings)
+
+
+def _metadata(facts: CardFacts) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    results = [
+        EvalResult(
+            task_type=facts.pipeline,
+            task_name=facts.task,
+            dataset_type=facts.hub_dataset or "private",
+            dataset_name=inert(facts.dataset),
+            dataset_split=split,
+            metric_type=name,
+            metric_name=name,
+            metric_value=round(value, 6),
+        )
+        for split, scores in facts.scores.items()
+        for name, value in scores.values.items()
+        if value is not None
+    ]
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag=facts.pipeline,
+        base_model=inert(facts.base_model),
+        base_model_relation="finetune",
+        datasets=[facts.hub_dataset] if facts.hub_dataset else None,
+        metrics=sorted({name for s in facts.scores.values() for name in s.values} - {"loss"})
+        or None,
+        tags=["tunesmith", facts.task],
+        model_name=inert(facts.name) if results else None,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml()).strip()
+
+
+def _score_tables(facts: CardFacts) -> Iterator[str]:
+    """A table per split: each score, its interval, and what simple means score."""
+    if not facts.scores:
+        yield _("It was not scored: the run had no labelled validation or test rows.")
+        return
+    for split, scores in facts.scores.items():
+        simple = [name for name in _BASELINES if name in scores.baselines]
+        titles = [split, _("score"), "95%", *(_(_BASELINES[name]) for name in simple)]
+        rows = []
+        for name, value in scores.values.items():
+            told = scores.intervals.get(name)
+            ends = (
+                _("{low} to {high}").format(low=_score(told.low), high=_score(told.high))
+                if told
+                else "-"
+            )
+            beside = (_score(scores.baselines[baseline].get(name)) for baseline in simple)
+            rows.append([name, _score(value), ends, *beside])
+        yield table(titles, rows)
+    yield _(
+        "95%: where the score on all rows of the same kind may be, if these rows are independent "
+        "of each other. Training again with another seed adds to that."
+    )
+
+
+def _score(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _usage(facts: CardFacts) -> str:
+    top = ", top_k=None" if facts.pipeline == "text-classification" else ""
+    return (
+        "```python\nfrom transformers import pipeline\n\n"
+        f'use = pipeline("{facts.pipeline}", model="path/to/this/folder"{top})\n'
+        f"print({facts.usage})\n```"
+    )

@@ -1,0 +1,134 @@
+"""The predictions that a finished run leaves behind, read again. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.errors import IntegrityError, Place, Problem
+from tunesmith.i18n import gettext as _
+from tunesmith.runs.folder import RunFolder
+from tunesmith.storage import atomic
+
+__all__ = ["Record", "manifest_of", "read_predictions", "stored_name"]
+
+_OWN = ("row", "predicted", "score", "scores")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a split and the model's answer.
+
+    Attributes:
+        row: its number in the source.
+        values: its texts and label, by column.
+        score: the highest probability, or the predicted number.
+        scores: the probability of each class or label.
+    """
+
+    row: int
+    values: Mapping[str, object]
+    score: float
+    scores: Mapping[str, float]
+
+
+def stored_name(column: str) -> str:
+    """Under which name a column of the data is kept beside the answers: its own, if it is free."""
+    return f"data.{column}" if column in _OWN else column
+
+
+def manifest_of(run: RunFolder) -> str | None:
+    """The sha256 of the manifest of the predictions, which the model keeps; None without any."""
+    path = run.predictions / atomic.MANIFEST
+    return atomic.sha256_of(path) if path.is_file() else None
+
+
+def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list[Record]:
+    """The predictions for a split with the named columns of the data; empty if there are none.
+
+    Raises:
+        IntegrityError: they are damaged, or not as they were written (C132); they are those of
+            another model, or lack an answer (C133).
+    """
+    known = run.facts().get("predictions")
+    if known is None and not run.predictions.exists():
+        return []
+    _refuse_damaged(run, known)
+    path = run.predictions / f"{split}.parquet"
+    if not path.is_file():
+        return []
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:  # `read_table` would load pandas
+            rows: list[dict[str, Any]] = file.read().to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise IntegrityError(
+            Problem(
+                "C132",
+                _("the predictions cannot be read: {reason}").format(
+                    reason=str(error).splitlines()[0]
+                ),
+                Place(str(path)),
+                fix=_again(),
+            )
+        ) from error
+    try:
+        return [_as_record(row, columns) for row in rows]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(
+            Problem(
+                "C133",
+                _("the predictions do not have the form of a run's: {reason}").format(
+                    reason=repr(error)
+                ),
+                Place(str(path)),
+                fix=_again(),
+            )
+        ) from error
+
+
+def _as_record(row: Mapping[str, Any], columns: Sequence[str]) -> Record:
+    scores = row["scores"]
+    return Record(
+        int(row["row"]),
+        {name: row.get(stored_name(name)) for name in columns},
+        float(row["score"]),
+        {name: float(score) for name, score in scores.items()},
+    )
+
+
+def _refuse_damaged(run: RunFolder, known: object) -> None:
+    """Refuse predictions that are not, to the byte, those that the run wrote.
+
+    Args:
+        run: whose predictions.
+        known: the hash of their manifest that the model keeps; None if it keeps none.
+
+    Raises:
+        IntegrityError: a file is damaged or missing (C132), or another run wrote them (C133).
+    """
+    if damage := atomic.damage(run.predictions):
+        raise IntegrityError(
+            Problem(
+                "C132",
+                _("the predictions are damaged: {damage}").format(damage=damage),
+                Place(str(run.predictions)),
+                fix=_again(),
+            )
+        )
+    if known is not None and known != manifest_of(run):
+        raise IntegrityError(
+            Problem(
+                "C133",
+                _("the predictions are those of another model"),
+                Place(str(run.predictions)),
+                fix=_again(),
+            )
+        )
+
+
+def _again() -> str:
+    return _("Train again with --restart; the old run is kept.")

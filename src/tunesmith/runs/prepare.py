@@ -1,0 +1,394 @@
+"""The job: a checked recipe made ready to train, with tokenised rows, plan and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.batches import Batch, Examples, Padding, make_batch
+from tunesmith.data.rows import Rejected, Row
+from tunesmith.data.token_cache import Encoded, Prepared, prepare
+from tunesmith.errors import DataError, Place, PlainError, Problem, RecipeError, Severity
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import ngettext
+from tunesmith.inputs import Checked, Split
+from tunesmith.metrics.scores import Metric, choose_metrics
+from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
+from tunesmith.recipe import Layers, Recipe
+from tunesmith.runs.fingerprint import hash_of, lasting_settings, versions
+from tunesmith.runs.rows import rows_by_number
+from tunesmith.runs.trackers import check_trackers
+from tunesmith.tasks import Task
+from tunesmith.training.loop import Choice
+from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.plan import Classes, Plan, make_plan
+
+__all__ = ["Job", "make_job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that training needs and that does not change while it trains.
+
+    Attributes:
+        recipe: whole.
+        layers: where each value comes from.
+        task: fitted.
+        files: the pretrained model.
+        tokenizer: its tokenizer.
+        max_length: tokens per row; longer rows are cut.
+        padding: how batches are filled.
+        splits: the rows of each split.
+        examples: the same, tokenised.
+        plan: what follows from recipe and data.
+        metrics: what is computed at each evaluation.
+        choice: which score chooses; None keeps the last weights.
+        fingerprint: what the run's numbers depend on, without the machine.
+        notes: what was chosen and found, a line each.
+        warnings: what is odd but does not stop.
+        rejected: rows that were left out and are to be written down, each with its split.
+    """
+
+    recipe: Recipe
+    layers: Layers
+    task: Task
+    files: ModelFiles
+    tokenizer: Any
+    max_length: int
+    padding: Padding
+    splits: Mapping[str, Split]
+    examples: Mapping[str, Examples]
+    plan: Plan
+    metrics: Sequence[Metric]
+    choice: Choice | None
+    fingerprint: Mapping[str, Any]
+    notes: Sequence[str]
+    warnings: Sequence[Problem]
+    rejected: Sequence[tuple[str, Rejected]] = ()
+
+    def rows(self, wanted: Mapping[str, Collection[int]]) -> dict[str, dict[int, Row]]:
+        """Some rows of some splits with the used columns, by their number in the source.
+
+        A source that several splits share is read once.
+
+        Raises:
+            IntegrityError: the data is not what was surveyed (D160).
+        """
+        return rows_by_number(self.splits, self.task.roles, wanted)
+
+    def places_of(self, split: str, rows: Sequence[int]) -> list[Place]:
+        """Where source rows of a split are, for messages; by their number if it cannot be read."""
+        source = self.splits[split].source
+        found: Mapping[int, Place] = {}
+        with suppress(PlainError):
+            found = source.places(rows)
+        return [found.get(row, Place(source.name, row=row)) for row in rows]
+
+    def batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
+        """Some training examples, with what chance decides about them in a step."""
+        batch = make_batch(self.examples["train"], places, self.padding, counts=counts)
+        return self.task.draw(batch, seed=self.plan.draw_seed(step))
+
+    def placed(
+        self, error: OneRowTooLarge, split: str, examples: Examples | None = None
+    ) -> OneRowTooLarge:
+        """The same error, with the place of the row in its file unless it has one."""
+        if error.place is not None:
+            return error
+        row = int((examples or self.examples[split]).rows[error.example])
+        return error.at(self.places_of(split, [row])[0])
+
+
+def make_job(
+    checked: Checked,
+    *,
+    num_processes: int = 1,
+    own_scores: bool = False,
+    revision: str | None = None,
+) -> Job:
+    """Find the model, tokenise what is not tokenised yet, derive the plan.
+
+    Args:
+        checked: from `inputs.check`.
+        num_processes: processes that share each step.
+        own_scores: whether `compute_metrics` brings scores that only it knows.
+        revision: the commit of the model that the run began with; None for the recipe's.
+
+    Raises:
+        PlainError: the model, a score or a tracker does not exist or does not fit.
+    """
+    recipe, task = checked.recipe, checked.task
+    check_trackers(recipe.track)
+    metrics, choice = _scores(checked, own_scores=own_scores)
+    assert recipe.model is not None  # noqa: S101 - filled in by `look`
+    files = locate(recipe.model, revision=revision or recipe.revision)
+    tokenizer = load_tokenizer(files)
+    task = task.bind(tokenizer)
+    limit = longest_input(files, tokenizer)
+    max_length = min(recipe.train.max_length or limit, limit)
+    identity = tokenizer_identity(tokenizer)
+    examples = _tokenise(checked.splits, task, tokenizer, max_length, identity)
+    for name, found in examples.items():
+        if not len(found):
+            source = checked.splits[name].source.name
+            raise DataError(Problem("D122", _("its texts hold no token"), Place(source)))
+    plan = make_plan(
+        recipe.train,
+        num_examples=len(examples["train"]),
+        num_processes=num_processes,
+        classes=_classes(checked, examples["train"]),
+    )
+    notes = [*checked.notes, *_notes(checked, examples, max_length), *_repetition(plan)]
+    warnings = list(checked.warnings)
+    if recipe.train.max_length and recipe.train.max_length > limit:
+        warnings.append(
+            Problem(
+                "M119",
+                _("train.max_length is {asked}, {model} takes at most {limit}").format(
+                    asked=recipe.train.max_length, model=files.name, limit=limit
+                ),
+                severity=Severity.WARNING,
+            )
+        )
+    fingerprint = {
+        "recipe": lasting_settings(recipe),
+        "data": {name: split.digest for name, split in checked.splits.items()},
+        "tokenizer": identity,
+        "model": {
+            "name": files.name,
+            "revision": files.revision,
+            "config": hash_of(files.config()),
+            "files": files.fingerprint(),
+        },
+        "versions": versions(),
+    }
+    return Job(
+        recipe=recipe,
+        layers=checked.layers,
+        task=task,
+        files=files,
+        tokenizer=tokenizer,
+        max_length=max_length,
+        padding=Padding.of(tokenizer),
+        splits=checked.splits,
+        examples=examples,
+        plan=plan,
+        metrics=metrics,
+        choice=choice,
+        fingerprint=fingerprint,
+        notes=notes,
+        warnings=warnings,
+        rejected=checked.rejected,
+    )
+
+
+def tokenizer_identity(tokenizer: Any) -> str:
+    """A hash of all that decides how a tokenizer cuts text."""
+    return hash_of(
+        [
+            tokenizer.backend_tokenizer.to_str(),
+            list(tokenizer.model_input_names),
+            tokenizer.truncation_side,
+        ]
+    )
+
+
+def _tokenise(
+    splits: Mapping[str, Split], task: Task, tokenizer: Any, max_length: int, identity: str
+) -> dict[str, Examples]:
+    """The examples of each split; a source is prepared whole, whatever shares are drawn from it.
+
+    A share is drawn by rows, and a row may have given several examples, or none.
+    """
+    opened: dict[int, Prepared] = {}
+    examples = {}
+    for name, split in splits.items():
+        if id(split.source) not in opened:
+            opened[id(split.source)] = _prepare(split, task, tokenizer, max_length, identity)
+        prepared, places = opened[id(split.source)], split.places
+        if places is not None:
+            is_drawn = np.zeros(int(prepared.rows.max(initial=-1)) + 1, dtype=np.bool_)
+            is_drawn[places[places < len(is_drawn)]] = True
+            places = np.flatnonzero(is_drawn[prepared.rows])
+        examples[name] = Examples(prepared, places)
+    return examples
+
+
+def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity: str) -> Prepared:
+    names = {column.name for column in split.source.columns}
+
+    def encode(rows: Sequence[Row]) -> Encoded:
+        return task.encode(rows, tokenizer, max_length, labelled=split.is_labelled)
+
+    return prepare(
+        split.source,
+        columns=[name for name in task.roles.columns if name in names],
+        digest=split.digest,
+        settings={
+            "tokenizer": identity,
+            "max_length": max_length,
+            "labelled": split.is_labelled,
+            "task": task.encoding,
+        },
+        encode=encode,
+    )
+
+
+def _classes(checked: Checked, examples: Examples) -> Classes | None:
+    """The classes of the training examples, if their shares are to be equal.
+
+    Raises:
+        RecipeError: the rows have no classes (R189).
+    """
+    if checked.recipe.train.sampling == "natural":
+        return None
+    labels = examples.prepared.fixed.get("labels")
+    if labels is None or labels.ndim > 1 or labels.dtype.kind not in "iu":
+        raise RecipeError(
+            checked.layers.problem(
+                "R189",
+                _("balanced sampling needs one class per row; {task} has none").format(
+                    task=checked.task.name
+                ),
+                "train",
+                "sampling",
+                fix=_("Several labels per row can be weighted: options.class_weights=balanced.")
+                if labels is not None and labels.ndim > 1
+                else None,
+            )
+        )
+    return Classes.of(examples.labels)
+
+
+def _repetition(plan: Plan) -> list[str]:
+    """What balanced sampling does, in words."""
+    if plan.classes is None:
+        return []
+    sizes = [len(members) for members in plan.classes.members]
+    share = plan.num_examples / len(sizes)
+    words = _(
+        "balanced sampling: about {share:.0f} rows of each class per epoch; a row of the rarest "
+        "class comes {most:.1f} times, one of the most frequent {least:.2f} times"
+    )
+    return [words.format(share=share, most=share / min(sizes), least=share / max(sizes))]
+
+
+def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], Choice | None]:
+    """The metrics to compute and the one that chooses; what is wrong is told at the key."""
+    recipe, task, layers = checked.recipe, checked.task, checked.layers
+    try:
+        metrics = choose_metrics(recipe.metrics or task.default_metrics, task.metrics, task.name)
+    except RecipeError as error:
+        raise RecipeError(
+            [_at_key(problem, layers, "metrics") for problem in error.problems]
+        ) from None
+    if problem := _never_scored(checked, metrics):
+        raise RecipeError(problem)
+    best = recipe.train.best
+    if best is None or "validation" not in checked.splits:
+        if recipe.train.early_stopping is not None:
+            raise RecipeError(
+                layers.problem(
+                    "R114",
+                    _("early stopping needs validation rows and a score that chooses"),
+                    "train",
+                    "early_stopping",
+                    fix=_("Set data.validation and train.best, or remove train.early_stopping."),
+                )
+            )
+        return metrics, None
+    patience = recipe.train.early_stopping
+    limit = int(patience.amount) if patience else None
+    word, _space, own = best.partition(" ")
+    if word in ("highest", "lowest") and own:
+        if own not in task.metrics and own != "loss" and not own_scores:
+            raise RecipeError(
+                layers.problem(
+                    "R110", _('there is no score "{name}"').format(name=own), "train", "best"
+                )
+            )
+        return metrics, Choice(own, word == "highest", limit)
+    if best == "loss":
+        return metrics, Choice("loss", higher=False, patience=limit)
+    try:
+        (metric,) = choose_metrics([best], task.metrics, task.name)
+    except RecipeError as error:
+        problem = error.problems[0]
+        fix = problem.fix
+        if own_scores:
+            fix = _('For a score of your own write "highest {name}" or "lowest {name}".').format(
+                name=best
+            )
+        raise RecipeError(
+            layers.problem(problem.code, problem.message, "train", "best", fix=fix)
+        ) from None
+    return tuple(dict.fromkeys((*metrics, metric))), Choice(
+        metric.name, metric.higher_is_better, limit
+    )
+
+
+def _never_scored(checked: Checked, metrics: Sequence[Metric]) -> Problem | None:
+    """What waits for evaluations where there are none.
+
+    The first of the scores is let pass: it is filled in, and recipes of runs hold it.
+    """
+    settings = checked.recipe.train
+    if settings.evaluate_every is not None:
+        return None
+    if settings.early_stopping is not None:
+        key = "early_stopping"
+    elif settings.best not in (None, metrics[0].name if metrics else "loss"):
+        key = "best"
+    else:
+        return None
+    return checked.layers.problem(
+        "R114",
+        _("{name} needs evaluations, and train.evaluate_every is never").format(
+            name=f"train.{key}"
+        ),
+        "train",
+        key,
+        fix=_("Set train.evaluate_every, such as to 1 epoch, or remove {name}.").format(
+            name=f"train.{key}"
+        ),
+    )
+
+
+def _at_key(problem: Problem, layers: Layers, *path: str) -> Problem:
+    return layers.problem(problem.code, problem.message, *path, fix=problem.fix)
+
+
+def _notes(checked: Checked, examples: Mapping[str, Examples], max_length: int) -> list[str]:
+    notes = []
+    # the check before has said it, of a sample; splits drawn from one source share their set
+    is_told = any(problem.code == "D320" for problem in checked.warnings)
+    told: set[str] = set()
+    for name, split in checked.splits.items():
+        found = examples[name]
+        prepared, lengths = found.prepared, found.lengths
+        line = ngettext("{split}: {count} row", "{split}: {count} rows", len(found)).format(
+            split=name, count=len(found)
+        )
+        median, longest = int(np.median(lengths)), int(lengths.max())
+        line += ", " + _("median {median} tokens, longest {longest}").format(
+            median=median, longest=longest
+        )
+        if not split.is_labelled:
+            line += ", " + _("without labels: predicted, not scored")
+        notes.append(line)
+        if prepared.num_cut and not is_told and split.source.name not in told:
+            told.add(split.source.name)
+            notes.append(
+                _("{source}: {rows} rows were longer than {limit} tokens and lost {tokens}").format(
+                    source=split.source.name,
+                    rows=prepared.num_cut,
+                    limit=max_length,
+                    tokens=prepared.tokens_cut,
+                )
+            )
+    return notes

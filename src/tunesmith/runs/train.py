@@ -1,0 +1,181 @@
+"""The conductor: a job in its folder, from the loop's events to a finished model.
+
+The loop's events pass through here on their way to whoever called: they are written to
+events.jsonl, they make checkpoints due, and at the end they leave a model folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tunesmith.errors import Interrupted, Problem, ResourceError
+from tunesmith.i18n import gettext as _
+from tunesmith.runs.finish import finish
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.prepare import Job
+from tunesmith.runs.custom_metrics import ComputeMetrics
+from tunesmith.runs.preflight import preflight
+from tunesmith.runs.recorder import Recorder
+from tunesmith.runs.session import Session
+from tunesmith.runs.signals import StopRequest
+from tunesmith.training.device import deterministic_kernels, make_accelerator, resolve_precision
+from tunesmith.training.events import Event, Warned
+from tunesmith.training.fast.process import tuned
+from tunesmith.training.loop import train
+from tunesmith.training.memory import is_out_of_memory, memory_problem
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["conduct", "opened"]
+
+
+def conduct(
+    job: Job,
+    run: RunFolder,
+    *,
+    stop: StopRequest,
+    compute_metrics: ComputeMetrics | None = None,
+    on_line: Callable[[Mapping[str, object]], None] | None = None,
+) -> Iterator[Event]:
+    """Train a job in its folder, from the newest whole checkpoint if there is one.
+
+    The caller holds the lock on the folder. Recipe and plan are written once all that could fail
+    before the first step has been tried. Every process iterates to the end.
+
+    Args:
+        job: from `make_job`.
+        run: its folder.
+        stop: whether somebody asked to stop.
+        compute_metrics: a person's own scores.
+        on_line: told of each line of events.jsonl as it is written.
+
+    Yields:
+        The loop's events, `Saved` and `Warned` between them, and `Finished` once the model is
+        committed.
+
+    Raises:
+        Interrupted: a signal asked to stop; what was done is saved.
+        IntegrityError: training diverged, or the folder holds another run's numbers.
+        ResourceError: disk, memory or device do not suffice.
+    """
+    with opened(job, run, stop=stop, compute_metrics=compute_metrics) as session:
+        if job.recipe.train.preflight and session.resumed_from is None:
+            preflight(session)
+        session.begin()
+        with Recorder(session, on_line) as recorder:
+            yield from recorder.told(_warnings(session))
+            yield from _steps(session, recorder)
+            seconds, examples = recorder.train_seconds, recorder.examples
+            finished = finish(session, train_seconds=seconds, examples=examples)
+            yield from recorder.told([*_warnings(session), finished])
+
+
+@contextmanager
+def opened(
+    job: Job,
+    run: RunFolder,
+    *,
+    stop: StopRequest,
+    compute_metrics: ComputeMetrics | None = None,
+) -> Iterator[Session]:
+    """A session of a run, in a process set up as its recipe asks; put back afterwards.
+
+    Raises:
+        ResourceError: disk, memory or device do not suffice.
+    """
+    settings = job.recipe.train
+    precision = resolve_precision(settings.precision, settings.device)
+    is_fast = settings.engine == "fast"
+    accelerator = make_accelerator(
+        device=settings.device,
+        precision="fp32" if is_fast else precision,  # the fast engine sees to its own
+    )
+    with (
+        deterministic_kernels(settings.deterministic),
+        tuned(is_fast and "process" not in settings.fast_without),
+        _telling_of_the_device(),
+    ):
+        session = Session(
+            job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
+        )
+        with closing(session.engine):
+            yield session
+
+
+def _warnings(session: Session) -> list[Event]:
+    """What the session has found odd and not told yet."""
+    return [Warned(session.progress.step, problem) for problem in session.untold()]
+
+
+def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
+    """The loop's events, with a checkpoint wherever one is due."""
+    job = session.job
+    stream = train(
+        session.engine,
+        plan=job.plan,
+        progress=session.progress,
+        micro_batches=session.micro_batches,
+        evaluate=session.evaluate if "validation" in job.examples else None,
+        choice=job.choice,
+    )
+    with session.stop.deferred():
+        while True:
+            try:
+                event = recorder.timed(stream)
+            except Interrupted:  # in the midst of an evaluation, which the rerun makes again
+                yield from recorder.told([recorder.save()])
+                raise session.stop.interruption(recorder.saved) from None
+            if event is None:
+                return
+            yield from recorder.told([*_warnings(session), event])
+            is_newest = event.step >= session.progress.step  # else more is told of steps now done
+            stop, due = _agree(
+                session.accelerator,
+                session.stop.was_made and is_newest,
+                recorder.save_is_due(event),
+            )
+            if stop or due:
+                yield from recorder.told([recorder.save()])
+            if stop:
+                raise session.stop.interruption(recorder.saved)
+
+
+def _agree(accelerator: Accelerator, *flags: bool) -> tuple[bool, ...]:
+    """The flags, true on every process as soon as they are on one."""
+    if accelerator.num_processes == 1:
+        return flags
+    tensor = torch.tensor(flags, dtype=torch.float32, device=accelerator.device)
+    summed: Any = accelerator.reduce(tensor, reduction="sum")
+    return tuple(bool(value) for value in summed > 0)
+
+
+@contextmanager
+def _telling_of_the_device() -> Iterator[None]:
+    """Tell what a device refused as what it is.
+
+    Raises:
+        ResourceError: memory does not suffice (M111), or a kernel cannot repeat exactly (M120).
+    """
+    try:
+        yield
+    except ResourceError:  # reported as what it is already
+        raise
+    except Exception as error:
+        text = str(error)
+        if is_out_of_memory(error):
+            raise ResourceError(memory_problem(error)) from error
+        if isinstance(error, RuntimeError) and "deterministic" in text:
+            message = _("a kernel of this model cannot repeat exactly: {reason}")
+            raise ResourceError(
+                Problem(
+                    "M120",
+                    message.format(reason=text.splitlines()[0]),
+                    fix=_("Allow it with --set train.deterministic=false."),
+                )
+            ) from error
+        raise

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.inputs import check, look
+from tunesmith.recipe import gather
+from tunesmith.runs import baselines as room
+from tunesmith.runs.baselines import BaselineScores, baseline_scores
+from tunesmith.runs.prepare import Job, make_job
+
+
+def job_of(train: object, model: Path, **more: Any) -> Job:
+    settings = {"data.train": str(train), "model": str(model), **more}
+    sets = [f"{key}={value}" for key, value in settings.items()]
+    return make_job(check(look(gather(sets=sets, environment={}))))
+
+
+def test_both_are_scored_on_each_split(tickets: Path, tiny_bert: Path) -> None:
+    job = job_of(tickets, tiny_bert, **{"data.test": "20%"})
+    found = baseline_scores(job, ["validation", "test"])
+    assert set(found.scores) == {"validation", "test"}
+    for simple in found.scores.values():
+        assert set(simple) == {"constant", "tfidf"}
+        assert simple["constant"]["accuracy"] == pytest.approx(0.5)
+        assert simple["tfidf"]["accuracy"] == 1.0  # two words tell these classes apart
+        assert "loss" not in simple["constant"]
+    for split, kept in found.answers.items():
+        assert kept["constant"].places is None
+        assert kept["tfidf"].places is not None
+        assert kept["tfidf"].places.tolist() == list(range(len(job.examples[split])))
+        assert (kept["tfidf"].answers.predicted == kept["tfidf"].answers.truth).all()
+    assert found.constant is not None and len(found.constant) == 2
+    assert found.learned == found.rows == len(job.examples["train"])
+
+
+def test_of_many_rows_some_teach_and_all_count(
+    write_jsonl: Any, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"text": f"the soup {i} is good", "label": "ab"[i % 5 == 0]} for i in range(60)]
+    job = job_of(write_jsonl(rows), tiny_bert, **{"data.validation": "50%"})
+    whole = baseline_scores(job, ["validation"])
+    monkeypatch.setattr(room, "_MOST_ROWS", 10)
+    some = baseline_scores(job, ["validation"])
+    assert (some.learned, some.rows) == (10, whole.rows)
+    assert some.scores["validation"]["constant"] == whole.scores["validation"]["constant"]
+    assert some.scores["validation"]["tfidf"]["accuracy"] is not None
+    kept = some.answers["validation"]
+    assert kept["tfidf"].places is not None and len(set(kept["tfidf"].places.tolist())) == 10
+    truth = kept["constant"].answers.truth
+    assert (kept["tfidf"].answers.truth == truth[kept["tfidf"].places]).all()
+    monkeypatch.setattr(room, "_MOST_CHARACTERS", 100)
+    assert 1 <= baseline_scores(job, ["validation"]).learned < 10
+
+
+def test_numbers_have_a_mean(tiny_bert: Path, write_jsonl: Any) -> None:
+    rows = [{"text": f"{'good ' * (i % 5 + 1)}{i}", "stars": float(i % 5) + 0.5} for i in range(40)]
+    job = job_of(
+        write_jsonl(rows),
+        tiny_bert,
+        task="text-regression",
+        **{"data.text": "text", "data.label": "stars", "data.validation": "50%"},
+    )
+    found = baseline_scores(job, ["validation"])
+    assert found.constant == [pytest.approx(2.5, abs=0.2)]
+    assert found.scores["validation"]["constant"]["pearson"] is None
+    assert found.scores["validation"]["constant"]["mean_squared_error"] is not None
+
+
+def test_nothing_simple_fills_in_words(tiny_bert: Path, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("\n".join(f"the soup {i} is good" for i in range(20)))
+    job = job_of(path, tiny_bert, task="masked-lm")
+    assert baseline_scores(job, ["validation"]) == BaselineScores()

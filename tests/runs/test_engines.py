@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig
+
+from tests.runs.test_session import session
+from tests.training.fast.models import model_of
+from tunesmith.errors import Severity
+from tunesmith.runs import engines
+from tunesmith.runs.engines import make_engine
+from tunesmith.training.device import make_accelerator
+from tunesmith.training.engine import ExactEngine
+from tunesmith.training.fast.engine import FastEngine
+
+
+def test_the_recipe_chooses(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    for name, kind in (("fast", FastEngine), ("exact", ExactEngine)):
+        made = session(tickets, tiny_bert, tmp_path / name, [f"train.engine={name}"])
+        assert type(made.engine) is kind
+        assert made.is_padded == (name == "exact")
+
+
+def test_a_device_that_the_fast_one_lacks_gets_the_exact_one(
+    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.engine=exact"])
+    asked = made.job.recipe.train.model_copy(update={"engine": "fast"})
+    object.__setattr__(made.job, "recipe", made.job.recipe.model_copy(update={"train": asked}))
+    monkeypatch.setattr(engines, "FAST_DEVICES", ("cuda",))
+    chosen = make_engine(made.network, made.job, make_accelerator(device="cpu"), precision="fp32")
+    assert type(chosen.engine) is ExactEngine and chosen.how == {"name": "exact"}
+    (note,) = chosen.notes
+    assert note.code == "M122" and "does not know cpu" in note.message
+
+
+@pytest.mark.parametrize(
+    ("save_every", "reads_every"), [("epoch", 10), ("4 steps", 2), ("15 steps", 5)]
+)
+def test_who_looks_at_steps_is_told_in_time(
+    save_every: str, reads_every: int, tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(
+        tickets, tiny_bert, tmp_path / "run",
+        [f"train.save_every={save_every}", "train.log_every=10"],
+    )  # fmt: skip
+    assert engines._reads_every(made.job.recipe.train) == reads_every
+
+
+def test_weights_that_take_no_part_are_seen(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.engine=exact"])
+    assert not engines._leaves_weights_unused(made.network, made.job)
+    made.network.idle = torch.nn.Linear(2, 2)
+    assert engines._leaves_weights_unused(made.network, made.job)
+
+
+def test_what_cannot_run_packed_is_told(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "deberta"
+    config = AutoConfig.from_pretrained(tiny_bert)
+    model_of("deberta-v2", vocab_size=config.vocab_size, type_vocab_size=2).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_bert / name, folder / name)
+    made = session(tickets, folder, tmp_path / "run")
+    (note,) = [problem for problem in made.warnings if problem.code == "M122"]
+    assert note.severity is Severity.NOTE
+    assert "parts of nearly equal length" in note.message and "attention" in note.message
+    made.begin()
+    assert made.run.plan_facts()["engine"]["layout"] == "parts of equal length"
+
+
+def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.fast_without=[dropout]"])
+    assert not [problem for problem in made.warnings if problem.code == "M122"]
+    made.begin()
+    engine = made.run.plan_facts()["engine"]
+    assert engine["layout"] == "first token, last layer cut" and engine["without"] == ["dropout"]
+    exact = session(tickets, tiny_bert, tmp_path / "exact", ["train.engine=exact"])
+    exact.begin()
+    assert exact.run.plan_facts()["engine"] == {"name": "exact"}

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import PlainError, RecipeError
+from tunesmith.inputs import check, look
+from tunesmith.models import ModelFiles, locate
+from tunesmith.recipe import gather
+from tunesmith.runs import prepare as module
+from tunesmith.runs.fingerprint import versions
+from tunesmith.runs.prepare import Job, make_job
+
+
+def job(tickets: Path, model: Path | str, *sets: str, own_scores: bool = False) -> Job:
+    layers = gather(sets=[f"data.train={tickets}", f"model={model}", *sets], environment={})
+    return make_job(check(look(layers)), own_scores=own_scores)
+
+
+def test_all_that_training_needs(tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert, "data.validation=25%")
+    assert {name: len(found) for name, found in made.examples.items()} == {
+        "validation": 15,
+        "train": 45,
+    }
+    train, validation = made.examples["train"], made.examples["validation"]
+    assert train.prepared.key == validation.prepared.key  # one file is tokenised once
+    assert not set(train.rows) & set(validation.rows)
+    assert made.plan.num_examples == 45
+    assert made.choice is not None and made.choice.score == "f1"
+    assert any("median" in note for note in made.notes)
+
+
+def test_cut_rows_are_counted_and_said(tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert, "train.max_length=6")
+    assert made.max_length == 6
+    assert made.examples["train"].lengths.max() == 6
+    assert any("rows were longer than 6 tokens and lost" in note for note in made.notes)
+
+
+def test_the_model_limits_the_length(tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert, "train.max_length=500")
+    assert made.max_length == 64
+    assert [w.code for w in made.warnings] == ["M119"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "code", "words"),
+    [
+        (["metrics=[acuracy]"], "R110", 'did you mean "accuracy"'),
+        (["metrics=[pearson]"], "R110", "does not score text-classification"),
+        (["train.best=macro_f1"], "R110", 'did you mean "f1_macro"'),
+        (["train.best=highest nothing"], "R110", 'no score "nothing"'),
+        (["data.validation=null", "train.early_stopping=3"], "R114", "needs validation"),
+        (["train.evaluate_every=never", "train.early_stopping=3"], "R114", "or remove train.early"),
+        (["train.evaluate_every=never", "train.best=accuracy"], "R114", "train.best needs eval"),
+        (["track=[tensorbord]"], "R113", "tensorboard"),
+        (["model=./none"], "M107", "no such model folder"),
+    ],
+)
+def test_wrong_names_are_found_before_training(
+    sets: list[str], code: str, words: str, tickets: Path, tiny_bert: Path
+) -> None:
+    with pytest.raises(PlainError, match=code) as caught:
+        job(tickets, tiny_bert, *sets)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("best", "score", "higher"),
+    [
+        ("loss", "loss", False),
+        ("accuracy", "accuracy", True),
+        ("matthews_correlation", "matthews_correlation", True),
+        ("lowest loss", "loss", False),
+        ("highest mine", "mine", True),
+        ("lowest mine", "mine", False),
+    ],
+)
+def test_what_chooses(best: str, score: str, higher: bool, tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert, f"train.best={best}", own_scores=True)
+    assert made.choice is not None
+    assert (made.choice.score, made.choice.higher) == (score, higher)
+    if score in ("matthews_correlation",):
+        assert score in [metric.name for metric in made.metrics]
+
+
+def test_an_own_score_needs_a_direction(tickets: Path, tiny_bert: Path) -> None:
+    with pytest.raises(RecipeError, match='write "highest mine"'):
+        job(tickets, tiny_bert, "train.best=mine", own_scores=True)
+
+
+def test_nothing_chooses_without_validation(tickets: Path, tiny_bert: Path) -> None:
+    assert job(tickets, tiny_bert, "data.validation=null").choice is None
+    assert job(tickets, tiny_bert, "train.best=null").choice is None
+    patient = job(tickets, tiny_bert, "train.early_stopping=3 evaluations").choice
+    assert patient is not None and patient.patience == 3
+
+
+def test_without_evaluations_the_score_that_is_filled_in_is_no_mistake(
+    tickets: Path, tiny_bert: Path
+) -> None:
+    assert job(tickets, tiny_bert, "train.evaluate_every=never").plan.evaluation_interval is None
+    job(tickets, tiny_bert, "train.evaluate_every=never", "train.best=f1")
+
+
+def test_the_fingerprint_holds_data_tokenizer_and_model(tickets: Path, tiny_bert: Path) -> None:
+    first = job(tickets, tiny_bert).fingerprint
+    assert first == job(tickets, tiny_bert).fingerprint
+    other = job(tickets, "embedded:mini").fingerprint
+    assert first["data"] == other["data"]
+    assert first["tokenizer"] != other["tokenizer"]
+    assert first["model"] != other["model"]
+    assert first["model"]["files"] == locate(str(tiny_bert)).fingerprint()
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= first["model"]["files"].keys()
+    assert first["recipe"]["train.seed"] == 42
+    assert first["recipe"] != job(tickets, tiny_bert, "train.seed=7").fingerprint["recipe"]
+    assert first["versions"] == versions()
+
+
+def test_the_commit_that_a_run_began_with_goes_before_the_recipes(
+    tickets: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def located(name: str, *, revision: str | None) -> ModelFiles:
+        asked.append(revision)
+        return ModelFiles(name, tiny_bert, revision)
+
+    monkeypatch.setattr(module, "locate", located)
+    sets = [f"data.train={tickets}", f"model={tiny_bert}", "revision=main"]
+    checked = check(look(gather(sets=sets, environment={})))
+    assert make_job(checked, revision="0" * 40).files.revision == "0" * 40
+    assert make_job(checked).files.revision == "main"
+    assert asked == ["0" * 40, "main"]
+
+
+def test_places_are_numbers_where_the_file_cannot_be_read(tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert)
+    assert [str(place) for place in made.places_of("train", [3])] == [f"{tickets}:5"]
+    tickets.unlink()
+    assert [str(place) for place in made.places_of("train", [3])] == [f"{tickets}[3]"]
+
+
+def test_balanced_sampling_is_told_and_planned(tickets: Path, tiny_bert: Path) -> None:
+    made = job(tickets, tiny_bert, "train.sampling=balanced")
+    assert any(note.startswith("balanced sampling: about 27 rows") for note in made.notes)
+    assert made.plan.classes is not None
+    labels = made.examples["train"].labels
+    for number, members in enumerate(made.plan.classes.members):
+        assert set(labels[members]) == {number}
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("masked-lm", "masked-lm has none"),
+        ("multi-label-classification", "options.class_weights=balanced"),
+    ],
+)
+def test_balanced_sampling_needs_one_class_per_row(
+    task: str, words: str, tickets: Path, tiny_bert: Path
+) -> None:
+    sets = ["train.sampling=balanced", f"task={task}"]
+    with pytest.raises(RecipeError, match="R189") as caught:
+        job(tickets, tiny_bert, *sets)
+    assert words in str(caught.value)
+    assert "--set train.sampling=balanced" in str(caught.value)
