@@ -55,11 +55,11 @@ if TYPE_CHECKING:
     )
 
     from tunesmith.api import Run, Runs, find_run, list_runs, load_data, start, train
-    from tunesmith.artifact.inference import Model
-    from tunesmith.artifact.loading import load
-    from tunesmith.artifact.predicted import Predicted
     from tunesmith.errors import PlainError
     from tunesmith.handover import load_dataset, model_folder
+    from tunesmith.inference.load import load
+    from tunesmith.inference.model import Model
+    from tunesmith.inference.predicted import Predicted
     from tunesmith.loaded_metric import LoadedMetric, load_metric
     from tunesmith.recipe import Recipe
     from tunesmith.trainer.arguments import Seq2SeqTrainingArguments, TrainingArguments
@@ -146,9 +146,9 @@ _HOMES = {
     **dict.fromkeys(
         ("Run", "Runs", "find_run", "list_runs", "load_data", "start", "train"), "tunesmith.api"
     ),
-    "Model": "tunesmith.artifact.inference",
-    "Predicted": "tunesmith.artifact.predicted",
-    "load": "tunesmith.artifact.loading",
+    "Model": "tunesmith.inference.model",
+    "Predicted": "tunesmith.inference.predicted",
+    "load": "tunesmith.inference.load",
     **dict.fromkeys(
         ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"),
         "tunesmith.training.events",

@@ -281,7 +281,7 @@ def _asked(lesson: Lesson, model: str) -> Layers:
 
 
 def _ask(run: Path, texts: tuple[str, ...]) -> Answer:
-    from tunesmith.artifact.loading import load
+    from tunesmith.inference.load import load
 
     (answer,) = load(run).predict([texts[0] if len(texts) == 1 else texts])
     return Answer(texts, answer["label"], float(str(answer["score"])))

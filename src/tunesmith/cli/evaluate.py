@@ -65,9 +65,9 @@ def command(
 ) -> int:
     """Load, score, show."""
     from tunesmith.analysis.training_rows import KnownRows
-    from tunesmith.artifact.loading import load
     from tunesmith.data.columns import Roles
     from tunesmith.data.open import open_splits
+    from tunesmith.inference.load import load
     from tunesmith.runs.model_folder import score_facts
 
     terminal = Terminal.of(given)

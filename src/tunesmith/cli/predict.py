@@ -27,8 +27,8 @@ from tunesmith.i18n import ngettext
 from tunesmith.storage.names import model_source
 
 if TYPE_CHECKING:
-    from tunesmith.artifact.inference import Model
     from tunesmith.data.rows import Row, Source
+    from tunesmith.inference.model import Model
 
 __all__ = ["command"]
 
@@ -93,7 +93,7 @@ def command(
 
     terminal = Terminal.of(given)
     if out is not None:
-        from tunesmith.artifact.prediction_files import refuse_format
+        from tunesmith.inference.prediction_files import refuse_format
 
         refuse_format(out)
         atomic.refuse_existing([out], force=given["force"])
@@ -103,11 +103,11 @@ def command(
         raise RecipeError(Problem("R100", _("no text to predict"), fix=fix))
     if file is not None and texts:
         raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
-    from tunesmith.artifact.bad_rows import BadRows
-    from tunesmith.artifact.loading import load
     from tunesmith.data.columns import Roles
     from tunesmith.data.open import from_python, open_splits
     from tunesmith.data.readers.stdin_reader import check_arguments, rows_of_lines
+    from tunesmith.inference.bad_rows import BadRows
+    from tunesmith.inference.load import load
 
     check_arguments(texts)
     name = model_source(model, given["root"])
@@ -156,7 +156,7 @@ def _write(
     *,
     with_scores: bool,
 ) -> None:
-    from tunesmith.artifact.prediction_files import OutputColumns, write_predictions
+    from tunesmith.inference.prediction_files import OutputColumns, write_predictions
 
     columns = OutputColumns.of(model.task, source.columns, with_scores=with_scores)
     rows = write_predictions(out, _counted(terminal, answered), columns)

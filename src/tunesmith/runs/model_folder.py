@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
-from tunesmith.artifact.decisions import with_probabilities
+from tunesmith.runs.decisions import with_probabilities
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, inert, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibrated import Calibration

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.artifact.predicted import (
+from tunesmith.data.rows import Row
+from tunesmith.inference.predicted import (
     Predicted,
     PredictedPart,
     joined,
     mean_loss,
     with_empty_answers,
 )
-from tunesmith.data.rows import Row
 from tunesmith.training.predict import Evaluation
 
 

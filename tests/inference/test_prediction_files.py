@@ -13,16 +13,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tunesmith.artifact import prediction_files
-from tunesmith.artifact.prediction_files import (
+from tunesmith.data.columns import Roles
+from tunesmith.data.rows import Column, Row
+from tunesmith.errors import RecipeError
+from tunesmith.inference import prediction_files
+from tunesmith.inference.prediction_files import (
     FORMATS,
     OutputColumns,
     refuse_format,
     write_predictions,
 )
-from tunesmith.data.columns import Roles
-from tunesmith.data.rows import Column, Row
-from tunesmith.errors import RecipeError
 from tunesmith.tasks.masked_lm import MaskedLanguageModel
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification

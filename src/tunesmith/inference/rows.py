@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tunesmith.artifact.bad_rows import BadRows
 from tunesmith.data.columns import Roles, missing_columns
 from tunesmith.data.open import Options, from_python, open_splits
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.inference.bad_rows import BadRows
 from tunesmith.inputs.label_spelling import normalise_labels
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import SequenceTask

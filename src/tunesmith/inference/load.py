@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tunesmith.artifact.inference import Model
 from tunesmith.data.columns import Roles
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
+from tunesmith.inference.model import Model
 from tunesmith.models import load_tokenizer, locate, longest_input, try_model
 from tunesmith.runs.model_folder import read_facts
 from tunesmith.tasks import Task, task_from_config, task_from_json

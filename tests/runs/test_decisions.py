@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.artifact.decisions import choose_calibration, decided_answers, decided_scores
+from tunesmith.runs.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.data.batches import Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.token_cache import Encoded, hold_in_memory

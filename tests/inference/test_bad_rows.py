@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.artifact.bad_rows import POLICIES, BadRows
 from tunesmith.data.findings import Finding
 from tunesmith.data.open import from_python
 from tunesmith.data.rows import BadRecordsError, Column, Rejected, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
+from tunesmith.inference.bad_rows import POLICIES, BadRows
 
 EMPTY = Finding("D310", "the text is empty", fix="Complete or remove the row.")
 

@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.artifact.bad_rows import BadRows, OnBadRow
-from tunesmith.artifact.decisions import choose_calibration, decided_answers, decided_scores
-from tunesmith.artifact.given import as_known, in_thousands, is_table, need_columns, source_of
-from tunesmith.artifact.predicted import (
-    Predicted,
-    PredictedPart,
-    joined,
-    mean_loss,
-    with_empty_answers,
-)
-from tunesmith.artifact.prediction_files import OutputColumns, refuse_format, write_predictions
 from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.open import Options
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.inference.bad_rows import BadRows, OnBadRow
+from tunesmith.inference.predicted import (
+    Predicted,
+    PredictedPart,
+    joined,
+    mean_loss,
+    with_empty_answers,
+)
+from tunesmith.inference.prediction_files import OutputColumns, refuse_format, write_predictions
+from tunesmith.inference.rows import as_known, in_thousands, is_table, need_columns, source_of
 from tunesmith.inputs import check_other
 from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.metrics.uncertainty import with_intervals
+from tunesmith.runs.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
 from tunesmith.training.device import make_accelerator, resolve_precision

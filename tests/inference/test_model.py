@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import tunesmith as ts
-from tunesmith.artifact.inference import Model
 from tunesmith.data.open import from_python
 from tunesmith.errors import DataError, RecipeError
+from tunesmith.inference.model import Model
 
 PAIRS = [
     {"sentence1": f"the soup {i} is good", "sentence2": f"the rice {i} is bad", "label": i % 2}
@@ -113,7 +113,7 @@ def test_scores_by_name(model: Model) -> None:
 
 
 def test_thousands_of_rows_stay_in_order(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.artifact import given
+    from tunesmith.inference import rows as given
 
     monkeypatch.setattr(given, "_ROWS_AT_ONCE", 7)
     rows = from_python(PAIRS)["train"]
@@ -210,7 +210,7 @@ def test_a_table_of_predictions_from_python(model: Model, tmp_path: Path) -> Non
 
 
 def test_bad_rows_in_several_parts(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.artifact import given
+    from tunesmith.inference import rows as given
 
     monkeypatch.setattr(given, "_ROWS_AT_ONCE", 2)
     bad = {**PAIRS[0], "sentence1": ""}

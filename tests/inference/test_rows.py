@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tunesmith.artifact import given
-from tunesmith.artifact.given import in_thousands, need_columns, source_of
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import Options, from_python
 from tunesmith.errors import DataError
+from tunesmith.inference import rows as given
+from tunesmith.inference.rows import in_thousands, need_columns, source_of
 
 PAIR = Roles("one", "two", None)
 ROWS = [{"one": "the soup", "two": "the rice"}, {"one": "a cup", "two": "a pan"}]
