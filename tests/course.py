@@ -16,7 +16,7 @@ from typing import Any
 
 from datasets import DatasetDict
 
-from tunesmith.handover import load_dataset
+from tunesmith.interop.datasets import load_dataset
 
 COURSE = Path(__file__).parents[1] / "docs" / "course"
 ZH = COURSE / "zh"

@@ -12,7 +12,7 @@ from datasets import ClassLabel, DatasetDict, disable_progress_bars, enable_prog
 from tests import course
 from tests.test_docs import blocks
 from tunesmith.cli import main
-from tunesmith.handover import load_dataset
+from tunesmith.interop.datasets import load_dataset
 
 ENGLISH = [page for page in course.PAGES if page.parent.name != "zh"]
 

@@ -56,15 +56,15 @@ if TYPE_CHECKING:
 
     from tunesmith.api import Run, Runs, find_run, list_runs, load_data, start, train
     from tunesmith.errors import PlainError
-    from tunesmith.handover import load_dataset, model_folder
     from tunesmith.inference.load import load
     from tunesmith.inference.model import Model
     from tunesmith.inference.predicted import Predicted
-    from tunesmith.loaded_metric import LoadedMetric, load_metric
+    from tunesmith.interop.datasets import load_dataset, model_folder
+    from tunesmith.interop.load_metric import LoadedMetric, load_metric
+    from tunesmith.interop.trainer.arguments import Seq2SeqTrainingArguments, TrainingArguments
+    from tunesmith.interop.trainer.seq2seq import Seq2SeqTrainer
+    from tunesmith.interop.trainer.trainer import Trainer
     from tunesmith.recipe import Recipe
-    from tunesmith.trainer.arguments import Seq2SeqTrainingArguments, TrainingArguments
-    from tunesmith.trainer.seq2seq import Seq2SeqTrainer
-    from tunesmith.trainer.trainer import Trainer
     from tunesmith.training.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 
 __all__ = [
@@ -153,14 +153,14 @@ _HOMES = {
         ("Evaluated", "Event", "Finished", "Saved", "StepDone", "Warned"),
         "tunesmith.training.events",
     ),
-    **dict.fromkeys(("load_dataset", "model_folder"), "tunesmith.handover"),
-    **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.loaded_metric"),
+    **dict.fromkeys(("load_dataset", "model_folder"), "tunesmith.interop.datasets"),
+    **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.interop.load_metric"),
     "PlainError": "tunesmith.errors",
     "Recipe": "tunesmith.recipe",
-    "Trainer": "tunesmith.trainer.trainer",
-    "Seq2SeqTrainer": "tunesmith.trainer.seq2seq",
+    "Trainer": "tunesmith.interop.trainer.trainer",
+    "Seq2SeqTrainer": "tunesmith.interop.trainer.seq2seq",
     **dict.fromkeys(
-        ("Seq2SeqTrainingArguments", "TrainingArguments"), "tunesmith.trainer.arguments"
+        ("Seq2SeqTrainingArguments", "TrainingArguments"), "tunesmith.interop.trainer.arguments"
     ),
     # what scripts import together with a Trainer, so that they can change the whole line
     **dict.fromkeys(

@@ -126,7 +126,7 @@ class Run:
         Raises:
             PlainError: whatever stands in the way, with code, place and fix.
         """
-        from tunesmith.eject.write import eject
+        from tunesmith.interop.eject.write import eject
 
         return eject(
             RunFolder(self.folder), as_path(path), style=style, strict=strict, force=force

@@ -50,7 +50,7 @@ def command(
     **given: Any,
 ) -> int:  # fmt: skip
     """Write it, and say how to run it."""
-    from tunesmith.eject.write import eject
+    from tunesmith.interop.eject.write import eject
 
     terminal = Terminal.of(given)
     folder = find_run(run, root)

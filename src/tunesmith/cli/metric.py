@@ -42,7 +42,7 @@ __all__ = ["command"]
 @common
 def command(name: str, file: str, predicted: str, label: str, **given: Any) -> int:
     """Read two columns, score, print."""
-    from tunesmith.loaded_metric import load_metric
+    from tunesmith.interop.load_metric import load_metric
 
     terminal = Terminal.of(given)
     set_, slash, config = name.partition("/")

@@ -1,0 +1,146 @@
+"""What a checkpoint holds besides the model: optimizer, schedule and progress.
+
+Tensors are safetensors, everything else is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from tunesmith.i18n import gettext as _
+from tunesmith.interop.trainer.checkpoints import UnusableError, unusable
+from tunesmith.training.loop import Progress
+from tunesmith.training.optimizer import write_state
+
+__all__ = ["Saved", "lead_on", "read", "restore_optimizer", "restore_tensors", "write"]
+
+_OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was written of an optimizer and of where training stood.
+
+    Attributes:
+        folder: the checkpoint.
+        tensors: of the optimizer, by names such as "encoder.weight.exp_avg".
+        progress: steps done.
+        facts: what our loop noted; empty after transformers' own.
+        groups: the options of each group of the optimizer.
+        scheduler: its state, if that can be JSON; None else.
+        scheduler_steps: how many steps it made.
+    """
+
+    folder: Path
+    tensors: Mapping[str, torch.Tensor]
+    progress: Progress
+    facts: Mapping[str, Any]
+    groups: Sequence[Mapping[str, Any]]
+    scheduler: Mapping[str, Any] | None
+    scheduler_steps: int
+
+
+def write(
+    folder: Path,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    optimizer: torch.optim.Optimizer,
+    scheduler: Any,
+    progress: Progress,
+    facts: Mapping[str, Any],
+) -> None:
+    """Put optimizer, schedule and progress into a folder that is about to be committed."""
+    save_file(dict(tensors), folder / _OPTIMIZER)
+    state = {
+        "progress": asdict(progress),
+        "facts": dict(facts),
+        "groups": [
+            {name: value for name, value in group.items() if name != "params" and _is_json(value)}
+            for group in optimizer.param_groups
+        ],
+        "scheduler": _json_state(scheduler),
+        "scheduler_steps": int(getattr(scheduler, "last_epoch", progress.step)),
+    }
+    (folder / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Saved:
+    """What `write` wrote, of a folder that is whole.
+
+    Raises:
+        UnusableError: it was written by something else (M130).
+    """
+    try:
+        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        return Saved(
+            folder,
+            load_file(folder / _OPTIMIZER),
+            Progress(**state["progress"]),
+            dict(state["facts"]),
+            [dict(group) for group in state["groups"]],
+            None if state["scheduler"] is None else dict(state["scheduler"]),
+            int(state["scheduler_steps"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise unusable(folder, str(error) or type(error).__name__) from error
+
+
+def restore_tensors(saved: Saved, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put the tensors of an optimizer back; learning rates and other options stay those of now.
+
+    Raises:
+        UnusableError: they are those of another one (M130).
+    """
+    if unknown := write_state(model, optimizer, saved.tensors):
+        raise _mismatch(saved, ", ".join(sorted(set(unknown))[:3]))
+
+
+def restore_optimizer(
+    saved: Saved, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Put an optimizer back as it was, the options of its groups included.
+
+    Raises:
+        UnusableError: its tensors or groups are those of another one (M130).
+    """
+    restore_tensors(saved, model, optimizer)
+    if len(saved.groups) != len(optimizer.param_groups):
+        raise _mismatch(saved, f"{len(saved.groups)} != {len(optimizer.param_groups)}")
+    for group, options in zip(optimizer.param_groups, saved.groups, strict=True):
+        for name, value in options.items():
+            group[name] = tuple(value) if isinstance(group.get(name), tuple) else value
+
+
+def _mismatch(saved: Saved, names: str) -> UnusableError:
+    words = _("its optimizer does not match: {names}").format(names=names)
+    return unusable(saved.folder, words)
+
+
+def lead_on(saved: Saved, scheduler: Any) -> None:
+    """Put a scheduler back as it was; one without a state in JSON makes its steps again."""
+    if saved.scheduler is not None:
+        scheduler.load_state_dict(dict(saved.scheduler))
+        return
+    for _step in range(saved.scheduler_steps):
+        scheduler.step()
+
+
+def _json_state(scheduler: Any) -> Any:
+    state = scheduler.state_dict() if hasattr(scheduler, "state_dict") else None
+    return state if _is_json(state) else None
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.interop.eject.masking_cells import masks_cell
+from tunesmith.tasks.masking import mask_tokens
+
+
+class Tokenizer:
+    mask_token_id = 4
+
+    def __len__(self) -> int:
+        return 50
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        assert not add_special_tokens
+        return {"soup": [7, 8], "rice": [9]}.get(text, [])
+
+
+def hide_of(**options: object) -> Any:
+    facts: Any = SimpleNamespace(recipe=SimpleNamespace(options=options))
+    names = {
+        "np": np, "torch": torch, "tokenizer": Tokenizer(),
+        "MASK_SHARE": options["mask_share"], "ALWAYS": options["always"],
+    }  # fmt: skip
+    exec(masks_cell(facts).code, names)
+    return names["hide"]
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
+@pytest.mark.parametrize("always", [[], ["soup", "rice"]], ids=["share", "always"])
+def test_the_same_words_are_hidden(whole_words: bool, always: list[str]) -> None:
+    hide = hide_of(mask_share=0.3, whole_words=whole_words, always=always)
+
+    @settings(max_examples=25)
+    @given(
+        texts=st.lists(
+            st.lists(st.integers(5, 12), min_size=1, max_size=9), min_size=1, max_size=4
+        ),
+        seed=st.integers(0, 2**64 - 3),
+    )
+    def same(texts: list[list[int]], seed: int) -> None:
+        width = max(map(len, texts)) + 2
+        ids = np.zeros((len(texts), width), dtype=np.int64)
+        words = np.zeros_like(ids)
+        for row, text in enumerate(texts):
+            ids[row, : len(text) + 2] = [2, *text, 3]
+            words[row, 1 : len(text) + 1] = np.arange(len(text)) // 2 + 1
+        shown, chosen = mask_tokens(
+            ids, words, seed=seed, share=0.3, whole_words=whole_words,
+            always=[(7, 8), (9,)] if always else [], mask_id=4, vocabulary=50,
+        )  # fmt: skip
+        batch = {"input_ids": torch.from_numpy(ids), "words": torch.from_numpy(words)}
+        hidden = hide(batch, seed)
+        np.testing.assert_array_equal(hidden["input_ids"].numpy(), shown)
+        np.testing.assert_array_equal(hidden["labels"].numpy(), np.where(chosen, ids, -100))
+
+    same()

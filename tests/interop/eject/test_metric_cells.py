@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from sklearn import metrics as sklearn_metrics
+from torch.nn import functional
+
+from tunesmith.interop.eject.metric_cells import scores_cell
+from tunesmith.metrics.scores import METRICS, compute
+from tunesmith.tasks import task_named
+
+RANDOM = np.random.default_rng(3)
+
+
+def scores_of(task: str, **facts: object) -> Any:
+    kind = task_named(task)
+    names = tuple(kind.metrics)
+    known: Any = SimpleNamespace(
+        metrics=names, task=SimpleNamespace(name=task, metrics=kind.metrics, **facts),
+        hides_words=task == "masked-lm",
+    )  # fmt: skip
+    found = {
+        name: getattr(home, name)
+        for home in (sklearn_metrics, stats, functional)
+        for name in dir(home)
+    }
+    space = {**found, "torch": torch, "math": math}
+    exec(scores_cell(known).code, space)
+    return space["compute_scores"]
+
+
+def assert_equal(found: dict[str, float], wanted: Any) -> None:
+    assert list(found) == list(wanted)
+    for name, value in wanted.items():
+        assert found[name] == pytest.approx(value, rel=1e-12, abs=1e-12), name
+
+
+@pytest.mark.parametrize("positive", [0, 2])
+def test_classes(positive: int) -> None:
+    logits = RANDOM.normal(size=(40, 3)).astype(np.float32)
+    labels = RANDOM.integers(0, 3, 40)
+    task = "text-classification"
+    found = scores_of(task, positive=positive, labels=("a", "b", "c"))(logits, labels)
+    loss = functional.cross_entropy(torch.tensor(logits), torch.tensor(labels)).item()
+    chosen = [METRICS[name] for name in task_named(task).metrics]
+    wanted = compute(chosen, logits.argmax(-1), labels, positive=positive, loss=loss)
+    assert_equal(found, wanted.values)
+
+
+def test_sets() -> None:
+    logits = RANDOM.normal(size=(40, 3)).astype(np.float32)
+    labels = RANDOM.integers(0, 2, (40, 3)).astype(np.float32)
+    task = "multi-label-classification"
+    found = scores_of(task)(logits, labels)
+    chosen = [METRICS[name] for name in task_named(task).metrics]
+    wanted = compute(chosen, (logits >= 0).astype(int), labels.astype(int), loss=found["loss"])
+    assert_equal(found, wanted.values)
+
+
+def test_numbers() -> None:
+    logits = RANDOM.normal(size=(40, 1)).astype(np.float32)
+    labels = (logits[:, 0] + RANDOM.normal(size=40)).astype(np.float32)
+    task = "text-regression"
+    found = scores_of(task)(logits, labels)
+    chosen = [METRICS[name] for name in task_named(task).metrics]
+    wanted = compute(chosen, logits[:, 0], labels.astype(float), loss=found["loss"])
+    assert_equal(found, wanted.values)
+
+
+def test_hidden_words() -> None:
+    found = np.abs(RANDOM.normal(size=(10, 3))).astype(np.float32)
+    found[:, 2] = RANDOM.integers(1, 5, 10)
+    scores = scores_of("masked-lm")(found, None)
+    chosen = list(task_named("masked-lm").metrics.values())
+    wanted = compute(chosen, found[:, :2].astype(float), found[:, 2].astype(float), loss=1.0)
+    assert scores["perplexity"] == pytest.approx(wanted["perplexity"])
+    assert scores["token_accuracy"] == pytest.approx(wanted["token_accuracy"])
+    assert math.exp(scores["loss"]) == pytest.approx(scores["perplexity"])
