@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from machine import facts
 
-from tunesmith.bench.compare import compare, steps_taken
-from tunesmith.bench.contenders import CONTENDERS, Contender
+from tunesmith.analysis.bench.compare import compare, steps_taken
+from tunesmith.analysis.bench.contenders import CONTENDERS, Contender
 
 TARGET = Path(__file__).parent / "results" / "gpu.json"
 BATCH_SIZES = (8, 32)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tunesmith.bench.compare import machine
+from tunesmith.analysis.bench.compare import machine
 
 
 def facts() -> dict[str, Any]:

@@ -20,7 +20,7 @@ import numpy as np
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
-from tunesmith.bench.given import as_features
+from tunesmith.analysis.bench.data import as_features
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.runs.prepare import Job, make_job

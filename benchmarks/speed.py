@@ -18,8 +18,8 @@ from typing import Any
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
-from tunesmith.bench.compare import compare, steps_taken
-from tunesmith.bench.contenders import CONTENDERS, ablations
+from tunesmith.analysis.bench.compare import compare, steps_taken
+from tunesmith.analysis.bench.contenders import CONTENDERS, ablations
 from tunesmith.training.device import has_fast_bf16
 
 RESULTS = Path(__file__).parent / "results"

@@ -252,7 +252,7 @@ def _tokens_of(job: Any) -> TokensSeen:
 
 
 def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, Trained]:
-    from tunesmith.report import write_report
+    from tunesmith.analysis.report import write_report
     from tunesmith.runs.prepare import make_job
     from tunesmith.runs.signals import StopRequest
     from tunesmith.runs.start import start

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tunesmith as ts
-from tunesmith.curves import Reading
+from tunesmith.analysis.curves import Reading
 
 ROWS = [
     {"text": f"the {'soup' if i % 2 else 'rice'} {i} is good", "label": "ab"[i % 2]}

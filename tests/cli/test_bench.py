@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.conftest import forked as forked  # noqa: PLC0414 - a fixture
+from tests.analysis.bench.conftest import forked as forked  # noqa: PLC0414 - a fixture
 from tests.cli.conftest import Command
-from tunesmith.bench import compare as comparison
-from tunesmith.bench.compare import Result
+from tunesmith.analysis.bench import compare as comparison
+from tunesmith.analysis.bench.compare import Result
 from tunesmith.cli.bench import _of_the_limit, _unsteady
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
+from tunesmith.analysis.report import write_report
 from tunesmith.i18n import use_language
 from tunesmith.metrics.verdict import headline
-from tunesmith.report import write_report
 from tunesmith.runs.folder import RunFolder
 
 

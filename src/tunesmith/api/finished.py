@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunesmith.analysis.explain import explain
-from tunesmith.curves import Reading
+from tunesmith.analysis.curves import Reading
+from tunesmith.analysis.curves.explain import explain
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
 from tunesmith.metrics.verdict import verdicts_of
@@ -18,9 +18,9 @@ from tunesmith.storage.names import RUNS, locate_run
 from tunesmith.text import html_table, html_text
 
 if TYPE_CHECKING:
+    from tunesmith.analysis.label_errors import Judged
     from tunesmith.metrics.calibration import Fit
     from tunesmith.metrics.uncertainty import Spread
-    from tunesmith.mistakes import Judged
 
 __all__ = ["Run", "Runs", "find_run", "list_runs"]
 
@@ -150,7 +150,7 @@ class Run:
         Raises:
             PlainError: the run is not finished, or has no labelled rows there.
         """
-        from tunesmith.mistakes import examine
+        from tunesmith.analysis.label_errors import examine
 
         examined = examine(RunFolder(self.folder), split)
         return examined.worst(top) if kind == "worst" else examined.suspect(top)

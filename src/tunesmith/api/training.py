@@ -293,7 +293,7 @@ def _events(
                         display.take(event)
                     yield event
         if is_main_process() and not started.run.report.is_file():
-            from tunesmith.report import write_report
+            from tunesmith.analysis.report import write_report
 
             write_report(started.run)
         if display:

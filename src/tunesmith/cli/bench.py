@@ -58,8 +58,8 @@ def command(
     **given: Any,
 ) -> int:
     """Choose contenders, let them take turns, print one table."""
-    from tunesmith.bench.compare import compare, machine, steps_taken
-    from tunesmith.bench.contenders import CONTENDERS, ablations
+    from tunesmith.analysis.bench.compare import compare, machine, steps_taken
+    from tunesmith.analysis.bench.contenders import CONTENDERS, ablations
     from tunesmith.inputs import check, look
 
     terminal = Terminal.of(given)

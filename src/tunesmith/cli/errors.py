@@ -16,7 +16,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 
 if TYPE_CHECKING:
-    from tunesmith.mistakes import Examined, Judged
+    from tunesmith.analysis.label_errors import Examined, Judged
 
 __all__ = ["command"]
 
@@ -67,7 +67,7 @@ def command(
     **given: Any,
 ) -> int:
     """Examine, show, export."""
-    from tunesmith.mistakes import examine
+    from tunesmith.analysis.label_errors import examine
     from tunesmith.storage import atomic
 
     terminal = Terminal.of(given)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.analysis.explain import explain
+from tunesmith.analysis.curves import Verdict, change_to_try
+from tunesmith.analysis.curves.explain import explain
 from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
 from tunesmith.cli.terminal import Terminal
-from tunesmith.curves import Verdict, change_to_try
 from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name

@@ -31,7 +31,7 @@ def command(run: str, root: str, **given: Any) -> int:
     terminal = Terminal.of(given)
     folder = find_run(run, root)
     refuse_unfinished(folder)
-    from tunesmith.report import write_report
+    from tunesmith.analysis.report import write_report
 
     write_report(folder)
     terminal.problems(folder.history().problems(folder.log))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.analysis.curves import change_to_try
 from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.progress import summarise
 from tunesmith.cli.scores import scores_in_words, show_scores
 from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
-from tunesmith.curves import change_to_try
 from tunesmith.data.open import looks_like_a_file
 from tunesmith.errors import (
     IntegrityError,
@@ -194,7 +194,7 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
 @common
 def explain_run(run: str, root: str, **given: Any) -> int:
     """The curves, small, then a reading a line, then what to try."""
-    from tunesmith.analysis.explain import curves_of, explain
+    from tunesmith.analysis.curves.explain import curves_of, explain
 
     terminal = Terminal.of(given)
     folder = find_run(run, root)

@@ -118,7 +118,7 @@ def _train(
                 for event in conduct(job, started.run, stop=stop, on_line=terminal.record):
                     display.take(event)
         if is_main_process() and not started.run.report.is_file():
-            from tunesmith.report import write_report
+            from tunesmith.analysis.report import write_report
 
             write_report(started.run)
         display.end(was_finished=started.is_finished)

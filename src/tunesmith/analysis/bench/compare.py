@@ -1,0 +1,183 @@
+"""The comparison: contenders take turns, and what is compared are neighbouring turns."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tunesmith.analysis.bench.contenders import Child, Contender, Turn
+
+__all__ = ["Result", "compare", "machine", "steps_taken"]
+
+_UNSTEADY = 0.3
+"""Quartiles of the ratio further apart than this share of it tell nothing."""
+
+_LIBRARIES = ("tunesmith", "torch", "transformers", "accelerate", "tokenizers", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one contender did.
+
+    Attributes:
+        name: of the contender.
+        problem: why it took no part; everything else is then zero or None.
+        samples_per_second: the median over its turns.
+        tokens_per_second: real tokens.
+        seconds_per_step: the median over its turns.
+        peak_mb: the most memory its process held.
+        ratio: how many times as fast as the first contender: the median over neighbouring turns;
+            None if the first took no part, or not to the end.
+        ratio_quartiles: of the same.
+        fraction: the least time the steps can take over the time they took; None if not known.
+        loss: the mean loss of its last turn.
+        same_rows: whether it trained the same rows in the same order as the first contender; None
+            like the ratio.
+    """
+
+    name: str
+    problem: str | None = None
+    samples_per_second: float = 0.0
+    tokens_per_second: float = 0.0
+    seconds_per_step: float = 0.0
+    peak_mb: float = 0.0
+    ratio: float | None = None
+    ratio_quartiles: tuple[float, float] | None = None
+    fraction: float | None = None
+    loss: float = 0.0
+    same_rows: bool | None = None
+
+    @property
+    def is_unsteady(self) -> bool:
+        """Whether the figures tell nothing: faster than can be, or ratios far apart.
+
+        Both happen where something else works on the machine in one turn and not in another.
+        """
+        if self.fraction is not None and self.fraction > 1.0:
+            return True
+        if self.ratio is None or self.ratio_quartiles is None:
+            return False
+        low, high = self.ratio_quartiles
+        return high - low > _UNSTEADY * self.ratio
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values."""
+        return {**asdict(self), "is_unsteady": self.is_unsteady}
+
+
+def steps_taken(turns: int, steps: int) -> int:
+    """How many steps a contender takes at most: before its turns, to warm up, and in them."""
+    return 1 + (1 + turns) * (1 + steps)
+
+
+def compare(
+    contenders: Sequence[Contender],
+    settings: dict[str, object],
+    *,
+    turns: int,
+    steps: int,
+    say: Callable[[str], None] = lambda _line: None,
+) -> list[Result]:
+    """Let contenders take turns; one turn more, the first, warms up and is not counted.
+
+    A library makes its kernels when it first sees a shape, and on a CPU a process that waited finds
+    caches and even pages of memory taken; both weigh on short turns and not on a whole training. So
+    on a CPU each turn also begins with a step that is not timed.
+
+    Args:
+        contenders: the first is what the others are compared with.
+        settings: recipe keys of data, model, batch, seed, schedule; the same for all.
+        turns: of each that count.
+        steps: of a turn.
+        say: told of each turn.
+    """
+    settings = {**settings, "train.log_every": steps}  # a turn ends with a look at its losses
+    children = [Child(contender, settings) for contender in contenders]
+    untimed = 1 if _is_on_cpu(settings) else 0
+    problems = {child.contender.name: child.ready() for child in children}
+    running = [child for child in children if problems[child.contender.name] is None]
+    taken: dict[str, list[Turn]] = {child.contender.name: [] for child in running}
+    for number in range(1 + turns):
+        for child in [c for c in running if problems[c.contender.name] is None]:
+            turn = child.turn(steps, untimed=untimed)
+            if isinstance(turn, str):
+                problems[child.contender.name] = turn
+                continue
+            if number == 0:
+                continue
+            taken[child.contender.name].append(turn)
+            say(
+                f"{number}/{turns}  {child.contender.name:<24}"
+                f"{1000 * turn.seconds / turn.steps:8.1f} ms/step  loss {turn.loss:.4f}"
+            )
+    peaks = {child.contender.name: child.stop() for child in running}
+    results = []
+    first = contenders[0].name
+    reference = taken[first] if problems[first] is None else None
+    for contender in contenders:
+        name = contender.name
+        if problems[name] is not None:
+            results.append(Result(name, problem=problems[name]))
+        else:
+            results.append(_result(name, taken[name], reference, peaks[name]))
+    return results
+
+
+def _is_on_cpu(settings: dict[str, object]) -> bool:
+    import torch
+
+    device = settings.get("train.device", "auto")
+    return device == "cpu" or (device == "auto" and not torch.accelerator.is_available())
+
+
+def _result(
+    name: str, mine: Sequence[Turn], reference: Sequence[Turn] | None, peak: float
+) -> Result:
+    ratio = quartiles = same_rows = None
+    if reference is not None:
+        ratios = sorted(
+            (other.seconds / other.rows) / (turn.seconds / turn.rows)
+            for turn, other in zip(mine, reference, strict=True)
+        )
+        ratio = round(statistics.median(ratios), 3)
+        quartiles = (round(ratios[len(ratios) // 4], 3), round(ratios[-1 - len(ratios) // 4], 3))
+        same_rows = [turn.order for turn in mine] == [turn.order for turn in reference]
+    limit, spent = sum(turn.limit for turn in mine), sum(turn.seconds for turn in mine)
+    return Result(
+        name,
+        None,
+        round(statistics.median(turn.rows / turn.seconds for turn in mine), 2),
+        round(statistics.median(turn.tokens / turn.seconds for turn in mine), 1),
+        round(statistics.median(turn.seconds / turn.steps for turn in mine), 5),
+        round(peak, 1),
+        ratio,
+        quartiles,
+        round(limit / spent, 3) if limit else None,
+        round(mine[-1].loss, 5),
+        same_rows,
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    import torch
+
+    cpu = Path("/proc/cpuinfo")
+    names = cpu.read_text(encoding="utf-8").splitlines() if cpu.is_file() else []
+    model = next((line.split(":")[1].strip() for line in names if "model name" in line), "")
+    return {
+        "processor": model or platform.processor(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "load": [round(value, 2) for value in os.getloadavg()],
+        "python": platform.python_version(),
+        **{name: version(name) for name in _LIBRARIES},
+    }

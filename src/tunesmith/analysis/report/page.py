@@ -1,0 +1,147 @@
+"""The page: sections of words, tables and charts as one self-contained HTML file.
+
+No script, no address to fetch anything from, and a content policy that says so. Text of data is
+escaped by the template; a chart is markup because `charts` escaped what it holds. The whole page is
+made inert at the end, so that no text turns the direction of what stands beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import ClassVar
+
+from markupsafe import Markup
+
+from tunesmith.errors import inert
+
+__all__ = [
+    "Cell",
+    "Chart",
+    "Charts",
+    "Code",
+    "Figure",
+    "Listed",
+    "Page",
+    "Section",
+    "Table",
+    "Words",
+    "render",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "words"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of sentences."""
+
+    kind: ClassVar[str] = "list"
+    items: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Text in a fixed pitch."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture, made by `charts`."""
+
+    markup: Markup
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """Pictures side by side where there is room."""
+
+    kind: ClassVar[str] = "charts"
+    charts: Sequence[Chart]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field of a table; `kind` is "number", "long" for texts of the data, or nothing."""
+
+    text: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a head."""
+
+    kind: ClassVar[str] = "table"
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that matters, set large."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the page."""
+
+    title: str
+    parts: Sequence[Words | Listed | Code | Charts | Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All that is shown, in the order it is shown."""
+
+    title: str
+    lead: str
+    headlines: Sequence[str]
+    is_good: bool
+    language: str
+    figures: Sequence[Figure]
+    sections: Sequence[Section]
+    footer: str
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    style = _part("page.css")
+    digest = hashlib.sha256(style.encode()).digest()
+    html = _template().render(
+        page=page,
+        style=Markup(style),
+        style_hash="sha256-" + base64.b64encode(digest).decode(),
+    )
+    return inert(str(html), keep="\n\t")
+
+
+def _part(name: str) -> str:
+    return files("tunesmith.analysis.report").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template():  # type: ignore[no-untyped-def]  # jinja2 is loaded late
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(_part("page.html"))

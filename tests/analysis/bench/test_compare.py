@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.analysis.bench.test_contenders import settings
+from tunesmith.analysis.bench import compare as comparison
+from tunesmith.analysis.bench.compare import Result, compare, machine, steps_taken
+from tunesmith.analysis.bench.contenders import CONTENDERS, Contender, Turn
+
+
+@pytest.mark.usefixtures("forked")
+def test_the_same_training_side_by_side(tickets: Path, tiny_bert: Path) -> None:
+    """Trainer and both engines: the same rows in the same order, the same losses."""
+    said: list[str] = []
+    results = compare(
+        [CONTENDERS["trainer"], CONTENDERS["exact"], CONTENDERS["fast"],
+         Contender("broken", "tunesmith", {"train.device": "cuda"})],
+        {**settings(tickets, tiny_bert), "train.max_steps": steps_taken(2, 3)},
+        turns=2,
+        steps=3,
+        say=said.append,
+    )  # fmt: skip
+    trainer, exact, fast, broken = results
+    assert (trainer.ratio, trainer.ratio_quartiles) == (1.0, (1.0, 1.0))
+    for result in (trainer, exact, fast):
+        assert result.problem is None and result.same_rows
+        assert result.samples_per_second > 0 and result.peak_mb > 100
+        assert abs(result.loss - trainer.loss) < 1e-4
+    assert trainer.fraction is None and fast.fraction is not None and 0 < fast.fraction < 1.5
+    assert broken.problem is not None and broken.ratio is None
+    assert len(said) == 6, "the turn that warms up is not told, and not counted"
+    assert fast.as_json()["name"] == "fast"
+
+
+class OneOfThree:
+    """A child whose contender "first" fails in its second turn."""
+
+    def __init__(self, contender: Contender, _settings: dict[str, object]) -> None:
+        self.contender = contender
+        self._turns = 0
+
+    def ready(self) -> None:
+        return None
+
+    def turn(self, steps: int, *, untimed: int) -> Turn | str:
+        self._turns += 1
+        if self.contender.name == "first" and self._turns == 2:
+            return "it ended"
+        return Turn(1.0, steps, 8, 80, 0.5, 0.1, "a")
+
+    def stop(self) -> float:
+        return 100.0
+
+
+def test_without_the_first_there_is_nothing_to_compare_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(comparison, "Child", OneOfThree)
+    contenders = [Contender(name, "tunesmith") for name in ("first", "second", "third")]
+    first, *others = compare(contenders, {"train.device": "cpu"}, turns=3, steps=2)
+    assert first.problem == "it ended"
+    for result in (first, *others):
+        known = (result.ratio, result.ratio_quartiles, result.same_rows)
+        assert known == (None, None, None)
+    assert [result.samples_per_second for result in others] == [8.0, 8.0]
+    assert others[0].as_json()["ratio"] is None
+
+
+def test_the_machine_is_named() -> None:
+    facts = machine()
+    assert facts["torch"] and facts["cores"] >= 1
+
+
+def test_what_is_faster_than_can_be_or_goes_up_and_down_is_unsteady() -> None:
+    cases = {
+        (None, None, 1.0): False,
+        (None, None, 1.001): True,
+        (2.0, (1.8, 2.4), 0.5): False,
+        (2.0, (1.8, 2.401), 0.5): True,
+        (2.0, (1.8, 2.401), None): True,
+        (2.0, None, None): False,
+    }
+    for (ratio, quartiles, fraction), expected in cases.items():
+        result = Result("a", ratio=ratio, ratio_quartiles=quartiles, fraction=fraction)
+        assert result.is_unsteady is expected
+        assert result.as_json()["is_unsteady"] is expected

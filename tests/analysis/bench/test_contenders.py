@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tunesmith.analysis.bench import contenders
+from tunesmith.analysis.bench.contenders import CONTENDERS, Child, ablations
+
+
+def settings(tickets: Path, model: Path) -> dict[str, object]:
+    return {
+        "data.train": str(tickets), "data.validation": None, "model": str(model), "preset": None,
+        "train.max_steps": 12, "train.batch_size": 4, "train.device": "cpu", "train.dropout": 0.0,
+    }  # fmt: skip
+
+
+def test_turns_of_a_contender(tickets: Path, tiny_bert: Path) -> None:
+    child = Child(CONTENDERS["fast"], settings(tickets, tiny_bert))
+    assert child.ready() is None
+    first, second = child.turn(2), child.turn(3)
+    assert (first.steps, first.rows, second.rows) == (2, 8, 12)
+    assert first.tokens > first.rows * 3
+    assert first.limit > 0 and first.seconds > 0
+    assert first.order != second.order
+    assert child.stop() > 100
+
+
+@pytest.mark.usefixtures("forked")
+def test_steps_that_are_not_timed_are_taken(tickets: Path, tiny_bert: Path) -> None:
+    one, other = (Child(CONTENDERS["fast"], settings(tickets, tiny_bert)) for _child in range(2))
+    assert one.ready() is None and other.ready() is None
+    one.turn(3)
+    found, same = one.turn(2), other.turn(2, untimed=3)
+    assert (found.order, found.loss, found.rows) == (same.order, same.loss, same.rows)
+    one.stop()
+    other.stop()
+
+
+@pytest.mark.usefixtures("forked")
+def test_one_that_cannot_begin_says_why(tickets: Path, tiny_bert: Path) -> None:
+    broken = {**settings(tickets, tiny_bert), "train.device": "cuda"}
+    child = Child(CONTENDERS["fast"], broken)
+    problem = child.ready()
+    assert problem is not None and "M117" in problem
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_it_runs_in_a_process_set_up_as_for_training(
+    wanted: bool, tickets: Path, tiny_bert: Path
+) -> None:
+    steps = contenders._ours(
+        CONTENDERS["exact"], {**settings(tickets, tiny_bert), "train.deterministic": wanted}
+    )
+    next(steps)
+    assert torch.are_deterministic_algorithms_enabled() is wanted
+    steps.close()
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_ablations_leave_out_a_part_each() -> None:
+    parts = ablations("fast")
+    assert parts[0] is CONTENDERS["fast"]
+    left_out = [contender.arguments["train.fast_without"] for contender in parts[1:]]
+    assert ["packing"] in left_out and ["copies"] not in left_out
+    assert ["copies"] in [c.arguments.get("train.fast_without") for c in ablations("fast-bf16")]
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_arguments_are_keys_that_exist(name: str) -> None:
+    from transformers import TrainingArguments
+
+    from tunesmith.recipe import gather
+
+    contender = CONTENDERS[name]
+    if contender.kind == "trainer":
+        assert set(contender.arguments) <= set(TrainingArguments.__dataclass_fields__)
+    else:
+        flags = {tuple(k.split(".")): (k, v) for k, v in contender.arguments.items()}
+        gather(flags={**flags, ("data", "train"): ("data", "x")}, environment={}).recipe()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.analysis.curves import Change, Reading, Sureness, Verdict, change_to_try
+from tunesmith.analysis.curves.diagnosis import longer, other_rate, without_longer
+from tunesmith.i18n import use_language
+from tunesmith.recipe import TrainSettings, gather
+
+
+def test_in_words_and_as_json() -> None:
+    change = Change("train.epochs", "5")
+    reading = Reading(Verdict.OVERFITTING, Sureness.LIKELY, "it rose", change)
+    assert str(reading) == "overfitting (likely): it rose"
+    assert str(change) == "train.epochs: 5"
+    assert reading.as_json() == {
+        "verdict": "overfitting",
+        "sureness": "likely",
+        "evidence": "it rose",
+        "change": {"key": "train.epochs", "value": "5"},
+    }
+    silent = Reading(Verdict.HEALTHY, None, "it fell")
+    assert str(silent) == "nothing stands out: it fell"
+    assert silent.as_json()["change"] is None
+
+
+def test_the_change_to_try_is_that_of_the_first_that_has_one() -> None:
+    change, other = Change("train.epochs", "5"), Change("train.warmup", "10%")
+    without = Reading(Verdict.COLLAPSED, Sureness.SURE, "x")
+    first = Reading(Verdict.OVERFITTING, Sureness.SURE, "x", change)
+    second = Reading(Verdict.ERRATIC, Sureness.SURE, "x", other)
+    assert change_to_try([without, first, second]) == change
+    assert change_to_try([without]) is None
+
+
+def test_json_is_the_same_in_every_language() -> None:
+    use_language("zh")
+    assert Reading(Verdict.ERRATIC, Sureness.SURE, "x").as_json()["verdict"] == "erratic"
+
+
+@settings(max_examples=30)
+@given(st.floats(1e-8, 1.0), st.sampled_from([0.1, 0.2, 0.5, 5.0, 10.0]))
+def test_another_rate_is_a_recipe_value_of_one_digit(rate: float, factor: float) -> None:
+    change = other_rate(TrainSettings(learning_rate=rate), factor)
+    wanted = min(rate * factor, 1e-3)
+    layers = gather(sets=["data.train=x.csv", f"{change.key}={change.value}"])
+    found = layers.recipe().train.learning_rate
+    assert found == pytest.approx(wanted, rel=0.51)
+    assert f"{found:.0e}" == f"{float(f'{found:.0e}'):.0e}"
+    assert float(f"{found:.0e}") == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        (TrainSettings(epochs=3), "train.epochs: 6"),
+        (TrainSettings(epochs=0.5), "train.epochs: 1"),
+        (TrainSettings(max_steps=70), "train.max_steps: 140"),
+    ],
+)
+def test_longer_is_twice_as_long(settings: TrainSettings, change: str) -> None:
+    assert str(longer(settings)) == change
+
+
+def test_training_longer_is_no_advice_for_a_beaten_model() -> None:
+    slower = other_rate(TrainSettings(), 0.2)
+    changes = [None, longer(TrainSettings()), longer(TrainSettings(max_steps=7)), slower]
+    readings = [Reading(Verdict.HEALTHY, None, "x", change) for change in changes]
+    found = without_longer(readings)
+    assert [reading.change for reading in found] == [None, None, None, slower]
+    assert [reading.evidence for reading in found] == ["x"] * 4

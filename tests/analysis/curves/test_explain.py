@@ -1,0 +1,205 @@
+"""Cases planted by training for real: what is wrong with each is known, and the key to mend it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import WORDS, make_tiny_bert, ticket_rows
+from tunesmith.analysis.curves import Sureness, Verdict
+from tunesmith.analysis.curves.explain import curves_of, explain
+from tunesmith.api import Run, train
+from tunesmith.errors import IntegrityError
+from tunesmith.runs.folder import RunFolder
+
+Planted = Callable[..., RunFolder]
+
+ACCUSING = {
+    Verdict.DIVERGED,
+    Verdict.TOO_HIGH,
+    Verdict.ERRATIC,
+    Verdict.COLLAPSED,
+    Verdict.UNDERFITTING,
+    Verdict.OVERFITTING,
+}
+COMMON = {
+    "data.validation": "40%",
+    "train.batch_size": 16,
+    "train.log_every": 4,
+    "train.save_every": None,
+    "metrics": ["accuracy"],
+    "train.fast_without": ["process"],
+}
+
+
+@pytest.fixture(scope="module")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """Trains on a hundred tickets or so and gives the folder, also where training diverges."""
+    home = tmp_path_factory.mktemp("planted")
+    model = make_tiny_bert(home / "bert", dropout=0.0)
+
+    header, *rows = ticket_rows(160)
+    tickets = [dict(zip(header, row, strict=True)) for row in rows]
+
+    def planted(name: str, data: object = tickets, **settings: object) -> RunFolder:
+        given = {key.replace("__", "."): value for key, value in settings.items()}
+        try:
+            train(data, out=home / name, model=str(model), settings={**COMMON, **given})
+        except IntegrityError:
+            assert not (home / name / "model").exists()
+        return RunFolder(home / name)
+
+    return planted
+
+
+@pytest.fixture(scope="module")
+def healthy(run_of: Planted) -> RunFolder:
+    return run_of("healthy", train__learning_rate=2e-3, train__epochs=6)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_healthy_runs_are_not_accused(run_of: Planted, seed: int) -> None:
+    run = run_of(f"h{seed}", train__learning_rate=2e-3, train__epochs=5, train__seed=seed)
+    assert not ACCUSING & {reading.verdict for reading in explain(run)}
+
+
+def test_curves_are_what_was_logged(healthy: RunFolder) -> None:
+    curves = curves_of(healthy)
+    events = healthy.events()
+    lines = [event for event in events if event["event"] == "step"]
+    assert curves.steps.tolist() == [line["step"] for line in lines]
+    assert curves.losses.tolist() == [line["loss"] for line in lines]
+    assert curves.validation_rows == 64
+    assert len(curves.evaluated) == 6
+    assert curves.is_finished
+    assert (curves.score, curves.higher) == ("accuracy", True)
+    assert np.isfinite(curves.scores).all()
+    assert curves.answers is not None
+    assert curves.answers.majority == pytest.approx(0.5, abs=0.02)
+    assert curves.answers.guessing == pytest.approx(np.log(2), abs=0.01)
+    assert curves.answers.untrained == pytest.approx(np.log(2))
+
+
+def test_random_labels_for_long_are_overfitting(run_of: Planted) -> None:
+    chance = random.Random(0)
+    rows = [
+        {"text": " ".join(chance.choices(WORDS, k=8)), "label": chance.choice("ab")}
+        for _ in range(160)
+    ]
+    run = run_of(
+        "overfitting", rows, data__validation="60%", train__learning_rate=2e-3, train__epochs=30,
+        train__evaluate_every="3 epochs", train__schedule="constant",
+    )  # fmt: skip
+    (found,) = [r for r in explain(run) if r.verdict is Verdict.OVERFITTING]
+    assert found.sureness in (Sureness.SURE, Sureness.LIKELY)
+    assert found.change is not None
+    assert found.change.key == "train.epochs"
+    assert int(found.change.value) < 30
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "key"),
+    [
+        ("frozen", {"train__freeze": ["base"], "train__learning_rate": 1e-3}, "train.freeze"),
+        ("low", {"train__learning_rate": 1e-7}, "train.learning_rate"),
+    ],
+)
+def test_what_learns_nothing_is_told(
+    run_of: Planted, name: str, settings: dict[str, object], key: str
+) -> None:
+    beaten, found = explain(run_of(name, train__epochs=4, **settings))
+    assert beaten.verdict is Verdict.BEATEN  # by words that tell the classes apart
+    assert found.verdict in (Verdict.UNDERFITTING, Verdict.COLLAPSED)
+    assert found.sureness is Sureness.SURE
+    assert found.change is not None
+    assert found.change.key == key
+
+
+def test_a_huge_rate_is_told_with_what_it_did(run_of: Planted) -> None:
+    readings = explain(run_of("high", train__learning_rate=0.5, train__epochs=6))
+    verdicts = [reading.verdict for reading in readings]
+    assert verdicts == [Verdict.BEATEN, Verdict.TOO_HIGH, Verdict.COLLAPSED]
+    assert readings[1].change is not None
+    assert str(readings[1].change) == "train.learning_rate: 0.001"
+
+
+def test_a_run_that_diverged_is_told(run_of: Planted) -> None:
+    run = run_of("diverged", train__learning_rate=1e3, train__epochs=6, train__warmup="90%")
+    beaten, found = explain(run)
+    assert beaten.verdict is Verdict.BEATEN
+    assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Sureness.SURE)
+    assert found.change is not None
+
+
+def test_a_model_that_tfidf_beats_hears_that_first(
+    run_of: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of labels that words tell apart a model that barely trained knows less."""
+    run = run_of("beaten", train__epochs=1, train__learning_rate=1e-6)
+    facts = run.facts()
+    told = facts["against_tfidf"]["validation"]
+    assert (told["score"], told["tfidf"], told["is_better"]) == ("accuracy", 1.0, False)
+    assert told["is_sure"] and told["high"] < 0
+    verdict = facts["verdicts"]["validation"]
+    assert verdict["code"] in ("M135", "M137") and verdict["tfidf"] == 1.0
+    card = (run.model / "README.md").read_text(encoding="utf-8")
+    assert 0 < card.index("TF-IDF baseline") < card.index("## Scores")
+    first, *others = explain(run)
+    assert first.verdict is Verdict.BEATEN and first.change is None
+    assert first.evidence.startswith("validation: ") and "TF-IDF baseline" in first.evidence
+    assert others and all(
+        reading.change is None or reading.change.key not in ("train.epochs", "train.max_steps")
+        for reading in others
+    )
+    monkeypatch.setattr(RunFolder, "facts", lambda _run: {**facts, "verdicts": {}})
+    assert explain(run)[0].verdict is not Verdict.BEATEN
+
+
+def test_python_has_the_same(healthy: RunFolder) -> None:
+    assert Run(healthy.path).explain() == explain(healthy)
+
+
+def test_a_stopped_or_damaged_folder_is_read_as_far_as_it_goes(
+    healthy: RunFolder, tmp_path: Path
+) -> None:
+    import shutil
+
+    run = RunFolder(tmp_path / "copy")
+    shutil.copytree(healthy.path, run.path)
+    whole = explain(run)
+    run.log.write_text(run.log.read_text() + '{"event": "step", "st')
+    assert explain(run) == whole
+    (run.predictions / "validation.parquet").write_bytes(b"PAR1 and then nothing")
+    assert curves_of(run).answers is None
+    assert explain(run)[0].verdict is whole[0].verdict
+    run.plan.unlink()
+    assert explain(run)
+    run.log.unlink()
+    assert explain(run)[0].verdict is Verdict.TOO_SHORT
+
+
+def test_numbers_and_several_labels(tmp_path: Path, tiny_bert: Path) -> None:
+    rows = [{"text": f"the phone {i} is late", "stars": i % 5 + 1.0} for i in range(40)]
+    settings = {**COMMON, "metrics": None, "train.epochs": 1}
+    run = train(rows, out=tmp_path / "r", model=str(tiny_bert), label="stars",
+                settings={**settings, "task": "text-regression"})  # fmt: skip
+    answers = curves_of(RunFolder(run.folder)).answers
+    assert answers is not None
+    truth = pq.read_table(run.folder / "predictions" / "validation.parquet")["stars"].to_numpy()
+    assert answers.guessing == pytest.approx(truth.var())
+    assert answers.untrained == pytest.approx((truth**2).mean())
+    assert answers.majority is None
+    assert answers.variety < 0.5
+
+    tagged = [{"text": row["text"], "tags": ["a", "b"] if i % 2 else ["b"]}
+              for i, row in enumerate(rows)]  # fmt: skip
+    run = train(tagged, out=tmp_path / "m", model=str(tiny_bert), label="tags", settings=settings)
+    answers = curves_of(RunFolder(run.folder)).answers
+    assert answers is not None
+    assert answers.guessing is None
+    assert answers.majority == pytest.approx(0.5, abs=0.2)

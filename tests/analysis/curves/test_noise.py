@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.analysis.curves.noise import Sureness, by_chance, error_between, error_of, sureness
+
+
+@pytest.mark.parametrize(
+    ("chance", "word"),
+    [
+        (0.0, Sureness.SURE),
+        (0.0009, Sureness.SURE),
+        (0.001, Sureness.LIKELY),
+        (0.01, Sureness.PERHAPS),
+        (0.05, None),
+        (1.0, None),
+    ],
+)
+def test_the_words(chance: float, word: Sureness | None) -> None:
+    assert sureness(chance) is word
+
+
+def test_chance_is_the_tail_of_a_normal_distribution() -> None:
+    drawn = np.random.default_rng(0).normal(size=400_000)
+    for errors in (-1.0, 0.0, 1.0, 2.0):
+        assert by_chance(errors) == pytest.approx((drawn >= errors).mean(), abs=0.003)
+
+
+@given(st.floats(-8, 8), st.integers(1, 100))
+def test_more_tries_make_chance_likelier(errors: float, tries: int) -> None:
+    assert by_chance(errors) <= by_chance(errors, tries=tries) <= 1
+
+
+@given(st.floats(0.001, 1e4), st.integers(1, 10**6), st.floats(0.01, 100))
+def test_errors_go_with_the_loss_and_shrink_with_the_rows(
+    loss: float, rows: int, factor: float
+) -> None:
+    assert error_of(factor * loss, rows) == pytest.approx(factor * error_of(loss, rows))
+    assert error_of(loss, 4 * rows) == pytest.approx(error_of(loss, rows) / 2)
+    assert error_between(loss, rows, at_rest=True) < error_between(loss, rows)
+
+
+def test_no_loss_and_no_rows_divide_by_nothing() -> None:
+    assert error_of(0.0, 0) > 0
+    assert error_between(0.0, 0) > 0

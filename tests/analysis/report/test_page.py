@@ -1,0 +1,69 @@
+"""The page: one file, nothing fetched, nothing run, whatever the data says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+import pytest
+
+from tests.hostile import HOSTILE, Elements
+from tunesmith.analysis.report.page import (
+    Cell,
+    Code,
+    Figure,
+    Listed,
+    Page,
+    Section,
+    Table,
+    Words,
+    render,
+)
+from tunesmith.errors import inert
+
+
+def page_of(text: str) -> str:
+    cell = [[Cell(text), Cell(text, "long"), Cell("1", "number")]]
+    return render(
+        Page(
+            title=text,
+            lead=text,
+            headlines=[text],
+            is_good=True,
+            language="en",
+            figures=[Figure(text, text, text)],
+            sections=[
+                Section(text, [Words(text), Listed([text]), Code(text), Table([text], cell, text)])
+            ],
+            footer=text,
+        )
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_element_is_born_of_data(text: str) -> None:
+    plain, found = Elements(page_of("plain")), Elements(page_of(text))
+    assert not found.faults
+    assert found.tags == plain.tags
+    assert {name for name, _value in found.attributes} == {n for n, _value in plain.attributes}
+    assert not {name for name, _value in found.attributes if name.startswith("on")}
+    assert inert(page_of(text), keep="\n\t") == page_of(text)
+    assert inert(text, keep="\n\t") in found.words
+
+
+def test_nothing_is_fetched_and_nothing_runs() -> None:
+    found = Elements(page_of("plain"))
+    assert "script" not in found.tags
+    links = [value for name, value in found.attributes if name in ("href", "src", "action")]
+    assert all(str(link).startswith("#") for link in links)
+    policy = next(str(v) for n, v in found.attributes if n == "content" and "default-src" in str(v))
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_policy_knows_the_style() -> None:
+    html = page_of("plain")
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert style
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"sha256-{digest}" in html.replace("&#43;", "+")

@@ -1,0 +1,108 @@
+"""Sections: what they say is what the run folder holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_fscore_support
+
+from tunesmith.analysis.label_errors import Judged
+from tunesmith.analysis.label_errors.held_out import Answered
+from tunesmith.analysis.report import sections
+from tunesmith.analysis.report.page import Charts, Section, Table
+from tunesmith.data.columns import Roles
+from tunesmith.data.rows import Row
+from tunesmith.errors import Place
+from tunesmith.tasks.text_classification import TextClassification
+from tunesmith.tasks.text_regression import TextRegression
+
+EVENTS = [
+    {"event": "step", "step": 10, "loss": 0.9},
+    {"event": "step", "step": 20, "loss": None},
+    {"event": "evaluated", "step": 20, "scores": {"f1": 0.5, "loss": 0.8}},
+    {"event": "evaluated", "step": 40, "scores": {"f1": None, "loss": 0.7}},
+]
+NAMES = ("a", "b", "c")
+
+
+def cells(section: Section | None) -> list[list[str]]:
+    assert section is not None
+    table = next(part for part in section.parts if isinstance(part, Table))
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def answered(task: Any, targets: list[Any], outputs: list[Any]) -> Answered:
+    rows = [Row(i, {"text": f"text {i}", "label": target}) for i, target in enumerate(targets)]
+    return Answered("test", task, rows, np.array(targets), np.array(outputs), None)
+
+
+def test_a_row_for_each_score_with_its_interval_and_baselines() -> None:
+    facts = {
+        "scores": {"validation": {"f1": 0.5}, "test": {"f1": None, "accuracy": 0.25}},
+        "intervals": {"validation": {"f1": [0.4, 0.6]}},
+        "baselines": {"validation": {"tfidf": {"f1": 0.45}}},
+    }
+    assert cells(sections.scores(facts, ["test", "validation"])) == [
+        ["test", "f1", "-", "-", "-", "-"],
+        ["test", "accuracy", "0.2500", "-", "-", "-"],
+        ["validation", "f1", "0.5000", "0.4000 to 0.6000", "-", "0.4500"],
+    ]
+    assert sections.scores({}, ["test"]) is None
+
+
+def test_curves_of_loss_and_of_the_score_that_chose() -> None:
+    section = sections.curves(EVENTS, {"best": "f1", "best_step": 20}, [])
+    assert section is not None
+    (charts,) = (part for part in section.parts if isinstance(part, Charts))
+    assert len(charts.charts) == 2
+    assert sections.curves([], {}, []) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
+def test_classes_are_counted_as_scikit_learn_does(pairs: list[tuple[int, int]]) -> None:
+    task = TextClassification(Roles("text", None, "label"), NAMES)
+    gold, found = [g for g, _f in pairs], [f for _g, f in pairs]
+    outputs = [[0.8 if i == f else 0.1 for i in range(3)] for f in found]
+    rows = cells(sections.answers(answered(task, gold, outputs)))
+    expected = precision_recall_fscore_support(gold, found, labels=range(3), zero_division=np.nan)
+    for number, row in enumerate(rows):
+        shown = [None if cell == "-" else float(cell) for cell in row[2:5]]
+        for value, column in zip(shown, expected[:3], strict=True):
+            wanted = column[number]
+            assert value is None if np.isnan(wanted) else value == pytest.approx(wanted, abs=1e-4)
+        assert int(row[1]) == gold.count(number)
+
+
+def test_numbers_are_drawn_as_points() -> None:
+    task = TextRegression(Roles("text", None, "label"))
+    section = sections.answers(answered(task, [1.0, 5.0], [1.5, 2.0]))
+    (charts,) = (part for part in section.parts if isinstance(part, Charts))
+    assert str(charts.charts[0].markup).count("<circle") == 2
+
+
+def judged(gold: str, predicted: str, text: str = "a text", suggested: str | None = None) -> Judged:
+    return Judged("test", 7, Place("a.csv"), (text,), gold, predicted, 2.0, 0.125, suggested)
+
+
+def test_only_wrong_answers_are_mistakes_and_long_texts_are_cut() -> None:
+    rows = cells(sections.mistakes([judged("a", "b", "x" * 1000), judged("a", "a")], "test"))
+    ((number, text, gold, predicted, share),) = rows
+    assert (number, gold, predicted, share) == ("7", "a", "b", "12.5%")
+    assert len(text) < 500
+    assert sections.mistakes([judged("a", "a")], "test") is None
+
+
+def test_doubtful_labels_come_with_what_they_should_be() -> None:
+    assert cells(sections.suspects([judged("a", "b", suggested="b")], "mine")) == [
+        ["7", "a text", "a", "b"]
+    ]
+    assert sections.suspects([], "mine") is None
+
+
+def test_data_counts_tokens_per_row() -> None:
+    plan = {"data": {"train": {"source": "a.csv", "examples": 4, "tokens": 40}}}
+    assert cells(sections.data(plan, ["D401 leak"])) == [["train", "a.csv", "4", "10"]]
