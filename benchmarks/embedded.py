@@ -19,8 +19,8 @@ from typing import Any
 from machine import facts
 
 import tunesmith as ts
+from tunesmith.api.quickstart import LESSONS, MODEL, UNTRAINED, Compared, quickstart
 from tunesmith.models.embedded import embedded_folder
-from tunesmith.quickstart import LESSONS, MODEL, UNTRAINED, Compared, quickstart
 
 MARK = "<!-- scores -->"
 

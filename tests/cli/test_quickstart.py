@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tunesmith import quickstart
-from tunesmith.quickstart import LESSONS
+from tunesmith.api import quickstart
+from tunesmith.api.quickstart import LESSONS
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from importlib import import_module
 
 import click
 
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.streams import lost_result, shielded
-from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs, unknown_option
 from tunesmith.errors import (
     ModelError,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.options import (
     common,
@@ -18,7 +19,6 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import DataError, PlainError, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import (
     common,
     data_options,
@@ -15,7 +16,6 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import PlainError
 from tunesmith.i18n import gettext as _

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples, reading, reading_options
-from tunesmith.cli.terminal import Terminal
 from tunesmith.cli.verbs import Verbs
 from tunesmith.errors import DataError, Place, Problem, nearest, shortened
 from tunesmith.i18n import gettext as _

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import common, examples
-from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import redact
 from tunesmith.i18n import current_language, mark
 from tunesmith.i18n import gettext as _

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunesmith.cli.progress import Display
-from tunesmith.cli.terminal import Terminal, padded
+from tunesmith.api.display.progress import Display
+from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check, look

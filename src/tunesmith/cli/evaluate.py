@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.api.display.score_tables import show_scores, verdicts
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import (
     ROOT,
     common,
@@ -16,8 +18,6 @@ from tunesmith.cli.options import (
     normalise_option,
     reading,
 )
-from tunesmith.cli.scores import show_scores, verdicts
-from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, nearest
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.names import model_source

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import (
     common,
     data_options,
@@ -14,7 +15,6 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import DataError, Severity, typed
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples, layers_from, reading
 from tunesmith.cli.options import data_options as columns
-from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 

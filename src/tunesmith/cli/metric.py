@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from tunesmith.api.display.score_tables import scores_in_words
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples
-from tunesmith.cli.scores import scores_in_words
-from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 

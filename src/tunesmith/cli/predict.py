@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import (
     ROOT,
     OutputFile,
@@ -20,7 +21,6 @@ from tunesmith.cli.options import (
     reading,
 )
 from tunesmith.cli.streams import has_reader
-from tunesmith.cli.terminal import Terminal
 from tunesmith.errors import DataError, Place, Problem, RecipeError, inert, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext

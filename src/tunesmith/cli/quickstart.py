@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from tunesmith.api.display.progress import ProgressReport, example_of
+from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import common, examples
-from tunesmith.cli.progress import ProgressReport, example_of
-from tunesmith.cli.terminal import Terminal, padded
 from tunesmith.errors import shortened, typed
 from tunesmith.i18n import current_language, mark
 from tunesmith.i18n import gettext as _
@@ -50,7 +50,7 @@ _WHO = {
 @common
 def command(task: str, out: str, **given: Any) -> int:
     """Run the stages and show each."""
-    from tunesmith.quickstart import quickstart
+    from tunesmith.api.quickstart import quickstart
 
     terminal = Terminal.of(given)
     with ExitStack() as drawing:

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.cli.runs import find_run
-from tunesmith.cli.terminal import Terminal
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import refuse_unfinished
 

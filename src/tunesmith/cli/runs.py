@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.analysis.curves import change_to_try
+from tunesmith.api.display.progress import summarise
+from tunesmith.api.display.score_tables import scores_in_words, show_scores
+from tunesmith.api.display.terminal import Terminal, padded, sparkline
 from tunesmith.cli.options import ROOT, common, examples
-from tunesmith.cli.progress import summarise
-from tunesmith.cli.scores import scores_in_words, show_scores
-from tunesmith.cli.terminal import Terminal, padded, sparkline
 from tunesmith.cli.verbs import Verbs
 from tunesmith.data.open import looks_like_a_file
 from tunesmith.errors import (

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunesmith.api.display.progress import Display
+from tunesmith.api.display.score_tables import show_spread
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.dry_run import dry_run
 from tunesmith.cli.options import (
     common,
@@ -17,9 +20,6 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.cli.progress import Display
-from tunesmith.cli.scores import show_spread
-from tunesmith.cli.terminal import Terminal
 from tunesmith.i18n import gettext as _
 from tunesmith.training.device import is_main_process, num_processes
 

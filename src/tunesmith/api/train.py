@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 
 from tunesmith.api.data import load_data
-from tunesmith.api.finished import Run, Runs
+from tunesmith.api.runs import Run, Runs
 from tunesmith.data.open import from_python, open_splits, refuse_header
 from tunesmith.data.rows import Splits
 from tunesmith.errors import Place, Problem, RecipeError
@@ -24,7 +24,7 @@ from tunesmith.training.device import is_main_process, num_processes
 from tunesmith.training.events import Event, Warned
 
 if TYPE_CHECKING:
-    from tunesmith.api.showing import PythonDisplay
+    from tunesmith.api.display.notebook import PythonDisplay
     from tunesmith.runs.custom_metrics import ComputeMetrics
 
 __all__ = ["start", "train"]
@@ -302,7 +302,7 @@ def _events(
 
 
 def _display(run: RunFolder) -> PythonDisplay:
-    from tunesmith.api.showing import PythonDisplay, terminal_here
+    from tunesmith.api.display.notebook import PythonDisplay, terminal_here
 
     return PythonDisplay(terminal_here(), run)
 

@@ -18,7 +18,7 @@ from tunesmith.training.device import is_main_process
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tunesmith.cli.bars import Bar
+    from tunesmith.api.display.bars import Bar
 
 __all__ = ["Terminal", "padded", "sparkline"]
 
@@ -75,7 +75,7 @@ class Terminal:
         if not self.is_interactive:
             yield None
             return
-        from tunesmith.cli.bars import rich_bar
+        from tunesmith.api.display.bars import rich_bar
 
         with rich_bar(self.console(), total) as bar:
             yield bar

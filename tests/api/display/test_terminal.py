@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tunesmith.cli.terminal import Terminal, sparkline
+from tunesmith.api.display.terminal import Terminal, sparkline
 from tunesmith.errors import Place, Problem, Severity
 
 

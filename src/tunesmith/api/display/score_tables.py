@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.cli.terminal import Terminal
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name

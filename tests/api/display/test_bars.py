@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from tunesmith.cli.bars import rich_bar
-from tunesmith.cli.terminal import Terminal
+from tunesmith.api.display.bars import rich_bar
+from tunesmith.api.display.terminal import Terminal
 
 
 def test_a_bar_shows_how_far_it_is_and_leaves_nothing_but_lines() -> None:

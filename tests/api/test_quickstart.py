@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import tunesmith as ts
-from tunesmith import quickstart as room
-from tunesmith.quickstart import (
+from tunesmith.api import quickstart as room
+from tunesmith.api.quickstart import (
     LESSONS,
     Answer,
     Begun,

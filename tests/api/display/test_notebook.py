@@ -12,9 +12,9 @@ import nbformat
 import pytest
 
 import tunesmith as ts
-from tunesmith.api import showing
-from tunesmith.api.showing import NotebookTerminal, is_notebook, terminal_here
-from tunesmith.cli.terminal import Terminal
+from tunesmith.api.display import notebook as showing
+from tunesmith.api.display.notebook import NotebookTerminal, is_notebook, terminal_here
+from tunesmith.api.display.terminal import Terminal
 
 ROWS = [
     {"text": f"the {'soup' if i % 2 else 'rice'} {i} is <b>good</b>", "label": "ab"[i % 2]}

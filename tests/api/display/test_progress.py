@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.cli.conftest import Command
-from tunesmith.cli.progress import summarise
+from tunesmith.api.display.progress import summarise
 from tunesmith.runs.folder import RunFolder
 
 

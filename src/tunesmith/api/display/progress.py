@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.analysis.curves import Verdict, change_to_try
 from tunesmith.analysis.curves.explain import explain
-from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
-from tunesmith.cli.terminal import Terminal
+from tunesmith.api.display.score_tables import scores_in_words, show_scores, verdicts
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.errors import Problem, Severity, inert, typed
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
@@ -23,7 +23,7 @@ from tunesmith.training.events import Evaluated, Event, StepDone, Warned
 from tunesmith.training.plan import Plan
 
 if TYPE_CHECKING:
-    from tunesmith.cli.bars import Bar
+    from tunesmith.api.display.bars import Bar
 
 __all__ = ["Display", "ProgressReport", "example_of", "summarise"]
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.cli.scores import scores_in_words, show_scores, verdicts
-from tunesmith.cli.terminal import Terminal
+from tunesmith.api.display.score_tables import scores_in_words, show_scores, verdicts
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.metrics.score_table import as_interval
 
 FACTS = {

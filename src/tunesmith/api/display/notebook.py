@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import IO, Any
 
-from tunesmith.cli.bars import Bar
-from tunesmith.cli.progress import Display, example_of
-from tunesmith.cli.terminal import Terminal
+from tunesmith.api.display.bars import Bar
+from tunesmith.api.display.progress import Display, example_of
+from tunesmith.api.display.terminal import Terminal
 from tunesmith.i18n import gettext as _
 from tunesmith.text import html_text
 from tunesmith.training.device import is_main_process

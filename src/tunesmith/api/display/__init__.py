@@ -1,0 +1,3 @@
+"""What training shows: bars, plain lines, tables, notebooks."""
+
+from __future__ import annotations
