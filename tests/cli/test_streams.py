@@ -220,7 +220,7 @@ def test_what_nobody_foresaw(
     def fail(_root: object) -> None:
         raise error
 
-    monkeypatch.setattr("tunesmith.cli.runs.runs_under", fail)
+    monkeypatch.setattr("tunesmith.cli.commands.runs.runs_under", fail)
     said = tunesmith("runs", "list")
     assert said.code == code
     assert words in said.err

@@ -36,27 +36,36 @@ from tunesmith.training.memory import is_out_of_memory, memory_problem
 __all__ = ["main"]
 
 COMMANDS = {
-    "quickstart": ("tunesmith.cli.quickstart", mark("See the whole job, without a network.")),
-    "init": ("tunesmith.cli.init", mark("Look at data and write a commented recipe.")),
-    "check": ("tunesmith.cli.check", mark("Look for what is wrong with data and recipe.")),
-    "train": ("tunesmith.cli.train", mark("Train; the same command again continues.")),
-    "predict": ("tunesmith.cli.predict", mark("Predict texts with a finished model.")),
-    "eval": ("tunesmith.cli.evaluate", mark("Score a finished model on labelled data.")),
+    "quickstart": (
+        "tunesmith.cli.commands.quickstart",
+        mark("See the whole job, without a network."),
+    ),
+    "init": ("tunesmith.cli.commands.init", mark("Look at data and write a commented recipe.")),
+    "check": ("tunesmith.cli.commands.check", mark("Look for what is wrong with data and recipe.")),
+    "train": ("tunesmith.cli.commands.train", mark("Train; the same command again continues.")),
+    "predict": ("tunesmith.cli.commands.predict", mark("Predict texts with a finished model.")),
+    "eval": ("tunesmith.cli.commands.evaluate", mark("Score a finished model on labelled data.")),
     "calibrate": (
-        "tunesmith.cli.calibrate",
+        "tunesmith.cli.commands.calibrate",
         mark("Make the probabilities of a model mean what they say."),
     ),
-    "errors": ("tunesmith.cli.errors", mark("Show which rows go wrong, and suspect labels.")),
-    "metric": ("tunesmith.cli.metric", mark("Score predictions that lie in a file.")),
-    "data": ("tunesmith.cli.data", mark("Look into data sets.")),
-    "inspect": ("tunesmith.cli.inspect", mark("Show what a model reads of a text.")),
-    "tokenizer": ("tunesmith.cli.tokenizer", mark("Train tokenizers on your own text.")),
-    "runs": ("tunesmith.cli.runs", mark("List, show, compare and delete runs.")),
-    "report": ("tunesmith.cli.report", mark("Write the report of a run anew.")),
-    "eject": ("tunesmith.cli.eject", mark("Write a run as a plain script.")),
-    "config": ("tunesmith.cli.config", mark("Show recipes and their schema.")),
-    "bench": ("tunesmith.cli.bench", mark("Compare with transformers' Trainer, side by side.")),
-    "doctor": ("tunesmith.cli.doctor", mark("Check versions, device, disk and mirrors.")),
+    "errors": (
+        "tunesmith.cli.commands.errors",
+        mark("Show which rows go wrong, and suspect labels."),
+    ),
+    "metric": ("tunesmith.cli.commands.metric", mark("Score predictions that lie in a file.")),
+    "data": ("tunesmith.cli.commands.data", mark("Look into data sets.")),
+    "inspect": ("tunesmith.cli.commands.inspect", mark("Show what a model reads of a text.")),
+    "tokenizer": ("tunesmith.cli.commands.tokenizer", mark("Train tokenizers on your own text.")),
+    "runs": ("tunesmith.cli.commands.runs", mark("List, show, compare and delete runs.")),
+    "report": ("tunesmith.cli.commands.report", mark("Write the report of a run anew.")),
+    "eject": ("tunesmith.cli.commands.eject", mark("Write a run as a plain script.")),
+    "config": ("tunesmith.cli.commands.config", mark("Show recipes and their schema.")),
+    "bench": (
+        "tunesmith.cli.commands.bench",
+        mark("Compare with transformers' Trainer, side by side."),
+    ),
+    "doctor": ("tunesmith.cli.commands.doctor", mark("Check versions, device, disk and mirrors.")),
 }
 """Each command, the module it lives in, and its line in the help, which so loads none of them."""
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.api.display.terminal import Terminal
+from tunesmith.cli.commands.runs import find_run
 from tunesmith.cli.options import ROOT, OutputFile, common, examples
-from tunesmith.cli.runs import find_run
 from tunesmith.errors import Problem, Severity, shortened, typed
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name

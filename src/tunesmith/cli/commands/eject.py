@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from tunesmith.api.display.terminal import Terminal
+from tunesmith.cli.commands.runs import find_run
 from tunesmith.cli.options import ROOT, common, examples
-from tunesmith.cli.runs import find_run
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import as_path

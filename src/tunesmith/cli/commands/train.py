@@ -10,7 +10,7 @@ import click
 from tunesmith.api.display.progress import Display
 from tunesmith.api.display.score_tables import show_spread
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.dry_run import dry_run
+from tunesmith.cli.commands.dry_run import dry_run
 from tunesmith.cli.options import (
     common,
     corrections_option,

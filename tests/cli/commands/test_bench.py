@@ -9,7 +9,7 @@ from tests.analysis.bench.conftest import forked as forked  # noqa: PLC0414 - a 
 from tests.cli.conftest import Command
 from tunesmith.analysis.bench import compare as comparison
 from tunesmith.analysis.bench.compare import Result
-from tunesmith.cli.bench import _of_the_limit, _unsteady
+from tunesmith.cli.commands.bench import _of_the_limit, _unsteady
 
 
 @pytest.mark.usefixtures("forked")

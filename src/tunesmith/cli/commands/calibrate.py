@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.api.display.terminal import Terminal, padded
+from tunesmith.cli.commands.runs import find_run
 from tunesmith.cli.options import ROOT, common, examples
-from tunesmith.cli.runs import find_run
 from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:

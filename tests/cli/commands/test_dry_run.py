@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Command
-from tunesmith.cli.dry_run import _duration, _lines, _size, _unsteady
+from tunesmith.cli.commands.dry_run import _duration, _lines, _size, _unsteady
 from tunesmith.runs.dry_run import Estimate
 
 
