@@ -33,41 +33,29 @@ from tunesmith.storage import notices
 from tunesmith.storage.disk import name_too_long
 from tunesmith.training.memory import is_out_of_memory, memory_problem
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "load_command", "main"]
 
 COMMANDS = {
-    "quickstart": (
-        "tunesmith.cli.commands.quickstart",
-        mark("See the whole job, without a network."),
-    ),
-    "init": ("tunesmith.cli.commands.init", mark("Look at data and write a commented recipe.")),
-    "check": ("tunesmith.cli.commands.check", mark("Look for what is wrong with data and recipe.")),
-    "train": ("tunesmith.cli.commands.train", mark("Train; the same command again continues.")),
-    "predict": ("tunesmith.cli.commands.predict", mark("Predict texts with a finished model.")),
-    "eval": ("tunesmith.cli.commands.evaluate", mark("Score a finished model on labelled data.")),
-    "calibrate": (
-        "tunesmith.cli.commands.calibrate",
-        mark("Make the probabilities of a model mean what they say."),
-    ),
-    "errors": (
-        "tunesmith.cli.commands.errors",
-        mark("Show which rows go wrong, and suspect labels."),
-    ),
-    "metric": ("tunesmith.cli.commands.metric", mark("Score predictions that lie in a file.")),
-    "data": ("tunesmith.cli.commands.data", mark("Look into data sets.")),
-    "inspect": ("tunesmith.cli.commands.inspect", mark("Show what a model reads of a text.")),
-    "tokenizer": ("tunesmith.cli.commands.tokenizer", mark("Train tokenizers on your own text.")),
-    "runs": ("tunesmith.cli.commands.runs", mark("List, show, compare and delete runs.")),
-    "report": ("tunesmith.cli.commands.report", mark("Write the report of a run anew.")),
-    "eject": ("tunesmith.cli.commands.eject", mark("Write a run as a plain script.")),
-    "config": ("tunesmith.cli.commands.config", mark("Show recipes and their schema.")),
-    "bench": (
-        "tunesmith.cli.commands.bench",
-        mark("Compare with transformers' Trainer, side by side."),
-    ),
-    "doctor": ("tunesmith.cli.commands.doctor", mark("Check versions, device, disk and mirrors.")),
+    "quickstart": mark("See the whole job, without a network."),
+    "init": mark("Look at data and write a commented recipe."),
+    "check": mark("Look for what is wrong with data and recipe."),
+    "train": mark("Train; the same command again continues."),
+    "predict": mark("Predict texts with a finished model."),
+    "eval": mark("Score a finished model on labelled data."),
+    "calibrate": mark("Make the probabilities of a model mean what they say."),
+    "errors": mark("Show which rows go wrong, and suspect labels."),
+    "metric": mark("Score predictions that lie in a file."),
+    "data": mark("Look into data sets."),
+    "inspect": mark("Show what a model reads of a text."),
+    "tokenizer": mark("Train tokenizers on your own text."),
+    "runs": mark("List, show, compare and delete runs."),
+    "report": mark("Write the report of a run anew."),
+    "eject": mark("Write a run as a plain script."),
+    "config": mark("Show recipes and their schema."),
+    "bench": mark("Compare with transformers' Trainer, side by side."),
+    "doctor": mark("Check versions, device, disk and mirrors."),
 }
-"""Each command, the module it lives in, and its line in the help, which so loads none of them."""
+"""Each command with its line in the help, which so loads none of them; it is a file in `commands`."""
 
 
 class _Commands(Verbs):
@@ -79,12 +67,17 @@ class _Commands(Verbs):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[name][0]).command
-        return command
+        return load_command(name)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(_("Commands")):
-            formatter.write_dl([(name, _(words)) for name, (_home, words) in COMMANDS.items()])
+            formatter.write_dl([(name, _(words)) for name, words in COMMANDS.items()])
+
+
+def load_command(name: str) -> click.Command:
+    """The command of this name, whose module is loaded now."""
+    command: click.Command = import_module(f"tunesmith.cli.commands.{name}").command
+    return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,7 +169,7 @@ def _run(terminal: Terminal, words: Sequence[str]) -> int:
 
 def _command_of(words: Sequence[str]) -> click.Command | None:
     name = next((word for word in words if word in COMMANDS), None)
-    return import_module(COMMANDS[name][0]).command if name else None
+    return load_command(name) if name else None
 
 
 def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> PlainError:
