@@ -6,7 +6,6 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 
 # one thread per process, so that parallel test processes do not fight; set before torch is loaded
@@ -20,7 +19,7 @@ for name in [name for name in os.environ if name.startswith("TUNESMITH_")]:
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from tunesmith.cli import COMMANDS  # noqa: E402
+from tunesmith.cli import COMMANDS, load_command  # noqa: E402
 from tunesmith.i18n import use_language  # noqa: E402
 
 settings.register_profile("house", deadline=None)  # machines are shared; time is no law here
@@ -41,8 +40,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _commands_in_english() -> None:
     """A command words its help when it is imported; in one process all are imported in English."""
     use_language("en")
-    for home, _words in COMMANDS.values():
-        import_module(home)
+    for name in COMMANDS:
+        load_command(name)
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.conftest import WORDS, make_tiny_bert
-from tests.run.children import ended, in_child, start_pair
+from tests.runs.children import ended, in_child, start_pair
 
 __all__ = ["RECORDED", "Golden", "environment", "record", "unequal_bits", "unequal_losses"]
 

@@ -69,7 +69,7 @@ for kind in ("wordpiece", "bpe"):
 
 def test_the_same_text_gives_the_same_file() -> None:
     """In processes of their own: hash tables are seeded anew in each."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     outputs = {
         subprocess.run(
             [sys.executable, "-c", CHILD], cwd=root, capture_output=True, check=True

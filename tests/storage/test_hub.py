@@ -15,7 +15,7 @@ from tunesmith.storage import hub as hub_room
 
 CLIENT = """
 import sys, json
-from tunesmith import hub
+from tunesmith.storage import hub
 from tunesmith.errors import PlainError
 hub.RETRY_SECONDS = (0.01, 0.01, 0.01)
 try:

@@ -55,7 +55,7 @@ COMMANDS = {
     "bench": mark("Compare with transformers' Trainer, side by side."),
     "doctor": mark("Check versions, device, disk and mirrors."),
 }
-"""Each command with its line in the help, which so loads none of them; it is a file in `commands`."""
+"""Each command, a file in `commands`, with its line in the help, which loads none of them."""
 
 
 class _Commands(Verbs):

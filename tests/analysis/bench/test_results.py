@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, tunesmith
 from tunesmith.api.display.progress import summarise
 from tunesmith.runs.folder import RunFolder
+
+__all__ = ["tunesmith"]  # the fixture, for this file
 
 
 def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:
