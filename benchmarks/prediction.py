@@ -23,7 +23,7 @@ from machine import facts
 from tunesmith.analysis.bench.data import as_features
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
-from tunesmith.runs.prepare import Job, make_job
+from tunesmith.runs.prepare import PreparedRun, make_job
 from tunesmith.training.device import make_accelerator, resolve_precision
 from tunesmith.training.fast.predictor import Predictor
 from tunesmith.training.fast.process import tuned
@@ -32,7 +32,7 @@ from tunesmith.training.predict import predict
 SETS = {"mrpc": (("test",), 0), "sst2": (("validation",), 20_000)}
 
 
-def job_of(glue: Path, name: str, folder: Path) -> Job:
+def job_of(glue: Path, name: str, folder: Path) -> PreparedRun:
     splits, more = SETS[name]
     chosen = [row for split in splits for row in rows(glue / name, split)]
     chosen += rows(glue / name, "train")[:more]
@@ -49,7 +49,7 @@ def job_of(glue: Path, name: str, folder: Path) -> Job:
     return make_job(check(look(gather(sets=sets, environment={}))))
 
 
-def measure(job: Job, turns: int) -> dict[str, Any]:
+def measure(job: PreparedRun, turns: int) -> dict[str, Any]:
     from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
 
     precision = resolve_precision("auto", "cpu")

@@ -30,7 +30,7 @@ CLICK_WORDS = (
 )  # fmt: skip
 """What click says in our name; it asks the same catalogue."""
 
-KEYWORDS = {"_": None, "mark": None, "gettext": None, "ngettext": (1, 2)}
+KEYWORDS = {"_": None, "N_": None, "gettext_noop": None, "gettext": None, "ngettext": (1, 2)}
 
 
 def collect() -> Catalog:

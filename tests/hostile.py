@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 
 OWNED = "document.title='owned'"
 
@@ -59,7 +59,11 @@ def as_name(text: str) -> str:
 def live_lines(said: str) -> list[str]:
     """The lines of what a command said that would steer a terminal, or that data made."""
     lines = said.split("\n")
-    return [line for line in lines if inert(line, keep="\t") != line or "error C999" in line[:10]]
+    return [
+        line
+        for line in lines
+        if escape_controls(line, keep="\t") != line or "error C999" in line[:10]
+    ]
 
 
 class Elements(HTMLParser):

@@ -16,13 +16,13 @@ from tunesmith.errors import (
     Problem,
     RecipeError,
     Severity,
+    escape_controls,
     first_problems,
-    inert,
     nearest,
     quoted,
     redact,
+    shell_quoted,
     shortened,
-    typed,
 )
 from tunesmith.i18n import use_language
 
@@ -120,18 +120,21 @@ def test_long_lists_are_counted() -> None:
 
 @given(st.text(), st.sampled_from(["", "\n", "\n\t"]))
 def test_inert_text_is_seen_and_means_the_same_as_json(text: str, keep: str) -> None:
-    shown = inert(text, keep=keep)
-    assert inert(shown, keep=keep) == shown
+    shown = escape_controls(text, keep=keep)
+    assert escape_controls(shown, keep=keep) == shown
     assert not {sign for sign in "\x00\x1b\x7f\x85\x9b\r\u2028\u202e\ufeff\ud800" if sign in shown}
-    assert json.loads(inert(json.dumps(text, ensure_ascii=False))) == text
-    assert len(inert(text).splitlines()) <= 1
+    assert json.loads(escape_controls(json.dumps(text, ensure_ascii=False))) == text
+    assert len(escape_controls(text).splitlines()) <= 1
 
 
 def test_what_is_seen_stays_itself() -> None:
     for text in ("打印机 👩\u200d🔧 naïve", "می\u200cخواهم ۝", "#️⃣ ❤️", "a\\u202eb"):
-        assert inert(text) == text
-    assert inert("a\r\nb\t\x1b[31m\u202e\u200b") == r"a\u000d\u000ab\u0009\u001b[31m\u202e\u200b"
-    assert inert("\U000e0041") == r"\udb40\udc41"
+        assert escape_controls(text) == text
+    assert (
+        escape_controls("a\r\nb\t\x1b[31m\u202e\u200b")
+        == r"a\u000d\u000ab\u0009\u001b[31m\u202e\u200b"
+    )
+    assert escape_controls("\U000e0041") == r"\udb40\udc41"
 
 
 @given(st.text())
@@ -169,5 +172,9 @@ def test_users_of_addresses_are_masked(text: str, masked: str) -> None:
 
 @given(st.text(st.characters(exclude_characters="\0"), min_size=1))
 def test_a_shell_reads_back_what_is_typed(argument: str) -> None:
-    assert shlex.split(f"tunesmith train {typed(argument)}") == ["tunesmith", "train", argument]
-    assert typed("runs/tickets") == "runs/tickets"
+    assert shlex.split(f"tunesmith train {shell_quoted(argument)}") == [
+        "tunesmith",
+        "train",
+        argument,
+    ]
+    assert shell_quoted("runs/tickets") == "runs/tickets"

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from tests.cli.conftest import Command
 from tests.cli.conftest import tunesmith as tunesmith  # noqa: PLC0414 - a fixture
 from tests.hostile import HOSTILE, OWNED, Elements, as_name, live_lines
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
 
@@ -48,7 +48,7 @@ def card_of(run: RunFolder) -> str:
 def nothing_is_born(html: str) -> Elements:
     found = Elements(html)
     assert not found.faults
-    assert inert(html, keep="\n\t") == html
+    assert escape_controls(html, keep="\n\t") == html
     return found
 
 
@@ -167,7 +167,7 @@ def test_a_whole_run_shows_it(
     report = nothing_is_born(html)
     seen = opened(html)
     assert seen.faults == []
-    assert seen.title == report.title == inert(run.name, keep="\n\t")
+    assert seen.title == report.title == escape_controls(run.name, keep="\n\t")
     assert [tag for tag in seen.tags if tag != "tbody"] == [
         tag for tag in report.tags if tag != "tbody"
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import catalogue
-from tunesmith.i18n import current_language, gettext, mark, split_name, use_language
+from tunesmith.i18n import current_language, gettext, gettext_noop, split_name, use_language
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +34,7 @@ def test_the_environment_chooses(
 
 
 def test_a_marked_text_is_translated_when_shown() -> None:
-    text = mark("error")
+    text = gettext_noop("error")
     assert text == "error"
     use_language("zh")
     assert gettext(text) == "错误"

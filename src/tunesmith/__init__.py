@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     )
 
     from tunesmith.api import Run, Runs, find_run, list_runs, load_data, start, train
-    from tunesmith.errors import PlainError
+    from tunesmith.errors import TunesmithError
     from tunesmith.inference.load import load
     from tunesmith.inference.model import Model
     from tunesmith.inference.predicted import Predicted
@@ -96,7 +96,6 @@ __all__ = [
     "IntervalStrategy",
     "LoadedMetric",
     "Model",
-    "PlainError",
     "PreTrainedModel",
     "PreTrainedTokenizerBase",
     "Predicted",
@@ -115,6 +114,7 @@ __all__ = [
     "TrainerControl",
     "TrainerState",
     "TrainingArguments",
+    "TunesmithError",
     "Warned",
     "__version__",
     "default_data_collator",
@@ -155,7 +155,7 @@ _HOMES = {
     ),
     **dict.fromkeys(("load_dataset", "model_folder"), "tunesmith.interop.datasets"),
     **dict.fromkeys(("LoadedMetric", "load_metric"), "tunesmith.interop.load_metric"),
-    "PlainError": "tunesmith.errors",
+    "TunesmithError": "tunesmith.errors",
     "Recipe": "tunesmith.recipe",
     "Trainer": "tunesmith.interop.trainer.trainer",
     "Seq2SeqTrainer": "tunesmith.interop.trainer.seq2seq",

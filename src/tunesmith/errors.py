@@ -5,8 +5,8 @@
         |          ^^^^^  did you mean "label"?
       columns: id, body, label, created_at
 
-`PlainError` and what derives from it are for the person who runs the command. Everything else that
-is raised is a bug of ours and exits with 70.
+`TunesmithError` and its subclasses are for the user. Every other exception is a bug of Tunesmith
+and exits with 70.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from itertools import islice
 from typing import Any
 
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark, ngettext
+from tunesmith.i18n import gettext_noop as N_
+from tunesmith.i18n import ngettext
 
 __all__ = [
     "ArgumentError",
@@ -35,27 +36,27 @@ __all__ = [
     "Interrupted",
     "ModelError",
     "Place",
-    "PlainError",
     "Problem",
     "RecipeError",
     "ResourceError",
     "Severity",
+    "TunesmithError",
+    "escape_controls",
     "first_problems",
-    "inert",
     "nearest",
     "quoted",
     "redact",
+    "shell_quoted",
     "shortened",
-    "typed",
 ]
 
 
 class Severity(StrEnum):
     """How bad a problem is: an error stops, a warning is shown, a note informs."""
 
-    ERROR = mark("error")
-    WARNING = mark("warning")
-    NOTE = mark("note")
+    ERROR = N_("error")
+    WARNING = N_("warning")
+    NOTE = N_("note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Problem:
         lines += [f"  {line}" for line in self.evidence]
         if self.fix:
             lines += [f"  {line}" for line in self.fix.split("\n")]
-        return redact("\n".join(inert(line, keep="\t") for line in lines))
+        return redact("\n".join(escape_controls(line, keep="\t") for line in lines))
 
     def as_json(self) -> dict[str, object]:
         """The same as one JSON object."""
@@ -161,7 +162,7 @@ def first_problems(problems: Iterable[Problem], *, at_most: int = 20) -> list[Pr
     return first
 
 
-class PlainError(Exception):
+class TunesmithError(Exception):
     """Something a person can mend. Carries every problem found, not only the first."""
 
     exit_code = 70
@@ -178,13 +179,13 @@ class PlainError(Exception):
         return str(self).split("\n")
 
 
-class RecipeError(PlainError):
+class RecipeError(TunesmithError):
     """Wrong usage or recipe."""
 
     exit_code = 2
 
 
-class DataError(PlainError):
+class DataError(TunesmithError):
     """The data cannot be used as it is."""
 
     exit_code = 3
@@ -198,31 +199,31 @@ class DatasetError(DataError, ValueError):
     """A data set passed to a call from Python cannot be used: a ValueError too."""
 
 
-class ModelError(PlainError):
+class ModelError(TunesmithError):
     """The named model cannot be used: wrong name, wrong kind, unsafe."""
 
     exit_code = 2
 
 
-class ResourceError(PlainError):
+class ResourceError(TunesmithError):
     """Memory, disk, device, a missing extra, or a Hub that cannot be reached."""
 
     exit_code = 4
 
 
-class FolderInUseError(PlainError):
+class FolderInUseError(TunesmithError):
     """Another process holds the run folder."""
 
     exit_code = 5
 
 
-class IntegrityError(PlainError):
+class IntegrityError(TunesmithError):
     """Damage, divergence, or a result that would not be what was asked."""
 
     exit_code = 6
 
 
-class Interrupted(PlainError):
+class Interrupted(TunesmithError):
     """Stopped on request after saving; the same command continues. 130 after Ctrl-C, else 75."""
 
     exit_code = 75
@@ -240,7 +241,7 @@ _HARMLESS = "\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\
 """Of these kinds all the same: joiners, which emoji and whole scripts need, and Arabic signs."""
 
 
-def inert(text: str, *, keep: str = "") -> str:
+def escape_controls(text: str, *, keep: str = "") -> str:
     r"""The text with every character that steers instead of being seen spelt as JSON spells it.
 
     These are controls (escape, line breaks), what turns the direction of writing, what has no
@@ -311,13 +312,13 @@ def _sharing_letters(word: str, known: Iterable[str]) -> list[str]:
 
 def quoted(words: Sequence[object], *, at_most: int = 20) -> str:
     """The words in quotes and joined by commas, the rest counted: '"a", "b" … (5 more)'."""
-    shown = ", ".join(f'"{inert(str(word))}"' for word in words[:at_most])
+    shown = ", ".join(f'"{escape_controls(str(word))}"' for word in words[:at_most])
     if len(words) > at_most:
         shown += " … " + _("({count} more)").format(count=len(words) - at_most)
     return shown
 
 
-def typed(argument: object) -> str:
+def shell_quoted(argument: object) -> str:
     """A path or name as one types it behind a command, in quotes where a shell needs them."""
     if os.name == "nt":
         import subprocess

@@ -2,7 +2,7 @@
 
 Code holds the English text; `locale/zh/LC_MESSAGES/tunesmith.po` holds the Chinese one. Modules
 import `gettext as _` and mark every user-visible string; texts that must exist before the language
-is known are marked with `mark` and translated where they are shown.
+is known are marked with `gettext_noop as N_` and translated where they are shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = [
     "LANGUAGES",
     "current_language",
     "gettext",
-    "mark",
+    "gettext_noop",
     "ngettext",
     "split_name",
     "use_language",
@@ -69,12 +69,16 @@ def ngettext(singular: str, plural: str, number: int) -> str:
     return _now()[1].ngettext(singular, plural, number)
 
 
-def mark(text: str) -> str:
+def gettext_noop(text: str) -> str:
     """Mark a text for the catalogue and leave it as it is; `gettext` translates it when shown."""
     return text
 
 
-_SPLITS = {"train": mark("train"), "validation": mark("validation"), "test": mark("test")}
+_SPLITS = {
+    "train": gettext_noop("train"),
+    "validation": gettext_noop("validation"),
+    "test": gettext_noop("test"),
+}
 
 
 def split_name(split: str) -> str:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["mixed", "seed_of", "uniform"]
+__all__ = ["seed_of", "splitmix64", "uniform_at"]
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 
-def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Each number well mixed: one-to-one on 64 bits."""
     with np.errstate(over="ignore"):
         z = values + np.uint64(_GOLDEN)
@@ -30,11 +30,11 @@ def seed_of(*numbers: int) -> int:
     """One seed of 64 bits for several numbers, such as (seed, step, micro-batch)."""
     state = np.zeros(1, dtype=np.uint64)
     for number in numbers:
-        state = mixed(state ^ mixed(np.array([number & _MASK], dtype=np.uint64)))
+        state = splitmix64(state ^ splitmix64(np.array([number & _MASK], dtype=np.uint64)))
     return int(state[0])
 
 
-def uniform(seed: int, *numbers: NDArray[Any]) -> NDArray[np.float64]:
+def uniform_at(seed: int, *numbers: NDArray[Any]) -> NDArray[np.float64]:
     """A number from 0 to 1 for each place of arrays that broadcast: a function of seed and place.
 
     Args:
@@ -43,5 +43,5 @@ def uniform(seed: int, *numbers: NDArray[Any]) -> NDArray[np.float64]:
     """
     state = np.full((1,) * numbers[0].ndim, seed_of(seed), dtype=np.uint64)
     for values in numbers:
-        state = mixed(state ^ mixed(values.astype(np.uint64)))
+        state = splitmix64(state ^ splitmix64(values.astype(np.uint64)))
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53

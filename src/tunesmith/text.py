@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Mapping, Sequence
 
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 
 __all__ = ["html_table", "html_text"]
 
@@ -14,7 +14,7 @@ _CELL = "padding:2px 10px;text-align:{side};vertical-align:top"
 
 def html_text(text: object) -> str:
     """A text as HTML shows it: nothing in it is markup, and nothing steers."""
-    return html.escape(inert(str(text)))
+    return html.escape(escape_controls(str(text)))
 
 
 def html_table(

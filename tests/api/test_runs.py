@@ -74,7 +74,7 @@ def test_runs_by_name(run: ts.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.folder.name for one in ts.list_runs()] == ["run"]
     (root / "runs").unlink()
     assert ts.list_runs() == []
-    with pytest.raises(ts.PlainError, match='did you mean "run"'):
+    with pytest.raises(ts.TunesmithError, match='did you mean "run"'):
         ts.find_run("runn", root)
 
 

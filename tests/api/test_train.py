@@ -189,7 +189,7 @@ def test_a_diverging_run_ends_with_the_rows_named(
 
     monkeypatch.setattr(TextClassification, "forward", poisoned)
     events = []
-    with pytest.raises(ts.PlainError) as caught:
+    with pytest.raises(ts.TunesmithError) as caught:
         events.extend(ts.start(ROWS, out=tmp_path / "run", settings=SHORT))
     assert caught.value.exit_code == 6
     assert str(caught.value).count("rows data[") == 3
@@ -206,7 +206,7 @@ def test_the_disk_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(model_folder, "write_card", full)
-    with pytest.raises(ts.PlainError) as caught:
+    with pytest.raises(ts.TunesmithError) as caught:
         ts.train(ROWS, out=tmp_path / "run", settings=SHORT)
     assert caught.value.exit_code == 4
     assert not (tmp_path / "run" / "model").exists()
@@ -224,7 +224,7 @@ def test_out_of_memory_is_told_as_that(tmp_path: Path, monkeypatch: pytest.Monke
         return torch.empty(1 << 60)
 
     monkeypatch.setattr(TextClassification, "forward", huge)
-    with pytest.raises(ts.PlainError, match="M111") as caught:
+    with pytest.raises(ts.TunesmithError, match="M111") as caught:
         ts.train(ROWS, out=tmp_path / "run", settings=SHORT)
     assert caught.value.exit_code == 4
     assert "with a single row" in str(caught.value)  # smaller micro-batches were tried first
@@ -241,7 +241,7 @@ def test_several_seeds(tmp_path: Path, tickets: Path) -> None:
     losses = [run.scores["loss"] for run in runs.runs]
     assert (told.lowest, told.highest) == (min(losses), max(losses))
     assert runs.scores["loss"] == told.mean
-    with pytest.raises(ts.PlainError, match="R192"):
+    with pytest.raises(ts.TunesmithError, match="R192"):
         ts.train(str(tickets), seeds=1, settings=SHORT)
 
 
@@ -284,7 +284,7 @@ def test_keywords_are_keys_of_the_recipe(tmp_path: Path) -> None:
     ],
 )
 def test_unknown_keywords(keyword: str, value: object, meant: str | None) -> None:
-    with pytest.raises(ts.PlainError) as caught:
+    with pytest.raises(ts.TunesmithError) as caught:
         ts.train(ROWS, **{keyword: value})  # type: ignore[call-overload]
     (problem,) = caught.value.problems
     assert problem.code == "R151"
@@ -293,7 +293,7 @@ def test_unknown_keywords(keyword: str, value: object, meant: str | None) -> Non
 
 
 def test_all_unknown_keywords_at_once() -> None:
-    with pytest.raises(ts.PlainError) as caught:
+    with pytest.raises(ts.TunesmithError) as caught:
         ts.train(ROWS, lr=1, xyzzy=2)  # type: ignore[call-overload]
     assert len(caught.value.problems) == 2
     assert caught.value.exit_code == 2

@@ -21,7 +21,7 @@ def test_flags_become_keys() -> None:
             "text": None,
             "other": 1,
             "no_header": "body, queue",
-            "normalise_labels": True,
+            "normalize_labels": True,
         },
     )
     recipe = layers.recipe()
@@ -31,7 +31,7 @@ def test_flags_become_keys() -> None:
     assert layers.origin("data", "label").detail == "--label"
     assert layers_from(["a.csv", "b.csv"], [], {}).recipe().data.train == ("a.csv", "b.csv")
     assert recipe.data.header == ("body", "queue")
-    assert recipe.data.normalise_labels
+    assert recipe.data.normalize_labels
 
 
 def test_how_files_are_read() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.test_without import memory
-from tunesmith.data.without import Without
+from tunesmith.data.without import FilteredSource
 from tunesmith.data.wrapped import innermost, original_rows
 from tunesmith.inputs.corrections import Corrected
 
@@ -18,7 +18,7 @@ def test_rows_are_found_through_several_sources(
 ) -> None:
     data = memory(count)
     corrected = Corrected.of(data, dict.fromkeys(removed & set(range(count))), ["why"])
-    rest = Without(corrected, frozenset(dropped), ("text",))
+    rest = FilteredSource(corrected, frozenset(dropped), ("text",))
     rows = [row for chunk in rest.chunks() for row in chunk]
     originals = original_rows(rest, range(len(rows)))
     assert [originals[row.index] for row in rows] == [row.values["label"] for row in rows]
@@ -29,8 +29,8 @@ def test_rows_are_found_through_several_sources(
 
 
 def test_where_a_source_came_from_is_known_through_others() -> None:
-    own = Without(memory(1), frozenset(), ("text",))
+    own = FilteredSource(memory(1), frozenset(), ("text",))
     assert (own.revision, own.repository) == (None, None)
     source: Any = SimpleNamespace(revision="abc", repository="own/data")
-    around = Without(Without(source, frozenset(), ("text",)), frozenset(), ("text",))
+    around = FilteredSource(FilteredSource(source, frozenset(), ("text",)), frozenset(), ("text",))
     assert (around.revision, around.repository) == ("abc", "own/data")

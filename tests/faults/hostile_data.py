@@ -18,7 +18,7 @@ from tests.faults.reading import answer_of
 from tunesmith.data.open import Options, from_python, open_splits
 from tunesmith.data.readers.stdin_reader import rows_of_lines
 from tunesmith.data.rows import Source
-from tunesmith.errors import PlainError
+from tunesmith.errors import TunesmithError
 
 __all__ = ["cases"]
 
@@ -136,7 +136,7 @@ def _read(where: str, options: Options = Options()) -> str:  # noqa: B008
     try:
         for source in open_splits(where, options).values():
             _read_source(source)
-    except PlainError as error:
+    except TunesmithError as error:
         assert error.problems
         assert all(p.code != "M000" and p.message and p.place for p in error.problems), error
         return error.problems[0].code
@@ -385,7 +385,7 @@ def _piped(content: bytes, encoding: str) -> Callable[[Path], str]:
                 assert all(set(row) == set(columns) for row in rows)
                 assert len(rows) <= content.count(b"\n") + 1
                 seen.append(f"{len(rows)} rows")
-            except PlainError as error:
+            except TunesmithError as error:
                 assert error.problems[0].place
                 seen.append(error.problems[0].code)
         return ", ".join(seen)
@@ -398,7 +398,7 @@ def _python(data: Callable[[], object]) -> Callable[[Path], str]:
         try:
             for source in from_python(data()).values():
                 _read_source(source)
-        except PlainError as error:
+        except TunesmithError as error:
             assert all(problem.code != "M000" for problem in error.problems)
             return error.problems[0].code
         return "read"

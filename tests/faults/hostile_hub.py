@@ -81,12 +81,12 @@ def _hub(folder: Path, **constants: object) -> Iterator[Hub]:
 
 def _locate() -> str:
     """The code of the error, or "found"."""
-    from tunesmith.errors import PlainError
+    from tunesmith.errors import TunesmithError
     from tunesmith.models import locate
 
     try:
         files = locate(NAME)
-    except PlainError as error:
+    except TunesmithError as error:
         (problem,) = error.problems
         assert PASSWORD not in str(error) and PASSWORD not in str(problem.as_json())
         assert problem.fix, "says what to do"

@@ -109,12 +109,12 @@ def _copy(folder: Path) -> Path:
 def _answer(target: Path) -> str:
     """The code of the error, or "answered"; raises where the promise is broken."""
     import tunesmith as ts
-    from tunesmith.errors import PlainError
+    from tunesmith.errors import TunesmithError
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         answer = ts.load(target, device="cpu").predict(["the soup is cold", "the"], calibrated=True)
-    except PlainError as error:
+    except TunesmithError as error:
         codes = {problem.code for problem in error.problems}
         assert codes <= CODES | {"M152", "R110", "D330"}, error
         seen = min(codes)

@@ -275,7 +275,7 @@ FILES: dict[str, Callable[[], str | bytes]] = {
     ),
     "a data set of the recipe itself": lambda: recipe(data__train="recipe.yaml"),
     "a folder that is not there": lambda: recipe(data__train="no/such/rows.csv"),
-    "labels spelled alike": lambda: recipe(data__labels="[a, A]", data__normalise_labels="true"),
+    "labels spelled alike": lambda: recipe(data__labels="[a, A]", data__normalize_labels="true"),
     "weights that overflow": lambda: recipe(options__class_weights="[1e308, 1e308]"),
     "weights that vanish": lambda: recipe(options__class_weights="[5e-324, 1]"),
     "an endless focal loss": lambda: recipe(options__focal_gamma="1e308"),

@@ -37,15 +37,15 @@ SURE = {"label": "b", "score": 0.75, "scores": {"a": 0.25, "b": 0.75}}
 BAD = {"label": None, "score": None, "scores": None, "problem": "D310"}
 TEXTS = ['a "quoted" text, with commas', "two\nlines\tand a tab", "=1+1", "打印机又坏了", ""]
 
-Answered = list[tuple[Row, Mapping[str, object]]]
+HeldOut = list[tuple[Row, Mapping[str, object]]]
 
 
-def answered(answer: Mapping[str, object] = SURE) -> Answered:
+def answered(answer: Mapping[str, object] = SURE) -> HeldOut:
     rows = [Row(i, {"id": i, "text": text, "ok": i % 2 == 0}) for i, text in enumerate(TEXTS)]
     return [(row, answer if row.values["text"] else BAD) for row in rows]
 
 
-def written(path: Path, pairs: Answered, task: object = CLASSES, **how: bool) -> list[str]:
+def written(path: Path, pairs: HeldOut, task: object = CLASSES, **how: bool) -> list[str]:
     columns = OutputColumns.of(task, INPUTS, with_scores=how.get("with_scores", False))  # type: ignore[arg-type]
     assert write_predictions(path, iter(pairs), columns) == len(pairs)
     return columns.names

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import DataError, Severity
-from tunesmith.inputs import Checked, check, look
+from tunesmith.inputs import ValidatedInputs, check, look
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.prepare import make_job
@@ -18,7 +18,7 @@ GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in rang
 BAD = GOOD + ",a\nfine,b\nno label,\nthree,fields,a\nalso fine,a\n"
 
 
-def checked(path: Path, *sets: str) -> Checked:
+def checked(path: Path, *sets: str) -> ValidatedInputs:
     layers = gather(
         sets=["model=embedded:mini", f"data.train={path}", "data.validation=null", *sets],
         environment={},

@@ -14,7 +14,7 @@ from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.inputs import Checked, check, look
+from tunesmith.inputs import ValidatedInputs, check, look
 from tunesmith.inputs.corrections import Corrected, correct
 from tunesmith.inputs.corrections_table import mark_of, write_doubts
 from tunesmith.recipe import DataSettings, gather
@@ -169,7 +169,7 @@ def test_a_recipe_with_corrections(tickets: Path, tiny_bert: Path, tmp_path: Pat
     marked = [doubt(i, rows[i][1], rows[i][2], "order") for i in (0, 2)]
     write_doubts(table, [*marked, doubt(4, rows[4][1], rows[4][2], "remove")])
 
-    def checked(*sets: str) -> Checked:
+    def checked(*sets: str) -> ValidatedInputs:
         base = [f"data.train={tickets}", f"model={tiny_bert}", *sets]
         return check(look(gather(sets=base)))
 

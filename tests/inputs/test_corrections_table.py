@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.conftest import WriteRows
 from tunesmith.errors import DataError
-from tunesmith.inputs.corrections_table import Doubt, mark_of, read_corrections, write_doubts
+from tunesmith.inputs.corrections_table import LabelIssue, mark_of, read_corrections, write_doubts
 
 
-def doubt(row: int, text: str, label: str, correct: str, split: str = "train") -> Doubt:
-    return Doubt(split, row, f"rows:{row}", text, "", label, "b", correct, mark_of([text]))
+def doubt(row: int, text: str, label: str, correct: str, split: str = "train") -> LabelIssue:
+    return LabelIssue(split, row, f"rows:{row}", text, "", label, "b", correct, mark_of([text]))
 
 
 anything = st.text(st.characters(exclude_categories=()), max_size=12)

@@ -15,8 +15,8 @@ from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Source
 from tunesmith.errors import RecipeError
-from tunesmith.inputs import Checked, check, look
-from tunesmith.inputs.label_spelling import normalise_labels
+from tunesmith.inputs import ValidatedInputs, check, look
+from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.recipe import DataSettings, gather
 from tunesmith.tasks import Task, task_named
 
@@ -40,7 +40,7 @@ def labels_of(source: Source) -> list[object]:
 @given(st.lists(st.sampled_from(SPELLINGS), min_size=1, max_size=40))
 def test_the_most_frequent_spelling_wins(labels: list[str]) -> None:
     counts = Counter(labels)
-    made = normalise_labels(task(), {"train": memory(labels)})["train"]
+    made = normalize_labels(task(), {"train": memory(labels)})["train"]
     for before, after in zip(labels, labels_of(made), strict=True):
         alike = [name for name in counts if normalised([name]) == normalised([before])]
         assert after == min(alike, key=lambda name: (-counts[name], name))
@@ -49,9 +49,9 @@ def test_the_most_frequent_spelling_wins(labels: list[str]) -> None:
 @given(st.lists(st.sampled_from(SPELLINGS), min_size=1, max_size=40), st.randoms())
 def test_the_order_of_rows_does_not_matter(labels: list[str], draw: Any) -> None:
     order = draw.sample(range(len(labels)), len(labels))
-    one = labels_of(normalise_labels(task(), {"train": memory(labels)})["train"])
+    one = labels_of(normalize_labels(task(), {"train": memory(labels)})["train"])
     shuffled = memory([labels[i] for i in order])
-    other = labels_of(normalise_labels(task(), {"train": shuffled})["train"])
+    other = labels_of(normalize_labels(task(), {"train": shuffled})["train"])
     assert [one[i] for i in order] == other
 
 
@@ -61,7 +61,7 @@ def test_what_was_joined_is_told_of_each_source() -> None:
         "validation": memory(["POS", "neg", "other"], "v"),
         "test": Memory.of_records([{"text": "a"}], "t"),
     }
-    made = normalise_labels(task(), sources)
+    made = normalize_labels(task(), sources)
     assert made["train"].notes == ('rows: labels respelt: " pos" (1) → "pos", "Pos" (1) → "pos"',)
     assert made["validation"].notes == ('v: labels respelt: "POS" (1) → "pos"',)
     assert labels_of(made["validation"]) == ["pos", "neg", "other"]
@@ -72,10 +72,10 @@ def test_what_was_joined_is_told_of_each_source() -> None:
 
 
 def test_a_known_spelling_wins() -> None:
-    made = normalise_labels(task(), {"train": memory(["pos", "pos", "POS"])}, known=["POS", "neg"])
+    made = normalize_labels(task(), {"train": memory(["pos", "pos", "POS"])}, known=["POS", "neg"])
     assert labels_of(made["train"]) == ["POS"] * 3
     with pytest.raises(RecipeError, match="R191"):
-        normalise_labels(task(), {"train": memory(["pos"])}, known=["POS", "pos"])
+        normalize_labels(task(), {"train": memory(["pos"])}, known=["POS", "pos"])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_known_spelling_wins() -> None:
 )
 def test_several_labels(settings: dict[str, str], before: list[Any], after: list[Any]) -> None:
     several = task("multi-label-classification", **settings)
-    assert labels_of(normalise_labels(several, {"train": memory(before)})["train"]) == after
+    assert labels_of(normalize_labels(several, {"train": memory(before)})["train"]) == after
 
 
 @pytest.mark.parametrize(
@@ -100,33 +100,33 @@ def test_several_labels(settings: dict[str, str], before: list[Any], after: list
 )
 def test_tasks_without_names_in_rows_are_refused(name: str, label: Any) -> None:
     with pytest.raises(RecipeError, match="R190"):
-        normalise_labels(task(name, label), {"train": memory(["a"])})
+        normalize_labels(task(name, label), {"train": memory(["a"])})
 
 
-def checked(data: Any, *sets: str) -> Checked:
+def checked(data: Any, *sets: str) -> ValidatedInputs:
     layers = gather(sets=["model=embedded:mini", "data.train=python", *sets], environment={})
     return check(look(layers, from_python(data)), audited=True)
 
 
 def test_a_recipe_that_asks_for_it() -> None:
     rows = [{"text": f"number {i}", "label": ["pos", "neg", "Pos"][i % 3]} for i in range(60)]
-    found = checked({"train": rows}, "data.normalise_labels=true", "data.labels=[Pos,neg]")
+    found = checked({"train": rows}, "data.normalize_labels=true", "data.labels=[Pos,neg]")
     assert found.task.as_json()["labels"] == ("Pos", "neg")
     assert any('"pos" (20) → "Pos"' in note for note in found.notes)
     with pytest.raises(RecipeError) as caught:
-        checked({"train": rows}, "data.normalise_labels=true", "task=masked-lm")
-    assert str(caught.value.problems[0].place) == "--set data.normalise_labels=true"
+        checked({"train": rows}, "data.normalize_labels=true", "task=masked-lm")
+    assert str(caught.value.problems[0].place) == "--set data.normalize_labels=true"
 
 
 def test_respelt_rows_are_other_content(tmp_path: Path) -> None:
     rows = [{"text": f"number {i}", "label": ["pos", "neg", "Pos"][i % 3]} for i in range(60)]
     path = tmp_path / "a.csv"
     path.write_text("text,label\n" + "".join(f"{r['text']},{r['label']}\n" for r in rows))
-    plain = normalise_labels(task(), {"train": memory(["pos", "neg"])})["train"]
+    plain = normalize_labels(task(), {"train": memory(["pos", "neg"])})["train"]
     assert plain.notes == ()
-    spelt = checked({"train": rows}, "data.normalise_labels=true").splits["train"]
+    spelt = checked({"train": rows}, "data.normalize_labels=true").splits["train"]
     lower = [{**row, "label": str(row["label"]).title()} for row in rows]
     assert spelt.source.name == "data:train"
     assert spelt.digest != checked({"train": lower}).splits["train"].digest
-    source = normalise_labels(task(), open_splits(str(path)))["train"]
+    source = normalize_labels(task(), open_splits(str(path)))["train"]
     assert source.places([2])[2].line == 4

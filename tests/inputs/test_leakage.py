@@ -135,7 +135,7 @@ def test_published_splits_are_warned_of() -> None:
     assert told(data)["D401", "test"].severity is Severity.WARNING
 
 
-@pytest.mark.parametrize("key", ["data.corrections", "data.normalise_labels", "data.on_bad_row"])
+@pytest.mark.parametrize("key", ["data.corrections", "data.normalize_labels", "data.on_bad_row"])
 def test_published_splits_stay_so_when_labels_are_mended_or_rows_left_out(
     key: str, tmp_path: Path
 ) -> None:
@@ -145,7 +145,7 @@ def test_published_splits_stay_so_when_labels_are_mended_or_rows_left_out(
     text = made["train"][0]["text"]
     write_doubts(tmp_path / "t.csv", [doubt(0, text, made["train"][0]["label"], "b")])
     made["train"] += [{"text": "one more", "label": "B"}, {"text": " ", "label": "a"}]
-    value = {"data.corrections": f"[{tmp_path / 't.csv'}]", "data.normalise_labels": "true"}
+    value = {"data.corrections": f"[{tmp_path / 't.csv'}]", "data.normalize_labels": "true"}
     settings = {"data.on_bad_row": "skip", **({key: value[key]} if key in value else {})}
     data = {
         name: HubSplit.of(Dataset.from_list(rows), f"owner/name:{name}", revision="0" * 40)

@@ -8,20 +8,20 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from tunesmith.data.open import from_python
-from tunesmith.errors import PlainError
-from tunesmith.inputs import Checked, check, look
+from tunesmith.errors import TunesmithError
+from tunesmith.inputs import ValidatedInputs, check, look
 from tunesmith.recipe import Share, gather
 
 MODEL = "model=embedded:mini"
 
 
-def checked(*sets: str, data: object = None) -> Checked:
+def checked(*sets: str, data: object = None) -> ValidatedInputs:
     layers = gather(sets=[MODEL, *sets], environment={})
     return check(look(layers, None if data is None else from_python(data)))
 
 
 def told(*sets: str, data: object = None) -> tuple[str, int]:
-    with pytest.raises(PlainError) as caught:
+    with pytest.raises(TunesmithError) as caught:
         checked(*sets, data=data)
     return str(caught.value), caught.value.exit_code
 
@@ -226,7 +226,7 @@ def test_a_missing_column_is_told_at_its_place_in_the_recipe(tmp_path: Path) -> 
     recipe.write_text(
         f"model: embedded:mini\ndata:\n  train: {tmp_path}/rows.csv\n  label: lable\n"
     )
-    with pytest.raises(PlainError) as caught:
+    with pytest.raises(TunesmithError) as caught:
         look(gather(file=recipe, environment={}))
     lines = str(caught.value).splitlines()
     assert lines[0] == f'error D301 {recipe}:4:10: no column "lable" in {tmp_path}/rows.csv'

@@ -7,7 +7,7 @@ import pytest
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python
 from tunesmith.data.readers.columnar import Memory
-from tunesmith.errors import DataError, PlainError, Problem, Severity
+from tunesmith.errors import DataError, Problem, Severity, TunesmithError
 from tunesmith.inputs import check, check_other, look
 from tunesmith.recipe import gather
 from tunesmith.tasks.text_classification import TextClassification
@@ -43,7 +43,7 @@ def problems_of(labels: Sequence[object], *sets: str) -> list[Problem]:
     )
     try:
         problems = check(look(layers, from_python(data)), audited=True).warnings
-    except PlainError as error:
+    except TunesmithError as error:
         assert error.exit_code == DataError.exit_code
         problems = error.problems
     return [
@@ -65,9 +65,9 @@ MULTI = "task=multi-label-classification"
         ([True, 1, False], [], ["D207"]),
         ([1, "a"], [], ["D207"]),
         (["1", "1.0", "2"], [], ["D203"]),
-        (["1", "1.0", "2"], ["data.normalise_labels=true"], []),
+        (["1", "1.0", "2"], ["data.normalize_labels=true"], []),
         (["abc", "a\u200bbc", "x"], [], ["D203"]),
-        (["abc", "\ufeffabc", "x"], ["data.normalise_labels=true"], []),
+        (["abc", "\ufeffabc", "x"], ["data.normalize_labels=true"], []),
         (["abc", "ａｂｃ ", "x"], [], ["D203"]),
         (["a", {"x": 1}], [], ["D217"]),
         (["a", b"b"], ["task=text-classification"], ["D217"]),

@@ -8,7 +8,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from tunesmith.data.open import open_splits
-from tunesmith.errors import DataError, ModelError, PlainError
+from tunesmith.errors import DataError, ModelError, TunesmithError
 from tunesmith.interop.datasets import load_dataset, model_folder
 
 
@@ -138,7 +138,7 @@ def test_integers_and_lists_of_labels(tmp_path: Path) -> None:
 def test_labels_that_do_not_fit(
     how: dict[str, object], code: str, fix: str, tickets_file: Path
 ) -> None:
-    with pytest.raises(PlainError) as caught:
+    with pytest.raises(TunesmithError) as caught:
         load_dataset(tickets_file, **how)  # type: ignore[arg-type]
     (problem,) = caught.value.problems
     assert problem.code == code
@@ -151,7 +151,7 @@ def test_labels_that_do_not_fit(
 def test_a_label_column_that_cannot_be_seen(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b\n" + "".join(f"long text number {i},word {i} again\n" for i in range(40)))
-    with pytest.raises(PlainError, match=r"R157.*cannot be seen"):
+    with pytest.raises(TunesmithError, match=r"R157.*cannot be seen"):
         load_dataset(path, labels=["x"])
 
 
@@ -175,7 +175,7 @@ def test_data_files_as_datasets_takes_them(
     for files in ("none*.csv", "none.csv"):
         with pytest.raises(DataError, match="D105 none"):
             load_dataset("csv", data_files=files)
-    with pytest.raises(PlainError, match="R156 glue") as caught:
+    with pytest.raises(TunesmithError, match="R156 glue") as caught:
         load_dataset("glue", data_files="more.csv")
     assert caught.value.problems[0].fix == "Give the files alone: load_dataset('more.csv')."
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import RecipeError, inert
+from tunesmith.errors import RecipeError, escape_controls
 from tunesmith.recipe import DataSettings, Recipe, TrainSettings, gather
 from tunesmith.recipe.layers import KINDS, Layers
 
@@ -145,7 +145,7 @@ def test_what_no_key_can_take_is_told_at_its_layer() -> None:
         with pytest.raises(RecipeError) as caught:
             layers.recipe()
         assert [problem.code for problem in caught.value.problems] == ["R139"]
-        assert inert(str(caught.value.problems[0].place)) == place
+        assert escape_controls(str(caught.value.problems[0].place)) == place
 
 
 def test_of_many_unknown_keys_the_first_are_told() -> None:

@@ -32,13 +32,13 @@ SETTINGS: dict[str, object] = {
 def train(out: Path, data: Path, model: Path, settings: dict[str, object]) -> None:
     """Train to the end; the process ends with the exit code of an error."""
     from tunesmith.api import start
-    from tunesmith.errors import PlainError
+    from tunesmith.errors import TunesmithError
 
     os.environ["TUNESMITH_CACHE"] = str(out.parent / "cache")
     try:
         for _event in start(str(data), out=out, settings={"model": str(model), **settings}):
             pass
-    except PlainError as error:
+    except TunesmithError as error:
         (out.parent / "error.txt").write_text(str(error))
         os._exit(error.exit_code)
 

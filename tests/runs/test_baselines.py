@@ -9,10 +9,10 @@ from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.runs import baselines as room
 from tunesmith.runs.baselines import BaselineScores, baseline_scores
-from tunesmith.runs.prepare import Job, make_job
+from tunesmith.runs.prepare import PreparedRun, make_job
 
 
-def job_of(train: object, model: Path, **more: Any) -> Job:
+def job_of(train: object, model: Path, **more: Any) -> PreparedRun:
     settings = {"data.train": str(train), "model": str(model), **more}
     sets = [f"{key}={value}" for key, value in settings.items()]
     return make_job(check(look(gather(sets=sets, environment={}))))

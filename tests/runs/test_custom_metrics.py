@@ -11,7 +11,7 @@ from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.custom_metrics import with_own
-from tunesmith.training.loop import Choice, Progress
+from tunesmith.training.loop import ModelSelection, Progress
 from tunesmith.training.predict import Evaluation
 
 THEIRS = Scores({"f1": 0.5}, {"f1": True})
@@ -42,7 +42,7 @@ def test_a_score_of_the_task_found_otherwise_is_an_error() -> None:
 def test_a_number_that_is_not_finite_is_none_and_never_the_best(value: float) -> None:
     scores = computed(lambda _pair: {"mine": np.float32(value)})
     assert scores["mine"] is None
-    choice, progress = Choice("mine", higher=value > 0), Progress(step=1)
+    choice, progress = ModelSelection("mine", higher=value > 0), Progress(step=1)
     assert not progress.record(scores, choice)
     progress.step = 2
     assert progress.record(computed(lambda _pair: {"mine": 0.0}), choice)

@@ -38,16 +38,16 @@ def test_a_device_that_the_fast_one_lacks_gets_the_exact_one(
 
 
 @pytest.mark.parametrize(
-    ("save_every", "reads_every"), [("epoch", 10), ("4 steps", 2), ("15 steps", 5)]
+    ("save_every", "sync_every"), [("epoch", 10), ("4 steps", 2), ("15 steps", 5)]
 )
 def test_who_looks_at_steps_is_told_in_time(
-    save_every: str, reads_every: int, tickets: Path, tiny_bert: Path, tmp_path: Path
+    save_every: str, sync_every: int, tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     made = session(
         tickets, tiny_bert, tmp_path / "run",
         [f"train.save_every={save_every}", "train.log_every=10"],
     )  # fmt: skip
-    assert engines._reads_every(made.job.recipe.train) == reads_every
+    assert engines._reads_every(made.job.recipe.train) == sync_every
 
 
 def test_weights_that_take_no_part_are_seen(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:

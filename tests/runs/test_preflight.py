@@ -75,7 +75,7 @@ def test_it_leaves_weights_optimizer_and_chance_alone(
     assert all(torch.equal(*pair) for pair in zip(before, bits(), strict=True))
     assert made.engine.state() == {}
     assert all(p.grad is None for p in made.network.parameters())
-    assert made.untold() == []
+    assert made.take_warnings() == []
     assert made.progress.step == 0 and made.progress.micro_batch_size is None
 
 
@@ -221,11 +221,11 @@ def test_another_padding_token_than_the_tokenizers(
 ) -> None:
     made = session(tickets, decoder(tiny_bert, tmp_path / "gpt2", 4), tmp_path / "run")
     preflight(made)
-    (warning,) = [problem for problem in made.untold() if problem.code == "M144"]
+    (warning,) = [problem for problem in made.take_warnings() if problem.code == "M144"]
     assert "padding changes the answers" in warning.message
     agreeing = session(tickets, decoder(tiny_bert, tmp_path / "same", 0), tmp_path / "other")
     preflight(agreeing)
-    assert "M144" not in [problem.code for problem in agreeing.untold()]
+    assert "M144" not in [problem.code for problem in agreeing.take_warnings()]
 
 
 def test_own_scores_that_fail_do_so_before_the_first_step(

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import PlainError, RecipeError
+from tunesmith.errors import TunesmithError, RecipeError
 from tunesmith.inputs import check, look
 from tunesmith.models import ModelFiles, locate
 from tunesmith.recipe import gather
 from tunesmith.runs import prepare as module
 from tunesmith.runs.fingerprint import versions
-from tunesmith.runs.prepare import Job, make_job
+from tunesmith.runs.prepare import PreparedRun, make_job
 
 
-def job(tickets: Path, model: Path | str, *sets: str, own_scores: bool = False) -> Job:
+def job(tickets: Path, model: Path | str, *sets: str, custom_metrics: bool = False) -> PreparedRun:
     layers = gather(sets=[f"data.train={tickets}", f"model={model}", *sets], environment={})
-    return make_job(check(look(layers)), own_scores=own_scores)
+    return make_job(check(look(layers)), custom_metrics=custom_metrics)
 
 
 def test_all_that_training_needs(tickets: Path, tiny_bert: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_model_limits_the_length(tickets: Path, tiny_bert: Path) -> None:
 def test_wrong_names_are_found_before_training(
     sets: list[str], code: str, words: str, tickets: Path, tiny_bert: Path
 ) -> None:
-    with pytest.raises(PlainError, match=code) as caught:
+    with pytest.raises(TunesmithError, match=code) as caught:
         job(tickets, tiny_bert, *sets)
     assert words in str(caught.value)
 
@@ -79,7 +79,7 @@ def test_wrong_names_are_found_before_training(
     ],
 )
 def test_what_chooses(best: str, score: str, higher: bool, tickets: Path, tiny_bert: Path) -> None:
-    made = job(tickets, tiny_bert, f"train.best={best}", own_scores=True)
+    made = job(tickets, tiny_bert, f"train.best={best}", custom_metrics=True)
     assert made.choice is not None
     assert (made.choice.score, made.choice.higher) == (score, higher)
     if score in ("matthews_correlation",):
@@ -88,7 +88,7 @@ def test_what_chooses(best: str, score: str, higher: bool, tickets: Path, tiny_b
 
 def test_an_own_score_needs_a_direction(tickets: Path, tiny_bert: Path) -> None:
     with pytest.raises(RecipeError, match='write "highest mine"'):
-        job(tickets, tiny_bert, "train.best=mine", own_scores=True)
+        job(tickets, tiny_bert, "train.best=mine", custom_metrics=True)
 
 
 def test_nothing_chooses_without_validation(tickets: Path, tiny_bert: Path) -> None:

@@ -267,7 +267,7 @@ def test_the_clock_goes_on_over_sessions(
         window = {"loss": 1.0, "steps": 2, "grad_norm": 1.0}
         recorder.save()
     again = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=5"])
-    assert again.noted == {"train_seconds": 5.0, "examples": 16, "window": window}
+    assert again.checkpoint_facts == {"train_seconds": 5.0, "examples": 16, "window": window}
     with Recorder(again, None) as recorder:
         assert recorder.train_seconds == 5.0
         assert recorder.examples == 16

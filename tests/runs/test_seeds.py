@@ -15,9 +15,9 @@ def finished(folder: Path, scores: dict[str, dict[str, float | None]]) -> RunFol
 
 
 def test_a_folder_for_each_seed() -> None:
-    found = folders_of_seeds(None, asked_by="data/tickets.csv", first=7, count=2)
+    found = folders_of_seeds(None, named_after="data/tickets.csv", first=7, count=2)
     assert found == {7: Path("runs/tickets-seed-7"), 8: Path("runs/tickets-seed-8")}
-    named = folders_of_seeds("here/first", asked_by="x.yaml", first=0, count=1)
+    named = folders_of_seeds("here/first", named_after="x.yaml", first=0, count=1)
     assert named == {0: Path("here/first-seed-0")}
 
 

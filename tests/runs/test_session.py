@@ -131,7 +131,7 @@ def test_own_scores_stand_beside_the_others(tickets: Path, tiny_bert: Path, tmp_
 
     (tmp_path / "run").mkdir()
     made = Session(
-        make_job(check(look(layers)), own_scores=True),
+        make_job(check(look(layers)), custom_metrics=True),
         RunFolder(tmp_path / "run"),
         make_accelerator(device="cpu"),
         precision="fp32",
@@ -203,7 +203,7 @@ def test_another_runs_checkpoint_is_refused_whatever_its_shapes(
     saved(first, 2)
     again = session(tickets, tiny_bert, tmp_path / "run")
     assert again.resumed_from == "step-00000002"
-    assert [p.code for p in again.untold()] == []
+    assert [p.code for p in again.take_warnings()] == []
     other = session(tickets, tiny_bert, tmp_path / "other", ["train.seed=7"])
     copied = first.run.checkpoints / "step-00000003"
     shutil.copytree(saved(other, 3), copied)
@@ -226,10 +226,10 @@ def test_another_runs_checkpoint_is_refused_whatever_its_shapes(
     with pytest.raises(IntegrityError, match=r"C102 .*it holds step 4"):
         again.check_saved(first.run.checkpoints / "step-00000005")
     again.progress.best_step, again.progress.best_value = 5, 0.5
-    again.untold()
+    again.take_warnings()
     again._check_best()  # one that cannot be chosen does not end the run for ever
     assert (again.progress.best_step, again.progress.best_value) == (0, None)
-    (problem,) = again.untold()
+    (problem,) = again.take_warnings()
     assert problem.code == "C101" and "it holds step 4" in problem.message
 
 
@@ -258,12 +258,12 @@ def test_what_changed_since_is_an_error_whatever_became_of_the_plan(
     assert "files.model.safetensors: " in str(told.value)
     (model / "model.safetensors").write_bytes(weights)
     again = session(tickets, model, tmp_path / "run")
-    told_of = [problem.code for problem in again.untold()]
+    told_of = [problem.code for problem in again.take_warnings()]
     assert told_of == ([] if plan == "whole" else ["C115"])
     again.begin()
     assert first.run.plan.read_text() == whole
     assert len(list(first.run.path.glob(".bad-plan.json-*"))) == (plan == "cut")
-    assert [p.code for p in session(tickets, model, tmp_path / "run").untold()] == []
+    assert [p.code for p in session(tickets, model, tmp_path / "run").take_warnings()] == []
 
 
 def test_what_a_start_without_a_step_left_is_replaced(
@@ -299,15 +299,15 @@ def test_warnings_about_the_data_are_told_until_they_are_logged(
 
     first = made(leak, rare, leak)
     assert first.data_warnings == [leak, rare]
-    assert first.untold() == [leak, rare]
+    assert first.take_warnings() == [leak, rare]
     saved(first, 1)
     log = first.run.log
     log.write_text('{"event": "warned", "step": 0, "code": "D401", "message": "rows leak"}\n')
     second = made()  # a resumed run is not audited again
     assert second.data_warnings == [leak, rare]
-    assert second.untold() == [rare]
+    assert second.take_warnings() == [rare]
     log.unlink()
-    assert made(rare).untold() == [leak, rare]
+    assert made(rare).take_warnings() == [leak, rare]
 
 
 def test_a_process_without_a_share_of_a_step_keeps_in_step(
@@ -356,7 +356,7 @@ def test_memory_that_halves_an_evaluation_is_told_once(
     tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run")
-    made.untold()
+    made.take_warnings()
     before: list[int] = []
 
     def halved(*_arguments: Any, halvings: int, **_keywords: Any) -> Evaluation:
@@ -365,11 +365,11 @@ def test_memory_that_halves_an_evaluation_is_told_once(
 
     monkeypatch.setattr("tunesmith.runs.session.predict", halved)
     made.predict("validation")
-    (problem,) = made.untold()
+    (problem,) = made.take_warnings()
     assert (problem.code, problem.severity) == ("M142", Severity.WARNING)
     assert "1/4 of their size" in problem.message
     made.predict("validation")
-    assert (made.untold(), before) == ([], [0, 2])
+    assert (made.take_warnings(), before) == ([], [0, 2])
 
     def too_large(*_arguments: Any, **_keywords: Any) -> Evaluation:
         raise OneRowTooLarge(1, 99)
@@ -388,7 +388,7 @@ def test_a_model_folder_that_is_not_whole_is_set_aside(
     run.model.mkdir(parents=True)
     made = session(tickets, tiny_bert, run.path)
     (kept,) = run.path.glob(".bad-model-*")
-    problem = made.untold()[-1]
+    problem = made.take_warnings()[-1]
     assert (problem.code, problem.severity) == ("C101", Severity.WARNING)
     assert problem.evidence == (f"kept as {kept.name}",)
     assert not run.model.exists()
@@ -403,4 +403,4 @@ def test_a_best_of_this_step_or_of_none_needs_no_checkpoint(
         made.progress.best_step = best
         made._check_best()
         assert (made.progress.best_step, made.progress.best_value) == kept
-    assert [problem.code for problem in made.untold()] == ["C101"]
+    assert [problem.code for problem in made.take_warnings()] == ["C101"]

@@ -18,7 +18,7 @@ from tunesmith.errors import (
     ResourceError,
     Severity,
 )
-from tunesmith.inputs import Checked
+from tunesmith.inputs import ValidatedInputs
 from tunesmith.recipe import Layers, gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.plan_file import write_plan
@@ -33,7 +33,7 @@ def layers(tickets: Path, *sets: str) -> Layers:
     return gather(sets=[f"data.train={tickets}", model, *sets], environment={})
 
 
-def begun(run: RunFolder, checked: Checked, *, log: str = STEP) -> None:
+def begun(run: RunFolder, checked: ValidatedInputs, *, log: str = STEP) -> None:
     """Leave in the folder what a run leaves that has made a step."""
     run.path.mkdir(parents=True, exist_ok=True)
     write_inputs(run, checked.recipe, checked.layers, checked.rejected)
@@ -43,7 +43,7 @@ def begun(run: RunFolder, checked: Checked, *, log: str = STEP) -> None:
 
 
 def test_the_recipe_is_written_with_every_choice_explained(tmp_path: Path, tickets: Path) -> None:
-    run = run_folder(tmp_path / "run", asked_by="x")
+    run = run_folder(tmp_path / "run", named_after="x")
     checked = inputs_of(layers(tickets), run)
     assert not run.path.exists()  # nothing that a failure between here and a step would leave
     write_inputs(run, checked.recipe, checked.layers, checked.rejected)
@@ -70,7 +70,7 @@ def test_rows_in_quarantine_are_written_beside_it(tmp_path: Path, write_jsonl) -
 
 
 def test_the_same_recipe_may_come_again_and_another_not(tmp_path: Path, tickets: Path) -> None:
-    run = run_folder(tmp_path / "run", asked_by="x")
+    run = run_folder(tmp_path / "run", named_after="x")
     begun(run, inputs_of(layers(tickets), run))
     inputs_of(layers(tickets, "train.save_every=1 epoch"), run)
     with pytest.raises(RecipeError, match="C108") as caught:
@@ -80,10 +80,10 @@ def test_the_same_recipe_may_come_again_and_another_not(tmp_path: Path, tickets:
 
 
 def test_a_run_without_a_step_refuses_no_recipe(tmp_path: Path, tickets: Path) -> None:
-    run = run_folder(tmp_path / "run", asked_by="x")
+    run = run_folder(tmp_path / "run", named_after="x")
     begun(run, inputs_of(layers(tickets), run), log='{"event": "warned", "step": 0}\n')
     assert inputs_of(layers(tickets, "train.seed=7"), run).recipe.train.seed == 7
-    with start(layers(tickets, "train.seed=7"), out=run.path, asked_by="x", restart=True):
+    with start(layers(tickets, "train.seed=7"), out=run.path, named_after="x", restart=True):
         pass
     assert [path.name for path in tmp_path.glob("run-*")] == []  # there is nothing to keep
 
@@ -91,7 +91,7 @@ def test_a_run_without_a_step_refuses_no_recipe(tmp_path: Path, tickets: Path) -
 def test_rows_are_audited_until_a_plan_holds_what_was_found(tmp_path: Path, write_csv) -> None:  # type: ignore[no-untyped-def]
     rows = [["text", "label"], *([f"soup {i // 2}", "ab"[i % 2]] for i in range(40))]
     asked = gather(sets=[f"data.train={write_csv(rows)}", "model=embedded:mini"], environment={})
-    run = run_folder(tmp_path / "run", asked_by="x")
+    run = run_folder(tmp_path / "run", named_after="x")
 
     def codes() -> list[str]:
         return [problem.code for problem in inputs_of(asked, run).warnings]
@@ -147,19 +147,19 @@ def test_the_name_follows_from_what_was_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_folder(None, asked_by="data/tickets.csv").path == Path("runs/tickets")
+    assert run_folder(None, named_after="data/tickets.csv").path == Path("runs/tickets")
 
 
 def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ResourceError, match="C111"):
-        run_folder(tmp_path, asked_by="x")
+        run_folder(tmp_path, named_after="x")
 
 
 def test_restart_keeps_the_old_run(tmp_path: Path, tickets: Path) -> None:
     out = tmp_path / "run"
     begun(RunFolder(out), inputs_of(layers(tickets), RunFolder(out)))
-    with start(layers(tickets, "train.epochs=1"), out=out, asked_by="x", restart=True) as started:
+    with start(layers(tickets, "train.epochs=1"), out=out, named_after="x", restart=True) as started:
         assert not (out / "events.jsonl").exists()
         assert started.checked.recipe.train.epochs == 1
     (kept,) = tmp_path.glob("run-before-*")
@@ -283,13 +283,13 @@ def test_home_is_expanded_also_behind_an_equals_sign(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert run_folder("~/x", asked_by="y").path == tmp_path / "x"
+    assert run_folder("~/x", named_after="y").path == tmp_path / "x"
     with pytest.raises(RecipeError, match="C136"):
-        run_folder("~nosuchuser/x", asked_by="y")
+        run_folder("~nosuchuser/x", named_after="y")
 
 
 def test_the_folder_is_held_meanwhile(tmp_path: Path, tickets: Path) -> None:
-    with start(layers(tickets), out=tmp_path / "run", asked_by="x") as started:
+    with start(layers(tickets), out=tmp_path / "run", named_after="x") as started:
         assert not started.is_finished
         assert started.notes == ()
         with pytest.raises(FolderInUseError), held(started.run):
@@ -300,7 +300,7 @@ def test_only_the_first_process_writes(
     tmp_path: Path, tickets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RANK", "1")
-    with start(layers(tickets), out=tmp_path / "run", asked_by="x"):
+    with start(layers(tickets), out=tmp_path / "run", named_after="x"):
         assert not (tmp_path / "run").exists()
 
 
@@ -314,7 +314,7 @@ FACTS = {
 }
 
 
-def finished(run: RunFolder, checked: Checked, **facts: object) -> None:
+def finished(run: RunFolder, checked: ValidatedInputs, **facts: object) -> None:
     begun(run, checked)
     with atomic.publish(run.model) as folder:
         (folder / "tunesmith.json").write_text(json.dumps({**STORED, "data": {}, **FACTS, **facts}))
@@ -325,7 +325,7 @@ def test_a_finished_run_whose_data_changed_says_so(tmp_path: Path, tickets: Path
     finished(run, inputs_of(layers(tickets), run))
 
     def notes() -> list[str]:
-        with start(layers(tickets), out=run.path, asked_by="x") as started:
+        with start(layers(tickets), out=run.path, named_after="x") as started:
             assert started.is_finished
             assert all(note.severity is Severity.NOTE for note in started.notes)
             return [f"{note.code} {note.message}" for note in started.notes]
@@ -342,7 +342,7 @@ def test_the_model_also_knows_what_it_learned_from(tmp_path: Path, tickets: Path
     run = RunFolder(tmp_path / "run")
     finished(run, inputs_of(layers(tickets), run), data={"train": "another"})
     run.plan.write_text("{")
-    with start(layers(tickets), out=run.path, asked_by="x") as started:
+    with start(layers(tickets), out=run.path, named_after="x") as started:
         (note,) = started.notes
     assert note.code == "C104"
 
@@ -353,7 +353,7 @@ def test_a_kill_after_the_model_leaves_a_run_that_ends_finished(
     run = RunFolder(tmp_path / "run")
     finished(run, inputs_of(layers(tickets), run))
     for _time in range(2):  # the second time there is nothing to add
-        with start(layers(tickets), out=run.path, asked_by="x"):
+        with start(layers(tickets), out=run.path, named_after="x"):
             pass
         lines = [json.loads(line) for line in run.log.read_text().splitlines()]
         assert [line["event"] for line in lines] == ["step", "finished"]
@@ -370,7 +370,7 @@ def test_a_kill_after_the_model_leaves_a_run_that_ends_finished(
     assert lines[1] == expected | {"time": lines[1]["time"]}
     run.log.write_text(STEP)
     monkeypatch.setenv("RANK", "1")
-    with start(layers(tickets), out=run.path, asked_by="x"):
+    with start(layers(tickets), out=run.path, named_after="x"):
         assert run.log.read_text() == STEP
 
 
@@ -379,7 +379,7 @@ def test_a_run_goes_on_with_the_commit_that_it_began_with(tmp_path: Path, ticket
     checked = inputs_of(layers(tickets), run)
 
     def revision() -> str | None:
-        with start(layers(tickets), out=run.path, asked_by="x") as started:
+        with start(layers(tickets), out=run.path, named_after="x") as started:
             return started.revision
 
     assert revision() is None

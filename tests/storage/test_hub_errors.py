@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import errors as client
 
-from tunesmith.errors import DataError, ModelError, PlainError, Problem, ResourceError
+from tunesmith.errors import DataError, ModelError, Problem, ResourceError, TunesmithError
 from tunesmith.storage import hub_errors
 from tunesmith.storage.hub_errors import (
     Kind,
@@ -127,7 +127,7 @@ def test_a_full_disk_is_told_as_that(tmp_path: Path) -> None:
 
 def test_errors_with_a_code_stay_themselves() -> None:
     ours = ModelError(Problem("M107", "x"))
-    with pytest.raises(PlainError) as caught, usable_answers("x", "model"):
+    with pytest.raises(TunesmithError) as caught, usable_answers("x", "model"):
         raise ours
     assert caught.value is ours
     with pytest.raises(KeyboardInterrupt), usable_answers("x", "model"):

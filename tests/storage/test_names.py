@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import ModelError, PlainError, Problem, RecipeError, ResourceError
+from tunesmith.errors import ModelError, Problem, RecipeError, ResourceError, TunesmithError
 from tunesmith.storage.names import locate_run, model_source, run_names, with_near_names
 
 STRANGE = ["", ".", "a\0b", "x" * 5000, "~nobody-here/x", "a/b/c/d", "\ud800", "-", "\n"]
@@ -31,7 +31,7 @@ def make(run: Path, *, is_finished: bool = True) -> None:
         (run / "model" / "config.json").write_text("{}")
 
 
-def code_of(error: PlainError) -> tuple[str, str | None]:
+def code_of(error: TunesmithError) -> tuple[str, str | None]:
     (problem,) = error.problems
     return problem.code, problem.fix
 

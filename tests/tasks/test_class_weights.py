@@ -19,7 +19,7 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.storage.atomic import sha256_of
-from tunesmith.tasks.class_weights import Emphasis, ImbalanceOptions
+from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
 
@@ -57,7 +57,7 @@ def loss(task: Any, logits: torch.Tensor, labels: torch.Tensor, *, training: boo
 
 @given(counted)
 def test_balanced_classes_weigh_the_same_and_rows_one_on_average(counts: list[int]) -> None:
-    weights = Emphasis("balanced").for_classes(named(counts)).weights
+    weights = LossWeights("balanced").for_classes(named(counts)).weights
     assert weights is not None
     parts = [w * n for w, n in zip(weights, counts, strict=True)]
     assert parts == pytest.approx([sum(counts) / len(counts)] * len(counts))
@@ -66,9 +66,9 @@ def test_balanced_classes_weigh_the_same_and_rows_one_on_average(counts: list[in
 @given(counted, st.floats(0.1, 10))
 def test_weights_of_ones_own_keep_their_ratios(counts: list[int], of_first: float) -> None:
     asked: dict[str, float] = {"c0": of_first}
-    weights = Emphasis(asked).for_classes(named(counts)).weights
+    weights = LossWeights(asked).for_classes(named(counts)).weights
     listed = [of_first] + [1.0] * (len(counts) - 1)
-    assert Emphasis(listed).for_classes(named(counts)).weights == weights
+    assert LossWeights(listed).for_classes(named(counts)).weights == weights
     assert weights is not None
     assert sum(w * n for w, n in zip(weights, counts, strict=True)) == pytest.approx(sum(counts))
     assert weights[0] / weights[1] == pytest.approx(of_first)
@@ -77,7 +77,7 @@ def test_weights_of_ones_own_keep_their_ratios(counts: list[int], of_first: floa
 @given(counted, st.integers(0, 20))
 def test_presence_and_absence_of_a_label_weigh_the_same(counts: list[int], more: int) -> None:
     total = max(counts) + more
-    weights = Emphasis("balanced").for_labels(named(counts), total).weights
+    weights = LossWeights("balanced").for_labels(named(counts), total).weights
     assert weights is not None
     for (absent, present), count in zip(weights, counts, strict=True):
         assert absent * (total - count) + present * count == pytest.approx(total)
@@ -90,7 +90,7 @@ def test_weights_as_scikit_learn_has_them() -> None:
 
     labels = np.array([0] * 7 + [1] * 2 + [2])
     theirs = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    ours = Emphasis("balanced").for_classes({"a": 7, "b": 2, "c": 1}).weights
+    ours = LossWeights("balanced").for_classes({"a": 7, "b": 2, "c": 1}).weights
     assert ours == pytest.approx(tuple(theirs))
 
 
@@ -156,7 +156,7 @@ def test_the_focal_loss_is_its_formula(gamma: float) -> None:
 @pytest.mark.parametrize("gamma", [0.3, 2.0])
 def test_gradients_stay_finite_for_the_surest_and_the_most_mistaken(gamma: float) -> None:
     logits = torch.tensor([[1000.0, -1000.0], [20.0, -20.0], [0.0, 0.0]], requires_grad=True)
-    emphasis = Emphasis(gamma=gamma)
+    emphasis = LossWeights(gamma=gamma)
     for labels in (torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1])):
         found = emphasis.loss_sum(functional.cross_entropy, logits, labels)
         (slope,) = torch.autograd.grad(found, logits)
@@ -205,7 +205,7 @@ def test_what_it_learnt_is_said_and_not_kept_with_the_model() -> None:
     plain = task_of(TextClassification)
     assert task.as_json() == plain.as_json()
     assert task.encoding == plain.encoding
-    assert TextClassification.from_json(task.as_json()).emphasis == Emphasis()
+    assert TextClassification.from_json(task.as_json()).emphasis == LossWeights()
     label = task_of(MultiLabelClassification, class_weights="balanced")
     assert label.summary()[-1] == "weights in the loss: a 0.667, b 1"
 

@@ -76,7 +76,7 @@ def test_of_unknown_labels_a_bounded_number_is_looked_up(monkeypatch: pytest.Mon
     assert unknown.finding("clas17") is near
     respelled = unknown.finding("CLASS\u200b17")
     assert respelled.message == 'the label "CLASS\\u200b17" is not in train'
-    assert str(respelled.fix).startswith("Use --normalise-labels, or correct it.\nKnown classes: ")
+    assert str(respelled.fix).startswith("Use --normalize-labels, or correct it.\nKnown classes: ")
     assert asked == ["clas17"]
     for i in range(200):
         last = unknown.finding(f"clazz{i}")

@@ -111,7 +111,7 @@ def test_labels_are_written_in_the_form_of_their_column() -> None:
         made = task(label_separator=separator) if separator else task()
         assert made.bearing(["b", "a"]) == {"tags": written}
         words = "b;a" if separator == ";" else "b|a"
-        assert made.names_in(words) == ("b", "a")
+        assert made.parse_label(words) == ("b", "a")
         assert made._target(row(**made.as_columns(words))) == ("b", "a")
     assert task(("p", "q")).bearing(["q"]) == {"p": "0", "q": "1"}
 

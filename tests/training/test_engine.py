@@ -110,7 +110,7 @@ def test_state_goes_out_and_comes_back() -> None:
     made, other = engine(), engine()
     made.accumulate(batch_of(torch.randn(5, 3)), 1.0, is_last=True)
     made.update(0.01)
-    with made.at_rest():
+    with made.plain_model():
         tensors = made.state()
     assert set(tensors) == {
         f"{layer}.{kind}.{part}"
@@ -133,7 +133,7 @@ def test_a_forward_alone_needs_no_optimizer() -> None:
 def test_a_gradient_can_be_forgotten() -> None:
     made = engine()
     made.accumulate(batch_of(torch.randn(3, 3)), 1.0, is_last=False)
-    made.forget()
+    made.discard_gradients()
     assert all(p.grad is None for p in made.network.parameters())
 
 
@@ -142,7 +142,7 @@ def test_a_gradient_that_is_thrown_away_frees_its_memory(monkeypatch: pytest.Mon
     monkeypatch.setattr(
         "tunesmith.training.engine.let_go", lambda device: freed.append(device.type)
     )
-    engine().forget()
+    engine().discard_gradients()
     assert freed == ["cpu"]
 
 

@@ -18,7 +18,7 @@ from tunesmith.tasks import Outputs
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactEngine
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
-from tunesmith.training.loop import MAX_SKIPPED, Choice, MicroBatch, Progress, train
+from tunesmith.training.loop import MAX_SKIPPED, MicroBatch, ModelSelection, Progress, train
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Plan, make_plan
 
@@ -79,10 +79,10 @@ class World:
         self,
         plan: Plan,
         *,
-        choice: Choice | None = None,
+        choice: ModelSelection | None = None,
         evaluate: bool = False,
         max_grad_norm: float | None = 1.0,
-        reads_every: int = 1,
+        sync_every: int = 1,
     ) -> Iterator[Event]:
         engine = ExactEngine(
             self.model,
@@ -91,7 +91,7 @@ class World:
             make_optimizer=lambda: self.optimizer,
             max_grad_norm=max_grad_norm,
         )
-        engine.reads_every = reads_every
+        engine.sync_every = sync_every
         return train(
             engine,
             plan=plan,
@@ -169,14 +169,14 @@ def test_resumed_equals_never_stopped(stop: int) -> None:
     assert world.progress == through.progress
 
 
-@pytest.mark.parametrize("reads_every", [2, 3, 100])
-def test_looking_later_tells_the_same(reads_every: int) -> None:
+@pytest.mark.parametrize("sync_every", [2, 3, 100])
+def test_looking_later_tells_the_same(sync_every: int) -> None:
     """Steps come several at once, and then `progress` stands at the last of them."""
     at_once, later = World(dropout=0.3), World(dropout=0.3)
     at_once.poisoned = later.poisoned = {2, 3, 6}
     first = list(at_once.events(at_once.plan(), evaluate=True))
     second, stood = [], []
-    for event in later.events(later.plan(), evaluate=True, reads_every=reads_every):
+    for event in later.events(later.plan(), evaluate=True, sync_every=sync_every):
         second.append(event)
         stood.append(later.progress.step)
     assert second == first
@@ -192,7 +192,7 @@ def test_looking_later_stops_a_run_that_diverged_where_it_did() -> None:
     world.poisoned = {3, 4, 5}
     told: list[Event] = []
     with pytest.raises(IntegrityError, match="stopped at step 6"):
-        for event in world.events(world.plan(), reads_every=100):
+        for event in world.events(world.plan(), sync_every=100):
             told.append(event)  # noqa: PERF402 - what came before the error counts
     assert [event.step for event in told] == [1, 2, 3, 4, 5, 6]
     assert [sorted(event.rows) for event in told if isinstance(event, Warned)] == [
@@ -265,7 +265,7 @@ def test_three_in_a_row_end_the_run() -> None:
     assert sum(isinstance(event, Warned) for event in events) == 1 + MAX_SKIPPED
 
 
-CHOICE = Choice("f1", higher=True)
+CHOICE = ModelSelection("f1", higher=True)
 
 
 def evaluations(events: list[Event]) -> list[tuple[int, bool]]:
@@ -285,7 +285,7 @@ def test_early_stopping_counts_evaluations() -> None:
     world = World()
     world.scores = [0.5, 0.4, 0.3, 0.9]
     plan = world.plan(evaluate_every="2 steps")
-    patient = Choice("f1", higher=True, patience=2)
+    patient = ModelSelection("f1", higher=True, patience=2)
     events = list(world.events(plan, choice=patient, evaluate=True))
     assert events[-1].step == 6
     assert world.progress.best_step == 2
@@ -324,7 +324,7 @@ def test_lower_is_better_where_it_is() -> None:
     world = World()
     world.scores = [0.5, 0.4, 0.6]
     plan = world.plan(evaluate_every="4 steps")
-    events = list(world.events(plan, choice=Choice("f1", higher=False), evaluate=True))
+    events = list(world.events(plan, choice=ModelSelection("f1", higher=False), evaluate=True))
     assert evaluations(events) == [(4, True), (8, True), (10, False)]
     assert np.isclose(world.progress.best_value or 0, 0.4)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.calibration import Fit, calibrate
+from tunesmith.metrics.calibration import CalibrationResult, calibrate
 from tunesmith.metrics.thresholds import Goal
 from tunesmith.runs.decisions import with_probabilities
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
@@ -24,7 +24,7 @@ from tunesmith.tasks.labeled_text import SequenceTask
 __all__ = ["calibrate_run", "fit_as_json"]
 
 
-def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
+def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> CalibrationResult:
     """Fit a calibration and keep it with the model, in place of an older one; its card tells of it.
 
     Args:
@@ -51,7 +51,7 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> Fit:
     return fit
 
 
-def fit_as_json(fit: Fit) -> dict[str, object]:
+def fit_as_json(fit: CalibrationResult) -> dict[str, object]:
     """What is kept and told of a fit: the calibration, and the numbers behind it."""
     return {
         **fit.calibration.as_json(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.data.rows import Row
-from tunesmith.errors import IntegrityError, PlainError
+from tunesmith.errors import IntegrityError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
@@ -50,7 +50,7 @@ def known_rows(run: RunFolder) -> KnownRows:
             return KnownRows(reason=_("they were held in Python"))
         learned = learned_from(run)
         checked = check(look(layers))
-    except PlainError as error:
+    except TunesmithError as error:
         return KnownRows(reason=f"{error.problems[0].place}: {error.problems[0].message}")
     train = checked.splits["train"]
     if learned.get("train") != train.digest:

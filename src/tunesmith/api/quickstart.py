@@ -260,7 +260,7 @@ def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, T
 
     with (
         StopRequest() as stop,
-        start(_asked(lesson, model), out=folder, asked_by=lesson.data) as started,
+        start(_asked(lesson, model), out=folder, named_after=lesson.data) as started,
     ):
         for note in started.notes:
             yield Warned(0, note)

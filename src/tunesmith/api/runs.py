@@ -18,8 +18,8 @@ from tunesmith.storage.names import RUNS, locate_run
 from tunesmith.text import html_table, html_text
 
 if TYPE_CHECKING:
-    from tunesmith.analysis.label_errors import Judged
-    from tunesmith.metrics.calibration import Fit
+    from tunesmith.analysis.label_errors import RowError
+    from tunesmith.metrics.calibration import CalibrationResult
     from tunesmith.metrics.uncertainty import Spread
 
 __all__ = ["Run", "Runs", "find_run", "list_runs"]
@@ -83,7 +83,7 @@ class Run:
             parts.append(_("report {path}").format(path=link))
         return "<div>" + "".join(f"<div>{part}</div>" for part in parts) + "</div>"
 
-    def calibrate(self, goal: str | None = None) -> Fit:
+    def calibrate(self, goal: str | None = None) -> CalibrationResult:
         """Fit probabilities to the validation rows, and thresholds to a goal; kept with the model.
 
         `ts.load(run.model).predict(texts, calibrated=True)` follows it.
@@ -138,7 +138,7 @@ class Run:
         *,
         kind: Literal["worst", "suspect"] = "worst",
         split: str | None = None,
-    ) -> list[Judged]:
+    ) -> list[RowError]:
         """The rows that go wrong, as `tunesmith errors` shows them.
 
         Args:

@@ -209,9 +209,9 @@ def _folders(
     named = dict(settings)
     if _is_held(named.get("data.validation")):
         del named["data.validation"]
-    layers, _data, asked_by = _understand(what, _flags(named))
+    layers, _data, named_after = _understand(what, _flags(named))
     first = layers.recipe().train.seed
-    return folders_of_seeds(out, asked_by=asked_by, first=first, count=seeds)
+    return folders_of_seeds(out, named_after=named_after, first=first, count=seeds)
 
 
 def _flags(settings: Mapping[str, object]) -> dict[KeyPath, tuple[str, object]]:
@@ -257,13 +257,13 @@ def _events(
     validation = settings.get("data.validation")
     if held_in_python := _is_held(validation):
         del settings["data.validation"]
-    layers, data, asked_by = _understand(what, _flags(settings))
+    layers, data, named_after = _understand(what, _flags(settings))
     if held_in_python:
         validation = next(iter(from_python(validation, "validation").values()))
         data = {**(data or _named_data(layers)), "validation": validation}
     with (
         StopRequest() as stop,
-        start_run(layers, out=out, data=data, asked_by=asked_by, restart=restart) as started,
+        start_run(layers, out=out, data=data, named_after=named_after, restart=restart) as started,
     ):
         display = _display(started.run) if verbose else None
         if display:
@@ -282,7 +282,7 @@ def _events(
             job = make_job(
                 started.checked,
                 num_processes=num_processes(),
-                own_scores=compute_metrics is not None,
+                custom_metrics=compute_metrics is not None,
                 revision=started.revision,
             )
             with ExitStack() as drawing:

@@ -21,14 +21,23 @@ from tunesmith.cli.verbs import Verbs, unknown_option
 from tunesmith.errors import (
     ModelError,
     Place,
-    PlainError,
     Problem,
     RecipeError,
     ResourceError,
+    TunesmithError,
     shortened,
 )
-from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, mark, use_language
+from tunesmith.i18n import (
+    DOMAIN,
+    LANGUAGES,
+    LOCALE_FOLDER,
+    current_language,
+    use_language,
+)
 from tunesmith.i18n import gettext as _
+from tunesmith.i18n import (
+    gettext_noop as N_,
+)
 from tunesmith.storage import notices
 from tunesmith.storage.disk import name_too_long
 from tunesmith.training.memory import is_out_of_memory, memory_problem
@@ -36,24 +45,24 @@ from tunesmith.training.memory import is_out_of_memory, memory_problem
 __all__ = ["COMMANDS", "load_command", "main"]
 
 COMMANDS = {
-    "quickstart": mark("See the whole job, without a network."),
-    "init": mark("Look at data and write a commented recipe."),
-    "check": mark("Look for what is wrong with data and recipe."),
-    "train": mark("Train; the same command again continues."),
-    "predict": mark("Predict texts with a finished model."),
-    "eval": mark("Score a finished model on labelled data."),
-    "calibrate": mark("Make the probabilities of a model mean what they say."),
-    "errors": mark("Show which rows go wrong, and suspect labels."),
-    "metric": mark("Score predictions that lie in a file."),
-    "data": mark("Look into data sets."),
-    "inspect": mark("Show what a model reads of a text."),
-    "tokenizer": mark("Train tokenizers on your own text."),
-    "runs": mark("List, show, compare and delete runs."),
-    "report": mark("Write the report of a run anew."),
-    "eject": mark("Write a run as a plain script."),
-    "config": mark("Show recipes and their schema."),
-    "bench": mark("Compare with transformers' Trainer, side by side."),
-    "doctor": mark("Check versions, device, disk and mirrors."),
+    "quickstart": N_("See the whole job, without a network."),
+    "init": N_("Look at data and write a commented recipe."),
+    "check": N_("Look for what is wrong with data and recipe."),
+    "train": N_("Train; the same command again continues."),
+    "predict": N_("Predict texts with a finished model."),
+    "eval": N_("Score a finished model on labelled data."),
+    "calibrate": N_("Make the probabilities of a model mean what they say."),
+    "errors": N_("Show which rows go wrong, and suspect labels."),
+    "metric": N_("Score predictions that lie in a file."),
+    "data": N_("Look into data sets."),
+    "inspect": N_("Show what a model reads of a text."),
+    "tokenizer": N_("Train tokenizers on your own text."),
+    "runs": N_("List, show, compare and delete runs."),
+    "report": N_("Write the report of a run anew."),
+    "eject": N_("Write a run as a plain script."),
+    "config": N_("Show recipes and their schema."),
+    "bench": N_("Compare with transformers' Trainer, side by side."),
+    "doctor": N_("Check versions, device, disk and mirrors."),
 }
 """Each command, a file in `commands`, with its line in the help, which loads none of them."""
 
@@ -115,7 +124,7 @@ def _main(words: list[str]) -> int:
     with shielded():
         try:
             terminal = Terminal.of(given)  # for what goes wrong before or outside a command
-        except PlainError as error:
+        except TunesmithError as error:
             Terminal(given["as_json"]).problems(error.problems)
             return error.exit_code
         with notices.listening(lambda problem: terminal.problems([problem])):
@@ -160,7 +169,7 @@ def _run(terminal: Terminal, words: Sequence[str]) -> int:
         if debug and not isinstance(error, click.ClickException):
             terminal.traceback()
         known = _as_known(error, words, debug=debug)
-        if isinstance(error, PlainError):
+        if isinstance(error, TunesmithError):
             terminal.problems(with_corrected_command(known.problems, words, _command_of(words)))
         else:
             terminal.problems(known.problems)
@@ -172,9 +181,9 @@ def _command_of(words: Sequence[str]) -> click.Command | None:
     return load_command(name) if name else None
 
 
-def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> PlainError:
+def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> TunesmithError:
     """The error with its code; what was not foreseen is a bug of ours, and reported as one."""
-    if isinstance(error, PlainError):
+    if isinstance(error, TunesmithError):
         cause = error.__cause__
         is_memory = isinstance(error, ModelError) and cause is not None and is_out_of_memory(cause)
         return ResourceError(memory_problem(cause)) if cause and is_memory else error
@@ -189,7 +198,7 @@ def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> PlainEr
     if is_out_of_memory(error):
         return ResourceError(memory_problem(error))
     first, *more = f"{type(error).__name__}: {error}".split("\n")
-    return PlainError(
+    return TunesmithError(
         Problem(
             "M000",
             _("a bug in tunesmith: {error}").format(error=first),
@@ -199,7 +208,7 @@ def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> PlainEr
     )
 
 
-def _of_the_system(error: OSError) -> PlainError:
+def _of_the_system(error: OSError) -> TunesmithError:
     """What the system refuses anywhere: a name that is too long, a disk that fails."""
     if error.errno == errno.ENAMETOOLONG:
         return RecipeError(name_too_long(str(error.filename)))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import click
 
-from tunesmith.errors import Problem, typed
+from tunesmith.errors import Problem, shell_quoted
 
 __all__ = ["with_corrected_command"]
 
@@ -31,7 +31,7 @@ def with_corrected_command(
     before = list(words[:end])
     for name, value in flags:
         before = [*_without(before, name), name, value]
-    line = " ".join(["tunesmith", *map(typed, before), *map(typed, words[end:])])
+    line = " ".join(["tunesmith", *map(shell_quoted, before), *map(shell_quoted, words[end:])])
     told = list(problems)
     last = max(i for i, problem in enumerate(told) if problem.flags)
     fix = "\n".join(part for part in (told[last].fix, line) if part)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tunesmith.i18n import LANGUAGES, mark
+from tunesmith.i18n import LANGUAGES
 from tunesmith.i18n import gettext as _
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import KeyPath, Layers, gather, read_scalar
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.names import RUNS
@@ -63,19 +64,19 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 _TRAINING: dict[str, tuple[KeyPath, str, str]] = {
-    "epochs": (("train", "epochs"), "N", mark("Passes over the training rows.")),
-    "max_steps": (("train", "max_steps"), "N", mark("Optimizer steps; overrides --epochs.")),
-    "batch_size": (("train", "batch_size"), "N", mark("Rows per optimizer step.")),
+    "epochs": (("train", "epochs"), "N", N_("Passes over the training rows.")),
+    "max_steps": (("train", "max_steps"), "N", N_("Optimizer steps; overrides --epochs.")),
+    "batch_size": (("train", "batch_size"), "N", N_("Rows per optimizer step.")),
     "learning_rate": (
-        ("train", "learning_rate"), "RATE", mark("Highest learning rate, such as 5e-5."),
+        ("train", "learning_rate"), "RATE", N_("Highest learning rate, such as 5e-5."),
     ),
     "max_length": (
-        ("train", "max_length"), "N", mark("Most tokens per row; the rest is cut off."),
+        ("train", "max_length"), "N", N_("Most tokens per row; the rest is cut off."),
     ),
     "seed": (
-        ("train", "seed"), "N", mark("Seed of the new head, the row order and the dropout."),
+        ("train", "seed"), "N", N_("Seed of the new head, the row order and the dropout."),
     ),
-    "device": (("train", "device"), "DEVICE", mark("Where to train: auto, cpu, cuda or mps.")),
+    "device": (("train", "device"), "DEVICE", N_("Where to train: auto, cpu, cuda or mps.")),
 }  # fmt: skip
 """The keys of `train` that people change first, by the name of their flag."""
 
@@ -155,9 +156,9 @@ def reading(given: Mapping[str, Any]) -> Options:
 
 
 def normalise_option(function: F) -> F:
-    """--normalise-labels, for classes that are spelt in several ways."""
+    """--normalize-labels, for classes that are spelt in several ways."""
     return click.option(
-        "--normalise-labels",
+        "--normalize-labels",
         is_flag=True,
         default=None,
         help=_("Read labels that differ only by case and white space as one."),
@@ -261,7 +262,7 @@ _FLAGS: dict[str, KeyPath] = {
     "delimiter": ("data", "delimiter"),
     "no_header": ("data", "header"),
     "sheet": ("data", "sheet"),
-    "normalise_labels": ("data", "normalise_labels"),
+    "normalize_labels": ("data", "normalize_labels"),
     "on_bad_row": ("data", "on_bad_row"),
     "allow_leak": ("data", "allow_leak"),
     "corrections": ("data", "corrections"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tunesmith.data.rows import Source
-from tunesmith.errors import Place, Problem, Severity, inert
+from tunesmith.errors import Place, Problem, Severity, escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 
@@ -99,7 +99,9 @@ def unwritable_in(record: Mapping[str, object]) -> Finding | None:
         if _has_half_character(key) or _has_half_character(value):
             return Finding(
                 "D142",
-                _('half of a character (lone surrogate) in "{name}"').format(name=inert(str(key))),
+                _('half of a character (lone surrogate) in "{name}"').format(
+                    name=escape_controls(str(key))
+                ),
                 fix=_("Complete or remove the row."),
             )
     return None

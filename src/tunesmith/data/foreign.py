@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tunesmith.data.readers.read_errors import reason_of
 from tunesmith.data.rows import Row
-from tunesmith.data.wrapped import Around
-from tunesmith.errors import DataError, Place, PlainError, Problem
+from tunesmith.data.wrapped import WrappedSource
+from tunesmith.errors import DataError, Place, Problem, TunesmithError
 from tunesmith.i18n import gettext as _
 
 __all__ = ["ForeignSource"]
@@ -19,7 +19,7 @@ _OURS = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
-class ForeignSource(Around):
+class ForeignSource(WrappedSource):
     """A user's own source, whose exceptions name the line of their code that raised them."""
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
@@ -30,7 +30,7 @@ class ForeignSource(Around):
         """
         try:
             yield from self.source.chunks(columns)
-        except PlainError:
+        except TunesmithError:
             raise
         except Exception as error:
             raise DataError(_failure(error, self.name)) from None

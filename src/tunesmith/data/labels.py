@@ -16,9 +16,9 @@ from typing import TypeGuard
 
 from tunesmith.data.findings import Finding
 from tunesmith.data.near_duplicates import normalised
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 
 __all__ = [
     "as_python",
@@ -48,12 +48,12 @@ _MISSING_TYPES = ("NAType", "NaTType")
 """What pandas has for a missing value; their names, as pandas need not be installed."""
 
 _KINDS = {
-    dict: mark("an object"),
-    bytes: mark("binary data"),
-    bytearray: mark("binary data"),
-    date: mark("a date"),  # a datetime is one
-    time: mark("a time"),
-    timedelta: mark("a duration"),
+    dict: N_("an object"),
+    bytes: N_("binary data"),
+    bytearray: N_("binary data"),
+    date: N_("a date"),  # a datetime is one
+    time: N_("a time"),
+    timedelta: N_("a duration"),
 }
 _UNNUMBERED = -1
 """The number of a row without a class in a column of numbered classes."""
@@ -150,8 +150,8 @@ def labels_finding(
 def label_kind(value: object) -> str:
     """What kind of value a label is written as: "text", "number" or "boolean", to be translated."""
     if isinstance(value, str):
-        return mark("text")
-    return mark("boolean") if isinstance(as_python(value), bool) else mark("number")
+        return N_("text")
+    return N_("boolean") if isinstance(as_python(value), bool) else N_("number")
 
 
 def label_key(name: str) -> str:
@@ -174,7 +174,8 @@ def is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...] | set[
 def spelled(name: str) -> str:
     r"""The label with every character that is not seen written out, such as "\u00a0"."""
     return "".join(
-        sign if sign == " " or sign.isprintable() else f"\\u{ord(sign):04x}" for sign in inert(name)
+        sign if sign == " " or sign.isprintable() else f"\\u{ord(sign):04x}"
+        for sign in escape_controls(name)
     )
 
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.rng import mixed
+from tunesmith.rng import splitmix64
 
 __all__ = ["NEAR", "Groups", "Sketches", "candidates", "normalised", "similarities", "text_hash"]
 
@@ -34,7 +34,7 @@ _CHARACTERS_AT_ONCE = 1 << 20
 
 _SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
 
-_SEEDS = mixed(np.arange(2 * _BANDS * _WIDTH, dtype=np.uint64)).astype(np.uint32)
+_SEEDS = splitmix64(np.arange(2 * _BANDS * _WIDTH, dtype=np.uint64)).astype(np.uint32)
 _FLIPS, _FACTORS = _SEEDS[::2], _SEEDS[1::2] | np.uint32(1)
 
 Indices = NDArray[np.int64]
@@ -198,7 +198,7 @@ def _band_keys(hashes: NDArray[np.uint32], starts: Indices) -> NDArray[np.uint32
         key = np.zeros(len(starts), dtype=np.uint64)
         for i in range(band * _WIDTH, (band + 1) * _WIDTH):
             least = np.minimum.reduceat((hashes ^ _FLIPS[i]) * _FACTORS[i], starts)
-            key = mixed(key ^ least)
+            key = splitmix64(key ^ least)
         keys[:, band] = key >> np.uint64(32)
     return keys
 

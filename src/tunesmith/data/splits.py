@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.near_duplicates import Groups
-from tunesmith.rng import mixed, seed_of
+from tunesmith.rng import seed_of, splitmix64
 
 __all__ = ["draw_shares"]
 
@@ -77,4 +77,4 @@ def _leave_one_of_each(
 
 def _shuffled_key(hashes: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
     """A pseudorandom number per hash and seed."""
-    return mixed(hashes.view(np.uint64) ^ np.uint64(seed_of(seed)))
+    return splitmix64(hashes.view(np.uint64) ^ np.uint64(seed_of(seed)))

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tunesmith.data.rows import BadRecordsError, Row
-from tunesmith.data.wrapped import Around
+from tunesmith.data.wrapped import WrappedSource
 
-__all__ = ["Without"]
+__all__ = ["FilteredSource"]
 
 
 @dataclass(frozen=True)
-class Without(Around):
+class FilteredSource(WrappedSource):
     """The good rows of a source, numbered through; records that cannot be read are left out, too.
 
     Attributes:

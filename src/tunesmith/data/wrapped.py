@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from tunesmith.data.rows import Column, Row, Source
 from tunesmith.errors import Place
 
-__all__ = ["Around", "innermost", "original_rows"]
+__all__ = ["WrappedSource", "innermost", "original_rows"]
 
 
 @dataclass(frozen=True)
-class Around(ABC):
+class WrappedSource(ABC):
     """What all sources around a source pass on: name, columns, revision, notes and places.
 
     Attributes:
@@ -65,7 +65,7 @@ class Around(ABC):
 
 def innermost(source: Source) -> Source:
     """The data itself, without the sources around it."""
-    while isinstance(source, Around):
+    while isinstance(source, WrappedSource):
         source = source.source
     return source
 
@@ -73,7 +73,7 @@ def innermost(source: Source) -> Source:
 def original_rows(source: Source, indices: Collection[int]) -> Mapping[int, int]:
     """The numbers that some rows of a source have in the data itself."""
     found = {index: index for index in indices}
-    while isinstance(source, Around):
+    while isinstance(source, WrappedSource):
         originals = source.originals(found.values())
         found = {index: originals[row] for index, row in found.items() if row in originals}
         source = source.source

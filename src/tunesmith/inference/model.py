@@ -212,14 +212,14 @@ class Model:
         calibrated: bool = False,
         threshold: float | None = None,
         batch_size: int | None = None,
-        normalise_labels: bool = False,
+        normalize_labels: bool = False,
         learnt: Sequence[Row] = (),
         options: Options = Options(),  # noqa: B008
     ) -> Scores:
         """Score labelled rows; `data`, `calibrated` and `threshold` as in `predict`.
 
         With these two the scores are of the answered rows, and "ece" is the calibration error.
-        `normalise_labels` reads labels that differ only by case and white space from the model's
+        `normalize_labels` reads labels that differ only by case and white space from the model's
         own as these. `learnt` are rows of the training data: with them the scores also carry what
         a TF-IDF baseline learned from these rows scores.
 
@@ -234,7 +234,7 @@ class Model:
         chosen = self.metrics(metrics)
         source = source_of(data, self.task.roles, options)
         need_columns(self.task.roles.columns, source)
-        if normalise_labels:
+        if normalize_labels:
             source = as_known(source, self.task)
         _split, kept = check_other("validation", source, self.task)
         if kept.problems:

@@ -11,7 +11,7 @@ from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.bad_rows import BadRows
-from tunesmith.inputs.label_spelling import normalise_labels
+from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import SequenceTask
 
@@ -99,7 +99,7 @@ def in_thousands(source: Source | BadRows, columns: Sequence[str] | None) -> Ite
 def as_known(source: Source, task: Task) -> Source:
     """The rows with their labels in the spelling of the model's."""
     known = task.output_names() if isinstance(task, SequenceTask) else ()
-    return normalise_labels(task, {"data": source}, known=known)["data"]
+    return normalize_labels(task, {"data": source}, known=known)["data"]
 
 
 def need_columns(columns: Sequence[str], source: Source) -> None:

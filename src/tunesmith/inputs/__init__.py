@@ -5,7 +5,15 @@ problems together, learns the labels and draws the shares; `audited`, it also te
 about the rows as a whole: leaks, duplicates, classes, lengths.
 """
 
-from tunesmith.inputs.resolve import Look, look, reading_options
-from tunesmith.inputs.validate import Checked, Split, check, check_other
+from tunesmith.inputs.resolve import ResolvedInputs, look, reading_options
+from tunesmith.inputs.validate import Split, ValidatedInputs, check, check_other
 
-__all__ = ["Checked", "Look", "Split", "check", "check_other", "look", "reading_options"]
+__all__ = [
+    "ResolvedInputs",
+    "Split",
+    "ValidatedInputs",
+    "check",
+    "check_other",
+    "look",
+    "reading_options",
+]

@@ -31,7 +31,7 @@ from tunesmith.inputs.length_checks import (
     measure,
     reader_of,
 )
-from tunesmith.inputs.resolve import Look
+from tunesmith.inputs.resolve import ResolvedInputs
 from tunesmith.inputs.text_checks import column_problems, swapped_problems
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import SequenceTask
@@ -49,7 +49,7 @@ class Audit:
             tokenizer is on this machine.
     """
 
-    seen: Look
+    seen: ResolvedInputs
     lengths: Lengths | None = None
     _parts: dict[str, Part] = field(default_factory=dict)
 

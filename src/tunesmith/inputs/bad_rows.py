@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from tunesmith.data.rows import Rejected, Source
 from tunesmith.data.scan import Survey, content_of
-from tunesmith.data.without import Without
+from tunesmith.data.without import FilteredSource
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 
@@ -58,7 +58,7 @@ def keep(survey: Survey, on_bad_row: str) -> Kept:
         else problem
         for problem in problems
     ]
-    rest = Without(source, frozenset(survey.bad), survey.columns)
+    rest = FilteredSource(source, frozenset(survey.bad), survey.columns)
     return Kept(
         rest,
         _digest(rest, survey.columns),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.wrapped import Around
+from tunesmith.data.wrapped import WrappedSource
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
@@ -116,7 +116,7 @@ def _wrong_label(
     task: SequenceTask,
     known: Collection[str],
 ) -> Problem | None:
-    unknown = [name for name in task.names_in(correction.words) if name not in known]
+    unknown = [name for name in task.parse_label(correction.words) if name not in known]
     finding = task.examine(Row(row.index, {**row.values, **change}))
     if not unknown and finding is None:
         return None
@@ -177,7 +177,7 @@ def _no_such_split(correction: Correction, sources: Mapping[str, Source]) -> Pro
 
 
 @dataclass(frozen=True)
-class Corrected(Around):
+class Corrected(WrappedSource):
     """A source with some labels changed and some rows left out; the others are numbered anew.
 
     Attributes:

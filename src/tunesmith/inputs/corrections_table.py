@@ -18,7 +18,7 @@ from tunesmith.errors import DataError, Place, Problem, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
 
-__all__ = ["REMOVE", "Correction", "Doubt", "mark_of", "read_corrections", "write_doubts"]
+__all__ = ["REMOVE", "Correction", "LabelIssue", "mark_of", "read_corrections", "write_doubts"]
 
 REMOVE = "remove"
 """What stands in `correct` for a row to leave out; a class of this name is meant before that."""
@@ -30,7 +30,7 @@ _ENCODING = "utf-8-sig"  # the byte-order mark tells Excel that it is UTF-8
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class LabelIssue:
     """One line of the table, to be filled in.
 
     Attributes:
@@ -56,7 +56,7 @@ class Doubt:
     mark: str
 
 
-_COLUMNS = tuple(field.name for field in fields(Doubt))
+_COLUMNS = tuple(field.name for field in fields(LabelIssue))
 _NEEDED = ("split", "row", "correct", "mark")
 
 
@@ -85,7 +85,7 @@ def mark_of(texts: Sequence[str]) -> str:
     return "m" + hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
-def write_doubts(path: Path, doubts: Iterable[Doubt]) -> int:
+def write_doubts(path: Path, doubts: Iterable[LabelIssue]) -> int:
     """Write the table; returns how many lines it has.
 
     Raises:

@@ -72,7 +72,7 @@ def spelling_problems(
                 _("{names} look like one class").format(names=shown),
                 place,
                 fix=_(
-                    "Write them alike, or use --normalise-labels. If they are different classes, "
+                    "Write them alike, or use --normalize-labels. If they are different classes, "
                     "list every class in data.labels."
                 ),
             )

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row, Source, readable_rows
-from tunesmith.data.wrapped import Around
+from tunesmith.data.wrapped import WrappedSource
 from tunesmith.errors import Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import SequenceTask
 
-__all__ = ["Respelt", "normalise_labels"]
+__all__ = ["NormalizedLabels", "normalize_labels"]
 
 _SHOWN = 10
 
 
-def normalise_labels(
+def normalize_labels(
     task: Task, sources: Mapping[str, Source], *, known: Sequence[str] = ()
 ) -> dict[str, Source]:
     """The sources, with one spelling for each class or label.
@@ -47,14 +47,15 @@ def normalise_labels(
                 _("{task} has no class names in its rows that could be normalised").format(
                     task=task.name
                 ),
-                Place("data.normalise_labels"),
-                fix=_("Remove data.normalise_labels."),
+                Place("data.normalize_labels"),
+                fix=_("Remove data.normalize_labels."),
             )
         )
     spellings = {name: _spellings(source, task) for name, source in sources.items()}
     winners = {**_winners(spellings.get("train", Counter())), **_by_key(known)}
     return {
-        name: Respelt.of(source, task, winners, spellings[name]) for name, source in sources.items()
+        name: NormalizedLabels.of(source, task, winners, spellings[name])
+        for name, source in sources.items()
     }
 
 
@@ -85,14 +86,14 @@ def _by_key(known: Sequence[str]) -> dict[str, str]:
                     "R191",
                     _("{names} differ in spelling only").format(names=quoted([other, name])),
                     Place("data.labels"),
-                    fix=_("Keep one of them, or remove data.normalise_labels."),
+                    fix=_("Keep one of them, or remove data.normalize_labels."),
                 )
             )
     return found
 
 
 @dataclass(frozen=True)
-class Respelt(Around):
+class NormalizedLabels(WrappedSource):
     """A source whose labels are spelt in one way.
 
     Attributes:
@@ -110,7 +111,7 @@ class Respelt(Around):
         task: SequenceTask,
         winners: Mapping[str, str],
         counts: Mapping[str, int],
-    ) -> Respelt:
+    ) -> NormalizedLabels:
         """Respell the labels that a source has.
 
         Args:

@@ -24,13 +24,13 @@ from tunesmith.errors import (
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.inputs.corrections import correct
-from tunesmith.inputs.label_spelling import normalise_labels
+from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.metrics.scores import GLUE
 from tunesmith.models import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
 from tunesmith.tasks import TASKS, Task, suggest_task, task_named
 
-__all__ = ["Look", "look", "no_rows", "reading_options"]
+__all__ = ["ResolvedInputs", "look", "no_rows", "reading_options"]
 
 _VALIDATION_NAMES = ("validation", "validation_matched", "valid", "dev", "val")
 _DEFAULT_SHARE = "10%"
@@ -41,7 +41,7 @@ _SUGGESTED: tuple[KeyPath, ...] = (
 
 
 @dataclass(frozen=True)
-class Look:
+class ResolvedInputs:
     """The data opened, and a recipe without gaps.
 
     Attributes:
@@ -70,7 +70,7 @@ class Look:
         return [note for source in (self.train, *self.others.values()) for note in source.notes]
 
 
-def look(layers: Layers, data: Splits | None = None) -> Look:
+def look(layers: Layers, data: Splits | None = None) -> ResolvedInputs:
     """Open the data and fill in what the recipe leaves out.
 
     Args:
@@ -107,10 +107,10 @@ def look(layers: Layers, data: Splits | None = None) -> Look:
         raise DataError(first_problems(problems))
     task = _make_task(recipe, layers, roles, train)
     sources = correct(recipe.data.corrections, task, {"train": train, **others})
-    if recipe.data.normalise_labels:
+    if recipe.data.normalize_labels:
         sources = _normalise(sources, task, recipe, layers)
     train, others = sources.pop("train"), sources
-    return Look(layers, recipe, train, others, shares, found, task, automatic.reasons)
+    return ResolvedInputs(layers, recipe, train, others, shares, found, task, automatic.reasons)
 
 
 def _with_detected(layers: Layers, train: Source) -> tuple[Layers, Automatic]:
@@ -325,7 +325,7 @@ def _normalise(
     sources: Mapping[str, Source], task: Task, recipe: Recipe, layers: Layers
 ) -> dict[str, Source]:
     try:
-        return normalise_labels(task, sources, known=recipe.data.labels or ())
+        return normalize_labels(task, sources, known=recipe.data.labels or ())
     except RecipeError as error:
         raise RecipeError([at_key(problem, layers) for problem in error.problems]) from None
 

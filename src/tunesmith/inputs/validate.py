@@ -22,8 +22,8 @@ from tunesmith.errors import (
     RecipeError,
     Severity,
     quoted,
+    shell_quoted,
     shortened,
-    typed,
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
@@ -31,12 +31,12 @@ from tunesmith.inputs.automatic import Automatic, at_key, joined
 from tunesmith.inputs.bad_rows import Kept, keep
 from tunesmith.inputs.column_stats import Census
 from tunesmith.inputs.length_checks import Lengths
-from tunesmith.inputs.resolve import Look, no_rows
+from tunesmith.inputs.resolve import ResolvedInputs, no_rows
 from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task
 
-__all__ = ["Checked", "Split", "check", "check_other"]
+__all__ = ["Split", "ValidatedInputs", "check", "check_other"]
 
 
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
@@ -65,7 +65,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Checked:
+class ValidatedInputs:
     """Rows that are fit to train on.
 
     Attributes:
@@ -89,7 +89,7 @@ class Checked:
     rejected: Sequence[tuple[str, Rejected]] = ()
 
 
-def check(seen: Look, *, audited: bool = False) -> Checked:
+def check(seen: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs:
     """Read every row once, tell all problems, learn the labels, draw the shares.
 
     Args:
@@ -133,10 +133,10 @@ def check(seen: Look, *, audited: bool = False) -> Checked:
     recipe, layers = _with_scores(seen, task)
     notes = [*seen.notes, *task.summary()]
     lengths = audit.lengths if audit else None
-    return Checked(recipe, layers, task, splits, problems, notes, lengths, rejected)
+    return ValidatedInputs(recipe, layers, task, splits, problems, notes, lengths, rejected)
 
 
-def _several_labels(seen: Look) -> Iterator[Problem]:
+def _several_labels(seen: ResolvedInputs) -> Iterator[Problem]:
     """Fields that hold several labels each, for a task of one class per row."""
     label = seen.task.roles.label
     column = seen.profile.column(label) if isinstance(label, str) else None
@@ -160,13 +160,13 @@ def _several_labels(seen: Look) -> Iterator[Problem]:
             "For several labels per row: --task multi-label-classification --label-separator "
             "{separator} (a row without a label then has none of them). If each field is one "
             "class: --task text-classification."
-        ).format(separator=typed(name)),
+        ).format(separator=shell_quoted(name)),
         # a user who named the task is asked no more
         severity=Severity.ERROR if ("task",) in seen.reasons else Severity.WARNING,
     )
 
 
-def _refuse_unknown_scores(seen: Look) -> None:
+def _refuse_unknown_scores(seen: ResolvedInputs) -> None:
     try:
         choose_metrics(seen.recipe.metrics or (), seen.task.metrics, seen.task.name)
     except RecipeError as error:
@@ -244,7 +244,7 @@ def check_other(
     return split, kept
 
 
-def _draw(seen: Look, survey: Survey, kept: Kept) -> dict[str, Split]:
+def _draw(seen: ResolvedInputs, survey: Survey, kept: Kept) -> dict[str, Split]:
     source, digest = kept.source, kept.digest
     if not seen.shares:
         return {"train": Split("train", source, digest, None, kept.num_rows)}
@@ -272,7 +272,7 @@ def _draw(seen: Look, survey: Survey, kept: Kept) -> dict[str, Split]:
     return splits
 
 
-def _with_scores(seen: Look, task: Task) -> tuple[Recipe, Layers]:
+def _with_scores(seen: ResolvedInputs, task: Task) -> tuple[Recipe, Layers]:
     """Fill in the scores and the one that chooses, now that the classes are known."""
     automatic = Automatic(seen.layers)
     asked = seen.recipe.metrics

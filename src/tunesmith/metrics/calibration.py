@@ -26,7 +26,7 @@ from tunesmith.metrics.temperature import (
 )
 from tunesmith.metrics.thresholds import Goal, Rule, threshold_for_f1, threshold_for_share
 
-__all__ = ["Fit", "Measures", "Tally", "calibrate", "measure"]
+__all__ = ["CalibrationReport", "CalibrationResult", "Tally", "calibrate", "measure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Measures:
+class CalibrationReport:
     """How a calibration fares on labelled rows.
 
     Attributes:
@@ -69,7 +69,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Fit:
+class CalibrationResult:
     """A calibration, and what it changes on the rows that it was fitted on.
 
     Attributes:
@@ -82,8 +82,8 @@ class Fit:
 
     calibration: Calibration
     rows: int
-    before: Measures
-    after: Measures
+    before: CalibrationReport
+    after: CalibrationReport
     warnings: Sequence[Problem]
 
 
@@ -95,7 +95,7 @@ def calibrate(
     *,
     goal: Goal | None = None,
     positive: int = 1,
-) -> Fit:
+) -> CalibrationResult:
     """Fit a temperature, and thresholds for a goal, on held-out rows.
 
     Args:
@@ -121,12 +121,12 @@ def calibrate(
         warnings += _unreached(goal, thresholds)
         found = replace(found, rule=rule, thresholds=thresholds, goal=str(goal))
     before, after = (measure(one, logits, truth, labels) for one in (plain, found))
-    return Fit(found, len(logits), before, after, warnings)
+    return CalibrationResult(found, len(logits), before, after, warnings)
 
 
 def measure(
     calibration: Calibration, logits: NDArray[Any], truth: NDArray[Any], labels: Sequence[str]
-) -> Measures:
+) -> CalibrationReport:
     """How a calibration fares; shapes as in `calibrate`."""
     kind, scaled = calibration.kind, calibration.scaled(logits)
     shares = probabilities(kind, scaled)
@@ -141,7 +141,7 @@ def measure(
         right = decision.argmax(axis=-1) == truth
     curve = reliability(confidence, true)
     given = (decision > 0) & answered[:, np.newaxis]
-    return Measures(
+    return CalibrationReport(
         loss=log_loss(kind, scaled, truth),
         ece=calibration_error(curve),
         curve=curve,

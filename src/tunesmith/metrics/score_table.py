@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark, split_name
+from tunesmith.i18n import gettext_noop as N_
+from tunesmith.i18n import split_name
 
 __all__ = ["as_interval", "as_score", "numeric_titles", "score_rows"]
 
-_BASELINES = {"tfidf": mark("TF-IDF"), "constant": mark("always the same")}
+_BASELINES = {"tfidf": N_("TF-IDF"), "constant": N_("always the same")}
 
 
 def score_rows(

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark, ngettext, split_name
+from tunesmith.i18n import gettext_noop as N_
+from tunesmith.i18n import ngettext, split_name
 from tunesmith.metrics.counts import counted_kind
 from tunesmith.metrics.differences import Difference, difference, mcnemar
 from tunesmith.metrics.scores import METRICS, Answers, Interval, Scores
@@ -30,18 +31,18 @@ __all__ = [
 
 COLLAPSED, LEVEL, BEATEN = "M135", "M136", "M137"
 _TITLES = {
-    COLLAPSED: mark("collapsed"),
-    LEVEL: mark("not shown to be better than always the same answer"),
-    BEATEN: mark("worse than the TF-IDF baseline"),
+    COLLAPSED: N_("collapsed"),
+    LEVEL: N_("not shown to be better than always the same answer"),
+    BEATEN: N_("worse than the TF-IDF baseline"),
 }
-_CHECK_DATA = mark(
+_CHECK_DATA = N_(
     "Check that the label and text columns are the right ones; `tunesmith runs explain` shows what "
     "the training curves say."
 )
 _FIXES = {
     COLLAPSED: _CHECK_DATA,
     LEVEL: _CHECK_DATA,
-    BEATEN: mark(
+    BEATEN: N_(
         "The TF-IDF baseline may be good enough for these texts: docs/how-to.md has it as a few "
         "lines of scikit-learn. Otherwise try another pretrained model, or more labeled rows."
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tunesmith.errors import ModelError, PlainError, Problem, shortened
+from tunesmith.errors import ModelError, Problem, TunesmithError, shortened
 from tunesmith.i18n import gettext as _
 
 __all__ = ["TooLarge", "bounded", "coded", "first_line"]
@@ -76,7 +76,7 @@ def coded(problem: Callable[[str], Problem]) -> Iterator[None]:
     """
     try:
         yield
-    except (PlainError, TimeoutError):
+    except (TunesmithError, TimeoutError):
         raise
     except BaseException as error:
         kind = type(error).__name__

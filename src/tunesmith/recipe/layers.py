@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from tunesmith.errors import Place, Problem, RecipeError, first_problems, nearest, shortened
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe.document import Document, KeyPath, read_document, read_scalar
 from tunesmith.recipe.presets import DEFAULT_PRESET, PRESETS
 from tunesmith.recipe.problems import Described, describe
@@ -35,13 +35,13 @@ _DEEPEST = 8
 """Keys between dots; the settings have two levels, options one more."""
 
 KINDS = (
-    mark("default"),
-    mark("automatic"),
-    mark("preset"),
-    mark("recipe"),
-    mark("environment"),
-    mark("flag"),
-    mark("set"),
+    N_("default"),
+    N_("automatic"),
+    N_("preset"),
+    N_("recipe"),
+    N_("environment"),
+    N_("flag"),
+    N_("set"),
 )
 """From the weakest to the strongest."""
 

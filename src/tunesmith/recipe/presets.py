@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunesmith.i18n import mark as _
+from tunesmith.i18n import gettext_noop as _
 
 __all__ = ["DEFAULT_PRESET", "PRESETS", "PRESET_WORDS"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 
 __all__ = ["RENAMED", "Renamed"]
 
@@ -41,71 +41,71 @@ class Renamed:
         return "; ".join(parts) or _("{name} has no counterpart here").format(name=name)
 
 
-_AUTOMATIC = mark("automatic here, remove it")
-_NOT_HERE = mark("not offered here, remove it")
-_FLAG_OUT = mark("the folder is named by --out")
-_NO_WORKERS = mark("batches are sliced from prepared data, there are no loader workers")
-_SAFETENSORS = mark("always safetensors")
-_HUB = mark("training does not upload; the finished model folder can be pushed")
-_LAUNCH = mark("set by accelerate launch or torchrun")
+_AUTOMATIC = N_("automatic here, remove it")
+_NOT_HERE = N_("not offered here, remove it")
+_FLAG_OUT = N_("the folder is named by --out")
+_NO_WORKERS = N_("batches are sliced from prepared data, there are no loader workers")
+_SAFETENSORS = N_("always safetensors")
+_HUB = N_("training does not upload; the finished model folder can be pushed")
+_LAUNCH = N_("set by accelerate launch or torchrun")
 
 RENAMED: dict[str, Renamed] = {
     # what the course and most scripts set
     "output_dir": Renamed(note=_FLAG_OUT),
     "num_train_epochs": Renamed("train.epochs"),
     "per_device_train_batch_size": Renamed(
-        "train.batch_size", mark("rows per optimizer step, over all devices")
+        "train.batch_size", N_("rows per optimizer step, over all devices")
     ),
     "per_device_eval_batch_size": Renamed("train.eval_batch_size"),
     "gradient_accumulation_steps": Renamed(
-        "train.micro_batch_size", mark("batch_size stays; rows of one forward pass")
+        "train.micro_batch_size", N_("batch_size stays; rows of one forward pass")
     ),
     "lr_scheduler_type": Renamed("train.schedule"),
-    "lr_scheduler_kwargs": Renamed("train.schedule", mark("schedules have no further options")),
-    "warmup_steps": Renamed("train.warmup", mark("for example 100 steps or 10%")),
-    "optim": Renamed(note=mark("AdamW is the optimizer here")),
-    "optim_args": Renamed(note=mark("see train.adam_beta1, adam_beta2, adam_epsilon")),
+    "lr_scheduler_kwargs": Renamed("train.schedule", N_("schedules have no further options")),
+    "warmup_steps": Renamed("train.warmup", N_("for example 100 steps or 10%")),
+    "optim": Renamed(note=N_("AdamW is the optimizer here")),
+    "optim_args": Renamed(note=N_("see train.adam_beta1, adam_beta2, adam_epsilon")),
     "optim_target_modules": Renamed(note=_NOT_HERE),
-    "bf16": Renamed("train.precision", mark("write bf16")),
-    "fp16": Renamed("train.precision", mark("bf16 needs no loss scaling; write bf16")),
+    "bf16": Renamed("train.precision", N_("write bf16")),
+    "fp16": Renamed("train.precision", N_("bf16 needs no loss scaling; write bf16")),
     "bf16_full_eval": Renamed("train.precision"),
     "fp16_full_eval": Renamed("train.precision"),
     "tf32": Renamed(note=_AUTOMATIC),
-    "eval_strategy": Renamed("train.evaluate_every", mark("for example 1 epoch")),
-    "eval_steps": Renamed("train.evaluate_every", mark("for example 200 steps")),
+    "eval_strategy": Renamed("train.evaluate_every", N_("for example 1 epoch")),
+    "eval_steps": Renamed("train.evaluate_every", N_("for example 200 steps")),
     "eval_delay": Renamed(note=_NOT_HERE),
     "eval_on_start": Renamed(note=_NOT_HERE),
-    "save_strategy": Renamed("train.save_every", mark("for example 10 minutes")),
-    "save_steps": Renamed("train.save_every", mark("for example 500 steps")),
+    "save_strategy": Renamed("train.save_every", N_("for example 10 minutes")),
+    "save_steps": Renamed("train.save_every", N_("for example 500 steps")),
     "save_total_limit": Renamed("train.keep_checkpoints"),
-    "save_only_model": Renamed(note=mark("checkpoints always hold what resuming needs")),
+    "save_only_model": Renamed(note=N_("checkpoints always hold what resuming needs")),
     "logging_steps": Renamed("train.log_every"),
     "logging_strategy": Renamed("train.log_every"),
     "logging_first_step": Renamed("train.log_every"),
-    "logging_nan_inf_filter": Renamed(note=mark("a number that is not finite is never hidden")),
-    "load_best_model_at_end": Renamed("train.best", mark("naming a score keeps the best model")),
+    "logging_nan_inf_filter": Renamed(note=N_("a number that is not finite is never hidden")),
+    "load_best_model_at_end": Renamed("train.best", N_("naming a score keeps the best model")),
     "metric_for_best_model": Renamed("train.best"),
-    "greater_is_better": Renamed("train.best", mark("each score knows its direction")),
+    "greater_is_better": Renamed("train.best", N_("each score knows its direction")),
     "report_to": Renamed("track"),
     "run_name": Renamed(note=_FLAG_OUT),
     "project": Renamed(note=_FLAG_OUT),
     "full_determinism": Renamed("train.deterministic"),
-    "data_seed": Renamed("train.seed", mark("one seed orders rows and draws dropout")),
-    "use_cpu": Renamed("train.device", mark("write cpu")),
+    "data_seed": Renamed("train.seed", N_("one seed orders rows and draws dropout")),
+    "use_cpu": Renamed("train.device", N_("write cpu")),
     "gradient_checkpointing_kwargs": Renamed("train.gradient_checkpointing"),
     "activation_checkpointing": Renamed("train.gradient_checkpointing"),
     "activation_checkpointing_kwargs": Renamed("train.gradient_checkpointing"),
     "label_smoothing_factor": Renamed(note=_NOT_HERE),
     "neftune_noise_alpha": Renamed(note=_NOT_HERE),
-    "train_sampling_strategy": Renamed(note=mark("rows are drawn at random")),
+    "train_sampling_strategy": Renamed(note=N_("rows are drawn at random")),
     "length_column_name": Renamed(note=_AUTOMATIC),
     "remove_unused_columns": Renamed(note=_AUTOMATIC),
     "label_names": Renamed("data.label"),
-    "resume_from_checkpoint": Renamed(note=mark("the same command again resumes")),
-    "ignore_data_skip": Renamed(note=mark("resuming has nothing to skip")),
+    "resume_from_checkpoint": Renamed(note=N_("the same command again resumes")),
+    "ignore_data_skip": Renamed(note=N_("resuming has nothing to skip")),
     "restore_callback_states_from_checkpoint": Renamed(note=_AUTOMATIC),
     "auto_find_batch_size": Renamed("train.micro_batch_size"),
-    "prediction_loss_only": Renamed("metrics", mark("write [loss]")),
+    "prediction_loss_only": Renamed("metrics", N_("write [loss]")),
     "include_for_metrics": Renamed(note=_NOT_HERE),
     "batch_eval_metrics": Renamed(note=_AUTOMATIC),
     "eval_accumulation_steps": Renamed(note=_AUTOMATIC),
@@ -113,9 +113,9 @@ RENAMED: dict[str, Renamed] = {
     "eval_use_gather_object": Renamed(note=_AUTOMATIC),
     "average_tokens_across_devices": Renamed(note=_AUTOMATIC),
     "include_num_input_tokens_seen": Renamed(note=_AUTOMATIC),
-    "do_train": Renamed(note=mark("tunesmith train trains")),
+    "do_train": Renamed(note=N_("tunesmith train trains")),
     "do_eval": Renamed("train.evaluate_every"),
-    "do_predict": Renamed("data.test", mark("a named test split is predicted at the end")),
+    "do_predict": Renamed("data.test", N_("a named test split is predicted at the end")),
     # uploads
     **dict.fromkeys(
         (
@@ -128,7 +128,7 @@ RENAMED: dict[str, Renamed] = {
         ),
         Renamed(note=_HUB),
     ),
-    "hub_token": Renamed(note=mark("set the variable HF_TOKEN or log in with `hf auth login`")),
+    "hub_token": Renamed(note=N_("set the variable HF_TOKEN or log in with `hf auth login`")),
     # how the process runs
     **dict.fromkeys(
         (
@@ -179,21 +179,21 @@ RENAMED: dict[str, Renamed] = {
         ),
         Renamed(note=_NOT_HERE),
     ),
-    "log_level": Renamed(note=mark("see -q")),
-    "log_level_replica": Renamed(note=mark("only the first process speaks")),
-    "disable_tqdm": Renamed(note=mark("see -q; without a terminal there are no bars")),
+    "log_level": Renamed(note=N_("see -q")),
+    "log_level_replica": Renamed(note=N_("only the first process speaks")),
+    "disable_tqdm": Renamed(note=N_("see -q; without a terminal there are no bars")),
     # removed from transformers since 4.57
     "evaluation_strategy": Renamed(
-        "train.evaluate_every", mark("for example 1 epoch"), became="eval_strategy"
+        "train.evaluate_every", N_("for example 1 epoch"), became="eval_strategy"
     ),
-    "warmup_ratio": Renamed("train.warmup", mark("for example 10%"), became="warmup_steps"),
+    "warmup_ratio": Renamed("train.warmup", N_("for example 10%"), became="warmup_steps"),
     "group_by_length": Renamed(
-        note=mark("rows are drawn at random"), became="train_sampling_strategy"
+        note=N_("rows are drawn at random"), became="train_sampling_strategy"
     ),
-    "overwrite_output_dir": Renamed(note=mark("the same command resumes; --restart begins anew")),
+    "overwrite_output_dir": Renamed(note=N_("the same command resumes; --restart begins anew")),
     "logging_dir": Renamed("track", became="TENSORBOARD_LOGGING_DIR"),
-    "no_cuda": Renamed("train.device", mark("write cpu"), became="use_cpu"),
-    "use_mps_device": Renamed("train.device", mark("write mps")),
+    "no_cuda": Renamed("train.device", N_("write cpu"), became="use_cpu"),
+    "use_mps_device": Renamed("train.device", N_("write mps")),
     "save_safetensors": Renamed(note=_SAFETENSORS),
     "half_precision_backend": Renamed(note=_AUTOMATIC),
     "fp16_backend": Renamed(note=_AUTOMATIC),
@@ -202,13 +202,14 @@ RENAMED: dict[str, Renamed] = {
     "per_gpu_eval_batch_size": Renamed(
         "train.eval_batch_size", became="per_device_eval_batch_size"
     ),
-    "adafactor": Renamed(note=mark("AdamW is the optimizer here"), became="optim"),
+    "adafactor": Renamed(note=N_("AdamW is the optimizer here"), became="optim"),
     "include_inputs_for_metrics": Renamed(note=_NOT_HERE, became="include_for_metrics"),
     "include_tokens_per_second": Renamed(note=_AUTOMATIC, became="include_num_input_tokens_seen"),
     "push_to_hub_model_id": Renamed(note=_HUB, became="hub_model_id"),
     "push_to_hub_organization": Renamed(note=_HUB, became="hub_model_id"),
     "push_to_hub_token": Renamed(
-        note=mark("set the variable HF_TOKEN or log in with `hf auth login`"), became="hub_token"
+        note=N_("set the variable HF_TOKEN or log in with `hf auth login`"),
+        became="hub_token",
     ),
     "fsdp_min_num_params": Renamed(note=_LAUNCH, became="fsdp_config"),
     "fsdp_transformer_layer_cls_to_wrap": Renamed(note=_LAUNCH, became="fsdp_config"),
@@ -227,7 +228,7 @@ RENAMED: dict[str, Renamed] = {
     "base_model": Renamed("model"),
     "model_name_or_path": Renamed("model"),
     "max_seq_length": Renamed("train.max_length"),
-    "early_stopping_patience": Renamed("train.early_stopping", mark("for example 3 evaluations")),
+    "early_stopping_patience": Renamed("train.early_stopping", N_("for example 3 evaluations")),
     "train_file": Renamed("data.train"),
     "validation_file": Renamed("data.validation"),
     "dataset_name": Renamed("data.train"),

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import BaseModel
 
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe.document import KeyPath, read_scalar
 from tunesmith.recipe.settings import Recipe
@@ -51,12 +51,12 @@ def _lines(
         value = getattr(section, name)
         meaning = _(info.description) if info.description else ""
         if remark := remarks.get(here):
-            meaning = f"{inert(remark)} | {meaning}"
+            meaning = f"{escape_controls(remark)} | {meaning}"
         if isinstance(value, Mapping):
             key = f"{name}:" if value else f"{name}: {{}}"
             yield f"{indent}{key}".ljust(_COMMENT_COLUMN) + f" # {meaning}"
             for key, item in value.items():
-                words = inert(remarks.get((*here, key), ""))
+                words = escape_controls(remarks.get((*here, key), ""))
                 yield (
                     f"{indent}  {as_written(key)}: {as_written(item)}".ljust(_COMMENT_COLUMN)
                     + f" # {words}"
@@ -74,7 +74,7 @@ def as_written(value: object) -> str:
     if isinstance(value, str):
         is_plain = _PLAIN.fullmatch(value) and value.lower() not in _YAML_1_1
         is_plain = is_plain and read_scalar(value) == value
-        return value if is_plain else inert(json.dumps(value, ensure_ascii=False))
+        return value if is_plain else escape_controls(json.dumps(value, ensure_ascii=False))
     if isinstance(value, list | tuple):
         return "[" + ", ".join(as_written(item) for item in value) + "]"
     if isinstance(value, Mapping):

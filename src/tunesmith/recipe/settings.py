@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from tunesmith.i18n import mark as _
+from tunesmith.i18n import gettext_noop as _
 from tunesmith.recipe.durations import (
     Duration,
     EarlyStopping,
@@ -169,7 +169,7 @@ class DataSettings(_Section):
             "line names them."
         ),
     )
-    normalise_labels: bool = Field(
+    normalize_labels: bool = Field(
         False,
         description=_(
             "Read labels that differ only by case and white space as one, in the spelling most "

@@ -16,7 +16,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.inputs import Split
 from tunesmith.metrics.scores import BaselineAnswers, Scores
-from tunesmith.runs.prepare import Job
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.rows import rows_by_number
 
 __all__ = ["BaselineScores", "baseline_scores", "drawn_rows", "needed_rows"]
@@ -45,7 +45,7 @@ class BaselineScores:
 
 
 def baseline_scores(
-    job: Job, splits: Iterable[str], rows: Mapping[str, Mapping[int, Row]] | None = None
+    job: PreparedRun, splits: Iterable[str], rows: Mapping[str, Mapping[int, Row]] | None = None
 ) -> BaselineScores:
     """Learn from the training rows and score some splits.
 
@@ -98,7 +98,7 @@ def baseline_scores(
     )
 
 
-def needed_rows(job: Job, splits: Iterable[str]) -> dict[str, list[int]]:
+def needed_rows(job: PreparedRun, splits: Iterable[str]) -> dict[str, list[int]]:
     """The numbers of the rows that baselines of some splits read, by split; "train" is one."""
     if not job.task.needs_label:
         return {}
@@ -122,7 +122,7 @@ def drawn_rows(split: Split, roles: Roles) -> list[Row]:
     return found[: _num_kept(found, roles)]
 
 
-def _drawn_of(job: Job, split: str, rows: Mapping[int, Row]) -> tuple[NDArray[np.int64], list[Row]]:
+def _drawn_of(job: PreparedRun, split: str, rows: Mapping[int, Row]) -> tuple[NDArray[np.int64], list[Row]]:
     """Places among the examples of a split, and the rows there."""
     numbers = job.examples[split].rows
     order = _drawn(len(numbers))
@@ -146,7 +146,7 @@ def _num_kept(rows: Sequence[Row], roles: Roles) -> int:
     return max(1, sum(size <= _MOST_CHARACTERS for size in sizes))
 
 
-def _score(job: Job, split: str, places: NDArray[np.int64] | None, logits: NDArray[Any]) -> Scores:
+def _score(job: PreparedRun, split: str, places: NDArray[np.int64] | None, logits: NDArray[Any]) -> Scores:
     examples = job.examples[split]
     if places is not None:
         examples = Examples(examples.prepared, examples.at(places))

@@ -20,7 +20,7 @@ from tunesmith.errors import FolderInUseError, Problem, ResourceError
 from tunesmith.recipe import Duration
 from tunesmith.runs.train import opened
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import Job
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.preflight import preflight
 from tunesmith.runs.session import Session
 from tunesmith.runs.signals import StopRequest
@@ -126,7 +126,7 @@ class Estimate:
         }
 
 
-def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
+def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
     """Measure on the real model and rows; every process of a job calls it.
 
     Args:
@@ -151,7 +151,7 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
         saves = _saves(plan, job.recipe.train.save_every, train_seconds)
         saves += due if job.choice else 0
         saving_seconds, disk_bytes = _time_saving(session, saves)
-        with session.engine.at_rest():
+        with session.engine.plain_model():
             parameters = list(session.network.parameters())
         return Estimate(
             model=job.files.name,
@@ -181,7 +181,7 @@ def estimate(job: Job, run: Path, *, stop: StopRequest) -> Estimate:
             memory_bytes=installed_bytes(device),
             disk_bytes=disk_bytes,
             free_bytes=shutil.disk_usage(folder).free,
-            warnings=session.untold(),
+            warnings=session.take_warnings(),
         )
 
 
@@ -210,7 +210,7 @@ def _time_largest(session: Session) -> float:
     started = time.perf_counter()
     float(session.engine.accumulate(batch, 1 / max(1, batch.num_targets), is_last=False))
     seconds = time.perf_counter() - started
-    session.engine.forget()
+    session.engine.discard_gradients()
     return seconds
 
 
@@ -221,7 +221,7 @@ def _time_steps(session: Session) -> tuple[int, float, float]:
     and time goes with them.
     """
     plan, lengths = session.job.plan, session.job.examples["train"].lengths
-    session.engine.reads_every = 1  # each step is timed by itself
+    session.engine.sync_every = 1  # each step is timed by itself
     stream = train(
         session.engine,
         plan=plan,

@@ -13,11 +13,11 @@ from tunesmith.data.batches import Batch, make_batch
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import TrainSettings
-from tunesmith.runs.prepare import Job
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.training.engine import Engine, ExactEngine
 from tunesmith.training.fast.engine import FAST_DEVICES
 from tunesmith.training.fast.graphs.engine import GraphedEngine
-from tunesmith.training.fast.probe import Verdict, probe, probed_places
+from tunesmith.training.fast.probe import ProbeResult, probe, probed_places
 from tunesmith.training.fast.select import engine_for
 from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.training.optimizer import make_optimizer
@@ -45,7 +45,7 @@ class Chosen:
     notes: list[Problem] = field(default_factory=list)
 
 
-def make_engine(network: Any, job: Job, accelerator: Accelerator, *, precision: str) -> Chosen:
+def make_engine(network: Any, job: PreparedRun, accelerator: Accelerator, *, precision: str) -> Chosen:
     """The engine that the recipe asks for, or the exact one on devices that the fast one lacks.
 
     Args:
@@ -67,7 +67,7 @@ def make_engine(network: Any, job: Job, accelerator: Accelerator, *, precision: 
     return Chosen(_exact(network, job, accelerator), {"name": "exact"}, notes=notes)
 
 
-def _exact(network: Any, job: Job, accelerator: Accelerator) -> ExactEngine:
+def _exact(network: Any, job: PreparedRun, accelerator: Accelerator) -> ExactEngine:
     settings = job.recipe.train
     return ExactEngine(
         network,
@@ -80,7 +80,7 @@ def _exact(network: Any, job: Job, accelerator: Accelerator) -> ExactEngine:
 
 
 def _fast(
-    network: Any, job: Job, accelerator: Accelerator, precision: str, notes: list[Problem]
+    network: Any, job: PreparedRun, accelerator: Accelerator, precision: str, notes: list[Problem]
 ) -> Chosen:
     settings = job.recipe.train
     without = frozenset(settings.fast_without)
@@ -111,7 +111,7 @@ def _fast(
         probed=probed,
         examples=job.examples["train"],
         draws=job.task.draw(plain, seed=0) is not plain,
-        reads_every=_reads_every(settings),
+        sync_every=_reads_every(settings),
         note=lambda words: _note(notes, words),
     )
     if isinstance(engine, GraphedEngine):
@@ -119,15 +119,15 @@ def _fast(
     return Chosen(engine, how, verdict.exit is None, notes)
 
 
-def _used_tokens(job: Job) -> set[int] | None:
+def _used_tokens(job: PreparedRun) -> set[int] | None:
     """Every token that can occur; None if the task may show any."""
-    if job.task.shows_any_token:
+    if job.task.uses_full_vocabulary:
         return None
     used = {int(i) for found in job.examples.values() for i in found.prepared.used()}
     return used | {int(i) for i in job.tokenizer.all_special_ids}
 
 
-def _probed(network: Any, job: Job, without: frozenset[str]) -> tuple[Verdict, Batch]:
+def _probed(network: Any, job: PreparedRun, without: frozenset[str]) -> tuple[ProbeResult, Batch]:
     """What the probe finds on a few rows, or on fewer if memory does not suffice; and these."""
     places = probed_places(job.examples["train"].lengths)
     device = next(network.parameters()).device
@@ -143,7 +143,7 @@ def _probed(network: Any, job: Job, without: frozenset[str]) -> tuple[Verdict, B
         places = places[: len(places) // 2]
 
 
-def _leaves_weights_unused(network: Any, job: Job) -> bool:
+def _leaves_weights_unused(network: Any, job: PreparedRun) -> bool:
     """Whether a backward pass over two rows gives some trained weight no gradient."""
     device = next(network.parameters()).device
     loss = job.task.forward(network, job.batch(0, job.plan.examples_at(0)[:2]).to(device)).loss_sum

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from tunesmith.errors import Place, Problem, inert
+from tunesmith.errors import Place, Problem, escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.event_history import is_event
@@ -94,7 +94,7 @@ class EventLog:
             return
         try:
             text = json.dumps(line, ensure_ascii=False, allow_nan=False)
-            self._file.write(inert(text) + "\n")
+            self._file.write(escape_controls(text) + "\n")
             self._file.flush()
         except OSError as error:
             self._failed(error)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith.errors import IntegrityError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import Recipe, flatten
 
 __all__ = [
@@ -42,7 +42,7 @@ MAY_CHANGE = frozenset(
 """Keys of a recipe that change nothing but what is kept and said, and how much goes through at
 once: another value continues the same run."""
 
-_PARTS = (mark("recipe"), mark("data"), mark("tokenizer"), mark("model"))
+_PARTS = (N_("recipe"), N_("data"), N_("tokenizer"), N_("model"))
 """The parts that decide the numbers. Others (versions, machine) decide their last bits."""
 
 _LIBRARIES = ("tunesmith", "torch", "transformers", "tokenizers", "accelerate", "datasets", "numpy")

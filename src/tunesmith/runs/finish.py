@@ -20,7 +20,7 @@ from tunesmith.recipe import to_yaml
 from tunesmith.runs.baselines import BaselineScores, baseline_scores, needed_rows
 from tunesmith.runs.fingerprint import hash_of, versions
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import Job
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.predictions import manifest_of, stored_name
 from tunesmith.runs.public_names import public_name, with_public_names
 from tunesmith.runs.session import Session
@@ -83,7 +83,7 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     return finished
 
 
-def _rows_of(job: Job, splits: Iterable[str], labelled: Iterable[str]) -> dict[str, dict[int, Row]]:
+def _rows_of(job: PreparedRun, splits: Iterable[str], labelled: Iterable[str]) -> dict[str, dict[int, Row]]:
     """The rows that predictions are written beside, and those that baselines need."""
     needed: dict[str, Sequence[int]] = dict(needed_rows(job, labelled))
     needed |= {split: job.examples[split].rows.tolist() for split in splits}
@@ -93,7 +93,7 @@ def _rows_of(job: Job, splits: Iterable[str], labelled: Iterable[str]) -> dict[s
 def _load_best(session: Session, best_step: int) -> None:
     folder = session.run.checkpoints / f"step-{best_step:08d}"
     session.check_saved(folder)
-    with session.engine.at_rest():
+    with session.engine.plain_model():
         checkpoint.load_weights(folder, session.network)
 
 
@@ -102,7 +102,7 @@ _ROWS_AT_ONCE = 4096
 
 def _write_predictions(
     run: RunFolder,
-    job: Job,
+    job: PreparedRun,
     evaluations: Mapping[str, Evaluation],
     rows: Mapping[str, Mapping[int, Row]],
 ) -> None:
@@ -116,7 +116,7 @@ def _write_predictions(
 
 
 def _predictions_table(
-    job: Job, split: str, evaluation: Evaluation, rows: Mapping[int, Row]
+    job: PreparedRun, split: str, evaluation: Evaluation, rows: Mapping[int, Row]
 ) -> pa.Table:
     """A row per example with its row number, texts, label and answer."""
     numbers = job.examples[split].rows.tolist()
@@ -162,7 +162,7 @@ def _write_model(
         "precision": session.precision,
         "versions": versions(),
     }
-    with session.engine.at_rest():
+    with session.engine.plain_model():
         write_model(
             session.run.model,
             session.network,

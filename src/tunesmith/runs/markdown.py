@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 
 __all__ = ["code", "plain", "table"]
 
@@ -16,13 +16,13 @@ _MARKS = re.compile(r"[\\`*_{}\[\]()#+!|~$@]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORE
 
 def plain(text: str) -> str:
     """Text within a line of Markdown, as it stands."""
-    shown = " ".join(inert(text).split())
+    shown = " ".join(escape_controls(text).split())
     return html.escape(_MARKS.sub(r"\\\g<0>", shown), quote=False)
 
 
 def code(text: str) -> str:
     """Text as inline code, whatever backticks it holds."""
-    text = inert(text)
+    text = escape_controls(text)
     fence = "`" * (text.count("`") + 1)
     pad = " " if "`" in text else ""
     return f"{fence}{pad}{text}{pad}{fence}"

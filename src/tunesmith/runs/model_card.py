@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.runs.markdown import code, plain, table
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.scores import Scores
 
 __all__ = ["CardFacts", "with_calibration", "write_card"]
@@ -19,8 +19,8 @@ _BEGIN, _END = "<!-- calibration -->", "<!-- /calibration -->"
 """Lines between which a calibration is told; no text of the data makes a line of its own."""
 _SECTION = re.compile(f"^{_BEGIN}$.*?^{_END}$", re.MULTILINE | re.DOTALL)
 _BASELINES = {
-    "tfidf": mark("TF-IDF baseline (linear model)"),
-    "constant": mark("always the same answer"),
+    "tfidf": N_("TF-IDF baseline (linear model)"),
+    "constant": N_("always the same answer"),
 }
 
 
@@ -101,7 +101,7 @@ def write_card(facts: CardFacts) -> str:
         _("The recipe, from which `tunesmith train recipe.yaml` makes it again:"),
         f"```yaml\n{facts.recipe.rstrip()}\n```",
     ]
-    return inert("\n\n".join(parts), keep="\n") + "\n"
+    return escape_controls("\n\n".join(parts), keep="\n") + "\n"
 
 
 def with_calibration(card: str, told: Mapping[str, Any]) -> str:
@@ -111,7 +111,7 @@ def with_calibration(card: str, told: Mapping[str, Any]) -> str:
         card: as `write_card` wrote it.
         told: as `tunesmith.json` keeps it under "calibration".
     """
-    section = inert(f"{_BEGIN}\n\n{_calibration(told)}\n\n{_END}", keep="\n")
+    section = escape_controls(f"{_BEGIN}\n\n{_calibration(told)}\n\n{_END}", keep="\n")
     found = _SECTION.search(card)
     if found is None:
         return f"{card.rstrip()}\n\n{section}\n"
@@ -161,7 +161,7 @@ def _metadata(facts: CardFacts) -> str:
             task_type=facts.pipeline,
             task_name=facts.task,
             dataset_type=facts.hub_dataset or "private",
-            dataset_name=inert(facts.dataset),
+            dataset_name=escape_controls(facts.dataset),
             dataset_split=split,
             metric_type=name,
             metric_name=name,
@@ -174,13 +174,13 @@ def _metadata(facts: CardFacts) -> str:
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=facts.pipeline,
-        base_model=inert(facts.base_model),
+        base_model=escape_controls(facts.base_model),
         base_model_relation="finetune",
         datasets=[facts.hub_dataset] if facts.hub_dataset else None,
         metrics=sorted({name for s in facts.scores.values() for name in s.values} - {"loss"})
         or None,
         tags=["tunesmith", facts.task],
-        model_name=inert(facts.name) if results else None,
+        model_name=escape_controls(facts.name) if results else None,
         eval_results=results or None,
     )
     return str(data.to_yaml()).strip()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, Validation
 
 from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
 from tunesmith.runs.decisions import with_probabilities
-from tunesmith.errors import ModelError, Place, Problem, RecipeError, inert, quoted
+from tunesmith.errors import ModelError, Place, Problem, RecipeError, escape_controls, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.scores import Scores
@@ -86,7 +86,7 @@ def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
 
 def _write_facts(folder: Path, facts: Mapping[str, object]) -> None:
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / FACTS).write_text(inert(text, keep="\n") + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(escape_controls(text, keep="\n") + "\n", encoding="utf-8")
 
 
 def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from tunesmith.errors import Problem, inert
+from tunesmith.errors import Problem, escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
@@ -36,7 +36,7 @@ def write_plan(run: RunFolder, facts: Mapping[str, Any], warnings: Iterable[Prob
     told = [problem.as_json() for problem in warnings]
     kept = json.loads(json.dumps({**facts, "warnings": told}))
     text = json.dumps({**kept, _CHECK: _sha256_of(kept)}, indent=1, ensure_ascii=False)
-    atomic.write_file(run.plan, inert(text, keep="\n") + "\n")
+    atomic.write_file(run.plan, escape_controls(text, keep="\n") + "\n")
 
 
 def read_plan(run: RunFolder) -> tuple[dict[str, Any], str | None]:

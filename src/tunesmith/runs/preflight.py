@@ -24,7 +24,7 @@ from tunesmith.models import ModelFiles
 from tunesmith.runs.session import Session
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
-from tunesmith.training.loop import attempt, halve
+from tunesmith.training.loop import try_accumulate, halve_micro_batches
 from tunesmith.training.memory import OneRowTooLarge
 
 __all__ = ["preflight"]
@@ -69,11 +69,11 @@ def _step_on_the_largest(session: Session) -> None:
     while True:
         batch = session.largest_micro_batch()
         weight = 1 / max(1, batch.num_targets)
-        lacks = attempt(engine, batch, weight, is_last=False) is None
+        lacks = try_accumulate(engine, batch, weight, is_last=False) is None
         if not engine.total(float(lacks)):
             break
         try:
-            session.warnings.append(halve(engine, session.progress, batch).problem)
+            session.warnings.append(halve_micro_batches(engine, session.progress, batch).problem)
         except OneRowTooLarge as error:
             raise session.job.placed(error, "train") from None
     with _signs_of_zeros_kept(session.network):
@@ -127,7 +127,7 @@ def _save_and_load(session: Session) -> None:
     job, network = session.job, session.network
     lengths = job.examples["train"].lengths
     shortest = session.job.batch(0, np.array([lengths.argmin()]))
-    with session.engine.at_rest(), atomic.scratch(session.run.path, "preflight") as folder:
+    with session.engine.plain_model(), atomic.scratch(session.run.path, "preflight") as folder:
         with quiet_transformers():
             network.save_pretrained(folder)
         loaded = job.task.build(

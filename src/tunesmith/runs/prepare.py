@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.rows import Rejected, Row
 from tunesmith.data.token_cache import Encoded, Prepared, prepare
-from tunesmith.errors import DataError, Place, PlainError, Problem, RecipeError, Severity
+from tunesmith.errors import DataError, Place, TunesmithError, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.inputs import Checked, Split
+from tunesmith.inputs import ValidatedInputs, Split
 from tunesmith.metrics.scores import Metric, choose_metrics
 from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.recipe import Layers, Recipe
@@ -24,15 +24,15 @@ from tunesmith.runs.fingerprint import hash_of, lasting_settings, versions
 from tunesmith.runs.rows import rows_by_number
 from tunesmith.runs.trackers import check_trackers
 from tunesmith.tasks import Task
-from tunesmith.training.loop import Choice
+from tunesmith.training.loop import ModelSelection
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Classes, Plan, make_plan
 
-__all__ = ["Job", "make_job"]
+__all__ = ["PreparedRun", "make_job"]
 
 
 @dataclass(frozen=True)
-class Job:
+class PreparedRun:
     """Everything that training needs and that does not change while it trains.
 
     Attributes:
@@ -65,7 +65,7 @@ class Job:
     examples: Mapping[str, Examples]
     plan: Plan
     metrics: Sequence[Metric]
-    choice: Choice | None
+    choice: ModelSelection | None
     fingerprint: Mapping[str, Any]
     notes: Sequence[str]
     warnings: Sequence[Problem]
@@ -85,7 +85,7 @@ class Job:
         """Where source rows of a split are, for messages; by their number if it cannot be read."""
         source = self.splits[split].source
         found: Mapping[int, Place] = {}
-        with suppress(PlainError):
+        with suppress(TunesmithError):
             found = source.places(rows)
         return [found.get(row, Place(source.name, row=row)) for row in rows]
 
@@ -105,12 +105,12 @@ class Job:
 
 
 def make_job(
-    checked: Checked,
+    checked: ValidatedInputs,
     *,
     num_processes: int = 1,
-    own_scores: bool = False,
+    custom_metrics: bool = False,
     revision: str | None = None,
-) -> Job:
+) -> PreparedRun:
     """Find the model, tokenise what is not tokenised yet, derive the plan.
 
     Args:
@@ -124,7 +124,7 @@ def make_job(
     """
     recipe, task = checked.recipe, checked.task
     check_trackers(recipe.track)
-    metrics, choice = _scores(checked, own_scores=own_scores)
+    metrics, choice = _scores(checked, custom_metrics=custom_metrics)
     assert recipe.model is not None  # noqa: S101 - filled in by `look`
     files = locate(recipe.model, revision=revision or recipe.revision)
     tokenizer = load_tokenizer(files)
@@ -167,7 +167,7 @@ def make_job(
         },
         "versions": versions(),
     }
-    return Job(
+    return PreparedRun(
         recipe=recipe,
         layers=checked.layers,
         task=task,
@@ -239,7 +239,7 @@ def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity
     )
 
 
-def _classes(checked: Checked, examples: Examples) -> Classes | None:
+def _classes(checked: ValidatedInputs, examples: Examples) -> Classes | None:
     """The classes of the training examples, if their shares are to be equal.
 
     Raises:
@@ -278,7 +278,7 @@ def _repetition(plan: Plan) -> list[str]:
     return [words.format(share=share, most=share / min(sizes), least=share / max(sizes))]
 
 
-def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], Choice | None]:
+def _scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Metric, ...], ModelSelection | None]:
     """The metrics to compute and the one that chooses; what is wrong is told at the key."""
     recipe, task, layers = checked.recipe, checked.task, checked.layers
     try:
@@ -306,33 +306,33 @@ def _scores(checked: Checked, *, own_scores: bool) -> tuple[tuple[Metric, ...], 
     limit = int(patience.amount) if patience else None
     word, _space, own = best.partition(" ")
     if word in ("highest", "lowest") and own:
-        if own not in task.metrics and own != "loss" and not own_scores:
+        if own not in task.metrics and own != "loss" and not custom_metrics:
             raise RecipeError(
                 layers.problem(
                     "R110", _('there is no score "{name}"').format(name=own), "train", "best"
                 )
             )
-        return metrics, Choice(own, word == "highest", limit)
+        return metrics, ModelSelection(own, word == "highest", limit)
     if best == "loss":
-        return metrics, Choice("loss", higher=False, patience=limit)
+        return metrics, ModelSelection("loss", higher=False, patience=limit)
     try:
         (metric,) = choose_metrics([best], task.metrics, task.name)
     except RecipeError as error:
         problem = error.problems[0]
         fix = problem.fix
-        if own_scores:
+        if custom_metrics:
             fix = _('For a score of your own write "highest {name}" or "lowest {name}".').format(
                 name=best
             )
         raise RecipeError(
             layers.problem(problem.code, problem.message, "train", "best", fix=fix)
         ) from None
-    return tuple(dict.fromkeys((*metrics, metric))), Choice(
+    return tuple(dict.fromkeys((*metrics, metric))), ModelSelection(
         metric.name, metric.higher_is_better, limit
     )
 
 
-def _never_scored(checked: Checked, metrics: Sequence[Metric]) -> Problem | None:
+def _never_scored(checked: ValidatedInputs, metrics: Sequence[Metric]) -> Problem | None:
     """What waits for evaluations where there are none.
 
     The first of the scores is let pass: it is filled in, and recipes of runs hold it.
@@ -363,7 +363,7 @@ def _at_key(problem: Problem, layers: Layers, *path: str) -> Problem:
     return layers.problem(problem.code, problem.message, *path, fix=problem.fix)
 
 
-def _notes(checked: Checked, examples: Mapping[str, Examples], max_length: int) -> list[str]:
+def _notes(checked: ValidatedInputs, examples: Mapping[str, Examples], max_length: int) -> list[str]:
     notes = []
     # the check before has said it, of a sample; splits drawn from one source share their set
     is_told = any(problem.code == "D320" for problem in checked.warnings)

@@ -36,8 +36,8 @@ class Recorder:
         self._session = session
         self._on_line = on_line
         settings = session.job.recipe.train
-        self.train_seconds = float(session.noted.get("train_seconds", 0.0))
-        self.examples = int(session.noted.get("examples", 0))
+        self.train_seconds = float(session.checkpoint_facts.get("train_seconds", 0.0))
+        self.examples = int(session.checkpoint_facts.get("examples", 0))
         self.saved = session.resumed_from
         self._save_every = settings.save_every
         self._keep = settings.keep_checkpoints
@@ -45,7 +45,7 @@ class Recorder:
         self._skipped: list[str] = []
         self._overdue = False
         self._log = (
-            EventLog(session.run.log, settings.log_every, session.noted.get("window", {}))
+            EventLog(session.run.log, settings.log_every, session.checkpoint_facts.get("window", {}))
             if session.accelerator.is_main_process
             else None
         )

@@ -14,10 +14,10 @@ __all__ = ["folders_of_seeds", "spread_over"]
 
 
 def folders_of_seeds(
-    out: str | Path | None, *, asked_by: str, first: int, count: int
+    out: str | Path | None, *, named_after: str, first: int, count: int
 ) -> dict[int, Path]:
     """A folder for each seed from `first` on, such as NAME-seed-42 and NAME-seed-43."""
-    base = as_path(out) if out else Path(RUNS) / run_name(asked_by)
+    base = as_path(out) if out else Path(RUNS) / run_name(named_after)
     if not base.name or base.name == "..":
         base = Path(os.path.realpath(base))
     return {

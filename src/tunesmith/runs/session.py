@@ -24,7 +24,7 @@ from tunesmith.runs.disk_space import refuse_small_disk
 from tunesmith.runs.engines import make_engine
 from tunesmith.runs.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import Job
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.custom_metrics import ComputeMetrics, with_own
 from tunesmith.runs.plan_file import has_begun, read_plan, remembered_warnings, write_plan
 from tunesmith.runs.signals import StopRequest
@@ -57,7 +57,7 @@ class Session:
         is_padded: whether batches go through it with their padding.
         progress: where training stands.
         precision: "fp32" or "bf16".
-        noted: what the checkpoint that was resumed from says of time and log.
+        checkpoint_facts: what the checkpoint that was resumed from says of time and log.
         resumed_from: its name, None for a fresh start.
         fingerprint: what its numbers depend on, machine and versions included.
         data_warnings: what is odd about the rows, reported in every session or an earlier one.
@@ -67,7 +67,7 @@ class Session:
 
     def __init__(
         self,
-        job: Job,
+        job: PreparedRun,
         run: RunFolder,
         accelerator: Accelerator,
         *,
@@ -78,7 +78,7 @@ class Session:
         """Build the model and go to where the run stands."""
         self.job, self.run, self.accelerator, self.stop = job, run, accelerator, stop
         self.progress = Progress()
-        self.noted: Mapping[str, Any] = {}
+        self.checkpoint_facts: Mapping[str, Any] = {}
         self.resumed_from: str | None = None
         self._compute_metrics = compute_metrics
         self._halvings = 0
@@ -104,7 +104,7 @@ class Session:
             self.warnings += compare(self._plan["fingerprint"], self.fingerprint, where)
         self._build()
         if accelerator.is_main_process:
-            with self.engine.at_rest():  # as it is saved
+            with self.engine.plain_model():  # as it is saved
                 refuse_small_disk(run, self.network, job.recipe.train.keep_checkpoints)
         self._resume()
 
@@ -148,7 +148,7 @@ class Session:
         if found is not None:
             self._refuse_foreign(found)
             checkpoint.restore(found, self.engine)
-            self.progress, self.noted = found.progress, found.facts
+            self.progress, self.checkpoint_facts = found.progress, found.facts
             self.resumed_from = found.folder.name
             self._check_best()
 
@@ -320,7 +320,7 @@ class Session:
             return scores
         return with_own(scores, self._compute_metrics, evaluation, examples)
 
-    def untold(self) -> list[Problem]:
+    def take_warnings(self) -> list[Problem]:
         """The warnings since the last call, those of the storage below among them."""
         told, self.warnings = self.warnings + notices.take(), []
         return told

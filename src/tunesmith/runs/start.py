@@ -13,9 +13,9 @@ from typing import Any
 
 from tunesmith.data.open import looks_like_a_file
 from tunesmith.data.rows import Rejected, Splits
-from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, inert
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, escape_controls
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs import Checked, check, look
+from tunesmith.inputs import ValidatedInputs, check, look
 from tunesmith.metrics.scores import Scores
 from tunesmith.models import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
@@ -30,7 +30,7 @@ from tunesmith.training.device import is_main_process
 from tunesmith.training.events import Finished
 
 __all__ = [
-    "Started",
+    "OpenRun",
     "held",
     "inputs_of",
     "look_up_model",
@@ -41,13 +41,13 @@ __all__ = [
 ]
 
 
-def run_folder(out: str | Path | None, *, asked_by: str) -> RunFolder:
+def run_folder(out: str | Path | None, *, named_after: str) -> RunFolder:
     """The folder of a run: as named, else `runs/NAME` after the recipe or data.
 
     Raises:
         ResourceError: it holds something else (C111).
     """
-    run = RunFolder(as_path(out) if out else Path(RUNS) / run_name(asked_by))
+    run = RunFolder(as_path(out) if out else Path(RUNS) / run_name(named_after))
     refuse_other(run)
     return run
 
@@ -109,7 +109,7 @@ def _move_aside(run: RunFolder) -> None:
         (kept / HOLDER).unlink()
 
 
-def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Checked:
+def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> ValidatedInputs:
     """Look at model and data, check them, and see that the folder's recipe is this one.
 
     The rows are audited as a whole (leaks, duplicates, classes) unless the plan of a run that has
@@ -165,7 +165,7 @@ def _written(rejected: tuple[str, Rejected]) -> str:
     split, row = rejected
     facts = {"split": split, "place": str(row.place), "code": row.code, "reason": row.reason}
     text = json.dumps({**facts, "values": row.values}, ensure_ascii=False, default=str)
-    return inert(text) + "\n"
+    return escape_controls(text) + "\n"
 
 
 def remarks(layers: Layers) -> dict[KeyPath, str]:
@@ -206,7 +206,7 @@ def _value(values: Any, path: KeyPath) -> Any:
 
 
 @dataclass(frozen=True)
-class Started:
+class OpenRun:
     """A run that may be trained: its folder is held, its data is good.
 
     Attributes:
@@ -219,7 +219,7 @@ class Started:
     """
 
     run: RunFolder
-    checked: Checked
+    checked: ValidatedInputs
     is_finished: bool
     notes: Sequence[Problem] = ()
     revision: str | None = None
@@ -231,9 +231,9 @@ def start(
     *,
     out: str | Path | None = None,
     data: Splits | None = None,
-    asked_by: str,
+    named_after: str,
     restart: bool = False,
-) -> Iterator[Started]:
+) -> Iterator[OpenRun]:
     """Hold the run's folder while it is trained.
 
     Args:
@@ -246,14 +246,14 @@ def start(
     Raises:
         PlainError: whatever is wrong with recipe, data or folder, before any model is loaded.
     """
-    run = run_folder(out, asked_by=asked_by)
+    run = run_folder(out, named_after=named_after)
     with held(run, restart=restart):
         checked = inputs_of(layers, run, data)
         is_finished = run.is_finished
         if is_finished and is_main_process():
             _complete_log(run)
         notes = _changes(run, checked) if is_finished else ()
-        yield Started(run, checked, is_finished, notes, _model_revision(run))
+        yield OpenRun(run, checked, is_finished, notes, _model_revision(run))
 
 
 def _model_revision(run: RunFolder) -> str | None:
@@ -263,7 +263,7 @@ def _model_revision(run: RunFolder) -> str | None:
     return revision if isinstance(revision, str) else None
 
 
-def _changes(run: RunFolder, checked: Checked) -> list[Problem]:
+def _changes(run: RunFolder, checked: ValidatedInputs) -> list[Problem]:
     """A note where a finished run learned from other rows than those of the moment."""
     known = learned_from(run)
     changed = [name for name, split in checked.splits.items() if known.get(name) != split.digest]

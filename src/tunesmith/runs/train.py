@@ -16,7 +16,7 @@ from tunesmith.errors import Interrupted, Problem, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.finish import finish
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import Job
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.preflight import preflight
 from tunesmith.runs.recorder import Recorder
@@ -35,7 +35,7 @@ __all__ = ["conduct", "opened"]
 
 
 def conduct(
-    job: Job,
+    job: PreparedRun,
     run: RunFolder,
     *,
     stop: StopRequest,
@@ -77,7 +77,7 @@ def conduct(
 
 @contextmanager
 def opened(
-    job: Job,
+    job: PreparedRun,
     run: RunFolder,
     *,
     stop: StopRequest,
@@ -109,7 +109,7 @@ def opened(
 
 def _warnings(session: Session) -> list[Event]:
     """What the session has found odd and not told yet."""
-    return [Warned(session.progress.step, problem) for problem in session.untold()]
+    return [Warned(session.progress.step, problem) for problem in session.take_warnings()]
 
 
 def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:

@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tunesmith.errors import Place, PlainError, Problem, RecipeError, Severity, shortened
+from tunesmith.errors import Place, Problem, RecipeError, Severity, TunesmithError, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import notices
 
@@ -74,7 +74,7 @@ def disk_problem(error: BaseException, target: Path) -> Problem | None:
         target: what was written.
     """
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, PlainError):
+    while cause is not None and not isinstance(cause, TunesmithError):
         number = _error_number(cause, target)
         if number is not None:
             return _problem_of(number, target)

@@ -16,9 +16,9 @@ from typing import TypeVar
 from tunesmith.errors import (
     IntegrityError,
     Place,
-    PlainError,
     Problem,
     ResourceError,
+    TunesmithError,
     quoted,
     redact,
 )
@@ -133,7 +133,7 @@ def download_model(name: str, *, revision: str | None) -> Path:
             )
             _remember(folder, revision)
             _verify(folder, name)
-    except PlainError:
+    except TunesmithError:
         _forget_listing(name, commit)
         raise
     if not (folder / "config.json").exists() or not any(folder.glob("*.safetensors")):
@@ -267,7 +267,7 @@ def ask(call: Callable[[], T], repository: str, *, kind: Kind) -> T:
     while True:
         try:
             return call()
-        except PlainError:
+        except TunesmithError:
             raise
         except Exception as error:
             cause = hub_cause(error)

@@ -12,9 +12,9 @@ from tunesmith.errors import (
     DataError,
     ModelError,
     Place,
-    PlainError,
     Problem,
     ResourceError,
+    TunesmithError,
     nearest,
     redact,
     shortened,
@@ -41,7 +41,7 @@ def usable_answers(repository: str, kind: Kind) -> Iterator[None]:
     """Turn whatever the client makes of nonsense into one error (M104), of the disk into C107."""
     try:
         yield
-    except PlainError:
+    except TunesmithError:
         raise
     except Exception as error:
         from huggingface_hub import constants
@@ -111,7 +111,7 @@ def is_passing(error: BaseException) -> bool:
     return status == 429 or (status is not None and status >= 500)
 
 
-def as_error(error: BaseException, repository: str, kind: Kind) -> PlainError:
+def as_error(error: BaseException, repository: str, kind: Kind) -> TunesmithError:
     """The error with a code that says what an error of the client means."""
     from huggingface_hub import errors
 

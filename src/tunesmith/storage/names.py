@@ -13,7 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from tunesmith.errors import ModelError, Place, PlainError, Problem, RecipeError, nearest, quoted
+from tunesmith.errors import (
+    ModelError,
+    Place,
+    Problem,
+    RecipeError,
+    TunesmithError,
+    nearest,
+    quoted,
+)
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import as_path
 
@@ -22,7 +30,7 @@ __all__ = ["RUNS", "locate_run", "model_source", "run_names", "with_near_names"]
 RUNS = "runs"
 """The folder that holds the runs, unless another is named."""
 
-E = TypeVar("E", bound=PlainError)
+E = TypeVar("E", bound=TunesmithError)
 
 
 def locate_run(name: str | Path, root: str | Path = RUNS) -> Path:

@@ -21,13 +21,13 @@ from pydantic import BeforeValidator, Field
 
 from tunesmith.errors import Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import Options
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Emphasis", "ImbalanceOptions"]
+__all__ = ["ImbalanceOptions", "LossWeights"]
 
 
 class Criterion(Protocol):
@@ -72,7 +72,7 @@ class ImbalanceOptions(Options):
 
     class_weights: Annotated[Weights, BeforeValidator(_as_weights)] = Field(
         None,
-        description=mark(
+        description=N_(
             "Weights of the classes in the loss: balanced, a list in the order of the labels, or "
             "weights by name; of several labels per row: of presence against absence. null: none."
         ),
@@ -81,7 +81,7 @@ class ImbalanceOptions(Options):
         None,
         gt=0,
         le=100,
-        description=mark(
+        description=N_(
             "Focal loss: turns to rows still answered wrong, the more the higher, such as 2; null: "
             "plain cross entropy."
         ),
@@ -89,7 +89,7 @@ class ImbalanceOptions(Options):
 
 
 @dataclass(frozen=True)
-class Emphasis:
+class LossWeights:
     """Which rows count how much while training.
 
     Attributes:

@@ -58,7 +58,7 @@ class UnknownLabels:
             return self._findings[name]
         fix = _("Known classes: {names}.").format(names=self._known)
         if label_key(name) in self._keys:
-            fix = _("Use --normalise-labels, or correct it.") + "\n" + fix
+            fix = _("Use --normalize-labels, or correct it.") + "\n" + fix
         elif len(self._findings) < _MOST_SUGGESTIONS and (close := nearest(name, self._labels)):
             fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
         message = _('the label "{label}" is not in train').format(label=spelled(name))
@@ -180,7 +180,7 @@ class SequenceTask:
     roles: Roles
     pipeline: ClassVar[str] = "text-classification"
     needs_label: ClassVar[bool] = True
-    shows_any_token: ClassVar[bool] = False
+    uses_full_vocabulary: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
     problem_type: ClassVar[str]
     kind: ClassVar[Kind]
@@ -323,11 +323,11 @@ class SequenceTask:
         """What each output of the head stands for: classes, labels, or the number's column."""
         raise NotImplementedError
 
-    def label_in_words(self, target: Any) -> str:
+    def format_label(self, target: Any) -> str:
         """One entry of `targets` as a person writes it."""
         raise NotImplementedError
 
-    def names_in(self, words: str) -> tuple[str, ...]:
+    def parse_label(self, words: str) -> tuple[str, ...]:
         """The classes or labels that a label in words names; none where it is a number."""
         return (words,)
 

@@ -26,7 +26,7 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.data.token_cache import Encoded
 from tunesmith.errors import DataError, ModelError, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
@@ -50,13 +50,14 @@ class MaskingOptions(Options):
     """What masked-lm alone can be told."""
 
     mask_share: float = Field(
-        0.15, ge=0.001, lt=1, description=mark("Share of the tokens that are predicted.")
+        0.15, ge=0.001, lt=1, description=N_("Share of the tokens that are predicted.")
     )
     whole_words: bool = Field(
-        False, description=mark("Hide all pieces of a word together, which is harder.")
+        False, description=N_("Hide all pieces of a word together, which is harder.")
     )
     always: list[str] = Field(
-        [], description=mark("Words that are hidden wherever they stand, beside that share.")
+        [],
+        description=N_("Words that are hidden wherever they stand, beside that share."),
     )
 
 
@@ -91,7 +92,7 @@ class MaskedLanguageModel:
     name: ClassVar[str] = "masked-lm"
     pipeline: ClassVar[str] = "fill-mask"
     needs_label: ClassVar[bool] = False
-    shows_any_token: ClassVar[bool] = True
+    uses_full_vocabulary: ClassVar[bool] = True
     options_type: ClassVar[type[Options]] = MaskingOptions
     metrics: ClassVar[Mapping[str, Metric]] = {
         "perplexity": Metric(

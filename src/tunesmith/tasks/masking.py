@@ -11,7 +11,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.rng import mixed, uniform
+from tunesmith.rng import splitmix64, uniform_at
 
 __all__ = ["mask_tokens"]
 
@@ -48,14 +48,14 @@ def mask_tokens(
     """
     positions = np.arange(ids.shape[1])[None, :]
     text = _key_of(ids, words > 0)
-    chance = uniform(seed, text, words if whole_words else positions)
+    chance = uniform_at(seed, text, words if whole_words else positions)
     chance[words == 0] = 2.0
     lowest = chance.min(axis=1, keepdims=True)
     asked_for = _places_of(always, ids, words)
     needs_one = ~asked_for.any(axis=1, keepdims=True)
     chosen = ((chance < share) | (chance == lowest) & needs_one) & (words > 0) | asked_for
-    fate = np.where(asked_for, 0.0, uniform(seed + 1, text, positions))
-    other = (uniform(seed + 2, text, positions) * vocabulary).astype(np.int64)
+    fate = np.where(asked_for, 0.0, uniform_at(seed + 1, text, positions))
+    other = (uniform_at(seed + 2, text, positions) * vocabulary).astype(np.int64)
     shown = np.where(fate < _HIDDEN, mask_id, ids)
     shown = np.where((fate >= _HIDDEN) & (fate < _HIDDEN + _REPLACED), other, shown)
     return np.where(chosen, shown, ids), chosen
@@ -84,6 +84,6 @@ def _key_of(ids: NDArray[np.int64], real: NDArray[np.bool_]) -> NDArray[np.uint6
     """A number for each text from its tokens and their places, shape (B, 1)."""
     places = np.arange(ids.shape[1], dtype=np.uint64)[None, :]
     with np.errstate(over="ignore"):
-        each = mixed(ids.astype(np.uint64) ^ (places << np.uint64(32)))
+        each = splitmix64(ids.astype(np.uint64) ^ (places << np.uint64(32)))
         total: NDArray[np.uint64] = np.where(real, each, np.uint64(0)).sum(axis=1, keepdims=True)
     return total

@@ -24,7 +24,7 @@ from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
 from tunesmith.metrics.temperature import probabilities
 from tunesmith.recipe import DataSettings, Options, read_options
-from tunesmith.tasks.class_weights import Emphasis, ImbalanceOptions
+from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
     SequenceTask,
     UnknownLabels,
@@ -67,7 +67,7 @@ class MultiLabelClassification(SequenceTask):
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
     num_empty: int = field(default=0, compare=False)
-    emphasis: Emphasis = field(default=Emphasis(), compare=False)
+    emphasis: LossWeights = field(default=LossWeights(), compare=False)
 
     name: ClassVar[str] = "multi-label-classification"
     kind: ClassVar[Kind] = "labels"
@@ -84,7 +84,7 @@ class MultiLabelClassification(SequenceTask):
         options: Mapping[str, object],
     ) -> Self:
         """With 0/1 columns their names are the labels."""
-        emphasis = Emphasis.of(read_options(ImbalanceOptions, options))
+        emphasis = LossWeights.of(read_options(ImbalanceOptions, options))
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         if isinstance(roles.label, tuple):
             return cls(roles, roles.label, emphasis=emphasis)
@@ -263,19 +263,19 @@ class MultiLabelClassification(SequenceTask):
                 labels[i, index[name]] = 1
         return labels
 
-    def label_in_words(self, target: Any) -> str:
+    def format_label(self, target: Any) -> str:
         """The names, with the separator between them; "none" for no label at all."""
         names = [name for name, has in zip(self.labels, target, strict=True) if has]
         return self._between.join(names) or _NONE
 
-    def names_in(self, words: str) -> tuple[str, ...]:
+    def parse_label(self, words: str) -> tuple[str, ...]:
         """The names between the separators."""
         names = tuple(split(words, self._between))
         return () if names == (_NONE,) else names
 
     def as_columns(self, words: str) -> Mapping[str, object]:
         """The names in the form that the columns have: 0/1 columns, one text, or a list."""
-        return self.bearing(self.names_in(words))
+        return self.bearing(self.parse_label(words))
 
     def bearing(self, names: Sequence[str]) -> Mapping[str, object]:
         """The same for names."""

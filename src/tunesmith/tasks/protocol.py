@@ -58,7 +58,7 @@ class Task(Protocol):
     """The pipeline of transformers that runs the finished model."""
     needs_label: bool
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
-    shows_any_token: bool
+    uses_full_vocabulary: bool
     """Whether `draw` may show the model tokens that the data does not hold."""
     options_type: type[Options]
     """What this task alone can be told, in the recipe's section `options`."""

@@ -22,7 +22,7 @@ from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
 from tunesmith.metrics.temperature import probabilities
 from tunesmith.recipe import DataSettings, Options, read_options
-from tunesmith.tasks.class_weights import Emphasis, ImbalanceOptions
+from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
     SequenceTask,
     UnknownLabels,
@@ -55,7 +55,7 @@ class TextClassification(SequenceTask):
     positive_label: str | None = None
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
-    emphasis: Emphasis = field(default=Emphasis(), compare=False)
+    emphasis: LossWeights = field(default=LossWeights(), compare=False)
 
     name: ClassVar[str] = "text-classification"
     kind: ClassVar[Kind] = "classes"
@@ -72,7 +72,7 @@ class TextClassification(SequenceTask):
         options: Mapping[str, object],
     ) -> Self:
         """Labels are those given, else those of the column, else learnt by `fit`."""
-        emphasis = Emphasis.of(read_options(ImbalanceOptions, options))
+        emphasis = LossWeights.of(read_options(ImbalanceOptions, options))
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         labels = settings.labels or names or ()
         return cls(roles, labels, settings.positive_label, names, emphasis=emphasis)
@@ -208,7 +208,7 @@ class TextClassification(SequenceTask):
         index = self._index_of
         return np.fromiter((index[str(self._target(row))] for row in rows), np.int64, len(rows))
 
-    def label_in_words(self, target: Any) -> str:
+    def format_label(self, target: Any) -> str:
         """The name of the class."""
         return self.labels[int(target)]
 

@@ -179,11 +179,11 @@ class TextRegression(SequenceTask):
         """The numbers."""
         return np.array([self._target(row) for row in rows], dtype=np.float64)
 
-    def label_in_words(self, target: Any) -> str:
+    def format_label(self, target: Any) -> str:
         """The number, six digits of it."""
         return f"{float(target):g}"
 
-    def names_in(self, words: str) -> tuple[str, ...]:
+    def parse_label(self, words: str) -> tuple[str, ...]:
         """A number names nothing."""
         return ()
 

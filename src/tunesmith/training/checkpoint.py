@@ -96,7 +96,7 @@ def write(
     fingerprint: Mapping[str, object] | None = None,
 ) -> None:
     """Put all that a checkpoint holds into a folder that is about to be committed."""
-    with engine.at_rest():
+    with engine.plain_model():
         # transformers reads weights only if the file says which library they are for
         save_model(engine.network, str(folder / "model.safetensors"), metadata={"format": "pt"})
         save_file(engine.state(), folder / "optimizer.safetensors")
@@ -116,7 +116,7 @@ def restore(checkpoint: Checkpoint, engine: Engine) -> None:
     Raises:
         IntegrityError: the tensors are not those of this model (C109).
     """
-    with engine.at_rest():
+    with engine.plain_model():
         load_weights(checkpoint.folder, engine.network)
         state = load_file(checkpoint.folder / "optimizer.safetensors")
         try:

@@ -46,7 +46,7 @@ class Forward(Protocol):
 class Engine(Forward, Protocol):
     """How a step is computed: forward, backward, update."""
 
-    reads_every: int
+    sync_every: int
     """After how many steps losses and norms are looked at: 1 for after each; more where a look
     would keep the device waiting."""
 
@@ -71,7 +71,7 @@ class Engine(Forward, Protocol):
         """
         ...
 
-    def forget(self) -> None:
+    def discard_gradients(self) -> None:
         """Throw away the gradient so far, and the memory that torch keeps for later."""
         ...
 
@@ -79,7 +79,7 @@ class Engine(Forward, Protocol):
         """The sum of a number over all processes."""
         ...
 
-    def at_rest(self) -> Any:
+    def plain_model(self) -> Any:
         """A context in which `network` holds every weight in its plain form, to be saved."""
         ...
 
@@ -130,7 +130,7 @@ def own_memory(network: nn.Module) -> None:
 class ExactEngine(ExactForward):
     """The reference: Accelerate's backward pass and DDP, torch's clipping, AdamW."""
 
-    reads_every = 1
+    sync_every = 1
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class ExactEngine(ExactForward):
         self._optimizer.zero_grad()
         return norm
 
-    def forget(self) -> None:
+    def discard_gradients(self) -> None:
         """Gradients, and the cache of the device."""
         self._optimizer.zero_grad()
         let_go(self._accelerator.device)
@@ -203,7 +203,7 @@ class ExactEngine(ExactForward):
         return float(summed)
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def plain_model(self) -> Iterator[None]:
         """It is always at rest."""
         yield
 

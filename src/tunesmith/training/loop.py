@@ -23,14 +23,22 @@ from tunesmith.training.events import Evaluated, Event, StepDone, Warned
 from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory
 from tunesmith.training.plan import Plan
 
-__all__ = ["MAX_SKIPPED", "Choice", "MicroBatch", "Progress", "attempt", "halve", "train"]
+__all__ = [
+    "MAX_SKIPPED",
+    "MicroBatch",
+    "ModelSelection",
+    "Progress",
+    "halve_micro_batches",
+    "train",
+    "try_accumulate",
+]
 
 MicroBatch = tuple[int, Batch]
 """The number of a micro-batch in its step, over all processes, and its tensors."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelSelection:
     """How the best model is chosen.
 
     Attributes:
@@ -73,7 +81,7 @@ class Progress:
         self.skipped += not applied
         self.skipped_in_a_row = 0 if applied else self.skipped_in_a_row + 1
 
-    def record(self, scores: Scores, choice: Choice | None) -> bool:
+    def record(self, scores: Scores, choice: ModelSelection | None) -> bool:
         """Count an evaluation; returns whether it is the best so far."""
         self.evaluated_at = self.step
         if choice is None:
@@ -85,7 +93,7 @@ class Progress:
         self.evaluations_since_best += 1
         return False
 
-    def is_exhausted(self, choice: Choice | None) -> bool:
+    def is_exhausted(self, choice: ModelSelection | None) -> bool:
         """Whether early stopping says that it is enough."""
         return (
             choice is not None
@@ -101,7 +109,7 @@ def train(
     progress: Progress,
     micro_batches: Callable[[int], Sequence[MicroBatch]],
     evaluate: Callable[[], Scores] | None = None,
-    choice: Choice | None = None,
+    choice: ModelSelection | None = None,
 ) -> Iterator[Event]:
     """Train from where `progress` stands to the end of the plan.
 
@@ -128,7 +136,7 @@ def train(
             one of several processes (M145).
     """
     engine.begin(training=True)
-    unread: list[_Step] = []
+    unread: list[_PendingStep] = []
     while True:
         # a pending evaluation follows from the step, so a run stopped before it makes it on return
         pending = plan.evaluation_due(progress.step) and progress.evaluated_at != progress.step
@@ -146,13 +154,15 @@ def train(
         # a step may have no targets, and then its loss and its gradient are zero
         losses = _accumulate(engine, plan, step, batches, 1 / max(1, targets))
         if len(losses) < len(batches):
-            yield halve(engine, progress, batches[len(losses)][1])
+            yield halve_micro_batches(engine, progress, batches[len(losses)][1])
             continue  # with the same step
         norm = engine.update(plan.learning_rate_at(step))
         progress.step = step + 1
-        unread.append(_Step(step + 1, targets, torch.stack(losses).double().sum(), norm, batches))
+        unread.append(
+            _PendingStep(step + 1, targets, torch.stack(losses).double().sum(), norm, batches)
+        )
         if (
-            progress.step % engine.reads_every == 0
+            progress.step % engine.sync_every == 0
             or progress.step == plan.total_steps
             or plan.evaluation_due(progress.step)
         ):
@@ -161,7 +171,7 @@ def train(
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _PendingStep:
     """A step that is done and not looked at: reading `loss` or `norm` may wait for the device."""
 
     step: int
@@ -172,7 +182,7 @@ class _Step:
 
 
 def _read(
-    engine: Engine, plan: Plan, progress: Progress, unread: Sequence[_Step]
+    engine: Engine, plan: Plan, progress: Progress, unread: Sequence[_PendingStep]
 ) -> Iterator[StepDone | Warned]:
     """What became of some steps.
 
@@ -213,7 +223,7 @@ def _accumulate(
     losses: list[torch.Tensor] = []
     for i, (number, batch) in enumerate(batches):
         torch.manual_seed(plan.dropout_seed(step, number))
-        summed = attempt(engine, batch, weight, is_last=i == len(batches) - 1)
+        summed = try_accumulate(engine, batch, weight, is_last=i == len(batches) - 1)
         if summed is None:
             if plan.num_processes > 1:
                 raise _out_of_step(batch, plan.num_processes)
@@ -222,7 +232,9 @@ def _accumulate(
     return losses
 
 
-def attempt(engine: Engine, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor | None:
+def try_accumulate(
+    engine: Engine, batch: Batch, weight: float, *, is_last: bool
+) -> torch.Tensor | None:
     """`engine.accumulate`, or None if memory does not suffice; then the gradient is of no use."""
     try:
         return engine.accumulate(batch, weight, is_last=is_last)
@@ -232,7 +244,7 @@ def attempt(engine: Engine, batch: Batch, weight: float, *, is_last: bool) -> to
     return None  # only here the failed pass lets go of its tensors
 
 
-def halve(engine: Engine, progress: Progress, batch: Batch) -> Warned:
+def halve_micro_batches(engine: Engine, progress: Progress, batch: Batch) -> Warned:
     """Let micro-batches be half of one that did not fit, from here to the end of the run.
 
     The sum over a step's targets stays; dropout is drawn for other shapes.
@@ -240,7 +252,7 @@ def halve(engine: Engine, progress: Progress, batch: Batch) -> Warned:
     Raises:
         OneRowTooLarge: it has a single row.
     """
-    engine.forget()
+    engine.discard_gradients()
     rows = len(batch.examples)
     if rows == 1:
         raise OneRowTooLarge(int(batch.examples[0]), batch.tokens)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.recipe import Duration, Share, TrainSettings
-from tunesmith.rng import seed_of, uniform
+from tunesmith.rng import seed_of, uniform_at
 
 __all__ = [
     "FEISTEL_FROM",
@@ -89,7 +89,7 @@ def _dealt(members: NDArray[np.int64], start: int, stop: int, seed: int) -> NDAr
     size = len(members)
     first = start // size
     rounds = np.arange(first, -(-stop // size))
-    keys = uniform(seed, rounds[:, np.newaxis], np.arange(size)[np.newaxis, :])
+    keys = uniform_at(seed, rounds[:, np.newaxis], np.arange(size)[np.newaxis, :])
     order = keys.argsort(axis=1, kind="stable").ravel()
     return members[order[start - first * size : stop - first * size]]
 
@@ -338,10 +338,10 @@ def _feistel(places: NDArray[np.uint64], size: int, key: int) -> NDArray[np.int6
         while not inside.all():
             left, right = walking[~inside] >> half, walking[~inside] & low
             for round_key in keys:
-                mixed = (right + round_key) * np.uint64(0x9E3779B97F4A7C15)
-                mixed ^= mixed >> np.uint64(29)
-                mixed *= np.uint64(0xBF58476D1CE4E5B9)
-                left, right = right, left ^ ((mixed >> np.uint64(32)) & low)
+                splitmix64 = (right + round_key) * np.uint64(0x9E3779B97F4A7C15)
+                splitmix64 ^= splitmix64 >> np.uint64(29)
+                splitmix64 *= np.uint64(0xBF58476D1CE4E5B9)
+                left, right = right, left ^ ((splitmix64 >> np.uint64(32)) & low)
             walking[~inside] = (left << half) | right
             inside = walking < size
     return walking.astype(np.int64)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.analysis.curves import Change, Reading, Sureness, Verdict, change_to_try
+from tunesmith.analysis.curves import Change, Confidence, Reading, Verdict, change_to_try
 from tunesmith.analysis.curves.diagnosis import longer, other_rate, without_longer
 from tunesmith.i18n import use_language
 from tunesmith.recipe import TrainSettings, gather
@@ -12,7 +12,7 @@ from tunesmith.recipe import TrainSettings, gather
 
 def test_in_words_and_as_json() -> None:
     change = Change("train.epochs", "5")
-    reading = Reading(Verdict.OVERFITTING, Sureness.LIKELY, "it rose", change)
+    reading = Reading(Verdict.OVERFITTING, Confidence.LIKELY, "it rose", change)
     assert str(reading) == "overfitting (likely): it rose"
     assert str(change) == "train.epochs: 5"
     assert reading.as_json() == {
@@ -28,16 +28,16 @@ def test_in_words_and_as_json() -> None:
 
 def test_the_change_to_try_is_that_of_the_first_that_has_one() -> None:
     change, other = Change("train.epochs", "5"), Change("train.warmup", "10%")
-    without = Reading(Verdict.COLLAPSED, Sureness.SURE, "x")
-    first = Reading(Verdict.OVERFITTING, Sureness.SURE, "x", change)
-    second = Reading(Verdict.ERRATIC, Sureness.SURE, "x", other)
+    without = Reading(Verdict.COLLAPSED, Confidence.SURE, "x")
+    first = Reading(Verdict.OVERFITTING, Confidence.SURE, "x", change)
+    second = Reading(Verdict.ERRATIC, Confidence.SURE, "x", other)
     assert change_to_try([without, first, second]) == change
     assert change_to_try([without]) is None
 
 
 def test_json_is_the_same_in_every_language() -> None:
     use_language("zh")
-    assert Reading(Verdict.ERRATIC, Sureness.SURE, "x").as_json()["verdict"] == "erratic"
+    assert Reading(Verdict.ERRATIC, Confidence.SURE, "x").as_json()["verdict"] == "erratic"
 
 
 @settings(max_examples=30)

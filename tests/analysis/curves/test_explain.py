@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import WORDS, make_tiny_bert, ticket_rows
-from tunesmith.analysis.curves import Sureness, Verdict
+from tunesmith.analysis.curves import Confidence, Verdict
 from tunesmith.analysis.curves.explain import curves_of, explain
 from tunesmith.api import Run, train
 from tunesmith.errors import IntegrityError
@@ -96,7 +96,7 @@ def test_random_labels_for_long_are_overfitting(run_of: Planted) -> None:
         train__evaluate_every="3 epochs", train__schedule="constant",
     )  # fmt: skip
     (found,) = [r for r in explain(run) if r.verdict is Verdict.OVERFITTING]
-    assert found.sureness in (Sureness.SURE, Sureness.LIKELY)
+    assert found.sureness in (Confidence.SURE, Confidence.LIKELY)
     assert found.change is not None
     assert found.change.key == "train.epochs"
     assert int(found.change.value) < 30
@@ -115,7 +115,7 @@ def test_what_learns_nothing_is_told(
     beaten, found = explain(run_of(name, train__epochs=4, **settings))
     assert beaten.verdict is Verdict.BEATEN  # by words that tell the classes apart
     assert found.verdict in (Verdict.UNDERFITTING, Verdict.COLLAPSED)
-    assert found.sureness is Sureness.SURE
+    assert found.sureness is Confidence.SURE
     assert found.change is not None
     assert found.change.key == key
 
@@ -132,7 +132,7 @@ def test_a_run_that_diverged_is_told(run_of: Planted) -> None:
     run = run_of("diverged", train__learning_rate=1e3, train__epochs=6, train__warmup="90%")
     beaten, found = explain(run)
     assert beaten.verdict is Verdict.BEATEN
-    assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Confidence.SURE)
     assert found.change is not None
 
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from tests.analysis.curves.planted import falling, planted, turning
-from tunesmith.analysis.curves import Answers, Curves, Reading, Sureness, Verdict, read
+from tunesmith.analysis.curves import Answers, Confidence, Curves, Reading, Verdict, read
 from tunesmith.analysis.curves import failures as module
 from tunesmith.analysis.curves.failures import diverged
 from tunesmith.recipe import TrainSettings
@@ -29,7 +29,7 @@ def test_three_skipped_updates_at_the_end_are_divergence() -> None:
     curves = planted(falling(0.7, 0.5, 1), None)
     stopped = replace(curves, skipped=(401, 402, 403), is_finished=False)
     found = first(stopped, TrainSettings(learning_rate=1e-3))
-    assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Confidence.SURE)
     assert "401 to 403" in found.evidence
     assert str(found.change) == "train.learning_rate: 0.0002"
     for harmless in ((401, 403, 405), (10, 11, 12), (402, 403)):
@@ -45,7 +45,7 @@ def test_a_loss_that_ends_above_its_beginning_is_divergence() -> None:
 def test_a_rise_above_the_beginning_is_a_rate_too_high() -> None:
     hump = planted(lambda share: 0.7 + 4 * np.exp(-(((share - 0.3) / 0.1) ** 2)), None)
     found = first(hump)
-    assert (found.verdict, found.sureness) == (Verdict.TOO_HIGH, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.TOO_HIGH, Confidence.SURE)
     assert str(found.change) == "train.learning_rate: 1.0e-05"
 
 
@@ -54,7 +54,7 @@ def test_worse_than_an_untrained_head_is_a_rate_too_high() -> None:
     course = falling(3.0, 0.7, 4)
     assert first(planted(course, None)).verdict is Verdict.HEALTHY
     found = first(planted(course, None, answers=GUESSING))
-    assert (found.verdict, found.sureness) == (Verdict.TOO_HIGH, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.TOO_HIGH, Confidence.SURE)
 
 
 @pytest.mark.parametrize("where", ["train", "validation"])
@@ -65,7 +65,7 @@ def test_ups_and_downs_are_erratic(where: str) -> None:
     calm = falling(0.7, 0.1, 5)
     courses = (jumping, calm) if where == "train" else (calm, jumping)
     found = first(planted(*courses, evaluations=10, validation_rows=400))
-    assert (found.verdict, found.sureness) == (Verdict.ERRATIC, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.ERRATIC, Confidence.SURE)
     assert where.removesuffix("ation") in found.evidence
     assert str(found.change) == "train.learning_rate: 2.0e-05"
 
@@ -81,16 +81,16 @@ def test_without_clipping_clipping_is_tried_first() -> None:
 @pytest.mark.parametrize(
     ("rows", "majority", "sure"),
     [
-        (12, 0.5, Sureness.SURE),
-        (8, 0.5, Sureness.LIKELY),
-        (5, 0.5, Sureness.PERHAPS),
+        (12, 0.5, Confidence.SURE),
+        (8, 0.5, Confidence.LIKELY),
+        (5, 0.5, Confidence.PERHAPS),
         (4, 0.5, None),
-        (408, 0.684, Sureness.SURE),
+        (408, 0.684, Confidence.SURE),
         (100, 0.99, None),
     ],
 )
 def test_one_answer_is_collapse_where_right_answers_would_differ(
-    rows: int, majority: float, sure: Sureness | None
+    rows: int, majority: float, sure: Confidence | None
 ) -> None:
     answers = Answers(rows, 1, "equivalent", majority)
     curves = planted(falling(0.7, 0.68, 1), falling(0.69, 0.69, 1), answers=answers)
@@ -129,7 +129,7 @@ def test_a_loss_that_stays_where_guessing_is_is_underfitting(
 ) -> None:
     level = falling(0.69, 0.69, 1)
     found = first(planted(level, level, answers=GUESSING, seed=3), settings)
-    assert (found.verdict, found.sureness) == (Verdict.UNDERFITTING, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.UNDERFITTING, Confidence.SURE)
     assert str(found.change) == change
 
 
@@ -143,7 +143,7 @@ def test_a_loss_on_its_way_down_wants_time() -> None:
 def test_overfitting_says_since_when_and_ends_there() -> None:
     curves = planted(falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4), evaluations=10)
     found = first(curves)
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.SURE)
     assert str(found.change) == "train.epochs: 2"
     with_steps = first(curves, TrainSettings(max_steps=400))
     assert with_steps.change is not None
@@ -162,14 +162,14 @@ def test_early_stopping_has_seen_to_it() -> None:
 def test_one_evaluation_after_the_lowest_is_perhaps() -> None:
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 1.2, 0.67)
     found = first(planted(*courses, evaluations=3, validation_rows=2000))
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Sureness.PERHAPS)
+    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.PERHAPS)
 
 
 def test_answers_that_go_on_improving_are_said() -> None:
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4)
     better = planted(*courses, evaluations=5, scores=np.array([0.6, 0.7, 0.8, 0.85, 0.9]))
     found = first(better)
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Sureness.PERHAPS)
+    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.PERHAPS)
     assert "accuracy went on rising" in found.evidence
     assert found.change is None
     level = first(replace(better, scores=np.full(5, 0.8)))
@@ -219,8 +219,8 @@ def plain(
     return replace(curves, **more)  # type: ignore[arg-type]
 
 
-def expected_sureness(chance: float) -> Sureness | None:
-    limits = ((0.001, Sureness.SURE), (0.01, Sureness.LIKELY), (0.05, Sureness.PERHAPS))
+def expected_sureness(chance: float) -> Confidence | None:
+    limits = ((0.001, Confidence.SURE), (0.01, Confidence.LIKELY), (0.05, Confidence.PERHAPS))
     return next((word for limit, word in limits if chance < limit), None)
 
 
@@ -243,7 +243,7 @@ def test_how_far_above_the_beginning_divergence_is(untrained: float | None) -> N
         expected = expected_sureness(stats.norm.sf(errors))
         found = diverged(plain([1.0] * 7 + [last], answers=answers), SETTINGS)
         seen.add(expected)
-        assert (found and found.sureness) == (None if expected is Sureness.PERHAPS else expected)
+        assert (found and found.sureness) == (None if expected is Confidence.PERHAPS else expected)
         if found is not None:
             assert found.evidence == (
                 f"the training loss began at 1 and ends at {at_end:.3g}, step 64"
@@ -289,7 +289,7 @@ def test_how_worse_than_untrained_is_measured() -> None:
         assert module._worse(unknown, unknown.windows) is None
     assert module._too_high(plain([1, 50, 50]), SETTINGS) is None
     high = module._too_high(plain([1, 50, 50, 50]), SETTINGS)
-    assert high is not None and high.sureness is Sureness.SURE
+    assert high is not None and high.sureness is Confidence.SURE
     assert module._too_high(plain([1, 1, 1, 1]), SETTINGS) is None
 
 
@@ -316,7 +316,7 @@ def test_what_a_swing_is(values: list[float], swings: list[tuple[float, float, i
 
 def test_ups_and_downs_in_words() -> None:
     found = module._erratic(plain([1, 5, 1, 6, 1, 1]), SETTINGS)
-    assert found is not None and found.sureness is Sureness.SURE
+    assert found is not None and found.sureness is Confidence.SURE
     assert found.evidence == (
         "the training loss went up and down again 2 times, most at step 32: 1 to 6"
     )
@@ -405,7 +405,7 @@ def test_overfitting_in_words() -> None:
     curves = plain(train, [0.9, 0.5, 0.8, 1.0, 1.2], rows=2000)
     found = module._overfitting(curves, SETTINGS)
     assert found is not None
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Sureness.SURE)
+    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.SURE)
     assert found.evidence == (
         "the validation loss is lowest at step 64 (0.5); 3 evaluations later it is 1.2, while the "
         "training loss fell to 0.05"
@@ -415,7 +415,7 @@ def test_overfitting_in_words() -> None:
     assert module._overfitting(small, SETTINGS) is None
     assert module._overfitting(plain(train, [0.5]), SETTINGS) is None
     two = module._overfitting(plain(train, [0.5, 1.5], rows=2000), SETTINGS)
-    assert two is not None and two.sureness is Sureness.PERHAPS
+    assert two is not None and two.sureness is Confidence.PERHAPS
     assert "1 evaluation later it is 1.5" in two.evidence
     assert module._overfitting(plain([], [0.5, 1.5]), SETTINGS) is None
     assert module._overfitting(plain(train[::-1], curves.validation, rows=2000), SETTINGS) is None

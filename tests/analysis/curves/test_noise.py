@@ -5,21 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.analysis.curves.noise import Sureness, by_chance, error_between, error_of, sureness
+from tunesmith.analysis.curves.noise import Confidence, by_chance, error_between, error_of, sureness
 
 
 @pytest.mark.parametrize(
     ("chance", "word"),
     [
-        (0.0, Sureness.SURE),
-        (0.0009, Sureness.SURE),
-        (0.001, Sureness.LIKELY),
-        (0.01, Sureness.PERHAPS),
+        (0.0, Confidence.SURE),
+        (0.0009, Confidence.SURE),
+        (0.001, Confidence.LIKELY),
+        (0.01, Confidence.PERHAPS),
         (0.05, None),
         (1.0, None),
     ],
 )
-def test_the_words(chance: float, word: Sureness | None) -> None:
+def test_the_words(chance: float, word: Confidence | None) -> None:
     assert sureness(chance) is word
 
 
@@ -40,7 +40,7 @@ def test_errors_go_with_the_loss_and_shrink_with_the_rows(
 ) -> None:
     assert error_of(factor * loss, rows) == pytest.approx(factor * error_of(loss, rows))
     assert error_of(loss, 4 * rows) == pytest.approx(error_of(loss, rows) / 2)
-    assert error_between(loss, rows, at_rest=True) < error_between(loss, rows)
+    assert error_between(loss, rows, plain_model=True) < error_between(loss, rows)
 
 
 def test_no_loss_and_no_rows_divide_by_nothing() -> None:

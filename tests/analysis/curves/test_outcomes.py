@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests.analysis.curves.planted import falling, planted
-from tunesmith.analysis.curves import Curves, Reading, Sureness, Verdict, read
+from tunesmith.analysis.curves import Confidence, Curves, Reading, Verdict, read
 from tunesmith.recipe import TrainSettings
 
 SETTINGS = TrainSettings(epochs=4)
@@ -52,7 +52,7 @@ def test_level_after_a_fall_is_convergence() -> None:
     )
     found = first(curves)
     assert (found.verdict, found.change) == (Verdict.CONVERGED, None)
-    assert found.sureness in (Sureness.SURE, Sureness.LIKELY)
+    assert found.sureness in (Confidence.SURE, Confidence.LIKELY)
 
 
 def test_level_without_a_fall_is_not() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.analysis.curves.planted import falling, planted, turning
-from tunesmith.analysis.curves import Answers, Curves, Reading, Sureness, Verdict, read
+from tunesmith.analysis.curves import Answers, Confidence, Curves, Reading, Verdict, read
 from tunesmith.recipe import TrainSettings
 
 SETTINGS = TrainSettings(epochs=4)
@@ -117,7 +117,7 @@ def test_more_validation_rows_never_make_it_less_sure(seed: int, count: int, row
     curves = planted(
         falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4), seed=seed, evaluations=count
     )
-    order = [*Sureness, None]
+    order = [*Confidence, None]
     few, many = (
         next(
             (r.sureness for r in read(replace(curves, validation_rows=n), SETTINGS)

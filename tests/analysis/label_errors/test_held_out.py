@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tunesmith.analysis.label_errors import held_out
-from tunesmith.analysis.label_errors.held_out import Answered
+from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.label_errors.ranking import suspect
 from tunesmith.data.columns import Roles
 from tunesmith.data.embedded.tickets import CLASSES, faults, make_tickets
@@ -29,7 +29,7 @@ def split_of(records: Records, places: list[int] | None = None) -> Split:
     return Split("train", Memory.of_records(records, "rows"), "", chosen, len(places or records))
 
 
-def by_folds(task: SequenceTask, split: Split) -> Answered:
+def by_folds(task: SequenceTask, split: Split) -> HeldOut:
     """The answers for rows that are, by their hash, those that were surveyed."""
     seen = hashlib.sha256()
     for chunk in split.source.chunks(task.roles.columns):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.analysis.label_errors.held_out import Answered
+from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.label_errors.ranking import confused, slices, suspect, worst
 from tunesmith.data.columns import Roles
 from tunesmith.data.readers.columnar import Memory
@@ -21,9 +21,9 @@ CLASSES = TextClassification(ROLES, ("a", "b", "c"))
 
 def answered(
     task: SequenceTask, labels: list[Any], outputs: list[Any], source: Source | None = None
-) -> Answered:
+) -> HeldOut:
     rows = [Row(10 + i, {"text": f"text {i}", "label": label}) for i, label in enumerate(labels)]
-    return Answered("test", task, rows, task.targets(rows), np.array(outputs, float), source)
+    return HeldOut("test", task, rows, task.targets(rows), np.array(outputs, float), source)
 
 
 def test_classes() -> None:
@@ -66,7 +66,7 @@ def test_several_labels() -> None:
         ("without y", "y", 1),
         ("x", "without x", 1),
     ]
-    assert task.label_in_words(np.array([0, 0])) == "none"
+    assert task.format_label(np.array([0, 0])) == "none"
 
 
 def test_numbers() -> None:
@@ -86,7 +86,7 @@ def test_slices_of_two_files() -> None:
     source = Concatenated(tuple(parts))
     rows = [row for chunk in source.chunks() for row in chunk]
     outputs = np.array([[0.9, 0.1, 0]] * 12 + [[0.1, 0.9, 0]] * 12)
-    found = slices(Answered("test", CLASSES, rows, CLASSES.targets(rows), outputs, source))
+    found = slices(HeldOut("test", CLASSES, rows, CLASSES.targets(rows), outputs, source))
     assert {(part.by, part.value, part.score) for part in found} == {
         ("length", "short", 1.0), ("length", "above the median", 0.0),
         ("language", "latin", 1.0), ("language", "chinese", 0.0),

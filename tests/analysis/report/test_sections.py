@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from tunesmith.analysis.label_errors import Judged
-from tunesmith.analysis.label_errors.held_out import Answered
+from tunesmith.analysis.label_errors import RowError
+from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.report import sections
 from tunesmith.analysis.report.page import Charts, Section, Table
 from tunesmith.data.columns import Roles
@@ -35,9 +35,9 @@ def cells(section: Section | None) -> list[list[str]]:
     return [[cell.text for cell in row] for row in table.rows]
 
 
-def answered(task: Any, targets: list[Any], outputs: list[Any]) -> Answered:
+def answered(task: Any, targets: list[Any], outputs: list[Any]) -> HeldOut:
     rows = [Row(i, {"text": f"text {i}", "label": target}) for i, target in enumerate(targets)]
-    return Answered("test", task, rows, np.array(targets), np.array(outputs), None)
+    return HeldOut("test", task, rows, np.array(targets), np.array(outputs), None)
 
 
 def test_a_row_for_each_score_with_its_interval_and_baselines() -> None:
@@ -84,8 +84,10 @@ def test_numbers_are_drawn_as_points() -> None:
     assert str(charts.charts[0].markup).count("<circle") == 2
 
 
-def judged(gold: str, predicted: str, text: str = "a text", suggested: str | None = None) -> Judged:
-    return Judged("test", 7, Place("a.csv"), (text,), gold, predicted, 2.0, 0.125, suggested)
+def judged(
+    gold: str, predicted: str, text: str = "a text", suggested: str | None = None
+) -> RowError:
+    return RowError("test", 7, Place("a.csv"), (text,), gold, predicted, 2.0, 0.125, suggested)
 
 
 def test_only_wrong_answers_are_mistakes_and_long_texts_are_cut() -> None:

@@ -76,8 +76,8 @@ def test_tables_without_a_header_and_labels_spelt_otherwise(
     names = ("--no-header", "body,queue")
     said = tunesmith("eval", trained, "new.csv", *names)
     assert said.code == 3
-    assert "Use --normalise-labels" in said.err
-    said = tunesmith("eval", trained, "new.csv", *names, "--normalise-labels", "--json")
+    assert "Use --normalize-labels" in said.err
+    said = tunesmith("eval", trained, "new.csv", *names, "--normalize-labels", "--json")
     assert said.code == 0
     assert "D114" in tunesmith("eval", trained, "new.csv", "--no-header", "body").err
 

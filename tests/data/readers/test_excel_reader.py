@@ -9,7 +9,7 @@ import pytest
 
 from tests.data.workbooks import cell, raw_workbook, workbook
 from tunesmith.data.readers.excel_reader import ExcelFile
-from tunesmith.errors import DataError, PlainError, Problem, ResourceError
+from tunesmith.errors import DataError, Problem, ResourceError, TunesmithError
 
 HEADER = ("text", "label")
 
@@ -19,7 +19,7 @@ def rows(source: ExcelFile, columns: list[str] | None = None) -> list[dict[str, 
 
 
 def refused(path: Path, sheet: str | None = None) -> Problem:
-    with pytest.raises(PlainError) as caught:
+    with pytest.raises(TunesmithError) as caught:
         rows(ExcelFile.open(path, sheet))
     (problem,) = caught.value.problems
     assert str(problem.place).startswith(str(path))

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from tunesmith.data.readers.read_errors import coded, reason_of
-from tunesmith.errors import DataError, Place, PlainError, Problem, ResourceError
+from tunesmith.errors import DataError, Place, Problem, ResourceError, TunesmithError
 
 
-def raised(error: Exception, name: str = "a.csv") -> PlainError:
-    with pytest.raises(PlainError) as caught, coded(name, "Parquet"):
+def raised(error: Exception, name: str = "a.csv") -> TunesmithError:
+    with pytest.raises(TunesmithError) as caught, coded(name, "Parquet"):
         raise error
     return caught.value
 

@@ -15,7 +15,7 @@ from tests.interop.eject.conftest import TEXTS, Train, working_in
 from tunesmith.data.open import Options, open_splits
 from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.inputs import Split
-from tunesmith.inputs.label_spelling import normalise_labels
+from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.interop.eject.data_cells import Reading, read_plainly
 from tunesmith.interop.eject.run_facts import Facts, facts_of
 
@@ -101,7 +101,7 @@ def test_respelt_labels_are_written_beside(facts: Facts, tmp_path: Path) -> None
     with (tmp_path / "odd.csv").open("a") as file:
         file.write("one more,A\n")
     source = open_splits(str(tmp_path / "odd.csv"))
-    respelt = normalise_labels(facts.task, source, known=["a", "b"])["train"]
+    respelt = normalize_labels(facts.task, source, known=["a", "b"])["train"]
     split = Split("train", respelt, "", None, len(ROWS) + 1)
     found = read_plainly(replace(facts, splits={"train": split}), tmp_path / "script.py")
     last = json.loads(list(found.beside["script.train.jsonl"])[-1])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.interop.eject.conftest import Train, working_in
 from tunesmith.api import train as train_plainly
 from tunesmith.errors import IntegrityError, ResourceError
-from tunesmith.interop.eject.run_facts import Chooser, Facts, facts_of
+from tunesmith.interop.eject.run_facts import Facts, ModelSelectionFacts, facts_of
 from tunesmith.runs.folder import RunFolder
 
 
@@ -37,9 +37,15 @@ def with_best(facts: Facts, best: str | None) -> Facts:
 
 
 def test_the_choosing_score(facts: Facts) -> None:
-    assert with_best(facts, "accuracy").chooser == Chooser("accuracy", higher=True, patience=None)
-    assert with_best(facts, "loss").chooser == Chooser("loss", higher=False, patience=None)
-    assert with_best(facts, "lowest f1").chooser == Chooser("f1", higher=False, patience=None)
+    assert with_best(facts, "accuracy").chooser == ModelSelectionFacts(
+        "accuracy", higher=True, patience=None
+    )
+    assert with_best(facts, "loss").chooser == ModelSelectionFacts(
+        "loss", higher=False, patience=None
+    )
+    assert with_best(facts, "lowest f1").chooser == ModelSelectionFacts(
+        "f1", higher=False, patience=None
+    )
     assert with_best(facts, None).chooser is None
     own = with_best(facts, "highest sure")
     assert own.chooser is None
@@ -56,7 +62,7 @@ def test_a_rate_of_zero_draws_nothing(facts: Facts, rate: float | None, draws: b
 
 def test_what_has_no_equal(facts: Facts) -> None:
     plan = replace(facts.plan, micro_batch_size=3, num_examples=10_000_000)
-    found = replace(facts, style="trainer", plan=plan, skipped=(4, 5), own_scores=("sure",))
+    found = replace(facts, style="trainer", plan=plan, skipped=(4, 5), custom_metrics=("sure",))
     assert [part.key for part in found.left_out] == [
         "compute_metrics", "train.micro_batch_size", "train.seed", "updates that were not finite",
     ]  # fmt: skip

@@ -11,12 +11,12 @@ from tunesmith.data.batches import Batch
 from tunesmith.interop.trainer.arguments import TrainingArguments
 from tunesmith.interop.trainer.datasets import Rows
 from tunesmith.interop.trainer.engines import make_plan
-from tunesmith.interop.trainer.steps import Stretch
+from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.training.events import StepDone
 from tunesmith.training.loop import Progress
 
 
-def stretch(rows: int = 20, **more: Any) -> Stretch:
+def stretch(rows: int = 20, **more: Any) -> TrainerSession:
     named = {"per_device_train_batch_size": 4, **more}
     plan = make_plan(TrainingArguments("out", **named), num_examples=rows, num_processes=1)
     nothing: Any = None
@@ -24,7 +24,7 @@ def stretch(rows: int = 20, **more: Any) -> Stretch:
         [torch.nn.Parameter(torch.zeros(1))], lr=more.get("learning_rate", 1e-3)
     )
     falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
-    return Stretch(plan, nothing, 0, 1.0, falling)
+    return TrainerSession(plan, nothing, 0, 1.0, falling)
 
 
 def step(number: int, loss: float) -> StepDone:

@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.training.fast.models import batch_of
 from tunesmith.training.fast import attention
-from tunesmith.training.fast.attention import InHand, attend, attending
+from tunesmith.training.fast.attention import PackContext, attend, attending
 from tunesmith.training.fast.packing import Pack, pack
 
 SIZES = [7, 3, 12, 1, 5]
@@ -20,7 +20,7 @@ LAYER = nn.Identity()
 @pytest.fixture
 def laid() -> Iterator[Pack]:
     found, _packed = pack(batch_of(SIZES), first_position=0)
-    in_hand = InHand()
+    in_hand = PackContext()
     with attending(LAYER, in_hand):
         in_hand.laid = found
         yield found
@@ -87,7 +87,7 @@ def test_rows_of_equal_length_are_masked_like_any_other(
     """A group without padding needs no mask for padding, but still one for what comes later."""
     pack_of_rows, _packed = pack(batch_of(sizes), first_position=0)
     assert all(group.is_even for group in pack_of_rows.groups)
-    in_hand = InHand()
+    in_hand = PackContext()
     with attending(LAYER, in_hand):
         in_hand.laid = pack_of_rows
         mine, theirs = inputs(sum(sizes)), inputs(sum(sizes))
@@ -170,7 +170,7 @@ def test_what_it_cannot_do_is_refused(wish: str, laid: Pack) -> None:
 
 
 def test_every_model_has_its_own_pack_in_hand(laid: Pack) -> None:
-    other, in_hand = nn.Identity(), InHand()
+    other, in_hand = nn.Identity(), PackContext()
     short, _packed = pack(batch_of([4, 2]), first_position=0)
     with attending(other, in_hand):
         in_hand.laid = short

@@ -23,7 +23,7 @@ from tunesmith.tasks import Outputs
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import Engine, ExactEngine
 from tunesmith.training.fast.engine import FastEngine, FastForward
-from tunesmith.training.fast.probe import Verdict, probe
+from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.optimizer import make_optimizer
 from tunesmith.training.predict import predict
 
@@ -187,11 +187,11 @@ def test_a_run_goes_on_in_either_engine(
     straight = build(still("bert"), settings)
     given = batches(10)
     train(straight, given[:5], settings)
-    with straight.at_rest():
+    with straight.plain_model():
         weights = {k: v.clone() for k, v in straight.network.state_dict().items()}
         state = straight.state()
     resumed = other(still("bert"), settings)
-    with resumed.at_rest():
+    with resumed.plain_model():
         resumed.network.load_state_dict(weights)
         assert resumed.load_state(state) == []
         again = resumed.state()
@@ -209,7 +209,7 @@ def test_at_rest_it_is_the_plain_model(tmp_path: Path) -> None:
     engine = fast_engine(model, TrainSettings())
     assert {name: tuple(p.shape) for name, p in model.named_parameters()} != plain
     train(engine, batches(2), TrainSettings(learning_rate=1e-3))
-    with engine.at_rest():
+    with engine.plain_model():
         assert {name: tuple(p.shape) for name, p in model.named_parameters()} == plain
         model.save_pretrained(tmp_path)  # type: ignore[operator]
         assert not any("forward" in vars(module) for module in model.modules())
@@ -243,7 +243,7 @@ def test_without_compaction_and_without_packs() -> None:
     padded = FastEngine(
         model, classify, make_accelerator(device="cpu"),
         make_optimizer=lambda: make_optimizer(model, settings), max_grad_norm=1.0,
-        weight_decay=0.0, verdict=Verdict(None, by_length=False, reason=""), half=False,
+        weight_decay=0.0, verdict=ProbeResult(None, by_length=False, reason=""), half=False,
     )  # fmt: skip
     np.testing.assert_allclose(train(padded, given, settings), plain, rtol=1e-5)
 
@@ -275,7 +275,7 @@ def test_predictions_are_those_of_the_exact_model() -> None:
         lambda: exact_engine(still("bert"), TrainSettings()),
         lambda: FastForward(
             still("bert"), classify, CPU,
-            verdict=Verdict("first token", by_length=False, reason=""), half=False,
+            verdict=ProbeResult("first token", by_length=False, reason=""), half=False,
         ),
     ):  # fmt: skip
         done = predict(

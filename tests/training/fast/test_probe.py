@@ -12,7 +12,7 @@ from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.fast import packed_model
 from tunesmith.training.fast.packing import Group, Pack, groups_of
-from tunesmith.training.fast.probe import Verdict, difference, probe, probed_places
+from tunesmith.training.fast.probe import ProbeResult, difference, probe, probed_places
 
 CPU = torch.device("cpu")
 EXPECTED: dict[str, tuple[str | None, bool]] = {
@@ -45,7 +45,7 @@ def test_predictions_alone_need_no_labels() -> None:
         return Outputs(None, {"logits": model(**batch.inputs).logits})
 
     assert probe(model_of("bert"), predict, batch_of(), CPU, trains=False).exit is not None
-    assert probe(model_of("mpnet"), predict, batch_of(), CPU, trains=False) == Verdict(
+    assert probe(model_of("mpnet"), predict, batch_of(), CPU, trains=False) == ProbeResult(
         None, by_length=False, reason="its attention does not go through transformers' interface"
     )
 

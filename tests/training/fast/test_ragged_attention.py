@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.training.fast.models import batch_of
 from tunesmith.training.fast import ragged_attention
-from tunesmith.training.fast.attention import InHand, attend, attending
+from tunesmith.training.fast.attention import PackContext, attend, attending
 from tunesmith.training.fast.packing import pack
 from tunesmith.training.fast.ragged_attention import (
     Kernels,
@@ -134,7 +134,7 @@ def test_where_the_kernel_fails_groups_compute() -> None:
     sizes = sorted(SIZES, reverse=True)
     ragged = kernels.ragged(torch.tensor([0, *sizes]).cumsum(0), max(SIZES), on_cpu)
     tensors = given_on(on_cpu, torch.float32)
-    layer, in_hand = nn.Identity(), InHand()
+    layer, in_hand = nn.Identity(), PackContext()
     with attending(layer, in_hand):
         in_hand.laid = laid
         expected, _nothing = attend(layer, *tensors)
@@ -169,7 +169,7 @@ def test_on_a_gpu_kernels_and_groups_agree(
     found = []
     for whole in (None, ragged):
         tensors = given_on(device, dtype, key_heads=2)
-        layer, in_hand = nn.Identity(), InHand()
+        layer, in_hand = nn.Identity(), PackContext()
         with attending(layer, in_hand):
             in_hand.laid = replace(laid, ragged=whole)
             out, _nothing = attend(layer, *tensors, is_causal=causal, sliding_window=window)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.fast.models import batch_of, classify, model_of
-from tunesmith.training.fast.probe import Verdict, probe
+from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.fast.ragged_attention import Kernels
 from tunesmith.training.fast.rehearsal import rehearse
 
@@ -32,7 +32,7 @@ def test_kernels_that_are_not_there_are_told_and_the_model_is_as_before(half: bo
     """On a CPU each call is refused, and groups compute."""
     network: Any = model_of("bert")
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    given = Verdict("first token", by_length=False, reason="", kernels=Kernels())
+    given = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
     verdict, reasons = rehearse(network, classify, batch_of(), CPU, verdict=given, half=half)
     assert verdict.kernels is not None and len(reasons) == 1
     assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
@@ -44,6 +44,6 @@ def test_a_gradient_that_is_not_finite_speaks_against_them() -> None:
     network: Any = model_of("bert")
     with torch.no_grad():
         network.classifier.weight.fill_(float("inf"))
-    given = Verdict("first token", by_length=False, reason="", kernels=Kernels())
+    given = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
     verdict, reasons = rehearse(network, classify, batch_of(), CPU, verdict=given, half=False)
     assert verdict.kernels is None and reasons == ("the gradient is not finite",)

@@ -20,7 +20,7 @@ from tunesmith.training.device import make_accelerator
 from tunesmith.training.fast import select
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.engine import GraphedEngine
-from tunesmith.training.fast.probe import Verdict
+from tunesmith.training.fast.probe import ProbeResult
 from tunesmith.training.fast.ragged_attention import Kernels
 from tunesmith.training.fast.select import engine_for
 from tunesmith.training.optimizer import make_optimizer
@@ -28,11 +28,11 @@ from tunesmith.training.optimizer import make_optimizer
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def chosen(verdict: Verdict, notes: list[str], **more: Any) -> FastEngine:
+def chosen(verdict: ProbeResult, notes: list[str], **more: Any) -> FastEngine:
     model = still("bert")
     given: dict[str, Any] = {
         "verdict": verdict, "half": False, "without": frozenset(), "probed": batch_of(),
-        "examples": examples(), "draws": False, "reads_every": 7, "note": notes.append,
+        "examples": examples(), "draws": False, "sync_every": 7, "note": notes.append,
         "make_optimizer": lambda: make_optimizer(model, SETTINGS), "max_grad_norm": 1.0,
         "weight_decay": 0.0,
     }  # fmt: skip
@@ -41,14 +41,14 @@ def chosen(verdict: Verdict, notes: list[str], **more: Any) -> FastEngine:
 
 def test_on_a_cpu_it_is_the_ordinary_one_and_nothing_is_told() -> None:
     notes: list[str] = []
-    engine = chosen(Verdict("first token", by_length=False, reason=""), notes)
-    assert type(engine) is FastEngine and engine.reads_every == 1 and notes == []
+    engine = chosen(ProbeResult("first token", by_length=False, reason=""), notes)
+    assert type(engine) is FastEngine and engine.sync_every == 1 and notes == []
 
 
 def test_why_attention_is_in_groups_is_told_once() -> None:
     """Kernels that are not there: the rehearsal finds out."""
     notes: list[str] = []
-    verdict = Verdict("first token", by_length=False, reason="", kernels=Kernels())
+    verdict = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
     chosen(verdict, notes)
     assert len(notes) == 1 and "in groups" in notes[0]
 
@@ -70,9 +70,9 @@ def test_the_device_keeps_the_rows_unless_something_speaks_against_it(
     more: dict[str, Any], has_data: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over_static_memory(monkeypatch)
-    engine = chosen(Verdict("first token", by_length=False, reason=""), [], **more)
+    engine = chosen(ProbeResult("first token", by_length=False, reason=""), [], **more)
     assert isinstance(engine, GraphedEngine)
-    assert engine.reads_every == 7 and engine.has_data is has_data
+    assert engine.sync_every == 7 and engine.has_data is has_data
 
 
 def run_of(model: Path, out: Path, *, device: str = "cpu", **settings: object) -> Any:

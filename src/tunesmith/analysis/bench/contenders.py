@@ -228,7 +228,7 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
         first = job.plan.examples_at(0)
         products = None
         if job.recipe.task != "masked-lm":  # whose head computes hidden tokens alone
-            with engine.at_rest():
+            with engine.plain_model():
                 products = products_of(session.network, job.task.forward, job.batch(0, first[:4]))
         machine = measure_machine(
             session.network, int(lengths[first].sum()), torch.bfloat16 if half else torch.float32

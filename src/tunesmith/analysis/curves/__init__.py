@@ -12,16 +12,16 @@ from tunesmith.analysis.curves.diagnosis import (
     change_to_try,
     without_longer,
 )
-from tunesmith.analysis.curves.noise import Sureness
+from tunesmith.analysis.curves.noise import Confidence
 from tunesmith.analysis.curves.rules import read
 from tunesmith.analysis.curves.series import Answers, Curves
 
 __all__ = [
     "Answers",
     "Change",
+    "Confidence",
     "Curves",
     "Reading",
-    "Sureness",
     "Verdict",
     "change_to_try",
     "read",

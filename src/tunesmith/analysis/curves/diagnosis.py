@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tunesmith.analysis.curves.noise import Sureness
+from tunesmith.analysis.curves.noise import Confidence
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import TrainSettings, as_written
 
 __all__ = [
@@ -31,17 +31,17 @@ _HIGHEST_RATE = 1e-3
 class Verdict(StrEnum):
     """What curves can show."""
 
-    BEATEN = mark("worse than the TF-IDF baseline")
-    DIVERGED = mark("diverged")
-    TOO_HIGH = mark("learning rate too high")
-    ERRATIC = mark("erratic")
-    COLLAPSED = mark("collapsed to one answer")
-    UNDERFITTING = mark("underfitting")
-    OVERFITTING = mark("overfitting")
-    IMPROVING = mark("still improving")
-    CONVERGED = mark("converged")
-    HEALTHY = mark("nothing stands out")
-    TOO_SHORT = mark("too short to tell")
+    BEATEN = N_("worse than the TF-IDF baseline")
+    DIVERGED = N_("diverged")
+    TOO_HIGH = N_("learning rate too high")
+    ERRATIC = N_("erratic")
+    COLLAPSED = N_("collapsed to one answer")
+    UNDERFITTING = N_("underfitting")
+    OVERFITTING = N_("overfitting")
+    IMPROVING = N_("still improving")
+    CONVERGED = N_("converged")
+    HEALTHY = N_("nothing stands out")
+    TOO_SHORT = N_("too short to tell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Reading:
     """
 
     verdict: Verdict
-    sureness: Sureness | None
+    sureness: Confidence | None
     evidence: str
     change: Change | None = None
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.analysis.curves.diagnosis import Change, Reading, Verdict, longer, other_rate
-from tunesmith.analysis.curves.noise import Sureness, by_chance, error_between, error_of, sureness
+from tunesmith.analysis.curves.noise import Confidence, by_chance, error_between, error_of, sureness
 from tunesmith.analysis.curves.series import Curves, Windows
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.recipe import TrainSettings, as_written
 
-__all__ = ["AILMENTS", "Rule", "diverged"]
+__all__ = ["FAILURE_RULES", "Rule", "diverged"]
 
 Rule = Callable[[Curves, TrainSettings], Reading | None]
 
@@ -44,7 +44,7 @@ def diverged(curves: Curves, settings: TrainSettings) -> Reading | None:
         words = _("the updates of steps {first} to {last} were not finite").format(
             first=skipped[0], last=skipped[-1]
         )
-        return Reading(Verdict.DIVERGED, Sureness.SURE, words, other_rate(settings, 0.2))
+        return Reading(Verdict.DIVERGED, Confidence.SURE, words, other_rate(settings, 0.2))
     windows = curves.windows
     if len(windows) < 4:
         return None
@@ -54,7 +54,7 @@ def diverged(curves: Curves, settings: TrainSettings) -> Reading | None:
     errors = (at_end - ceiling) / math.hypot(
         1.5 * error_of(first, windows.rows[0]), error_of(at_end, rows)
     )
-    if (sure := sureness(by_chance(errors))) not in (Sureness.SURE, Sureness.LIKELY):
+    if (sure := sureness(by_chance(errors))) not in (Confidence.SURE, Confidence.LIKELY):
         return None
     words = _("the training loss began at {first:.3g} and ends at {last:.3g}, step {step}").format(
         first=first, last=at_end, step=windows.steps[-1]
@@ -279,7 +279,7 @@ def _overfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     best = int(np.argmin(losses))
     after = len(losses) - 1 - best
     if after == 1:
-        sure = Sureness.PERHAPS
+        sure = Confidence.PERHAPS
     step = int(curves.evaluated[best])
     words = ngettext(
         "the validation loss is lowest at step {step} ({low:.3g}); {count} evaluation later it is "
@@ -294,7 +294,7 @@ def _overfitting(curves: Curves, settings: TrainSettings) -> Reading | None:
     words += _("; yet {score} went on rising: only the probabilities grow too sure").format(
         score=curves.score
     )
-    return Reading(Verdict.OVERFITTING, Sureness.PERHAPS, words)
+    return Reading(Verdict.OVERFITTING, Confidence.PERHAPS, words)
 
 
 def _answers_improve(curves: Curves, best: int) -> bool:
@@ -328,4 +328,4 @@ def _shorter(curves: Curves, settings: TrainSettings, step: int) -> Change | Non
     return other_rate(settings, 0.4)
 
 
-AILMENTS: Sequence[Rule] = (_unsteady, _nothing_learnt, _overfitting)
+FAILURE_RULES: Sequence[Rule] = (_unsteady, _nothing_learnt, _overfitting)

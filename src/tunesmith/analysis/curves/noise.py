@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 
-__all__ = ["Sureness", "by_chance", "error_between", "error_of", "sureness"]
+__all__ = ["Confidence", "by_chance", "error_between", "error_of", "sureness"]
 
 _SPREAD = 1.5
 """Standard deviation of a row's loss over its mean. Measured while fine-tuning: 0.03 where nothing
@@ -30,21 +30,21 @@ _TINY = 1e-9
 """A loss below this counts as this, so that nothing is divided by zero."""
 
 
-class Sureness(StrEnum):
+class Confidence(StrEnum):
     """How sure a reading is."""
 
-    SURE = mark("sure")
-    LIKELY = mark("likely")
-    PERHAPS = mark("perhaps")
+    SURE = N_("sure")
+    LIKELY = N_("likely")
+    PERHAPS = N_("perhaps")
 
 
-def sureness(chance: float) -> Sureness | None:
+def sureness(chance: float) -> Confidence | None:
     """The word for evidence that chance alone would give so often; None for no evidence."""
     if chance < 0.001:
-        return Sureness.SURE
+        return Confidence.SURE
     if chance < 0.01:
-        return Sureness.LIKELY
-    return Sureness.PERHAPS if chance < 0.05 else None
+        return Confidence.LIKELY
+    return Confidence.PERHAPS if chance < 0.05 else None
 
 
 def by_chance(errors: float, *, tries: int = 1) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tunesmith.analysis.curves.diagnosis import Change, Reading, Verdict, longer
-from tunesmith.analysis.curves.noise import Sureness, by_chance, error_between, sureness
+from tunesmith.analysis.curves.noise import Confidence, by_chance, error_between, sureness
 from tunesmith.analysis.curves.series import Curves
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
@@ -77,7 +77,7 @@ def converged(curves: Curves, _settings: TrainSettings) -> Reading | None:
     if sure is None or change > _LEVEL * fall:
         return None
     if len(blocks) == 2:
-        sure = Sureness.PERHAPS
+        sure = Confidence.PERHAPS
     since = int(np.argmax(curves.validation <= last + _LEVEL * fall))
     words = _(
         "the validation loss has kept its level of {last:.3g} since step {step}; training began "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tunesmith.analysis.curves.diagnosis import Reading
-from tunesmith.analysis.curves.failures import AILMENTS, diverged
-from tunesmith.analysis.curves.noise import Sureness
+from tunesmith.analysis.curves.failures import FAILURE_RULES, diverged
+from tunesmith.analysis.curves.noise import Confidence
 from tunesmith.analysis.curves.outcomes import converged, healthy, improving, too_short
 from tunesmith.analysis.curves.series import Curves
 from tunesmith.recipe import TrainSettings
@@ -21,10 +21,10 @@ def read(curves: Curves, settings: TrainSettings) -> tuple[Reading, ...]:
     for rule in (diverged, too_short):
         if (alone := rule(curves, settings)) is not None:
             return (alone,)
-    order = list(Sureness)
-    found = [reading for rule in AILMENTS if (reading := rule(curves, settings)) is not None]
+    order = list(Confidence)
+    found = [reading for rule in FAILURE_RULES if (reading := rule(curves, settings)) is not None]
     if found:
-        return tuple(sorted(found, key=lambda r: order.index(r.sureness or Sureness.PERHAPS)))
+        return tuple(sorted(found, key=lambda r: order.index(r.sureness or Confidence.PERHAPS)))
     return (
         improving(curves, settings) or converged(curves, settings) or healthy(curves, settings),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tunesmith.analysis.label_errors.examine import SPLITS, Examined, examine
-from tunesmith.analysis.label_errors.ranking import Confusion, Judged
+from tunesmith.analysis.label_errors.examine import SPLITS, ErrorAnalysis, examine
+from tunesmith.analysis.label_errors.ranking import Confusion, RowError
 from tunesmith.analysis.label_errors.slices import Slice
 
-__all__ = ["SPLITS", "Confusion", "Examined", "Judged", "Slice", "examine"]
+__all__ = ["SPLITS", "Confusion", "ErrorAnalysis", "RowError", "Slice", "examine"]

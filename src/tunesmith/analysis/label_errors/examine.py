@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from tunesmith.analysis.label_errors.held_out import Answered, by_folds, by_the_model
+from tunesmith.analysis.label_errors.held_out import HeldOut, by_folds, by_the_model
 from tunesmith.analysis.label_errors.ranking import (
     Confusion,
-    Judged,
+    RowError,
     confused,
     slices,
     suspect,
@@ -29,14 +29,14 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, check, look
-from tunesmith.inputs.corrections_table import Doubt, mark_of, write_doubts
+from tunesmith.inputs.corrections_table import LabelIssue, mark_of, write_doubts
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
 from tunesmith.runs.plan_file import learned_from
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.labeled_text import SequenceTask
 
-__all__ = ["SPLITS", "TOO_MANY", "Examined", "examine"]
+__all__ = ["SPLITS", "TOO_MANY", "ErrorAnalysis", "examine"]
 
 SPLITS = ("validation", "test", "train")
 """In the order in which they are looked at: first the rows that the model has not learnt."""
@@ -46,7 +46,7 @@ TOO_MANY = 0.1
 
 
 @dataclass(frozen=True)
-class Examined:
+class ErrorAnalysis:
     """A run, and the answers for its labelled rows.
 
     Attributes:
@@ -56,12 +56,12 @@ class Examined:
     """
 
     run: RunFolder
-    answered: Mapping[str, Answered]
+    answered: Mapping[str, HeldOut]
     warnings: Sequence[Problem]
     _data: Mapping[str, Split]
 
     @property
-    def held_out(self) -> Answered:
+    def held_out(self) -> HeldOut:
         """The rows by which the model is judged: the first split that there is."""
         return next(iter(self.answered.values()))
 
@@ -70,7 +70,7 @@ class Examined:
         """Whether labels are numbers, not classes."""
         return self.held_out.task.kind == "numbers"
 
-    def worst(self, top: int | None = None) -> list[Judged]:
+    def worst(self, top: int | None = None) -> list[RowError]:
         """The held-out rows with the highest loss."""
         return worst(self.held_out, top)
 
@@ -82,7 +82,7 @@ class Examined:
         """The score of held-out rows by class, length, language and file, the worst first."""
         return slices(self.held_out)
 
-    def suspect(self, top: int | None = None) -> list[Judged]:
+    def suspect(self, top: int | None = None) -> list[RowError]:
         """The rows whose labels are probably wrong, the most suspect first.
 
         Splits whose answers are too weak to tell are left out, if there is another.
@@ -110,7 +110,7 @@ class Examined:
         ]
 
     @cached_property
-    def _suspects(self) -> Mapping[str, list[Judged]]:
+    def _suspects(self) -> Mapping[str, list[RowError]]:
         return {name: suspect(answered) for name, answered in self.answered.items()}
 
     @property
@@ -121,7 +121,7 @@ class Examined:
             if len(rows) > TOO_MANY * len(self.answered[name].rows)
         ]
 
-    def export(self, judged: Iterable[Judged], path: Path) -> int:
+    def export(self, judged: Iterable[RowError], path: Path) -> int:
         """Write a table of doubtful rows for a person to fill in; returns how many these are.
 
         Raises:
@@ -132,17 +132,17 @@ class Examined:
             raise IntegrityError([replace(w, severity=Severity.ERROR) for w in self.warnings])
         return write_doubts(path, self._doubts(list(judged)))
 
-    def _doubts(self, judged: Sequence[Judged]) -> list[Doubt]:
+    def _doubts(self, judged: Sequence[RowError]) -> list[LabelIssue]:
         originals = {
             split: original_rows(found.source, {one.row for one in judged if one.split == split})
             for split, found in self._data.items()
         }
         return [self._doubt(one, originals[one.split]) for one in judged]
 
-    def _doubt(self, judged: Judged, originals: Mapping[int, int]) -> Doubt:
+    def _doubt(self, judged: RowError, originals: Mapping[int, int]) -> LabelIssue:
         is_drawn = self._data[judged.split].source is self._data["train"].source
         texts = (*judged.texts, "")[:2]
-        return Doubt(
+        return LabelIssue(
             "train" if is_drawn else judged.split,
             originals[judged.row],
             str(judged.place),
@@ -155,7 +155,7 @@ class Examined:
         )
 
 
-def examine(run: RunFolder, split: str | None = None) -> Examined:
+def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
     """Find answers for the labelled rows of a finished run.
 
     Args:
@@ -192,7 +192,7 @@ def examine(run: RunFolder, split: str | None = None) -> Examined:
             answered[name] = found
     if not answered:
         raise RecipeError(_no_labels(run, split))
-    return Examined(run, answered, warnings, data)
+    return ErrorAnalysis(run, answered, warnings, data)
 
 
 def _no_labels(run: RunFolder, split: str | None) -> Problem:

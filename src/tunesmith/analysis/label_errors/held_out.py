@@ -27,7 +27,7 @@ from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
 from tunesmith.tasks.labeled_text import SequenceTask
 
-__all__ = ["Answered", "by_folds", "by_the_model"]
+__all__ = ["HeldOut", "by_folds", "by_the_model"]
 
 Judge = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.floating[Any]]]
 """From the rows it may learn from and those it is asked about, by position, to logits."""
@@ -42,7 +42,7 @@ _LEAST = 1e-12
 
 
 @dataclass(frozen=True)
-class Answered:
+class HeldOut:
     """The labelled rows of a split, and the answers for them.
 
     Attributes:
@@ -89,7 +89,7 @@ class Answered:
 
 def by_the_model(
     run: RunFolder, task: SequenceTask, split: str, source: Source | None
-) -> Answered | None:
+) -> HeldOut | None:
     """The run's predictions for a split; None if there are none, or the rows have no labels.
 
     Raises:
@@ -104,10 +104,10 @@ def by_the_model(
     else:
         names = task.output_names()
         outputs = np.array([[record.scores[name] for name in names] for record in records])
-    return Answered(split, task, rows, task.targets(rows), outputs, source)
+    return HeldOut(split, task, rows, task.targets(rows), outputs, source)
 
 
-def by_folds(task: SequenceTask, split: Split) -> Answered:
+def by_folds(task: SequenceTask, split: Split) -> HeldOut:
     """Answers for the training rows, each by a model that has not seen it.
 
     Rows with the same text are answered by the same model, which has seen none of them. Of several
@@ -128,7 +128,7 @@ def by_folds(task: SequenceTask, split: Split) -> Answered:
     if len(found) > 1:
         found.append(np.mean(found, axis=0))
     answered = [
-        Answered("train", task, rows, targets, _shares(task, logits), split.source)
+        HeldOut("train", task, rows, targets, _shares(task, logits), split.source)
         for logits in found
     ]
     return min(answered, key=lambda one: float(one.losses().sum()))

@@ -16,17 +16,17 @@ from tunesmith.analysis.label_errors.confident_learning import (
     suspect_labels,
     suspect_numbers,
 )
-from tunesmith.analysis.label_errors.held_out import Answered
+from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.label_errors.slices import Slice, by_length, by_script, score_slices
 from tunesmith.data.rows import Concatenated
 from tunesmith.errors import Place
 from tunesmith.i18n import gettext as _
 
-__all__ = ["Confusion", "Judged", "confused", "slices", "suspect", "worst"]
+__all__ = ["Confusion", "RowError", "confused", "slices", "suspect", "worst"]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class RowError:
     """One labelled row, and what is answered for it.
 
     Attributes:
@@ -77,20 +77,20 @@ class Confusion:
     gold: str
     predicted: str
     count: int
-    worst: Judged
+    worst: RowError
 
     def as_json(self) -> dict[str, object]:
         """As plain values."""
         return {**asdict(self), "worst": self.worst.as_json()}
 
 
-def worst(answered: Answered, top: int | None = None) -> list[Judged]:
+def worst(answered: HeldOut, top: int | None = None) -> list[RowError]:
     """The rows with the highest loss."""
     order = np.argsort(-answered.losses(), kind="stable")
     return list(_judged(answered, order[:top].tolist()))
 
 
-def confused(answered: Answered, top: int | None = None) -> list[Confusion]:
+def confused(answered: HeldOut, top: int | None = None) -> list[Confusion]:
     """Which labels are taken for which, the most frequent first; numbers are never confused."""
     losses = answered.losses()
     rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -104,13 +104,13 @@ def confused(answered: Answered, top: int | None = None) -> list[Confusion]:
     ]
 
 
-def _taken_for(answered: Answered) -> Iterator[tuple[int, str, str]]:
+def _taken_for(answered: HeldOut) -> Iterator[tuple[int, str, str]]:
     """Each row and the two labels it is confused about; several times for several labels."""
     task, predicted = answered.task, _predicted(answered)
     if task.kind == "classes":
         for row in np.flatnonzero(predicted != answered.targets).tolist():
-            gold = task.label_in_words(answered.targets[row])
-            yield row, gold, task.label_in_words(predicted[row])
+            gold = task.format_label(answered.targets[row])
+            yield row, gold, task.format_label(predicted[row])
     elif task.kind == "labels":
         names = task.output_names()
         for row, label in np.argwhere(predicted != answered.targets).tolist():
@@ -119,21 +119,21 @@ def _taken_for(answered: Answered) -> Iterator[tuple[int, str, str]]:
             yield row, gold, taken
 
 
-def suspect(answered: Answered, top: int | None = None) -> list[Judged]:
+def suspect(answered: HeldOut, top: int | None = None) -> list[RowError]:
     """The rows whose labels are probably wrong, the worst first, with what they should be."""
     found = _suspects(answered)
     order = found.order[:top].tolist()
     return [
         replace(
             judged,
-            suggested=answered.task.label_in_words(found.suggested[i]),
+            suggested=answered.task.format_label(found.suggested[i]),
             margin=float(found.margin[i]),
         )
         for i, judged in zip(order, _judged(answered, order), strict=True)
     ]
 
 
-def _suspects(answered: Answered) -> Suspects:
+def _suspects(answered: HeldOut) -> Suspects:
     """How suspect each label is."""
     kind = answered.task.kind
     if kind == "numbers":
@@ -142,20 +142,20 @@ def _suspects(answered: Answered) -> Suspects:
     return find(answered.outputs, answered.targets)
 
 
-def slices(answered: Answered) -> list[Slice]:
+def slices(answered: HeldOut) -> list[Slice]:
     """The score of the rows by class, length, language and file, the worst first."""
     task, rows = answered.task, answered.rows
     texts = [task.texts_of(row) for row in rows]
     groups = {"length": by_length(texts), "language": by_script(texts)}
     if task.kind == "classes":
-        groups["class"] = [task.label_in_words(target) for target in answered.targets]
+        groups["class"] = [task.format_label(target) for target in answered.targets]
     inner = getattr(answered.source, "source", answered.source)  # of corrected rows
     if isinstance(inner, Concatenated):
         groups["file"] = [place.source for place in answered.places(range(len(rows)))]
     return score_slices(_merits(answered), groups, higher_is_better=task.kind != "numbers")
 
 
-def _merits(answered: Answered) -> NDArray[np.float64]:
+def _merits(answered: HeldOut) -> NDArray[np.float64]:
     """For each row 1 if the answer is right, 0 if it is wrong; for numbers the absolute error."""
     predicted = _predicted(answered)
     if answered.task.kind == "numbers":
@@ -164,7 +164,7 @@ def _merits(answered: Answered) -> NDArray[np.float64]:
     return np.asarray(is_right.reshape(len(is_right), -1).all(axis=1), dtype=np.float64)
 
 
-def _predicted(answered: Answered) -> NDArray[Any]:
+def _predicted(answered: HeldOut) -> NDArray[Any]:
     """The answers in the shape of the targets."""
     if answered.task.kind == "classes":
         return np.asarray(answered.outputs.argmax(axis=1))
@@ -173,18 +173,18 @@ def _predicted(answered: Answered) -> NDArray[Any]:
     return answered.outputs
 
 
-def _judged(answered: Answered, chosen: Sequence[int]) -> Iterator[Judged]:
+def _judged(answered: HeldOut, chosen: Sequence[int]) -> Iterator[RowError]:
     """Some rows, by their position."""
     task, losses, predicted = answered.task, answered.losses(), _predicted(answered)
     shares = answered.shares_of_gold()
     for i, place in zip(chosen, answered.places(chosen), strict=True):
-        yield Judged(
+        yield RowError(
             answered.split,
             answered.rows[i].index,
             place,
             task.texts_of(answered.rows[i]),
-            task.label_in_words(answered.targets[i]),
-            task.label_in_words(predicted[i]),
+            task.format_label(answered.targets[i]),
+            task.format_label(predicted[i]),
             float(losses[i]),
             None if shares is None else float(np.prod(shares[i])),
         )

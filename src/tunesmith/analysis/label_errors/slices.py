@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 
 from tunesmith.data.profile import script_shares
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 
 __all__ = ["Slice", "by_length", "by_script", "score_slices"]
 
 _FEWEST = 10
 """Rows below which the score of a slice says nothing."""
 
-_LENGTHS = (mark("short"), mark("below the median"), mark("above the median"), mark("long"))
-_SCRIPTS = (mark("latin"), mark("chinese"), mark("other"))
+_LENGTHS = (
+    N_("short"),
+    N_("below the median"),
+    N_("above the median"),
+    N_("long"),
+)
+_SCRIPTS = (N_("latin"), N_("chinese"), N_("other"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from tunesmith.analysis.curves import Verdict as Reading
 from tunesmith.analysis.curves import change_to_try
 from tunesmith.analysis.curves.explain import curves_of, explain
 from tunesmith.analysis.label_errors.examine import TOO_MANY
-from tunesmith.analysis.label_errors.held_out import Answered, by_the_model
+from tunesmith.analysis.label_errors.held_out import HeldOut, by_the_model
 from tunesmith.analysis.label_errors.ranking import slices, suspect, worst
 from tunesmith.analysis.report import sections
 from tunesmith.analysis.report.page import Figure, Page, Section, render
@@ -83,12 +83,12 @@ def _headlines(facts: dict[str, Any], split: str) -> list[str]:
     return [headline(facts, name) for name in (split, *others)]
 
 
-def _answered(run: RunFolder, facts: dict[str, Any], split: str) -> Answered | None:
+def _answered(run: RunFolder, facts: dict[str, Any], split: str) -> HeldOut | None:
     task = task_from_json(facts["task"])
     return by_the_model(run, task, split, None) if isinstance(task, SequenceTask) else None
 
 
-def _of_answers(answered: Answered | None, run: str) -> Sequence[Section | None]:
+def _of_answers(answered: HeldOut | None, run: str) -> Sequence[Section | None]:
     if answered is None:
         return []
     are_numbers = answered.task.kind == "numbers"

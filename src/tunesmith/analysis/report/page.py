@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from markupsafe import Markup
 
-from tunesmith.errors import inert
+from tunesmith.errors import escape_controls
 
 __all__ = [
     "Cell",
@@ -132,7 +132,7 @@ def render(page: Page) -> str:
         style=Markup(style),
         style_hash="sha256-" + base64.b64encode(digest).decode(),
     )
-    return inert(str(html), keep="\n\t")
+    return escape_controls(str(html), keep="\n\t")
 
 
 def _part(name: str) -> str:

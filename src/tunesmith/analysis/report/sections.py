@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.analysis.label_errors import Judged, Slice
-from tunesmith.analysis.label_errors.held_out import Answered
+from tunesmith.analysis.label_errors import RowError, Slice
+from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.report.charts import (
     Line,
     confusion_chart,
@@ -18,9 +18,10 @@ from tunesmith.analysis.report.charts import (
     scatter_chart,
 )
 from tunesmith.analysis.report.page import Cell, Chart, Charts, Code, Listed, Section, Table, Words
-from tunesmith.errors import typed
+from tunesmith.errors import shell_quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark, split_name
+from tunesmith.i18n import gettext_noop as N_
+from tunesmith.i18n import split_name
 from tunesmith.metrics.temperature import calibration_error, reliability
 
 __all__ = ["answers", "curves", "data", "mistakes", "origin", "scores", "slices", "suspects"]
@@ -28,7 +29,7 @@ __all__ = ["answers", "curves", "data", "mistakes", "origin", "scores", "slices"
 _MOST_CLASSES = 16
 _MOST_POINTS = 2000
 _SHOWN_TEXT = 400
-_BASELINES = {"constant": mark("always the same"), "tfidf": mark("TF-IDF")}
+_BASELINES = {"constant": N_("always the same"), "tfidf": N_("TF-IDF")}
 
 
 def scores(facts: Mapping[str, Any], splits: Sequence[str]) -> Section | None:
@@ -82,7 +83,7 @@ def _scores_line(events: Sequence[Mapping[str, Any]], score: str, name: str) -> 
     return Line(name, "second", points, dots=True)
 
 
-def answers(answered: Answered) -> Section:
+def answers(answered: HeldOut) -> Section:
     """Where the model is right and where it is wrong."""
     about = Words(
         _("On the {rows} rows of {split}.").format(
@@ -183,7 +184,7 @@ def slices(found: Sequence[Slice], *, are_numbers: bool) -> Section | None:
     return Section(_("Parts of the rows"), [Table([_("by"), _("part"), _("rows"), last], rows)])
 
 
-def mistakes(worst: Sequence[Judged], split: str) -> Section | None:
+def mistakes(worst: Sequence[RowError], split: str) -> Section | None:
     """The rows it is most wrong about."""
     wrong = [row for row in worst if row.gold != row.predicted]
     if not wrong:
@@ -197,7 +198,7 @@ def mistakes(worst: Sequence[Judged], split: str) -> Section | None:
     return Section(_("Mistakes"), [Words(words), Table(head, rows)])
 
 
-def suspects(found: Sequence[Judged], run: str) -> Section | None:
+def suspects(found: Sequence[RowError], run: str) -> Section | None:
     """The rows whose labels are probably wrong."""
     if not found:
         return None
@@ -209,17 +210,17 @@ def suspects(found: Sequence[Judged], run: str) -> Section | None:
     table = Table([_("row"), _("text"), _("label"), _("rather")], rows)
     more: list[Any] = [
         Words(_("Training rows are judged, too, by:")),
-        Code(f"tunesmith errors {typed(run)}"),
+        Code(f"tunesmith errors {shell_quoted(run)}"),
     ]
     return Section(_("Doubtful labels"), [Words(words), table, *more])
 
 
-def _row(one: Judged) -> list[Cell]:
+def _row(one: RowError) -> list[Cell]:
     shown = one.text if len(one.text) <= _SHOWN_TEXT else one.text[:_SHOWN_TEXT] + " …"
     return [Cell(str(one.row), "number"), Cell(shown, "long"), Cell(one.gold)]
 
 
-def _share_or_loss(one: Judged) -> Cell:
+def _share_or_loss(one: RowError) -> Cell:
     return _number(one.loss) if one.share is None else Cell(f"{one.share:.1%}", "number")
 
 

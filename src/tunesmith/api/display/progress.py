@@ -13,10 +13,10 @@ from tunesmith.analysis.curves import Verdict, change_to_try
 from tunesmith.analysis.curves.explain import explain
 from tunesmith.api.display.score_tables import scores_in_words, show_scores, verdicts
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.errors import Problem, Severity, inert, typed
+from tunesmith.errors import Problem, Severity, escape_controls, shell_quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
-from tunesmith.inputs import Checked
+from tunesmith.inputs import ValidatedInputs
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.model_folder import read_facts
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
@@ -38,7 +38,7 @@ class Display:
         self._run = run
         self._report = ProgressReport(terminal)
 
-    def begin(self, checked: Checked) -> None:
+    def begin(self, checked: ValidatedInputs) -> None:
         """Say what was chosen where nobody chose."""
         layers, say = checked.layers, self._terminal.say
         say(_("run {path}").format(path=self._run.path))
@@ -108,7 +108,7 @@ class Display:
 
     def _next_step(self) -> str:
         return _("next   tunesmith predict {run} {text}").format(
-            run=typed(self._run.path), text=example_of(self._run.model)
+            run=shell_quoted(self._run.path), text=example_of(self._run.model)
         )
 
 
@@ -195,7 +195,7 @@ class ProgressReport:
             parts.append(f"eta={left:.0f}s")
         line = " ".join(parts) + ("  " + words if words else "")
         if self._bar is not None:
-            self._bar.print(inert(line))
+            self._bar.print(escape_controls(line))
         else:
             self._terminal.say(line)
 

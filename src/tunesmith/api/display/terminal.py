@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
-from tunesmith.errors import Problem, Severity, inert, redact
+from tunesmith.errors import Problem, Severity, escape_controls, redact
 from tunesmith.training.device import is_main_process
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Terminal:
         """Rows with the same keys as an aligned table on stdout."""
         if not rows:
             return
-        shown = [{key: inert(str(value)) for key, value in row.items()} for row in rows]
+        shown = [{key: escape_controls(str(value)) for key, value in row.items()} for row in rows]
         widths = {key: max(_width(key), *(_width(row[key]) for row in shown)) for key in shown[0]}
         for row in ({key: key for key in widths}, *shown):
             cells = (
@@ -133,7 +133,7 @@ class Terminal:
             self._write(sys.stderr, *traceback.format_exc().rstrip().split("\n"))
 
     def _write(self, stream: IO[str], *lines: str) -> None:
-        text = redact("\n".join(inert(line, keep="\t") for line in lines))
+        text = redact("\n".join(escape_controls(line, keep="\t") for line in lines))
         encoding = getattr(stream, "encoding", None) or "utf-8"
         try:
             text.encode(encoding)
@@ -146,7 +146,7 @@ class Terminal:
 
 def padded(text: str, width: int) -> str:
     """The text, inert, filled up to so many columns of a terminal, with one space at least."""
-    text = inert(text)
+    text = escape_controls(text)
     return text + " " * max(1, width - _width(text))
 
 

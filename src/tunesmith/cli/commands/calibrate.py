@@ -12,7 +12,7 @@ from tunesmith.cli.options import ROOT, common, examples
 from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
-    from tunesmith.metrics.calibration import Fit
+    from tunesmith.metrics.calibration import CalibrationResult
 
 __all__ = ["command"]
 
@@ -60,7 +60,7 @@ def command(run: str, goal: str | None, root: str, **given: Any) -> int:
     return 0
 
 
-def _show(fit: Fit, terminal: Terminal) -> None:
+def _show(fit: CalibrationResult, terminal: Terminal) -> None:
     """What it changes on the validation rows, thresholds if any, and the reliability curve."""
     before, after = fit.before, fit.after
     terminal.result(_("temperature {value:.3f}").format(value=fit.calibration.temperature))

@@ -19,12 +19,12 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.errors import DataError, PlainError, Problem, Severity
+from tunesmith.errors import DataError, Problem, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 
 if TYPE_CHECKING:
-    from tunesmith.inputs import Checked
+    from tunesmith.inputs import ValidatedInputs
 
 __all__ = ["command"]
 
@@ -56,7 +56,7 @@ def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given:
     try:
         checked = check(look(layers_from(what, sets, given)), audited=True)
         problems = checked.warnings
-    except PlainError as error:
+    except TunesmithError as error:
         context = click.get_current_context()
         problems = with_corrected_command(error.problems, context.obj, context.command)
         code = error.exit_code
@@ -82,7 +82,7 @@ def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given:
     return code
 
 
-def _show(terminal: Terminal, checked: Checked) -> None:
+def _show(terminal: Terminal, checked: ValidatedInputs) -> None:
     for split in checked.splits.values():
         count = _("{count} rows").format(count=split.num_rows)
         terminal.result(padded(split_name(split.name), 12) + f"{count}  {split.source.name}")

@@ -17,7 +17,7 @@ from tunesmith.cli.options import (
     set_option,
 )
 from tunesmith.cli.verbs import Verbs
-from tunesmith.errors import PlainError
+from tunesmith.errors import TunesmithError
 from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
@@ -52,7 +52,7 @@ def show(what: tuple[str, ...], sets: tuple[str, ...], **given: Any) -> int:
     try:
         checked = check(look(layers))
         layers, recipe = checked.layers, checked.recipe
-    except PlainError as error:
+    except TunesmithError as error:
         terminal.say(_("the data was not looked at, so nothing is filled in from it:"))
         terminal.problems(error.problems[:1])
     values = recipe.model_dump(mode="json")

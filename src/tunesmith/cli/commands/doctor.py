@@ -15,20 +15,21 @@ import click
 from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import common, examples
 from tunesmith.errors import redact
-from tunesmith.i18n import current_language, mark
+from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
+from tunesmith.i18n import gettext_noop as N_
 
 __all__ = ["command"]
 
 
 _LABELS = {
-    "versions": mark("versions"),
-    "device": mark("device"),
-    "threads": mark("threads"),
-    "disk": mark("disk"),
-    "language": mark("language"),
-    "hub": mark("hub"),
-    "trackers": mark("trackers"),
+    "versions": N_("versions"),
+    "device": N_("device"),
+    "threads": N_("threads"),
+    "disk": N_("disk"),
+    "language": N_("language"),
+    "hub": N_("hub"),
+    "trackers": N_("trackers"),
 }
 
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["dry_run"]
 
 
-def dry_run(terminal: Terminal, layers: Layers, *, out: str | None, asked_by: str) -> None:
+def dry_run(terminal: Terminal, layers: Layers, *, out: str | None, named_after: str) -> None:
     """Measure and print the plan."""
-    run = run_folder(out, asked_by=asked_by)
+    run = run_folder(out, named_after=named_after)
     display = Display(terminal, run)
     with StopRequest() as stop:
         look_up_model(layers)

@@ -11,12 +11,12 @@ import click
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.commands.runs import find_run
 from tunesmith.cli.options import ROOT, OutputFile, common, examples
-from tunesmith.errors import Problem, Severity, shortened, typed
+from tunesmith.errors import Problem, Severity, shell_quoted, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 
 if TYPE_CHECKING:
-    from tunesmith.analysis.label_errors import Examined, Judged
+    from tunesmith.analysis.label_errors import ErrorAnalysis, RowError
 
 __all__ = ["command"]
 
@@ -92,7 +92,7 @@ def command(
     return 0
 
 
-def _worst(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
+def _worst(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     found = examined.worst(top)
     terminal.result(
         _("worst of the {split} rows").format(split=split_name(examined.held_out.split))
@@ -101,7 +101,7 @@ def _worst(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, o
     return [row.as_json() for row in found]
 
 
-def _confused(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
+def _confused(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     found = examined.confused(top)
     if found:
         terminal.result(
@@ -122,7 +122,7 @@ def _confused(terminal: Terminal, examined: Examined, top: int) -> list[dict[str
     return [confusion.as_json() for confusion in found]
 
 
-def _suspect(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
+def _suspect(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     found = examined.suspect()
     terminal.problems(weak := examined.weak_answers())
     if weak and len(weak) == len(examined.answered):
@@ -133,7 +133,7 @@ def _suspect(terminal: Terminal, examined: Examined, top: int) -> list[dict[str,
     return [row.as_json() for row in found[:top]]
 
 
-def _tell_suspects(terminal: Terminal, examined: Examined, found: Sequence[Judged]) -> None:
+def _tell_suspects(terminal: Terminal, examined: ErrorAnalysis, found: Sequence[RowError]) -> None:
     splits = [split for split in examined.answered if any(row.split == split for row in found)]
     message = ngettext(
         "{count} row of {splits} is probably mislabelled",
@@ -143,11 +143,11 @@ def _tell_suspects(terminal: Terminal, examined: Examined, found: Sequence[Judge
     terminal.result(message)
     if found:
         fix = _("tunesmith errors {run} --export corrections.csv writes them for you to correct.")
-        fix = fix.format(run=typed(examined.run.path))
+        fix = fix.format(run=shell_quoted(examined.run.path))
         terminal.problems([Problem("D406", message, fix=fix, severity=Severity.NOTE)])
 
 
-def _slices(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, object]]:
+def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     found = examined.slices()[:top]
     if found:
         terminal.result(
@@ -172,7 +172,7 @@ def _slices(terminal: Terminal, examined: Examined, top: int) -> list[dict[str, 
 _KINDS = {"worst": _worst, "confused": _confused, "suspect": _suspect, "slices": _slices}
 
 
-def _as_line(row: Judged, of_answer: str, answer: str) -> dict[str, object]:
+def _as_line(row: RowError, of_answer: str, answer: str) -> dict[str, object]:
     is_number = row.share is None
     return {
         _("place"): str(row.place),

@@ -93,7 +93,7 @@ def command(
         calibrated=given["calibrated"],
         threshold=given["threshold"],
         batch_size=batch_size,
-        normalise_labels=bool(given["normalise_labels"]),
+        normalize_labels=bool(given["normalize_labels"]),
         learnt=known.rows,
     )
     title = name if split or len(splits) > 1 else Path(what).name  # a file alone is no "train"

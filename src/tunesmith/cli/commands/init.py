@@ -15,7 +15,7 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.errors import DataError, Severity, typed
+from tunesmith.errors import DataError, Severity, shell_quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.storage.disk import as_path
@@ -104,8 +104,8 @@ def command(
                 "wrote {path}; {count} errors must be corrected first, or left out with "
                 "--on-bad-row skip; then   tunesmith train {path}",
                 errors,
-            ).format(path=typed(target), count=errors)
+            ).format(path=shell_quoted(target), count=errors)
         )
         return 0
-    terminal.say(_("wrote {path}; next   tunesmith train {path}").format(path=typed(target)))
+    terminal.say(_("wrote {path}; next   tunesmith train {path}").format(path=shell_quoted(target)))
     return 0

@@ -21,7 +21,7 @@ from tunesmith.cli.options import (
     reading,
 )
 from tunesmith.cli.streams import has_reader
-from tunesmith.errors import DataError, Place, Problem, RecipeError, inert, shortened
+from tunesmith.errors import DataError, Place, Problem, RecipeError, escape_controls, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.storage.names import model_source
@@ -199,9 +199,9 @@ def _print(
         score = "" if answer["score"] is None else f"{answer['score']:.4f}"
         if is_for_eyes:
             shown = " | ".join(shortened(text, at_most=_WIDTH) for text in texts)
-            terminal.result(f"{inert(_label(answer))}\t{score}\t{shown}")
+            terminal.result(f"{escape_controls(_label(answer))}\t{score}\t{shown}")
         else:
-            own = [score] if is_number else [inert(_label(answer)), score]
+            own = [score] if is_number else [escape_controls(_label(answer)), score]
             terminal.result("\t".join([*own, *map(_as_cell, texts)]))
 
 

@@ -11,23 +11,24 @@ import click
 from tunesmith.api.display.progress import ProgressReport, example_of
 from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import common, examples
-from tunesmith.errors import shortened, typed
-from tunesmith.i18n import current_language, mark
+from tunesmith.errors import shell_quoted, shortened
+from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.score_table import as_score
 from tunesmith.storage.disk import as_path
 
 __all__ = ["command"]
 
 _TRAININGS = {
-    "embedded:mini": mark("fine-tuning embedded:mini"),
-    "embedded:mini-untrained": mark("the same encoder without pretraining, trained as long"),
+    "embedded:mini": N_("fine-tuning embedded:mini"),
+    "embedded:mini-untrained": N_("the same encoder without pretraining, trained as long"),
 }
 _WHO = {
-    "constant": mark("always the same answer"),
-    "tfidf": mark("TF-IDF baseline (linear model)"),
-    "embedded:mini-untrained": mark("encoder without pretraining"),
-    "embedded:mini": mark("embedded:mini, pretrained"),
+    "constant": N_("always the same answer"),
+    "tfidf": N_("TF-IDF baseline (linear model)"),
+    "embedded:mini-untrained": N_("encoder without pretraining"),
+    "embedded:mini": N_("embedded:mini, pretrained"),
 }
 
 
@@ -92,7 +93,7 @@ class _Tour:
         )
         say(_("now yours:"))
         say("  tunesmith train my.csv")
-        say(f"  tunesmith predict {typed(self._model)} {example_of(self._model / 'model')}")
+        say(f"  tunesmith predict {shell_quoted(self._model)} {example_of(self._model / 'model')}")
         self._terminal.record(self._record)
 
     def _dataseen(self, stage: Any) -> None:

@@ -20,13 +20,14 @@ from tunesmith.data.open import looks_like_a_file
 from tunesmith.errors import (
     IntegrityError,
     Place,
-    PlainError,
     Problem,
     RecipeError,
     Severity,
+    TunesmithError,
 )
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark, ngettext, split_name
+from tunesmith.i18n import gettext_noop as N_
+from tunesmith.i18n import ngettext, split_name
 from tunesmith.metrics.score_table import as_interval, as_score
 from tunesmith.metrics.verdict import changes_in_words, difference_in_words
 from tunesmith.recipe import as_written, flatten, gather
@@ -42,16 +43,16 @@ if TYPE_CHECKING:
 __all__ = ["command", "find_run"]
 
 _SHOWN = {
-    "run": mark("run"),
-    "state": mark("state"),
-    "step": mark("step"),
-    "total_steps": mark("of steps"),
-    "model": mark("model"),
-    "data": mark("data"),
+    "run": N_("run"),
+    "state": N_("state"),
+    "step": N_("step"),
+    "total_steps": N_("of steps"),
+    "model": N_("model"),
+    "data": N_("data"),
 }
-_STATES = (mark("finished"), mark("stopped"), mark("not started"))
+_STATES = (N_("finished"), N_("stopped"), N_("not started"))
 _UNKNOWN = {
-    "state": mark("damaged"), "step": 0, "total_steps": None, "model": None, "data": None,
+    "state": N_("damaged"), "step": 0, "total_steps": None, "model": None, "data": None,
     "best": None, "scores": None,
 }  # fmt: skip
 
@@ -76,7 +77,7 @@ def list_runs(root: str, **given: Any) -> int:
     for run in runs_under(as_path(root)):
         try:
             state = _state(run)
-        except PlainError as error:  # one damaged run hides no other
+        except TunesmithError as error:  # one damaged run hides no other
             damaged += error.problems
             state = {"run": str(run.path), **_UNKNOWN}
         terminal.record(state)

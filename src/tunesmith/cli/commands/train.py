@@ -75,7 +75,7 @@ def command(
     terminal = Terminal.of(given)
     layers = layers_from(what, sets, given)
     if is_dry:
-        dry_run(terminal, layers, out=out, asked_by=what[0])
+        dry_run(terminal, layers, out=out, named_after=what[0])
         return 0
     if seeds is None:
         _train(terminal, layers, out, what[0], restart=restart)
@@ -83,7 +83,7 @@ def command(
     from tunesmith.runs.seeds import folders_of_seeds, spread_over
 
     first = layers.recipe().train.seed
-    folders = folders_of_seeds(out, asked_by=what[0], first=first, count=seeds)
+    folders = folders_of_seeds(out, named_after=what[0], first=first, count=seeds)
     runs = []
     for seed, folder in folders.items():
         seeded = layers_from(what, (*sets, f"train.seed={seed}"), given)
@@ -93,7 +93,7 @@ def command(
 
 
 def _train(
-    terminal: Terminal, layers: Layers, out: str | Path | None, asked_by: str, *, restart: bool
+    terminal: Terminal, layers: Layers, out: str | Path | None, named_after: str, *, restart: bool
 ) -> RunFolder:
     """One run, from its first note to its summary."""
     from tunesmith.runs.signals import StopRequest
@@ -101,7 +101,7 @@ def _train(
 
     with (
         StopRequest() as stop,
-        start(layers, out=out, asked_by=asked_by, restart=restart) as started,
+        start(layers, out=out, named_after=named_after, restart=restart) as started,
     ):
         display = Display(terminal, started.run)
         display.begin(started.checked)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tunesmith.data.readers.text_file import AUTO, TextFile
-from tunesmith.errors import DataError, Place, Problem, inert
+from tunesmith.errors import DataError, Place, Problem, escape_controls
 from tunesmith.i18n import gettext as _
 
 __all__ = ["Dialect", "dialect_of", "shown_delimiter"]
@@ -82,7 +82,9 @@ def _usable(delimiter: str, text: TextFile) -> str:
     raise DataError(
         Problem(
             "D115",
-            _('"{delimiter}" cannot be a delimiter').format(delimiter=inert(delimiter[:20])),
+            _('"{delimiter}" cannot be a delimiter').format(
+                delimiter=escape_controls(delimiter[:20])
+            ),
             Place(str(text.path)),
             fix=_(
                 "Name one character other than a quote or a line end, such as "

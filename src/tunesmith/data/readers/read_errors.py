@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tunesmith.errors import DataError, Place, PlainError, Problem, ResourceError, shortened
+from tunesmith.errors import DataError, Place, Problem, ResourceError, TunesmithError, shortened
 from tunesmith.i18n import gettext as _
 
 __all__ = ["coded", "reason_of"]
@@ -35,7 +35,7 @@ def coded(
     """
     try:
         yield
-    except PlainError:
+    except TunesmithError:
         raise
     except caught as error:
         raise _as_coded(error, name, kind) from error
@@ -49,7 +49,7 @@ def reason_of(error: BaseException) -> str:
     return shortened(lines[0], at_most=200) if lines else type(error).__name__
 
 
-def _as_coded(error: Exception, name: str, kind: str) -> PlainError:
+def _as_coded(error: Exception, name: str, kind: str) -> TunesmithError:
     place = Place(name)
     if isinstance(error, MemoryError):
         message = _("not enough memory to read the {kind} file").format(kind=kind)

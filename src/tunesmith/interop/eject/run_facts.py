@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, typed
+from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, shell_quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs import Checked, Split, check, look
+from tunesmith.inputs import Split, ValidatedInputs, check, look
 from tunesmith.models import ModelFiles, locate, overridden_dropout
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.tasks import Task
 from tunesmith.training.plan import FEISTEL_FROM, Plan
 
-__all__ = ["STYLES", "Chooser", "Facts", "LeftOut", "facts_of"]
+__all__ = ["STYLES", "Facts", "LeftOut", "ModelSelectionFacts", "facts_of"]
 
 STYLES = ("trainer", "loop", "accelerate")
 """How a script trains: transformers' Trainer, a loop by hand, or that loop under Accelerate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chooser:
+class ModelSelectionFacts:
     """How the best model is chosen.
 
     Attributes:
@@ -80,7 +80,7 @@ class Facts:
     precision: str
     device: str
     skipped: Sequence[int]
-    own_scores: Sequence[str]
+    custom_metrics: Sequence[str]
 
     @property
     def train(self) -> TrainSettings:
@@ -151,7 +151,7 @@ class Facts:
         return tuple(dict.fromkeys(name for name in names if name != "loss"))
 
     @cached_property
-    def chooser(self) -> Chooser | None:
+    def chooser(self) -> ModelSelectionFacts | None:
         """Which score chooses the model; None keeps the last weights."""
         best = self.train.best
         if best is None or not self.evaluates:
@@ -161,10 +161,10 @@ class Facts:
         word, _space, own = best.partition(" ")
         if word in ("highest", "lowest") and own:
             known = own == "loss" or own in self.task.metrics
-            return Chooser(own, word == "highest", patience) if known else None
+            return ModelSelectionFacts(own, word == "highest", patience) if known else None
         if best == "loss":
-            return Chooser("loss", higher=False, patience=patience)
-        return Chooser(best, self.task.metrics[best].higher_is_better, patience)
+            return ModelSelectionFacts("loss", higher=False, patience=patience)
+        return ModelSelectionFacts(best, self.task.metrics[best].higher_is_better, patience)
 
     @property
     def left_out(self) -> list[LeftOut]:
@@ -179,8 +179,8 @@ class Facts:
                     ),
                 )
             )
-        elif self.own_scores:
-            names = ", ".join(self.own_scores)
+        elif self.custom_metrics:
+            names = ", ".join(self.custom_metrics)
             found.append(
                 LeftOut("compute_metrics", _("scores of your own: {names}").format(names=names))
             )
@@ -226,7 +226,7 @@ def facts_of(run: RunFolder, *, style: str) -> Facts:
                 _("the run has no plan.json: it has not begun to train"),
                 Place(str(run.path)),
                 fix=_("Train it first: tunesmith train {recipe} --out {run}").format(
-                    recipe=typed(run.recipe), run=typed(run.path)
+                    recipe=shell_quoted(run.recipe), run=shell_quoted(run.path)
                 ),
             )
         )
@@ -248,13 +248,13 @@ def facts_of(run: RunFolder, *, style: str) -> Facts:
         precision=machine["precision"],
         device=machine["device"],
         skipped=[event["step"] for event in run.history().events if event.get("code") == "M116"],
-        own_scores=[
+        custom_metrics=[
             name for name in found.get("scores", {}).get("validation", ()) if name not in known
         ],
     )
 
 
-def _checked(run: RunFolder, layers: Layers, planned: Mapping[str, Any]) -> Checked:
+def _checked(run: RunFolder, layers: Layers, planned: Mapping[str, Any]) -> ValidatedInputs:
     """The run's rows, seen to be those that it was trained on."""
     if layers.recipe().data.train == "python":
         raise ResourceError(

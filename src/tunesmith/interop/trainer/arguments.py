@@ -15,7 +15,7 @@ import transformers
 
 from tunesmith.errors import ArgumentError, Place, Problem, nearest
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.interop.trainer.support import notice, refusal
 from tunesmith.recipe.renamed import RENAMED
 
@@ -55,10 +55,10 @@ def _tensorboard(folder: str) -> Mapping[str, object]:
     return {}
 
 
-_AUTOMATIC = mark("it is automatic now")
-_GONE = mark("nothing hangs on it any more")
-_AMP = mark("mixed precision is torch's own; use bf16=True")
-_SHARDED = mark("training is shared among processes as a whole; use transformers' Trainer")
+_AUTOMATIC = N_("it is automatic now")
+_GONE = N_("nothing hangs on it any more")
+_AMP = N_("mixed precision is torch's own; use bf16=True")
+_SHARDED = N_("training is shared among processes as a whole; use transformers' Trainer")
 
 REMOVED: Mapping[str, Removed] = {
     "evaluation_strategy": _same("evaluation_strategy", "no"),
@@ -82,23 +82,23 @@ REMOVED: Mapping[str, Removed] = {
     "logging_dir": Removed(None, _tensorboard),
     "evaluate_during_training": Removed(False, lambda _on: {"eval_strategy": "steps"}),
     "xpu_backend": Removed(None, lambda name: {"ddp_backend": name}),
-    "overwrite_output_dir": _left_out(False, mark("checkpoints of the same step are replaced")),
+    "overwrite_output_dir": _left_out(False, N_("checkpoints of the same step are replaced")),
     "use_mps_device": _left_out(False, _AUTOMATIC),
     "use_ipex": _left_out(False, _AUTOMATIC),
-    "save_safetensors": _left_out(True, mark("weights are always safetensors"), False),
+    "save_safetensors": _left_out(True, N_("weights are always safetensors"), False),
     "half_precision_backend": _left_out("auto", _AMP, "apex"),
     "fp16_backend": _left_out("auto", _AMP, "apex"),
     "fp16_opt_level": _left_out("O1", _AMP),
-    "jit_mode_eval": _left_out(False, mark("it changes speed alone")),
-    "tpu_num_cores": _left_out(None, mark("set the variable TPU_NUM_CORES")),
-    "ray_scope": _left_out("last", mark("set the variable RAY_SCOPE")),
-    "past_index": Removed(-1, None, mark("no model keeps a past between batches"),
+    "jit_mode_eval": _left_out(False, N_("it changes speed alone")),
+    "tpu_num_cores": _left_out(None, N_("set the variable TPU_NUM_CORES")),
+    "ray_scope": _left_out("last", N_("set the variable RAY_SCOPE")),
+    "past_index": Removed(-1, None, N_("no model keeps a past between batches"),
                           lambda value: value >= 0),
     "mp_parameters": _left_out("", _GONE),
     "use_legacy_prediction_loop": _left_out(False, _GONE),
     "_n_gpu": _left_out(-1, _GONE),
     "dispatch_batches": _left_out(None, _GONE),
-    "split_batches": _left_out(False, mark("batch sizes are those of one process"), True),
+    "split_batches": _left_out(False, N_("batch sizes are those of one process"), True),
     "sharded_ddp": Removed("", None, _SHARDED, bool),
 }  # fmt: skip
 """What 4.x had and 5 has not."""

@@ -14,7 +14,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.interop.trainer.datasets import is_plain
 from tunesmith.training.engine import Engine, ExactEngine, Pass
 from tunesmith.training.fast.engine import FAST_DEVICES, FastEngine
-from tunesmith.training.fast.probe import Verdict, probe
+from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Way:
     """
 
     run: Pass
-    verdict: Verdict | None = None
+    verdict: ProbeResult | None = None
     reason: str = ""
 
     @property

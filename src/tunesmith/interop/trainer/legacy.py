@@ -6,12 +6,12 @@ from typing import Any, NoReturn
 
 from tunesmith.errors import ArgumentError, Place, Problem, nearest
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 
 __all__ = ["NOT_OFFERED", "MissingNameError", "OlderNames"]
 
 NOT_OFFERED = {
-    "hyperparameter_search": mark(
+    "hyperparameter_search": N_(
         "Make one Trainer for each set of arguments, or use transformers' Trainer for the search."
     ),
 }

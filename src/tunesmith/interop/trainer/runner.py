@@ -11,7 +11,7 @@ import torch
 from tunesmith.data.batches import Batch
 from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.interop.trainer.customization import is_hooked
 from tunesmith.interop.trainer.datasets import Rows
 from tunesmith.interop.trainer.engines import Way, make_engine, way_for
@@ -112,7 +112,7 @@ class Runner:
         device = self.accelerator.device
         head = known_head(model, batch.to(device), smoothing)
         if smoothing and head is not None and not head.is_of_classes:
-            words = mark("targets are smoothed among classes, and this head has none")
+            words = N_("targets are smoothed among classes, and this head has none")
             raise ArgumentError(refusal(f"label_smoothing_factor={smoothing}", words))
         own = self._own_loss(model, smoothing)
         if self._exact:
@@ -150,7 +150,7 @@ class Runner:
         if self.engine is None or self._resting:
             yield
             return
-        with self.engine.at_rest():
+        with self.engine.plain_model():
             self._resting = True
             try:
                 yield

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.trainer import checkpoints, progress, published, rng
 from tunesmith.interop.trainer.runner import Runner
-from tunesmith.interop.trainer.steps import Stretch
+from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.interop.trainer.support import notice
 from tunesmith.training.loop import Progress
 from tunesmith.training.optimizer import read_state
@@ -27,7 +27,7 @@ class SavingTrainer(transformers.Trainer):  # type: ignore[misc]
     """
 
     runner: Runner
-    _stretch: Stretch | None
+    _stretch: TrainerSession | None
     """The training by our loop that is going on; None while none is or another loop trains."""
 
     _random_states: list[dict[str, Any]]

@@ -15,14 +15,14 @@ from tunesmith.training.events import Event, StepDone
 from tunesmith.training.loop import MicroBatch, Progress, train
 from tunesmith.training.plan import Plan
 
-__all__ = ["Stretch"]
+__all__ = ["TrainerSession"]
 
 _ORDERING = ("num_examples", "batch_size", "total_steps", "learning_rate", "seed")
 _COUNTED = ("size", "tokens", "flops")
 
 
 @dataclass
-class Stretch:
+class TrainerSession:
     """Training from where `progress` stands, in this process.
 
     Attributes:

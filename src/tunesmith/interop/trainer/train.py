@@ -13,24 +13,24 @@ from transformers import TrainerControl, TrainerState
 from transformers.trainer_utils import TrainOutput, speed_metrics
 from transformers.utils.logging import get_logger
 
-from tunesmith.errors import PlainError, Problem
+from tunesmith.errors import Problem, TunesmithError
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import mark
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.interop.trainer import checkpoints, progress
 from tunesmith.interop.trainer.datasets import DataSets, Rows, each, is_stream
 from tunesmith.interop.trainer.engines import make_plan
 from tunesmith.interop.trainer.losses import flops_per_place
 from tunesmith.interop.trainer.runner import Runner
-from tunesmith.interop.trainer.steps import Stretch
+from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.interop.trainer.support import notice
 from tunesmith.training.device import deterministic_kernels
 from tunesmith.training.events import Event, StepDone, Warned
 from tunesmith.training.fast.process import tuned
 
-__all__ = ["Host", "argument_names", "engage", "finish", "in_arguments", "prepare", "walk"]
+__all__ = ["TrainerLike", "argument_names", "engage", "finish", "in_arguments", "prepare", "walk"]
 
 
-class Host(Protocol):
+class TrainerLike(Protocol):
     """What a training needs of its Trainer."""
 
     args: Any
@@ -61,11 +61,11 @@ class Host(Protocol):
         """Add to the history."""
         ...
 
-    def begin_state(self, stretch: Stretch, resume: str | None, trial: Any) -> None:
+    def begin_state(self, stretch: TrainerSession, resume: str | None, trial: Any) -> None:
         """The state before the first step, or that of a checkpoint."""
         ...
 
-    def act(self, stretch: Stretch, ignore_keys: list[str] | None, started: float) -> None:
+    def act(self, stretch: TrainerSession, ignore_keys: list[str] | None, started: float) -> None:
         """Log, evaluate and save, as far as callbacks ask for it."""
         ...
 
@@ -82,7 +82,7 @@ class Host(Protocol):
         ...
 
 
-def prepare(host: Host, resume: str | None, trial: Any) -> Stretch:
+def prepare(host: TrainerLike, resume: str | None, trial: Any) -> TrainerSession:
     """Plan, optimizer, schedule and state, from the start or from a checkpoint.
 
     Args:
@@ -98,7 +98,7 @@ def prepare(host: Host, resume: str | None, trial: Any) -> Stretch:
     host.model.to(accelerator.device)
     plan = make_plan(host.args, num_examples=len(rows), num_processes=accelerator.num_processes)
     host.create_optimizer()
-    stretch = Stretch(
+    stretch = TrainerSession(
         plan, rows, accelerator.process_index, flops_per_place(host.model),
         host.create_scheduler(plan.total_steps),
     )  # fmt: skip
@@ -111,7 +111,7 @@ def prepare(host: Host, resume: str | None, trial: Any) -> Stretch:
     return stretch
 
 
-def engage(host: Host, stretch: Stretch, undone: ExitStack) -> None:
+def engage(host: TrainerLike, stretch: TrainerSession, undone: ExitStack) -> None:
     """Let callbacks hear that training begins, and then choose the engine.
 
     Whatever they freeze or hang on the model at that moment counts for the choice.
@@ -132,7 +132,7 @@ def engage(host: Host, stretch: Stretch, undone: ExitStack) -> None:
     undone.enter_context(deterministic_kernels(host.args.full_determinism))
 
 
-def _headline(host: Host, stretch: Stretch) -> None:
+def _headline(host: TrainerLike, stretch: TrainerSession) -> None:
     """What transformers' Trainer says of a training, where it says it: at its level "info"."""
     plan, log = stretch.plan, get_logger("transformers.trainer")
     log.info("***** Running training *****")
@@ -144,7 +144,7 @@ def _headline(host: Host, stretch: Stretch) -> None:
     log.info(f"  Total optimization steps = {plan.total_steps:,}")
 
 
-def _evaluated(host: Host) -> tuple[Rows, ...]:
+def _evaluated(host: TrainerLike) -> tuple[Rows, ...]:
     """What the engine evaluates during training; a stream goes through transformers' own loop."""
     if host.args.eval_strategy == "no":
         return ()
@@ -152,7 +152,7 @@ def _evaluated(host: Host) -> tuple[Rows, ...]:
     return tuple(host.data.rows(part, "evaluation") for part in parts)
 
 
-def _resume(host: Host, stretch: Stretch, folder: Path) -> None:
+def _resume(host: TrainerLike, stretch: TrainerSession, folder: Path) -> None:
     """Optimizer, schedule and sums of a checkpoint."""
     saved = progress.read(folder)
     progress.restore_tensors(saved, host.model, host.optimizer)
@@ -164,7 +164,9 @@ def _resume(host: Host, stretch: Stretch, folder: Path) -> None:
         )
 
 
-def walk(host: Host, stretch: Stretch, ignore_keys: list[str] | None, started: float) -> None:
+def walk(
+    host: TrainerLike, stretch: TrainerSession, ignore_keys: list[str] | None, started: float
+) -> None:
     """From where the stretch stands to the end of its plan, or until a callback says so.
 
     The order of events is that of transformers' Trainer.
@@ -191,12 +193,12 @@ def walk(host: Host, stretch: Stretch, ignore_keys: list[str] | None, started: f
             return
 
 
-def _call(host: Host, event: str) -> None:
+def _call(host: TrainerLike, event: str) -> None:
     handler = host.callback_handler
     host.control = getattr(handler, event)(host.args, host.state, host.control)
 
 
-def _step(stretch: Stretch, events: Iterator[Event]) -> None:
+def _step(stretch: TrainerSession, events: Iterator[Event]) -> None:
     """One step, with the learning rates that are in the optimizer; then those of the next."""
     event = next(events)
     while isinstance(event, Warned) and event.problem.code == "M140":
@@ -209,7 +211,7 @@ def _step(stretch: Stretch, events: Iterator[Event]) -> None:
     stretch.advance()
 
 
-def _note(host: Host, stretch: Stretch) -> None:
+def _note(host: TrainerLike, stretch: TrainerSession) -> None:
     """Let the state say where training stands."""
     engine, state = stretch.engine, host.state
     state.global_step = stretch.progress.step
@@ -221,7 +223,7 @@ def _note(host: Host, stretch: Stretch) -> None:
         state.num_input_tokens_seen = int(engine.total(stretch.sums[name]))
 
 
-def finish(host: Host, stretch: Stretch, started: float) -> TrainOutput:
+def finish(host: TrainerLike, stretch: TrainerSession, started: float) -> TrainOutput:
     """The last log, the best weights if they were asked for, and no checkpoint too many.
 
     Args:
@@ -243,7 +245,7 @@ def finish(host: Host, stretch: Stretch, started: float) -> TrainOutput:
     return TrainOutput(host.state.global_step, metrics["train_loss"], metrics)
 
 
-def _end_with(host: Host, best: Path) -> None:
+def _end_with(host: TrainerLike, best: Path) -> None:
     """Put the best weights back and leave no other checkpoint, as far as that is asked for."""
     if not best.is_dir():
         if host.args.load_best_model_at_end:
@@ -260,19 +262,19 @@ def _end_with(host: Host, best: Path) -> None:
 
 
 _FIXES = {
-    "M110": mark(
+    "M110": N_(
         "Lower learning_rate, raise warmup_steps, or look at the rows named above. The last good "
         "checkpoint stays."
     ),
-    "M111": mark(
+    "M111": N_(
         "Truncate rows when they are tokenized, set gradient_checkpointing=True, or use a smaller "
         "model or another device."
     ),
-    "M140": mark(
+    "M140": N_(
         "A step still sees all its rows; dropout is drawn again, the rest differs by rounding. "
         "Next time lower per_device_train_batch_size and raise gradient_accumulation_steps."
     ),
-    "M145": mark(
+    "M145": N_(
         "Resume from the last checkpoint with a lower per_device_train_batch_size and more "
         "gradient_accumulation_steps."
     ),
@@ -291,7 +293,7 @@ def argument_names() -> Iterator[None]:
     """Let what the loop raises name arguments of a Trainer."""
     try:
         yield
-    except PlainError as error:
+    except TunesmithError as error:
         error.problems = tuple(in_arguments(problem) for problem in error.problems)
         error.args = (error.problems,)
         raise

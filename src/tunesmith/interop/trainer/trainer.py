@@ -32,7 +32,7 @@ from tunesmith.interop.trainer.evaluate import EvaluatingTrainer
 from tunesmith.interop.trainer.legacy import OlderNames
 from tunesmith.interop.trainer.rng import undisturbed_chance
 from tunesmith.interop.trainer.runner import Runner
-from tunesmith.interop.trainer.steps import Stretch
+from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.interop.trainer.support import examine, notice
 from tunesmith.interop.trainer.train import argument_names, engage, finish, prepare, walk
 from tunesmith.training.device import resolve_precision
@@ -97,7 +97,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
         _settle_half_precision(args)
         self._optimizer_made: Any = None
         self._running: Literal["ours", "theirs"] | None = None
-        self._stretch: Stretch | None = None
+        self._stretch: TrainerSession | None = None
         self._random_states: list[dict[str, Any]] = []
         self._loaders: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
         self.data = DataSets(self)
@@ -209,7 +209,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
             walk(self, stretch, ignore_keys, started)
         return finish(self, stretch, started)
 
-    def begin_state(self, stretch: Stretch, resume: str | None, trial: Any) -> None:
+    def begin_state(self, stretch: TrainerSession, resume: str | None, trial: Any) -> None:
         """The state before the first step, or that of a checkpoint."""
         plan = stretch.plan
         epochs = -(-plan.total_steps // plan.steps_per_epoch)
@@ -239,7 +239,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
         else:
             put_states_back(self.callback_handler.callbacks, self.state)
 
-    def act(self, stretch: Stretch, ignore_keys: list[str] | None, started: float) -> None:
+    def act(self, stretch: TrainerSession, ignore_keys: list[str] | None, started: float) -> None:
         """Log, evaluate and save, as far as callbacks ask for it."""
         control = self.control
         if control.should_log and (logs := stretch.logs()):

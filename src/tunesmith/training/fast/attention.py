@@ -23,7 +23,7 @@ from torch import nn
 from tunesmith.training.fast.dropout import keep
 from tunesmith.training.fast.packing import Group, Sequences
 
-__all__ = ["NAME", "InHand", "attend", "attending", "register"]
+__all__ = ["NAME", "PackContext", "attend", "attending", "register"]
 
 NAME = "tunesmith_packed"
 
@@ -35,7 +35,7 @@ _CANNOT = ("softcap", "s_aux", "sinks", "position_bias", "indices", "block_indic
 """What some models ask of attention besides, and this one does not do."""
 
 
-class InHand:
+class PackContext:
     """What the attention of a model works on.
 
     Attributes:
@@ -49,12 +49,12 @@ class InHand:
         self.windows = False
 
 
-_of_layer: WeakKeyDictionary[nn.Module, InHand] = WeakKeyDictionary()
+_of_layer: WeakKeyDictionary[nn.Module, PackContext] = WeakKeyDictionary()
 """For each layer of a dressed model; transformers tells the function nothing but the layer."""
 
 
 @contextmanager
-def attending(network: nn.Module, in_hand: InHand) -> Iterator[None]:
+def attending(network: nn.Module, in_hand: PackContext) -> Iterator[None]:
     """Let the layers of a model attend within the sequences of what is in hand."""
     _of_layer.update(dict.fromkeys(network.modules(), in_hand))
     try:

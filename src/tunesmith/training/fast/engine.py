@@ -22,7 +22,7 @@ from tunesmith.training.fast.dropout import patch_dropout
 from tunesmith.training.fast.embedding import TableGradient
 from tunesmith.training.fast.packed_model import PackedLayout
 from tunesmith.training.fast.packing import has_empty_row, in_parts
-from tunesmith.training.fast.probe import Verdict
+from tunesmith.training.fast.probe import ProbeResult
 from tunesmith.training.fast.vocabulary import CompactVocabulary, table_of
 from tunesmith.training.memory import let_go
 from tunesmith.training.optimizer import read_state, write_state
@@ -37,7 +37,7 @@ FAST_DEVICES = ("cpu", "cuda")
 
 
 class FastForward:
-    """Batches through a model by faster means. The model is dressed until `close` or `at_rest`."""
+    """Batches through a patched model; `close` and `plain_model` remove the patches."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class FastForward:
         run: Pass,
         device: torch.device,
         *,
-        verdict: Verdict,
+        verdict: ProbeResult,
         half: bool,
         without: frozenset[str] = frozenset(),
     ) -> None:
@@ -59,7 +59,7 @@ class FastForward:
             half: whether to compute in bfloat16.
             without: parts to leave out, as `train.fast_without` names them.
         """
-        self._worn, self._packing = ExitStack(), ExitStack()
+        self._patches, self._packing = ExitStack(), ExitStack()
         self.network = network
         self.verdict = verdict
         self._without = without
@@ -88,7 +88,7 @@ class FastForward:
     def close(self) -> None:
         """Take everything off the model."""
         self._packing.close()
-        self._worn.close()
+        self._patches.close()
         self._copies = None
 
     @contextmanager
@@ -101,7 +101,7 @@ class FastForward:
             self._pack()
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def plain_model(self) -> Iterator[None]:
         """The plain model, for whoever saves or looks at it."""
         self.close()
         try:
@@ -112,17 +112,17 @@ class FastForward:
     def _dress_or_close(self) -> None:
         """Dress the model, or leave it plain if that fails."""
         try:
-            self._dress()
+            self._patch()
         except BaseException:
             self.close()
             raise
 
-    def _dress(self) -> None:
+    def _patch(self) -> None:
         if "dropout" not in self._without:
-            self._worn.callback(_undress, patch_dropout(self.network))
+            self._patches.callback(_undress, patch_dropout(self.network))
         if self._half and "copies" not in self._without:
             self._copies = HalfCopies(self.network)
-            self._worn.callback(_undress, self._copies.patched)
+            self._patches.callback(_undress, self._copies.patched)
         self._pack()
 
     def _pack(self) -> None:
@@ -138,7 +138,7 @@ def _undress(patched: Iterable[Any]) -> None:
 class FastEngine(FastForward):
     """Steps by faster means: one process or several, which exchange their gradients at the end."""
 
-    reads_every = 1
+    sync_every = 1
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class FastEngine(FastForward):
         make_optimizer: Callable[[], torch.optim.Optimizer],
         max_grad_norm: float | None,
         weight_decay: float,
-        verdict: Verdict,
+        verdict: ProbeResult,
         half: bool,
         used_tokens: Iterable[int] | None = None,
         without: frozenset[str] = frozenset(),
@@ -262,7 +262,7 @@ class FastEngine(FastForward):
         if self._vocabulary is not None:
             self._vocabulary.hand_back(self._optimizer)
 
-    def forget(self) -> None:
+    def discard_gradients(self) -> None:
         """Gradients, and the cache of the device."""
         self._optimizer.zero_grad()
         let_go(self._device)
@@ -276,9 +276,9 @@ class FastEngine(FastForward):
         return float(summed)
 
     @contextmanager
-    def at_rest(self) -> Iterator[None]:
+    def plain_model(self) -> Iterator[None]:
         """The plain model with its full table."""
-        with super().at_rest():  # which closes
+        with super().plain_model():  # which closes
             try:
                 yield
             finally:
@@ -314,12 +314,12 @@ class FastEngine(FastForward):
         """Whether an optimizer's tensor has a row for each row of the table."""
         return tensor.ndim == 2 and key.startswith(f"{self._table_name}.")
 
-    def _dress(self) -> None:
+    def _patch(self) -> None:
         if self._kept is not None:
-            self._kept.enter(self._worn)
+            self._kept.enter(self._patches)
         if self._vocabulary is not None:
-            self._vocabulary.enter(self._worn)
-        super()._dress()
+            self._vocabulary.enter(self._patches)
+        super()._patch()
 
     def begin(self, *, training: bool) -> None:
         """Dropout on or off."""

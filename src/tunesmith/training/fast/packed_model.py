@@ -20,7 +20,7 @@ from torch import nn
 
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
-from tunesmith.training.fast.attention import NAME, InHand, attending, register
+from tunesmith.training.fast.attention import NAME, PackContext, attending, register
 from tunesmith.training.fast.packing import Pack, Sequences, pack, repad
 from tunesmith.training.fast.ragged_attention import Kernels
 
@@ -64,7 +64,7 @@ class PackedLayout:
         self.exit = exit_
         self.kernels = kernels
         self.first_position = first_position(network)
-        self._in_hand = InHand()
+        self._in_hand = PackContext()
 
     def run(
         self, forward: Callable[[nn.Module, Batch], Outputs], batch: Batch, device: Any

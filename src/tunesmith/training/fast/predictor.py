@@ -14,7 +14,7 @@ from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.tasks import EVALUATION_SEED, Task
 from tunesmith.training.engine import Forward
 from tunesmith.training.fast.engine import FastForward
-from tunesmith.training.fast.probe import Verdict, probe, probed_places
+from tunesmith.training.fast.probe import ProbeResult, probe, probed_places
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -24,7 +24,7 @@ __all__ = ["Predictor"]
 _DRESSING = threading.Lock()
 _WORTH_IT = 4
 """Fewer rows to predict are computed as the model stands: trying costs more than it brings."""
-_PLAIN = Verdict(None, by_length=False, reason="few rows")
+_PLAIN = ProbeResult(None, by_length=False, reason="few rows")
 
 
 class Predictor:
@@ -45,7 +45,7 @@ class Predictor:
         self._task = task
         self._device = accelerator.device
         self._half = precision == "bf16"
-        self._verdict: Verdict | None = None
+        self._verdict: ProbeResult | None = None
 
     @contextmanager
     def dressed(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
@@ -65,7 +65,7 @@ class Predictor:
             finally:
                 forward.close()
 
-    def _judged(self, examples: Examples, padding: Padding) -> Verdict:
+    def _judged(self, examples: Examples, padding: Padding) -> ProbeResult:
         """What the probe finds; it is kept unless all its rows were equally long.
 
         Such rows would not show what a model makes of padding, or of other rows.

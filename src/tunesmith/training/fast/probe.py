@@ -25,7 +25,7 @@ from tunesmith.training.fast.packing import in_parts, widened
 from tunesmith.training.fast.ragged_attention import Kernels
 from tunesmith.training.memory import is_out_of_memory
 
-__all__ = ["Verdict", "difference", "probe", "probed_places"]
+__all__ = ["ProbeResult", "difference", "probe", "probed_places"]
 
 OUTPUTS_AGREE = 1e-5
 GRADIENTS_AGREE = 1e-4
@@ -39,7 +39,7 @@ Found = tuple[list[torch.Tensor], dict[str, torch.Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProbeResult:
     """How a model runs fast.
 
     Attributes:
@@ -65,7 +65,7 @@ def probe(
     *,
     trains: bool = True,
     without: frozenset[str] = frozenset(),
-) -> Verdict:
+) -> ProbeResult:
     """Find the fastest way that agrees with the exact one; the model is left as it was.
 
     Args:
@@ -77,7 +77,7 @@ def probe(
         without: "packing", "last_layer" or "varlen" for ways not to try.
     """
     if "packing" in without:
-        return Verdict(None, by_length=False, reason="packing is switched off")
+        return ProbeResult(None, by_length=False, reason="packing is switched off")
     training = network.training
     network.eval()
     try:
@@ -91,7 +91,7 @@ def probe(
                 layout = PackedLayout(network, name, kernels)
                 told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
                 if agrees:
-                    return Verdict(name, False, told, kernels, without_kernels)
+                    return ProbeResult(name, False, told, kernels, without_kernels)
                 without_kernels = told
             tried.append(f"{name}: {told}")
         reason = "; ".join(tried) or "its attention does not go through transformers' interface"
@@ -106,8 +106,8 @@ def probe(
                 return [found[0][0]], found[1]
 
             _told, same = _compare(([exact[0][0]], exact[1]), in_turn)
-            return Verdict(None, same, reason)
-        return Verdict(None, by_length=False, reason=reason)
+            return ProbeResult(None, same, reason)
+        return ProbeResult(None, by_length=False, reason=reason)
     finally:
         network.train(training)
         if trains:
@@ -135,10 +135,10 @@ def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> F
     return found
 
 
-def _compare(exact: Found, attempt: Callable[[], Found]) -> tuple[str, bool]:
+def _compare(exact: Found, try_accumulate: Callable[[], Found]) -> tuple[str, bool]:
     """In words how far off an attempt is, and whether that is near enough."""
     try:
-        fast = attempt()
+        fast = try_accumulate()
     except _REFUSALS as error:
         if is_out_of_memory(error):
             raise

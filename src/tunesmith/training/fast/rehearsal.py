@@ -15,7 +15,7 @@ from tunesmith.data.batches import Batch
 from tunesmith.i18n import gettext as _
 from tunesmith.training.engine import Pass
 from tunesmith.training.fast.engine import FastForward
-from tunesmith.training.fast.probe import Verdict
+from tunesmith.training.fast.probe import ProbeResult
 from tunesmith.training.fast.ragged_attention import Kernels
 from tunesmith.training.memory import is_out_of_memory
 
@@ -28,10 +28,10 @@ def rehearse(
     batch: Batch,
     device: torch.device,
     *,
-    verdict: Verdict,
+    verdict: ProbeResult,
     half: bool,
     without: frozenset[str] = frozenset(),
-) -> tuple[Verdict, tuple[str, ...]]:
+) -> tuple[ProbeResult, tuple[str, ...]]:
     """Train on a few rows without an update; the model is left as it was.
 
     Args:

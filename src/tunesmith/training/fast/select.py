@@ -12,7 +12,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.training.engine import Pass
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.engine import GraphedEngine, against_graphs
-from tunesmith.training.fast.probe import Verdict
+from tunesmith.training.fast.probe import ProbeResult
 from tunesmith.training.fast.rehearsal import rehearse
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ def engine_for(
     run: Pass,
     accelerator: Accelerator,
     *,
-    verdict: Verdict,
+    verdict: ProbeResult,
     half: bool,
     without: frozenset[str],
     probed: Batch,
     examples: Examples,
     draws: bool,
-    reads_every: int,
+    sync_every: int,
     note: Callable[[str], None],
     **named: Any,
 ) -> FastEngine:
@@ -48,7 +48,7 @@ def engine_for(
         probed: the rows of the probe.
         examples: all training rows.
         draws: whether the task draws something about rows, which only the host can do.
-        reads_every: after how many steps somebody wants to know of them.
+        sync_every: after how many steps somebody wants to know of them.
         note: told, in a line, of what is computed the slower way.
         **named: as `FastEngine` takes them.
     """
@@ -71,7 +71,7 @@ def engine_for(
         return FastEngine(network, run, accelerator, **named)
     longest = int(examples.lengths.max())
     engine = GraphedEngine(network, run, accelerator, longest=longest, note=note, **named)
-    engine.reads_every = reads_every
+    engine.sync_every = sync_every
     if not draws and "device_data" not in without:
         engine.keep(examples)
     return engine

@@ -21,7 +21,7 @@ from tunesmith.training.engine import MAX_SKIPPED
 from tunesmith.training.events import Event, StepDone, Warned
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.engine import GraphedEngine, against_graphs
-from tunesmith.training.fast.probe import Verdict, probe
+from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.loop import Progress, train
 from tunesmith.training.optimizer import make_optimizer
 from tunesmith.training.plan import make_plan
@@ -114,7 +114,7 @@ def numbers(events: list[Event]) -> list[tuple[int, float, float]]:
 
 
 def weights(engine: FastEngine) -> dict[str, torch.Tensor]:
-    with engine.at_rest():
+    with engine.plain_model():
         return {name: p.detach().clone() for name, p in engine.network.named_parameters()}
 
 
@@ -129,7 +129,7 @@ def test_the_same_losses_norms_and_weights(family: str, whole: bool) -> None:
     """Fifteen steps, three of them of a short last batch."""
     plain = fast_engine(still(family), SETTINGS)
     static = graphed_engine(still(family), SETTINGS)
-    static.reads_every = 4
+    static.sync_every = 4
     if whole:
         assert static.keep(examples())
     theirs, ours = numbers(run(plain, SETTINGS)), numbers(run(static, SETTINGS))
@@ -189,7 +189,7 @@ def test_clipping_apart_is_the_same() -> None:
 
 def test_a_step_that_is_not_finite_is_skipped() -> None:
     plain, static = (build(still("bert"), SETTINGS) for build in (fast_engine, graphed_engine))
-    static.reads_every = 5
+    static.sync_every = 5
     theirs = run(plain, SETTINGS, poisoned=frozenset({3, 4, 8}))
     ours = run(static, SETTINGS, poisoned=frozenset({3, 4, 8}))
     np.testing.assert_allclose(numbers(ours), numbers(theirs), rtol=2e-4)
@@ -203,7 +203,7 @@ def test_a_step_that_is_not_finite_is_skipped() -> None:
 def test_three_in_a_row_stop_the_run_where_they_happened() -> None:
     """Steps after the third change nothing, however late somebody looks."""
     stopped = graphed_engine(still("bert"), SETTINGS)
-    stopped.reads_every = 15
+    stopped.sync_every = 15
     progress = Progress()
     events = run(stopped, SETTINGS, progress=progress, poisoned=frozenset({5, 6, 7}))
     told = events[-1]
@@ -223,7 +223,7 @@ def test_three_in_a_row_stop_the_run_where_they_happened() -> None:
 def test_a_run_goes_on_to_the_bit(whole: bool) -> None:
     def made() -> GraphedEngine:
         engine = graphed_engine(still("bert"), SETTINGS)
-        engine.reads_every = 5
+        engine.sync_every = 5
         assert not whole or engine.keep(examples())
         return engine
 
@@ -234,12 +234,12 @@ def test_a_run_goes_on_to_the_bit(whole: bool) -> None:
         next(stream)
     assert progress.step == 5
     held = weights(straight)
-    with straight.at_rest():
+    with straight.plain_model():
         state = {name: tensor.clone() for name, tensor in straight.state().items()}
     rest = numbers(list(stream))
 
     resumed = made()
-    with resumed.at_rest():
+    with resumed.plain_model():
         resumed.network.load_state_dict(held, strict=False)
         assert resumed.load_state(state) == []
     again = numbers(list(_stream(resumed, replace(progress, step=5))))
@@ -286,7 +286,7 @@ def test_forgetting_leaves_no_gradient() -> None:
     engine = graphed_engine(still("bert"), SETTINGS)
     engine.begin(training=True)
     engine.accumulate(batch_of(), math.inf, is_last=True)
-    engine.forget()
+    engine.discard_gradients()
     assert float(engine.update(1e-3)) == 0.0
 
 
@@ -299,7 +299,7 @@ def test_on_a_gpu_recorded_steps_are_called_steps(half: bool, whole: bool) -> No
     for records in (True, False):
         engine = graphed_engine(model_of("bert"), SETTINGS, half=half, device="cuda")
         engine._graphs._records = records
-        engine.reads_every = 4
+        engine.sync_every = 4
         assert not whole or engine.keep(examples())
         found.append((numbers(run(engine, SETTINGS)), weights(engine)))
         assert engine.notes == []  # type: ignore[attr-defined]
@@ -322,11 +322,11 @@ def test_on_a_gpu_static_steps_are_those_of_the_cpu() -> None:
 def test_what_speaks_against_graphs() -> None:
     cuda = torch.device("cuda")
     asked: dict[str, Any] = {"num_processes": 1, "in_groups": False, "without": frozenset()}
-    first = Verdict("first token", by_length=False, reason="")
+    first = ProbeResult("first token", by_length=False, reason="")
     assert against_graphs(first, cuda, **asked) is None
     assert against_graphs(first, CPU, **asked) == ""
     assert against_graphs(first, cuda, **{**asked, "without": frozenset({"graphs"})}) == ""
-    assert against_graphs(Verdict(None, True, ""), cuda, **asked) == ""
+    assert against_graphs(ProbeResult(None, True, ""), cuda, **asked) == ""
     assert against_graphs(first, cuda, **{**asked, "num_processes": 2})
     assert against_graphs(first, cuda, **{**asked, "in_groups": True})
-    assert against_graphs(Verdict("padded", False, ""), cuda, **asked)
+    assert against_graphs(ProbeResult("padded", False, ""), cuda, **asked)

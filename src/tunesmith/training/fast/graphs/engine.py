@@ -21,7 +21,7 @@ from tunesmith.training.fast.graphs.capture import Graphs
 from tunesmith.training.fast.graphs.device_data import DataSet, Table
 from tunesmith.training.fast.graphs.static import StaticPass
 from tunesmith.training.fast.graphs.update import DeviceUpdate
-from tunesmith.training.fast.probe import Verdict
+from tunesmith.training.fast.probe import ProbeResult
 from tunesmith.training.memory import let_go
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ __all__ = ["GraphedEngine", "against_graphs"]
 
 
 def against_graphs(
-    verdict: Verdict,
+    verdict: ProbeResult,
     device: torch.device,
     *,
     num_processes: int,
@@ -65,7 +65,7 @@ class GraphedEngine(FastEngine):
     """Steps over static memory, looked at every few steps.
 
     Attributes:
-        reads_every: after how many.
+        sync_every: after how many.
     """
 
     _copies_before: HalfCopies | None = None
@@ -138,7 +138,7 @@ class GraphedEngine(FastEngine):
         self._graphs.play("update", self._update.run)
         return self._update.norm.clone()
 
-    def forget(self) -> None:
+    def discard_gradients(self) -> None:
         """Gradients, recordings, and the cache of the device."""
         self._graphs.forget()
         self._passes.clear()
@@ -158,8 +158,8 @@ class GraphedEngine(FastEngine):
         self._copies_before = self._copies
         super().close()
 
-    def _dress(self) -> None:
-        super()._dress()
+    def _patch(self) -> None:
+        super()._patch()
         if self._copies_before is not None and self._copies is not None:
             self._copies.move_into(self._copies_before)  # recorded passes read there
 
