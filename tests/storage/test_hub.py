@@ -16,11 +16,11 @@ from tunesmith.storage import hub as hub_room
 CLIENT = """
 import sys, json
 from tunesmith.storage import hub
-from tunesmith.errors import PlainError
+from tunesmith.errors import TunesmithError
 hub.RETRY_SECONDS = (0.01, 0.01, 0.01)
 try:
     {call}
-except PlainError as error:
+except TunesmithError as error:
     print(json.dumps([type(error).__name__, error.exit_code, str(error)]))
 """
 

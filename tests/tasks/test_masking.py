@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.rng import mixed, uniform
+from tunesmith.rng import splitmix64, uniform_at
 from tunesmith.tasks.masking import mask_tokens
 
 MASK, VOCABULARY = 4, 50
@@ -88,7 +88,7 @@ def by_definition(
     words, spans = [0, 1, 1, 2, 3, 0], [(1, 3), (3, 4), (4, 5)]
     key = (
         sum(
-            int(mixed(np.array([token ^ (place << 32)], dtype=np.uint64))[0])
+            int(splitmix64(np.array([token ^ (place << 32)], dtype=np.uint64))[0])
             for place, token in enumerate(text)
             if words[place]
         )
@@ -97,7 +97,7 @@ def by_definition(
     keys = np.array([key], dtype=np.uint64)
 
     def draw(shift: int, number: int) -> float:
-        return float(uniform(seed + shift, keys, np.array([number]))[0])
+        return float(uniform_at(seed + shift, keys, np.array([number]))[0])
 
     named = [
         any(tuple(text[a:b]) in always and a <= place < b for a, b in spans)
