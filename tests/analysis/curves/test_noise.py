@@ -40,7 +40,7 @@ def test_errors_go_with_the_loss_and_shrink_with_the_rows(
 ) -> None:
     assert error_of(factor * loss, rows) == pytest.approx(factor * error_of(loss, rows))
     assert error_of(loss, 4 * rows) == pytest.approx(error_of(loss, rows) / 2)
-    assert error_between(loss, rows, plain_model=True) < error_between(loss, rows)
+    assert error_between(loss, rows, at_rest=True) < error_between(loss, rows)
 
 
 def test_no_loss_and_no_rows_divide_by_nothing() -> None:
