@@ -1,0 +1,358 @@
+"""The words of the project, checked: plain American English with the terms of the field.
+
+`python -m tests.words [PATH ...]` prints where a banned word or name is used, and what to write.
+Texts are docstrings, comments, messages and the prose of Markdown files; code blocks and code
+in backticks are not. Names are those a file binds: variables, arguments, functions, classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import re
+import sys
+import tokenize
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+PHRASES = {
+    r"hang(s|ing)? on": "depends on",
+    r"(is|are|was|were|be|been|being) told": "is reported, is shown",
+    r"told": "reported, shown; a name for what it holds",
+    r"untold": "not reported",
+    r"mend(s|ed|ing)?": "fix, fixed",
+    r"stands(?! for)|stood(?! for)": "is in, is at",
+    r"stand(ing)? (in|on|under|beside|there|at|alone|still|next)": "is in, is at",
+    r"(as|the way|where|wherever) (it|they|one|each) stands?": "unchanged, as is",
+    r"(lies?|lying|lay) (in|on|under|at|there|beside|outside|inside|within|next|where)": "is in",
+    r"(can ?not|can|could|to|not) be had": "is (not) available, is (not) supported",
+    r"anew": "again, from scratch",
+    r"whoever": "the caller, the code that",
+    r"(some|no|any)body": "the user, no one, anyone",
+    r"an? persons?": "a user",
+    r"persons": "users",
+    r"person's own": "custom, your own",
+    r"learnt": "learned",
+    r"spelt|spoilt|burnt|dreamt": "the American past tense in -ed",
+    r"in words": "as text",
+    r"beside": "next to, with, in addition to",
+    r"besides": "in addition",
+    r"(always )?the same answer": "majority class, constant prediction",
+    r"counting words|counts? of words": "TF-IDF baseline",
+    r"rows a step": "batch size",
+    r"(a|the|this|each|every|its|their|any|no) share": "fraction",
+    r"shares? of": "fraction of",
+    r"unsure": "abstained, uncertain",
+    r"sureness": "confidence",
+    r"(this|that|the|a|each|every|which) room|rooms": "package, module; space",
+    r"(the|a|this|our) house|house rules?": "the package, project rule",
+    r"dress(es|ed|ing)?|undress(es|ed)?": "patch, patched",
+    r"worn|wears?": "patched, patches",
+    r"at rest": "unpatched, plain; at the end of a step",
+    r"in hand": "current, in progress",
+    r"ailments?": "failure, failure mode",
+    r"afresh": "again, from scratch",
+    r"naught|nought": "zero, nothing",
+    r"hand(s|ed|ing)? down": "pass, delegate",
+    r"take(s|n)? off": "remove",
+    r"put(s|ting)? away": "save, remove",
+    r"(is|are|was|were|has been|have been) asked( for)?": "is requested, is set",
+    r"(was|were|is|are) wanted": "is requested",
+    r"taken for": "read as, treated as",
+    r"reckon(s|ed|ing)?": "compute",
+    r"heed(s|ed)?": "follow",
+    r"likeness(es)?": "similarity",
+    r"made ready|make(s)? ready": "prepared",
+    r"the one who|those who": "the user, the caller",
+    # British spellings
+    r"(un|mis|re)?label(l)(ed|ing|er)": "one l: labeled",
+    r"modell(ed|ing)": "modeled",
+    r"cancell(ed|ing)|travell(ed|ing)|signall(ed|ing)|levell(ed|ing)|totall(ed|ing)": "one l",
+    r"colou(r)(s|ed|ing|less)?": "color",
+    r"behaviou(r)(s|al)?": "behavior",
+    r"(un)?favou(r)(s|ed|ing|ite|able)?": "favor",
+    r"(dis)?honou(r)(s|ed|ing)?": "honor",
+    r"neighbou(r)(s|ed|ing|hood)?": "neighbor",
+    r"catalogue(s|d)?|dialogue box|analogue": "catalog",
+    r"centre(s|d)?|metres?|fibre": "-er: center",
+    r"analys(e|ed|es|ing)(?<!analyses)": "analyze",
+    r"licence(s|d)?": "license",
+    r"defence|offence|pretence": "-se: defense",
+    r"judgement|acknowledgement": "without the e: judgment",
+    r"artefacts?": "artifact",
+    r"grey(s|ed)?": "gray",
+    r"whilst|amongst": "while, among",
+    r"(un|re|de|pre)?(normal|token|initial|optim|recogn|organ|summar|serial|quant|random|minim|maxim"
+    r"|general|special|standard|memor|real|synchron|visual|categor|character|emphas|regular"
+    r"|parallel|vector|material|final|util|local|global|capital|custom|formal|stabil|author|item"
+    r"|critic|priorit|symbol|penal|central|binar|discret|linear|factor|modern|italic|anonym"
+    r"|canonical|apolog|crystall|hypothes|sanit)is(e|ed|es|ing|ation|ations|er|ers|able)": "-ize",
+}
+"""What is not written, as a regular expression of whole words, and what to write."""
+
+BOUND_NAMES = {
+    "found": "what it holds: matches, row, problems",
+    "told": "what it holds: reported, messages",
+    "given": "what it holds: arguments, inputs",
+    "wanted": "what it holds: expected, requested",
+    "kept": "what it holds: rows, retained",
+    "asked": "what it holds: requested, settings",
+    "noted": "what it holds: metadata",
+}
+
+DEFINITIONS = {
+    "Emphasis": "LossWeights",
+    "Verdict": "Significance, ProbeResult, Diagnosis",
+    "Choice": "ModelSelection",
+    "Chooser": "ModelSelection",
+    "Chosen": "EngineSelection",
+    "Way": "EngineSelection",
+    "halve": "halve_micro_batches",
+    "attempt": "try_accumulate",
+    "_Step": "_PendingStep",
+    "reads_every": "sync_every",
+    "_reads_every": "_sync_every",
+    "at_rest": "plain_model",
+    "_dress": "_patch",
+    "_worn": "_patches",
+    "InHand": "PackContext",
+    "laid": "pack",
+    "bind": "with_tokenizer",
+    "suits": "matches",
+    "recall": "predictions_from_scores",
+    "shows_any_token": "uses_full_vocabulary",
+    "names_in": "parse_label",
+    "label_in_words": "format_label",
+    "Look": "ResolvedInputs",
+    "Checked": "ValidatedInputs",
+    "Job": "PreparedRun",
+    "Started": "OpenRun",
+    "Around": "WrappedSource",
+    "Without": "FilteredSource",
+    "Respelt": "NormalizedLabels",
+    "Doubt": "LabelIssue",
+    "Judged": "RowError",
+    "Answered": "HeldOut",
+    "Examined": "ErrorAnalysis",
+    "Stretch": "TrainerSession",
+    "Host": "TrainerLike",
+    "Followed": "ScheduledOptimizer",
+    "Sureness": "Confidence",
+    "AILMENTS": "FAILURE_RULES",
+    "Tally": "ClassReport",
+    "Measures": "CalibrationReport",
+    "Fit": "CalibrationResult",
+    "inert": "escape_controls",
+    "typed": "shell_quoted",
+    "mark": "gettext_noop",
+    "PlainError": "TunesmithError",
+    "untold": "take_warnings",
+    "asked_by": "named_after",
+    "own_scores": "custom_metrics",
+    "mixed": "splitmix64",
+    "uniform": "uniform_at",
+}
+"""Old names of classes and functions; only their definition counts, so other uses are free."""
+
+GETTEXT = {"_", "N_", "gettext", "ngettext", "gettext_noop"}
+TEXTS = ("docs", "README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md")
+CODE = ("src", "tests", "benchmarks", "pretraining", "examples")
+ALLOWED = Path(__file__).with_name("words_allowed.txt")
+"""Folders and files, a line each, that are not clean yet; a folder does not cover its folders."""
+SELF = {"tests/words.py", "tests/test_words.py"}
+DATA = ("src/tunesmith/data/embedded/", "src/tunesmith/locale/")
+"""Files whose strings are data: sentences of the embedded data sets."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One banned word: its line, what is written there and what to write."""
+
+    path: str
+    line: int
+    text: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text!r} -> {self.instead}"
+
+
+def _pattern(phrase: str) -> str:
+    return r"\s+".join(phrase.split(" "))
+
+
+_PATTERNS = [
+    (re.compile(rf"(?<![\w-])(?:{_pattern(phrase)})(?![\w])", re.IGNORECASE), instead)
+    for phrase, instead in PHRASES.items()
+]
+_ANY = re.compile("|".join(pattern.pattern for pattern, _instead in _PATTERNS), re.IGNORECASE)
+
+
+def in_text(text: str) -> Iterator[tuple[int, str, str]]:
+    """Offset, words and replacement of each banned phrase; longer phrases win over parts."""
+    text = re.sub(r"``.+?``|`[^`\n]+`", lambda code: "\0" * len(code[0]), text)
+    if not _ANY.search(text):
+        return
+    end = 0
+    matches = (
+        (match.start(), -match.end(), match[0], instead)
+        for pattern, instead in _PATTERNS
+        for match in pattern.finditer(text)
+    )
+    for start, minus_end, words, instead in sorted(matches):
+        if start >= end:
+            yield start, " ".join(words.split()), instead
+            end = -minus_end
+
+
+def in_name(name: str) -> Iterator[tuple[str, str]]:
+    """A bound name, and the banned phrase its words make."""
+    if instead := BOUND_NAMES.get(name):
+        yield name, instead
+    elif "_" in name or name.islower():
+        for _start, words, instead in in_text(name.strip("_").replace("_", " ")):
+            if words not in BOUND_NAMES:
+                yield f"{name} ({words})", instead
+
+
+def bound(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of everything a file binds itself; what it imports keeps its name."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield node.lineno, name
+            case ast.ClassDef(name=name):
+                yield node.lineno, name
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.alias(asname=str(name)):
+                yield node.lineno, name
+            case ast.ExceptHandler(name=str(name)):
+                yield node.lineno, name
+
+
+def _docstrings(tree: ast.AST) -> set[int]:
+    """The ids of the nodes that are documentation: also of attributes."""
+    return {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+
+
+def _messages(tree: ast.AST) -> set[int]:
+    """The ids of the constants that gettext translates."""
+    return {
+        id(part)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in GETTEXT
+        for argument in call.args
+        for part in ast.walk(argument)
+    }
+
+
+def _line(node: ast.Constant, lines: list[str], words: str, offset: int) -> int:
+    """Where the words of a string are: it may have many lines, and pieces."""
+    end = node.end_lineno or node.lineno
+    first = words.split(maxsplit=1)[0]
+    guess = node.lineno + str(node.value).count("\n", 0, offset)
+    for number in (*range(guess, end + 1), *range(node.lineno, guess)):
+        if first in lines[number - 1]:
+            return number
+    return node.lineno
+
+
+def _comments(source: str) -> Iterator[tuple[int, str]]:
+    """Comments; lines that follow each other are one text."""
+    start, texts, last = 0, [""], -1
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            line = token.start[0]
+            if line != last + 1:
+                yield start, "\n".join(texts)
+                start, texts = line, []
+            texts.append(token.string.lstrip("#"))
+            last = line
+    yield start, "\n".join(texts)
+
+
+def in_code(source: str, path: str) -> Iterator[Hit]:
+    """Banned words in the texts and bound names of a Python file."""
+    tree, lines = ast.parse(source), source.splitlines()
+    documented, translated = _docstrings(tree), _messages(tree)
+    shown = not path.startswith(("tests/", *DATA))  # strings of tests are inputs and expectations
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        text = node.value
+        if id(node) in documented or (shown and (id(node) in translated or " " in text)):
+            for offset, words, instead in in_text(text):
+                yield Hit(path, _line(node, lines, words, offset), words, instead)
+    for start, text in _comments(source):
+        for offset, words, instead in in_text(text):
+            yield Hit(path, start + text.count("\n", 0, offset), words, instead)
+    for line, name in bound(tree):
+        for words, instead in in_name(name):
+            yield Hit(path, line, words, instead)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in DEFINITIONS:
+            yield Hit(path, node.lineno, node.name, DEFINITIONS[node.name])
+
+
+def in_markdown(text: str, path: str) -> Iterator[Hit]:
+    """Banned words in the prose of a Markdown file; its code blocks are left out."""
+    blank = re.compile(r"^( *)(```+|~~~+).*?^\1\2[^\n]*$|<!--.*?-->", re.DOTALL | re.MULTILINE)
+    prose = blank.sub(lambda block: re.sub(r"[^\n]", "\0", block[0]), text)
+    prose = re.sub(r"\]\([^)\n]*\)", lambda link: "\0" * len(link[0]), prose)
+    starts = [0, *(match.end() for match in re.finditer("\n", prose))]
+    for offset, words, instead in in_text(prose):
+        yield Hit(path, bisect_right(starts, offset), words, instead)
+
+
+def in_file(path: Path) -> list[Hit]:
+    """The banned words of one file, by line."""
+    name = path.resolve().relative_to(ROOT).as_posix()
+    text = path.read_text(encoding="utf-8")
+    hits = in_code(text, name) if path.suffix == ".py" else in_markdown(text, name)
+    return sorted(hits, key=lambda hit: (hit.line, hit.text))
+
+
+def files(paths: Iterable[Path] = ()) -> list[Path]:
+    """The Python and Markdown files under paths; by default all of the project."""
+    roots = [path.resolve() for path in paths] or [ROOT / name for name in (*CODE, *TEXTS)]
+    every = {
+        file
+        for root in roots
+        for file in ([root] if root.is_file() else root.rglob("*"))
+        if file.suffix in {".py", ".md"}
+    }
+    return sorted(f for f in every if f.relative_to(ROOT).as_posix() not in SELF)
+
+
+def allowed(path: Path) -> bool:
+    """Whether a file, or the folder it is in, is not clean yet."""
+    name = path.relative_to(ROOT)
+    entries = ALLOWED.read_text(encoding="utf-8").split() if ALLOWED.is_file() else []
+    return name.as_posix() in entries or f"{name.parent.as_posix()}/" in entries
+
+
+def main() -> int:
+    """Print every hit under the paths of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.words", description=__doc__)
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH")
+    hits = [hit for path in files(parser.parse_args().paths) for hit in in_file(path)]
+    print(*hits, sep="\n", end="\n" if hits else "")
+    return 1 if hits else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
