@@ -217,13 +217,13 @@ print(*sorted({heavy!r} & set(sys.modules)))
 """
 
 
-def heavy_modules_after(code: str, folder: Path) -> list[str]:
+def heavy_modules_after(code: str, folder: Path, heavy: Sequence[str] = HEAVY) -> list[str]:
     """The heavy libraries that some code loads, run from a folder.
 
     Raises:
         AssertionError: the code fails.
     """
-    script = _LIST_HEAVY.format(code=code, heavy={*HEAVY})
+    script = _LIST_HEAVY.format(code=code, heavy={*heavy})
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False
     )

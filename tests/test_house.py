@@ -217,6 +217,11 @@ def test_light_commands_load_nothing_heavy(arguments: list[str], tmp_path: Path)
     assert house.heavy_modules_after(code, tmp_path) == []
 
 
+def test_help_is_shown_at_once(tmp_path: Path) -> None:
+    code = "from tunesmith.cli import main\nassert main(['--help']) == 0"
+    assert house.heavy_modules_after(code, tmp_path, ("numpy", "pyarrow", *house.HEAVY)) == []
+
+
 def test_import_is_light(tmp_path: Path) -> None:
     code = "import tunesmith; assert 'pydantic' not in sys.modules"
     assert house.heavy_modules_after(code, tmp_path) == []

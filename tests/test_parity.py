@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import WORDS, make_tiny_bert
-from tunesmith.api import start
+from tunesmith.api.train import start
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python

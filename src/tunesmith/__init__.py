@@ -54,7 +54,9 @@ if TYPE_CHECKING:
         set_seed,
     )
 
-    from tunesmith.api import Run, Runs, find_run, list_runs, load_data, start, train
+    from tunesmith.api.data import load_data
+    from tunesmith.api.runs import Run, Runs, find_run, list_runs
+    from tunesmith.api.train import start, train
     from tunesmith.errors import TunesmithError
     from tunesmith.inference.load import load
     from tunesmith.inference.model import Model
@@ -143,9 +145,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    **dict.fromkeys(
-        ("Run", "Runs", "find_run", "list_runs", "load_data", "start", "train"), "tunesmith.api"
-    ),
+    **dict.fromkeys(("start", "train"), "tunesmith.api.train"),
+    **dict.fromkeys(("Run", "Runs", "find_run", "list_runs"), "tunesmith.api.runs"),
+    "load_data": "tunesmith.api.data",
     "Model": "tunesmith.inference.model",
     "Predicted": "tunesmith.inference.predicted",
     "load": "tunesmith.inference.load",

@@ -10,7 +10,8 @@ import pytest
 
 from tests.runs.sealed import resealed
 from tunesmith.analysis.compare import compare_runs
-from tunesmith.api import Run, train
+from tunesmith.api.runs import Run
+from tunesmith.api.train import train
 from tunesmith.errors import IntegrityError, RecipeError
 from tunesmith.runs.folder import RunFolder
 

@@ -63,7 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> Path:
     import csv
 
     from tests.conftest import ticket_rows
-    from tunesmith.api import train
+    from tunesmith.api.train import train
 
     folder = tmp_path_factory.mktemp("trained")
     with (folder / "tickets.csv").open("w", newline="") as file:

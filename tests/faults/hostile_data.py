@@ -457,7 +457,7 @@ def cases() -> Iterator[Case]:
 def _small_run(folder: Path) -> str:
     """A finished run of two steps."""
     from tests.conftest import make_tiny_bert
-    from tunesmith.api import train
+    from tunesmith.api.train import train
 
     make_tiny_bert(folder / "bert")
     (folder / "train.csv").write_bytes(_table(","))

@@ -31,7 +31,7 @@ SETTINGS: dict[str, object] = {
 
 def train(out: Path, data: Path, model: Path, settings: dict[str, object]) -> None:
     """Train to the end; the process ends with the exit code of an error."""
-    from tunesmith.api import start
+    from tunesmith.api.train import start
     from tunesmith.errors import TunesmithError
 
     os.environ["TUNESMITH_CACHE"] = str(out.parent / "cache")

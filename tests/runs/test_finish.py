@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from tests.runs.test_session import session
-from tunesmith.api import Run, train
+from tunesmith.api.runs import Run
+from tunesmith.api.train import train
 from tunesmith.runs.model_card import CardFacts
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row

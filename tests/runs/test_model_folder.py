@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.api import train
+from tunesmith.api.train import train
 from tunesmith.runs.model_folder import FACTS, amend_facts, read_facts
 from tunesmith.data.columns import Roles
 from tunesmith.errors import ModelError

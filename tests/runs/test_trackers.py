@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.api import train
+from tunesmith.api.train import train
 from tunesmith.errors import RecipeError, ResourceError
 from tunesmith.runs.trackers import TRACKERS, Trackers, check_trackers
 

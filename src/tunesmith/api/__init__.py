@@ -8,9 +8,3 @@ print(ts.load(run.model).predict("打印机又坏了")[0])
 """
 
 from __future__ import annotations
-
-from tunesmith.api.data import load_data
-from tunesmith.api.runs import Run, Runs, find_run, list_runs
-from tunesmith.api.train import start, train
-
-__all__ = ["Run", "Runs", "find_run", "list_runs", "load_data", "start", "train"]

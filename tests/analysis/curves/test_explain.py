@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import WORDS, make_tiny_bert, ticket_rows
 from tunesmith.analysis.curves import Confidence, Verdict
 from tunesmith.analysis.curves.explain import curves_of, explain
-from tunesmith.api import Run, train
+from tunesmith.api.runs import Run
+from tunesmith.api.train import train
 from tunesmith.errors import IntegrityError
 from tunesmith.runs.folder import RunFolder
 

@@ -9,7 +9,8 @@ import pytest
 from tests.analysis.label_errors.test_held_out import flipped, mended_tickets
 from tests.runs.sealed import resealed
 from tunesmith.analysis.label_errors import examine
-from tunesmith.api import Run, train
+from tunesmith.api.runs import Run
+from tunesmith.api.train import train
 from tunesmith.errors import IntegrityError, RecipeError
 from tunesmith.inputs.corrections_table import mark_of
 from tunesmith.runs.folder import RunFolder

@@ -58,7 +58,7 @@ assert not {{"torch", "transformers", "sklearn", "scipy"}} & set(sys.modules)
 
 
 def test_from_python(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.api import Run
+    from tunesmith.api.runs import Run
 
     monkeypatch.chdir(tmp_path)
     assert Run(trained).eject("plain.py", style="loop") == Path("plain.py")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Command
-from tunesmith.api import start
+from tunesmith.api.train import start
 from tunesmith.training.events import Warned
 
 SHORT = ("--set", "train.epochs=1", "--set", "train.log_every=2")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import make_tiny_bert, ticket_rows
-from tunesmith.api import Run, start
+from tunesmith.api.runs import Run
+from tunesmith.api.train import start
 from tunesmith.runs.folder import RunFolder
 from tunesmith.training.events import StepDone
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.interop.eject.conftest import Train, working_in
-from tunesmith.api import train as train_plainly
+from tunesmith.api.train import train as train_plainly
 from tunesmith.errors import IntegrityError, ResourceError
 from tunesmith.interop.eject.run_facts import Facts, ModelSelectionFacts, facts_of
 from tunesmith.runs.folder import RunFolder

@@ -9,7 +9,7 @@ import pytest
 
 from tests.interop.eject.conftest import Train, working_in
 from tests.interop.eject.proof import OTHER_LIBRARIES, RunScript, assert_clean
-from tunesmith.api import train as train_plainly
+from tunesmith.api.train import train as train_plainly
 from tunesmith.errors import RecipeError
 from tunesmith.interop.eject.run_facts import STYLES
 from tunesmith.interop.eject.write import eject
