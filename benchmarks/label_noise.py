@@ -27,7 +27,7 @@ from tunesmith.data.readers.columnar import Memory
 from tunesmith.inputs import Split
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import task_named
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 SHARE = 0.03
 Records = list[dict[str, Any]]
@@ -67,7 +67,7 @@ def found_of(rows: Records, roles: Roles, seed: int) -> Mapping[str, float]:
         roles, DataSettings(train="rows"), split.source.columns, {}
     )
     task = made.fit(row for chunk in split.source.chunks() for row in chunk)
-    assert isinstance(task, SequenceTask)
+    assert isinstance(task, LabeledTextTask)
     started = time.perf_counter()
     answered = by_folds(task, split)
     seconds = time.perf_counter() - started

@@ -31,26 +31,33 @@ def task_branches(tree: Tree) -> list[str]:
 
 
 def task_names(tree: Tree) -> Iterator[str]:
-    """The names of all tasks: the texts in `TASKS` of tasks/__init__.py."""
+    """The names of all tasks: the keys of `TASKS` in tasks/__init__.py."""
+    for table in _tables(tree):
+        yield from _texts_of(key for key in table.keys if key)
+
+
+def _tables(tree: Tree) -> Iterator[ast.Dict]:
+    """The table `TASKS`: from the name of a task to "module:class"."""
     for module in tree.in_package("tasks"):
         for node in module.tree.body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TASKS":
-                yield from _texts(node.value)
+                assert isinstance(node.value, ast.Dict)
+                yield node.value
 
 
 def owned_classes(tree: Tree) -> Iterator[str]:
-    """Task classes, each `TASK` with all it inherits, and the classes of output kinds."""
+    """Task classes, each of `TASKS` with all it inherits, and the classes of output kinds."""
     for module in tree.modules:
         if module.relative.as_posix() == OWNERS[1]:
             yield from (node.name for node in module.tree.body if isinstance(node, ast.ClassDef))
     bases: dict[str, list[str]] = {"Task": []}
     waiting = ["Task"]
+    for table in _tables(tree):
+        waiting += [text.partition(":")[2] for text in _texts_of(table.values)]
     for module in tree.in_package("tasks"):
         for node in module.tree.body:
             if isinstance(node, ast.ClassDef):
                 bases[node.name] = [_last(base) for base in node.bases]
-            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TASK":
-                waiting.append(ast.unparse(node.value))
     seen = {"Protocol", "Generic"}
     while waiting:
         if (name := waiting.pop()) not in seen and name in bases:

@@ -72,10 +72,10 @@ CLEAN = {
     "metrics/output_kinds.py": '"""Kinds."""\n__all__ = []\nclass Classes:\n    pass\n',
     "models/__init__.py": '"""Models."""\n',
     "models/load.py": '"""Load."""\n__all__ = []\ndef f():\n    import torch\n    x.from_file()\n',
-    "tasks/__init__.py": '"""Tasks."""\nTASKS = ("rating", "tagging")\n',
+    "tasks/__init__.py": '"""Tasks."""\nTASKS = {"rating": ".rating:Rating", "tagging": ".x:X"}\n',
     "tasks/labeled_text.py": '"""Base."""\n__all__ = []\nclass Sequence:\n    pass\n',
     "tasks/rating.py": '"""Rating."""\nfrom tunesmith.tasks.labeled_text import Sequence\n'
-    "__all__ = []\nclass Rating(Sequence):\n    pass\nTASK = Rating\n",
+    "__all__ = []\nclass Rating(Sequence):\n    pass\n",
     "inputs/__init__.py": '"""Rows."""\n',
     "training/__init__.py": '"""Steps."""\nimport torch\n',
     "api/__init__.py": '"""Python."""\n',

@@ -36,7 +36,7 @@ def encoded(folder: Path, rows: Sequence[dict[str, object]]) -> tuple[Examples, 
     )
     source = from_python(rows)["train"]
     listed = [row for chunk in source.chunks() for row in chunk]
-    found = task.encode(listed, tokenizer, 64, labelled=True)
+    found = task.encode(listed, tokenizer, 64, labeled=True)
     return Examples(hold_in_memory(found)), Padding.of(tokenizer)
 
 

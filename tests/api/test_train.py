@@ -184,7 +184,7 @@ def test_a_diverging_run_ends_with_the_rows_named(
     def poisoned(self, model, batch):  # type: ignore[no-untyped-def]
         outputs = real(self, model, batch)
         if model.training:
-            return type(outputs)(outputs.loss_sum * float("nan"), outputs.kept)
+            return type(outputs)(outputs.loss_sum * float("nan"), outputs.per_example)
         return outputs
 
     monkeypatch.setattr(TextClassification, "forward", poisoned)

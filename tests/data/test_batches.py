@@ -34,7 +34,7 @@ def test_padding_hides_nothing_and_adds_nothing(rows: list[list[int]], left: boo
         assert ids[i][mask[i] == 1].tolist() == row
         assert set(ids[i][mask[i] == 0].tolist()) <= {9}
         assert mask[i, -1 if left else 0] == 1
-    assert batch.tokens == sum(map(len, rows))
+    assert batch.num_tokens == sum(map(len, rows))
     assert batch.labels is None
     assert batch.num_targets == 0
 
@@ -69,8 +69,8 @@ def test_labels_per_token_are_filled_with_what_no_loss_counts() -> None:
 
 
 def test_a_batch_that_only_keeps_step_counts_nothing() -> None:
-    batch = make_batch(Examples(held([[1]], np.array([1]))), np.arange(1), PADDING, counts=False)
-    assert (batch.num_targets, batch.counts) == (0, False)
+    batch = make_batch(Examples(held([[1]], np.array([1]))), np.arange(1), PADDING, is_dummy=True)
+    assert (batch.num_targets, batch.is_dummy) == (0, True)
 
 
 def test_a_drawn_share_is_a_view() -> None:

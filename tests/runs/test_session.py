@@ -320,11 +320,11 @@ def test_a_process_without_a_share_of_a_step_keeps_in_step(
     assert len(plan.examples_at(last)) == 6
     made.accelerator = SimpleNamespace(process_index=1)  # type: ignore[assignment]
     ((number, batch),) = made.micro_batches(last)
-    assert (number, batch.counts) == (1, True)
+    assert (number, batch.is_dummy) == (1, False)
     assert batch.examples.tolist() == plan.examples_at(last)[4:].tolist()
     made.job = replace(made.job, plan=replace(plan, micro_batch_size=8))
     ((number, batch),) = made.micro_batches(last)
-    assert (number, batch.counts) == (3, False)  # a number that no batch that counts has
+    assert (number, batch.is_dummy) == (3, True)  # a number that no batch that counts has
     assert batch.examples.tolist() == plan.examples_at(last)[:1].tolist()
 
 

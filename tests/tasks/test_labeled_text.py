@@ -115,4 +115,4 @@ def test_the_first_eight_pairs_of_mrpc(glue: Callable[[str], Path]) -> None:
     batch = make_batch(examples, count, Padding.of(tokenizer))
     for name in ("input_ids", "token_type_ids", "attention_mask"):
         assert batch.inputs[name].shape == (8, 67)
-    assert batch.tokens == 426
+    assert batch.num_tokens == 426

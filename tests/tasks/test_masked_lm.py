@@ -24,19 +24,19 @@ from tunesmith.tasks.masked_lm import MaskedLanguageModel
 
 def task(folder: Path, pair: str | None = None, **options: object) -> MaskedLanguageModel:
     made = MaskedLanguageModel.make(Roles("text", pair), DataSettings(train="x"), [], options)
-    return made.bind(load_tokenizer(locate(str(folder))))
+    return made.with_tokenizer(load_tokenizer(locate(str(folder))))
 
 
 def examples(made: MaskedLanguageModel, texts: list[str], limit: int = 64) -> Examples:
     rows = [Row(i, {"text": text, "pair": text}) for i, text in enumerate(texts)]
-    return Examples(hold_in_memory(made.encode(rows, made.tokenizer, limit, labelled=True)))
+    return Examples(hold_in_memory(made.encode(rows, made.tokenizer, limit, labeled=True)))
 
 
 def batch_of(
     made: MaskedLanguageModel, found: Examples, places: list[int], seed: int = 1
 ) -> tuple[Batch, Batch]:
     plain = make_batch(found, np.array(places), Padding.of(made.tokenizer))
-    return plain, made.draw(plain, seed=seed)
+    return plain, made.corrupt(plain, seed=seed)
 
 
 texts_of_words = st.lists(
@@ -161,9 +161,9 @@ def test_the_loss_is_that_of_the_whole_head(tiny_bert: Path) -> None:
     )
     assert outputs.loss_sum is not None
     torch.testing.assert_close(outputs.loss_sum, theirs)
-    assert outputs.kept["found"][:, 0].sum().item() == pytest.approx(theirs.item(), rel=1e-5)
-    assert outputs.kept["targets"].sum() == drawn.num_targets
-    predictions = {name: values.detach().numpy() for name, values in outputs.kept.items()}
+    assert outputs.per_example["found"][:, 0].sum().item() == pytest.approx(theirs.item(), rel=1e-5)
+    assert outputs.per_example["targets"].sum() == drawn.num_targets
+    predictions = {name: values.detach().numpy() for name, values in outputs.per_example.items()}
     scores = made.score(tuple(made.metrics.values()), predictions, None, None)  # type: ignore[arg-type]
     assert scores["perplexity"] == pytest.approx(math.exp(theirs.item() / drawn.num_targets))
 
@@ -173,26 +173,26 @@ def test_masks_are_filled_in(tiny_bert: Path) -> None:
     model = made.build(locate(str(tiny_bert)), seed=0, dropout=None).model.eval()
     texts = ["the [MASK] is hot", "a [MASK] for [MASK] please", "no mask"]
     rows = [Row(i, {"text": text}) for i, text in enumerate(texts)]
-    encoded = made.encode(rows[:2], made.tokenizer, 64, labelled=False)
+    encoded = made.encode(rows[:2], made.tokenizer, 64, labeled=False)
     batch = make_batch(Examples(hold_in_memory(encoded)), np.arange(2), Padding.of(made.tokenizer))
-    outputs = made.forward(model, made.draw(batch, seed=0))
-    one, two = made.decode({name: v.detach().numpy() for name, v in outputs.kept.items()})
+    outputs = made.forward(model, made.corrupt(batch, seed=0))
+    one, two = made.decode({name: v.detach().numpy() for name, v in outputs.per_example.items()})
     with torch.no_grad():
         logits = model(**made.tokenizer(texts[0], return_tensors="pt")).logits[0, 2]
     assert one["label"] == made.tokenizer.decode([int(logits.argmax())])
     assert one["score"] == pytest.approx(float(logits.softmax(-1).max()))
     assert isinstance(two["label"], list) and len(two["label"]) == 2
     with pytest.raises(DataError, match=r"D331.*row 2 has no \[MASK\]"):
-        made.encode(rows, made.tokenizer, 64, labelled=False)
+        made.encode(rows, made.tokenizer, 64, labeled=False)
 
 
 def test_a_mask_that_is_cut_off(tiny_bert: Path) -> None:
     made = task(tiny_bert)
     rows = [Row(0, {"text": "a [MASK] " + "soup " * 9}), Row(1, {"text": "soup " * 9 + "[MASK]"})]
-    made.encode(rows[:1], made.tokenizer, 8, labelled=False)
-    made.encode(rows, made.tokenizer, 12, labelled=False)
+    made.encode(rows[:1], made.tokenizer, 8, labeled=False)
+    made.encode(rows, made.tokenizer, 12, labeled=False)
     with pytest.raises(DataError, match=r"D331.*row 1: no \[MASK\] is among the 8 tokens"):
-        made.encode(rows, made.tokenizer, 8, labelled=False)
+        made.encode(rows, made.tokenizer, 8, labeled=False)
 
 
 def test_options_and_tokenizers_that_do_not_fit(tiny_bert: Path) -> None:
@@ -202,7 +202,7 @@ def test_options_and_tokenizers_that_do_not_fit(tiny_bert: Path) -> None:
     tokenizer.mask_token = None
     made = MaskedLanguageModel.make(Roles("text"), DataSettings(train="x"), [], {})
     with pytest.raises(ModelError, match="M121"):
-        made.bind(tokenizer)
+        made.with_tokenizer(tokenizer)
 
 
 def test_from_a_text_file_to_a_model_that_is_fine_tuned_further(

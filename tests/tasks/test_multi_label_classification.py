@@ -59,7 +59,7 @@ def test_how_labels_come(
     made: MultiLabelClassification, values: dict[str, object], target: tuple[str, ...] | None
 ) -> None:
     assert made._target(row(**values)) == target
-    assert made.is_labelled(row(**values)) == (target is not None)
+    assert made.is_labeled(row(**values)) == (target is not None)
 
 
 def test_labels_are_learnt_and_become_numbers() -> None:
@@ -73,10 +73,10 @@ def test_labels_are_learnt_and_become_numbers() -> None:
 
 def test_bad_labels() -> None:
     fitted = task().fit([row(tags=["a"])])
-    unknown = fitted.examine(row(tags=["z"]))
+    unknown = fitted.validate_row(row(tags=["z"]))
     assert unknown is not None and unknown.code == "D206"
-    assert fitted.examine(row(tags=["a"])) is None
-    assert fitted.examine(row(tags=None)) is None
+    assert fitted.validate_row(row(tags=["a"])) is None
+    assert fitted.validate_row(row(tags=None)) is None
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_bad_labels() -> None:
     [("2", "2"), (2, "2"), ("y", "y"), (["1"], "list"), (2**14000, "int"), (b"1", "bytes")],
 )
 def test_columns_that_are_no_flags(value: object, shown: str) -> None:
-    finding = task(("p", "q")).examine(row(p=value, q="0"))
+    finding = task(("p", "q")).validate_row(row(p=value, q="0"))
     assert finding is not None and finding.code == "D217"
     assert finding.message == f'"p" is "{shown}", neither 0 nor 1'
 
@@ -102,18 +102,18 @@ def test_columns_that_are_no_flags(value: object, shown: str) -> None:
     ],
 )
 def test_what_is_no_list_of_labels(made: MultiLabelClassification, tags: object, code: str) -> None:
-    finding = made.examine(row(tags=tags))
+    finding = made.validate_row(row(tags=tags))
     assert finding is not None and finding.code == code
 
 
 def test_labels_are_written_in_the_form_of_their_column() -> None:
     for separator, written in ((None, ["b", "a"]), ("json", ["b", "a"]), (";", "b;a")):
         made = task(label_separator=separator) if separator else task()
-        assert made.bearing(["b", "a"]) == {"tags": written}
+        assert made.label_values(["b", "a"]) == {"tags": written}
         words = "b;a" if separator == ";" else "b|a"
         assert made.parse_label(words) == ("b", "a")
-        assert made._target(row(**made.as_columns(words))) == ("b", "a")
-    assert task(("p", "q")).bearing(["q"]) == {"p": "0", "q": "1"}
+        assert made._target(row(**made.label_values(("b", "a")))) == ("b", "a")
+    assert task(("p", "q")).label_values(["q"]) == {"p": "0", "q": "1"}
 
 
 def test_a_stratum_is_a_set() -> None:

@@ -24,7 +24,8 @@ from tunesmith.tasks import (
 def test_every_task_keeps_the_protocol(name: str) -> None:
     task = task_named(name)
     assert task.name == name
-    for member, wanted in vars(Task).items():
+    members = {name: value for part in Task.__mro__ for name, value in vars(part).items()}
+    for member, wanted in members.items():
         if member.startswith("_") or not callable(wanted):
             continue
         assert hasattr(task, member), f"{name} lacks {member}"

@@ -100,14 +100,14 @@ def test_rows_that_cannot_be_used() -> None:
     fitted = task().fit(rows("good", "bad"))
     for label, code in (("good", None), ("goood", "D206"), (["a"], "D208"), ({"k": 1}, "D217")):
         (row,) = rows(label)
-        finding = fitted.examine(row)
+        finding = fitted.validate_row(row)
         assert (finding.code if finding else None) == code
     (row,) = rows("goood")
-    found = fitted.examine(row)
+    found = fitted.validate_row(row)
     assert found is not None and 'did you mean "good"' in str(found.fix)
-    assert not fitted.is_labelled(rows(None)[0])
-    assert task(("no", "yes")).is_labelled(rows(1)[0])
-    assert not task(("no", "yes")).is_labelled(rows(-1)[0])
+    assert not fitted.is_labeled(rows(None)[0])
+    assert task(("no", "yes")).is_labeled(rows(1)[0])
+    assert not task(("no", "yes")).is_labeled(rows(-1)[0])
 
 
 def test_the_loss_is_a_sum() -> None:

@@ -50,7 +50,7 @@ def test_the_range_is_learnt() -> None:
     ],
 )
 def test_targets_that_are_none(value: object, code: str | None, words: str) -> None:
-    finding = TASK.examine(rows(value)[0])
+    finding = TASK.validate_row(rows(value)[0])
     assert (finding.code if finding else None) == code
     if finding:
         assert words in f"{finding.message} {finding.fix}"
@@ -61,7 +61,7 @@ def test_the_loss_is_the_summed_squared_error() -> None:
     outputs = TASK.forward(Logits(values), Batch({}, labels, 6, 0, np.arange(6)))
     assert outputs.loss_sum is not None
     torch.testing.assert_close(outputs.loss_sum, ((values[:, 0] - labels) ** 2).sum())
-    assert outputs.kept["logits"].shape == (6, 1)
+    assert outputs.per_example["logits"].shape == (6, 1)
 
 
 def test_answers_bear_the_name_of_the_target() -> None:

@@ -22,8 +22,8 @@ def run(model: nn.Module, batch: Batch) -> Outputs:
     return Outputs(answers.square().sum(), {"logits": answers})
 
 
-def batch_of(x: torch.Tensor, *, counts: bool = True) -> Batch:
-    return Batch({"x": x}, None, len(x), 0, np.arange(len(x)), counts)
+def batch_of(x: torch.Tensor, *, is_dummy: bool = False) -> Batch:
+    return Batch({"x": x}, None, len(x), 0, np.arange(len(x)), is_dummy)
 
 
 def engine(max_grad_norm: float | None = None) -> ExactEngine:
@@ -78,7 +78,7 @@ def test_gradients_of_several_batches_add_up() -> None:
 
 def test_a_batch_that_does_not_count_changes_nothing() -> None:
     made = engine()
-    loss = made.accumulate(batch_of(torch.randn(2, 3), counts=False), 1.0, is_last=True)
+    loss = made.accumulate(batch_of(torch.randn(2, 3), is_dummy=True), 1.0, is_last=True)
     assert loss == 0 and gradient(made).abs().sum() == 0
 
 
@@ -127,7 +127,7 @@ def test_a_forward_alone_needs_no_optimizer() -> None:
     model = nn.Linear(3, 2).eval()
     forward = ExactForward(model, run, make_accelerator(device="cpu"))
     rows = torch.randn(4, 3)
-    torch.testing.assert_close(forward.outputs(batch_of(rows)).kept["logits"], model(rows))
+    torch.testing.assert_close(forward.outputs(batch_of(rows)).per_example["logits"], model(rows))
 
 
 def test_a_gradient_can_be_forgotten() -> None:
@@ -177,8 +177,8 @@ def _step_of_a_worker(folder: Path) -> None:
     assert type(forward._model) is nn.Linear  # a pass that waits for other processes could hang
     made.begin(training=False)
     for i, part in enumerate((rows[rank : rank + 2], rows[rank + 4 : rank + 7])):
-        counts = not (rank == 1 and i == 1)
-        loss = made.accumulate(batch_of(part, counts=counts), 1 / 7, is_last=i == 1)
+        is_dummy = rank == 1 and i == 1
+        loss = made.accumulate(batch_of(part, is_dummy=is_dummy), 1 / 7, is_last=i == 1)
     save_file(
         {
             "gradient": gradient(made),

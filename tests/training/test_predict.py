@@ -40,7 +40,7 @@ def setup(
     files = locate(str(folder))
     tokenizer = load_tokenizer(files)
     listed = [row for chunk in from_python(rows)["train"].chunks() for row in chunk]
-    encoded = task.encode(listed, tokenizer, 64, labelled=labelled)
+    encoded = task.encode(listed, tokenizer, 64, labeled=labelled)
     model = task.build(files, seed=0, dropout=None).model
     return model, task, Examples(hold_in_memory(encoded)), Padding.of(tokenizer)
 

@@ -19,7 +19,7 @@ from tunesmith.runs.model_folder import amend_facts, read_facts
 from tunesmith.runs.predictions import read_predictions
 from tunesmith.storage.lock import hold
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["calibrate_run", "fit_as_json"]
 
@@ -45,8 +45,9 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> CalibrationRes
         facts = read_facts(run.model) or {}
         task = with_probabilities(task_from_json(facts["task"]), str(run.path))
         logits, truth = _validation(run, task)
-        positive = getattr(task, "positive", 1)
-        fit = calibrate(task.kind, logits, truth, task.output_names(), goal=goal, positive=positive)
+        fit = calibrate(
+            task.kind, logits, truth, task.output_names(), goal=goal, positive=task.positive
+        )
         amend_facts(run.model, {"calibration": fit_as_json(fit)})
     return fit
 
@@ -63,7 +64,7 @@ def fit_as_json(fit: CalibrationResult) -> dict[str, object]:
 
 
 def _validation(
-    run: RunFolder, task: SequenceTask
+    run: RunFolder, task: LabeledTextTask
 ) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
     """Logits and labels of the validation rows, from the probabilities that the run wrote.
 
@@ -77,8 +78,7 @@ def _validation(
         name: np.array([record.scores[name] for record in records]) for name in task.output_names()
     }
     rows = [Row(record.row, record.values) for record in records]
-    predictions, truth = task.recall(rows, scores)
-    return predictions["logits"], truth
+    return task.predictions_from_scores(scores)["logits"], task.targets(rows)
 
 
 def _no_predictions(run: RunFolder) -> Problem:

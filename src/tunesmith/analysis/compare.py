@@ -20,7 +20,7 @@ from tunesmith.metrics.uncertainty import is_right
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["Changes", "Comparison", "compare_runs"]
 
@@ -73,7 +73,7 @@ def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
     if not all(facts):
         return {}
     one, other = (task_from_json(found["task"]) for found in facts)
-    if not isinstance(one, SequenceTask) or not isinstance(other, SequenceTask):
+    if not isinstance(one, LabeledTextTask) or not isinstance(other, LabeledTextTask):
         return {}
     two = _numbered_alike(one, other, first, second)
     names = [name for name in facts[0]["metrics"] if name in facts[1]["metrics"]]
@@ -94,8 +94,8 @@ def _common_splits(facts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _numbered_alike(
-    one: SequenceTask, two: SequenceTask, first: RunFolder, second: RunFolder
-) -> SequenceTask:
+    one: LabeledTextTask, two: LabeledTextTask, first: RunFolder, second: RunFolder
+) -> LabeledTextTask:
     """The second task with its classes in the order of the first."""
     if one.name != two.name:
         message = _("{first} learnt {one}, {second} learnt {two}").format(
@@ -133,7 +133,7 @@ class _Scored:
     answers: Answers
 
     @classmethod
-    def read(cls, run: RunFolder, split: str, task: SequenceTask) -> _Scored:
+    def read(cls, run: RunFolder, split: str, task: LabeledTextTask) -> _Scored:
         place = str(run.predictions / f"{split}.parquet")
         records = read_predictions(run, split, task.roles.columns)
         if not records:
@@ -150,8 +150,9 @@ class _Scored:
             name: np.array([record.scores[name] for record in records])
             for name in records[0].scores
         }
-        predictions, labels = task.recall(rows, scores)
-        answers = task.score((), predictions, Examples.of_labels(labels), None).answers
+        predictions = task.predictions_from_scores(scores)
+        truth = Examples.of_labels(task.targets(rows))
+        answers = task.score((), predictions, truth, None).answers
         assert answers is not None  # noqa: S101 - `compute` gives them
         texts = [tuple(row.values[name] for name in task.roles.text_columns) for row in rows]
         numbers = np.array([row.index for row in rows], dtype=np.int64)

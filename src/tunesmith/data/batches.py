@@ -39,18 +39,17 @@ class Batch:
         labels: (B,) classes or numbers, (B, C) sets of labels, (B, T) per token; None if there are
             none.
         num_targets: how many entries of `labels` count in the loss.
-        tokens: real tokens, padding not counted.
+        num_tokens: real tokens, without padding.
         examples: which examples these are, shape (B,).
-        counts: False for a batch that only keeps a process in step with the others; its loss is
-            zero.
+        is_dummy: whether it only keeps a process in step with the others; its loss is zero.
     """
 
     inputs: Mapping[str, torch.Tensor]
     labels: torch.Tensor | None
     num_targets: int
-    tokens: int
+    num_tokens: int
     examples: NDArray[np.int64]
-    counts: bool = True
+    is_dummy: bool = False
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
@@ -132,7 +131,7 @@ def make_batch(
     places: NDArray[np.int64],
     padding: Padding,
     *,
-    counts: bool = True,
+    is_dummy: bool = False,
 ) -> Batch:
     """Cut a batch out of prepared data, on the CPU.
 
@@ -140,7 +139,7 @@ def make_batch(
         examples: where from.
         places: which of them, shape (B,).
         padding: how to fill.
-        counts: False to make a batch whose targets do not count.
+        is_dummy: True for a batch whose targets do not count.
     """
     import torch
 
@@ -158,7 +157,9 @@ def make_batch(
     if labels is None and "labels" in prepared.fixed:
         labels = as_target(prepared.fixed["labels"][chosen])
     prepared.note_reads(len(chosen))
-    return Batch(tensors, labels, count_targets(labels) if counts else 0, tokens, places, counts)
+    return Batch(
+        tensors, labels, 0 if is_dummy else count_targets(labels), tokens, places, is_dummy
+    )
 
 
 def _pad(

@@ -61,7 +61,7 @@ def load(
         )
     if roles is not None:
         task = replace(task, roles=roles)  # type: ignore[type-var]
-    task = task.bind(tokenizer)
+    task = task.with_tokenizer(tokenizer)
     loaded = task.build(files, seed=0, dropout=None)
     if loaded.new_weights:
         raise ModelError(

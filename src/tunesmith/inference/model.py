@@ -332,10 +332,10 @@ class Model:
         bad_rows = bad_rows or BadRows(source, "fail")
 
         def encode(rows: Sequence[Row]) -> Encoded:
-            return self.task.encode(rows, self.tokenizer, self.max_length, labelled=labelled)
+            return self.task.encode(rows, self.tokenizer, self.max_length, labeled=labelled)
 
         for rows in in_thousands(bad_rows, None if with_all_columns else columns):
-            codes, encoded = bad_rows.sort_out(rows, self.task.examine, encode)
+            codes, encoded = bad_rows.sort_out(rows, self.task.validate_row, encode)
             good = [row for row in rows if row.index not in codes]
             part = (
                 None if encoded is None else self._forward(good, encoded, batch_size, calibration)

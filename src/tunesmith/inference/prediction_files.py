@@ -21,7 +21,7 @@ from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["FORMATS", "OutputColumns", "refuse_format", "write_predictions"]
 
@@ -75,11 +75,11 @@ class OutputColumns:
             names.add(chosen)
             return chosen
 
-        kind = task.kind if isinstance(task, SequenceTask) else "words"
+        kind = task.kind if isinstance(task, LabeledTextTask) else "words"
         prediction = free("prediction")
         probability = free("probability") if kind in ("classes", "words") else None
         scored: Sequence[str] = ()
-        if isinstance(task, SequenceTask) and (
+        if isinstance(task, LabeledTextTask) and (
             kind == "labels" or (kind == "classes" and with_scores)
         ):
             scored = task.output_names()
@@ -88,7 +88,7 @@ class OutputColumns:
             prediction,
             probability,
             {name: free(f"probability:{name}") for name in scored},
-            getattr(task, "separator", None) or _BETWEEN,
+            task.separator or _BETWEEN,
             kind,
         )
 

@@ -13,7 +13,6 @@ from tunesmith.i18n import gettext as _
 from tunesmith.inference.bad_rows import BadRows
 from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import SequenceTask
 
 __all__ = ["as_known", "in_thousands", "is_table", "need_columns", "source_of"]
 
@@ -98,7 +97,7 @@ def in_thousands(source: Source | BadRows, columns: Sequence[str] | None) -> Ite
 
 def as_known(source: Source, task: Task) -> Source:
     """The rows with their labels in the spelling of the model's."""
-    known = task.output_names() if isinstance(task, SequenceTask) else ()
+    known = task.output_names()
     return normalize_labels(task, {"data": source}, known=known)["data"]
 
 

@@ -18,7 +18,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inputs.corrections_table import REMOVE, Correction, mark_of, read_corrections
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["Corrected", "correct"]
 
@@ -40,7 +40,7 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
     """
     if not files:
         return dict(sources)
-    if not isinstance(task, SequenceTask):
+    if not isinstance(task, LabeledTextTask):
         raise RecipeError(
             Problem(
                 "R175",
@@ -72,18 +72,18 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
     }
 
 
-def _known_labels(task: SequenceTask, train: Source) -> frozenset[str]:
+def _known_labels(task: LabeledTextTask, train: Source) -> frozenset[str]:
     """The classes or labels that some training row bears."""
     return frozenset(
         name
         for chunk in train.chunks(task.roles.label_columns)
         for row in chunk
-        for name in task.names_of(row)
+        for name in task.labels_of(row)
     )
 
 
 def _changes(
-    corrections: Sequence[Correction], source: Source, task: SequenceTask, known: Collection[str]
+    corrections: Sequence[Correction], source: Source, task: LabeledTextTask, known: Collection[str]
 ) -> tuple[dict[int, Change], list[Problem]]:
     """What happens to each corrected row, and what is wrong with the corrections."""
     wanted = {correction.row for correction in corrections}
@@ -101,7 +101,7 @@ def _changes(
             problems.append(_another_row(correction, source))
             continue
         is_removed = correction.words == REMOVE and REMOVE not in known
-        change = None if is_removed else task.as_columns(correction.words)
+        change = None if is_removed else task.label_values(task.parse_label(correction.words))
         if change is not None and (wrong := _wrong_label(correction, row, change, task, known)):
             problems.append(wrong)
         if changes.setdefault(row.index, change) != change:
@@ -113,11 +113,12 @@ def _wrong_label(
     correction: Correction,
     row: Row,
     change: Mapping[str, object],
-    task: SequenceTask,
+    task: LabeledTextTask,
     known: Collection[str],
 ) -> Problem | None:
-    unknown = [name for name in task.parse_label(correction.words) if name not in known]
-    finding = task.examine(Row(row.index, {**row.values, **change}))
+    names = task.parse_label(correction.words) if known else ()  # numbers have no names
+    unknown = [name for name in names if name not in known]
+    finding = task.validate_row(Row(row.index, {**row.values, **change}))
     if not unknown and finding is None:
         return None
     message = _('no training row has the label "{label}"').format(label=(unknown or [""])[0])

@@ -16,7 +16,7 @@ from tunesmith.data.wrapped import WrappedSource
 from tunesmith.errors import Place, Problem, RecipeError, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["NormalizedLabels", "normalize_labels"]
 
@@ -40,7 +40,7 @@ def normalize_labels(
         RecipeError: the task has no labels with names in its rows (R190), or two known ones differ
             in spelling only (R191).
     """
-    if not isinstance(task, SequenceTask) or not task.has_names:
+    if not isinstance(task, LabeledTextTask) or not task.has_named_labels:
         raise RecipeError(
             Problem(
                 "R190",
@@ -59,13 +59,13 @@ def normalize_labels(
     }
 
 
-def _spellings(source: Source, task: SequenceTask) -> Counter[str]:
+def _spellings(source: Source, task: LabeledTextTask) -> Counter[str]:
     """How often each label occurs, as it is written, in the rows that can be read."""
     names = {column.name for column in source.columns}
     columns = [name for name in task.roles.label_columns if name in names]
     if not columns:
         return Counter()
-    return Counter(name for row in readable_rows(source, columns) for name in task.names_of(row))
+    return Counter(name for row in readable_rows(source, columns) for name in task.labels_of(row))
 
 
 def _winners(counts: Mapping[str, int]) -> dict[str, str]:
@@ -101,14 +101,14 @@ class NormalizedLabels(WrappedSource):
         spelling: the right one of each label that is spelt otherwise.
     """
 
-    task: SequenceTask
+    task: LabeledTextTask
     spelling: Mapping[str, str]
 
     @classmethod
     def of(
         cls,
         source: Source,
-        task: SequenceTask,
+        task: LabeledTextTask,
         winners: Mapping[str, str],
         counts: Mapping[str, int],
     ) -> NormalizedLabels:
@@ -137,9 +137,13 @@ class NormalizedLabels(WrappedSource):
         return {index: index for index in indices}
 
     def _respelt(self, row: Row) -> Row:
-        names = self.task.names_of(row)
+        names = self.task.labels_of(row)
         right = tuple(dict.fromkeys(self.spelling.get(name, name) for name in names))
-        return row if right == names else Row(row.index, {**row.values, **self.task.bearing(right)})
+        return (
+            row
+            if right == names
+            else Row(row.index, {**row.values, **self.task.label_values(right)})
+        )
 
 
 def _in_words(spelling: Mapping[str, str], counts: Mapping[str, int]) -> str:

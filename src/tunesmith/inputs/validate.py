@@ -184,8 +184,8 @@ def _survey(
     names = {column.name for column in source.columns}
 
     def examine(row: Row) -> Finding | None:
-        finding = task.examine(row)
-        if finding is None and must_be_labelled and not task.is_labelled(row):
+        finding = task.validate_row(row)
+        if finding is None and must_be_labelled and not task.is_labeled(row):
             return _unlabeled(row.values.get(task.roles.label_columns[0]), task)
         return finding
 
@@ -227,7 +227,7 @@ def check_other(
     unlabelled = array("q")
     labelled = 0
     for row in survey.rows():
-        if task.is_labelled(row):
+        if task.is_labeled(row):
             labelled += 1
         else:
             unlabelled.append(row.index)

@@ -14,7 +14,7 @@ from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.calibration import measure
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.tasks import Predictions, Task
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["choose_calibration", "decided_answers", "decided_scores", "with_probabilities"]
 
@@ -68,13 +68,13 @@ def choose_calibration(
     return (found or Calibration(asked.kind)).with_threshold(threshold, asked.output_names())
 
 
-def with_probabilities(task: Task, name: str) -> SequenceTask:
+def with_probabilities(task: Task, name: str) -> LabeledTextTask:
     """The same task, if it gives probabilities of classes or labels.
 
     Raises:
         RecipeError: it does not (R184), told at the place `name`.
     """
-    if isinstance(task, SequenceTask) and task.kind != "numbers":
+    if isinstance(task, LabeledTextTask) and task.kind != "numbers":
         return task
     raise RecipeError(
         Problem(

@@ -110,7 +110,7 @@ def _fast(
         without=without,
         probed=probed,
         examples=job.examples["train"],
-        draws=job.task.draw(plain, seed=0) is not plain,
+        draws=job.task.corrupt(plain, seed=0) is not plain,
         sync_every=_reads_every(settings),
         note=lambda words: _note(notes, words),
     )
@@ -139,7 +139,7 @@ def _probed(network: Any, job: PreparedRun, without: frozenset[str]) -> tuple[Pr
             if not is_out_of_memory(error):
                 raise
         if len(places) == 1:
-            raise job.placed(OneRowTooLarge(int(places[0]), batch.tokens), "train")
+            raise job.placed(OneRowTooLarge(int(places[0]), batch.num_tokens), "train")
         places = places[: len(places) // 2]
 
 

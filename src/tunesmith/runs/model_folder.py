@@ -20,7 +20,7 @@ from tunesmith.models.untrusted import UnreadableFile, read_json
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.tasks import Task, task_from_json
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["CARD", "FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 
@@ -165,7 +165,7 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
     """Raise an error of some kind unless everything in it can be used."""
     _Facts.model_validate(facts)
     task = task_from_json(facts["task"])
-    if isinstance(task, SequenceTask):
+    if isinstance(task, LabeledTextTask):
         width = len(task.output_names())
         getattr(task, "positive", None)  # raises ValueError if it is none of the labels
         if (constant := facts.get("constant")) is not None and len(constant) != width:

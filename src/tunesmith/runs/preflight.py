@@ -155,7 +155,7 @@ def _answers(session: Session, network: Any, batch: Batch) -> _Answers:
     network.to(device).eval()
     half = session.precision == "bf16"
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-        kept = session.job.task.forward(network, batch.to(device)).kept
+        kept = session.job.task.forward(network, batch.to(device)).per_example
     return {name: values.float() for name, values in kept.items()}
 
 

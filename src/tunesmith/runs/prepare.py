@@ -89,10 +89,10 @@ class PreparedRun:
             found = source.places(rows)
         return [found.get(row, Place(source.name, row=row)) for row in rows]
 
-    def batch(self, step: int, places: NDArray[Any], *, counts: bool = True) -> Batch:
+    def batch(self, step: int, places: NDArray[Any], *, is_dummy: bool = False) -> Batch:
         """Some training examples, with what chance decides about them in a step."""
-        batch = make_batch(self.examples["train"], places, self.padding, counts=counts)
-        return self.task.draw(batch, seed=self.plan.draw_seed(step))
+        batch = make_batch(self.examples["train"], places, self.padding, is_dummy=is_dummy)
+        return self.task.corrupt(batch, seed=self.plan.draw_seed(step))
 
     def placed(
         self, error: OneRowTooLarge, split: str, examples: Examples | None = None
@@ -128,7 +128,7 @@ def make_job(
     assert recipe.model is not None  # noqa: S101 - filled in by `look`
     files = locate(recipe.model, revision=revision or recipe.revision)
     tokenizer = load_tokenizer(files)
-    task = task.bind(tokenizer)
+    task = task.with_tokenizer(tokenizer)
     limit = longest_input(files, tokenizer)
     max_length = min(recipe.train.max_length or limit, limit)
     identity = tokenizer_identity(tokenizer)
@@ -223,7 +223,7 @@ def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity
     names = {column.name for column in split.source.columns}
 
     def encode(rows: Sequence[Row]) -> Encoded:
-        return task.encode(rows, tokenizer, max_length, labelled=split.is_labelled)
+        return task.encode(rows, tokenizer, max_length, labeled=split.is_labelled)
 
     return prepare(
         split.source,

@@ -255,7 +255,7 @@ class Session:
         mine = plan.micro_batches_at(step, rank, at_most=self.progress.micro_batch_size)
         if not mine:  # a short last batch: keep in step with the others, with nothing that counts
             place = plan.examples_at(step)[:1]
-            return [(plan.num_processes + rank, self.job.batch(step, place, counts=False))]
+            return [(plan.num_processes + rank, self.job.batch(step, place, is_dummy=True))]
         return [
             (number, self._kept(places) or self.job.batch(step, places)) for number, places in mine
         ]

@@ -27,12 +27,20 @@ __all__ = [
     "task_named",
 ]
 
-TASKS = ("multi-label-classification", "text-regression", "text-classification", "masked-lm")
-"""Every task; the first that suits a label column is suggested for it. The file bears the name."""
+TASKS = {
+    "multi-label-classification": ".multi_label_classification:MultiLabelClassification",
+    "text-regression": ".text_regression:TextRegression",
+    "text-classification": ".text_classification:TextClassification",
+    "masked-lm": ".masked_lm:MaskedLanguageModel",
+}
+"""Every task by name: its module (relative to this package) and its class.
+
+The first that matches a label column is suggested for it.
+"""
 
 
 def task_named(name: str) -> type[Task]:
-    """The class of a task.
+    """Return the class of a task.
 
     Raises:
         RecipeError: there is no such task (R109).
@@ -45,8 +53,8 @@ def task_named(name: str) -> type[Task]:
         raise RecipeError(
             Problem("R109", _('there is no task "{name}"').format(name=name), fix=fix)
         )
-    module = import_module(f"tunesmith.tasks.{name.replace('-', '_')}")
-    task: type[Task] = module.TASK
+    module, _colon, of = TASKS[name].partition(":")
+    task: type[Task] = getattr(import_module(module, __name__), of)
     return task
 
 
@@ -57,7 +65,7 @@ def _all() -> Iterator[type[Task]]:
 def suggest_task(label: ColumnProfile) -> tuple[str, str]:
     """The task that a label column looks like, and why."""
     for task in _all():
-        if reason := task.suits(label):
+        if reason := task.matches(label):
             return task.name, reason
     raise RecipeError(
         Problem(

@@ -20,7 +20,8 @@ from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind, simple_answers
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles, load_model
-from tunesmith.recipe import Options
+from tunesmith.tasks.defaults import TaskDefaults
+from tunesmith.tasks.protocol import Predictions
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tunesmith.data.batches import Batch, Examples
 
 __all__ = [
-    "SequenceTask",
+    "LabeledTextTask",
     "UnknownLabels",
     "encode_texts",
     "examine_texts",
@@ -170,7 +171,7 @@ def encode_texts(
 
 
 @dataclass(frozen=True)
-class SequenceTask:
+class LabeledTextTask(TaskDefaults):
     """A task that reads a whole text, or a pair encoded jointly, and gives logits for it.
 
     Attributes:
@@ -178,32 +179,26 @@ class SequenceTask:
     """
 
     roles: Roles
+    name: ClassVar[str]
     pipeline: ClassVar[str] = "text-classification"
-    needs_label: ClassVar[bool] = True
-    uses_full_vocabulary: ClassVar[bool] = False
-    options_type: ClassVar[type[Options]] = Options
     problem_type: ClassVar[str]
     kind: ClassVar[Kind]
 
-    def bind(self, tokenizer: Any) -> Self:
-        """Its answers are classes or numbers; the tokenizer adds nothing."""
-        return self
-
-    def examine(self, row: Row) -> Finding | None:
+    def validate_row(self, row: Row) -> Finding | None:
         """What is wrong with the texts, then with the label."""
         return examine_texts(row, self.roles) or self._examine_label(row)
 
-    def is_labelled(self, row: Row) -> bool:
+    def is_labeled(self, row: Row) -> bool:
         """Whether the row has a label."""
         return bool(self.roles.label_columns) and self._target(row) is not None
 
     def encode(
-        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labelled: bool
+        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
         """Texts as token ids, and labels as numbers if the source has them."""
         ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
-        fixed = {"labels": self.targets(rows)} if labelled else {}
+        fixed = {"labels": self.targets(rows)} if labeled else {}
         return Encoded(ragged, fixed, indices, full_lengths)
 
     @property
@@ -232,36 +227,23 @@ class SequenceTask:
             problem_type=self.problem_type,
         )
 
-    def draw(self, batch: Batch, *, seed: int) -> Batch:
-        """Nothing hangs on chance."""
-        return batch
-
-    def baselines(
-        self, rows: Sequence[Row], others: Sequence[Row]
-    ) -> Mapping[str, Mapping[str, NDArray[Any]]]:
-        """Always the same answer, and TF-IDF."""
+    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
+        """Return the majority class, labels or mean, and a TF-IDF baseline."""
         texts, asked = ([self.texts_of(row) for row in part] for part in (rows, others))
         answers = simple_answers(
             self.kind, texts, self.targets(rows), asked, num_outputs=len(self.output_names())
         )
         return {name: {"logits": logits} for name, logits in answers.items()}
 
-    def recall(
-        self, rows: Sequence[Row], scores: Mapping[str, NDArray[np.float64]]
-    ) -> tuple[Mapping[str, NDArray[Any]], NDArray[Any]]:
-        """What `score` compares, from what `decode` gave: predictions and labels.
-
-        Args:
-            rows: labelled.
-            scores: for each output one number per row: probabilities, or the number itself.
-        """
-        found = np.stack([scores[name] for name in self.output_names()], axis=1)
+    def predictions_from_scores(self, scores: Mapping[str, NDArray[np.float64]]) -> Predictions:
+        """Return logits: the logarithms of probabilities, or the number itself."""
+        values = np.stack([scores[name] for name in self.output_names()], axis=1)
         if self.kind != "numbers":
             least = np.finfo(np.float64).tiny
-            logs = np.log(np.maximum(found, least))
-            rest = np.log(np.maximum(1 - found, least)) if self.kind == "labels" else 0.0
-            found = logs - rest
-        return {"logits": found}, self.targets(rows)
+            logs = np.log(np.maximum(values, least))
+            rest = np.log(np.maximum(1 - values, least)) if self.kind == "labels" else 0.0
+            values = logs - rest
+        return {"logits": values}
 
     @property
     def usage(self) -> str:
@@ -286,54 +268,17 @@ class SequenceTask:
         roles: dict[str, Any] = {key: _as_tuple(value) for key, value in facts["roles"].items()}
         return cls(roles=Roles(**roles), **fields)
 
-    name: ClassVar[str]
-
-    # texts; labels as numbers and as words
-
-    def texts_of(self, row: Row) -> tuple[str, ...]:
-        """The text of a row, or the two of a pair."""
-        return tuple(str(row.values[name]) for name in self.roles.text_columns)
-
-    def names_of(self, row: Row) -> tuple[str, ...]:
-        """The classes or labels that a row bears; none where it is a number."""
+    def labels_of(self, row: Row) -> tuple[str, ...]:
+        """Return the classes or labels of a row; nothing where it is a number."""
         target = self._target(row)
         if isinstance(target, tuple):
             return target
         return (target,) if isinstance(target, str) else ()
 
     @property
-    def label_counts(self) -> Mapping[str, int]:
-        """Training rows per class or label, once fitted; empty where labels have no names."""
-        return {}
-
-    @property
-    def has_names(self) -> bool:
+    def has_named_labels(self) -> bool:
         """Whether labels are names in the rows, neither numbers nor names of columns."""
         return self.kind != "numbers" and isinstance(self.roles.label, str)
-
-    def bearing(self, names: Sequence[str]) -> Mapping[str, object]:
-        """What the label columns of a row hold that bears these classes or labels."""
-        return {str(self.roles.label): names[0]}
-
-    def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
-        """The labels of labelled rows: (n,) classes or numbers, (n, C) zeros and ones."""
-        raise NotImplementedError
-
-    def output_names(self) -> tuple[str, ...]:
-        """What each output of the head stands for: classes, labels, or the number's column."""
-        raise NotImplementedError
-
-    def format_label(self, target: Any) -> str:
-        """One entry of `targets` as a person writes it."""
-        raise NotImplementedError
-
-    def parse_label(self, words: str) -> tuple[str, ...]:
-        """The classes or labels that a label in words names; none where it is a number."""
-        return (words,)
-
-    def as_columns(self, words: str) -> Mapping[str, object]:
-        """What the label columns of a row hold that bears a label in words."""
-        return {str(self.roles.label): words}
 
     def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         logits: torch.Tensor = model(**batch.inputs).logits
@@ -342,7 +287,7 @@ class SequenceTask:
     def score(
         self,
         metrics: Sequence[Metric],
-        predictions: Mapping[str, NDArray[Any]],
+        predictions: Predictions,
         examples: Examples,
         loss: float | None,
     ) -> Scores:

@@ -31,6 +31,7 @@ from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.chunking import encode_windows
+from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.labeled_text import encode_texts, examine_texts
 from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.protocol import Outputs, Predictions
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["TASK", "MaskedLanguageModel"]
+__all__ = ["MaskedLanguageModel"]
 
 HEAD = "AutoModelForMaskedLM"
 _MASKS, _ANSWERS = 8, 5
@@ -71,7 +72,7 @@ def _token_accuracy(found: NDArray[Any], targets: NDArray[Any], _positive: int) 
 
 
 @dataclass(frozen=True)
-class MaskedLanguageModel:
+class MaskedLanguageModel(TaskDefaults):
     """Hidden words of a text, from the words around them.
 
     Attributes:
@@ -80,7 +81,7 @@ class MaskedLanguageModel:
         whole_words: whether all pieces of a word are hidden together.
         always: words that are hidden wherever they stand: selective masking, as in Gu et al.,
             "Train no evil" (arXiv 2004.09733), with the words named by a person.
-        tokenizer: known once `bind` was called.
+        tokenizer: known once `with_tokenizer` was called.
     """
 
     roles: Roles
@@ -116,11 +117,11 @@ class MaskedLanguageModel:
         )
 
     @classmethod
-    def suits(cls, label: ColumnProfile) -> str | None:
+    def matches(cls, label: ColumnProfile) -> str | None:
         """No column of labels: it wants none."""
         return None
 
-    def bind(self, tokenizer: Any) -> Self:
+    def with_tokenizer(self, tokenizer: Any) -> Self:
         """Learn the mask; raises `ModelError` if there is none (M121)."""
         if tokenizer.mask_token_id is None:
             raise ModelError(
@@ -132,11 +133,11 @@ class MaskedLanguageModel:
             )
         return replace(self, tokenizer=tokenizer)
 
-    def examine(self, row: Row) -> Finding | None:
+    def validate_row(self, row: Row) -> Finding | None:
         """What is wrong with the texts."""
         return examine_texts(row, self.roles)
 
-    def is_labelled(self, row: Row) -> bool:
+    def is_labeled(self, row: Row) -> bool:
         """Every text is its own answer."""
         return True
 
@@ -151,10 +152,10 @@ class MaskedLanguageModel:
         return self
 
     def encode(
-        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labelled: bool
+        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
         """Texts as token ids and words; rows to be filled in have no such column."""
-        if not labelled:
+        if not labeled:
             return self._to_fill(rows, tokenizer, max_length)
         return encode_windows(rows, self.roles, tokenizer, max_length)
 
@@ -204,7 +205,7 @@ class MaskedLanguageModel:
         """The pretrained encoder with its language head."""
         return load_model(files, HEAD, seed=seed, dropout=dropout, allow_missing=allow_missing)
 
-    def draw(self, batch: Batch, *, seed: int) -> Batch:
+    def corrupt(self, batch: Batch, *, seed: int) -> Batch:
         """Choose tokens, hide or replace most of them, and make labels of what stood there."""
         inputs = dict(batch.inputs)
         if (columns := inputs.pop("words", None)) is None:
@@ -225,7 +226,10 @@ class MaskedLanguageModel:
         inputs["input_ids"] = torch.from_numpy(shown)
         labels = torch.from_numpy(np.where(chosen, ids, IGNORED))
         return replace(
-            batch, inputs=inputs, labels=labels, num_targets=int(chosen.sum()) * batch.counts
+            batch,
+            inputs=inputs,
+            labels=labels,
+            num_targets=0 if batch.is_dummy else int(chosen.sum()),
         )
 
     def _spelt(self) -> set[tuple[int, ...]]:
@@ -247,14 +251,14 @@ class MaskedLanguageModel:
         row = where.nonzero()[:, 0]
         hits = (logits.argmax(-1) == targets).float()
 
-        def per_example(values: torch.Tensor) -> torch.Tensor:
+        def by_row(values: torch.Tensor) -> torch.Tensor:
             return torch.zeros(len(where), device=row.device).index_add(0, row, values.detach())
 
-        kept = {
-            "found": torch.stack([per_example(losses), per_example(hits)], dim=1),
+        per_example = {
+            "found": torch.stack([by_row(losses), by_row(hits)], dim=1),
             "targets": where.sum(dim=1),
         }
-        return Outputs(losses.sum(), kept)
+        return Outputs(losses.sum(), per_example)
 
     def _fill(self, model: nn.Module, batch: Batch) -> Outputs:
         """The likeliest words for each mask: ids and probabilities, shape (B, 8, 5)."""
@@ -312,10 +316,6 @@ class MaskedLanguageModel:
             "score": float(chances[0, 0]),
             "scores": masks[0] if len(masks) == 1 else masks,
         }
-
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
-        """Nothing simple fills in words."""
-        return {}
 
     def as_json(self) -> dict[str, object]:
         """Columns and options."""
@@ -377,6 +377,3 @@ def _only_at(model: nn.Module, where: torch.Tensor) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-TASK = MaskedLanguageModel

@@ -26,7 +26,7 @@ from tunesmith.metrics.temperature import probabilities
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
-    SequenceTask,
+    LabeledTextTask,
     UnknownLabels,
     has_sequence_head,
     names_of_outputs,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tunesmith.data.batches import Batch, Examples
 
-__all__ = ["TASK", "MultiLabelClassification"]
+__all__ = ["MultiLabelClassification"]
 
 _YES = ("1", "true", "yes")
 _NO = ("0", "false", "no", "")
@@ -48,7 +48,7 @@ _BETWEEN, _NONE = "|", "none"
 
 
 @dataclass(frozen=True)
-class MultiLabelClassification(SequenceTask):
+class MultiLabelClassification(LabeledTextTask):
     """None, one or several labels per text.
 
     Labels come as a list, as text with a separator, or as one 0/1 column each.
@@ -92,7 +92,7 @@ class MultiLabelClassification(SequenceTask):
         return cls(roles, labels, settings.label_separator, names, emphasis=emphasis)
 
     @classmethod
-    def suits(cls, label: ColumnProfile) -> str | None:
+    def matches(cls, label: ColumnProfile) -> str | None:
         """A column of lists."""
         if label.num_lists:
             return _("column {column} holds lists").format(column=label.column.name)
@@ -268,17 +268,13 @@ class MultiLabelClassification(SequenceTask):
         names = [name for name, has in zip(self.labels, target, strict=True) if has]
         return self._between.join(names) or _NONE
 
-    def parse_label(self, words: str) -> tuple[str, ...]:
+    def parse_label(self, text: str) -> tuple[str, ...]:
         """The names between the separators."""
-        names = tuple(split(words, self._between))
+        names = tuple(split(text, self._between))
         return () if names == (_NONE,) else names
 
-    def as_columns(self, words: str) -> Mapping[str, object]:
-        """The names in the form that the columns have: 0/1 columns, one text, or a list."""
-        return self.bearing(self.parse_label(words))
-
-    def bearing(self, names: Sequence[str]) -> Mapping[str, object]:
-        """The same for names."""
+    def label_values(self, names: Sequence[str]) -> Mapping[str, object]:
+        """Return the labels as the columns have them: 0/1 columns, one text, or a list."""
         if isinstance(self.roles.label, tuple):
             return {name: "1" if name in names else "0" for name in self.roles.label}
         column = str(self.roles.label)
@@ -313,6 +309,3 @@ def _no_list(text: str) -> Finding:
             example='["a", "b"]'
         ),
     )
-
-
-TASK = MultiLabelClassification

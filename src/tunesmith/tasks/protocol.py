@@ -1,8 +1,8 @@
-"""The seam: what a task is to the rest of the house, and nothing more.
+"""The protocol that every task implements, in four parts: rows, tensors, answers, storage.
 
-A task knows columns, heads, labels, losses, decoding and scores; it knows nothing of files, steps
-or devices. Adding one adds a file to this folder and a line to its `__init__`, and touches nothing
-else.
+A task knows columns, heads, labels, losses, decoding and scores. It knows nothing of files, steps
+or devices. Adding a task adds a file to this package and a line to `TASKS`; `defaults.TaskDefaults`
+has what most tasks share.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples
@@ -30,43 +31,35 @@ if TYPE_CHECKING:
 __all__ = ["EVALUATION_SEED", "Outputs", "Predictions", "Task"]
 
 EVALUATION_SEED = 0
-"""The seed of every evaluation: a score must not hang on when it was taken."""
+"""The seed of every evaluation, so that a score does not depend on when it was computed."""
 
 Predictions = Mapping[str, NDArray[Any]]
-"""What is kept of each evaluated example, by name; the first dimension counts examples."""
+"""What evaluation collects, by name; the first dimension counts examples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What one forward pass gives.
+    """The result of one forward pass.
 
     Attributes:
         loss_sum: the loss summed over the batch's targets, a scalar; None without labels.
-        kept: what evaluation keeps per example, by name; the first dimension is that of the batch.
-            Nothing of it may hang on padding.
+        per_example: what evaluation collects, by name; the first dimension counts the examples of
+            the batch. None of it may depend on padding.
     """
 
     loss_sum: torch.Tensor | None
-    kept: Mapping[str, torch.Tensor]
+    per_example: Mapping[str, torch.Tensor]
 
 
-class Task(Protocol):
-    """One thing that can be learnt. Frozen: `fit` returns a task that knows its labels."""
+class TaskRows(Protocol):
+    """From columns to token ids. Frozen: `fit` returns a task that knows its labels."""
 
     name: str
-    pipeline: str
-    """The pipeline of transformers that runs the finished model."""
     needs_label: bool
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
-    uses_full_vocabulary: bool
-    """Whether `draw` may show the model tokens that the data does not hold."""
     options_type: type[Options]
-    """What this task alone can be told, in the recipe's section `options`."""
-    metrics: Mapping[str, Metric]
-    """The scores that fit, by name."""
+    """Task-specific options: the recipe's section `options`."""
     roles: Roles
-
-    # made from what was asked
 
     @classmethod
     def make(
@@ -76,7 +69,7 @@ class Task(Protocol):
         columns: Sequence[Column],
         options: Mapping[str, object],
     ) -> Self:
-        """The task over these columns, before it has seen a row.
+        """Return the task over these columns, before it has seen a row.
 
         Raises:
             RecipeError: an option that does not exist or fit (R101, R104); its place is the key.
@@ -84,53 +77,88 @@ class Task(Protocol):
         ...
 
     @classmethod
-    def suits(cls, label: ColumnProfile) -> str | None:
-        """Why a label column looks like one of this task; None if it does not."""
+    def matches(cls, label: ColumnProfile) -> str | None:
+        """Return why a label column looks like one of this task, None if it does not."""
         ...
 
-    def bind(self, tokenizer: Any) -> Self:
-        """The task that knows the tokenizer, and with it the words of its answers.
+    def with_tokenizer(self, tokenizer: Any) -> Self:
+        """Return the task with the tokenizer that its answers are made with.
 
         Raises:
             ModelError: the tokenizer lacks what the task needs (M121).
         """
         ...
 
-    # on rows
-
-    def examine(self, row: Row) -> Finding | None:
-        """What is wrong with a row, None if nothing. A row without a label is fine here."""
+    def validate_row(self, row: Row) -> Finding | None:
+        """Return what is wrong with a row, None if nothing. A missing label is not an error."""
         ...
 
-    def is_labelled(self, row: Row) -> bool:
-        """Whether a row says what the answer is."""
+    def is_labeled(self, row: Row) -> bool:
+        """Return whether a row has the answer."""
         ...
 
     def stratum(self, row: Row) -> Hashable:
-        """What a drawn share keeps in proportion; a float is binned."""
+        """Return what random splits keep in proportion; a float is binned."""
         ...
 
     def fit(self, rows: Iterable[Row]) -> Self:
-        """The task that has seen the training rows and knows its labels.
+        """Return the task with the labels of the training rows.
 
         Raises:
-            DataError: nothing can be learnt from them.
+            DataError: nothing can be learned from them.
             RecipeError: a setting that does not fit them; its place is the key.
         """
         ...
 
     def encode(
-        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labelled: bool
+        self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
-        """Rows as numbers; labels are left out for a source that has none."""
+        """Tokenize rows; labels are left out for a source that has none."""
         ...
 
     @property
     def encoding(self) -> Mapping[str, object]:
-        """What the numbers depend on besides rows, tokenizer and length."""
+        """What the result of `encode` depends on besides rows, tokenizer and length."""
         ...
 
-    # on tensors
+    def texts_of(self, row: Row) -> tuple[str, ...]:
+        """Return the text of a row, or both of a pair."""
+        ...
+
+    # labels with names; a task without has none of them
+
+    @property
+    def has_named_labels(self) -> bool:
+        """Whether labels are names in the rows, neither numbers nor names of columns."""
+        ...
+
+    @property
+    def label_counts(self) -> Mapping[str, int]:
+        """Training rows per label, once fitted."""
+        ...
+
+    def labels_of(self, row: Row) -> tuple[str, ...]:
+        """Return the names of the labels of a row."""
+        ...
+
+    def label_values(self, names: Sequence[str]) -> Mapping[str, object]:
+        """Return what the label columns hold in a row with these labels: `labels_of` inverted."""
+        ...
+
+    def format_label(self, target: Any) -> str:
+        """Return one entry of `targets` as text."""
+        ...
+
+    def parse_label(self, text: str) -> tuple[str, ...]:
+        """Return the labels that `format_label` wrote, as `label_values` takes them."""
+        ...
+
+
+class TaskTensors(Protocol):
+    """The network and one pass through it."""
+
+    uses_full_vocabulary: bool
+    """Whether `corrupt` may show the model tokens that the data does not hold."""
 
     def build(
         self,
@@ -140,26 +168,49 @@ class Task(Protocol):
         dropout: float | None,
         allow_missing: Sequence[str] = (),
     ) -> LoadedModel:
-        """The pretrained model with a head for this task."""
+        """Load the pretrained model with a head for this task."""
         ...
 
-    def draw(self, batch: Batch, *, seed: int) -> Batch:
-        """The batch with what chance decides about it, such as which words are hidden.
+    def corrupt(self, batch: Batch, *, seed: int) -> Batch:
+        """Return the batch with its random changes, such as masked words.
 
-        A pure function of seed and content: however rows are cut into batches, and whoever computes
-        them, each comes out the same.
+        A pure function of seed and content: however rows are cut into batches and spread over
+        processes, each row comes out the same.
         """
         ...
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
-        """One pass: the summed loss, and what evaluation keeps."""
+        """Run one pass; return the summed loss and what evaluation collects."""
         ...
 
-    # on predictions
+
+class TaskAnswers(Protocol):
+    """From predictions to answers and scores."""
+
+    metrics: Mapping[str, Metric]
+    """The scores that fit, by name."""
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
         """The field's own scores for this task; the first chooses the best model."""
+        ...
+
+    @property
+    def positive(self) -> int:
+        """The index of the class that binary scores count."""
+        ...
+
+    @property
+    def separator(self) -> str | None:
+        """What separates several labels in one field of text; None if nothing does."""
+        ...
+
+    def output_names(self) -> tuple[str, ...]:
+        """Return what each output of the head means: classes, labels, or the number's column."""
+        ...
+
+    def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
+        """Return the answers of labeled rows: (n,) classes or numbers, (n, C) zeros and ones."""
         ...
 
     def score(
@@ -169,18 +220,26 @@ class Task(Protocol):
         examples: Examples,
         loss: float | None,
     ) -> Scores:
-        """The scores of predictions for labelled examples, in their order."""
+        """Score predictions for labeled examples, in their order."""
         ...
 
     def decode(self, predictions: Predictions) -> list[dict[str, object]]:
-        """One answer per example in words: at least "label", "score" and "scores"."""
+        """Return one answer per example: at least "label", "score" and "scores"."""
+        ...
+
+    def predictions_from_scores(self, scores: Mapping[str, NDArray[np.float64]]) -> Predictions:
+        """Return predictions that give these "scores" in `decode`.
+
+        Args:
+            scores: for each output one number per row: probabilities, or the number itself.
+        """
         ...
 
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
-        """What simple means would answer for other rows; none where nothing simple can.
+        """Return what simple methods predict for other rows; nothing where none applies.
 
         Args:
-            rows: labelled training rows.
+            rows: labeled training rows.
             others: the rows to answer.
 
         Returns:
@@ -188,27 +247,36 @@ class Task(Protocol):
         """
         ...
 
-    # kept with the model
+
+class TaskStorage(Protocol):
+    """What is saved with the model, and how the saved model is used."""
+
+    pipeline: str
+    """The pipeline of transformers that runs the finished model."""
 
     def as_json(self) -> dict[str, object]:
-        """All that is needed to make the fitted task again."""
+        """Return all that `from_json` needs."""
         ...
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
-        """The fitted task that `as_json` described."""
+        """Return the fitted task that `as_json` described."""
         ...
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
-        """The task that a plain Hugging Face model was trained for, None if it is another."""
+        """Return the task that a plain Hugging Face model was trained for, None if another."""
         ...
 
     @property
     def usage(self) -> str:
-        """How to call the pipeline of the finished model, one expression; the pipeline is `use`."""
+        """One expression that calls the pipeline of the finished model, which is named `use`."""
         ...
 
     def summary(self) -> list[str]:
-        """What was learnt from the rows, a line each, for people: classes with counts."""
+        """Return what was learned from the rows, a line each: classes with counts."""
         ...
+
+
+class Task(TaskRows, TaskTensors, TaskAnswers, TaskStorage, Protocol):
+    """Something that can be learned."""

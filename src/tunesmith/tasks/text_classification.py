@@ -24,7 +24,7 @@ from tunesmith.metrics.temperature import probabilities
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
-    SequenceTask,
+    LabeledTextTask,
     UnknownLabels,
     has_sequence_head,
     names_of_outputs,
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
     from tunesmith.data.batches import Batch, Examples
 
-__all__ = ["TASK", "TextClassification", "order_labels"]
+__all__ = ["TextClassification", "order_labels"]
 
 
 @dataclass(frozen=True)
-class TextClassification(SequenceTask):
+class TextClassification(LabeledTextTask):
     """One class per text.
 
     Attributes:
@@ -78,7 +78,7 @@ class TextClassification(SequenceTask):
         return cls(roles, labels, settings.positive_label, names, emphasis=emphasis)
 
     @classmethod
-    def suits(cls, label: ColumnProfile) -> str | None:
+    def matches(cls, label: ColumnProfile) -> str | None:
         """Any column with few enough values."""
         if label.num_lists:
             return None
@@ -296,6 +296,3 @@ def _cross_entropy(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.flo
     highest = wide.max(axis=-1)
     total: NDArray[np.float64] = highest + np.log(np.exp(wide - highest[:, None]).sum(axis=-1))
     return total - np.take_along_axis(wide, labels[:, None].astype(np.int64), axis=-1)[:, 0]
-
-
-TASK = TextClassification

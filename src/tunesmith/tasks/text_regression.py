@@ -18,7 +18,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, read_options
-from tunesmith.tasks.labeled_text import SequenceTask, has_sequence_head
+from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head
 from tunesmith.tasks.protocol import Outputs, Predictions
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from tunesmith.data.batches import Batch, Examples
 
-__all__ = ["TASK", "TextRegression"]
+__all__ = ["TextRegression"]
 
 
 @dataclass(frozen=True)
-class TextRegression(SequenceTask):
+class TextRegression(LabeledTextTask):
     """A number per text.
 
     Attributes:
@@ -59,7 +59,7 @@ class TextRegression(SequenceTask):
         return cls(roles)
 
     @classmethod
-    def suits(cls, label: ColumnProfile) -> str | None:
+    def matches(cls, label: ColumnProfile) -> str | None:
         """Numbers, some of them fractions, or too many different ones to be classes."""
         if not label.is_numeric or not (label.num_fractions or label.distinct > 50):
             return None
@@ -183,13 +183,6 @@ class TextRegression(SequenceTask):
         """The number, six digits of it."""
         return f"{float(target):g}"
 
-    def parse_label(self, words: str) -> tuple[str, ...]:
-        """A number names nothing."""
-        return ()
-
     def output_names(self) -> tuple[str, ...]:
         """The column of the number."""
         return (str(self.roles.label),)
-
-
-TASK = TextRegression

@@ -174,9 +174,9 @@ class ExactEngine(ExactForward):
             loss = self._run(model, batch.to(accelerator.device)).loss_sum
             assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
             # DDP averages over processes; the product undoes it
-            factor = accelerator.num_processes * weight * batch.counts
+            factor = accelerator.num_processes * weight * (not batch.is_dummy)
             accelerator.backward(loss * factor)
-        return loss.detach() * batch.counts
+        return loss.detach() * (not batch.is_dummy)
 
     def update(self, learning_rate: float) -> float:
         """Torch's own clipping, which gives the norm, and AdamW."""

@@ -202,7 +202,7 @@ def _read(
                 plan.learning_rate_at(done.step - 1),
                 norm,
                 examples=len(plan.examples_at(done.step - 1)),
-                tokens=sum(batch.tokens for _number, batch in done.batches),
+                tokens=sum(batch.num_tokens for _number, batch in done.batches),
             )
             continue
         if progress.skipped_in_a_row >= MAX_SKIPPED:
@@ -255,7 +255,7 @@ def halve_micro_batches(engine: Engine, progress: Progress, batch: Batch) -> War
     engine.discard_gradients()
     rows = len(batch.examples)
     if rows == 1:
-        raise OneRowTooLarge(int(batch.examples[0]), batch.tokens)
+        raise OneRowTooLarge(int(batch.examples[0]), batch.num_tokens)
     progress.micro_batch_size = (rows + 1) // 2
     return Warned(
         progress.step,

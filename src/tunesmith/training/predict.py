@@ -78,7 +78,7 @@ def predict(
     def batch_of(places: NDArray[np.int64]) -> Batch:
         if between is not None:
             between()
-        return task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
+        return task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
 
     asked = mine or [batches[0][:1]]
     # filled as answers come: small pieces kept from each pass would lie between the large ones it
@@ -93,7 +93,7 @@ def predict(
             if outputs.loss_sum is not None:
                 loss += float(outputs.loss_sum)
                 targets += batch.num_targets
-            for name, values in outputs.kept.items():
+            for name, values in outputs.per_example.items():
                 found = values.float().cpu().numpy()
                 if name not in arrays:
                     arrays[name] = np.empty((len(places), *found.shape[1:]), found.dtype)
@@ -146,7 +146,7 @@ def _passes(
             yield batch, outputs
             continue
         if len(batch.examples) == 1:
-            raise OneRowTooLarge(int(batch.examples[0]), batch.tokens)
+            raise OneRowTooLarge(int(batch.examples[0]), batch.num_tokens)
         cut.halvings += 1
         waiting = cut(np.concatenate([batch.examples, *reversed(waiting)]))[::-1]
 

@@ -19,7 +19,7 @@ from tunesmith.errors import IntegrityError
 from tunesmith.inputs import Split
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import task_named
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 Records = list[dict[str, Any]]
 
@@ -29,7 +29,7 @@ def split_of(records: Records, places: list[int] | None = None) -> Split:
     return Split("train", Memory.of_records(records, "rows"), "", chosen, len(places or records))
 
 
-def by_folds(task: SequenceTask, split: Split) -> HeldOut:
+def by_folds(task: LabeledTextTask, split: Split) -> HeldOut:
     """The answers for rows that are, by their hash, those that were surveyed."""
     seen = hashlib.sha256()
     for chunk in split.source.chunks(task.roles.columns):
@@ -38,11 +38,11 @@ def by_folds(task: SequenceTask, split: Split) -> HeldOut:
     return held_out.by_folds(task, replace(split, digest=seen.hexdigest()))
 
 
-def fitted(name: str, roles: Roles, split: Split) -> SequenceTask:
+def fitted(name: str, roles: Roles, split: Split) -> LabeledTextTask:
     settings = DataSettings(train="rows")
     made = task_named(name).make(roles, settings, split.source.columns, {})
     task = made.fit(row for chunk in split.source.chunks() for row in chunk)
-    assert isinstance(task, SequenceTask)
+    assert isinstance(task, LabeledTextTask)
     return task
 
 

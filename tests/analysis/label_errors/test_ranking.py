@@ -10,7 +10,7 @@ from tunesmith.analysis.label_errors.ranking import confused, slices, suspect, w
 from tunesmith.data.columns import Roles
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Concatenated, Row, Source
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression
@@ -20,7 +20,7 @@ CLASSES = TextClassification(ROLES, ("a", "b", "c"))
 
 
 def answered(
-    task: SequenceTask, labels: list[Any], outputs: list[Any], source: Source | None = None
+    task: LabeledTextTask, labels: list[Any], outputs: list[Any], source: Source | None = None
 ) -> HeldOut:
     rows = [Row(10 + i, {"text": f"text {i}", "label": label}) for i, label in enumerate(labels)]
     return HeldOut("test", task, rows, task.targets(rows), np.array(outputs, float), source)

@@ -260,4 +260,4 @@ def test_the_first_batch_of_section_2(glue: Callable[[str], Path]) -> None:
     columns = frozenset({"input_ids", "attention_mask", "token_type_ids", "label"})
     batch = Rows(data, "train", collate=collate, columns=columns).batch(np.arange(8), seed=0)
     assert {tuple(tensor.shape) for tensor in batch.inputs.values()} == {(8, 67)}
-    assert (batch.tokens, batch.num_targets) == (426, 8)
+    assert (batch.num_tokens, batch.num_targets) == (426, 8)

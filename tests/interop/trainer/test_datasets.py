@@ -43,11 +43,9 @@ def test_a_batch_is_what_the_collator_makes(pairs: Any, tokenizer: Any) -> None:
     assert torch.equal(batch.labels, expected.pop("labels"))
     for name, tensor in expected.items():
         assert torch.equal(batch.inputs[name], tensor)
-    assert batch.tokens == int(expected["attention_mask"].sum())
+    assert batch.num_tokens == int(expected["attention_mask"].sum())
     assert (batch.num_targets, batch.examples.tolist()) == (3, places)
-    assert (
-        rows_of(pairs["train"], collate).batch(np.arange(2), seed=0, counts=False).counts is False
-    )
+    assert rows_of(pairs["train"], collate).batch(np.arange(2), seed=0, is_dummy=True).is_dummy
 
 
 @given(count=st.integers(1, 9), size=st.integers(1, 4))
@@ -112,7 +110,7 @@ def test_what_is_no_padding_is_counted(columns: Any, pad_id: int | None, tokens:
         collate=default_data_collator, columns=None, pad_id=pad_id,
     )  # fmt: skip
     batch = rows.batch(np.array([0]), seed=0)
-    assert batch.tokens == tokens
+    assert batch.num_tokens == tokens
     assert rows.size_of(batch) == (3 if "input_ids" in columns else 0)
     shown = Rows([columns], "train", collate=default_data_collator, columns=None,
                  main_input=next(iter(columns)))  # fmt: skip

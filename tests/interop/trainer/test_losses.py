@@ -53,7 +53,7 @@ def test_the_sum_of_a_known_head_is_the_models_mean_times_its_targets(
     own = model(**some.inputs, labels=labels)
     assert found.loss_sum is not None
     torch.testing.assert_close(found.loss_sum / some.num_targets, own.loss)
-    assert torch.equal(found.kept["logits"], own.logits)
+    assert torch.equal(found.per_example["logits"], own.logits)
     assert head.is_of_classes == (labels.dtype == torch.long)
     assert head(model, batch(None)).loss_sum is None
 
@@ -98,9 +98,9 @@ def test_the_loss_of_its_own_is_a_mean_times_targets(make_model: MakeModel) -> N
     outputs = model(**batch(labels).inputs, labels=labels)
     assert found.loss_sum is not None and seen == [2]
     torch.testing.assert_close(found.loss_sum, outputs.loss * 2)
-    assert torch.equal(found.kept["logits"], outputs.logits)
+    assert torch.equal(found.per_example["logits"], outputs.logits)
     without = OwnLoss(compute, ("labels",))(model, batch(None))
-    assert without.loss_sum is None and torch.equal(without.kept["logits"], outputs.logits)
+    assert without.loss_sum is None and torch.equal(without.per_example["logits"], outputs.logits)
 
 
 def test_a_mean_over_no_targets_adds_nothing(make_model: MakeModel) -> None:
@@ -128,7 +128,7 @@ def test_models_with_several_labels(make_model: MakeModel) -> None:
 
     found = OwnLoss(compute, names)(model, batch(None, **where))
     assert found.loss_sum is not None
-    assert list(found.kept) == ["start_logits", "end_logits"]
+    assert list(found.per_example) == ["start_logits", "end_logits"]
     assert OwnLoss(compute, names)(model, batch(None)).loss_sum is None
 
 
@@ -146,11 +146,11 @@ def test_a_model_without_labels(returns_loss: bool) -> None:
                   returns_loss)  # fmt: skip
     trained = own(Twice(), some)
     assert trained.loss_sum is not None and trained.loss_sum.item() == 2
-    assert list(trained.kept) == ["0"] and torch.equal(trained.kept["0"], rows * 2)
+    assert list(trained.per_example) == ["0"] and torch.equal(trained.per_example["0"], rows * 2)
     with torch.no_grad():
         found = own(Twice(), some)
     assert (found.loss_sum is not None) == returns_loss
-    assert list(found.kept) == (["0"] if returns_loss else ["0", "1"])
+    assert list(found.per_example) == (["0"] if returns_loss else ["0", "1"])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

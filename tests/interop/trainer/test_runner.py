@@ -57,7 +57,7 @@ class Desk:
 
     def logits(self, rows: Any) -> torch.Tensor:
         with self.runner.forward(self.model, rows) as outputs, torch.no_grad():
-            return outputs(next(rows.in_order(8))).kept["logits"]
+            return outputs(next(rows.in_order(8))).per_example["logits"]
 
 
 @pytest.mark.parametrize("exact", [False, True])

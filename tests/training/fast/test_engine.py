@@ -213,13 +213,13 @@ def test_at_rest_it_is_the_plain_model(tmp_path: Path) -> None:
         assert {name: tuple(p.shape) for name, p in model.named_parameters()} == plain
         model.save_pretrained(tmp_path)  # type: ignore[operator]
         assert not any("forward" in vars(module) for module in model.modules())
-        logits = classify(model, batch_of()).kept["logits"]
+        logits = classify(model, batch_of()).per_example["logits"]
     engine.begin(training=False)
-    torch.testing.assert_close(engine.outputs(batch_of()).kept["logits"], logits)
+    torch.testing.assert_close(engine.outputs(batch_of()).per_example["logits"], logits)
     from transformers import AutoModelForSequenceClassification
 
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
-    torch.testing.assert_close(classify(loaded, batch_of()).kept["logits"], logits)
+    torch.testing.assert_close(classify(loaded, batch_of()).per_example["logits"], logits)
     engine.close()
     assert {name: tuple(p.shape) for name, p in model.named_parameters()} == plain
 
@@ -253,7 +253,7 @@ def test_predictions_are_those_of_the_exact_model() -> None:
         forward = staticmethod(classify)
 
         @staticmethod
-        def draw(batch: Batch, *, seed: int) -> Batch:
+        def corrupt(batch: Batch, *, seed: int) -> Batch:
             return batch
 
     random = np.random.default_rng(1)

@@ -33,11 +33,11 @@ def test_a_model_that_compares_token_ids_sees_true_ones() -> None:
     """ESM leaves embeddings out where the mask stands; a row of the compact table is not its id."""
     model = still("esm", token_dropout=True, mask_token_id=4)
     batch = batch_of()
-    want = classify(model.eval(), batch).kept["logits"]
+    want = classify(model.eval(), batch).per_example["logits"]
     engine = fast_engine(model, TrainSettings())
     assert engine._vocabulary is not None and engine._vocabulary._place[9] == 5
     engine.begin(training=False)
-    torch.testing.assert_close(engine.outputs(batch).kept["logits"], want)
+    torch.testing.assert_close(engine.outputs(batch).per_example["logits"], want)
 
 
 @pytest.mark.parametrize("family", ["bert", "llama"])
@@ -45,14 +45,14 @@ def test_a_model_that_compares_token_ids_sees_true_ones() -> None:
 def test_a_row_without_tokens_is_computed_with_padding(family: str, sizes: list[int]) -> None:
     model = still(family)
     batch = batch_of(sizes)
-    want = classify(model.eval(), batch).kept["logits"]
+    want = classify(model.eval(), batch).per_example["logits"]
     engine = fast_engine(model, TrainSettings())
     engine.begin(training=False)
-    torch.testing.assert_close(engine.outputs(batch).kept["logits"], want)
+    torch.testing.assert_close(engine.outputs(batch).per_example["logits"], want)
     plain = batch_of([5, 3])  # and packs are packs again
-    found = engine.outputs(plain).kept["logits"]
+    found = engine.outputs(plain).per_example["logits"]
     engine.close()
-    torch.testing.assert_close(found, classify(model, plain).kept["logits"])
+    torch.testing.assert_close(found, classify(model, plain).per_example["logits"])
 
 
 def test_two_models_in_two_threads() -> None:
@@ -61,9 +61,9 @@ def test_two_models_in_two_threads() -> None:
         given = [batch_of([3 + seed, 9, 12 - seed], seed=i) for i in range(12)]
         verdict = probe(model, classify, given[0], CPU)
         with torch.no_grad():
-            want = [classify(model, batch).kept["logits"] for batch in given]
+            want = [classify(model, batch).per_example["logits"] for batch in given]
             forward = FastForward(model, classify, CPU, verdict=verdict, half=False)
-            found = [forward.outputs(batch).kept["logits"] for batch in given]
+            found = [forward.outputs(batch).per_example["logits"] for batch in given]
         return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(want, found, strict=True))
 
     with ThreadPoolExecutor(2) as pool:

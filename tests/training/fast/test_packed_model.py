@@ -39,17 +39,17 @@ def test_token_heads_leave_padded() -> None:
 def test_everything_is_taken_away_again() -> None:
     model = model_of("bert")
     batch = batch_of()
-    before = classify(model, batch).kept["logits"]
+    before = classify(model, batch).per_example["logits"]
     implementation = model.config._attn_implementation  # type: ignore[union-attr]
     with ExitStack() as stack:
         layout = PackedLayout(model, "first token, last layer cut")
         layout.enter(stack)
         assert model.config._attn_implementation != implementation  # type: ignore[union-attr]
         packed = layout.run(classify, batch, torch.device("cpu"))
-        torch.testing.assert_close(packed.kept["logits"], before)
+        torch.testing.assert_close(packed.per_example["logits"], before)
     assert model.config._attn_implementation == implementation  # type: ignore[union-attr]
     assert all(not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
-    torch.testing.assert_close(classify(model, batch).kept["logits"], before, rtol=0, atol=0)
+    torch.testing.assert_close(classify(model, batch).per_example["logits"], before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("family", ["bert", "modernbert", "modernbert mean", "esm", "llama"])
@@ -62,14 +62,14 @@ def test_the_order_of_the_rows_does_not_matter(family: str) -> None:
         {name: tensor.flip(0) for name, tensor in batch.inputs.items()},
         batch.labels,
         batch.num_targets,
-        batch.tokens,
+        batch.num_tokens,
         batch.examples,
     )
     with ExitStack() as stack:
         layout = PackedLayout(model, verdict.exit)
         layout.enter(stack)
         one, two = (
-            layout.run(classify, given, torch.device("cpu")).kept["logits"]
+            layout.run(classify, given, torch.device("cpu")).per_example["logits"]
             for given in (batch, turned)
         )
     torch.testing.assert_close(one, two.flip(0), rtol=1e-5, atol=1e-6)

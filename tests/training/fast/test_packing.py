@@ -85,7 +85,7 @@ def test_parts_hold_each_row_once_with_less_padding(left: bool, per_token: bool)
     assert sorted(seen) == list(range(9))
     places = sum(part.inputs["input_ids"].numel() for part in parts)
     assert places < 0.6 * batch.inputs["input_ids"].numel()
-    assert sum(part.tokens for part in parts) == batch.tokens
+    assert sum(part.num_tokens for part in parts) == batch.num_tokens
     for part in parts:
         for i, row in enumerate(part.examples.tolist()):
             mine, whole = part.inputs["attention_mask"][i], batch.inputs["attention_mask"][row]

@@ -33,7 +33,7 @@ class Setting:
 
     def examples(self, texts: list[str]) -> Examples:
         rows = [Row(i, {"text": text}) for i, text in enumerate(texts)]
-        encoded = self.task.encode(rows, self.tokenizer, 64, labelled=False)
+        encoded = self.task.encode(rows, self.tokenizer, 64, labeled=False)
         return Examples(hold_in_memory(encoded))
 
     def logits(self, predictor: Predictor, texts: list[str]) -> np.ndarray:

@@ -34,7 +34,7 @@ from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
 from tunesmith.runs.plan_file import learned_from
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["SPLITS", "TOO_MANY", "ErrorAnalysis", "examine"]
 
@@ -170,7 +170,7 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
     """
     refuse_unfinished(run)
     task = task_from_json(run.facts()["task"])
-    if not isinstance(task, SequenceTask):
+    if not isinstance(task, LabeledTextTask):
         raise RecipeError(
             Problem(
                 "R175",

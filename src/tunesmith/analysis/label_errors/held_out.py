@@ -25,7 +25,7 @@ from tunesmith.inputs.corrections_table import mark_of
 from tunesmith.metrics.baselines import linear_answers
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["HeldOut", "by_folds", "by_the_model"]
 
@@ -55,7 +55,7 @@ class HeldOut:
     """
 
     split: str
-    task: SequenceTask
+    task: LabeledTextTask
     rows: Sequence[Row]
     targets: NDArray[Any]
     outputs: NDArray[np.float64]
@@ -88,7 +88,7 @@ class HeldOut:
 
 
 def by_the_model(
-    run: RunFolder, task: SequenceTask, split: str, source: Source | None
+    run: RunFolder, task: LabeledTextTask, split: str, source: Source | None
 ) -> HeldOut | None:
     """The run's predictions for a split; None if there are none, or the rows have no labels.
 
@@ -97,7 +97,7 @@ def by_the_model(
     """
     records = read_predictions(run, split, task.roles.columns)
     rows = [Row(record.row, record.values) for record in records]
-    if not rows or not all(task.is_labelled(row) for row in rows):
+    if not rows or not all(task.is_labeled(row) for row in rows):
         return None
     if task.kind == "numbers":
         outputs = np.array([record.score for record in records])
@@ -107,7 +107,7 @@ def by_the_model(
     return HeldOut(split, task, rows, task.targets(rows), outputs, source)
 
 
-def by_folds(task: SequenceTask, split: Split) -> HeldOut:
+def by_folds(task: LabeledTextTask, split: Split) -> HeldOut:
     """Answers for the training rows, each by a model that has not seen it.
 
     Rows with the same text are answered by the same model, which has seen none of them. Of several
@@ -134,7 +134,7 @@ def by_folds(task: SequenceTask, split: Split) -> HeldOut:
     return min(answered, key=lambda one: float(one.losses().sum()))
 
 
-def _judges(task: SequenceTask, rows: Sequence[Row], targets: NDArray[Any]) -> Iterator[Judge]:
+def _judges(task: LabeledTextTask, rows: Sequence[Row], targets: NDArray[Any]) -> Iterator[Judge]:
     """By words; for pairs also by how alike both texts are."""
     yield lambda seen, asked: task.baselines([rows[i] for i in seen], [rows[i] for i in asked])[
         "tfidf"
@@ -153,7 +153,7 @@ def _judges(task: SequenceTask, rows: Sequence[Row], targets: NDArray[Any]) -> I
 
 
 def _out_of_fold(
-    task: SequenceTask, judge: Judge, parts: Sequence[NDArray[np.int64]]
+    task: LabeledTextTask, judge: Judge, parts: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     """For each row the logits of a judge that learnt from the other parts, shape (n, C)."""
     count = sum(len(part) for part in parts)
@@ -164,13 +164,13 @@ def _out_of_fold(
     return logits
 
 
-def _text_hashes(task: SequenceTask, rows: Sequence[Row]) -> NDArray[np.int64]:
+def _text_hashes(task: LabeledTextTask, rows: Sequence[Row]) -> NDArray[np.int64]:
     """Equal for rows whose texts differ at most in case and spaces."""
     plain = ([" ".join(text.casefold().split()) for text in task.texts_of(row)] for row in rows)
     return np.array([int(mark_of(texts)[1:], 16) for texts in plain], np.uint64).astype(np.int64)
 
 
-def _strata(task: SequenceTask, targets: NDArray[Any]) -> NDArray[np.int64]:
+def _strata(task: LabeledTextTask, targets: NDArray[Any]) -> NDArray[np.int64]:
     """What each fold holds in proportion: the class, the set of labels, or a tenth of the range."""
     if task.kind == "numbers":
         return np.searchsorted(np.quantile(targets, np.linspace(0, 1, 11)[1:-1]), targets)
@@ -178,7 +178,7 @@ def _strata(task: SequenceTask, targets: NDArray[Any]) -> NDArray[np.int64]:
     return found.reshape(-1).astype(np.int64)
 
 
-def _shares(task: SequenceTask, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shares(task: LabeledTextTask, logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logits as probabilities; numbers as they are."""
     if task.kind == "numbers":
         return logits[:, 0]

@@ -20,7 +20,7 @@ from tunesmith.metrics.verdict import headline, verdicts_of
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import SequenceTask
+from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["write_report"]
 
@@ -85,7 +85,7 @@ def _headlines(facts: dict[str, Any], split: str) -> list[str]:
 
 def _answered(run: RunFolder, facts: dict[str, Any], split: str) -> HeldOut | None:
     task = task_from_json(facts["task"])
-    return by_the_model(run, task, split, None) if isinstance(task, SequenceTask) else None
+    return by_the_model(run, task, split, None) if isinstance(task, LabeledTextTask) else None
 
 
 def _of_answers(answered: HeldOut | None, run: str) -> Sequence[Section | None]:

@@ -107,20 +107,22 @@ class Rows:
             ]
         return self._collate(rows)
 
-    def batch(self, places: NDArray[np.int64], *, seed: int, counts: bool = True) -> Batch:
+    def batch(self, places: NDArray[np.int64], *, seed: int, is_dummy: bool = False) -> Batch:
         """The same for one forward pass.
 
         Args:
             places: which rows, shape (B,).
             seed: of what a collator draws, such as hidden words.
-            counts: False to make a batch whose targets do not count.
+            is_dummy: True to make a batch whose targets do not count.
         """
         if self._draws:
             set_seed(seed % 2**32)
         inputs = dict(self.collated(places.tolist()))
         labels = inputs.pop("labels", None)
         targets = len(places) if labels is None else self._count(labels)
-        return Batch(inputs, labels, targets if counts else 0, self._tokens(inputs), places, counts)
+        return Batch(
+            inputs, labels, 0 if is_dummy else targets, self._tokens(inputs), places, is_dummy
+        )
 
     def _tokens(self, inputs: Mapping[str, Any]) -> int:
         """What is no padding: by the mask, else by the padding token, else everything."""

@@ -79,7 +79,7 @@ def collect(
             labels = _labels(batch, label_names)
             if keeps_predictions:
                 answers = nested_detach(
-                    tuple(value for name, value in found.kept.items() if name not in ignored)
+                    tuple(value for name, value in found.per_example.items() if name not in ignored)
                 )
                 answers = answers[0] if len(answers) == 1 else answers
                 if reduce is not None:

@@ -69,7 +69,7 @@ class TrainerSession:
         mine = plan.micro_batches_at(position, self.rank, at_most=self.progress.micro_batch_size)
         if not mine:  # a short last batch: keep in step with the others, with nothing that counts
             place = plan.examples_at(position)[:1]
-            batch = self.rows.batch(place, seed=seed, counts=False)
+            batch = self.rows.batch(place, seed=seed, is_dummy=True)
             return [(plan.num_processes + self.rank, batch)]
         batches = [
             (number, self.rows.batch(places, seed=seed_of(seed, number))) for number, places in mine
@@ -85,7 +85,7 @@ class TrainerSession:
         for _number, batch in batches:
             size = self.rows.size_of(batch)
             self.sums["size"] += size
-            self.sums["tokens"] += batch.tokens
+            self.sums["tokens"] += batch.num_tokens
             self.sums["flops"] += size * self.flops_per_place
 
     def take(self, event: StepDone) -> None:

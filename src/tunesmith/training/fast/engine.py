@@ -221,11 +221,11 @@ class FastEngine(FastForward):
         for part in parts:
             loss = self.outputs(part).loss_sum
             assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
-            torch.autograd.backward([loss * (weight * batch.counts)])
+            torch.autograd.backward([loss * (weight * (not batch.is_dummy))])
             losses.append(loss.detach())
         if is_last:
             self._exchange()
-        return torch.stack(losses).sum() * batch.counts
+        return torch.stack(losses).sum() * (not batch.is_dummy)
 
     def update(self, learning_rate: float) -> float | torch.Tensor:
         """The norm, then AdamW, which divides by what clipping asks for in the same pass."""

@@ -264,7 +264,7 @@ def in_parts(batch: Batch) -> list[Batch]:
                 inputs=inputs,
                 labels=labels,
                 examples=batch.examples[rows],
-                tokens=int(lengths[rows].sum()),
+                num_tokens=int(lengths[rows].sum()),
             )
         )
     return parts

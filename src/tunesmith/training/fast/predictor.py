@@ -73,7 +73,7 @@ class Predictor:
         if self._verdict is not None:
             return self._verdict
         places = probed_places(examples.lengths)
-        batch = self._task.draw(make_batch(examples, places, padding), seed=EVALUATION_SEED)
+        batch = self._task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
         found = probe(self._network, self._task.forward, batch, self._device, trains=False)
         if len(np.unique(examples.lengths[places])) > 1:
             self._verdict = found

@@ -44,15 +44,15 @@ def test_gathering_there_is_packing_here(sizes: list[int], seed: int) -> None:
     data = DataSet.copied(examples, CPU)
     assert data is not None
     rows = data.longest_first(places)
-    found = packed_from(data.table, rows, batch.tokens)
-    sent = Table.empty(batch, bucket_for(batch.tokens, len(places), 20), CPU)
+    found = packed_from(data.table, rows, batch.num_tokens)
+    sent = Table.empty(batch, bucket_for(batch.num_tokens, len(places), 20), CPU)
     for _time in range(2):  # the memory is used again
         sent.fill(batch)
-    again = packed_from(sent, torch.arange(len(places)), batch.tokens)
+    again = packed_from(sent, torch.arange(len(places)), batch.num_tokens)
     for name in ("input_ids", "token_type_ids"):
-        real = expected.inputs[name][0, : batch.tokens].tolist()
-        assert found[name][0, : batch.tokens].tolist() == real
-        assert again[name][0, : batch.tokens].tolist() == real
+        real = expected.inputs[name][0, : batch.num_tokens].tolist()
+        assert found[name][0, : batch.num_tokens].tolist() == real
+        assert again[name][0, : batch.num_tokens].tolist() == real
         assert found[name].dtype == torch.int64 and found[name].shape == again[name].shape
     lengths = examples.lengths[places]
     order = places[np.argsort(-lengths, kind="stable")]
@@ -83,7 +83,7 @@ def test_what_is_large_or_more_than_tokens_stays(monkeypatch: pytest.MonkeyPatch
 
 def test_left_padding_is_left_behind() -> None:
     batch: Batch = batch_of([4, 9, 2], left=True)
-    table = Table.empty(batch, bucket_for(batch.tokens, 3, 20), CPU)
+    table = Table.empty(batch, bucket_for(batch.num_tokens, 3, 20), CPU)
     table.fill(batch)
     ids = packed_from(table, torch.arange(3), 15)["input_ids"][0]
     assert ids[:9].tolist() == batch.inputs["input_ids"][1].tolist()

@@ -31,8 +31,8 @@ def test_its_loss_and_gradients_are_those_of_the_padded_model(family: str) -> No
     expected = {name: p.grad for name, p in network.named_parameters()}
     network.zero_grad(set_to_none=True)
 
-    bucket = bucket_for(batches[0].tokens, 4, 20)
-    assert bucket == bucket_for(batches[1].tokens, 4, 20)
+    bucket = bucket_for(batches[0].num_tokens, 4, 20)
+    assert bucket == bucket_for(batches[1].num_tokens, 4, 20)
     exit_ = probe(network, classify, batch_of(), CPU).exit
     assert exit_ is not None
     layout = PackedLayout(network, exit_)
@@ -59,7 +59,7 @@ def test_dummies_change_nothing_to_the_bit() -> None:
     found = []
     for longest in (20, 33):
         network.zero_grad(set_to_none=True)
-        bucket = bucket_for(batch.tokens, 4, longest)
+        bucket = bucket_for(batch.num_tokens, 4, longest)
         static = StaticPass(layout, classify, bucket, Table.empty(batch, bucket, CPU), half=False)
         with ExitStack() as stack:
             layout.enter(stack)
@@ -82,7 +82,7 @@ def test_rows_are_taken_from_a_larger_table() -> None:
         some.inputs["input_ids"][at, :length] = whole.inputs["input_ids"][row, :length]
     assert some.labels is not None and whole.labels is not None
     some.labels.copy_(whole.labels[torch.tensor([2, 4])])
-    room = bucket_for(whole.tokens, 6, 20)
+    room = bucket_for(whole.num_tokens, 6, 20)
     table = Table.empty(whole, room, CPU)
     table.fill(whole)
     static = StaticPass(layout, classify, bucket_for(25, 2, 20), table, half=False)
@@ -121,7 +121,7 @@ def test_a_pass_never_looks_at_the_device(family: str, exit_: Any) -> None:
     assert missing_arguments("flash") == ()  # looks at a schema, once
     network: Any = model_of(family).to(meta, torch.bfloat16).train()
     layout = PackedLayout(network, exit_, Kernels())
-    bucket = bucket_for(batch.tokens, len(batch.examples), 20)
+    bucket = bucket_for(batch.num_tokens, len(batch.examples), 20)
     static = StaticPass(layout, classify, bucket, Table.empty(batch, bucket, meta), half=False)
     with ExitStack() as stack:
         layout.enter(stack)

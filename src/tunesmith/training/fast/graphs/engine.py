@@ -109,7 +109,7 @@ class GraphedEngine(FastEngine):
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """A pass of the batch's bucket; rows longer than training rows take the ordinary way."""
-        bucket = bucket_for(batch.tokens, len(batch.examples), self._longest)
+        bucket = bucket_for(batch.num_tokens, len(batch.examples), self._longest)
         mask = batch.inputs.get("attention_mask")
         if mask is not None and not self._fits(mask.sum(dim=1)):
             return super().accumulate(batch, weight, is_last=is_last)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import numpy as np
+
+from tunesmith.data.batches import Batch
+from tunesmith.data.columns import Roles
+from tunesmith.data.rows import Row
+from tunesmith.tasks import TASKS, task_named
+from tunesmith.tasks.defaults import TaskDefaults
+
+
+class Bare(TaskDefaults):
+    roles = Roles("one", "two")
+
+
+def test_a_task_without_named_labels_has_none() -> None:
+    row = Row(0, {"one": "a", "two": "b"})
+    bare, batch = Bare(), Batch({}, None, 0, 0, np.arange(0))
+    assert bare.texts_of(row) == ("a", "b")
+    assert (bare.has_named_labels, bare.label_counts, bare.labels_of(row)) == (False, {}, ())
+    assert bare.label_values(()) == {} and bare.output_names() == ()
+    assert bare.corrupt(batch, seed=1) is batch and bare.with_tokenizer(None) is bare
+    assert bare.baselines([row], [row]) == {} and bare.targets([row, row]).tolist() == [0, 0]
+
+
+def test_every_task_has_them() -> None:
+    assert all(issubclass(task_named(name), TaskDefaults) for name in TASKS)
