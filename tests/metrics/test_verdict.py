@@ -16,11 +16,9 @@ from tunesmith.metrics.verdict import (
     against_tfidf,
     changes_in_words,
     difference_in_words,
-    headline,
     judge,
     verdicts_of,
 )
-from tunesmith.runs.model_folder import score_facts
 
 TRUTH = np.array([1] * 279 + [0] * 129)
 
@@ -212,41 +210,6 @@ def test_less_of_an_error_is_better() -> None:
     assert near is not None
     told = against_tfidf(replace(scores, baseline_answers={"tfidf": BaselineAnswers(None, near)}))
     assert told is not None and told.is_sure and not told.is_better and told.low > 0
-
-
-# a sentence for the top of a page
-
-
-def facts(scores: Scores, by: str | None = "accuracy") -> dict[str, object]:
-    return {**score_facts({"test": scores}, by=by), "best": by}
-
-
-def test_a_headline_says_whether_it_is_good() -> None:
-    same = "the same answer to all scores 0.6838"
-    good, level = beside(flipped(0.05), flipped(0.2)), beside(flipped(0.14), ELSEWHERE)
-    told = [f"{scores.values['accuracy']:.4f}" for scores in (good, level)]
-    tfidf = [f"{scores.baselines['tfidf']['accuracy']:.4f}" for scores in (good, level)]
-    assert headline(facts(good), "test") == (
-        f"test: better than always the same answer (accuracy {told[0]}, {same}) and than the "
-        f"TF-IDF baseline (accuracy {told[0]}, the baseline {tfidf[0]})."
-    )
-    assert headline(facts(level), "test") == (
-        f"test: better than always the same answer (accuracy {told[1]}, {same}), but not shown to "
-        f"be better than the TF-IDF baseline (accuracy {told[1]}, the baseline {tfidf[1]})."
-    )
-    alone = scored(flipped(0.14))
-    assert headline(facts(alone), "test") == (
-        f"test: better than always the same answer: accuracy {told[1]}, {same}."
-    )
-    assert headline(facts(scored(np.ones(408, int))), "test") == (
-        "test: collapsed: the model gives the same answer to all 408 rows."
-    )
-    nothing = "test: there is no baseline that the scores could be compared with."
-    assert headline(facts(replace(alone, baselines={})), "test") == nothing
-    assert headline({}, "test") == nothing
-    first = headline(facts(alone, by="loss"), "test")
-    assert first == headline(facts(alone), "test")  # the first score that has a baseline
-    assert f"f1 {alone['f1']:.4f}" in headline(facts(alone, by="f1"), "test")
 
 
 def test_verdicts_by_split() -> None:

@@ -22,6 +22,7 @@ from tunesmith.runs.model_card import CardFacts
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Problem
+from tunesmith.metrics.headline import headline
 from tunesmith.recipe import gather, to_yaml
 from tunesmith.runs import finish, train as conduct
 from tunesmith.runs.fingerprint import hash_of
@@ -109,7 +110,8 @@ def test_the_card_is_made_of_the_facts_of_the_run(run: Run) -> None:
     assert card.seed == 42
     assert card.scores.keys() == {"validation", "test"}
     assert card.scores["test"].values == run.test_scores
-    assert len(card.verdicts) == 2
+    assert card.headline == headline(run.facts).sentence
+    assert run.facts["rows"] == card.rows
     assert card.warnings == []
     recipe = gather(file=run.folder / "recipe.yaml", environment={}).recipe()
     assert card.recipe == to_yaml(with_public_names(recipe))

@@ -29,6 +29,7 @@ def facts(**changes: object) -> CardFacts:
         "seed": 42,
         "versions": {"torch": "2.13.0"},
         "usage": 'use("…")',
+        "headline": "Good: it is.",
         **changes,
     }
     return CardFacts(**values)  # type: ignore[arg-type]
@@ -57,7 +58,13 @@ def test_no_blank_is_left() -> None:
         text = write_card(facts(scores=scores))
         for blank in ("More information needed", "TODO", "None", "nan", "{"):
             assert blank not in text.split("```")[0], blank
-    assert "It was not scored" in write_card(facts(scores={}))
+    assert "## Scores" in write_card(facts())
+    assert "## Scores" not in write_card(facts(scores={}))
+
+
+def test_the_first_sentence_says_how_good_it_is() -> None:
+    lines = write_card(facts()).split("---\n")[2].splitlines()
+    assert [line for line in lines if line][:2] == ["# tickets", "**Good: it is.**"]
 
 
 def test_how_to_use_it() -> None:
@@ -151,7 +158,7 @@ def test_no_element_is_born_of_data(text: str) -> None:
             base_model=text,
             labels=[text],
             warnings=[text],
-            verdicts=[text],
+            headline=text,
         )
         named = calibration(rule="unsure", goal=text, thresholds={text: 0.5})
         card = ModelCard(with_calibration(write_card(told), named))

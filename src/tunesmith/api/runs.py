@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from tunesmith.analysis.curves import Reading
 from tunesmith.analysis.curves.explain import explain
 from tunesmith.i18n import gettext as _
+from tunesmith.metrics.headline import headline
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
-from tunesmith.metrics.verdict import verdicts_of
 from tunesmith.runs.folder import RunFolder, runs_under
 from tunesmith.runs.seeds import spread_over
 from tunesmith.storage.disk import as_path
@@ -66,6 +66,8 @@ class Run:
         facts = folder.facts()
         state = _("finished") if facts else _("not finished")
         parts = [f"<strong>{html_text(self.folder)}</strong> · {html_text(state)}"]
+        if facts:
+            parts.append(html_text(f"→ {headline(facts).sentence}"))
         for split, scores in facts.get("scores", {}).items():
             rows = score_rows(
                 split,
@@ -73,8 +75,6 @@ class Run:
                 facts.get("intervals", {}).get(split, {}),
                 facts.get("baselines", {}).get(split, {}),
             )
-            if told := verdicts_of(facts).get(split):
-                parts.append(f"→ {told.code} {html_text(told.in_words())}")
             parts.append(html_table(rows, align_right=numeric_titles()))
         if facts:
             parts.append(_("model  {path}").format(path=f"<code>{html_text(self.model)}</code>"))

@@ -24,7 +24,6 @@ __all__ = [
     "against_tfidf",
     "changes_in_words",
     "difference_in_words",
-    "headline",
     "judge",
     "verdicts_of",
 ]
@@ -251,49 +250,6 @@ def against_tfidf(scores: Scores, *, by: str | None = None) -> AgainstTfidf | No
         name, len(answers), told.second, told.first, told.interval.low, told.interval.high,
         is_sure=told.is_sure, is_better=change > 0,
     )  # fmt: skip
-
-
-def headline(facts: Mapping[str, Any], split: str) -> str:
-    """One sentence that says whether a model is good on a split, from what `tunesmith.json` keeps.
-
-    Args:
-        facts: "scores", "intervals", "baselines", "verdicts", "against_tfidf" and "best".
-        split: a scored one.
-    """
-    verdict = facts.get("verdicts", {}).get(split)
-    if verdict:
-        return f"{split_name(split)}: {Verdict.from_json(verdict).in_words()}."
-    scores = facts.get("scores", {}).get(split, {})
-    constant = facts.get("baselines", {}).get(split, {}).get("constant", {})
-    best = facts.get("best")
-    known = [name for name in ([best] if best else []) + list(scores) if name in constant]
-    if not known or scores.get(known[0]) is None:
-        return _("{split}: there is no baseline that the scores could be compared with.").format(
-            split=split_name(split)
-        )
-    name = known[0]
-    words = {"split": split_name(split), "score": name, "value": f"{scores[name]:.4f}",
-             "constant": f"{constant[name] or 0.0:.4f}"}  # fmt: skip
-    told = facts.get("against_tfidf", {}).get(split)
-    if not told:
-        return _(
-            "{split}: better than always the same answer: {score} {value}, the same answer to all "
-            "scores {constant}."
-        ).format(**words)
-    against = AgainstTfidf.from_json(told)
-    words |= {"other": against.score, "model": f"{against.model:.4f}",
-              "tfidf": f"{against.tfidf:.4f}"}  # fmt: skip
-    if against.is_sure:
-        return _(
-            "{split}: better than always the same answer ({score} {value}, the same answer to all "
-            "scores {constant}) and than the TF-IDF baseline ({other} {model}, the baseline "
-            "{tfidf})."
-        ).format(**words)
-    return _(
-        "{split}: better than always the same answer ({score} {value}, the same answer to all "
-        "scores {constant}), but not shown to be better than the TF-IDF baseline ({other} {model}, "
-        "the baseline {tfidf})."
-    ).format(**words)
 
 
 def _by_chance(answers: Answers) -> Verdict | None:

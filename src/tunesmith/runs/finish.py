@@ -15,7 +15,7 @@ from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.uncertainty import with_intervals
-from tunesmith.metrics.verdict import verdicts_of
+from tunesmith.metrics.headline import headline
 from tunesmith.recipe import to_yaml
 from tunesmith.runs.baselines import BaselineScores, baseline_scores, needed_rows
 from tunesmith.runs.fingerprint import hash_of, versions
@@ -147,6 +147,7 @@ def _write_model(
     facts: dict[str, Any] = {
         "metrics": [metric.name for metric in job.metrics],
         **score_facts(scores, by=best),
+        "rows": {split: len(examples) for split, examples in job.examples.items()},
         "constant": simple.constant,
         "words_counted_in": [simple.learned, simple.rows],
         "steps": finished.step,
@@ -169,12 +170,12 @@ def _write_model(
             job.tokenizer,
             job.task,
             max_length=job.max_length,
-            card=_card(session, scores, facts["verdicts"]),
+            card=_card(session, scores, headline(facts).sentence),
             facts=facts,
         )
 
 
-def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str, Any]) -> CardFacts:
+def _card(session: Session, scores: Mapping[str, Scores], sentence: str) -> CardFacts:
     job = session.job
     source = job.splits["train"].source
     repository = getattr(source, "repository", None)
@@ -194,10 +195,7 @@ def _card(session: Session, scores: Mapping[str, Scores], verdicts: Mapping[str,
         labels=job.task.summary(),
         length=length,
         scores=scores,
-        verdicts=[
-            told.problem(split).message
-            for split, told in verdicts_of({"verdicts": verdicts}).items()
-        ],
+        headline=sentence,
         recipe=to_yaml(with_public_names(job.recipe)),
         seed=job.recipe.train.seed,
         versions=versions(),

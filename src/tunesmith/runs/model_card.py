@@ -44,7 +44,7 @@ class CardFacts:
         seed: of training.
         versions: of the libraries.
         usage: one expression that calls the pipeline `use`.
-        verdicts: what must be said of the scores, a sentence each.
+        headline: how good the model is, one sentence.
         warnings: what is odd about the rows, a line each.
     """
 
@@ -63,7 +63,7 @@ class CardFacts:
     seed: int
     versions: Mapping[str, str]
     usage: str
-    verdicts: Sequence[str] = ()
+    headline: str
     warnings: Sequence[str] = ()
 
 
@@ -72,11 +72,10 @@ def write_card(facts: CardFacts) -> str:
     parts = [
         f"---\n{_metadata(facts)}\n---",
         f"# {plain(facts.name)}",
-        *(f"**{plain(words)}**" for words in facts.verdicts),
+        f"**{plain(facts.headline)}**",
         _("{base} fine-tuned for {task} on {dataset}.").format(
             base=code(facts.base_model), task=facts.task, dataset=code(facts.dataset)
         ),
-        "## " + _("Scores"),
         *_score_tables(facts),
         f"{_BEGIN}\n{_END}",
         "## " + _("Use"),
@@ -188,9 +187,8 @@ def _metadata(facts: CardFacts) -> str:
 
 def _score_tables(facts: CardFacts) -> Iterator[str]:
     """A table per split: each score, its interval, and what simple means score."""
-    if not facts.scores:
-        yield _("It was not scored: the run had no labelled validation or test rows.")
-        return
+    if facts.scores:
+        yield "## " + _("Scores")
     for split, scores in facts.scores.items():
         simple = [name for name in _BASELINES if name in scores.baselines]
         titles = [split, _("score"), "95%", *(_(_BASELINES[name]) for name in simple)]

@@ -100,6 +100,7 @@ class _Optional(TypedDict, total=False):
     intervals: dict[str, dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]]
     baselines: dict[str, dict[str, Scores]]
     against_tfidf: dict[str, _AgainstTfidf]
+    rows: dict[str, Count]
     verdicts: dict[str, _Verdict]
     words_counted_in: Annotated[list[Count], Field(min_length=2, max_length=2)]
     best: str | None

@@ -29,8 +29,8 @@ def page_of(text: str) -> str:
         Page(
             title=text,
             lead=text,
-            headlines=[text],
-            is_good=True,
+            headline=text,
+            tone="good",
             language="en",
             figures=[Figure(text, text, text)],
             sections=[

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.api.display.score_tables import scores_in_words, show_scores, verdicts
+from tunesmith.api.display.score_tables import score_warnings, scores_in_words, show_scores
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.metrics.score_table import as_interval
 
@@ -23,6 +23,7 @@ def test_a_table_per_split(capsys: pytest.CaptureFixture[str]) -> None:
     show_scores(Terminal(), FACTS)
     said = capsys.readouterr()
     assert said.out.splitlines() == [
+        "→ No baseline to compare with: f1 0.9000 on the rows of test.",
         "→ M135 validation: collapsed: the model gives the same answer to all 408 rows",
         "validation   score  95%               TF-IDF  always the same",
         "f1          0.8997  0.8741 to 0.9230  0.8217           0.8122",
@@ -36,13 +37,13 @@ def test_a_table_per_split(capsys: pytest.CaptureFixture[str]) -> None:
 def test_facts_of_an_older_version(capsys: pytest.CaptureFixture[str]) -> None:
     show_scores(Terminal(), {"scores": {"test": {"f1": 0.9}}})
     show_scores(Terminal(), {})
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_verdicts_are_warnings_with_codes() -> None:
-    (problem,) = verdicts(FACTS)
+    (problem,) = score_warnings(FACTS)
     assert str(problem).startswith("warning M135: validation: collapsed")
-    assert not list(verdicts({}))
+    assert not list(score_warnings({}))
 
 
 def test_the_ends_of_an_interval() -> None:

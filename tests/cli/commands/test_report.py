@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Command
 from tunesmith.analysis.report import write_report
 from tunesmith.i18n import use_language
-from tunesmith.metrics.verdict import headline
+from tunesmith.metrics.headline import Outcome, headline
 from tunesmith.runs.folder import RunFolder
 
 
@@ -44,9 +44,10 @@ def test_it_says_first_whether_the_model_is_good(tunesmith: Command, trained: Pa
     facts = run.facts()
     tunesmith("report", trained)
     page = run.report.read_text(encoding="utf-8")
-    expected = html.escape(headline(facts, "validation"), quote=True)
+    expected = html.escape(headline(facts).sentence, quote=True)
     assert page.index("<h1>") < page.index(expected) < page.index('class="lead"')
-    assert ('class="verdict good"' in page) is not bool(facts["verdicts"])
+    is_good = headline(facts).outcome is Outcome.GOOD
+    assert ('class="headline good"' in page) is is_good is not bool(facts["verdicts"])
     assert "Training again with another seed adds to that" in page
     tables = page.count("<table")
     assert tables > 3 and page.count('<div class="wide" tabindex="0"><table') == tables
@@ -56,7 +57,7 @@ def test_it_says_first_whether_the_model_is_good(tunesmith: Command, trained: Pa
     page = run.report.read_text(encoding="utf-8")
     use_language("en")
     write_report(run)
-    assert "答案" in page[page.index("<h1>") : page.index('class="lead"')]
+    assert "验证" in page[page.index("<h1>") : page.index('class="lead"')]
 
 
 def test_a_run_without_scores_says_so(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,4 +68,4 @@ def test_a_run_without_scores_says_so(trained: Path, monkeypatch: pytest.MonkeyP
     write_report(run)
     page = run.report.read_text(encoding="utf-8")
     run.report.write_bytes(before)
-    assert '<p class="verdict">It was not scored' in page
+    assert '<p class="headline neutral">Not scored' in page

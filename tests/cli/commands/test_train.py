@@ -157,6 +157,7 @@ def test_a_collapsed_model_is_called_that(
         "--validation", "50%",
     )  # fmt: skip
     assert said.code == 0
-    assert "→ M135 validation: collapsed" in said.out
+    headline = "Collapsed (M135): all answers are the same on "
+    assert f"→ {headline}" in said.out
     assert "warning M135: validation: collapsed: the model gives the same answer" in said.err
-    assert "collapsed: the model gives" in Path("runs/tickets/model/README.md").read_text()
+    assert headline in Path("runs/tickets/model/README.md").read_text()

@@ -16,7 +16,7 @@ from tunesmith.analysis.report.page import Figure, Page, Section, render
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.verdict import headline, verdicts_of
+from tunesmith.metrics.headline import Outcome, headline
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.tasks import task_from_json
@@ -26,6 +26,8 @@ __all__ = ["write_report"]
 
 _SHOWN = 15
 """Rows of a list of mistakes."""
+
+_TONES = {Outcome.GOOD: "good", Outcome.BEATEN: "bad", Outcome.COLLAPSED: "bad"}
 
 
 def write_report(run: RunFolder) -> None:
@@ -43,8 +45,8 @@ def _page(run: RunFolder) -> Page:
     facts, plan, history = run.facts(), run.plan_facts(), run.history()
     if not plan:
         raise IntegrityError(Problem("C138", _("the file is missing"), Place(str(run.plan))))
-    scored = facts.get("scores", {})
-    split = "test" if "test" in scored else "validation"
+    judged = headline(facts)
+    split = judged.split or "validation"
     readings = explain(run, curves_of(run, history))
     change = change_to_try(readings)
     advice = [_("to try: {change}").format(change=change)] if change else []
@@ -58,8 +60,8 @@ def _page(run: RunFolder) -> Page:
     ]
     return Page(
         title=run.name,
-        headlines=_headlines(facts, split),
-        is_good=bool(scored) and not facts.get("verdicts"),
+        headline=judged.sentence,
+        tone=_TONES.get(judged.outcome, "neutral"),
         lead=_("{base}, fine-tuned for {task} on {rows} rows of {source}").format(
             base=facts["base_model"]["name"],
             task=facts["task"]["task"],
@@ -73,14 +75,6 @@ def _page(run: RunFolder) -> Page:
             version=facts["versions"]["tunesmith"]
         ),
     )
-
-
-def _headlines(facts: dict[str, Any], split: str) -> list[str]:
-    """Whether the model is good on the split that counts most, and where else it is not."""
-    if split not in facts.get("scores", {}):
-        return [_("It was not scored: the run had no labelled validation or test rows.")]
-    others = [name for name in verdicts_of(facts) if name != split]
-    return [headline(facts, name) for name in (split, *others)]
 
 
 def _answered(run: RunFolder, facts: dict[str, Any], split: str) -> HeldOut | None:

@@ -111,12 +111,23 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that is shown, in the order it is shown."""
+    """All that is shown, in the order it is shown.
+
+    Attributes:
+        title: the name of the run.
+        headline: how good the model is, one sentence.
+        tone: of the headline: "good", "bad" or "neutral".
+        lead: what was trained on what.
+        language: of all words, as HTML spells it.
+        figures: numbers, the most important first.
+        sections: the rest.
+        footer: the last line.
+    """
 
     title: str
+    headline: str
+    tone: str
     lead: str
-    headlines: Sequence[str]
-    is_good: bool
     language: str
     figures: Sequence[Figure]
     sections: Sequence[Section]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.analysis.curves import Verdict, change_to_try
 from tunesmith.analysis.curves.explain import explain
-from tunesmith.api.display.score_tables import scores_in_words, show_scores, verdicts
+from tunesmith.api.display.score_tables import score_warnings, scores_in_words, show_scores
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.errors import Problem, Severity, escape_controls, shell_quoted
 from tunesmith.i18n import gettext as _
@@ -101,7 +101,7 @@ class Display:
         if (change := change_to_try(readings)) is not None:
             terminal.say(_("try    {change}").format(change=change))
         terminal.say(self._next_step())
-        terminal.problems(verdicts(facts))
+        terminal.problems(score_warnings(facts))
 
     def _finished_before(self) -> str:
         return _("this run is finished; --restart begins anew, --out names another")

@@ -11,6 +11,7 @@ from tunesmith.api.display.terminal import Terminal
 from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
+from tunesmith.metrics.headline import headline
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
 from tunesmith.metrics.verdict import verdicts_of
 
@@ -18,25 +19,27 @@ if TYPE_CHECKING:
     from tunesmith.metrics.uncertainty import Spread
     from tunesmith.runs.folder import RunFolder
 
-__all__ = ["scores_in_words", "show_scores", "show_spread", "verdicts"]
+__all__ = ["score_warnings", "scores_in_words", "show_scores", "show_spread"]
 
 
 def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
-    """A table per split, below what must be said of it.
+    """Print how good the model is in one sentence, then a table per split.
 
     Args:
-        terminal: where to.
-        facts: "scores", "intervals", "baselines", "verdicts" and "words_counted_in" as
-            `tunesmith.json` has them; all but the first may be missing.
+        terminal: prints them.
+        facts: what `headline` takes, and "words_counted_in", as `tunesmith.json` has them.
     """
-    told = verdicts_of(facts)
+    verdicts = verdicts_of(facts)
+    judged = headline(facts)
+    if "scores" in facts:
+        terminal.result(f"→ {judged.sentence}")
     for split, scores in facts.get("scores", {}).items():
         intervals = facts.get("intervals", {}).get(split, {})
         baselines = facts.get("baselines", {}).get(split, {})
         shown = score_rows(split, scores, intervals, baselines)
-        if split in told:  # before the numbers, which look good by themselves
-            of_split = split_name(split)
-            terminal.result(f"→ {told[split].code} {of_split}: {told[split].in_words()}")
+        if split in verdicts and split != judged.split:  # numbers look good by themselves
+            verdict = verdicts[split]
+            terminal.result(f"→ {verdict.code} {split_name(split)}: {verdict.in_words()}")
         terminal.table(shown, align_right=numeric_titles())
     learned, rows = facts.get("words_counted_in") or (0, 0)
     if learned < rows:
@@ -47,8 +50,8 @@ def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
         )
 
 
-def verdicts(facts: Mapping[str, Any]) -> Iterable[Problem]:
-    """The warnings that go with the last message of a command."""
+def score_warnings(facts: Mapping[str, Any]) -> Iterable[Problem]:
+    """Yield the warnings that go with the last message of a command."""
     for split, told in verdicts_of(facts).items():
         yield told.problem(split)
 

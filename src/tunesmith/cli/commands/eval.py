@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.api.display.score_tables import show_scores, verdicts
+from tunesmith.api.display.score_tables import score_warnings, show_scores
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import (
     ROOT,
@@ -101,7 +101,7 @@ def command(
     show_scores(terminal, {**facts, "words_counted_in": (len(known.rows), known.total)})
     of_split = {key: of_splits.get(title, {}) for key, of_splits in facts.items()}
     terminal.record({"model": model, "data": what, "split": name, **of_split})
-    terminal.problems(verdicts(facts))
+    terminal.problems(score_warnings(facts))
     return 0
 
 
