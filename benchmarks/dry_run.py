@@ -28,7 +28,7 @@ def arguments(folder: Path, model: str, steps: int, out: Path) -> list[str]:
         f"data.labels={json.dumps(GLUE[folder.name]['labels'])}",
         f"train.max_steps={steps}",
         f"train.evaluate_every={max(1, steps // 3)} steps",
-        "train.best=loss",
+        "train.select_by=loss",
     )
     flags = [part for written in sets for part in ("--set", written)]
     return [sys.executable, "-m", "tunesmith", "train", str(folder), "--model", model,

@@ -42,7 +42,7 @@ def ours(folder: Path, name: str, seed: int, settings: dict[str, object]) -> dic
         "model": model_folder(),
         "metrics": known["metrics"],
         "train.seed": seed,
-        "train.best": None,  # the last weights, as Trainer's defaults keep them
+        "train.select_by": None,  # the last weights, as Trainer's defaults keep them
         "data.allow_leak": True,  # CoLA has one, and is scored by everybody as it is
         **settings,
     }

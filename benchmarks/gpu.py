@@ -34,7 +34,7 @@ USED, WORDS = 11_563, 30_517
 def contenders() -> list[Contender]:
     whole = CONTENDERS["fast-bf16"]
     without = [
-        Contender(f"without {part}", whole.kind, {**whole.arguments, "train.fast_without": [part]})
+        Contender(f"without {part}", whole.kind, {**whole.arguments, "train.disable": [part]})
         for part in ("graphs", "varlen", "device_data")
     ]
     return [
@@ -104,7 +104,7 @@ def main() -> None:
                 "data.train": str(rows), "data.validation": None, "data.labels": ["no", "yes"],
                 "model": str(model), "train.device": given.device, "train.batch_size": batch_size,
                 "train.max_steps": steps_taken(given.turns, given.steps),
-                "train.best": None, "train.evaluate_every": None,
+                "train.select_by": None, "train.evaluate_every": None,
             }  # fmt: skip
             found = compare(
                 contenders(), shared, turns=given.turns, steps=given.steps,

@@ -45,7 +45,7 @@ def settings(glue: Path, name: str, batch_size: int, steps: int, folder: Path) -
         "model": model_folder(),
         "train.batch_size": batch_size,
         "train.max_steps": steps,
-        "train.best": None,
+        "train.select_by": None,
         "train.evaluate_every": None,
     }
     if GLUE[name]["labels"]:

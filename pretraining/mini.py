@@ -46,7 +46,7 @@ SETTINGS: dict[str, object] = {
     "data.text": "text",
     "data.text_pair": "text_pair",
     "data.validation": "validation",
-    "options.always": list(VERDICTS),
+    "options.always_mask": list(VERDICTS),
     "train.seed": SEED,
     "train.dropout": 0.0,  # a small world is seen a few times only
     "train.batch_size": 64,
@@ -57,7 +57,7 @@ SETTINGS: dict[str, object] = {
     "train.evaluate_every": "300 steps",
     "train.save_every": "300 steps",
     "train.log_every": 100,
-    "train.best": None,
+    "train.select_by": None,
 }
 
 
@@ -80,7 +80,11 @@ STAGES = (
     Stage(  # what stands beside the same word in the other text, then whether it is there at all
         400,
         {"items counted": 2, "items ticked": 3, "words ticked": 4, "one change answered": 1},
-        {"train.learning_rate": 5e-4, "train.schedule": "constant", "options.mask_share": 0.03},
+        {
+            "train.learning_rate": 5e-4,
+            "train.schedule": "constant",
+            "options.mlm_probability": 0.03,
+        },
     ),
     Stage(  # ticks beside words and sentences
         1000,
@@ -91,7 +95,7 @@ STAGES = (
             "one change answered": 4,
             "mail": 0.5,
         },
-        {"train.schedule": "constant", "options.mask_share": 0.05},
+        {"train.schedule": "constant", "options.mlm_probability": 0.05},
     ),
     Stage(  # one word about everything
         2600,
@@ -103,7 +107,7 @@ STAGES = (
             "one turn answered": 4,
             "mail": 0.3,
         },
-        {"options.mask_share": 0.02},
+        {"options.mlm_probability": 0.02},
     ),
 )
 
@@ -181,7 +185,7 @@ def prepare_prior(model: BertForMaskedLM, tokenizer: Any) -> None:
     """
     stage = STAGES[0]
     always = set(tokenizer.convert_tokens_to_ids(list(VERDICTS)))
-    share = float(str(stage.settings["options.mask_share"]))
+    share = float(str(stage.settings["options.mlm_probability"]))
     counts = torch.full((len(tokenizer),), 0.01)
     for row in make_corpus({"train": 5000}, seed=SEED, kinds=stage.kinds)["train"]:
         texts = tokenizer(row["text"], row["text_pair"], add_special_tokens=False)

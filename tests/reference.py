@@ -10,13 +10,14 @@ from pydantic_core import PydanticUndefined
 
 from tunesmith.recipe import DataSettings, Recipe, TrainSettings, as_written
 from tunesmith.recipe.presets import PRESET_WORDS, PRESETS
+from tunesmith.recipe.renamed import RENAMED_FLAGS, RENAMED_KEYS
 from tunesmith.tasks import TASKS, task_named
 
 TARGET = Path(__file__).parents[1] / "docs" / "recipe.md"
 INTRODUCTION = """\
 # The recipe
 
-A recipe is a YAML 1.2 file that says what is asked; `tunesmith init DATA` writes one with every
+A recipe is a YAML 1.2 file that says what to do; `tunesmith init DATA` writes one with every
 default and a comment per line. Unknown keys, wrong types and impossible values are refused, all at
 once, with line, caret and a suggestion. This page is written from the settings themselves by
 `python -m tests.reference`.
@@ -25,14 +26,22 @@ Where a value comes from, the strongest first: `--set a.b=c`, a flag, the enviro
 (`TUNESMITH_TRAIN__EPOCHS=1`), the file, the preset, a look at the data (*automatic*), the default.
 `tunesmith config show recipe.yaml` prints each value with its origin.
 
-Durations bear their unit: `3 epochs`, `500 steps`, `10 minutes`, `3 evaluations`; `never` or `null`
+Durations have a unit: `3 epochs`, `500 steps`, `10 minutes`, `3 evaluations`; `never` or `null`
 means none.
 
 For completion in an editor: `tunesmith config schema > recipe.schema.json`, and as the first line
 of the recipe `# yaml-language-server: $schema=recipe.schema.json`.
 """
 
-OPTIONS = "What one task alone can be told; a task that is not listed has no options.\n"
+OPTIONS = "Task-specific options; a task that is not listed has none.\n"
+RENAMED = """
+## Renamed keys
+
+Recipes and command lines with an earlier name are still read, with one line of notice (R124). Both
+names at once are an error (R125).
+
+| earlier | now |
+|---|---|"""
 
 
 def default_of(section: type[BaseModel], name: str) -> str:
@@ -66,6 +75,11 @@ def page() -> str:
     parts.append("\n## Presets\n")
     for name, words in PRESET_WORDS.items():
         parts.append(f"`{name}`: {words}.\n\n```json\n{json.dumps(PRESETS[name], indent=1)}\n```")
+    renamed = [(".".join(old), ".".join(new)) for old, new in RENAMED_KEYS.items()]
+    parts += [
+        RENAMED,
+        *(f"| `{old}` | `{new}` |" for old, new in (*renamed, *RENAMED_FLAGS.items())),
+    ]
     return "\n".join(parts) + "\n"
 
 

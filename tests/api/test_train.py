@@ -94,7 +94,7 @@ def test_own_scores_choose(tmp_path: Path) -> None:
     run = ts.train(
         ROWS,
         out=tmp_path / "run",
-        settings={**SHORT, "train.epochs": 2, "train.best": "lowest spread"},
+        settings={**SHORT, "train.epochs": 2, "train.select_by": "lowest spread"},
         compute_metrics=compute,
     )
     spreads = {e["step"]: e["scores"]["spread"] for e in run.events() if e["event"] == "evaluated"}

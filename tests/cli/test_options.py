@@ -20,7 +20,7 @@ def test_flags_become_keys() -> None:
             "delimiter": "\\t",
             "text": None,
             "other": 1,
-            "no_header": "body, queue",
+            "columns": "body, queue",
             "normalize_labels": True,
         },
     )
@@ -35,10 +35,10 @@ def test_flags_become_keys() -> None:
 
 
 def test_how_files_are_read() -> None:
-    nothing = {"encoding": None, "delimiter": None, "no_header": None, "sheet": None}
+    nothing = {"encoding": None, "delimiter": None, "columns": None, "sheet": None}
     assert reading(nothing) == Options()
     given = {
-        "encoding": "gb18030", "delimiter": "\\t", "no_header": "text ,label", "sheet": "May",
+        "encoding": "gb18030", "delimiter": "\\t", "columns": "text ,label", "sheet": "May",
         "config": "mrpc", "revision": "v1",
     }  # fmt: skip
     assert reading(given) == Options(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Command
+from tunesmith.cli.verbs import with_new_flags
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,37 @@ def test_commands_without_a_recipe_do_not_speak_of_its_keys(tunesmith: Command) 
     said = tunesmith("predict", "model", "--weight-decay", "1")
     assert "error R100" in said.err
     assert "train.weight_decay" not in said.err
+
+
+def test_flags_of_earlier_command_lines_are_read_with_a_line_for_each(
+    tunesmith: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "new.csv").write_text("soup,a\ntea, A\n" * 10)
+    said = tunesmith(
+        "config",
+        "show",
+        "new.csv",
+        "--no-header=text,label",
+        "--normalise-labels",
+        "--set",
+        "track=[]",
+    )
+    assert "data.header" in said.out and "[text, label]" in said.out
+    notices = [line for line in said.err.splitlines() if "R124" in line]
+    assert notices == [
+        "note R124 --no-header: --no-header is now called --columns",
+        "note R124 --normalise-labels: --normalise-labels is now called --normalize-labels",
+        "note R124 --set track=[]: track is now called trackers",
+    ]
+    assert "R124" not in tunesmith("config", "show", "new.csv", "-q", "--no-header", "a,b").err
+
+
+def test_a_flag_under_both_names_is_refused(tunesmith: Command, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("soup,a\n")
+    said = tunesmith("check", "new.csv", "--no-header", "a,b", "--columns", "a,b")
+    assert said.code == 2
+    assert "error R125 --no-header" in said.err and "Remove --no-header." in said.err
+
+
+def test_words_behind_two_hyphens_are_no_flags() -> None:
+    assert with_new_flags(["predict", "--", "--no-header"]) == ["predict", "--", "--no-header"]

@@ -308,8 +308,8 @@ TABLES: dict[str, Callable[[Path], str]] = {
         f"delimiter {name!r}": _table_case(_PLAIN, "--delimiter", name)
         for name in ("é", "\u2028", '"', "\n", "\r", "", ";;", "a", " ", "\\t", "auto", "\udce9")
     },
-    "no header, too few names": _table_case(_PLAIN, "--no-header", "text"),
-    "no header, equal names": _table_case(_PLAIN, "--no-header", "text,text"),
+    "no header, too few names": _table_case(_PLAIN, "--columns", "text"),
+    "no header, equal names": _table_case(_PLAIN, "--columns", "text,text"),
     "a sheet of a table": _table_case(_PLAIN, "--sheet", "S"),
 }  # fmt: skip
 

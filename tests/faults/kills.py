@@ -33,7 +33,7 @@ __all__ = ["cases"]
 KILLED = 137
 SETTINGS = (
     "train.epochs=2", "train.batch_size=8", "train.learning_rate=1e-3", "train.log_every=2",
-    "train.save_every=3 steps", "train.evaluate_every=5 steps", "train.best=null",
+    "train.save_every=3 steps", "train.evaluate_every=5 steps", "train.select_by=null",
     "train.engine=exact",    "data.validation=20%",
 )  # fmt: skip
 TRAIN = ("train", "tickets.csv", "--model", "./bert", "--out", "run")
@@ -450,7 +450,7 @@ def failed_start(how: str, folder: Path) -> str:
     elif how == "a misspelled setting":
         words += ["--set", "train.epoch=1"]
     elif how == "a tracker that is not there":
-        words += ["--set", "track=tensorbord"]
+        words += ["--set", "trackers=tensorbord"]
     elif how == "another seed, killed before a step":
         words += ["--set", "train.seed=7"]
     elif how == "a bad row":

@@ -88,7 +88,7 @@ def test_a_first_row_in_the_place_of_names() -> None:
     roles = Roles("a good movie", None, "pos")
     names = ["pos", "2024-05-01", "a good movie"]
     (problem,) = header_problem({"pos": 4, "neg": 5}, roles, names, PLACE)
-    assert "--no-header label,column2,text" in str(problem)
+    assert "--columns label,column2,text" in str(problem)
     assert not list(header_problem({"yes": 4, "no": 5}, roles, names, PLACE))
     assert not list(header_problem({"pos": 4, "neg": 5}, Roles("text", None, "pos"), names, PLACE))
 

@@ -33,9 +33,9 @@ def test_what_is_left_out_is_filled_in_with_its_reason(tickets: Path) -> None:
     assert (recipe.data.text, recipe.data.text_pair, recipe.data.label) == ("body", None, "queue")
     assert recipe.data.validation == Share(0.1)
     assert recipe.metrics == ("f1", "accuracy")
-    assert recipe.train.best == "f1"
+    assert recipe.train.select_by == "f1"
     assert str(found.layers.origin("data", "label")) == "automatic: by its name"
-    assert str(found.layers.origin("train", "best")) == "automatic: the first of the scores"
+    assert str(found.layers.origin("train", "select_by")) == "automatic: the first of the scores"
     assert found.task.as_json()["labels"] == ("order", "repair")
     assert {name: split.num_rows for name, split in found.splits.items()} == {
         "validation": 6,
@@ -55,7 +55,7 @@ def test_what_is_said_stays(tickets: Path) -> None:
     assert found.recipe.data.text == "queue"
     assert found.task.name == "text-regression"
     assert list(found.splits) == ["train"]
-    assert found.recipe.train.best is None
+    assert found.recipe.train.select_by is None
     assert found.recipe.metrics == ("pearson",)
 
 
@@ -123,7 +123,7 @@ def test_glue_sets_have_their_own_scores(name: str) -> None:
     }
     found = check(look(gather(sets=[MODEL, "data.train=x"], environment={}), splits))
     assert found.recipe.metrics == GLUE[name]
-    assert found.recipe.train.best == GLUE[name][0]
+    assert found.recipe.train.select_by == GLUE[name][0]
 
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(20))

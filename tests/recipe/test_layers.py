@@ -56,23 +56,23 @@ def test_every_origin_has_a_place(tmp_path: Path) -> None:
 
 
 def test_null_is_a_value(tmp_path: Path) -> None:
-    layers = layered(tmp_path, file="train: {best: null}\n")
-    layers = layers.with_automatic({"train": {"best": "f1"}}, {})
-    assert layers.recipe().train.best is None
-    assert layers.holds("train", "best")
+    layers = layered(tmp_path, file="train: {select_by: null}\n")
+    layers = layers.with_automatic({"train": {"select_by": "f1"}}, {})
+    assert layers.recipe().train.select_by is None
+    assert layers.holds("train", "select_by")
 
 
 def test_a_value_is_left_out_of_every_layer(tmp_path: Path) -> None:
     layers = layered(
-        tmp_path, file="model: x\ntrain: {best: f1, seed: 5}\n", sets=["train.best=mcc"]
+        tmp_path, file="model: x\ntrain: {select_by: f1, seed: 5}\n", sets=["train.select_by=mcc"]
     )
-    without = layers.without("train", "best")
-    assert not without.holds("train", "best")
+    without = layers.without("train", "select_by")
+    assert not without.holds("train", "select_by")
     assert (without.value("train", "seed"), without.value("model")) == (5, "x")
-    assert layers.value("train", "best") == "mcc"
+    assert layers.value("train", "select_by") == "mcc"
     assert not layers.without("model").holds("model")
     assert layers.without("model", "inner").value("model") == "x"
-    assert layers.without("data", "sheet").value("train", "best") == "mcc"
+    assert layers.without("data", "sheet").value("train", "select_by") == "mcc"
 
 
 def test_all_problems_of_all_layers_at_once(tmp_path: Path) -> None:

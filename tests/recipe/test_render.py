@@ -31,7 +31,7 @@ train = st.builds(
     epochs=st.floats(0.01, 100),
     warmup=st.none() | st.integers(1, 99).map(lambda p: Share.parse(f"{p}%")),
     evaluate_every=st.none() | st.integers(1, 999).map(lambda n: Duration(n, "steps")),
-    best=st.none() | words,
+    select_by=st.none() | words,
     dropout=st.none() | st.floats(0, 0.99),
     freeze=st.lists(words, max_size=2).map(tuple),
 )
@@ -110,7 +110,7 @@ data:
   text_pair: sentence2
   label: label
 train: {epochs: 3, batch_size: 8, learning_rate: 5.0e-5, save_every: 10 minutes, \
-evaluate_every: epoch, best: f1, seed: 42}
+evaluate_every: epoch, select_by: f1, seed: 42}
 """
     path = tmp_path / "r.yaml"
     path.write_text(written)

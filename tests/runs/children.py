@@ -24,7 +24,7 @@ SETTINGS: dict[str, object] = {
     "train.save_every": "3 steps",
     "train.evaluate_every": "5 steps",
     "train.log_every": 2,
-    "train.best": "loss",
+    "train.select_by": "loss",
     "data.validation": "20%",
 }
 

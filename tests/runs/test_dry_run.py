@@ -20,7 +20,7 @@ from tunesmith.training.plan import Plan, make_plan
 SETTINGS: dict[str, Any] = {
     "train.max_steps": 8,
     "train.evaluate_every": "3 steps",
-    "train.best": "loss",  # which falls from one evaluation to the next
+    "train.select_by": "loss",  # which falls from one evaluation to the next
     "train.learning_rate": 1e-4,
 }
 

@@ -72,7 +72,7 @@ def test_what_cannot_run_packed_is_told(tickets: Path, tiny_bert: Path, tmp_path
 
 
 def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
-    made = session(tickets, tiny_bert, tmp_path / "run", ["train.fast_without=[dropout]"])
+    made = session(tickets, tiny_bert, tmp_path / "run", ["train.disable=[dropout]"])
     assert not [problem for problem in made.warnings if problem.code == "M122"]
     made.begin()
     engine = made.run.plan_facts()["engine"]

@@ -263,7 +263,7 @@ def test_a_score_to_choose_by_that_nobody_computes(
         tickets,
         tiny_bert,
         tmp_path / "run",
-        settings={"train.best": "highest spraed"},
+        settings={"train.select_by": "highest spraed"},
         compute_metrics=lambda pair: {"spread": float(np.ptp(pair[0]))},
     )
     with pytest.raises(RecipeError, match="R171") as caught:

@@ -50,12 +50,12 @@ def test_the_model_limits_the_length(tickets: Path, tiny_bert: Path) -> None:
     [
         (["metrics=[acuracy]"], "R110", 'did you mean "accuracy"'),
         (["metrics=[pearson]"], "R110", "does not score text-classification"),
-        (["train.best=macro_f1"], "R110", 'did you mean "f1_macro"'),
-        (["train.best=highest nothing"], "R110", 'no score "nothing"'),
+        (["train.select_by=macro_f1"], "R110", 'did you mean "f1_macro"'),
+        (["train.select_by=highest nothing"], "R110", 'no score "nothing"'),
         (["data.validation=null", "train.early_stopping=3"], "R114", "needs validation"),
         (["train.evaluate_every=never", "train.early_stopping=3"], "R114", "or remove train.early"),
-        (["train.evaluate_every=never", "train.best=accuracy"], "R114", "train.best needs eval"),
-        (["track=[tensorbord]"], "R113", "tensorboard"),
+        (["train.evaluate_every=never", "train.select_by=accuracy"], "R114", "train.select_by needs eval"),
+        (["trackers=[tensorbord]"], "R113", "tensorboard"),
         (["model=./none"], "M107", "no such model folder"),
     ],
 )
@@ -79,7 +79,7 @@ def test_wrong_names_are_found_before_training(
     ],
 )
 def test_what_chooses(best: str, score: str, higher: bool, tickets: Path, tiny_bert: Path) -> None:
-    made = job(tickets, tiny_bert, f"train.best={best}", custom_metrics=True)
+    made = job(tickets, tiny_bert, f"train.select_by={best}", custom_metrics=True)
     assert made.choice is not None
     assert (made.choice.score, made.choice.higher) == (score, higher)
     if score in ("matthews_correlation",):
@@ -88,12 +88,12 @@ def test_what_chooses(best: str, score: str, higher: bool, tickets: Path, tiny_b
 
 def test_an_own_score_needs_a_direction(tickets: Path, tiny_bert: Path) -> None:
     with pytest.raises(RecipeError, match='write "highest mine"'):
-        job(tickets, tiny_bert, "train.best=mine", custom_metrics=True)
+        job(tickets, tiny_bert, "train.select_by=mine", custom_metrics=True)
 
 
 def test_nothing_chooses_without_validation(tickets: Path, tiny_bert: Path) -> None:
     assert job(tickets, tiny_bert, "data.validation=null").choice is None
-    assert job(tickets, tiny_bert, "train.best=null").choice is None
+    assert job(tickets, tiny_bert, "train.select_by=null").choice is None
     patient = job(tickets, tiny_bert, "train.early_stopping=3 evaluations").choice
     assert patient is not None and patient.patience == 3
 
@@ -102,7 +102,7 @@ def test_without_evaluations_the_score_that_is_filled_in_is_no_mistake(
     tickets: Path, tiny_bert: Path
 ) -> None:
     assert job(tickets, tiny_bert, "train.evaluate_every=never").plan.evaluation_interval is None
-    job(tickets, tiny_bert, "train.evaluate_every=never", "train.best=f1")
+    job(tickets, tiny_bert, "train.evaluate_every=never", "train.select_by=f1")
 
 
 def test_the_fingerprint_holds_data_tokenizer_and_model(tickets: Path, tiny_bert: Path) -> None:

@@ -17,7 +17,7 @@ def test_tensorboard_sees_the_same_events(tmp_path: Path, tickets: Path, tiny_be
         str(tickets),
         out=tmp_path / "run",
         model=str(tiny_bert),
-        settings={"train.epochs": 1, "train.log_every": 2, "track": ["tensorboard"]},
+        settings={"train.epochs": 1, "train.log_every": 2, "trackers": ["tensorboard"]},
     )
     (folder,) = (tmp_path / "run" / "trackers" / "tensorboard").iterdir()
     seen = EventAccumulator(str(folder))
@@ -81,7 +81,7 @@ def test_a_tracker_that_fails_ends_no_training(
         str(tickets),
         out=tmp_path / "run",
         model=str(tiny_bert),
-        settings={"train.max_steps": 6, "train.log_every": 2, "track": ["tensorboard"]},
+        settings={"train.max_steps": 6, "train.log_every": 2, "trackers": ["tensorboard"]},
     )
     assert run.facts["steps"] == 6
     warned = [event for event in run.events() if event["event"] == "warned"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -262,3 +263,65 @@ def test_the_folder_holds_what_the_plan_says(reference: RunFolder) -> None:
     best = f"step-{reference.facts()['best_step']:08d}"
     assert best in kept
     assert len(kept) <= 4
+
+
+def test_a_run_of_an_earlier_version_is_resumed_read_and_ejected(
+    tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recipe, plan, checkpoints and model have the keys of that version."""
+    import tunesmith as ts
+    from tunesmith.recipe.renamed import RENAMED_KEYS
+    from tunesmith.runs import prepare
+    from tunesmith.runs.fingerprint import lasting_settings
+    from tunesmith.tasks.masked_lm import MaskedLanguageModel
+
+    old = {".".join(new): ".".join(old) for old, new in RENAMED_KEYS.items()}
+    as_json = MaskedLanguageModel.as_json
+
+    def old_settings(*arguments: Any) -> dict[str, Any]:
+        return {old.get(key, key): value for key, value in lasting_settings(*arguments).items()}
+
+    def old_facts(task: MaskedLanguageModel) -> dict[str, object]:
+        names = {key: old.get(f"options.{key}", key) for key in as_json(task)}
+        return {names[key].removeprefix("options."): as_json(task)[key] for key in names}
+
+    def with_old_keys(recipe: Path) -> None:
+        text = recipe.read_text()
+        for new, key in old.items():
+            text = re.sub(rf"^( *){new.split('.')[-1]}:", rf"\1{key.split('.')[-1]}:", text, flags=re.M)
+        recipe.write_text(text)
+        assert "\n  best: " in text and "\n  mask_share: " in text and "\ntrack: " in text
+
+    notes = tmp_path / "notes.txt"
+    notes.write_text("\n".join(f"the soup of day {i} is cold" for i in range(40)))
+    out = tmp_path / "run"
+    settings: dict[str, object] = {
+        "model": str(tiny_bert), "task": "masked-lm", "train.max_steps": 6, "train.disable": ["dropout"],
+        "train.save_every": "1 step", "options.mlm_probability": 0.3, "options.always_mask": ["soup"],
+    }  # fmt: skip
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(prepare, "lasting_settings", old_settings)
+        earlier.setattr(MaskedLanguageModel, "as_json", old_facts)
+        events = ts.start(str(notes), out=out, settings=settings)
+        for event in events:
+            if isinstance(event, ts.Saved) and event.step == 3:
+                break
+        events.close()
+    with_old_keys(out / "recipe.yaml")
+    plan = json.loads((out / "plan.json").read_text())
+    assert "train.fast_without" in plan["fingerprint"]["recipe"]
+    assert "whole_words" in plan["task"]
+
+    resumed = list(ts.start(str(notes), out=out, settings=settings))
+    assert [event.step for event in resumed if isinstance(event, ts.StepDone)] == [4, 5, 6]
+    with monkeypatch.context() as earlier:
+        earlier.setattr(MaskedLanguageModel, "as_json", old_facts)
+        for event in ts.start(str(notes), out=tmp_path / "other", settings=settings):
+            pass
+    finished = ts.find_run(tmp_path / "other")
+    with_old_keys(finished.folder / "recipe.yaml")
+    assert finished.facts["task"]["mask_share"] == 0.3
+    assert not list(ts.start(str(notes), out=finished.folder, settings=settings))
+    assert ts.load(finished.model).predict("the [MASK] soup")
+    assert "SOUP" in finished.eject(tmp_path / "script.py").read_text().upper()

@@ -50,7 +50,7 @@ LIGHT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], ma
 def test_labels_are_what_stood_there(
     texts: list[str], seed: int, whole: bool, tiny_bert: Path
 ) -> None:
-    made = task(tiny_bert, whole_words=whole)
+    made = task(tiny_bert, whole_word_mask=whole)
     plain, drawn = batch_of(made, examples(made, texts), list(range(len(texts))), seed)
     ids, labels = plain.inputs["input_ids"], drawn.labels
     assert labels is not None
@@ -108,7 +108,7 @@ def test_shares_are_as_asked(tiny_bert: Path) -> None:
 
 
 def test_whole_words_are_hidden_together(tiny_bert: Path) -> None:
-    made = task(tiny_bert, whole_words=True, mask_share=0.3)
+    made = task(tiny_bert, whole_word_mask=True, mlm_probability=0.3)
     found = examples(made, ["zebra quickly jumped over unknownwords again and again"])
     plain, drawn = batch_of(made, found, [0])
     words, labels = plain.inputs["words"][0], drawn.labels
@@ -119,7 +119,7 @@ def test_whole_words_are_hidden_together(tiny_bert: Path) -> None:
 
 def test_words_named_are_always_hidden(tiny_bert: Path) -> None:
     """ "for" is one piece of this vocabulary, "fork" are two."""
-    made = task(tiny_bert, mask_share=0.01, always=["for", "fork"])
+    made = task(tiny_bert, mlm_probability=0.01, always_mask=["for", "fork"])
     texts = ["the table for two is for the fork", "thank you"] * 20
     plain, drawn = batch_of(made, examples(made, texts), list(range(40)))
     assert drawn.labels is not None
@@ -132,12 +132,12 @@ def test_words_named_are_always_hidden(tiny_bert: Path) -> None:
     assert (drawn.labels[both] == ids[both]).all()
     assert (drawn.inputs["input_ids"][both] == mask).all()
     assert (drawn.labels[~both] == IGNORED).float().mean() > 0.9
-    assert MaskedLanguageModel.from_json(made.as_json()).always == ("for", "fork")
+    assert MaskedLanguageModel.from_json(made.as_json()).always_mask == ("for", "fork")
 
 
 def test_a_word_named_is_no_part_of_another(tiny_bert: Path) -> None:
     """ "for" stands at the start of "fork", which is spelt by pieces."""
-    made = task(tiny_bert, mask_share=0.001, always=["for"])
+    made = task(tiny_bert, mlm_probability=0.001, always_mask=["for"])
     plain, drawn = batch_of(made, examples(made, ["fork the table and send me a phone"]), [0])
     assert drawn.labels is not None
     start = int((plain.inputs["input_ids"][0] == made.tokenizer.encode("for")[1]).nonzero()[0])
@@ -196,8 +196,8 @@ def test_a_mask_that_is_cut_off(tiny_bert: Path) -> None:
 
 
 def test_options_and_tokenizers_that_do_not_fit(tiny_bert: Path) -> None:
-    with pytest.raises(RecipeError, match=r"options.mask_share cannot be 2"):
-        task(tiny_bert, mask_share=2)
+    with pytest.raises(RecipeError, match=r"options.mlm_probability cannot be 2"):
+        task(tiny_bert, mlm_probability=2)
     tokenizer = load_tokenizer(locate(str(tiny_bert)))
     tokenizer.mask_token = None
     made = MaskedLanguageModel.make(Roles("text"), DataSettings(train="x"), [], {})
@@ -218,12 +218,12 @@ def test_from_a_text_file_to_a_model_that_is_fine_tuned_further(
             "task": "masked-lm",
             "train.epochs": 4,
             "train.learning_rate": 3e-3,
-            "options.whole_words": True,
+            "options.whole_word_mask": True,
         },
     )
     first, *_others, last = [e for e in run.events() if e["event"] == "evaluated"]
     assert last["scores"]["perplexity"] < 0.7 * first["scores"]["perplexity"]
-    assert run.facts["task"]["whole_words"] is True
+    assert run.facts["task"]["whole_word_mask"] is True
     model = ts.load(run.model)
     assert model.predict("the [MASK] soup")[0]["score"]
     again = model.evaluate([{"text": line} for line in notes.read_text().splitlines() if line])

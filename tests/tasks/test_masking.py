@@ -12,7 +12,7 @@ rows = st.lists(st.lists(st.integers(5, 49), min_size=6, max_size=6), min_size=1
 
 
 def mask(ids: np.ndarray, words: np.ndarray, seed: int, **more: object) -> tuple[np.ndarray, ...]:
-    given: dict[str, object] = {"share": 0.3, "whole_words": False, "always": (), **more}
+    given: dict[str, object] = {"share": 0.3, "whole_word_mask": False, "always": (), **more}
     return mask_tokens(ids, words, seed=seed, mask_id=MASK, vocabulary=VOCABULARY, **given)  # type: ignore[arg-type]
 
 
@@ -20,10 +20,10 @@ def mask(ids: np.ndarray, words: np.ndarray, seed: int, **more: object) -> tuple
 def test_only_what_is_chosen_changes(texts: list[list[int]], seed: int, whole: bool) -> None:
     ids = np.array(texts)
     words = np.tile([0, 1, 1, 2, 3, 0], (len(ids), 1))
-    shown, chosen = mask(ids, words, seed, whole_words=whole)
+    shown, chosen = mask(ids, words, seed, whole_word_mask=whole)
     assert (shown[~chosen] == ids[~chosen]).all()
     assert not chosen[words == 0].any() and chosen.any(axis=1).all()
-    again = mask(ids, words, seed, whole_words=whole)
+    again = mask(ids, words, seed, whole_word_mask=whole)
     assert (again[0] == shown).all() and (again[1] == chosen).all()
     if whole:
         assert (chosen[:, 1] == chosen[:, 2]).all()
@@ -70,7 +70,7 @@ def test_it_follows_the_definition(
     """Token by token: hidden below 0.8, replaced below 0.9, else left as it is."""
     ids = np.array(texts)
     words = np.tile([0, 1, 1, 2, 3, 0], (len(ids), 1))
-    shown, chosen = mask(ids, words, seed, share=share, whole_words=whole, always=always)
+    shown, chosen = mask(ids, words, seed, share=share, whole_word_mask=whole, always=always)
     for text, seen, asked in zip(ids.tolist(), shown.tolist(), chosen.tolist(), strict=True):
         expected = by_definition(text, seed, share=share, whole=whole, always=always)
         assert (seen, asked) == expected

@@ -268,7 +268,7 @@ def _events(
         display = _display(started.run) if verbose else None
         if display:
             display.begin(started.checked)
-        for note in started.notes:
+        for note in (*layers.notices, *started.notes):
             warned = Warned(0, note)
             if display:
                 display.take(warned)

@@ -17,7 +17,7 @@ import click
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.streams import lost_result, shielded
-from tunesmith.cli.verbs import Verbs, unknown_option
+from tunesmith.cli.verbs import Verbs, unknown_option, with_new_flags
 from tunesmith.errors import (
     ModelError,
     Place,
@@ -158,6 +158,7 @@ def _run(terminal: Terminal, words: Sequence[str]) -> int:
 
         if note := prepare_environment():
             terminal.say(note)
+        words = with_new_flags(words)
         result = _group().main(
             args=list(words), prog_name="tunesmith", standalone_mode=False, obj=tuple(words)
         )

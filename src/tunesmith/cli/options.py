@@ -12,6 +12,7 @@ from tunesmith.i18n import LANGUAGES
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import KeyPath, Layers, gather, read_scalar
+from tunesmith.storage import notices
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.names import RUNS
 
@@ -27,7 +28,7 @@ __all__ = [
     "decision_options",
     "examples",
     "layers_from",
-    "normalise_option",
+    "normalize_option",
     "reading",
     "reading_options",
     "recipe_options",
@@ -133,7 +134,7 @@ def reading_options(function: F) -> F:
             "--sheet", metavar="NAME", help=_("Sheet of an Excel file, if not the first.")
         ),
         click.option(
-            "--no-header",
+            "--columns",
             metavar="NAMES",
             help=_("Names for the columns of a table without a header line, such as text,label."),
         ),
@@ -144,7 +145,7 @@ def reading(given: Mapping[str, Any]) -> Options:
     """The same for `open_splits`, with what else a command asks about a Hub data set."""
     from tunesmith.data.open import Options
 
-    header = given["no_header"]
+    header = given["columns"]
     return Options(
         given["encoding"],
         _as_delimiter(given["delimiter"]),
@@ -155,7 +156,7 @@ def reading(given: Mapping[str, Any]) -> Options:
     )
 
 
-def normalise_option(function: F) -> F:
+def normalize_option(function: F) -> F:
     """--normalize-labels, for classes that are spelt in several ways."""
     return click.option(
         "--normalize-labels",
@@ -208,7 +209,7 @@ def recipe_options(function: F) -> F:
             default=None,
             help=_("Accept evaluated rows that also stand in train."),
         ),
-        normalise_option,
+        normalize_option,
         *(
             click.option("--" + name.replace("_", "-"), metavar=metavar, help=_(meaning))
             for name, (_path, metavar, meaning) in _TRAINING.items()
@@ -260,7 +261,7 @@ _FLAGS: dict[str, KeyPath] = {
     "label_separator": ("data", "label_separator"),
     "encoding": ("data", "encoding"),
     "delimiter": ("data", "delimiter"),
-    "no_header": ("data", "header"),
+    "columns": ("data", "header"),
     "sheet": ("data", "sheet"),
     "normalize_labels": ("data", "normalize_labels"),
     "on_bad_row": ("data", "on_bad_row"),
@@ -282,7 +283,10 @@ def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any])
     elif what:
         named: object = what[0] if len(what) == 1 else list(what)
         flags[("data", "train")] = ("WHAT", named)
-    return gather(file=file, flags=flags, sets=sets)
+    layers = gather(file=file, flags=flags, sets=sets)
+    for notice in layers.notices:
+        notices.show_now(notice)
+    return layers
 
 
 def _meant(name: str, value: Any) -> object:
@@ -293,7 +297,7 @@ def _meant(name: str, value: Any) -> object:
         return list(value)
     if name == "label":
         return value[0] if len(value) == 1 else list(value)
-    if name == "no_header":
+    if name == "columns":
         return list(_as_names(value))
     return _as_delimiter(value) if name in ("delimiter", "label_separator") else value
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import click
 
-from tunesmith.errors import Problem, nearest
+from tunesmith.errors import Place, Problem, RecipeError, Severity, nearest
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import key_close_to, key_named
+from tunesmith.recipe.renamed import RENAMED_FLAGS, both_message, renamed_message
+from tunesmith.storage import notices
 
-__all__ = ["Verbs", "unknown_option"]
+__all__ = ["Verbs", "unknown_option", "with_new_flags"]
 
 
 class Verbs(click.Group):
@@ -28,6 +30,29 @@ class Verbs(click.Group):
                 _('there is no command "{name}".').format(name=args[0]) + hint, context
             )
         return super().resolve_command(context, args)
+
+
+def with_new_flags(words: Sequence[str]) -> list[str]:
+    """A command line with every flag under its name now; a notice is shown for each old name.
+
+    Raises:
+        RecipeError: a flag is there under both names (R125).
+    """
+    end = words.index("--") if "--" in words else len(words)
+    names = [word.partition("=")[0] for word in words[:end]]
+    renamed = list(words)
+    for old, new in RENAMED_FLAGS.items():
+        if old not in names:
+            continue
+        if new in names:
+            fix = _("Remove {name}.").format(name=old)
+            raise RecipeError(Problem("R125", both_message(old, new), Place(old), fix=fix))
+        message = renamed_message(old, new)
+        notices.show_now(Problem("R124", message, Place(old), severity=Severity.NOTE))
+        for i, name in enumerate(names):
+            if name == old:
+                renamed[i] = new + words[i].removeprefix(old)
+    return renamed
 
 
 def unknown_option(error: click.NoSuchOption, words: Sequence[str]) -> Problem:

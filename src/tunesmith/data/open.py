@@ -263,9 +263,9 @@ def refuse_header(where: str, options: Options) -> None:
         raise DataError(
             Problem(
                 "D114",
-                _("--no-header is for CSV and TSV files; this names its columns itself"),
+                _("--columns is for CSV and TSV files; this names its columns itself"),
                 Place(where),
-                fix=_("Leave out --no-header (data.header)."),
+                fix=_("Leave out --columns (data.header)."),
             )
         )
 

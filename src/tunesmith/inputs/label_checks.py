@@ -120,7 +120,7 @@ def header_problem(
                 names=quoted(roles.columns)
             ),
             place,
-            fix=_("Use --no-header {names}, or write a first line with such names.").format(
+            fix=_("Use --columns {names}, or write a first line with such names.").format(
                 names=",".join(_role_names(roles, columns))
             ),
         )

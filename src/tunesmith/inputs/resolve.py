@@ -46,7 +46,7 @@ class ResolvedInputs:
 
     Attributes:
         layers: where each value of the recipe comes from.
-        recipe: the whole of it; only `train.best` and `metrics` may still wait for the labels.
+        recipe: the whole of it; only `train.select_by` and `metrics` may still wait for the labels.
         train: the training rows.
         others: "validation" and "test", where they are sources of their own.
         shares: "validation" and "test", where they are drawn from the training rows.

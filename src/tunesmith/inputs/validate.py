@@ -281,7 +281,7 @@ def _with_scores(seen: ResolvedInputs, task: Task) -> tuple[Recipe, Layers]:
         automatic.suggest(("metrics",), default, _("the scores of {task}").format(task=task.name))
     first = next((name for name in default if name != "loss"), "loss")
     if seen.recipe.data.validation is not None:
-        automatic.suggest(("train", "best"), first, _("the first of the scores"))
+        automatic.suggest(("train", "select_by"), first, _("the first of the scores"))
     values = {**automatic.values}
     reasons = {**seen.reasons, **automatic.reasons}
     for layer in seen.layers.layers:

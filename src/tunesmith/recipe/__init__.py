@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tunesmith.recipe.document import KeyPath, read_document, read_scalar
+from tunesmith.recipe.document import read_document, read_scalar
 from tunesmith.recipe.durations import Duration, Share
-from tunesmith.recipe.layers import Layer, Layers, Origin, flatten, gather
+from tunesmith.recipe.layers import Layer, Layers, Origin, gather
 from tunesmith.recipe.lookup import key_close_to, key_named
+from tunesmith.recipe.nested import KeyPath, flatten
 from tunesmith.recipe.render import as_written, json_schema, to_yaml
 from tunesmith.recipe.settings import DataSettings, Recipe, TrainSettings
 from tunesmith.recipe.task_options import Options, read_options

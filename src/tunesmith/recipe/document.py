@@ -8,8 +8,8 @@ are refused: a recipe needs none of them, and each has hidden a surprise in some
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -36,10 +36,10 @@ from tunesmith.errors import (
     shortened,
 )
 from tunesmith.i18n import gettext as _
+from tunesmith.recipe.nested import KeyPath
 
-__all__ = ["Document", "KeyPath", "Mark", "read_document", "read_scalar"]
+__all__ = ["Document", "Mark", "read_document", "read_scalar"]
 
-KeyPath = tuple[str, ...]
 MAX_BYTES = 256 * 1024
 """A recipe with every default has six thousand; reading takes a second per hundred thousand."""
 MAX_DEPTH = 20
@@ -95,6 +95,14 @@ class Document:
             if mark:
                 return mark
         return None
+
+    def with_paths(self, new_path: Callable[[KeyPath], KeyPath]) -> Document:
+        """The same with the marks of keys and values under other paths."""
+        keys, marks = (
+            {new_path(path): mark for path, mark in each.items()}
+            for each in (self.keys, self.marks)
+        )
+        return replace(self, keys=keys, marks=marks)
 
     def caret(self, mark: Mark, remark: str) -> tuple[str, ...]:
         """The line of `mark` with carets and a remark below it."""

@@ -9,28 +9,38 @@ flag or the variable for the others.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from tunesmith.errors import Place, Problem, RecipeError, first_problems, nearest, shortened
+from tunesmith.errors import (
+    Place,
+    Problem,
+    RecipeError,
+    Severity,
+    first_problems,
+    nearest,
+    shortened,
+)
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
-from tunesmith.recipe.document import Document, KeyPath, read_document, read_scalar
+from tunesmith.recipe.document import Document, read_document, read_scalar
+from tunesmith.recipe.nested import KeyPath, flatten, lookup, merge, put, without
 from tunesmith.recipe.presets import DEFAULT_PRESET, PRESETS
 from tunesmith.recipe.problems import Described, describe
+from tunesmith.recipe.renamed import RENAMED_KEYS, both_message, new_path, renamed_message
 from tunesmith.recipe.settings import Recipe
 from tunesmith.recipe.usable import unusable_values
 
-__all__ = ["Layer", "Layers", "Origin", "flatten", "gather"]
+__all__ = ["Layer", "Layers", "Origin", "gather"]
 
 PREFIX = "TUNESMITH_"
 RESERVED = frozenset({"TUNESMITH_LANG", "TUNESMITH_CACHE"})
 
-_MOST_TOLD = 40
-"""So many findings about one recipe are told."""
+_MOST_REPORTED = 40
+"""At most so many findings about one recipe are reported."""
 _DEEPEST = 8
 """Keys between dots; the settings have two levels, options one more."""
 
@@ -74,10 +84,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class Layers:
-    """A recipe in the making: its layers, weakest first, and the file it was read from if any."""
+    """A recipe in the making.
+
+    Attributes:
+        layers: weakest first.
+        document: the file it was read from, if any.
+        notices: a note for each key under the name it had in earlier recipes.
+    """
 
     layers: tuple[Layer, ...]
     document: Document | None = None
+    notices: tuple[Problem, ...] = ()
 
     def with_automatic(
         self, values: Mapping[str, object], reasons: Mapping[KeyPath, str]
@@ -87,27 +104,31 @@ class Layers:
         others = (layer for layer in self.layers if layer.kind != "automatic")
         return replace(self, layers=_sorted((*others, automatic)))
 
+    def with_sets(self, *sets: str) -> Layers:
+        """The same with more of `--set`, above everything else."""
+        return replace(self, layers=_sorted((*self.layers, _from_sets(sets))))
+
     def value(self, *path: str) -> object:
         """The winning value at a path before validation; None if no layer holds one."""
         for layer in reversed(self.layers):
-            found, value = _lookup(layer.values, path)
-            if found:
+            is_set, value = lookup(layer.values, path)
+            if is_set:
                 return value
         return None
 
     def holds(self, *path: str) -> bool:
         """Whether any layer says something about a path, be it null."""
-        return any(_lookup(layer.values, path)[0] for layer in self.layers)
+        return any(lookup(layer.values, path)[0] for layer in self.layers)
 
     def without(self, *path: str) -> Layers:
         """The same without what any layer says about a path."""
-        layers = (replace(layer, values=_pruned(layer.values, path)) for layer in self.layers)
+        layers = (replace(layer, values=without(layer.values, {path})) for layer in self.layers)
         return replace(self, layers=tuple(layers))
 
     def origin(self, *path: str) -> Origin:
         """Where the winning value at a path comes from."""
         for layer in reversed(self.layers):
-            if _lookup(layer.values, path)[0]:
+            if lookup(layer.values, path)[0]:
                 detail = layer.details.get(path, "")
                 if layer.kind == "recipe" and self.document:
                     detail = str(self.document.place(path) or self.document.name)
@@ -115,16 +136,22 @@ class Layers:
         return Origin("default")
 
     def problem(
-        self, code: str, message: str, *path: str, fix: str | None = None, remark: str = ""
+        self,
+        code: str,
+        message: str,
+        *path: str,
+        fix: str | None = None,
+        remark: str = "",
+        of_key: bool = False,
     ) -> Problem:
-        """A problem with the value at `path`, told at the place the value comes from."""
+        """A problem with the value (or the key) at `path`, at the place the value comes from."""
         origin = self.origin(*path)
         if origin.kind == "recipe" and self.document:
             return Problem(
                 code,
                 message,
-                self.document.place(path),
-                evidence=self.document.excerpt(path, remark=remark),
+                self.document.place(path, of_key=of_key),
+                evidence=self.document.excerpt(path, of_key=of_key, remark=remark),
                 fix=fix,
             )
         place = Place(origin.detail) if origin.detail and origin.kind != "automatic" else None
@@ -146,10 +173,10 @@ class Layers:
         except ValidationError as error:
             first: dict[KeyPath, Described] = {}
             details = error.errors(include_url=False)
-            for detail in details[:_MOST_TOLD]:  # a union reports once per branch; one will do
+            for detail in details[:_MOST_REPORTED]:  # a union reports once per branch; one will do
                 described = describe(detail)
                 first.setdefault(described.path, described)
-            problems = [self._told(described) for described in first.values()]
+            problems = [self._problem_of(described) for described in first.values()]
             raise RecipeError(sorted(problems, key=_by_place)) from None
 
     def without_nulls(self, paths: Iterable[KeyPath]) -> Layers:
@@ -160,7 +187,7 @@ class Layers:
         return replace(
             self,
             layers=tuple(
-                replace(layer, values=_without(layer.values, null)) for layer in self.layers
+                replace(layer, values=without(layer.values, null)) for layer in self.layers
             ),
         )
 
@@ -176,31 +203,49 @@ class Layers:
     def _merged(self) -> dict[str, object]:
         merged: dict[str, object] = {}
         for layer in self.layers:
-            _overlay(merged, layer.values)
+            merge(merged, layer.values)
         return merged
 
-    def _told(self, described: Described) -> Problem:
-        if (
-            described.code == "R101"
-            and self.document
-            and self.origin(*described.path).kind == "recipe"
-        ):
-            return Problem(
-                described.code,
-                described.message,
-                self.document.place(described.path, of_key=True),
-                evidence=self.document.excerpt(
-                    described.path, of_key=True, remark=described.remark
-                ),
-                fix=described.fix,
-            )
+    def _problem_of(self, described: Described) -> Problem:
         return self.problem(
             described.code,
             described.message,
             *described.path,
             fix=described.fix,
             remark=described.remark,
+            of_key=described.code == "R101",
         )
+
+    def with_new_names(self) -> Layers:
+        """The same with every key under its name now, and a notice for each old name.
+
+        Raises:
+            RecipeError: one layer has a key under both names (R125).
+        """
+        layers, notices, problems = [], [], []
+        for layer in self.layers:
+            values = dict(layer.values)
+            for old, new in RENAMED_KEYS.items():
+                is_set, value = lookup(values, old)
+                if not is_set:
+                    continue
+                names = ".".join(old), ".".join(new)
+                here = replace(self, layers=(layer,))
+                notice = here.problem("R124", renamed_message(*names), *old, of_key=True)
+                notices.append(replace(notice, evidence=(), fix=None, severity=Severity.NOTE))
+                if lookup(values, new)[0]:
+                    fix = _("Remove {name}.").format(name=names[0])
+                    problems.append(
+                        here.problem("R125", both_message(*names), *old, fix=fix, of_key=True)
+                    )
+                values = without(values, {old})
+                put(values, new, value)
+            details = {new_path(path): detail for path, detail in layer.details.items()}
+            layers.append(Layer(layer.kind, values, details))
+        if problems:
+            raise RecipeError(problems)
+        document = self.document.with_paths(new_path) if self.document else None
+        return Layers(tuple(layers), document, tuple(notices))
 
 
 def gather(
@@ -234,7 +279,7 @@ def gather(
         )
     layers.append(_from_flags(flags or {}))
     layers.append(_from_sets(sets))
-    gathered = Layers(_sorted(layers), document)
+    gathered = Layers(_sorted(layers), document).with_new_names()
     if not gathered.holds("preset"):
         gathered = replace(
             gathered,
@@ -267,23 +312,13 @@ def _by_place(problem: Problem) -> tuple[int, str]:
     return (place.line or 0, str(place)) if place else (0, "")
 
 
-def flatten(values: Mapping[str, object], prefix: KeyPath = ()) -> Iterator[KeyPath]:
-    """The path of every value that is not itself a section; sections hold no other sections."""
-    for key, value in values.items():
-        path = (*prefix, str(key))
-        if isinstance(value, Mapping) and not prefix:
-            yield from flatten(value, path)
-        else:
-            yield path
-
-
 def _from_environment(environment: Mapping[str, str]) -> Layer:
     values: dict[str, object] = {}
     details = {}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in RESERVED:
             path = tuple(name.removeprefix(PREFIX).lower().split("__", maxsplit=_DEEPEST))
-            _place(values, path, read_scalar(environment[name]))
+            put(values, path, read_scalar(environment[name]))
             details[path] = name
     return Layer("environment", values, details)
 
@@ -291,7 +326,7 @@ def _from_environment(environment: Mapping[str, str]) -> Layer:
 def _from_flags(flags: Mapping[KeyPath, tuple[str, object]]) -> Layer:
     values: dict[str, object] = {}
     for path, (_name, value) in flags.items():
-        _place(values, path, value)
+        put(values, path, value)
     return Layer("flag", values, {path: name for path, (name, _value) in flags.items()})
 
 
@@ -312,7 +347,7 @@ def _from_sets(sets: Sequence[str]) -> Layer:
                 )
             )
             continue
-        _place(values, path, read_scalar(value))
+        put(values, path, read_scalar(value))
         details[path] = f"--set {shortened(written)}"
     if problems:
         raise RecipeError(first_problems(problems))
@@ -321,58 +356,3 @@ def _from_sets(sets: Sequence[str]) -> Layer:
 
 def _sorted(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return tuple(sorted(layers, key=lambda layer: KINDS.index(layer.kind)))
-
-
-def _place(values: dict[str, object], path: KeyPath, value: object) -> None:
-    for part in path[:-1]:
-        inner = values.setdefault(part, {})
-        if not isinstance(inner, dict):
-            inner = values[part] = {}
-        values = inner
-    values[path[-1]] = value
-
-
-def _pruned(values: Mapping[str, object], path: Sequence[str]) -> dict[str, object]:
-    """Nested values without the one at a path."""
-    first, *rest = path
-    inner = values.get(first)
-    kept = {key: value for key, value in values.items() if key != first}
-    if rest and isinstance(inner, Mapping):
-        kept[first] = _pruned(inner, rest)
-    elif rest and first in values:
-        kept[first] = inner
-    return kept
-
-
-def _overlay(below: dict[str, object], above: Mapping[str, object]) -> None:
-    for key, value in above.items():
-        under = below.get(key)
-        if isinstance(value, Mapping):
-            fresh: dict[str, object] = dict(under) if isinstance(under, Mapping) else {}
-            _overlay(fresh, value)
-            below[key] = fresh
-        else:
-            below[key] = value
-
-
-def _without(values: Mapping[str, object], paths: Collection[KeyPath]) -> dict[str, object]:
-    """Nested values without what is at some paths of one or two keys."""
-    kept: dict[str, object] = {}
-    for key, value in values.items():
-        if (key,) in paths:
-            continue
-        kept[key] = (
-            {inner: one for inner, one in value.items() if (key, inner) not in paths}
-            if isinstance(value, Mapping)
-            else value
-        )
-    return kept
-
-
-def _lookup(values: Mapping[str, object], path: Sequence[str]) -> tuple[bool, object]:
-    at: object = values
-    for part in path:
-        if not isinstance(at, Mapping) or part not in at:
-            return False, None
-        at = at[part]
-    return True, at

@@ -6,7 +6,7 @@ from functools import cache
 
 from tunesmith.errors import nearest
 from tunesmith.recipe.problems import known_keys, section_at
-from tunesmith.recipe.renamed import RENAMED
+from tunesmith.recipe.renamed import RENAMED, RENAMED_KEYS
 
 __all__ = ["key_close_to", "key_named"]
 
@@ -16,6 +16,17 @@ def _by_last_part() -> dict[str, str]:
     """Every key by its last part; of two that share one, that of `train`."""
     keys = sorted(known_keys(), key=lambda path: path[0] == "train")
     return {path[-1]: ".".join(path) for path in keys if section_at(path) is None}
+
+
+@cache
+def _by_old_name() -> dict[str, str]:
+    """The name now of every renamed key, by the old one and its last part."""
+    return {
+        name: ".".join(new)
+        for old, new in RENAMED_KEYS.items()
+        for name in (old[-1], ".".join(old))
+        if new in known_keys()
+    }
 
 
 def key_named(word: str) -> str | None:
@@ -28,7 +39,7 @@ def key_named(word: str) -> str | None:
     name = word.replace("-", "_")
     if tuple(name.split(".")) in known_keys() and section_at(tuple(name.split("."))) is None:
         return name
-    key = _by_last_part().get(name)
+    key = _by_last_part().get(name) or _by_old_name().get(name)
     if key is None and name in RENAMED:
         key = RENAMED[name].key
     return key

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from tunesmith.errors import nearest, quoted, shortened
 from tunesmith.i18n import gettext as _
-from tunesmith.recipe.document import KeyPath
+from tunesmith.recipe.nested import KeyPath
 from tunesmith.recipe.renamed import RENAMED
 from tunesmith.recipe.settings import Recipe
 

@@ -1,18 +1,88 @@
-"""Names people bring from transformers' TrainingArguments, and the key to use here.
+"""Renamed keys: those of earlier recipes, and names from transformers with the key to use here.
 
-One table of facts: every argument of transformers 5, the ones removed since 4.57, and a few short
-forms that other tools use. It feeds the recipe's error messages; whoever adds a door for such names
-reads it too.
+Keys of earlier recipes, and flags, are still read under their old name, with a notice. Names from
+transformers (every argument of version 5, those removed since 4.57, and a few short forms of other
+tools) are unknown keys; the table feeds the error messages.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.recipe.nested import KeyPath
 
-__all__ = ["RENAMED", "Renamed"]
+__all__ = [
+    "RENAMED",
+    "RENAMED_FLAGS",
+    "RENAMED_KEYS",
+    "Renamed",
+    "both_message",
+    "new_name",
+    "new_path",
+    "renamed_message",
+    "with_new_names",
+]
+
+RENAMED_KEYS: dict[KeyPath, KeyPath] = {
+    ("track",): ("trackers",),
+    ("data", "normalise_labels"): ("data", "normalize_labels"),
+    ("train", "best"): ("train", "select_by"),
+    ("train", "fast_without"): ("train", "disable"),
+    ("options", "mask_share"): ("options", "mlm_probability"),
+    ("options", "whole_words"): ("options", "whole_word_mask"),
+    ("options", "always"): ("options", "always_mask"),
+}
+"""Keys of earlier recipes, each with its name now; a key keeps its section."""
+
+RENAMED_FLAGS = {"--no-header": "--columns", "--normalise-labels": "--normalize-labels"}
+"""Flags of earlier command lines, each with its name now."""
+
+
+def new_name(key: str) -> str:
+    """The name of a dotted key now: train.select_by for train.best."""
+    return ".".join(new_path(tuple(key.split("."))))
+
+
+def new_path(path: KeyPath) -> KeyPath:
+    """The path of a key, or of what is in its value, under the key's name now."""
+    for length in (1, 2):
+        if renamed := RENAMED_KEYS.get(path[:length]):
+            return (*renamed, *path[length:])
+    return path
+
+
+def renamed_message(old: str, new: str) -> str:
+    """What to say about a key or flag under its old name."""
+    return _("{old} is now called {new}").format(old=old, new=new)
+
+
+def both_message(old: str, new: str) -> str:
+    """What is wrong with a key or flag that is there under both names."""
+    return _("{old} and {new} are the same, and both are set").format(old=old, new=new)
+
+
+def with_new_names(values: Mapping[str, Any], section: KeyPath) -> dict[str, Any]:
+    """The keys of one section under their names now; each old name is warned of.
+
+    Raises:
+        ValueError: a key is there under both names.
+    """
+    names = {
+        old[-1]: new[-1]
+        for old, new in RENAMED_KEYS.items()
+        if old[:-1] == section and old[-1] in values
+    }
+    for old, new in names.items():
+        dotted = ".".join((*section, old)), ".".join((*section, new))
+        if new in values:
+            raise ValueError(both_message(*dotted))
+        warnings.warn(f"R124: {renamed_message(*dotted)}", FutureWarning, stacklevel=4)
+    return {names.get(key, key): value for key, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +153,10 @@ RENAMED: dict[str, Renamed] = {
     "logging_strategy": Renamed("train.log_every"),
     "logging_first_step": Renamed("train.log_every"),
     "logging_nan_inf_filter": Renamed(note=N_("a number that is not finite is never hidden")),
-    "load_best_model_at_end": Renamed("train.best", N_("naming a score keeps the best model")),
-    "metric_for_best_model": Renamed("train.best"),
-    "greater_is_better": Renamed("train.best", N_("each score knows its direction")),
-    "report_to": Renamed("track"),
+    "load_best_model_at_end": Renamed("train.select_by", N_("naming a score keeps the best model")),
+    "metric_for_best_model": Renamed("train.select_by"),
+    "greater_is_better": Renamed("train.select_by", N_("each score knows its direction")),
+    "report_to": Renamed("trackers"),
     "run_name": Renamed(note=_FLAG_OUT),
     "project": Renamed(note=_FLAG_OUT),
     "full_determinism": Renamed("train.deterministic"),
@@ -191,7 +261,7 @@ RENAMED: dict[str, Renamed] = {
         note=N_("rows are drawn at random"), became="train_sampling_strategy"
     ),
     "overwrite_output_dir": Renamed(note=N_("the same command resumes; --restart begins anew")),
-    "logging_dir": Renamed("track", became="TENSORBOARD_LOGGING_DIR"),
+    "logging_dir": Renamed("trackers", became="TENSORBOARD_LOGGING_DIR"),
     "no_cuda": Renamed("train.device", N_("write cpu"), became="use_cpu"),
     "use_mps_device": Renamed("train.device", N_("write mps")),
     "save_safetensors": Renamed(note=_SAFETENSORS),

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from tunesmith.errors import escape_controls
 from tunesmith.i18n import gettext as _
-from tunesmith.recipe.document import KeyPath, read_scalar
+from tunesmith.recipe.document import read_scalar
+from tunesmith.recipe.nested import KeyPath
 from tunesmith.recipe.settings import Recipe
 
 __all__ = ["as_written", "json_schema", "to_yaml"]

@@ -7,9 +7,10 @@ says which.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tunesmith.i18n import gettext_noop as _
 from tunesmith.recipe.durations import (
@@ -20,7 +21,9 @@ from tunesmith.recipe.durations import (
     SplitSource,
     Warmup,
 )
+from tunesmith.recipe.nested import KeyPath
 from tunesmith.recipe.presets import DEFAULT_PRESET
+from tunesmith.recipe.renamed import with_new_names
 
 __all__ = ["FORMAT", "DataSettings", "Recipe", "TrainSettings"]
 
@@ -54,6 +57,10 @@ def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _with_new_options(value: object) -> object:
+    return with_new_names(value, ("options",)) if isinstance(value, Mapping) else value
+
+
 Word = Annotated[str, BeforeValidator(_words)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
 Column = Annotated[Word, Field(min_length=1)]
@@ -83,9 +90,19 @@ _LARGEST_SEED = 2**63 - 1
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    _path: ClassVar[KeyPath] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_new_names(cls, values: object) -> object:
+        """Take keys under the names they had in earlier recipes."""
+        return with_new_names(values, cls._path) if isinstance(values, Mapping) else values
+
 
 class DataSettings(_Section):
-    """Where the labelled text is and which column is what."""
+    """Where the labeled text is and which column is what."""
+
+    _path: ClassVar[KeyPath] = ("data",)
 
     train: Files = Field(
         description=_(
@@ -209,6 +226,8 @@ class DataSettings(_Section):
 class TrainSettings(_Section):
     """How the model learns from the rows."""
 
+    _path: ClassVar[KeyPath] = ("train",)
+
     seed: int = Field(
         42,
         ge=0,
@@ -286,7 +305,7 @@ class TrainSettings(_Section):
             "result; exact runs the model as it stands."
         ),
     )
-    fast_without: Annotated[tuple[FastPart, ...], BeforeValidator(_listed)] = Field(
+    disable: Annotated[tuple[FastPart, ...], BeforeValidator(_listed)] = Field(
         (),
         description=_(
             "Parts of the fast engine to leave out: packing, last_layer, dropout, vocabulary, "
@@ -330,7 +349,7 @@ class TrainSettings(_Section):
         Duration(1, "epochs"),
         description=_("How often validation is scored: 1 epoch, 200 steps, never."),
     )
-    best: str | None = Field(
+    select_by: str | None = Field(
         None,
         description=_(
             "Score that chooses the model to keep, such as f1 or loss; null: the last weights. "
@@ -394,11 +413,11 @@ class Recipe(_Section):
         None, description=_("Scores to compute; null: the task's own (for GLUE, each set's own).")
     )
     data: DataSettings = Field(description=_("Where the labelled text is."))
-    options: dict[OptionName, OptionValue] = Field(
+    options: Annotated[dict[OptionName, OptionValue], BeforeValidator(_with_new_options)] = Field(
         default_factory=dict, description=_("What the task alone can be told.")
     )
     train: TrainSettings = Field(default_factory=TrainSettings, description=_("How it learns."))
-    track: Listed = Field(
+    trackers: Listed = Field(
         (),
         description=_(
             "Trackers told of every event: tensorboard, wandb, mlflow, trackio, swanlab."

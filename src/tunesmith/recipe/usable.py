@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tunesmith.i18n import gettext as _
+from tunesmith.recipe.nested import KeyPath
 
 __all__ = ["unusable_values"]
 
@@ -16,8 +17,6 @@ _MOST_BITS = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 """How Python writes a byte of a file's name that is not UTF-8."""
-
-KeyPath = tuple[str, ...]
 
 _OF_FILES = frozenset(
     {

@@ -83,7 +83,7 @@ def _fast(
     network: Any, job: PreparedRun, accelerator: Accelerator, precision: str, notes: list[Problem]
 ) -> Chosen:
     settings = job.recipe.train
-    without = frozenset(settings.fast_without)
+    without = frozenset(settings.disable)
     verdict, probed = _probed(network, job, without)
     layout = verdict.exit or ("parts of equal length" if verdict.by_length else "padded")
     how: dict[str, object] = {

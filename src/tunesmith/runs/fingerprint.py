@@ -15,6 +15,7 @@ from tunesmith.errors import IntegrityError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import Recipe, flatten
+from tunesmith.recipe.renamed import new_name
 
 __all__ = [
     "MAY_CHANGE",
@@ -36,7 +37,7 @@ MAY_CHANGE = frozenset(
         ("data", "allow_leak"),
         ("train", "micro_batch_size"),
         ("train", "preflight"),
-        ("track",),
+        ("trackers",),
     }
 )
 """Keys of a recipe that change nothing but what is kept and said, and how much goes through at
@@ -101,6 +102,9 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
         before: a fingerprint as it was kept; what an older version did not keep is not compared.
         now: the fingerprint of the moment.
     """
+    if "recipe" in before:
+        recipe = {new_name(key): value for key, value in before["recipe"].items()}
+        before = {**before, "recipe": recipe}
     changed = {}
     for part in _PARTS:
         if part in before and (lines := tuple(_lines(before[part], now.get(part), ""))):

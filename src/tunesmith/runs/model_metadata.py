@@ -50,9 +50,9 @@ class _Task(TypedDict, total=False):
     roles: _Roles
     labels: Annotated[list[str], Field(min_length=1)]
     positive_label: str | None
-    mask_share: Annotated[float, Field(gt=0, lt=1)]
-    whole_words: bool
-    always: list[str]
+    mlm_probability: Annotated[float, Field(gt=0, lt=1)]
+    whole_word_mask: bool
+    always_mask: list[str]
 
 
 class _Base(TypedDict):

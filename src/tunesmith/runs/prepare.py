@@ -123,7 +123,7 @@ def make_job(
         PlainError: the model, a score or a tracker does not exist or does not fit.
     """
     recipe, task = checked.recipe, checked.task
-    check_trackers(recipe.track)
+    check_trackers(recipe.trackers)
     metrics, choice = _scores(checked, custom_metrics=custom_metrics)
     assert recipe.model is not None  # noqa: S101 - filled in by `look`
     files = locate(recipe.model, revision=revision or recipe.revision)
@@ -289,7 +289,7 @@ def _scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Me
         ) from None
     if problem := _never_scored(checked, metrics):
         raise RecipeError(problem)
-    best = recipe.train.best
+    best = recipe.train.select_by
     if best is None or "validation" not in checked.splits:
         if recipe.train.early_stopping is not None:
             raise RecipeError(
@@ -298,7 +298,7 @@ def _scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Me
                     _("early stopping needs validation rows and a score that chooses"),
                     "train",
                     "early_stopping",
-                    fix=_("Set data.validation and train.best, or remove train.early_stopping."),
+                    fix=_("Set data.validation and train.select_by, or remove train.early_stopping."),
                 )
             )
         return metrics, None
@@ -309,7 +309,7 @@ def _scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Me
         if own not in task.metrics and own != "loss" and not custom_metrics:
             raise RecipeError(
                 layers.problem(
-                    "R110", _('there is no score "{name}"').format(name=own), "train", "best"
+                    "R110", _('there is no score "{name}"').format(name=own), "train", "select_by"
                 )
             )
         return metrics, ModelSelection(own, word == "highest", limit)
@@ -325,7 +325,7 @@ def _scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Me
                 name=best
             )
         raise RecipeError(
-            layers.problem(problem.code, problem.message, "train", "best", fix=fix)
+            layers.problem(problem.code, problem.message, "train", "select_by", fix=fix)
         ) from None
     return tuple(dict.fromkeys((*metrics, metric))), ModelSelection(
         metric.name, metric.higher_is_better, limit
@@ -342,8 +342,8 @@ def _never_scored(checked: ValidatedInputs, metrics: Sequence[Metric]) -> Proble
         return None
     if settings.early_stopping is not None:
         key = "early_stopping"
-    elif settings.best not in (None, metrics[0].name if metrics else "loss"):
-        key = "best"
+    elif settings.select_by not in (None, metrics[0].name if metrics else "loss"):
+        key = "select_by"
     else:
         return None
     return checked.layers.problem(

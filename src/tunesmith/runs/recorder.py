@@ -50,7 +50,7 @@ class Recorder:
             else None
         )
         self._trackers = Trackers(
-            session.job.recipe.track,
+            session.job.recipe.trackers,
             session.accelerator,
             run=session.run.name,
             folder=session.run.path / "trackers",

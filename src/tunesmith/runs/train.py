@@ -97,7 +97,7 @@ def opened(
     )
     with (
         deterministic_kernels(settings.deterministic),
-        tuned(is_fast and "process" not in settings.fast_without),
+        tuned(is_fast and "process" not in settings.disable),
         _telling_of_the_device(),
     ):
         session = Session(

@@ -30,6 +30,7 @@ from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
+from tunesmith.recipe.renamed import new_name
 from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.labeled_text import encode_texts, examine_texts
@@ -50,13 +51,13 @@ _MASKS, _ANSWERS = 8, 5
 class MaskingOptions(Options):
     """What masked-lm alone can be told."""
 
-    mask_share: float = Field(
+    mlm_probability: float = Field(
         0.15, ge=0.001, lt=1, description=N_("Share of the tokens that are predicted.")
     )
-    whole_words: bool = Field(
+    whole_word_mask: bool = Field(
         False, description=N_("Hide all pieces of a word together, which is harder.")
     )
-    always: list[str] = Field(
+    always_mask: list[str] = Field(
         [],
         description=N_("Words that are hidden wherever they stand, beside that share."),
     )
@@ -77,17 +78,17 @@ class MaskedLanguageModel(TaskDefaults):
 
     Attributes:
         roles: which column is the text; pairs are read jointly.
-        mask_share: share of the tokens that are predicted.
-        whole_words: whether all pieces of a word are hidden together.
-        always: words that are hidden wherever they stand: selective masking, as in Gu et al.,
+        mlm_probability: share of the tokens that are predicted.
+        whole_word_mask: whether all pieces of a word are hidden together.
+        always_mask: words that are hidden wherever they stand: selective masking, as in Gu et al.,
             "Train no evil" (arXiv 2004.09733), with the words named by a person.
         tokenizer: known once `with_tokenizer` was called.
     """
 
     roles: Roles
-    mask_share: float = 0.15
-    whole_words: bool = False
-    always: tuple[str, ...] = ()
+    mlm_probability: float = 0.15
+    whole_word_mask: bool = False
+    always_mask: tuple[str, ...] = ()
     tokenizer: Any = field(default=None, compare=False, repr=False)
 
     name: ClassVar[str] = "masked-lm"
@@ -113,7 +114,10 @@ class MaskedLanguageModel(TaskDefaults):
         """Any column of text will do; labels are not looked at."""
         chosen = read_options(MaskingOptions, options)
         return cls(
-            replace(roles, label=None), chosen.mask_share, chosen.whole_words, tuple(chosen.always)
+            replace(roles, label=None),
+            chosen.mlm_probability,
+            chosen.whole_word_mask,
+            tuple(chosen.always_mask),
         )
 
     @classmethod
@@ -217,8 +221,8 @@ class MaskedLanguageModel(TaskDefaults):
             ids,
             columns.numpy(),
             seed=seed,
-            share=self.mask_share,
-            whole_words=self.whole_words,
+            share=self.mlm_probability,
+            whole_word_mask=self.whole_word_mask,
             always=self._spelt(),
             mask_id=self.tokenizer.mask_token_id,
             vocabulary=len(self.tokenizer),
@@ -234,7 +238,7 @@ class MaskedLanguageModel(TaskDefaults):
 
     def _spelt(self) -> set[tuple[int, ...]]:
         """The words that are always hidden, as pieces; byte-level ones differ behind a space."""
-        ways = (way for word in self.always for way in (word, f" {word}"))
+        ways = (way for word in self.always_mask for way in (word, f" {word}"))
         return {tuple(self.tokenizer.encode(way, add_special_tokens=False)) for way in ways}
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
@@ -322,17 +326,22 @@ class MaskedLanguageModel(TaskDefaults):
         return {
             "task": self.name,
             "roles": {"text": self.roles.text, "text_pair": self.roles.text_pair},
-            "mask_share": self.mask_share,
-            "whole_words": self.whole_words,
-            "always": list(self.always),
+            "mlm_probability": self.mlm_probability,
+            "whole_word_mask": self.whole_word_mask,
+            "always_mask": list(self.always_mask),
         }
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
-        """The task that `as_json` described."""
+        """The task that `as_json` described, in this version or an earlier one."""
+        values = {new_name(f"options.{key}"): value for key, value in facts.items()}
+        options = read_options(
+            MaskingOptions,
+            {name: values[f"options.{name}"] for name in MaskingOptions.model_fields},
+        )
         return cls(
-            Roles(**facts["roles"]), facts["mask_share"], facts["whole_words"],
-            tuple(facts["always"]),
+            Roles(**facts["roles"]), options.mlm_probability, options.whole_word_mask,
+            tuple(options.always_mask),
         )  # fmt: skip
 
     @classmethod
@@ -352,9 +361,11 @@ class MaskedLanguageModel(TaskDefaults):
 
     def summary(self) -> list[str]:
         """What is hidden."""
-        words = _("whole words") if self.whole_words else _("tokens")
+        words = _("whole words") if self.whole_word_mask else _("tokens")
         return [
-            _("{share:.0%} of the {unit} are predicted").format(share=self.mask_share, unit=words)
+            _("{share:.0%} of the {unit} are predicted").format(
+                share=self.mlm_probability, unit=words
+            )
         ]
 
 

@@ -24,7 +24,7 @@ def mask_tokens(
     *,
     seed: int,
     share: float,
-    whole_words: bool,
+    whole_word_mask: bool,
     always: Collection[tuple[int, ...]],
     mask_id: int,
     vocabulary: int,
@@ -38,7 +38,7 @@ def mask_tokens(
         words: which word of its text each token belongs to, from 1; 0 for marks and padding.
         seed: of the draw.
         share: of the tokens that are predicted.
-        whole_words: whether the pieces of a word share one fate in being chosen.
+        whole_word_mask: whether the pieces of a word share one fate in being chosen.
         always: words, each as its pieces, that are hidden wherever they stand.
         mask_id: of the token that hides.
         vocabulary: how many tokens there are to replace with.
@@ -48,7 +48,7 @@ def mask_tokens(
     """
     positions = np.arange(ids.shape[1])[None, :]
     text = _key_of(ids, words > 0)
-    chance = uniform_at(seed, text, words if whole_words else positions)
+    chance = uniform_at(seed, text, words if whole_word_mask else positions)
     chance[words == 0] = 2.0
     lowest = chance.min(axis=1, keepdims=True)
     asked_for = _places_of(always, ids, words)

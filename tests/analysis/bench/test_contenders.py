@@ -62,9 +62,9 @@ def test_it_runs_in_a_process_set_up_as_for_training(
 def test_ablations_leave_out_a_part_each() -> None:
     parts = ablations("fast")
     assert parts[0] is CONTENDERS["fast"]
-    left_out = [contender.arguments["train.fast_without"] for contender in parts[1:]]
+    left_out = [contender.arguments["train.disable"] for contender in parts[1:]]
     assert ["packing"] in left_out and ["copies"] not in left_out
-    assert ["copies"] in [c.arguments.get("train.fast_without") for c in ablations("fast-bf16")]
+    assert ["copies"] in [c.arguments.get("train.disable") for c in ablations("fast-bf16")]
 
 
 @pytest.mark.parametrize("name", CONTENDERS)

@@ -34,7 +34,7 @@ COMMON = {
     "train.log_every": 4,
     "train.save_every": None,
     "metrics": ["accuracy"],
-    "train.fast_without": ["process"],
+    "train.disable": ["process"],
 }
 
 

@@ -73,13 +73,13 @@ def test_tables_without_a_header_and_labels_spelt_otherwise(
     tunesmith: Command, trained: Path
 ) -> None:
     Path("new.csv").write_text("the printer is broken,Repair\na new phone,order\n")
-    names = ("--no-header", "body,queue")
+    names = ("--columns", "body,queue")
     said = tunesmith("eval", trained, "new.csv", *names)
     assert said.code == 3
     assert "Use --normalize-labels" in said.err
     said = tunesmith("eval", trained, "new.csv", *names, "--normalize-labels", "--json")
     assert said.code == 0
-    assert "D114" in tunesmith("eval", trained, "new.csv", "--no-header", "body").err
+    assert "D114" in tunesmith("eval", trained, "new.csv", "--columns", "body").err
 
 
 def test_baselines_are_those_of_the_run(tunesmith: Command, trained: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_data_with_errors_gets_a_recipe_that_training_takes_once_they_are_left_o
     assert said.code == 0
     assert "error D201" in said.err
     assert "1 error must be corrected first, or left out with --on-bad-row skip" in said.err
-    assert "best:" not in Path("recipe.yaml").read_text()
+    assert "select_by:" not in Path("recipe.yaml").read_text()
     assert tunesmith("check", "recipe.yaml").code == 3
     assert tunesmith("check", "recipe.yaml", "--on-bad-row", "skip").code == 0
 

@@ -72,7 +72,7 @@ def test_other_columns(tunesmith: Command, trained: Path) -> None:
 
 def test_a_table_without_a_header(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text("1,the printer is broken\n2,a new phone\n")
-    said = tunesmith("predict", trained, "--file", "new.csv", "--no-header", "id,body", "--json")
+    said = tunesmith("predict", trained, "--file", "new.csv", "--columns", "id,body", "--json")
     assert [record["row"] for record in said.records] == [0, 1]
 
 

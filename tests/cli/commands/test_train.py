@@ -47,7 +47,7 @@ def test_a_start_that_failed_refuses_nothing(
 ) -> None:
     said = tunesmith("train", tickets, "--model", "embeded:mini", *SHORT)
     assert said.code == 2 and "classes" not in said.err  # before the data was looked at
-    said = tunesmith("train", tickets, "--model", tiny_bert, *SHORT, "--set", "track=tensorbord")
+    said = tunesmith("train", tickets, "--model", tiny_bert, *SHORT, "--set", "trackers=tensorbord")
     assert said.code == 2
     assert tunesmith("runs", "list").out == ""
     said = tunesmith("train", tickets, "--model", tiny_bert, *SHORT)

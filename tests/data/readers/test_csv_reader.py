@@ -232,11 +232,11 @@ def test_without_a_header_bad_records_keep_their_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "names", "words"),
     [
-        ("good,a,1\n", HEADER, 'D114: 3 fields on the first line, --no-header names 2: "text"'),
+        ("good,a,1\n", HEADER, 'D114: 3 fields on the first line, --columns names 2: "text"'),
         ("good\n", HEADER, "D114: 1 field on the first line"),
         ("good;a;1\n", HEADER, "D114: 1 field on the first line"),
-        ("good,a\n", ("text", "text"), "D114: --no-header names .*each column needs a name"),
-        ("good,a\n", ("text", " "), "D114: --no-header names .*each column needs a name"),
+        ("good,a\n", ("text", "text"), "D114: --columns names .*each column needs a name"),
+        ("good,a\n", ("text", " "), "D114: --columns names .*each column needs a name"),
         ("\n", HEADER, "D121"),
     ],
 )

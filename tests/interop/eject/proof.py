@@ -30,7 +30,7 @@ OTHERWISE: dict[str, object] = {
     "train.max_grad_norm": 0.1,
     "train.freeze": ["embeddings", "*.attention.self.query.*"],
     "train.dropout": 0.2,
-    "train.best": "loss",
+    "train.select_by": "loss",
     "data.test": "20%",
 }
 

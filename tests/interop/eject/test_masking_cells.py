@@ -28,16 +28,16 @@ def hide_of(**options: object) -> Any:
     facts: Any = SimpleNamespace(recipe=SimpleNamespace(options=options))
     names = {
         "np": np, "torch": torch, "tokenizer": Tokenizer(),
-        "MASK_SHARE": options["mask_share"], "ALWAYS": options["always"],
+        "MLM_PROBABILITY": options["mlm_probability"], "ALWAYS_MASK": options["always_mask"],
     }  # fmt: skip
     exec(masks_cell(facts).code, names)
     return names["hide"]
 
 
-@pytest.mark.parametrize("whole_words", [False, True])
+@pytest.mark.parametrize("whole_word_mask", [False, True])
 @pytest.mark.parametrize("always", [[], ["soup", "rice"]], ids=["share", "always"])
-def test_the_same_words_are_hidden(whole_words: bool, always: list[str]) -> None:
-    hide = hide_of(mask_share=0.3, whole_words=whole_words, always=always)
+def test_the_same_words_are_hidden(whole_word_mask: bool, always: list[str]) -> None:
+    hide = hide_of(mlm_probability=0.3, whole_word_mask=whole_word_mask, always_mask=always)
 
     @settings(max_examples=25)
     @given(
@@ -54,7 +54,7 @@ def test_the_same_words_are_hidden(whole_words: bool, always: list[str]) -> None
             ids[row, : len(text) + 2] = [2, *text, 3]
             words[row, 1 : len(text) + 1] = np.arange(len(text)) // 2 + 1
         shown, chosen = mask_tokens(
-            ids, words, seed=seed, share=0.3, whole_words=whole_words,
+            ids, words, seed=seed, share=0.3, whole_word_mask=whole_word_mask,
             always=[(7, 8), (9,)] if always else [], mask_id=4, vocabulary=50,
         )  # fmt: skip
         batch = {"input_ids": torch.from_numpy(ids), "words": torch.from_numpy(words)}

@@ -49,7 +49,7 @@ def test_the_choosing_score(facts: Facts) -> None:
     assert with_best(facts, None).chooser is None
     own = with_best(facts, "highest sure")
     assert own.chooser is None
-    assert [found.key for found in own.left_out] == ["train.best"]
+    assert [found.key for found in own.left_out] == ["train.select_by"]
 
 
 @pytest.mark.parametrize(("rate", "draws"), [(0.0, False), (0.1, True), (1.0, True), (None, True)])

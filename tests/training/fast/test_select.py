@@ -111,7 +111,7 @@ def spread_bert(tmp_path: Path, tiny_bert: Path) -> Path:
     [
         {},
         {"train.micro_batch_size": 3},
-        {"train.fast_without": ["device_data", "vocabulary"]},
+        {"train.disable": ["device_data", "vocabulary"]},
         {"train.save_every": "4 steps"},
     ],
     ids=["whole", "micro-batches", "batch by batch", "checkpoints"],
@@ -127,7 +127,7 @@ def test_a_run_over_static_memory_writes_the_same(
     static = run_of(spread_bert, tmp_path / "static", **settings)
     how = json.loads((tmp_path / "static" / "plan.json").read_text())["engine"]
     assert how["graphs"] is True
-    assert how["device_data"] is ("train.fast_without" not in settings)
+    assert how["device_data"] is ("train.disable" not in settings)
     (one, saved), (two, again) = lines(plain), lines(static)
     assert len(one) > 3 and saved == again
     np.testing.assert_allclose(two, one, rtol=1e-3)
@@ -147,7 +147,7 @@ def test_on_a_gpu_a_recorded_run_writes_what_one_that_is_called_writes(
     assert notes == []
     eager = run_of(
         spread_bert, tmp_path / "eager", device="cuda",
-        **settings, **{"train.fast_without": ["graphs"], "train.dropout": 0.0},
+        **settings, **{"train.disable": ["graphs"], "train.dropout": 0.0},
     )  # fmt: skip
     still_ = run_of(
         spread_bert, tmp_path / "still", device="cuda", **{**settings, "train.dropout": 0.0}

@@ -68,7 +68,7 @@ def ablations(base: str) -> list[Contender]:
             Contender(
                 f"{base} without {part}",
                 "tunesmith",
-                {**whole.arguments, "train.fast_without": [part]},
+                {**whole.arguments, "train.disable": [part]},
             )
             for part in parts
         ),

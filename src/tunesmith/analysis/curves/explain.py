@@ -90,8 +90,8 @@ def _recipe(run: RunFolder) -> Recipe:
 
 
 def _choice(recipe: Recipe) -> tuple[str | None, bool]:
-    """The score that chooses the model and whether higher is better, as `train.best` says."""
-    best = recipe.train.best
+    """The score that chooses the model and whether higher is better, as `train.select_by` says."""
+    best = recipe.train.select_by
     if best is None:
         return None, False
     way, _space, name = best.partition(" ")

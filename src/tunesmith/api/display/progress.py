@@ -51,7 +51,7 @@ class Display:
             ("data.label", recipe.data.label),
             ("data.validation", recipe.data.validation),
             ("data.test", recipe.data.test),
-            ("train.best", recipe.train.best),
+            ("train.select_by", recipe.train.select_by),
         ):
             origin = layers.origin(*key.split("."))
             if origin.kind == "automatic" and value is not None:

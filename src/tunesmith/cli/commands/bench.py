@@ -149,6 +149,6 @@ def _settings(recipe: Any, steps: int) -> dict[str, object]:
             found[f"{section}.{key}"] = value
     found |= {"task": recipe.task, "model": recipe.model, "revision": recipe.revision}
     found |= {f"options.{key}": value for key, value in recipe.options.items()}
-    found |= {"preset": None, "train.max_steps": steps, "train.best": None, "data.test": None}
-    found |= {"train.early_stopping": None, "track": []}
+    found |= {"preset": None, "train.max_steps": steps, "train.select_by": None, "data.test": None}
+    found |= {"train.early_stopping": None, "trackers": []}
     return found

@@ -15,7 +15,7 @@ from tunesmith.cli.options import (
     data_options,
     decision_options,
     examples,
-    normalise_option,
+    normalize_option,
     reading,
 )
 from tunesmith.errors import DataError, Problem, nearest
@@ -52,7 +52,7 @@ __all__ = ["command"]
     help=_("Where to compute."),
 )  # fmt: skip
 @data_options
-@normalise_option
+@normalize_option
 @ROOT
 @common
 def command(

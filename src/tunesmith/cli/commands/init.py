@@ -63,7 +63,7 @@ def command(
     seen = look(layers_from(what, sets, given))
     recipe, layers, notes = seen.recipe, seen.layers, seen.notes
     splits: dict[str, Split] = {}
-    errors, later = 0, [("train", "best"), ("metrics",)]
+    errors, later = 0, [("train", "select_by"), ("metrics",)]
     try:
         checked = check(seen, audited=True)
     except DataError as error:

@@ -86,7 +86,7 @@ def command(
     folders = folders_of_seeds(out, named_after=what[0], first=first, count=seeds)
     runs = []
     for seed, folder in folders.items():
-        seeded = layers_from(what, (*sets, f"train.seed={seed}"), given)
+        seeded = layers.with_sets(f"train.seed={seed}")
         runs.append(_train(terminal, seeded, folder, what[0], restart=restart))
     show_spread(terminal, runs, spread_over(runs))
     return 0

@@ -267,13 +267,13 @@ def _misfit(
     """Why names for the columns do not fit the first record."""
     twice = [name for i, name in enumerate(names) if name in names[:i] or not name.strip()]
     if twice:
-        message = _("--no-header names {names}; each column needs a name of its own").format(
+        message = _("--columns names {names}; each column needs a name of its own").format(
             names=quoted(names)
         )
     elif len(names) != len(first):
         message = ngettext(
-            "{count} field on the first line, --no-header names {wanted}: {names}",
-            "{count} fields on the first line, --no-header names {wanted}: {names}",
+            "{count} field on the first line, --columns names {wanted}: {names}",
+            "{count} fields on the first line, --columns names {wanted}: {names}",
             len(first),
         ).format(count=len(first), wanted=len(names), names=quoted(names))
     else:
@@ -287,5 +287,5 @@ def _misfit(
             _("first line: {text}").format(text=shortened(" | ".join(first))),
             _('delimiter: "{delimiter}"').format(delimiter=shown),
         ),
-        fix=_("Give one name for each field, such as --no-header text,label"),
+        fix=_("Give one name for each field, such as --columns text,label"),
     )

@@ -31,8 +31,8 @@ def uniform(seed, *places):
     return (state >> np.uint64(11)) * 2.0**-53
 """
 
-_ALWAYS = """\
-ways = [way for word in ALWAYS for way in (word, f" {word}")]
+_ALWAYS_MASK = """\
+ways = [way for word in ALWAYS_MASK for way in (word, f" {word}")]
 spelt = [tokenizer.encode(way, add_special_tokens=False) for way in ways]
 
 
@@ -52,7 +52,7 @@ def named(ids, words):
 def masks_cell(facts: Facts) -> Cell:
     """`hide`, which hides words of a batch and makes labels of what stood there."""
     options = facts.recipe.options
-    whole, always = bool(options["whole_words"]), bool(options["always"])
+    whole, always = bool(options["whole_word_mask"]), bool(options["always_mask"])
     hide = block(
         "def hide(batch, seed):",
         '    ids, words = batch["input_ids"].cpu().numpy(), batch.pop("words").cpu().numpy()',
@@ -64,7 +64,7 @@ def masks_cell(facts: Facts) -> Cell:
         "    lowest = chance.min(axis=1, keepdims=True)",
         always and "    always = named(ids, words)",
         always and "    lowest[always.any(axis=1)] = -1.0  # asked for by name, needs no other",
-        "    chosen = ((chance < MASK_SHARE) | (chance == lowest)) & (words > 0)",
+        "    chosen = ((chance < MLM_PROBABILITY) | (chance == lowest)) & (words > 0)",
         always and "    chosen = chosen | always",
         "    fate = np.where(always, 0.0, uniform(seed + 1, text, places))"
         if always
@@ -77,7 +77,7 @@ def masks_cell(facts: Facts) -> Cell:
         '    batch["labels"] = torch.from_numpy(np.where(chosen, ids, -100)).to(device)',
         "    return batch",
     )
-    parts = [_CHANCE, *([_ALWAYS] if always else []), hide]
+    parts = [_CHANCE, *([_ALWAYS_MASK] if always else []), hide]
     words = [
         _(
             "Which tokens are hidden follows from the seed and the text alone, whatever batch it "

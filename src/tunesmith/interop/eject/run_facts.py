@@ -153,7 +153,7 @@ class Facts:
     @cached_property
     def chooser(self) -> ModelSelectionFacts | None:
         """Which score chooses the model; None keeps the last weights."""
-        best = self.train.best
+        best = self.train.select_by
         if best is None or not self.evaluates:
             return None
         stop = self.train.early_stopping
@@ -170,12 +170,12 @@ class Facts:
     def left_out(self) -> list[LeftOut]:
         """What has no plain equal."""
         found = []
-        if self.train.best and self.evaluates and self.chooser is None:
+        if self.train.select_by and self.evaluates and self.chooser is None:
             found.append(
                 LeftOut(
-                    "train.best",
+                    "train.select_by",
                     _('"{score}" is a score of your own; the last weights are kept').format(
-                        score=self.train.best
+                        score=self.train.select_by
                     ),
                 )
             )

@@ -129,9 +129,13 @@ def _masking_settings(facts: Facts) -> list[str]:
     if not facts.hides_words:
         return []
     options = facts.recipe.options
-    lines = [assignment("MASK_SHARE", options["mask_share"], _("of the tokens are predicted"))]
-    if options["always"]:
-        lines.append(assignment("ALWAYS", options["always"], _("words that are always hidden")))
+    lines = [
+        assignment("MLM_PROBABILITY", options["mlm_probability"], _("of the tokens are predicted"))
+    ]
+    if options["always_mask"]:
+        lines.append(
+            assignment("ALWAYS_MASK", options["always_mask"], _("words that are always hidden"))
+        )
     return lines
 
 

@@ -57,7 +57,7 @@ class FastForward:
             device: of the model.
             verdict: what the probe found.
             half: whether to compute in bfloat16.
-            without: parts to leave out, as `train.fast_without` names them.
+            without: parts to leave out, as `train.disable` names them.
         """
         self._patches, self._packing = ExitStack(), ExitStack()
         self.network = network
@@ -168,7 +168,7 @@ class FastEngine(FastForward):
             verdict: what the probe found.
             half: whether to compute in bfloat16.
             used_tokens: every token id that occurs; None to keep the whole table.
-            without: parts to leave out, as `train.fast_without` names them.
+            without: parts to leave out, as `train.disable` names them.
             sets_rates: False where a scheduler or a callback writes learning rates and weight decay
                 into the optimizer's groups, which are then left alone.
         """

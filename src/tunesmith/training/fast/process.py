@@ -1,7 +1,7 @@
 """Settings of the whole process: how memory is handed out, which library multiplies matrices.
 
 They change how long things take and nothing else. They are put back when the last of those that
-asked for them leaves, and `train.fast_without: [process]` leaves them alone.
+asked for them leaves, and `train.disable: [process]` leaves them alone.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def engine_for(
         accelerator: device and processes.
         verdict: what the probe found.
         half: whether to compute in bfloat16.
-        without: parts to leave out, as `train.fast_without` names them.
+        without: parts to leave out, as `train.disable` names them.
         probed: the rows of the probe.
         examples: all training rows.
         draws: whether the task draws something about rows, which only the host can do.
