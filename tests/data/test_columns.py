@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_roles
+from tunesmith.data.columns import Roles, missing_columns, need_a_role, plain_name, suggest_texts
 from tunesmith.data.profile import profile
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Column, distinct_columns
 
 
 def suggested(*records: dict[str, object], taken: tuple[str, ...] = ()) -> dict[str, str]:
-    found = profile(Memory.of_records(list(records) * 4, "m"))
-    return {role: s.value for role, s in suggest_roles(found, taken).items()}
+    columns = profile(Memory.of_records(list(records) * 4, "m"))
+    return {role: s.value for role, s in suggest_texts(columns, taken).items()}
 
 
 TEXT = "a message of some length, as people write them"
@@ -21,46 +21,39 @@ TEXT = "a message of some length, as people write them"
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
-        ({"id": "1", "text": TEXT, "label": "a"}, {"text": "text", "label": "label"}),
+        ({"id": "1", "text": TEXT}, {"text": "text"}),
         (
-            {"sentence1": TEXT, "sentence2": TEXT, "label": "a", "idx": 3},
-            {"text": "sentence1", "text_pair": "sentence2", "label": "label"},
+            {"sentence1": TEXT, "sentence2": TEXT, "idx": 3},
+            {"text": "sentence1", "text_pair": "sentence2"},
         ),
-        (
-            {"premise": TEXT, "hypothesis": TEXT, "gold_label": "a"},
-            {"text": "premise", "text_pair": "hypothesis", "label": "gold_label"},
-        ),
-        ({"Sentence": TEXT, "Score": 1.5}, {"text": "Sentence", "label": "Score"}),
-        ({"文本": "一条消息", "类别": "甲"}, {"text": "文本", "label": "类别"}),
-        ({"title": "short", "body": TEXT, "queue": "a"}, {"text": "body", "label": "queue"}),
+        ({"Sentence A": TEXT, "sentenceB": TEXT}, {"text": "Sentence A", "text_pair": "sentenceB"}),
+        ({"premise": TEXT, "hypothesis": TEXT}, {"text": "premise", "text_pair": "hypothesis"}),
+        ({"文本": "一条消息", "备注": "甲乙丙丁戊己庚"}, {"text": "文本"}),
+        ({"title": "short", "body": TEXT}, {"text": "body"}),
+        ({"c1": TEXT, "c2": "short"}, {"text": "c1"}),
     ],
 )
-def test_by_name(record: dict[str, object], expected: dict[str, str]) -> None:
+def test_texts_by_name_and_length(record: dict[str, object], expected: dict[str, str]) -> None:
     assert suggested(record) == expected
 
 
-def test_by_values() -> None:
-    records = [
-        {"c1": f"{TEXT} {i}", "c2": "ab"[i % 2], "c3": f"note {i}", "id": str(i)} for i in range(12)
-    ]
-    assert suggested(*records) == {"label": "c2", "text": "c1"}
+def test_taken_columns_are_left_alone() -> None:
+    record: dict[str, object] = {"text": TEXT, "body": TEXT + TEXT}
+    assert suggested(record, taken=("text",)) == {"text": "body"}
 
 
-def test_what_is_taken_is_left_alone() -> None:
-    record = {"text": TEXT, "body": TEXT + TEXT, "label": "a"}
-    assert suggested(record, taken=("text", "label")) == {"text": "body"}
-
-
-def test_nothing_suits() -> None:
-    assert suggested({"id": "1", "number": "5"}) == {}
+def test_no_column_of_text() -> None:
+    assert suggested({"id": "1", "number": "5", "list": ["a"]}) == {}
 
 
 def test_every_suggestion_has_a_reason() -> None:
-    found = profile(
-        Memory.of_records([{"x": TEXT + str(i), "y": "ab"[i % 2]} for i in range(9)], "m")
-    )
-    for suggestion in suggest_roles(found).values():
-        assert suggestion.reason
+    columns = profile(Memory.of_records([{"x": TEXT, "y": TEXT[:5]}], "m"))
+    assert suggest_texts(columns)["text"].reason == "the longest text, 46 characters on average"
+
+
+@pytest.mark.parametrize("name", ["answer_key", "answerKey", "Answer Key", "ＡｎｓｗｅｒＫｅｙ"])
+def test_spellings_of_one_name(name: str) -> None:
+    assert plain_name(name) == "answerkey"
 
 
 def test_missing_columns_name_the_nearest() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from tunesmith.data.open import from_python
-from tunesmith.errors import TunesmithError
+from tunesmith.errors import Place, Problem, TunesmithError
 from tunesmith.inputs import ValidatedInputs, check, look
+from tunesmith.inputs.resolve import Automatic, at_key, joined
 from tunesmith.recipe import Share, gather
 
 MODEL = "model=embedded:mini"
@@ -271,3 +273,47 @@ def test_columns_without_a_name_or_with_one_name_are_no_error(tmp_path: Path) ->
     message, code = told(f"data.train={path}", "data.text=note")
     assert (code, 'called "note": 2, 5' in message) == (3, True)
     checked(f"data.train={path}", "data.label=Unnamed: 0", "task=text-regression")
+
+
+def test_only_keys_that_the_user_left_out_are_suggested() -> None:
+    layers = gather(sets=["data.train=x", "data.text=body"], environment={})
+    automatic = Automatic(layers)
+    automatic.suggest(("data", "text"), "title", "longest")
+    automatic.suggest(("data", "label"), "queue", "by its name")
+    automatic.suggest(("task",), "text-classification", "few values")
+    assert automatic.values == {"data": {"label": "queue"}, "task": "text-classification"}
+    assert automatic.reasons[("data", "label")] == "by its name"
+
+
+def test_joined_is_the_second_above_the_first() -> None:
+    assert joined({"a": {"x": 1, "y": 2}, "b": 3}, {"a": {"y": 4}, "c": 5}) == {
+        "a": {"x": 1, "y": 4},
+        "b": 3,
+        "c": 5,
+    }
+
+
+def test_a_problem_is_reported_where_its_key_was_set() -> None:
+    layers = gather(sets=["data.train=x", "data.labels=[a, b]"], environment={})
+    problem = at_key(Problem("R112", "no", Place("data.labels"), fix="so"), layers)
+    assert str(problem.place) == "--set data.labels=[a, b]"
+    assert problem.fix == "so"
+
+
+def test_a_format_that_no_task_trains_is_refused_until_columns_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "alpaca.jsonl"
+    rows = [{"instruction": f"say {i}", "input": "", "output": "ab"[i % 2]} for i in range(40)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    message, exit_code = told(f"data.train={path}")
+    assert exit_code == 2
+    assert f"error R203 {path}: this looks like instructions with responses" in message
+    named = checked(f"data.train={path}", "data.text=instruction", "data.label=output")
+    assert named.recipe.task == "text-classification"
+
+
+def test_two_columns_that_may_be_the_label_are_asked_about(tmp_path: Path) -> None:
+    rows = [{"text": f"t {i}", "topic": "ab"[i % 2], "sentiment": "xy"[i % 2]} for i in range(40)]
+    message, exit_code = told("data.train=python", data=rows)
+    assert (exit_code, "R204" in message) == (2, True)
+    assert "--task text-classification --label topic" in message
+    assert checked("data.train=python", "data.label=topic", data=rows).recipe.data.label == "topic"

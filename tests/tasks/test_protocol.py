@@ -13,7 +13,7 @@ from tunesmith.recipe import DataSettings
 from tunesmith.tasks import (
     TASKS,
     Task,
-    suggest_task,
+    match_task,
     task_from_config,
     task_from_json,
     task_named,
@@ -65,11 +65,10 @@ def test_an_unknown_task_names_the_nearest() -> None:
     ],
 )
 def test_a_label_column_suggests_its_task(values: list[object], name: str) -> None:
-    found = profile(Memory.of_records([{"label": v} for v in values * 2], "m")).column("label")
-    assert found is not None
-    suggested, reason = suggest_task(found)
-    assert suggested == name
-    assert "label" in reason
+    records = [{"text": f"text {i}", "label": value} for i, value in enumerate(values * 2)]
+    task, match = match_task(profile(Memory.of_records(records, "m")), DataSettings(train="m"))
+    assert task.name == name
+    assert "label" in match.reason
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""Which column is what: given by the person, or suggested from names and values with a reason."""
+"""Which column is what: the roles, suggestions for columns of text, and errors about columns."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,27 +12,42 @@ from tunesmith.data.rows import Source
 from tunesmith.errors import DataError, Place, Problem, nearest, quoted
 from tunesmith.i18n import gettext as _
 
-__all__ = ["Roles", "Suggestion", "missing_columns", "suggest_roles"]
+__all__ = [
+    "NOT_CONTENT",
+    "Roles",
+    "Suggestion",
+    "missing_columns",
+    "need_a_role",
+    "plain_name",
+    "suggest_texts",
+]
 
-_LABEL_NAMES = (
-    "label", "labels", "class", "category", "target", "intent", "sentiment", "topic", "tag", "tags",
-    "queue", "score", "rating", "stars", "similarity", "gold_label", "y", "output",
-    "标签", "类别", "分类", "类型", "情感", "评分", "分数",
-)  # fmt: skip
 _TEXT_NAMES = (
     "text", "sentence", "content", "body", "message", "review", "comment", "question", "query",
     "document", "tweet", "utterance", "title", "description", "input", "prompt",
     "文本", "内容", "正文", "句子", "评论", "问题", "标题", "描述",
 )  # fmt: skip
 _PAIR_NAMES = (
-    ("text", "text_pair"), ("sentence1", "sentence2"), ("premise", "hypothesis"),
+    ("text", "textpair"), ("sentence1", "sentence2"), ("premise", "hypothesis"),
     ("question1", "question2"),
     ("question", "sentence"), ("question", "answer"), ("question", "passage"),
-    ("query", "passage"), ("query", "document"), ("query", "title"), ("text_a", "text_b"),
-    ("text1", "text2"), ("sentence_a", "sentence_b"), ("sent1", "sent2"), ("q1", "q2"),
+    ("query", "passage"), ("query", "document"), ("query", "title"), ("texta", "textb"),
+    ("text1", "text2"), ("sentencea", "sentenceb"), ("sent1", "sent2"), ("q1", "q2"),
     ("source", "target"), ("句子1", "句子2"), ("文本1", "文本2"), ("问题1", "问题2"),
 )  # fmt: skip
-_NOT_TEXT = ("id", "idx", "index", "uid", "guid", "split", "lang", "language", "date", "created_at")
+NOT_CONTENT = (
+    "id",
+    "idx",
+    "index",
+    "uid",
+    "guid",
+    "split",
+    "lang",
+    "language",
+    "date",
+    "createdat",
+)
+"""Columns that are neither texts nor labels: they number or sort rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,46 +84,46 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A value and why it was chosen, in words."""
+    """A value and why it was chosen."""
 
     value: str
     reason: str
 
 
-def suggest_roles(found: Profile, taken: Sequence[str] = ()) -> dict[str, Suggestion]:
-    """Suggest "text", "text_pair" and "label"; leaves out what it finds no candidate for.
+def plain_name(name: str) -> str:
+    """A column name without what its spelling may differ in: "Answer_Key" is "answerkey"."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def suggest_texts(profile: Profile, taken: Sequence[str] = ()) -> dict[str, Suggestion]:
+    """Suggest "text", and "text_pair" where two columns are named as a pair.
 
     Args:
-        found: what the source looks like.
+        profile: what the source looks like.
         taken: columns that have a role already.
+
+    Returns:
+        Nothing if no column may hold text.
     """
-    free = [column for column in found.columns if column.column.name not in taken]
-    roles: dict[str, Suggestion] = {}
-    label = _label(free)
-    if label:
-        roles["label"] = label
-        free = [column for column in free if column.column.name != label.value]
-    texts = [column for column in free if _may_be_text(column)]
-    by_name = {column.column.name.lower(): column.column.name for column in texts}
+    texts = [c for c in profile.columns if c.name not in taken and _may_be_text(c)]
+    by_name = {plain_name(column.name): column.name for column in texts}
     for first, second in _PAIR_NAMES:
         if first in by_name and second in by_name:
             reason = _("a pair by its names")
-            roles["text"] = Suggestion(by_name[first], reason)
-            roles["text_pair"] = Suggestion(by_name[second], reason)
-            return roles
+            return {
+                "text": Suggestion(by_name[first], reason),
+                "text_pair": Suggestion(by_name[second], reason),
+            }
     for name in _TEXT_NAMES:
         if name in by_name:
-            roles["text"] = Suggestion(by_name[name], _("by its name"))
-            return roles
-    if texts:
-        longest = max(texts, key=lambda column: column.mean_length)
-        roles["text"] = Suggestion(
-            longest.column.name,
-            _("the longest text, {length:.0f} characters on average").format(
-                length=longest.mean_length
-            ),
-        )
-    return roles
+            return {"text": Suggestion(by_name[name], _("by its name"))}
+    if not texts:
+        return {}
+    longest = max(texts, key=lambda column: column.mean_length)
+    reason = _("the longest text, {length:.0f} characters on average").format(
+        length=longest.mean_length
+    )
+    return {"text": Suggestion(longest.name, reason)}
 
 
 def _may_be_text(column: ColumnProfile) -> bool:
@@ -114,30 +131,7 @@ def _may_be_text(column: ColumnProfile) -> bool:
         column.column.type == "text"
         and column.values > 0
         and not column.is_numeric
-        and column.column.name.lower() not in _NOT_TEXT
-    )
-
-
-def _label(columns: Sequence[ColumnProfile]) -> Suggestion | None:
-    by_name = {column.column.name.lower(): column for column in columns}
-    for name in _LABEL_NAMES:
-        if name in by_name:
-            return Suggestion(by_name[name].column.name, _("by its name"))
-    for column in columns:
-        if column.column.class_names:
-            return Suggestion(column.column.name, _("its values have class names"))
-    few = [
-        column
-        for column in columns
-        if column.column.name.lower() not in _NOT_TEXT
-        and 1 < column.distinct <= max(2, min(50, column.values // 4))
-        and column.mean_length <= 40
-    ]
-    if not few:
-        return None
-    best = min(few, key=lambda column: column.distinct)
-    return Suggestion(
-        best.column.name, _("few different values ({count})").format(count=best.distinct)
+        and plain_name(column.name) not in NOT_CONTENT
     )
 
 
@@ -167,18 +161,12 @@ def missing_columns(
             yield role, Problem("D302", message, place, fix=_("Give each a name of its own."))
 
 
-def need_a_role(role: str, found: Profile) -> DataError:
-    """The error for a role that nobody gave and nothing suggests."""
-    names = [column.column.name for column in found.columns]
+def need_a_role(role: str, profile: Profile) -> DataError:
+    """Return the error for a role that no column is named for and nothing suggests (D301)."""
+    names = [column.name for column in profile.columns]
     flag = "--" + role.replace("_", "-")
     fix = _("Name it with {flag}. Columns: {names}.").format(flag=flag, names=quoted(names))
     if role == "label":
         fix += "\n" + _("Text without labels is for --task masked-lm.")
-    return DataError(
-        Problem(
-            "D301",
-            _("it is not clear which column holds the {role}").format(role=role),
-            Place(found.source.name),
-            fix=fix,
-        )
-    )
+    message = _("it is not clear which column holds the {role}").format(role=role)
+    return DataError(Problem("D301", message, Place(profile.source.name), fix=fix))

@@ -23,6 +23,9 @@ __all__ = [
 
 SAMPLE_ROWS = 10_000
 _MIN_ROWS = 100
+_MOST_CLASSES = 50
+_LONGEST_CLASS = 40
+"""Mean characters of the names of classes, at most."""
 _MOST_CELLS = 1_000_000
 _MOST_CHARACTERS = 32 << 20
 
@@ -42,6 +45,7 @@ class ColumnProfile:
         num_numbers: how many values are numbers or look like numbers.
         num_fractions: how many of these are not whole.
         num_lists: how many values are lists.
+        num_nested: how many values are objects, or lists of objects or of lists.
     """
 
     column: Column
@@ -51,6 +55,12 @@ class ColumnProfile:
     num_numbers: int
     num_fractions: int
     num_lists: int
+    num_nested: int
+
+    @property
+    def name(self) -> str:
+        """The name of the column."""
+        return self.column.name
 
     @property
     def distinct(self) -> int:
@@ -61,6 +71,17 @@ class ColumnProfile:
     def is_numeric(self) -> bool:
         """Whether every value is a number and none is a class of a `ClassLabel`."""
         return self.values > 0 and self.num_numbers == self.values and not self.column.class_names
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the values are numbers, with fractions or too many of them to be classes."""
+        return self.is_numeric and (self.num_fractions > 0 or self.distinct > _MOST_CLASSES)
+
+    @property
+    def has_few_values(self) -> bool:
+        """Whether a few short values recur, as classes do."""
+        most = max(2, min(_MOST_CLASSES, self.values // 4))
+        return 1 < self.distinct <= most and self.mean_length <= _LONGEST_CLASS
 
 
 @dataclass(frozen=True)
@@ -74,7 +95,7 @@ class Profile:
 
     def column(self, name: str) -> ColumnProfile | None:
         """The profile of one column, None if there is none of this name."""
-        return next((c for c in self.columns if c.column.name == name), None)
+        return next((c for c in self.columns if c.name == name), None)
 
 
 def profile(source: Source, *, rows: int = SAMPLE_ROWS) -> Profile:
@@ -111,10 +132,12 @@ def _sample(source: Source, count: int) -> tuple[list[Row], bool]:
 def _profile_column(column: Column, values: Sequence[object]) -> ColumnProfile:
     present = [value for value in values if value is not None and value != ""]
     counts: Counter[str] = Counter()
-    length = numbers = fractions = lists = 0
+    length = numbers = fractions = lists = nested = 0
     for value in present:
+        nested += isinstance(value, dict)
         if isinstance(value, list):
             lists += 1
+            nested += any(isinstance(item, list | dict) for item in value)
             counts.update(as_text(item) for item in value)
         else:
             text = as_text(value)
@@ -132,6 +155,7 @@ def _profile_column(column: Column, values: Sequence[object]) -> ColumnProfile:
         numbers,
         fractions,
         lists,
+        nested,
     )
 
 

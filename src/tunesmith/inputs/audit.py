@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from tunesmith.data.rows import Source
 from tunesmith.data.scan import Survey
 from tunesmith.errors import Place, Problem
-from tunesmith.inputs.automatic import at_key
 from tunesmith.inputs.column_stats import Census, Part
 from tunesmith.inputs.label_checks import (
     class_problems,
@@ -31,7 +30,7 @@ from tunesmith.inputs.length_checks import (
     measure,
     reader_of,
 )
-from tunesmith.inputs.resolve import ResolvedInputs
+from tunesmith.inputs.resolve import ResolvedInputs, at_key
 from tunesmith.inputs.text_checks import column_problems, swapped_problems
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import LabeledTextTask

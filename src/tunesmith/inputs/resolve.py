@@ -1,12 +1,12 @@
-"""Looking: open the data and fill in what was left out, with the reason for each choice."""
+"""Open the data and fill in what the recipe leaves out, with the reason for each choice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_roles
-from tunesmith.data.label_lists import recognized_separator
+from tunesmith.data.columns import Roles, missing_columns
 from tunesmith.data.open import Options, detected, open_splits
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.readers.text_file import AUTO
@@ -18,26 +18,32 @@ from tunesmith.errors import (
     RecipeError,
     first_problems,
     nearest,
-    quoted,
-    shortened,
 )
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs.automatic import Automatic, at_key
 from tunesmith.inputs.corrections import correct
 from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.metrics.scores import GLUE
 from tunesmith.models import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
-from tunesmith.tasks import TASKS, Task, suggest_task, task_named
+from tunesmith.tasks import Task, match_task, task_named
 
-__all__ = ["ResolvedInputs", "look", "no_rows", "reading_options"]
+__all__ = [
+    "Automatic",
+    "ResolvedInputs",
+    "at_key",
+    "at_keys",
+    "joined",
+    "look",
+    "no_rows",
+    "reading_options",
+]
 
 _VALIDATION_NAMES = ("validation", "validation_matched", "valid", "dev", "val")
-_DEFAULT_SHARE = "10%"
+_DEFAULT_FRACTION = "10%"
 _SUGGESTED: tuple[KeyPath, ...] = (
     ("task",), ("model",), ("metrics",), ("data", "text"), ("data", "label"),
 )  # fmt: skip
-"""Keys whose null means: as the data suggests."""
+"""Keys that null leaves to be suggested."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,12 @@ class ResolvedInputs:
 
     Attributes:
         layers: where each value of the recipe comes from.
-        recipe: the whole of it; only `train.select_by` and `metrics` may still wait for the labels.
+        recipe: complete but for `train.select_by` and `metrics`, which may depend on the labels.
         train: the training rows.
-        others: "validation" and "test", where they are sources of their own.
-        shares: "validation" and "test", where they are drawn from the training rows.
+        others: "validation" and "test", where they are sources.
+        fractions: "validation" and "test", where they are drawn from the training rows.
         profile: what the first training rows look like.
-        task: what is learnt, not fitted yet.
+        task: not fitted yet.
         reasons: why each automatic value was chosen.
     """
 
@@ -59,14 +65,14 @@ class ResolvedInputs:
     recipe: Recipe
     train: Source
     others: Mapping[str, Source]
-    shares: Mapping[str, float]
+    fractions: Mapping[str, float]
     profile: Profile
     task: Task
     reasons: Mapping[KeyPath, str]
 
     @property
     def notes(self) -> list[str]:
-        """What is worth saying about the files."""
+        """Notes on how the files were read."""
         return [note for source in (self.train, *self.others.values()) for note in source.notes]
 
 
@@ -74,47 +80,105 @@ def look(layers: Layers, data: Splits | None = None) -> ResolvedInputs:
     """Open the data and fill in what the recipe leaves out.
 
     Args:
-        layers: what was asked.
-        data: splits given from Python instead of by name.
+        layers: the recipe as the user wrote it.
+        data: splits from Python, instead of the ones that the recipe names.
 
     Raises:
-        PlainError: the recipe, the data or a column does not exist or does not fit.
+        TunesmithError: the recipe, the data or a column does not exist or does not fit.
     """
     layers = layers.without_nulls(_SUGGESTED)
-    asked = layers.recipe()
-    settings = asked.data
+    requested = layers.recipe()
+    settings = requested.data
     options = reading_options(settings)
     if data is None:
         data = open_splits(
             settings.train if isinstance(settings.train, str) else list(settings.train), options
         )
     train = _choose_split(data, settings.split, layers)
-    found = profile(train)
-    if found.num_rows == 0:
+    columns = profile(train)
+    if columns.num_rows == 0:
         raise DataError(no_rows(train))
     layers, automatic = _with_detected(layers, train)
-    needs_label = asked.task is None or _task_class(asked, layers).needs_label
-    roles = _suggest_roles(automatic, asked, found, needs_label=needs_label)
-    _suggest_task_and_model(automatic, asked, found, roles)
-    _suggest_separator(automatic, layers, found, roles)
-    _suggest_options(automatic, layers)
-    _suggest_splits(automatic, data, roles)
+    if requested.task is not None:
+        _check_task(requested.task, layers)
+    task_class, match = match_task(columns, settings, requested.task)
+    automatic.suggest(("task",), task_class.name, match.reason)
+    for key, suggestion in match.suggested.items():
+        automatic.suggest(("data", key), suggestion.value, suggestion.reason)
+    if requested.model is None:
+        _suggest_model(automatic, requested, columns.source, match.roles, task_class.name)
+    for key, option in task_class.options_type.model_fields.items():
+        meaning = _(option.description) if option.description else ""
+        automatic.suggest(("options", key), option.default, meaning)
+    _suggest_splits(automatic, data, match.roles)
     layers = layers.with_automatic(automatic.values, automatic.reasons)
     recipe = layers.recipe()
-    others, shares = _open_others(recipe, layers, data, options)
-    problems = _columns_problems(roles, layers, train, others)
+    others, fractions = _open_others(recipe, layers, data, options)
+    problems = _columns_problems(match.roles, layers, train, others)
     if problems:
         raise DataError(first_problems(problems))
-    task = _make_task(recipe, layers, roles, train)
+    with at_keys(layers):
+        task = task_class.make(match.roles, recipe.data, train.columns, recipe.options)
     sources = correct(recipe.data.corrections, task, {"train": train, **others})
     if recipe.data.normalize_labels:
-        sources = _normalise(sources, task, recipe, layers)
+        with at_keys(layers):
+            sources = normalize_labels(task, sources, known=recipe.data.labels or ())
     train, others = sources.pop("train"), sources
-    return ResolvedInputs(layers, recipe, train, others, shares, found, task, automatic.reasons)
+    return ResolvedInputs(
+        layers, recipe, train, others, fractions, columns, task, automatic.reasons
+    )
+
+
+class Automatic:
+    """Values for keys that the user left out, each with its reason."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self.values: dict[str, object] = {}
+        self.reasons: dict[KeyPath, str] = {}
+
+    def suggest(self, path: KeyPath, value: object, reason: str) -> None:
+        """Set a value, unless the user set the key."""
+        if self._layers.holds(*path):
+            return
+        section = self.values
+        for part in path[:-1]:
+            inner = section.setdefault(part, {})
+            assert isinstance(inner, dict)  # noqa: S101 - built here, two levels deep
+            section = inner
+        section[path[-1]] = value
+        self.reasons[path] = reason
+
+
+@contextmanager
+def at_keys(layers: Layers) -> Iterator[None]:
+    """Move the problems of a `RecipeError` to the lines of their keys."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError([at_key(problem, layers) for problem in error.problems]) from None
+
+
+def at_key(problem: Problem, layers: Layers) -> Problem:
+    """Move a problem from the key that it names to the line of that key."""
+    path = str(problem.place).split(".")
+    return layers.problem(problem.code, problem.message, *path, fix=problem.fix)
+
+
+def joined(first: Mapping[str, object], second: Mapping[str, object]) -> dict[str, object]:
+    """Merge two levels of nested values; the second has precedence."""
+    merged = dict(first)
+    for key, value in second.items():
+        inner = merged.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            merged[key] = {**inner, **value}
+        else:
+            merged[key] = value
+    return merged
 
 
 def _with_detected(layers: Layers, train: Source) -> tuple[Layers, Automatic]:
-    """What was found out about the files, written out in place of "auto"."""
+    """Put what was detected about the files in place of "auto"."""
     for key in ("encoding", "delimiter"):
         if layers.value("data", key) == AUTO:
             layers = layers.without("data", key)
@@ -125,7 +189,7 @@ def _with_detected(layers: Layers, train: Source) -> tuple[Layers, Automatic]:
 
 
 def reading_options(settings: DataSettings) -> Options:
-    """How a recipe says that files are to be read."""
+    """Return how files are to be read."""
     return Options(
         settings.encoding,
         settings.delimiter,
@@ -137,7 +201,7 @@ def reading_options(settings: DataSettings) -> Options:
 
 
 def no_rows(source: Source) -> Problem:
-    """A source without a single row."""
+    """Return the problem of a source without rows."""
     return Problem(
         "D120", _("no rows"), Place(source.name), fix=_("Add rows, or name another file.")
     )
@@ -159,87 +223,39 @@ def _choose_split(data: Splits, name: str, layers: Layers) -> Source:
     )
 
 
-def _suggest_roles(
-    automatic: Automatic, asked: Recipe, found: Profile, *, needs_label: bool
-) -> Roles:
-    given = asked.data
-    label = given.label
-    taken = [name for name in (given.text, given.text_pair) if name]
-    taken += [label] if isinstance(label, str) else list(label or ())
-    suggested = suggest_roles(found, taken)
-    text, pair = given.text, given.text_pair
-    if text is None:
-        if "text" not in suggested:
-            raise need_a_role("text", found)
-        text = suggested["text"].value
-        automatic.suggest(("data", "text"), text, suggested["text"].reason)
-        if pair is None and "text_pair" in suggested:
-            pair = suggested["text_pair"].value
-            automatic.suggest(("data", "text_pair"), pair, suggested["text_pair"].reason)
-    if not needs_label:
-        return Roles(text, pair)
-    if label is None:
-        if "label" not in suggested:
-            raise need_a_role("label", found)
-        label = suggested["label"].value
-        automatic.suggest(("data", "label"), label, suggested["label"].reason)
-    return Roles(text, pair, label)
+def _check_task(name: str, layers: Layers) -> None:
+    """Refuse an unknown task at its line in the recipe."""
+    try:
+        task_named(name)
+    except RecipeError as error:
+        (problem,) = error.problems
+        remark, _newline, fix = (problem.fix or "").rpartition("\n")
+        raise RecipeError(
+            layers.problem(problem.code, problem.message, "task", remark=remark, fix=fix)
+        ) from None
 
 
-def _suggest_task_and_model(
-    automatic: Automatic, asked: Recipe, found: Profile, roles: Roles
+def _suggest_model(
+    automatic: Automatic, requested: Recipe, source: Source, roles: Roles, task: str
 ) -> None:
-    if asked.task is None:
-        if isinstance(roles.label, tuple) or asked.data.label_separator:
-            automatic.suggest(("task",), "multi-label-classification", _("several labels per row"))
-        else:
-            column = found.column(str(roles.label))
-            if column is not None:
-                automatic.suggest(("task",), *suggest_task(column))
-    if asked.model is None:
-        texts = [
-            str(row.values.get(name) or "")
-            for row in first_rows(found.source, 1000, roles.text_columns)
-            for name in roles.text_columns
-        ]
-        task = asked.task or automatic.values.get("task")
-        suggestion = suggest_model(
-            texts, device=asked.train.device, task=str(task) if task else None
-        )
-        automatic.suggest(("model",), *suggestion)
-
-
-def _suggest_separator(automatic: Automatic, layers: Layers, found: Profile, roles: Roles) -> None:
-    """What separates several labels of one field, once rows may have several."""
-    task = layers.value("task") or automatic.values.get("task")
-    column = found.column(roles.label) if isinstance(roles.label, str) else None
-    if task != "multi-label-classification" or column is None or column.num_lists:
-        return
-    if separator := recognized_separator(column.counts, is_asked=True):
-        reason = _("such as {example}").format(example=quoted([shortened(separator.example)]))
-        automatic.suggest(("data", "label_separator"), separator.sign, reason)
-
-
-def _suggest_options(automatic: Automatic, layers: Layers) -> None:
-    """What the task alone can be told, written out with its meaning."""
-    name = layers.value("task") or automatic.values.get("task")
-    if name not in TASKS:
-        return
-    for key, info in task_named(str(name)).options_type.model_fields.items():
-        automatic.suggest(
-            ("options", key), info.default, _(info.description) if info.description else ""
-        )
+    texts = [
+        str(row.values.get(name) or "")
+        for row in first_rows(source, 1000, roles.text_columns)
+        for name in roles.text_columns
+    ]
+    suggestion = suggest_model(texts, device=requested.train.device, task=task)
+    automatic.suggest(("model",), *suggestion)
 
 
 def _suggest_splits(automatic: Automatic, data: Splits, roles: Roles) -> None:
-    named = next((name for name in _VALIDATION_NAMES if name in data), None)
-    if named:
-        automatic.suggest(("data", "validation"), named, _("the data set has this split"))
+    split = next((name for name in _VALIDATION_NAMES if name in data), None)
+    if split:
+        automatic.suggest(("data", "validation"), split, _("the data set has this split"))
     else:
         automatic.suggest(
-            ("data", "validation"), _DEFAULT_SHARE, _("the data set has no validation split")
+            ("data", "validation"), _DEFAULT_FRACTION, _("the data set has no validation split")
         )
-    if "test" in data and _seems_labelled(data["test"], roles):
+    if "test" in data and _is_labeled(data["test"], roles):
         automatic.suggest(("data", "test"), "test", _("the data set has this split"))
     name = data["train"].name if "train" in data else ""
     for glue, metrics in GLUE.items():
@@ -249,8 +265,8 @@ def _suggest_splits(automatic: Automatic, data: Splits, roles: Roles) -> None:
             )
 
 
-def _seems_labelled(source: Source, roles: Roles) -> bool:
-    """Whether the first rows of a published split have labels: -1 stands for none."""
+def _is_labeled(source: Source, roles: Roles) -> bool:
+    """Whether any of the first rows has a label; published sets write -1 where there is none."""
     if not roles.label_columns:
         return True
     rows = first_rows(source, 20, roles.label_columns)
@@ -261,13 +277,17 @@ def _seems_labelled(source: Source, roles: Roles) -> bool:
 def _open_others(
     recipe: Recipe, layers: Layers, data: Splits, options: Options
 ) -> tuple[dict[str, Source], dict[str, float]]:
-    """Validation and test: a split of the data, a share of the training rows, or another file."""
+    """Open validation and test, which are splits, other files or fractions of the training rows.
+
+    Returns:
+        The sources, and the fractions.
+    """
     others: dict[str, Source] = {}
-    shares: dict[str, float] = {}
+    fractions: dict[str, float] = {}
     for name in ("validation", "test"):
         where = getattr(recipe.data, name)
         if isinstance(where, Share):
-            shares[name] = where.fraction
+            fractions[name] = where.fraction
         elif isinstance(where, tuple):
             others[name] = open_splits(where, options)["train"]
         elif where in data:
@@ -278,11 +298,13 @@ def _open_others(
             except DataError as error:
                 raise _neither_split_nor_file(error, layers, name, where, data) from error
             others[name] = splits["train"] if "train" in splits else next(iter(splits.values()))
-    if sum(shares.values()) >= 1:
+    if sum(fractions.values()) >= 1:
         raise RecipeError(
-            layers.problem("R104", _("the shares leave no row to train on"), "data", "validation")
+            layers.problem(
+                "R104", _("these fractions leave no row to train on"), "data", "validation"
+            )
         )
-    return others, shares
+    return others, fractions
 
 
 def _neither_split_nor_file(
@@ -290,14 +312,14 @@ def _neither_split_nor_file(
 ) -> DataError:
     if len(data) < 2:
         return error
-    told = layers.problem(
+    problem = layers.problem(
         "D307",
         _('"{where}" is neither a split nor a file').format(where=where),
         "data",
         name,
         fix=_("Splits: {names}.").format(names=", ".join(data)),
     )
-    return DataError(told)
+    return DataError(problem)
 
 
 def _columns_problems(
@@ -309,9 +331,9 @@ def _columns_problems(
         texts.append(("text_pair", roles.text_pair))
     problems: list[Problem] = []
     for source in (train, *others.values()):
-        wanted = texts if source is others.get("test") else texts + labels
-        for role, problem in missing_columns(wanted, source):
-            if problem.place is not None:  # it is the data that is wrong, not the recipe
+        required = texts if source is others.get("test") else texts + labels
+        for role, problem in missing_columns(required, source):
+            if problem.place is not None:  # a problem of the data, not of the recipe
                 problems.append(problem)
                 continue
             remark, _newline, fix = (problem.fix or "").rpartition("\n")
@@ -319,32 +341,3 @@ def _columns_problems(
                 layers.problem(problem.code, problem.message, "data", role, remark=remark, fix=fix)
             )
     return problems
-
-
-def _normalise(
-    sources: Mapping[str, Source], task: Task, recipe: Recipe, layers: Layers
-) -> dict[str, Source]:
-    try:
-        return normalize_labels(task, sources, known=recipe.data.labels or ())
-    except RecipeError as error:
-        raise RecipeError([at_key(problem, layers) for problem in error.problems]) from None
-
-
-def _task_class(recipe: Recipe, layers: Layers) -> type[Task]:
-    assert recipe.task is not None  # noqa: S101 - filled in by now
-    try:
-        return task_named(recipe.task)
-    except RecipeError as error:
-        (problem,) = error.problems
-        remark, _newline, fix = (problem.fix or "").rpartition("\n")
-        raise RecipeError(
-            layers.problem(problem.code, problem.message, "task", remark=remark, fix=fix)
-        ) from None
-
-
-def _make_task(recipe: Recipe, layers: Layers, roles: Roles, train: Source) -> Task:
-    task = _task_class(recipe, layers)
-    try:
-        return task.make(roles, recipe.data, train.columns, recipe.options)
-    except RecipeError as error:
-        raise RecipeError([at_key(problem, layers) for problem in error.problems]) from None

@@ -27,11 +27,10 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
-from tunesmith.inputs.automatic import Automatic, at_key, joined
 from tunesmith.inputs.bad_rows import Kept, keep
 from tunesmith.inputs.column_stats import Census
 from tunesmith.inputs.length_checks import Lengths
-from tunesmith.inputs.resolve import ResolvedInputs, no_rows
+from tunesmith.inputs.resolve import Automatic, ResolvedInputs, at_keys, joined, no_rows
 from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task
@@ -107,9 +106,8 @@ def check(seen: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs:
     survey = _survey(seen.train, task, must_be_labelled=True, census=census)
     unlearnable: Sequence[Problem] = ()
     try:
-        task = task.fit(survey.rows())
-    except RecipeError as error:
-        raise RecipeError([at_key(problem, seen.layers) for problem in error.problems]) from None
+        with at_keys(seen.layers):
+            task = task.fit(survey.rows())
     except DataError as error:
         unlearnable = _at(error.problems, seen.train)
     on_bad_row = seen.recipe.data.on_bad_row
@@ -246,18 +244,18 @@ def check_other(
 
 def _draw(seen: ResolvedInputs, survey: Survey, kept: Kept) -> dict[str, Split]:
     source, digest = kept.source, kept.digest
-    if not seen.shares:
+    if not seen.fractions:
         return {"train": Split("train", source, digest, None, kept.num_rows)}
     drawn = draw_shares(
         survey.text_hashes,
         survey.strata,
-        list(seen.shares.values()),
+        list(seen.fractions.values()),
         seed=seen.recipe.data.seed,
     )
     splits = {}
-    for name, places in zip((*seen.shares, "train"), drawn, strict=True):
+    for name, places in zip((*seen.fractions, "train"), drawn, strict=True):
         if len(places) == 0:
-            share = Share(seen.shares.get(name, 1 - sum(seen.shares.values())))
+            share = Share(seen.fractions.get(name, 1 - sum(seen.fractions.values())))
             raise DataError(
                 Problem(
                     "D120",

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.data.columns import suggest_roles
 from tunesmith.data.open import Options, open_splits
 from tunesmith.data.profile import profile
 from tunesmith.data.readers.columnar import HubSplit
@@ -26,7 +25,9 @@ from tunesmith.data.rows import Source, Splits
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.models import locate
+from tunesmith.recipe import DataSettings
 from tunesmith.storage.library_logging import quiet_datasets
+from tunesmith.tasks import suggest_label
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -200,8 +201,7 @@ def _label_column(sources: Splits, label: str | None, where: str) -> str:
     source = next(iter(sources.values()))
     names = [column.name for column in source.columns]
     if label is None:
-        suggested = suggest_roles(profile(source, rows=1000)).get("label")
-        label = suggested.value if suggested and isinstance(suggested.value, str) else None
+        label = suggest_label(profile(source, rows=1000), DataSettings(train=where))
         label = "label" if label is None and "label" in names else label
     if label is None or label not in names:
         close = nearest(label, names) if label else []

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from tunesmith.data.columns import Roles
-from tunesmith.data.profile import ColumnProfile
-from tunesmith.errors import Problem, RecipeError, nearest
+from tunesmith.data.columns import Roles, need_a_role
+from tunesmith.data.profile import Profile
+from tunesmith.errors import Place, Problem, RecipeError, nearest, quoted, shell_quoted
 from tunesmith.i18n import gettext as _
+from tunesmith.recipe import DataSettings
+from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
+from tunesmith.tasks.untrained_formats import UntrainedFormat, untrained_format
 
 __all__ = [
     "EVALUATION_SEED",
     "TASKS",
+    "Match",
     "Outputs",
     "Predictions",
     "Task",
-    "suggest_task",
+    "match_task",
+    "suggest_label",
     "task_from_config",
     "task_from_json",
     "task_named",
@@ -33,10 +38,7 @@ TASKS = {
     "text-classification": ".text_classification:TextClassification",
     "masked-lm": ".masked_lm:MaskedLanguageModel",
 }
-"""Every task by name: its module (relative to this package) and its class.
-
-The first that matches a label column is suggested for it.
-"""
+"""Every task by name: its module (relative to this package) and its class."""
 
 
 def task_named(name: str) -> type[Task]:
@@ -62,17 +64,86 @@ def _all() -> Iterator[type[Task]]:
     return (task_named(name) for name in TASKS)
 
 
-def suggest_task(label: ColumnProfile) -> tuple[str, str]:
-    """The task that a label column looks like, and why."""
-    for task in _all():
-        if reason := task.matches(label):
-            return task.name, reason
-    raise RecipeError(
-        Problem(
-            "R109",
-            _('no task suits the column "{column}"').format(column=label.column.name),
-            fix=_("Name the label column with --label, or the task with --task."),
-        )
+def match_task(
+    profile: Profile, requested: DataSettings, task: str | None = None
+) -> tuple[type[Task], Match]:
+    """Return the task that fits a data set best, and the columns it reads.
+
+    Args:
+        profile: what the data set looks like.
+        requested: the columns that the user named.
+        task: the task that the user named.
+
+    Raises:
+        RecipeError: there is no such task (R109), no task trains data of this format yet (R203), or
+            several columns or tasks fit equally well (R204).
+        DataError: no column may hold the text or the label (D301).
+    """
+    if task is None:
+        matches = _matches(profile, requested)
+        unsupported = untrained_format(profile, suggest_label(profile, requested))
+        if unsupported and requested.label is None:
+            raise RecipeError(_untrained(unsupported, profile))
+    else:
+        of = task_named(task)
+        matches = [(of, match)] if (match := of.matches(profile, requested)) else []
+    if not matches:
+        role = "label" if match_texts(profile, requested) else "text"
+        raise need_a_role(role, profile)
+    best = matches[0]
+    tied = [one for one in matches if one[1].confidence == best[1].confidence]
+    if len(tied) > 1 or best[1].rivals:
+        raise RecipeError(_undecided(tied, profile))
+    return best
+
+
+def suggest_label(profile: Profile, requested: DataSettings) -> str | None:
+    """Return the column that most likely holds the label, None if none does."""
+    matches = _matches(profile, requested)
+    label = matches[0][1].roles.label if matches else None
+    return label if isinstance(label, str) else None
+
+
+def _matches(profile: Profile, requested: DataSettings) -> list[tuple[type[Task], Match]]:
+    """The tasks that a data set may be for, the surest first."""
+    matches = [(of, match) for of in _all() if (match := of.matches(profile, requested))]
+    matches.sort(key=lambda one: one[1].confidence, reverse=True)
+    if requested.label is None:
+        return [one for one in matches if one[1].confidence]
+    # a column that is not there fits no task; the caller reports it
+    return matches if matches and matches[0][1].confidence else matches[:1]
+
+
+def _untrained(unsupported: UntrainedFormat, profile: Profile) -> Problem:
+    message = _("this looks like {format} ({columns}); no task here trains on it yet")
+    return Problem(
+        "R203",
+        message.format(format=unsupported.description, columns=quoted(unsupported.columns)),
+        Place(profile.source.name),
+        fix=_(
+            "If it is something else, name the columns and the task: --text COLUMN --label COLUMN "
+            "--task TASK. Tasks: {names}."
+        ).format(names=", ".join(sorted(TASKS))),
+    )
+
+
+def _undecided(tied: Sequence[tuple[type[Task], Match]], profile: Profile) -> Problem:
+    """The problem of several columns that may be the label, or several tasks."""
+    choices = [
+        f"--task {of.name} --label {shell_quoted(label)}"
+        for of, match in tied
+        for label in (*match.roles.label_columns, *match.rivals)
+    ]
+    return Problem(
+        "R204",
+        _("it is not clear what to learn; {count} choices fit equally well").format(
+            count=len(choices)
+        ),
+        Place(profile.source.name),
+        evidence=tuple(choices),
+        fix=_("Name one of them. Columns: {names}.").format(
+            names=quoted([column.name for column in profile.columns])
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from pydantic import Field
 from tunesmith.data.batches import IGNORED, Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
-from tunesmith.data.profile import ColumnProfile
+from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
 from tunesmith.data.token_cache import Encoded
 from tunesmith.errors import DataError, ModelError, Problem
@@ -35,6 +35,7 @@ from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.labeled_text import encode_texts, examine_texts
 from tunesmith.tasks.masking import mask_tokens
+from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import Outputs, Predictions
 
 if TYPE_CHECKING:
@@ -121,9 +122,9 @@ class MaskedLanguageModel(TaskDefaults):
         )
 
     @classmethod
-    def matches(cls, label: ColumnProfile) -> str | None:
-        """No column of labels: it wants none."""
-        return None
+    def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
+        """Match any column of text, if the user names the task."""
+        return match_texts(profile, requested)
 
     def with_tokenizer(self, tokenizer: Any) -> Self:
         """Learn the mask; raises `ModelError` if there is none (M121)."""

@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.columns import Roles
+from tunesmith.data.columns import Roles, Suggestion
 from tunesmith.data.findings import Finding
-from tunesmith.data.label_lists import JSON, parsed_list, separator_name, split
+from tunesmith.data.label_lists import (
+    JSON,
+    parsed_list,
+    recognized_separator,
+    separator_name,
+    split,
+)
 from tunesmith.data.labels import as_python, is_list, is_missing, label_text, labels_finding
-from tunesmith.data.profile import ColumnProfile
+from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, quoted, shortened
 from tunesmith.i18n import gettext as _
@@ -31,6 +37,7 @@ from tunesmith.tasks.labeled_text import (
     has_sequence_head,
     names_of_outputs,
 )
+from tunesmith.tasks.matching import Confidence, Match, match_label
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.text_classification import order_labels
 
@@ -92,11 +99,30 @@ class MultiLabelClassification(LabeledTextTask):
         return cls(roles, labels, settings.label_separator, names, emphasis=emphasis)
 
     @classmethod
-    def matches(cls, label: ColumnProfile) -> str | None:
-        """A column of lists."""
-        if label.num_lists:
-            return _("column {column} holds lists").format(column=label.column.name)
-        return None
+    def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
+        """Match a column of lists, or what the user named as several labels."""
+        match = match_label(
+            profile,
+            requested,
+            names=("tags", "topics", "categories", "genres", "emotions", "主题", "类型", "话题"),
+            fits=lambda column: bool(column.num_lists or requested.label_separator),
+            reason=lambda column: (
+                _("several labels per row")
+                if requested.label_separator
+                else _("column {column} holds lists").format(column=column.name)
+            ),
+        )
+        if match is None or not isinstance(match.roles.label, str):
+            several = _("several labels per row")
+            return match and replace(match, reason=several, confidence=Confidence.REQUESTED)
+        column = profile.column(match.roles.label)
+        if requested.label_separator or column is None or column.num_lists:
+            return match
+        if separator := recognized_separator(column.counts, is_asked=True):
+            example = _("such as {example}").format(example=quoted([shortened(separator.example)]))
+            hint = Suggestion(separator.sign, example)
+            return replace(match, suggested={**match.suggested, "label_separator": hint})
+        return match
 
     def stratum(self, row: Row) -> tuple[str, ...]:
         """The set of labels."""

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
-from tunesmith.data.profile import ColumnProfile
+from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
 from tunesmith.data.token_cache import Encoded
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
+from tunesmith.tasks.matching import Match
 
 if TYPE_CHECKING:
     import torch
@@ -77,8 +78,16 @@ class TaskRows(Protocol):
         ...
 
     @classmethod
-    def matches(cls, label: ColumnProfile) -> str | None:
-        """Return why a label column looks like one of this task, None if it does not."""
+    def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
+        """Return which columns of a data set are what, and why it is data of this task.
+
+        Args:
+            profile: every column with its kind and values.
+            requested: the columns that the user named; they are taken as they are.
+
+        Returns:
+            None if a column is missing that the task needs.
+        """
         ...
 
     def with_tokenizer(self, tokenizer: Any) -> Self:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_finding, label_text
-from tunesmith.data.profile import ColumnProfile, as_number
+from tunesmith.data.profile import Profile, as_number
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
 from tunesmith.i18n import gettext as _
@@ -29,6 +29,7 @@ from tunesmith.tasks.labeled_text import (
     has_sequence_head,
     names_of_outputs,
 )
+from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs, Predictions
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     from tunesmith.data.batches import Batch, Examples
 
 __all__ = ["TextClassification", "order_labels"]
+
+_NAMES = (
+    "category", "intent", "sentiment", "emotion", "topic", "tag", "tags", "queue", "score",
+    "rating", "stars", "polarity", "类型", "情感", "情绪", "意图", "主题", "话题", "评分", "分数",
+)  # fmt: skip
+"""Names of columns that hold classes, or numbers few enough to be classes."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,18 @@ class TextClassification(LabeledTextTask):
         return cls(roles, labels, settings.positive_label, names, emphasis=emphasis)
 
     @classmethod
-    def matches(cls, label: ColumnProfile) -> str | None:
-        """Any column with few enough values."""
-        if label.num_lists:
-            return None
-        return _("{count} classes in column {column}").format(
-            count=label.distinct, column=label.column.name
+    def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
+        """Match a column of classes: neither lists nor continuous numbers."""
+        return match_label(
+            profile,
+            requested,
+            names=_NAMES,
+            fits=lambda column: (
+                not (column.num_lists or column.is_continuous or requested.label_separator)
+            ),
+            reason=lambda column: _("{count} classes in column {column}").format(
+                count=column.distinct, column=column.name
+            ),
         )
 
     def stratum(self, row: Row) -> str | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
-from tunesmith.data.profile import ColumnProfile, as_number, as_text
+from tunesmith.data.profile import Profile, as_number, as_text
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem, shortened
 from tunesmith.i18n import gettext as _
@@ -19,6 +19,7 @@ from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head
+from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs, Predictions
 
 if TYPE_CHECKING:
@@ -59,12 +60,16 @@ class TextRegression(LabeledTextTask):
         return cls(roles)
 
     @classmethod
-    def matches(cls, label: ColumnProfile) -> str | None:
-        """Numbers, some of them fractions, or too many different ones to be classes."""
-        if not label.is_numeric or not (label.num_fractions or label.distinct > 50):
-            return None
-        return _("column {column} holds numbers ({count} different)").format(
-            column=label.column.name, count=label.distinct
+    def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
+        """Match a column of numbers, with fractions or too many of them to be classes."""
+        return match_label(
+            profile,
+            requested,
+            names=("score", "rating", "stars", "similarity", "评分", "分数", "得分", "相似度"),
+            fits=lambda column: column.is_continuous and not requested.label_separator,
+            reason=lambda column: _("column {column} holds numbers ({count} different)").format(
+                column=column.name, count=column.distinct
+            ),
         )
 
     def stratum(self, row: Row) -> float:

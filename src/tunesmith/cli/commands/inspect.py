@@ -98,7 +98,7 @@ class _Asked:
 
 def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
     """The row that was named; of data alone, text columns and model are suggested."""
-    from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_roles
+    from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_texts
     from tunesmith.data.findings import Findings
     from tunesmith.data.open import open_splits
     from tunesmith.data.profile import profile
@@ -115,7 +115,7 @@ def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
     else:
         source = next(iter(open_splits(what, reading(given)).values()))
         found = profile(source, rows=1000)
-        hinted = {role: hint.value for role, hint in suggest_roles(found).items()}
+        hinted = {role: hint.value for role, hint in suggest_texts(found).items()}
         only = source.columns[0].name if len(source.columns) == 1 else None
         text = given["text"] or hinted.get("text") or only
         if not isinstance(text, str):

@@ -54,7 +54,7 @@ def command() -> None:
 @common
 def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int:
     """Read, learn, write, and show how the first text is cut."""
-    from tunesmith.data.columns import missing_columns, need_a_role, suggest_roles
+    from tunesmith.data.columns import missing_columns, need_a_role, suggest_texts
     from tunesmith.data.open import open_splits
     from tunesmith.data.profile import profile
     from tunesmith.models.train_tokenizer import Texts, retrain_tokenizer, train_tokenizer
@@ -71,7 +71,7 @@ def train(what: tuple[str, ...], out: str, old: str | None, **given: Any) -> int
         raise DataError(problems)
     if not columns:
         found = profile(source, rows=1000)
-        roles = suggest_roles(found)
+        roles = suggest_texts(found)
         columns = [roles[role].value for role in ("text", "text_pair") if role in roles]
         if not columns:
             raise need_a_role("text", found)

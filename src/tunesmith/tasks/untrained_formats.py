@@ -1,0 +1,266 @@
+"""Formats of data that no task trains yet, recognized by sets of column names.
+
+Most of them have a column that looks like the label of a classification. They are recognized
+before any label is looked for, so that nothing trains on an answer that is no class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tunesmith.data.columns import plain_name
+from tunesmith.data.profile import ColumnProfile, Profile
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import gettext_noop as N_
+
+__all__ = ["UntrainedFormat", "untrained_format"]
+
+Columns = Sequence[ColumnProfile]
+
+
+@dataclass(frozen=True, slots=True)
+class UntrainedFormat:
+    """What a data set looks like.
+
+    Attributes:
+        description: the format, translated.
+        columns: the columns by which it was recognized.
+    """
+
+    description: str
+    columns: tuple[str, ...]
+
+
+def _any(_columns: Columns) -> bool:
+    return True
+
+
+def _is_nested(columns: Columns) -> bool:
+    """Whether the last column holds only objects, lists of them, lists of lists, or JSON of these.
+
+    Empty lists are left aside.
+    """
+    last = columns[-1]
+    pattern = _NESTED if last.num_nested else _NESTED_JSON
+    return len(last.counts) > 0 and all(map(pattern.match, last.counts))
+
+
+def _has_turns(columns: Columns) -> bool:
+    return columns[0].num_lists > 0 or _is_nested(columns)
+
+
+def _has_lists(columns: Columns) -> bool:
+    return columns[0].num_lists > 0
+
+
+def _has_bio(columns: Columns) -> bool:
+    return any(map(_BIO.search, columns[-1].counts))
+
+
+def _is_generated(columns: Columns) -> bool:
+    """Whether the last column holds texts that are no classes of those of the first."""
+    first, last = columns[0], columns[-1]
+    is_class = last.has_few_values and 2 * last.distinct <= first.distinct
+    return last.values > 0 and not (last.is_numeric or last.column.class_names or is_class)
+
+
+def _is_label(column: ColumnProfile, first: ColumnProfile) -> bool:
+    """Whether a column holds classes, numbers or lists of labels for the texts of another."""
+    recurs = 2 * column.distinct <= first.distinct and column.mean_length <= _LONGEST_LABEL
+    has_names = column.is_numeric or column.column.class_names is not None or recurs
+    return not column.num_nested and (has_names or column.num_lists > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """A set of columns that tells a format.
+
+    Attributes:
+        description: the format.
+        columns: for each column its possible names, as `plain_name` writes them.
+        holds: what the values of these columns must be, in addition.
+        is_weak: whether another column with classes is a better reading.
+    """
+
+    description: str
+    columns: tuple[str, ...]
+    holds: Callable[[Columns], bool] = _any
+    is_weak: bool = False
+
+
+_CHAT = N_("conversations")
+_INSTRUCTIONS = N_("instructions with responses")
+_PREFERENCES = N_("preferences between responses")
+_TRIPLETS = N_("texts with similar and different ones, for embeddings")
+_TOKENS = N_("tokens with tags, for token classification")
+_SPANS = N_("texts with marked spans, for token classification")
+_ANSWERS = N_("questions with answers from a text")
+_CHOICES = N_("questions with several choices")
+_TEXT_TO_TEXT = N_("texts to be turned into other texts, such as translations or summaries")
+
+_LONGEST_LABEL = 40
+_NESTED = re.compile(r"[\[{]")
+_NESTED_JSON = re.compile(r"\s*(\[\s*[\[{]|\{\s*[\"'])")
+_BIO = re.compile(r"(^|[\s,'\"\[])[BIESLU]-\w")
+"""A tag of an entity, alone or among others in one field."""
+
+_QUESTION = (
+    "question query questionstem stem problem goal ctx context premise article passage sentence "
+    "startphrase prompt input text 问题 题目 题干 提问 问"
+)
+_CONTEXT = (
+    "context contexts passage passages paragraph article story document text "
+    "上下文 文章 段落 材料 原文 正文 背景 文本 文档 篇章"
+)
+_TOKEN = "tokens words token word tokenlist wordlist 词 词语 字 字符 分词 单词 词元 词列表 字列表"
+_TOKEN_TAG = (
+    "nertags nertag postags postag chunktags ner nerlabels tokenlabels wordlabels upos xpos pos "
+    "bio biotags iob entitytags slotlabels 实体标签 词性 词性标签 序列标签 标签序列 命名实体"
+)
+_TAG = f"{_TOKEN_TAG} tags tag labels label slots 标签 标注 标签列表 类别 实体"
+_RESPONSE = "output outputs response responses completion completions answer reply generation"
+_RESPONSE_ZH = "输出 回答 回复 答复 答案 响应 补全"
+
+_SIGNATURES = (
+    _Signature(_PREFERENCES, ("chosen", "rejected")),
+    _Signature(_PREFERENCES, ("选中 优选 偏好回答", "拒绝 拒选 非偏好回答")),
+    _Signature(
+        _CHAT,
+        (
+            "messages message conversations conversation dialog dialogs dialogue dialogues chat "
+            "chats turns 消息 对话 会话 多轮对话 聊天",
+        ),
+        _has_turns,
+    ),
+    _Signature(
+        _INSTRUCTIONS,
+        ("instruction instructions 指令 指示", f"{_RESPONSE} target {_RESPONSE_ZH} 目标"),
+    ),
+    _Signature(_INSTRUCTIONS, ("prompt prompts 提示 提示词", f"{_RESPONSE} {_RESPONSE_ZH}")),
+    _Signature(
+        _INSTRUCTIONS,
+        ("user human 用户 人类", "assistant bot gpt 助手 助理 机器人"),
+        _is_generated,
+        is_weak=True,
+    ),
+    _Signature(
+        _INSTRUCTIONS,
+        ("query question 问题 问", "response completion reply 回复 答复"),
+        _is_generated,
+        is_weak=True,
+    ),
+    _Signature(_TOKENS, (_TOKEN, _TAG), _has_lists),
+    _Signature(_TOKENS, (f"{_TOKEN} sentence text 句子 文本", _TAG), _has_bio),
+    _Signature(_TOKENS, (f"{_TOKEN} sentence text 句子 文本", _TOKEN_TAG), is_weak=True),
+    _Signature(
+        _SPANS,
+        (
+            "text content sentence data 文本 内容 句子",
+            "label labels entities entity spans ents ner annotations annotation "
+            "标签 标注 实体 实体列表 命名实体",
+        ),
+        _is_nested,
+        is_weak=True,
+    ),
+    _Signature(_CHOICES, ("endings",)),
+    _Signature(_CHOICES, (_QUESTION, "choices options candidates 选项 候选 候选项 备选答案")),
+    _Signature(_CHOICES, ("question query problem stem prompt 问题 题目 题干", "a", "b")),
+    _Signature(_ANSWERS, ("question questions 问题", _CONTEXT, "answers 答案列表")),
+    _Signature(_ANSWERS, ("question questions 问题 提问", _CONTEXT, "answerstart 答案起始位置")),
+    _Signature(_ANSWERS, ("title id", "paragraphs"), _is_nested, is_weak=True),
+    _Signature(_ANSWERS, ("version", "data"), _is_nested, is_weak=True),
+    _Signature(
+        _ANSWERS,
+        ("question questions query 问题 提问", _CONTEXT, "answer answertext 答案 回答"),
+        _is_generated,
+        is_weak=True,
+    ),
+    _Signature(
+        _ANSWERS,
+        ("question questions query q 问题 提问 问", "answer answers a 答案 回答 答"),
+        _is_generated,
+        is_weak=True,
+    ),
+    _Signature(
+        _TRIPLETS,
+        (
+            "anchor query question 查询",
+            "positive pos positives 正例",
+            "negative neg negatives 负例",
+        ),
+    ),
+    _Signature(_TRIPLETS, ("anchor", "positive 正例")),
+    _Signature(_TEXT_TO_TEXT, ("translation translations 翻译",), _is_nested),
+    _Signature(
+        _TEXT_TO_TEXT,
+        (
+            "source sourcetext src input inputs inputtext 原文 源语言 源文本 源文 输入 源",
+            "target targettext tgt trg output outputs translation 译文 翻译 目标语言 目标文本 目标 "
+            "输出",
+        ),
+        _is_generated,
+        is_weak=True,
+    ),
+    _Signature(
+        _TEXT_TO_TEXT,
+        (
+            "document documents article articles text dialogue dialog body content report "
+            "description reviewbody 文章 正文 文档 文本 内容 原文 对话",
+            "summary summaries highlights abstract tldr headline reviewtitle 摘要 总结 概要",
+        ),
+        _is_generated,
+        is_weak=True,
+    ),
+    _Signature(
+        _TEXT_TO_TEXT,
+        (
+            "en english enus 英文 英语",
+            "zh chinese zhcn de fr es ja ru ko it pt ar cs ro hi vi 中文 汉语 german french "
+            "spanish japanese",
+        ),
+        _is_generated,
+        is_weak=True,
+    ),
+)
+
+_NUMBERED = re.compile(
+    r"(ending|choice|option|opt|candidate|alternative|answer|ans|solution|sol|hypothesis|"
+    r"选项|选择|候选|答案|备选)([0-9]|[a-e]|[一二三四])"
+)
+
+
+def untrained_format(profile: Profile, label: str | None = None) -> UntrainedFormat | None:
+    """Return the format that a data set is in, if no task trains it.
+
+    Args:
+        profile: what the data set looks like.
+        label: the column that the best task would learn.
+    """
+    by_name = {plain_name(column.name): column for column in profile.columns}
+    if numbered := _numbered(by_name):
+        return UntrainedFormat(_(_CHOICES), numbered)
+    better = profile.column(label) if label is not None else None
+    for signature in _SIGNATURES:
+        columns = [
+            next((by_name[name] for name in names.split() if name in by_name), None)
+            for names in signature.columns
+        ]
+        present = [column for column in columns if column is not None]
+        if len({column.name for column in present}) < len(columns) or not signature.holds(present):
+            continue
+        is_labeled = better is not None and better not in present and _is_label(better, present[0])
+        if not (signature.is_weak and is_labeled):
+            names = tuple(column.name for column in present)
+            return UntrainedFormat(_(signature.description), names)
+    return None
+
+
+def _numbered(by_name: Mapping[str, ColumnProfile]) -> tuple[str, ...]:
+    """The columns that number the choices of one question, such as "ending0" and "ending1"."""
+    stems: dict[str, list[str]] = {}
+    for name, column in by_name.items():
+        if match := _NUMBERED.fullmatch(name):
+            stems.setdefault(match[1], []).append(column.name)
+    return next((tuple(names) for names in stems.values() if len(names) > 1), ())

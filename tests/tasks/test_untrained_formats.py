@@ -1,0 +1,196 @@
+"""Formats that no task trains yet are named, not read as classification."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from tunesmith.data.columns import Roles
+from tunesmith.data.profile import profile
+from tunesmith.data.readers.columnar import Memory
+from tunesmith.errors import RecipeError
+from tunesmith.recipe import DataSettings
+from tunesmith.tasks import match_task
+
+CHAT = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+SHARE_GPT = [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "您好"}]
+CHOICES = {"text": ["up", "down"], "label": ["A", "B"]}
+
+FORMATS: dict[str, list[dict[str, object]]] = {
+    "conversations": [
+        {"messages": CHAT},
+        {"conversations": SHARE_GPT, "id": "1", "source": "web"},
+        {"conversation": CHAT, "category": "a"},
+        {"messages": json.dumps(CHAT), "label": "good"},
+        {"system": "Be brief.", "Messages": CHAT},
+        {"对话": SHARE_GPT},
+        {"消息": CHAT, "类别": "闲聊"},
+    ],
+    "instructions with responses": [
+        {"instruction": "Sum up.", "input": "A long text", "output": "Short"},
+        {"Instruction": "Sum up.", "Output": "Short"},
+        {"instruction": "Sum up.", "input": "", "output": "Short", "text": "Below is ..."},
+        {"instruction": "Why?", "context": "", "response": "So.", "category": "open_qa"},
+        {"prompt": "Once upon", "completion": " a time"},
+        {"prompt": "Once upon", "completion": " a time", "label": True},
+        {"prompt": "Once upon", "response": "a time", "topic": "tales"},
+        {"human": "Hello there", "assistant": "Hi, how are you?"},
+        {"指令": "翻译下面的句子", "输入": "你好", "输出": "Hello"},
+        {"指令": "写一首诗", "回答": "春眠不觉晓"},
+        {"提示词": "写一首诗", "回复": "春眠不觉晓"},
+    ],
+    "preferences between responses": [
+        {"prompt": "Why?", "chosen": "So.", "rejected": "No."},
+        {"chosen": CHAT, "rejected": CHAT},
+    ],
+    "tokens with tags, for token classification": [
+        {"tokens": ["Ann", "runs"], "ner_tags": ["B-PER", "O"]},
+        {"tokens": ["Ann", "runs"], "ner_tags": [1, 0], "id": "0"},
+        {"words": ["Ann", "runs"], "pos_tags": ["NNP", "VBZ"]},
+        {"tokens": ["Ann", "runs"], "tags": ["B-PER", "O"], "language": "en"},
+        {"tokens": ["Ann", "runs"], "labels": [1, 0]},
+        {"tokens": "Ann runs", "tags": "B-PER O"},
+        {"Sentence #": "1", "Word": "Ann", "POS": "NNP", "Tag": "B-PER"},
+        {"sentence": "Ann runs", "word_labels": "B-PER,O"},
+        {"词": ["小明", "跑步"], "标签": ["B-PER", "O"]},
+        {"字": ["小", "明"], "实体标签": ["B-PER", "I-PER"]},
+    ],
+    "texts with marked spans, for token classification": [
+        {"text": "Ann runs", "spans": [{"start": 0, "end": 3, "label": "PER"}], "answer": "accept"},
+        {"text": "Ann runs", "label": [[0, 3, "PER"]]},
+        {"text": "Ann runs", "entities": [{"start_offset": 0, "end_offset": 3, "label": "PER"}]},
+        {"text": "小明跑步", "label": {"name": {"小明": [[0, 1]]}}},
+        {"文本": "小明跑步", "实体": [{"start": 0, "end": 2, "label": "人名"}]},
+    ],
+    "questions with answers from a text": [
+        {
+            "id": "1",
+            "title": "Normans",
+            "context": "In France.",
+            "question": "Where?",
+            "answers": {"text": ["France"], "answer_start": [3]},
+        },
+        {"question": "Where?", "context": "In France.", "answer": "France", "answer_start": 3},
+        {"question": "Where?", "passage": "In France.", "answer": "France"},
+        {"question": "Where?", "paragraph": "In France.", "answers": ["France"]},
+        {"title": "Normans", "paragraphs": [{"context": "In France.", "qas": []}]},
+        {"version": "1.1", "data": [{"title": "Normans", "paragraphs": []}]},
+        {"question": "Where is it?", "answer": "In France"},
+        {"问题": "在哪里？", "上下文": "在法国。", "答案": "法国"},
+        {"问题": "在哪里？", "答案": "在法国。"},
+    ],
+    "questions with several choices": [
+        {
+            "sent1": "She opens it.",
+            "sent2": "She",
+            "ending0": "leaves.",
+            "ending1": "eats.",
+            "ending2": "sings.",
+            "ending3": "sleeps.",
+            "label": 2,
+        },
+        {"ctx": "She opens", "endings": ["it", "that"], "label": "1"},
+        {"question": "Where?", "choices": CHOICES, "answerKey": "A"},
+        {"question_stem": "Where?", "choices": CHOICES, "answerKey": "A"},
+        {"question": "Where?", "subject": "maths", "choices": ["up", "down"], "answer": 1},
+        {"article": "A text", "question": "Where?", "options": ["up", "down"], "answer": "B"},
+        {"premise": "It rained.", "choice1": "Wet.", "choice2": "Dry.", "label": 0},
+        {"goal": "Boil it", "sol1": "Heat", "sol2": "Cool", "label": 0},
+        {"sentence": "The _ fell", "option1": "cup", "option2": "cat", "answer": "1"},
+        {"context": "So", "question": "Why?", "answerA": "x", "answerB": "y", "label": "1"},
+        {"question": "Where?", "A": "up", "B": "down", "C": "left", "D": "right", "answer": "A"},
+        {"问题": "在哪里？", "选项": ["上", "下"], "答案": "A"},
+        {"题目": "在哪里？", "选项A": "上", "选项B": "下", "答案": "A"},
+        {"题目": "在哪里？", "A": "上", "B": "下", "答案": "A"},
+    ],
+    "texts to be turned into other texts, such as translations or summaries": [
+        {"source": "Good morning", "target": "Guten Morgen"},
+        {"src": "Good morning", "tgt": "Guten Morgen", "id": 3},
+        {"input_text": "Good morning", "target_text": "Guten Morgen"},
+        {"translation": {"en": "Good morning", "de": "Guten Morgen"}},
+        {"en": "Good morning", "zh": "早上好"},
+        {"document": "A long text", "summary": "Short"},
+        {"article": "A long text", "highlights": "Short", "id": "1"},
+        {"dialogue": "A: hi B: hi", "summary": "They greet.", "topic": "greeting each other"},
+        {"原文": "早上好", "译文": "Good morning"},
+        {"文章": "很长的文章", "摘要": "很短"},
+        {"输入": "早上好", "输出": "Good morning"},
+    ],
+    "texts with similar and different ones, for embeddings": [
+        {"anchor": "A cat", "positive": "A kitten", "negative": "A car"},
+        {"query": "cat", "pos": ["A kitten"], "neg": ["A car"]},
+    ],
+}
+
+
+def numbered(value: object, i: int, *, alike: bool) -> object:
+    """The value with a number in each text of prose."""
+    return f"{value} {i}" if isinstance(value, str) and " " in value and not alike else value
+
+
+@pytest.mark.parametrize("alike", [False, True])
+@pytest.mark.parametrize(
+    ("description", "record"),
+    [(name, record) for name, records in FORMATS.items() for record in records],
+)
+def test_the_format_is_named(description: str, record: Mapping[str, object], alike: bool) -> None:
+    records = [
+        {name: numbered(value, i, alike=alike) for name, value in record.items()} for i in range(30)
+    ]
+    columns = profile(Memory.of_records(records, "data.jsonl"))
+    with pytest.raises(RecipeError) as caught:
+        match_task(columns, DataSettings(train="x"))
+    (problem,) = caught.value.problems
+    assert problem.code == "R203"
+    assert f"looks like {description} (" in problem.message
+    assert "no task here trains on it yet" in problem.message
+    assert all(flag in str(problem.fix) for flag in ("--text", "--label", "--task"))
+    text, label = (next(iter(record)), list(record)[-1])
+    if text != label:  # named columns are taken as they are
+        _task, match = match_task(columns, DataSettings(train="x", text=text, label=label))
+        assert match.roles == Roles(text, None, label)
+
+
+@pytest.mark.parametrize(
+    ("record", "task"),
+    [
+        ({"instruction": "Sum up {}", "output": "Short {}"}, "masked-lm"),
+        ({"sent1": "She opens {}", "sent2": "it {}", "ending0": "a", "ending1": "b", "label": 1},
+         "text-classification"),
+    ],
+)  # fmt: skip
+def test_a_named_task_is_not_refused(record: Mapping[str, object], task: str) -> None:
+    records = [{name: str(value).format(i) for name, value in record.items()} for i in range(30)]
+    named, _match = match_task(
+        profile(Memory.of_records(records, "m")), DataSettings(train="x"), task
+    )
+    assert named.name == task
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"text": "A message {}", "label": "a", "entities": [{"start": 0}]},
+        {"text": "A message {}", "labels": '["a", "b"]'},
+        {"headline": "A message {}", "content": "More of it {}", "category": "a"},
+        {"source": "web", "text": "A message {}", "target": 1},
+        {"user": "u{}", "model": "m1", "text": "A message {}", "rating": 3},
+        {"分词": "一条 消息 {}", "标签": "体育"},
+        {"prompt": "A message {}", "label": "a"},
+        {"question": "What {}?", "context": "This {}.", "label": "a"},
+    ],
+)
+def test_labeled_texts_are_not_taken_for_a_format(record: Mapping[str, object]) -> None:
+    records: list[dict[str, object]] = []
+    for i in range(30):
+        row = {n: v.format(i) if isinstance(v, str) and "{}" in v else v for n, v in record.items()}
+        records.append(row)
+    for row in records[::2]:
+        for name in ("label", "target", "category", "rating", "标签"):
+            if name in row:
+                row[name] = 2 if isinstance(row[name], int) else "b"
+    task, match = match_task(profile(Memory.of_records(records, "m")), DataSettings(train="x"))
+    assert task.name in ("text-classification", "multi-label-classification")
+    assert match.roles.label in ("label", "labels", "target", "category", "rating", "标签")
