@@ -14,8 +14,8 @@ from tests.conftest import WORDS, make_tiny_bert
 from tunesmith.api.train import start
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import hold_in_memory
 from tunesmith.data.open import from_python
-from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings, TrainSettings
 from tunesmith.tasks import Outputs, task_named

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.batches import IGNORED, Examples, Padding, by_length, make_batch
-from tunesmith.data.token_cache import Encoded, Prepared, Ragged, hold_in_memory
+from tunesmith.data.batches import IGNORED, TARGET, Examples, Padding, by_length, make_batch
+from tunesmith.data.encoded import Encoded, Prepared, Ragged, hold_in_memory
 
 PADDING = Padding({"input_ids": 9, "token_type_ids": 0, "labels": IGNORED})
 
@@ -45,12 +45,14 @@ def test_labels_by_kind() -> None:
         (np.array([0, 1, 2]), torch.int64, 3),
         (np.array([0, IGNORED, 2]), torch.int64, 2),
         (np.array([0.5, 1.5, 2.5]), torch.float32, 3),
-        (np.array([[1, 0], [0, 1], [1, 1]], dtype=np.uint8), torch.float32, 6),
+        (np.array([[1, 0], [0, 1], [1, 1]], dtype=np.bool_), torch.float32, 6),
+        (np.array([[1, 2], [0, IGNORED], [1, 1]]), torch.int64, 5),
     ):
         batch = make_batch(Examples(held(rows, labels)), np.arange(3), PADDING)
         assert batch.labels is not None
         assert batch.labels.dtype == dtype
         assert batch.num_targets == count
+        assert (batch.labels_are, batch.owner) == ("example", None)
 
 
 def test_labels_per_token_are_filled_with_what_no_loss_counts() -> None:
@@ -65,7 +67,55 @@ def test_labels_per_token_are_filled_with_what_no_loss_counts() -> None:
     )
     assert batch.labels is not None
     assert batch.labels.tolist() == [[0, IGNORED, IGNORED], [1, IGNORED, 1]]
-    assert batch.num_targets == 3
+    assert (batch.num_targets, batch.labels_are) == (3, "token")
+    assert batch.example_of_labels().tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+PARTS = Encoded(
+    {"input_ids": Ragged(np.arange(1, 8), np.array([1, 2, 1, 3]))},
+    {"labels": np.array([1, 0])},
+    np.array([4, 7]),
+    np.array([4, 3]),
+    parts=np.array([3, 1]),
+    aside={"offsets": Ragged(np.arange(6).reshape(3, 2), np.array([1, 2]))},
+)
+"""Two examples: three sequences of 1, 2 and 1 tokens, and one of three."""
+
+
+def test_an_example_may_have_several_sequences() -> None:
+    examples = Examples(hold_in_memory(PARTS))
+    assert examples.lengths.tolist() == [4, 3]  # all of them cost
+    assert examples.prepared.sequence("input_ids", 0).tolist() == [1, 2, 3, 4]
+    batch = make_batch(examples, np.array([1, 0]), PADDING).to("cpu")
+    assert batch.inputs["input_ids"].tolist() == [[5, 6, 7], [1, 9, 9], [2, 3, 9], [4, 9, 9]]
+    assert batch.owner is not None and batch.owner.tolist() == [0, 1, 1, 1]
+    assert batch.labels is not None and batch.labels.tolist() == [0, 1]
+    assert (batch.num_tokens, batch.num_targets, len(batch.examples)) == (7, 2, 2)
+
+
+def test_what_is_aside_is_not_batched() -> None:
+    prepared = hold_in_memory(PARTS)
+    assert prepared.names == ("input_ids",)
+    assert [each.tolist() for each in prepared.aside("offsets").split()] == [
+        [[0, 1]], [[2, 3], [4, 5]]
+    ]  # fmt: skip
+    assert prepared.aside("offsets", np.array([1])).flat.tolist() == [[2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_target_may_be_a_sequence(left: bool) -> None:
+    """It has a length of its own, costs as its tokens do, and is filled on the right."""
+    ragged = {
+        "input_ids": Ragged(np.array([1, 2, 3]), np.array([1, 2])),
+        TARGET: Ragged(np.array([4, 5, 6, 7]), np.array([3, 1])),
+    }
+    count = np.arange(2)
+    examples = Examples(hold_in_memory(Encoded(ragged, {}, count, count)))
+    assert examples.lengths.tolist() == [4, 3]
+    batch = make_batch(examples, count, Padding(PADDING.values, left=left))
+    assert batch.labels is not None and set(batch.inputs) == {"input_ids", "attention_mask"}
+    assert batch.labels.tolist() == [[4, 5, 6], [7, IGNORED, IGNORED]]
+    assert (batch.labels_are, batch.num_targets, batch.num_tokens) == ("target", 4, 3)
 
 
 def test_a_batch_that_only_keeps_step_counts_nothing() -> None:

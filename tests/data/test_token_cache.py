@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tunesmith.data.encoded import Encoded, Prepared, Ragged, hold_in_memory
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Row
 from tunesmith.data.scan import Survey
-from tunesmith.data.token_cache import (
-    Encoded,
-    Prepared,
-    Ragged,
-    cache_folder,
-    cache_limit,
-    hold_in_memory,
-    prepare,
-)
+from tunesmith.data.token_cache import cache_folder, cache_limit, prepare
 from tunesmith.errors import IntegrityError, Problem, RecipeError, ResourceError, Severity
 from tunesmith.storage import atomic, notices
 from tunesmith.storage.lock import hold
@@ -43,7 +36,12 @@ def encode(rows: Sequence[Row]) -> Encoded:
 
 
 def prepared(
-    texts: list[str], cache: Path, *, wait_seconds: float = 60.0, **settings_: object
+    texts: list[str],
+    cache: Path,
+    *,
+    wait_seconds: float = 60.0,
+    encode: Callable[[Sequence[Row]], Encoded] = encode,
+    **settings_: object,
 ) -> Prepared:
     source = Memory.of_records([{"text": text} for text in texts], "m")
     watch = Survey(
@@ -85,6 +83,40 @@ def test_unpack_is_the_inverse_of_pack(texts: list[str], tmp_path: Path) -> None
         assert found.tokens_cut == sum(max(0, len(text) - 4) for text in texts)
         if texts:
             assert found.fixed["labels"].tolist() == [[len(text), 1] for text in texts]
+
+
+def encode_words(rows: Sequence[Row]) -> Encoded:
+    """Each word of a text as a sequence of letters; aside is where the words begin and end."""
+    words = [str(row.values["text"]).split() for row in rows]
+    flat = [word for row in words for word in row]
+    letters = np.array([ord(c) for word in flat for c in word], dtype=np.uint16)
+    lengths = np.array([len(word) for word in flat], dtype=np.int64)
+    counts = np.array([len(row) for row in words], dtype=np.int64)
+    spans = np.array([(0, len(word)) for word in flat], dtype=np.int32).reshape(-1, 2)
+    full = np.array([sum(map(len, row)) for row in words], dtype=np.int64)
+    numbers = np.array([row.index for row in rows], dtype=np.int64)
+    return Encoded(
+        {"input_ids": Ragged(letters, lengths)}, {}, numbers, full,
+        parts=counts, aside={"spans": Ragged(spans, counts)},
+    )  # fmt: skip
+
+
+def test_examples_of_several_sequences(tmp_path: Path) -> None:
+    texts = ["ab c", "", "def gh i"]
+    rows = [Row(i, {"text": text}) for i, text in enumerate(texts)]
+    for found in (
+        prepared(texts, tmp_path, encode=encode_words),
+        prepared(texts, tmp_path, encode=encode_words),  # from the disk
+        hold_in_memory(encode_words(rows)),
+    ):
+        assert len(found) == 3 and found.has_parts and found.names == ("input_ids",)
+        assert found.lengths().tolist() == [3, 0, 6] and found.num_cut == 0
+        assert found.lengths(np.array([2])).tolist() == [6]
+        words = [["".join(map(chr, w)) for w in found.sequences("input_ids", i)] for i in range(3)]
+        assert words == [text.split() for text in texts]
+        assert found.aside("spans", np.array([2, 0])).lengths.tolist() == [3, 2]
+        assert found.aside("spans").flat[:, 1].tolist() == [2, 1, 3, 2, 1]
+    assert not prepared(texts, tmp_path, parts=False).has_parts
 
 
 def test_a_second_run_finds_it(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tunesmith.data.batches import Examples
-from tunesmith.data.token_cache import Encoded, hold_in_memory
+from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.custom_metrics import with_own

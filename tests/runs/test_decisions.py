@@ -8,7 +8,7 @@ import pytest
 from tunesmith.runs.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.data.batches import Examples
 from tunesmith.data.columns import Roles
-from tunesmith.data.token_cache import Encoded, hold_in_memory
+from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.errors import ModelError, RecipeError
 from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.scores import METRICS

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import WORDS
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded, Prepared, hold_in_memory
 from tunesmith.data.rows import Row
-from tunesmith.data.token_cache import Encoded, Prepared, hold_in_memory
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks.chunking import encode_windows
 

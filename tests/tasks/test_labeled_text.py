@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.conftest import WORDS
 from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.open import open_splits
 from tunesmith.data.rows import Row, first_rows
-from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import nearest
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks import labeled_text

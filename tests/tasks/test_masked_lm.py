@@ -14,8 +14,8 @@ import tunesmith as ts
 from tests.conftest import WORDS
 from tunesmith.data.batches import IGNORED, Batch, Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import hold_in_memory
 from tunesmith.data.rows import Row
-from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.errors import DataError, ModelError, RecipeError
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings

@@ -6,8 +6,8 @@ import torch
 
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.rows import Column, Row
-from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.metrics.scores import METRICS
 from tunesmith.recipe import DataSettings

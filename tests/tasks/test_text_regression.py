@@ -7,8 +7,8 @@ import torch
 from tests.tasks.test_text_classification import Logits
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.rows import Row
-from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import DataError
 from tunesmith.metrics.scores import METRICS
 from tunesmith.recipe import DataSettings

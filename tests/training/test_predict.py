@@ -14,8 +14,8 @@ from tests.conftest import WORDS
 from tests.runs.children import ended, start_pair
 from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import hold_in_memory
 from tunesmith.data.open import from_python
-from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.errors import Interrupted, Problem
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.token_cache import Encoded, Prepared, hold_in_memory
+from tunesmith.data.encoded import Encoded, Prepared, hold_in_memory
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
     "IGNORED",
+    "TARGET",
     "Batch",
     "Examples",
+    "LabelsAre",
     "Padding",
     "as_target",
     "by_length",
@@ -25,22 +27,32 @@ __all__ = [
     "make_batch",
 ]
 
+TARGET = "target_ids"
+"""The column of labels that are sequences of their own; they are always filled on the right."""
+
 IGNORED = -100
 """A label that no loss counts, as torch's cross entropy has it."""
 
 
+LabelsAre = Literal["example", "token", "target"]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Tensors for one forward pass.
+    """Tensors for one forward pass: B examples with S sequences, one each if `owner` is None.
 
     Attributes:
         inputs: what the model takes: "input_ids", "attention_mask" and maybe "token_type_ids", each
-            int64 of shape (B, T), T the longest sequence of the batch.
-        labels: (B,) classes or numbers, (B, C) sets of labels, (B, T) per token; None if there are
-            none.
+            int64 of shape (S, T), T the longest sequence of the batch.
+        labels: see `labels_are`; None if there are none.
         num_targets: how many entries of `labels` count in the loss.
         num_tokens: real tokens, without padding.
         examples: which examples these are, shape (B,).
+        labels_are: of an "example": (B,) classes or numbers, (B, C) sets of labels; of a "token":
+            (S, T); or a "target", sequences of their own, (S, longest target).
+        owner: which of the B examples each sequence belongs to, int64 (S,); None for its own.
+        rows: which of the S sequences each label of a token belongs to, of the shape of `labels`,
+            where they were packed into one row; None for the row that it is in.
         is_dummy: whether it only keeps a process in step with the others; its loss is zero.
     """
 
@@ -50,12 +62,29 @@ class Batch:
     num_tokens: int
     examples: NDArray[np.int64]
     is_dummy: bool = False
+    labels_are: LabelsAre = "example"
+    owner: torch.Tensor | None = None
+    rows: torch.Tensor | None = None
+
+    def example_of_labels(self) -> torch.Tensor:
+        """Return which of the B examples each label of a token belongs to, in `labels`' shape."""
+        import torch
+
+        assert self.labels is not None  # noqa: S101 - asked only of labels
+        rows = self.rows
+        if rows is None:
+            rows = torch.arange(len(self.labels), device=self.labels.device)[:, None]
+        rows = rows.expand_as(self.labels)
+        return rows if self.owner is None else self.owner[rows]
 
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
         inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, inputs=inputs, labels=labels)
+        labels, owner, rows = (
+            None if tensor is None else tensor.to(device)
+            for tensor in (self.labels, self.owner, self.rows)
+        )
+        return replace(self, inputs=inputs, labels=labels, owner=owner, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +114,7 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Some examples of a prepared set: a split, or a drawn share of one.
+    """Some examples of a prepared set: a split, or a fraction of one.
 
     Attributes:
         prepared: the whole set.
@@ -105,7 +134,7 @@ class Examples:
         return len(self.prepared) if self.indices is None else len(self.indices)
 
     def at(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The examples of the prepared set at some places of this one."""
+        """Return the examples of the prepared set at some positions of this one."""
         return places if self.indices is None else self.indices[places]
 
     @property
@@ -122,8 +151,11 @@ class Examples:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each example, shape (n,)."""
-        return self.prepared.lengths(self.indices)
+        """What each example costs: tokens of all its sequences and of its target, shape (n,)."""
+        lengths = self.prepared.lengths(self.indices)
+        if TARGET in self.prepared.names:
+            lengths = lengths + self.prepared.lengths(self.indices, name=TARGET)
+        return lengths
 
 
 def make_batch(
@@ -146,41 +178,54 @@ def make_batch(
     prepared = examples.prepared
     chosen = examples.at(places)
     tensors: dict[str, torch.Tensor] = {}
-    tokens = 0
+    owner, num_tokens = None, 0
     for name in prepared.names:
-        padded, mask = _pad([prepared.sequence(name, i) for i in chosen.tolist()], name, padding)
+        parts = [prepared.sequences(name, i) for i in chosen.tolist()]
+        padded, mask = _pad([sequence for part in parts for sequence in part], name, padding)
         tensors[name] = torch.from_numpy(padded)
         if name == "input_ids":
             tensors["attention_mask"] = torch.from_numpy(mask)
-            tokens = int(mask.sum())
-    labels = tensors.pop("labels", None)
-    if labels is None and "labels" in prepared.fixed:
-        labels = as_target(prepared.fixed["labels"][chosen])
+            num_tokens = int(mask.sum())
+            if prepared.has_parts:
+                owner = torch.from_numpy(np.repeat(np.arange(len(parts)), list(map(len, parts))))
+    labels: torch.Tensor | None = tensors.pop("labels", None)
+    labels_are: LabelsAre = "token"
+    if TARGET in tensors:
+        labels, labels_are = tensors.pop(TARGET), "target"
+    elif "labels" in prepared.fixed:
+        labels, labels_are = as_target(prepared.fixed["labels"][chosen]), "example"
     prepared.note_reads(len(chosen))
+    num_targets = 0 if is_dummy else count_targets(labels)
     return Batch(
-        tensors, labels, 0 if is_dummy else count_targets(labels), tokens, places, is_dummy
-    )
+        tensors, labels, num_targets, num_tokens, places,
+        is_dummy=is_dummy, labels_are=labels_are, owner=owner,
+    )  # fmt: skip
 
 
 def _pad(
     sequences: Sequence[NDArray[Any]], name: str, padding: Padding
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The sequences as one rectangle, shape (B, T), and where it is real."""
-    longest = max(len(sequence) for sequence in sequences)
-    padded = np.full((len(sequences), longest), padding.values.get(name, 0), dtype=np.int64)
+    longest = max((len(sequence) for sequence in sequences), default=0)
+    fill = IGNORED if name == TARGET else padding.values.get(name, 0)
+    padded = np.full((len(sequences), longest), fill, dtype=np.int64)
     mask = np.zeros((len(sequences), longest), dtype=np.int64)
     for i, sequence in enumerate(sequences):
-        part = slice(longest - len(sequence), longest) if padding.left else slice(len(sequence))
+        part = (
+            slice(longest - len(sequence), longest)
+            if padding.left and name != TARGET
+            else slice(len(sequence))
+        )
         padded[i, part] = sequence
         mask[i, part] = 1
     return padded, mask
 
 
 def as_target(values: NDArray[Any]) -> torch.Tensor:
-    """Labels, one entry per example, as a loss takes them: classes int64, everything else float."""
+    """Labels as a loss takes them: integers as int64, numbers and truth values as float32."""
     import torch
 
-    kind = np.int64 if values.dtype.kind in "iub" and values.ndim == 1 else np.float32
+    kind = np.int64 if values.dtype.kind in "iu" else np.float32
     return torch.from_numpy(values.astype(kind))
 
 

@@ -1,4 +1,4 @@
-"""Prepared data: tokenised rows on disk as flat numbers and offsets, mapped into memory.
+"""Tokenized rows on disk, kept for the runs that need them and mapped into memory.
 
 A set is keyed by the content of the rows, the tokenizer and the settings of the encoding, so runs
 share it and a changed file never meets an old one. It is committed whole or not at all.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
 import re
 import tempfile
@@ -16,13 +15,14 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.encoded import Encoded, Prepared, offsets_of
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.verified import verified_chunks
 from tunesmith.errors import (
@@ -38,148 +38,19 @@ from tunesmith.storage.disk import as_path
 from tunesmith.storage.lock import hold
 
 __all__ = [
-    "Encoded",
-    "Prepared",
-    "Ragged",
     "cache_folder",
     "cache_limit",
-    "hold_in_memory",
     "prepare",
 ]
 
-LAYOUT = 1
+LAYOUT = 2
 """Part of every key: another layout on disk is another set."""
 
+_EXAMPLES = "examples"
 _KEY = "[0-9a-f]{32}"
 _UNUSED_DAYS, _DAMAGED_DAYS = 30, 7
 _WAIT_SECONDS = 600.0
 _DEFAULT_SIZE = "50 GB"
-_PIECE = 1 << 22
-_READS_KEPT = 256
-"""After so many examples what was read is released; each look maps 64 kB around it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ragged:
-    """Sequences of different lengths, one after the other.
-
-    Attributes:
-        flat: all numbers, shape (sum of lengths,).
-        lengths: of each sequence, shape (n,).
-    """
-
-    flat: NDArray[Any]
-    lengths: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Some rows as numbers. A row may give several examples, or none.
-
-    Attributes:
-        ragged: by name, such as "input_ids"; each holds n sequences.
-        fixed: by name, such as "labels"; each has n entries in its first dimension.
-        rows: the index of the row that each example comes from, shape (n,).
-        full_lengths: tokens of each example before it was cut, shape (n,).
-    """
-
-    ragged: Mapping[str, Ragged]
-    fixed: Mapping[str, NDArray[Any]]
-    rows: NDArray[np.int64]
-    full_lengths: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A committed set. Arrays are mapped read-only; reading an example copies its numbers only.
-
-    Attributes:
-        key: its name, a hash of all it depends on; empty if it is only held in memory.
-        rows: the index of the row that each example comes from, shape (n,).
-        full_lengths: tokens of each example before it was cut, shape (n,).
-        fixed: arrays with one entry per example.
-    """
-
-    key: str
-    rows: NDArray[np.int64]
-    full_lengths: NDArray[np.int64]
-    fixed: Mapping[str, NDArray[Any]]
-    _flat: Mapping[str, NDArray[Any]]
-    _offsets: Mapping[str, NDArray[np.int64]]
-    _reads: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the ragged columns."""
-        return tuple(self._flat)
-
-    def sequence(self, name: str, example: int) -> NDArray[Any]:
-        """One example of a ragged column, shape (length,)."""
-        offsets = self._offsets[name]
-        return self._flat[name][offsets[example] : offsets[example + 1]]
-
-    def lengths(
-        self, examples: NDArray[np.int64] | None = None, *, name: str = "input_ids"
-    ) -> NDArray[np.int64]:
-        """The lengths of some examples of a ragged column, of all if None, shape (n,)."""
-        offsets = self._offsets[name]
-        if examples is None:
-            return np.diff(offsets)
-        found: NDArray[np.int64] = offsets[examples + 1] - offsets[examples]
-        return found
-
-    def used(self, name: str = "input_ids") -> NDArray[np.int64]:
-        """The different numbers of a ragged column, rising; read in pieces."""
-        flat = self._flat[name]
-        seen = np.zeros(1, dtype=bool)
-        for start in range(0, len(flat), _PIECE):
-            found = np.bincount(flat[start : start + _PIECE].astype(np.int64)) > 0
-            if len(found) > len(seen):
-                seen = np.pad(seen, (0, len(found) - len(seen)))
-            seen[: len(found)] |= found
-        self.release()
-        return np.flatnonzero(seen)
-
-    def release(self) -> None:
-        """Let the system have the memory of what was read; it is read again where needed.
-
-        Pages of a mapped file count as memory of the process from the first look at them on, so
-        that a million rows would show.
-        """
-        self._reads[0] = 0
-        every = (self._flat, self._offsets, self.fixed)
-        arrays = [self.rows, self.full_lengths, *(one for each in every for one in each.values())]
-        for mapped in filter(None, map(_mapping, arrays)):
-            mapped.madvise(mmap.MADV_DONTNEED)
-
-    def note_reads(self, examples: int) -> None:
-        """So many examples were read; what was read is released from time to time."""
-        self._reads[0] += examples
-        if self._reads[0] >= _READS_KEPT:
-            self.release()
-
-    @property
-    def num_cut(self) -> int:
-        """Examples that were too long."""
-        return int(np.count_nonzero(self.full_lengths > self.lengths()))
-
-    @property
-    def tokens_cut(self) -> int:
-        """Tokens that the cut examples lost."""
-        return int(np.sum(self.full_lengths - self.lengths()))
-
-
-def hold_in_memory(encoded: Encoded) -> Prepared:
-    """The same shape for rows that are used once, such as texts to predict."""
-    offsets = {
-        name: np.concatenate([[0], np.cumsum(ragged.lengths)]).astype(np.int64)
-        for name, ragged in encoded.ragged.items()
-    }
-    flat = {name: ragged.flat for name, ragged in encoded.ragged.items()}
-    return Prepared("", encoded.rows, encoded.full_lengths, encoded.fixed, flat, offsets)
 
 
 def cache_folder() -> Path:
@@ -314,9 +185,11 @@ class _Writer:
 
     def add(self, encoded: Encoded) -> None:
         """Append one chunk."""
-        for name, ragged in encoded.ragged.items():
-            self._append(f"{name}.flat", ragged.flat)
-            self._lengths.setdefault(name, array("i")).extend(ragged.lengths.tolist())
+        for name, column in encoded.columns().items():
+            self._append(f"{name}.flat", column.flat)
+            self._lengths.setdefault(name, array("i")).extend(column.lengths.tolist())
+        if encoded.parts is not None:
+            self._lengths.setdefault(_EXAMPLES, array("i")).extend(encoded.parts.tolist())
         for name, values in encoded.fixed.items():
             self._append(f"{name}.fixed", values)
         self._append("rows", encoded.rows)
@@ -326,9 +199,7 @@ class _Writer:
     def finish(self) -> None:
         """Write the offsets and the index of all arrays."""
         for name, lengths in self._lengths.items():
-            offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-            np.cumsum(np.frombuffer(lengths, dtype=np.intc), out=offsets[1:])
-            self._append(f"{name}.offsets", offsets)
+            self._append(f"{name}.offsets", offsets_of(np.frombuffer(lengths, dtype=np.intc)))
         for file in self._files.values():
             file.close()
         index = {"examples": self._count, "arrays": self._arrays}
@@ -345,13 +216,16 @@ class _Writer:
 def _open(folder: Path, key: str) -> Prepared:
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     arrays = {name: _map(folder / f"{name}.bin", facts) for name, facts in index["arrays"].items()}
+    offsets = dict(_with_suffix(arrays, ".offsets"))
+    parts = offsets.pop(_EXAMPLES, None)
     return Prepared(
         key,
         arrays["rows"],
         arrays["full_lengths"],
         dict(_with_suffix(arrays, ".fixed")),
         dict(_with_suffix(arrays, ".flat")),
-        dict(_with_suffix(arrays, ".offsets")),
+        offsets,
+        parts,
     )
 
 
@@ -361,14 +235,6 @@ def _with_suffix(
     for name, values in arrays.items():
         if name.endswith(suffix):
             yield name.removesuffix(suffix), values
-
-
-def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
-    """The mapped file that an array is a view of; None without one, or where it cannot release."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
 
 
 def _map(path: Path, facts: Mapping[str, Any]) -> NDArray[Any]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tunesmith.data.batches import Examples, Padding
+from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.open import Options
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.token_cache import Encoded, hold_in_memory
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.bad_rows import BadRows, OnBadRow

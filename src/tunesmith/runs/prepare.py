@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.rows import Rejected, Row
-from tunesmith.data.token_cache import Encoded, Prepared, prepare
+from tunesmith.data.encoded import Encoded, Prepared
+from tunesmith.data.token_cache import prepare
 from tunesmith.errors import DataError, Place, TunesmithError, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext

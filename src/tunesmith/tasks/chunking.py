@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded, Ragged
 from tunesmith.data.rows import Row
-from tunesmith.data.token_cache import Encoded, Ragged
 
 __all__ = ["encode_windows"]
 

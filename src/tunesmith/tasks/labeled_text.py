@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded, Ragged
 from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row
-from tunesmith.data.token_cache import Encoded, Ragged
 from tunesmith.errors import nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind, simple_answers
@@ -198,7 +198,7 @@ class LabeledTextTask(TaskDefaults):
         """Texts as token ids, and labels as numbers if the source has them."""
         ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
-        fixed = {"labels": self.targets(rows)} if labeled else {}
+        fixed = {"labels": _as_stored(self.targets(rows))} if labeled else {}
         return Encoded(ragged, fixed, indices, full_lengths)
 
     @property
@@ -299,6 +299,11 @@ class LabeledTextTask(TaskDefaults):
 
     def _target(self, row: Row) -> object:
         raise NotImplementedError
+
+
+def _as_stored(targets: NDArray[Any]) -> NDArray[Any]:
+    """Sets of labels as truth values: each is a target of its own, and a float in the loss."""
+    return targets if targets.ndim == 1 else targets.astype(np.bool_)
 
 
 def _as_tuple(value: object) -> object:

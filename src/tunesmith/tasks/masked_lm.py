@@ -20,10 +20,10 @@ from pydantic import Field
 
 from tunesmith.data.batches import IGNORED, Batch, Examples
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
-from tunesmith.data.token_cache import Encoded
 from tunesmith.errors import DataError, ModelError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
@@ -230,11 +230,9 @@ class MaskedLanguageModel(TaskDefaults):
         )
         inputs["input_ids"] = torch.from_numpy(shown)
         labels = torch.from_numpy(np.where(chosen, ids, IGNORED))
+        num_targets = 0 if batch.is_dummy else int(chosen.sum())
         return replace(
-            batch,
-            inputs=inputs,
-            labels=labels,
-            num_targets=0 if batch.is_dummy else int(chosen.sum()),
+            batch, inputs=inputs, labels=labels, labels_are="token", num_targets=num_targets
         )
 
     def _spelt(self) -> set[tuple[int, ...]]:
@@ -253,15 +251,16 @@ class MaskedLanguageModel(TaskDefaults):
         targets = batch.labels[where]
         logits = _logits_at(model, batch, where)
         losses = functional.cross_entropy(logits, targets, reduction="none")
-        row = where.nonzero()[:, 0]
+        example = batch.example_of_labels()[where]
         hits = (logits.argmax(-1) == targets).float()
 
-        def by_row(values: torch.Tensor) -> torch.Tensor:
-            return torch.zeros(len(where), device=row.device).index_add(0, row, values.detach())
+        def by_example(values: torch.Tensor) -> torch.Tensor:
+            zeros = torch.zeros(len(batch.examples), device=example.device)
+            return zeros.index_add(0, example, values.detach())
 
         per_example = {
-            "found": torch.stack([by_row(losses), by_row(hits)], dim=1),
-            "targets": where.sum(dim=1),
+            "found": torch.stack([by_example(losses), by_example(hits)], dim=1),
+            "targets": by_example(torch.ones_like(losses)),
         }
         return Outputs(losses.sum(), per_example)
 

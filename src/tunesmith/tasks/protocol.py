@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Encoded
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
-from tunesmith.data.token_cache import Encoded
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options

@@ -79,7 +79,10 @@ def batch_of(
     targets = int((labels != IGNORED).sum())
     places = np.arange(len(lengths))
     inputs = {"input_ids": ids, "attention_mask": mask}
-    return Batch(inputs, labels, targets, int(mask.sum()), places)
+    return Batch(
+        inputs, labels, targets, int(mask.sum()), places,
+        labels_are="token" if per_token else "example",
+    )  # fmt: skip
 
 
 def classify(model: Any, batch: Batch) -> Outputs:

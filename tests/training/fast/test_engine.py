@@ -17,7 +17,7 @@ from torch import nn
 import tunesmith as ts
 from tests.training.fast.models import batch_of, classify, model_of
 from tunesmith.data.batches import Batch, Examples, Padding
-from tunesmith.data.token_cache import Encoded, Ragged, hold_in_memory
+from tunesmith.data.encoded import Encoded, Ragged, hold_in_memory
 from tunesmith.recipe import TrainSettings
 from tunesmith.tasks import Outputs
 from tunesmith.training.device import make_accelerator

@@ -111,10 +111,10 @@ def test_widening_adds_padding_on_the_right_side(left: bool) -> None:
 
 @pytest.mark.parametrize("per_token", [False, True])
 def test_labels_of_a_row_are_no_labels_of_tokens(per_token: bool) -> None:
-    """As many classes as tokens: whole numbers belong to tokens, others to the row."""
+    """As many classes as tokens: what they are of is said, not guessed from their shape."""
     batch = batch_of([7, 4, 2, 3], per_token=True)
     if not per_token:
-        batch = replace(batch, labels=torch.rand(4, 7))
+        batch = replace(batch, labels=batch.labels, labels_are="example")
     assert batch.labels is not None
     for part in in_parts(batch):
         assert part.labels is not None

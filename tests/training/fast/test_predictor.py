@@ -7,8 +7,8 @@ import pytest
 
 from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import hold_in_memory
 from tunesmith.data.rows import Row
-from tunesmith.data.token_cache import hold_in_memory
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.training.device import make_accelerator

@@ -61,7 +61,7 @@ def as_features(examples: Any) -> list[dict[str, Any]]:
         }
         feature["attention_mask"] = [1] * len(feature["input_ids"])
         label = labels[place]
-        feature["labels"] = label.astype(np.float32) if label.dtype.kind in "fu" else int(label)
+        feature["labels"] = label.astype(np.float32) if label.dtype.kind in "fb" else int(label)
         feature["row"] = place
         found.append(feature)
     return found

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import set_seed
 
-from tunesmith.data.batches import Batch, count_targets
+from tunesmith.data.batches import Batch, LabelsAre, count_targets
 from tunesmith.errors import DatasetError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.trainer.losses import shifts_labels
@@ -121,8 +121,17 @@ class Rows:
         labels = inputs.pop("labels", None)
         targets = len(places) if labels is None else self._count(labels)
         return Batch(
-            inputs, labels, 0 if is_dummy else targets, self._tokens(inputs), places, is_dummy
-        )
+            inputs, labels, 0 if is_dummy else targets, self._tokens(inputs), places,
+            is_dummy=is_dummy, labels_are=self._labels_are(inputs, labels),
+        )  # fmt: skip
+
+    def _labels_are(self, inputs: Mapping[str, Any], labels: Any) -> LabelsAre:
+        """What a collator does not say: classes of the shape of the tokens are one per token."""
+        shown = inputs.get(self._main_input)
+        if isinstance(labels, torch.Tensor) and isinstance(shown, torch.Tensor):
+            is_per_token = labels.shape[1:] == shown.shape[1:] and not labels.is_floating_point()
+            return "token" if is_per_token else "example"
+        return "example"
 
     def _tokens(self, inputs: Mapping[str, Any]) -> int:
         """What is no padding: by the mask, else by the padding token, else everything."""

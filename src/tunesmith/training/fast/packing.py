@@ -244,7 +244,12 @@ def repad(hidden: torch.Tensor, laid: Pack) -> torch.Tensor:
 
 
 def in_parts(batch: Batch) -> list[Batch]:
-    """The rows of a padded batch in parts of nearly equal length, each cut to its longest."""
+    """The rows of a padded batch in parts of nearly equal length, each cut to its longest.
+
+    Examples of several sequences stay together: the batch is the only part.
+    """
+    if batch.owner is not None:
+        return [batch]
     mask = batch.inputs["attention_mask"].numpy()
     lengths = mask.sum(axis=1)
     order = np.argsort(lengths, kind="stable")
@@ -257,7 +262,7 @@ def in_parts(batch: Batch) -> list[Batch]:
         inputs = {name: values[at][:, kept] for name, values in batch.inputs.items()}
         labels = batch.labels
         if labels is not None:
-            labels = labels[at][:, kept] if _is_per_token(labels, mask) else labels[at]
+            labels = labels[at][:, kept] if batch.labels_are == "token" else labels[at]
         parts.append(
             replace(
                 batch,
@@ -280,7 +285,7 @@ def widened(batch: Batch, columns: int, pad_id: int) -> Batch:
         for name, values in batch.inputs.items()
     }
     labels = batch.labels
-    if labels is not None and _is_per_token(labels, mask):
+    if labels is not None and batch.labels_are == "token":
         labels = nn.functional.pad(labels, sides, value=IGNORED)
     return replace(batch, inputs=inputs, labels=labels)
 
@@ -288,8 +293,3 @@ def widened(batch: Batch, columns: int, pad_id: int) -> Batch:
 def has_empty_row(batch: Batch) -> bool:
     """Whether some row of a padded batch has no token at all."""
     return not bool(batch.inputs["attention_mask"].any(dim=1).all())
-
-
-def _is_per_token(labels: torch.Tensor, mask: torch.Tensor | NDArray[np.int64]) -> bool:
-    """Whether there is a class for each token; several numbers for a row are not whole ones."""
-    return labels.shape[1:] == mask.shape[1:] and not labels.is_floating_point()

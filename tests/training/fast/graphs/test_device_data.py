@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.training.fast.models import batch_of
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
-from tunesmith.data.token_cache import Encoded, Ragged, hold_in_memory
+from tunesmith.data.encoded import Encoded, Ragged, hold_in_memory
 from tunesmith.training.fast.graphs import device_data as module
 from tunesmith.training.fast.graphs.buckets import bucket_for, lay
 from tunesmith.training.fast.graphs.device_data import DataSet, Table
@@ -67,7 +67,7 @@ def test_a_batch_without_tensors_counts_as_one_with_them() -> None:
     places = np.array([2, 0])
     light, batch = data.batch(places), make_batch(examples, places, PADDING)
     assert not light.inputs and light.labels is None
-    for name in ("num_targets", "tokens", "counts"):
+    for name in ("num_targets", "num_tokens", "is_dummy", "labels_are"):
         assert getattr(light, name) == getattr(batch, name)
     assert light.examples.tolist() == batch.examples.tolist()
 

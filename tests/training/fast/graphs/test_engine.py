@@ -13,7 +13,7 @@ import torch
 from tests.training.fast.models import batch_of, classify, model_of
 from tests.training.fast.test_engine import fast_engine, still
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
-from tunesmith.data.token_cache import Encoded, Ragged, hold_in_memory
+from tunesmith.data.encoded import Encoded, Ragged, hold_in_memory
 from tunesmith.errors import IntegrityError
 from tunesmith.recipe import TrainSettings
 from tunesmith.training.device import make_accelerator

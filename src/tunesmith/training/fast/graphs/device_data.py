@@ -94,7 +94,8 @@ class DataSet:
         prepared = examples.prepared
         lengths = examples.lengths
         size = 4 * len(prepared.names) * int(lengths.sum()) + 16 * len(lengths)
-        if size > LARGEST or set(prepared.names) - _COLUMNS or "labels" not in prepared.fixed:
+        is_plain = "labels" in prepared.fixed and not prepared.has_parts
+        if size > LARGEST or set(prepared.names) - _COLUMNS or not is_plain:
             return None
         if lengths.min(initial=1) == 0:  # a row without tokens has no place in a pack
             return None

@@ -111,7 +111,7 @@ class GraphedEngine(FastEngine):
         """A pass of the batch's bucket; rows longer than training rows take the ordinary way."""
         bucket = bucket_for(batch.num_tokens, len(batch.examples), self._longest)
         mask = batch.inputs.get("attention_mask")
-        if mask is not None and not self._fits(mask.sum(dim=1)):
+        if mask is not None and (batch.owner is not None or not self._fits(mask.sum(dim=1))):
             return super().accumulate(batch, weight, is_last=is_last)
         key = (bucket, bool(batch.inputs))
         if key not in self._passes:
