@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from tunesmith.errors import escape_controls
+from tunesmith.text import escape_controls
 
 OWNED = "document.title='owned'"
 

@@ -15,9 +15,9 @@ from markdown_it import MarkdownIt
 from tests.cli.conftest import Command
 from tests.cli.conftest import tunesmith as tunesmith  # noqa: PLC0414 - a fixture
 from tests.hostile import HOSTILE, OWNED, Elements, as_name, live_lines
-from tunesmith.errors import escape_controls
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
+from tunesmith.text import escape_controls
 
 Browser = Callable[[str], Elements]
 ROWS = 30

@@ -1,15 +1,25 @@
-"""Tables for notebooks: what is in the data is never markup."""
-
 from __future__ import annotations
 
+import difflib
+import itertools
+import json
+import random
 import re
+import shlex
 from html.parser import HTMLParser
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.errors import escape_controls
-from tunesmith.text import html_table, html_text
+from tunesmith.text import (
+    escape_controls,
+    html_table,
+    html_text,
+    nearest,
+    quoted,
+    shell_quoted,
+    shortened,
+)
 
 
 class Cells(HTMLParser):
@@ -35,10 +45,10 @@ class Cells(HTMLParser):
 def test_any_text_is_shown_as_it_is(texts: list[str]) -> None:
     read = Cells(html_table([{"<b>": text, "n": 1} for text in texts], align_right=["n"]))
     assert read.tags == {"table", "thead", "tbody", "tr", "th", "td"}
-    wanted = ["<b>", "n"]
+    expected = ["<b>", "n"]
     for text in texts:
-        wanted += [escape_controls(text), "1"]
-    assert read.cells == wanted
+        expected += [escape_controls(text), "1"]
+    assert read.cells == expected
     for text in texts:
         assert not re.search("[<>\"']", html_text(text))
 
@@ -50,3 +60,84 @@ def test_headings_sides_and_a_caption() -> None:
     assert sides == ["left", "right", "left", "right"]
     assert "<caption>" not in html_table([{"a": 1}])
     assert html_table([], caption="nothing") == ""
+
+
+@given(st.lists(st.text("abcdefgh_", min_size=4, max_size=12), min_size=1, unique=True))
+def test_a_word_is_nearest_to_itself_whatever_its_case(words: list[str]) -> None:
+    assert nearest(words[0].upper(), words) == [words[0]]
+
+
+def test_nothing_is_near_to_noise() -> None:
+    assert nearest("zzzzzz", ["label", "text"]) == []
+
+
+@given(
+    st.text("abcde_", min_size=1, max_size=12),
+    st.lists(st.text("abcdef_", min_size=1, max_size=12), max_size=64, unique=True),
+    st.integers(1, 3),
+)
+def test_up_to_64_known_words_are_compared_as_difflib_does(
+    word: str, known: list[str], how_many: int
+) -> None:
+    expected = difflib.get_close_matches(word, known, n=how_many, cutoff=0.6)
+    assert nearest(word, known, how_many=how_many) == expected
+
+
+def test_a_typo_is_nearest_to_its_word_among_thousands() -> None:
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=9)) for _ in range(3_000)]
+    for word in words[::300]:
+        for typo in (word[:4] + word[5:], word[:4] + "q" + word[4:], word[:3] + "q" + word[4:]):
+            assert nearest(typo, words) == difflib.get_close_matches(typo, words, n=1)
+        swapped = word[:4] + word[5] + word[4] + word[6:]
+        assert nearest(swapped, words) == [word]
+
+
+def test_comparing_is_bounded_in_length_and_number() -> None:
+    assert nearest("a" * 120, ["a" * 120]) == ["a" * 120]
+    assert nearest("a" * 121, ["a" * 121, "a" * 120]) == []
+    assert nearest("a" * 120, ["a" * 121]) == []
+    endless = (f"word{i}" for i in itertools.count())
+    assert nearest("word17", endless) == ["word17"]
+    assert next(endless) == "word20000"
+
+
+def test_long_lists_are_counted() -> None:
+    assert quoted(["a", "b"]) == '"a", "b"'
+    assert quoted(list(range(5)), at_most=3) == '"0", "1", "2" … (2 more)'
+
+
+@given(st.text(), st.sampled_from(["", "\n", "\n\t"]))
+def test_escaped_text_is_visible_and_means_the_same_as_json(text: str, keep: str) -> None:
+    shown = escape_controls(text, keep=keep)
+    assert escape_controls(shown, keep=keep) == shown
+    assert not {sign for sign in "\x00\x1b\x7f\x85\x9b\r\u2028\u202e\ufeff\ud800" if sign in shown}
+    assert json.loads(escape_controls(json.dumps(text, ensure_ascii=False))) == text
+    assert len(escape_controls(text).splitlines()) <= 1
+
+
+def test_visible_text_is_unchanged() -> None:
+    for text in ("打印机 👩\u200d🔧 naïve", "می\u200cخواهم ۝", "#️⃣ ❤️", "a\\u202eb"):
+        assert escape_controls(text) == text
+    assert (
+        escape_controls("a\r\nb\t\x1b[31m\u202e\u200b")
+        == r"a\u000d\u000ab\u0009\u001b[31m\u202e\u200b"
+    )
+    assert escape_controls("\U000e0041") == r"\udb40\udc41"
+
+
+@given(st.text())
+def test_shortened_is_one_short_line(text: str) -> None:
+    short = shortened(text, at_most=20)
+    assert len(short) <= 20
+    assert "\n" not in short
+
+
+@given(st.text(st.characters(exclude_characters="\0"), min_size=1))
+def test_a_shell_reads_back_what_is_typed(argument: str) -> None:
+    assert shlex.split(f"tunesmith train {shell_quoted(argument)}") == [
+        "tunesmith",
+        "train",
+        argument,
+    ]
+    assert shell_quoted("runs/tickets") == "runs/tickets"

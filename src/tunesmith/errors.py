@@ -1,4 +1,4 @@
-"""Errors for people: a code, a place, the value seen, what to do; and the exit codes.
+"""Errors for the user: a code, a place, the value seen, what to do; and the exit codes.
 
     error D301 recipe.yaml:7:10: no column "lable" in tickets.csv
       7 |   label: lable
@@ -11,13 +11,7 @@ and exits with 70.
 
 from __future__ import annotations
 
-import difflib
-import heapq
-import os
-import re
-import shlex
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -26,6 +20,7 @@ from typing import Any
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext
+from tunesmith.text import escape_controls, redact
 
 __all__ = [
     "ArgumentError",
@@ -41,13 +36,7 @@ __all__ = [
     "ResourceError",
     "Severity",
     "TunesmithError",
-    "escape_controls",
     "first_problems",
-    "nearest",
-    "quoted",
-    "redact",
-    "shell_quoted",
-    "shortened",
 ]
 
 
@@ -78,7 +67,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, as it is told to a person and to `--json`.
+    """One thing that is wrong, as the terminal and `--json` report it.
 
     Attributes:
         code: a letter for the kind (R recipe, D data, C run folder, M model and machine) and a
@@ -89,7 +78,7 @@ class Problem:
         fix: what to do about it.
         count: how many rows it concerns, if it is about rows.
         row_numbers: which rows of the place's source, from 0, as far as they are listed.
-        flags: options that fix it, as they are typed behind the same command.
+        flags: options that fix it, to append to the same command.
     """
 
     code: str
@@ -111,7 +100,7 @@ class Problem:
         return redact("\n".join(escape_controls(line, keep="\t") for line in lines))
 
     def as_json(self) -> dict[str, object]:
-        """The same as one JSON object."""
+        """Return the problem as a JSON object."""
         return {
             "severity": str(self.severity),
             "code": self.code,
@@ -125,7 +114,7 @@ class Problem:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Problem:
-        """The problem that `as_json` wrote; its place comes back as text."""
+        """Read a problem that `as_json` wrote; its place comes back as text."""
         place = values["place"]
         return cls(
             values["code"],
@@ -140,11 +129,11 @@ class Problem:
 
 
 def first_problems(problems: Iterable[Problem], *, at_most: int = 20) -> list[Problem]:
-    """The first of many problems, then one that counts the others.
+    """Return the first of many problems, then one that counts the others.
 
     Args:
-        problems: of one kind; all of them are looked at.
-        at_most: so many are told one by one.
+        problems: of one kind.
+        at_most: how many are listed one by one.
     """
     remaining = iter(problems)
     first = list(islice(remaining, at_most))
@@ -163,7 +152,7 @@ def first_problems(problems: Iterable[Problem], *, at_most: int = 20) -> list[Pr
 
 
 class TunesmithError(Exception):
-    """Something a person can mend. Carries every problem found, not only the first."""
+    """Something the user can fix. Carries every problem, not only the first."""
 
     exit_code = 70
 
@@ -175,7 +164,7 @@ class TunesmithError(Exception):
         return "\n".join(str(problem) for problem in self.problems)
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows of it: the message, without the way through our code."""
+        """Show only the message in IPython, without a traceback."""
         return str(self).split("\n")
 
 
@@ -186,17 +175,17 @@ class RecipeError(TunesmithError):
 
 
 class DataError(TunesmithError):
-    """The data cannot be used as it is."""
+    """The data cannot be used."""
 
     exit_code = 3
 
 
 class ArgumentError(RecipeError, ValueError):
-    """Wrong arguments of a call from Python: a ValueError too, which scripts expect of them."""
+    """Wrong arguments of a call from Python; a ValueError too, as scripts expect."""
 
 
 class DatasetError(DataError, ValueError):
-    """A data set passed to a call from Python cannot be used: a ValueError too."""
+    """A data set passed from Python cannot be used; a ValueError too, as scripts expect."""
 
 
 class ModelError(TunesmithError):
@@ -218,7 +207,7 @@ class FolderInUseError(TunesmithError):
 
 
 class IntegrityError(TunesmithError):
-    """Damage, divergence, or a result that would not be what was asked."""
+    """Damage, divergence, or a result other than the one requested."""
 
     exit_code = 6
 
@@ -232,112 +221,3 @@ class Interrupted(TunesmithError):
         super().__init__(problems)
         if by_keyboard:
             self.exit_code = 130
-
-
-_STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Kinds of characters, by Unicode, that do something instead of being seen."""
-
-_HARMLESS = "\u200c\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2"
-"""Of these kinds all the same: joiners, which emoji and whole scripts need, and Arabic signs."""
-
-
-def escape_controls(text: str, *, keep: str = "") -> str:
-    r"""The text with every character that steers instead of being seen spelt as JSON spells it.
-
-    These are controls (escape, line breaks), what turns the direction of writing, what has no
-    width, and halves of surrogate pairs: "\u001b", "\u202e". Text that is all seen stays itself,
-    and JSON keeps its meaning.
-
-    Args:
-        text: of the data, or something that holds such text.
-        keep: controls that stay: "\n" in a whole page.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        sign
-        if sign.isprintable() or sign in keep or sign in _HARMLESS or not _steers(sign)
-        else _spelt(sign)
-        for sign in text
-    )
-
-
-def _steers(sign: str) -> bool:
-    return unicodedata.category(sign) in _STEERING
-
-
-def _spelt(sign: str) -> str:
-    units = sign.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
-
-
-_MOST_RANKED = 20_000
-"""So many known words are looked at, whoever asks."""
-_MOST_COMPARED = 64
-"""So many of them are compared letter by letter, which takes a hundred times as long."""
-_LONGEST_WORD = 120
-"""A longer word is no slip of the pen, and comparing takes the square of the length."""
-
-
-def nearest(word: str, known: Iterable[str], *, how_many: int = 1) -> list[str]:
-    """The known words closest to `word`, best first, none if nothing is close (case ignored).
-
-    Close is a ratio of matching blocks of 0.6 or more, by `difflib`. Of more than 64 known words
-    only the 64 that share most letters and pairs of letters are compared.
-    """
-    folded = word.casefold()
-    if len(folded) > _LONGEST_WORD:
-        return []
-    by_folded = {
-        candidate.casefold(): candidate
-        for candidate in islice(known, _MOST_RANKED)
-        if len(candidate) <= _LONGEST_WORD
-    }
-    candidates: Iterable[str] = by_folded
-    if len(by_folded) > _MOST_COMPARED:
-        candidates = _sharing_letters(folded, by_folded)
-    close = difflib.get_close_matches(folded, candidates, n=how_many, cutoff=0.6)
-    return [by_folded[folded] for folded in close]
-
-
-def _sharing_letters(word: str, known: Iterable[str]) -> list[str]:
-    """The known words that share most letters and pairs of letters, for their length."""
-    parts = {*word, *(word[i : i + 2] for i in range(len(word) - 1))}
-
-    def overlap(candidate: str) -> float:
-        return sum(part in candidate for part in parts) / (len(word) + len(candidate) + 1)
-
-    return heapq.nlargest(_MOST_COMPARED, known, key=overlap)
-
-
-def quoted(words: Sequence[object], *, at_most: int = 20) -> str:
-    """The words in quotes and joined by commas, the rest counted: '"a", "b" … (5 more)'."""
-    shown = ", ".join(f'"{escape_controls(str(word))}"' for word in words[:at_most])
-    if len(words) > at_most:
-        shown += " … " + _("({count} more)").format(count=len(words) - at_most)
-    return shown
-
-
-def shell_quoted(argument: object) -> str:
-    """A path or name as one types it behind a command, in quotes where a shell needs them."""
-    if os.name == "nt":
-        import subprocess
-
-        return subprocess.list2cmdline([str(argument)])
-    return shlex.quote(str(argument))
-
-
-def shortened(text: str, *, at_most: int = 80) -> str:
-    """The text on one line, cut to `at_most` characters."""
-    one_line = " ".join(text.split())
-    return one_line if len(one_line) <= at_most else one_line[: at_most - 1] + "…"
-
-
-_TOKEN = re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{8,}")
-_USER_OF_URL = re.compile(r"://(?:[^\s/]*:\S*|[^\s/]+)@")
-"""User and password of an address, also with signs in them that should be escaped there."""
-
-
-def redact(text: str) -> str:
-    """The text with Hugging Face access tokens, and users and passwords in addresses, masked."""
-    return _USER_OF_URL.sub("://…@", _TOKEN.sub(r"\1_…", text))

@@ -1,4 +1,4 @@
-"""Words for people, in English or Chinese, by gettext.
+"""Messages in English or Chinese, by gettext.
 
 Code holds the English text; `locale/zh/LC_MESSAGES/tunesmith.po` holds the Chinese one. Modules
 import `gettext as _` and mark every user-visible string; texts that must exist before the language
@@ -25,12 +25,12 @@ DOMAIN = "tunesmith"
 LOCALE_FOLDER = Path(__file__).parent / "locale"
 LANGUAGES = ("en", "zh")
 
-# What is said to every user of a process is one thing per process: the language is process state.
+# The language is process state: a process has one.
 _state: dict[str, tuple[str, _gettext.NullTranslations]] = {}
 
 
 def _from_environment() -> str:
-    """The first of the POSIX variables that is set decides; anything but Chinese is English."""
+    """Return the language of the first POSIX variable that is set; English unless Chinese."""
     for variable in ("TUNESMITH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(variable)
         if value:
@@ -39,38 +39,38 @@ def _from_environment() -> str:
 
 
 def use_language(language: str | None) -> str:
-    """Speak `language` ("en" or "zh") from now on; None asks the environment."""
+    """Switch to `language` ("en" or "zh"; None: as the environment says) and return it."""
     chosen = language if language in LANGUAGES else _from_environment()
-    _state["now"] = (
+    _state["current"] = (
         chosen,
         _gettext.translation(DOMAIN, LOCALE_FOLDER, languages=[chosen], fallback=True),
     )
     return chosen
 
 
-def _now() -> tuple[str, _gettext.NullTranslations]:
-    if "now" not in _state:
+def _current() -> tuple[str, _gettext.NullTranslations]:
+    if "current" not in _state:
         use_language(None)
-    return _state["now"]
+    return _state["current"]
 
 
 def current_language() -> str:
-    """The language in use, "en" or "zh"."""
-    return _now()[0]
+    """Return the language in use, "en" or "zh"."""
+    return _current()[0]
 
 
 def gettext(text: str) -> str:
-    """The text in the language in use."""
-    return _now()[1].gettext(text) if text else ""
+    """Translate a text into the language in use."""
+    return _current()[1].gettext(text) if text else ""
 
 
 def ngettext(singular: str, plural: str, number: int) -> str:
-    """The text for `number` things in the language in use."""
-    return _now()[1].ngettext(singular, plural, number)
+    """Translate a text about `number` things into the language in use."""
+    return _current()[1].ngettext(singular, plural, number)
 
 
 def gettext_noop(text: str) -> str:
-    """Mark a text for the catalogue and leave it as it is; `gettext` translates it when shown."""
+    """Mark a text for the catalog and return it unchanged; `gettext` translates it when shown."""
     return text
 
 
@@ -82,5 +82,5 @@ _SPLITS = {
 
 
 def split_name(split: str) -> str:
-    """A split for a heading: the usual ones in the language in use, any other as it is."""
+    """Translate the name of a usual split for a heading; return any other name unchanged."""
     return gettext(_SPLITS[split]) if split in _SPLITS else split

@@ -1,7 +1,7 @@
-"""Chance as a pure function of numbers: no generator, no state, the same wherever it is asked.
+"""Random numbers as pure functions of integers: no generator and no state.
 
-All of it rests on the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
-number generators", 2014), which mixes 64 bits so that neighbouring numbers give unrelated ones.
+All are based on the finalizer of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
+number generators", 2014), which mixes 64 bits so that neighboring numbers give unrelated ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MASK = (1 << 64) - 1
 
 
 def splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Each number well mixed: one-to-one on 64 bits."""
+    """Mix the bits of each number, one-to-one on 64 bits."""
     with np.errstate(over="ignore"):
         z = values + np.uint64(_GOLDEN)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -27,7 +27,7 @@ def splitmix64(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def seed_of(*numbers: int) -> int:
-    """One seed of 64 bits for several numbers, such as (seed, step, micro-batch)."""
+    """Derive a 64-bit seed from several numbers, such as (seed, step, micro-batch)."""
     state = np.zeros(1, dtype=np.uint64)
     for number in numbers:
         state = splitmix64(state ^ splitmix64(np.array([number & _MASK], dtype=np.uint64)))
@@ -35,11 +35,11 @@ def seed_of(*numbers: int) -> int:
 
 
 def uniform_at(seed: int, *numbers: NDArray[Any]) -> NDArray[np.float64]:
-    """A number from 0 to 1 for each place of arrays that broadcast: a function of seed and place.
+    """Return a number in [0, 1) for each element of arrays of integers, which are broadcast.
 
     Args:
-        seed: another seed, other numbers.
-        *numbers: integers that name the place, such as example and position.
+        seed: selects one of 2^64 functions.
+        *numbers: what identifies an element, such as its example and its position.
     """
     state = np.full((1,) * numbers[0].ndim, seed_of(seed), dtype=np.uint64)
     for values in numbers:

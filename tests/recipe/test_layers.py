@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.errors import RecipeError, escape_controls
+from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings, Recipe, TrainSettings, gather
 from tunesmith.recipe.layers import KINDS, Layers
+from tunesmith.text import escape_controls
 
 
 def layered(

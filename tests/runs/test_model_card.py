@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 
 from tests.hostile import HOSTILE, Elements
 from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
-from tunesmith.errors import escape_controls
+from tunesmith.text import escape_controls
 from tunesmith.metrics.scores import Scores
 
 

@@ -14,10 +14,10 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.open import open_splits
 from tunesmith.data.rows import Row, first_rows
-from tunesmith.errors import nearest
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks import labeled_text
 from tunesmith.tasks.labeled_text import UnknownLabels, encode_texts, examine_texts
+from tunesmith.text import nearest
 
 texts = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
 

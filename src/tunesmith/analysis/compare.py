@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import Examples
 from tunesmith.data.rows import Row
-from tunesmith.errors import Place, Problem, RecipeError, quoted, shortened
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.counts import counted_kind
 from tunesmith.metrics.differences import Difference, difference, mcnemar
@@ -21,6 +21,7 @@ from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
 from tunesmith.tasks import task_from_json
 from tunesmith.tasks.labeled_text import LabeledTextTask
+from tunesmith.text import quoted, shortened
 
 __all__ = ["Changes", "Comparison", "compare_runs"]
 

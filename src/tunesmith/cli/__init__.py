@@ -18,15 +18,7 @@ from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.streams import lost_result, shielded
 from tunesmith.cli.verbs import Verbs, unknown_option, with_new_flags
-from tunesmith.errors import (
-    ModelError,
-    Place,
-    Problem,
-    RecipeError,
-    ResourceError,
-    TunesmithError,
-    shortened,
-)
+from tunesmith.errors import ModelError, Place, Problem, RecipeError, ResourceError, TunesmithError
 from tunesmith.i18n import (
     DOMAIN,
     LANGUAGES,
@@ -40,6 +32,7 @@ from tunesmith.i18n import (
 )
 from tunesmith.storage import notices
 from tunesmith.storage.disk import name_too_long
+from tunesmith.text import shortened
 from tunesmith.training.memory import is_out_of_memory, memory_problem
 
 __all__ = ["COMMANDS", "load_command", "main"]

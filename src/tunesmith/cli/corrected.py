@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import click
 
-from tunesmith.errors import Problem, shell_quoted
+from tunesmith.errors import Problem
+from tunesmith.text import shell_quoted
 
 __all__ = ["with_corrected_command"]
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import click
 
-from tunesmith.errors import Place, Problem, RecipeError, Severity, nearest
+from tunesmith.errors import Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import key_close_to, key_named
 from tunesmith.recipe.renamed import RENAMED_FLAGS, both_message, renamed_message
 from tunesmith.storage import notices
+from tunesmith.text import nearest
 
 __all__ = ["Verbs", "unknown_option", "with_new_flags"]
 

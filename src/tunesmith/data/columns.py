@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from tunesmith.data.profile import ColumnProfile, Profile
 from tunesmith.data.rows import Source
-from tunesmith.errors import DataError, Place, Problem, nearest, quoted
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest, quoted
 
 __all__ = [
     "NOT_CONTENT",

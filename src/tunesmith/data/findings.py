@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tunesmith.data.rows import Source
-from tunesmith.errors import Place, Problem, Severity, escape_controls
+from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.text import escape_controls
 
 __all__ = ["Finding", "Findings", "unwritable_in"]
 

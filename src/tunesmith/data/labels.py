@@ -16,9 +16,9 @@ from typing import TypeGuard
 
 from tunesmith.data.findings import Finding
 from tunesmith.data.near_duplicates import normalised
-from tunesmith.errors import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.text import escape_controls
 
 __all__ = [
     "as_python",

@@ -25,8 +25,9 @@ from tunesmith.data.readers.text_file import TextFile, open_bytes
 from tunesmith.data.readers.text_reader import LinesFile
 from tunesmith.data.rows import Concatenated, Source, Splits
 from tunesmith.data.wrapped import innermost
-from tunesmith.errors import DataError, Place, Problem, nearest, quoted
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest, quoted
 
 __all__ = [
     "SUFFIXES",

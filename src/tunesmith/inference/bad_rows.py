@@ -7,9 +7,10 @@ from typing import Literal, TypeVar, get_args
 
 from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
-from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, quoted
+from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.text import quoted
 
 __all__ = ["POLICIES", "BadRows", "OnBadRow"]
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.data.columns import Roles
-from tunesmith.errors import ModelError, Place, Problem, RecipeError, quoted
+from tunesmith.errors import ModelError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.model import Model
 from tunesmith.models import load_tokenizer, locate, longest_input, try_model
 from tunesmith.runs.model_folder import read_facts
 from tunesmith.tasks import Task, task_from_config, task_from_json
+from tunesmith.text import quoted
 
 __all__ = ["load"]
 

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.rows import Row
-from tunesmith.errors import shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inference.bad_rows import BadRows
 from tunesmith.tasks import Predictions
-from tunesmith.text import html_table
+from tunesmith.text import html_table, shortened
 
 if TYPE_CHECKING:
     from tunesmith.training.predict import Evaluation

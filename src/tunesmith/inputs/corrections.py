@@ -13,12 +13,13 @@ from pathlib import Path
 
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.wrapped import WrappedSource
-from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
+from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inputs.corrections_table import REMOVE, Correction, mark_of, read_corrections
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import LabeledTextTask
+from tunesmith.text import nearest, quoted
 
 __all__ = ["Corrected", "correct"]
 

@@ -14,9 +14,10 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from tunesmith.data.profile import as_number
-from tunesmith.errors import DataError, Place, Problem, quoted
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
+from tunesmith.text import quoted
 
 __all__ = ["REMOVE", "Correction", "LabelIssue", "mark_of", "read_corrections", "write_doubts"]
 

@@ -9,9 +9,10 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.near_duplicates import normalised
 from tunesmith.data.profile import as_number
-from tunesmith.errors import Place, Problem, Severity, quoted
+from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.column_stats import Part
+from tunesmith.text import quoted
 
 __all__ = [
     "class_problems",

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row, Source, readable_rows
 from tunesmith.data.wrapped import WrappedSource
-from tunesmith.errors import Place, Problem, RecipeError, quoted
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
 from tunesmith.tasks.labeled_text import LabeledTextTask
+from tunesmith.text import quoted
 
 __all__ = ["NormalizedLabels", "normalize_labels"]
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from tunesmith.data.near_duplicates import NEAR, Groups, candidates, similarities
 from tunesmith.data.open import is_published
-from tunesmith.errors import Place, Problem, Severity, shortened
+from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.column_stats import Part
+from tunesmith.text import shortened
 
 __all__ = ["LEAK_SHARE", "across", "within"]
 

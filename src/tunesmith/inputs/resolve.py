@@ -11,14 +11,7 @@ from tunesmith.data.open import Options, detected, open_splits
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.readers.text_file import AUTO
 from tunesmith.data.rows import Source, Splits, first_rows
-from tunesmith.errors import (
-    DataError,
-    Place,
-    Problem,
-    RecipeError,
-    first_problems,
-    nearest,
-)
+from tunesmith.errors import DataError, Place, Problem, RecipeError, first_problems
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.corrections import correct
 from tunesmith.inputs.label_spelling import normalize_labels
@@ -26,6 +19,7 @@ from tunesmith.metrics.scores import GLUE
 from tunesmith.models import suggest_model
 from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
 from tunesmith.tasks import Task, match_task, task_named
+from tunesmith.text import nearest
 
 __all__ = [
     "Automatic",

@@ -15,16 +15,7 @@ from tunesmith.data.labels import label_text
 from tunesmith.data.rows import Rejected, Row, Source
 from tunesmith.data.scan import Survey
 from tunesmith.data.splits import draw_shares
-from tunesmith.errors import (
-    DataError,
-    Place,
-    Problem,
-    RecipeError,
-    Severity,
-    quoted,
-    shell_quoted,
-    shortened,
-)
+from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
 from tunesmith.inputs.bad_rows import Kept, keep
@@ -34,6 +25,7 @@ from tunesmith.inputs.resolve import Automatic, ResolvedInputs, at_keys, joined,
 from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task
+from tunesmith.text import quoted, shell_quoted, shortened
 
 __all__ = ["Split", "ValidatedInputs", "check", "check_other"]
 

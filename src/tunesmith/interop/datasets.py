@@ -22,12 +22,13 @@ from tunesmith.data.open import Options, open_splits
 from tunesmith.data.profile import profile
 from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.data.rows import Source, Splits
-from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
+from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.models import locate
 from tunesmith.recipe import DataSettings
 from tunesmith.storage.library_logging import quiet_datasets
 from tunesmith.tasks import suggest_label
+from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

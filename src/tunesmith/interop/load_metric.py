@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tunesmith.errors import Problem, RecipeError, nearest
+from tunesmith.errors import Problem, RecipeError
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest
 
 __all__ = ["GLUE_SCORES", "SCORES", "LoadedMetric", "load_metric"]
 

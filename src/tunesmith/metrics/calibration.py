@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.errors import Problem, RecipeError, Severity, quoted
+from tunesmith.errors import Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.calibrated import Calibration
@@ -25,6 +25,7 @@ from tunesmith.metrics.temperature import (
     reliability,
 )
 from tunesmith.metrics.thresholds import Goal, Rule, threshold_for_f1, threshold_for_share
+from tunesmith.text import quoted
 
 __all__ = ["CalibrationReport", "CalibrationResult", "Tally", "calibrate", "measure"]
 

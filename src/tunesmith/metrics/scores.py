@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.errors import Problem, RecipeError, nearest
+from tunesmith.errors import Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind
+from tunesmith.text import nearest
 
 __all__ = [
     "GLUE",

@@ -12,10 +12,11 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.errors import Problem, RecipeError, nearest
+from tunesmith.errors import Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.temperature import Floats
+from tunesmith.text import nearest
 
 __all__ = ["Goal", "Rule", "threshold_for_f1", "threshold_for_share"]
 

@@ -10,11 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import ModelError, Place, Problem, nearest
+from tunesmith.errors import ModelError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.models.files import ModelFiles
 from tunesmith.models.guard import first_line
 from tunesmith.storage.library_logging import quiet_transformers
+from tunesmith.text import nearest
 
 __all__ = ["impossible_config", "make_config", "overridden_dropout", "stand_in_padding"]
 

@@ -13,21 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.open import looks_like_a_file
-from tunesmith.errors import (
-    IntegrityError,
-    ModelError,
-    Place,
-    Problem,
-    ResourceError,
-    nearest,
-    quoted,
-)
+from tunesmith.errors import IntegrityError, ModelError, Place, Problem, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.models.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.storage import hub
 from tunesmith.storage.downloads import sha256_once
 from tunesmith.storage.manifest import MANIFEST, recorded_hashes
 from tunesmith.storage.names import model_source, with_near_names
+from tunesmith.text import nearest, quoted
 
 __all__ = ["TOKENIZER_FILES", "ModelFiles", "locate"]
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tunesmith.errors import ModelError, Problem, TunesmithError, shortened
+from tunesmith.errors import ModelError, Problem, TunesmithError
 from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
 
 __all__ = ["TooLarge", "bounded", "coded", "first_line"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.errors import ModelError, Place, Problem, RecipeError, nearest, quoted
+from tunesmith.errors import ModelError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.models.config import impossible_config, make_config
 from tunesmith.models.files import ModelFiles
@@ -17,6 +17,7 @@ from tunesmith.models.missing_weights import check_body, check_layers
 from tunesmith.models.untrusted import UnreadableFile
 from tunesmith.models.weight_files import FLOATS, StoredTensor, read_headers, read_tensors
 from tunesmith.storage.library_logging import quiet_transformers
+from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from tunesmith.errors import ModelError, Place, Problem, Severity, quoted
+from tunesmith.errors import ModelError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.text import quoted
 
 __all__ = ["check_body", "check_layers"]
 

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import ModelError, Place, Problem, ResourceError, quoted
+from tunesmith.errors import ModelError, Place, Problem, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.models.files import TOKENIZER_FILES, ModelFiles
 from tunesmith.models.guard import coded
 from tunesmith.models.untrusted import UnreadableFile, open_regular, read_json
 from tunesmith.storage.disk import disk_problem, is_full
 from tunesmith.storage.library_logging import quiet_transformers
+from tunesmith.text import quoted
 
 __all__ = ["load_tokenizer", "longest_input", "read_backend"]
 

@@ -27,16 +27,10 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from tunesmith.errors import (
-    Place,
-    Problem,
-    RecipeError,
-    first_problems,
-    nearest,
-    shortened,
-)
+from tunesmith.errors import Place, Problem, RecipeError, first_problems
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe.nested import KeyPath
+from tunesmith.text import nearest, shortened
 
 __all__ = ["Document", "Mark", "read_document", "read_scalar"]
 

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from tunesmith.errors import shortened
 from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
 
 __all__ = [
     "UNITS",

@@ -15,15 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tunesmith.errors import (
-    Place,
-    Problem,
-    RecipeError,
-    Severity,
-    first_problems,
-    nearest,
-    shortened,
-)
+from tunesmith.errors import Place, Problem, RecipeError, Severity, first_problems
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe.document import Document, read_document, read_scalar
@@ -33,6 +25,7 @@ from tunesmith.recipe.problems import Described, describe
 from tunesmith.recipe.renamed import RENAMED_KEYS, both_message, new_path, renamed_message
 from tunesmith.recipe.settings import Recipe
 from tunesmith.recipe.usable import unusable_values
+from tunesmith.text import nearest, shortened
 
 __all__ = ["Layer", "Layers", "Origin", "gather"]
 

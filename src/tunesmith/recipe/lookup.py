@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from tunesmith.errors import nearest
 from tunesmith.recipe.problems import known_keys, section_at
 from tunesmith.recipe.renamed import RENAMED, RENAMED_KEYS
+from tunesmith.text import nearest
 
 __all__ = ["key_close_to", "key_named"]
 

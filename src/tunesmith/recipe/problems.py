@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tunesmith.errors import nearest, quoted, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe.nested import KeyPath
 from tunesmith.recipe.renamed import RENAMED
 from tunesmith.recipe.settings import Recipe
+from tunesmith.text import nearest, quoted, shortened
 
 __all__ = ["Described", "describe", "describe_option", "known_keys", "section_at"]
 

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from pydantic import BaseModel
 
-from tunesmith.errors import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe.document import read_scalar
 from tunesmith.recipe.nested import KeyPath
 from tunesmith.recipe.settings import Recipe
+from tunesmith.text import escape_controls
 
 __all__ = ["as_written", "json_schema", "to_yaml"]
 

@@ -9,7 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Examples
-from tunesmith.errors import Problem, RecipeError, quoted
+from tunesmith.errors import Problem, RecipeError
+from tunesmith.text import quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores, finite
 from tunesmith.training.predict import Evaluation

@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from tunesmith.errors import Place, Problem, escape_controls
+from tunesmith.errors import Place, Problem
+from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.event_history import is_event

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from tunesmith.errors import escape_controls
+from tunesmith.text import escape_controls
 
 __all__ = ["code", "plain", "table"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.runs.markdown import code, plain, table
-from tunesmith.errors import escape_controls
+from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.scores import Scores

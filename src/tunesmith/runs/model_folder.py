@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, Validation
 
 from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
 from tunesmith.runs.decisions import with_probabilities
-from tunesmith.errors import ModelError, Place, Problem, RecipeError, escape_controls, quoted
+from tunesmith.errors import ModelError, Place, Problem, RecipeError
+from tunesmith.text import escape_controls, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.scores import Scores

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from tunesmith.errors import shortened
+from tunesmith.text import shortened
 from tunesmith.metrics.calibrated import Calibration
 from tunesmith.metrics.verdict import Verdict
 from tunesmith.tasks import task_from_json

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from tunesmith.errors import Problem, escape_controls
+from tunesmith.errors import Problem
+from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic

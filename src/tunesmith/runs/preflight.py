@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from tunesmith.data.batches import Batch, Examples
-from tunesmith.errors import ModelError, Problem, RecipeError, Severity, nearest, quoted
+from tunesmith.errors import ModelError, Problem, RecipeError, Severity
+from tunesmith.text import nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.models import ModelFiles

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tunesmith.errors import Place, Problem, RecipeError, quoted
+from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.text import quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic

@@ -13,7 +13,8 @@ from typing import Any
 
 from tunesmith.data.open import looks_like_a_file
 from tunesmith.data.rows import Rejected, Splits
-from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity, escape_controls
+from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity
+from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import ValidatedInputs, check, look
 from tunesmith.metrics.scores import Scores

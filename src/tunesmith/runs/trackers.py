@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.errors import Problem, RecipeError, ResourceError, Severity, nearest, shortened
+from tunesmith.errors import Problem, RecipeError, ResourceError, Severity
+from tunesmith.text import nearest, shortened
 from tunesmith.i18n import gettext as _
 from tunesmith.training.events import Evaluated, Event, StepDone
 

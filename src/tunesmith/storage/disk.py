@@ -8,9 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
-from tunesmith.errors import Place, Problem, RecipeError, Severity, TunesmithError, shortened
+from tunesmith.errors import Place, Problem, RecipeError, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import notices
+from tunesmith.text import shortened
 
 __all__ = [
     "as_path",

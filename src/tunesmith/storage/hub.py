@@ -13,15 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from tunesmith.errors import (
-    IntegrityError,
-    Place,
-    Problem,
-    ResourceError,
-    TunesmithError,
-    quoted,
-    redact,
-)
+from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.atomic import write_file
 from tunesmith.storage.downloads import bound_answers, is_commit, mismatch
@@ -33,6 +25,7 @@ from tunesmith.storage.hub_errors import (
     is_passing,
     usable_answers,
 )
+from tunesmith.text import quoted, redact
 
 __all__ = [
     "ask",

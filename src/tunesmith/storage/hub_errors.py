@@ -8,19 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from tunesmith.errors import (
-    DataError,
-    ModelError,
-    Place,
-    Problem,
-    ResourceError,
-    TunesmithError,
-    nearest,
-    redact,
-    shortened,
-)
+from tunesmith.errors import DataError, ModelError, Place, Problem, ResourceError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import disk_problem
+from tunesmith.text import nearest, redact, shortened
 
 __all__ = ["Kind", "as_error", "endpoint", "hub_cause", "is_passing", "usable_answers"]
 

@@ -13,17 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from tunesmith.errors import (
-    ModelError,
-    Place,
-    Problem,
-    RecipeError,
-    TunesmithError,
-    nearest,
-    quoted,
-)
+from tunesmith.errors import ModelError, Place, Problem, RecipeError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import as_path
+from tunesmith.text import nearest, quoted
 
 __all__ = ["RUNS", "locate_run", "model_source", "run_names", "with_near_names"]
 

@@ -11,12 +11,13 @@ from pydantic import TypeAdapter
 
 from tunesmith.data.columns import Roles, need_a_role
 from tunesmith.data.profile import Profile
-from tunesmith.errors import Place, Problem, RecipeError, nearest, quoted, shell_quoted
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
 from tunesmith.tasks.untrained_formats import UntrainedFormat, untrained_format
+from tunesmith.text import nearest, quoted, shell_quoted
 
 __all__ = [
     "EVALUATION_SEED",

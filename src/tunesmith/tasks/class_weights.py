@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.errors import Place, Problem, RecipeError, nearest, quoted
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import Options
+from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
     import torch

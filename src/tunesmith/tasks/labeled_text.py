@@ -15,13 +15,13 @@ from tunesmith.data.encoded import Encoded, Ragged
 from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row
-from tunesmith.errors import nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind, simple_answers
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.protocol import Predictions
+from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
     import torch

@@ -23,7 +23,7 @@ from tunesmith.data.label_lists import (
 from tunesmith.data.labels import as_python, is_list, is_missing, label_text, labels_finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Problem, quoted, shortened
+from tunesmith.errors import DataError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.metrics.baselines import Kind
@@ -40,6 +40,7 @@ from tunesmith.tasks.labeled_text import (
 from tunesmith.tasks.matching import Confidence, Match, match_label
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.text_classification import order_labels
+from tunesmith.text import quoted, shortened
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,7 +16,7 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_finding, label_text
 from tunesmith.data.profile import Profile, as_number
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Place, Problem, RecipeError, nearest, quoted
+from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
@@ -31,6 +31,7 @@ from tunesmith.tasks.labeled_text import (
 )
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile, as_number, as_text
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Problem, shortened
+from tunesmith.errors import DataError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import Kind
 from tunesmith.metrics.scores import Metric, Scores, compute, scoring
@@ -21,6 +21,7 @@ from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.text import shortened
 
 if TYPE_CHECKING:
     from torch import nn

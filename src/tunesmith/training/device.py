@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.errors import Problem, RecipeError, ResourceError, shortened
+from tunesmith.errors import Problem, RecipeError, ResourceError
 from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

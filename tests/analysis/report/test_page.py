@@ -20,7 +20,7 @@ from tunesmith.analysis.report.page import (
     Words,
     render,
 )
-from tunesmith.errors import escape_controls
+from tunesmith.text import escape_controls
 
 
 def page_of(text: str) -> str:

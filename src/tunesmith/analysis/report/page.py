@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from markupsafe import Markup
 
-from tunesmith.errors import escape_controls
+from tunesmith.text import escape_controls
 
 __all__ = [
     "Cell",

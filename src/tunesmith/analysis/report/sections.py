@@ -18,11 +18,11 @@ from tunesmith.analysis.report.charts import (
     scatter_chart,
 )
 from tunesmith.analysis.report.page import Cell, Chart, Charts, Code, Listed, Section, Table, Words
-from tunesmith.errors import shell_quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import split_name
 from tunesmith.metrics.temperature import calibration_error, reliability
+from tunesmith.text import shell_quoted
 
 __all__ = ["answers", "curves", "data", "mistakes", "origin", "scores", "slices", "suspects"]
 

@@ -13,12 +13,13 @@ from tunesmith.analysis.curves import Verdict, change_to_try
 from tunesmith.analysis.curves.explain import explain
 from tunesmith.api.display.score_tables import score_warnings, scores_in_words, show_scores
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.errors import Problem, Severity, escape_controls, shell_quoted
+from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import ValidatedInputs
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.model_folder import read_facts
+from tunesmith.text import escape_controls, shell_quoted
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
 from tunesmith.training.plan import Plan
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
-from tunesmith.errors import Problem, Severity, escape_controls, redact
+from tunesmith.errors import Problem, Severity
+from tunesmith.text import escape_controls, redact
 from tunesmith.training.device import is_main_process
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import click
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples, layers_from, recipe_options, set_option
 from tunesmith.cli.options import data_options as columns
-from tunesmith.errors import Problem, RecipeError, Severity, nearest
+from tunesmith.errors import Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest
 
 __all__ = ["command"]
 

@@ -9,8 +9,9 @@ import click
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.verbs import Verbs
-from tunesmith.errors import DataError, Place, Problem, nearest, shortened
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest, shortened
 
 __all__ = ["command"]
 

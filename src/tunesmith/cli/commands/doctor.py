@@ -14,10 +14,10 @@ import click
 
 from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import common, examples
-from tunesmith.errors import redact
 from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.text import redact
 
 __all__ = ["command"]
 

@@ -11,9 +11,10 @@ import click
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.commands.runs import find_run
 from tunesmith.cli.options import ROOT, OutputFile, common, examples
-from tunesmith.errors import Problem, Severity, shell_quoted, shortened
+from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
+from tunesmith.text import shell_quoted, shortened
 
 if TYPE_CHECKING:
     from tunesmith.analysis.label_errors import ErrorAnalysis, RowError

@@ -18,9 +18,10 @@ from tunesmith.cli.options import (
     normalize_option,
     reading,
 )
-from tunesmith.errors import DataError, Problem, nearest
+from tunesmith.errors import DataError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.names import model_source
+from tunesmith.text import nearest
 
 if TYPE_CHECKING:
     from tunesmith.analysis.training_rows import KnownRows

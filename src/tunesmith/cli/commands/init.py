@@ -15,10 +15,11 @@ from tunesmith.cli.options import (
     recipe_options,
     set_option,
 )
-from tunesmith.errors import DataError, Severity, shell_quoted
+from tunesmith.errors import DataError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.storage.disk import as_path
+from tunesmith.text import shell_quoted
 
 if TYPE_CHECKING:
     from tunesmith.inputs import Split

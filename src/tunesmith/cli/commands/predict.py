@@ -21,10 +21,11 @@ from tunesmith.cli.options import (
     reading,
 )
 from tunesmith.cli.streams import has_reader
-from tunesmith.errors import DataError, Place, Problem, RecipeError, escape_controls, shortened
+from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.storage.names import model_source
+from tunesmith.text import escape_controls, shortened
 
 if TYPE_CHECKING:
     from tunesmith.data.rows import Row, Source

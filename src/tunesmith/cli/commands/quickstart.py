@@ -11,12 +11,12 @@ import click
 from tunesmith.api.display.progress import ProgressReport, example_of
 from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import common, examples
-from tunesmith.errors import shell_quoted, shortened
 from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.score_table import as_score
 from tunesmith.storage.disk import as_path
+from tunesmith.text import shell_quoted, shortened
 
 __all__ = ["command"]
 

@@ -9,9 +9,10 @@ import click
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples, reading, reading_options
 from tunesmith.cli.verbs import Verbs
-from tunesmith.errors import DataError, shortened
+from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import as_path
+from tunesmith.text import shortened
 
 __all__ = ["command"]
 

@@ -21,8 +21,9 @@ from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Column, Splits
-from tunesmith.errors import DataError, Place, Problem, nearest
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest
 
 __all__ = ["NAMES", "open_embedded"]
 

@@ -23,8 +23,9 @@ from tunesmith.data.rows import (
     in_chunks,
     too_long,
 )
-from tunesmith.errors import DataError, Place, Problem, quoted
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import quoted
 
 __all__ = ["SPLIT_WORDS", "ClassFolder", "class_folders", "tables_beside_classes"]
 

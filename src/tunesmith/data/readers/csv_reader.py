@@ -21,9 +21,10 @@ from tunesmith.data.rows import (
     too_long,
     too_many_columns,
 )
-from tunesmith.errors import DataError, Place, Problem, quoted, shortened
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.text import quoted, shortened
 
 __all__ = ["DelimitedFile", "column_names"]
 

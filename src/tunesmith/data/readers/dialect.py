@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tunesmith.data.readers.text_file import AUTO, TextFile
-from tunesmith.errors import DataError, Place, Problem, escape_controls
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import escape_controls
 
 __all__ = ["Dialect", "dialect_of", "shown_delimiter"]
 

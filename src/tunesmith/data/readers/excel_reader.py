@@ -29,8 +29,9 @@ from tunesmith.data.rows import (
     too_long,
     too_many_columns,
 )
-from tunesmith.errors import DataError, Place, Problem, ResourceError, nearest, quoted
+from tunesmith.errors import DataError, Place, Problem, ResourceError
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest, quoted
 
 __all__ = ["ExcelFile", "refuse_other_spreadsheet"]
 

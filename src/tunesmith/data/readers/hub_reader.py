@@ -12,11 +12,12 @@ from typing import Any
 from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.rows import Splits
-from tunesmith.errors import DataError, Place, Problem, nearest
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.hub import ask, resolve_commit
 from tunesmith.storage.hub_errors import usable_answers
 from tunesmith.storage.library_logging import quiet_datasets
+from tunesmith.text import nearest
 
 __all__ = ["open_dataset", "open_saved", "repository_and_config"]
 

@@ -28,8 +28,9 @@ from tunesmith.data.rows import (
     too_long,
     too_many_columns,
 )
-from tunesmith.errors import DataError, Place, Problem, nearest, shortened
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest, shortened
 
 __all__ = ["JsonFile"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunesmith.data.rows import BadRecordsError, Rejected
-from tunesmith.errors import Place, Problem, shortened
+from tunesmith.errors import Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.text import shortened
 
 __all__ = ["RaggedRows"]
 

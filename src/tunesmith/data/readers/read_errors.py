@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tunesmith.errors import DataError, Place, Problem, ResourceError, TunesmithError, shortened
+from tunesmith.errors import DataError, Place, Problem, ResourceError, TunesmithError
 from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
 
 __all__ = ["coded", "reason_of"]
 

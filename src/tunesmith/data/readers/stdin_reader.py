@@ -10,8 +10,9 @@ from typing import BinaryIO
 from tunesmith.data.readers.encodings import detect_encoding, known_codec
 from tunesmith.data.readers.text_file import AUTO
 from tunesmith.data.rows import MAX_ROW_BYTES, too_long
-from tunesmith.errors import DataError, Place, Problem, shortened
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
 
 __all__ = ["check_arguments", "rows_of_lines"]
 

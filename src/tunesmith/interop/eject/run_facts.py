@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, shell_quoted
+from tunesmith.errors import IntegrityError, Place, Problem, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, ValidatedInputs, check, look
 from tunesmith.models import ModelFiles, locate, overridden_dropout
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.tasks import Task
+from tunesmith.text import shell_quoted
 from tunesmith.training.plan import FEISTEL_FROM, Plan
 
 __all__ = ["STYLES", "Facts", "LeftOut", "ModelSelectionFacts", "facts_of"]

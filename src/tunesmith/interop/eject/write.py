@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from tunesmith.errors import Place, Problem, RecipeError, nearest
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.eject.cells import Script
 from tunesmith.interop.eject.data_cells import Reading, read_plainly
@@ -23,6 +23,7 @@ from tunesmith.interop.eject.setup_cells import model_cell, seeds_cell, settings
 from tunesmith.interop.eject.trainer_cells import trainer_cells
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
+from tunesmith.text import nearest
 
 __all__ = ["Ejected", "eject"]
 

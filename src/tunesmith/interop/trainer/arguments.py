@@ -13,11 +13,12 @@ from typing import Any
 
 import transformers
 
-from tunesmith.errors import ArgumentError, Place, Problem, nearest
+from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.interop.trainer.support import notice, refusal
 from tunesmith.recipe.renamed import RENAMED
+from tunesmith.text import nearest
 
 __all__ = ["REMOVED", "Removed", "Seq2SeqTrainingArguments", "TrainingArguments"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from tunesmith.errors import ArgumentError, Place, Problem, nearest
+from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.text import nearest
 
 __all__ = ["NOT_OFFERED", "MissingNameError", "OlderNames"]
 

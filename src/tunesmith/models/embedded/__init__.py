@@ -13,11 +13,12 @@ import shutil
 from pathlib import Path
 
 from tunesmith.data.token_cache import cache_folder
-from tunesmith.errors import ModelError, Place, Problem, nearest
+from tunesmith.errors import ModelError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.storage.lock import hold
+from tunesmith.text import nearest
 
 __all__ = ["NAMES", "embedded_folder"]
 
