@@ -22,7 +22,7 @@ import numpy as np
 from machine import facts
 from numpy.typing import NDArray
 
-from tunesmith.metrics.counts import Tally, score_of
+from tunesmith.metrics.counts import CountedUnits, score_of
 from tunesmith.metrics.differences import difference
 from tunesmith.metrics.scores import METRICS, Answers, Interval
 from tunesmith.metrics.uncertainty import intervals
@@ -64,7 +64,7 @@ class Case:
 def exact(score: str, table: NDArray[np.float64]) -> float:
     """A score from the probabilities of (label, answer), (C, C)."""
     truth, predicted = (part.ravel() for part in np.indices(table.shape))
-    return score_of(score, Tally.of(truth, predicted, "classes").count(table.ravel()), 1)[0]
+    return score_of(score, CountedUnits.of(truth, predicted).count(table.ravel()), 1)[0]
 
 
 def confusions(shares: Sequence[float], right: Sequence[float]) -> NDArray[np.float64]:

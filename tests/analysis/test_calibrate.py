@@ -14,8 +14,8 @@ from tests.runs.sealed import resealed
 from tunesmith.analysis.calibrate import calibrate_run
 from tunesmith.data.columns import Roles
 from tunesmith.errors import FolderInUseError, RecipeError
-from tunesmith.metrics.calibrated import Calibration
-from tunesmith.metrics.temperature import fit_temperature, probabilities
+from tunesmith.metrics.calibration import Calibration
+from tunesmith.metrics.temperature import fit_temperature
 from tunesmith.metrics.thresholds import Goal
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.model_folder import amend_facts
@@ -56,9 +56,10 @@ def run(classes: Path, tmp_path: Path) -> RunFolder:
 def test_the_written_probabilities_are_as_good_as_logits(run: RunFolder) -> None:
     before = {p.name: atomic.sha256_of(p) for p in run.model.iterdir()}
     fit = calibrate_run(run)
-    found = ts.load(run.path).predict(ROWS[:30])
+    model = ts.load(run.path)
+    found = model.predict(ROWS[:30])
     assert found.labels is not None
-    wanted = fit_temperature("classes", found.logits, found.labels)
+    wanted = fit_temperature(model.task.output, found.logits, found.labels)
     assert fit.calibration.temperature == pytest.approx(wanted, rel=1e-3)
     assert fit.before.loss == pytest.approx(found.loss, rel=1e-5)
     after = {p.name: atomic.sha256_of(p) for p in run.model.iterdir()}
@@ -76,7 +77,7 @@ def test_several_labels(several: Path, tmp_path: Path) -> None:
     assert found.labels is not None
     assert fit.before.loss == pytest.approx(found.loss, rel=1e-5)
     calibrated = model.predict(TAGS[:20], calibrated=True)
-    shares = probabilities("labels", found.logits / fit.calibration.temperature)
+    shares = model.task.output.probabilities(found.logits / fit.calibration.temperature)
     found_least = fit.calibration.thresholds or {}
     least = {name: 2.0 if value is None else value for name, value in found_least.items()}
     for answer, row in zip(calibrated, shares, strict=True):
@@ -93,7 +94,7 @@ def test_answers_follow_it_when_asked_and_only_then(run: RunFolder) -> None:
     assert list(model.predict(ROWS[:30])) == list(plain)
     found = model.predict(ROWS[:30], calibrated=True)
     np.testing.assert_array_equal(found.logits, plain.logits)
-    shares = probabilities("classes", plain.logits / fit.calibration.temperature)
+    shares = model.task.output.probabilities(plain.logits / fit.calibration.temperature)
     (least,) = set((fit.calibration.thresholds or {}).values())
     assert least is not None
     for answer, row in zip(found, shares, strict=True):

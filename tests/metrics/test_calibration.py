@@ -5,36 +5,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.calibration.logits import KINDS, drawn
+from tests.metrics.logits import KINDS, NAMES, ONE, SEVERAL, drawn
 from tunesmith.errors import RecipeError
-from tunesmith.metrics.baselines import Kind
-from tunesmith.metrics.calibrated import Calibration
-from tunesmith.metrics.calibration import calibrate, measure
+from tunesmith.metrics.calibration import Calibration, calibrate, measure
+from tunesmith.metrics.output_kinds import LabelKind, LabelSet, SingleClass
 from tunesmith.metrics.thresholds import Goal
 
 seeds = st.integers(0, 2**32 - 1)
 shares = st.sampled_from([0.5, 0.8, 0.95])
-NAMES = ("a", "b", "c")
+TWO = SingleClass(("n", "y"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_temperature_alone(kind: Kind) -> None:
+def test_a_temperature_alone(kind: LabelKind) -> None:
     logits, truth = drawn(kind, 3000, seed=0)
-    fit = calibrate(kind, logits * 3, truth, NAMES)
-    assert fit.calibration == Calibration(kind, fit.calibration.temperature)
+    fit = calibrate(kind, logits * 3, truth)
+    assert fit.calibration == Calibration(kind.name, fit.calibration.temperature)
     assert fit.after.loss < fit.before.loss
     assert fit.after.ece < fit.before.ece / 2
     assert fit.after.accuracy == fit.before.accuracy
-    assert fit.after.tallies == fit.before.tallies
+    assert fit.after.classes == fit.before.classes
     assert fit.rows == 3000
     assert fit.warnings == []
 
 
 @given(seeds, shares)
 def test_answers_are_as_accurate_as_asked(seed: int, at_least: float) -> None:
-    logits, truth = drawn("classes", 60, seed=seed)
+    logits, truth = drawn(ONE, 60, seed=seed)
     try:
-        fit = calibrate("classes", logits, truth, NAMES, goal=Goal("accuracy", at_least))
+        fit = calibrate(ONE, logits, truth, goal=Goal("accuracy", at_least))
     except RecipeError as error:
         assert error.problems[0].code == "R182"
         return
@@ -46,15 +45,15 @@ def test_answers_are_as_accurate_as_asked(seed: int, at_least: float) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=seeds, at_least=shares)
-def test_each_label_is_as_precise_as_asked(kind: Kind, seed: int, at_least: float) -> None:
+def test_each_label_is_as_precise_as_asked(kind: LabelKind, seed: int, at_least: float) -> None:
     logits, truth = drawn(kind, 60, seed=seed)
     try:
-        fit = calibrate(kind, logits, truth, NAMES, goal=Goal("precision", at_least))
+        fit = calibrate(kind, logits, truth, goal=Goal("precision", at_least))
     except RecipeError as error:
         assert error.problems[0].code == "R182"
         return
     thresholds = fit.calibration.thresholds or {}
-    for name, tally in fit.after.tallies.items():
+    for name, tally in fit.after.classes.items():
         if thresholds[name] is None:
             assert tally.given == 0
             assert any(name in problem.message for problem in fit.warnings)
@@ -65,15 +64,14 @@ def test_each_label_is_as_precise_as_asked(kind: Kind, seed: int, at_least: floa
 
 @given(seeds)
 def test_f1_is_not_below_that_of_one_half(seed: int) -> None:
-    logits, truth = drawn("labels", 40, seed=seed)
-    fit = calibrate("labels", logits, truth, NAMES, goal=Goal("f1"))
+    logits, truth = drawn(SEVERAL, 40, seed=seed)
+    fit = calibrate(SEVERAL, logits, truth, goal=Goal("f1"))
     for name in NAMES:
-        assert fit.after.tallies[name].f1 >= fit.before.tallies[name].f1 - 1e-12
-    logits, truth = drawn("classes", 40, seed=seed, width=2)
-    for positive in (0, 1):
-        fit = calibrate("classes", logits, truth, ("n", "y"), goal=Goal("f1"), positive=positive)
-        name = "ny"[positive]
-        assert fit.after.tallies[name].f1 >= fit.before.tallies[name].f1 - 1e-12
+        assert (fit.after.classes[name].f1 or 0) >= (fit.before.classes[name].f1 or 0) - 1e-12
+    logits, truth = drawn(TWO, 40, seed=seed)
+    for name in "ny":
+        fit = calibrate(SingleClass(("n", "y"), name), logits, truth, goal=Goal("f1"))
+        assert (fit.after.classes[name].f1 or 0) >= (fit.before.classes[name].f1 or 0) - 1e-12
         assert fit.after.coverage == 1
 
 
@@ -83,15 +81,15 @@ def test_thresholds_are_the_lowest_that_reach_their_goal() -> None:
     logits = np.stack([np.zeros(5), np.log(shares / (1 - shares))], axis=1)
     truth = np.array([1, 0, 0, 0, 0])
     for goal, rule in ((Goal("accuracy", 1.0), "unsure"), (Goal("precision", 1.0), "positive")):
-        fit = calibrate("classes", logits, truth, ("n", "y"), goal=goal)
+        fit = calibrate(TWO, logits, truth, goal=goal)
         assert (fit.calibration.rule, fit.calibration.goal) == (rule, str(goal))
-        tally = fit.after.tallies["y"]
+        tally = fit.after.classes["y"]
         assert (tally.given, tally.precision, tally.recall) == (1, 1.0, 1.0)
         assert fit.after.accuracy == 1.0
         assert fit.after.coverage == (0.4 if rule == "unsure" else 1.0)
     labels, has = logits[:, 1:], truth[:, np.newaxis]
-    fit = calibrate("labels", labels, has, ("y",), goal=Goal("precision", 1.0))
-    assert (fit.after.tallies["y"].given, fit.after.accuracy) == (1, 1.0)
+    fit = calibrate(LabelSet(("y",)), labels, has, goal=Goal("precision", 1.0))
+    assert (fit.after.classes["y"].given, fit.after.accuracy) == (1, 1.0)
 
 
 def test_each_class_is_asked_for_its_own_precision() -> None:
@@ -101,52 +99,52 @@ def test_each_class_is_asked_for_its_own_precision() -> None:
     logits = np.zeros((12, 3))
     logits[np.arange(12), answer] = confident
     truth = np.where((answer == 1) & (confident < 2.5), 0, answer)
-    fit = calibrate("classes", logits, truth, NAMES, goal=Goal("precision", 0.9))
-    assert [fit.after.tallies[name].given for name in NAMES] == [4, 2, 4]
+    fit = calibrate(ONE, logits, truth, goal=Goal("precision", 0.9))
+    assert [fit.after.classes[name].given for name in NAMES] == [4, 2, 4]
     assert fit.after.coverage == pytest.approx(10 / 12)
     assert fit.after.accuracy == 1.0
 
 
 @pytest.mark.parametrize(("factor", "codes"), [(1.02, []), (1.0, ["M151"]), (1.005, ["M151"])])
-def test_the_coldest_and_hottest_are_beyond_sense(factor: float, codes: list[str]) -> None:
-    from tunesmith.metrics.calibration import _beyond_sense
+def test_the_coldest_and_hottest_are_at_a_bound(factor: float, codes: list[str]) -> None:
+    from tunesmith.metrics.calibration import _at_a_bound
     from tunesmith.metrics.temperature import COLDEST, HOTTEST
 
     for temperature in (COLDEST * factor, HOTTEST / factor):
-        assert [problem.code for problem in _beyond_sense(temperature)] == codes
+        assert [problem.code for problem in _at_a_bound(temperature)] == codes
 
 
 def test_a_goal_out_of_reach() -> None:
     logits, truth = np.tile([0.0, 1.0], (10, 1)), np.array([0, 1] * 5)
     for goal in (Goal("accuracy", 0.9), Goal("precision", 0.9)):
         with pytest.raises(RecipeError, match="R182"):
-            calibrate("classes", logits, truth, ("n", "y"), goal=goal)
+            calibrate(TWO, logits, truth, goal=goal)
 
 
 def test_a_label_without_a_true_row_keeps_its_half() -> None:
-    logits, truth = drawn("labels", 40, seed=0)
+    logits, truth = drawn(SEVERAL, 40, seed=0)
     truth[:, 1] = 0
-    fit = calibrate("labels", logits, truth, NAMES, goal=Goal("f1"))
+    fit = calibrate(SEVERAL, logits, truth, goal=Goal("f1"))
     assert (fit.calibration.thresholds or {})["b"] == 0.5
 
 
 def test_rows_that_are_all_right_say_little() -> None:
     logits = np.array([[3.0, 0.0], [0.0, 3.0]])
-    fit = calibrate("classes", logits, np.array([0, 1]), ("n", "y"))
+    fit = calibrate(TWO, logits, np.array([0, 1]))
     assert [problem.code for problem in fit.warnings] == ["M151"]
     assert fit.calibration.temperature == 1
-    fit = calibrate("classes", logits, np.array([1, 0]), ("n", "y"))
+    fit = calibrate(TWO, logits, np.array([1, 0]))
     assert "knows nothing" in fit.warnings[0].message
 
 
 def test_the_numbers_are_those_of_scikit_learn() -> None:
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
-    logits, truth = drawn("classes", 200, seed=5)
-    found = measure(Calibration("classes"), logits, truth, NAMES)
+    logits, truth = drawn(ONE, 200, seed=5)
+    found = measure(ONE, Calibration("classes"), logits, truth)
     theirs = precision_recall_fscore_support(truth, logits.argmax(-1))
     for i, name in enumerate(NAMES):
-        tally = found.tallies[name]
+        tally = found.classes[name]
         assert (tally.precision, tally.recall, tally.f1) == pytest.approx(
             tuple(values[i] for values in theirs[:3])
         )
@@ -154,7 +152,7 @@ def test_the_numbers_are_those_of_scikit_learn() -> None:
 
 
 def test_where_nothing_is_answered_there_is_no_accuracy() -> None:
-    logits, truth = drawn("classes", 10, seed=0)
-    found = measure(Calibration("classes").with_threshold(1.0, NAMES), logits, truth, NAMES)
+    logits, truth = drawn(ONE, 10, seed=0)
+    found = measure(ONE, Calibration("classes").with_threshold(ONE, 1.0), logits, truth)
     assert found.coverage == 0
     assert found.accuracy is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tunesmith.metrics.counts import Floats, Tally, score_of
+from tunesmith.metrics.counts import CountedUnits, Floats, score_of
 from tunesmith.metrics.intervals import Z, paired_fraction_interval
 from tunesmith.metrics.likelihood import few_rows_quantile, profile_interval, supported
 
@@ -119,7 +119,7 @@ def test_a_score_that_bends_is_followed() -> None:
 
 def test_each_class_gets_a_quarter_of_a_row() -> None:
     truth, predicted = np.array([0] * 8 + [1] * 2), np.array([0] * 6 + [1] * 4)
-    found = supported(truth, [predicted], "classes")
+    found = supported(truth, [predicted])
     rows = {
         (int(t), int(p)): w * 10.5
         for t, p, w in zip(found.truth, found.predicted[0], found.weights, strict=True)
@@ -138,7 +138,7 @@ def test_a_class_is_mistaken_as_it_mostly_is() -> None:
     truth = np.array([0] * 9 + [1] * 5 + [2] * 3)
     predicted = truth.copy()
     predicted[:2] = [2, 2]  # 0 is taken for 2, twice
-    found = supported(truth, [predicted], "classes")
+    found = supported(truth, [predicted])
     cells = set(zip(found.truth.tolist(), found.predicted[0].tolist(), strict=True))
     assert cells == {(0, 0), (1, 1), (2, 2), (0, 2), (2, 0), (1, 0), (0, 1)}
     (weight,) = found.weights[(found.truth == 0) & (found.predicted[0] == 2)]
@@ -148,7 +148,7 @@ def test_a_class_is_mistaken_as_it_mostly_is() -> None:
 
 def test_of_two_models_each_pattern_might_come_up() -> None:
     truth = np.array([0] * 10 + [1] * 10)
-    found = supported(truth, [truth, truth], "classes")
+    found = supported(truth, [truth, truth])
     cells = set(zip(found.truth.tolist(), *(p.tolist() for p in found.predicted), strict=True))
     assert cells == {(t, one, two) for t in (0, 1) for one in (0, 1) for two in (0, 1)}
     fixed = sum(
@@ -160,7 +160,7 @@ def test_of_two_models_each_pattern_might_come_up() -> None:
 
 def test_labels_might_be_missed_and_made_up() -> None:
     truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
-    found = supported(truth, [truth], "labels")
+    found = supported(truth, [truth])
     rows = {
         (tuple(map(int, t)), tuple(map(int, p))): w * 4.5
         for t, p, w in zip(found.truth, found.predicted[0], found.weights, strict=True)
@@ -181,8 +181,8 @@ def test_labels_might_be_missed_and_made_up() -> None:
 def test_a_rare_class_that_is_all_right_is_the_least_sure() -> None:
     """28 of one class and 2 of another, all right: macro F1 may be far below accuracy."""
     truth = np.array([0] * 28 + [1] * 2)
-    found = supported(truth, [truth], "classes")
-    tally = Tally.of(found.truth, found.predicted[0], "classes")
+    found = supported(truth, [truth])
+    tally = CountedUnits.of(found.truth, found.predicted[0])
 
     def macro(weights: Floats) -> tuple[float, Floats]:
         score, slopes = score_of("f1_macro", tally.count(weights), 1)

@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.calibration.logits import KINDS, drawn
-from tunesmith.metrics.baselines import Kind
+from tests.metrics.logits import KINDS, ONE, SEVERAL, drawn
+from tunesmith.metrics.output_kinds import LabelKind, LabelSet, SingleClass
 from tunesmith.metrics.temperature import (
     calibration_error,
     fit_temperature,
-    log_loss,
-    probabilities,
     reliability,
 )
 
@@ -27,34 +25,36 @@ def test_a_temperature_moves_no_answer(seed: int, temperature: float) -> None:
     logits = np.random.default_rng(seed).integers(-80, 80, (7, 4)) / 8  # with ties
     cooled = logits / temperature
     assert (cooled.argmax(-1) == logits.argmax(-1)).all()
-    assert ((probabilities("labels", cooled) >= 0.5) == (logits >= 0)).all()
-    assert probabilities("classes", cooled).sum(-1) == pytest.approx(1)
+    assert ((SEVERAL.probabilities(cooled) >= 0.5) == (logits >= 0)).all()
+    assert ONE.probabilities(cooled).sum(-1) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(size=st.floats(0, 1e30))
-def test_probabilities_of_any_logits(kind: Kind, size: float) -> None:
-    found = probabilities(kind, np.array([[size, -size, 0.0], [-size, -size, size]]))
+def test_probabilities_of_any_logits(kind: LabelKind, size: float) -> None:
+    found = kind.probabilities(np.array([[size, -size, 0.0], [-size, -size, size]]))
     assert np.isfinite(found).all()
     assert ((found >= 0) & (found <= 1)).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=seeds, temperature=st.floats(0.3, 4))
-def test_the_loss_is_never_above_that_of_one(kind: Kind, seed: int, temperature: float) -> None:
+def test_the_loss_is_never_above_that_of_one(
+    kind: LabelKind, seed: int, temperature: float
+) -> None:
     logits, truth = drawn(kind, 30, seed=seed)
     logits = logits * temperature
     found = fit_temperature(kind, logits, truth)
-    assert log_loss(kind, logits / found, truth) <= log_loss(kind, logits, truth)
+    assert kind.losses(logits / found, truth).mean() <= kind.losses(logits, truth).mean()
     for other in (found * 0.9, found * 1.1):  # and no neighbour is better
         if 0.05 < other < 20:
-            least = log_loss(kind, logits / found, truth) - 1e-9
-            assert log_loss(kind, logits / other, truth) >= least
+            least = kind.losses(logits / found, truth).mean() - 1e-9
+            assert kind.losses(logits / other, truth).mean() >= least
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_what_was_spoilt_is_mended(kind: Kind, temperature: float) -> None:
+def test_what_was_spoilt_is_mended(kind: LabelKind, temperature: float) -> None:
     """Logits whose labels were drawn from their own probabilities are calibrated as they are."""
     logits, truth = drawn(kind, 20_000, seed=1)
     found = fit_temperature(kind, logits * temperature, truth)
@@ -62,16 +62,16 @@ def test_what_was_spoilt_is_mended(kind: Kind, temperature: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_loss_is_that_of_torch(kind: Kind) -> None:
+def test_the_loss_is_that_of_torch(kind: LabelKind) -> None:
     import torch
     from torch.nn import functional
 
     logits, truth = drawn(kind, 40, seed=3)
-    ours = log_loss(kind, logits * 30, truth)
+    ours = kind.losses(logits * 30, truth).mean()
     given, wanted = torch.tensor(logits * 30), torch.tensor(truth)
     theirs = (
         functional.cross_entropy(given, wanted)
-        if kind == "classes"
+        if kind is ONE
         else functional.binary_cross_entropy_with_logits(given, wanted.double())
     )
     assert ours == pytest.approx(float(theirs), rel=1e-9)
@@ -111,7 +111,12 @@ def test_a_sure_answer_is_in_the_last_bin() -> None:
     assert math.isclose(point.confidence, 0.975)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_logits_that_say_nothing_leave_it_at_one(kind: Kind) -> None:
-    truth = np.array([0, 1, 1]) if kind == "classes" else np.array([[0, 1], [1, 1], [1, 0]])
-    assert fit_temperature(kind, np.zeros((3, 2)), truth) == 1.0
+@pytest.mark.parametrize(
+    ("kind", "truth"),
+    [
+        (SingleClass(("n", "y")), [0, 1, 1]),
+        (LabelSet(("n", "y")), [[0, 1], [1, 1], [1, 0]]),
+    ],
+)
+def test_logits_that_say_nothing_leave_it_at_one(kind: LabelKind, truth: list[Any]) -> None:
+    assert fit_temperature(kind, np.zeros((3, 2)), np.array(truth)) == 1.0

@@ -97,14 +97,3 @@ def test_what_is_no_goal(written: str, words: str) -> None:
     with pytest.raises(RecipeError, match="R180") as caught:
         Goal.read(written)
     assert words in str(caught.value)
-
-
-def test_goals_that_do_not_fit() -> None:
-    assert Goal("f1").rule("classes", 2) == "positive"
-    assert Goal("precision", 0.9).rule("classes", 3) == "unsure"
-    assert Goal("accuracy", 0.9).rule("classes", 2) == "unsure"
-    assert Goal("f1").rule("labels", 2) == "each"
-    with pytest.raises(RecipeError, match=r"R181.*\n.*precision=0.9 or accuracy"):
-        Goal("f1").rule("classes", 3)
-    with pytest.raises(RecipeError, match="R181"):
-        Goal("accuracy", 0.9).rule("labels", 3)

@@ -10,7 +10,7 @@ from tunesmith.data.batches import Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.errors import ModelError, RecipeError
-from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import METRICS
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
@@ -62,7 +62,7 @@ def test_the_score_is_that_of_the_answer() -> None:
 
 
 def test_an_unsure_answer_has_no_label_but_its_probabilities() -> None:
-    unsure = Calibration("classes").with_threshold(0.9, ONE.labels)
+    unsure = Calibration("classes").with_threshold(ONE.output, 0.9)
     answers = decided_answers(ONE, unsure, {"logits": LOGITS})
     plain = ONE.decode({"logits": LOGITS})
     assert [answer["label"] for answer in answers] == [None, "no", "yes"]
@@ -84,7 +84,7 @@ def labelled(labels: list[int]) -> Examples:
 
 def test_scores_of_what_is_answered() -> None:
     metrics = [METRICS["accuracy"], METRICS["f1"]]
-    unsure = Calibration("classes").with_threshold(0.9, ONE.labels)
+    unsure = Calibration("classes").with_threshold(ONE.output, 0.9)
     scores = decided_scores(ONE, unsure, metrics, {"logits": LOGITS}, labelled([1, 0, 0]))
     assert list(scores.values) == ["accuracy", "f1", "loss", "ece", "coverage"]
     assert scores["accuracy"] == 0.5
@@ -96,7 +96,7 @@ def test_scores_of_what_is_answered() -> None:
 
 
 def test_scores_of_nothing() -> None:
-    never = Calibration("classes").with_threshold(1.0, ONE.labels)
+    never = Calibration("classes").with_threshold(ONE.output, 1.0)
     scores = decided_scores(
         ONE, never, [METRICS["accuracy"]], {"logits": LOGITS}, labelled([1, 0, 0])
     )

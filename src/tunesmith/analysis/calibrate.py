@@ -12,14 +12,14 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibration import CalibrationResult, calibrate
+from tunesmith.metrics.output_kinds import LabelKind
 from tunesmith.metrics.thresholds import Goal
 from tunesmith.runs.decisions import with_probabilities
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
 from tunesmith.runs.model_folder import amend_facts, read_facts
 from tunesmith.runs.predictions import read_predictions
 from tunesmith.storage.lock import hold
-from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import LabeledTextTask
+from tunesmith.tasks import Task, task_from_json
 
 __all__ = ["calibrate_run", "fit_as_json"]
 
@@ -43,11 +43,9 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> CalibrationRes
         run.sweep()
         refuse_unfinished(run)
         facts = read_facts(run.model) or {}
-        task = with_probabilities(task_from_json(facts["task"]), str(run.path))
-        logits, truth = _validation(run, task)
-        fit = calibrate(
-            task.kind, logits, truth, task.output_names(), goal=goal, positive=task.positive
-        )
+        task = task_from_json(facts["task"])
+        kind = with_probabilities(task, str(run.path))
+        fit = calibrate(kind, *_validation(run, task, kind), goal=goal)
         amend_facts(run.model, {"calibration": fit_as_json(fit)})
     return fit
 
@@ -64,21 +62,15 @@ def fit_as_json(fit: CalibrationResult) -> dict[str, object]:
 
 
 def _validation(
-    run: RunFolder, task: LabeledTextTask
-) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
-    """Logits and labels of the validation rows, from the probabilities that the run wrote.
-
-    Logarithms of probabilities are logits: those of classes are shifted by a number per row, which
-    changes nothing.
-    """
+    run: RunFolder, task: Task, kind: LabelKind
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """Return logits and labels of the validation rows, from the predictions of the run."""
     records = read_predictions(run, "validation", task.roles.columns)
     if not records:
         raise RecipeError(_no_predictions(run))
-    scores = {
-        name: np.array([record.scores[name] for record in records]) for name in task.output_names()
-    }
+    scores = {name: np.array([record.scores[name] for record in records]) for name in kind.names}
     rows = [Row(record.row, record.values) for record in records]
-    return task.predictions_from_scores(scores)["logits"], task.targets(rows)
+    return kind.raw_values(scores), task.targets(rows)
 
 
 def _no_predictions(run: RunFolder) -> Problem:

@@ -13,14 +13,12 @@ from tunesmith.data.batches import Examples
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.counts import counted_kind
 from tunesmith.metrics.differences import Difference, difference, mcnemar
+from tunesmith.metrics.output_kinds import OutputKind, RowAnswers
 from tunesmith.metrics.scores import Answers, choose_metrics
-from tunesmith.metrics.uncertainty import is_right
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
-from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import LabeledTextTask
+from tunesmith.tasks import Task, task_from_json
 from tunesmith.text import quoted, shortened
 
 __all__ = ["Changes", "Comparison", "compare_runs"]
@@ -73,19 +71,21 @@ def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
     facts = [run.facts() for run in (first, second)]
     if not all(facts):
         return {}
-    one, other = (task_from_json(found["task"]) for found in facts)
-    if not isinstance(one, LabeledTextTask) or not isinstance(other, LabeledTextTask):
+    one, two = (task_from_json(found["task"]) for found in facts)
+    if not (one.needs_label and two.needs_label):
         return {}
-    two = _numbered_alike(one, other, first, second)
+    _refuse_other_labels(one, two, first, second)
     names = [name for name in facts[0]["metrics"] if name in facts[1]["metrics"]]
     metrics = choose_metrics(names, one.metrics, one.name)
     found = {}
     for split in _common_splits(facts):
-        tables = [_Scored.read(run, split, task) for run, task in ((first, one), (second, two))]
+        tables = [
+            _Scored.read(run, split, task, like=one) for run, task in ((first, one), (second, two))
+        ]
         _refuse_other_rows(*tables)
         answers = [replace(table.answers, metrics=metrics) for table in tables]
         found[split] = Comparison(
-            len(tables[0].rows), difference(*answers), _changes(tables[0].rows, *answers)
+            len(tables[0].rows), difference(*answers), _changes(one.output, *tables)
         )
     return found
 
@@ -94,27 +94,23 @@ def _common_splits(facts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     return (split for split in facts[0]["scores"] if split in facts[1]["scores"])
 
 
-def _numbered_alike(
-    one: LabeledTextTask, two: LabeledTextTask, first: RunFolder, second: RunFolder
-) -> LabeledTextTask:
-    """The second task with its classes in the order of the first."""
-    if one.name != two.name:
-        message = _("{first} learnt {one}, {second} learnt {two}").format(
+def _refuse_other_labels(one: Task, two: Task, first: RunFolder, second: RunFolder) -> None:
+    """Raise unless both runs learned the same task with the same classes (R161)."""
+    if type(one) is not type(two):
+        message = _("{first} learned {one}, {second} learned {two}").format(
             first=first.name, second=second.name, one=one.name, two=two.name
         )
         raise RecipeError(Problem("R161", message, fix=_("Compare runs of one task.")))
-    ours, theirs = (getattr(task, "labels", ()) for task in (one, two))
-    if set(ours) != set(theirs):
+    if different := set(one.output.labels) ^ set(two.output.labels):
         raise RecipeError(
             Problem(
                 "R161",
-                _("the runs learnt different classes: only one of them knows {names}").format(
-                    names=quoted(sorted(set(ours) ^ set(theirs)))
+                _("the runs learned different classes: only one of them knows {names}").format(
+                    names=quoted(sorted(different))
                 ),
                 fix=_("Compare runs with the same classes."),
             )
         )
-    return replace(two, labels=ours) if ours else two  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +130,8 @@ class _Scored:
     answers: Answers
 
     @classmethod
-    def read(cls, run: RunFolder, split: str, task: LabeledTextTask) -> _Scored:
+    def read(cls, run: RunFolder, split: str, task: Task, *, like: Task) -> _Scored:
+        """The predictions of a run, with labels in the order of the task `like`."""
         place = str(run.predictions / f"{split}.parquet")
         records = read_predictions(run, split, task.roles.columns)
         if not records:
@@ -151,11 +148,11 @@ class _Scored:
             name: np.array([record.scores[name] for record in records])
             for name in records[0].scores
         }
-        predictions = task.predictions_from_scores(scores)
-        truth = Examples.of_labels(task.targets(rows))
-        answers = task.score((), predictions, truth, None).answers
+        truth = like.output.aligned(task.targets(rows), task.output)
+        predictions = like.predictions_from_scores(scores)
+        answers = like.score((), predictions, Examples.of_labels(truth), None).answers
         assert answers is not None  # noqa: S101 - `compute` gives them
-        texts = [tuple(row.values[name] for name in task.roles.text_columns) for row in rows]
+        texts = [task.texts_of(row) for row in rows]
         numbers = np.array([row.index for row in rows], dtype=np.int64)
         return cls(place, numbers, texts, answers)
 
@@ -185,9 +182,12 @@ def _refuse_other_rows(one: _Scored, two: _Scored) -> None:
         raise RecipeError(Problem("R160", message, Place(one.place), fix=fix))
 
 
-def _changes(rows: NDArray[np.int64], first: Answers, second: Answers) -> Changes | None:
-    if counted_kind(first) is None:
+def _changes(kind: OutputKind, first: _Scored, second: _Scored) -> Changes | None:
+    was, now = (
+        kind.is_right(RowAnswers(table.answers.truth, table.answers.predicted))
+        for table in (first, second)
+    )
+    if was is None or now is None:
         return None
-    was, now = is_right(first), is_right(second)
-    fixed, broken = rows[now & ~was].tolist(), rows[was & ~now].tolist()
+    fixed, broken = first.rows[now & ~was].tolist(), first.rows[was & ~now].tolist()
     return Changes(fixed, broken, mcnemar(len(fixed), len(broken)))

@@ -28,7 +28,7 @@ from tunesmith.inference.predicted import (
 from tunesmith.inference.prediction_files import OutputColumns, refuse_format, write_predictions
 from tunesmith.inference.rows import as_known, in_thousands, is_table, need_columns, source_of
 from tunesmith.inputs import check_other
-from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.metrics.uncertainty import with_intervals
 from tunesmith.runs.decisions import choose_calibration, decided_answers, decided_scores

@@ -19,9 +19,9 @@ from typing import IO, Any
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
+from tunesmith.metrics.output_kinds import ColumnType
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["FORMATS", "OutputColumns", "refuse_format", "write_predictions"]
 
@@ -30,9 +30,6 @@ FORMATS = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.g
 
 _ROWS_AT_ONCE = 10_000
 """Rows of one row group of a Parquet file."""
-
-_BETWEEN = ";"
-"""Between several labels in a field of text, where the model was trained with no separator."""
 
 WriteRow = Callable[[Mapping[str, object]], None]
 
@@ -47,7 +44,7 @@ class OutputColumns:
         probability: of the column of its probability; None for tasks without.
         scores: the column of the probability of each class or label; empty unless asked for.
         separator: between several labels of one field.
-        kind: what an answer is: "classes", "labels", "numbers" or "words".
+        column_type: of the column of the answer.
     """
 
     inputs: tuple[Column, ...]
@@ -55,7 +52,7 @@ class OutputColumns:
     probability: str | None
     scores: Mapping[str, str]
     separator: str
-    kind: str
+    column_type: ColumnType
 
     @classmethod
     def of(cls, task: Task, inputs: Sequence[Column], *, with_scores: bool) -> OutputColumns:
@@ -75,21 +72,16 @@ class OutputColumns:
             names.add(chosen)
             return chosen
 
-        kind = task.kind if isinstance(task, LabeledTextTask) else "words"
+        kind = task.output
         prediction = free("prediction")
-        probability = free("probability") if kind in ("classes", "words") else None
-        scored: Sequence[str] = ()
-        if isinstance(task, LabeledTextTask) and (
-            kind == "labels" or (kind == "classes" and with_scores)
-        ):
-            scored = task.output_names()
+        probability = free("probability") if kind.has_probability else None
         return cls(
             tuple(inputs),
             prediction,
             probability,
-            {name: free(f"probability:{name}") for name in scored},
-            task.separator or _BETWEEN,
-            kind,
+            {name: free(f"probability:{name}") for name in kind.score_columns(every=with_scores)},
+            kind.field_separator,
+            kind.column_type,
         )
 
     @property
@@ -101,7 +93,7 @@ class OutputColumns:
     def fill(self, row: Row, answer: Mapping[str, object]) -> dict[str, object]:
         """One line of the table."""
         line = {column.name: row.values.get(column.name) for column in self.inputs}
-        line[self.prediction] = answer["score" if self.kind == "numbers" else "label"]
+        line[self.prediction] = answer["score" if self.column_type == "number" else "label"]
         if self.probability:
             line[self.probability] = answer["score"]
         scores = answer["scores"]
@@ -214,8 +206,8 @@ def _parquet_writer(path: Path, unfinished: Path, columns: OutputColumns) -> Ite
 
     kinds = {"boolean": pa.bool_(), "integer": pa.int64(), "number": pa.float64()}
     types = {column.name: kinds.get(column.type, pa.string()) for column in columns.inputs}
-    answers = {"numbers": pa.float64(), "labels": pa.list_(pa.string())}
-    types[columns.prediction] = answers.get(columns.kind, pa.string())
+    answers = {"number": pa.float64(), "list": pa.list_(pa.string()), "text": pa.string()}
+    types[columns.prediction] = answers[columns.column_type]
     schema = pa.schema((name, types.get(name, pa.float64())) for name in columns.names)
     held: list[Mapping[str, object]] = []
 

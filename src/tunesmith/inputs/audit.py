@@ -33,7 +33,6 @@ from tunesmith.inputs.length_checks import (
 from tunesmith.inputs.resolve import ResolvedInputs, at_key
 from tunesmith.inputs.text_checks import column_problems, swapped_problems
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["Audit"]
 
@@ -92,7 +91,7 @@ class Audit:
         place, counts, column = Place(source.name), train.counts(), str(roles.label)
         has_names = any(c.class_names for c in source.columns if c.name == column)
         labels = counts
-        if isinstance(task, LabeledTextTask) and isinstance(roles.label, str) and not counts:
+        if task.needs_label and isinstance(roles.label, str) and not counts:
             labels = dict(task.label_counts)
             yield from label_set_problems(train.class_names, len(train.rows), column, place)
         if labels and not settings.labels and not has_names:

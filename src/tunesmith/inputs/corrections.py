@@ -18,7 +18,6 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inputs.corrections_table import REMOVE, Correction, mark_of, read_corrections
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import LabeledTextTask
 from tunesmith.text import nearest, quoted
 
 __all__ = ["Corrected", "correct"]
@@ -41,7 +40,7 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
     """
     if not files:
         return dict(sources)
-    if not isinstance(task, LabeledTextTask):
+    if not task.needs_label:
         raise RecipeError(
             Problem(
                 "R175",
@@ -73,7 +72,7 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
     }
 
 
-def _known_labels(task: LabeledTextTask, train: Source) -> frozenset[str]:
+def _known_labels(task: Task, train: Source) -> frozenset[str]:
     """The classes or labels that some training row bears."""
     return frozenset(
         name
@@ -84,7 +83,7 @@ def _known_labels(task: LabeledTextTask, train: Source) -> frozenset[str]:
 
 
 def _changes(
-    corrections: Sequence[Correction], source: Source, task: LabeledTextTask, known: Collection[str]
+    corrections: Sequence[Correction], source: Source, task: Task, known: Collection[str]
 ) -> tuple[dict[int, Change], list[Problem]]:
     """What happens to each corrected row, and what is wrong with the corrections."""
     wanted = {correction.row for correction in corrections}
@@ -114,7 +113,7 @@ def _wrong_label(
     correction: Correction,
     row: Row,
     change: Mapping[str, object],
-    task: LabeledTextTask,
+    task: Task,
     known: Collection[str],
 ) -> Problem | None:
     names = task.parse_label(correction.words) if known else ()  # numbers have no names

@@ -16,7 +16,6 @@ from tunesmith.data.wrapped import WrappedSource
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
-from tunesmith.tasks.labeled_text import LabeledTextTask
 from tunesmith.text import quoted
 
 __all__ = ["NormalizedLabels", "normalize_labels"]
@@ -41,7 +40,7 @@ def normalize_labels(
         RecipeError: the task has no labels with names in its rows (R190), or two known ones differ
             in spelling only (R191).
     """
-    if not isinstance(task, LabeledTextTask) or not task.has_named_labels:
+    if not task.has_named_labels:
         raise RecipeError(
             Problem(
                 "R190",
@@ -60,7 +59,7 @@ def normalize_labels(
     }
 
 
-def _spellings(source: Source, task: LabeledTextTask) -> Counter[str]:
+def _spellings(source: Source, task: Task) -> Counter[str]:
     """How often each label occurs, as it is written, in the rows that can be read."""
     names = {column.name for column in source.columns}
     columns = [name for name in task.roles.label_columns if name in names]
@@ -102,14 +101,14 @@ class NormalizedLabels(WrappedSource):
         spelling: the right one of each label that is spelt otherwise.
     """
 
-    task: LabeledTextTask
+    task: Task
     spelling: Mapping[str, str]
 
     @classmethod
     def of(
         cls,
         source: Source,
-        task: LabeledTextTask,
+        task: Task,
         winners: Mapping[str, str],
         counts: Mapping[str, int],
     ) -> NormalizedLabels:

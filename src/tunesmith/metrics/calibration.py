@@ -1,64 +1,120 @@
-"""Fitting a calibration on held-out rows, and what it changes on them."""
+"""Calibration: from the raw values of a model to probabilities and decisions, and fitting that.
+
+A temperature makes probabilities as high as answers are often right; thresholds serve a goal. Both
+are fitted on held-out rows.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.errors import Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import Kind
-from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.counts import ClassReport, class_reports
+from tunesmith.metrics.output_kinds import LabelKind
 from tunesmith.metrics.temperature import (
     COLDEST,
     HOTTEST,
     Bin,
-    Floats,
     calibration_error,
     fit_temperature,
-    log_loss,
-    probabilities,
     reliability,
 )
 from tunesmith.metrics.thresholds import Goal, Rule, threshold_for_f1, threshold_for_share
 from tunesmith.text import quoted
 
-__all__ = ["CalibrationReport", "CalibrationResult", "Tally", "calibrate", "measure"]
+__all__ = ["Calibration", "CalibrationReport", "CalibrationResult", "calibrate", "measure"]
+
+Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How one class or label fares.
+@dataclass(frozen=True)
+class Calibration:
+    """How the logits of a model become probabilities and decisions.
 
     Attributes:
-        given: rows that it is given to.
-        precision: how many of them have it; None without any.
-        recall: how many of the rows that have it are given it; None without any.
-        f1: of both; 0 where a part of it is None.
+        kind: the name of the `OutputKind` that it is for.
+        temperature: what logits are divided by.
+        rule: how thresholds decide; None for the most likely class, or labels of at least one half.
+        thresholds: the least probability of each class or label, in their order; None for one that
+            is never given. Empty without a rule.
+        goal: what they were chosen for, as the user wrote it.
     """
 
-    given: int
-    precision: float | None
-    recall: float | None
-    f1: float
+    kind: str
+    temperature: float = 1.0
+    rule: Rule | None = None
+    thresholds: Mapping[str, float | None] | None = None
+    goal: str | None = None
+
+    def scaled(self, logits: NDArray[Any]) -> Floats:
+        """Calibrated logits, shape (n, C)."""
+        return logits.astype(np.float64) / self.temperature
+
+    def decide(self, kind: LabelKind, logits: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
+        """The decisions, as logits of 1 and -1 of shape (n, C), and which rows are answered.
+
+        A task that takes the highest logit, or those of at least 0, gives these decisions.
+        """
+        shares = kind.probabilities(self.scaled(logits))
+        answered = np.ones(len(shares), dtype=bool)
+        least = np.array(
+            [math.inf if value is None else value for value in (self.thresholds or {}).values()]
+        )
+        if self.rule is None:
+            chosen = kind.indicators(kind.likeliest(shares))
+        elif self.rule == "each":
+            chosen = shares >= least
+        else:
+            best = (shares - least if self.rule == "positive" else shares).argmax(axis=-1)
+            chosen = np.arange(shares.shape[1]) == best[:, np.newaxis]
+            if self.rule == "unsure":
+                answered = shares[np.arange(len(shares)), best] >= least[best]
+        return np.where(chosen, 1.0, -1.0), answered
+
+    def with_threshold(self, kind: LabelKind, threshold: float) -> Calibration:
+        """The same with one threshold for all: classes below it are not answered."""
+        thresholds = dict.fromkeys(kind.labels, threshold)
+        return replace(self, rule=kind.threshold_rule, thresholds=thresholds, goal=None)
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values."""
+        thresholds = None if self.thresholds is None else dict(self.thresholds)
+        return {
+            "kind": self.kind,
+            "temperature": self.temperature,
+            "goal": self.goal,
+            "rule": self.rule,
+            "thresholds": thresholds,
+        }
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """The calibration that `as_json` described; other keys are ignored."""
+        return cls(
+            facts["kind"], facts["temperature"], facts["rule"], facts["thresholds"], facts["goal"]
+        )
 
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """How a calibration fares on labelled rows.
+    """How a calibration does on labeled rows.
 
     Attributes:
         loss: the log loss of its probabilities.
-        ece: their expected calibration error: of the likeliest class of each row, or of each label.
+        ece: their expected calibration error: of the most likely class of each row, or of each
+            label.
         curve: the reliability curve behind it.
-        coverage: the share of rows that are answered.
+        coverage: the fraction of rows that are answered.
         accuracy: of these, with the right class or exactly the right labels; None if there are
             none.
-        tallies: how each class or label fares, by name.
+        classes: precision and recall of each class or label, by name.
     """
 
     loss: float
@@ -66,7 +122,7 @@ class CalibrationReport:
     curve: Sequence[Bin]
     coverage: float
     accuracy: float | None
-    tallies: Mapping[str, Tally]
+    classes: Mapping[str, ClassReport]
 
 
 @dataclass(frozen=True)
@@ -74,10 +130,10 @@ class CalibrationResult:
     """A calibration, and what it changes on the rows that it was fitted on.
 
     Attributes:
-        calibration: what was found.
-        rows: how many there were.
+        calibration: the result.
+        rows: how many rows it was fitted on.
         before: the model as it is.
-        after: the same, calibrated.
+        after: the model with the calibration.
         warnings: what could not be done.
     """
 
@@ -89,81 +145,54 @@ class CalibrationResult:
 
 
 def calibrate(
-    kind: Kind,
-    logits: NDArray[Any],
-    truth: NDArray[Any],
-    labels: Sequence[str],
-    *,
-    goal: Goal | None = None,
-    positive: int = 1,
+    kind: LabelKind, logits: NDArray[Any], truth: NDArray[Any], *, goal: Goal | None = None
 ) -> CalibrationResult:
     """Fit a temperature, and thresholds for a goal, on held-out rows.
 
     Args:
-        kind: "classes" or "labels".
+        kind: of the answers.
         logits: shape (n, C), n at least 1.
         truth: (n,) classes, or (n, C) zeros and ones.
-        labels: the C names.
         goal: what thresholds are for; None for the temperature alone.
-        positive: the class of two that f1 and precision are of.
 
     Raises:
         RecipeError: the goal does not fit (R181), or no threshold reaches it (R182).
     """
-    rule = goal.rule(kind, len(labels)) if goal else None
-    plain = Calibration(kind)
+    rule = kind.rule(goal) if goal else None
+    plain = Calibration(kind.name)
     temperature = fit_temperature(kind, logits, truth)
-    warnings = _beyond_sense(temperature)
-    found = replace(plain, temperature=1.0 if warnings else temperature)
+    warnings = _at_a_bound(temperature)
+    fitted = replace(plain, temperature=1.0 if warnings else temperature)
     if goal is not None and rule is not None:
-        shares = probabilities(kind, found.scaled(logits))
-        values = _thresholds(goal, rule, shares, truth, positive)
-        thresholds = dict(zip(labels, values, strict=True))
+        values = _thresholds(kind, goal, rule, kind.probabilities(fitted.scaled(logits)), truth)
+        thresholds = dict(zip(kind.labels, values, strict=True))
         warnings += _unreached(goal, thresholds)
-        found = replace(found, rule=rule, thresholds=thresholds, goal=str(goal))
-    before, after = (measure(one, logits, truth, labels) for one in (plain, found))
-    return CalibrationResult(found, len(logits), before, after, warnings)
+        fitted = replace(fitted, rule=rule, thresholds=thresholds, goal=str(goal))
+    before, after = (measure(kind, each, logits, truth) for each in (plain, fitted))
+    return CalibrationResult(fitted, len(logits), before, after, warnings)
 
 
 def measure(
-    calibration: Calibration, logits: NDArray[Any], truth: NDArray[Any], labels: Sequence[str]
+    kind: LabelKind, calibration: Calibration, logits: NDArray[Any], truth: NDArray[Any]
 ) -> CalibrationReport:
-    """How a calibration fares; shapes as in `calibrate`."""
-    kind, scaled = calibration.kind, calibration.scaled(logits)
-    shares = probabilities(kind, scaled)
-    decision, answered = calibration.decide(logits)
-    if kind == "labels":
-        has = truth == 1
-        confidence, true = shares.ravel(), has.ravel()
-        right = ((decision > 0) == has).all(axis=-1)
-    else:
-        has = truth[:, np.newaxis] == np.arange(shares.shape[1])
-        confidence, true = shares.max(axis=-1), shares.argmax(axis=-1) == truth
-        right = decision.argmax(axis=-1) == truth
-    curve = reliability(confidence, true)
-    given = (decision > 0) & answered[:, np.newaxis]
+    """How a calibration does; shapes as in `calibrate`."""
+    scaled = calibration.scaled(logits)
+    decision, answered = calibration.decide(kind, logits)
+    has = kind.indicators(truth)
+    right = ((decision > 0) == has).all(axis=-1)
+    curve = reliability(*kind.reliability_points(kind.probabilities(scaled), truth))
     return CalibrationReport(
-        loss=log_loss(kind, scaled, truth),
+        loss=float(kind.losses(scaled, truth).mean()),
         ece=calibration_error(curve),
         curve=curve,
         coverage=float(answered.mean()),
         accuracy=float(right[answered].mean()) if answered.any() else None,
-        tallies={name: _tally(given[:, i], has[:, i]) for i, name in enumerate(labels)},
-    )
-
-
-def _tally(given: NDArray[np.bool_], has: NDArray[np.bool_]) -> Tally:
-    hits, chosen, wanted = (int(np.count_nonzero(found)) for found in (given & has, given, has))
-    return Tally(
-        chosen,
-        hits / chosen if chosen else None,
-        hits / wanted if wanted else None,
-        2 * hits / (chosen + wanted) if hits else 0.0,
+        classes=class_reports(kind.labels, has, (decision > 0) & answered[:, np.newaxis]),
     )
 
 
 def _thresholds(
-    goal: Goal, rule: Rule, shares: Floats, truth: NDArray[Any], positive: int
+    kind: LabelKind, goal: Goal, rule: Rule, shares: Floats, truth: NDArray[Any]
 ) -> list[float | None]:
     """A threshold for each class or label, in their order."""
 
@@ -172,24 +201,25 @@ def _thresholds(
             return threshold_for_f1(claimed, true)
         return threshold_for_share(claimed, true, goal.at_least)
 
-    width = shares.shape[1]
+    width, has = shares.shape[1], kind.indicators(truth)
     if rule == "each":
-        found = [best(shares[:, i], truth[:, i] == 1) for i in range(width)]
+        values = [best(shares[:, i], has[:, i]) for i in range(width)]
         # f1 without a true row says nothing: such a label keeps its half
-        return [0.5 if value is None and goal.at_least is None else value for value in found]
+        return [0.5 if value is None and goal.at_least is None else value for value in values]
     if rule == "positive":
-        value = best(shares[:, positive], truth == positive)
+        value = best(shares[:, kind.positive], has[:, kind.positive])
         if value is None:
             return [None, None]
-        return [value if i == positive else 1 - value for i in range(width)]
-    confidence, answer = shares.max(axis=-1), shares.argmax(axis=-1)
+        return [value if i == kind.positive else 1 - value for i in range(width)]
+    confidence, right = kind.reliability_points(shares, truth)
     if goal.score == "accuracy":
-        return [best(confidence, answer == truth)] * width
-    return [best(confidence[answer == i], truth[answer == i] == i) for i in range(width)]
+        return [best(confidence, right)] * width
+    answer = kind.likeliest(shares)
+    return [best(confidence[answer == i], right[answer == i]) for i in range(width)]
 
 
 def _unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Problem]:
-    """A warning for labels that will never be given; an error if these are all."""
+    """A warning for labels that will never be answered; an error if these are all."""
     missing = [name for name, value in thresholds.items() if value is None]
     if len(missing) == len(thresholds):
         raise RecipeError(
@@ -212,8 +242,8 @@ def _unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Probl
     ]
 
 
-def _beyond_sense(temperature: float) -> list[Problem]:
-    """A warning where the rows ask for the coldest or hottest there is."""
+def _at_a_bound(temperature: float) -> list[Problem]:
+    """A warning if the best temperature is at a bound of the search."""
     if COLDEST * 1.01 < temperature < HOTTEST / 1.01:
         return []
     message = (

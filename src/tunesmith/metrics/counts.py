@@ -7,8 +7,9 @@ weight says how much a row of that unit moves the score, which its interval is m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +17,16 @@ from numpy.typing import NDArray
 from tunesmith.metrics.scores import METRICS, Answers, Metric
 
 __all__ = [
-    "CountedKind",
+    "ClassReport",
+    "CountedUnits",
     "Counts",
     "Slopes",
-    "Tally",
-    "counted_kind",
+    "class_reports",
+    "is_counted",
     "score_of",
     "standard_metrics",
 ]
 
-CountedKind = Literal["classes", "labels"]
 Floats = NDArray[np.float64]
 
 
@@ -34,14 +35,12 @@ def standard_metrics(answers: Answers) -> list[Metric]:
     return [metric for metric in answers.metrics if METRICS.get(metric.name) is metric]
 
 
-def counted_kind(answers: Answers) -> CountedKind | None:
-    """What the standard scores among those asked for count; None where they count nothing."""
+def is_counted(answers: Answers) -> bool:
+    """Whether standard scores follow from counts: of classes and sets of labels, not of numbers."""
     if not standard_metrics(answers) and answers.metrics:
-        return None
+        return False
     predicted = np.asarray(answers.predicted)
-    if predicted.ndim == 2:
-        return "labels"
-    return "classes" if predicted.dtype.kind in "iu" else None
+    return predicted.ndim == 2 or predicted.dtype.kind in "iu"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,39 +76,37 @@ class Slopes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tally:
-    """Labels and answers of units, ready to be counted with any weights.
+class CountedUnits:
+    """Labels and answers of units, to be counted with any weights.
 
     Attributes:
-        kind: "classes": whole numbers (U,); "labels": zeros and ones (U, C).
-        truth: the label of each unit.
-        predicted: the answer of each unit.
+        truth: the class of each unit, shape (U,), or its labels as zeros and ones, (U, C).
+        predicted: the answer to each unit, likewise.
         width: C, the number of classes.
         exact: whether the answer is exactly right, shape (U,).
-        hits: for labels the product of truth and predicted, (U, C); empty for classes.
+        hits: for labels the product of truth and predicted, (U, C); None for classes.
     """
 
-    kind: CountedKind
     truth: NDArray[Any]
     predicted: NDArray[Any]
     width: int
     exact: NDArray[np.bool_]
-    hits: Floats
+    hits: Floats | None
 
     @classmethod
-    def of(cls, truth: NDArray[Any], predicted: NDArray[Any], kind: CountedKind) -> Tally:
-        """Prepare units of one kind; without any unit nothing can be counted."""
-        if kind == "labels":
+    def of(cls, truth: NDArray[Any], predicted: NDArray[Any]) -> CountedUnits:
+        """Prepare at least one unit."""
+        if truth.ndim == 2:
             truth, predicted = truth.astype(np.float64), predicted.astype(np.float64)
             exact = (truth == predicted).all(axis=1)
-            return cls(kind, truth, predicted, truth.shape[1], exact, truth * predicted)
+            return cls(truth, predicted, truth.shape[1], exact, truth * predicted)
         width = int(max(truth.max(), predicted.max())) + 1
-        return cls(kind, truth, predicted, width, truth == predicted, np.zeros((0, 0)))
+        return cls(truth, predicted, width, truth == predicted, None)
 
     def count(self, weights: Floats) -> Counts:
         """Sum weights of shape (U,)."""
         rows, exact = float(weights.sum()), float(weights[self.exact].sum())
-        if self.kind == "labels":
+        if self.hits is not None:
             both, claimed, real = (
                 weights @ part for part in (self.hits, self.predicted, self.truth)
             )
@@ -123,13 +120,56 @@ class Tally:
     def slope_of_units(self, slopes: Slopes) -> Floats:
         """The derivative of a score by the weight of each unit, shape (U,)."""
         of_units: Floats
-        if self.kind == "labels":
+        if self.hits is not None:
             of_units = self.hits @ slopes.both + self.predicted @ slopes.claimed
             of_units = of_units + self.truth @ slopes.real
         else:
             of_units = slopes.claimed[self.predicted] + slopes.real[self.truth]
             of_units = of_units + self.exact * slopes.both[self.truth]
         return of_units + self.exact * slopes.exact + slopes.rows
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """How well one class or label is answered.
+
+    Attributes:
+        rows: rows that have it.
+        given: rows that are answered with it.
+        precision: the fraction of `given` that have it; None without any.
+        recall: the fraction of `rows` that are answered with it; None without any.
+        f1: the harmonic mean of both; None without any row of either.
+    """
+
+    rows: int
+    given: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+def class_reports(
+    names: Sequence[str], truth: NDArray[np.bool_], predicted: NDArray[np.bool_]
+) -> dict[str, ClassReport]:
+    """A report for each class or label, by name.
+
+    Args:
+        names: of the classes or labels.
+        truth: which of them each row has, shape (n, C).
+        predicted: which of them each row is answered with, shape (n, C).
+    """
+    counts = CountedUnits.of(truth, predicted).count(np.ones(len(truth)))
+    columns = (counts.both, counts.claimed, counts.real)
+    return {
+        name: ClassReport(
+            rows=int(real),
+            given=int(claimed),
+            precision=both / claimed if claimed else None,
+            recall=both / real if real else None,
+            f1=2 * both / (claimed + real) if claimed + real else None,
+        )
+        for name, both, claimed, real in zip(names, *(c.tolist() for c in columns), strict=True)
+    }
 
 
 def _sums(classes: NDArray[Any], weights: Floats, width: int) -> Floats:

@@ -16,7 +16,7 @@ from tunesmith.metrics.bootstrap import (
     scores_of_draws,
     values_of_draws,
 )
-from tunesmith.metrics.counts import Floats, Tally, counted_kind, score_of, standard_metrics
+from tunesmith.metrics.counts import CountedUnits, Floats, is_counted, score_of, standard_metrics
 from tunesmith.metrics.intervals import (
     CORRELATIONS,
     correlation_difference,
@@ -73,9 +73,8 @@ def difference(
     """
     if not len(first):
         return {}
-    kind = counted_kind(first)
     changed = np.asarray(first.predicted) != np.asarray(second.predicted)
-    if kind is not None:
+    if is_counted(first):
         found = _differences_of_counts(first, second)
         changed = is_right(first) != is_right(second)
     else:
@@ -102,7 +101,7 @@ def _decided(
         and 0.0 not in interval
         and int(np.count_nonzero(changed)) >= _FEWEST_CHANGES
     )
-    if name == "accuracy" and counted_kind(first) is not None:
+    if name == "accuracy" and is_counted(first):
         right, also = is_right(first), is_right(second)
         fixed, broken = int((also & ~right).sum()), int((right & ~also).sum())
         is_sure = mcnemar(fixed, broken) < _LEVEL
@@ -112,13 +111,11 @@ def _decided(
 
 
 def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Difference]:
-    kind = counted_kind(first)
-    assert kind is not None  # noqa: S101 - asked by the caller
     columns = [np.asarray(first.truth), np.asarray(first.predicted), np.asarray(second.predicted)]
     rows = len(first)
-    support = supported(columns[0], columns[1:], kind)
-    tallies = [Tally.of(support.truth, predicted, kind) for predicted in support.predicted]
-    counts = [Tally.of(columns[0], each, kind).count(np.ones(rows)) for each in columns[1:]]
+    support = supported(columns[0], columns[1:])
+    units = [CountedUnits.of(support.truth, predicted) for predicted in support.predicted]
+    counts = [CountedUnits.of(columns[0], each).count(np.ones(rows)) for each in columns[1:]]
     right, also = is_right(first), is_right(second)
     found = {}
     for metric in standard_metrics(first):
@@ -131,10 +128,10 @@ def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Differe
 
             def change_at(weights: Floats, name: str = name) -> tuple[float, Floats]:
                 (score, slopes), (other, slopes_of_other) = (
-                    score_of(name, tally.count(weights), first.positive) for tally in tallies
+                    score_of(name, each.count(weights), first.positive) for each in units
                 )
-                slope = tallies[1].slope_of_units(slopes_of_other)
-                return other - score, slope - tallies[0].slope_of_units(slopes)
+                slope = units[1].slope_of_units(slopes_of_other)
+                return other - score, slope - units[0].slope_of_units(slopes)
 
             low, high = profile_interval(change_at, support.weights, now - was, rows=rows)
             interval = Interval(low, high)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics.counts import CountedKind, Floats
+from tunesmith.metrics.counts import Floats
 from tunesmith.metrics.intervals import Z, t_quantile
 
 __all__ = ["Support", "few_rows_quantile", "profile_interval", "supported"]
@@ -65,20 +65,20 @@ class Support:
     weights: Floats
 
 
-def supported(truth: NDArray[Any], predicted: Sequence[NDArray[Any]], kind: CountedKind) -> Support:
+def supported(truth: NDArray[Any], predicted: Sequence[NDArray[Any]]) -> Support:
     """The units of labelled rows, with imaginary ones.
 
     Args:
         truth: labels of the rows, (n,) classes or (n, C) zeros and ones.
         predicted: answers of one model or two to the same rows.
-        kind: of the labels.
     """
-    make = _imagined_classes if kind == "classes" else _imagined_labels
+    one_class_each = np.ndim(truth) == 1
+    make = _imagined_classes if one_class_each else _imagined_labels
     columns = [np.asarray(column, dtype=np.int64) for column in (truth, *predicted)]
     imagined, masses = make(columns[0], columns[1:])
     stacked = [np.concatenate(pair) for pair in zip(columns, imagined, strict=True)]
     weights = np.concatenate([np.ones(len(truth)), masses])
-    if kind == "classes":  # one number for each row, which is faster to sort
+    if one_class_each:  # one number for each row, which is faster to sort
         shape = [1 + int(part.max()) for part in stacked]
         codes, inverse = np.unique(np.ravel_multi_index(stacked, shape), return_inverse=True)
         parts = list(np.unravel_index(codes, shape))

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from tunesmith.errors import Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import Kind
 from tunesmith.text import nearest
 
 __all__ = [
@@ -42,7 +41,7 @@ class Metric:
 
     Attributes:
         name: as recipes, events and cards spell it.
-        kinds: what it can score; empty for a score that one task alone knows.
+        kinds: the names of the `OutputKind`s that it scores; empty for a score of one task.
         function: called with predictions and truths of equal shape, and the index of the positive
             class; "classes" are integers (n,), "labels" are 0/1 (n, C), "numbers" are floats (n,).
         higher_is_better: the direction.
@@ -51,7 +50,7 @@ class Metric:
     """
 
     name: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[str, ...]
     function: Callable[[NDArray[Any], NDArray[Any], int], float]
     higher_is_better: bool = True
     by_example: bool = False
@@ -202,9 +201,9 @@ def _squared_error(predicted: NDArray[Any], truth: NDArray[Any], _positive: int)
     return float(mean_squared_error(truth, predicted))
 
 
-_CLASSES: tuple[Kind, ...] = ("classes",)
-_SETS: tuple[Kind, ...] = ("classes", "labels")
-_NUMBERS: tuple[Kind, ...] = ("numbers",)
+_CLASSES: tuple[str, ...] = ("classes",)
+_SETS: tuple[str, ...] = ("classes", "labels")
+_NUMBERS: tuple[str, ...] = ("numbers",)
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
@@ -257,8 +256,8 @@ GLUE: Mapping[str, tuple[str, ...]] = {
 """The scores of each GLUE set, the first of which chooses the model."""
 
 
-def scoring(kind: Kind) -> Mapping[str, Metric]:
-    """The field's standard scores for one kind of prediction, by name."""
+def scoring(kind: str) -> Mapping[str, Metric]:
+    """The standard scores of an `OutputKind`, by name."""
     return {name: metric for name, metric in METRICS.items() if kind in metric.kinds}
 
 

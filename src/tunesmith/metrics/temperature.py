@@ -15,18 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics.baselines import Kind
+from tunesmith.metrics.output_kinds import LabelKind
 
 __all__ = [
     "BINS",
     "COLDEST",
     "HOTTEST",
     "Bin",
-    "Floats",
     "calibration_error",
     "fit_temperature",
-    "log_loss",
-    "probabilities",
     "reliability",
 ]
 
@@ -36,36 +33,8 @@ BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
 """Between these a temperature is looked for: rows that are all answered right ask for 0."""
 
-Floats = NDArray[np.float64]
 
-
-def probabilities(kind: Kind, logits: NDArray[Any]) -> Floats:
-    """Logits as probabilities, shape (n, C): over the classes, or of each label."""
-    values = logits.astype(np.float64)
-    if kind == "labels":
-        found: Floats = np.exp(-np.logaddexp(0, -values))  # neither overflows nor rounds to 0
-        return found
-    powers = np.exp(values - values.max(axis=-1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return shares
-
-
-def log_loss(kind: Kind, logits: NDArray[Any], truth: NDArray[Any]) -> float:
-    """The mean negative log-likelihood, over rows or over rows and labels.
-
-    Args:
-        kind: "classes" or "labels".
-        logits: shape (n, C).
-        truth: (n,) classes, or (n, C) zeros and ones.
-    """
-    values = logits.astype(np.float64)
-    if kind == "labels":
-        return float(np.logaddexp(0, np.where(truth == 1, -values, values)).mean())
-    total = np.logaddexp.reduce(values, axis=-1)
-    return float((total - values[np.arange(len(values)), truth]).mean())
-
-
-def fit_temperature(kind: Kind, logits: NDArray[Any], truth: NDArray[Any]) -> float:
+def fit_temperature(kind: LabelKind, logits: NDArray[Any], truth: NDArray[Any]) -> float:
     """The temperature with the lowest log loss, 1 if none is lower than that of 1.
 
     The loss is convex in 1/T, so a bounded search for one number finds it.
@@ -73,7 +42,7 @@ def fit_temperature(kind: Kind, logits: NDArray[Any], truth: NDArray[Any]) -> fl
     from scipy.optimize import minimize_scalar
 
     def loss_at(power: float) -> float:
-        return log_loss(kind, logits / math.exp(power), truth)
+        return float(kind.losses(logits / math.exp(power), truth).mean())
 
     bounds = (math.log(COLDEST), math.log(HOTTEST))
     found = minimize_scalar(loss_at, bounds=bounds, method="bounded", options={"xatol": 1e-6})

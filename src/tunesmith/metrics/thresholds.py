@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tunesmith.errors import Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import Kind
-from tunesmith.metrics.temperature import Floats
 from tunesmith.text import nearest
+
+Floats = NDArray[np.float64]
 
 __all__ = ["Goal", "Rule", "threshold_for_f1", "threshold_for_share"]
 
@@ -65,26 +65,9 @@ class Goal:
     def __str__(self) -> str:
         return self.score if self.at_least is None else f"{self.score}={self.at_least:g}"
 
-    def rule(self, kind: Kind, num_labels: int) -> Rule:
-        """How thresholds for this goal decide.
-
-        Raises:
-            RecipeError: the goal does not fit (R181).
-        """
-        if kind == "labels" and self.score != "accuracy":
-            return "each"
-        if kind == "classes" and self.score == "accuracy":
-            return "unsure"
-        if kind == "classes" and num_labels == 2:
-            return "positive"
-        if kind == "classes" and self.score == "precision":
-            return "unsure"
-        fix = (
-            _("Several labels per row take f1 or precision=0.9.")
-            if kind == "labels"
-            else _("More than two classes take precision=0.9 or accuracy=0.95.")
-        )
-        raise RecipeError(
+    def refusal(self, fix: str) -> RecipeError:
+        """The error of a goal that does not fit what is calibrated (R181)."""
+        return RecipeError(
             Problem("R181", _('the goal "{goal}" does not fit').format(goal=self), fix=fix)
         )
 

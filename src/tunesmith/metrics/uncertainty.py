@@ -22,7 +22,14 @@ from tunesmith.metrics.bootstrap import (
     scores_of_draws,
     values_of_draws,
 )
-from tunesmith.metrics.counts import Counts, Floats, Tally, counted_kind, score_of, standard_metrics
+from tunesmith.metrics.counts import (
+    CountedUnits,
+    Counts,
+    Floats,
+    is_counted,
+    score_of,
+    standard_metrics,
+)
 from tunesmith.metrics.intervals import CORRELATIONS, fraction_interval, mean_interval
 from tunesmith.metrics.likelihood import Support, profile_interval, supported
 from tunesmith.metrics.scores import Answers, Interval, Scores
@@ -86,8 +93,7 @@ def intervals(answers: Answers, *, seed: int = 0, draws: int = DRAWS) -> dict[st
     """
     if not len(answers):
         return {}
-    kind = counted_kind(answers)
-    found = _of_counts(answers) if kind is not None else _of_numbers(answers)
+    found = _of_counts(answers) if is_counted(answers) else _of_numbers(answers)
     found |= _drawn(answers, seed=seed, draws=draws)
     ordered = {
         metric.name: found[metric.name] for metric in answers.metrics if metric.name in found
@@ -114,9 +120,8 @@ def _not_negative(interval: Interval | None) -> Interval | None:
 
 
 def _of_counts(answers: Answers) -> dict[str, Interval]:
-    kind = counted_kind(answers)
-    assert kind is not None  # noqa: S101 - asked by the caller
-    whole = Tally.of(np.asarray(answers.truth), np.asarray(answers.predicted), kind)
+    whole = CountedUnits.of(np.asarray(answers.truth), np.asarray(answers.predicted))
+    one_class_each = whole.truth.ndim == 1
     counts = whole.count(np.ones(len(answers)))
     support: Support | None = None
     present = np.flatnonzero(counts.averaged).tolist()
@@ -124,23 +129,27 @@ def _of_counts(answers: Answers) -> dict[str, Interval]:
     for metric in standard_metrics(answers):
         if metric.name == "matthews_correlation" and np.count_nonzero(counts.real) < 2:
             continue  # not defined
-        interval = _of_fraction(metric.name, counts, kind, answers.positive)
+        interval = _of_fraction(
+            metric.name, counts, answers.positive, one_class_each=one_class_each
+        )
         if interval is None and len(present) == 1:  # the average over one class is its own score
             part = metric.name.split("_")[0]
-            interval = _of_fraction(part, counts, "classes", present[0])
+            interval = _of_fraction(part, counts, present[0], one_class_each=True)
         if interval is None:
-            support = support or supported(whole.truth, [whole.predicted], kind)
-            tally = Tally.of(support.truth, support.predicted[0], kind)
-            interval = _profiled(metric.name, tally, support, counts, answers.positive)
+            support = support or supported(whole.truth, [whole.predicted])
+            units = CountedUnits.of(support.truth, support.predicted[0])
+            interval = _profiled(metric.name, units, support, counts, answers.positive)
         found |= _named(metric.name, interval)
     return found
 
 
-def _of_fraction(name: str, counts: Counts, kind: str, positive: int) -> Interval | None:
+def _of_fraction(
+    name: str, counts: Counts, positive: int, *, one_class_each: bool
+) -> Interval | None:
     """Scores that are a fraction of some rows; None for others."""
     if name == "accuracy":
         return fraction_interval(counts.exact, counts.rows)
-    if kind == "labels":
+    if not one_class_each:
         return None
     if name.endswith("_micro"):  # of one class each it is accuracy
         return fraction_interval(counts.exact, counts.rows)
@@ -158,11 +167,11 @@ def _of_fraction(name: str, counts: Counts, kind: str, positive: int) -> Interva
 
 
 def _profiled(
-    name: str, tally: Tally, support: Support, counts: Counts, positive: int
+    name: str, units: CountedUnits, support: Support, counts: Counts, positive: int
 ) -> Interval | None:
     def score_at(weights: Floats) -> tuple[float, Floats]:
-        score, slopes = score_of(name, tally.count(weights), positive)
-        return score, tally.slope_of_units(slopes)
+        score, slopes = score_of(name, units.count(weights), positive)
+        return score, units.slope_of_units(slopes)
 
     value = score_of(name, counts, positive)[0]
     low, high = profile_interval(score_at, support.weights, value, rows=counts.rows)
@@ -214,7 +223,7 @@ def gives_one_answer(answers: Answers) -> bool:
     )
     if len(answers) < 2 or not (truth != truth[0]).any():
         return False
-    if counted_kind(answers) is None:
+    if not is_counted(answers):
         return bool(predicted.std() < 0.05 * truth.std())
     return not (predicted != predicted[0]).any()
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+import numpy as np
+
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext, split_name
-from tunesmith.metrics.counts import counted_kind
+from tunesmith.metrics.counts import is_counted
 from tunesmith.metrics.differences import Difference, difference, mcnemar
 from tunesmith.metrics.scores import METRICS, Answers, Interval, Scores
 from tunesmith.metrics.uncertainty import gives_one_answer, intervals
@@ -217,7 +219,7 @@ def _no_better_than_constant(scores: Scores, answers: Answers, by: str | None) -
         bar, interval = constant[name] or 0.0, scores.intervals[name]
         if _reaches(interval, bar, higher=scores.higher_is_better[name] is not False):
             return _level(answers, name, scores[name], interval, bar)
-    if counted_kind(answers) == "classes":
+    if is_counted(answers) and np.ndim(answers.predicted) == 1:
         return _by_chance(answers)
     return None
 

@@ -10,11 +10,10 @@ import numpy as np
 from tunesmith.data.batches import Examples
 from tunesmith.errors import ModelError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.calibrated import Calibration
-from tunesmith.metrics.calibration import measure
+from tunesmith.metrics.calibration import Calibration, measure
+from tunesmith.metrics.output_kinds import LabelKind
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.tasks import Predictions, Task
-from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["choose_calibration", "decided_answers", "decided_scores", "with_probabilities"]
 
@@ -64,18 +63,18 @@ def choose_calibration(
                 ),
             )
         )
-    asked = with_probabilities(task, name)
-    return (found or Calibration(asked.kind)).with_threshold(threshold, asked.output_names())
+    kind = with_probabilities(task, name)
+    return (found or Calibration(kind.name)).with_threshold(kind, threshold)
 
 
-def with_probabilities(task: Task, name: str) -> LabeledTextTask:
-    """The same task, if it gives probabilities of classes or labels.
+def with_probabilities(task: Task, name: str) -> LabelKind:
+    """Return the kind of the answers of a task, if it has probabilities of classes or labels.
 
     Raises:
-        RecipeError: it does not (R184), told at the place `name`.
+        RecipeError: it has none (R184); its place is `name`.
     """
-    if isinstance(task, LabeledTextTask) and task.kind != "numbers":
-        return task
+    if (kind := task.output.label_kind) is not None:
+        return kind
     raise RecipeError(
         Problem(
             "R184",
@@ -90,7 +89,7 @@ def decided_answers(
 ) -> list[dict[str, object]]:
     """The task's answers with calibrated probabilities; an unsure one has the label None."""
     logits = predictions["logits"]
-    decision, answered = calibration.decide(logits)
+    decision, answered = calibration.decide(with_probabilities(task, task.name), logits)
     answers = task.decode({**predictions, "logits": calibration.scaled(logits)})
     decided = task.decode({**predictions, "logits": decision})
     for answer, other, is_answered in zip(answers, decided, answered.tolist(), strict=True):
@@ -112,9 +111,9 @@ def decided_scores(
 
     Where rows may stay unanswered, "coverage" says how many are not.
     """
-    logits = predictions["logits"]
-    decision, answered = calibration.decide(logits)
-    found = measure(calibration, logits, examples.labels, ())
+    kind, logits = with_probabilities(task, task.name), predictions["logits"]
+    decision, answered = calibration.decide(kind, logits)
+    found = measure(kind, calibration, logits, examples.labels)
     values: dict[str, float | None] = {metric.name: None for metric in metrics}
     if answered.any():
         chosen = Examples(examples.prepared, np.flatnonzero(answered))

@@ -14,14 +14,13 @@ from tunesmith.runs.decisions import with_probabilities
 from tunesmith.errors import ModelError, Place, Problem, RecipeError
 from tunesmith.text import escape_controls, quoted
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.verdict import against_tfidf, judge
 from tunesmith.models.untrusted import UnreadableFile, read_json
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.tasks import Task, task_from_json
-from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["CARD", "FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 
@@ -166,18 +165,19 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
     """Raise an error of some kind unless everything in it can be used."""
     _Facts.model_validate(facts)
     task = task_from_json(facts["task"])
-    if isinstance(task, LabeledTextTask):
-        width = len(task.output_names())
-        getattr(task, "positive", None)  # raises ValueError if it is none of the labels
-        if (constant := facts.get("constant")) is not None and len(constant) != width:
-            raise ValueError(f"constant: {len(constant)} numbers, not {width}")
+    kind, constant = task.output, facts.get("constant")
+    _positive = kind.positive  # raises ValueError if it is none of the labels
+    if kind.raw_kind and constant is not None and len(constant) != len(kind.names):
+        raise ValueError(f"constant: {len(constant)} numbers, not {len(kind.names)}")
     if (kept := facts.get("calibration")) is not None:
         known = {name: kept.get(name) for name in Calibration.__dataclass_fields__}
         TypeAdapter(Calibration).validate_json(json.dumps(known), strict=True)
+        if known["kind"] != kind.name:
+            raise ValueError(f"calibration.kind: {known['kind']}")
         if known["temperature"] <= 0:
             raise ValueError(f"calibration.temperature: {known['temperature']}")
         thresholds = known["thresholds"]
-        if thresholds and tuple(thresholds) != with_probabilities(task, FACTS).output_names():
+        if thresholds and tuple(thresholds) != with_probabilities(task, FACTS).labels:
             raise ValueError(f"calibration.thresholds: {quoted(list(thresholds))}")
 
 

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from tunesmith.text import shortened
-from tunesmith.metrics.calibrated import Calibration
+from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.verdict import Verdict
 from tunesmith.tasks import task_from_json
 

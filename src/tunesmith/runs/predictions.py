@@ -23,12 +23,14 @@ class Record:
     Attributes:
         row: its number in the source.
         values: its texts and label, by column.
+        label: the answer.
         score: the highest probability, or the predicted number.
         scores: the probability of each class or label.
     """
 
     row: int
     values: Mapping[str, object]
+    label: object
     score: float
     scores: Mapping[str, float]
 
@@ -95,6 +97,7 @@ def _as_record(row: Mapping[str, Any], columns: Sequence[str]) -> Record:
     return Record(
         int(row["row"]),
         {name: row.get(stored_name(name)) for name in columns},
+        row["predicted"],
         float(row["score"]),
         {name: float(score) for name, score in scores.items()},
     )

@@ -16,8 +16,9 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import Kind, simple_answers
-from tunesmith.metrics.scores import Metric, Scores
+from tunesmith.metrics.baselines import simple_answers
+from tunesmith.metrics.output_kinds import LabelKind, RawKind
+from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.protocol import Predictions
@@ -182,7 +183,19 @@ class LabeledTextTask(TaskDefaults):
     name: ClassVar[str]
     pipeline: ClassVar[str] = "text-classification"
     problem_type: ClassVar[str]
-    kind: ClassVar[Kind]
+
+    @property
+    def output(self) -> RawKind:
+        """What an answer is."""
+        raise NotImplementedError
+
+    def output_names(self) -> tuple[str, ...]:
+        """Return the classes, the labels, or the column of the number."""
+        return self.output.names
+
+    def format_label(self, target: Any) -> str:
+        """Return the names of classes or labels, or the number."""
+        return self.output.format(target)
 
     def validate_row(self, row: Row) -> Finding | None:
         """What is wrong with the texts, then with the label."""
@@ -230,20 +243,12 @@ class LabeledTextTask(TaskDefaults):
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
         """Return the majority class, labels or mean, and a TF-IDF baseline."""
         texts, asked = ([self.texts_of(row) for row in part] for part in (rows, others))
-        answers = simple_answers(
-            self.kind, texts, self.targets(rows), asked, num_outputs=len(self.output_names())
-        )
+        answers = simple_answers(self.output, texts, self.targets(rows), asked)
         return {name: {"logits": logits} for name, logits in answers.items()}
 
     def predictions_from_scores(self, scores: Mapping[str, NDArray[np.float64]]) -> Predictions:
         """Return logits: the logarithms of probabilities, or the number itself."""
-        values = np.stack([scores[name] for name in self.output_names()], axis=1)
-        if self.kind != "numbers":
-            least = np.finfo(np.float64).tiny
-            logs = np.log(np.maximum(values, least))
-            rest = np.log(np.maximum(1 - values, least)) if self.kind == "labels" else 0.0
-            values = logs - rest
-        return {"logits": values}
+        return {"logits": self.output.raw_values(scores)}
 
     @property
     def usage(self) -> str:
@@ -278,7 +283,7 @@ class LabeledTextTask(TaskDefaults):
     @property
     def has_named_labels(self) -> bool:
         """Whether labels are names in the rows, neither numbers nor names of columns."""
-        return self.kind != "numbers" and isinstance(self.roles.label, str)
+        return isinstance(self.output, LabelKind) and isinstance(self.roles.label, str)
 
     def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         logits: torch.Tensor = model(**batch.inputs).logits
@@ -291,8 +296,17 @@ class LabeledTextTask(TaskDefaults):
         examples: Examples,
         loss: float | None,
     ) -> Scores:
-        """Compare answers with labels."""
-        raise NotImplementedError
+        """Compare the answers without thresholds with the labels."""
+        kind, raw = self.output, predictions["logits"]
+        truth = kind.as_truth(examples.labels)
+        return compute(
+            metrics, kind.decide(raw), truth,
+            positive=kind.positive, loss=loss, losses=kind.losses(raw, truth),
+        )  # fmt: skip
+
+    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+        """Return the answers without thresholds, and probabilities or the number."""
+        return self.output.decode(predictions["logits"])
 
     def _examine_label(self, row: Row) -> Finding | None:
         raise NotImplementedError

@@ -27,6 +27,7 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, ModelError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.metrics.output_kinds import FreeText
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
@@ -34,11 +35,9 @@ from tunesmith.recipe.renamed import new_name
 from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.labeled_text import encode_texts, examine_texts
-from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
 from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     import torch
@@ -279,6 +278,11 @@ class MaskedLanguageModel(TaskDefaults):
         return Outputs(None, {"ids": ids, "chances": chances})
 
     @property
+    def output(self) -> FreeText:
+        """The words to fill in."""
+        return FreeText()
+
+    @property
     def default_metrics(self) -> tuple[str, ...]:
         """Perplexity, and how often the likeliest token was the right one."""
         return ("perplexity", "token_accuracy")
@@ -345,16 +349,6 @@ class MaskedLanguageModel(TaskDefaults):
             Roles(**facts["roles"]), options.mlm_probability, options.whole_word_mask,
             tuple(options.always_mask),
         )  # fmt: skip
-
-    @property
-    def script_parts(self) -> ScriptParts:
-        """The draw of `corrupt` in numpy."""
-        return masked_lm_parts(
-            mlm_probability=self.mlm_probability,
-            whole_word_mask=self.whole_word_mask,
-            always_mask=self.always_mask,
-            is_pair=self.roles.text_pair is not None,
-        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

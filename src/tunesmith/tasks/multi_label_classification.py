@@ -26,9 +26,8 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.metrics.baselines import Kind
-from tunesmith.metrics.scores import Metric, Scores, compute, scoring
-from tunesmith.metrics.temperature import probabilities
+from tunesmith.metrics.output_kinds import NO_LABEL, LabelSet
+from tunesmith.metrics.scores import Metric, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
@@ -37,24 +36,20 @@ from tunesmith.tasks.labeled_text import (
     has_sequence_head,
     names_of_outputs,
 )
-from tunesmith.tasks.labeled_text_scripts import multi_label_parts
 from tunesmith.tasks.matching import Confidence, Match, match_label
-from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.script_parts import ScriptParts
+from tunesmith.tasks.protocol import Outputs
 from tunesmith.tasks.text_classification import order_labels
 from tunesmith.text import quoted, shortened
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.data.batches import Batch, Examples
+    from tunesmith.data.batches import Batch
 
 __all__ = ["MultiLabelClassification"]
 
 _YES = ("1", "true", "yes")
 _NO = ("0", "false", "no", "")
-_BETWEEN, _NONE = "|", "none"
-"""How several labels, and none, are written where the data has no way of its own."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +75,7 @@ class MultiLabelClassification(LabeledTextTask):
     emphasis: LossWeights = field(default=LossWeights(), compare=False)
 
     name: ClassVar[str] = "multi-label-classification"
-    kind: ClassVar[Kind] = "labels"
-    metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
+    metrics: ClassVar[Mapping[str, Metric]] = scoring(LabelSet.name)
     options_type: ClassVar[type[Options]] = ImbalanceOptions
     problem_type: ClassVar[str] = "multi_label_classification"
 
@@ -164,31 +158,16 @@ class MultiLabelClassification(LabeledTextTask):
         return Outputs(loss, {"logits": logits})
 
     @property
+    def output(self) -> LabelSet:
+        """Any of the labels."""
+        if self.separator in (None, JSON):
+            return LabelSet(self.labels)
+        return LabelSet(self.labels, str(self.separator), str(self.separator))
+
+    @property
     def default_metrics(self) -> tuple[str, ...]:
         """Micro and macro F1, and the share of texts with exactly the right labels."""
         return ("f1_micro", "f1_macro", "accuracy")
-
-    def score(
-        self,
-        metrics: Sequence[Metric],
-        predictions: Predictions,
-        examples: Examples,
-        loss: float | None,
-    ) -> Scores:
-        """A label is predicted where its probability is at least one half."""
-        logits, truth = predictions["logits"], examples.labels.astype(np.int64)
-        wide = logits.astype(np.float64)
-        losses = (np.logaddexp(0.0, wide) - wide * truth).mean(axis=-1)
-        return compute(metrics, (logits >= 0).astype(np.int64), truth, loss=loss, losses=losses)
-
-    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
-        """The labels of at least one half, and the probability of each."""
-        answers: list[dict[str, object]] = []
-        for row in probabilities(self.kind, predictions["logits"]):
-            scores = dict(zip(self.labels, map(float, row), strict=True))
-            chosen = [name for name, score in scores.items() if score >= 0.5]
-            answers.append({"label": chosen, "score": float(row.max()), "scores": scores})
-        return answers
 
     def summary(self) -> list[str]:
         """The labels with their training rows."""
@@ -213,11 +192,6 @@ class MultiLabelClassification(LabeledTextTask):
                 ).format(count=self.num_empty)
             )
         return lines + self.emphasis.summary(self.labels)
-
-    @property
-    def script_parts(self) -> ScriptParts:
-        """Binary cross entropy."""
-        return multi_label_parts(self, self.separator, self.emphasis)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
@@ -297,15 +271,10 @@ class MultiLabelClassification(LabeledTextTask):
                 labels[i, index[name]] = 1
         return labels
 
-    def format_label(self, target: Any) -> str:
-        """The names, with the separator between them; "none" for no label at all."""
-        names = [name for name, has in zip(self.labels, target, strict=True) if has]
-        return self._between.join(names) or _NONE
-
     def parse_label(self, text: str) -> tuple[str, ...]:
         """The names between the separators."""
-        names = tuple(split(text, self._between))
-        return () if names == (_NONE,) else names
+        names = tuple(split(text, self.output.separator))
+        return () if names == (NO_LABEL,) else names
 
     def label_values(self, names: Sequence[str]) -> Mapping[str, object]:
         """Return the labels as the columns have them: 0/1 columns, one text, or a list."""
@@ -314,15 +283,7 @@ class MultiLabelClassification(LabeledTextTask):
         column = str(self.roles.label)
         if self.separator in (None, JSON):
             return {column: list(names)}
-        return {column: self._between.join(names)}
-
-    @property
-    def _between(self) -> str:
-        return _BETWEEN if self.separator in (None, JSON) else str(self.separator)
-
-    def output_names(self) -> tuple[str, ...]:
-        """The labels."""
-        return self.labels
+        return {column: self.output.separator.join(names)}
 
 
 def _as_flag(value: object) -> bool | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from tunesmith.data.encoded import Encoded
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
+from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
 from tunesmith.tasks.matching import Match
-from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     import torch
@@ -56,16 +56,12 @@ class Outputs:
 class TaskRows(Protocol):
     """From columns to token ids. Frozen: `fit` returns a task that knows its labels."""
 
-    name: ClassVar[str]
-    needs_label: ClassVar[bool]
+    name: str
+    needs_label: bool
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
-    options_type: ClassVar[type[Options]]
+    options_type: type[Options]
     """Task-specific options: the recipe's section `options`."""
-
-    @property
-    def roles(self) -> Roles:
-        """Which column is what."""
-        ...
+    roles: Roles
 
     @classmethod
     def make(
@@ -171,7 +167,7 @@ class TaskRows(Protocol):
 class TaskTensors(Protocol):
     """The network and one pass through it."""
 
-    uses_full_vocabulary: ClassVar[bool]
+    uses_full_vocabulary: bool
     """Whether `corrupt` may show the model tokens that the data does not hold."""
 
     def build(
@@ -201,8 +197,13 @@ class TaskTensors(Protocol):
 class TaskAnswers(Protocol):
     """From predictions to answers and scores."""
 
-    metrics: ClassVar[Mapping[str, Metric]]
+    metrics: Mapping[str, Metric]
     """The scores that fit, by name."""
+
+    @property
+    def output(self) -> OutputKind:
+        """What an answer is: all that depends on it is decided there."""
+        ...
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
@@ -265,7 +266,7 @@ class TaskAnswers(Protocol):
 class TaskStorage(Protocol):
     """What is saved with the model, and how the saved model is used."""
 
-    pipeline: ClassVar[str]
+    pipeline: str
     """The pipeline of transformers that runs the finished model."""
 
     def as_json(self) -> dict[str, object]:
@@ -285,11 +286,6 @@ class TaskStorage(Protocol):
     @property
     def usage(self) -> str:
         """One expression that calls the pipeline of the finished model, which is named `use`."""
-        ...
-
-    @property
-    def script_parts(self) -> ScriptParts | None:
-        """The task as plain code; None if plain code cannot reproduce it."""
         ...
 
     def summary(self) -> list[str]:

@@ -18,9 +18,8 @@ from tunesmith.data.profile import Profile, as_number
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import Kind
-from tunesmith.metrics.scores import Metric, Scores, compute, scoring
-from tunesmith.metrics.temperature import probabilities
+from tunesmith.metrics.output_kinds import SingleClass
+from tunesmith.metrics.scores import Metric, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
@@ -29,16 +28,14 @@ from tunesmith.tasks.labeled_text import (
     has_sequence_head,
     names_of_outputs,
 )
-from tunesmith.tasks.labeled_text_scripts import classification_parts
 from tunesmith.tasks.matching import Match, match_label
-from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.script_parts import ScriptParts
+from tunesmith.tasks.protocol import Outputs
 from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.data.batches import Batch, Examples
+    from tunesmith.data.batches import Batch
 
 __all__ = ["TextClassification", "order_labels"]
 
@@ -68,8 +65,7 @@ class TextClassification(LabeledTextTask):
     emphasis: LossWeights = field(default=LossWeights(), compare=False)
 
     name: ClassVar[str] = "text-classification"
-    kind: ClassVar[Kind] = "classes"
-    metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
+    metrics: ClassVar[Mapping[str, Metric]] = scoring(SingleClass.name)
     options_type: ClassVar[type[Options]] = ImbalanceOptions
     problem_type: ClassVar[str] = "single_label_classification"
 
@@ -138,41 +134,19 @@ class TextClassification(LabeledTextTask):
         return Outputs(loss, {"logits": logits})
 
     @property
+    def output(self) -> SingleClass:
+        """One of the classes."""
+        return SingleClass(self.labels, self.positive_label)
+
+    @property
     def positive(self) -> int:
         """The index of the class that binary scores count."""
-        name = self.positive_label
-        return self.labels.index(name) if name is not None else len(self.labels) - 1
+        return self.output.positive
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
         """F1 and accuracy; with more than two classes the macro average."""
         return ("f1", "accuracy") if len(self.labels) == 2 else ("f1_macro", "accuracy")
-
-    def score(
-        self,
-        metrics: Sequence[Metric],
-        predictions: Predictions,
-        examples: Examples,
-        loss: float | None,
-    ) -> Scores:
-        """Compare the most likely class with the label."""
-        truth, logits = examples.labels, predictions["logits"]
-        losses = _cross_entropy(logits, truth)
-        return compute(
-            metrics, logits.argmax(axis=-1), truth,
-            positive=self.positive, loss=loss, losses=losses,
-        )  # fmt: skip
-
-    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
-        """The most likely class and the probability of each."""
-        return [
-            {
-                "label": self.labels[int(row.argmax())],
-                "score": float(row.max()),
-                "scores": dict(zip(self.labels, map(float, row), strict=True)),
-            }
-            for row in probabilities(self.kind, predictions["logits"])
-        ]
 
     def summary(self) -> list[str]:
         """The classes with their training rows, and which one is positive."""
@@ -183,11 +157,6 @@ class TextClassification(LabeledTextTask):
         if len(self.labels) == 2:
             lines.append(_("binary F1 counts {label}").format(label=self.labels[self.positive]))
         return lines + self.emphasis.summary(self.labels)
-
-    @property
-    def script_parts(self) -> ScriptParts:
-        """Cross entropy."""
-        return classification_parts(self, self.positive, self.emphasis)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
@@ -228,14 +197,6 @@ class TextClassification(LabeledTextTask):
         """The number of each row's class."""
         index = self._index_of
         return np.fromiter((index[str(self._target(row))] for row in rows), np.int64, len(rows))
-
-    def format_label(self, target: Any) -> str:
-        """The name of the class."""
-        return self.labels[int(target)]
-
-    def output_names(self) -> tuple[str, ...]:
-        """The classes."""
-        return self.labels
 
 
 def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
@@ -309,11 +270,3 @@ def _no_positive(name: str, labels: Sequence[str]) -> Problem:
         Place("data.positive_label"),
         fix=fix,
     )
-
-
-def _cross_entropy(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
-    """The loss of each text, as `forward` sums it."""
-    wide = logits.astype(np.float64)
-    highest = wide.max(axis=-1)
-    total: NDArray[np.float64] = highest + np.log(np.exp(wide - highest[:, None]).sum(axis=-1))
-    return total - np.take_along_axis(wide, labels[:, None].astype(np.int64), axis=-1)[:, 0]

@@ -15,20 +15,18 @@ from tunesmith.data.profile import Profile, as_number, as_text
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import Kind
-from tunesmith.metrics.scores import Metric, Scores, compute, scoring
+from tunesmith.metrics.output_kinds import Number
+from tunesmith.metrics.scores import Metric, scoring
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head
-from tunesmith.tasks.labeled_text_scripts import regression_parts
 from tunesmith.tasks.matching import Match, match_label
-from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.script_parts import ScriptParts
+from tunesmith.tasks.protocol import Outputs
 from tunesmith.text import shortened
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from tunesmith.data.batches import Batch, Examples
+    from tunesmith.data.batches import Batch
 
 __all__ = ["TextRegression"]
 
@@ -46,8 +44,7 @@ class TextRegression(LabeledTextTask):
     highest: float | None = None
 
     name: ClassVar[str] = "text-regression"
-    kind: ClassVar[Kind] = "numbers"
-    metrics: ClassVar[Mapping[str, Metric]] = scoring(kind)
+    metrics: ClassVar[Mapping[str, Metric]] = scoring(Number.name)
     problem_type: ClassVar[str] = "regression"
 
     @classmethod
@@ -111,29 +108,14 @@ class TextRegression(LabeledTextTask):
         return Outputs(loss, {"logits": values.unsqueeze(-1)})
 
     @property
+    def output(self) -> Number:
+        """A number, with the column of the target."""
+        return Number((str(self.roles.label),))
+
+    @property
     def default_metrics(self) -> tuple[str, ...]:
         """Both correlations and the squared error."""
         return ("pearson", "spearman", "mean_squared_error")
-
-    def score(
-        self,
-        metrics: Sequence[Metric],
-        predictions: Predictions,
-        examples: Examples,
-        loss: float | None,
-    ) -> Scores:
-        """Compare the numbers."""
-        truth, predicted = examples.labels, predictions["logits"][:, 0]
-        losses = (predicted.astype(np.float64) - truth) ** 2
-        return compute(metrics, predicted, truth, loss=loss, losses=losses)
-
-    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
-        """The number, under the name of the target as transformers' pipeline gives it."""
-        (name,) = self.output_names()
-        return [
-            {"label": name, "score": float(value), "scores": {name: float(value)}}
-            for value in predictions["logits"][:, 0]
-        ]
 
     def summary(self) -> list[str]:
         """The range of the target."""
@@ -142,11 +124,6 @@ class TextRegression(LabeledTextTask):
                 lowest=self.lowest, highest=self.highest
             )
         ]
-
-    @property
-    def script_parts(self) -> ScriptParts:
-        """Squared error."""
-        return regression_parts(self)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
@@ -191,11 +168,3 @@ class TextRegression(LabeledTextTask):
     def targets(self, rows: Sequence[Row]) -> NDArray[np.float64]:
         """The numbers."""
         return np.array([self._target(row) for row in rows], dtype=np.float64)
-
-    def format_label(self, target: Any) -> str:
-        """The number, six digits of it."""
-        return f"{float(target):g}"
-
-    def output_names(self) -> tuple[str, ...]:
-        """The column of the number."""
-        return (str(self.roles.label),)

@@ -18,8 +18,7 @@ from tunesmith.data.scan import content_of
 from tunesmith.errors import IntegrityError
 from tunesmith.inputs import Split
 from tunesmith.recipe import DataSettings
-from tunesmith.tasks import task_named
-from tunesmith.tasks.labeled_text import LabeledTextTask
+from tunesmith.tasks import Task, task_named
 
 Records = list[dict[str, Any]]
 
@@ -29,20 +28,21 @@ def split_of(records: Records, places: list[int] | None = None) -> Split:
     return Split("train", Memory.of_records(records, "rows"), "", chosen, len(places or records))
 
 
-def by_folds(task: LabeledTextTask, split: Split) -> HeldOut:
+def by_folds(task: Task, split: Split) -> HeldOut:
     """The answers for rows that are, by their hash, those that were surveyed."""
     seen = hashlib.sha256()
     for chunk in split.source.chunks(task.roles.columns):
         for row in chunk:
             seen.update(content_of(row, task.roles.columns))
-    return held_out.by_folds(task, replace(split, digest=seen.hexdigest()))
+    found = held_out.by_folds(task, replace(split, digest=seen.hexdigest()))
+    assert found is not None
+    return found
 
 
-def fitted(name: str, roles: Roles, split: Split) -> LabeledTextTask:
+def fitted(name: str, roles: Roles, split: Split) -> Task:
     settings = DataSettings(train="rows")
     made = task_named(name).make(roles, settings, split.source.columns, {})
     task = made.fit(row for chunk in split.source.chunks() for row in chunk)
-    assert isinstance(task, LabeledTextTask)
     return task
 
 
@@ -148,7 +148,7 @@ def test_the_answer_never_saw_the_label_nor_its_twin() -> None:
     twins = [{"text": "odd one", "label": "a"}, {"text": "Odd  one", "label": "a"}]
     split = split_of([*rows, *twins])
     task = fitted("text-classification", Roles("text", None, "label"), split)
-    outputs = by_folds(task, split).outputs
+    outputs = by_folds(task, split).answers.probabilities
     assert np.allclose(outputs.sum(axis=1), 1)
     assert (outputs[:40].argmax(axis=1) == np.arange(40) % 2).all()
     assert np.allclose(outputs[40:, 0], 0.5, atol=0.1)
@@ -182,15 +182,18 @@ def test_each_task(
     rows = [{"text": f"w{i} again", **extra, "label": labels[i]} for i in range(24)]
     split = split_of(rows)
     answered = by_folds(fitted(name, roles, split), split)
-    assert answered.outputs.shape == shape and np.isfinite(answered.outputs).all()
-    assert len(answered.targets) == 24
+    answers = answered.answers
+    outputs = answers.probabilities if answers.probabilities.size else answers.predicted
+    assert outputs.shape == shape and np.isfinite(outputs).all()
+    assert len(answers.truth) == 24
 
 
 def test_two_classes_of_which_one_has_a_single_row() -> None:
     rows = [{"text": f"w{i}", "label": "b" if i == 7 else "a"} for i in range(12)]
     split = split_of(rows)
     answered = by_folds(fitted("text-classification", Roles("text", None, "label"), split), split)
-    assert answered.outputs.shape == (12, 2) and np.isfinite(answered.outputs).all()
+    shares = answered.answers.probabilities
+    assert shares.shape == (12, 2) and np.isfinite(shares).all()
 
 
 def test_rows_that_are_not_those_of_the_run_are_refused() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tunesmith.analysis.label_errors.pair_features import likeness
+from tunesmith.analysis.label_errors.pair_features import pair_features
 
 PAIRS = [
     ("We order 20 kilos of rice", "we order 20 kilos of rice"),
@@ -15,7 +15,7 @@ PAIRS = [
 
 
 def test_each_column_is_in_the_same_measure() -> None:
-    found = likeness(PAIRS)
+    found = pair_features(PAIRS)
     assert found.shape == (5, 21) and np.isfinite(found).all()
     assert found.mean(axis=0) == pytest.approx(0, abs=1e-12)
     spread = found.std(axis=0)
@@ -24,7 +24,7 @@ def test_each_column_is_in_the_same_measure() -> None:
 
 def test_what_is_shared() -> None:
     """Words of a row, of two to four in a row, and letters; each text has its own share."""
-    found = likeness(PAIRS)
+    found = pair_features(PAIRS)
     words, two_words, letters = found[:, :2], found[:, 2:4], found[:, 8:10]
     assert (words[0] == words[1]).all()
     assert (two_words[0] > two_words[1]).all() and (letters[0] > letters[1]).all()
@@ -34,17 +34,17 @@ def test_what_is_shared() -> None:
 
 def test_rare_words_weigh_more() -> None:
     pairs = [*[("a b", "a b")] * 8, ("a b", "a c"), ("a d", "a b"), ("z", "z")]
-    only_first, only_second, lesser, both = likeness(pairs)[:, 10:14].T
+    only_first, only_second, lesser, both = pair_features(pairs)[:, 10:14].T
     assert only_second[8] > only_second[0] and only_first[9] > only_first[8] > only_first[0]
     assert lesser[8] > lesser[0] and both[0] > both[8]
 
 
 def test_numbers_of_one_or_both() -> None:
-    only_first, only_second, both = likeness(PAIRS)[:, 18:].T
+    only_first, only_second, both = pair_features(PAIRS)[:, 18:].T
     assert only_first[2] > only_first[0] and only_second[2] > only_second[0]
     assert both[0] > both[2]
 
 
 def test_the_rows_do_not_hang_on_their_order() -> None:
     order = [3, 1, 4, 0, 2]
-    assert likeness([PAIRS[i] for i in order]) == pytest.approx(likeness(PAIRS)[order])
+    assert pair_features([PAIRS[i] for i in order]) == pytest.approx(pair_features(PAIRS)[order])

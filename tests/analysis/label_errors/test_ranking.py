@@ -10,7 +10,8 @@ from tunesmith.analysis.label_errors.ranking import confused, slices, suspect, w
 from tunesmith.data.columns import Roles
 from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.rows import Concatenated, Row, Source
-from tunesmith.tasks.labeled_text import LabeledTextTask
+from tunesmith.metrics.output_kinds import RowAnswers
+from tunesmith.tasks import Task
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression
@@ -20,10 +21,16 @@ CLASSES = TextClassification(ROLES, ("a", "b", "c"))
 
 
 def answered(
-    task: LabeledTextTask, labels: list[Any], outputs: list[Any], source: Source | None = None
+    task: Task, labels: list[Any], outputs: list[Any], source: Source | None = None
 ) -> HeldOut:
     rows = [Row(10 + i, {"text": f"text {i}", "label": label}) for i, label in enumerate(labels)]
-    return HeldOut("test", task, rows, task.targets(rows), np.array(outputs, float), source)
+    return HeldOut("test", task, rows, answers_of(task, rows, np.array(outputs, float)), source)
+
+
+def answers_of(task: Task, rows: list[Row], outputs: np.ndarray) -> RowAnswers:
+    """Answers with these probabilities, or these numbers."""
+    kind, truth = task.output.label_kind, task.targets(rows)
+    return RowAnswers(truth, outputs) if kind is None else kind.of_probabilities(outputs, truth)
 
 
 def test_classes() -> None:
@@ -66,7 +73,7 @@ def test_several_labels() -> None:
         ("without y", "y", 1),
         ("x", "without x", 1),
     ]
-    assert task.format_label(np.array([0, 0])) == "none"
+    assert task.output.format(np.array([0, 0])) == "none"
 
 
 def test_numbers() -> None:
@@ -86,7 +93,7 @@ def test_slices_of_two_files() -> None:
     source = Concatenated(tuple(parts))
     rows = [row for chunk in source.chunks() for row in chunk]
     outputs = np.array([[0.9, 0.1, 0]] * 12 + [[0.1, 0.9, 0]] * 12)
-    found = slices(HeldOut("test", CLASSES, rows, CLASSES.targets(rows), outputs, source))
+    found = slices(HeldOut("test", CLASSES, rows, answers_of(CLASSES, rows, outputs), source))
     assert {(part.by, part.value, part.score) for part in found} == {
         ("length", "short", 1.0), ("length", "above the median", 0.0),
         ("language", "latin", 1.0), ("language", "chinese", 0.0),

@@ -17,6 +17,7 @@ from tunesmith.analysis.report.page import Charts, Section, Table
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place
+from tunesmith.metrics.output_kinds import RowAnswers
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression
 
@@ -37,7 +38,13 @@ def cells(section: Section | None) -> list[list[str]]:
 
 def answered(task: Any, targets: list[Any], outputs: list[Any]) -> HeldOut:
     rows = [Row(i, {"text": f"text {i}", "label": target}) for i, target in enumerate(targets)]
-    return HeldOut("test", task, rows, np.array(targets), np.array(outputs), None)
+    kind, truth, values = task.output, np.array(targets), np.array(outputs)
+    answers = (
+        RowAnswers(truth, values)
+        if kind.label_kind is None
+        else kind.of_probabilities(values, truth)
+    )
+    return HeldOut("test", task, rows, answers, None)
 
 
 def test_a_row_for_each_score_with_its_interval_and_baselines() -> None:

@@ -30,11 +30,11 @@ from tunesmith.errors import (
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, check, look
 from tunesmith.inputs.corrections_table import LabelIssue, mark_of, write_doubts
+from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
 from tunesmith.runs.plan_file import learned_from
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["SPLITS", "TOO_MANY", "ErrorAnalysis", "examine"]
 
@@ -66,9 +66,9 @@ class ErrorAnalysis:
         return next(iter(self.answered.values()))
 
     @property
-    def is_about_numbers(self) -> bool:
-        """Whether labels are numbers, not classes."""
-        return self.held_out.task.kind == "numbers"
+    def kind(self) -> OutputKind:
+        """What an answer is."""
+        return self.held_out.kind
 
     def worst(self, top: int | None = None) -> list[RowError]:
         """The held-out rows with the highest loss."""
@@ -170,7 +170,7 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
     """
     refuse_unfinished(run)
     task = task_from_json(run.facts()["task"])
-    if not isinstance(task, LabeledTextTask):
+    if not task.needs_label:
         raise RecipeError(
             Problem(
                 "R175",

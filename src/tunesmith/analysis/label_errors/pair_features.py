@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from tunesmith.metrics.baselines import WORDS
 
-__all__ = ["likeness"]
+__all__ = ["pair_features"]
 
 _WORDS = re.compile(WORDS)
 _LONGEST = 4
 """Words in a row, and letters, that are compared at most."""
 
 
-def likeness(pairs: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def pair_features(pairs: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """Numbers for each pair, shape (n, 21), each column with mean 0 and standard deviation 1.
 
     Args:

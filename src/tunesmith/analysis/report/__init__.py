@@ -20,7 +20,6 @@ from tunesmith.metrics.headline import Outcome, headline
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.tasks import task_from_json
-from tunesmith.tasks.labeled_text import LabeledTextTask
 
 __all__ = ["write_report"]
 
@@ -79,19 +78,18 @@ def _page(run: RunFolder) -> Page:
 
 def _answered(run: RunFolder, facts: dict[str, Any], split: str) -> HeldOut | None:
     task = task_from_json(facts["task"])
-    return by_the_model(run, task, split, None) if isinstance(task, LabeledTextTask) else None
+    return by_the_model(run, task, split, None) if task.needs_label else None
 
 
 def _of_answers(answered: HeldOut | None, run: str) -> Sequence[Section | None]:
     if answered is None:
         return []
-    are_numbers = answered.task.kind == "numbers"
     doubtful = suspect(answered)
     if len(doubtful) > TOO_MANY * len(answered.rows):
         doubtful = []
     return [
         sections.answers(answered),
-        sections.slices(slices(answered), are_numbers=are_numbers),
+        sections.slices(slices(answered), are_numbers=not answered.kind.higher_is_better),
         sections.mistakes(worst(answered, _SHOWN), answered.split),
         sections.suspects(doubtful[:_SHOWN], run),
     ]

@@ -21,6 +21,7 @@ from tunesmith.analysis.report.page import Cell, Chart, Charts, Code, Listed, Se
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import split_name
+from tunesmith.metrics.counts import ClassReport, class_reports
 from tunesmith.metrics.temperature import calibration_error, reliability
 from tunesmith.text import shell_quoted
 
@@ -90,70 +91,45 @@ def answers(answered: HeldOut) -> Section:
             rows=f"{len(answered.rows):,}", split=split_name(answered.split)
         )
     )
-    task, targets, outputs = answered.task, answered.targets, answered.outputs
-    if task.kind == "numbers":
-        points = list(zip(targets.tolist(), outputs.tolist(), strict=True))[:_MOST_POINTS]
-        chart = scatter_chart(points, x_name=_("label"), y_name=_("predicted"))
+    kind, rows = answered.kind, answered.answers
+    if kind.column_type == "number":
+        points = list(zip(rows.truth.tolist(), rows.predicted.tolist(), strict=True))
+        chart = scatter_chart(points[:_MOST_POINTS], x_name=_("label"), y_name=_("predicted"))
         return Section(_("Answers"), [about, Charts([Chart(chart)])])
-    names = task.output_names()
-    if task.kind == "labels":
-        predicted = outputs >= 0.5
-        table = _per_label(names, targets == 1, predicted)
-        curve = _reliability(outputs.ravel(), (targets == 1).ravel())
-        return Section(_("Answers"), [about, table, Charts([curve])])
-    counts = _confusions(targets, outputs.argmax(axis=1), len(names))
+    labels = kind.label_kind
+    if labels is None:
+        return Section(_("Answers"), [about])
     parts: list[Any] = [about]
-    if len(names) <= _MOST_CLASSES:
-        chart = confusion_chart(counts.tolist(), names, gold=_("label"), predicted=_("predicted"))
-        parts.append(Charts([Chart(chart)]))
-    curve = _reliability(outputs.max(axis=1), outputs.argmax(axis=1) == targets)
-    return Section(_("Answers"), [*parts, _per_class(names, counts), Charts([curve])])
-
-
-def _confusions(
-    targets: NDArray[np.int64], predicted: NDArray[np.int64], size: int
-) -> NDArray[np.int64]:
-    """How often each right class (down) got each answer (across), (C, C)."""
-    return np.bincount(targets * size + predicted, minlength=size * size).reshape(size, size)
-
-
-def _per_class(names: Sequence[str], counts: NDArray[np.int64]) -> Table:
-    hits, gold, found = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-    rows = []
-    for number, name in enumerate(names):
-        others = counts[number].copy()
-        others[number] = 0
-        most = int(others.argmax())
-        told = f"{names[most]} ({others[most]})" if others[most] else "-"
-        tally = _tally(name, int(hits[number]), int(gold[number]), int(found[number]))
-        rows.append([*tally, Cell(told)])
-    return Table([*_tally_head(), _("mostly taken for")], rows)
-
-
-def _per_label(names: Sequence[str], gold: NDArray[Any], found: NDArray[Any]) -> Table:
-    hits = (gold & found).sum(axis=0)
-    rows = [
-        _tally(name, int(hit), int(has), int(given))
-        for name, hit, has, given in zip(
-            names, hits, gold.sum(axis=0), found.sum(axis=0), strict=True
+    counts = kind.confusion_matrix(rows)
+    if counts is not None and len(labels.names) <= _MOST_CLASSES:
+        chart = confusion_chart(
+            counts.tolist(), labels.names, gold=_("label"), predicted=_("predicted")
         )
+        parts.append(Charts([Chart(chart)]))
+    truth, predicted = labels.indicators(rows.truth), labels.indicators(rows.predicted)
+    table = _per_class(class_reports(labels.names, truth, predicted), counts)
+    curve = _reliability(*labels.reliability_points(rows.probabilities, rows.truth))
+    return Section(_("Answers"), [*parts, table, Charts([curve])])
+
+
+def _per_class(reports: Mapping[str, ClassReport], counts: NDArray[np.int64] | None) -> Table:
+    """Precision and recall of each class, and which other one it is most often taken for."""
+    head = [_("class"), _("rows"), _("precision"), _("recall"), "F1"]
+    rows = [
+        [
+            Cell(name),
+            Cell(f"{one.rows:,}", "number"),
+            *map(_number, (one.precision, one.recall, one.f1)),
+        ]
+        for name, one in reports.items()
     ]
-    return Table(_tally_head(), rows)
-
-
-def _tally_head() -> list[str]:
-    return [_("class"), _("rows"), _("precision"), _("recall"), "F1"]
-
-
-def _tally(name: str, hits: int, gold: int, found: int) -> list[Cell]:
-    """Hits over what was given, over what there is, and the harmonic mean of both."""
-    return [
-        Cell(name),
-        Cell(f"{gold:,}", "number"),
-        _number(hits / found if found else None),
-        _number(hits / gold if gold else None),
-        _number(2 * hits / (gold + found) if gold + found else None),
-    ]
+    if counts is None:
+        return Table(head, rows)
+    names, others = list(reports), counts.copy()
+    np.fill_diagonal(others, 0)
+    for row, most, count in zip(rows, others.argmax(axis=1), others.max(axis=1), strict=True):
+        row.append(Cell(f"{names[most]} ({count})" if count else "-"))
+    return Table([*head, _("mostly taken for")], rows)
 
 
 def _reliability(confidence: NDArray[np.float64], right: NDArray[Any]) -> Chart:

@@ -75,7 +75,7 @@ def _show(fit: CalibrationResult, terminal: Terminal) -> None:
         terminal.result(padded(name, 10) + _change(*pair))
     rows = []
     for name, threshold in (fit.calibration.thresholds or {}).items():
-        was, now = before.tallies[name], after.tallies[name]
+        was, now = before.classes[name], after.classes[name]
         rows.append(
             {
                 _("label"): name,

@@ -9,7 +9,7 @@ import click
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.commands.runs import find_run
 from tunesmith.cli.options import ROOT, common, examples
-from tunesmith.errors import Severity
+from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import as_path
 
@@ -39,7 +39,9 @@ _VERBS = {"trainer": "python", "loop": "python", "accelerate": "accelerate launc
     help=_("The script, or a notebook (.ipynb); else the run's name and the style."),
 )  # fmt: skip
 @click.option("--notebook", is_flag=True, help=_("Write a notebook."))
-@click.option("--strict", is_flag=True, help=_("Fail if any part of the run cannot be reproduced."))
+@click.option(
+    "--strict", is_flag=True, help=_("Refuse a run of which something has no plain equal.")
+)
 @click.option("--force", is_flag=True, help=_("Replace files that are there."))
 @ROOT
 @common
@@ -48,7 +50,7 @@ def command(
     **given: Any,
 ) -> int:  # fmt: skip
     """Write it, and say how to run it."""
-    from tunesmith.interop.eject.write import eject, left_out_problem
+    from tunesmith.interop.eject.write import eject
 
     terminal = Terminal.of(given)
     folder = find_run(run, root)
@@ -57,18 +59,24 @@ def command(
         path = path.with_suffix(".ipynb")
     done = eject(folder, path, style=style, strict=strict, force=force)
     terminal.problems(
-        left_out_problem(*part, severity=Severity.WARNING) for part in done.left_out.items()
+        Problem(
+            "R121",
+            _("no plain equal: {reason}").format(reason=found.reason),
+            Place(found.key),
+            severity=Severity.WARNING,
+        )
+        for found in done.left_out
     )
     terminal.result(str(done.path))
-    for file in done.files:
-        terminal.result(str(file))
+    for beside in done.beside:
+        terminal.result(str(beside))
     terminal.record(
         {
             "run": str(folder.path),
             "style": style,
             "path": str(done.path),
-            "files": [str(file) for file in done.files],
-            "left_out": dict(done.left_out),
+            "beside": [str(beside) for beside in done.beside],
+            "left_out": {found.key: found.reason for found in done.left_out},
         }
     )
     verb = "jupyter notebook" if path.suffix == ".ipynb" else _VERBS[style]

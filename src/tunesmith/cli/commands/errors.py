@@ -154,7 +154,7 @@ def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[
         terminal.result(
             _("worst slices of the {split} rows").format(split=split_name(examined.held_out.split))
         )
-    score = _("mean error") if examined.is_about_numbers else _("right")
+    score = _("right") if examined.kind.higher_is_better else _("mean error")
     lines = []
     for part in found:
         by, value = part.in_words()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tunesmith.analysis.label_errors.confident_learning import (
+from tunesmith.metrics.confident_learning import (
     suspect_classes,
     suspect_labels,
     suspect_numbers,

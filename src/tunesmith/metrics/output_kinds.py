@@ -1,0 +1,668 @@
+"""What the answers of a task are: one class, several labels, a number, or text.
+
+All that depends on it is here: probabilities, decisions, losses, what counts as right, confusions,
+probably wrong labels, baselines, and how labels are written. The rest of the package asks the
+`OutputKind` of a task and never which one it is. The base class serves any kind: answers are
+compared with labels as they are, and what a kind does not have is None or empty. `RawKind` adds
+what follows from raw values of a model, `LabelKind` what follows from probabilities.
+
+Shapes: n rows and C classes or labels. Raw values are logits or numbers, (n, C); of numbers C is 1.
+Truth is what the rows say: classes (n,), zeros and ones (n, C), numbers (n,), or texts (n,).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.i18n import gettext as _
+from tunesmith.metrics.confident_learning import (
+    Suspects,
+    suspect_classes,
+    suspect_labels,
+    suspect_numbers,
+)
+from tunesmith.metrics.thresholds import Goal, Rule
+
+__all__ = [
+    "NO_LABEL",
+    "ColumnType",
+    "FreeText",
+    "LabelKind",
+    "LabelSet",
+    "Number",
+    "OutputKind",
+    "RawKind",
+    "RowAnswers",
+    "SingleClass",
+]
+
+Floats = NDArray[np.float64]
+ColumnType = Literal["text", "list", "number"]
+
+_LEAST = 1e-12
+"""A probability of zero would give an infinite loss."""
+
+_LEAST_FREQUENCY = 1e-9
+"""Likewise, where frequencies become the logits of a baseline."""
+
+NO_LABEL = "none"
+"""How no label at all is written."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowAnswers:
+    """The answers to labeled rows.
+
+    Attributes:
+        truth: the labels of the rows.
+        predicted: the answers, in the form of `truth`.
+        probabilities: of each class or label, shape (n, C); empty for kinds without.
+        scores: how sure each answer is, shape (n,); None where that is not known.
+    """
+
+    truth: NDArray[Any]
+    predicted: NDArray[Any]
+    probabilities: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    scores: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+@dataclass(frozen=True)
+class OutputKind(ABC):
+    """What the answers of a task are.
+
+    Attributes:
+        names: what each value of "scores" in an answer is of: classes, labels, or the column of a
+            number.
+    """
+
+    names: tuple[str, ...] = ()
+
+    name: ClassVar[str]
+    """As metrics name what they score, and as `tunesmith.json` stores it."""
+    column_type: ClassVar[ColumnType] = "text"
+    """The type of the column of answers in a table of predictions."""
+    has_probability: ClassVar[bool] = True
+    """Whether one number says how sure an answer is."""
+    higher_is_better: ClassVar[bool] = True
+    """The direction of `merits`."""
+
+    @property
+    def raw_kind(self) -> RawKind | None:
+        """This kind, if its answers follow from raw values; None for others."""
+        return None
+
+    @property
+    def label_kind(self) -> LabelKind | None:
+        """This kind, if it has probabilities of known labels; None for others."""
+        return None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes or labels; empty for kinds that answer with neither."""
+        return ()
+
+    def score_columns(self, *, every: bool) -> tuple[str, ...]:
+        """The labels with a column of probabilities in a table of predictions.
+
+        Args:
+            every: whether labels have one although one probability says how sure the answer is.
+        """
+        return self.labels if every or not self.has_probability else ()
+
+    @property
+    def positive(self) -> int:
+        """The index of the class that binary scores count."""
+        return 1
+
+    @property
+    def field_separator(self) -> str:
+        """What is between several labels in one field of a table of predictions."""
+        return ";"
+
+    def format(self, entry: Any) -> str:
+        """One entry of a truth or of answers as text."""
+        return str(entry)
+
+    def aligned(self, entries: NDArray[Any], other: OutputKind) -> NDArray[Any]:
+        """The truth of another kind with the same labels, with these in their order here."""
+        return entries
+
+    def recorded(
+        self,
+        labels: Sequence[object],
+        scores: Sequence[float],
+        by_name: Sequence[Mapping[str, float]],
+        truth: NDArray[Any],
+    ) -> RowAnswers:
+        """The stored answers to labeled rows: "label", "score" and "scores" of each."""
+        predicted = np.array([None, *labels], dtype=object)[1:]
+        return RowAnswers(truth, predicted, scores=np.asarray(scores, dtype=np.float64))
+
+    def is_right(self, answers: RowAnswers) -> NDArray[np.bool_] | None:
+        """Which rows have exactly the right answer, shape (n,); None where no answer is that."""
+        equal = np.asarray(answers.predicted == answers.truth)
+        return np.asarray(equal.reshape(len(answers), -1).all(axis=1), dtype=bool)
+
+    def merits(self, answers: RowAnswers) -> Floats:
+        """How good each answer is, shape (n,); see `higher_is_better`."""
+        return np.asarray(self.is_right(answers), dtype=np.float64)
+
+    def truth_probabilities(self, answers: RowAnswers) -> Floats | None:
+        """The probability of each label, shape (n,), or of each yes and no, shape (n, C)."""
+        return None
+
+    def row_losses(self, answers: RowAnswers) -> Floats:
+        """How wrong each answer is, shape (n,): minus the logarithm of the label's probability.
+
+        Where that is not known, it is taken to be the score of a right answer, and the rest of 1
+        for a wrong one: wrong answers that are sure come out worst.
+        """
+        shares = self.truth_probabilities(answers)
+        if shares is None:
+            scores = np.ones(len(answers)) if answers.scores is None else answers.scores
+            sure = np.clip(np.nan_to_num(scores, nan=1.0), 0.0, 1.0)
+            shares = np.where(self.merits(answers) > 0, sure, 1 - sure)
+        losses = -np.log(np.maximum(shares, _LEAST))
+        return np.asarray(losses.reshape(len(losses), -1).sum(axis=1))
+
+    def confusions(self, answers: RowAnswers) -> Iterator[tuple[int, str, str]]:
+        """Rows with a label that is taken for another, and both; none for kinds without labels."""
+        return iter(())
+
+    def confusion_matrix(self, answers: RowAnswers) -> NDArray[np.int64] | None:
+        """How often each class (down) is answered with each (across), (C, C); None without."""
+        return None
+
+    def suspects(self, answers: RowAnswers) -> Suspects | None:
+        """How probably wrong each label is; None where that is not known."""
+        return None
+
+    def groups(self, truth: NDArray[Any]) -> list[str] | None:
+        """The class of each row; None for kinds that have not one class each."""
+        return None
+
+
+class RawKind(OutputKind):
+    """Answers that follow from the raw values of a row, one for each name."""
+
+    @property
+    def raw_kind(self) -> RawKind:
+        """This kind."""
+        return self
+
+    def as_truth(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """The labels of examples, as batches hold them, in the form of the truth."""
+        return labels
+
+    @abstractmethod
+    def decide(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """The answers without thresholds, in the form of the truth."""
+
+    @abstractmethod
+    def losses(self, raw: NDArray[Any], truth: NDArray[Any]) -> Floats:
+        """The loss of each row, shape (n,), that training lowers."""
+
+    @abstractmethod
+    def decode(self, raw: NDArray[Any]) -> list[dict[str, object]]:
+        """Each answer with "label", "score" and, by name, "scores"."""
+
+    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
+        """Raw values that give these "scores" of `decode`, each of shape (n,)."""
+        return np.stack([scores[name] for name in self.names], axis=1).astype(np.float64)
+
+    def answers(self, raw: NDArray[Any], truth: NDArray[Any]) -> RowAnswers:
+        """The answers that raw values give to labeled rows."""
+        return RowAnswers(truth, self.decide(raw))
+
+    def strata(self, truth: NDArray[Any]) -> NDArray[np.int64]:
+        """Groups of rows, shape (n,), that each part of a split holds in proportion."""
+        groups: NDArray[np.int64] = np.unique(truth, axis=0, return_inverse=True)[1]
+        return groups.reshape(-1).astype(np.int64)
+
+    @abstractmethod
+    def constant(self, truth: NDArray[Any]) -> NDArray[np.float32]:
+        """The raw values of the one answer that is best for all rows, shape (C,)."""
+
+    @abstractmethod
+    def linear(
+        self, features: Any, truth: NDArray[Any], others: Any, *, strength: float = 10.0
+    ) -> NDArray[np.float32]:
+        """The raw values of a linear model for other rows, shape (m, C).
+
+        Args:
+            features: of the rows to learn from, shape (n, F), dense or sparse.
+            truth: their labels.
+            others: features of the rows to answer, shape (m, F).
+            strength: the inverse of the penalty on the weights of classes and labels.
+        """
+
+
+class LabelKind(RawKind):
+    """Answers among known labels, each with a probability: they can be calibrated."""
+
+    threshold_rule: ClassVar[Rule]
+    """What one threshold for all labels does."""
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """This kind."""
+        return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes or labels."""
+        return self.names
+
+    @abstractmethod
+    def probabilities(self, raw: NDArray[Any]) -> Floats:
+        """The probability of each class or label, shape (n, C)."""
+
+    @abstractmethod
+    def likeliest(self, probabilities: Floats) -> NDArray[np.int64]:
+        """The answers without thresholds, in the form of the truth."""
+
+    @abstractmethod
+    def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which classes or labels each row has, shape (n, C)."""
+
+    @abstractmethod
+    def rule(self, goal: Goal) -> Rule:
+        """How thresholds for a goal decide.
+
+        Raises:
+            RecipeError: the goal does not fit (R181).
+        """
+
+    @abstractmethod
+    def reliability_points(
+        self, probabilities: Floats, truth: NDArray[Any]
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Probabilities of answers, and whether each is right, shape (m,) both."""
+
+    @abstractmethod
+    def truth_probabilities(self, answers: RowAnswers) -> Floats:
+        """The probability of each label, shape (n,), or of each yes and no, shape (n, C)."""
+
+    @abstractmethod
+    def as_answer(self, entry: Any) -> object:
+        """One entry of answers as "label" of `decode`."""
+
+    def decode(self, raw: NDArray[Any]) -> list[dict[str, object]]:
+        """The answer without thresholds, the highest probability, and all of them by name."""
+        shares = self.probabilities(raw)
+        return [
+            {
+                "label": self.as_answer(entry),
+                "score": float(row.max()),
+                "scores": dict(zip(self.names, map(float, row), strict=True)),
+            }
+            for row, entry in zip(shares, self.likeliest(shares), strict=True)
+        ]
+
+    def of_probabilities(self, probabilities: Floats, truth: NDArray[Any]) -> RowAnswers:
+        """The answers to labeled rows that probabilities give."""
+        predicted = self.likeliest(probabilities)
+        return RowAnswers(truth, predicted, probabilities, probabilities.max(axis=1))
+
+    def answers(self, raw: NDArray[Any], truth: NDArray[Any]) -> RowAnswers:
+        """The answers that logits give to labeled rows."""
+        return self.of_probabilities(self.probabilities(raw), truth)
+
+    def recorded(
+        self,
+        labels: Sequence[object],
+        scores: Sequence[float],
+        by_name: Sequence[Mapping[str, float]],
+        truth: NDArray[Any],
+    ) -> RowAnswers:
+        """The answers that the stored probabilities give."""
+        rows = [[each[name] for name in self.names] for each in by_name]
+        return self.of_probabilities(np.array(rows, dtype=np.float64), truth)
+
+
+@final
+@dataclass(frozen=True)
+class SingleClass(LabelKind):
+    """One class per row.
+
+    Attributes:
+        positive_label: the class that binary scores count; None for the last.
+    """
+
+    positive_label: str | None = None
+
+    name: ClassVar[str] = "classes"
+    threshold_rule: ClassVar[Rule] = "unsure"
+
+    @property
+    def positive(self) -> int:
+        """The index of the class that binary scores count."""
+        name = self.positive_label
+        return len(self.names) - 1 if name is None else self.names.index(name)
+
+    def format(self, entry: Any) -> str:
+        """The name of the class."""
+        return self.names[int(entry)]
+
+    def as_answer(self, entry: Any) -> str:
+        """The name of the class."""
+        return self.format(entry)
+
+    def aligned(self, entries: NDArray[Any], other: OutputKind) -> NDArray[Any]:
+        """Classes with their numbers here."""
+        return np.asarray(np.array([self.names.index(name) for name in other.names])[entries])
+
+    def probabilities(self, raw: NDArray[Any]) -> Floats:
+        """Softmax."""
+        values = raw.astype(np.float64)
+        powers = np.exp(values - values.max(axis=-1, keepdims=True))
+        shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
+        return shares
+
+    def likeliest(self, probabilities: Floats) -> NDArray[np.int64]:
+        """The most likely class."""
+        return np.asarray(probabilities.argmax(axis=-1))
+
+    def decide(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """The most likely class."""
+        return np.asarray(raw.argmax(axis=-1))
+
+    def losses(self, raw: NDArray[Any], truth: NDArray[Any]) -> Floats:
+        """Cross entropy."""
+        values = raw.astype(np.float64)
+        highest = values.max(axis=-1)
+        total: Floats = highest + np.log(np.exp(values - highest[:, None]).sum(axis=-1))
+        return total - np.take_along_axis(values, truth[:, None].astype(np.int64), axis=-1)[:, 0]
+
+    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
+        """Logarithms of probabilities: logits, up to a number per row that changes nothing."""
+        return _safe_log(super().raw_values(scores))
+
+    def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
+        """One-hot rows."""
+        return np.asarray(truth[:, np.newaxis] == np.arange(len(self.names)))
+
+    def rule(self, goal: Goal) -> Rule:
+        """A threshold for the positive class of two, or one below which a row has no answer."""
+        if goal.score == "accuracy":
+            return "unsure"
+        if len(self.names) == 2:
+            return "positive"
+        if goal.score == "precision":
+            return "unsure"
+        raise goal.refusal(_("More than two classes take precision=0.9 or accuracy=0.95."))
+
+    def reliability_points(
+        self, probabilities: Floats, truth: NDArray[Any]
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Of the most likely class of each row."""
+        right = np.asarray(probabilities.argmax(axis=-1) == truth)
+        return np.asarray(probabilities.max(axis=-1)), right
+
+    def truth_probabilities(self, answers: RowAnswers) -> Floats:
+        """The probability of each row's class, shape (n,)."""
+        return np.asarray(answers.probabilities[np.arange(len(answers)), answers.truth])
+
+    def confusions(self, answers: RowAnswers) -> Iterator[tuple[int, str, str]]:
+        """The rows with another class than their own."""
+        for row in np.flatnonzero(answers.predicted != answers.truth).tolist():
+            yield row, self.format(answers.truth[row]), self.format(answers.predicted[row])
+
+    def confusion_matrix(self, answers: RowAnswers) -> NDArray[np.int64]:
+        """How often each class (down) is answered with each (across), (C, C)."""
+        size = len(self.names)
+        pairs = answers.truth * size + answers.predicted
+        return np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+    def suspects(self, answers: RowAnswers) -> Suspects:
+        """By confident learning."""
+        return suspect_classes(answers.probabilities, answers.truth)
+
+    def groups(self, truth: NDArray[Any]) -> list[str]:
+        """The class of each row."""
+        return [self.format(entry) for entry in truth]
+
+    def constant(self, truth: NDArray[Any]) -> NDArray[np.float32]:
+        """How frequent each class is."""
+        counts = np.bincount(truth, minlength=len(self.names))
+        return _log(counts / counts.sum())
+
+    def linear(
+        self, features: Any, truth: NDArray[Any], others: Any, *, strength: float = 10.0
+    ) -> NDArray[np.float32]:
+        """Logistic regression."""
+        if len(np.unique(truth)) == 1:
+            return np.tile(self.constant(truth), (others.shape[0], 1))
+        model = _logistic(strength).fit(features, truth)
+        logits = np.full((others.shape[0], len(self.names)), _log(np.zeros(1))[0], np.float32)
+        logits[:, model.classes_] = _log(model.predict_proba(others))
+        return logits
+
+
+@final
+@dataclass(frozen=True)
+class LabelSet(LabelKind):
+    """Any number of labels per row.
+
+    Attributes:
+        separator: between labels written as text.
+        in_field: between labels in one field of a table of predictions.
+    """
+
+    separator: str = "|"
+    in_field: str = ";"
+
+    name: ClassVar[str] = "labels"
+    column_type: ClassVar[ColumnType] = "list"
+    has_probability: ClassVar[bool] = False
+    threshold_rule: ClassVar[Rule] = "each"
+
+    @property
+    def field_separator(self) -> str:
+        """What is between several labels in one field of a table of predictions."""
+        return self.in_field
+
+    def format(self, entry: Any) -> str:
+        """The names, with the separator between them; "none" for no label at all."""
+        return self.separator.join(self.as_answer(entry)) or NO_LABEL
+
+    def as_answer(self, entry: Any) -> list[str]:
+        """The names."""
+        return [name for name, has in zip(self.names, entry, strict=True) if has]
+
+    def aligned(self, entries: NDArray[Any], other: OutputKind) -> NDArray[Any]:
+        """Labels with their columns here."""
+        return np.asarray(entries[:, [other.names.index(name) for name in self.names]])
+
+    def probabilities(self, raw: NDArray[Any]) -> Floats:
+        """Sigmoid, which neither overflows nor rounds to 0."""
+        shares: Floats = np.exp(-np.logaddexp(0, -raw.astype(np.float64)))
+        return shares
+
+    def as_truth(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """The zeros and ones as integers."""
+        return labels.astype(np.int64)
+
+    def likeliest(self, probabilities: Floats) -> NDArray[np.int64]:
+        """The labels with a probability of at least one half."""
+        return (probabilities >= 0.5).astype(np.int64)
+
+    def decide(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """The labels with a logit of at least 0."""
+        return (raw >= 0).astype(np.int64)
+
+    def losses(self, raw: NDArray[Any], truth: NDArray[Any]) -> Floats:
+        """Binary cross entropy, the mean over labels."""
+        values = raw.astype(np.float64)
+        losses: Floats = np.logaddexp(0.0, np.where(truth == 1, -values, values)).mean(axis=-1)
+        return losses
+
+    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
+        """Logits of the probabilities."""
+        shares = super().raw_values(scores)
+        return _safe_log(shares) - _safe_log(1 - shares)
+
+    def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
+        """The labels that each row has."""
+        return np.asarray(truth == 1)
+
+    def rule(self, goal: Goal) -> Rule:
+        """A threshold for each label."""
+        if goal.score == "accuracy":
+            raise goal.refusal(_("Several labels per row take f1 or precision=0.9."))
+        return "each"
+
+    def reliability_points(
+        self, probabilities: Floats, truth: NDArray[Any]
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Of each label of each row."""
+        return probabilities.ravel(), self.indicators(truth).ravel()
+
+    def truth_probabilities(self, answers: RowAnswers) -> Floats:
+        """The probability of each yes and no, shape (n, C)."""
+        return np.where(answers.truth == 1, answers.probabilities, 1 - answers.probabilities)
+
+    def confusions(self, answers: RowAnswers) -> Iterator[tuple[int, str, str]]:
+        """The labels that rows lack or have too many, each as its name and "without" it."""
+        for row, label in np.argwhere(answers.predicted != answers.truth).tolist():
+            pair = (self.names[label], _("without {label}").format(label=self.names[label]))
+            gold, predicted = pair if answers.truth[row, label] else pair[::-1]
+            yield row, gold, predicted
+
+    def suspects(self, answers: RowAnswers) -> Suspects:
+        """By confident learning, each label on its own."""
+        return suspect_labels(answers.probabilities, answers.truth)
+
+    def constant(self, truth: NDArray[Any]) -> NDArray[np.float32]:
+        """How frequent each label is."""
+        return _logit(truth.mean(axis=0))
+
+    def linear(
+        self, features: Any, truth: NDArray[Any], others: Any, *, strength: float = 10.0
+    ) -> NDArray[np.float32]:
+        """Logistic regression for each label."""
+        from sklearn.multiclass import OneVsRestClassifier
+
+        varied = np.flatnonzero((truth.min(axis=0) == 0) & (truth.max(axis=0) == 1))
+        logits = np.tile(self.constant(truth), (others.shape[0], 1))
+        if len(varied):
+            model = OneVsRestClassifier(_logistic(strength)).fit(features, truth[:, varied])
+            shares = np.asarray(model.predict_proba(others))
+            logits[:, varied] = _logit(shares[:, -len(varied) :])
+        return logits
+
+
+@final
+@dataclass(frozen=True)
+class Number(RawKind):
+    """A number per row."""
+
+    name: ClassVar[str] = "numbers"
+    column_type: ClassVar[ColumnType] = "number"
+    has_probability: ClassVar[bool] = False
+    higher_is_better: ClassVar[bool] = False
+
+    def format(self, entry: Any) -> str:
+        """The number with six digits."""
+        return f"{float(entry):g}"
+
+    def decide(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """The number."""
+        return raw[:, 0]
+
+    def losses(self, raw: NDArray[Any], truth: NDArray[Any]) -> Floats:
+        """Squared error."""
+        losses: Floats = (raw[:, 0].astype(np.float64) - truth) ** 2
+        return losses
+
+    def decode(self, raw: NDArray[Any]) -> list[dict[str, object]]:
+        """The number, under the name of the target as transformers' pipeline gives it."""
+        (name,) = self.names
+        return [
+            {"label": name, "score": float(value), "scores": {name: float(value)}}
+            for value in raw[:, 0]
+        ]
+
+    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
+        """The numbers, whatever their column is called."""
+        (numbers,) = scores.values()
+        return numbers.astype(np.float64)[:, np.newaxis]
+
+    def recorded(
+        self,
+        labels: Sequence[object],
+        scores: Sequence[float],
+        by_name: Sequence[Mapping[str, float]],
+        truth: NDArray[Any],
+    ) -> RowAnswers:
+        """The numbers, which are the scores."""
+        return RowAnswers(truth, np.asarray(scores, dtype=np.float64))
+
+    def is_right(self, answers: RowAnswers) -> None:
+        """No number is simply right."""
+
+    def merits(self, answers: RowAnswers) -> Floats:
+        """The absolute error."""
+        return np.asarray(np.abs(answers.predicted - answers.truth), dtype=np.float64)
+
+    def row_losses(self, answers: RowAnswers) -> Floats:
+        """Squared error."""
+        return np.asarray(np.square(answers.predicted - answers.truth))
+
+    def suspects(self, answers: RowAnswers) -> Suspects:
+        """The numbers that are far from what is predicted."""
+        return suspect_numbers(answers.predicted, answers.truth)
+
+    def strata(self, truth: NDArray[Any]) -> NDArray[np.int64]:
+        """Tenths of the rows by their number."""
+        return np.searchsorted(np.quantile(truth, np.linspace(0, 1, 11)[1:-1]), truth)
+
+    def constant(self, truth: NDArray[Any]) -> NDArray[np.float32]:
+        """The mean."""
+        return np.array([truth.mean()], dtype=np.float32)
+
+    def linear(
+        self, features: Any, truth: NDArray[Any], others: Any, *, strength: float = 10.0
+    ) -> NDArray[np.float32]:
+        """Ridge regression with a penalty of 1."""
+        from sklearn.linear_model import Ridge
+
+        predicted = Ridge(alpha=1.0).fit(features, truth).predict(others)
+        return np.asarray(predicted, dtype=np.float32).reshape(-1, 1)
+
+
+@final
+@dataclass(frozen=True)
+class FreeText(OutputKind):
+    """Text, such as words to fill in or a generated answer."""
+
+    name: ClassVar[str] = "text"
+
+
+def _logistic(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, tol=1e-3, max_iter=100)
+
+
+def _log(shares: NDArray[Any]) -> NDArray[np.float32]:
+    logs: NDArray[np.float32] = np.log(np.maximum(shares, _LEAST_FREQUENCY)).astype(np.float32)
+    return logs
+
+
+def _logit(shares: NDArray[Any]) -> NDArray[np.float32]:
+    return _log(shares) - _log(1 - np.asarray(shares))
+
+
+def _safe_log(shares: Floats) -> Floats:
+    logs: Floats = np.log(np.maximum(shares, np.finfo(np.float64).tiny))
+    return logs
