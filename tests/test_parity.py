@@ -22,9 +22,10 @@ from tunesmith.tasks import Outputs, task_named
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactEngine
 from tunesmith.training.events import StepDone
-from tunesmith.training.loop import Progress, train
+from tunesmith.training.loop import train
 from tunesmith.training.optimizer import make_optimizer
 from tunesmith.training.plan import make_plan
+from tunesmith.training.progress import Progress
 
 SEED = 42
 

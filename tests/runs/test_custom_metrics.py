@@ -11,7 +11,7 @@ from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.custom_metrics import with_own
-from tunesmith.training.loop import ModelSelection, Progress
+from tunesmith.training.progress import ModelSelection, Progress
 from tunesmith.training.predict import Evaluation
 
 THEIRS = Scores({"f1": 0.5}, {"f1": True})

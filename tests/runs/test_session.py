@@ -97,7 +97,7 @@ def test_gradient_checkpointing_changes_no_gradient(
             tickets, tiny_bert, tmp_path / str(i), [f"train.gradient_checkpointing={wanted}"]
         )
         ((_number, batch),) = made.micro_batches(0)
-        made.engine.begin(training=True)
+        made.engine.set_training(True)
         torch.manual_seed(5)
         made.engine.accumulate(batch, 1.0, is_last=True)
         gradients.append([p.grad for p in made.network.parameters() if p.grad is not None])
@@ -110,7 +110,7 @@ def test_bf16_is_near_fp32(tickets: Path, tiny_bert: Path, tmp_path: Path) -> No
     for precision in ("fp32", "bf16"):
         made = session(tickets, tiny_bert, tmp_path / precision, precision=precision)
         ((_number, batch),) = made.micro_batches(0)
-        made.engine.begin(training=False)
+        made.engine.set_training(False)
         losses.append(made.engine.outputs(batch).loss_sum)
     assert losses[0] is not None
     exact, near = losses[0].item(), losses[1]

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch import nn
 
 from tests.storage.test_atomic import DAMAGES
+from tests.training.stepping import update
 from tunesmith.data.batches import Batch
 from tunesmith.errors import IntegrityError, ResourceError, Severity
 from tunesmith.storage import atomic
@@ -19,7 +20,7 @@ from tunesmith.tasks import Outputs
 from tunesmith.training import checkpoint
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactEngine
-from tunesmith.training.loop import Progress
+from tunesmith.training.progress import Progress
 
 
 class Tied(nn.Module):
@@ -56,7 +57,7 @@ def trained(steps: int = 3) -> ExactEngine:
     for _step in range(steps):
         batch = Batch({"x": torch.randn(8, 4)}, None, 8, 0, np.arange(8))
         engine.accumulate(batch, 1.0, is_last=True)
-        engine.update(1e-3)
+        update(engine, 1e-3)
     return engine
 
 

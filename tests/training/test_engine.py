@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file, save_model
 from torch import nn
 
 from tests.runs.children import ended, start_pair
+from tests.training.stepping import update
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.device import make_accelerator
-from tunesmith.training.engine import ExactEngine, ExactForward, own_memory
+from tunesmith.training.engine import ExactEngine, ExactForward, own_memory, sum_over_ranks
 
 
 def run(model: nn.Module, batch: Batch) -> Outputs:
@@ -42,22 +43,21 @@ def gradient(made: ExactEngine) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in made.network.parameters() if p.grad is not None])
 
 
-@pytest.mark.parametrize("sets_rates", [True, False])
-def test_who_sets_the_learning_rate(sets_rates: bool) -> None:
-    """The engine, or a scheduler that wrote it into the optimizer."""
+@pytest.mark.parametrize("rate", [0.25, None])
+def test_the_learning_rate_is_that_of_the_groups(rate: float | None) -> None:
+    """Written for this step, or there since before."""
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     made = ExactEngine(
         model, run, make_accelerator(device="cpu"), make_optimizer=lambda: optimizer,
-        max_grad_norm=None, sets_rates=sets_rates,
+        max_grad_norm=None,
     )  # fmt: skip
-    made.begin(training=True)
+    made.set_training(True)
     made.accumulate(batch_of(torch.ones(2, 3)), 0.5, is_last=True)
     before, moved = model.weight.detach().clone(), gradient(made)[: model.weight.numel()]
-    made.update(0.25)
-    assert optimizer.param_groups[0]["lr"] == (0.25 if sets_rates else 0.5)
-    expected = before - (0.25 if sets_rates else 0.5) * moved.view_as(before)
+    update(made, rate)
+    expected = before - (rate or 0.5) * moved.view_as(before)
     torch.testing.assert_close(model.weight.detach(), expected)
 
 
@@ -65,7 +65,7 @@ def test_gradients_of_several_batches_add_up() -> None:
     rows = torch.randn(6, 3)
     whole, cut = engine(), engine()
     for made in (whole, cut):
-        made.begin(training=False)
+        made.set_training(False)
     whole.accumulate(batch_of(rows), 1 / 6, is_last=True)
     first = cut.accumulate(batch_of(rows[:2]), 1 / 6, is_last=False)
     second = cut.accumulate(batch_of(rows[2:]), 1 / 6, is_last=True)
@@ -73,7 +73,7 @@ def test_gradients_of_several_batches_add_up() -> None:
     assert not first.requires_grad
     loss = whole.outputs(batch_of(rows)).loss_sum
     assert loss is not None
-    assert cut.total(first + second) == pytest.approx(loss.item())
+    assert sum_over_ranks(cut.accelerator, first + second) == pytest.approx(loss.item())
 
 
 def test_a_batch_that_does_not_count_changes_nothing() -> None:
@@ -84,11 +84,11 @@ def test_a_batch_that_does_not_count_changes_nothing() -> None:
 
 def test_the_norm_is_that_before_clipping() -> None:
     made = engine(max_grad_norm=1e-3)
-    made.begin(training=False)
+    made.set_training(False)
     made.accumulate(batch_of(torch.randn(5, 3)), 1.0, is_last=True)
     norm = float(gradient(made).norm())
     before = [p.clone() for p in made.network.parameters()]
-    assert made.update(0.01) == pytest.approx(norm, rel=1e-5)
+    assert update(made, 0.01) == pytest.approx(norm, rel=1e-5)
     assert all(p.grad is None for p in made.network.parameters())
     steps = [
         (a - b).abs().max().item() for a, b in zip(before, made.network.parameters(), strict=True)
@@ -100,7 +100,7 @@ def test_a_gradient_that_is_not_finite_is_forgotten() -> None:
     made = engine()
     before = [p.clone() for p in made.network.parameters()]
     made.accumulate(batch_of(torch.full((2, 3), math.inf)), 1.0, is_last=True)
-    assert not math.isfinite(made.update(0.01))
+    assert not math.isfinite(update(made, 0.01))
     assert all(torch.equal(a, b) for a, b in zip(before, made.network.parameters(), strict=True))
     assert all(p.grad is None for p in made.network.parameters())
     assert made.state() == {}
@@ -109,7 +109,7 @@ def test_a_gradient_that_is_not_finite_is_forgotten() -> None:
 def test_state_goes_out_and_comes_back() -> None:
     made, other = engine(), engine()
     made.accumulate(batch_of(torch.randn(5, 3)), 1.0, is_last=True)
-    made.update(0.01)
+    update(made, 0.01)
     with made.plain_model():
         tensors = made.state()
     assert set(tensors) == {
@@ -175,16 +175,16 @@ def _step_of_a_worker(folder: Path) -> None:
     made = engine(max_grad_norm=0.5)
     forward = ExactForward(nn.Linear(3, 2), run, make_accelerator(device="cpu"))
     assert type(forward._model) is nn.Linear  # a pass that waits for other processes could hang
-    made.begin(training=False)
+    made.set_training(False)
     for i, part in enumerate((rows[rank : rank + 2], rows[rank + 4 : rank + 7])):
         is_dummy = rank == 1 and i == 1
         loss = made.accumulate(batch_of(part, is_dummy=is_dummy), 1 / 7, is_last=i == 1)
     save_file(
         {
             "gradient": gradient(made),
-            "loss": torch.tensor(made.total(loss), dtype=torch.float64),
-            "three": torch.tensor(made.total(1.0 + rank)),
-            "norm": torch.tensor(made.update(0.01)),
+            "loss": torch.tensor(sum_over_ranks(made.accelerator, loss), dtype=torch.float64),
+            "three": torch.tensor(sum_over_ranks(made.accelerator, 1.0 + rank)),
+            "norm": torch.tensor(update(made, 0.01)),
             "weights": torch.cat([p.detach().flatten() for p in made.network.parameters()]),
         },
         folder / f"{rank}.safetensors",
@@ -197,7 +197,7 @@ def test_two_processes_share_a_step(tmp_path: Path) -> None:
     first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
     rows = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
     alone = engine(max_grad_norm=0.5)
-    alone.begin(training=False)
+    alone.set_training(False)
     parts = [rows[0:2], rows[4:7], rows[1:3]]
     losses = [
         alone.accumulate(batch_of(part), 1 / 7, is_last=i == len(parts) - 1)
@@ -210,6 +210,6 @@ def test_two_processes_share_a_step(tmp_path: Path) -> None:
         assert worker["three"] == 3.0
         assert worker["norm"].item() == pytest.approx(expected.norm().item(), rel=1e-5)
     assert torch.equal(first["weights"], second["weights"])
-    alone.update(0.01)
+    update(alone, 0.01)
     weights = torch.cat([p.detach().flatten() for p in alone.network.parameters()])
     torch.testing.assert_close(first["weights"], weights)

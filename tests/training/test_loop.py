@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import inspect
+import io
 import math
+import textwrap
+import tokenize
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,14 +22,31 @@ from tunesmith.errors import IntegrityError, ResourceError
 from tunesmith.metrics.scores import Scores
 from tunesmith.recipe import TrainSettings
 from tunesmith.tasks import Outputs
+from tunesmith.training import engine as engines
+from tunesmith.training import loop
 from tunesmith.training.device import make_accelerator
-from tunesmith.training.engine import ExactEngine
+from tunesmith.training.engine import MAX_SKIPPED, ExactEngine, FinishedStep, MicroBatch, Step
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
-from tunesmith.training.loop import MAX_SKIPPED, MicroBatch, ModelSelection, Progress, train
+from tunesmith.training.loop import train
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Plan, make_plan
+from tunesmith.training.progress import ModelSelection, Progress
 
 ROWS, WIDTH = 37, 6
+
+
+class Later(ExactEngine):
+    """Returns finished steps every `sync_every` steps, as an engine on a busy device does."""
+
+    sync_every = 1
+
+    def update(self, step: Step, *, wait: bool) -> list[FinishedStep]:
+        unread: list[FinishedStep] = self.__dict__.setdefault("unread", [])
+        unread += super().update(step, wait=wait)
+        if not wait and step.number % self.sync_every:
+            return []
+        self.unread: list[FinishedStep] = []
+        return unread
 
 
 class World:
@@ -84,7 +108,7 @@ class World:
         max_grad_norm: float | None = 1.0,
         sync_every: int = 1,
     ) -> Iterator[Event]:
-        engine = ExactEngine(
+        engine = Later(
             self.model,
             lambda model, batch: Outputs(self.loss_sum(model, batch), {}),
             make_accelerator(device="cpu"),
@@ -170,7 +194,7 @@ def test_resumed_equals_never_stopped(stop: int) -> None:
 
 
 @pytest.mark.parametrize("sync_every", [2, 3, 100])
-def test_looking_later_tells_the_same(sync_every: int) -> None:
+def test_steps_that_finish_later_give_the_same_events(sync_every: int) -> None:
     """Steps come several at once, and then `progress` stands at the last of them."""
     at_once, later = World(dropout=0.3), World(dropout=0.3)
     at_once.poisoned = later.poisoned = {2, 3, 6}
@@ -187,7 +211,7 @@ def test_looking_later_tells_the_same(sync_every: int) -> None:
     assert all(stood[i] == second[i].step for i in evaluated)
 
 
-def test_looking_later_stops_a_run_that_diverged_where_it_did() -> None:
+def test_a_run_that_diverged_stops_there_however_late_its_steps_finish() -> None:
     world = World()
     world.poisoned = {3, 4, 5}
     told: list[Event] = []
@@ -402,3 +426,90 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     world.model.register_forward_pre_hook(lambda *_given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(world.events(world.plan()))
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.0), (1.0, 0.25)])
+def test_each_group_has_its_share_of_the_learning_rate(scales: tuple[float, float]) -> None:
+    world = World()
+    first, *rest = world.model.parameters()
+    groups = [{"params": [first], "lr_scale": scales[0]}, {"params": rest, "lr_scale": scales[1]}]
+    world.optimizer = torch.optim.AdamW(groups, lr=0.1)
+    plan = world.plan(warmup=3)
+    for event in world.events(plan):
+        assert isinstance(event, StepDone)
+        rates = [group["lr"] for group in world.optimizer.param_groups]
+        assert rates == [event.learning_rate * scale for scale in scales]
+        assert event.learning_rate == plan.learning_rate_at(event.step - 1)
+
+
+def test_learning_rates_of_a_scheduler_are_left_alone() -> None:
+    world = World()
+    plan = replace(world.plan(max_steps=2), schedule=None)
+    list(world.events(plan))
+    assert [group["lr"] for group in world.optimizer.param_groups] == [0.1]
+
+
+# how much code one step is
+
+
+def test_one_step_reads_in_one_breath() -> None:
+    """All that runs in one step with the exact engine, but for texts of failures and the plan."""
+    lines = {name: len(code_lines(part)) for name, part in STEP.items()}
+    print(lines, sum(lines.values()))  # shown by pytest -s
+    assert sum(lines.values()) <= 80
+    assert calls_of(loop.train) <= CALLED_BY_TRAIN | set(dir(builtins)), "count these, too"
+
+
+STEP: dict[str, object] = {
+    "loop.train": loop.train,
+    "loop._report": loop._report,
+    "engine.Step": Step,
+    "ExactEngine.accumulate": ExactEngine.accumulate,
+    "ExactEngine.update": ExactEngine.update,
+    "engine.sum_over_ranks": engines.sum_over_ranks,
+    "ExactEngine.set_training": ExactEngine.set_training,
+    "Progress.count": Progress.count,
+}
+"""The functions and classes of a step."""
+
+CALLED_BY_TRAIN = {
+    # counted above
+    "_report", "accumulate", "set_training", "update", "Step", "sum_over_ranks",
+    # torch, lists and generators
+    "append", "double", "len", "manual_seed", "stack", "sum",
+    # pure functions of the step, events, and evaluations
+    "dropout_seed", "evaluation_due", "set_learning_rates", "micro_batches", "evaluate",
+    "Evaluated", "record", "is_exhausted",
+    # failures
+    "is_out_of_memory", "repeat_smaller", "diverged",
+}  # fmt: skip
+
+
+def parsed(part: object) -> ast.Module:
+    return ast.parse(textwrap.dedent(inspect.getsource(part)))  # type: ignore[arg-type]
+
+
+def code_lines(part: object) -> set[int]:
+    """The lines that hold code: no docstrings, comments or blank lines."""
+    tree = parsed(part)
+    documented = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    docstrings: set[int] = set()
+    for node in documented:
+        if ast.get_docstring(node) is not None:
+            docstrings |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    source = io.StringIO(textwrap.dedent(inspect.getsource(part)))  # type: ignore[arg-type]
+    blank = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    found: set[int] = set()
+    for token in tokenize.generate_tokens(source.readline):
+        if token.type not in blank and token.type != tokenize.ENDMARKER:
+            found |= set(range(token.start[0], token.end[0] + 1))
+    return found - docstrings
+
+
+def calls_of(part: object) -> set[str]:
+    calls = [node.func for node in ast.walk(parsed(part)) if isinstance(node, ast.Call)]
+    return {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in calls
+        if isinstance(node, ast.Attribute | ast.Name)
+    }

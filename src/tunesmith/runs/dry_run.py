@@ -29,6 +29,8 @@ from tunesmith.storage.disk import nearest_existing
 from tunesmith.storage.lock import hold
 from tunesmith.training import checkpoint
 from tunesmith.training.events import StepDone
+from tunesmith.training.engine import sum_over_ranks
+from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.loop import train
 from tunesmith.training.memory import installed_bytes, peak_bytes
 from tunesmith.training.plan import Plan, in_steps
@@ -221,7 +223,8 @@ def _time_steps(session: Session) -> tuple[int, float, float]:
     and time goes with them.
     """
     plan, lengths = session.job.plan, session.job.examples["train"].lengths
-    session.engine.sync_every = 1  # each step is timed by itself
+    if isinstance(session.engine, GraphedEngine):
+        session.engine.sync_every = 1  # each step is timed by itself
     stream = train(
         session.engine,
         plan=plan,
@@ -237,7 +240,7 @@ def _time_steps(session: Session) -> tuple[int, float, float]:
             times.append(took)
             tokens.append(event.tokens)
         is_enough = len(times) >= _WARM_UP + _STEPS and sum(times[_WARM_UP:]) >= _SECONDS
-        if session.engine.total(float(is_enough)):  # on one process: all stop
+        if sum_over_ranks(session.accelerator, float(is_enough)):  # on one process: all stop
             break
         started = time.perf_counter()
     warm = min(_WARM_UP, len(times) - 1)
@@ -272,7 +275,8 @@ def _time_predictions(session: Session, split: str) -> float:
         if session.job.splits[split].is_labelled:
             session.score(split, evaluation, some)
         scoring = time.perf_counter() - predicted
-        seconds: float = session.engine.total(predicted - started) / plan.num_processes
+        seconds = sum_over_ranks(session.accelerator, predicted - started)
+        seconds /= plan.num_processes
         share = int(some.lengths.sum()) / int(whole.lengths.sum())
         affordable = min(len(whole), int(count * _SECONDS / seconds))
         if affordable < 2 * count:

@@ -103,7 +103,6 @@ def _fast(
         accelerator,
         make_optimizer=lambda: make_optimizer(network, settings),
         max_grad_norm=settings.max_grad_norm,
-        weight_decay=settings.weight_decay,
         verdict=verdict,
         half=precision == "bf16",
         used_tokens=_used_tokens(job),

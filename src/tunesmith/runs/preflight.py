@@ -25,8 +25,9 @@ from tunesmith.models import ModelFiles
 from tunesmith.runs.session import Session
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
-from tunesmith.training.loop import try_accumulate, halve_micro_batches
-from tunesmith.training.memory import OneRowTooLarge
+from tunesmith.training.engine import Step, sum_over_ranks
+from tunesmith.training.failures import halve_micro_batches
+from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory
 
 __all__ = ["preflight"]
 
@@ -66,19 +67,26 @@ def _step_on_the_largest(session: Session) -> None:
     """
     engine = session.engine
     before = engine.state()
-    engine.begin(training=True)
+    engine.set_training(True)
     while True:
         batch = session.largest_micro_batch()
         weight = 1 / max(1, batch.num_targets)
-        lacks = try_accumulate(engine, batch, weight, is_last=False) is None
-        if not engine.total(float(lacks)):
+        loss = None
+        try:
+            loss = engine.accumulate(batch, weight, is_last=False)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if not sum_over_ranks(session.accelerator, float(loss is None)) and loss is not None:
             break
         try:
             session.warnings.append(halve_micro_batches(engine, session.progress, batch).problem)
         except OneRowTooLarge as error:
             raise session.job.placed(error, "train") from None
     with _signs_of_zeros_kept(session.network):
-        engine.update(0.0)
+        for group in engine.optimizer.param_groups:
+            group["lr"] = 0.0
+        engine.update(Step(0, (), 1.0, loss), wait=True)
     engine.load_state(before)
 
 

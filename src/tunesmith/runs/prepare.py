@@ -25,7 +25,7 @@ from tunesmith.runs.fingerprint import hash_of, lasting_settings, versions
 from tunesmith.runs.rows import rows_by_number
 from tunesmith.runs.trackers import check_trackers
 from tunesmith.tasks import Task
-from tunesmith.training.loop import ModelSelection
+from tunesmith.training.progress import ModelSelection
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Classes, Plan, make_plan
 

@@ -31,9 +31,9 @@ from tunesmith.runs.signals import StopRequest
 from tunesmith.runs.start import write_inputs
 from tunesmith.storage import atomic, notices
 from tunesmith.training import checkpoint
-from tunesmith.training.engine import Engine
+from tunesmith.training.engine import Engine, MicroBatch
 from tunesmith.training.fast.graphs.engine import GraphedEngine
-from tunesmith.training.loop import MicroBatch, Progress
+from tunesmith.training.progress import Progress
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.predict import Evaluation, predict
 

@@ -24,8 +24,8 @@ from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, Seve
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
 from tunesmith.training.engine import Engine
-from tunesmith.training.loop import Progress
 from tunesmith.training.memory import is_out_of_memory
+from tunesmith.training.progress import Progress
 
 __all__ = [
     "Checkpoint",

@@ -1,15 +1,16 @@
-"""Engines: how a step is computed. What it computes does not hang on the engine.
+"""Engines: how a step is computed. The result does not depend on the engine.
 
-`exact` runs the model as it stands, padded, in the stated precision, wrapped by Accelerate: the
+`exact` runs the unchanged model, padded, in the stated precision, wrapped by Accelerate: the
 reference, and what ejected scripts reproduce.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
@@ -23,13 +24,49 @@ from tunesmith.training.optimizer import read_state, write_state
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["MAX_SKIPPED", "Engine", "ExactEngine", "ExactForward", "Forward", "Pass", "own_memory"]
+__all__ = [
+    "MAX_SKIPPED",
+    "Engine",
+    "ExactEngine",
+    "ExactForward",
+    "FinishedStep",
+    "Forward",
+    "MicroBatch",
+    "Pass",
+    "Step",
+    "own_memory",
+    "sum_over_ranks",
+]
 
 MAX_SKIPPED = 3
 """So many skipped updates in a row end the run."""
 
 Pass = Callable[[nn.Module, Batch], Outputs]
 """One pass of a task through a model."""
+
+MicroBatch = tuple[int, Batch]
+"""The number of a micro-batch in its step, over all processes, and its tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step whose gradient is complete.
+
+    Attributes:
+        number: steps done, this one included.
+        batches: of this process.
+        targets: how many, over all processes; 1 for none.
+        loss_sum: the summed loss of this process, a double scalar on the device.
+    """
+
+    number: int
+    batches: Sequence[MicroBatch]
+    targets: float
+    loss_sum: torch.Tensor
+
+
+FinishedStep = tuple[Step, float, float]
+"""A step, its summed loss over all processes, and the L2 norm of its gradient before clipping."""
 
 
 class Forward(Protocol):
@@ -39,16 +76,18 @@ class Forward(Protocol):
     """The model as it is saved."""
 
     def outputs(self, batch: Batch) -> Outputs:
-        """One pass; the batch comes from the CPU, and the answers are in its order."""
+        """Run one pass over a batch from the CPU; outputs are in the order of its examples."""
         ...
 
 
 class Engine(Forward, Protocol):
     """How a step is computed: forward, backward, update."""
 
-    sync_every: int
-    """After how many steps losses and norms are looked at: 1 for after each; more where a look
-    would keep the device waiting."""
+    accelerator: Accelerator
+    """Its device, and the processes that share each step."""
+
+    optimizer: torch.optim.Optimizer
+    """Its groups hold the learning rates of the next update."""
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Add the gradient of `weight` times the summed loss of a batch.
@@ -63,35 +102,39 @@ class Engine(Forward, Protocol):
         """
         ...
 
-    def update(self, learning_rate: float) -> float | torch.Tensor:
-        """Clip, update if the gradient is finite, forget the gradient; returns its norm before.
+    def update(self, step: Step, *, wait: bool) -> Sequence[FinishedStep]:
+        """Clip, update if the gradient is finite, discard the gradient.
 
-        Of an engine that is looked at later it is a tensor, on the device; and after `MAX_SKIPPED`
-        gradients in a row that are not finite it skips all updates, until somebody has looked.
+        An engine may return nothing while its device is busy, and several steps later. After
+        `MAX_SKIPPED` gradients in a row that are not finite it then skips all updates until it has
+        returned.
+
+        Args:
+            step: whose gradient this is.
+            wait: whether to return every step so far.
+
+        Returns:
+            The steps that are finished and were not returned before, in order.
         """
         ...
 
     def discard_gradients(self) -> None:
-        """Throw away the gradient so far, and the memory that torch keeps for later."""
+        """Discard the gradient so far, and the memory that torch caches."""
         ...
 
-    def total(self, value: float | torch.Tensor) -> float:
-        """The sum of a number over all processes."""
-        ...
-
-    def plain_model(self) -> Any:
-        """A context in which `network` holds every weight in its plain form, to be saved."""
+    def plain_model(self) -> AbstractContextManager[None]:
+        """Return a context in which `network` is the plain model with all its weights."""
         ...
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The optimizer's tensors by names such as "encoder.weight.exp_avg"."""
+        """Return the optimizer's tensors by names such as "encoder.weight.exp_avg"."""
         ...
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
-        """Put the optimizer's tensors back; returns the names that belong to no weight."""
+        """Restore the optimizer's tensors; return the names that belong to no weight."""
         ...
 
-    def begin(self, *, training: bool) -> None:
+    def set_training(self, training: bool) -> None:
         """Switch dropout on or off."""
         ...
 
@@ -101,25 +144,25 @@ class Engine(Forward, Protocol):
 
 
 class ExactForward:
-    """Padded batches through the model as it stands."""
+    """Padded batches through the unchanged model."""
 
     def __init__(self, network: nn.Module, run: Pass, accelerator: Accelerator) -> None:
-        """A model on its device, in the precision of the accelerator."""
+        """Take a model on its device; the precision is that of the accelerator."""
         self.network = network
         self._run = run
-        self._accelerator = accelerator
+        self.accelerator = accelerator
         self._model: nn.Module = accelerator.prepare_model(network, evaluation_mode=True)
 
     def outputs(self, batch: Batch) -> Outputs:
-        """One pass."""
-        return self._run(self._model, batch.to(self._accelerator.device))
+        """Run one pass."""
+        return self._run(self._model, batch.to(self.accelerator.device))
 
 
 def own_memory(network: nn.Module) -> None:
     """Give each weight memory of its own, so that safetensors can write it.
 
-    transformers cuts weights that a file holds fused into pieces, which then share the memory of
-    the whole. Weights that are one and the same stay that.
+    transformers splits weights that a file holds fused; the parts then share the memory of the
+    whole. Tied weights stay tied.
     """
     for parameter in network.parameters():
         size = parameter.numel() * parameter.element_size()
@@ -127,10 +170,16 @@ def own_memory(network: nn.Module) -> None:
             parameter.data = parameter.data.clone()
 
 
+def sum_over_ranks(accelerator: Accelerator, value: float | torch.Tensor) -> float:
+    """Return the sum of a number over all processes, by an all-reduce in double precision."""
+    if accelerator.num_processes == 1:
+        return float(value)
+    tensor = torch.as_tensor(value, dtype=torch.float64, device=accelerator.device)
+    return float(accelerator.reduce(tensor, reduction="sum"))
+
+
 class ExactEngine(ExactForward):
     """The reference: Accelerate's backward pass and DDP, torch's clipping, AdamW."""
-
-    sync_every = 1
 
     def __init__(
         self,
@@ -141,7 +190,6 @@ class ExactEngine(ExactForward):
         make_optimizer: Callable[[], torch.optim.Optimizer],
         max_grad_norm: float | None,
         has_unused: bool = False,
-        sets_rates: bool = True,
     ) -> None:
         """Wrap the model for its processes.
 
@@ -152,72 +200,57 @@ class ExactEngine(ExactForward):
             make_optimizer: over the weights that train, called once they are on the device.
             max_grad_norm: longer gradients are shortened; None for no limit.
             has_unused: whether some trained weight gets no gradient.
-            sets_rates: False where a scheduler writes learning rates into the optimizer's groups,
-                which are then left alone.
         """
         own_memory(network)
         self.network = network
         self._run = run
-        self._accelerator = accelerator
+        self.accelerator = accelerator
         self._model = wrap(accelerator, network, has_unused=has_unused)
-        self._optimizer = make_optimizer()
-        self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
-        self._limit = max_grad_norm or math.inf
-        self._sets_rates = sets_rates
+        self.optimizer = make_optimizer()
+        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._max_grad_norm = max_grad_norm or math.inf
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
-        """Forward and backward; gradients are exchanged after the last batch."""
-        accelerator = self._accelerator
-        # before the last batch no process may wait for another, which the wrapper does for buffers
+        """Run forward and backward; gradients are exchanged after the last batch."""
+        accelerator = self.accelerator
+        # before the last batch no process may wait for another, as DDP does for buffers
         model = self._model if is_last else self.network
         with nullcontext() if is_last else accelerator.no_sync(self._model):
             loss = self._run(model, batch.to(accelerator.device)).loss_sum
             assert loss is not None  # noqa: S101 - training rows have labels, the survey saw to it
             # DDP averages over processes; the product undoes it
-            factor = accelerator.num_processes * weight * (not batch.is_dummy)
-            accelerator.backward(loss * factor)
+            accelerator.backward(loss * (accelerator.num_processes * weight * (not batch.is_dummy)))
         return loss.detach() * (not batch.is_dummy)
 
-    def update(self, learning_rate: float) -> float:
-        """Torch's own clipping, which gives the norm, and AdamW."""
-        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._limit))
+    def update(self, step: Step, *, wait: bool) -> list[FinishedStep]:
+        """Clip and update; the step is finished at once."""
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm))
         if math.isfinite(norm):
-            if self._sets_rates:
-                for group in self._optimizer.param_groups:
-                    group["lr"] = learning_rate
-            self._optimizer.step()
-        self._optimizer.zero_grad()
-        return norm
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        return [(step, sum_over_ranks(self.accelerator, step.loss_sum), norm)]
 
     def discard_gradients(self) -> None:
-        """Gradients, and the cache of the device."""
-        self._optimizer.zero_grad()
-        let_go(self._accelerator.device)
-
-    def total(self, value: float | torch.Tensor) -> float:
-        """By an all-reduce in double precision."""
-        if self._accelerator.num_processes == 1:
-            return float(value)
-        tensor = torch.as_tensor(value, dtype=torch.float64, device=self._accelerator.device)
-        summed: Any = self._accelerator.reduce(tensor, reduction="sum")
-        return float(summed)
+        """Discard gradients, and the cache of the device."""
+        self.optimizer.zero_grad()
+        let_go(self.accelerator.device)
 
     @contextmanager
     def plain_model(self) -> Iterator[None]:
-        """It is always at rest."""
+        """Do nothing: the model is always plain."""
         yield
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The moments and step counts of AdamW."""
-        return read_state(self.network, self._optimizer)
+        """Return the moments and step counts of AdamW."""
+        return read_state(self.network, self.optimizer)
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
-        """Into the optimizer, in place."""
-        return write_state(self.network, self._optimizer, tensors)
+        """Restore the optimizer in place."""
+        return write_state(self.network, self.optimizer, tensors)
 
-    def begin(self, *, training: bool) -> None:
-        """On the wrapper, which hands it down."""
+    def set_training(self, training: bool) -> None:
+        """Switch the mode of the wrapped model."""
         self._model.train(training)
 
     def close(self) -> None:
-        """There is nothing to take off."""
+        """Do nothing: the model is plain already."""

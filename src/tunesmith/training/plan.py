@@ -8,16 +8,18 @@ has nothing else to restore; and any of it can be looked at before training.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.recipe import Duration, Share, TrainSettings
 from tunesmith.rng import seed_of, uniform_at
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = [
     "FEISTEL_FROM",
@@ -109,8 +111,8 @@ class Plan:
         warmup_steps: steps in which the learning rate rises from zero.
         evaluation_interval: steps between evaluations, maybe a fraction; None for never.
         learning_rate: the highest.
-        schedule: its course after the warm-up by name, or its share as a function of the step, with
-            the warm-up in it.
+        schedule: its course after the warm-up; None if a scheduler writes learning rates into the
+            optimizer instead.
         seed: what order and dropout are drawn from.
         classes: whose shares are equal in every epoch; None to take each example once.
     """
@@ -124,7 +126,7 @@ class Plan:
     warmup_steps: int
     evaluation_interval: float | None
     learning_rate: float
-    schedule: str | Callable[[int], float]
+    schedule: str | None
     seed: int
     classes: Classes | None = field(default=None, repr=False, compare=False)
 
@@ -200,9 +202,14 @@ class Plan:
         return largest
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of step `step` (from 0), as transformers' schedulers define it."""
-        share = self.schedule(step) if callable(self.schedule) else self._factor(step)
-        return self.learning_rate * share
+        """Return the learning rate of step `step` (from 0), as transformers' schedulers do."""
+        return self.learning_rate * (1.0 if self.schedule is None else self._factor(step))
+
+    def set_learning_rates(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        """Write the learning rate of step `step` (from 0) into each group, times its `lr_scale`."""
+        if self.schedule is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate_at(step) * group.get("lr_scale", 1.0)
 
     def _factor(self, step: int) -> float:
         warmup, total = self.warmup_steps, self.total_steps

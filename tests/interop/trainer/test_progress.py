@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, S
 
 from tunesmith.errors import IntegrityError
 from tunesmith.interop.trainer.progress import lead_on, read, restore_optimizer, write
-from tunesmith.training.loop import Progress
 from tunesmith.training.optimizer import read_state
+from tunesmith.training.progress import Progress
 
 
 def stepped(

@@ -9,6 +9,7 @@ from transformers import DataCollatorWithPadding
 from transformers.trainer_pt_utils import LabelSmoother
 
 from tests.interop.trainer.conftest import MakeModel
+from tests.training.stepping import update
 from tunesmith.errors import RecipeError
 from tunesmith.interop.trainer.arguments import TrainingArguments
 from tunesmith.interop.trainer.datasets import DataSets
@@ -72,7 +73,7 @@ def test_whoever_predicts_answers_as_the_plain_model(
     engine = desk.begin()
     assert isinstance(engine, FastEngine) == desk.runner.is_fast == (not exact)
     assert ("the exact engine is used: it was asked for" in told()) == exact
-    engine.begin(training=True)
+    engine.set_training(True)
     for _again in range(2):
         for rows, logits in zip((desk.rows, desk.others), expected, strict=True):
             torch.testing.assert_close(desk.logits(rows), logits, atol=1e-5, rtol=1e-4)
@@ -138,10 +139,10 @@ def test_an_optimizer_holds_the_weights_of_the_model_afterwards(
     model = make_model()
     desk = Desk(model, pairs, tokenizer)
     engine = desk.begin()
-    engine.begin(training=True)
+    engine.set_training(True)
     batch = next(desk.rows.in_order(8))
     engine.accumulate(batch, 1 / batch.num_targets, is_last=True)
-    engine.update(0.0)
+    update(engine, 0.0)
     table = model.get_input_embeddings().weight
     assert len(table) < len(tokenizer)
     desk.runner.end(model)

@@ -13,7 +13,7 @@ from tunesmith.interop.trainer.datasets import Rows
 from tunesmith.interop.trainer.engines import make_plan
 from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.training.events import StepDone
-from tunesmith.training.loop import Progress
+from tunesmith.training.progress import Progress
 
 
 def stretch(rows: int = 20, **more: Any) -> TrainerSession:

@@ -16,6 +16,7 @@ from torch import nn
 
 import tunesmith as ts
 from tests.training.fast.models import batch_of, classify, model_of
+from tests.training.stepping import update
 from tunesmith.data.batches import Batch, Examples, Padding
 from tunesmith.data.encoded import Encoded, Ragged, hold_in_memory
 from tunesmith.recipe import TrainSettings
@@ -55,7 +56,6 @@ def fast_engine(
         make_accelerator(device="cpu"),
         make_optimizer=lambda: make_optimizer(model, settings),
         max_grad_norm=settings.max_grad_norm,
-        weight_decay=settings.weight_decay,
         verdict=probe(model, classify, batch_of(), CPU),
         half=half,
         used_tokens=range(5, 100) if compact else None,
@@ -63,12 +63,12 @@ def fast_engine(
 
 
 def train(engine: Engine, given: list[Batch], settings: TrainSettings) -> list[float]:
-    engine.begin(training=True)
+    engine.set_training(True)
     losses = []
     for step, batch in enumerate(given):
         torch.manual_seed(step)
         loss = engine.accumulate(batch, 1 / batch.num_targets, is_last=True)
-        engine.update(settings.learning_rate * (1 - step / len(given)))
+        update(engine, settings.learning_rate * (1 - step / len(given)))
         losses.append(float(loss) / batch.num_targets)
     return losses
 
@@ -130,7 +130,7 @@ def test_micro_batches_add_up() -> None:
     whole.accumulate(big, 0.25, is_last=True)
     for i, part in enumerate(small):
         cut.accumulate(part, 0.25, is_last=i == 1)
-    assert cut.update(1e-3) == pytest.approx(whole.update(1e-3), rel=1e-5)
+    assert update(cut, 1e-3) == pytest.approx(update(whole, 1e-3), rel=1e-5)
 
 
 def test_bfloat16_is_near_float32_and_masters_stay() -> None:
@@ -162,13 +162,13 @@ def test_with_dropout_both_engines_learn_the_same_on_average() -> None:
         ends = []
         for seed in range(12):
             engine: Any = build(model_of("bert"), settings)
-            engine.begin(training=True)
+            engine.set_training(True)
             given = batches(12)
             for step, batch in enumerate(given):
                 torch.manual_seed(1000 * seed + step)
                 engine.accumulate(batch, 1 / batch.num_targets, is_last=True)
-                engine.update(1e-3)
-            engine.begin(training=False)
+                update(engine, 1e-3)
+            engine.set_training(False)
             with torch.no_grad():
                 ends.append(float(engine.outputs(batch_of()).loss_sum))
             engine.close()
@@ -213,9 +213,9 @@ def test_at_rest_it_is_the_plain_model(tmp_path: Path) -> None:
         assert {name: tuple(p.shape) for name, p in model.named_parameters()} == plain
         model.save_pretrained(tmp_path)  # type: ignore[operator]
         assert not any("forward" in vars(module) for module in model.modules())
-        logits = classify(model, batch_of()).per_example["logits"]
-    engine.begin(training=False)
-    torch.testing.assert_close(engine.outputs(batch_of()).per_example["logits"], logits)
+        logits = classify(model, batch_of()).kept["logits"]
+    engine.set_training(False)
+    torch.testing.assert_close(engine.outputs(batch_of()).kept["logits"], logits)
     from transformers import AutoModelForSequenceClassification
 
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
@@ -228,7 +228,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     engine = fast_engine(still("bert"), TrainSettings())
     before = [p.clone() for p in engine.network.parameters()]
     engine.accumulate(batch_of(), math.inf, is_last=True)
-    assert not math.isfinite(engine.update(1e-3))
+    assert not math.isfinite(update(engine, 1e-3))
     assert all(torch.equal(a, b) for a, b in zip(before, engine.network.parameters(), strict=True))
     assert engine.state() == {}
 
@@ -243,7 +243,7 @@ def test_without_compaction_and_without_packs() -> None:
     padded = FastEngine(
         model, classify, make_accelerator(device="cpu"),
         make_optimizer=lambda: make_optimizer(model, settings), max_grad_norm=1.0,
-        weight_decay=0.0, verdict=ProbeResult(None, by_length=False, reason=""), half=False,
+        verdict=ProbeResult(None, by_length=False, reason=""), half=False,
     )  # fmt: skip
     np.testing.assert_allclose(train(padded, given, settings), plain, rtol=1e-5)
 

@@ -12,6 +12,7 @@ import torch
 
 from tests.training.fast.models import FAMILIES, batch_of, classify, model_of
 from tests.training.fast.test_engine import CPU, batches, exact_engine, fast_engine, still, train
+from tests.training.stepping import update
 from tunesmith.recipe import TrainSettings
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.fast.engine import FastEngine, FastForward
@@ -36,8 +37,8 @@ def test_a_model_that_compares_token_ids_sees_true_ones() -> None:
     want = classify(model.eval(), batch).per_example["logits"]
     engine = fast_engine(model, TrainSettings())
     assert engine._vocabulary is not None and engine._vocabulary._place[9] == 5
-    engine.begin(training=False)
-    torch.testing.assert_close(engine.outputs(batch).per_example["logits"], want)
+    engine.set_training(False)
+    torch.testing.assert_close(engine.outputs(batch).kept["logits"], want)
 
 
 @pytest.mark.parametrize("family", ["bert", "llama"])
@@ -47,8 +48,8 @@ def test_a_row_without_tokens_is_computed_with_padding(family: str, sizes: list[
     batch = batch_of(sizes)
     want = classify(model.eval(), batch).per_example["logits"]
     engine = fast_engine(model, TrainSettings())
-    engine.begin(training=False)
-    torch.testing.assert_close(engine.outputs(batch).per_example["logits"], want)
+    engine.set_training(False)
+    torch.testing.assert_close(engine.outputs(batch).kept["logits"], want)
     plain = batch_of([5, 3])  # and packs are packs again
     found = engine.outputs(plain).per_example["logits"]
     engine.close()
@@ -86,7 +87,7 @@ def test_what_fails_leaves_the_model_plain(fault: str, monkeypatch: pytest.Monke
         FastEngine(
             model, classify, make_accelerator(device="cpu"),
             make_optimizer=fail if fault == "optimizer" else lambda: torch.optim.Adam([]),
-            max_grad_norm=1.0, weight_decay=0.0, verdict=verdict, half=True,
+            max_grad_norm=1.0, verdict=verdict, half=True,
             used_tokens=range(5, 100),
         )  # fmt: skip
     assert model.get_input_embeddings().weight.shape[0] == 100  # type: ignore[operator, union-attr]
@@ -100,16 +101,18 @@ def test_several_processes_leave_alone_what_has_no_gradient_in_any() -> None:
     model = still("bert")
     model.idle = torch.nn.Linear(3, 3)
     engine = fast_engine(model, TrainSettings(weight_decay=0.1))
-    engine._accelerator = SimpleNamespace(num_processes=2)  # type: ignore[assignment]
+    engine.accelerator = SimpleNamespace(  # type: ignore[assignment]
+        num_processes=2, device=torch.device("cpu"), reduce=lambda tensor, **_given: tensor
+    )
     torch.distributed.init_process_group(
         "gloo", store=torch.distributed.HashStore(), rank=0, world_size=1
     )
     try:
         before = model.idle.weight.detach().clone()
-        engine.begin(training=True)
+        engine.set_training(True)
         engine.accumulate(batch_of(), 0.2, is_last=True)
         assert model.idle.weight.grad is None
-        engine.update(1e-2)
+        update(engine, 1e-2)
     finally:
         torch.distributed.destroy_process_group()
     assert torch.equal(model.idle.weight, before)

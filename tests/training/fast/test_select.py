@@ -34,7 +34,6 @@ def chosen(verdict: ProbeResult, notes: list[str], **more: Any) -> FastEngine:
         "verdict": verdict, "half": False, "without": frozenset(), "probed": batch_of(),
         "examples": examples(), "draws": False, "sync_every": 7, "note": notes.append,
         "make_optimizer": lambda: make_optimizer(model, SETTINGS), "max_grad_norm": 1.0,
-        "weight_decay": 0.0,
     }  # fmt: skip
     return engine_for(model, classify, make_accelerator(device="cpu"), **{**given, **more})
 
@@ -42,7 +41,7 @@ def chosen(verdict: ProbeResult, notes: list[str], **more: Any) -> FastEngine:
 def test_on_a_cpu_it_is_the_ordinary_one_and_nothing_is_told() -> None:
     notes: list[str] = []
     engine = chosen(ProbeResult("first token", by_length=False, reason=""), notes)
-    assert type(engine) is FastEngine and engine.sync_every == 1 and notes == []
+    assert type(engine) is FastEngine and notes == []
 
 
 def test_why_attention_is_in_groups_is_told_once() -> None:

@@ -112,7 +112,6 @@ def make_engine(
             make_optimizer=optimizer,
             max_grad_norm=limit,
             has_unused=bool(args.ddp_find_unused_parameters),
-            sets_rates=False,
         )
     return FastEngine(
         model,
@@ -120,11 +119,9 @@ def make_engine(
         accelerator,
         make_optimizer=optimizer,
         max_grad_norm=limit,
-        weight_decay=args.weight_decay,
         verdict=way.verdict,
         half=half,
         used_tokens=used_tokens,
-        sets_rates=False,
     )
 
 
@@ -148,11 +145,7 @@ def make_plan(args: Any, *, num_examples: int, num_processes: int) -> Plan:
         warmup_steps=args.get_warmup_steps(total),
         evaluation_interval=None,  # callbacks decide
         learning_rate=args.learning_rate,
-        schedule=_led_by_the_scheduler,
+        schedule=None,
         # as Accelerate's sampler takes it: a script may have seeded torch since the Trainer did
         seed=torch.initial_seed() if args.data_seed is None else args.data_seed,
     )
-
-
-def _led_by_the_scheduler(_step: int) -> float:
-    return 1.0

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.trainer.checkpoints import UnusableError, unusable
-from tunesmith.training.loop import Progress
 from tunesmith.training.optimizer import write_state
+from tunesmith.training.progress import Progress
 
 __all__ = ["Saved", "lead_on", "read", "restore_optimizer", "restore_tensors", "write"]
 

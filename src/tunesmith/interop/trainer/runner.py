@@ -165,11 +165,11 @@ class Runner:
         training = model.training
         engine = self.engine
         if engine is not None and (not self.is_fast or self._takes(rows)):
-            engine.begin(training=False)
+            engine.set_training(False)
             try:
                 yield engine.outputs
             finally:
-                engine.begin(training=training)
+                engine.set_training(training)
             return
         with self.plain_model():
             model.eval()

@@ -13,8 +13,8 @@ from tunesmith.interop.trainer import checkpoints, progress, published, rng
 from tunesmith.interop.trainer.runner import Runner
 from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.interop.trainer.support import notice
-from tunesmith.training.loop import Progress
 from tunesmith.training.optimizer import read_state
+from tunesmith.training.progress import Progress
 
 __all__ = ["SavingTrainer"]
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from tunesmith.interop.trainer.datasets import Rows
 from tunesmith.rng import seed_of
-from tunesmith.training.engine import Engine
+from tunesmith.training.engine import Engine, MicroBatch
 from tunesmith.training.events import Event, StepDone
-from tunesmith.training.loop import MicroBatch, Progress, train
+from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
+from tunesmith.training.progress import Progress
 
 __all__ = ["TrainerSession"]
 

@@ -24,6 +24,7 @@ from tunesmith.interop.trainer.runner import Runner
 from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.interop.trainer.support import notice
 from tunesmith.training.device import deterministic_kernels
+from tunesmith.training.engine import sum_over_ranks
 from tunesmith.training.events import Event, StepDone, Warned
 from tunesmith.training.fast.process import tuned
 
@@ -213,14 +214,14 @@ def _step(stretch: TrainerSession, events: Iterator[Event]) -> None:
 
 def _note(host: TrainerLike, stretch: TrainerSession) -> None:
     """Let the state say where training stands."""
-    engine, state = stretch.engine, host.state
+    accelerator, state = host.runner.accelerator, host.state
     state.global_step = stretch.progress.step
     state.epoch = stretch.epoch
-    state.total_flos = engine.total(stretch.sums["flops"])
+    state.total_flos = sum_over_ranks(accelerator, stretch.sums["flops"])
     counted = {"all": "size", "non_padding": "tokens"}
     name = counted.get(host.args.include_num_input_tokens_seen)
     if name is not None:
-        state.num_input_tokens_seen = int(engine.total(stretch.sums[name]))
+        state.num_input_tokens_seen = int(sum_over_ranks(accelerator, stretch.sums[name]))
 
 
 def finish(host: TrainerLike, stretch: TrainerSession, started: float) -> TrainOutput:

@@ -16,7 +16,13 @@ from torch import nn
 
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
-from tunesmith.training.engine import Pass, own_memory
+from tunesmith.training.engine import (
+    FinishedStep,
+    Pass,
+    Step,
+    own_memory,
+    sum_over_ranks,
+)
 from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.dropout import patch_dropout
 from tunesmith.training.fast.embedding import TableGradient
@@ -138,8 +144,6 @@ def _undress(patched: Iterable[Any]) -> None:
 class FastEngine(FastForward):
     """Steps by faster means: one process or several, which exchange their gradients at the end."""
 
-    sync_every = 1
-
     def __init__(
         self,
         network: Any,
@@ -148,12 +152,10 @@ class FastEngine(FastForward):
         *,
         make_optimizer: Callable[[], torch.optim.Optimizer],
         max_grad_norm: float | None,
-        weight_decay: float,
         verdict: ProbeResult,
         half: bool,
         used_tokens: Iterable[int] | None = None,
         without: frozenset[str] = frozenset(),
-        sets_rates: bool = True,
     ) -> None:
         """Dress the model and make its optimizer.
 
@@ -164,13 +166,10 @@ class FastEngine(FastForward):
             make_optimizer: fused AdamW over the weights that train, called once they are compact;
                 it may return one that was made before they were.
             max_grad_norm: longer gradients are shortened; None for no limit.
-            weight_decay: of the embedding table.
             verdict: what the probe found.
             half: whether to compute in bfloat16.
             used_tokens: every token id that occurs; None to keep the whole table.
             without: parts to leave out, as `train.disable` names them.
-            sets_rates: False where a scheduler or a callback writes learning rates and weight decay
-                into the optimizer's groups, which are then left alone.
         """
         own_memory(network)
         if "vocabulary" in without:
@@ -184,21 +183,19 @@ class FastEngine(FastForward):
         is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
         keeps = is_alone and "vocabulary" not in without
         self._kept = TableGradient(table) if table and keeps else None
-        self._accelerator = accelerator
+        self.accelerator = accelerator
         super().__init__(
             network, run, accelerator.device, verdict=verdict, half=half, without=without
         )
         try:
-            self._optimizer: Any = make_optimizer()
+            self.optimizer: Any = make_optimizer()
         except BaseException:
             self.close()
             raise
         if self._vocabulary is not None:
-            self._vocabulary.lend(self._optimizer)
-        self._sets_rates = sets_rates
-        self._parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
-        self._limit = max_grad_norm or math.inf
-        self._decay = weight_decay
+            self._vocabulary.lend(self.optimizer)
+        self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._max_grad_norm = max_grad_norm or math.inf
         self._table_name = next(
             (f"{name}.weight" for name, module in network.named_modules() if module is table), ""
         )
@@ -227,53 +224,36 @@ class FastEngine(FastForward):
             self._exchange()
         return torch.stack(losses).sum() * (not batch.is_dummy)
 
-    def update(self, learning_rate: float) -> float | torch.Tensor:
-        """The norm, then AdamW, which divides by what clipping asks for in the same pass."""
+    def update(self, step: Step, *, wait: bool) -> list[FinishedStep]:
+        """Compute the norm, then AdamW, which divides by the clipping factor in the same pass."""
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
         if math.isfinite(norm):
-            if self._sets_rates:
-                for group in self._optimizer.param_groups:
-                    group["lr"] = learning_rate
-            shrink = max((norm + 1e-6) / self._limit, 1.0)
+            shrink = max((norm + 1e-6) / self._max_grad_norm, 1.0)
             if shrink > 1 and "clipping" in self._without:
                 torch._foreach_mul_(gradients, 1 / shrink)
                 shrink = 1.0
             scale = None if shrink == 1.0 else torch.tensor(shrink, device=self._device)
-            self._optimizer.grad_scale = scale
-            self._optimizer.step()
+            self.optimizer.grad_scale = scale
+            self.optimizer.step()
             if self._vocabulary is not None and self._vocabulary.trains:
-                self._vocabulary.decay(1 - self._decay_of_table(learning_rate))
+                group = self._vocabulary.group_in(self.optimizer)
+                self._vocabulary.decay(1 - group["lr"] * group["weight_decay"])
             if self._copies is not None:
                 self._copies.refresh()
-        self._optimizer.zero_grad()
-        return norm
-
-    def _decay_of_table(self, learning_rate: float) -> float:
-        """What share of the table an update takes away: its learning rate times its decay."""
-        assert self._vocabulary is not None  # noqa: S101 - asked only where there is one
-        if self._sets_rates:
-            return learning_rate * self._decay
-        group = self._vocabulary.group_in(self._optimizer)
-        return float(group["lr"] * group["weight_decay"])
+        self.optimizer.zero_grad()
+        return [(step, sum_over_ranks(self.accelerator, step.loss_sum), norm)]
 
     def hand_back(self) -> None:
-        """Let the optimizer hold the full table again, for whoever goes on with it afterwards."""
+        """Let the optimizer hold the full table again, for use after training."""
+        self.optimizer.grad_scale = None
         if self._vocabulary is not None:
-            self._vocabulary.hand_back(self._optimizer)
+            self._vocabulary.hand_back(self.optimizer)
 
     def discard_gradients(self) -> None:
         """Gradients, and the cache of the device."""
-        self._optimizer.zero_grad()
+        self.optimizer.zero_grad()
         let_go(self._device)
-
-    def total(self, value: float | torch.Tensor) -> float:
-        """By an all-reduce in double precision."""
-        if self._accelerator.num_processes == 1:
-            return float(value)
-        tensor = torch.as_tensor(value, dtype=torch.float64, device=self._device)
-        summed: Any = self._accelerator.reduce(tensor, reduction="sum")
-        return float(summed)
 
     @contextmanager
     def plain_model(self) -> Iterator[None]:
@@ -290,9 +270,9 @@ class FastEngine(FastForward):
         """The optimizer's tensors, as if the table had been whole."""
         vocabulary = self._vocabulary
         if vocabulary is None:
-            return read_state(self.network, self._optimizer)
+            return read_state(self.network, self.optimizer)
         with vocabulary.compacted():
-            tensors = read_state(self.network, self._optimizer)
+            tensors = read_state(self.network, self.optimizer)
         return {
             key: vocabulary.widen(tensor) if self._is_moment(key, tensor) else tensor
             for key, tensor in tensors.items()
@@ -302,13 +282,13 @@ class FastEngine(FastForward):
         """From either engine."""
         vocabulary = self._vocabulary
         if vocabulary is None:
-            return write_state(self.network, self._optimizer, tensors)
+            return write_state(self.network, self.optimizer, tensors)
         narrowed = {
             key: vocabulary.narrow(tensor) if self._is_moment(key, tensor) else tensor
             for key, tensor in tensors.items()
         }
         with vocabulary.compacted():
-            return write_state(self.network, self._optimizer, narrowed)
+            return write_state(self.network, self.optimizer, narrowed)
 
     def _is_moment(self, key: str, tensor: torch.Tensor) -> bool:
         """Whether an optimizer's tensor has a row for each row of the table."""
@@ -321,8 +301,8 @@ class FastEngine(FastForward):
             self._vocabulary.enter(self._patches)
         super()._patch()
 
-    def begin(self, *, training: bool) -> None:
-        """Dropout on or off."""
+    def set_training(self, training: bool) -> None:
+        """Switch dropout on or off."""
         self.network.train(training)
 
     def close(self) -> None:
@@ -336,7 +316,7 @@ class FastEngine(FastForward):
 
         What has no gradient in any of them keeps none: AdamW leaves it alone, as in one process.
         """
-        if self._accelerator.num_processes == 1:
+        if self.accelerator.num_processes == 1:
             return
         has = torch.tensor([p.grad is not None for p in self._parameters], device=self._device)
         has = has.to(torch.int32)

@@ -135,10 +135,10 @@ def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> F
     return found
 
 
-def _compare(exact: Found, try_accumulate: Callable[[], Found]) -> tuple[str, bool]:
+def _compare(exact: Found, run_packed: Callable[[], Found]) -> tuple[str, bool]:
     """In words how far off an attempt is, and whether that is near enough."""
     try:
-        fast = try_accumulate()
+        fast = run_packed()
     except _REFUSALS as error:
         if is_out_of_memory(error):
             raise

@@ -70,8 +70,9 @@ def engine_for(
             note(_("steps are not recorded as CUDA graphs: {reason}").format(reason=against))
         return FastEngine(network, run, accelerator, **named)
     longest = int(examples.lengths.max())
-    engine = GraphedEngine(network, run, accelerator, longest=longest, note=note, **named)
-    engine.sync_every = sync_every
+    engine = GraphedEngine(
+        network, run, accelerator, longest=longest, note=note, sync_every=sync_every, **named
+    )
     if not draws and "device_data" not in without:
         engine.keep(examples)
     return engine

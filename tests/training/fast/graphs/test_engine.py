@@ -12,6 +12,7 @@ import torch
 
 from tests.training.fast.models import batch_of, classify, model_of
 from tests.training.fast.test_engine import fast_engine, still
+from tests.training.stepping import update
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.encoded import Encoded, Ragged, hold_in_memory
 from tunesmith.errors import IntegrityError
@@ -22,9 +23,10 @@ from tunesmith.training.events import Event, StepDone, Warned
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.engine import GraphedEngine, against_graphs
 from tunesmith.training.fast.probe import ProbeResult, probe
-from tunesmith.training.loop import Progress, train
+from tunesmith.training.loop import train
 from tunesmith.training.optimizer import make_optimizer
 from tunesmith.training.plan import make_plan
+from tunesmith.training.progress import Progress
 
 CPU = torch.device("cpu")
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -54,7 +56,6 @@ def graphed_engine(
         make_accelerator(device=device),
         make_optimizer=lambda: make_optimizer(model, settings),
         max_grad_norm=settings.max_grad_norm,
-        weight_decay=settings.weight_decay,
         verdict=probe(model, classify, batch_of(), torch.device(device)),
         half=half,
         used_tokens=range(5, 100),
@@ -272,22 +273,22 @@ def test_few_buckets_serve_a_run() -> None:
 
 def test_rows_longer_than_all_training_rows_take_the_ordinary_way() -> None:
     engine = graphed_engine(still("bert"), SETTINGS)
-    engine.begin(training=True)
+    engine.set_training(True)
     batch = batch_of([60, 40, 5])
     loss = engine.accumulate(batch, 1 / 3, is_last=True)
     plain = fast_engine(still("bert"), SETTINGS)
-    plain.begin(training=True)
+    plain.set_training(True)
     torch.testing.assert_close(loss, plain.accumulate(batch, 1 / 3, is_last=True))
     assert engine._passes == {}
-    assert float(engine.update(1e-3)) == pytest.approx(plain.update(1e-3))
+    assert update(engine, 1e-3) == pytest.approx(update(plain, 1e-3))
 
 
 def test_forgetting_leaves_no_gradient() -> None:
     engine = graphed_engine(still("bert"), SETTINGS)
-    engine.begin(training=True)
+    engine.set_training(True)
     engine.accumulate(batch_of(), math.inf, is_last=True)
     engine.discard_gradients()
-    assert float(engine.update(1e-3)) == 0.0
+    assert update(engine, 1e-3) == 0.0
 
 
 @ON_GPU

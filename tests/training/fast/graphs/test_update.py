@@ -23,6 +23,11 @@ def adamw(weights: list[nn.Parameter]) -> torch.optim.AdamW:
     return torch.optim.AdamW(weights, lr=0.5, weight_decay=0.1, fused=True)
 
 
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def gradients(step: int, *, size: float = 1.0) -> list[torch.Tensor]:
     random = torch.Generator().manual_seed(step)
     return [size * torch.randn(5, 3, generator=random), size * torch.randn(4, generator=random)]
@@ -43,7 +48,7 @@ def made(
 @pytest.mark.parametrize("folds", [True, False])
 def test_it_is_adamw_with_clipping(limit: float, folds: bool) -> None:
     mine, theirs = parameters(), parameters()
-    update, _optimizer, told = made(mine, limit=limit, folds=folds)
+    update, mine_optimizer, told = made(mine, limit=limit, folds=folds)
     plain = adamw(theirs)
     for step in range(20):
         rate = 0.1 * (1 - step / 20)
@@ -54,7 +59,8 @@ def test_it_is_adamw_with_clipping(limit: float, folds: bool) -> None:
         norm = nn.utils.clip_grad_norm_(theirs, limit)
         plain.param_groups[0]["lr"] = rate
         plain.step()
-        update.rate.fill_(rate)
+        set_rate(mine_optimizer, rate)
+        update.copy_rates()
         update.run()
         torch.testing.assert_close(update.norm, norm)
         assert all(weight.grad is one for weight, one in zip(mine, held, strict=True))
@@ -71,7 +77,7 @@ def steps_of(update: DeviceUpdate, weights: list[nn.Parameter], sizes: list[floa
         before = [weight.detach().clone() for weight in weights]
         for weight, gradient in zip(weights, gradients(step, size=size), strict=True):
             weight.grad = gradient
-        update.rate.fill_(0.1)
+        update.copy_rates()
         update.run()
         assert bool(update.norm.isfinite()) is math.isfinite(size)
         changed.append(not all(torch.equal(a, b) for a, b in zip(before, weights, strict=True)))
@@ -87,12 +93,12 @@ def test_what_is_not_finite_changes_nothing() -> None:
     assert {float(state["step"]) for state in optimizer.state.values()} == {3.0}
 
 
-def test_three_in_a_row_latch_until_somebody_begins_anew() -> None:
+def test_three_in_a_row_latch_until_it_is_reset() -> None:
     weights = parameters()
     update, _optimizer, _told = made(weights)
     sizes = [1.0, *[math.nan] * MAX_SKIPPED, 1.0, 1.0]
     assert steps_of(update, weights, sizes) == [True, False, False, False, False, False]
-    update.begin()
+    update.reset()
     assert steps_of(update, weights, [1.0]) == [True]
 
 
@@ -101,7 +107,7 @@ def test_a_weight_without_gradient_is_left_alone() -> None:
     weights = parameters()
     update, optimizer, _told = made(weights)
     weights[0].grad = torch.ones(5, 3)
-    update.rate.fill_(0.1)
+    update.copy_rates()
     update.run()
     assert torch.equal(weights[1], torch.ones(4)) and weights[1] not in optimizer.state
 
@@ -124,7 +130,32 @@ def test_the_host_looks_at_nothing(folds: bool) -> None:
             weight.grad = gradient
         before = [weight.detach().clone() for weight in weights]
         with WithoutLooks():
-            update.rate.fill_(0.1)
+            update.copy_rates()
             update.run()
         for old, weight in zip(before, weights, strict=True):
             assert not torch.equal(old, weight)
+
+
+def test_each_group_keeps_its_rate_as_a_number() -> None:
+    """So that a scheduler or a callback may write into it between two updates."""
+    weights = parameters()
+    groups = [{"params": [weights[0]], "lr": 0.5}, {"params": [weights[1]], "lr": 0.0}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.1, fused=True)
+    update = DeviceUpdate(optimizer, weights, CPU, limit=math.inf, folds=True, then=lambda: None)
+    before = [weight.detach().clone() for weight in weights]
+    for weight, gradient in zip(weights, gradients(0), strict=True):
+        weight.grad = gradient
+    update.copy_rates()
+    update.run()
+    assert not torch.equal(weights[0], before[0]) and torch.equal(weights[1], before[1])
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.0]
+    assert not any(group["capturable"] for group in optimizer.param_groups)
+
+
+def test_a_recording_is_for_its_options() -> None:
+    update, optimizer, _told = made(parameters())
+    before = update.options
+    set_rate(optimizer, 0.3)
+    assert update.options == before
+    optimizer.param_groups[0]["weight_decay"] = 0.2
+    assert update.options != before

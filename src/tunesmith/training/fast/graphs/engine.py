@@ -1,4 +1,4 @@
-"""The fast engine on a GPU: passes and updates as CUDA graphs, and no look from the host in a step.
+"""The fast engine on a GPU: passes and updates as CUDA graphs, without waiting for the device.
 
 For each token bucket a pass, forward and backward, is recorded, and one update for all of them:
 a step of one micro-batch is two replays, one of four is five. Gradients keep their memory between
@@ -14,6 +14,7 @@ import torch
 
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.i18n import gettext as _
+from tunesmith.training.engine import FinishedStep, Step
 from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.buckets import Bucket, bucket_for
@@ -39,9 +40,9 @@ def against_graphs(
     in_groups: bool,
     without: frozenset[str],
 ) -> str | None:
-    """Why steps cannot be recorded as CUDA graphs, in words; None if they can.
+    """Return why steps cannot be recorded as CUDA graphs; None if they can.
 
-    Empty if there is nothing to tell: on a CPU, without packs, or where a person left them out.
+    The text is empty where nothing needs to be reported: on a CPU, without packs, or switched off.
 
     Args:
         verdict: what the probe found.
@@ -62,33 +63,41 @@ def against_graphs(
 
 
 class GraphedEngine(FastEngine):
-    """Steps over static memory, looked at every few steps.
+    """Steps over static memory, whose results are read every few steps.
 
     Attributes:
-        sync_every: after how many.
+        sync_every: after how many; 1 for after each.
     """
 
     _copies_before: HalfCopies | None = None
 
     def __init__(
-        self, *given: Any, longest: int, note: Callable[[str], None], **named: Any
+        self,
+        *args: Any,
+        longest: int,
+        note: Callable[[str], None],
+        sync_every: int = 1,
+        **kwargs: Any,
     ) -> None:
-        """As `FastEngine`, for a model that runs packed with one answer per sequence.
+        """Take a model that runs packed with one answer per sequence.
 
         Args:
-            *given: as there.
+            *args: as `FastEngine` takes them.
             longest: the most tokens of a training example.
-            note: told of anything that is computed the slower way.
-            **named: as there.
+            note: called with a line about each part that is computed a slower way.
+            sync_every: steps after which results are read.
+            **kwargs: as `FastEngine` takes them.
         """
-        super().__init__(*given, **named)
+        super().__init__(*args, **kwargs)
+        self.sync_every = sync_every
+        self._unread: list[tuple[Step, torch.Tensor]] = []
         self._longest = longest
         self._graphs = Graphs(self._device, note)
         self._passes: dict[Any, StaticPass] = {}
         self._data: DataSet | None = None
         self._update = DeviceUpdate(
-            self._optimizer, self._parameters, self._device,
-            limit=self._limit, folds="clipping" not in self._without, then=self._settle,
+            self.optimizer, self._parameters, self._device,
+            limit=self._max_grad_norm, folds="clipping" not in self._without, then=self._settle,
         )  # fmt: skip
 
     def keep(self, examples: Examples) -> bool:
@@ -132,11 +141,15 @@ class GraphedEngine(FastEngine):
         """Whether rows are of lengths that a bucket provides for."""
         return int(lengths.min()) > 0 and int(lengths.max()) <= self._longest
 
-    def update(self, learning_rate: float) -> torch.Tensor:
-        """As recorded; the norm stays on the device."""
-        self._update.rate.fill_(learning_rate)
-        self._graphs.play("update", self._update.run)
-        return self._update.norm.clone()
+    def update(self, step: Step, *, wait: bool) -> list[FinishedStep]:
+        """Update as recorded; norms and losses stay on the device for `sync_every` steps."""
+        self._update.copy_rates()
+        self._graphs.play(("update", self._update.options), self._update.run)
+        self._unread.append((step, self._update.norm.clone()))
+        if not wait and step.number % self.sync_every:
+            return []
+        unread, self._unread = self._unread, []
+        return [(done, float(done.loss_sum), float(norm)) for done, norm in unread]
 
     def discard_gradients(self) -> None:
         """Gradients, recordings, and the cache of the device."""
@@ -148,9 +161,10 @@ class GraphedEngine(FastEngine):
         let_go(self._device)
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
-        """Into new memory: the update is recorded anew."""
-        self._graphs.forget("update")
-        self._update.begin()
+        """Restore into new memory, for which the update is recorded again."""
+        self._graphs.forget()
+        self._unread.clear()
+        self._update.reset()
         return super().load_state(tensors)
 
     def close(self) -> None:
@@ -164,10 +178,12 @@ class GraphedEngine(FastEngine):
             self._copies.move_into(self._copies_before)  # recorded passes read there
 
     def _settle(self) -> None:
-        """What follows from new weights: unused rows decay, copies are made."""
-        if self._vocabulary is not None and self._decay:
-            applied = self._update.skips.logical_not()
-            self._vocabulary.decay(1 - self._update.rate * self._decay * applied)
+        """Follow the new weights: decay unused rows, refresh copies."""
+        if self._vocabulary is not None:
+            group = self._vocabulary.group_in(self.optimizer)
+            if group["weight_decay"]:
+                applied = self._update.skips.logical_not()
+                self._vocabulary.decay(1 - group["lr"] * group["weight_decay"] * applied)
         if self._copies is not None:
             self._copies.refresh()
 
