@@ -213,9 +213,9 @@ def test_at_rest_it_is_the_plain_model(tmp_path: Path) -> None:
         assert {name: tuple(p.shape) for name, p in model.named_parameters()} == plain
         model.save_pretrained(tmp_path)  # type: ignore[operator]
         assert not any("forward" in vars(module) for module in model.modules())
-        logits = classify(model, batch_of()).kept["logits"]
+        logits = classify(model, batch_of()).per_example["logits"]
     engine.set_training(False)
-    torch.testing.assert_close(engine.outputs(batch_of()).kept["logits"], logits)
+    torch.testing.assert_close(engine.outputs(batch_of()).per_example["logits"], logits)
     from transformers import AutoModelForSequenceClassification
 
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()

@@ -38,7 +38,7 @@ def test_a_model_that_compares_token_ids_sees_true_ones() -> None:
     engine = fast_engine(model, TrainSettings())
     assert engine._vocabulary is not None and engine._vocabulary._place[9] == 5
     engine.set_training(False)
-    torch.testing.assert_close(engine.outputs(batch).kept["logits"], want)
+    torch.testing.assert_close(engine.outputs(batch).per_example["logits"], want)
 
 
 @pytest.mark.parametrize("family", ["bert", "llama"])
@@ -49,7 +49,7 @@ def test_a_row_without_tokens_is_computed_with_padding(family: str, sizes: list[
     want = classify(model.eval(), batch).per_example["logits"]
     engine = fast_engine(model, TrainSettings())
     engine.set_training(False)
-    torch.testing.assert_close(engine.outputs(batch).kept["logits"], want)
+    torch.testing.assert_close(engine.outputs(batch).per_example["logits"], want)
     plain = batch_of([5, 3])  # and packs are packs again
     found = engine.outputs(plain).per_example["logits"]
     engine.close()
