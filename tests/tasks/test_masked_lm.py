@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,26 @@ def test_the_loss_is_that_of_the_whole_head(tiny_bert: Path) -> None:
     predictions = {name: values.detach().numpy() for name, values in outputs.per_example.items()}
     scores = made.score(tuple(made.metrics.values()), predictions, None, None)  # type: ignore[arg-type]
     assert scores["perplexity"] == pytest.approx(math.exp(theirs.item() / drawn.num_targets))
+
+
+def test_a_pack_gives_the_same_per_example(tiny_bert: Path) -> None:
+    """All tokens in one row, each with its sequence, and attention within sequences."""
+    made = task(tiny_bert)
+    model = made.build(locate(str(tiny_bert)), seed=0, dropout=None).model.eval()
+    texts = ["the soup is hot", "rice for two please", "tea"]
+    _plain, drawn = batch_of(made, examples(made, texts), [0, 1, 2])
+    assert drawn.labels is not None
+    real = drawn.inputs["attention_mask"] == 1
+    rows, columns = real.nonzero(as_tuple=True)
+    inputs = {name: values[real][None] for name, values in drawn.inputs.items()}
+    inputs["position_ids"] = columns[None]
+    inputs["attention_mask"] = (rows[:, None] == rows[None, :])[None, None]
+    packed = replace(drawn, inputs=inputs, labels=drawn.labels[real][None], rows=rows[None])
+    expected, found = made.forward(model, drawn), made.forward(model, packed)
+    torch.testing.assert_close(found.loss_sum, expected.loss_sum)
+    for name, values in expected.per_example.items():
+        assert len(values) == 3
+        torch.testing.assert_close(found.per_example[name], values)
 
 
 def test_masks_are_filled_in(tiny_bert: Path) -> None:

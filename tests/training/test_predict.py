@@ -1,25 +1,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from tests.conftest import WORDS
 from tests.runs.children import ended, start_pair
-from tunesmith.data.batches import Examples, Padding
+from tunesmith.data.batches import Batch, Examples, Padding
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import hold_in_memory
 from tunesmith.data.open import from_python
 from tunesmith.errors import Interrupted, Problem
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
-from tunesmith.tasks import Task, task_named
+from tunesmith.tasks import Outputs, Task, task_named
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactForward
 from tunesmith.training.memory import OneRowTooLarge
@@ -45,6 +48,18 @@ def setup(
     return model, task, Examples(hold_in_memory(encoded)), Padding.of(tokenizer)
 
 
+def with_tokens(task: Task) -> Callable[[nn.Module, Batch], Outputs]:
+    """The pass of a task that also collects the tokens of each example, from last to first."""
+
+    def forward(model: nn.Module, batch: Batch) -> Outputs:
+        outputs = task.forward(model, batch)
+        ids, mask = (batch.inputs[name].flip(0) for name in ("input_ids", "attention_mask"))
+        example = (len(ids) - 1 - torch.arange(len(ids)))[:, None].expand_as(ids)[mask == 1]
+        return replace(outputs, ragged={"tokens": (example, ids[mask == 1])})
+
+    return forward
+
+
 def run(
     folder: Path,
     *,
@@ -62,7 +77,7 @@ def run(
     model.classifier.register_forward_pre_hook(full)  # type: ignore[union-attr, operator]
     accelerator = make_accelerator(device="cpu")
     return predict(
-        ExactForward(model, task.forward, accelerator),
+        ExactForward(model, with_tokens(task), accelerator),
         task,
         examples,
         padding,
@@ -70,6 +85,14 @@ def run(
         accelerator=accelerator,
         **more,
     )
+
+
+def tokens_of(found: Evaluation) -> list[list[int]]:
+    return [ids.tolist() for ids in found.predictions["tokens"].split()]
+
+
+def all_tokens(examples: Examples) -> list[NDArray[Any]]:
+    return [examples.prepared.sequence("input_ids", i) for i in range(len(examples))]
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
@@ -80,6 +103,8 @@ def test_answers_stand_in_the_order_of_the_rows(batch_size: int, tiny_bert: Path
     alone = run(tiny_bert, batch_size=1)
     np.testing.assert_allclose(found.predictions["logits"], alone.predictions["logits"], atol=1e-5)
     assert found.loss == pytest.approx(alone.loss, rel=1e-5)
+    assert tokens_of(found) == [ids.tolist() for ids in all_tokens(examples)]
+    assert found.predictions["tokens"].flat.dtype == np.int64
     logits = torch.from_numpy(found.predictions["logits"])
     labels = torch.from_numpy(examples.labels)
     assert found.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
@@ -103,6 +128,7 @@ def test_what_does_not_fit_goes_through_in_parts(
     np.testing.assert_allclose(tight.predictions["logits"], roomy.predictions["logits"], atol=1e-5)
     assert tight.loss == pytest.approx(roomy.loss, rel=1e-5)
     assert tight.num_targets == 23
+    assert tokens_of(tight) == tokens_of(roomy)
     again = run(tiny_bert, batch_size=batch_size, memory_for=3, halvings=tight.halvings)
     assert again.halvings == tight.halvings
 
@@ -150,6 +176,8 @@ def _evaluate_as_worker(model: Path, target: Path) -> None:
         result = run(model, **settings)  # type: ignore[arg-type]
         facts = [result.loss, result.num_targets, result.halvings]
         arrays |= {name: result.predictions["logits"], f"{name} facts": np.array(facts, float)}
+        tokens = result.predictions["tokens"]
+        arrays |= {f"{name} tokens": tokens.flat, f"{name} lengths": tokens.lengths}
     save_file(arrays, target / f"{os.environ['RANK']}.safetensors")
 
 
@@ -168,6 +196,10 @@ def test_processes_share_an_evaluation(tiny_bert: Path, tmp_path: Path) -> None:
         alone = run(tiny_bert, **settings)  # type: ignore[arg-type]
         np.testing.assert_allclose(first[name], alone.predictions["logits"], atol=1e-5)
         assert np.array_equal(first[name], second[name])
+        tokens = alone.predictions["tokens"]
+        for each in (first, second):
+            assert np.array_equal(each[f"{name} tokens"], tokens.flat)
+            assert np.array_equal(each[f"{name} lengths"], tokens.lengths)
         for facts in (first[f"{name} facts"], second[f"{name} facts"]):
             expected = [alone.loss, 23, alone.halvings]
             assert facts.tolist() == pytest.approx(expected, rel=1e-5)

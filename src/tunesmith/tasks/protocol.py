@@ -8,7 +8,7 @@ has what most tasks share.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -35,8 +35,8 @@ __all__ = ["EVALUATION_SEED", "Outputs", "Predictions", "Task"]
 EVALUATION_SEED = 0
 """The seed of every evaluation, so that a score does not depend on when it was computed."""
 
-Predictions = Mapping[str, NDArray[Any]]
-"""What evaluation collects, by name; the first dimension counts examples."""
+Predictions = Mapping[str, Any]
+"""What evaluation collects, by name: arrays whose first dimension counts rows, or `Ragged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,20 @@ class Outputs:
         loss_sum: the loss summed over the batch's targets, a scalar; None without labels.
         per_example: what evaluation collects, by name; the first dimension counts the examples of
             the batch. None of it may depend on padding.
+        ragged: likewise, where examples differ in how many values they have: for each value the
+            example of the batch that it belongs to, shape (n,), and the values, shape (n, ...).
     """
 
     loss_sum: torch.Tensor | None
     per_example: Mapping[str, torch.Tensor]
+    ragged: Mapping[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+
+    def tensors(self, example: int | None = None) -> dict[str, torch.Tensor]:
+        """Return all values by name, or those of one example."""
+        if example is None:
+            return {**self.per_example, **{name: each for name, (_of, each) in self.ragged.items()}}
+        fixed = {name: values[example] for name, values in self.per_example.items()}
+        return fixed | {name: each[of == example] for name, (of, each) in self.ragged.items()}
 
 
 class TaskRows(Protocol):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples, Padding, by_length, make_batch
+from tunesmith.data.encoded import Ragged
 from tunesmith.tasks import EVALUATION_SEED, Outputs, Predictions, Task
 from tunesmith.training.engine import Forward
 from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory, let_go
@@ -81,39 +82,99 @@ def predict(
         return task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
 
     asked = mine or [batches[0][:1]]
-    # filled as answers come: small pieces kept from each pass would lie between the large ones it
-    # frees, and the next pass, of another size, would find no room there
-    places = np.empty(sum(map(len, asked)), dtype=np.int64)
-    arrays: dict[str, NDArray[Any]] = {}
-    loss, targets, filled = 0.0, 0, 0
+    collected = _Collected(sum(map(len, asked)))
     with torch.inference_mode():
         for batch, outputs in _passes(forward, asked, batch_of, cut):
-            part = slice(filled, filled + len(batch.examples))
-            places[part] = batch.examples
-            if outputs.loss_sum is not None:
-                loss += float(outputs.loss_sum)
-                targets += batch.num_targets
-            for name, values in outputs.per_example.items():
-                found = values.float().cpu().numpy()
-                if name not in arrays:
-                    arrays[name] = np.empty((len(places), *found.shape[1:]), found.dtype)
-                arrays[name][part] = found
-            filled = part.stop
-    halvings = cut.halvings
+            collected.add(batch, outputs)
     if idle:
-        places, arrays = places[:0], {name: values[:0] for name, values in arrays.items()}
-        loss, targets = 0.0, 0
+        collected.clear()
+    halvings = cut.halvings
     if accelerator.num_processes > 1:
-        places, arrays, loss, targets, halvings = _gather(
-            places, arrays, (loss, targets, halvings), accelerator
-        )
-    order = np.argsort(places)
+        halvings = collected.gather(accelerator, halvings)
+    targets = collected.num_targets
     return Evaluation(
-        {name: values[order] for name, values in arrays.items()},
-        loss / targets if targets else None,
-        targets,
-        halvings,
+        collected.in_order(), collected.loss / targets if targets else None, targets, halvings
     )
+
+
+class _Collected:
+    """What evaluation collects, in the order in which batches come."""
+
+    def __init__(self, count: int) -> None:
+        """Make room for so many examples.
+
+        Small pieces kept from each pass would be between the large ones that it frees, and the next
+        pass, of another size, would find no room there.
+        """
+        self.loss, self.num_targets = 0.0, 0
+        self._filled = 0
+        self._places = np.empty(count, dtype=np.int64)
+        self._fixed: dict[str, NDArray[Any]] = {}
+        self._ragged: dict[str, list[tuple[NDArray[np.int64], NDArray[Any]]]] = {}
+
+    def add(self, batch: Batch, outputs: Outputs) -> None:
+        """Add one pass."""
+        part = slice(self._filled, self._filled + len(batch.examples))
+        self._filled = part.stop
+        self._places[part] = batch.examples
+        if outputs.loss_sum is not None:
+            self.loss += float(outputs.loss_sum)
+            self.num_targets += batch.num_targets
+        for name, tensor in outputs.per_example.items():
+            values = _as_array(tensor)
+            if name not in self._fixed:
+                shape = (len(self._places), *values.shape[1:])
+                self._fixed[name] = np.empty(shape, values.dtype)
+            self._fixed[name][part] = values
+        for name, (example, tensor) in outputs.ragged.items():
+            places = batch.examples[example.cpu().numpy()]
+            self._ragged.setdefault(name, []).append((places, _as_array(tensor)))
+
+    def clear(self) -> None:
+        """Drop all values; names, shapes and types stay."""
+        self.loss, self.num_targets = 0.0, 0
+        self._places = self._places[:0]
+        self._fixed = {name: values[:0] for name, values in self._fixed.items()}
+        self._ragged = {
+            name: [(places[:0], values[:0]) for places, values in parts]
+            for name, parts in self._ragged.items()
+        }
+
+    def gather(self, accelerator: Accelerator, halvings: int) -> int:
+        """Collect from all processes; returns the highest `halvings` of any."""
+        self._join_parts()
+        arrays = [self._places, *self._fixed.values()]
+        arrays += [array for parts in self._ragged.values() for array in parts[0]]
+        numbers = [self.loss, self.num_targets, halvings]
+        arrays, table = _gather(arrays, numbers, accelerator)
+        self.loss, self.num_targets = float(table[:, 0].sum()), int(table[:, 1].sum())
+        rest = iter(arrays)
+        self._places = next(rest)
+        self._fixed = {name: next(rest) for name in self._fixed}
+        self._ragged = {name: [(next(rest), next(rest))] for name in self._ragged}
+        return int(table[:, 2].max())  # all cut alike the next time, or rows would be lost
+
+    def _join_parts(self) -> None:
+        self._ragged = {
+            name: [(np.concatenate([p for p, _v in parts]), np.concatenate([v for _p, v in parts]))]
+            for name, parts in self._ragged.items()
+        }
+
+    def in_order(self) -> Predictions:
+        """Return it in the order of the examples."""
+        self._join_parts()
+        order = np.argsort(self._places)
+        found: dict[str, Any] = {name: values[order] for name, values in self._fixed.items()}
+        for name, ((places, values),) in self._ragged.items():
+            lengths = np.bincount(places, minlength=len(order))
+            found[name] = Ragged(values[np.argsort(places, kind="stable")], lengths)
+        return found
+
+
+def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a tensor as an array, numbers in single precision."""
+    values: NDArray[Any] = (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
+    return values
 
 
 @dataclass
@@ -163,29 +224,21 @@ def _attempt(forward: Forward, batch: Batch) -> Outputs | None:
 
 
 def _gather(
-    places: NDArray[np.int64],
-    arrays: dict[str, NDArray[Any]],
-    numbers: tuple[float, int, int],
-    accelerator: Accelerator,
-) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], float, int, int]:
-    """The same from all processes; shares differ in length, so each is filled up and cut again."""
+    arrays: Sequence[NDArray[Any]], numbers: Sequence[float], accelerator: Accelerator
+) -> tuple[list[NDArray[Any]], NDArray[np.float64]]:
+    """Concatenate arrays over all processes, and return the numbers of each process as a row.
+
+    The arrays of processes differ in length: each is filled up to the longest, and cut again.
+    """
     device = accelerator.device
-    facts = torch.tensor([len(places), *numbers], dtype=torch.float64, device=device)
-    table = accelerator.gather(facts).reshape(-1, 4).cpu()
-    counts = [int(count) for count in table[:, 0]]
-    longest = max(counts)
-
-    def gathered(values: NDArray[Any]) -> NDArray[Any]:
-        filled = np.zeros((longest, *values.shape[1:]), dtype=values.dtype)
-        filled[: len(values)] = values
+    mine = torch.tensor([*numbers, *map(len, arrays)], dtype=torch.float64, device=device)
+    table = accelerator.gather(mine).reshape(-1, len(mine)).cpu().numpy()
+    gathered = []
+    for array, lengths in zip(arrays, table.T[len(numbers) :].astype(int).tolist(), strict=True):
+        longest = max(lengths)
+        filled = np.zeros((longest, *array.shape[1:]), dtype=array.dtype)
+        filled[: len(array)] = array
         everyone = accelerator.gather(torch.from_numpy(filled).to(device)).cpu().numpy()
-        parts = [everyone[i * longest : i * longest + n] for i, n in enumerate(counts)]
-        return np.concatenate(parts)
-
-    return (
-        gathered(places),
-        {name: gathered(values) for name, values in sorted(arrays.items())},
-        float(table[:, 1].sum()),
-        int(table[:, 2].sum()),
-        int(table[:, 3].max()),  # all cut alike the next time, or rows would be lost between them
-    )
+        parts = [everyone[i * longest : i * longest + n] for i, n in enumerate(lengths)]
+        gathered.append(np.concatenate(parts))
+    return gathered, table[:, : len(numbers)]

@@ -152,13 +152,13 @@ def _measure(network: nn.Module, run: Callable[[], list[Outputs]], *, trains: bo
     """The loss, what is kept of each row, and gradients; of parts the loss alone is complete."""
     if not trains:
         with torch.inference_mode():
-            return [tensor.float() for found in run() for tensor in found.per_example.values()], {}
+            return [tensor.float() for found in run() for tensor in found.tensors().values()], {}
     network.zero_grad(set_to_none=True)
     found = run()
     losses = [outputs.loss_sum for outputs in found if outputs.loss_sum is not None]
     loss = torch.stack(losses).sum()
     torch.autograd.backward([loss])
-    kept = [tensor.detach().float() for outputs in found for tensor in outputs.per_example.values()]
+    kept = [tensor.detach().float() for outputs in found for tensor in outputs.tensors().values()]
     gradients = {
         name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None
     }
