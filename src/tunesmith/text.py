@@ -15,6 +15,7 @@ from itertools import islice
 from tunesmith.i18n import gettext as _
 
 __all__ = [
+    "did_you_mean",
     "escape_controls",
     "html_table",
     "html_text",
@@ -88,6 +89,13 @@ def nearest(word: str, known: Iterable[str], *, how_many: int = 1) -> list[str]:
         candidates = _sharing_letters(folded, by_folded)
     close = difflib.get_close_matches(folded, candidates, n=how_many, cutoff=0.6)
     return [by_folded[folded] for folded in close]
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str = "") -> str | None:
+    """Return how to fix a name that does not exist: the nearest known one, then `otherwise`."""
+    close = nearest(word, known)
+    hint = _('did you mean "{name}"?').format(name=close[0]) if close else ""
+    return "\n".join(part for part in (hint, otherwise) if part) or None
 
 
 def _sharing_letters(word: str, known: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command line called in this process: arguments in, exit code and both streams out."""
+"""Run commands in this process: arguments in, exit code and both streams out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tunesmith.cli import main
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command said."""
+class Output:
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -29,11 +29,11 @@ class Said:
 
     @property
     def table(self) -> list[str]:
-        """The lines of the output without what stands above a table as its verdict."""
+        """The lines of stdout without the verdicts above tables."""
         return [line for line in self.out.splitlines() if not line.startswith("→")]
 
 
-Command = Callable[..., Said]
+Command = Callable[..., Output]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def tunesmith(
 ) -> Command:
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: object, stdin: str | bytes = "") -> Said:
+    def run(*arguments: object, stdin: str | bytes = "") -> Output:
         piped = stdin.encode() if isinstance(stdin, str) else stdin
         capsys.readouterr()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(piped), encoding="utf-8"))
@@ -50,9 +50,9 @@ def tunesmith(
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:
             code = int(end.code or 0)
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err or "--debug" in arguments
-        return Said(code, said.out, said.err)
+        output = capsys.readouterr()
+        assert "Traceback" not in output.err or "--debug" in arguments
+        return Output(code, output.out, output.err)
 
     return run
 

@@ -13,8 +13,8 @@ from tunesmith.data.open import Options
 def test_flags_become_keys() -> None:
     layers = layers_from(
         ["a.csv"],
-        ["train.epochs=1"],
         {
+            "sets": ("train.epochs=1",),
             "model": "m",
             "label": ("x", "y"),
             "delimiter": "\\t",
@@ -29,29 +29,29 @@ def test_flags_become_keys() -> None:
     assert recipe.data.label == ("x", "y")
     assert recipe.data.delimiter == "\t"
     assert layers.origin("data", "label").detail == "--label"
-    assert layers_from(["a.csv", "b.csv"], [], {}).recipe().data.train == ("a.csv", "b.csv")
+    assert layers_from(["a.csv", "b.csv"], {}).recipe().data.train == ("a.csv", "b.csv")
     assert recipe.data.header == ("body", "queue")
     assert recipe.data.normalize_labels
 
 
-def test_how_files_are_read() -> None:
+def test_reading_options() -> None:
     nothing = {"encoding": None, "delimiter": None, "columns": None, "sheet": None}
     assert reading(nothing) == Options()
-    given = {
+    flags = {
         "encoding": "gb18030", "delimiter": "\\t", "columns": "text ,label", "sheet": "May",
         "config": "mrpc", "revision": "v1",
     }  # fmt: skip
-    assert reading(given) == Options(
+    assert reading(flags) == Options(
         "gb18030", "\t", "mrpc", "v1", header=("text", "label"), sheet="May"
     )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command: str, tunesmith: Command) -> None:
-    said = tunesmith(command, "--help")
-    assert said.code == 0
-    assert "Examples:" in said.out or "Commands:" in said.out
-    assert "--json" in said.out or "Commands:" in said.out
+    output = tunesmith(command, "--help")
+    assert output.code == 0
+    assert "Examples:" in output.out or "Commands:" in output.out
+    assert "--json" in output.out or "Commands:" in output.out
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,25 @@ def test_every_command_has_help_with_examples(command: str, tunesmith: Command) 
     ],
 )
 def test_wrong_usage(arguments: list[str], words: str, tunesmith: Command) -> None:
-    said = tunesmith(*arguments)
-    assert said.code == 2
-    assert words in said.err
-    assert "error R1" in said.err
+    output = tunesmith(*arguments)
+    assert output.code == 2
+    assert words in output.err
+    assert "error R1" in output.err
 
 
-def test_a_bug_is_told_as_one(tunesmith: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_exception_is_reported_as_a_bug(
+    tunesmith: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tunesmith.data import open
 
     def broken(*_arguments: object) -> None:
         raise KeyError("label")
 
     monkeypatch.setattr(open, "open_splits", broken)
-    said = tunesmith("data", "show", "x.csv")
-    assert said.code == 70
-    assert "M000" in said.err
-    assert "--debug" in said.err
+    output = tunesmith("data", "show", "x.csv")
+    assert output.code == 70
+    assert "M000" in output.err
+    assert "--debug" in output.err
 
 
 @pytest.mark.parametrize(
@@ -96,17 +98,17 @@ def test_a_bug_is_told_as_one(tunesmith: Command, monkeypatch: pytest.MonkeyPatc
         ("device", "device", "cpu", "cpu"),
     ],
 )
-def test_flags_of_training(flag: str, key: str, written: str, value: object) -> None:
-    layers = layers_from(["a.csv"], [], {flag: written})
+def test_train_flags(flag: str, key: str, written: str, value: object) -> None:
+    layers = layers_from(["a.csv"], {flag: written})
     assert getattr(layers.recipe().train, key) == value
     assert layers.origin("train", key).detail == "--" + flag.replace("_", "-")
 
 
 @pytest.mark.parametrize("command", ["train", "check", "init"])
-def test_a_flag_of_training_that_does_not_fit(command: str, tunesmith: Command) -> None:
-    said = tunesmith(command, "x.csv", "--epochs", "many")
-    assert said.code == 2
-    assert 'R104 --epochs: train.epochs cannot be "many"' in said.out + said.err
+def test_train_flag_with_a_wrong_value(command: str, tunesmith: Command) -> None:
+    output = tunesmith(command, "x.csv", "--epochs", "many")
+    assert output.code == 2
+    assert 'R104 --epochs: train.epochs cannot be "many"' in output.out + output.err
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_a_flag_of_training_that_does_not_fit(command: str, tunesmith: Command) 
         ("tunesmith predict m --on-bad-row k", "keep"),
     ],
 )
-def test_a_shell_completes(
+def test_shell_completion(
     words: str, completed: str, tunesmith: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_TUNESMITH_COMPLETE", "bash_complete")
@@ -135,23 +137,23 @@ def test_languages(tunesmith: Command, tmp_path: Path) -> None:
             assert tunesmith(*words, "no.csv").err.startswith(start)
     assert tunesmith("data", "show", "no.csv", "--", "--lang", "zh").err.startswith("error D105")
     for words in (["--lang", "fr", "runs", "list"], ["runs", "list", "--lang=fr"]):
-        said = tunesmith(*words)
-        assert said.code == 2
-        assert "'fr' is not one of 'en', 'zh'" in said.err
+        output = tunesmith(*words)
+        assert output.code == 2
+        assert "'fr' is not one of 'en', 'zh'" in output.err
 
 
-def test_what_every_command_takes_may_come_before_it(tunesmith: Command) -> None:
+def test_common_options_before_the_command(tunesmith: Command) -> None:
     (record,) = tunesmith("--json", "runs", "show", "none").records
     assert record["code"] == "C113"
     assert tunesmith("-q", "runs", "list").err == ""
     assert "Traceback" in tunesmith("--debug", "--json", "runs", "show", "none").err
     for name in ("./--debug", "--debug"):  # the second is no name that the Hub could have
-        said = tunesmith("--json", "data", "show", "--", name)
-        assert (said.code, said.records[0]["code"], len(said.records)) == (3, "D105", 1)
-        assert "Traceback" not in said.err
+        output = tunesmith("--json", "data", "show", "--", name)
+        assert (output.code, output.records[0]["code"], len(output.records)) == (3, "D105", 1)
+        assert "Traceback" not in output.err
 
 
-def test_every_path_with_a_home_folder_is_expanded(
+def test_home_folder_is_expanded_in_every_path(
     tunesmith: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -167,6 +169,6 @@ def test_every_path_with_a_home_folder_is_expanded(
     assert "tickets" in tunesmith("runs", "list", "--root=~/runs").out
     assert tunesmith("runs", "show", "tickets", "--root=~/runs").code == 0
     for arguments in (["init", data, "--out"], ["runs", "list", "--root"]):
-        said = tunesmith(*arguments, "~nosuchuser/x")
-        assert (said.code, "error C136" in said.err) == (2, True)
+        output = tunesmith(*arguments, "~nosuchuser/x")
+        assert (output.code, "error C136" in output.err) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tunesmith.cli import main
-from tunesmith.cli.streams import Courteous, has_reader, lost_result, shielded
+from tunesmith.cli.streams import SilencingStream, has_reader, lost_result, shielded
 from tunesmith.errors import ModelError, Problem
 
 
@@ -44,7 +44,7 @@ ERRORS = [
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_the_first_failure_silences_a_stream(error: Exception) -> None:
     inner = Refusing(error, after=1)
-    stream = Courteous(inner)
+    stream = SilencingStream(inner)
     assert stream.write("one") == 3
     assert stream.loss is None
     assert stream.write("two") == 3
@@ -65,42 +65,42 @@ def test_a_flush_may_be_the_first_to_fail(
     def fail() -> None:
         raise error
 
-    stream = Courteous(inner)
+    stream = SilencingStream(inner)
     stream.write("x")
     monkeypatch.setattr(inner, "flush", fail)
     stream.flush()
     assert stream.loss is error
 
 
-def test_what_cannot_be_encoded_is_no_loss() -> None:
-    stream = Courteous(io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+def test_encoding_errors_are_raised() -> None:
+    stream = SilencingStream(io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     with pytest.raises(UnicodeEncodeError):
         stream.write("字")
     assert stream.loss is None
     assert stream.encoding == "ascii"
 
 
-def test_a_terminal_is_one_until_it_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_isatty_is_false_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     inner = io.StringIO()
     monkeypatch.setattr(inner, "isatty", lambda: True)
-    stream = Courteous(inner)
+    stream = SilencingStream(inner)
     assert stream.isatty()
     stream.loss = OSError()
     assert not stream.isatty()
     closed = io.StringIO()
     closed.close()
-    assert not Courteous(closed).isatty()
+    assert not SilencingStream(closed).isatty()
 
 
-def test_a_stream_that_was_closed_before_is_lost_from_the_start() -> None:
-    stream = Courteous(None)
+def test_closed_stream_counts_as_failed() -> None:
+    stream = SilencingStream(None)
     assert isinstance(stream.loss, ValueError)
     assert stream.write("abc") == 3
     stream.flush()
     assert not stream.isatty()
 
 
-def test_streams_are_put_back_and_nothing_is_left_for_the_end(tmp_path: Path) -> None:
+def test_streams_are_restored_and_buffers_discarded(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     before = sys.stdout, sys.stderr
@@ -120,7 +120,7 @@ def test_streams_are_put_back_and_nothing_is_left_for_the_end(tmp_path: Path) ->
     assert (sys.stdout, sys.stderr) == before
 
 
-def test_a_reader_that_had_enough_is_no_lost_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_pipe_is_no_lost_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Refusing(BrokenPipeError(errno.EPIPE, "pipe")))
     with shielded():
         print("x")
@@ -163,9 +163,7 @@ def in_a_process(*arguments: str, closed: tuple[int, ...] = (), full: tuple[int,
         ({"closed": (0, 1, 2)}, 4),
     ],
 )  # fmt: skip
-def test_the_exit_code_says_whether_the_result_was_written(
-    streams: dict[str, Any], code: int, trained: Path
-) -> None:
+def test_exit_code_of_a_lost_result(streams: dict[str, Any], code: int, trained: Path) -> None:
     assert in_a_process("runs", "list", "--root", str(trained.parent), **streams) == code
     assert in_a_process("--help", **streams) == code
 
@@ -182,7 +180,7 @@ def test_a_finished_run_does_not_need_a_reader(trained: Path) -> None:
         assert in_a_process("train", recipe, "--out", str(trained), **streams) == 0
 
 
-def test_prediction_stops_where_nobody_reads(
+def test_predict_stops_when_the_pipe_is_closed(
     tunesmith: Command, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = Refusing(BrokenPipeError(errno.EPIPE, "pipe"), after=2)
@@ -193,20 +191,24 @@ def test_prediction_stops_where_nobody_reads(
 
 
 @pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK"])
-def test_an_environment_without_sense_is_an_error_of_its_own(
+def test_invalid_environment_is_reported(
     name: str, tunesmith: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "x")
-    said = tunesmith("runs", "list", "--json")
-    assert said.code == 2
-    assert f'error C139: the environment has {name}="x"' in said.err
-    assert said.records[0]["code"] == "C139"
+    output = tunesmith("runs", "list", "--json")
+    assert output.code == 2
+    assert f'error C139: the environment has {name}="x"' in output.err
+    assert output.records[0]["code"] == "C139"
 
 
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (OSError(errno.EIO, "Input/output error", "x.json"), 4, "error C107 x.json: the system"),
+        (
+            OSError(errno.EIO, "Input/output error", "x.json"),
+            4,
+            "error C107 x.json: operating system error",
+        ),
         (OSError(errno.ENAMETOOLONG, "long", "n" * 300), 2, "error R195 nnn"),
         (MemoryError(), 4, "error M111: out of memory"),
         (caused_by(ModelError(Problem("M109", "bad")), MemoryError()), 4, "error M111: out of"),
@@ -214,16 +216,16 @@ def test_an_environment_without_sense_is_an_error_of_its_own(
         (ZeroDivisionError("division by zero"), 70, "error M000: a bug in tunesmith: ZeroDivision"),
     ],
 )
-def test_what_nobody_foresaw(
+def test_system_errors(
     error: Exception, code: int, words: str, tunesmith: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_root: object) -> None:
         raise error
 
     monkeypatch.setattr("tunesmith.cli.commands.runs.runs_under", fail)
-    said = tunesmith("runs", "list")
-    assert said.code == code
-    assert words in said.err
+    output = tunesmith("runs", "list")
+    assert output.code == code
+    assert words in output.err
 
 
 ENDING = """

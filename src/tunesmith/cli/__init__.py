@@ -1,4 +1,4 @@
-"""The command line: thin. It reads words, calls one function, and prints what comes back."""
+"""The command line: parse arguments, call one function, print the result."""
 
 from __future__ import annotations
 
@@ -15,21 +15,17 @@ from importlib import import_module
 import click
 
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.corrected import with_corrected_command
 from tunesmith.cli.streams import lost_result, shielded
-from tunesmith.cli.verbs import Verbs, unknown_option, with_new_flags
+from tunesmith.cli.suggestions import (
+    SuggestingGroup,
+    unknown_option,
+    with_corrected_command,
+    with_new_flags,
+)
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, ResourceError, TunesmithError
-from tunesmith.i18n import (
-    DOMAIN,
-    LANGUAGES,
-    LOCALE_FOLDER,
-    current_language,
-    use_language,
-)
+from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, use_language
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import (
-    gettext_noop as N_,
-)
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.storage import notices
 from tunesmith.storage.disk import name_too_long
 from tunesmith.text import shortened
@@ -38,30 +34,30 @@ from tunesmith.training.memory import is_out_of_memory, memory_problem
 __all__ = ["COMMANDS", "load_command", "main"]
 
 COMMANDS = {
-    "quickstart": N_("See the whole job, without a network."),
-    "init": N_("Look at data and write a commented recipe."),
-    "check": N_("Look for what is wrong with data and recipe."),
-    "train": N_("Train; the same command again continues."),
+    "quickstart": N_("Run the whole workflow on embedded data, offline."),
+    "init": N_("Inspect data and write a commented recipe."),
+    "check": N_("Validate data and recipe."),
+    "train": N_("Train, or continue a stopped run."),
     "predict": N_("Predict texts with a finished model."),
-    "eval": N_("Score a finished model on labelled data."),
-    "calibrate": N_("Make the probabilities of a model mean what they say."),
-    "errors": N_("Show which rows go wrong, and suspect labels."),
-    "metric": N_("Score predictions that lie in a file."),
-    "data": N_("Look into data sets."),
-    "inspect": N_("Show what a model reads of a text."),
+    "eval": N_("Score a finished model on labeled data."),
+    "calibrate": N_("Calibrate a model's probabilities."),
+    "errors": N_("Show misclassified rows and suspect labels."),
+    "metric": N_("Score predictions in a file."),
+    "data": N_("Inspect data sets."),
+    "inspect": N_("Show the tokens that a model reads."),
     "tokenizer": N_("Train tokenizers on your own text."),
     "runs": N_("List, show, compare and delete runs."),
-    "report": N_("Write the report of a run anew."),
+    "report": N_("Rewrite the report of a run."),
     "eject": N_("Write a run as a plain script."),
     "config": N_("Show recipes and their schema."),
-    "bench": N_("Compare with transformers' Trainer, side by side."),
+    "bench": N_("Benchmark against transformers' Trainer."),
     "doctor": N_("Check versions, device, disk and mirrors."),
 }
-"""Each command, a file in `commands`, with its line in the help, which loads none of them."""
+"""Each command, a module in `commands`, with its help line; `--help` loads none of them."""
 
 
-class _Commands(Verbs):
-    """Loads the module of a command when the command is called."""
+class _Commands(SuggestingGroup):
+    """The group of all commands, which loads the module of one when it is called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -73,20 +69,20 @@ class _Commands(Verbs):
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section(_("Commands")):
-            formatter.write_dl([(name, _(words)) for name, words in COMMANDS.items()])
+            formatter.write_dl([(name, _(line)) for name, line in COMMANDS.items()])
 
 
 def load_command(name: str) -> click.Command:
-    """The command of this name, whose module is loaded now."""
+    """Import the module of a command and return the command."""
     command: click.Command = import_module(f"tunesmith.cli.commands.{name}").command
     return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code.
+    """Run one command and return the exit code.
 
     Args:
-        arguments: None for those of this process, which is then about to end with that code.
+        arguments: None for those of this process, which then exits with that code.
     """
     if arguments is not None:
         return _main(list(arguments))
@@ -97,10 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave(ending: Mapping[str, int]) -> None:
-    """End the process with its exit code once everything of Python's is done.
+    """Exit with the code of the command, after every other exit handler.
 
-    The destructors of native libraries that Python would call next abort now and then, where
-    one of their threads still runs: 134 instead of the code.
+    Destructors of native libraries, which Python would run next, abort now and then while one of
+    their threads still runs: exit code 134 instead of ours.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
@@ -110,41 +106,42 @@ def _leave(ending: Mapping[str, int]) -> None:
 
 
 def _main(words: list[str]) -> int:
-    _speak(words)
-    words = _arranged(words)
-    before = _before_values(words)
-    given = {"as_json": "--json" in before, "quiet": not {"-q", "--quiet"}.isdisjoint(before)}
+    _choose_language(words)
+    words = _with_leading_options_moved(words)
+    options = _before_values(words)
+    flags = {"as_json": "--json" in options, "quiet": not {"-q", "--quiet"}.isdisjoint(options)}
     with shielded():
         try:
-            terminal = Terminal.of(given)  # for what goes wrong before or outside a command
+            terminal = Terminal.of(flags)  # for errors before or outside a command
         except TunesmithError as error:
-            Terminal(given["as_json"]).problems(error.problems)
+            Terminal(flags["as_json"]).problems(error.problems)
             return error.exit_code
         with notices.listening(lambda problem: terminal.problems([problem])):
             code = _run(terminal, words)
         terminal.problems(notices.take())
-        if code == 0 and (loss := lost_result()) and not _OUTLASTS.intersection(words[:1]):
+        if code == 0 and (loss := lost_result()) and not _KEEPS_A_RUN.intersection(words[:1]):
             terminal.problems([_lost(loss)])
             return ResourceError.exit_code
         return code
 
 
-_OUTLASTS = frozenset({"train", "quickstart"})
-"""Commands whose result is a folder; what they print is about it."""
+_KEEPS_A_RUN = frozenset({"train", "quickstart"})
+"""Commands whose result is a run folder; lost output does not make them fail."""
 
 
 def _lost(loss: Exception) -> Problem:
+    """The error for a result that stdout did not take."""
     reason = getattr(loss, "strerror", None) or str(loss)
     return Problem(
         "C107",
         _("the result could not be written: {reason}").format(reason=reason),
         Place("stdout"),
-        fix=_("Make room where it goes, and call it again."),
+        fix=_("Free space where the output goes, and run the command again."),
     )
 
 
 def _run(terminal: Terminal, words: Sequence[str]) -> int:
-    """Run one command and show what went wrong; returns the exit code."""
+    """Run one command, print its errors and return the exit code."""
     debug = "--debug" in _before_values(words)
     try:
         from tunesmith.storage.hub import prepare_environment
@@ -176,7 +173,7 @@ def _command_of(words: Sequence[str]) -> click.Command | None:
 
 
 def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> TunesmithError:
-    """The error with its code; what was not foreseen is a bug of ours, and reported as one."""
+    """The error with its code; an unexpected exception is reported as a bug (M000)."""
     if isinstance(error, TunesmithError):
         cause = error.__cause__
         is_memory = isinstance(error, ModelError) and cause is not None and is_out_of_memory(cause)
@@ -188,7 +185,7 @@ def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> Tunesmi
         fix = context.get_usage() if context else None
         return RecipeError(Problem("R100", error.format_message(), fix=fix))
     if isinstance(error, OSError) and error.errno is not None:
-        return _of_the_system(error)
+        return _system_error(error)
     if is_out_of_memory(error):
         return ResourceError(memory_problem(error))
     first, *more = f"{type(error).__name__}: {error}".split("\n")
@@ -197,22 +194,22 @@ def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> Tunesmi
             "M000",
             _("a bug in tunesmith: {error}").format(error=first),
             evidence=tuple(more),
-            fix=None if debug else _("Run again with --debug for the whole story."),
+            fix=None if debug else _("Run again with --debug for the traceback."),
         )
     )
 
 
-def _of_the_system(error: OSError) -> TunesmithError:
-    """What the system refuses anywhere: a name that is too long, a disk that fails."""
+def _system_error(error: OSError) -> TunesmithError:
+    """An error of the operating system: a name that is too long, a disk that fails."""
     if error.errno == errno.ENAMETOOLONG:
         return RecipeError(name_too_long(str(error.filename)))
     place = Place(shortened(str(error.filename or "-")))
     return ResourceError(
         Problem(
             "C107",
-            _("the system refuses: {reason}").format(reason=error.strerror or error),
+            _("operating system error: {reason}").format(reason=error.strerror or error),
             place,
-            fix=_("Check this file, its folder and the disk; --debug shows the whole story."),
+            fix=_("Check this file, its folder and the disk; --debug shows the traceback."),
         )
     )
 
@@ -220,23 +217,23 @@ def _of_the_system(error: OSError) -> TunesmithError:
 def _group() -> click.Group:
     @click.group(
         cls=_Commands,
-        help=_("Fine-tune pretrained transformers on your own labelled text."),
+        help=_("Fine-tune pretrained transformers on your own labeled text."),
         epilog=_("Start with: tunesmith train my.csv"),
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     @click.version_option(package_name="tunesmith")
     @click.option("--lang", type=click.Choice(LANGUAGES), help=_("Language of messages."))
-    def group(lang: str | None) -> None:  # a language that exists was taken out by `_arranged`
+    def group(lang: str | None) -> None:  # `_main` has read and removed a valid --lang
         pass
 
     return group
 
 
-def _arranged(words: Sequence[str]) -> list[str]:
-    """The options that every command takes, where click looks for them, wherever they are written.
+def _with_leading_options_moved(words: Sequence[str]) -> list[str]:
+    """Move the options that every command takes behind the command, where click expects them.
 
-    `--lang` is followed by `_speak` and taken out; `--json`, `-q` and `--debug` before the command
-    move behind it.
+    `--json`, `-q` and `--debug` before the command move behind it; a valid `--lang`, which
+    `_choose_language` has read, is removed.
     """
     before = list(_before_values(words))
     after = list(words[len(before) :])
@@ -252,12 +249,12 @@ def _arranged(words: Sequence[str]) -> list[str]:
 
 
 def _before_values(words: Sequence[str]) -> Sequence[str]:
-    """The words before `--`, behind which nothing is an option."""
+    """The words before `--`; nothing after it is an option."""
     return words[: words.index("--")] if "--" in words else words
 
 
-def _speak(words: Sequence[str]) -> None:
-    """Choose the language before any command is loaded; click's own words follow it too."""
+def _choose_language(words: Sequence[str]) -> None:
+    """Set the language before any command is loaded, for the messages of click, too."""
     chosen = None
     words = _before_values(words)
     for i, word in enumerate(words):

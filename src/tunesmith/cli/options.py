@@ -1,23 +1,29 @@
-"""Options that several commands share, each said once."""
+"""Options that several commands share, and what they mean."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tunesmith.api.display.terminal import Terminal
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import LANGUAGES
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import KeyPath, Layers, gather, read_scalar
 from tunesmith.storage import notices
 from tunesmith.storage.disk import as_path
-from tunesmith.storage.names import RUNS
+from tunesmith.storage.names import RUNS, locate_run
+from tunesmith.text import did_you_mean
 
 if TYPE_CHECKING:
     from tunesmith.data.open import Options
+    from tunesmith.data.rows import Row, Source
+    from tunesmith.runs.folder import RunFolder
 
 __all__ = [
     "ROOT",
@@ -27,12 +33,15 @@ __all__ = [
     "data_options",
     "decision_options",
     "examples",
+    "find_run",
     "layers_from",
+    "model_options",
     "normalize_option",
     "reading",
     "reading_options",
     "recipe_options",
-    "set_option",
+    "row_at",
+    "split_named",
 ]
 
 
@@ -79,26 +88,35 @@ _TRAINING: dict[str, tuple[KeyPath, str, str]] = {
     ),
     "device": (("train", "device"), "DEVICE", N_("Where to train: auto, cpu, cuda or mps.")),
 }  # fmt: skip
-"""The keys of `train` that people change first, by the name of their flag."""
+"""Keys of `train` that have a flag: flag to path, metavar and help."""
 
 
-def common(function: F) -> F:
-    """--json, -q, --lang, --debug: read by `main` before the command runs."""
+def common(function: Callable[..., int]) -> Callable[..., int]:
+    """Add --json, -q, --lang and --debug; pass the command the `Terminal` they ask for, first.
+
+    `main` reads --lang and --debug itself, before the command is loaded.
+    """
+
+    @wraps(function)
+    def with_terminal(as_json: bool, quiet: bool, **flags: Any) -> int:
+        del flags["lang"], flags["debug"]
+        return function(Terminal.of({"as_json": as_json, "quiet": quiet}), **flags)
+
     return _stack(
         click.option(
             "--json",
             "as_json",
             is_flag=True,
-            help=_("Print the result as JSON on stdout; words for people go to stderr."),
+            help=_("Print the result as JSON on stdout; messages go to stderr."),
         ),
         click.option("-q", "--quiet", is_flag=True, help=_("Print only the result.")),
         click.option("--lang", type=click.Choice(LANGUAGES), help=_("Language of messages.")),
         click.option("--debug", is_flag=True, help=_("Show the traceback of an error.")),
-    )(function)
+    )(with_terminal)
 
 
 def data_options(function: F) -> F:
-    """How to read what is named, and which column is what."""
+    """Add options for column roles and for reading files."""
     return _stack(
         click.option("--text", metavar="COLUMN", help=_("Column of the text.")),
         click.option(
@@ -108,19 +126,19 @@ def data_options(function: F) -> F:
             "--label",
             metavar="COLUMN",
             multiple=True,
-            help=_("Column of the label; several times for 0/1 columns."),
+            help=_("Column of the label; repeatable for 0/1 columns."),
         ),
         click.option(
             "--label-separator",
             metavar="TEXT",
-            help=_("What separates several labels of one field, such as ; or json for a list."),
+            help=_("Separator of several labels in one field, such as ; or json for a list."),
         ),
         reading_options,
     )(function)
 
 
 def reading_options(function: F) -> F:
-    """How to read text files."""
+    """Add options for reading files."""
     return _stack(
         click.option(
             "--encoding",
@@ -136,115 +154,127 @@ def reading_options(function: F) -> F:
         click.option(
             "--columns",
             metavar="NAMES",
-            help=_("Names for the columns of a table without a header line, such as text,label."),
+            help=_("Column names of a table without a header line, such as text,label."),
         ),
     )(function)
 
 
-def reading(given: Mapping[str, Any]) -> Options:
-    """The same for `open_splits`, with what else a command asks about a Hub data set."""
+def reading(flags: Mapping[str, Any]) -> Options:
+    """The `Options` of `open_splits` from flags, including --config and --revision if present."""
     from tunesmith.data.open import Options
 
-    header = given["columns"]
+    names = flags["columns"]
     return Options(
-        given["encoding"],
-        _as_delimiter(given["delimiter"]),
-        given.get("config"),
-        given.get("revision"),
-        None if header is None else _as_names(header),
-        given["sheet"],
+        flags["encoding"],
+        _unescaped(flags["delimiter"]),
+        flags.get("config"),
+        flags.get("revision"),
+        None if names is None else _comma_separated(names),
+        flags["sheet"],
     )
 
 
 def normalize_option(function: F) -> F:
-    """--normalize-labels, for classes that are spelt in several ways."""
+    """Add --normalize-labels, for classes that are spelled in several ways."""
     return click.option(
         "--normalize-labels",
         is_flag=True,
         default=None,
-        help=_("Read labels that differ only by case and white space as one."),
+        help=_("Treat labels that differ only in case and white space as one."),
     )(function)
 
 
 def decision_options(function: F) -> F:
-    """How probabilities become answers."""
+    """Add options for turning probabilities into predictions."""
     return _stack(
         click.option(
             "--calibrated",
             is_flag=True,
-            help=_("Follow the temperature and thresholds that `tunesmith calibrate` found."),
+            help=_("Apply the temperature and thresholds of `tunesmith calibrate`."),
         ),
         click.option(
             "--threshold",
             type=click.FloatRange(0, 1),
             help=_(
-                "Least probability of an answer, in place of these; less sure ones are `unsure`."
+                "Lowest probability of a prediction, instead of those; below it the model abstains."
             ),
         ),
     )(function)
 
 
-def recipe_options(function: F) -> F:
-    """What people change most in a recipe."""
+def recipe_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add flags for recipe keys, those of `data_options` and `common`, and --set."""
     return _stack(
-        click.option("--task", help=_("What is learned, such as text-classification.")),
+        click.option("--task", help=_("Task to learn, such as text-classification.")),
         click.option("--model", help=_("Hub name, local folder or embedded:mini.")),
         click.option("--preset", help=_("Named set of values, such as course.")),
         click.option(
             "--validation",
-            metavar="SHARE|FILE|SPLIT",
-            help=_("Validation rows, by which the model is chosen."),
+            metavar="FRACTION|FILE|SPLIT",
+            help=_("Validation rows, which select the best model."),
         ),
         click.option(
-            "--test", metavar="SHARE|FILE|SPLIT", help=_("Test rows, scored once at the end.")
+            "--test", metavar="FRACTION|FILE|SPLIT", help=_("Test rows, scored once at the end.")
         ),
         click.option(
             "--on-bad-row",
             type=click.Choice(("fail", "skip", "quarantine")),
-            help=_("What becomes of rows that cannot be used."),
+            help=_("How to handle rows that cannot be used."),
         ),
         click.option(
             "--allow-leak",
             is_flag=True,
             default=None,
-            help=_("Accept evaluated rows that also stand in train."),
+            help=_("Accept evaluation rows that are also in train."),
         ),
         normalize_option,
         *(
-            click.option("--" + name.replace("_", "-"), metavar=metavar, help=_(meaning))
-            for name, (_path, metavar, meaning) in _TRAINING.items()
+            click.option("--" + name.replace("_", "-"), metavar=metavar, help=_(text))
+            for name, (_path, metavar, text) in _TRAINING.items()
         ),
         click.option(
             "--preflight/--no-preflight",
             default=None,
-            help=_("Try the longest batch, saving and every score before the first step."),
+            help=_("Try the longest batch, saving and every metric before the first step."),
+        ),
+        data_options,
+        click.option(
+            "--set",
+            "sets",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help=_("Any recipe key, such as train.epochs=1; repeatable."),
+        ),
+        common,
+    )(function)
+
+
+def model_options(function: F) -> F:
+    """Add options for loading a model and computing predictions."""
+    return _stack(
+        click.option("--batch-size", type=click.IntRange(min=1), help=_("Maximum rows per batch.")),
+        click.option("--revision", help=_("Branch, tag or commit of a Hub model.")),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+            default="auto",
+            help=_("Device to compute on."),
         ),
     )(function)
 
 
 def corrections_option(function: F) -> F:
-    """--corrections, for labels that a person mended."""
+    """Add --corrections, for labels corrected by hand."""
     return click.option(
         "--corrections",
         metavar="FILE",
         multiple=True,
-        help=_("Table from `tunesmith errors --export`, filled in; several times."),
-    )(function)
-
-
-def set_option(function: F) -> F:
-    """--set, for everything that has no flag."""
-    return click.option(
-        "--set",
-        "sets",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help=_("Any key of the recipe, such as train.epochs=1; several times."),
+        help=_("Corrected table of `tunesmith errors --export`; repeatable."),
     )(function)
 
 
 def examples(*lines: str) -> str:
-    """The epilog of a command: two examples."""
+    """The epilog of a command: its examples, a line each."""
     return "\b\n" + _("Examples:") + "\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -267,30 +297,30 @@ _FLAGS: dict[str, KeyPath] = {
     "on_bad_row": ("data", "on_bad_row"),
     "allow_leak": ("data", "allow_leak"),
     "corrections": ("data", "corrections"),
-    **{name: path for name, (path, _metavar, _meaning) in _TRAINING.items()},
+    **{name: path for name, (path, _metavar, _text) in _TRAINING.items()},
 }
 
 
-def layers_from(what: Sequence[str], sets: Sequence[str], given: dict[str, Any]) -> Layers:
-    """The layers of a recipe file, or of data named directly, with the flags above them."""
-    flags: dict[KeyPath, tuple[str, object]] = {}
-    for name, value in given.items():
+def layers_from(what: Sequence[str], flags: Mapping[str, Any]) -> Layers:
+    """The layers of a recipe file or of data, with the flags and --set above them."""
+    values: dict[KeyPath, tuple[str, object]] = {}
+    for name, value in flags.items():
         if name in _FLAGS and value not in (None, ()):
-            flags[_FLAGS[name]] = ("--" + name.replace("_", "-"), _meant(name, value))
+            values[_FLAGS[name]] = ("--" + name.replace("_", "-"), _flag_value(name, value))
     file = None
     if len(what) == 1 and what[0].endswith((".yaml", ".yml")):
         file = as_path(what[0])
     elif what:
-        named: object = what[0] if len(what) == 1 else list(what)
-        flags[("data", "train")] = ("WHAT", named)
-    layers = gather(file=file, flags=flags, sets=sets)
+        data: object = what[0] if len(what) == 1 else list(what)
+        values[("data", "train")] = ("WHAT", data)
+    layers = gather(file=file, flags=values, sets=flags.get("sets", ()))
     for notice in layers.notices:
         notices.show_now(notice)
     return layers
 
 
-def _meant(name: str, value: Any) -> object:
-    """What a person means by a flag: one label column or several, a tab written as backslash t."""
+def _flag_value(name: str, value: Any) -> object:
+    """The value of a recipe key from the text of its flag."""
     if name in _TRAINING:
         return read_scalar(str(value))
     if name == "corrections":
@@ -298,15 +328,55 @@ def _meant(name: str, value: Any) -> object:
     if name == "label":
         return value[0] if len(value) == 1 else list(value)
     if name == "columns":
-        return list(_as_names(value))
-    return _as_delimiter(value) if name in ("delimiter", "label_separator") else value
+        return list(_comma_separated(value))
+    return _unescaped(value) if name in ("delimiter", "label_separator") else value
 
 
-def _as_names(written: str) -> tuple[str, ...]:
-    """Names with commas between them."""
-    return tuple(name.strip() for name in written.split(","))
+def _comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
-def _as_delimiter(written: str | None) -> str | None:
-    r"""A shell makes it hard to type a tab or a line break: \t and \n stand for them."""
-    return {"\\t": "\t", "\\n": "\n"}.get(written or "", written)
+def _unescaped(text: str | None) -> str | None:
+    r"""A tab or line break from \t or \n, since a shell makes the characters hard to type."""
+    return {"\\t": "\t", "\\n": "\n"}.get(text or "", text)
+
+
+def find_run(name: str, root: str) -> RunFolder:
+    """The run with a name under `root`, or at a path.
+
+    Raises:
+        RecipeError: there is none (C113).
+    """
+    from tunesmith.runs.folder import RunFolder
+
+    return RunFolder(locate_run(name, root))
+
+
+def split_named(splits: Mapping[str, Source], name: str) -> Source:
+    """One of the splits.
+
+    Raises:
+        DataError: there is no split of this name (D307).
+    """
+    if name not in splits:
+        fix = _("Splits: {names}.").format(names=", ".join(splits))
+        message = _('there is no split "{name}"').format(name=name)
+        raise DataError(Problem("D307", message, fix=did_you_mean(name, splits, otherwise=fix)))
+    return splits[name]
+
+
+def row_at(source: Source, index: int, split: str) -> Row:
+    """A row by its number from 0.
+
+    Raises:
+        DataError: there are fewer rows (D308).
+    """
+    from tunesmith.data.rows import first_rows
+
+    rows = first_rows(source, index + 1)
+    if index >= len(rows):
+        message = _("there is no row {row}; {split} has {count} rows, from 0").format(
+            row=index, split=split, count=len(rows)
+        )
+        raise DataError(Problem("D308", message, Place(source.name)))
+    return rows[index]

@@ -1,8 +1,8 @@
-"""Output is a courtesy: a pipe without a reader or a full disk behind `>` ends no work.
+"""Keep a command running when its output fails: a closed pipe, a full disk behind `>`.
 
 While a command runs, stdout and stderr are wrapped. The first write that fails silences the stream
-for the rest of the process, for libraries that write to it, too; the exit code says what became of
-the result.
+for the rest of the process, also for libraries that write to it; `lost_result` then decides the
+exit code.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["Courteous", "has_reader", "lost_result", "shielded"]
+__all__ = ["SilencingStream", "has_reader", "lost_result", "shielded"]
 
 
-class Courteous:
-    """A text stream whose failure to write is noted and not raised.
+class SilencingStream:
+    """A text stream that records the first failure to write instead of raising it.
 
     Attributes:
-        loss: the first error; None as long as all was written.
+        loss: the first error; None while everything was written.
     """
 
     def __init__(self, stream: Any) -> None:
-        """Wrap a stream; None, as Python has it for one that was closed, is lost from the start."""
+        """Wrap a stream; None, Python's value for a closed one, counts as failed."""
         self._stream = stream
         self.loss: Exception | None = None if stream is not None else ValueError("closed")
 
     def write(self, text: str) -> int:
-        """Write, unless a write failed before; returns the length of the text."""
+        """Write, unless a write failed before, and return the length of the text."""
         if self.loss is None:
             try:
                 self._stream.write(text)
@@ -42,7 +42,7 @@ class Courteous:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write each."""
+        """Write each line."""
         for line in lines:
             self.write(line)
 
@@ -55,7 +55,7 @@ class Courteous:
                 self._lose(error)
 
     def isatty(self) -> bool:
-        """Whether it is a terminal that still takes what is written."""
+        """Whether it is a terminal that still accepts output."""
         try:
             return self.loss is None and bool(self._stream.isatty())
         except (OSError, ValueError):
@@ -65,7 +65,7 @@ class Courteous:
         return getattr(self._stream, name)
 
     def _lose(self, error: Exception) -> None:
-        """Note it, and let what is left in the buffer go nowhere when Python ends."""
+        """Record the error, and discard what is left in the buffer when Python exits."""
         self.loss = error
         with suppress(OSError, ValueError, AttributeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -75,12 +75,12 @@ class Courteous:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Wrap stdout and stderr while entered; streams that were closed go nowhere."""
+    """Wrap stdout and stderr while entered; output to closed streams is discarded."""
     _fill_descriptors()
     if sys.stdin is None:
         sys.stdin = io.StringIO()
     before = sys.stdout, sys.stderr
-    out, err = Courteous(sys.stdout), Courteous(sys.stderr)
+    out, err = SilencingStream(sys.stdout), SilencingStream(sys.stderr)
     sys.stdout, sys.stderr = out, err
     try:
         yield
@@ -91,7 +91,7 @@ def shielded() -> Iterator[None]:
 
 
 def _fill_descriptors() -> None:
-    """Open what was closed: or the next file that is opened would get what is printed."""
+    """Open closed standard descriptors, or the next opened file would receive the output."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -104,11 +104,11 @@ def _fill_descriptors() -> None:
 
 
 def has_reader() -> bool:
-    """Whether somebody still takes the result."""
+    """Whether stdout still accepts the result."""
     return getattr(sys.stdout, "loss", None) is None
 
 
 def lost_result() -> Exception | None:
-    """Why the result was not written, unless its reader simply had enough of it."""
+    """Why the result was not written; None if its reader merely closed the pipe."""
     loss: Exception | None = getattr(sys.stdout, "loss", None)
     return None if getattr(loss, "errno", None) == errno.EPIPE else loss

@@ -28,18 +28,18 @@ def test_fit_then_follow(tunesmith: Command, run: Path, trained: Path) -> None:
     assert [row["scores"].keys() for row in found] == [row["scores"].keys() for row in plain]
 
 
-def test_it_is_shown(tunesmith: Command, run: Path) -> None:
-    said = tunesmith("calibrate", run, "--goal", "accuracy=0.2")
-    for word in ("temperature", "ece", "coverage", "threshold", "recall", "came true"):
-        assert word in said.out
-    assert "fitted on 6 validation rows" in said.err
+def test_calibration_report(tunesmith: Command, run: Path) -> None:
+    output = tunesmith("calibrate", run, "--goal", "accuracy=0.2")
+    for word in ("temperature", "ece", "coverage", "threshold", "recall", "observed"):
+        assert word in output.out
+    assert "fitted on these 6 validation rows" in output.err
     assert "threshold" not in tunesmith("calibrate", run).out
 
 
-def test_an_unsure_answer_is_shown_as_one(tunesmith: Command, trained: Path) -> None:
-    said = tunesmith("predict", trained, "the printer is broken", "--threshold", "1")
-    header, row = said.out.splitlines()
-    assert header.startswith("prediction\tprobability\t") and row.startswith("unsure\t0.")
+def test_abstained_prediction(tunesmith: Command, trained: Path) -> None:
+    output = tunesmith("predict", trained, "the printer is broken", "--threshold", "1")
+    header, row = output.out.splitlines()
+    assert header.startswith("prediction\tprobability\t") and row.startswith("abstained\t0.")
     (record,) = tunesmith("predict", trained, "x", "--threshold", "1", "--json").records
     assert record["label"] is None
 
@@ -54,10 +54,10 @@ def test_an_unsure_answer_is_shown_as_one(tunesmith: Command, trained: Path) -> 
         (["predict", "runs/tickets", "x", "--threshold", "2"], "R100"),
     ],
 )
-def test_what_cannot_be_done(
+def test_calibration_errors(
     arguments: list[str], words: str, tunesmith: Command, run: Path
 ) -> None:
-    said = tunesmith(*arguments)
-    assert said.code == 2
-    assert words in said.err
+    output = tunesmith(*arguments)
+    assert output.code == 2
+    assert words in output.err
     assert run.is_dir()

@@ -7,28 +7,28 @@ from tests.cli.conftest import Command
 GOOD = "text,label\n" + "".join(f"text number {i} {i * 7919},{'ab'[i % 2]}\n" for i in range(20))
 
 
-def test_words_for_people(tunesmith: Command, tickets: Path) -> None:
-    said = tunesmith("check", tickets, "--model", "embedded:mini")
-    assert said.code == 0
-    lines = said.out.splitlines()
+def test_text_output(tunesmith: Command, tickets: Path) -> None:
+    output = tunesmith("check", tickets, "--model", "embedded:mini")
+    assert output.code == 0
+    lines = output.out.splitlines()
     assert lines[0].startswith("validation  6 rows")
     assert "            2 classes: order 30, repair 30" in lines
     assert any("tokens per row: median" in line for line in lines)
-    assert lines[-1] == "0 errors, 0 warnings" or lines[-1] == "nothing wrong was found"
+    assert lines[-1] == "0 errors, 0 warnings" or lines[-1] == "no problems"
     assert not Path("runs").exists()
 
 
 def test_errors_come_first(tunesmith: Command) -> None:
     Path("a.csv").write_text(GOOD + "text number 0 0,b\n,a\n")
-    said = tunesmith("check", "a.csv")
-    assert said.code == 3
-    told = [line.split()[0] for line in said.out.splitlines() if line.startswith(("w", "e"))]
+    output = tunesmith("check", "a.csv")
+    assert output.code == 3
+    told = [line.split()[0] for line in output.out.splitlines() if line.startswith(("w", "e"))]
     assert told == ["error", "warning"]
-    assert said.out.splitlines()[-1] == "1 error, 1 warning"
-    assert said.err == ""
+    assert output.out.splitlines()[-1] == "1 error, 1 warning"
+    assert output.err == ""
 
 
-def test_one_object_for_a_machine(tunesmith: Command) -> None:
+def test_json_output(tunesmith: Command) -> None:
     Path("a.csv").write_text(GOOD + "text number 0 0,b\n")
     (found,) = tunesmith("check", "a.csv", "--model", "embedded:mini", "--json").records
     assert found["is_good"]
@@ -46,19 +46,19 @@ def test_one_object_for_a_machine(tunesmith: Command) -> None:
 def test_a_recipe_and_its_errors(tunesmith: Command) -> None:
     Path("a.csv").write_text(GOOD)
     Path("r.yaml").write_text("data:\n  train: a.csv\n  labell: x\n")
-    said = tunesmith("check", "r.yaml")
-    assert said.code == 2
-    assert "error R101 r.yaml:3:3" in said.out
+    output = tunesmith("check", "r.yaml")
+    assert output.code == 2
+    assert "error R101 r.yaml:3:3" in output.out
     Path("r.yaml").write_text("data:\n  train: a.csv\nmetrics: [f1, f2]\n")
-    said = tunesmith("check", "r.yaml", "--json")
-    assert said.code == 2
-    assert said.records[0]["problems"][0]["code"] == "R110"
+    output = tunesmith("check", "r.yaml", "--json")
+    assert output.code == 2
+    assert output.records[0]["problems"][0]["code"] == "R110"
 
 
-def test_bad_rows_may_be_left_out(tunesmith: Command) -> None:
+def test_skipped_bad_rows(tunesmith: Command) -> None:
     Path("a.csv").write_text(GOOD + ",a\n")
     assert tunesmith("check", "a.csv").code == 3
-    said = tunesmith("check", "a.csv", "--on-bad-row", "skip")
-    assert said.code == 0
-    assert "warning D310 a.csv:22: left out: the text is empty" in said.out
+    output = tunesmith("check", "a.csv", "--on-bad-row", "skip")
+    assert output.code == 0
+    assert "warning D310 a.csv:22: left out: the text is empty" in output.out
     assert tunesmith("check", "a.csv", "--on-bad-row", "drop").code == 2

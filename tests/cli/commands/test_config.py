@@ -13,7 +13,7 @@ def test_every_value_with_its_origin(
 ) -> None:
     Path("r.yaml").write_text(f"data: {{train: {tickets}}}\ntrain: {{seed: 7}}\n")
     monkeypatch.setenv("TUNESMITH_TRAIN__EPOCHS", "2")
-    said = tunesmith(
+    output = tunesmith(
         "config",
         "show",
         "r.yaml",
@@ -23,7 +23,7 @@ def test_every_value_with_its_origin(
         "train.log_every=5",
         "--json",
     )
-    (record,) = said.records
+    (record,) = output.records
     kinds = {key: value["origin"] for key, value in record.items()}
     assert kinds["train.log_every"] == "set"
     assert kinds["model"] == "flag"
@@ -33,23 +33,23 @@ def test_every_value_with_its_origin(
     assert kinds["data.label"] == "automatic"
     assert kinds["train.device"] == "default"
     assert record["train.seed"]["detail"] == "r.yaml:2:15"
-    said = tunesmith("config", "show", "r.yaml")
-    assert "TUNESMITH_TRAIN__EPOCHS" in said.out
+    output = tunesmith("config", "show", "r.yaml")
+    assert "TUNESMITH_TRAIN__EPOCHS" in output.out
 
 
-def test_without_the_data_the_rest_is_shown(tunesmith: Command) -> None:
-    said = tunesmith("config", "show", "no.csv")
-    assert said.code == 0
-    assert "train.epochs" in said.out
-    assert "D105" in said.err
+def test_show_without_data(tunesmith: Command) -> None:
+    output = tunesmith("config", "show", "no.csv")
+    assert output.code == 0
+    assert "train.epochs" in output.out
+    assert "D105" in output.err
 
 
 def test_all_problems_of_a_recipe(tunesmith: Command) -> None:
     Path("r.yaml").write_text("data: {train: a.csv}\ntrain: {epocs: 3, num_train_epochs: 3}\n")
-    said = tunesmith("config", "show", "r.yaml")
-    assert said.code == 2
-    assert said.err.count("R101") == 2
-    assert "here train.epochs" in said.err
+    output = tunesmith("config", "show", "r.yaml")
+    assert output.code == 2
+    assert output.err.count("R101") == 2
+    assert "here train.epochs" in output.err
 
 
 def test_the_schema_is_json(tunesmith: Command) -> None:

@@ -11,24 +11,24 @@ from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 
 
-def test_scores_of_labelled_data(tunesmith: Command, trained: Path) -> None:
+def test_scores_of_labeled_data(tunesmith: Command, trained: Path) -> None:
     data = trained.parents[1] / "tickets.csv"
     (record,) = tunesmith("eval", trained, data, "--json").records
     assert set(record["scores"]) == {"f1", "accuracy", "loss"}
-    said = tunesmith("eval", trained, data)
-    assert f"{record['scores']['f1']:.4f}" in said.out
-    assert said.table[0].split()[0] == "tickets.csv"  # a file of one's own is not headed "train"
+    output = tunesmith("eval", trained, data)
+    assert f"{record['scores']['f1']:.4f}" in output.out
+    assert output.table[0].split()[0] == "tickets.csv"  # a file of one's own is not headed "train"
     assert record["split"] == "train"
     low, high = record["intervals"]["accuracy"]
     assert low <= record["scores"]["accuracy"] <= high
-    assert f"{low:.4f} to {high:.4f}" in said.out
+    assert f"{low:.4f} to {high:.4f}" in output.out
     assert record["baselines"]["constant"]["accuracy"] == 0.5
 
 
 def test_other_scores_and_splits(tunesmith: Command, trained: Path) -> None:
     data = trained.parents[1] / "tickets.csv"
-    said = tunesmith("eval", trained, data, "--metric", "matthews_correlation", "--json")
-    assert set(said.records[0]["scores"]) == {"matthews_correlation", "loss"}
+    output = tunesmith("eval", trained, data, "--metric", "matthews_correlation", "--json")
+    assert set(output.records[0]["scores"]) == {"matthews_correlation", "loss"}
     assert "R110" in tunesmith("eval", trained, data, "--metric", "acuracy").err
     wrong = tunesmith("eval", trained, data, "--split", "trian")
     assert wrong.code == 3
@@ -40,8 +40,8 @@ def test_a_split_heads_its_table(tunesmith: Command, trained: Path) -> None:
     for name in ("train", "test"):
         Path(f"data/{name}.csv").write_text("body,queue\na new phone,order\nbroken,repair\n")
     for arguments in ((), ("--split", "test")):
-        said = tunesmith("eval", trained, "data", *arguments)
-        assert said.table[0].split()[0] == "test"
+        output = tunesmith("eval", trained, "data", *arguments)
+        assert output.table[0].split()[0] == "test"
 
 
 def test_a_run_by_its_name(tunesmith: Command, trained: Path) -> None:
@@ -56,29 +56,27 @@ def test_a_run_by_its_name(tunesmith: Command, trained: Path) -> None:
     shutil.copytree(trained.parent, "runs")
     assert tunesmith("predict", "tickets", "x").code == 0
     for model, meant in (("tikcets", "tickets"), ("embeded:mini", "embedded:mini")):
-        said = tunesmith("predict", model, "x")
-        assert said.code in (2, 4)
-        assert meant in said.err
+        output = tunesmith("predict", model, "x")
+        assert output.code in (2, 4)
+        assert meant in output.err
 
 
 def test_rows_that_cannot_be_scored(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text("body,queue\nx,order\ny,unknown\nz,\n")
-    said = tunesmith("eval", trained, "new.csv")
-    assert said.code == 3
-    assert "new.csv:3" in said.err
-    assert "new.csv:4" in said.err
+    output = tunesmith("eval", trained, "new.csv")
+    assert output.code == 3
+    assert "new.csv:3" in output.err
+    assert "new.csv:4" in output.err
 
 
-def test_tables_without_a_header_and_labels_spelt_otherwise(
-    tunesmith: Command, trained: Path
-) -> None:
+def test_columns_option_and_normalized_labels(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text("the printer is broken,Repair\na new phone,order\n")
     names = ("--columns", "body,queue")
-    said = tunesmith("eval", trained, "new.csv", *names)
-    assert said.code == 3
-    assert "Use --normalize-labels" in said.err
-    said = tunesmith("eval", trained, "new.csv", *names, "--normalize-labels", "--json")
-    assert said.code == 0
+    output = tunesmith("eval", trained, "new.csv", *names)
+    assert output.code == 3
+    assert "Use --normalize-labels" in output.err
+    output = tunesmith("eval", trained, "new.csv", *names, "--normalize-labels", "--json")
+    assert output.code == 0
     assert "D114" in tunesmith("eval", trained, "new.csv", "--columns", "body").err
 
 
@@ -98,7 +96,7 @@ def test_baselines_are_those_of_the_run(tunesmith: Command, trained: Path, tmp_p
     assert "TF-IDF" in tunesmith("eval", trained, tmp_path / "v.jsonl").out
 
 
-def test_rows_that_changed_are_not_counted_in(
+def test_no_tfidf_baseline_without_the_training_rows(
     tunesmith: Command, trained: Path, tmp_path: Path
 ) -> None:
     data = trained.parents[1] / "tickets.csv"
@@ -107,14 +105,14 @@ def test_rows_that_changed_are_not_counted_in(
     written = data.read_text()
     try:
         data.write_text(written + "99,one more printer,repair\n")
-        said = tunesmith("eval", run, data)
-        assert "training rows are not at hand (they changed since)" in said.err
+        output = tunesmith("eval", run, data)
+        assert "training rows are not available (they changed since)" in output.err
         data.write_text(written)
-        assert "not at hand" not in tunesmith("eval", run, data).err
+        assert "TF-IDF baseline: " not in tunesmith("eval", run, data).err
     finally:
         data.write_text(written)
     recipe = (run / "recipe.yaml").read_text()
     (run / "recipe.yaml").write_text(recipe.replace(str(data), "gone.csv"))
     assert "gone.csv: no such file" in tunesmith("eval", run, data).err
     shutil.copytree(trained / "model", tmp_path / "alone")
-    assert "its run is not here" in tunesmith("eval", tmp_path / "alone", data).err
+    assert "its run was not found" in tunesmith("eval", tmp_path / "alone", data).err

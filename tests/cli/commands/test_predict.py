@@ -10,10 +10,10 @@ from tests.cli.conftest import Command
 
 def test_texts_in_their_order(tunesmith: Command, trained: Path) -> None:
     texts = ["the printer is broken again", "send me a new phone", "x"]
-    said = tunesmith("predict", trained, *texts, "--json")
-    assert said.code == 0
-    assert [record["row"] for record in said.records] == [0, 1, 2]
-    for record in said.records:
+    output = tunesmith("predict", trained, *texts, "--json")
+    assert output.code == 0
+    assert [record["row"] for record in output.records] == [0, 1, 2]
+    for record in output.records:
         assert record["label"] in ("order", "repair")
         assert record["score"] == max(record["scores"].values())
         assert sum(record["scores"].values()) == pytest.approx(1)
@@ -34,9 +34,9 @@ def test_a_file_and_stdin_give_the_same(tunesmith: Command, trained: Path) -> No
 
 
 def test_a_text_that_looks_like_an_option(tunesmith: Command, trained: Path) -> None:
-    said = tunesmith("predict", trained, "--", "--json")
-    assert said.code == 0
-    assert said.out.rstrip().endswith("--json")
+    output = tunesmith("predict", trained, "--", "--json")
+    assert output.code == 0
+    assert output.out.rstrip().endswith("--json")
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def test_a_text_that_looks_like_an_option(tunesmith: Command, trained: Path) -> 
         (["x", "--nonsense"], 2, "R100"),
     ],
 )
-def test_what_cannot_be_predicted(
+def test_unpredictable_rows(
     arguments: list[str], code: int, words: str, tunesmith: Command, trained: Path
 ) -> None:
-    said = tunesmith("predict", trained, *arguments)
-    assert said.code == code
-    assert words in said.err
+    output = tunesmith("predict", trained, *arguments)
+    assert output.code == code
+    assert words in output.err
 
 
 def test_no_such_model(tunesmith: Command, tiny_bert: Path) -> None:
     assert tunesmith("predict", "./none", "x").code == 2
-    said = tunesmith("predict", tiny_bert, "x")
-    assert said.code == 2
-    assert "M114" in said.err
+    output = tunesmith("predict", tiny_bert, "x")
+    assert output.code == 2
+    assert "M114" in output.err
 
 
 def test_other_columns(tunesmith: Command, trained: Path) -> None:
@@ -72,8 +72,8 @@ def test_other_columns(tunesmith: Command, trained: Path) -> None:
 
 def test_a_table_without_a_header(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text("1,the printer is broken\n2,a new phone\n")
-    said = tunesmith("predict", trained, "--file", "new.csv", "--columns", "id,body", "--json")
-    assert [record["row"] for record in said.records] == [0, 1]
+    output = tunesmith("predict", trained, "--file", "new.csv", "--columns", "id,body", "--json")
+    assert [record["row"] for record in output.records] == [0, 1]
 
 
 ROWS = 'id,body,note\n7,the printer is broken,a\n8,,b\n9,"' + "a new phone\t" * 20 + '",c\n'
@@ -82,11 +82,11 @@ ROWS = 'id,body,note\n7,the printer is broken,a\n8,,b\n9,"' + "a new phone\t" * 
 def test_a_table_of_predictions(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text(ROWS)
     words = ("predict", trained, "--file", "new.csv", "--out", "out/predictions.csv")
-    said = tunesmith(*words)
-    assert said.code == 0
-    assert said.out == "3 rows in out/predictions.csv\n"
-    assert "warning M153 new.csv: 1 row cannot be predicted" in said.err
-    assert "D310 new.csv:3" in said.err
+    output = tunesmith(*words)
+    assert output.code == 0
+    assert output.out == "3 rows in out/predictions.csv\n"
+    assert "warning M153 new.csv: 1 row cannot be predicted" in output.err
+    assert "D310 new.csv:3" in output.err
     frame = pd.read_csv("out/predictions.csv")
     assert list(frame.columns) == ["id", "body", "note", "prediction", "probability"]
     assert frame["id"].tolist() == [7, 8, 9]
@@ -97,9 +97,9 @@ def test_a_table_of_predictions(tunesmith: Command, trained: Path) -> None:
     assert frame["probability"][2] == pytest.approx(answers[2]["score"], abs=1e-6)
     # never over what is there
     Path("out/predictions.csv").write_text("mine")
-    said = tunesmith(*words)
-    assert said.code == 2
-    assert "R115 out/predictions.csv" in said.err
+    output = tunesmith(*words)
+    assert output.code == 2
+    assert "R115 out/predictions.csv" in output.err
     assert Path("out/predictions.csv").read_text() == "mine"
     (record,) = tunesmith(*words, "--force", "--scores", "--json").records
     assert record["rows"] == 3
@@ -109,7 +109,7 @@ def test_a_table_of_predictions(tunesmith: Command, trained: Path) -> None:
     )
 
 
-def test_what_becomes_of_bad_rows(tunesmith: Command, trained: Path) -> None:
+def test_bad_row_policies(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text(ROWS)
     words = ("predict", trained, "--file", "new.csv")
     kept = tunesmith(*words, "--json").records
@@ -124,26 +124,26 @@ def test_what_becomes_of_bad_rows(tunesmith: Command, trained: Path) -> None:
         pytest.approx(kept[i]["scores"], abs=1e-6) for i in (0, 2)
     ]
     for out in ((), ("--out", "p.csv")):
-        said = tunesmith(*words, "--on-bad-row", "fail", *out)
-        assert said.code == 3
-        assert "error D310 new.csv:3" in said.err
-        assert said.out == ""
+        output = tunesmith(*words, "--on-bad-row", "fail", *out)
+        assert output.code == 3
+        assert "error D310 new.csv:3" in output.err
+        assert output.out == ""
         assert not Path("p.csv").exists()
     assert tunesmith("predict", trained, "", "a new phone", "--on-bad-row", "keep").code == 0
 
 
 def test_a_pipe_gets_whole_texts_under_a_header(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text(ROWS)
-    said = tunesmith("predict", trained, "--file", "new.csv", "-q")
-    header, first, empty, long = said.out.splitlines()
+    output = tunesmith("predict", trained, "--file", "new.csv", "-q")
+    header, first, empty, long = output.out.splitlines()
     assert header.split("\t") == ["prediction", "probability", "body"]
     assert first.split("\t")[2] == "the printer is broken"
     assert empty == "\t\t"
     assert long.split("\t")[2] == "a new phone\\t" * 20
-    assert said.err == ""
+    assert output.err == ""
 
 
-def test_on_a_terminal_lines_are_brief(
+def test_lines_are_short_in_a_terminal(
     tunesmith: Command, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("new.csv").write_text(ROWS)
@@ -154,19 +154,19 @@ def test_on_a_terminal_lines_are_brief(
     assert len(long.split("\t")[2]) == 60
 
 
-def test_the_file_is_looked_at_before_a_model_is_loaded(
+def test_output_format_is_checked_before_loading_a_model(
     tunesmith: Command, trained: Path, tmp_path: Path
 ) -> None:
     for words, code in (
         (("--file", "none.csv"), "D105"),
         (("--file", "none.csv", "--out", "p.xls"), "R153"),
     ):
-        said = tunesmith("predict", trained, *words)
-        assert said.code in (2, 3)
-        assert code in said.err
+        output = tunesmith("predict", trained, *words)
+        assert output.code in (2, 3)
+        assert code in output.err
     assert "R104" not in tunesmith("predict", trained, "x", "--on-bad-row", "skip").err
-    said = tunesmith("predict", trained, "x", "--on-bad-row", "quarantine")
-    assert said.code == 2
+    output = tunesmith("predict", trained, "x", "--on-bad-row", "quarantine")
+    assert output.code == 2
 
 
 def test_each_line_of_stdin_is_one_answer(tunesmith: Command, trained: Path) -> None:
@@ -176,17 +176,17 @@ def test_each_line_of_stdin_is_one_answer(tunesmith: Command, trained: Path) -> 
 
 
 def test_stdin_and_arguments_that_are_not_utf_8(tunesmith: Command, trained: Path) -> None:
-    said = tunesmith("predict", trained, stdin="fine\nMüll in Köln\n".encode("cp1252"))
-    assert said.code == 3
-    assert "D127 stdin:2" in said.err
-    assert f"tunesmith predict {trained} --encoding cp1252" in said.err
+    output = tunesmith("predict", trained, stdin="fine\nMüll in Köln\n".encode("cp1252"))
+    assert output.code == 3
+    assert "D127 stdin:2" in output.err
+    assert f"tunesmith predict {trained} --encoding cp1252" in output.err
     german = "fine\nMüll in Köln\n".encode("cp1252")
     assert tunesmith("predict", trained, "--encoding", "cp1252", stdin=german).code == 0
-    said = tunesmith("predict", trained, "caf\udce9")
-    assert (said.code, "D127" in said.err) == (3, True)
+    output = tunesmith("predict", trained, "caf\udce9")
+    assert (output.code, "D127" in output.err) == (3, True)
 
 
-def test_nothing_on_stdin_is_no_row(tunesmith: Command, trained: Path) -> None:
-    said = tunesmith("predict", trained, stdin="\n\n")
-    assert (said.code, said.out) == (3, "")
-    assert "D120 stdin" in said.err
+def test_empty_stdin(tunesmith: Command, trained: Path) -> None:
+    output = tunesmith("predict", trained, stdin="\n\n")
+    assert (output.code, output.out) == (3, "")
+    assert "D120 stdin" in output.err

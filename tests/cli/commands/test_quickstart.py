@@ -48,10 +48,10 @@ def test_without_network_and_home(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "quickstart" / "pairs" / "mini" / "model").is_dir()
 
 
-def test_it_shows_the_whole_job(tunesmith: Command, tmp_path: Path) -> None:
+def test_quickstart_shows_every_stage(tunesmith: Command, tmp_path: Path) -> None:
     out = tmp_path / "tour"
-    said = tunesmith("quickstart", "--task", "tickets", "--out", out)
-    assert said.code == 0
+    output = tunesmith("quickstart", "--task", "tickets", "--out", out)
+    assert output.code == 0
     for words in (
         "the data: embedded:tickets",
         "[CLS]",
@@ -59,32 +59,34 @@ def test_it_shows_the_whole_job(tunesmith: Command, tmp_path: Path) -> None:
         "fine-tuning",
         "points of",
     ):
-        assert words in said.err, words
-    assert "TF-IDF baseline" in said.out and "encoder without pretraining" in said.out
-    assert "→ " in said.out
-    assert said.err.rstrip().splitlines()[-2].strip() == "tunesmith train my.csv"
+        assert words in output.err, words
+    assert "TF-IDF baseline" in output.out and "encoder without pretraining" in output.out
+    assert "→ " in output.out
+    assert output.err.rstrip().splitlines()[-2].strip() == "tunesmith train my.csv"
     assert (out / "tickets" / "mini" / "model" / "model.safetensors").is_file()
 
 
-def test_what_is_finished_is_not_made_again(tunesmith: Command, tmp_path: Path) -> None:
+def test_finished_runs_are_not_repeated(tunesmith: Command, tmp_path: Path) -> None:
     first, second = (
         tunesmith("quickstart", "--task", "tickets", "--out", tmp_path / "tour") for _time in "ab"
     )
     assert first.out == second.out
-    assert "finished before" not in first.err and "finished before" in second.err
+    assert "already finished" not in first.err and "already finished" in second.err
 
 
 def test_in_chinese(tunesmith: Command, tmp_path: Path) -> None:
-    said = tunesmith("quickstart", "--task", "tickets", "--out", tmp_path / "tour", "--lang", "zh")
-    assert said.code == 0
-    assert "数据：embedded:tickets" in said.err and "未经预训练的同一编码器" in said.out
-    assert "蘑菇汤" in said.out
+    output = tunesmith(
+        "quickstart", "--task", "tickets", "--out", tmp_path / "tour", "--lang", "zh"
+    )
+    assert output.code == 0
+    assert "数据：embedded:tickets" in output.err and "未经预训练的同一编码器" in output.out
+    assert "蘑菇汤" in output.out
 
 
 def test_as_json(tunesmith: Command, tmp_path: Path) -> None:
-    said = tunesmith("quickstart", "--task", "ratings", "--out", tmp_path / "tour", "--json")
-    assert said.code == 0
-    record = json.loads(said.out.splitlines()[-1])
+    output = tunesmith("quickstart", "--task", "ratings", "--out", tmp_path / "tour", "--json")
+    assert output.code == 0
+    record = json.loads(output.out.splitlines()[-1])
     assert set(record["scores"]) == {
         "constant", "tfidf", "embedded:mini-untrained", "embedded:mini",
     }  # fmt: skip

@@ -23,22 +23,22 @@ def test_training_wrote_it_and_it_can_be_written_again(tunesmith: Command, train
     chinese = report.read_text(encoding="utf-8")
     assert 'lang="zh"' in chinese
     assert "如何重做" in chinese
-    said = tunesmith("report", trained)
-    assert (said.code, said.out.strip()) == (0, str(report))
+    output = tunesmith("report", trained)
+    assert (output.code, output.out.strip()) == (0, str(report))
     assert report.read_text(encoding="utf-8") == english
     assert "How to make it again" in english
 
 
-def test_a_run_that_is_not_there_or_not_finished(tunesmith: Command, tmp_path: Path) -> None:
+def test_unknown_or_unfinished_run(tunesmith: Command, tmp_path: Path) -> None:
     assert "C113" in tunesmith("report", "nowhere").err
     begun = tmp_path / "runs" / "begun"
     begun.mkdir(parents=True)
     (begun / "recipe.yaml").write_text("data:\n  train: a.csv\n", encoding="utf-8")
-    said = tunesmith("report", "begun")
-    assert (said.code, "C114" in said.err) == (2, True)
+    output = tunesmith("report", "begun")
+    assert (output.code, "C114" in output.err) == (2, True)
 
 
-def test_it_says_first_whether_the_model_is_good(tunesmith: Command, trained: Path) -> None:
+def test_verdict_comes_first(tunesmith: Command, trained: Path) -> None:
     """The first sentence below the name, in both languages; a table that is cut shows it."""
     run = RunFolder(trained)
     facts = run.facts()

@@ -3,15 +3,13 @@ from __future__ import annotations
 import io
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
 
 from tests.cli.conftest import Command
-from tests.test_house import LIGHT
+from tests.house import heavy_modules_after
 
 
 def test_list_show_compare(tunesmith: Command, trained: Path, tiny_bert: Path) -> None:
@@ -28,10 +26,10 @@ def test_list_show_compare(tunesmith: Command, trained: Path, tiny_bert: Path) -
         "train.epochs=2",
         "-q",
     )
-    said = tunesmith("runs", "list", "--root", root)
-    assert [line.split()[0] for line in said.out.splitlines()[1:]] == ["other", "tickets"]
-    assert "finished" in said.out
-    for line in said.out.splitlines()[1:]:
+    output = tunesmith("runs", "list", "--root", root)
+    assert [line.split()[0] for line in output.out.splitlines()[1:]] == ["other", "tickets"]
+    assert "finished" in output.out
+    for line in output.out.splitlines()[1:]:
         assert line.split()[-2:] == ["bert", "tickets.csv"]  # no paths of this machine
     records = tunesmith("runs", "list", "--root", root, "--json").records
     assert records[0]["model"] == str(tiny_bert)
@@ -49,7 +47,7 @@ def test_list_show_compare(tunesmith: Command, trained: Path, tiny_bert: Path) -
     assert "the recipes are equal" in same.out
 
 
-def test_a_stopped_run_is_told_as_that(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
+def test_stopped_run(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "half")
     shutil.rmtree(tmp_path / "runs" / "half" / "model")
     assert "stopped" in tunesmith("runs", "list").out
@@ -58,23 +56,23 @@ def test_a_stopped_run_is_told_as_that(tunesmith: Command, trained: Path, tmp_pa
 def test_a_run_that_never_started(tunesmith: Command, tmp_path: Path) -> None:
     (tmp_path / "runs" / "new").mkdir(parents=True)
     (tmp_path / "runs" / "new" / "recipe.yaml").write_text("data: {train: x.csv}\n")
-    said = tunesmith("runs", "list")
-    assert said.out.splitlines()[1].split() == ["new", "not", "started", "0/-", "-", "-", "-"]
+    output = tunesmith("runs", "list")
+    assert output.out.splitlines()[1].split() == ["new", "not", "started", "0/-", "-", "-", "-"]
 
 
 def test_none_and_no_such_run(tunesmith: Command, trained: Path) -> None:
-    said = tunesmith("runs", "list")
-    assert said.code == 0
-    assert "no runs in runs" in said.err
+    output = tunesmith("runs", "list")
+    assert output.code == 0
+    assert "no runs in runs" in output.err
     wrong = tunesmith("runs", "show", "tikets", "--root", trained.parent)
     assert wrong.code == 2
     assert 'did you mean "tickets"' in wrong.err
 
 
 def test_explain(tunesmith: Command, trained: Path) -> None:
-    said = tunesmith("runs", "explain", "tickets", "--root", trained.parent)
-    assert said.code == 0
-    lines = {line.split()[0]: line for line in said.out.splitlines()}
+    output = tunesmith("runs", "explain", "tickets", "--root", trained.parent)
+    assert output.code == 0
+    lines = {line.split()[0]: line for line in output.out.splitlines()}
     assert list(lines) == ["train", "validation", "reading", "try"]
     assert "too short to tell" in lines["reading"]
     (record,) = tunesmith("runs", "explain", trained, "--json").records
@@ -84,8 +82,9 @@ def test_explain(tunesmith: Command, trained: Path) -> None:
 
 
 def test_explain_loads_nothing_heavy(trained: Path) -> None:
-    code = LIGHT.format(arguments=["runs", "explain", str(trained)])
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    arguments = ["runs", "explain", str(trained)]
+    code = f"from tunesmith.cli import main\nassert main({arguments!r}) == 0"
+    assert heavy_modules_after(code, trained) == []
 
 
 @pytest.mark.parametrize("verb", ["list", "show", "compare", "explain", "delete"])
@@ -93,12 +92,12 @@ def test_help_has_examples(verb: str, tunesmith: Command) -> None:
     assert "Examples:" in tunesmith("runs", verb, "--help").out
 
 
-def test_compare_says_in_words_whether_it_is_a_difference(
-    tunesmith: Command, trained: Path
-) -> None:
-    said = tunesmith("runs", "compare", trained, trained)
-    assert "0 of 6 examples (0 fixed, 0 broken; McNemar p = 1): the same" in said.out
-    assert re.search(r"f1 +\S+ → \S+  \+0\.0000 \(95%: (-0\.\d+ to \+0\.\d+)\): the same", said.out)
+def test_compare_reports_significance(tunesmith: Command, trained: Path) -> None:
+    output = tunesmith("runs", "compare", trained, trained)
+    assert "0 of 6 examples (0 fixed, 0 broken; McNemar p = 1): the same" in output.out
+    assert re.search(
+        r"f1 +\S+ → \S+  \+0\.0000 \(95%: (-0\.\d+ to \+0\.\d+)\): the same", output.out
+    )
     (record,) = tunesmith("runs", "compare", trained, trained, "--json").records
     told = record["differences"]["validation"]
     assert told["rows"] == 6
@@ -107,13 +106,13 @@ def test_compare_says_in_words_whether_it_is_a_difference(
 
 
 def test_show_has_the_score_table(tunesmith: Command, trained: Path) -> None:
-    said = tunesmith("runs", "show", trained)
-    assert "TF-IDF" in said.out
+    output = tunesmith("runs", "show", trained)
+    assert "TF-IDF" in output.out
     (record,) = tunesmith("runs", "show", trained, "--json").records
     assert set(record["summary"]["intervals"]["validation"]) == {"f1", "accuracy", "loss"}
 
 
-def test_one_damaged_run_hides_no_other(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
+def test_list_with_a_damaged_run(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
     root = tmp_path / "runs"
     harms = {"facts": "model/tunesmith.json", "plan": "plan.json"}
     for name in ("whole", *harms):
@@ -122,11 +121,11 @@ def test_one_damaged_run_hides_no_other(tunesmith: Command, trained: Path, tmp_p
         (root / name / file).write_text('{"plan": 5}')
     (root / "lost").mkdir()
     (root / "lost" / "events.jsonl").write_text("5\n")
-    said = tunesmith("runs", "list")
-    assert said.code == 0
-    states = {line.split()[0]: line.split()[1] for line in said.out.splitlines()[1:]}
+    output = tunesmith("runs", "list")
+    assert output.code == 0
+    states = {line.split()[0]: line.split()[1] for line in output.out.splitlines()[1:]}
     assert states == dict.fromkeys((*harms, "lost"), "damaged") | {"whole": "finished"}
-    assert said.err.count("warning C138") == 3
+    assert output.err.count("warning C138") == 3
     records = {Path(r["run"]).name: r["state"] for r in tunesmith("runs", "list", "--json").records}
     assert records == states
     for name in harms:
@@ -144,18 +143,18 @@ def test_damaged_lines_are_skipped_and_reported(
     with (run / "events.jsonl").open("a") as file:
         file.write("5\n")
     for verb in (["runs", "show"], ["runs", "explain"], ["report"]):
-        said = tunesmith(*verb, "odd")
-        assert said.code == 0
-        assert "warning C129" in said.err
-        assert "1 damaged line is skipped" in said.err
+        output = tunesmith(*verb, "odd")
+        assert output.code == 0
+        assert "warning C129" in output.err
+        assert "1 damaged line is skipped" in output.err
 
 
 def test_a_report_without_its_plan(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "odd")
     (tmp_path / "runs" / "odd" / "plan.json").unlink()
-    said = tunesmith("report", "odd")
-    assert said.code == 6
-    assert "C138" in said.err and "the file is missing" in said.err
+    output = tunesmith("report", "odd")
+    assert output.code == 6
+    assert "C138" in output.err and "the file is missing" in output.err
 
 
 class Typed(io.TextIOWrapper):
@@ -165,7 +164,7 @@ class Typed(io.TextIOWrapper):
         return True
 
 
-def test_delete_asks_and_looks_at_all_of_them_first(
+def test_delete_checks_all_and_confirms_once(
     tunesmith: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import shutil
@@ -173,17 +172,17 @@ def test_delete_asks_and_looks_at_all_of_them_first(
     for name in ("one", "two", "three"):
         shutil.copytree(trained, tmp_path / "runs" / name)
     left = lambda: sorted(path.name for path in (tmp_path / "runs").iterdir())  # noqa: E731
-    said = tunesmith("runs", "delete", "one", "tow", "--yes")
-    assert said.code == 2
-    assert 'did you mean "two"' in said.err
+    output = tunesmith("runs", "delete", "one", "tow", "--yes")
+    assert output.code == 2
+    assert 'did you mean "two"' in output.err
     (tmp_path / "runs" / "two" / "notes.txt").write_text("mine")
-    said = tunesmith("runs", "delete", "one", "two", "--yes")
-    assert said.code == 2
-    assert "R155" in said.err
+    output = tunesmith("runs", "delete", "one", "two", "--yes")
+    assert output.code == 2
+    assert "R155" in output.err
     (tmp_path / "runs" / "two" / "notes.txt").unlink()
-    said = tunesmith("runs", "delete", "one")
-    assert said.code == 2
-    assert "R154" in said.err and "--yes" in said.err
+    output = tunesmith("runs", "delete", "one")
+    assert output.code == 2
+    assert "R154" in output.err and "--yes" in output.err
     assert left() == ["one", "three", "two"]
     # asked
     asked: list[str] = []
@@ -198,10 +197,10 @@ def test_delete_asks_and_looks_at_all_of_them_first(
     monkeypatch.setattr("tests.cli.conftest.io.TextIOWrapper", Typed)
     assert tunesmith("runs", "delete", "one").code == 130
     assert left() == ["one", "three", "two"]
-    said = tunesmith("runs", "delete", "runs/one", "two", "one", "--json")
-    assert said.code == 0
+    output = tunesmith("runs", "delete", "runs/one", "two", "one", "--json")
+    assert output.code == 0
     assert asked == ["Delete 1 run?", "Delete 2 runs?"]
-    assert said.err == "runs/one\nruns/two\n"
-    assert said.records == [{"deleted": ["runs/one", "runs/two"]}]
+    assert output.err == "runs/one\nruns/two\n"
+    assert output.records == [{"deleted": ["runs/one", "runs/two"]}]
     assert tunesmith("runs", "delete", "three", "--yes").out == "deleted runs/three\n"
     assert left() == []

@@ -6,15 +6,13 @@ from tests.cli.conftest import Command
 from tunesmith.models import load_tokenizer, locate
 
 
-def test_it_trains_on_a_file_and_shows_what_it_does(
-    tunesmith: Command, tickets: Path, tmp_path: Path
-) -> None:
-    said = tunesmith(
+def test_train_tokenizer(tunesmith: Command, tickets: Path, tmp_path: Path) -> None:
+    output = tunesmith(
         "tokenizer", "train", tickets, "--text", "body", "--vocab-size", 120, "--out", "mine"
     )
-    assert said.code == 0
-    assert "120 pieces  mine" in said.out
-    assert "the printer 0 is broken again" in said.out
+    assert output.code == 0
+    assert "120 pieces  mine" in output.out
+    assert "the printer 0 is broken again" in output.out
     assert len(load_tokenizer(locate_tokenizer(tmp_path / "mine"))) == 120
 
 
@@ -24,8 +22,8 @@ def locate_tokenizer(folder: Path):  # type: ignore[no-untyped-def]
     return ModelFiles(str(folder), folder)
 
 
-def test_it_takes_after_an_old_one(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
-    said = tunesmith(
+def test_train_tokenizer_from_another(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:
+    output = tunesmith(
         "tokenizer",
         "train",
         tickets,
@@ -37,17 +35,17 @@ def test_it_takes_after_an_old_one(tunesmith: Command, tickets: Path, tiny_bert:
         "mine",
         "--json",
     )
-    assert said.code == 0
-    (record,) = said.records
+    assert output.code == 0
+    (record,) = output.records
     old = load_tokenizer(locate(str(tiny_bert)))
     assert record["pieces"] == 150
     assert len(record["tokens"]) <= len(old.tokenize(record["example"]))
 
 
-def test_what_goes_wrong_is_told(tunesmith: Command, tickets: Path, tmp_path: Path) -> None:
+def test_errors(tunesmith: Command, tickets: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    said = tunesmith("tokenizer", "train", tickets, "--out", "there")
-    assert said.code == 2 and "R115 there" in said.err and "--force" not in said.err
-    said = tunesmith("tokenizer", "train", tickets, "--text", "bdy", "--out", "new")
-    assert said.code == 3 and "columns: id, body, queue" in said.err
+    output = tunesmith("tokenizer", "train", tickets, "--out", "there")
+    assert output.code == 2 and "R115 there" in output.err and "--force" not in output.err
+    output = tunesmith("tokenizer", "train", tickets, "--text", "bdy", "--out", "new")
+    assert output.code == 3 and "columns: id, body, queue" in output.err
     assert not (tmp_path / "new").exists()

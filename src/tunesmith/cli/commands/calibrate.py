@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tunesmith.api.display.terminal import Terminal, padded
-from tunesmith.cli.commands.runs import find_run
-from tunesmith.cli.options import ROOT, common, examples
+from tunesmith.cli.options import ROOT, common, examples, find_run
 from tunesmith.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ __all__ = ["command"]
 @click.command(
     "calibrate",
     help=_(
-        "Fit the probabilities of a finished run to its validation rows, and thresholds to a goal. "
-        "The result is kept in tunesmith.json of the model; `predict` and `eval` follow it with "
-        "--calibrated."
+        "Calibrate the probabilities of a finished run on its validation rows, and choose "
+        "thresholds for a goal. The result is stored in the model's tunesmith.json; `predict` and "
+        "`eval` apply it with --calibrated."
     ),
     epilog=examples(
         "tunesmith calibrate runs/tickets",
@@ -35,14 +34,13 @@ __all__ = ["command"]
     metavar="GOAL",
     help=_(
         "f1 for the highest F1, precision=P for the highest recall at that precision, accuracy=P "
-        "to leave unsure rows unanswered. Without it there is a temperature alone."
+        "to abstain on uncertain rows. Without a goal only a temperature is fitted."
     ),
 )
 @ROOT
 @common
-def command(run: str, goal: str | None, root: str, **given: Any) -> int:
-    """Fit, write, and show what it changes."""
-    terminal = Terminal.of(given)
+def command(terminal: Terminal, run: str, goal: str | None, root: str) -> int:
+    """Fit, write, and show what changes."""
     folder = find_run(run, root)
     from tunesmith.analysis.calibrate import calibrate_run, fit_as_json
     from tunesmith.metrics.thresholds import Goal
@@ -53,15 +51,15 @@ def command(run: str, goal: str | None, root: str, **given: Any) -> int:
     _show(fit, terminal)
     terminal.say(
         _(
-            "fitted on {rows} validation rows, which it flatters; `tunesmith eval --calibrated` "
-            "shows it on others"
+            "fitted on these {rows} validation rows, so the scores are optimistic; `tunesmith eval "
+            "--calibrated` scores other rows"
         ).format(rows=fit.rows)
     )
     return 0
 
 
 def _show(fit: CalibrationResult, terminal: Terminal) -> None:
-    """What it changes on the validation rows, thresholds if any, and the reliability curve."""
+    """Print scores before and after, thresholds if any, and the reliability curve."""
     before, after = fit.before, fit.after
     terminal.result(_("temperature {value:.3f}").format(value=fit.calibration.temperature))
     changes: dict[str, tuple[float | None, float | None]] = {
@@ -89,8 +87,8 @@ def _show(fit: CalibrationResult, terminal: Terminal) -> None:
     curve = [
         {
             _("probability"): f"{point.confidence:.3f}",
-            _("came true"): f"{point.share:.3f}",
-            _("answers"): point.count,
+            _("observed"): f"{point.share:.3f}",
+            _("predictions"): point.count,
         }
         for point in after.curve
     ]

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.api.display.terminal import Terminal, padded
-from tunesmith.cli.corrected import with_corrected_command
-from tunesmith.cli.options import (
-    common,
-    data_options,
-    examples,
-    layers_from,
-    recipe_options,
-    set_option,
-)
+from tunesmith.cli.options import examples, layers_from, recipe_options
+from tunesmith.cli.suggestions import with_corrected_command
 from tunesmith.errors import DataError, Problem, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
@@ -35,26 +28,22 @@ _BAR = 30
 @click.command(
     "check",
     help=_(
-        "Look for everything that is wrong or odd about data and recipe, and change nothing: bad "
-        "rows, leaks between splits, duplicates, classes, lengths. Training begins with the same."
+        "Validate data and recipe without changing anything: bad rows, leakage between splits, "
+        "duplicates, classes, lengths. Training runs the same checks first."
     ),
     epilog=examples("tunesmith check tickets.csv", "tunesmith check recipe.yaml --strict --json"),
 )
 @click.argument("what", nargs=-1, required=True)
-@click.option("--strict", is_flag=True, help=_("Fail on warnings, too."))
+@click.option("--strict", is_flag=True, help=_("Treat warnings as errors."))
 @recipe_options
-@data_options
-@set_option
-@common
-def command(what: tuple[str, ...], strict: bool, sets: tuple[str, ...], **given: Any) -> int:
-    """Check, print every problem, errors first; the exit code says how bad it is."""
+def command(terminal: Terminal, what: tuple[str, ...], strict: bool, **flags: Any) -> int:
+    """Check, and print every problem, errors first; the exit code is that of the errors."""
     from tunesmith.inputs import check, look
 
-    terminal = Terminal.of(given)
     checked, code = None, 0
     problems: Sequence[Problem]
     try:
-        checked = check(look(layers_from(what, sets, given)), audited=True)
+        checked = check(look(layers_from(what, flags)), audited=True)
         problems = checked.warnings
     except TunesmithError as error:
         context = click.get_current_context()
@@ -100,7 +89,7 @@ def _show(terminal: Terminal, checked: ValidatedInputs) -> None:
 def _summary(counts: Counter[Severity]) -> str:
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
     if not errors and not warnings:
-        return _("nothing wrong was found")
+        return _("no problems")
     return ", ".join(
         (
             ngettext("{count} error", "{count} errors", errors).format(count=errors),

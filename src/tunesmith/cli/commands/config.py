@@ -8,29 +8,22 @@ from typing import Any
 import click
 
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.options import (
-    common,
-    data_options,
-    examples,
-    layers_from,
-    recipe_options,
-    set_option,
-)
-from tunesmith.cli.verbs import Verbs
+from tunesmith.cli.options import common, examples, layers_from, recipe_options
+from tunesmith.cli.suggestions import SuggestingGroup
 from tunesmith.errors import TunesmithError
 from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
 
 
-@click.group("config", cls=Verbs, help=_("Show recipes and their schema."))
+@click.group("config", cls=SuggestingGroup, help=_("Show recipes and their schema."))
 def command() -> None:
     """The group."""
 
 
 @command.command(
     "show",
-    help=_("Every value of a recipe and where it comes from."),
+    help=_("Show every value of a recipe and where it comes from."),
     epilog=examples(
         "tunesmith config show recipe.yaml",
         "tunesmith config show tickets.csv --set train.epochs=1",
@@ -38,22 +31,18 @@ def command() -> None:
 )
 @click.argument("what", nargs=-1)
 @recipe_options
-@data_options
-@set_option
-@common
-def show(what: tuple[str, ...], sets: tuple[str, ...], **given: Any) -> int:
-    """Merge, fill in what the data says if it can be read, print."""
+def show(terminal: Terminal, what: tuple[str, ...], **flags: Any) -> int:
+    """Merge all layers, fill in values from the data if it can be read, print."""
     from tunesmith.inputs import check, look
     from tunesmith.recipe import as_written, flatten
 
-    terminal = Terminal.of(given)
-    layers = layers_from(what, sets, given)
+    layers = layers_from(what, flags)
     recipe = layers.recipe()
     try:
         checked = check(look(layers))
         layers, recipe = checked.layers, checked.recipe
     except TunesmithError as error:
-        terminal.say(_("the data was not looked at, so nothing is filled in from it:"))
+        terminal.say(_("the data could not be read, so no values are filled in from it:"))
         terminal.problems(error.problems[:1])
     values = recipe.model_dump(mode="json")
     rows = []
@@ -76,22 +65,21 @@ def show(what: tuple[str, ...], sets: tuple[str, ...], **given: Any) -> int:
 
 @command.command(
     "schema",
-    help=_("The JSON schema of recipes, from which editors complete and check."),
+    help=_("Print the JSON schema of recipes, for completion and checks in editors."),
     epilog=examples(
         "tunesmith config schema > recipe.schema.json",
         "# yaml-language-server: $schema=recipe.schema.json   (first line of a recipe)",
     ),
 )
 @common
-def schema(**given: Any) -> int:
-    """Print it; it is JSON either way."""
+def schema(terminal: Terminal) -> int:
+    """Print the schema: indented, or on one line with --json."""
     from tunesmith.recipe import json_schema
     from tunesmith.tasks import TASKS, task_named
 
-    terminal = Terminal.of(given)
-    found = json_schema({name: task_named(name).options_type for name in TASKS})
-    if given["as_json"]:
-        terminal.record(found)
+    schema = json_schema({name: task_named(name).options_type for name in TASKS})
+    if terminal.as_json:
+        terminal.record(schema)
     else:
-        terminal.lines(json.dumps(found, indent=2, ensure_ascii=False))
+        terminal.lines(json.dumps(schema, indent=2, ensure_ascii=False))
     return 0

@@ -8,7 +8,6 @@ import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -38,11 +37,10 @@ _LABELS = {
     help=_("Check what training needs: versions, device, threads, disk, Hub and mirrors."),
     epilog=examples("tunesmith doctor", "tunesmith doctor --offline --json"),
 )
-@click.option("--offline", is_flag=True, help=_("Ask nothing of the network."))
+@click.option("--offline", is_flag=True, help=_("Do not use the network."))
 @common
-def command(offline: bool, **given: Any) -> int:
-    """Look, and print a line for each thing."""
-    terminal = Terminal.of(given)
+def command(terminal: Terminal, offline: bool) -> int:
+    """Collect the facts and print a line or more for each."""
     facts = {
         "versions": _versions(),
         "device": _device(),
@@ -53,8 +51,8 @@ def command(offline: bool, **given: Any) -> int:
         "hub": _hub(offline=offline),
         "trackers": _trackers(),
     }
-    for name, words in facts.items():
-        for i, line in enumerate(words.splitlines()):
+    for name, text in facts.items():
+        for i, line in enumerate(text.splitlines()):
             terminal.result(padded(_(_LABELS[name]) if i == 0 else "", 10) + line)
     terminal.record(facts)
     return 0
@@ -117,7 +115,7 @@ def _disk() -> str:
         while not existing.exists():
             existing = existing.parent
         free = shutil.disk_usage(existing).free / 1e9
-        writable = "" if os.access(existing, os.W_OK) else "  " + _("cannot be written")
+        writable = "" if os.access(existing, os.W_OK) else "  " + _("not writable")
         lines.append(f"{name}: {path}  " + _("{free:.1f} GB free").format(free=free) + writable)
     return "\n".join(lines)
 
@@ -136,7 +134,7 @@ def _hub(*, offline: bool) -> str:
     try:
         HfApi().model_info("google-bert/bert-base-uncased", timeout=5)
         lines.append(_("the endpoint answers"))
-    except Exception as error:  # whatever it is, it is the finding
+    except Exception as error:  # any failure is the result of this check
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         lines.append(_("the endpoint does not answer: {reason}").format(reason=redact(reason)))
         lines.append(
@@ -148,7 +146,7 @@ def _hub(*, offline: bool) -> str:
 def _trackers() -> str:
     from tunesmith.runs.trackers import TRACKERS
 
-    words = {True: _("installed"), False: _("not installed")}
+    states = {True: _("installed"), False: _("not installed")}
     return ", ".join(
-        f"{name} {words[find_spec(package) is not None]}" for name, package in TRACKERS.items()
+        f"{name} {states[find_spec(package) is not None]}" for name, package in TRACKERS.items()
     )

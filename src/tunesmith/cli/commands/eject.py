@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.commands.runs import find_run
-from tunesmith.cli.options import ROOT, common, examples
+from tunesmith.cli.options import ROOT, common, examples, find_run
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import as_path
 
 __all__ = ["command"]
 
-_VERBS = {"trainer": "python", "loop": "python", "accelerate": "accelerate launch"}
-"""The styles, and what runs a script of each."""
+_RUN_WITH = {"trainer": "python", "loop": "python", "accelerate": "accelerate launch"}
+"""Each style, and the command that runs its script."""
 
 
 @click.command(
     "eject",
     help=_(
-        "Write a run as a plain script of torch and transformers: the same rows, losses and scores."
+        "Write a run as a plain script of torch and transformers, with the same rows, losses and "
+        "scores."
     ),
     epilog=examples(
         "tunesmith eject tickets --style loop --out train_tickets.py",
@@ -31,28 +29,32 @@ _VERBS = {"trainer": "python", "loop": "python", "accelerate": "accelerate launc
 )
 @click.argument("run")
 @click.option(
-    "--style", type=click.Choice(list(_VERBS)), default="trainer", show_default=True,
-    help=_("How it trains: transformers' Trainer, a loop by hand, or that loop under Accelerate."),
+    "--style", type=click.Choice(list(_RUN_WITH)), default="trainer", show_default=True,
+    help=_("transformers' Trainer, a hand-written loop, or that loop with Accelerate."),
 )  # fmt: skip
 @click.option(
     "-o", "--out", metavar="FILE",
-    help=_("The script, or a notebook (.ipynb); else the run's name and the style."),
+    help=_("Script or notebook (.ipynb); default: name of the run and style."),
 )  # fmt: skip
 @click.option("--notebook", is_flag=True, help=_("Write a notebook."))
-@click.option(
-    "--strict", is_flag=True, help=_("Refuse a run of which something has no plain equal.")
-)
-@click.option("--force", is_flag=True, help=_("Replace files that are there."))
+@click.option("--strict", is_flag=True, help=_("Fail if any part of the run cannot be reproduced."))
+@click.option("--force", is_flag=True, help=_("Replace existing files."))
 @ROOT
 @common
 def command(
-    run: str, style: str, out: str | None, root: str, *, notebook: bool, strict: bool, force: bool,
-    **given: Any,
-) -> int:  # fmt: skip
-    """Write it, and say how to run it."""
+    terminal: Terminal,
+    run: str,
+    style: str,
+    out: str | None,
+    root: str,
+    *,
+    notebook: bool,
+    strict: bool,
+    force: bool,
+) -> int:
+    """Write the script, and print how to run it."""
     from tunesmith.interop.eject.write import eject
 
-    terminal = Terminal.of(given)
     folder = find_run(run, root)
     path = as_path(out or f"{folder.name}_{style}.py")
     if notebook:
@@ -61,24 +63,24 @@ def command(
     terminal.problems(
         Problem(
             "R121",
-            _("no plain equal: {reason}").format(reason=found.reason),
-            Place(found.key),
+            _("not reproduced: {reason}").format(reason=omitted.reason),
+            Place(omitted.key),
             severity=Severity.WARNING,
         )
-        for found in done.left_out
+        for omitted in done.left_out
     )
     terminal.result(str(done.path))
-    for beside in done.beside:
-        terminal.result(str(beside))
+    for path in done.beside:
+        terminal.result(str(path))
     terminal.record(
         {
             "run": str(folder.path),
             "style": style,
             "path": str(done.path),
-            "beside": [str(beside) for beside in done.beside],
-            "left_out": {found.key: found.reason for found in done.left_out},
+            "beside": [str(path) for path in done.beside],
+            "left_out": {omitted.key: omitted.reason for omitted in done.left_out},
         }
     )
-    verb = "jupyter notebook" if path.suffix == ".ipynb" else _VERBS[style]
-    terminal.say(_("from this folder   {command}").format(command=f"{verb} {done.path}"))
+    program = "jupyter notebook" if done.path.suffix == ".ipynb" else _RUN_WITH[style]
+    terminal.say(_("from this folder   {command}").format(command=f"{program} {done.path}"))
     return 0

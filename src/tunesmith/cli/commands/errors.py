@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.commands.runs import find_run
-from tunesmith.cli.options import ROOT, OutputFile, common, examples
+from tunesmith.cli.options import ROOT, OutputFile, common, examples, find_run
 from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _BRIEF, _LONG = 5, 20
-"""How many of each are shown beside others, and alone."""
+"""How many of each are shown: with others, and alone."""
 
 _WIDTH = 60
 
@@ -30,9 +29,9 @@ _WIDTH = 60
 @click.command(
     "errors",
     help=_(
-        "What a finished run gets wrong: the worst rows, the labels it confuses, and the rows "
-        "whose labels are probably wrong themselves. Training rows are judged by models that have "
-        "not seen them."
+        "Show what a finished run gets wrong: the rows with the highest loss, the labels it "
+        "confuses, and rows whose labels are probably wrong. Training rows are predicted by models "
+        "that have not seen them (cross-validation)."
     ),
     epilog=examples(
         "tunesmith errors runs/tickets --suspect --top 30",
@@ -40,10 +39,10 @@ _WIDTH = 60
     ),
 )
 @click.argument("run")
-@click.option("--worst", is_flag=True, help=_("The rows with the highest loss."))
-@click.option("--confused", is_flag=True, help=_("Which labels are taken for which."))
-@click.option("--suspect", is_flag=True, help=_("The rows that are probably mislabelled."))
-@click.option("--slices", is_flag=True, help=_("The scores by class, length, language and file."))
+@click.option("--worst", is_flag=True, help=_("Rows with the highest loss."))
+@click.option("--confused", is_flag=True, help=_("Which labels are confused with which."))
+@click.option("--suspect", is_flag=True, help=_("Rows that are probably mislabeled."))
+@click.option("--slices", is_flag=True, help=_("Scores by class, length, language and file."))
 @click.option("--top", type=click.IntRange(min=1), help=_("How many of each to show."))
 @click.option(
     "--split", type=click.Choice(["validation", "test", "train"]), help=_("Only these rows.")
@@ -52,12 +51,13 @@ _WIDTH = 60
     "--export",
     metavar="FILE",
     type=OutputFile(),
-    help=_("Write a table to fill in (CSV): the rows probably mislabelled, or those of --worst."),
+    help=_("CSV to correct by hand: rows that are probably mislabeled, or those of --worst."),
 )
 @click.option("--force", is_flag=True, help=_("Replace the file of --export if it exists."))
 @ROOT
 @common
 def command(
+    terminal: Terminal,
     run: str,
     top: int | None,
     split: str | None,
@@ -65,27 +65,26 @@ def command(
     *,
     force: bool,
     root: str,
-    **given: Any,
+    **sections: bool,
 ) -> int:
-    """Examine, show, export."""
+    """Analyze errors, print them, export rows to correct."""
     from tunesmith.analysis.label_errors import examine
     from tunesmith.storage import atomic
 
-    terminal = Terminal.of(given)
-    if export is not None:  # a table that a person has filled in is hours of work
+    if export is not None:  # a table corrected by hand is hours of work
         atomic.refuse_existing([export], force=force, option="--export")
-    kinds = [name for name in _KINDS if given[name]] or list(_KINDS)
+    chosen = [name for name in _SECTIONS if sections[name]] or list(_SECTIONS)
     if split in (None, "train"):
-        terminal.say(_("judging the training rows by models that have not seen them …"))
+        terminal.say(_("predicting the training rows by cross-validation …"))
     examined = examine(find_run(run, root), split)
     terminal.problems(examined.warnings)
-    count = top or (_BRIEF if len(kinds) > 1 else _LONG)
+    count = top or (_BRIEF if len(chosen) > 1 else _LONG)
     record: dict[str, object] = {"run": run}
-    for kind in kinds:
-        record[kind] = _KINDS[kind](terminal, examined, count)
+    for name in chosen:
+        record[name] = _SECTIONS[name](terminal, examined, count)
     if export is not None:
-        judged = examined.worst(count) if kinds == ["worst"] else examined.suspect(top)
-        rows = examined.export(judged, export)
+        selected = examined.worst(count) if chosen == ["worst"] else examined.suspect(top)
+        rows = examined.export(selected, export)
         record["export"] = {"file": str(export), "rows": rows}
         for line in _export_notes(export, rows):
             terminal.say(line)
@@ -94,17 +93,17 @@ def command(
 
 
 def _worst(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
-    found = examined.worst(top)
+    rows = examined.worst(top)
     terminal.result(
         _("worst of the {split} rows").format(split=split_name(examined.held_out.split))
     )
-    terminal.table([_as_line(row, _("answer"), row.predicted) for row in found])
-    return [row.as_json() for row in found]
+    terminal.table([_as_line(row, _("prediction"), row.predicted) for row in rows])
+    return [row.as_json() for row in rows]
 
 
 def _confused(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
-    found = examined.confused(top)
-    if found:
+    confusions = examined.confused(top)
+    if confusions:
         terminal.result(
             _("confused in the {split} rows").format(split=split_name(examined.held_out.split))
         )
@@ -112,76 +111,73 @@ def _confused(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dic
         [
             {
                 _("label"): confusion.gold,
-                _("answer"): confusion.predicted,
+                _("prediction"): confusion.predicted,
                 _("rows"): confusion.count,
-                _("such as"): str(confusion.worst.place),
+                _("example"): str(confusion.worst.place),
             }
-            for confusion in found
+            for confusion in confusions
         ],
         align_right=[_("rows")],
     )
-    return [confusion.as_json() for confusion in found]
+    return [confusion.as_json() for confusion in confusions]
 
 
 def _suspect(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
-    found = examined.suspect()
+    suspects = examined.suspect()
     terminal.problems(weak := examined.weak_answers())
     if weak and len(weak) == len(examined.answered):
-        terminal.result(_("most doubtful labels"))
+        terminal.result(_("least reliable labels"))
     else:
-        _tell_suspects(terminal, examined, found)
-    terminal.table([_as_line(row, _("rather"), str(row.suggested)) for row in found[:top]])
-    return [row.as_json() for row in found[:top]]
+        _report_suspects(terminal, examined, suspects)
+    terminal.table([_as_line(row, _("suggested"), str(row.suggested)) for row in suspects[:top]])
+    return [row.as_json() for row in suspects[:top]]
 
 
-def _tell_suspects(terminal: Terminal, examined: ErrorAnalysis, found: Sequence[RowError]) -> None:
-    splits = [split for split in examined.answered if any(row.split == split for row in found)]
+def _report_suspects(
+    terminal: Terminal, examined: ErrorAnalysis, suspects: Sequence[RowError]
+) -> None:
+    splits = [split for split in examined.answered if any(row.split == split for row in suspects)]
     message = ngettext(
-        "{count} row of {splits} is probably mislabelled",
-        "{count} rows of {splits} are probably mislabelled",
-        len(found),
-    ).format(count=len(found), splits=", ".join(map(split_name, splits or examined.answered)))
+        "{count} row of {splits} is probably mislabeled",
+        "{count} rows of {splits} are probably mislabeled",
+        len(suspects),
+    ).format(count=len(suspects), splits=", ".join(map(split_name, splits or examined.answered)))
     terminal.result(message)
-    if found:
+    if suspects:
         fix = _("tunesmith errors {run} --export corrections.csv writes them for you to correct.")
         fix = fix.format(run=shell_quoted(examined.run.path))
         terminal.problems([Problem("D406", message, fix=fix, severity=Severity.NOTE)])
 
 
 def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
-    found = examined.slices()[:top]
-    if found:
+    parts = examined.slices()[:top]
+    if parts:
         terminal.result(
             _("worst slices of the {split} rows").format(split=split_name(examined.held_out.split))
         )
-    score = _("right") if examined.kind.higher_is_better else _("mean error")
+    score = _("correct") if examined.kind.higher_is_better else _("mean error")
     lines = []
-    for part in found:
+    for part in parts:
         by, value = part.in_words()
         lines.append(
-            {
-                _("by"): by,
-                _("value"): value,
-                _("rows"): part.rows,
-                score: f"{part.score:.3f}",
-            }
+            {_("by"): by, _("value"): value, _("rows"): part.rows, score: f"{part.score:.3f}"}
         )
     terminal.table(lines, align_right=[_("rows"), score])
-    return [part.as_json() for part in found]
+    return [part.as_json() for part in parts]
 
 
-_KINDS = {"worst": _worst, "confused": _confused, "suspect": _suspect, "slices": _slices}
+_SECTIONS = {"worst": _worst, "confused": _confused, "suspect": _suspect, "slices": _slices}
 
 
-def _as_line(row: RowError, of_answer: str, answer: str) -> dict[str, object]:
+def _as_line(row: RowError, heading: str, answer: str) -> dict[str, object]:
     is_number = row.share is None
     return {
         _("place"): str(row.place),
         _("label"): row.gold,
-        of_answer: answer,
-        _("squared error") if is_number else _("p(label)"): f"{row.loss:.3g}"
-        if is_number
-        else f"{row.share:.3f}",
+        heading: answer,
+        _("squared error") if is_number else _("p(label)"): (
+            f"{row.loss:.3g}" if is_number else f"{row.share:.3f}"
+        ),
         _("text"): shortened(row.text, at_most=_WIDTH),
     }
 
@@ -191,7 +187,7 @@ def _export_notes(file: Path, rows: int) -> list[str]:
     return [
         written.format(count=rows, file=file),
         _(
-            "Write the right label, or `remove`, into its column `correct`; then train with "
+            "Enter the right label, or `remove`, in its column `correct`; then train with "
             "--corrections {file} and another --out."
         ).format(file=file),
     ]

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.api.display.terminal import Terminal, padded
-from tunesmith.cli.options import (
-    common,
-    data_options,
-    examples,
-    layers_from,
-    recipe_options,
-    set_option,
-)
+from tunesmith.cli.options import examples, layers_from, recipe_options
 from tunesmith.errors import DataError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
@@ -27,14 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-_ASKED = frozenset({"D218"})
-"""Problems that are questions about the task: their answer belongs into the recipe."""
+_UNDECIDED = frozenset({"D218"})
+"""Problems that ask for a choice of task, which belongs in the recipe."""
 
 
 @click.command(
     "init",
     help=_(
-        "Look at data and write a commented recipe: column roles, task, labels with counts, "
+        "Inspect data and write a commented recipe: column roles, task, labels with counts, "
         "lengths, a model, and why each was chosen."
     ),
     epilog=examples(
@@ -42,17 +35,17 @@ _ASKED = frozenset({"D218"})
     ),
 )
 @click.argument("what", nargs=-1, required=True)
-@click.option("--out", metavar="FILE", default="recipe.yaml", help=_("Where to write the recipe."))
-@click.option("--force", is_flag=True, help=_("Replace the file if it is there."))
+@click.option("--out", metavar="FILE", default="recipe.yaml", help=_("Recipe to write."))
+@click.option("--force", is_flag=True, help=_("Replace an existing file."))
 @recipe_options
-@data_options
-@set_option
-@common
 def command(
-    what: tuple[str, ...], out: str, force: bool, sets: tuple[str, ...], **given: Any
+    terminal: Terminal,
+    what: tuple[str, ...],
+    out: str,
+    force: bool,
+    **flags: Any,
 ) -> int:
-    """Look, write the recipe, and say what was found."""
-    terminal = Terminal.of(given)
+    """Inspect the data, write the recipe, and print what it says and why."""
     target = as_path(out)
     from tunesmith.storage import atomic
 
@@ -61,14 +54,14 @@ def command(
     from tunesmith.recipe import as_written, to_yaml
     from tunesmith.runs.start import remarks
 
-    seen = look(layers_from(what, sets, given))
+    seen = look(layers_from(what, flags))
     recipe, layers, notes = seen.recipe, seen.layers, seen.notes
     splits: dict[str, Split] = {}
     errors, later = 0, [("train", "select_by"), ("metrics",)]
     try:
         checked = check(seen, audited=True)
     except DataError as error:
-        if any(problem.code in _ASKED for problem in error.problems):
+        if any(problem.code in _UNDECIDED for problem in error.problems):
             raise
         terminal.problems(error.problems)
         errors = sum(problem.severity is Severity.ERROR for problem in error.problems)
@@ -100,9 +93,9 @@ def command(
     if errors:
         terminal.say(
             ngettext(
-                "wrote {path}; {count} error must be corrected first, or left out with "
+                "wrote {path}; {count} error must be fixed first, or left out with "
                 "--on-bad-row skip; then   tunesmith train {path}",
-                "wrote {path}; {count} errors must be corrected first, or left out with "
+                "wrote {path}; {count} errors must be fixed first, or left out with "
                 "--on-bad-row skip; then   tunesmith train {path}",
                 errors,
             ).format(path=shell_quoted(target), count=errors)

@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.options import common, examples, layers_from, reading
-from tunesmith.cli.options import data_options as columns
-from tunesmith.errors import DataError, Place, Problem, RecipeError
+from tunesmith.cli.options import common, data_options, examples, layers_from, reading, row_at
+from tunesmith.errors import DataError, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
@@ -19,9 +18,9 @@ __all__ = ["command"]
 @click.command(
     "inspect",
     help=_(
-        "What a model reads: tokens, ids, token types, attention mask, and what is cut off. "
-        "WHAT is a model and is followed by a text or two; or it is data or a recipe, and a row "
-        "of it is shown."
+        "Show what a model reads: tokens, ids, token types, attention mask, and what is cut off. "
+        "WHAT is a model, followed by one text or a pair; or data or a recipe, of which a row is "
+        "shown."
     ),
     epilog=examples(
         'tunesmith inspect bert-base-uncased "This is one." "This is another."',
@@ -31,18 +30,26 @@ __all__ = ["command"]
 @click.argument("what")
 @click.argument("texts", nargs=-1, metavar="[TEXT] [PAIR]")
 @click.option("--model", help=_("Hub name, local folder or embedded:mini."))
-@click.option("--row", type=click.IntRange(min=0), default=0, help=_("Which row to show, from 0."))
-@click.option("--max-length", type=click.IntRange(min=4), help=_("Tokens per row, if fewer."))
-@columns
+@click.option("--row", type=click.IntRange(min=0), default=0, help=_("Row to show, from 0."))
+@click.option(
+    "--max-length",
+    type=click.IntRange(min=4),
+    help=_("Tokens per row, if fewer than the model reads."),
+)
+@data_options
 @common
 def command(
-    what: str, texts: tuple[str, ...], model: str | None, max_length: int | None, **given: Any
+    terminal: Terminal,
+    what: str,
+    texts: tuple[str, ...],
+    model: str | None,
+    max_length: int | None,
+    **flags: Any,
 ) -> int:
-    """Load a tokenizer, cut, show."""
+    """Load the tokenizer, tokenize, show."""
     from tunesmith.models import load_tokenizer, locate, longest_input
     from tunesmith.models.inspect_tokens import inspect_texts
 
-    terminal = Terminal.of(given)
     if len(texts) > 2:
         raise RecipeError(
             Problem(
@@ -52,43 +59,45 @@ def command(
                 ),
             )
         )
-    asked = _Asked(texts, model or what) if texts else _row_of(what, model, given)
-    files = locate(asked.model, revision=asked.revision)
+    subject = _Subject(texts, model or what) if texts else _row_of(what, model, flags)
+    files = locate(subject.model, revision=subject.revision)
     tokenizer = load_tokenizer(files)
     limit = longest_input(files, tokenizer)
-    max_length = max_length or asked.max_length or limit
-    found = inspect_texts(tokenizer, asked.texts, min(max_length, limit))
-    for text in asked.texts:
+    max_length = max_length or subject.max_length or limit
+    tokens = inspect_texts(tokenizer, subject.texts, min(max_length, limit))
+    for text in subject.texts:
         terminal.say(text)
-    types = found.types or found.mask
+    types = tokens.types or tokens.mask
     rows = [
         {
             "": i,
             _("token"): token,
             "input_ids": number,
-            **({} if found.types is None else {"token_type_ids": kind}),
+            **({} if tokens.types is None else {"token_type_ids": kind}),
             "attention_mask": mask,
         }
         for i, (token, number, kind, mask) in enumerate(
-            zip(found.tokens, found.ids, types, found.mask, strict=True)
+            zip(tokens.tokens, tokens.ids, types, tokens.mask, strict=True)
         )
     ]
     terminal.table(rows, align_right=["", "input_ids", "token_type_ids", "attention_mask"])
-    terminal.say(_("{count} tokens of at most {limit}").format(count=len(rows), limit=found.limit))
-    if found.unknown:
+    terminal.say(_("{count} tokens of at most {limit}").format(count=len(rows), limit=tokens.limit))
+    if tokens.unknown:
         terminal.say(
-            _("{count} of them stand for what the vocabulary lacks").format(count=found.unknown)
+            _("{count} of them are unknown tokens: the vocabulary lacks the text").format(
+                count=tokens.unknown
+            )
         )
-    for tokens in found.cut:
-        if tokens:
-            terminal.say(_("cut off: {tokens}").format(tokens=" ".join(tokens)))
-    terminal.record({"model": asked.model, "texts": list(asked.texts), **found.as_json()})
+    for pieces in tokens.cut:
+        if pieces:
+            terminal.say(_("cut off: {tokens}").format(tokens=" ".join(pieces)))
+    terminal.record({"model": subject.model, "texts": list(subject.texts), **tokens.as_json()})
     return 0
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A row of data or of a recipe, and the model that reads it."""
+class _Subject:
+    """The texts to show, and the model that reads them."""
 
     texts: tuple[str, ...]
     model: str
@@ -96,52 +105,40 @@ class _Asked:
     max_length: int | None = None
 
 
-def _row_of(what: str, model: str | None, given: dict[str, Any]) -> _Asked:
-    """The row that was named; of data alone, text columns and model are suggested."""
+def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
+    """The row of a recipe or of data, where text columns and model are suggested."""
     from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_texts
     from tunesmith.data.findings import Findings
     from tunesmith.data.open import open_splits
     from tunesmith.data.profile import profile
-    from tunesmith.data.rows import first_rows
     from tunesmith.inputs import look
     from tunesmith.models import suggest_model
     from tunesmith.tasks.labeled_text import examine_texts
 
     recipe = None
     if what.endswith((".yaml", ".yml")):
-        seen = look(layers_from([what], [], {**given, "model": model}))
+        seen = look(layers_from([what], {**flags, "model": model}))
         recipe, source = seen.recipe, seen.train
         roles = Roles(str(recipe.data.text), recipe.data.text_pair)
     else:
-        source = next(iter(open_splits(what, reading(given)).values()))
-        found = profile(source, rows=1000)
-        hinted = {role: hint.value for role, hint in suggest_texts(found).items()}
+        source = next(iter(open_splits(what, reading(flags)).values()))
+        profiled = profile(source, rows=1000)
+        hinted = {role: hint.value for role, hint in suggest_texts(profiled).items()}
         only = source.columns[0].name if len(source.columns) == 1 else None
-        text = given["text"] or hinted.get("text") or only
+        text = flags["text"] or hinted.get("text") or only
         if not isinstance(text, str):
-            raise need_a_role("text", found)
-        pair = given["text_pair"] or (None if given["text"] else hinted.get("text_pair"))
+            raise need_a_role("text", profiled)
+        pair = flags["text_pair"] or (None if flags["text"] else hinted.get("text_pair"))
         roles = Roles(text, pair if isinstance(pair, str) else None)
-        wanted = list(zip(("text", "text_pair"), roles.text_columns, strict=False))
-        if problems := [p for _role, p in missing_columns(wanted, source)]:
+        named = list(zip(("text", "text_pair"), roles.text_columns, strict=False))
+        if problems := [p for _role, p in missing_columns(named, source)]:
             raise DataError(problems)
-    row = given["row"]
-    rows = first_rows(source, row + 1)
-    if len(rows) <= row:
-        raise DataError(
-            Problem(
-                "D308",
-                _("there is no row {row}; {split} has {count} rows, from 0").format(
-                    row=row, split="train", count=len(rows)
-                ),
-                Place(source.name),
-            )
-        )
-    if finding := examine_texts(rows[row], roles):
+    row = row_at(source, flags["row"], "train")
+    if finding := examine_texts(row, roles):
         findings = Findings(source)
-        findings.add(row, finding)
+        findings.add(row.index, finding)
         raise DataError(findings.problems())
-    texts = tuple(str(rows[row].values[name]) for name in roles.text_columns)
+    texts = tuple(str(row.values[name]) for name in roles.text_columns)
     if recipe is not None:
-        return _Asked(texts, str(recipe.model), recipe.revision, recipe.train.max_length)
-    return _Asked(texts, model or suggest_model(texts)[0])
+        return _Subject(texts, str(recipe.model), recipe.revision, recipe.train.max_length)
+    return _Subject(texts, model or suggest_model(texts)[0])

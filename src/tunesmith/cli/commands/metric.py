@@ -20,8 +20,8 @@ __all__ = ["command"]
 @click.command(
     "metric",
     help=_(
-        "Score predictions that lie beside their truth in two columns of a file. NAME is that of "
-        "evaluate.load: glue/mrpc, accuracy, f1, ... Nothing is fetched."
+        "Score predictions in one column of a file against labels in another. NAME is as for "
+        "evaluate.load: glue/mrpc, accuracy, f1, ... Nothing is downloaded."
     ),
     epilog=examples(
         "tunesmith metric accuracy runs/tickets/predictions/validation.parquet",
@@ -33,36 +33,44 @@ __all__ = ["command"]
 @click.option(
     "--predicted", default="predicted", show_default=True, help=_("Column of the predictions.")
 )
-@click.option("--label", default="label", show_default=True, help=_("Column of the truth."))
-@click.option("--positive", help=_("Class that a binary F1, precision or recall counts."))
+@click.option("--label", default="label", show_default=True, help=_("Column of the true labels."))
+@click.option("--positive", help=_("Positive class of a binary F1, precision or recall."))
 @click.option(
     "--average", type=click.Choice(["micro", "macro", "weighted"]),
-    help=_("How F1, precision and recall sum up several classes."),
+    help=_("How to average F1, precision and recall over classes."),
 )  # fmt: skip
 @common
-def command(name: str, file: str, predicted: str, label: str, **given: Any) -> int:
+def command(
+    terminal: Terminal,
+    name: str,
+    file: str,
+    predicted: str,
+    label: str,
+    *,
+    positive: str | None,
+    average: str | None,
+) -> int:
     """Read two columns, score, print."""
     from tunesmith.interop.load_metric import load_metric
 
-    terminal = Terminal.of(given)
     set_, slash, config = name.partition("/")
     metric = load_metric(set_, config if slash else None)
-    found, truth = _columns(file, (predicted, label))
-    if (numbers := _as_numbers([*found, *truth])) and not isinstance(numbers[0], str):
-        found, truth = numbers[: len(found)], numbers[len(found) :]
+    answers, truth = _columns(file, (predicted, label))
+    if (numbers := _as_numbers([*answers, *truth])) and not isinstance(numbers[0], str):
+        answers, truth = numbers[: len(answers)], numbers[len(answers) :]
     else:
-        found, truth = [str(value) for value in found], [str(value) for value in truth]
+        answers, truth = [str(value) for value in answers], [str(value) for value in truth]
     options: dict[str, Any] = {}
-    if (positive := given["positive"]) is not None:
+    if positive is not None:
         is_text = any(isinstance(value, str) for value in truth)
         options["pos_label"] = positive if is_text else _as_numbers([positive])[0]
-    if given["average"] is not None:
-        options["average"] = given["average"]
+    if average is not None:
+        options["average"] = average
     try:
-        scores = metric.compute(predictions=found, references=truth, **options)
+        scores = metric.compute(predictions=answers, references=truth, **options)
     except (ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        fix = _("Name the class with --positive, or how to sum up classes with --average.")
+        fix = _("Choose the positive class with --positive, or --average.")
         raise RecipeError(
             Problem(
                 "R120",
@@ -82,8 +90,8 @@ def _columns(file: str, names: tuple[str, str]) -> list[list[Any]]:
     from tunesmith.data.open import open_splits
 
     source = next(iter(open_splits(file).values()))
-    wanted = list(zip(("predicted", "label"), names, strict=True))
-    if problems := [problem for _role, problem in missing_columns(wanted, source)]:
+    named = list(zip(("predicted", "label"), names, strict=True))
+    if problems := [problem for _role, problem in missing_columns(named, source)]:
         raise DataError(problems)
     rows = [row for chunk in source.chunks(names) for row in chunk]
     empty = Findings(source)
@@ -98,7 +106,7 @@ def _columns(file: str, names: tuple[str, str]) -> list[list[Any]]:
 
 
 def _as_numbers(values: list[Any]) -> list[Any]:
-    """Numbers where all of a column are some; text files know only text."""
+    """The values as numbers if all are; CSV files hold only text."""
     if all(isinstance(value, int | float) for value in values):
         return values
     with suppress(ValueError, TypeError):

@@ -18,6 +18,7 @@ from tunesmith.cli.options import (
     data_options,
     decision_options,
     examples,
+    model_options,
     reading,
 )
 from tunesmith.cli.streams import has_reader
@@ -41,10 +42,10 @@ _WIDTH = 60
 @click.command(
     "predict",
     help=_(
-        "Predict texts with a finished model: a run, a model folder or a Hub name. Texts come as "
-        "arguments, from a file with the columns of the training data, or a line each from stdin. "
-        "A model of pairs takes its texts two by two; on stdin a tab stands between them. With "
-        "--out a table is written: the columns of the file, the prediction and its probability."
+        "Predict texts with a finished model: a run, a model folder or a Hub name. Texts are "
+        "arguments, rows of a file with the columns of the training data, or lines of stdin. A "
+        "model of text pairs takes texts two by two, separated by a tab on stdin. With --out a "
+        "table is written: the columns of the file, the prediction and its probability."
     ),
     epilog=examples(
         'tunesmith predict runs/tickets "The printer is broken again."',
@@ -61,43 +62,42 @@ _WIDTH = 60
     help=_("Table to write: .csv, .tsv, .jsonl (each also .gz) or .parquet."),
 )
 @click.option(
-    "--scores", is_flag=True, help=_("In --out, a column with the probability of each class.")
+    "--scores", is_flag=True, help=_("Add a column with the probability of each class to --out.")
 )
-@click.option("--force", is_flag=True, help=_("Replace the file if it is there."))
+@click.option("--force", is_flag=True, help=_("Replace an existing file."))
 @click.option(
     "--on-bad-row",
     type=click.Choice(POLICIES),
     help=_(
-        "Rows that cannot be predicted, such as empty texts: keep them with an empty prediction "
-        "(as for --file), skip them, or fail (as for texts)."
+        "Rows that cannot be predicted, such as empty texts: keep with an empty prediction "
+        "(default for --file), skip, or fail (default for texts)."
     ),
 )
 @decision_options
-@click.option("--batch-size", type=click.IntRange(min=1), help=_("Most rows at once."))
-@click.option("--revision", help=_("Branch, tag or commit of a Hub model."))
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
-    help=_("Where to compute."),
-)  # fmt: skip
+@model_options
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16"]), default="auto",
-    help=_("Arithmetic."),
+    help=_("Floating-point format."),
 )  # fmt: skip
 @data_options
 @ROOT
 @common
 def command(
-    model: str, texts: tuple[str, ...], file: str | None, out: Path | None, **given: Any
+    terminal: Terminal,
+    model: str,
+    texts: tuple[str, ...],
+    file: str | None,
+    out: Path | None,
+    **flags: Any,
 ) -> int:
-    """Load, predict in the order given, print a line per row or write a table."""
+    """Load the model, predict rows in order, print a line per row or write a table."""
     from tunesmith.storage import atomic
 
-    terminal = Terminal.of(given)
     if out is not None:
         from tunesmith.inference.prediction_files import refuse_format
 
         refuse_format(out)
-        atomic.refuse_existing([out], force=given["force"])
+        atomic.refuse_existing([out], force=flags["force"])
     is_piped = file is None and not texts
     if is_piped and sys.stdin.isatty():
         fix = _("Give texts, --file, or lines on stdin.")
@@ -111,36 +111,36 @@ def command(
     from tunesmith.inference.load import load
 
     check_arguments(texts)
-    name = model_source(model, given["root"])
-    source = None if file is None else next(iter(open_splits(file, reading(given)).values()))
-    roles = Roles(given["text"], given["text_pair"]) if given["text"] else None
+    name = model_source(model, flags["root"])
+    source = None if file is None else next(iter(open_splits(file, reading(flags)).values()))
+    roles = Roles(flags["text"], flags["text_pair"]) if flags["text"] else None
     loaded = load(
         name,
-        revision=given["revision"],
-        device=given["device"],
-        precision=given["precision"],
+        revision=flags["revision"],
+        device=flags["device"],
+        precision=flags["precision"],
         roles=roles,
     )
     columns = loaded.task.roles.text_columns
     if is_piped:
-        piped = list(rows_of_lines(sys.stdin.buffer, columns, given["encoding"]))
+        piped = list(rows_of_lines(sys.stdin.buffer, columns, flags["encoding"]))
         if not piped:
             raise DataError(Problem("D120", _("no rows"), Place("stdin")))
         source = from_python(piped, "stdin")["train"]
     elif source is None:
-        source = from_python(_as_records(texts, columns), _("the given texts"))["train"]
-    policy = given["on_bad_row"] or ("fail" if file is None else "keep")
+        source = from_python(_as_records(texts, columns), _("arguments"))["train"]
+    policy = flags["on_bad_row"] or ("fail" if file is None else "keep")
     bad_rows = BadRows(source, policy)
     answered = loaded.stream(
         source,
-        calibrated=given["calibrated"],
-        threshold=given["threshold"],
-        batch_size=given["batch_size"],
+        calibrated=flags["calibrated"],
+        threshold=flags["threshold"],
+        batch_size=flags["batch_size"],
         bad_rows=bad_rows,
         with_all_columns=True,
     )
     if out is not None:
-        _write(terminal, out, loaded, source, answered, with_scores=given["scores"])
+        _write(terminal, out, loaded, source, answered, with_scores=flags["scores"])
     else:
         _print(terminal, answered, loaded)
     if problem := bad_rows.warning():
@@ -169,7 +169,7 @@ def _write(
 def _counted(
     terminal: Terminal, answered: Iterable[tuple[Row, Mapping[str, object]]]
 ) -> Iterator[tuple[Row, Mapping[str, object]]]:
-    """The same rows; now and then their number is said."""
+    """The same rows, reporting their number every few seconds."""
     last = time.monotonic()
     for count, pair in enumerate(answered):
         yield pair
@@ -183,22 +183,22 @@ def _print(
     answered: Iterable[tuple[Row, Mapping[str, object]]],
     model: Model,
 ) -> None:
-    """A line per row: brief for eyes, whole and under a header for another program."""
+    """Print a line per row: short in a terminal, complete and with a header in a pipe."""
     columns = model.task.roles.text_columns
     is_number = getattr(model.task, "kind", None) == "numbers"
-    is_for_eyes = sys.stdout.isatty()
+    is_terminal = sys.stdout.isatty()
     own = ["prediction"] if is_number else ["prediction", "probability"]
-    header = None if is_for_eyes else "\t".join([*own, *map(_as_cell, columns)])
+    header = None if is_terminal else "\t".join([*own, *map(_as_cell, columns)])
     for row, answer in answered:
-        if not has_reader():  # `head` had enough
+        if not has_reader():  # such as `head`, which has closed the pipe
             return
-        if header is not None:  # not before there is an answer: the first row may be an error
+        if header is not None:  # after the first prediction, which may raise
             terminal.result(header)
             header = None
         terminal.record({"row": row.index, "input": dict(row.values), **answer})
         texts = [str(row.values[name] or "") for name in columns]
         score = "" if answer["score"] is None else f"{answer['score']:.4f}"
-        if is_for_eyes:
+        if is_terminal:
             shown = " | ".join(shortened(text, at_most=_WIDTH) for text in texts)
             terminal.result(f"{escape_controls(_label(answer))}\t{score}\t{shown}")
         else:
@@ -207,7 +207,7 @@ def _print(
 
 
 def _as_cell(text: str) -> str:
-    """A text whose tabs are spelled, so that it stays one field of a line."""
+    r"""The text with tabs written as \t, so that it stays one field."""
     return text.replace("\t", "\\t")
 
 
@@ -217,7 +217,7 @@ def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, 
         raise RecipeError(
             Problem(
                 "R100",
-                _("this model reads pairs ({columns}); give an even number of texts").format(
+                _("this model reads text pairs ({columns}); pass an even number of texts").format(
                     columns=", ".join(columns)
                 ),
             )
@@ -230,5 +230,5 @@ def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, 
 def _label(answer: Any) -> str:
     label = answer["label"]
     if label is None:
-        return "" if "problem" in answer else _("unsure")
+        return "" if "problem" in answer else _("abstained")
     return ", ".join(label) if isinstance(label, list) else str(label)

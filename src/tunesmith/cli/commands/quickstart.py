@@ -22,10 +22,10 @@ __all__ = ["command"]
 
 _TRAININGS = {
     "embedded:mini": N_("fine-tuning embedded:mini"),
-    "embedded:mini-untrained": N_("the same encoder without pretraining, trained as long"),
+    "embedded:mini-untrained": N_("the same encoder without pretraining, same steps"),
 }
-_WHO = {
-    "constant": N_("always the same answer"),
+_TITLES = {
+    "constant": N_("majority class"),
     "tfidf": N_("TF-IDF baseline (linear model)"),
     "embedded:mini-untrained": N_("encoder without pretraining"),
     "embedded:mini": N_("embedded:mini, pretrained"),
@@ -35,25 +35,24 @@ _WHO = {
 @click.command(
     "quickstart",
     help=_(
-        "See the whole job in a minute or so: data, tokens, fine-tuning, scores beside baselines, "
-        "a prediction. Needs no network; everything comes with the package."
+        "Run the whole workflow in about a minute: data, tokens, fine-tuning, scores with "
+        "baselines, a prediction. Works offline; everything comes with the package."
     ),
     epilog=examples("tunesmith quickstart", "tunesmith quickstart --task ratings --lang zh"),
 )
 @click.option(
     "--task", type=click.Choice(["pairs", "tickets", "ratings"]), default="pairs",
-    show_default=True, help=_("Which embedded data set to learn from."),
+    show_default=True, help=_("Embedded data set to learn from."),
 )  # fmt: skip
 @click.option(
     "--out", metavar="DIR", default="runs/quickstart", show_default=True,
     help=_("Folder of the runs."),
 )  # fmt: skip
 @common
-def command(task: str, out: str, **given: Any) -> int:
+def command(terminal: Terminal, task: str, out: str) -> int:
     """Run the stages and show each."""
     from tunesmith.api.quickstart import quickstart
 
-    terminal = Terminal.of(given)
     with ExitStack() as drawing:
         tour = _Tour(terminal, as_path(out), task, drawing)
         for stage in quickstart(task, as_path(out), current_language()):
@@ -63,7 +62,7 @@ def command(task: str, out: str, **given: Any) -> int:
 
 
 class _Tour:
-    """Shows the stages; keeps what `--json` says at the end."""
+    """Shows each stage, and collects the summary for `--json`."""
 
     def __init__(self, terminal: Terminal, out: Path, task: str, drawing: ExitStack) -> None:
         self._terminal = terminal
@@ -83,15 +82,15 @@ class _Tour:
             self._report.take(stage)
 
     def end(self) -> None:
-        """Where everything lies, and what to type next."""
+        """Print where the model is, and what to run next."""
         say = self._terminal.say
         say("")
         say(
-            _("the model lies in {path}, a plain Hugging Face folder").format(
+            _("the model is in {path}, a plain Hugging Face folder").format(
                 path=self._model / "model"
             )
         )
-        say(_("now yours:"))
+        say(_("now with your data:"))
         say("  tunesmith train my.csv")
         say(f"  tunesmith predict {shell_quoted(self._model)} {example_of(self._model / 'model')}")
         self._terminal.record(self._record)
@@ -117,7 +116,7 @@ class _Tour:
         )
         rows, longest = stage.shape
         say(
-            _("  padded to the longest: a batch of {rows} x {longest}, {share:.0%} of it real")
+            _("  padded to the longest: a batch of {rows} x {longest}, {share:.0%} of it tokens")
             .format(rows=rows, longest=longest, share=stage.real)
         )  # fmt: skip
         self._record["first_batch"] = list(stage.shape)
@@ -130,27 +129,24 @@ class _Tour:
 
     def _trained(self, stage: Any) -> None:
         self._drawing.close()
-        words = _("  {seconds:.1f} s of training") if self._is_new else _("  finished before")
-        self._terminal.say(words.format(seconds=stage.seconds))
+        line = _("  {seconds:.1f} s of training") if self._is_new else _("  already finished")
+        self._terminal.say(line.format(seconds=stage.seconds))
 
     def _compared(self, stage: Any) -> None:
         self._head(_("scores on the test rows"))
         names = list(stage.metrics)
         rows = [
             {
-                "": "  " + _(_WHO[who]),
+                "": "  " + _(_TITLES[model]),
                 **{name: as_score(scores.get(name)) for name in names},
             }
-            for who, scores in stage.rows
+            for model, scores in stage.rows
         ]
         self._terminal.table(rows, align_right=names)
-        self._record["scores"] = {who: dict(scores) for who, scores in stage.rows}
-        first = names[0]
-        by_name = dict(stage.rows)
-        ours, plain = (
-            by_name["embedded:mini"].get(first),
-            by_name["embedded:mini-untrained"].get(first),
-        )
+        self._record["scores"] = {model: dict(scores) for model, scores in stage.rows}
+        first, by_model = names[0], dict(stage.rows)
+        ours = by_model["embedded:mini"].get(first)
+        plain = by_model["embedded:mini-untrained"].get(first)
         if ours is not None and plain is not None:
             self._terminal.say(
                 _("  pretraining is worth {gain:+.1f} points of {metric} here").format(
@@ -159,13 +155,13 @@ class _Tour:
             )
 
     def _answer(self, stage: Any) -> None:
-        self._head(_("asked something new"))
+        self._head(_("a new example"))
         for text in stage.texts:
             self._terminal.result(f"  {text}")
         label = stage.label if isinstance(stage.label, str) else str(stage.label)
         self._terminal.result(f"  → {label}  {stage.score:.2f}")
         self._record["answer"] = {"texts": list(stage.texts), "label": label, "score": stage.score}
 
-    def _head(self, words: str) -> None:
+    def _head(self, title: str) -> None:
         self._terminal.say("")
-        self._terminal.say(words)
+        self._terminal.say(title)

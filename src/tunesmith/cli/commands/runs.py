@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +14,10 @@ from tunesmith.analysis.curves import change_to_try
 from tunesmith.api.display.progress import summarise
 from tunesmith.api.display.score_tables import scores_in_words, show_scores
 from tunesmith.api.display.terminal import Terminal, padded, sparkline
-from tunesmith.cli.options import ROOT, common, examples
-from tunesmith.cli.verbs import Verbs
+from tunesmith.cli.options import ROOT, common, examples, find_run
+from tunesmith.cli.suggestions import SuggestingGroup
 from tunesmith.data.open import looks_like_a_file
-from tunesmith.errors import (
-    IntegrityError,
-    Place,
-    Problem,
-    RecipeError,
-    Severity,
-    TunesmithError,
-)
+from tunesmith.errors import IntegrityError, Place, Problem, RecipeError, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext, split_name
@@ -32,15 +25,15 @@ from tunesmith.metrics.score_table import as_interval, as_score
 from tunesmith.metrics.verdict import changes_in_words, difference_in_words
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.runs.event_history import last_step
-from tunesmith.runs.folder import RunFolder, runs_under
+from tunesmith.runs.folder import runs_under
 from tunesmith.storage.disk import as_path
-from tunesmith.storage.names import locate_run
 
 if TYPE_CHECKING:
     from tunesmith.analysis.compare import Comparison
     from tunesmith.metrics.differences import Difference
+    from tunesmith.runs.folder import RunFolder
 
-__all__ = ["command", "find_run"]
+__all__ = ["command"]
 
 _SHOWN = {
     "run": N_("run"),
@@ -57,27 +50,26 @@ _UNKNOWN = {
 }  # fmt: skip
 
 
-@click.group("runs", cls=Verbs, help=_("List, show, compare, explain and delete runs."))
+@click.group("runs", cls=SuggestingGroup, help=_("List, show, compare, explain and delete runs."))
 def command() -> None:
     """The group."""
 
 
 @command.command(
     "list",
-    help=_("All runs, the newest first."),
+    help=_("List all runs, newest first."),
     epilog=examples("tunesmith runs list", "tunesmith runs list --root elsewhere --json"),
 )
 @ROOT
 @common
-def list_runs(root: str, **given: Any) -> int:
-    """A line each."""
-    terminal = Terminal.of(given)
+def list_runs(terminal: Terminal, root: str) -> int:
+    """Print a line per run."""
     rows = []
     damaged: list[Problem] = []
     for run in runs_under(as_path(root)):
         try:
             state = _state(run)
-        except TunesmithError as error:  # one damaged run hides no other
+        except TunesmithError as error:  # list the other runs all the same
             damaged += error.problems
             state = {"run": str(run.path), **_UNKNOWN}
         terminal.record(state)
@@ -103,15 +95,14 @@ def list_runs(root: str, **given: Any) -> int:
 
 @command.command(
     "show",
-    help=_("One run: its state, scores and evaluations."),
+    help=_("Show a run: state, scores and evaluations."),
     epilog=examples("tunesmith runs show tickets", "tunesmith runs show runs/tickets --json"),
 )
 @click.argument("run")
 @ROOT
 @common
-def show(run: str, root: str, **given: Any) -> int:
-    """The state, then an evaluation a line."""
-    terminal = Terminal.of(given)
+def show(terminal: Terminal, run: str, root: str) -> int:
+    """Print the state, then a line per evaluation."""
     folder = find_run(run, root)
     state = _state(folder)
     history = folder.history()
@@ -131,8 +122,8 @@ def show(run: str, root: str, **given: Any) -> int:
 @command.command(
     "compare",
     help=_(
-        "What differs between two runs: recipe, scores, and the rows that one has right and the "
-        "other wrong; in words, whether the difference is one."
+        "Compare two runs: recipes, scores, and the rows that only one predicts correctly; says "
+        "whether the difference is significant."
     ),
     epilog=examples(
         "tunesmith runs compare tickets tickets-2", "tunesmith runs compare a b --json"
@@ -142,9 +133,8 @@ def show(run: str, root: str, **given: Any) -> int:
 @click.argument("second")
 @ROOT
 @common
-def compare(first: str, second: str, root: str, **given: Any) -> int:
-    """Recipe keys, then scores of the finished models on the same rows."""
-    terminal = Terminal.of(given)
+def compare(terminal: Terminal, first: str, second: str, root: str) -> int:
+    """Print recipe keys that differ, then scores of the finished models on the same rows."""
     runs = [find_run(name, root) for name in (first, second)]
     recipes = [
         gather(file=run.recipe, environment={}).recipe().model_dump(mode="json") for run in runs
@@ -160,44 +150,46 @@ def compare(first: str, second: str, root: str, **given: Any) -> int:
         terminal.result(_("the recipes are equal"))
     from tunesmith.analysis.compare import compare_runs
 
-    told = compare_runs(*runs)
-    scores: dict[str, dict[str, list[float | None]]] = {}
-    for split in ("validation", "test"):
-        found = [run.facts().get("scores", {}).get(split, {}) for run in runs]
-        both = [name for name in found[0] if name in found[1]]
-        if both:
-            scores[split] = {name: [values.get(name) for values in found] for name in both}
+    comparisons = compare_runs(*runs)
+    scores = {split: _both_scores(runs, split) for split in ("validation", "test")}
+    scores = {split: values for split, values in scores.items() if values}
     for split, values in scores.items():
-        differences = told[split].scores if split in told else {}
+        comparison = comparisons.get(split)
+        differences = comparison.scores if comparison else {}
         for name, (was, now) in values.items():
-            shown = f"{split_name(split)} {name:<16} {as_score(was)} → {as_score(now)}"
-            terminal.result(shown + _change(was, now, differences.get(name)))
-        if split in told:
-            _say_changes(terminal, split, told[split])
+            line = f"{split_name(split)} {name:<16} {as_score(was)} → {as_score(now)}"
+            terminal.result(line + _change(was, now, differences.get(name)))
+        if comparison:
+            _show_changes(terminal, split, comparison)
     terminal.record(
         {
             "runs": [str(run.path) for run in runs],
             "recipe": changed,
             "scores": scores,
-            "differences": {split: found.as_json() for split, found in told.items()},
+            "differences": {split: each.as_json() for split, each in comparisons.items()},
         }
     )
     return 0
 
 
+def _both_scores(runs: Sequence[RunFolder], split: str) -> dict[str, list[float | None]]:
+    """The scores on a split that both runs have."""
+    first, second = (run.facts().get("scores", {}).get(split, {}) for run in runs)
+    return {name: [first[name], second[name]] for name in first if name in second}
+
+
 @command.command(
     "explain",
-    help=_("What the curves of a run say, how sure that is, and the one change to try."),
+    help=_("Diagnose the curves of a run, with confidence and one change to try."),
     epilog=examples("tunesmith runs explain tickets", "tunesmith runs explain runs/tickets --json"),
 )
 @click.argument("run")
 @ROOT
 @common
-def explain_run(run: str, root: str, **given: Any) -> int:
-    """The curves, small, then a reading a line, then what to try."""
+def explain_run(terminal: Terminal, run: str, root: str) -> int:
+    """Print small curves, a line per diagnosis, then what to try."""
     from tunesmith.analysis.curves.explain import curves_of, explain
 
-    terminal = Terminal.of(given)
     folder = find_run(run, root)
     history = folder.history()
     curves = curves_of(folder, history)
@@ -226,18 +218,17 @@ def explain_run(run: str, root: str, **given: Any) -> int:
 
 @command.command(
     "delete",
-    help=_("Delete runs with their models, checkpoints and reports, after asking."),
+    help=_("Delete runs with their models, checkpoints and reports, after confirmation."),
     epilog=examples("tunesmith runs delete tickets", "tunesmith runs delete old older --yes"),
 )
 @click.argument("names", nargs=-1, required=True, metavar="RUN...")
-@click.option("--yes", is_flag=True, help=_("Delete without asking."))
+@click.option("--yes", is_flag=True, help=_("Delete without confirmation."))
 @ROOT
 @common
-def delete(names: tuple[str, ...], root: str, yes: bool, **given: Any) -> int:
-    """Look at all of them, ask once, delete."""
+def delete(terminal: Terminal, names: tuple[str, ...], root: str, yes: bool) -> int:
+    """Check all of them, confirm once, delete."""
     from tunesmith.runs.removal import delete_run, refuse_deletion
 
-    terminal = Terminal.of(given)
     runs = list(dict.fromkeys(find_run(name, root) for name in names))
     for run in runs:
         refuse_deletion(run)
@@ -246,7 +237,7 @@ def delete(names: tuple[str, ...], root: str, yes: bool, **given: Any) -> int:
             terminal.say(str(run.path))
         if not sys.stdin.isatty():
             raise RecipeError(
-                Problem("R154", _("there is nobody to ask"), fix=_("Say --yes to delete."))
+                Problem("R154", _("no terminal to confirm in"), fix=_("Add --yes to delete."))
             )
         question = ngettext("Delete {count} run?", "Delete {count} runs?", len(runs))
         click.confirm(question.format(count=len(runs)), abort=True, err=True)
@@ -257,29 +248,29 @@ def delete(names: tuple[str, ...], root: str, yes: bool, **given: Any) -> int:
     return 0
 
 
-def _change(was: float | None, now: float | None, told: Difference | None) -> str:
-    """How far two scores lie apart, and whether that is a difference."""
+def _change(was: float | None, now: float | None, difference: Difference | None) -> str:
+    """The difference of two scores, with its interval and significance if known."""
     if was is None or now is None:
         return ""
     change = f"  {now - was:+.4f}"
-    if told is None or told.interval is None:
+    if difference is None or (interval := difference.interval) is None:
         return change
-    ends = as_interval([told.interval.low, told.interval.high], sign="+")
-    return f"{change} (95%: {ends}): {difference_in_words(told)}"
+    ends = as_interval([interval.low, interval.high], sign="+")
+    return f"{change} (95%: {ends}): {difference_in_words(difference)}"
 
 
-def _say_changes(terminal: Terminal, split: str, comparison: Comparison) -> None:
-    """How many rows changed sides, in words."""
+def _show_changes(terminal: Terminal, split: str, comparison: Comparison) -> None:
+    """Print how many rows only one of the models predicts correctly."""
     changes, rows = comparison.changes, comparison.rows
     if changes is None:
-        words = ngettext("{split}: {count} row", "{split}: {count} rows", rows)
-        terminal.result(words.format(split=split_name(split), count=rows))
+        line = ngettext("{split}: {count} row", "{split}: {count} rows", rows)
+        terminal.result(line.format(split=split_name(split), count=rows))
         return
     fixed, broken = len(changes.fixed), len(changes.broken)
     terminal.result(
         _(
             "{split}: {net} of {rows} examples ({fixed} fixed, {broken} broken; McNemar "
-            "p = {p:.2g}): {words}"
+            "p = {p:.2g}): {verdict}"
         ).format(
             split=split_name(split),
             net=abs(fixed - broken),
@@ -287,22 +278,13 @@ def _say_changes(terminal: Terminal, split: str, comparison: Comparison) -> None
             fixed=fixed,
             broken=broken,
             p=changes.p_value,
-            words=changes_in_words(fixed, broken),
+            verdict=changes_in_words(fixed, broken),
         )
     )
 
 
-def find_run(name: str, root: str) -> RunFolder:
-    """The run of a name, or at a path.
-
-    Raises:
-        RecipeError: there is none (C113).
-    """
-    return RunFolder(locate_run(name, root))
-
-
 def _state(run: RunFolder) -> dict[str, Any]:
-    """What a run is, from its files alone."""
+    """The state of a run, from its files."""
     if not run.exists:
         problem = Problem("C138", _("the file is missing"), Place(str(run.recipe)))
         raise IntegrityError(problem)
@@ -320,7 +302,7 @@ def _state(run: RunFolder) -> dict[str, Any]:
 
 
 def _last_part(name: str | None) -> str:
-    """A Hub name, or the last part of a path: paths of this machine make a table too wide."""
+    """A Hub name, or the last part of a path, since whole paths make the table too wide."""
     if not name:
         return "-"
     return Path(name).name if looks_like_a_file(name) or Path(name).exists() else name

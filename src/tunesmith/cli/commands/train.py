@@ -9,22 +9,15 @@ import click
 
 from tunesmith.api.display.progress import Display
 from tunesmith.api.display.score_tables import show_spread
-from tunesmith.api.display.terminal import Terminal
-from tunesmith.cli.commands.dry_run import dry_run
-from tunesmith.cli.options import (
-    common,
-    corrections_option,
-    data_options,
-    examples,
-    layers_from,
-    recipe_options,
-    set_option,
-)
+from tunesmith.api.display.terminal import Terminal, padded
+from tunesmith.cli.options import corrections_option, examples, layers_from, recipe_options
+from tunesmith.errors import Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.training.device import is_main_process, num_processes
 
 if TYPE_CHECKING:
     from tunesmith.recipe import Layers
+    from tunesmith.runs.dry_run import Estimate
     from tunesmith.runs.folder import RunFolder
 
 __all__ = ["command"]
@@ -33,7 +26,7 @@ __all__ = ["command"]
 @click.command(
     "train",
     help=_(
-        "Fine-tune a model. WHAT is a recipe (.yaml), or data: files, a folder, a Hub data set, "
+        "Fine-tune a model. WHAT is a recipe (.yaml), or data: files, a folder, a Hub data set or "
         "embedded:tickets. Run the same command again to continue a stopped run."
     ),
     epilog=examples(
@@ -42,40 +35,34 @@ __all__ = ["command"]
     ),
 )
 @click.argument("what", nargs=-1, required=True)
-@click.option("--out", metavar="DIR", help=_("Folder of the run; runs/NAME if not given."))
-@click.option(
-    "--restart", is_flag=True, help=_("Begin anew; what is in the folder is kept beside it.")
-)
+@click.option("--out", metavar="DIR", help=_("Folder of the run; default: runs/NAME."))
+@click.option("--restart", is_flag=True, help=_("Start from scratch; the old folder is renamed."))
 @click.option(
     "--seeds", metavar="N", type=click.IntRange(min=2),
-    help=_("Train with N seeds, in the folders NAME-seed-…; give mean, deviation and range."),
+    help=_("Train with N seeds, in folders NAME-seed-…; report mean, deviation and range."),
 )  # fmt: skip
 @click.option(
     "--dry-run",
     "is_dry",
     is_flag=True,
-    help=_("Measure a few steps, tell time, memory and disk of the whole, and write nothing."),
+    help=_("Measure a few steps and estimate time, memory and disk; write nothing."),
 )
-@recipe_options
-@data_options
 @corrections_option
-@set_option
-@common
+@recipe_options
 def command(
+    terminal: Terminal,
     what: tuple[str, ...],
     *,
     out: str | None,
     restart: bool,
     seeds: int | None,
     is_dry: bool,
-    sets: tuple[str, ...],
-    **given: Any,
+    **flags: Any,
 ) -> int:
-    """Gather the recipe, train, and show what happens."""
-    terminal = Terminal.of(given)
-    layers = layers_from(what, sets, given)
+    """Gather the recipe, then train or estimate, and show progress."""
+    layers = layers_from(what, flags)
     if is_dry:
-        dry_run(terminal, layers, out=out, named_after=what[0])
+        _dry_run(terminal, layers, out=out, named_after=what[0])
         return 0
     if seeds is None:
         _train(terminal, layers, out, what[0], restart=restart)
@@ -95,7 +82,7 @@ def command(
 def _train(
     terminal: Terminal, layers: Layers, out: str | Path | None, named_after: str, *, restart: bool
 ) -> RunFolder:
-    """One run, from its first note to its summary."""
+    """Train one run, from its first notes to its summary."""
     from tunesmith.runs.signals import StopRequest
     from tunesmith.runs.start import start
 
@@ -123,3 +110,96 @@ def _train(
             write_report(started.run)
         display.end(was_finished=started.is_finished)
         return started.run
+
+
+def _dry_run(terminal: Terminal, layers: Layers, *, out: str | None, named_after: str) -> None:
+    """Measure a few steps and print the plan; nothing is written."""
+    from tunesmith.inputs import check, look
+    from tunesmith.runs.signals import StopRequest
+    from tunesmith.runs.start import look_up_model, run_folder
+
+    run = run_folder(out, named_after=named_after)
+    display = Display(terminal, run)
+    with StopRequest() as stop:
+        look_up_model(layers)
+        checked = check(look(layers))
+        display.begin(checked)
+        display.say(_("loading torch and the model …"))
+        from tunesmith.runs.dry_run import estimate
+        from tunesmith.runs.prepare import make_job
+
+        job = make_job(checked, num_processes=num_processes())
+        for note in job.notes:
+            display.say(f"  {note}")
+        plan = estimate(job, run.path, stop=stop)
+    terminal.problems([*plan.warnings, *_unsteady(plan)])
+    for name, line in _plan_lines(plan).items():
+        terminal.result(padded(name, 11) + line)
+    terminal.record({"event": "plan", **plan.as_json()})
+    terminal.say(_("nothing was written to {path}").format(path=run.path))
+
+
+def _unsteady(plan: Estimate) -> list[Problem]:
+    """A warning if the measured times vary too much for an estimate."""
+    if not plan.is_unsteady:
+        return []
+    message = _(
+        "timings are too noisy to estimate the run: slow steps took {spread:.1f} times as long as "
+        "fast ones of the same size"
+    ).format(spread=plan.spread)
+    fix = _("The machine is busy: try again when it is idle.")
+    return [Problem("M139", message, fix=fix, severity=Severity.WARNING)]
+
+
+def _plan_lines(plan: Estimate) -> dict[str, str]:
+    """A line each for plan, device, measured speed, estimated time, and memory and disk."""
+    rows = ", ".join(f"{name} {count:,}" for name, count in plan.rows.items())
+    weights = _("{count:.1f} million weights, {share:.0%} of them trained").format(
+        count=plan.parameters / 1e6, share=plan.trained / plan.parameters
+    )
+    batches = _("batch size {rows}, micro-batches of {fewer}").format(
+        rows=plan.batch_size, fewer=plan.micro_batch_size
+    )
+    engine = ": ".join(
+        str(plan.engine[key]) for key in ("name", "layout", "reason") if plan.engine.get(key)
+    )
+    memory = _("unknown") if plan.peak_bytes is None else _size(plan.peak_bytes)
+    if plan.memory_bytes is not None:
+        memory = _("{part} of {whole}").format(part=memory, whole=_size(plan.memory_bytes))
+    return {
+        _("plan"): f"{plan.model} · {weights} · {rows}",
+        _("device"): f"{plan.device}, {plan.precision} · {batches} · {engine}",
+        _("measured"): _(
+            "{usual:.3f} s per step, from {steps} steps · largest micro-batch {largest:.3f} s"
+        ).format(usual=plan.step_seconds, steps=plan.measured_steps, largest=plan.largest_seconds),
+        _("estimate"): _(
+            "{steps} steps {train} + {evaluations} evaluations {evaluation} + saving {saving} = "
+            "{total}"
+        ).format(
+            steps=plan.total_steps,
+            train=_duration(plan.train_seconds),
+            evaluations=plan.evaluations,
+            evaluation=_duration(plan.evaluation_seconds),
+            saving=_duration(plan.saving_seconds),
+            total=_("too noisy") if plan.is_unsteady else _duration(plan.seconds),
+        ),
+        _("needed"): _("memory {memory} · disk at most {disk}, {free} free").format(
+            memory=memory, disk=_size(plan.disk_bytes), free=_size(plan.free_bytes)
+        ),
+    }
+
+
+def _duration(seconds: float) -> str:
+    """A duration in at most two units, such as 4 m 20 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} m"
+    return f"{minutes} m {whole % 60} s" if minutes else f"{whole} s"
+
+
+def _size(count: int) -> str:
+    """A number of bytes in MB or GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
