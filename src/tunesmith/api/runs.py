@@ -120,7 +120,7 @@ class Run:
         Args:
             path: of the script.
             style: "trainer", "loop" or "accelerate".
-            strict: refuse a run of which something has no plain equal.
+            strict: fail if any part of the run cannot be reproduced.
             force: replace files that are there.
 
         Raises:

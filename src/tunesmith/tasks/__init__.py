@@ -16,6 +16,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
+from tunesmith.tasks.script_parts import ScriptParts, TargetExpression
 from tunesmith.tasks.untrained_formats import UntrainedFormat, untrained_format
 from tunesmith.text import nearest, quoted, shell_quoted
 
@@ -25,6 +26,8 @@ __all__ = [
     "Match",
     "Outputs",
     "Predictions",
+    "ScriptParts",
+    "TargetExpression",
     "Task",
     "match_task",
     "suggest_label",

@@ -13,6 +13,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.recipe import Options
 from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.script_parts import ScriptParts
 
 __all__ = ["TaskDefaults"]
 
@@ -84,3 +85,8 @@ class TaskDefaults:
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
         """Return nothing: no simple method applies."""
         return {}
+
+    @property
+    def script_parts(self) -> ScriptParts | None:
+        """None: plain code does not reproduce the task."""
+        return None

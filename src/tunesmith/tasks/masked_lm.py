@@ -35,9 +35,11 @@ from tunesmith.recipe.renamed import new_name
 from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.labeled_text import encode_texts, examine_texts
+from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
 from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     import torch
@@ -349,6 +351,16 @@ class MaskedLanguageModel(TaskDefaults):
             Roles(**facts["roles"]), options.mlm_probability, options.whole_word_mask,
             tuple(options.always_mask),
         )  # fmt: skip
+
+    @property
+    def script_parts(self) -> ScriptParts:
+        """The draw of `corrupt` in numpy."""
+        return masked_lm_parts(
+            mlm_probability=self.mlm_probability,
+            whole_word_mask=self.whole_word_mask,
+            always_mask=self.always_mask,
+            is_pair=self.roles.text_pair is not None,
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -36,8 +36,10 @@ from tunesmith.tasks.labeled_text import (
     has_sequence_head,
     names_of_outputs,
 )
+from tunesmith.tasks.labeled_text_scripts import multi_label_parts
 from tunesmith.tasks.matching import Confidence, Match, match_label
 from tunesmith.tasks.protocol import Outputs
+from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.text_classification import order_labels
 from tunesmith.text import quoted, shortened
 
@@ -192,6 +194,11 @@ class MultiLabelClassification(LabeledTextTask):
                 ).format(count=self.num_empty)
             )
         return lines + self.emphasis.summary(self.labels)
+
+    @property
+    def script_parts(self) -> ScriptParts:
+        """Binary cross entropy."""
+        return multi_label_parts(self, self.separator, self.emphasis)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
 from tunesmith.tasks.matching import Match
+from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     import torch
@@ -66,12 +67,16 @@ class Outputs:
 class TaskRows(Protocol):
     """From columns to token ids. Frozen: `fit` returns a task that knows its labels."""
 
-    name: str
-    needs_label: bool
+    name: ClassVar[str]
+    needs_label: ClassVar[bool]
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
-    options_type: type[Options]
+    options_type: ClassVar[type[Options]]
     """Task-specific options: the recipe's section `options`."""
-    roles: Roles
+
+    @property
+    def roles(self) -> Roles:
+        """Which column is what."""
+        ...
 
     @classmethod
     def make(
@@ -177,7 +182,7 @@ class TaskRows(Protocol):
 class TaskTensors(Protocol):
     """The network and one pass through it."""
 
-    uses_full_vocabulary: bool
+    uses_full_vocabulary: ClassVar[bool]
     """Whether `corrupt` may show the model tokens that the data does not hold."""
 
     def build(
@@ -207,7 +212,7 @@ class TaskTensors(Protocol):
 class TaskAnswers(Protocol):
     """From predictions to answers and scores."""
 
-    metrics: Mapping[str, Metric]
+    metrics: ClassVar[Mapping[str, Metric]]
     """The scores that fit, by name."""
 
     @property
@@ -276,7 +281,7 @@ class TaskAnswers(Protocol):
 class TaskStorage(Protocol):
     """What is saved with the model, and how the saved model is used."""
 
-    pipeline: str
+    pipeline: ClassVar[str]
     """The pipeline of transformers that runs the finished model."""
 
     def as_json(self) -> dict[str, object]:
@@ -296,6 +301,11 @@ class TaskStorage(Protocol):
     @property
     def usage(self) -> str:
         """One expression that calls the pipeline of the finished model, which is named `use`."""
+        ...
+
+    @property
+    def script_parts(self) -> ScriptParts | None:
+        """The task as plain code; None if plain code cannot reproduce it."""
         ...
 
     def summary(self) -> list[str]:

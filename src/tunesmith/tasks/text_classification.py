@@ -28,8 +28,10 @@ from tunesmith.tasks.labeled_text import (
     has_sequence_head,
     names_of_outputs,
 )
+from tunesmith.tasks.labeled_text_scripts import classification_parts
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs
+from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
@@ -157,6 +159,11 @@ class TextClassification(LabeledTextTask):
         if len(self.labels) == 2:
             lines.append(_("binary F1 counts {label}").format(label=self.labels[self.positive]))
         return lines + self.emphasis.summary(self.labels)
+
+    @property
+    def script_parts(self) -> ScriptParts:
+        """Cross entropy."""
+        return classification_parts(self, self.positive, self.emphasis)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

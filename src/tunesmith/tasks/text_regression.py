@@ -19,8 +19,10 @@ from tunesmith.metrics.output_kinds import Number
 from tunesmith.metrics.scores import Metric, scoring
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head
+from tunesmith.tasks.labeled_text_scripts import regression_parts
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs
+from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.text import shortened
 
 if TYPE_CHECKING:
@@ -124,6 +126,11 @@ class TextRegression(LabeledTextTask):
                 lowest=self.lowest, highest=self.highest
             )
         ]
+
+    @property
+    def script_parts(self) -> ScriptParts:
+        """Squared error."""
+        return regression_parts(self)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -50,7 +50,7 @@ def test_a_remark_gives_way_to_the_value() -> None:
 
 def test_a_notebook_holds_the_cells_of_the_script() -> None:
     cells = [Cell("One", "x = json.dumps(1)", ("why",)), Cell("Two", "", ())]
-    script = Script("A run", ("words",), cells)
+    script = Script("A run", ("notes",), cells)
     notebook = json.loads(script.as_notebook())
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     kinds = [(cell["cell_type"], "".join(cell["source"])) for cell in notebook["cells"]]
@@ -60,7 +60,7 @@ def test_a_notebook_holds_the_cells_of_the_script() -> None:
     assert code[-1].endswith("x = json.dumps(1)") and len(code) == 2
     assert [cell["id"] for cell in notebook["cells"]] == [f"cell-{i}" for i in range(5)]
     text = script.as_text()
-    assert ast.get_docstring(ast.parse(text)) == "A run\n\nwords"
+    assert ast.get_docstring(ast.parse(text)) == "A run\n\nnotes"
     assert "# --- One ---\n#\n# why\n" in text and "x = json.dumps(1)" in text
 
 

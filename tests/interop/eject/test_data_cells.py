@@ -16,8 +16,8 @@ from tunesmith.data.open import Options, open_splits
 from tunesmith.data.readers.columnar import HubSplit
 from tunesmith.inputs import Split
 from tunesmith.inputs.label_spelling import normalize_labels
-from tunesmith.interop.eject.data_cells import Reading, read_plainly
-from tunesmith.interop.eject.run_facts import Facts, facts_of
+from tunesmith.interop.eject.data_cells import RowsCell, rows_cell
+from tunesmith.interop.eject.source_run import SourceRun, load_run
 
 ROWS = [{"body": text, "queue": "ab"[i % 2]} for i, text in enumerate(TEXTS)]
 AS_IT_IS = Options()
@@ -51,19 +51,19 @@ WRITERS: Mapping[str, Callable[[Path], object]] = {
 
 
 @pytest.fixture(scope="module")
-def facts(train: Train, desk: Path) -> Facts:
+def run(train: Train, desk: Path) -> SourceRun:
     with working_in(desk):
-        return facts_of(train("single").folder, style="loop")
+        return load_run(train("single").folder, style="loop")
 
 
 def reading_of(
-    facts: Facts, where: str | list[str], target: Path, options: Options = AS_IT_IS
-) -> tuple[Reading, Any]:
+    run: SourceRun, where: str | list[str], target: Path, options: Options = AS_IT_IS
+) -> tuple[RowsCell, Any]:
     """How a script reads some files, and what comes out when it does."""
     source = open_splits(where, options)["train"]
     split = Split("train", source, "", None, len(ROWS))
-    found = read_plainly(replace(facts, splits={"train": split}), target)
-    for name, lines in found.beside.items():
+    found = rows_cell(replace(run, splits={"train": split}), target)
+    for name, lines in found.files.items():
         target.with_name(name).write_text("".join(f"{line}\n" for line in lines))
     space: dict[str, Any] = dict(SPACE)
     exec(found.cell.code, space)
@@ -72,16 +72,16 @@ def reading_of(
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_files_are_read_plainly(
-    name: str, facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, run: SourceRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     WRITERS[name](tmp_path / name)
-    found, rows = reading_of(facts, str(tmp_path / name), tmp_path / "script.py")
+    found, rows = reading_of(run, str(tmp_path / name), tmp_path / "script.py")
     assert rows == ROWS
-    assert not found.beside
+    assert not found.files
 
 
-def test_a_table_without_a_header_is_read_plainly(facts: Facts, tmp_path: Path) -> None:
+def test_a_table_without_a_header_is_read_plainly(run: SourceRun, tmp_path: Path) -> None:
     for name, delimiter in (("one.csv", ","), ("two.csv", ","), ("three.tsv", "\t")):
         table(tmp_path / name, delimiter=delimiter)
         rows = (tmp_path / name).read_text().split("\n", 1)[1]
@@ -89,46 +89,46 @@ def test_a_table_without_a_header_is_read_plainly(facts: Facts, tmp_path: Path) 
     options = Options(header=("body", "queue"))
     both = [str(tmp_path / name) for name in ("one.csv", "two.csv")]
     for where, times in ((str(tmp_path / "three.tsv"), 1), (both, 2)):
-        found, rows = reading_of(facts, where, tmp_path / "script.py", options)
+        found, rows = reading_of(run, where, tmp_path / "script.py", options)
         assert rows == ROWS * times
-        assert not found.beside
+        assert not found.files
         assert 'HEADER = ["body", "queue"]' in found.cell.code
 
 
-def test_respelt_labels_are_written_beside(facts: Facts, tmp_path: Path) -> None:
+def test_respelt_labels_are_written_beside(run: SourceRun, tmp_path: Path) -> None:
     """Plain reading would give the labels as the file has them."""
     table(tmp_path / "odd.csv")
     with (tmp_path / "odd.csv").open("a") as file:
         file.write("one more,A\n")
     source = open_splits(str(tmp_path / "odd.csv"))
-    respelt = normalize_labels(facts.task, source, known=["a", "b"])["train"]
+    respelt = normalize_labels(run.task, source, known=["a", "b"])["train"]
     split = Split("train", respelt, "", None, len(ROWS) + 1)
-    found = read_plainly(replace(facts, splits={"train": split}), tmp_path / "script.py")
-    last = json.loads(list(found.beside["script.train.jsonl"])[-1])
+    found = rows_cell(replace(run, splits={"train": split}), tmp_path / "script.py")
+    last = json.loads(list(found.files["script.train.jsonl"])[-1])
     assert last == {"text": "one more", "label": "a"}
 
 
-def test_several_files_are_one(facts: Facts, tmp_path: Path) -> None:
+def test_several_files_are_one(run: SourceRun, tmp_path: Path) -> None:
     names = []
     for name in ("one.csv", "two.csv"):
         table(tmp_path / name)
         names.append(str(tmp_path / name))
-    found, rows = reading_of(facts, names, tmp_path / "script.py")
+    found, rows = reading_of(run, names, tmp_path / "script.py")
     assert rows == ROWS * 2
-    assert not found.beside
+    assert not found.files
 
 
-def test_what_reads_otherwise_is_written_beside(facts: Facts, tmp_path: Path) -> None:
+def test_what_reads_otherwise_is_written_beside(run: SourceRun, tmp_path: Path) -> None:
     """The header has spaces, which Python's reader keeps."""
     table(tmp_path / "odd.csv", header=" body ")
-    found, rows = reading_of(facts, str(tmp_path / "odd.csv"), tmp_path / "script.py")
-    assert list(found.beside) == ["script.train.jsonl"]
+    found, rows = reading_of(run, str(tmp_path / "odd.csv"), tmp_path / "script.py")
+    assert list(found.files) == ["script.train.jsonl"]
     assert rows == [{"text": row["body"], "label": row["queue"]} for row in ROWS]
     assert (found.text, found.label) == ("text", "label")
 
 
-def test_a_hub_data_set_is_named_with_its_commit(facts: Facts, tmp_path: Path) -> None:
-    data = facts.recipe.data.model_copy(update={"train": "glue/mrpc"})
+def test_a_hub_data_set_is_named_with_its_commit(run: SourceRun, tmp_path: Path) -> None:
+    data = run.recipe.data.model_copy(update={"train": "glue/mrpc"})
     rows = datasets.Dataset.from_list(ROWS)
     split = Split(
         "train",
@@ -138,19 +138,19 @@ def test_a_hub_data_set_is_named_with_its_commit(facts: Facts, tmp_path: Path) -
         len(rows),
     )
     asked = replace(
-        facts, splits={"train": split}, recipe=facts.recipe.model_copy(update={"data": data})
+        run, splits={"train": split}, recipe=run.recipe.model_copy(update={"data": data})
     )
-    code = read_plainly(asked, tmp_path / "x.py").cell.code
+    code = rows_cell(asked, tmp_path / "x.py").cell.code
     assert 'DATASET = ["nyu-mll/glue", "mrpc"]' in code
     assert 'COMMIT = "c0ffee"' in code
     assert 'load(SPLITS["train"])' in code
 
 
-def test_drawn_rows_are_listed(facts: Facts, desk: Path) -> None:
+def test_drawn_rows_are_listed(run: SourceRun, desk: Path) -> None:
     with working_in(desk):
-        found = read_plainly(facts, Path("drawn.py"))
-        (line,) = found.beside["drawn.rows.json"]
+        found = rows_cell(run, Path("drawn.py"))
+        (line,) = found.files["drawn.rows.json"]
     held = json.loads(line)
-    for name, split in facts.splits.items():
+    for name, split in run.splits.items():
         assert split.places is not None
         assert held[name] == split.places.tolist()

@@ -9,7 +9,7 @@ from transformers import get_scheduler
 from tests.interop.eject.conftest import KINDS, Train, working_in
 from tests.interop.eject.proof import OTHER_LIBRARIES, RunScript, check_kind, check_settings
 from tunesmith.interop.eject.loop_cells import SCHEDULES, loop_cells
-from tunesmith.interop.eject.run_facts import facts_of
+from tunesmith.interop.eject.source_run import load_run
 from tunesmith.recipe import Duration, TrainSettings
 from tunesmith.training.plan import make_plan
 
@@ -34,10 +34,10 @@ def test_half_precision_is_said_in_each_style(train: Train, desk: Path) -> None:
     from dataclasses import replace
 
     with working_in(desk):
-        facts = replace(facts_of(train("single").folder, style="loop"), precision="bf16")
-    alone = "\n".join(cell.code for cell in loop_cells(facts))
+        run = replace(load_run(train("single").folder, style="loop"), precision="bf16")
+    alone = "\n".join(cell.code for cell in loop_cells(run))
     assert alone.count("torch.autocast(device.type, torch.bfloat16)") == 2
-    shared = "\n".join(cell.code for cell in loop_cells(replace(facts, style="accelerate")))
+    shared = "\n".join(cell.code for cell in loop_cells(replace(run, style="accelerate")))
     assert 'mixed_precision="bf16"' in shared
     assert "autocast" not in shared
 

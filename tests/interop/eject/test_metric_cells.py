@@ -11,27 +11,26 @@ from scipy import stats
 from sklearn import metrics as sklearn_metrics
 from torch.nn import functional
 
+from tunesmith.data.columns import Roles
 from tunesmith.interop.eject.metric_cells import scores_cell
 from tunesmith.metrics.scores import METRICS, compute
 from tunesmith.tasks import task_named
 
+LABELS = ("a", "b", "c")
 RANDOM = np.random.default_rng(3)
 
 
-def scores_of(task: str, **facts: object) -> Any:
-    kind = task_named(task)
-    names = tuple(kind.metrics)
-    known: Any = SimpleNamespace(
-        metrics=names, task=SimpleNamespace(name=task, metrics=kind.metrics, **facts),
-        hides_words=task == "masked-lm",
-    )  # fmt: skip
+def scores_of(task: str, **fields: object) -> Any:
+    kind: Any = task_named(task)
+    fitted = kind(Roles("text", None, "label"), **fields)
+    run: Any = SimpleNamespace(metrics=tuple(kind.metrics), parts=fitted.script_parts)
     found = {
         name: getattr(home, name)
         for home in (sklearn_metrics, stats, functional)
         for name in dir(home)
     }
     space = {**found, "torch": torch, "math": math}
-    exec(scores_cell(known).code, space)
+    exec(scores_cell(run).code, space)
     return space["compute_scores"]
 
 
@@ -46,7 +45,7 @@ def test_classes(positive: int) -> None:
     logits = RANDOM.normal(size=(40, 3)).astype(np.float32)
     labels = RANDOM.integers(0, 3, 40)
     task = "text-classification"
-    found = scores_of(task, positive=positive, labels=("a", "b", "c"))(logits, labels)
+    found = scores_of(task, labels=LABELS, positive_label=LABELS[positive])(logits, labels)
     loss = functional.cross_entropy(torch.tensor(logits), torch.tensor(labels)).item()
     chosen = [METRICS[name] for name in task_named(task).metrics]
     wanted = compute(chosen, logits.argmax(-1), labels, positive=positive, loss=loss)
@@ -57,7 +56,7 @@ def test_sets() -> None:
     logits = RANDOM.normal(size=(40, 3)).astype(np.float32)
     labels = RANDOM.integers(0, 2, (40, 3)).astype(np.float32)
     task = "multi-label-classification"
-    found = scores_of(task)(logits, labels)
+    found = scores_of(task, labels=LABELS)(logits, labels)
     chosen = [METRICS[name] for name in task_named(task).metrics]
     wanted = compute(chosen, (logits >= 0).astype(int), labels.astype(int), loss=found["loss"])
     assert_equal(found, wanted.values)

@@ -7,26 +7,26 @@ import pytest
 
 from tests.interop.eject.conftest import KINDS, Train, working_in
 from tests.interop.eject.proof import OTHER_LIBRARIES, RunScript, check_kind, check_settings
-from tunesmith.interop.eject.run_facts import Facts, facts_of
+from tunesmith.interop.eject.source_run import SourceRun, load_run
 from tunesmith.interop.eject.trainer_cells import trainer_cells
 
 
 @pytest.fixture
-def facts(train: Train, desk: Path) -> Facts:
+def run(train: Train, desk: Path) -> SourceRun:
     with working_in(desk):
-        return facts_of(train("single").folder, style="trainer")
+        return load_run(train("single").folder, style="trainer")
 
 
-def code_of(facts: Facts) -> str:
-    return "\n".join(cell.code for cell in trainer_cells(facts))
+def code_of(run: SourceRun) -> str:
+    return "\n".join(cell.code for cell in trainer_cells(run))
 
 
-def test_evaluations_by_epoch_by_step_or_by_hand(facts: Facts) -> None:
-    plan = facts.plan
+def test_evaluations_by_epoch_by_step_or_by_hand(run: SourceRun) -> None:
+    plan = run.plan
 
     def every(steps: float | None, total: int = 12) -> str:
         return code_of(
-            replace(facts, plan=replace(plan, evaluation_interval=steps, total_steps=total))
+            replace(run, plan=replace(plan, evaluation_interval=steps, total_steps=total))
         )
 
     assert 'eval_strategy="epoch"' in every(float(plan.steps_per_epoch))
@@ -38,9 +38,9 @@ def test_evaluations_by_epoch_by_step_or_by_hand(facts: Facts) -> None:
     assert "load_best_model_at_end" not in every(None)
 
 
-def test_half_precision(facts: Facts) -> None:
-    assert "bf16=True" in code_of(replace(facts, precision="bf16"))
-    assert "bf16" not in code_of(facts)
+def test_half_precision(run: SourceRun) -> None:
+    assert "bf16=True" in code_of(replace(run, precision="bf16"))
+    assert "bf16" not in code_of(run)
 
 
 @pytest.mark.filterwarnings(*OTHER_LIBRARIES)

@@ -11,7 +11,7 @@ from tests.interop.eject.conftest import Train, working_in
 from tests.interop.eject.proof import OTHER_LIBRARIES, RunScript, assert_clean
 from tunesmith.api.train import train as train_plainly
 from tunesmith.errors import RecipeError
-from tunesmith.interop.eject.run_facts import STYLES
+from tunesmith.interop.eject.source_run import STYLES
 from tunesmith.interop.eject.write import eject
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
@@ -76,7 +76,7 @@ def test_a_kill_between_two_files_leaves_whole_ones_that_the_rerun_takes(
                 eject(folder, Path("cut.py"))
         assert placed == ["cut.rows.json", "cut.py"]
         assert not Path("cut.py").exists()
-        assert Path("cut.rows.json").read_bytes() == whole.beside[0].read_bytes()
+        assert Path("cut.rows.json").read_bytes() == whole.files[0].read_bytes()
         eject(folder, Path("cut.py"))
         assert Path("cut.py").is_file()
         Path("cut.py").unlink()
@@ -91,8 +91,8 @@ def test_what_has_no_equal_is_named_or_refused(train: Train, desk: Path) -> None
     folder = train("words", **{"train.micro_batch_size": 3}).folder
     with working_in(desk):
         done = eject(folder, Path("named.py"), style="trainer")
-        assert [found.key for found in done.left_out] == ["train.micro_batch_size"]
-        assert "Not as in the run: train.micro_batch_size" in Path("named.py").read_text()
+        assert list(done.left_out) == ["train.micro_batch_size"]
+        assert "Not reproduced: train.micro_batch_size" in Path("named.py").read_text()
         with pytest.raises(RecipeError, match="R121"):
             eject(folder, Path("refused.py"), style="trainer", strict=True)
         assert not Path("refused.py").exists()
@@ -116,7 +116,7 @@ def test_embedded_data_and_model_lie_beside_the_script(
         settings={"train.max_steps": 1, "data.validation": None, "data.test": None},
     )
     done = eject(RunFolder(run.folder), Path("ratings.py"), style="loop")
-    assert {str(p) for p in done.beside} == {"ratings.train.jsonl", "ratings-start"}
+    assert {str(p) for p in done.files} == {"ratings.train.jsonl", "ratings-start"}
     assert "tunesmith" not in done.path.read_text().lower()
     assert_clean(done.path)
     found = run_script(done.path)

@@ -6,7 +6,7 @@ import click
 
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import ROOT, common, examples, find_run
-from tunesmith.errors import Place, Problem, Severity
+from tunesmith.errors import Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import as_path
 
@@ -53,7 +53,7 @@ def command(
     force: bool,
 ) -> int:
     """Write the script, and print how to run it."""
-    from tunesmith.interop.eject.write import eject
+    from tunesmith.interop.eject.write import eject, left_out_problem
 
     folder = find_run(run, root)
     path = as_path(out or f"{folder.name}_{style}.py")
@@ -61,24 +61,18 @@ def command(
         path = path.with_suffix(".ipynb")
     done = eject(folder, path, style=style, strict=strict, force=force)
     terminal.problems(
-        Problem(
-            "R121",
-            _("not reproduced: {reason}").format(reason=omitted.reason),
-            Place(omitted.key),
-            severity=Severity.WARNING,
-        )
-        for omitted in done.left_out
+        left_out_problem(*part, severity=Severity.WARNING) for part in done.left_out.items()
     )
     terminal.result(str(done.path))
-    for path in done.beside:
-        terminal.result(str(path))
+    for file in done.files:
+        terminal.result(str(file))
     terminal.record(
         {
             "run": str(folder.path),
             "style": style,
             "path": str(done.path),
-            "beside": [str(path) for path in done.beside],
-            "left_out": {omitted.key: omitted.reason for omitted in done.left_out},
+            "files": [str(file) for file in done.files],
+            "left_out": dict(done.left_out),
         }
     )
     program = "jupyter notebook" if done.path.suffix == ".ipynb" else _RUN_WITH[style]

@@ -1,4 +1,4 @@
-"""A script as cells of words and code: as one file, or as a notebook. Formatted as ruff does it."""
+"""A script as cells of notes and code: one file, or a notebook. Formatted as ruff does it."""
 
 from __future__ import annotations
 
@@ -46,47 +46,47 @@ class Cell:
 
     Attributes:
         title: a heading.
-        code: whole statements; empty for words alone.
-        words: what it does and why, as paragraphs.
+        code: whole statements; may be empty.
+        notes: what it does and why, as paragraphs.
     """
 
     title: str
     code: str
-    words: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Script:
-    """A script; its imports follow from the names it uses.
+    """A script; its imports follow from the names that it uses.
 
     Attributes:
         title: a line.
-        words: paragraphs that stand above the code.
+        notes: paragraphs above the code.
         cells: in order.
     """
 
     title: str
-    words: Sequence[str]
+    notes: Sequence[str]
     cells: Sequence[Cell]
 
     def as_text(self) -> str:
-        """One Python file: the words as comments."""
-        paragraphs = [self.title, *self.words]
-        docstring = "\n\n".join(_wrapped(text, WIDTH) for text in paragraphs)
+        """Return one Python file, with the notes as comments."""
+        paragraphs = [self.title, *self.notes]
+        docstring = "\n\n".join(_wrap(text, WIDTH) for text in paragraphs)
         parts = []
         for cell in self.cells:
             lines = [f"# {'-' * 3} {cell.title} {'-' * 3}"]
-            for text in cell.words:
-                lines += ["#", *(f"# {line}" for line in _wrapped(text, WIDTH - 2).splitlines())]
+            for text in cell.notes:
+                lines += ["#", *(f"# {line}" for line in _wrap(text, WIDTH - 2).splitlines())]
             parts.append(stacked("\n".join(lines), cell.code))
         head = f'"""{docstring}\n"""\n\n{self._imports()}\n\n'
         return head + "\n\n\n".join(parts) + "\n"
 
     def as_notebook(self) -> str:
-        """A Jupyter notebook, nbformat 4.5: the words as Markdown."""
-        cells = [_markdown(f"# {self.title}", self.words), _code_cell(self._imports())]
+        """Return a Jupyter notebook, nbformat 4.5, with the notes as Markdown."""
+        cells = [_markdown(f"# {self.title}", self.notes), _code_cell(self._imports())]
         for cell in self.cells:
-            cells.append(_markdown(f"## {cell.title}", cell.words))
+            cells.append(_markdown(f"## {cell.title}", cell.notes))
             if cell.code:
                 cells.append(_code_cell(cell.code))
         numbered = [{"id": f"cell-{number}", **cell} for number, cell in enumerate(cells)]
@@ -113,7 +113,7 @@ class Script:
         for name in sorted(names & _HOMES.keys()):
             used[_HOMES[name]].append(name)
         others = [line for name, line in _WHOLE.items() if name in names]
-        others += [_from_import(module, found) for module, found in sorted(used.items())]
+        others += [_from_import(module, names) for module, names in sorted(used.items())]
         return "\n\n".join("\n".join(group) for group in (standard, others) if group)
 
 
@@ -124,12 +124,12 @@ def _from_import(module: str, names: Sequence[str]) -> str:
     return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
 
-def _wrapped(text: str, width: int) -> str:
+def _wrap(text: str, width: int) -> str:
     return textwrap.fill(text.replace("\\", "/").replace('"""', "'''"), width)
 
 
-def _markdown(heading: str, words: Sequence[str]) -> dict[str, object]:
-    text = "\n\n".join([heading, *words])
+def _markdown(heading: str, notes: Sequence[str]) -> dict[str, object]:
+    text = "\n\n".join([heading, *notes])
     return {"cell_type": "markdown", "metadata": {}, "source": text.splitlines(keepends=True)}
 
 
@@ -144,73 +144,73 @@ def _code_cell(code: str) -> dict[str, object]:
 
 
 def stacked(*parts: str | None) -> str:
-    """Pieces of code one below the other, functions and classes with two blank lines around."""
+    """Join pieces of code, with two blank lines around functions and classes."""
     text = ""
     for part in (part.strip("\n") for part in parts if part):
         around = (ast.parse(text).body[-1:], ast.parse(part).body[:1])
-        is_apart = any(isinstance(found, _DEFINITIONS) for side in around for found in side)
+        is_apart = any(isinstance(node, _DEFINITIONS) for side in around for node in side)
         text += ("\n\n\n" if is_apart else "\n\n") * bool(text) + part
     return text
 
 
 def block(*lines: str | bool | Iterable[str] | None, indent: int = 0) -> str:
-    """Lines of code; what is false is left out, a list of lines is laid in."""
-    kept: list[str] = []
+    """Join lines of code; lists of lines are flattened, false values left out."""
+    code: list[str] = []
     for line in lines:
         if isinstance(line, str):
-            kept += line.splitlines() or [""]
+            code += line.splitlines() or [""]
         elif line and not isinstance(line, bool):
-            kept += [part for text in line for part in text.splitlines()]
-    return textwrap.indent("\n".join(kept), " " * 4 * indent)
+            code += [part for text in line for part in text.splitlines()]
+    return textwrap.indent("\n".join(code), " " * 4 * indent)
 
 
 def fitted(opening: str, inside: str, closing: str, *, indent: int = 0) -> list[str]:
-    """A call or a list on one line where it fits, else with its inside on a line of its own.
+    """Return a call or list on one line if it fits, else with its inside on a separate line.
 
     Args:
         opening: up to the bracket.
         inside: the arguments.
         closing: from the bracket on.
-        indent: in steps of four columns, of the place where it will stand.
+        indent: of the code around it, in steps of four columns.
     """
     if _width(opening + inside + closing) + 4 * indent <= WIDTH:
         return [opening + inside + closing]
     return [opening, f"    {inside}", closing]
 
 
-def assignment(name: str, value: object, remark: str = "") -> str:
-    """`NAME = value`, laid out as ruff does it.
+def assignment(name: str, value: object, comment: str = "") -> str:
+    """Return `NAME = value`, formatted as ruff does it.
 
     Args:
         name: of the constant.
         value: plain values, lists and dicts of such.
-        remark: a comment behind it, left out where it does not fit.
+        comment: follows on the same line; left out if it does not fit.
     """
     line = f"{name} = {literal(value)}"
     if _width(line) <= WIDTH:
-        with_remark = f"{line}  # {remark}"
-        return with_remark if remark and _width(with_remark) <= WIDTH else line
+        with_comment = f"{line}  # {comment}"
+        return with_comment if comment and _width(with_comment) <= WIDTH else line
     if isinstance(value, list | Mapping):
-        return f"{name} = {_laid_out(value, 0)}"
-    alone = literal(value)
-    return f"{name} = (\n    {alone}\n)" if _width(alone) + 4 <= WIDTH else line
+        return f"{name} = {_multiline(value, 0)}"
+    text = literal(value)
+    return f"{name} = (\n    {text}\n)" if _width(text) + 4 <= WIDTH else line
 
 
-def _laid_out(value: object, indent: int) -> str:
-    """A list or dict with an item on each line."""
+def _multiline(value: object, indent: int) -> str:
+    """Return a list or dict with one item per line."""
     if not isinstance(value, list | Mapping) or not value:
         return literal(value)
     inner, outer = " " * 4 * (indent + 1), " " * 4 * indent
     if isinstance(value, Mapping):
-        items = [f"{literal(key)}: {_laid_out(item, indent + 1)}" for key, item in value.items()]
+        items = [f"{literal(key)}: {_multiline(item, indent + 1)}" for key, item in value.items()]
     else:
-        items = [_laid_out(item, indent + 1) for item in value]
+        items = [_multiline(item, indent + 1) for item in value]
     opening, closing = "{}" if isinstance(value, Mapping) else "[]"
     return f"{opening}\n" + "".join(f"{inner}{item},\n" for item in items) + outer + closing
 
 
 def literal(value: object) -> str:
-    """A plain value on one line, strings in double quotes unless the other kind escapes less."""
+    """Return a value on one line; strings in double quotes unless single ones escape less."""
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, Mapping):

@@ -1,8 +1,7 @@
-"""How a plain script reads the rows, tried out on the run's own data before it is written.
+"""How a script reads the rows, tried on the run's own data before it is written.
 
-Each way of reading is a function and the code that says the same. A way that does not give the rows
-and answers of the run to the letter is not taken; where none does, as for embedded data, the rows
-are written as JSON lines beside the script.
+A candidate is used only if it gives exactly the rows and targets of the run. Where none does, as
+for embedded data, the rows are written as JSON lines next to the script.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,63 +23,64 @@ from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split
 from tunesmith.interop.eject.cells import Cell, assignment, block, literal, stacked
-from tunesmith.interop.eject.label_cells import Expression, answer_expression
-from tunesmith.interop.eject.run_facts import Facts
+from tunesmith.interop.eject.source_run import SourceRun
+from tunesmith.interop.eject.target_cells import Batch, target_expression
+from tunesmith.tasks import TargetExpression
 
-__all__ = ["Reading", "read_plainly"]
+__all__ = ["RowsCell", "rows_cell"]
 
 Rows = Iterable[Mapping[str, Any]]
 TextSource = DelimitedFile | JsonFile | LinesFile
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a script gets at its rows.
+class RowsCell:
+    """The code that reads the rows.
 
     Attributes:
-        cell: leaves them in `raw`, a DatasetDict.
-        answers: the labels of a batch `rows`; None for a model that learns from text alone.
+        cell: defines `raw`, a DatasetDict, and COLUMNS.
+        targets: the targets of a batch `rows`; None if the labels come from the text itself.
         text: the column of the text.
         text_pair: that of the second text of a pair.
         label: that of the label; None for several 0/1 columns, or none.
-        beside: the lines of files that lie beside the script, by name.
+        files: lines of the files to write next to the script, by name.
     """
 
     cell: Cell
-    answers: Expression | None
+    targets: TargetExpression | None
     text: str
     text_pair: str | None
     label: str | None
-    beside: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    files: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
 
-def read_plainly(facts: Facts, target: Path) -> Reading:
-    """Find the plainest way to read a run's rows.
+def rows_cell(run: SourceRun, script: Path) -> RowsCell:
+    """Return the shortest code that reads a run's rows.
 
     Args:
-        facts: the run.
-        target: where the script will lie; files beside it take its name.
+        run: whose rows.
+        script: its path; files next to it are named after it.
     """
-    splits = {name: facts.splits[name] for name in ("train", *facts.scored)}
+    roles = run.task.roles
+    splits = {name: run.splits[name] for name in ("train", *run.scored)}
     sources = list({id(split.source): split.source for split in splits.values()}.values())
-    ways = {name: _way_of(split.source, facts) for name, split in splits.items()}
-    plain = {name: way for name, way in ways.items() if way is not None}
-    answers = answer_expression(facts.task, sources)
-    if len(plain) < len(ways) or not _texts_are_text(sources, facts.task.roles.text_columns):
-        return _written_beside(facts, splits, target)
-    if answers is None and not facts.hides_words:
-        return _written_beside(facts, splits, target)
-    roles = facts.task.roles
-    constants, calls, words, beside = _calls(splits, plain, target)
-    functions = list(dict.fromkeys(way.function for way in plain.values()))
+    readers = {
+        name: reader for name, split in splits.items() if (reader := _reader(split.source, run))
+    }
+    if len(readers) < len(splits) or not _texts_are_text(sources, roles.text_columns):
+        return _written_rows(run, splits, script)
+    label = roles.label if isinstance(roles.label, str) else None
+    targets = target_expression(run.parts, _batches(sources, run))
+    if targets is None and run.parts.targets:
+        return _written_rows(run, splits, script)
+    constants, calls, notes, files = _calls(splits, readers, script)
+    functions = list(dict.fromkeys(reader.function for reader in readers.values()))
     if any("csv." in function for function in functions):
-        words.append(_("Every field of a CSV file is text, whatever it looks like."))
+        notes.append(_("Every field of a CSV file is text, whatever it looks like."))
     columns = assignment("COLUMNS", list(roles.columns))
     code = stacked(block(constants, columns), *functions, calls)
-    label = roles.label if isinstance(roles.label, str) else None
-    return Reading(
-        Cell(_("Rows"), code, words), answers, roles.text, roles.text_pair, label, beside
-    )
+    cell = Cell(_("Rows"), code, notes)
+    return RowsCell(cell, targets, roles.text, roles.text_pair, label, files)
 
 
 def _rows_of(source: Source, columns: Sequence[str]) -> Iterator[Row]:
@@ -87,7 +88,7 @@ def _rows_of(source: Source, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _texts_are_text(sources: Iterable[Source], columns: Sequence[str]) -> bool:
-    """Whether every text is one already, and not a number to be written as one."""
+    """Whether every text is a string, and not a number to be written as one."""
     return all(
         isinstance(row.values[name], str)
         for source in sources
@@ -96,51 +97,60 @@ def _texts_are_text(sources: Iterable[Source], columns: Sequence[str]) -> bool:
     )
 
 
+def _batches(sources: Iterable[Source], run: SourceRun) -> Iterator[Batch]:
+    """Return the labels of all rows: values of the label column, or tuples of several columns."""
+    roles = run.task.roles
+    for source in sources:
+        for rows in source.chunks(roles.columns):
+            labels = [tuple(row.values[name] for name in roles.label_columns) for row in rows]
+            yield labels if isinstance(roles.label, tuple) else [one for (one,) in labels], rows
+
+
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """One way of reading a source.
+class _Reader:
+    """Code that reads a source.
 
     Attributes:
-        constant: the name of what holds its path or paths, or its place on the Hub.
-        value: its value for this source.
-        call: the expression that reads it, with `{key}` for the key of `value` under `constant`.
+        constant: name of the dict that holds its path or paths, or its split on the Hub.
+        value: its entry there.
+        call: the expression that reads it, with `{key}` for that entry.
         function: the definition that the expression calls.
-        also: constants that all splits share.
+        shared: constants of all splits.
     """
 
     constant: str
     value: object
     call: str
     function: str
-    also: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
 
-def _way_of(source: Source, facts: Facts) -> _Way | None:
-    """The plain way to read a source, None if there is none that gives its rows."""
-    columns = facts.task.roles.columns
+def _reader(source: Source, run: SourceRun) -> _Reader | None:
+    """Return the code that reads a source, None if there is none that gives its rows."""
+    columns = run.task.roles.columns
     if isinstance(source, Concatenated):
-        parts = [_way_of(part, facts) for part in source.parts]
-        plain = [part for part in parts if part is not None and part.constant == "FILES"]
-        if len(plain) < len(parts) or len({part.function for part in plain}) > 1:
+        parts = [_reader(part, run) for part in source.parts]
+        files = [part for part in parts if part is not None and part.constant == "FILES"]
+        if len(files) < len(parts) or len({part.function for part in files}) > 1:
             return None
-        one = plain[0].call.format(key="path")
+        one = files[0].call.format(key="path")
         every = f"concatenate_datasets([{one} for path in {{key}}])"
-        values = [part.value for part in plain]
-        return _Way("FILES", values, every, plain[0].function, plain[0].also)
+        values = [part.value for part in files]
+        return _Reader("FILES", values, every, files[0].function, files[0].shared)
     if isinstance(source, HubSplit):
-        return _from_hub(source, facts)
+        return _hub_reader(source, run)
     if isinstance(source, ParquetFile):
         function = block(
             "def read_parquet(path):", "    return Dataset.from_parquet(path, columns=COLUMNS)"
         )
-        return _Way("FILES", str(source.path), "read_parquet({key})", function)
+        return _Reader("FILES", str(source.path), "read_parquet({key})", function)
     if isinstance(source, TextSource):
-        return _from_text(source, columns)
+        return _text_reader(source, columns)
     return None
 
 
-def _from_hub(source: HubSplit, facts: Facts) -> _Way | None:
-    data = facts.recipe.data
+def _hub_reader(source: HubSplit, run: SourceRun) -> _Reader | None:
+    data = run.recipe.data
     if source.revision is None or not isinstance(data.train, str):
         return None
     repository, config = repository_and_config(data.train, data.config)
@@ -151,16 +161,16 @@ def _from_hub(source: HubSplit, facts: Facts) -> _Way | None:
         "def load(split):",
         "    return load_dataset(*DATASET, split=split, revision=COMMIT).select_columns(COLUMNS)",
     )
-    also = (
+    shared = (
         assignment("DATASET", [name for name in (repository, config) if name]),
         assignment("COMMIT", source.revision),
     )
-    return _Way("SPLITS", split, "load({key})", function, also)
+    return _Reader("SPLITS", split, "load({key})", function, shared)
 
 
-def _from_text(source: TextSource, columns: Sequence[str]) -> _Way | None:
-    name, loop, rows = _parser(source)
-    if not _gives_the_same(source, rows, columns):
+def _text_reader(source: TextSource, columns: Sequence[str]) -> _Reader | None:
+    name, loop, read = _parser(source)
+    if not _gives_the_same(source, read, columns):
         return None
     opening = "open(path"
     if source.text.path.suffix == ".gz":
@@ -172,14 +182,14 @@ def _from_text(source: TextSource, columns: Sequence[str]) -> _Way | None:
         f"        rows = {loop}",
         "        return Dataset.from_list([{name: row[name] for name in COLUMNS} for row in rows])",
     )
-    also: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
     if isinstance(source, DelimitedFile) and not source.has_header:
-        also = (assignment("HEADER", [column.name for column in source.columns]),)
-    return _Way("FILES", str(source.text.path), f"{name}({{key}})", function, also)
+        shared = (assignment("HEADER", [column.name for column in source.columns]),)
+    return _Reader("FILES", str(source.text.path), f"{name}({{key}})", function, shared)
 
 
 def _parser(source: TextSource) -> tuple[str, str, Callable[[Any], Rows]]:
-    """The name of a reading function, what it does with an open file, and the same to be called."""
+    """Return the name of a reading function, its expression of an open file, and its equivalent."""
     if isinstance(source, DelimitedFile):
         delimiter = source.delimiter
         names = None if source.has_header else [column.name for column in source.columns]
@@ -209,14 +219,14 @@ def _parser(source: TextSource) -> tuple[str, str, Callable[[Any], Rows]]:
 
 
 def _gives_the_same(
-    source: TextSource, rows: Callable[[Any], Rows], columns: Sequence[str]
+    source: TextSource, read: Callable[[Any], Rows], columns: Sequence[str]
 ) -> bool:
-    """Whether plain reading gives the rows that the run read."""
+    """Whether a reader of the standard library gives the rows that the run read."""
     try:
         with source.text.open_text() as file:
             if not isinstance(source, DelimitedFile):
                 file.reconfigure(newline=None)  # type: ignore[attr-defined]
-            for row, other in zip(_rows_of(source, columns), rows(file), strict=True):
+            for row, other in zip(_rows_of(source, columns), read(file), strict=True):
                 if any(row.values[name] != other[name] for name in columns):
                     return False
     except (ValueError, KeyError, TypeError, csv.Error):
@@ -225,43 +235,45 @@ def _gives_the_same(
 
 
 def _calls(
-    splits: Mapping[str, Split], ways: Mapping[str, _Way], target: Path
+    splits: Mapping[str, Split], readers: Mapping[str, _Reader], script: Path
 ) -> tuple[list[str], str, list[str], dict[str, Iterable[str]]]:
-    """The constants, the code that makes `raw`, words on it, and the file of row numbers."""
+    """Return constants, the code that defines `raw`, notes, and the file of row numbers."""
     values: dict[str, dict[str, object]] = {}
     constants: list[str] = []
     keys: dict[int, str] = {}
     lines: list[str] = []
     entries = {}
-    is_drawn = any(split.places is not None for split in splits.values())
-    for name, way in ways.items():
+    for name, reader in readers.items():
         split = splits[name]
         if id(split.source) not in keys:
             keys[id(split.source)] = name
-            values.setdefault(way.constant, {})[name] = way.value
-            constants += [line for line in way.also if line not in constants]
+            values.setdefault(reader.constant, {})[name] = reader.value
+            constants += [line for line in reader.shared if line not in constants]
             if split.places is not None:
-                lines.append(f"every_row = {_called(way, name)}")
+                lines.append(f"every_row = {_called(reader, name)}")
         if split.places is None:
-            entries[name] = _called(way, keys[id(split.source)])
+            entries[name] = _called(reader, keys[id(split.source)])
         else:
             entries[name] = f"every_row.select(drawn[{literal(name)}])"
     constants += [assignment(name, value) for name, value in values.items()]
-    words: list[str] = []
-    beside: dict[str, Iterable[str]] = {}
-    if is_drawn:
-        file = f"{target.stem}.rows.json"
-        beside[file] = _numbers(splits)
-        constants.append(assignment("ROW_NUMBERS", str(target.with_name(file))))
+    notes: list[str] = []
+    files: dict[str, Iterable[str]] = {}
+    drawn = {n: s.places.tolist() for n, s in splits.items() if s.places is not None}
+    if drawn:
+        file = f"{script.stem}.rows.json"
+        files[file] = [json.dumps(drawn)]
+        constants.append(assignment("ROW_NUMBERS", str(script.with_name(file))))
         lines = ["with open(ROW_NUMBERS) as file:", "    drawn = json.load(file)", *lines]
-        words.append(
-            _("{file} holds the row numbers of each split: they were drawn once.").format(file=file)
+        notes.append(
+            _("{file} holds the row numbers of each split, which were drawn once.").format(
+                file=file
+            )
         )
-    return constants, block(lines, _dataset_dict(entries)), words, beside
+    return constants, block(lines, _dataset_dict(entries)), notes, files
 
 
-def _called(way: _Way, name: str) -> str:
-    return way.call.format(key=f"{way.constant}[{literal(name)}]")
+def _called(reader: _Reader, name: str) -> str:
+    return reader.call.format(key=f"{reader.constant}[{literal(name)}]")
 
 
 def _dataset_dict(entries: Mapping[str, str]) -> list[str]:
@@ -269,43 +281,49 @@ def _dataset_dict(entries: Mapping[str, str]) -> list[str]:
     return ["raw = DatasetDict(", "    {", *inner, "    }", ")"]
 
 
-def _numbers(splits: Mapping[str, Split]) -> Iterator[str]:
-    yield json.dumps({n: s.places.tolist() for n, s in splits.items() if s.places is not None})
-
-
-def _written_beside(facts: Facts, splits: Mapping[str, Split], target: Path) -> Reading:
-    """The rows of each split as JSON lines: texts as text, answers as the run understood them."""
-    beside = {f"{target.stem}.{name}.jsonl": _lines(split, facts) for name, split in splits.items()}
-    files = {name: str(target.with_name(file)) for name, file in zip(splits, beside, strict=True)}
-    pair = "text_pair" if facts.task.roles.text_pair else None
-    label = None if facts.hides_words else "label"
+def _written_rows(run: SourceRun, splits: Mapping[str, Split], script: Path) -> RowsCell:
+    """Write the rows of each split as JSON lines: texts as text, labels as the run read them."""
+    files = {f"{script.stem}.{name}.jsonl": _lines(split, run) for name, split in splits.items()}
+    paths = {name: str(script.with_name(file)) for name, file in zip(splits, files, strict=True)}
+    pair = "text_pair" if run.task.roles.text_pair else None
+    label = "label" if run.parts.targets else None
     read = block(
         "def read_json_lines(path):",
         '    with open(path, encoding="utf-8") as file:',
         "        return Dataset.from_list([json.loads(line) for line in file])",
     )
-    calls = {name: f"read_json_lines(FILES[{literal(name)}])" for name in files}
+    calls = {name: f"read_json_lines(FILES[{literal(name)}])" for name in paths}
     constants = block(
-        assignment("FILES", files),
+        assignment("FILES", paths),
         assignment("COLUMNS", [name for name in ("text", pair, label) if name]),
     )
     code = stacked(constants, read, block(_dataset_dict(calls)))
-    words = _("The rows lie beside this script, as the run read them: {files}.").format(
-        files=", ".join(beside)
+    note = _("The rows are in files next to this script, as the run read them: {files}.").format(
+        files=", ".join(files)
     )
-    answers = answer_expression(facts.task, None)
-    return Reading(Cell(_("Rows"), code, [words]), answers, "text", pair, label, beside)
+    targets = target_expression(run.parts, _written_batches(splits.values(), run))
+    return RowsCell(Cell(_("Rows"), code, [note]), targets, "text", pair, label, files)
 
 
-def _lines(split: Split, facts: Facts) -> Iterator[str]:
-    roles = facts.task.roles
-    wanted = None if split.places is None else set(split.places.tolist())
-    for row in _rows_of(split.source, roles.columns):
-        if wanted is not None and row.index not in wanted:
-            continue
+def _written_batches(splits: Iterable[Split], run: SourceRun) -> Iterator[Batch]:
+    """Return the labels of all rows as they are written."""
+    if run.parts.targets:
+        for rows in chain.from_iterable(_chunks(split, run) for split in splits):
+            yield [run.parts.targets.label_of(row) for row in rows], rows
+
+
+def _chunks(split: Split, run: SourceRun) -> Iterator[Sequence[Row]]:
+    rows = None if split.places is None else set(split.places.tolist())
+    for chunk in split.source.chunks(run.task.roles.columns):
+        yield chunk if rows is None else [row for row in chunk if row.index in rows]
+
+
+def _lines(split: Split, run: SourceRun) -> Iterator[str]:
+    roles = run.task.roles
+    for row in chain.from_iterable(_chunks(split, run)):
         record: dict[str, object] = {"text": str(row.values[roles.text])}
         if roles.text_pair:
             record["text_pair"] = str(row.values[roles.text_pair])
-        if not facts.hides_words:
-            record["label"] = facts.task.stratum(row)
+        if run.parts.targets:
+            record["label"] = run.parts.targets.label_of(row)
         yield json.dumps(record, ensure_ascii=False)

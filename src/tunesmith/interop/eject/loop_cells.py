@@ -1,10 +1,10 @@
-"""The styles "loop" and "accelerate": the same loop by hand, alone and under Accelerate."""
+"""The styles "loop" and "accelerate": a training loop, with and without Accelerate."""
 
 from __future__ import annotations
 
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.eject.cells import Cell, block, fitted, stacked
-from tunesmith.interop.eject.run_facts import Facts
+from tunesmith.interop.eject.source_run import SourceRun
 
 __all__ = ["SCHEDULES", "loop_cells"]
 
@@ -15,57 +15,55 @@ SCHEDULES = {
     "polynomial": "polynomial",
     "inverse_sqrt": "inverse_sqrt",
 }
-"""Each schedule by its name in transformers."""
+"""The name of each schedule in transformers."""
 
 
-def loop_cells(facts: Facts) -> list[Cell]:
-    """Optimizer and batches, evaluation, training, and what is done at the end."""
-    return [_preparation(facts), _evaluation(facts), _training(facts), _ending(facts)]
+def loop_cells(run: SourceRun) -> list[Cell]:
+    """Optimizer and batches, evaluation, training, saving."""
+    return [_preparation(run), _evaluation(run), _training(run), _ending(run)]
 
 
-def _is_accelerated(facts: Facts) -> bool:
-    return facts.style == "accelerate"
+def _is_accelerated(run: SourceRun) -> bool:
+    return run.style == "accelerate"
 
 
 # optimizer and batches
 
 
-def _preparation(facts: Facts) -> Cell:
-    train = facts.train
+def _preparation(run: SourceRun) -> Cell:
+    train = run.train
     parts = [
-        _accelerator(facts) if _is_accelerated(facts) else _device(facts),
-        _optimizer(facts),
-        _batches(facts),
+        _accelerator(run) if _is_accelerated(run) else _device(run),
+        _optimizer(run),
+        _batches(run),
     ]
-    words = [
-        _("Each epoch has an order of its own, drawn from the seed and the number of the epoch.")
-    ]
+    notes = [_("Each epoch has its own order, drawn from the seed and the number of the epoch.")]
     if train.weight_decay:
-        words.append(_("Weights decay, biases and norms do not."))
-    if _is_accelerated(facts):
-        words.append(
+        notes.append(_("Weight decay applies to weights, not to biases and norms."))
+    if _is_accelerated(run):
+        notes.append(
             _(
-                "The batch size is that of a step, however many processes share it. The schedule "
-                "is not prepared: Accelerate would step it once for each process."
+                "The batch size is that of a step, divided among all processes. The schedule is "
+                "not prepared: Accelerate would step it once for each process."
             )
         )
-    return Cell(_("Optimizer and batches"), stacked(*parts), words)
+    return Cell(_("Optimizer and batches"), stacked(*parts), notes)
 
 
-def _device(facts: Facts) -> str:
-    if facts.train.device != "auto":
-        return block(f'device = torch.device("{facts.train.device}")', "model.to(device)")
+def _device(run: SourceRun) -> str:
+    if run.train.device != "auto":
+        return block(f'device = torch.device("{run.train.device}")', "model.to(device)")
     return block(
         'device = torch.device("cuda" if torch.cuda.is_available() else "cpu")',
         "model.to(device)",
     )
 
 
-def _accelerator(facts: Facts) -> str:
+def _accelerator(run: SourceRun) -> str:
     return block(
         "accelerator = Accelerator(",
-        facts.train.device == "cpu" and "    cpu=True,",
-        facts.precision == "bf16" and '    mixed_precision="bf16",',
+        run.train.device == "cpu" and "    cpu=True,",
+        run.precision == "bf16" and '    mixed_precision="bf16",',
         "    dataloader_config=DataLoaderConfiguration(",
         "        split_batches=True, use_seedable_sampler=True, data_seed=SEED",
         "    ),",
@@ -73,8 +71,8 @@ def _accelerator(facts: Facts) -> str:
     )
 
 
-def _optimizer(facts: Facts) -> str:
-    train = facts.train
+def _optimizer(run: SourceRun) -> str:
+    train = run.train
     settings = [
         "lr=LEARNING_RATE,",
         f"betas=({train.adam_beta1}, {train.adam_beta2}),",
@@ -111,16 +109,16 @@ def _optimizer(facts: Facts) -> str:
     )
 
 
-def _batches(facts: Facts) -> str:
+def _batches(run: SourceRun) -> str:
     collate, cut = "collate", None
-    if facts.micro_batch_size:
+    if run.micro_batch_size:
         collate = "collate_micro_batches"
         cut = block(
             "def collate_micro_batches(rows):",
             "    starts = range(0, len(rows), MICRO_BATCH_SIZE)",
             "    return [collate(rows[i : i + MICRO_BATCH_SIZE]) for i in starts]",
         )
-    if not _is_accelerated(facts):
+    if not _is_accelerated(run):
         train = block(
             "def batches():",
             "    for epoch in itertools.count():",
@@ -131,7 +129,7 @@ def _batches(facts: Facts) -> str:
             f"sampler=order, collate_fn={collate}",
             "        )",
         )
-        loaders = _evaluation_loaders(facts)
+        loaders = _evaluation_loaders(run)
         return stacked(cut, train, loaders)
     prepared = block(
         fitted(
@@ -139,9 +137,9 @@ def _batches(facts: Facts) -> str:
             f'data["train"], batch_size=BATCH_SIZE, shuffle=True, collate_fn={collate}',
             ")",
         ),
-        _evaluation_loaders(facts),
+        _evaluation_loaders(run),
         "model, optimizer, train_loader = accelerator.prepare(model, optimizer, train_loader)",
-        facts.scored
+        run.scored
         and "eval_loaders = {name: accelerator.prepare(it) for name, it in eval_loaders.items()}",
     )
     train = block(
@@ -153,8 +151,8 @@ def _batches(facts: Facts) -> str:
     return stacked(cut, prepared, train)
 
 
-def _evaluation_loaders(facts: Facts) -> str:
-    if not facts.scored:
+def _evaluation_loaders(run: SourceRun) -> str:
+    if not run.scored:
         return ""
     return block(
         "eval_loaders = {",
@@ -168,23 +166,23 @@ def _evaluation_loaders(facts: Facts) -> str:
 # evaluation
 
 
-def _evaluation(facts: Facts) -> Cell:
-    if not facts.scored:
+def _evaluation(run: SourceRun) -> Cell:
+    if not run.scored:
         return Cell(_("Evaluation"), "", [_("There are no rows to score.")])
-    moved = "batch" if _is_accelerated(facts) else "batch.to(device)"
-    hidden = facts.hides_words
+    moved = "batch" if _is_accelerated(run) else "batch.to(device)"
+    corrupts, statistics = run.parts.corrupt, run.parts.statistics
     forward = block(
         "with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):"
-        if facts.precision == "bf16" and not _is_accelerated(facts)
+        if run.precision == "bf16" and not _is_accelerated(run)
         else "with torch.no_grad():",
         "    logits = model(**batch).logits.float()",
     )
-    gathered = "accelerator.gather_for_metrics({})" if _is_accelerated(facts) else "{}"
-    taken = (
-        ("found_parts.append(" + gathered.format("found(logits, labels)") + ".cpu())",)
-        if hidden
+    gathered = "accelerator.gather_for_metrics({})" if _is_accelerated(run) else "{}"
+    collect = (
+        ("parts.append(" + gathered.format("statistics(logits, labels)") + ".cpu())",)
+        if statistics
         else (
-            _is_accelerated(facts)
+            _is_accelerated(run)
             and "logits, labels = accelerator.gather_for_metrics((logits, labels))",
             "logits_parts.append(logits.cpu())",
             "labels_parts.append(labels.cpu())",
@@ -193,122 +191,119 @@ def _evaluation(facts: Facts) -> Cell:
     code = block(
         "def evaluate(name):",
         "    model.eval()",
-        "    found_parts = []" if hidden else "    logits_parts, labels_parts = [], []",
+        "    parts = []" if statistics else "    logits_parts, labels_parts = [], []",
         "    for batch in eval_loaders[name]:",
-        f"        batch = hide({moved}, seed=0)" if hidden else None,
-        not hidden and not _is_accelerated(facts) and f"        batch = {moved}",
+        f"        batch = corrupt({moved}, seed=0)" if corrupts else None,
+        not corrupts and not _is_accelerated(run) and f"        batch = {moved}",
         '        labels = batch.pop("labels")',
         block(forward, indent=2),
-        [block(line, indent=2) for line in taken if line],
-        "    return compute_scores(torch.cat(found_parts).numpy(), None)"
-        if hidden
+        [block(line, indent=2) for line in collect if line],
+        "    return compute_scores(torch.cat(parts).numpy(), None)"
+        if statistics
         else "    return compute_scores("
         "torch.cat(logits_parts).numpy(), torch.cat(labels_parts).numpy())",
     )
-    words = []
-    if hidden:
-        words.append(_("The same words are hidden every time, so that scores can be compared."))
-    if _is_accelerated(facts):
-        words.append(
-            _("Each process scores a part; what was doubled to fill a batch is dropped again.")
+    notes = []
+    if corrupts:
+        notes.append(_("Each evaluation uses the same seed, so that scores can be compared."))
+    if _is_accelerated(run):
+        notes.append(
+            _("Each process scores a part; rows repeated to fill the last batch are dropped.")
         )
-    return Cell(_("Evaluation"), code, words)
+    return Cell(_("Evaluation"), code, notes)
 
 
 # training
 
 
-def _training(facts: Facts) -> Cell:
-    chooser = facts.chooser
+def _training(run: SourceRun) -> Cell:
+    selection = run.selection
     start = [
         "losses = []",
-        chooser and f"best_score, best_weights = {'-' if chooser.higher else ''}math.inf, None",
-        chooser and chooser.patience and "evaluations_since_best = 0",
+        selection and f"best_score, best_weights = {'-' if selection.higher else ''}math.inf, None",
+        selection and selection.patience and "evaluations_since_best = 0",
     ]
     code = block(
         [line for line in start if line],
-        f"for step, {'micro_batches' if facts.micro_batch_size else 'batch'} in "
+        f"for step, {'micro_batches' if run.micro_batch_size else 'batch'} in "
         "zip(range(1, TOTAL_STEPS + 1), batches()):",
         block(
             "model.train()",
-            _accumulated(facts) if facts.micro_batch_size else _one_batch(facts),
-            _clipping(facts),
+            _accumulated(run) if run.micro_batch_size else _one_batch(run),
+            _clipping(run),
             "optimizer.step()",
             "scheduler.step()",
             "optimizer.zero_grad()",
             "if step % LOG_EVERY == 0:",
-            f'    {_print(facts)}(f"step {{step}}/{{TOTAL_STEPS}}  loss {{losses[-1]:.4f}}")',
-            _evaluated(facts) if facts.evaluates else None,
+            f'    {_print(run)}(f"step {{step}}/{{TOTAL_STEPS}}  loss {{losses[-1]:.4f}}")',
+            _evaluated(run) if run.evaluates else None,
             indent=1,
         ),
     )
-    words = []
-    if facts.micro_batch_size:
-        words.append(
+    notes = []
+    if run.micro_batch_size:
+        notes.append(
             _(
-                "The gradients of micro-batches add up to that of the step: each loss is a mean, "
-                "so it is weighed by the share of its targets."
+                "The gradients of the micro-batches add up to that of the step: each loss is a "
+                "mean, weighted by its fraction of the targets."
             )
         )
-    if chooser:
-        words.append(
+    if selection:
+        notes.append(
             _("The weights with the {way} {score} on validation are kept.").format(
-                way=_("highest") if chooser.higher else _("lowest"), score=chooser.score
+                way=_("highest") if selection.higher else _("lowest"), score=selection.score
             )
         )
-    return Cell(_("Training"), code, words)
+    return Cell(_("Training"), code, notes)
 
 
-def _print(facts: Facts) -> str:
-    return "accelerator.print" if _is_accelerated(facts) else "print"
+def _print(run: SourceRun) -> str:
+    return "accelerator.print" if _is_accelerated(run) else "print"
 
 
-def _forward(facts: Facts, factor: str = "") -> str:
+def _forward(run: SourceRun, factor: str = "") -> str:
     """The loss of a batch, in the precision of the run."""
-    moved = "batch" if _is_accelerated(facts) else "batch.to(device)"
+    moved = "batch" if _is_accelerated(run) else "batch.to(device)"
     line = f"loss = model(**{moved}).loss{factor}"
-    if facts.precision == "bf16" and not _is_accelerated(facts):
+    if run.precision == "bf16" and not _is_accelerated(run):
         return block("with torch.autocast(device.type, torch.bfloat16):", f"    {line}")
     return line
 
 
-def _backward(facts: Facts) -> str:
-    return "accelerator.backward(loss)" if _is_accelerated(facts) else "loss.backward()"
+def _backward(run: SourceRun) -> str:
+    return "accelerator.backward(loss)" if _is_accelerated(run) else "loss.backward()"
 
 
-def _one_batch(facts: Facts) -> str:
-    number = "accelerator.process_index" if _is_accelerated(facts) else "0"
+def _one_batch(run: SourceRun) -> str:
+    number = "accelerator.process_index" if _is_accelerated(run) else "0"
     return block(
-        facts.hides_words and "batch = hide(batch, seed_of(SEED, step - 1))",
-        facts.draws_dropout and f"torch.manual_seed(seed_of(SEED, step - 1, {number}))",
-        _forward(facts),
-        _backward(facts),
+        bool(run.parts.corrupt) and "batch = corrupt(batch, seed_of(SEED, step - 1))",
+        run.draws_dropout and f"torch.manual_seed(seed_of(SEED, step - 1, {number}))",
+        _forward(run),
+        _backward(run),
         'losses.append(accelerator.reduce(loss.detach(), reduction="mean").item())'
-        if _is_accelerated(facts)
+        if _is_accelerated(run)
         else "losses.append(loss.item())",
     )
 
 
-def _accumulated(facts: Facts) -> str:
-    count = (
-        '(batch["labels"] != -100).sum().item()' if facts.hides_words else 'len(batch["labels"])'
-    )
-    backward = _backward(facts)
-    if _is_accelerated(facts):
+def _accumulated(run: SourceRun) -> str:
+    backward = _backward(run)
+    if _is_accelerated(run):
         backward = block(
             "is_last = i == len(micro_batches) - 1",
             "with contextlib.nullcontext() if is_last else accelerator.no_sync(model):",
             f"    {backward}",
         )
     return block(
-        facts.hides_words
-        and "micro_batches = [hide(batch, seed_of(SEED, step - 1)) for batch in micro_batches]",
-        f"targets = [{count} for batch in micro_batches]",
+        bool(run.parts.corrupt)
+        and "micro_batches = [corrupt(batch, seed_of(SEED, step - 1)) for batch in micro_batches]",
+        f"targets = [{run.parts.num_targets} for batch in micro_batches]",
         "losses.append(0.0)",
         "for i, batch in enumerate(micro_batches):",
         block(
-            facts.draws_dropout and "torch.manual_seed(seed_of(SEED, step - 1, i))",
-            _forward(facts, " * targets[i] / sum(targets)"),
+            run.draws_dropout and "torch.manual_seed(seed_of(SEED, step - 1, i))",
+            _forward(run, " * targets[i] / sum(targets)"),
             backward,
             "losses[-1] += loss.item()",
             indent=1,
@@ -316,31 +311,31 @@ def _accumulated(facts: Facts) -> str:
     )
 
 
-def _clipping(facts: Facts) -> str | None:
-    if not facts.train.max_grad_norm:
+def _clipping(run: SourceRun) -> str | None:
+    if not run.train.max_grad_norm:
         return None
-    if _is_accelerated(facts):
+    if _is_accelerated(run):
         return "accelerator.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)"
     return "torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)"
 
 
-def _evaluated(facts: Facts) -> str:
-    chooser = facts.chooser
+def _evaluated(run: SourceRun) -> str:
+    selection = run.selection
     body = [
         'scores = evaluate("validation")',
-        f"{_print(facts)}(step, scores)",
+        f"{_print(run)}(step, scores)",
     ]
-    if chooser:
-        sign = ">" if chooser.higher else "<"
+    if selection:
+        sign = ">" if selection.higher else "<"
         weights = (
-            "accelerator.get_state_dict(model)" if _is_accelerated(facts) else "model.state_dict()"
+            "accelerator.get_state_dict(model)" if _is_accelerated(run) else "model.state_dict()"
         )
         body += [
-            f'if scores["{chooser.score}"] {sign} best_score:',
-            f'    best_score = scores["{chooser.score}"]',
+            f'if scores["{selection.score}"] {sign} best_score:',
+            f'    best_score = scores["{selection.score}"]',
             f"    best_weights = copy.deepcopy({weights})",
         ]
-        if chooser.patience:
+        if selection.patience:
             body += [
                 "    evaluations_since_best = 0",
                 "else:",
@@ -348,26 +343,26 @@ def _evaluated(facts: Facts) -> str:
                 "    if evaluations_since_best == PATIENCE:",
                 "        break",
             ]
-    return block(f"if {facts.evaluation_due}:", [f"    {line}" for line in body])
+    return block(f"if {run.evaluation_due}:", [f"    {line}" for line in body])
 
 
 # the end
 
 
-def _ending(facts: Facts) -> Cell:
-    plain = "accelerator.unwrap_model(model)" if _is_accelerated(facts) else "model"
+def _ending(run: SourceRun) -> Cell:
+    plain = "accelerator.unwrap_model(model)" if _is_accelerated(run) else "model"
     save = [f"{plain}.save_pretrained(OUTPUT)", "tokenizer.save_pretrained(OUTPUT)"]
-    if _is_accelerated(facts):
+    if _is_accelerated(run):
         save = ["if accelerator.is_main_process:", *(f"    {line}" for line in save)]
     scored = []
     for name, variable in (("validation", "scores"), ("test", "test_scores")):
-        if name in facts.scored:
+        if name in run.scored:
             scored += [
                 f'{variable} = evaluate("{name}")',
-                f'{_print(facts)}("{name}", {variable})',
+                f'{_print(run)}("{name}", {variable})',
             ]
     code = block(
-        facts.chooser is not None
+        run.selection is not None
         and ("if best_weights is not None:", f"    {plain}.load_state_dict(best_weights)"),
         scored,
         save,

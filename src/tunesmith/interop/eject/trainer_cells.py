@@ -1,49 +1,39 @@
-"""The style "trainer": transformers' Trainer, told to draw and to choose as the run did."""
+"""The style "trainer": transformers' Trainer with the order, seeds and selection of the run."""
 
 from __future__ import annotations
 
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.eject.cells import Cell, block, stacked
 from tunesmith.interop.eject.loop_cells import SCHEDULES
-from tunesmith.interop.eject.run_facts import Facts
+from tunesmith.interop.eject.source_run import SourceRun
 
 __all__ = ["trainer_cells"]
 
-_LOSSES = {
-    "text-classification": 'cross_entropy(outputs.logits, labels, reduction="sum")',
-    "multi-label-classification": (
-        'binary_cross_entropy_with_logits(outputs.logits, labels, reduction="sum")'
-    ),
-    "text-regression": 'mse_loss(outputs.logits.squeeze(-1), labels, reduction="sum")',
-}
 
-
-def trainer_cells(facts: Facts) -> list[Cell]:
-    """What Trainer is told, training, and what is done at the end."""
-    cells = [_callbacks(facts), _batches(facts), _loss(facts), _arguments(facts), _training(facts)]
+def trainer_cells(run: SourceRun) -> list[Cell]:
+    """Callbacks, batches, loss, arguments and training."""
+    cells = [_callbacks(run), _batches(run), _loss(run), _arguments(run), _training(run)]
     return [cell for cell in cells if cell is not None]
 
 
-def _needs_own_due(facts: Facts) -> bool:
-    """Whether evaluations fall on steps that no setting of Trainer names."""
-    every = facts.evaluation_interval
-    return _strategy(facts) == "steps" and (
-        every != int(every) or facts.plan.total_steps % every > 0
-    )
+def _needs_own_due(run: SourceRun) -> bool:
+    """Whether no setting of Trainer evaluates at the steps of the run."""
+    every = run.evaluation_interval
+    return _strategy(run) == "steps" and (every != int(every) or run.plan.total_steps % every > 0)
 
 
-def _strategy(facts: Facts) -> str:
-    if not facts.evaluates:
+def _strategy(run: SourceRun) -> str:
+    if not run.evaluates:
         return "no"
-    by_epoch = facts.evaluation_interval == facts.plan.steps_per_epoch and not facts.hides_words
+    by_epoch = run.evaluation_interval == run.plan.steps_per_epoch and not run.parts.corrupt
     return "epoch" if by_epoch else "steps"
 
 
-def _callbacks(facts: Facts) -> Cell | None:
-    parts, words = [], []
-    if facts.draws_dropout:
-        words.append(_("Torch is seeded before each forward pass, so that dropout is the same."))
-        if facts.micro_batch_size:
+def _callbacks(run: SourceRun) -> Cell | None:
+    parts, notes = [], []
+    if run.draws_dropout:
+        notes.append(_("Torch is seeded before each forward pass, for the same dropout."))
+        if run.micro_batch_size:
             parts.append(
                 block(
                     "class SeedDropout(TrainerCallback):",
@@ -64,26 +54,24 @@ def _callbacks(facts: Facts) -> Cell | None:
                     "        torch.manual_seed(seed_of(SEED, state.global_step, 0))",
                 )
             )
-    if _needs_own_due(facts):
+    if _needs_own_due(run):
         both = "control.should_evaluate = control.should_save = due"
         parts.append(
             block(
                 "class EvaluateWhenDue(TrainerCallback):",
                 "    def on_step_end(self, args, state, control, **kwargs):",
                 "        step = state.global_step",
-                f"        due = {facts.evaluation_due}",
-                f"        {both if facts.chooser else 'control.should_evaluate = due'}",
+                f"        due = {run.evaluation_due}",
+                f"        {both if run.selection else 'control.should_evaluate = due'}",
             )
         )
-        words.append(
-            _("Evaluations fall on steps that no setting of Trainer names, and on the last.")
-        )
-    return Cell(_("Callbacks"), stacked(*parts), words) if parts else None
+        notes.append(_("No setting of Trainer evaluates at these steps and at the last one."))
+    return Cell(_("Callbacks"), stacked(*parts), notes) if parts else None
 
 
-def _batches(facts: Facts) -> Cell | None:
-    """Data sets of whole batches, for hidden words: what is hidden depends on the step."""
-    if not facts.hides_words:
+def _batches(run: SourceRun) -> Cell | None:
+    """Data sets of whole batches, for a task that draws its labels in each step."""
+    if not run.parts.corrupt:
         return None
     train = block(
         "class TrainingBatches(torch.utils.data.Dataset):",
@@ -92,49 +80,49 @@ def _batches(facts: Facts) -> Cell | None:
         "",
         "    def __getitem__(self, step):",
         '        rows, size = data["train"], len(data["train"])',
-        "        epoch, place = divmod(step, math.ceil(size / BATCH_SIZE))",
+        "        epoch, index = divmod(step, math.ceil(size / BATCH_SIZE))",
         "        generator = torch.Generator().manual_seed(SEED + epoch)",
         "        order = torch.randperm(size, generator=generator).tolist()",
-        "        chosen = order[place * BATCH_SIZE : (place + 1) * BATCH_SIZE]",
-        "        return hide(collate([rows[i] for i in chosen]), seed_of(SEED, step))",
+        "        batch = order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]",
+        "        return corrupt(collate([rows[i] for i in batch]), seed_of(SEED, step))",
     )
     evaluation = block(
         "def evaluation_batches(rows):",
         "    loader = DataLoader(rows, batch_size=EVAL_BATCH_SIZE, collate_fn=collate)",
-        "    return [hide(batch, seed=0) for batch in loader]",
+        "    return [corrupt(batch, seed=0) for batch in loader]",
     )
-    words = [
+    notes = [
         _(
-            "Which words are hidden depends on the step, which a collator of Trainer does not "
-            "know. So each item of these data sets is a whole batch, and its number is the step."
+            "The draw depends on the step, which a collator of Trainer does not know. So each item "
+            "of these data sets is a whole batch, and its index is the step."
         )
     ]
-    parts = [train, *([evaluation] if facts.scored else [])]
-    return Cell(_("Batches"), stacked(*parts), words)
+    parts = [train, *([evaluation] if run.scored else [])]
+    return Cell(_("Batches"), stacked(*parts), notes)
 
 
-def _loss(facts: Facts) -> Cell | None:
-    """With micro-batches Trainer has to be told how to divide."""
-    if not facts.micro_batch_size:
+def _loss(run: SourceRun) -> Cell | None:
+    """With micro-batches Trainer needs to know how to divide the loss."""
+    if not run.micro_batch_size:
         return None
     code = block(
         "def compute_loss(outputs, labels, num_items_in_batch=None):",
-        f"    total = {_LOSSES[facts.task.name]}",
+        f"    total = {run.parts.loss_sum}",
         "    count = labels.numel() if num_items_in_batch is None else num_items_in_batch",
         "    return total / count",
     )
-    words = [
+    notes = [
         _(
-            "The loss is divided by the targets of the whole step, over all its micro-batches; the "
-            "mean of their means would be another number where they differ in size."
+            "The loss is divided by the targets of the whole step. The mean of the means of its "
+            "micro-batches would be another number if their sizes differ."
         )
     ]
-    return Cell(_("Loss"), code, words)
+    return Cell(_("Loss"), code, notes)
 
 
-def _arguments(facts: Facts) -> Cell:
-    train, hides, micro = facts.train, facts.hides_words, facts.micro_batch_size
-    size = "1" if hides else "MICRO_BATCH_SIZE" if micro else "BATCH_SIZE"
+def _arguments(run: SourceRun) -> Cell:
+    train, corrupts, micro = run.train, run.parts.corrupt, run.micro_batch_size
+    size = "1" if corrupts else "MICRO_BATCH_SIZE" if micro else "BATCH_SIZE"
     lines = [
         "output_dir=OUTPUT,",
         "seed=SEED,",
@@ -142,7 +130,7 @@ def _arguments(facts: Facts) -> Cell:
         "max_steps=TOTAL_STEPS,",
         f"per_device_train_batch_size={size},",
         micro and "gradient_accumulation_steps=BATCH_SIZE // MICRO_BATCH_SIZE,",
-        f"per_device_eval_batch_size={1 if hides else 'EVAL_BATCH_SIZE'},",
+        f"per_device_eval_batch_size={1 if corrupts else 'EVAL_BATCH_SIZE'},",
         "learning_rate=LEARNING_RATE,",
         f'lr_scheduler_type="{SCHEDULES[train.schedule]}",',
         "warmup_steps=WARMUP_STEPS,",
@@ -152,30 +140,28 @@ def _arguments(facts: Facts) -> Cell:
         f"adam_epsilon={train.adam_epsilon},",
         f"max_grad_norm={'MAX_GRAD_NORM' if train.max_grad_norm else '0.0'},",
         'optim="adamw_torch_fused",',
-        facts.precision == "bf16" and "bf16=True,",
+        run.precision == "bf16" and "bf16=True,",
         train.device == "cpu" and "use_cpu=True,",
-        hides and 'train_sampling_strategy="sequential",',
-        hides and "remove_unused_columns=False,",
-        not hides and 'accelerator_config={"use_seedable_sampler": True},',
-        *_evaluation_arguments(facts),
+        corrupts and 'train_sampling_strategy="sequential",',
+        corrupts and "remove_unused_columns=False,",
+        not corrupts and 'accelerator_config={"use_seedable_sampler": True},',
+        *_evaluation_arguments(run),
         "logging_steps=LOG_EVERY,",
         'report_to="none",',
     ]
     code = block("arguments = TrainingArguments(", [f"    {line}" for line in lines if line], ")")
-    words = [
-        _("Each epoch has an order of its own, drawn from the seed and the number of the epoch.")
-    ]
-    return Cell(_("Arguments"), code, words)
+    notes = [_("Each epoch has its own order, drawn from the seed and the number of the epoch.")]
+    return Cell(_("Arguments"), code, notes)
 
 
-def _evaluation_arguments(facts: Facts) -> list[str]:
-    strategy = _strategy(facts)
+def _evaluation_arguments(run: SourceRun) -> list[str]:
+    strategy = _strategy(run)
     lines = [f'eval_strategy="{strategy}",']
-    every = "max(1, int(EVALUATE_EVERY))" if _needs_own_due(facts) else "EVALUATE_EVERY"
+    every = "max(1, int(EVALUATE_EVERY))" if _needs_own_due(run) else "EVALUATE_EVERY"
     if strategy == "steps":
         lines.append(f"eval_steps={every},")
-    chooser = facts.chooser
-    if chooser is None:
+    selection = run.selection
+    if selection is None:
         return [*lines, 'save_strategy="no",']
     lines.append(f'save_strategy="{strategy}",')
     if strategy == "steps":
@@ -184,41 +170,41 @@ def _evaluation_arguments(facts: Facts) -> list[str]:
         *lines,
         "save_total_limit=1,",
         "load_best_model_at_end=True,",
-        f'metric_for_best_model="{chooser.score}",',
-        f"greater_is_better={chooser.higher},",
+        f'metric_for_best_model="{selection.score}",',
+        f"greater_is_better={selection.higher},",
     ]
 
 
-def _training(facts: Facts) -> Cell:
-    hides = facts.hides_words
+def _training(run: SourceRun) -> Cell:
+    corrupts = run.parts.corrupt
     callbacks = [
-        facts.draws_dropout and "SeedDropout()",
-        _needs_own_due(facts) and "EvaluateWhenDue()",
-        facts.chooser
-        and facts.chooser.patience
+        run.draws_dropout and "SeedDropout()",
+        _needs_own_due(run) and "EvaluateWhenDue()",
+        run.selection
+        and run.selection.patience
         and "EarlyStoppingCallback(early_stopping_patience=PATIENCE)",
     ]
 
     def rows(name: str) -> str:
-        return f'evaluation_batches(data["{name}"])' if hides else f'data["{name}"]'
+        return f'evaluation_batches(data["{name}"])' if corrupts else f'data["{name}"]'
 
     arguments = [
         "model=model,",
         "args=arguments,",
-        "train_dataset=TrainingBatches()," if hides else 'train_dataset=data["train"],',
-        "validation" in facts.scored and f"eval_dataset={rows('validation')},",
-        f"data_collator={'lambda batches: batches[0]' if hides else 'collate'},",
+        "train_dataset=TrainingBatches()," if corrupts else 'train_dataset=data["train"],',
+        "validation" in run.scored and f"eval_dataset={rows('validation')},",
+        f"data_collator={'lambda batches: batches[0]' if corrupts else 'collate'},",
         "processing_class=tokenizer,",
-        facts.micro_batch_size and "compute_loss_func=compute_loss,",
-        facts.scored and "compute_metrics=lambda pair: compute_scores(*pair),",
-        hides and facts.scored and "preprocess_logits_for_metrics=found,",
+        run.micro_batch_size and "compute_loss_func=compute_loss,",
+        run.scored and "compute_metrics=lambda pair: compute_scores(*pair),",
+        run.parts.statistics and run.scored and "preprocess_logits_for_metrics=statistics,",
     ]
     ending = []
     for name, variable in (("validation", "scores"), ("test", "test_scores")):
-        if name in facts.scored:
-            given = f'{rows(name)}, metric_key_prefix="{name}"'
+        if name in run.scored:
+            evaluated = f'{rows(name)}, metric_key_prefix="{name}"'
             ending += [
-                f"{variable} = trainer.evaluate({given})",
+                f"{variable} = trainer.evaluate({evaluated})",
                 f'print("{name}", {variable})',
             ]
     code = block(

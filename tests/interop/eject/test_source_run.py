@@ -11,63 +11,61 @@ from hypothesis import strategies as st
 from tests.interop.eject.conftest import Train, working_in
 from tunesmith.api.train import train as train_plainly
 from tunesmith.errors import IntegrityError, ResourceError
-from tunesmith.interop.eject.run_facts import Facts, ModelSelectionFacts, facts_of
+from tunesmith.interop.eject.source_run import ScriptSelection, SourceRun, load_run
 from tunesmith.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
-def facts(train: Train, desk: Path) -> Facts:
+def run(train: Train, desk: Path) -> SourceRun:
     with working_in(desk):
-        return facts_of(train("single").folder, style="loop")
+        return load_run(train("single").folder, style="loop")
 
 
 @settings(max_examples=60)
 @given(every=st.floats(0.3, 40) | st.integers(1, 40).map(float), total=st.integers(1, 120))
-def test_evaluations_fall_where_the_plan_says(facts: Facts, every: float, total: int) -> None:
-    plan = replace(facts.plan, evaluation_interval=every, total_steps=total)
-    asked = replace(facts, plan=plan)
+def test_evaluations_fall_where_the_plan_says(run: SourceRun, every: float, total: int) -> None:
+    plan = replace(run.plan, evaluation_interval=every, total_steps=total)
+    asked = replace(run, plan=plan)
     names = {"TOTAL_STEPS": total, "EVALUATE_EVERY": asked.evaluation_interval}
     due = [s for s in range(1, total + 1) if eval(asked.evaluation_due, names, {"step": s})]
     assert due == [step for step in range(total + 1) if plan.evaluation_due(step)]
 
 
-def with_best(facts: Facts, best: str | None) -> Facts:
-    train = facts.train.model_copy(update={"best": best})
-    return replace(facts, recipe=facts.recipe.model_copy(update={"train": train}))
+def with_best(run: SourceRun, best: str | None) -> SourceRun:
+    train = run.train.model_copy(update={"select_by": best})
+    return replace(run, recipe=run.recipe.model_copy(update={"train": train}))
 
 
-def test_the_choosing_score(facts: Facts) -> None:
-    assert with_best(facts, "accuracy").chooser == ModelSelectionFacts(
+def test_the_choosing_score(run: SourceRun) -> None:
+    assert with_best(run, "accuracy").selection == ScriptSelection(
         "accuracy", higher=True, patience=None
     )
-    assert with_best(facts, "loss").chooser == ModelSelectionFacts(
-        "loss", higher=False, patience=None
-    )
-    assert with_best(facts, "lowest f1").chooser == ModelSelectionFacts(
+    assert with_best(run, "loss").selection == ScriptSelection("loss", higher=False, patience=None)
+    assert with_best(run, "lowest f1").selection == ScriptSelection(
         "f1", higher=False, patience=None
     )
-    assert with_best(facts, None).chooser is None
-    own = with_best(facts, "highest sure")
-    assert own.chooser is None
-    assert [found.key for found in own.left_out] == ["train.select_by"]
+    assert with_best(run, None).selection is None
+    own = with_best(run, "highest sure")
+    assert own.selection is None
+    assert list(own.left_out) == ["train.select_by"]
 
 
 @pytest.mark.parametrize(("rate", "draws"), [(0.0, False), (0.1, True), (1.0, True), (None, True)])
-def test_a_rate_of_zero_draws_nothing(facts: Facts, rate: float | None, draws: bool) -> None:
-    train = facts.train.model_copy(update={"dropout": rate})
-    changed = replace(facts, recipe=facts.recipe.model_copy(update={"train": train}))
+def test_a_rate_of_zero_draws_nothing(run: SourceRun, rate: float | None, draws: bool) -> None:
+    train = run.train.model_copy(update={"dropout": rate})
+    changed = replace(run, recipe=run.recipe.model_copy(update={"train": train}))
     assert changed.draws_dropout is draws
     assert bool(changed.dropout_rates) is (rate is not None)
 
 
-def test_what_has_no_equal(facts: Facts) -> None:
-    plan = replace(facts.plan, micro_batch_size=3, num_examples=10_000_000)
-    found = replace(facts, style="trainer", plan=plan, skipped=(4, 5), custom_metrics=("sure",))
-    assert [part.key for part in found.left_out] == [
-        "compute_metrics", "train.micro_batch_size", "train.seed", "updates that were not finite",
+def test_what_has_no_equal(run: SourceRun) -> None:
+    plan = replace(run.plan, micro_batch_size=3, num_examples=10_000_000)
+    found = replace(run, style="trainer", plan=plan, skipped=(4, 5), custom_metrics=("sure",))
+    assert list(found.left_out) == [
+        "compute_metrics", "train.micro_batch_size", "train.seed", "gradients that were not finite",
     ]  # fmt: skip
     assert replace(found, style="loop").micro_batch_size == 3
-    assert not facts.left_out
+    assert not run.left_out
 
 
 def test_runs_that_cannot_be_read(train: Train, desk: Path, tmp_path: Path) -> None:
@@ -77,12 +75,12 @@ def test_runs_that_cannot_be_read(train: Train, desk: Path, tmp_path: Path) -> N
     (empty.path / "recipe.yaml").write_text(folder.recipe.read_text())
     with working_in(desk):
         with pytest.raises(ResourceError, match="C121"):
-            facts_of(empty, style="loop")
+            load_run(empty, style="loop")
         planned = json.loads(folder.plan.read_text())
         planned["fingerprint"]["data"]["train"] = "another"
         empty.plan.write_text(json.dumps(planned))
         with pytest.raises(IntegrityError, match="C122"):
-            facts_of(empty, style="loop")
+            load_run(empty, style="loop")
 
 
 def test_rows_of_python_are_gone(tmp_path: Path, small_bert: Path) -> None:
@@ -90,4 +88,4 @@ def test_rows_of_python_are_gone(tmp_path: Path, small_bert: Path) -> None:
     settings = {"train.max_steps": 1, "data.validation": None}
     run = train_plainly(rows, out=tmp_path / "run", model=str(small_bert), settings=settings)
     with pytest.raises(ResourceError, match="C123"):
-        facts_of(RunFolder(run.folder), style="loop")
+        load_run(RunFolder(run.folder), style="loop")

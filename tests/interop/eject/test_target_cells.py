@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python
-from tunesmith.interop.eject.label_cells import answer_expression
+from tunesmith.interop.eject.target_cells import target_assignment, target_expression
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import task_named
 
@@ -35,12 +35,21 @@ def fitted(name: str, settings: dict[str, Any], rows: list[dict[str, object]]) -
     return made.fit(row for chunk in source.chunks() for row in chunk), source
 
 
+def expression_of(task: Any, source: Any) -> Any:
+    rows = [row for chunk in source.chunks() for row in chunk]
+    names, label = task.roles.label_columns, task.roles.label
+    labels: list[Any] = [tuple(row.values[name] for name in names) for row in rows]
+    if not isinstance(label, tuple):
+        labels = [row.values.get(label) for row in rows]
+    return target_expression(task.script_parts, [(labels, rows)])
+
+
 @pytest.mark.parametrize(("name", "labels", "settings", "wanted"), CASES)
 def test_the_expression_gives_the_answers(
     name: str, labels: list[object], settings: dict[str, Any], wanted: list[object] | None
 ) -> None:
     task, source = fitted(name, dict(settings), [{"text": "x", "label": v} for v in labels])
-    found = answer_expression(task, [source])
+    found = expression_of(task, source)
     if wanted is None:
         assert found is None
         return
@@ -50,8 +59,8 @@ def test_the_expression_gives_the_answers(
         "LABEL": "label",
         "LABELS": list(getattr(task, "labels", ())),
     }
-    exec("\n".join(found.assigned_to("answers", indent=1)), space)
-    assert space["answers"] == wanted
+    exec("\n".join(target_assignment(found, "targets", indent=1)), space)
+    assert space["targets"] == wanted
 
 
 @pytest.mark.parametrize("yes", ["1", 1, "true", "yes"])
@@ -61,15 +70,16 @@ def test_columns_of_yes_and_no(yes: object) -> None:
         {"text": "y", "a": 0, "b": yes},
     ]
     task, source = fitted("multi-label-classification", {"label": ("a", "b")}, rows)
-    found = answer_expression(task, [source])
+    found = expression_of(task, source)
     assert found is not None
     space: dict[str, Any] = {
         "rows": {name: [row[name] for row in rows] for name in "ab"}, "LABELS": ["a", "b"],
     }  # fmt: skip
-    exec("\n".join(found.assigned_to("answers", indent=1)), space)
-    assert space["answers"] == [[1.0, 0.0], [0.0, 1.0]]
+    exec("\n".join(target_assignment(found, "targets", indent=1)), space)
+    assert space["targets"] == [[1.0, 0.0], [0.0, 1.0]]
 
 
 def test_hidden_words_have_no_label() -> None:
     task, source = fitted("masked-lm", {}, [{"text": "x"}])
-    assert answer_expression(task, [source]) is None
+    assert task.script_parts.targets is None
+    assert expression_of(task, source) is None

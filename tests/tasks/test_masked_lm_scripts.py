@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.interop.eject.masking_cells import masks_cell
+from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
 from tunesmith.tasks.masking import mask_tokens
 
 
@@ -24,20 +23,23 @@ class Tokenizer:
         return {"soup": [7, 8], "rice": [9]}.get(text, [])
 
 
-def hide_of(**options: object) -> Any:
-    facts: Any = SimpleNamespace(recipe=SimpleNamespace(options=options))
-    names = {
+def corrupt_of(*, whole_words: bool, always: list[str]) -> Any:
+    parts = masked_lm_parts(
+        mlm_probability=0.3, whole_word_mask=whole_words, always_mask=always, is_pair=False
+    )
+    assert parts.corrupt is not None
+    names: dict[str, Any] = {
         "np": np, "torch": torch, "tokenizer": Tokenizer(),
-        "MLM_PROBABILITY": options["mlm_probability"], "ALWAYS_MASK": options["always_mask"],
+        **{constant.name: constant.value for constant in parts.constants},
     }  # fmt: skip
-    exec(masks_cell(facts).code, names)
-    return names["hide"]
+    exec(parts.corrupt.code, names)
+    return names["corrupt"]
 
 
 @pytest.mark.parametrize("whole_word_mask", [False, True])
 @pytest.mark.parametrize("always", [[], ["soup", "rice"]], ids=["share", "always"])
-def test_the_same_words_are_hidden(whole_word_mask: bool, always: list[str]) -> None:
-    hide = hide_of(mlm_probability=0.3, whole_word_mask=whole_word_mask, always_mask=always)
+def test_the_script_masks_the_same_tokens(whole_word_mask: bool, always: list[str]) -> None:
+    corrupt = corrupt_of(whole_words=whole_word_mask, always=always)
 
     @settings(max_examples=25)
     @given(
@@ -58,8 +60,8 @@ def test_the_same_words_are_hidden(whole_word_mask: bool, always: list[str]) -> 
             always=[(7, 8), (9,)] if always else [], mask_id=4, vocabulary=50,
         )  # fmt: skip
         batch = {"input_ids": torch.from_numpy(ids), "words": torch.from_numpy(words)}
-        hidden = hide(batch, seed)
-        np.testing.assert_array_equal(hidden["input_ids"].numpy(), shown)
-        np.testing.assert_array_equal(hidden["labels"].numpy(), np.where(chosen, ids, -100))
+        masked = corrupt(batch, seed)
+        np.testing.assert_array_equal(masked["input_ids"].numpy(), shown)
+        np.testing.assert_array_equal(masked["labels"].numpy(), np.where(chosen, ids, -100))
 
     same()

@@ -1,4 +1,4 @@
-"""What a plain script says of a run: read from its folder and its data, without torch."""
+"""A run as a script must know it: read from its folder and its data, without torch."""
 
 from __future__ import annotations
 
@@ -7,30 +7,36 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tunesmith.errors import IntegrityError, Place, Problem, ResourceError
+from tunesmith.errors import (
+    IntegrityError,
+    Place,
+    Problem,
+    RecipeError,
+    ResourceError,
+)
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, ValidatedInputs, check, look
 from tunesmith.models import ModelFiles, locate, overridden_dropout
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.runs.folder import RunFolder
-from tunesmith.tasks import Task
+from tunesmith.tasks import ScriptParts, Task
 from tunesmith.text import shell_quoted
 from tunesmith.training.plan import FEISTEL_FROM, Plan
 
-__all__ = ["STYLES", "Facts", "LeftOut", "ModelSelectionFacts", "facts_of"]
+__all__ = ["STYLES", "ScriptSelection", "SourceRun", "load_run"]
 
 STYLES = ("trainer", "loop", "accelerate")
 """How a script trains: transformers' Trainer, a loop by hand, or that loop under Accelerate."""
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSelectionFacts:
-    """How the best model is chosen.
+class ScriptSelection:
+    """How the best model is selected.
 
     Attributes:
-        score: its name.
+        score: the metric that is compared.
         higher: whether higher is better.
-        patience: evaluations without a better score after which to stop; None for never.
+        patience: evaluations without improvement after which to stop; None for never.
     """
 
     score: str
@@ -38,42 +44,31 @@ class ModelSelectionFacts:
     patience: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A part of a run that a plain script does not repeat.
-
-    Attributes:
-        key: of the recipe, or what it is about.
-        reason: why, in words.
-    """
-
-    key: str
-    reason: str
-
-
 @dataclass(frozen=True)
-class Facts:
-    """A run as a plain script has to know it.
+class SourceRun:
+    """A run as a script must know it.
 
     Attributes:
         style: one of `STYLES`.
-        run: its name.
-        recipe: whole.
+        name: of the run.
+        recipe: complete.
         task: fitted.
+        parts: the task as code.
         plan: what followed from recipe and data.
         splits: the rows of each split.
         files: the pretrained model.
         max_length: tokens per row.
         precision: "fp32" or "bf16", as it was computed.
         device: what the run used, such as "cpu".
-        skipped: steps whose update was not finite and left out.
-        own_scores: names of scores that came from Python.
+        skipped: steps that were skipped because their gradient was not finite.
+        custom_metrics: names of metrics that are Python functions.
     """
 
     style: str
-    run: str
+    name: str
     recipe: Recipe
     task: Task
+    parts: ScriptParts
     plan: Plan
     splits: Mapping[str, Split]
     files: ModelFiles
@@ -89,13 +84,8 @@ class Facts:
         return self.recipe.train
 
     @property
-    def hides_words(self) -> bool:
-        """Whether the model learns from hidden words and not from a label."""
-        return not self.task.needs_label
-
-    @property
     def scored(self) -> tuple[str, ...]:
-        """The splits to score, in order; test rows without labels are none."""
+        """The splits to score, in order; not a test split without labels."""
         names = ("validation", "test")
         return tuple(n for n in names if n in self.splits and self.splits[n].is_labelled)
 
@@ -119,16 +109,16 @@ class Facts:
 
     @property
     def is_deterministic(self) -> bool:
-        """Whether kernels had to be chosen that repeat exactly; on a CPU all of them do."""
+        """Whether deterministic kernels had to be requested; on a CPU all of them are."""
         return self.train.deterministic and self.device.startswith("cuda")
 
     @cached_property
     def micro_batch_size(self) -> int | None:
-        """Rows per forward pass; None for all of a step at once, and where Trainer cannot cut."""
-        size, whole = self.plan.micro_batch_size, self.plan.batch_size
-        if size >= whole:
+        """Rows per forward pass; None for the whole batch, and where Trainer cannot divide it."""
+        size, batch_size = self.plan.micro_batch_size, self.plan.batch_size
+        if size >= batch_size:
             return None
-        if self.style == "trainer" and (whole % size or self.hides_words):
+        if self.style == "trainer" and (batch_size % size or self.parts.corrupt):
             return None
         return size
 
@@ -145,15 +135,15 @@ class Facts:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What is computed at each evaluation, the loss left out."""
+        """The metrics of each evaluation, without the loss."""
         names = [*(self.recipe.metrics or self.task.default_metrics)]
-        if self.chooser:
-            names.append(self.chooser.score)
+        if self.selection:
+            names.append(self.selection.score)
         return tuple(dict.fromkeys(name for name in names if name != "loss"))
 
     @cached_property
-    def chooser(self) -> ModelSelectionFacts | None:
-        """Which score chooses the model; None keeps the last weights."""
+    def selection(self) -> ScriptSelection | None:
+        """How the best model is selected; None keeps the last weights."""
         best = self.train.select_by
         if best is None or not self.evaluates:
             return None
@@ -162,124 +152,123 @@ class Facts:
         word, _space, own = best.partition(" ")
         if word in ("highest", "lowest") and own:
             known = own == "loss" or own in self.task.metrics
-            return ModelSelectionFacts(own, word == "highest", patience) if known else None
+            return ScriptSelection(own, word == "highest", patience) if known else None
         if best == "loss":
-            return ModelSelectionFacts("loss", higher=False, patience=patience)
-        return ModelSelectionFacts(best, self.task.metrics[best].higher_is_better, patience)
+            return ScriptSelection("loss", higher=False, patience=patience)
+        return ScriptSelection(best, self.task.metrics[best].higher_is_better, patience)
 
     @property
-    def left_out(self) -> list[LeftOut]:
-        """What has no plain equal."""
-        found = []
-        if self.train.select_by and self.evaluates and self.chooser is None:
-            found.append(
-                LeftOut(
-                    "train.select_by",
-                    _('"{score}" is a score of your own; the last weights are kept').format(
-                        score=self.train.select_by
-                    ),
-                )
-            )
+    def left_out(self) -> Mapping[str, str]:
+        """What the script does not reproduce: the reason by the key of the recipe."""
+        left_out = dict(self.parts.left_out)
+        if self.train.select_by and self.evaluates and self.selection is None:
+            left_out["train.select_by"] = _(
+                '"{score}" is a custom metric; the last weights are kept'
+            ).format(score=self.train.select_by)
         elif self.custom_metrics:
             names = ", ".join(self.custom_metrics)
-            found.append(
-                LeftOut("compute_metrics", _("scores of your own: {names}").format(names=names))
-            )
+            left_out["compute_metrics"] = _("custom metrics: {names}").format(names=names)
         if self.micro_batch_size is None and self.plan.micro_batch_size < self.plan.batch_size:
-            found.append(
-                LeftOut(
-                    "train.micro_batch_size",
-                    _("Trainer cannot cut a step so; each step is one batch, with other dropout"),
-                )
+            left_out["train.micro_batch_size"] = _(
+                "Trainer cannot divide the batch so; each step is one batch, with other dropout"
             )
         if self.plan.num_examples >= FEISTEL_FROM:
-            found.append(
-                LeftOut("train.seed", _("the order of so many rows is another permutation"))
-            )
+            left_out["train.seed"] = _("with this many rows their order is another permutation")
         if self.skipped:
             steps = ", ".join(str(step) for step in self.skipped)
-            found.append(
-                LeftOut(
-                    _("updates that were not finite"),
-                    _("the run left out those of steps {steps}").format(steps=steps),
-                )
-            )
+            reason = _("the run skipped steps {steps}").format(steps=steps)
+            left_out[_("gradients that were not finite")] = reason
         if "test" in self.splits and "test" not in self.scored:
-            found.append(
-                LeftOut("data.test", _("it has no labels, and predictions are not written"))
-            )
-        return found
+            left_out["data.test"] = _("it has no labels, and predictions are not written")
+        return left_out
 
 
-def facts_of(run: RunFolder, *, style: str) -> Facts:
+def load_run(folder: RunFolder, *, style: str) -> SourceRun:
     """Read a run's folder, and its data once more.
 
     Raises:
-        ResourceError: it has not begun to train (C121), or its rows were held in Python (C123).
+        ResourceError: it has not started to train (C121), or its rows were passed from Python
+            (C123).
         IntegrityError: its data changed since (C122).
-        PlainError: recipe, data or model cannot be read any more.
+        RecipeError: its task cannot be written as a script (R200).
+        TunesmithError: recipe, data or model can no longer be read.
     """
-    planned = run.plan_facts()
+    planned = folder.plan_facts()
     if not planned:
         raise ResourceError(
             Problem(
                 "C121",
-                _("the run has no plan.json: it has not begun to train"),
-                Place(str(run.path)),
+                _("the run has no plan.json: it has not started to train"),
+                Place(str(folder.path)),
                 fix=_("Train it first: tunesmith train {recipe} --out {run}").format(
-                    recipe=shell_quoted(run.recipe), run=shell_quoted(run.path)
+                    recipe=shell_quoted(folder.recipe), run=shell_quoted(folder.path)
                 ),
             )
         )
-    checked = _checked(run, gather(file=run.recipe, environment={}), planned)
-    recipe = checked.recipe
-    assert recipe.model is not None  # noqa: S101 - a run's recipe is whole
+    inputs = _read_inputs(folder, gather(file=folder.recipe, environment={}), planned)
+    recipe = inputs.recipe
+    assert recipe.model is not None  # noqa: S101 - a run's recipe is complete
     machine = planned["fingerprint"]["machine"]
-    found = run.facts()
-    known = {*found.get("metrics", ()), "loss"}
-    return Facts(
+    metadata = folder.facts()
+    known = {*metadata.get("metrics", ()), "loss"}
+    scores = metadata.get("scores", {}).get("validation", ())
+    return SourceRun(
         style=style,
-        run=run.name,
+        name=folder.name,
         recipe=recipe,
-        task=checked.task,
+        task=inputs.task,
+        parts=_script_parts(inputs.task),
         plan=Plan(**planned["plan"]),
-        splits=checked.splits,
+        splits=inputs.splits,
         files=locate(recipe.model, revision=planned["model"]["revision"]),
         max_length=planned["max_length"],
         precision=machine["precision"],
         device=machine["device"],
-        skipped=[event["step"] for event in run.history().events if event.get("code") == "M116"],
-        custom_metrics=[
-            name for name in found.get("scores", {}).get("validation", ()) if name not in known
-        ],
+        skipped=[e["step"] for e in folder.history().events if e.get("code") == "M116"],
+        custom_metrics=[name for name in scores if name not in known],
     )
 
 
-def _checked(run: RunFolder, layers: Layers, planned: Mapping[str, Any]) -> ValidatedInputs:
-    """The run's rows, seen to be those that it was trained on."""
+def _script_parts(task: Task) -> ScriptParts:
+    if (parts := task.script_parts) is not None:
+        return parts
+    raise RecipeError(
+        Problem(
+            "R200",
+            _("{task} cannot be written as a script: parts of it exist only in tunesmith").format(
+                task=task.name
+            ),
+            Place("task"),
+            fix=_("Continue to train and evaluate the run with tunesmith."),
+        )
+    )
+
+
+def _read_inputs(folder: RunFolder, layers: Layers, planned: Mapping[str, Any]) -> ValidatedInputs:
+    """Read the run's rows and compare them with those that it was trained on."""
     if layers.recipe().data.train == "python":
         raise ResourceError(
             Problem(
                 "C123",
-                _("its rows were held in Python; a script cannot read them again"),
-                Place(str(run.path)),
+                _("its rows were passed from Python; a script cannot read them again"),
+                Place(str(folder.path)),
                 fix=_("Write them to a file, such as rows.jsonl, and train on that."),
             )
         )
-    checked = check(look(layers))
-    was = planned["fingerprint"]["data"]
+    inputs = check(look(layers))
+    digests = planned["fingerprint"]["data"]
     changed = [
         Problem(
             "C122",
-            _("the {split} rows changed since the run; a script could not give its numbers").format(
+            _("the {split} rows changed since the run; a script would give other numbers").format(
                 split=name
             ),
             Place(split.source.name),
-            fix=_("Bring the old file back, or train again."),
+            fix=_("Restore the old file, or train again."),
         )
-        for name, split in checked.splits.items()
-        if was.get(name) != split.digest
+        for name, split in inputs.splits.items()
+        if digests.get(name) != split.digest
     ]
     if changed:
         raise IntegrityError(changed)
-    return checked
+    return inputs
