@@ -88,5 +88,5 @@ class TaskDefaults:
 
     @property
     def script_parts(self) -> ScriptParts | None:
-        """None: plain code does not reproduce the task."""
+        """None: a script cannot reproduce the task."""
         return None

@@ -154,6 +154,7 @@ def _parts(
 
 
 def _as_json(label: object) -> object:
+    """Return a stratum as JSON holds it."""
     return list(label) if isinstance(label, tuple) else label
 
 

@@ -126,7 +126,7 @@ def statistics(logits, labels):
 def masked_lm_parts(
     *, mlm_probability: float, whole_word_mask: bool, always_mask: Sequence[str], is_pair: bool
 ) -> ScriptParts:
-    """Return the script parts of masked-lm.
+    """Return the script parts of a masked language model.
 
     Args:
         mlm_probability: fraction of the tokens that are predicted.

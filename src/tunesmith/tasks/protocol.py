@@ -305,7 +305,7 @@ class TaskStorage(Protocol):
 
     @property
     def script_parts(self) -> ScriptParts | None:
-        """The task as plain code; None if plain code cannot reproduce it."""
+        """The task as code for a script; None if a script cannot reproduce it."""
         ...
 
     def summary(self) -> list[str]:

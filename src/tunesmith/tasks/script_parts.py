@@ -92,7 +92,7 @@ class Constant:
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptParts:
-    """The code of one fitted task. It may use TEXT, TEXT_PAIR, LABEL, `tokenizer` and `data`.
+    """The code of a fitted task. It may use TEXT, TEXT_PAIR, LABEL, `tokenizer` and `data`.
 
     Attributes:
         model_class: class of transformers that loads the model with its head.

@@ -245,7 +245,7 @@ def _script_parts(task: Task) -> ScriptParts:
 
 
 def _read_inputs(folder: RunFolder, layers: Layers, planned: Mapping[str, Any]) -> ValidatedInputs:
-    """Read the run's rows and compare them with those that it was trained on."""
+    """Read the run's rows, and check that they are those that it was trained on."""
     if layers.recipe().data.train == "python":
         raise ResourceError(
             Problem(

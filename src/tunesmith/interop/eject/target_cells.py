@@ -45,7 +45,7 @@ def target_expression(parts: ScriptParts, batches: Iterable[Batch]) -> TargetExp
 
 
 def _targets(expression: TargetExpression, labels: Sequence[object]) -> list[object] | None:
-    """Return what an expression gives; None if it does not apply to these labels."""
+    """Return what an expression computes; None if it does not apply to these labels."""
     kind = expression.value_type
     if kind is not None and any(type(label) is not kind for label in labels):
         return None

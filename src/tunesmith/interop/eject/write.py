@@ -102,7 +102,7 @@ def eject(
 
 
 def left_out_problem(key: str, reason: str, *, severity: Severity = Severity.ERROR) -> Problem:
-    """Return the problem (R121) that says what a script does not reproduce."""
+    """Return the problem (R121) about a part that a script does not reproduce."""
     message = _("the script cannot reproduce it: {reason}").format(reason=reason)
     return Problem("R121", message, Place(key), severity=severity)
 
