@@ -13,10 +13,11 @@ from sklearn.metrics import precision_recall_fscore_support
 from tunesmith.analysis.label_errors import RowError
 from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.report import sections
-from tunesmith.analysis.report.page import Charts, Section, Table
+from tunesmith.analysis.report.page import Charts, Listed, Section, Table, Words
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place
+from tunesmith.metrics.headline import headline
 from tunesmith.metrics.output_kinds import RowAnswers
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression
@@ -47,26 +48,51 @@ def answered(task: Any, targets: list[Any], outputs: list[Any]) -> HeldOut:
     return HeldOut("test", task, rows, answers, None)
 
 
-def test_a_row_for_each_score_with_its_interval_and_baselines() -> None:
-    facts = {
+def test_a_table_per_split_with_intervals_and_baselines() -> None:
+    metadata = {
         "scores": {"validation": {"f1": 0.5}, "test": {"f1": None, "accuracy": 0.25}},
         "intervals": {"validation": {"f1": [0.4, 0.6]}},
         "baselines": {"validation": {"tfidf": {"f1": 0.45}}},
+        "verdicts": {split: {"code": "M135", "rows": 9} for split in ("validation", "test")},
     }
-    assert cells(sections.scores(facts, ["test", "validation"])) == [
-        ["test", "f1", "-", "-", "-", "-"],
-        ["test", "accuracy", "0.2500", "-", "-", "-"],
-        ["validation", "f1", "0.5000", "0.4000 to 0.6000", "-", "0.4500"],
+    section = sections.scores(metadata, headline(metadata))
+    assert section is not None
+    listed, test, validation, _about = section.parts
+    assert isinstance(listed, Listed) and isinstance(test, Table) and isinstance(validation, Table)
+    (other,) = listed.items
+    assert other.startswith("M135 validation: collapsed")
+    assert test.head == ["test", "score", "95%"]
+    assert cells(section) == [["f1", "-", "-"], ["accuracy", "0.2500", "-"]]
+    assert validation.head == ["validation", "score", "95%", "TF-IDF"]
+    assert [[cell.text for cell in row] for row in validation.rows] == [
+        ["f1", "0.5000", "0.4000 to 0.6000", "0.4500"]
     ]
-    assert sections.scores({}, ["test"]) is None
+    assert sections.scores({}, headline({})) is None
 
 
 def test_curves_of_loss_and_of_the_score_that_chose() -> None:
+    events = [*EVENTS, {"event": "evaluated", "step": 60, "scores": {"f1": 0.6, "loss": 0.6}}]
+    section = sections.curves(events, {"best": "f1", "best_step": 20}, ["improving"])
+    assert section is not None
+    listed, charts, mark = section.parts
+    assert isinstance(charts, Charts) and len(charts.charts) == 2
+    assert isinstance(mark, Words) and "step 20" in mark.text
+    assert listed == Listed(["improving"])
+    assert sections.curves([], {}, []) is None
+    alone = sections.curves(events[:1] + events[-1:], {}, [])
+    assert alone is not None and len(alone.parts) == 1
+
+
+def test_one_step_is_a_line_of_text() -> None:
+    """A score at one step, and a loss: no axes, but the number."""
     section = sections.curves(EVENTS, {"best": "f1", "best_step": 20}, [])
     assert section is not None
-    (charts,) = (part for part in section.parts if isinstance(part, Charts))
-    assert len(charts.charts) == 2
-    assert sections.curves([], {}, []) is None
+    listed, charts, _mark = section.parts
+    assert listed == Listed(["f1: 0.5 at step 20, the only one recorded"])
+    assert isinstance(charts, Charts) and len(charts.charts) == 1
+    section = sections.curves(EVENTS[:1], {}, [])
+    assert section is not None
+    assert section.parts == [Listed(["training loss: 0.9 at step 10, the only one recorded"])]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
@@ -74,7 +100,7 @@ def test_classes_are_counted_as_scikit_learn_does(pairs: list[tuple[int, int]]) 
     task = TextClassification(Roles("text", None, "label"), NAMES)
     gold, found = [g for g, _f in pairs], [f for _g, f in pairs]
     outputs = [[0.8 if i == f else 0.1 for i in range(3)] for f in found]
-    rows = cells(sections.answers(answered(task, gold, outputs)))
+    rows = cells(sections.predictions(answered(task, gold, outputs)))
     expected = precision_recall_fscore_support(gold, found, labels=range(3), zero_division=np.nan)
     for number, row in enumerate(rows):
         shown = [None if cell == "-" else float(cell) for cell in row[2:5]]
@@ -86,9 +112,19 @@ def test_classes_are_counted_as_scikit_learn_does(pairs: list[tuple[int, int]]) 
 
 def test_numbers_are_drawn_as_points() -> None:
     task = TextRegression(Roles("text", None, "label"))
-    section = sections.answers(answered(task, [1.0, 5.0], [1.5, 2.0]))
+    section = sections.predictions(answered(task, [1.0, 5.0], [1.5, 2.0]))
     (charts,) = (part for part in section.parts if isinstance(part, Charts))
     assert str(charts.charts[0].markup).count("<circle") == 2
+    same = sections.predictions(answered(task, [5.0, 5.0], [1.5, 2.0]))
+    assert same.parts[1:] == [Words("All labels are the same.")]
+
+
+def test_one_confidence_is_a_line_of_text() -> None:
+    task = TextClassification(Roles("text", None, "label"), NAMES)
+    section = sections.predictions(answered(task, [0, 1], [[0.8, 0.1, 0.1], [0.8, 0.1, 0.1]]))
+    assert section.parts[-1] == Words(
+        "All predictions are equally confident. Calibration error 0.300."
+    )
 
 
 def judged(
@@ -106,12 +142,14 @@ def test_only_wrong_answers_are_mistakes_and_long_texts_are_cut() -> None:
 
 
 def test_doubtful_labels_come_with_what_they_should_be() -> None:
-    assert cells(sections.suspects([judged("a", "b", suggested="b")], "mine")) == [
+    assert cells(sections.label_errors([judged("a", "b", suggested="b")], "mine")) == [
         ["7", "a text", "a", "b"]
     ]
-    assert sections.suspects([], "mine") is None
+    assert sections.label_errors([], "mine") is None
 
 
 def test_data_counts_tokens_per_row() -> None:
-    plan = {"data": {"train": {"source": "a.csv", "examples": 4, "tokens": 40}}}
+    plan: dict[str, Any] = {"data": {"train": {"source": "a.csv", "examples": 4, "tokens": 40}}}
     assert cells(sections.data(plan, ["D401 leak"])) == [["train", "a.csv", "4", "10"]]
+    plan["data"]["train"]["source"] = "/home/me/a.csv"
+    assert cells(sections.data(plan, [])) == [["train", "a.csv", "4", "10"]]

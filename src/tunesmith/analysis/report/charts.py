@@ -1,20 +1,27 @@
-"""Charts as inline SVG: no script, no style of their own, every word escaped.
+"""Charts as inline SVG: no script, no style of their own, all text escaped.
 
-Colours come from classes of the page's style sheet, so that a chart follows light and dark.
+Colors come from classes of the page's style sheet, so that charts follow light and dark.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 __all__ = ["Line", "confusion_chart", "line_chart", "reliability_chart", "scatter_chart"]
 
-_WIDTH, _HEIGHT = 425, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 34
+Point = tuple[float, float]
+
+_WIDTH, _HEIGHT, _SIDE = 380, 250, 300
+_TOP, _RIGHT, _BOTTOM = 24, 16, 34
+_CHARACTER = 7.0
+"""The width of a digit of a label."""
+_SMALLEST, _LARGEST = 1e-290, 1e300
+"""The least difference that an axis shows, and the largest number: beyond, floats run out."""
+_SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,123 +30,167 @@ class Line:
 
     Attributes:
         name: for the legend.
-        kind: a class of the style sheet: "first", "second" or "faint".
+        kind: a class of the style sheet: "first" or "second".
         points: (x, y), left to right.
         dots: whether each point is marked.
     """
 
     name: str
     kind: str
-    points: Sequence[tuple[float, float]]
+    points: Sequence[Point]
     dots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
-    """The area of a chart and the values it spans."""
+class _Axis:
+    """A range of values and the pixels it is drawn on; `start` may be the larger pixel."""
 
-    left: float
-    right: float
     low: float
     high: float
-    width: int = _WIDTH
-    height: int = _HEIGHT
+    start: float
+    stop: float
+
+    def at(self, value: float) -> str:
+        share = (value - self.low) / (self.high - self.low)
+        return f"{self.start + share * (self.stop - self.start):.1f}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The area of a chart."""
+
+    x: _Axis
+    y: _Axis
+    width: int
+    height: int
 
     @classmethod
-    def around(cls, points: Sequence[tuple[float, float]]) -> _Frame:
-        xs, ys = [x for x, _y in points], [y for _x, y in points]
-        low, high = min(ys), max(ys)
-        room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
-        left, right = min(xs), max(xs)
-        if left == right:  # one point stands in the middle
-            left, right = left - max(1.0, 0.1 * abs(left)), right + max(1.0, 0.1 * abs(right))
-        return cls(left, right, low - room, high + room)
+    def spanning(
+        cls, xs: tuple[float, float], ys: tuple[float, float], *, size: tuple[int, int]
+    ) -> _Frame:
+        """A frame whose left margin holds the labels of the vertical axis."""
+        width, height = size
+        left = 12 + _CHARACTER * max(len(label) for _value, label in _ticks(*ys, 5))
+        return cls(
+            _Axis(*xs, left, width - _RIGHT), _Axis(*ys, height - _BOTTOM, _TOP), width, height
+        )
 
-    def x(self, value: float) -> str:
-        span = self.width - _LEFT - _RIGHT
-        return f"{_LEFT + span * (value - self.left) / (self.right - self.left):.1f}"
+    def dot(self, x: float, y: float, kind: str, radius: float = 3) -> Markup:
+        return Markup('<circle class="dot {}" cx="{}" cy="{}" r="{:.1f}"/>').format(
+            kind, self.x.at(x), self.y.at(y), radius
+        )
 
-    def y(self, value: float) -> str:
-        span = self.height - _TOP - _BOTTOM
-        return f"{_TOP + span * (self.high - value) / (self.high - self.low):.1f}"
+    def line(self, kind: str, start: Point, end: Point) -> Markup:
+        return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+            kind, self.x.at(start[0]), self.y.at(start[1]), self.x.at(end[0]), self.y.at(end[1])
+        )
+
+    def figure(
+        self, parts: Iterable[Markup], *, x_name: str, y_name: str, least_step: float = 0.0
+    ) -> Markup:
+        """The whole picture: axes, what is drawn on them, and the names of both."""
+        return Markup(
+            '<svg{8} viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" aria-label="{2}">'
+            '<text class="name" x="0" y="12">{2}</text>{3}{4}'
+            '<text class="tick" text-anchor="end" x="{5}" y="{6}">{7}</text></svg>'
+        ).format(
+            self.width, self.height, y_name, self._axes(least_step), Markup("").join(parts),
+            self.width - _RIGHT, self.height - 4, x_name,
+            Markup(' class="square"') if self.width == self.height else "",
+        )  # fmt: skip
+
+    def _axes(self, least_step: float) -> Markup:
+        parts = []
+        for value, label in _ticks(self.y.low, self.y.high, 5):
+            parts.append(self.line("grid", (self.x.low, value), (self.x.high, value)))
+            parts.append(
+                Markup(
+                    '<text class="tick" text-anchor="end" x="{}" y="{}" dy="4">{}</text>'
+                ).format(self.x.start - 6, self.y.at(value), label)
+            )
+        parts += [
+            Markup('<text class="tick" text-anchor="middle" x="{}" y="{}">{}</text>').format(
+                self.x.at(value), self.height - _BOTTOM + 16, label
+            )
+            for value, label in _ticks_that_fit(self.x, least_step)
+        ]
+        return Markup("").join(parts)
 
 
 def line_chart(
     lines: Sequence[Line], *, x_name: str, y_name: str, mark: float | None = None
-) -> Markup:
-    """Curves over steps.
+) -> Markup | None:
+    """Draw curves over steps; None if no curve has points at two steps.
 
     Args:
-        lines: at least one with at least one point; numbers that are not finite are left out.
-        x_name: what runs to the right.
-        y_name: what runs upwards, read out to those who do not see it.
+        lines: numbers that are not finite are left out.
+        x_name: of the horizontal axis.
+        y_name: of the vertical axis.
         mark: an x with a vertical line, such as the best step.
     """
-    lines = [
-        Line(line.name, line.kind, [p for p in line.points if math.isfinite(p[1])], line.dots)
-        for line in lines
-    ]
-    frame = _Frame.around([point for line in lines for point in line.points])
-    parts = [_axes(frame, x_name)]
-    if mark is not None:
-        x = frame.x(mark)
-        parts.append(
-            Markup('<line class="mark" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
-                x, _TOP, frame.height - _BOTTOM
-            )
-        )
+    lines = [replace(line, points=_drawable(line.points)) for line in lines]
+    if not any(_are_apart([x for x, _y in line.points]) for line in lines):
+        return None
+    lines = [line for line in lines if line.points]
+    xs, ys = zip(*(point for line in lines for point in line.points), strict=True)
+    room = 0.06 * (max(ys) - min(ys)) if _are_apart(ys) else 0.1 * abs(ys[0])
+    room = max(room, _SMALLEST)
+    frame = _Frame.spanning(
+        (min(xs), max(xs)), (min(ys) - room, max(ys) + room), size=(_WIDTH, _HEIGHT)
+    )
+    parts = []
+    if mark is not None and frame.x.low <= mark <= frame.x.high:
+        parts.append(frame.line("mark", (mark, frame.y.low), (mark, frame.y.high)))
     for line in lines:
-        path = " ".join(f"{frame.x(x)},{frame.y(y)}" for x, y in line.points)
+        path = " ".join(f"{frame.x.at(x)},{frame.y.at(y)}" for x, y in line.points)
         parts.append(Markup('<polyline class="line {}" points="{}"/>').format(line.kind, path))
         if line.dots:
-            parts += [_dot(frame, x, y, line.kind) for x, y in line.points]
-    figure = _figure(frame, parts, y_name)
+            parts += [frame.dot(x, y, line.kind) for x, y in line.points]
+    figure = frame.figure(parts, x_name=x_name, y_name=y_name, least_step=1.0)
     return figure + _legend(lines) if len(lines) > 1 else figure
 
 
 def reliability_chart(
     points: Sequence[tuple[float, float, int]], *, x_name: str, y_name: str
-) -> Markup:
-    """How often answers are right, by how sure the model was: on the diagonal it is calibrated.
+) -> Markup | None:
+    """Draw how often answers are right by how confident the model is; None for a single bin.
 
     Args:
-        points: (mean confidence, share that is right, rows) of each bin.
+        points: (mean confidence, fraction that is right, number of answers) of each bin.
         x_name: of the confidence.
-        y_name: of the share.
+        y_name: of the fraction.
     """
-    frame = _Frame(0.0, 1.0, 0.0, 1.0, width=320, height=280)
-    most = max((count for _x, _y, count in points), default=1)
-    parts = [
-        _axes(frame, x_name),
-        Markup('<line class="mark" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-            frame.x(0), frame.y(0), frame.x(1), frame.y(1)
-        ),
-    ]
-    for x, y, count in points:
-        parts.append(_dot(frame, x, y, "first", radius=3 + 6 * math.sqrt(count / most)))
-    return _figure(frame, parts, y_name)
+    if len({x for x, _y, _count in points}) < 2:
+        return None
+    frame = _Frame.spanning((0.0, 1.0), (0.0, 1.0), size=(_SIDE, _SIDE))
+    most = max(count for _x, _y, count in points)
+    parts = [frame.line("mark", (0, 0), (1, 1))]
+    parts += [frame.dot(x, y, "first", 3 + 6 * math.sqrt(count / most)) for x, y, count in points]
+    return frame.figure(parts, x_name=x_name, y_name=y_name)
 
 
-def scatter_chart(points: Sequence[tuple[float, float]], *, x_name: str, y_name: str) -> Markup:
-    """Predicted numbers over true ones; on the diagonal they agree."""
+def scatter_chart(points: Sequence[Point], *, x_name: str, y_name: str) -> Markup | None:
+    """Draw predicted numbers over true ones; None if all true ones are the same.
+
+    Where both agree, a point is on the diagonal.
+    """
+    points = _drawable(points)
+    if not _are_apart([x for x, _y in points]):
+        return None
     values = [value for point in points for value in point]
     low, high = min(values), max(values)
-    room = (high - low) * 0.05 or 1.0
-    frame = _Frame(low - room, high + room, low - room, high + room, width=320, height=280)
-    parts = [
-        _axes(frame, x_name),
-        Markup('<line class="mark" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
-            frame.x(low), frame.y(low), frame.x(high), frame.y(high)
-        ),
-        *(_dot(frame, x, y, "thin", radius=2) for x, y in points),
-    ]
-    return _figure(frame, parts, y_name)
+    room = (high - low) * 0.05
+    ends = (low - room, high + room)
+    frame = _Frame.spanning(ends, ends, size=(_SIDE, _SIDE))
+    parts = [frame.line("mark", (low, low), (high, high))]
+    parts += [frame.dot(x, y, "thin", 2) for x, y in points]
+    return frame.figure(parts, x_name=x_name, y_name=y_name)
 
 
 def confusion_chart(
     counts: Sequence[Sequence[int]], names: Sequence[str], *, gold: str, predicted: str
 ) -> Markup:
-    """A table whose cells are as deep in colour as their share of the row."""
+    """A table whose cells are shaded by their fraction of the row."""
     head = [Markup("<th></th>")] + [Markup("<th scope=col>{}</th>").format(n) for n in names]
     rows = [Markup("<tr>{}</tr>").format(Markup("").join(head))]
     for i, (name, row) in enumerate(zip(names, counts, strict=True)):
@@ -152,15 +203,9 @@ def confusion_chart(
         rows.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
     caption = Markup("<caption>{} ↓ &nbsp; {} →</caption>").format(gold, predicted)
     return Markup(
-        '<div class="wide" tabindex="0"><table class="confusion">{}{}</table></div>'
-    ).format(caption, Markup("").join(rows))
-
-
-def _figure(frame: _Frame, parts: Sequence[Markup], title: str) -> Markup:
-    return Markup(
-        '<svg viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" aria-label="{2}">{3}'
-        '<text class="name" x="{4}" y="{5}">{2}</text></svg>'
-    ).format(frame.width, frame.height, title, Markup("").join(parts), _LEFT + 6, _TOP + 12)
+        '<div class="wide" tabindex="0" role="region" aria-label="{}">'
+        '<table class="confusion">{}{}</table></div>'
+    ).format(f"{gold} / {predicted}", caption, Markup("").join(rows))
 
 
 def _legend(lines: Sequence[Line]) -> Markup:
@@ -169,45 +214,54 @@ def _legend(lines: Sequence[Line]) -> Markup:
     return Markup('<p class="legend">{}</p>').format(Markup(" ").join(items))
 
 
-def _dot(frame: _Frame, x: float, y: float, kind: str, radius: float = 3) -> Markup:
-    return Markup('<circle class="dot {}" cx="{}" cy="{}" r="{:.1f}"/>').format(
-        kind, frame.x(x), frame.y(y), radius
-    )
+def _drawable(points: Iterable[Point]) -> list[Point]:
+    return [point for point in points if all(abs(value) <= _LARGEST for value in point)]
 
 
-def _axes(frame: _Frame, x_name: str) -> Markup:
-    parts = []
-    for value in _round_values(frame.low, frame.high, 5):
-        y = frame.y(value)
-        parts.append(
-            Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-                _LEFT, frame.width - _RIGHT, y, y
-            )
-        )
-        parts.append(
-            Markup('<text class="tick" text-anchor="end" x="{}" y="{}" dy="4">{}</text>').format(
-                _LEFT - 6, y, f"{value:g}"
-            )
-        )
-    parts += [
-        Markup('<text class="tick" text-anchor="middle" x="{}" y="{}">{}</text>').format(
-            frame.x(value), frame.height - _BOTTOM + 16, f"{value:g}"
-        )
-        for value in _round_values(frame.left, frame.right, 6 if frame.width > 400 else 4)
-    ]
-    parts.append(
-        Markup('<text class="tick" text-anchor="end" x="{}" y="{}">{}</text>').format(
-            frame.width - _RIGHT, frame.height - 4, x_name
-        )
-    )
-    return Markup("").join(parts)
+def _are_apart(values: Sequence[float]) -> bool:
+    """Whether there are two values between which an axis can be divided."""
+    least = max(_SMALLEST, 1e-12 * max(map(abs, values), default=0.0))
+    return bool(values) and max(values) - min(values) > least
 
 
-def _round_values(low: float, high: float, about: int) -> list[float]:
-    """Values to write beside an axis: multiples of 1, 2 or 5 times a power of ten."""
+def _ticks_that_fit(axis: _Axis, least_step: float) -> list[tuple[float, str]]:
+    """As many ticks as a horizontal axis has room for."""
+    room = axis.stop - axis.start
+    for about in (6, 4, 3, 2):
+        ticks = _ticks(axis.low, axis.high, about, least_step=least_step)
+        widest = max((len(label) for _value, label in ticks), default=0)
+        if len(ticks) * (_CHARACTER * widest + 8) <= room:
+            return ticks
+    return ticks[:1]
+
+
+def _ticks(
+    low: float, high: float, about: int, *, least_step: float = 0.0
+) -> list[tuple[float, str]]:
+    """The multiples of 1, 2 or 5 times a power of ten in a range, with distinct labels."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    step = next((power * factor for factor in (1, 2, 5) if power * factor >= rough), 10 * power)
+    step = max(step, least_step)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
-    return [round(number * step, 10) for number in range(first, last + 1)]
+    values = [number * step for number in range(first, last + 1)]
+    return list(zip(values, _labels(values, step), strict=True))
+
+
+def _labels(values: Sequence[float], step: float) -> list[str]:
+    """Numbers with as few digits as tell them apart: plain, with a suffix, or as powers of ten."""
+    largest = max(map(abs, values), default=0.0)
+    if largest and not 1e-3 <= largest < 1e15:
+        unit, suffix, style = 1.0, "", "e"
+    else:
+        known = ((u, s) for u, s in _SUFFIXES if largest >= max(u, 1e4))
+        (unit, suffix), style = next(known, (1.0, "")), "f"
+    for digits in range(17):
+        plain = [f"{value / unit:.{digits}{style}}" for value in values]
+        errors = (
+            abs(float(text) * unit - value) for text, value in zip(plain, values, strict=True)
+        )
+        if all(error <= 1e-3 * step for error in errors):
+            break
+    return [text + suffix if value else "0" for text, value in zip(plain, values, strict=True)]

@@ -1,11 +1,12 @@
-"""What the page says: each function takes a part of the run and gives a section, or None."""
+"""The sections of the page: each function turns a part of the run into a section, or None."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from tunesmith.analysis.label_errors import RowError, Slice
@@ -19,101 +20,160 @@ from tunesmith.analysis.report.charts import (
 )
 from tunesmith.analysis.report.page import Cell, Chart, Charts, Code, Listed, Section, Table, Words
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import split_name
 from tunesmith.metrics.counts import ClassReport, class_reports
+from tunesmith.metrics.headline import Headline
+from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
 from tunesmith.metrics.temperature import calibration_error, reliability
+from tunesmith.metrics.verdict import verdicts_of
+from tunesmith.runs.public_names import public_name
 from tunesmith.text import shell_quoted
 
-__all__ = ["answers", "curves", "data", "mistakes", "origin", "scores", "slices", "suspects"]
+__all__ = [
+    "curves",
+    "data",
+    "label_errors",
+    "mistakes",
+    "origin",
+    "predictions",
+    "scores",
+    "slices",
+]
 
 _MOST_CLASSES = 16
 _MOST_POINTS = 2000
 _SHOWN_TEXT = 400
-_BASELINES = {"constant": N_("always the same"), "tfidf": N_("TF-IDF")}
+_SPLITS = ("test", "validation")
 
 
-def scores(facts: Mapping[str, Any], splits: Sequence[str]) -> Section | None:
-    """Every score of every split with its interval, beside what simple means score."""
-    rows = []
-    for split in splits:
-        intervals = facts.get("intervals", {}).get(split, {})
-        simple = facts.get("baselines", {}).get(split, {})
-        for name, value in facts.get("scores", {}).get(split, {}).items():
-            others = [_number(simple.get(key, {}).get(name)) for key in _BASELINES]
-            rows.append(
-                [Cell(split), Cell(name), _number(value), _ends(intervals.get(name)), *others]
-            )
-    if not rows:
-        return None
-    head = [_("split"), _("score"), _("value"), "95%", *map(_, _BASELINES.values())]
-    words = Words(
-        _(
-            "95%: where the score on all rows of the same kind may be, if these rows are "
-            "independent of each other. Training again with another seed adds to that."
+def scores(metadata: Mapping[str, Any], judged: Headline) -> Section | None:
+    """A table per split, its scores with their intervals beside those of the baselines."""
+    scored = metadata.get("scores", {})
+    tables = [
+        _table(
+            score_rows(
+                split,
+                scored[split],
+                metadata.get("intervals", {}).get(split, {}),
+                metadata.get("baselines", {}).get(split, {}),
+            ),
+            [*numeric_titles(), "95%"],
         )
+        for split in _SPLITS
+        if scored.get(split)
+    ]
+    if not tables:
+        return None
+    others = [
+        f"{verdict.code} {split_name(split)}: {verdict.in_words()}"
+        for split, verdict in verdicts_of(metadata).items()
+        if split != judged.split
+    ]
+    about = _(
+        "95%: the interval of the score on other rows of the same kind, if rows are independent of "
+        "each other. Training again with another seed adds to it."
     )
-    return Section(_("Scores"), [Table(head, rows), words])
+    return Section(_("Scores"), [*_listed(others), *tables, Words(about)])
+
+
+def _table(rows: Sequence[Mapping[str, str]], numeric: Iterable[str]) -> Table:
+    """Rows with the same keys."""
+    right = set(numeric)
+    cells = [
+        [Cell(value, "number" if title in right else "") for title, value in row.items()]
+        for row in rows
+    ]
+    return Table(list(rows[0]), cells)
+
+
+def _listed(lines: Sequence[str]) -> list[Listed]:
+    return [Listed(lines)] if lines else []
 
 
 def curves(
-    events: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], reading: Sequence[str]
+    events: Sequence[Mapping[str, Any]], metadata: Mapping[str, Any], lines: Sequence[str]
 ) -> Section | None:
-    """Losses over steps, the score that chose, and what they show."""
+    """Losses over steps, the score that chose the model, and what the curves show.
+
+    Args:
+        events: of the run.
+        metadata: "best" and "best_step".
+        lines: what the curves show, a sentence each.
+    """
     steps = [e for e in events if e["event"] == "step" and e.get("loss") is not None]
-    scored = [e for e in events if e["event"] == "evaluated"]
-    train = Line(_("training loss"), "first", [(e["step"], e["loss"]) for e in steps])
-    lines = [train, _scores_line(scored, "loss", _("validation loss"))]
-    lines = [line for line in lines if line.points]
-    if not lines:
+    evaluated = [e for e in events if e["event"] == "evaluated"]
+    best = metadata.get("best")
+    losses = [
+        Line(_("training loss"), "first", [(e["step"], e["loss"]) for e in steps]),
+        _score_line(evaluated, "loss", _("validation loss")),
+    ]
+    chosen = [_score_line(evaluated, best, best)] if best and best != "loss" else []
+    mark = metadata.get("best_step") if evaluated else None
+    charts, single = [], list[str]()
+    for name, group in ((_("loss"), losses), (str(best), chosen)):
+        chart = line_chart(group, x_name=_("steps"), y_name=name, mark=mark)
+        if chart is not None:
+            charts.append(Chart(chart))
+        else:
+            single += [
+                _("{name}: {value:.4g} at step {step}, the only one recorded").format(
+                    name=line.name, value=line.points[-1][1], step=line.points[-1][0]
+                )
+                for line in group
+                if line.points
+            ]
+    if not charts and not single:
         return None
-    mark_at = facts.get("best_step") if scored else None
-    chart = line_chart(lines, x_name=_("steps"), y_name=_("loss"), mark=mark_at)
-    charts = [Chart(chart, _("The broken line marks the step that was kept.") if mark_at else "")]
-    best = facts.get("best")
-    if best and best != "loss":
-        line = _scores_line(scored, best, best)
-        if line.points:
-            charts.append(Chart(line_chart([line], x_name=_("steps"), y_name=best, mark=mark_at)))
-    words = [Listed(list(reading))] if reading else []
-    return Section(_("Curves"), [*words, Charts(charts)])
+    parts: list[Any] = [*_listed([*lines, *single])]
+    if charts:
+        parts.append(Charts(charts))
+    if charts and mark is not None:
+        parts.append(
+            Words(_("The dashed line marks step {step}, which was kept.").format(step=mark))
+        )
+    return Section(_("Curves"), parts)
 
 
-def _scores_line(events: Sequence[Mapping[str, Any]], score: str, name: str) -> Line:
+def _score_line(events: Sequence[Mapping[str, Any]], score: str, name: str) -> Line:
     points = [(e["step"], e["scores"][score]) for e in events if e["scores"].get(score) is not None]
     return Line(name, "second", points, dots=True)
 
 
-def answers(answered: HeldOut) -> Section:
+def predictions(held_out: HeldOut) -> Section:
     """Where the model is right and where it is wrong."""
     about = Words(
         _("On the {rows} rows of {split}.").format(
-            rows=f"{len(answered.rows):,}", split=split_name(answered.split)
+            rows=f"{len(held_out.rows):,}", split=split_name(held_out.split)
         )
     )
-    kind, rows = answered.kind, answered.answers
+    kind, rows = held_out.kind, held_out.answers
     if kind.column_type == "number":
         points = list(zip(rows.truth.tolist(), rows.predicted.tolist(), strict=True))
         chart = scatter_chart(points[:_MOST_POINTS], x_name=_("label"), y_name=_("predicted"))
-        return Section(_("Answers"), [about, Charts([Chart(chart)])])
+        return Section(_("Predictions"), [about, *_charts(chart, _("All labels are the same."))])
     labels = kind.label_kind
     if labels is None:
-        return Section(_("Answers"), [about])
+        return Section(_("Predictions"), [about])
     parts: list[Any] = [about]
     counts = kind.confusion_matrix(rows)
     if counts is not None and len(labels.names) <= _MOST_CLASSES:
-        chart = confusion_chart(
+        table = confusion_chart(
             counts.tolist(), labels.names, gold=_("label"), predicted=_("predicted")
         )
-        parts.append(Charts([Chart(chart)]))
+        parts.append(Charts([Chart(table)]))
     truth, predicted = labels.indicators(rows.truth), labels.indicators(rows.predicted)
-    table = _per_class(class_reports(labels.names, truth, predicted), counts)
+    parts.append(_per_class(class_reports(labels.names, truth, predicted), counts))
     curve = _reliability(*labels.reliability_points(rows.probabilities, rows.truth))
-    return Section(_("Answers"), [*parts, table, Charts([curve])])
+    return Section(_("Predictions"), [*parts, *curve])
+
+
+def _charts(chart: Markup | None, otherwise: str, caption: str = "") -> list[Charts | Words]:
+    """A chart, or a line where there is nothing to draw."""
+    return [Words(otherwise)] if chart is None else [Charts([Chart(chart, caption)])]
 
 
 def _per_class(reports: Mapping[str, ClassReport], counts: NDArray[np.int64] | None) -> Table:
-    """Precision and recall of each class, and which other one it is most often taken for."""
+    """Precision and recall of each class, and the other one it is most often confused with."""
     head = [_("class"), _("rows"), _("precision"), _("recall"), "F1"]
     rows = [
         [
@@ -129,66 +189,65 @@ def _per_class(reports: Mapping[str, ClassReport], counts: NDArray[np.int64] | N
     np.fill_diagonal(others, 0)
     for row, most, count in zip(rows, others.argmax(axis=1), others.max(axis=1), strict=True):
         row.append(Cell(f"{names[most]} ({count})" if count else "-"))
-    return Table([*head, _("mostly taken for")], rows)
+    return Table([*head, _("most confused with")], rows)
 
 
-def _reliability(confidence: NDArray[np.float64], right: NDArray[Any]) -> Chart:
+def _reliability(confidence: NDArray[np.float64], right: NDArray[Any]) -> list[Charts | Words]:
     bins = reliability(confidence, right)
     chart = reliability_chart(
         [(point.confidence, point.share, point.count) for point in bins],
-        x_name=_("how sure the model is"),
-        y_name=_("share right"),
+        x_name=_("confidence"),
+        y_name=_("fraction right"),
     )
-    return Chart(
-        chart,
-        _(
-            "Below the broken line the model is surer than it is right; large dots are many "
-            "answers. Calibration error {ece:.3f}."
-        ).format(ece=calibration_error(bins)),
+    caption = _(
+        "Below the dashed line the model is overconfident; large dots are many predictions. "
+        "Calibration error {ece:.3f}."
+    ).format(ece=calibration_error(bins))
+    alike = _("All predictions are equally confident. Calibration error {ece:.3f}.").format(
+        ece=calibration_error(bins)
     )
+    return _charts(chart, alike, caption)
 
 
-def slices(found: Sequence[Slice], *, are_numbers: bool) -> Section | None:
-    """The score of parts of the rows."""
-    if not found:
+def slices(parts: Sequence[Slice], *, are_numbers: bool) -> Section | None:
+    """The score of parts of the rows, the worst first."""
+    if not parts:
         return None
     rows = [
-        [*map(Cell, one.in_words()), Cell(f"{one.rows:,}", "number"), _number(one.score)]
-        for one in found
+        [*map(Cell, part.in_words()), Cell(f"{part.rows:,}", "number"), _number(part.score)]
+        for part in parts
     ]
-    last = _("mean error") if are_numbers else _("share right")
-    return Section(_("Parts of the rows"), [Table([_("by"), _("part"), _("rows"), last], rows)])
+    last = _("mean error") if are_numbers else _("fraction right")
+    return Section(_("Slices"), [Table([_("by"), _("slice"), _("rows"), last], rows)])
 
 
 def mistakes(worst: Sequence[RowError], split: str) -> Section | None:
-    """The rows it is most wrong about."""
+    """The rows with the largest losses whose predictions are wrong."""
     wrong = [row for row in worst if row.gold != row.predicted]
     if not wrong:
         return None
-    words = _("Rows of {split} with the largest loss, the worst first.").format(
+    about = _("Rows of {split} with the largest loss, the worst first.").format(
         split=split_name(split)
     )
-    rows = [[*_row(one), Cell(one.predicted), _share_or_loss(one)] for one in wrong]
-    last = _("loss") if wrong[0].share is None else _("chance of the label")
+    rows = [[*_row(one), Cell(one.predicted), _probability_or_loss(one)] for one in wrong]
+    last = _("loss") if wrong[0].share is None else _("probability of the label")
     head = [_("row"), _("text"), _("label"), _("predicted"), last]
-    return Section(_("Mistakes"), [Words(words), Table(head, rows)])
+    return Section(_("Mistakes"), [Words(about), Table(head, rows)])
 
 
-def suspects(found: Sequence[RowError], run: str) -> Section | None:
-    """The rows whose labels are probably wrong."""
-    if not found:
+def label_errors(suspects: Sequence[RowError], run: str) -> Section | None:
+    """The rows whose labels are probably wrong, and the command that shows more."""
+    if not suspects:
         return None
-    words = _(
-        "Rows whose label is probably wrong: the model is sure of another one. Look before you "
-        "believe it."
+    about = _(
+        "Rows whose label is probably wrong: the model is confident of another one. Read them "
+        "before you change anything."
     )
-    rows = [[*_row(one), Cell(one.suggested or "")] for one in found]
-    table = Table([_("row"), _("text"), _("label"), _("rather")], rows)
-    more: list[Any] = [
-        Words(_("Training rows are judged, too, by:")),
-        Code(f"tunesmith errors {shell_quoted(run)}"),
-    ]
-    return Section(_("Doubtful labels"), [Words(words), table, *more])
+    rows = [[*_row(one), Cell(one.suggested or "")] for one in suspects]
+    table = Table([_("row"), _("text"), _("label"), _("suggested")], rows)
+    more = Words(_("To see those of the training rows, too, and to correct them:"))
+    command = Code(f"tunesmith errors {shell_quoted(run)}")
+    return Section(_("Probable label errors"), [Words(about), table, more, command])
 
 
 def _row(one: RowError) -> list[Cell]:
@@ -196,46 +255,45 @@ def _row(one: RowError) -> list[Cell]:
     return [Cell(str(one.row), "number"), Cell(shown, "long"), Cell(one.gold)]
 
 
-def _share_or_loss(one: RowError) -> Cell:
+def _probability_or_loss(one: RowError) -> Cell:
     return _number(one.loss) if one.share is None else Cell(f"{one.share:.1%}", "number")
 
 
 def data(plan: Mapping[str, Any], warnings: Sequence[str]) -> Section:
-    """How many rows there were, and what was odd about them."""
+    """How many rows each split has, and what is unusual about them."""
     rows = [
         [
-            Cell(name),
-            Cell(str(split["source"])),
+            Cell(split_name(name)),
+            Cell(public_name(str(split["source"]))),
             Cell(f"{split['examples']:,}", "number"),
             Cell(f"{split['tokens'] / max(1, split['examples']):.0f}", "number"),
         ]
         for name, split in plan.get("data", {}).items()
     ]
     head = [_("split"), _("source"), _("rows"), _("tokens per row")]
-    found = [Listed(list(warnings))] if warnings else []
-    return Section(_("Data"), [Table(head, rows), *found])
+    return Section(_("Data"), [Table(head, rows), *_listed(warnings)])
 
 
 def origin(plan: Mapping[str, Any], recipe: str, versions: Mapping[str, str]) -> Section:
-    """How to make it again, and what its numbers depend on."""
+    """The recipe, and what the numbers depend on."""
     fingerprint = plan.get("fingerprint", {})
-    went_in = {
+    hashes = {
         **fingerprint.get("data", {}),
         _("tokenizer"): fingerprint.get("tokenizer", "-"),
         _("model"): fingerprint.get("model", {}).get("config", "-"),
     }
     machine = [f"{name}: {value}" for name, value in fingerprint.get("machine", {}).items()]
     return Section(
-        _("How to make it again"),
+        _("Reproduce"),
         [
-            Words(_("Save this recipe as recipe.yaml and run:")),
+            Words(_("Save this recipe as recipe.yaml next to the data, and run:")),
             Code("tunesmith train recipe.yaml"),
             Code(recipe.rstrip()),
-            Words(_("Hashes of what went in")),
-            Code("\n".join(f"{name}  {value}" for name, value in went_in.items())),
+            Words(_("Hashes of rows, tokenizer and model:")),
+            Code("\n".join(f"{name}  {value}" for name, value in hashes.items())),
             Words(
                 _("Versions: {versions}.").format(
-                    versions=", ".join(f"{name} {value}" for name, value in versions.items())
+                    versions=", ".join(f"{name} {version}" for name, version in versions.items())
                 )
             ),
             Words(_("Computed with {machine}.").format(machine=", ".join(machine))),
@@ -243,12 +301,5 @@ def origin(plan: Mapping[str, Any], recipe: str, versions: Mapping[str, str]) ->
     )
 
 
-def _number(value: Any) -> Cell:
-    return Cell("-" if value is None else f"{value:.4f}", "number")
-
-
-def _ends(interval: Sequence[float] | None) -> Cell:
-    if interval is None:
-        return Cell("-", "number")
-    low, high = (f"{end:.4f}" for end in interval)
-    return Cell(_("{low} to {high}").format(low=low, high=high), "number")
+def _number(value: float | None) -> Cell:
+    return Cell(as_score(value), "number")
