@@ -20,7 +20,7 @@ UNTIL_THE_SEAM_HAS_LANDED = {
     "analysis/report/__init__.py", "analysis/report/sections.py", "api/display/progress.py",
     "cli/commands/predict.py",
     "inference/prediction_files.py", "inference/rows.py", "inputs/audit.py",
-    "inputs/corrections.py", "inputs/label_spelling.py", "inputs/resolve.py",
+    "inputs/corrections.py", "inputs/label_spelling.py",
     "inputs/validate.py",
     "metrics/baselines.py",
     "metrics/calibrated.py", "metrics/calibration.py", "metrics/counts.py",

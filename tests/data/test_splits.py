@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tunesmith.data import splits
-from tunesmith.data.splits import draw_shares
+from tunesmith.data.splits import random_splits
 
 cases = st.integers(1, 300).flatmap(
     lambda n: st.tuples(
@@ -23,7 +23,7 @@ def test_each_row_once_and_equal_texts_together(
     case: tuple[np.ndarray, np.ndarray], shares: list[float], seed: int
 ) -> None:
     texts, strata = case
-    parts = draw_shares(texts, strata, shares, seed=seed)
+    parts = random_splits(texts, strata, shares, seed=seed)
     assert len(parts) == len(shares) + 1
     assert sorted(np.concatenate(parts)) == list(range(len(texts)))
     for one in range(len(parts)):
@@ -69,7 +69,7 @@ def test_shares_are_those_of_the_book(
     case: tuple[np.ndarray, np.ndarray], shares: list[float], seed: int
 ) -> None:
     texts, strata = case
-    parts = draw_shares(texts, strata.astype(np.int32), shares, seed=seed)
+    parts = random_splits(texts, strata.astype(np.int32), shares, seed=seed)
     assert [part.tolist() for part in parts] == drawn_by_the_book(texts, strata, shares, seed)
 
 
@@ -80,7 +80,7 @@ def test_what_is_drawn_is_also_learnt(
     """No stratum of groups is missing from the rows that remain."""
     texts, strata = case
     first = dict(zip(texts[::-1], strata[::-1], strict=True))
-    remaining = draw_shares(texts, strata, shares, seed=0)[-1]
+    remaining = random_splits(texts, strata, shares, seed=0)[-1]
     assert {first[t] for t in texts} == {first[t] for t in texts[remaining]}
 
 
@@ -89,7 +89,7 @@ def test_shares_are_exact_and_in_proportion(share: float) -> None:
     random = np.random.default_rng(1)
     strata = random.choice(4, 10_000, p=[0.7, 0.2, 0.07, 0.03])
     texts = np.arange(10_000)
-    drawn, _rest = draw_shares(texts, strata, [share], seed=3)
+    drawn, _rest = random_splits(texts, strata, [share], seed=3)
     assert len(drawn) == round(10_000 * share)
     wanted = np.bincount(strata) * share
     assert np.all(np.abs(np.bincount(strata[drawn], minlength=4) - wanted) <= 1)
@@ -100,12 +100,12 @@ def test_a_row_keeps_its_side_when_the_file_is_shuffled() -> None:
     texts = random.permutation(5000)
     strata = texts % 3
     order = random.permutation(5000)
-    drawn = draw_shares(texts, strata, [0.1], seed=7)[0]
-    again = draw_shares(texts[order], strata[order], [0.1], seed=7)[0]
+    drawn = random_splits(texts, strata, [0.1], seed=7)[0]
+    again = random_splits(texts[order], strata[order], [0.1], seed=7)[0]
     assert set(texts[drawn]) == set(texts[order][again])
 
 
 def test_another_seed_draws_others() -> None:
     texts, strata = np.arange(1000), np.zeros(1000, dtype=np.int64)
-    first, second = (set(draw_shares(texts, strata, [0.1], seed=s)[0]) for s in (1, 2))
+    first, second = (set(random_splits(texts, strata, [0.1], seed=s)[0]) for s in (1, 2))
     assert len(first & second) < 30

@@ -104,14 +104,14 @@ def test_a_data_set_as_glue_has_it() -> None:
 
 def test_a_test_split_without_labels_is_for_prediction_only() -> None:
     found = checked("data.train=python", "data.test=test", data=glue_like())
-    assert not found.splits["test"].is_labelled
-    assert found.splits["validation"].is_labelled
+    assert not found.splits["test"].is_labeled
+    assert found.splits["validation"].is_labeled
 
 
 def test_a_labelled_test_split_is_taken() -> None:
     found = checked("data.train=python", data=glue_like(test_label=1))
     assert found.recipe.data.test == "test"
-    assert found.splits["test"].is_labelled
+    assert found.splits["test"].is_labeled
 
 
 @pytest.mark.parametrize("name", ["mrpc", "cola", "sst2"])

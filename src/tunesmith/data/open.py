@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.foreign import ForeignSource
 from tunesmith.data.readers import hub_reader
 from tunesmith.data.readers.class_folder import (
     SPLIT_WORDS,
@@ -24,7 +23,7 @@ from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.text_file import TextFile, open_bytes
 from tunesmith.data.readers.text_reader import LinesFile
 from tunesmith.data.rows import Concatenated, Source, Splits
-from tunesmith.data.wrapped import innermost
+from tunesmith.data.wrapped import CustomSource, innermost
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.text import nearest, quoted
@@ -161,7 +160,7 @@ def _one_object(data: Any, name: str) -> Source:
     if kind == "pandas.DataFrame":
         return Memory.of_frame(data, name)
     if hasattr(data, "chunks") and hasattr(data, "places"):
-        return data if kind.startswith("tunesmith.") else ForeignSource(data)
+        return data if kind.startswith("tunesmith.") else CustomSource(data)
     raise DataError(
         Problem(
             "D107",

@@ -1,7 +1,7 @@
 """The survey: one pass over a source before any model is loaded.
 
-It finds every bad row, hashes the content that training will see, and notes what drawing shares
-needs, in a few numbers per row.
+It finds every bad row, hashes the content that training will read, and collects what random splits
+need, in a few numbers per row. `verified_chunks` reads the same rows again.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ from numpy.typing import NDArray
 from tunesmith.data.findings import Finding, Findings
 from tunesmith.data.near_duplicates import normalised, text_hash
 from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
-from tunesmith.errors import DataError, Problem, Severity
+from tunesmith.errors import DataError, IntegrityError, Place, Problem, Severity
+from tunesmith.i18n import gettext as _
 
-__all__ = ["Survey", "content_of"]
+__all__ = ["Survey", "content_of", "verified_chunks"]
 
 
 class Survey:
-    """Watches the rows of one source go by.
-
-    Iterate `rows()` to the end, then read the attributes.
+    """One pass over the rows of a source: iterate `rows()` to the end, then read the attributes.
 
     Attributes:
         findings: the bad rows.
-        columns: the used ones.
-        num_rows: all rows, bad ones included.
+        columns: the used columns.
+        num_rows: of all rows, bad ones included.
         digest: sha256 over the used columns of all rows, in order.
         bad: what is wrong with each row that cannot be used, by its number.
         reading_problems: why the source could not be read, or not all of it.
@@ -48,15 +47,15 @@ class Survey:
         stratum: Callable[[Row], Hashable],
         watch: Callable[[Row, str], None] | None = None,
     ) -> None:
-        """Prepare to watch.
+        """Prepare the pass.
 
         Args:
-            source: whose rows.
+            source: to read.
             columns: the used columns.
             text_columns: those of them that hold text.
-            examine: what is wrong with a row, None if nothing.
-            stratum: what a drawn share keeps in proportion, such as the class; a float is binned.
-            watch: told of every good row, with its normalised text.
+            examine: returns what is wrong with a row, None if nothing.
+            stratum: returns what random splits keep in proportion; a float is binned.
+            watch: called with every good row and its normalized text.
         """
         self.source = source
         self.findings = Findings(source)
@@ -75,7 +74,7 @@ class Survey:
         self._known: dict[Hashable, int] = {}
 
     def rows(self) -> Iterator[Row]:
-        """The good rows; everything else is noted on the way."""
+        """Yield the good rows, and collect everything else."""
         try:
             for chunk in self.source.chunks(self.columns):
                 for row in chunk:
@@ -85,7 +84,7 @@ class Survey:
                     if finding is not None:
                         self.refuse(row.index, finding)
                     if finding is None or finding.severity is not Severity.ERROR:
-                        self._note(row)
+                        self._collect(row)
                         yield row
         except BadRecordsError as error:
             self.reading_problems, self.unreadable = error.problems, error.records
@@ -93,25 +92,25 @@ class Survey:
             self.reading_problems = error.problems
 
     def refuse(self, row: int, finding: Finding) -> None:
-        """Note what is wrong with a row."""
+        """Record what is wrong with a row."""
         self.findings.add(row, finding)
         if finding.severity is Severity.ERROR:
             self.bad[row] = finding
 
     def all_rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Every row that can be read, good or bad, once more."""
+        """Read the source again; yield every row that can be read, good or bad."""
         with suppress(BadRecordsError):
             for chunk in self.source.chunks(columns):
                 yield from chunk
 
     @property
     def digest(self) -> str:
-        """The hash of all that was seen."""
+        """The sha256 of the used columns of all rows, as hexadecimal digits."""
         return self._hash.hexdigest()
 
     @property
     def text_hashes(self) -> NDArray[np.int64]:
-        """For each good row a hash of its text; equal as `duplicates` defines it."""
+        """For each good row a hash of its normalized text."""
         return np.frombuffer(self._texts, dtype=np.int64)
 
     @property
@@ -134,10 +133,10 @@ class Survey:
         return tuple(self._known)
 
     def problems(self) -> list[Problem]:
-        """Everything found: unreadable records first, then bad rows."""
+        """Return all problems: unreadable records first, then bad rows."""
         return [*self.reading_problems, *self.findings.problems()]
 
-    def _note(self, row: Row) -> None:
+    def _collect(self, row: Row) -> None:
         text = normalised([row.values.get(name, "") for name in self._text_columns])
         self._texts.append(text_hash(text))
         stratum = self._stratum(row)
@@ -152,6 +151,44 @@ class Survey:
 
 
 def content_of(row: Row, columns: Sequence[str]) -> bytes:
-    """The bytes that stand for a row in hashes of content."""
+    """Return the bytes of a row that hashes of content cover."""
     fields = "\x1f".join([str(row.values.get(name)) for name in columns])
     return (fields + "\x1e").encode("utf-8", "surrogatepass")
+
+
+def verified_chunks(source: Source, columns: Sequence[str], digest: str) -> Iterator[Sequence[Row]]:
+    """Yield all rows with the named columns; only the end of the iteration verifies them.
+
+    Args:
+        source: to read.
+        columns: those that the survey hashed, in its order.
+        digest: of the survey.
+
+    Raises:
+        IntegrityError: the content has changed, or cannot be read any more (D160).
+    """
+    current = hashlib.sha256()
+    try:
+        for chunk in source.chunks(columns):
+            for row in chunk:
+                current.update(content_of(row, columns))
+            yield chunk
+    except DataError as error:
+        raise IntegrityError(_changed(source, error.problems[0].message)) from error
+    except Exception as error:  # a reader may raise anything for content it was not opened for
+        raise IntegrityError(_changed(source, f"{type(error).__name__}: {error}")) from error
+    if current.hexdigest() != digest:
+        raise IntegrityError(_changed(source))
+
+
+def _changed(source: Source, *reasons: str) -> Problem:
+    return Problem(
+        "D160",
+        _("the data changed while the run was using it"),
+        Place(source.name),
+        evidence=reasons,
+        fix=_(
+            "Restore the old content and run the same command again: nothing that was computed "
+            "is lost. Or train on the new rows with another --out."
+        ),
+    )

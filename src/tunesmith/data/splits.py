@@ -1,4 +1,4 @@
-"""Drawing shares: seeded, in proportion, with equal texts on one side."""
+"""Random splits: seeded, stratified, with equal texts in one split."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ from numpy.typing import NDArray
 from tunesmith.data.near_duplicates import Groups
 from tunesmith.rng import seed_of, splitmix64
 
-__all__ = ["draw_shares"]
+__all__ = ["random_splits"]
 
 Indices = NDArray[np.int64]
 
 
-def draw_shares(
+def random_splits(
     text_hashes: NDArray[np.int64],
     strata: NDArray[np.integer[Any]],
-    shares: Sequence[float],
+    fractions: Sequence[float],
     *,
     seed: int,
 ) -> list[Indices]:
-    """Draw disjoint shares of the rows.
+    """Split rows at random into disjoint parts.
 
-    Rows with equal text stay together, each stratum is drawn in proportion, and no stratum is drawn
-    empty of the rows that remain. A row's fate hangs on its text, the seed and the share, not on
-    its place in the file.
+    Rows with equal text stay together, each stratum is split in proportion, and some rows of each
+    stratum remain. The part of a row depends on its text, the seed and the fractions, not on its
+    position in the file.
 
     Args:
-        text_hashes: for each row, shape (n,); equal means together.
-        strata: for each row, shape (n,); a group of equal texts takes that of its first row.
-        shares: fractions of all rows, their sum below one.
-        seed: another seed, another draw.
+        text_hashes: of each row, shape (n,); rows with equal hashes stay together.
+        strata: of each row, shape (n,); a group of equal texts has that of its first row.
+        fractions: of all rows; their sum is below one.
+        seed: of the random order.
 
     Returns:
-        The row numbers of each share in rising order, then those that remain.
+        The row numbers of each part in rising order, then those of the remaining rows.
     """
     groups = Groups.of(text_hashes)
     stratum = strata[groups.first]
     order = np.lexsort((_shuffled_key(text_hashes[groups.first], seed), stratum))
-    part = np.full(len(stratum), len(shares), dtype=np.int8)
+    part = np.full(len(stratum), len(fractions), dtype=np.int8)
     free = order
     rest = 1.0
-    for number, share in enumerate(shares):
-        # every 1/share-th row along the list of strata: exact in total, in proportion in each
-        taken = _reached_whole(groups.sizes[free], share / rest)
+    for number, fraction in enumerate(fractions):
+        # every 1/fraction-th row along the list of strata: exact in total, in proportion in each
+        taken = _reached_whole(groups.sizes[free], fraction / rest)
         part[free[taken]] = number
         free = free[~taken]
-        rest -= share
-    _leave_one_of_each(part, stratum, order, len(shares))
+        rest -= fraction
+    _leave_one_of_each(part, stratum, order, len(fractions))
     by_row = groups.by_row(part)
     del groups, order, free
-    return [np.flatnonzero(by_row == number) for number in range(len(shares) + 1)]
+    return [np.flatnonzero(by_row == number) for number in range(len(fractions) + 1)]
 
 
-def _reached_whole(sizes: Indices, share: float) -> NDArray[np.bool_]:
-    """The groups along a list at which a share of the rows so far reaches another whole number."""
+def _reached_whole(sizes: Indices, fraction: float) -> NDArray[np.bool_]:
+    """The groups of a list at which a fraction of the rows so far reaches another whole number."""
     reached = sizes.cumsum(dtype=np.float64)
-    reached *= share
+    reached *= fraction
     reached += 0.5
     np.floor(reached, out=reached)
     return np.diff(reached, prepend=0.0) > 0
@@ -68,7 +68,7 @@ def _reached_whole(sizes: Indices, share: float) -> NDArray[np.bool_]:
 def _leave_one_of_each(
     part: NDArray[np.int8], stratum: NDArray[np.integer[Any]], order: Indices, remaining: int
 ) -> None:
-    """Give back a group of each stratum that was drawn whole: what is not seen is not learnt."""
+    """Return one group of each stratum that was drawn completely to the remaining rows."""
     has_rest = np.isin(stratum, stratum[part == remaining])
     for group in order[~has_rest[order]]:
         if not np.any((stratum == stratum[group]) & (part == remaining)):

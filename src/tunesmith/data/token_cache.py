@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.encoded import Encoded, Prepared, offsets_of
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.verified import verified_chunks
+from tunesmith.data.scan import verified_chunks
 from tunesmith.errors import (
     FolderInUseError,
     Problem,

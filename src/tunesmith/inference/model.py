@@ -104,7 +104,7 @@ class Model:
         )
         if labelled:
             split, kept = check_other("test", source, self.task)
-            labelled = split.is_labelled and not kept.problems
+            labelled = split.is_labeled and not kept.problems
         parts = self._parts(
             source, batch_size, labelled=labelled, calibration=calibration, bad_rows=bad_rows
         )

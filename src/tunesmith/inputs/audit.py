@@ -55,10 +55,10 @@ class Audit:
         """A census to be told of the rows of one source."""
         return Census(source, self.seen.task.roles)
 
-    def close(self, name: str, census: Census, survey: Survey, *, is_labelled: bool = True) -> None:
+    def close(self, name: str, census: Census, survey: Survey, *, is_labeled: bool = True) -> None:
         """The survey has seen all rows of a source."""
         if len(survey.text_hashes):
-            self._parts[name] = census.part(name, survey, is_labelled=is_labelled)
+            self._parts[name] = census.part(name, survey, is_labeled=is_labeled)
 
     def problems(
         self, task: Task, drawn: Mapping[str, NDArray[np.int64] | None]

@@ -92,7 +92,7 @@ class Census:
             if not is_missing(label):
                 self.label_kinds[label_kind(label)] += 1
 
-    def part(self, name: str, survey: Survey, *, is_labelled: bool = True) -> Part:
+    def part(self, name: str, survey: Survey, *, is_labeled: bool = True) -> Part:
         """All rows, once the survey has seen them."""
         if self._sketches is not None and self._waiting:
             self._sketches.add(self._waiting)
@@ -103,9 +103,9 @@ class Census:
             self._rows.as_array(),
             survey.text_hashes,
             self._sketches.keys if self._sketches is not None else None,
-            survey.strata if is_labelled and not survey.is_continuous else None,
+            survey.strata if is_labeled and not survey.is_continuous else None,
             survey.stratum_names,
-            is_labelled,
+            is_labeled,
         )
 
     def texts(self, rows: Collection[int]) -> Mapping[int, str]:
@@ -163,7 +163,7 @@ class Part:
     keys: NDArray[np.uint32] | None
     classes: NDArray[np.integer[Any]] | None
     class_names: tuple[Hashable, ...]
-    is_labelled: bool = True
+    is_labeled: bool = True
 
     def share(self, name: str, places: NDArray[np.int64] | None) -> Part:
         """The rows at some places, as a split of another name."""
@@ -177,7 +177,7 @@ class Part:
             self.keys[places] if self.keys is not None else None,
             self.classes[places] if self.classes is not None else None,
             self.class_names,
-            self.is_labelled,
+            self.is_labeled,
         )
 
     def counts(self) -> dict[str, int]:

@@ -194,7 +194,7 @@ class Corrected(WrappedSource):
         """Apply changes, with a note for each file that they are from."""
         kept = {row: change for row, change in changes.items() if change is not None}
         removed = tuple(sorted(changes.keys() - kept.keys()))
-        return cls(source, kept, removed, said=tuple(notes))
+        return cls(source, kept, removed, own_notes=tuple(notes))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """The rows that are left, corrected."""

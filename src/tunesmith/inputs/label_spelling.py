@@ -123,7 +123,7 @@ class NormalizedLabels(WrappedSource):
         right = {name: winners.get(label_key(name), name) for name in counts}
         spelling = {name: wins for name, wins in right.items() if name != wins}
         said = (f"{source.name}: {_in_words(spelling, counts)}",) if spelling else ()
-        return cls(source, task, spelling, said=said)
+        return cls(source, task, spelling, own_notes=said)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """All rows, respelt."""

@@ -41,7 +41,7 @@ def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
     if len(leaked):
         published = [is_published(part.census.source) for part in (train, other)]
         is_much = len(leaked) >= LEAK_SHARE * len(other.rows)
-        stops = is_much and other.is_labelled and not all(published)
+        stops = is_much and other.is_labeled and not all(published)
         pairs = np.stack([leaked, twins[leaked]], axis=1)
         yield _told(
             "D401",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunesmith.data.columns import Roles, missing_columns
 from tunesmith.data.open import Options, detected, open_splits
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.readers.text_file import AUTO
 from tunesmith.data.rows import Source, Splits, first_rows
-from tunesmith.errors import DataError, Place, Problem, RecipeError, first_problems
+from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, first_problems
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.corrections import correct
 from tunesmith.inputs.label_spelling import normalize_labels
@@ -53,6 +53,7 @@ class ResolvedInputs:
         profile: what the first training rows look like.
         task: not fitted yet.
         reasons: why each automatic value was chosen.
+        problems: why the columns may be meant otherwise.
     """
 
     layers: Layers
@@ -63,6 +64,7 @@ class ResolvedInputs:
     profile: Profile
     task: Task
     reasons: Mapping[KeyPath, str]
+    problems: Sequence[Problem] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -118,8 +120,10 @@ def look(layers: Layers, data: Splits | None = None) -> ResolvedInputs:
         with at_keys(layers):
             sources = normalize_labels(task, sources, known=recipe.data.labels or ())
     train, others = sources.pop("train"), sources
+    severity = Severity.ERROR if requested.task is None else Severity.WARNING
+    doubts = [replace(match.problem, severity=severity)] if match.problem else []
     return ResolvedInputs(
-        layers, recipe, train, others, fractions, columns, task, automatic.reasons
+        layers, recipe, train, others, fractions, columns, task, automatic.reasons, doubts
     )
 
 

@@ -1,50 +1,48 @@
-"""Checking: read every row once, tell all problems together, learn the labels, draw the shares."""
+"""Read every row once: report all problems together, learn the labels, draw the random splits."""
 
 from __future__ import annotations
 
+import hashlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.findings import Finding
-from tunesmith.data.label_lists import recognized_separator, separator_name
 from tunesmith.data.labels import label_text
 from tunesmith.data.rows import Rejected, Row, Source
-from tunesmith.data.scan import Survey
-from tunesmith.data.splits import draw_shares
+from tunesmith.data.scan import Survey, content_of
+from tunesmith.data.splits import random_splits
+from tunesmith.data.wrapped import FilteredSource
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
-from tunesmith.inputs.bad_rows import Kept, keep
 from tunesmith.inputs.column_stats import Census
 from tunesmith.inputs.length_checks import Lengths
 from tunesmith.inputs.resolve import Automatic, ResolvedInputs, at_keys, joined, no_rows
 from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Recipe, Share
 from tunesmith.tasks import Task
-from tunesmith.text import quoted, shell_quoted, shortened
 
 __all__ = ["Split", "ValidatedInputs", "check", "check_other"]
 
-
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
-"""Who must correct something reads that first."""
+"""Problems are reported in this order."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some rows with one purpose.
+    """Rows to train on, or to evaluate.
 
     Attributes:
         name: "train", "validation" or "test".
-        source: where the rows are.
-        digest: the content of the whole source.
-        places: which of the source's rows, in order; None for all.
-        num_rows: how many that are.
-        is_labelled: False for rows that are only predicted.
+        source: of the rows.
+        digest: sha256 of the used columns of the whole source.
+        places: the numbers of the split's rows among those of the source, rising; None for all.
+        num_rows: of the split.
+        is_labeled: False for rows that are only predicted.
     """
 
     name: str
@@ -52,7 +50,7 @@ class Split:
     digest: str
     places: NDArray[np.int64] | None
     num_rows: int
-    is_labelled: bool = True
+    is_labeled: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,14 @@ class ValidatedInputs:
     """Rows that are fit to train on.
 
     Attributes:
-        recipe: the recipe, now whole.
+        recipe: complete.
         layers: where each value comes from.
-        task: fitted: it knows its labels.
-        splits: by name; "train" is always there.
-        warnings: what is odd but does not stop.
-        notes: what was chosen and found, a line each.
-        lengths: tokens per row, if an audit could count them.
-        rejected: rows that were left out and are to be written down, each with its split.
+        task: fitted.
+        splits: by name; there is always "train".
+        warnings: problems that do not stop training.
+        notes: what was chosen and learned, a line each.
+        lengths: tokens per row, if an audit counted them.
+        rejected: rows that were left out and are to be written to a file, each with its split.
     """
 
     recipe: Recipe
@@ -80,102 +78,141 @@ class ValidatedInputs:
     rejected: Sequence[tuple[str, Rejected]] = ()
 
 
-def check(seen: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs:
-    """Read every row once, tell all problems, learn the labels, draw the shares.
+def check(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs:
+    """Read every row once, report all problems, learn the labels, draw the random splits.
 
     Args:
-        seen: the opened data and the recipe.
-        audited: also judge the rows as a whole: leaks, duplicates, classes, lengths.
+        resolved: the opened data and the recipe.
+        audited: also check the rows as a whole: leaks, duplicates, classes, lengths.
 
     Raises:
-        DataError: every problem of every split, together, if one of them is an error.
+        DataError: all problems of all splits, if one of them is an error.
         RecipeError: labels or scores in the recipe that the data or the task does not have.
     """
-    _refuse_unknown_scores(seen)
-    audit = Audit(seen) if audited else None
-    task = seen.task
-    census = audit.census(seen.train) if audit else None
-    survey = _survey(seen.train, task, must_be_labelled=True, census=census)
+    _refuse_unknown_scores(resolved)
+    audit = Audit(resolved) if audited else None
+    task = resolved.task
+    census = audit.census(resolved.train) if audit else None
+    survey = _survey(resolved.train, task, must_be_labeled=True, census=census)
     unlearnable: Sequence[Problem] = ()
     try:
-        with at_keys(seen.layers):
+        with at_keys(resolved.layers):
             task = task.fit(survey.rows())
     except DataError as error:
-        unlearnable = _at(error.problems, seen.train)
-    on_bad_row = seen.recipe.data.on_bad_row
-    kept = keep(survey, on_bad_row)
-    problems = [*_several_labels(seen), *kept.problems]
-    if survey.num_rows and not _errors(problems):
+        unlearnable = _at(error.problems, resolved.train)
+    on_bad_row = resolved.recipe.data.on_bad_row
+    rows = good_rows(survey, on_bad_row)
+    problems = [*resolved.problems, *rows.problems]
+    if survey.num_rows and not _has_errors(problems):
         problems = [*unlearnable, *problems]
-    splits = {} if _errors(problems) else _draw(seen, survey, kept)
+    splits = {} if _has_errors(problems) else _draw(resolved, survey, rows)
     drawn = {name: split.places for name, split in splits.items()}
-    rejected = [("train", record) for record in kept.rejected]
+    rejected = [("train", record) for record in rows.rejected]
     if audit and census:
         audit.close("train", census, survey)
-    for name, source in seen.others.items():
-        splits[name], found = check_other(name, source, task, audit, on_bad_row=on_bad_row)
-        problems += found.problems
-        rejected += [(name, record) for record in found.rejected]
+    for name, source in resolved.others.items():
+        splits[name], rows = check_other(name, source, task, audit, on_bad_row=on_bad_row)
+        problems += rows.problems
+        rejected += [(name, record) for record in rows.rejected]
     if audit:
         problems += audit.problems(task, drawn)
-    if _errors(problems):
+    if _has_errors(problems):
         raise DataError(sorted(problems, key=lambda problem: _ORDER.index(problem.severity)))
-    recipe, layers = _with_scores(seen, task)
-    notes = [*seen.notes, *task.summary()]
+    recipe, layers = _with_scores(resolved, task)
+    notes = [*resolved.notes, *task.summary()]
     lengths = audit.lengths if audit else None
     return ValidatedInputs(recipe, layers, task, splits, problems, notes, lengths, rejected)
 
 
-def _several_labels(seen: ResolvedInputs) -> Iterator[Problem]:
-    """Fields that hold several labels each, for a task of one class per row."""
-    label = seen.task.roles.label
-    column = seen.profile.column(label) if isinstance(label, str) else None
-    if seen.task.name != "text-classification" or column is None or seen.recipe.data.labels:
-        return
-    if not (separator := recognized_separator(column.counts)):
-        return
-    name = separator_name(separator.sign)
-    yield Problem(
-        "D218",
-        _('"{column}" seems to hold several labels in one field, such as {example}').format(
-            column=label, example=quoted([shortened(separator.example)])
-        ),
-        Place(seen.train.name),
-        evidence=(
-            _("{rows} of the first {total} rows have several of {count} labels").format(
-                rows=separator.rows, total=seen.profile.num_rows, count=separator.labels
-            ),
-        ),
-        fix=_(
-            "For several labels per row: --task multi-label-classification --label-separator "
-            "{separator} (a row without a label then has none of them). If each field is one "
-            "class: --task text-classification."
-        ).format(separator=shell_quoted(name)),
-        # a user who named the task is asked no more
-        severity=Severity.ERROR if ("task",) in seen.reasons else Severity.WARNING,
-    )
+@dataclass(frozen=True)
+class GoodRows:
+    """What is left of a source without its bad rows.
+
+    Attributes:
+        source: the rows to use.
+        digest: sha256 of their used columns.
+        num_rows: of `source`.
+        problems: of the bad rows: errors, or warnings if these are left out.
+        rejected: the bad rows, if they are to be written to a file.
+    """
+
+    source: Source
+    digest: str
+    num_rows: int
+    problems: Sequence[Problem]
+    rejected: Sequence[Rejected] = ()
 
 
-def _refuse_unknown_scores(seen: ResolvedInputs) -> None:
+def good_rows(survey: Survey, on_bad_row: str) -> GoodRows:
+    """Leave out bad rows, if the recipe says so and good ones remain.
+
+    Args:
+        survey: of all rows.
+        on_bad_row: "fail", "skip" or "quarantine".
+    """
+    problems, source = survey.problems(), survey.source
+    num_good = survey.num_rows - len(survey.bad)
+    is_unreadable = survey.reading_problems and not survey.unreadable
+    has_bad_rows = survey.bad or survey.unreadable
+    if on_bad_row == "fail" or is_unreadable or not num_good or not has_bad_rows:
+        return GoodRows(source, survey.digest, survey.num_rows, problems)
+    warnings = [
+        replace(
+            problem,
+            message=_("left out: {message}").format(message=problem.message),
+            severity=Severity.WARNING,
+        )
+        if problem.severity is Severity.ERROR
+        else problem
+        for problem in problems
+    ]
+    remaining = FilteredSource(source, frozenset(survey.bad), survey.columns)
+    digest = hashlib.sha256()
+    for chunk in remaining.chunks(survey.columns):
+        for row in chunk:
+            digest.update(content_of(row, survey.columns))
+    rejected = _rejected(survey) if on_bad_row == "quarantine" else ()
+    return GoodRows(remaining, digest.hexdigest(), num_good, warnings, rejected)
+
+
+def _rejected(survey: Survey) -> list[Rejected]:
+    """Return every bad row with its place and values, then every record that cannot be read."""
+    places = survey.source.places(survey.bad) if survey.bad else {}
+    values = {
+        row.index: row.values for row in survey.all_rows(survey.columns) if row.index in survey.bad
+    }
+    rows = [
+        Rejected(
+            places.get(index, Place(survey.source.name, row=index)),
+            finding.code,
+            finding.message,
+            values.get(index),
+        )
+        for index, finding in survey.bad.items()
+    ]
+    return [*rows, *survey.unreadable]
+
+
+def _refuse_unknown_scores(resolved: ResolvedInputs) -> None:
     try:
-        choose_metrics(seen.recipe.metrics or (), seen.task.metrics, seen.task.name)
+        choose_metrics(resolved.recipe.metrics or (), resolved.task.metrics, resolved.task.name)
     except RecipeError as error:
         raise RecipeError(
             [
-                seen.layers.problem(problem.code, problem.message, "metrics", fix=problem.fix)
+                resolved.layers.problem(problem.code, problem.message, "metrics", fix=problem.fix)
                 for problem in error.problems
             ]
         ) from None
 
 
 def _survey(
-    source: Source, task: Task, *, must_be_labelled: bool, census: Census | None = None
+    source: Source, task: Task, *, must_be_labeled: bool, census: Census | None = None
 ) -> Survey:
     names = {column.name for column in source.columns}
 
     def examine(row: Row) -> Finding | None:
         finding = task.validate_row(row)
-        if finding is None and must_be_labelled and not task.is_labeled(row):
+        if finding is None and must_be_labeled and not task.is_labeled(row):
             return _unlabeled(row.values.get(task.roles.label_columns[0]), task)
         return finding
 
@@ -190,7 +227,7 @@ def _survey(
 
 
 def _unlabeled(value: object, task: Task) -> Finding:
-    """A row without a label, among rows that must have one."""
+    """Return the finding of a row without a label where there must be one."""
     is_empty = value is None or (isinstance(value, str) and label_text(value) is None)
     fix = _("Label or remove the rows.")
     if task.name == "multi-label-classification":
@@ -210,78 +247,81 @@ def check_other(
     audit: Audit | None = None,
     *,
     on_bad_row: str = "fail",
-) -> tuple[Split, Kept]:
-    """Validation must be labelled; a test split may be without any label, but not in part."""
+) -> tuple[Split, GoodRows]:
+    """Check a split with a source of its own.
+
+    Validation must be labeled; in a test split all rows are, or none.
+    """
     census = audit.census(source) if audit else None
-    survey = _survey(source, task, must_be_labelled=name == "validation", census=census)
-    unlabelled = array("q")
-    labelled = 0
+    survey = _survey(source, task, must_be_labeled=name == "validation", census=census)
+    unlabeled = array("q")
+    num_labeled = 0
     for row in survey.rows():
         if task.is_labeled(row):
-            labelled += 1
+            num_labeled += 1
         else:
-            unlabelled.append(row.index)
-    for index in unlabelled if labelled else ():
+            unlabeled.append(row.index)
+    for index in unlabeled if num_labeled else ():
         survey.refuse(
             index, Finding("D201", _("the label is empty"), fix=_("Label or remove the rows."))
         )
-    kept = keep(survey, on_bad_row)
-    if survey.num_rows == 0 and not kept.problems:
-        kept = replace(kept, problems=[no_rows(source)])
+    rows = good_rows(survey, on_bad_row)
+    if survey.num_rows == 0 and not rows.problems:
+        rows = replace(rows, problems=[no_rows(source)])
     if audit and census:
-        audit.close(name, census, survey, is_labelled=labelled > 0)
-    split = Split(name, kept.source, kept.digest, None, kept.num_rows, is_labelled=labelled > 0)
-    return split, kept
+        audit.close(name, census, survey, is_labeled=num_labeled > 0)
+    split = Split(name, rows.source, rows.digest, None, rows.num_rows, is_labeled=num_labeled > 0)
+    return split, rows
 
 
-def _draw(seen: ResolvedInputs, survey: Survey, kept: Kept) -> dict[str, Split]:
-    source, digest = kept.source, kept.digest
-    if not seen.fractions:
-        return {"train": Split("train", source, digest, None, kept.num_rows)}
-    drawn = draw_shares(
+def _draw(resolved: ResolvedInputs, survey: Survey, rows: GoodRows) -> dict[str, Split]:
+    source, digest = rows.source, rows.digest
+    if not resolved.fractions:
+        return {"train": Split("train", source, digest, None, rows.num_rows)}
+    drawn = random_splits(
         survey.text_hashes,
         survey.strata,
-        list(seen.fractions.values()),
-        seed=seen.recipe.data.seed,
+        list(resolved.fractions.values()),
+        seed=resolved.recipe.data.seed,
     )
     splits = {}
-    for name, places in zip((*seen.fractions, "train"), drawn, strict=True):
+    for name, places in zip((*resolved.fractions, "train"), drawn, strict=True):
         if len(places) == 0:
-            share = Share(seen.fractions.get(name, 1 - sum(seen.fractions.values())))
+            fraction = Share(resolved.fractions.get(name, 1 - sum(resolved.fractions.values())))
             raise DataError(
                 Problem(
                     "D120",
-                    _("{share} of {count} rows are not enough for one {split} row").format(
-                        share=share, count=kept.num_rows, split=name
+                    _("{fraction} of {count} rows are not enough for one {split} row").format(
+                        fraction=fraction, count=rows.num_rows, split=name
                     ),
                     Place(source.name),
-                    fix=_("Give more rows, a larger share, or a file of its own."),
+                    fix=_("Give more rows, a larger fraction, or a file of its own."),
                 )
             )
         splits[name] = Split(name, source, digest, places, len(places))
     return splits
 
 
-def _with_scores(seen: ResolvedInputs, task: Task) -> tuple[Recipe, Layers]:
-    """Fill in the scores and the one that chooses, now that the classes are known."""
-    automatic = Automatic(seen.layers)
-    asked = seen.recipe.metrics
-    default = asked or task.default_metrics
-    if asked is None:
+def _with_scores(resolved: ResolvedInputs, task: Task) -> tuple[Recipe, Layers]:
+    """Fill in the scores and the one that selects the model, now that the classes are known."""
+    automatic = Automatic(resolved.layers)
+    requested = resolved.recipe.metrics
+    default = requested or task.default_metrics
+    if requested is None:
         automatic.suggest(("metrics",), default, _("the scores of {task}").format(task=task.name))
     first = next((name for name in default if name != "loss"), "loss")
-    if seen.recipe.data.validation is not None:
+    if resolved.recipe.data.validation is not None:
         automatic.suggest(("train", "select_by"), first, _("the first of the scores"))
     values = {**automatic.values}
-    reasons = {**seen.reasons, **automatic.reasons}
-    for layer in seen.layers.layers:
+    reasons = {**resolved.reasons, **automatic.reasons}
+    for layer in resolved.layers.layers:
         if layer.kind == "automatic":
             values = joined(layer.values, values)
-    layers = seen.layers.with_automatic(values, reasons)
+    layers = resolved.layers.with_automatic(values, reasons)
     return layers.recipe(), layers
 
 
-def _errors(problems: Sequence[Problem]) -> bool:
+def _has_errors(problems: Sequence[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems)
 
 

@@ -272,7 +272,7 @@ def _time_predictions(session: Session, split: str) -> float:
         started = time.perf_counter()
         evaluation = session.predict(split, some)
         predicted = time.perf_counter()
-        if session.job.splits[split].is_labelled:
+        if session.job.splits[split].is_labeled:
             session.score(split, evaluation, some)
         scoring = time.perf_counter() - predicted
         seconds = sum_over_ranks(session.accelerator, predicted - started)

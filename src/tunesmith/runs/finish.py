@@ -45,7 +45,7 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     """
     job, progress = session.job, session.progress
     splits = [name for name in ("validation", "test") if name in job.examples]
-    labelled = [name for name in splits if job.splits[name].is_labelled]
+    labelled = [name for name in splits if job.splits[name].is_labeled]
     rows = _rows_of(job, splits, labelled) if session.accelerator.is_main_process else {}
     best_step = progress.best_step or progress.step
     if best_step != progress.step:

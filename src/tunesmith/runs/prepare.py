@@ -224,7 +224,7 @@ def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity
     names = {column.name for column in split.source.columns}
 
     def encode(rows: Sequence[Row]) -> Encoded:
-        return task.encode(rows, tokenizer, max_length, labeled=split.is_labelled)
+        return task.encode(rows, tokenizer, max_length, labeled=split.is_labeled)
 
     return prepare(
         split.source,
@@ -233,7 +233,7 @@ def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity
         settings={
             "tokenizer": identity,
             "max_length": max_length,
-            "labelled": split.is_labelled,
+            "labelled": split.is_labeled,
             "task": task.encoding,
         },
         encode=encode,
@@ -379,7 +379,7 @@ def _notes(checked: ValidatedInputs, examples: Mapping[str, Examples], max_lengt
         line += ", " + _("median {median} tokens, longest {longest}").format(
             median=median, longest=longest
         )
-        if not split.is_labelled:
+        if not split.is_labeled:
             line += ", " + _("without labels: predicted, not scored")
         notes.append(line)
         if prepared.num_cut and not is_told and split.source.name not in told:

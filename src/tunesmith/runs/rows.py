@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.verified import verified_chunks
+from tunesmith.data.scan import verified_chunks
 from tunesmith.inputs import Split
 
 __all__ = ["rows_by_number"]

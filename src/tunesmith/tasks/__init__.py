@@ -85,7 +85,7 @@ def match_task(
     """
     if task is None:
         matches = _matches(profile, requested)
-        unsupported = untrained_format(profile, suggest_label(profile, requested))
+        unsupported = untrained_format(profile, _label(matches))
         if unsupported and requested.label is None:
             raise RecipeError(_untrained(unsupported, profile))
     else:
@@ -103,7 +103,10 @@ def match_task(
 
 def suggest_label(profile: Profile, requested: DataSettings) -> str | None:
     """Return the column that most likely holds the label, None if none does."""
-    matches = _matches(profile, requested)
+    return _label(_matches(profile, requested))
+
+
+def _label(matches: Sequence[tuple[type[Task], Match]]) -> str | None:
     label = matches[0][1].roles.label if matches else None
     return label if isinstance(label, str) else None
 

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from tunesmith.data.columns import NOT_CONTENT, Roles, Suggestion, plain_name, suggest_texts
 from tunesmith.data.profile import ColumnProfile, Profile
+from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 
@@ -45,6 +46,7 @@ class Match:
         confidence: how sure it is; the surest task is suggested.
         suggested: values for keys of the recipe's section `data` that the user left out.
         rivals: columns that may be the label just as well as the one in `roles`.
+        problem: why this reading may be wrong; an error unless the user named the task.
     """
 
     roles: Roles
@@ -52,6 +54,7 @@ class Match:
     confidence: Confidence
     suggested: Mapping[str, Suggestion] = field(default_factory=dict)
     rivals: Sequence[str] = ()
+    problem: Problem | None = None
 
 
 def match_label(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
+from tunesmith.data.label_lists import recognized_separator, separator_name
 from tunesmith.data.labels import label_finding, label_text
 from tunesmith.data.profile import Profile, as_number
 from tunesmith.data.rows import Column, Row
@@ -32,7 +33,7 @@ from tunesmith.tasks.labeled_text_scripts import classification_parts
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
-from tunesmith.text import nearest, quoted
+from tunesmith.text import nearest, quoted, shell_quoted, shortened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,7 +89,7 @@ class TextClassification(LabeledTextTask):
     @classmethod
     def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
         """Match a column of classes: neither lists nor continuous numbers."""
-        return match_label(
+        match = match_label(
             profile,
             requested,
             names=_NAMES,
@@ -99,6 +100,9 @@ class TextClassification(LabeledTextTask):
                 count=column.distinct, column=column.name
             ),
         )
+        if match and match.confidence and isinstance(match.roles.label, str):
+            return replace(match, problem=_several_labels(profile, match.roles.label, requested))
+        return match
 
     def stratum(self, row: Row) -> str | None:
         """The class."""
@@ -276,4 +280,28 @@ def _no_positive(name: str, labels: Sequence[str]) -> Problem:
         _('no class is called "{name}"').format(name=name),
         Place("data.positive_label"),
         fix=fix,
+    )
+
+
+def _several_labels(profile: Profile, label: str, requested: DataSettings) -> Problem | None:
+    """Return the problem of fields that hold several labels each (D218)."""
+    column = profile.column(label)
+    if column is None or requested.labels or not (several := recognized_separator(column.counts)):
+        return None
+    return Problem(
+        "D218",
+        _('"{column}" seems to hold several labels in one field, such as {example}').format(
+            column=label, example=quoted([shortened(several.example)])
+        ),
+        Place(profile.source.name),
+        evidence=(
+            _("{rows} of the first {total} rows have several of {count} labels").format(
+                rows=several.rows, total=profile.num_rows, count=several.labels
+            ),
+        ),
+        fix=_(
+            "For several labels per row: --task multi-label-classification --label-separator "
+            "{separator} (a row without a label then has none of them). If each field is one "
+            "class: --task text-classification."
+        ).format(separator=shell_quoted(separator_name(several.sign))),
     )

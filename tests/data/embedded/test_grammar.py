@@ -5,9 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.embedded.draw import Draw
 from tunesmith.data.embedded.frames import FRAMES
-from tunesmith.data.embedded.grammar import Fact, confuse, distort, join, name, observe, say
+from tunesmith.data.embedded.grammar import Draw, Fact, confuse, distort, join, name, observe, say
 from tunesmith.data.embedded.words import LANGUAGES, Language, concepts
 
 seeds = st.integers(0, 10_000)
@@ -68,3 +67,13 @@ def test_sentences_are_well_formed(seed: int, language: Language) -> None:
     assert text.endswith("." if language == "en" else "。")
     if language == "en":
         assert text[0] == text[0].upper()
+
+
+def test_chance_is_the_same_on_every_machine() -> None:
+    draw = Draw(3)
+    drawn = (
+        [draw.below(1000) for _n in range(3)],
+        draw.shuffled(range(6)),
+        draw.pick("abc", (1, 2, 9)),
+    )
+    assert drawn == ([237, 544, 369], [2, 1, 4, 0, 5, 3], "c")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tunesmith.analysis.label_errors.pair_features import pair_features
 from tunesmith.data.rows import Row, Source
-from tunesmith.data.splits import draw_shares
-from tunesmith.data.verified import verified_chunks
+from tunesmith.data.scan import verified_chunks
+from tunesmith.data.splits import random_splits
 from tunesmith.errors import Place
 from tunesmith.inputs import Split
 from tunesmith.inputs.corrections_table import mark_of
@@ -110,7 +110,7 @@ def by_folds(task: Task, split: Split) -> HeldOut | None:
         if numbers is None or row.index in numbers
     ]
     texts, truth = [task.texts_of(row) for row in rows], task.targets(rows)
-    parts = draw_shares(_hashes(texts), kind.strata(truth), [1 / _FOLDS] * (_FOLDS - 1), seed=0)
+    parts = random_splits(_hashes(texts), kind.strata(truth), [1 / _FOLDS] * (_FOLDS - 1), seed=0)
     raw = [_out_of_fold(kind, judge, parts) for judge in _judges(kind, texts, truth)]
     if len(raw) > 1:
         raw.append(np.mean(raw, axis=0))

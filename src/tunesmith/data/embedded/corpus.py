@@ -14,9 +14,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tunesmith.data.embedded.draw import Draw
 from tunesmith.data.embedded.frames import FRAMES
-from tunesmith.data.embedded.grammar import Fact, Piece, confuse, distort, join, name, observe, say
+from tunesmith.data.embedded.grammar import (
+    Draw,
+    Fact,
+    Piece,
+    confuse,
+    distort,
+    join,
+    name,
+    observe,
+    say,
+)
 from tunesmith.data.embedded.pairs import draw_facts, make_pairs, message
 from tunesmith.data.embedded.ratings import make_ratings, review
 from tunesmith.data.embedded.tickets import make_tickets, ticket

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-from tunesmith.data.embedded.draw import Draw
 from tunesmith.data.embedded.frames import FRAMES
-from tunesmith.data.embedded.grammar import Piece, join, observe, say
+from tunesmith.data.embedded.grammar import Draw, Piece, join, observe, say
 from tunesmith.data.embedded.words import Language
 
 __all__ = ["SIZES", "TAGS", "make_entities"]

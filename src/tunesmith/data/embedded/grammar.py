@@ -6,16 +6,18 @@ filled. `say` puts a fact into words; saying it twice gives two sentences that m
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from string import Formatter
+from typing import TypeVar
 
-from tunesmith.data.embedded.draw import Draw
 from tunesmith.data.embedded.frames import FRAMES, Frame
 from tunesmith.data.embedded.words import Concept, Language, concepts, opposite
 
 __all__ = [
+    "Draw",
     "Fact",
     "Piece",
     "confuse",
@@ -26,8 +28,47 @@ __all__ = [
     "say",
 ]
 
+T = TypeVar("T")
+
 _USUAL = 3.0
 """How much oftener the first word for a concept is used than each of the others."""
+
+
+class Draw:
+    """Seeded random choices that are the same on every machine.
+
+    Of the generator only `random()` is used: Python promises not to change it.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def share(self) -> float:
+        """A number from 0 to 1."""
+        return self._random.random()
+
+    def below(self, stop: int) -> int:
+        """A whole number from 0 to `stop` - 1."""
+        return int(self._random.random() * stop)
+
+    def pick(self, choices: Sequence[T], weights: Sequence[float] | None = None) -> T:
+        """One of the choices."""
+        if weights is None:
+            return choices[self.below(len(choices))]
+        at = self._random.random() * sum(weights)
+        for choice, weight in zip(choices, weights, strict=True):
+            at -= weight
+            if at < 0:
+                return choice
+        return choices[-1]
+
+    def shuffled(self, items: Sequence[T]) -> list[T]:
+        """The items in another order."""
+        mixed = list(items)
+        for i in range(len(mixed) - 1, 0, -1):
+            j = self.below(i + 1)
+            mixed[i], mixed[j] = mixed[j], mixed[i]
+        return mixed
 
 
 @dataclass(frozen=True, slots=True)

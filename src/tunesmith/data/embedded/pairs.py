@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tunesmith.data.embedded.draw import Draw
-from tunesmith.data.embedded.grammar import Fact, Piece, distort, join, observe, say
+from tunesmith.data.embedded.grammar import Draw, Fact, Piece, distort, join, observe, say
 from tunesmith.data.embedded.words import Language
 
 __all__ = ["CLASS_NAMES", "SIZES", "draw_facts", "make_pairs", "message"]

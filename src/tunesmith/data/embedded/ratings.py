@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tunesmith.data.embedded.draw import Draw
 from tunesmith.data.embedded.frames import Frame
-from tunesmith.data.embedded.grammar import Fact, Piece, join, observe, say
+from tunesmith.data.embedded.grammar import Draw, Fact, Piece, join, observe, say
 from tunesmith.data.embedded.words import Concept, Language
 
 __all__ = ["SIZES", "make_ratings", "review"]

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from tunesmith.data.embedded.draw import Draw
 from tunesmith.data.embedded.frames import Frame
-from tunesmith.data.embedded.grammar import Piece, join, observe, say
+from tunesmith.data.embedded.grammar import Draw, Piece, join, observe, say
 from tunesmith.data.embedded.words import Language
 
 __all__ = ["CLASSES", "SIZES", "Fault", "faults", "make_tickets", "ticket"]

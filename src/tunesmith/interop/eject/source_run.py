@@ -87,7 +87,7 @@ class SourceRun:
     def scored(self) -> tuple[str, ...]:
         """The splits to score, in order; not a test split without labels."""
         names = ("validation", "test")
-        return tuple(n for n in names if n in self.splits and self.splits[n].is_labelled)
+        return tuple(n for n in names if n in self.splits and self.splits[n].is_labeled)
 
     @property
     def evaluates(self) -> bool:
