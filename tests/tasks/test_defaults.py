@@ -18,7 +18,7 @@ def test_a_task_without_named_labels_has_none() -> None:
     bare, batch = Bare(), Batch({}, None, 0, 0, np.arange(0))
     assert bare.texts_of(row) == ("a", "b")
     assert (bare.has_named_labels, bare.label_counts, bare.labels_of(row)) == (False, {}, ())
-    assert bare.label_values(()) == {} and bare.output_names() == ()
+    assert bare.label_values(()) == {}
     assert bare.corrupt(batch, seed=1) is batch and bare.with_tokenizer(None) is bare
     assert bare.baselines([row], [row]) == {} and bare.targets([row, row]).tolist() == [0, 0]
 

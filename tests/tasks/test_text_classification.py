@@ -65,8 +65,8 @@ def test_the_order_is_given_else_the_columns_own() -> None:
 
 
 def test_the_positive_class() -> None:
-    assert task().fit(rows("a", "b")).positive == 1
-    assert task(positive_label="a").fit(rows("a", "b")).positive == 0
+    assert task().fit(rows("a", "b")).output.positive == 1
+    assert task(positive_label="a").fit(rows("a", "b")).output.positive == 0
     assert "binary F1 counts b" in task().fit(rows("a", "b")).summary()[1]
     with pytest.raises(RecipeError, match="R112"):
         task(positive_label="c").fit(rows("a", "b"))

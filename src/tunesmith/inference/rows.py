@@ -97,8 +97,7 @@ def in_thousands(source: Source | BadRows, columns: Sequence[str] | None) -> Ite
 
 def as_known(source: Source, task: Task) -> Source:
     """The rows with their labels in the spelling of the model's."""
-    known = task.output_names()
-    return normalize_labels(task, {"data": source}, known=known)["data"]
+    return normalize_labels(task, {"data": source}, known=task.output.labels)["data"]
 
 
 def need_columns(columns: Sequence[str], source: Source) -> None:

@@ -1,7 +1,8 @@
-"""Baselines: what always the same answer scores, and the TF-IDF baseline. No torch.
+"""Baselines: a constant prediction, and TF-IDF. No torch.
 
-A score means little by itself: 0.68 on MRPC is what always saying "equivalent" gives. The second
-baseline is TF-IDF over words and pairs of words (for Chinese, characters) with a linear model; it
+A score means little by itself: 0.68 on MRPC is what always answering "equivalent" gives. The
+constant is the majority class, the labels that most rows have, or the mean. The other baseline is
+TF-IDF over words and pairs of words (for Chinese, characters) with a linear model; it
 trains in seconds and is hard to beat on topics.
 """
 
@@ -13,17 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.output_kinds import RawKind
 
 __all__ = ["BASELINES", "WORDS", "simple_answers"]
 
-BASELINES = ("constant", "tfidf")
+BASELINES = {"tfidf": N_("TF-IDF"), "constant": N_("constant prediction")}
+"""The names of all baselines, and their titles in tables."""
 
 _MOST_ROWS = 20_000
-"""More rows than these teach word counts little and take long."""
+"""More rows than these teach TF-IDF little and take long."""
 
 _MOST_WEIGHTS = 1_000_000
-"""Words times outputs: with many classes fewer words count, or fitting takes minutes."""
+"""Words times outputs: with many classes fewer words are used, or fitting takes minutes."""
 
 WORDS = r"[\u3400-\u9fff]|[^\W\u3400-\u9fff]+"
 """What is a word: a Chinese character, or letters and digits in a row."""

@@ -92,6 +92,8 @@ class OutputKind(ABC):
     """The type of the column of answers in a table of predictions."""
     has_probability: ClassVar[bool] = True
     """Whether one number says how sure an answer is."""
+    is_exclusive: ClassVar[bool] = False
+    """Whether each row has exactly one of the labels."""
     higher_is_better: ClassVar[bool] = True
     """The direction of `merits`."""
 
@@ -341,6 +343,7 @@ class SingleClass(LabelKind):
     positive_label: str | None = None
 
     name: ClassVar[str] = "classes"
+    is_exclusive: ClassVar[bool] = True
     threshold_rule: ClassVar[Rule] = "unsure"
 
     @property

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import split_name
+from tunesmith.metrics.baselines import BASELINES
 
 __all__ = ["as_interval", "as_score", "numeric_titles", "score_rows"]
-
-_BASELINES = {"tfidf": N_("TF-IDF"), "constant": N_("always the same")}
 
 
 def score_rows(
@@ -35,7 +33,7 @@ def score_rows(
             "95%": as_interval(intervals.get(name)),
             **{
                 _(words): as_score(baselines[baseline].get(name))
-                for baseline, words in _BASELINES.items()
+                for baseline, words in BASELINES.items()
                 if baseline in baselines
             },
         }
@@ -45,7 +43,7 @@ def score_rows(
 
 def numeric_titles() -> list[str]:
     """The headings of numbers, which are aligned on the right."""
-    return [_("score"), *map(_, _BASELINES.values())]
+    return [_("score"), *map(_, BASELINES.values())]
 
 
 def as_score(value: float | None) -> str:

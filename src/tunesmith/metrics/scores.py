@@ -31,6 +31,7 @@ __all__ = [
     "choose_metrics",
     "compute",
     "finite",
+    "parse_selection",
     "scoring",
 ]
 
@@ -294,6 +295,16 @@ def choose_metrics(
     if problems:
         raise RecipeError(problems)
     return tuple(dict.fromkeys(chosen))
+
+
+def parse_selection(written: str) -> tuple[str, bool | None]:
+    """Return the score that `train.select_by` names, and whether higher is better.
+
+    "highest NAME" and "lowest NAME" name a custom score; any other says its own direction: None.
+    """
+    word, _space, name = written.partition(" ")
+    directions = {"highest": True, "lowest": False}
+    return (name, directions[word]) if name and word in directions else (written, None)
 
 
 def compute(

@@ -11,6 +11,7 @@ from tunesmith.runs.markdown import code, plain, table
 from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.metrics.baselines import BASELINES
 from tunesmith.metrics.scores import Scores
 
 __all__ = ["CardFacts", "with_calibration", "write_card"]
@@ -18,10 +19,6 @@ __all__ = ["CardFacts", "with_calibration", "write_card"]
 _BEGIN, _END = "<!-- calibration -->", "<!-- /calibration -->"
 """Lines between which a calibration is told; no text of the data makes a line of its own."""
 _SECTION = re.compile(f"^{_BEGIN}$.*?^{_END}$", re.MULTILINE | re.DOTALL)
-_BASELINES = {
-    "tfidf": N_("TF-IDF baseline (linear model)"),
-    "constant": N_("always the same answer"),
-}
 
 
 @dataclass(frozen=True)
@@ -190,8 +187,8 @@ def _score_tables(facts: CardFacts) -> Iterator[str]:
     if facts.scores:
         yield "## " + _("Scores")
     for split, scores in facts.scores.items():
-        simple = [name for name in _BASELINES if name in scores.baselines]
-        titles = [split, _("score"), "95%", *(_(_BASELINES[name]) for name in simple)]
+        simple = [name for name in BASELINES if name in scores.baselines]
+        titles = [split, _("score"), "95%", *(_(BASELINES[name]) for name in simple)]
         rows = []
         for name, value in scores.values.items():
             told = scores.intervals.get(name)

@@ -18,7 +18,7 @@ from tunesmith.errors import DataError, Place, TunesmithError, Problem, RecipeEr
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inputs import ValidatedInputs, Split
-from tunesmith.metrics.scores import Metric, choose_metrics
+from tunesmith.metrics.scores import Metric, choose_metrics, parse_selection
 from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.recipe import Layers, Recipe
 from tunesmith.runs.fingerprint import hash_of, lasting_settings, versions
@@ -305,15 +305,15 @@ def _scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Me
         return metrics, None
     patience = recipe.train.early_stopping
     limit = int(patience.amount) if patience else None
-    word, _space, own = best.partition(" ")
-    if word in ("highest", "lowest") and own:
+    own, higher = parse_selection(best)
+    if higher is not None:
         if own not in task.metrics and own != "loss" and not custom_metrics:
             raise RecipeError(
                 layers.problem(
                     "R110", _('there is no score "{name}"').format(name=own), "train", "select_by"
                 )
             )
-        return metrics, ModelSelection(own, word == "highest", limit)
+        return metrics, ModelSelection(own, higher, limit)
     if best == "loss":
         return metrics, ModelSelection("loss", higher=False, patience=limit)
     try:

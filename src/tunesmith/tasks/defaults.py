@@ -53,22 +53,9 @@ class TaskDefaults:
         """Return the label column with the only label, nothing without such a column."""
         return dict(zip(self.roles.label_columns, names, strict=True))
 
-    def format_label(self, target: Any) -> str:
-        """Return the target as text."""
-        return str(target)
-
     def parse_label(self, text: str) -> tuple[str, ...]:
         """Return the text as the only label."""
         return (text,)
-
-    @property
-    def positive(self) -> int:
-        """The second class."""
-        return 1
-
-    def output_names(self) -> tuple[str, ...]:
-        """Return nothing: the head has no outputs with a meaning of their own."""
-        return ()
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
         """Return zeros: the text itself is the answer."""

@@ -189,14 +189,6 @@ class LabeledTextTask(TaskDefaults):
         """What an answer is."""
         raise NotImplementedError
 
-    def output_names(self) -> tuple[str, ...]:
-        """Return the classes, the labels, or the column of the number."""
-        return self.output.names
-
-    def format_label(self, target: Any) -> str:
-        """Return the names of classes or labels, or the number."""
-        return self.output.format(target)
-
     def validate_row(self, row: Row) -> Finding | None:
         """What is wrong with the texts, then with the label."""
         return examine_texts(row, self.roles) or self._examine_label(row)
@@ -228,7 +220,7 @@ class LabeledTextTask(TaskDefaults):
         allow_missing: Sequence[str] = (),
     ) -> LoadedModel:
         """The pretrained encoder with a classification head of the right width."""
-        names = self.output_names()
+        names = self.output.names
         return load_model(
             files,
             HEAD,

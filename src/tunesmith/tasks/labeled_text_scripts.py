@@ -24,7 +24,7 @@ __all__ = ["classification_parts", "multi_label_parts", "regression_parts"]
 
 def classification_parts(task: Task, positive: int, weights: LossWeights) -> ScriptParts:
     """One class per text: cross entropy, the most probable class."""
-    labels = task.output_names()
+    labels = task.output.names
     return _parts(
         task,
         problem_type="single_label_classification",
@@ -47,7 +47,7 @@ def classification_parts(task: Task, positive: int, weights: LossWeights) -> Scr
 
 def multi_label_parts(task: Task, separator: str | None, weights: LossWeights) -> ScriptParts:
     """Any number of labels per text: binary cross entropy, probabilities of at least one half."""
-    labels = task.output_names()
+    labels = task.output.names
 
     def of_columns(code: str, yes: object) -> TargetExpression:
         return TargetExpression(
@@ -124,7 +124,7 @@ def _parts(
         positive: index of the class that binary metrics count.
         weights: of the training loss.
     """
-    names = task.output_names()
+    names = task.output.names
     outputs = ["id2label={0: LABEL}", "label2id={LABEL: 0}"]
     constants, notes = [], {}
     if positive is not None or not output:

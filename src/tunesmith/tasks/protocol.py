@@ -170,12 +170,8 @@ class TaskRows(Protocol):
         """Return what the label columns hold in a row with these labels: `labels_of` inverted."""
         ...
 
-    def format_label(self, target: Any) -> str:
-        """Return one entry of `targets` as text."""
-        ...
-
     def parse_label(self, text: str) -> tuple[str, ...]:
-        """Return the labels that `format_label` wrote, as `label_values` takes them."""
+        """Return the labels that `output.format` wrote, as `label_values` takes them."""
         ...
 
 
@@ -226,17 +222,8 @@ class TaskAnswers(Protocol):
         ...
 
     @property
-    def positive(self) -> int:
-        """The index of the class that binary scores count."""
-        ...
-
-    @property
     def separator(self) -> str | None:
         """What separates several labels in one field of text; None if nothing does."""
-        ...
-
-    def output_names(self) -> tuple[str, ...]:
-        """Return what each output of the head means: classes, labels, or the number's column."""
         ...
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:

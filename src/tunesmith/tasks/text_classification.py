@@ -145,11 +145,6 @@ class TextClassification(LabeledTextTask):
         return SingleClass(self.labels, self.positive_label)
 
     @property
-    def positive(self) -> int:
-        """The index of the class that binary scores count."""
-        return self.output.positive
-
-    @property
     def default_metrics(self) -> tuple[str, ...]:
         """F1 and accuracy; with more than two classes the macro average."""
         return ("f1", "accuracy") if len(self.labels) == 2 else ("f1_macro", "accuracy")
@@ -161,13 +156,15 @@ class TextClassification(LabeledTextTask):
             counts += " …"
         lines = [_("{count} classes: {counts}").format(count=len(self.labels), counts=counts)]
         if len(self.labels) == 2:
-            lines.append(_("binary F1 counts {label}").format(label=self.labels[self.positive]))
+            lines.append(
+                _("binary F1 counts {label}").format(label=self.labels[self.output.positive])
+            )
         return lines + self.emphasis.summary(self.labels)
 
     @property
     def script_parts(self) -> ScriptParts:
         """Cross entropy."""
-        return classification_parts(self, self.positive, self.emphasis)
+        return classification_parts(self, self.output.positive, self.emphasis)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -25,9 +25,9 @@ def test_a_table_per_split(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out.splitlines() == [
         "→ No baseline to compare with: f1 0.9000 on the rows of test.",
         "→ M135 validation: collapsed: the model gives the same answer to all 408 rows",
-        "validation   score  95%               TF-IDF  always the same",
-        "f1          0.8997  0.8741 to 0.9230  0.8217           0.8122",
-        "accuracy         -  -                      -                -",
+        "validation   score  95%               TF-IDF  constant prediction",
+        "f1          0.8997  0.8741 to 0.9230  0.8217               0.8122",
+        "accuracy         -  -                      -                    -",
         "test   score  95%",
         "f1    0.9000  -",
     ]

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from tunesmith.analysis.curves import Answers, Curves, Reading, read, without_longer
 from tunesmith.analysis.curves import Verdict as ReadingOf
-from tunesmith.metrics.scores import METRICS
+from tunesmith.metrics.output_kinds import OutputKind
+from tunesmith.metrics.scores import METRICS, parse_selection
 from tunesmith.metrics.verdict import verdicts_of
 from tunesmith.recipe import Recipe, gather
 from tunesmith.runs.event_history import History
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import stored_name
+from tunesmith.tasks import task_from_json
 
 __all__ = ["curves_of", "explain"]
 
@@ -91,14 +93,12 @@ def _recipe(run: RunFolder) -> Recipe:
 
 def _choice(recipe: Recipe) -> tuple[str | None, bool]:
     """The score that chooses the model and whether higher is better, as `train.select_by` says."""
-    best = recipe.train.select_by
-    if best is None:
+    if recipe.train.select_by is None:
         return None, False
-    way, _space, name = best.partition(" ")
-    if name:
-        return name, way == "highest"
-    metric = METRICS.get(best)
-    return best, metric.higher_is_better if metric is not None else False
+    name, higher = parse_selection(recipe.train.select_by)
+    if higher is None:
+        higher = name in METRICS and METRICS[name].higher_is_better
+    return name, higher
 
 
 def _having(events: Iterable[Mapping[str, Any]], kind: str, *names: str) -> list[Mapping[str, Any]]:
@@ -131,9 +131,10 @@ def _answers(run: RunFolder, task: Mapping[str, Any]) -> Answers | None:
         return None  # damaged, or of an older version: the curves speak all the same
     if not predicted or any(value is None for value in truth):
         return None
-    if task.get("task") == "text-regression":
+    output = task_from_json(task).output
+    if output.column_type == "number":
         return _of_numbers(np.array(numbers, float), np.array(truth, float))
-    return _of_classes([str(p) for p in predicted], [str(t) for t in truth], task)
+    return _of_classes([str(p) for p in predicted], [str(t) for t in truth], output)
 
 
 def _of_numbers(answers: NDArray[np.float64], truth: NDArray[np.float64]) -> Answers | None:
@@ -152,18 +153,17 @@ def _of_numbers(answers: NDArray[np.float64], truth: NDArray[np.float64]) -> Ans
     )
 
 
-def _of_classes(answers: Sequence[str], truth: Sequence[str], task: Mapping[str, Any]) -> Answers:
+def _of_classes(answers: Sequence[str], truth: Sequence[str], output: OutputKind) -> Answers:
     _names, counts = np.unique(truth, return_counts=True)
     shares = counts / counts.sum()
     entropy = float(-(shares * np.log(shares)).sum())
     spread = float(np.sqrt((shares * (np.log(shares) + entropy) ** 2).sum()))
-    is_single = task.get("task") == "text-classification"
     return Answers(
         rows=len(truth),
         variety=len(set(answers)),
         answer=answers[0],
         majority=float(shares.max()),
-        guessing=entropy if is_single else None,
+        guessing=entropy if output.is_exclusive else None,
         guessing_spread=spread / entropy if entropy else 0.5,
-        untrained=math.log(len(task.get("labels", shares))) if is_single else None,
+        untrained=math.log(len(output.labels)) if output.is_exclusive else None,
     )

@@ -19,6 +19,7 @@ from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import ValidatedInputs
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.model_folder import read_facts
+from tunesmith.tasks import task_from_json
 from tunesmith.text import escape_controls, shell_quoted
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
 from tunesmith.training.plan import Plan
@@ -245,9 +246,11 @@ def summarise(run: RunFolder) -> dict[str, Any]:
 
 def example_of(model: Path) -> str:
     """What to give a finished model: a text, two for pairs, one with a mask to fill in."""
-    task = (read_facts(model) or {}).get("task", {})
-    if task.get("task") == "masked-lm":
-        settings = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
-        mask = settings.get("mask_token") or "[MASK]"
-        return f'"… {mask if isinstance(mask, str) else mask["content"]} …"'
-    return '"…" "…"' if task.get("roles", {}).get("text_pair") else '"…"'
+    if (facts := read_facts(model)) is None:
+        return '"…"'
+    task = task_from_json(facts["task"])
+    if task.needs_label:
+        return '"…" "…"' if task.roles.text_pair else '"…"'
+    settings = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
+    mask = settings.get("mask_token") or "[MASK]"
+    return f'"… {mask if isinstance(mask, str) else mask["content"]} …"'

@@ -185,7 +185,7 @@ def _print(
 ) -> None:
     """Print a line per row: short in a terminal, complete and with a header in a pipe."""
     columns = model.task.roles.text_columns
-    is_number = getattr(model.task, "kind", None) == "numbers"
+    is_number = model.task.output.column_type == "number"
     is_terminal = sys.stdout.isatty()
     own = ["prediction"] if is_number else ["prediction", "probability"]
     header = None if is_terminal else "\t".join([*own, *map(_as_cell, columns)])
