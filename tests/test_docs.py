@@ -1,4 +1,4 @@
-"""The code in README and docs runs, and what they say of the project is true."""
+"""The code in README and docs runs, and the names that they use exist."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pytest
 
 from tests import reference
 from tests.conftest import ticket_rows
+from tests.doc_names import Names, unknown_names
 from tunesmith.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ALL = [*PAGES, ROOT / "CHANGELOG.md"]
 APART = [page for page in PAGES if page.parent.name not in ("course", "zh")]
-"""Pages whose blocks of Python stand alone; tests/test_course.py runs the others as a whole."""
+"""Pages whose Python blocks are independent; tests/test_course.py runs the others as a whole."""
 BLOCK = re.compile(
     r"(?P<mark><!-- not run: [^\n]* -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)```", re.DOTALL
 )
@@ -31,7 +33,7 @@ def blocks(page: Path, kind: str) -> Iterator[tuple[bool, str]]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the pages speak of."""
+    """A folder with the files that the pages use."""
     rows = ticket_rows(60)
 
     def write(name: str, header: list[str], lines: list[list[object]], code: str = "utf-8") -> None:
@@ -115,7 +117,7 @@ def test_python_runs(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_resolve(page: Path) -> None:
     for target in links(page):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
@@ -126,8 +128,8 @@ def links(page: Path) -> list[str]:
     return [target for target in targets if not target.startswith("http")]
 
 
-def test_there_is_something_to_run_and_to_follow() -> None:
-    """The tests of this file loop over what they see in the pages: it must not be nothing."""
+def test_pages_have_code_and_links() -> None:
+    """The tests of this file loop over code and links of the pages: there must be some."""
     for page in PAGES[:2]:
         assert len(links(page)) > 5
         assert any(runs for runs, _code in blocks(page, "python"))
@@ -139,12 +141,12 @@ def test_there_is_something_to_run_and_to_follow() -> None:
     assert sum(line.startswith("tunesmith ") for line in lines) > 30
 
 
-def test_the_reference_is_that_of_the_settings() -> None:
+def test_recipe_reference_is_current() -> None:
     written = reference.TARGET.read_text(encoding="utf-8")
     assert written == reference.page(), "run `python -m tests.reference`"
 
 
-def test_the_pages_name_files_that_exist() -> None:
+def test_files_named_in_pages_exist() -> None:
     named = [
         (page.name, path)
         for page in PAGES
@@ -152,6 +154,39 @@ def test_the_pages_name_files_that_exist() -> None:
     ]
     assert len(named) > 10
     assert [(page, path) for page, path in named if not (ROOT / path.rstrip("/")).exists()] == []
+
+
+KEYS = frozenset(re.findall(r"^\| `([\w.]+)`", reference.page(), re.MULTILINE))
+NAMES = Names(ROOT, KEYS)
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_in_pages_exist(page: Path) -> None:
+    unknown = unknown_names(page.read_text(encoding="utf-8"), NAMES)
+    assert unknown == [], "use the present names of these, or take them out of the page"
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown"),
+    [
+        ("training/loop.py", "training/loops.py"),
+        ("loop.py", "oop.py"),
+        ("tests/test_docs.py", "tests/test_doc.py"),
+        ("tunesmith.training.loop", "tunesmith.training.loops"),
+        ("tunesmith.training.loop.train", "tunesmith.training.loop.test"),
+        ("tunesmith.runs", "tunesmith.run"),
+        ("ts.train", "ts.no_such_name"),
+        ("loop.train(...)", "loop.no_such_name(...)"),
+        ("atomic.publish", "atomic.no_such_name"),
+        ("Plan.learning_rate_at", "Plan.no_such_name"),
+        ("plan.Plan.learning_rate_at", "plan.Plan.no_such_name"),
+        ("train.epochs", "recorder.epochs"),
+        ("torch.randperm", "plan.randperm"),
+    ],
+)
+def test_unknown_names_are_found(known: str, unknown: str) -> None:
+    assert unknown_names(f"a `{known}`\n```\n`{unknown}`\n```\n", NAMES) == []
+    assert unknown_names(f"a `{known}` and `{unknown}`, and `x`", NAMES) == [unknown]
 
 
 def test_both_readmes_have_the_same_commands() -> None:
