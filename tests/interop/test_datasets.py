@@ -145,13 +145,13 @@ def test_labels_that_do_not_fit(
     assert fix in str(problem.fix)
     if code == "D206":
         assert str(problem.place) == f"{tickets_file}:3"
-        assert problem.message == 'queue holds labels that are not named: "repair"'
+        assert problem.message == 'queue has labels that are not among those named: "repair"'
 
 
 def test_a_label_column_that_cannot_be_seen(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("a,b\n" + "".join(f"long text number {i},word {i} again\n" for i in range(40)))
-    with pytest.raises(TunesmithError, match=r"R157.*cannot be seen"):
+    with pytest.raises(TunesmithError, match=r"R157.*looks like labels"):
         load_dataset(path, labels=["x"])
 
 

@@ -1,4 +1,4 @@
-"""Data and models as `datasets` and `transformers` take them, for code that is written with these.
+"""Data and models in the shapes of `datasets` and `transformers`, for code that uses these.
 
 from tunesmith import load_dataset, model_folder
 
@@ -6,8 +6,8 @@ raw_datasets = load_dataset("embedded:pairs")        # or load_dataset("glue", "
 raw_datasets = load_dataset("tickets.csv", labels=["order", "repair"])
 tokenizer = AutoTokenizer.from_pretrained(model_folder("embedded:mini"))
 
-`load_dataset` gives a `datasets.Dataset`; `tunesmith.load_data` gives rows as `tunesmith.train`
-reads them, with their places in the file, and never holds them all.
+`load_dataset` returns a `datasets.Dataset`; `tunesmith.load_data` returns rows as
+`tunesmith.train` reads them, with their line numbers, and never loads all of them at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["load_dataset", "model_folder"]
 DataFiles = str | Path | Sequence[str | Path] | Mapping[str, str | Path | Sequence[str | Path]]
 
 _READERS = ("csv", "json", "text", "parquet", "arrow")
-"""What `datasets.load_dataset` calls its readers; here the file itself says which it is."""
+"""The readers of `datasets.load_dataset`; here the format follows from the file itself."""
 
 
 def load_dataset(
@@ -54,11 +54,11 @@ def load_dataset(
     delimiter: str | None = None,
     column_names: Sequence[str] | None = None,
 ) -> DatasetDict | Dataset:
-    """What `datasets.load_dataset` gives, also for embedded sets, files and folders.
+    """Load what `datasets.load_dataset` loads, and embedded sets, files and folders.
 
-    Class names of the Hub become a `ClassLabel` with integers behind it, and so do the labels of
-    your own file if `labels` names them: tensors, and the models of transformers, need integers.
-    Rows that do not come from the Hub or from `save_to_disk` are held in memory.
+    Class names of the Hub become a `ClassLabel` of integers, and so do the labels of your own file
+    if `labels` names them: the models of transformers need integers. Rows are held in memory unless
+    they come from the Hub or from `save_to_disk`.
 
     Args:
         path: a Hub name ("glue", "owner/name"), a file, a folder, "embedded:NAME", or, with
@@ -69,16 +69,16 @@ def load_dataset(
         split: one of its splits, or a part such as "train[:100]" or "train+test"; None for all.
         revision: branch, tag or commit of a Hub data set.
         labels: the class names, in the order of their integers.
-        label: the column that holds them; None for the one that looks like it.
-        encoding: of text files; None for UTF-8 or what a byte-order mark says.
+        label: the column of the labels; None for the most likely one.
+        encoding: of text files; None for UTF-8 or that of a byte-order mark.
         delimiter: between the fields of text tables.
-        column_names: of text tables whose first line is a row.
+        column_names: of text tables without a header line.
 
     Raises:
         DataError: it does not exist, cannot be read, has no such split (D307), or a label is not
             among `labels` (D206).
-        RecipeError: `data_files` for a Hub data set (R156), or no column of labels (R157).
-        ResourceError: the Hub is out of reach.
+        RecipeError: `data_files` for a Hub data set (R156), or no label column (R157).
+        ResourceError: the Hub cannot be reached.
     """
     header = None if column_names is None else tuple(column_names)
     options = Options(encoding, delimiter, name, revision, header)
@@ -98,13 +98,13 @@ def load_dataset(
 
 
 def model_folder(name: str, *, revision: str | None = None) -> str:
-    """The folder that `from_pretrained` takes: of an embedded model, a run, or a Hub model.
+    """Return the folder of an embedded model, a run, or a Hub model, for `from_pretrained`.
 
-    Only safetensors, tokenizer files and configuration are ever downloaded.
+    Only safetensors, tokenizer files and the configuration are downloaded.
 
     Raises:
         ModelError: there is no such model, or it has no safetensors.
-        ResourceError: the Hub is out of reach or wants a token.
+        ResourceError: the Hub cannot be reached or requires a token.
     """
     return str(locate(name, revision=revision).folder)
 
@@ -137,17 +137,17 @@ def _open(path: str | Path, data_files: DataFiles | None, options: Options) -> S
 
 
 def _files(folder: Path, files: str | Path | Sequence[str | Path]) -> list[str]:
-    """The files of a split, patterns expanded in order."""
-    found = []
+    """Return the files of a split, with patterns expanded in order."""
+    paths = []
     for file in [files] if isinstance(files, str | Path) else files:
         path = str(folder / file)
         expanded = sorted(glob.glob(path)) if glob.has_magic(path) else [path]  # noqa: PTH207
-        found += expanded or [path]  # what is not there is named as it was written
-    return found
+        paths += expanded or [path]  # a missing file is reported as it was written
+    return paths
 
 
 def _requested(split: str | None, sources: Splits, where: str) -> set[str] | None:
-    """The splits that a request such as "train[:100]+test" is about; None for all.
+    """Return the splits that a request such as "train[:100]+test" names; None for all.
 
     Raises:
         DataError: there is no such split (D307).
@@ -169,10 +169,10 @@ def _requested(split: str | None, sources: Splits, where: str) -> set[str] | Non
 
 
 def _cut(made: Mapping[str, Dataset], split: str, where: str) -> Dataset:
-    """A part of some splits, counted as `datasets` does.
+    """Return a part of some splits, such as "train[:100]".
 
     Raises:
-        DataError: it is none (D307).
+        DataError: `split` cannot be read (D307).
     """
     from datasets import ReadInstruction, concatenate_datasets
 
@@ -184,7 +184,9 @@ def _cut(made: Mapping[str, Dataset], split: str, where: str) -> Dataset:
         raise DataError(
             Problem(
                 "D307",
-                _('"{split}" is no part of the data: {reason}').format(split=split, reason=reason),
+                _('"{split}" is not a part of the data: {reason}').format(
+                    split=split, reason=reason
+                ),
                 Place(where),
                 fix=_("Write for example train[:100], train[:10%] or train+test."),
             )
@@ -194,7 +196,7 @@ def _cut(made: Mapping[str, Dataset], split: str, where: str) -> Dataset:
 
 
 def _label_column(sources: Splits, label: str | None, where: str) -> str:
-    """The column that holds the labels.
+    """Return the label column.
 
     Raises:
         RecipeError: there is none (R157).
@@ -211,7 +213,7 @@ def _label_column(sources: Splits, label: str | None, where: str) -> str:
                 "R157",
                 _('there is no column "{name}"').format(name=label)
                 if label
-                else _("which column holds the labels cannot be seen"),
+                else _("no column looks like labels"),
                 Place(where),
                 fix=_('did you mean "{name}"?').format(name=close[0])
                 if close
@@ -247,7 +249,7 @@ def _dataset(source: Source, label: str | None, labels: tuple[str, ...]) -> Data
 def _as_integers(
     values: Sequence[object], source: Source, label: str, labels: tuple[str, ...]
 ) -> list[object]:
-    """Labels as their places among the class names; an integer stays if it is such a place.
+    """Return labels as their index among the class names; an integer stays if it is an index.
 
     Raises:
         DataError: a label is not among them (D206).
@@ -270,23 +272,23 @@ def _as_integers(
         unknown.setdefault(str(value), row)
         return None
 
-    found = [number_of(value, row) for row, value in enumerate(values)]
+    integers = [number_of(value, row) for row, value in enumerate(values)]
     if unknown:
         word, row = next(iter(unknown.items()))
         close = nearest(word, labels)
         known = _("Labels: {names}.").format(names=quoted(labels))
-        remark = _('did you mean "{name}"?').format(name=close[0]) + "\n" if close else ""
+        suggestion = _('did you mean "{name}"?').format(name=close[0]) + "\n" if close else ""
         raise DataError(
             Problem(
                 "D206",
-                _("{column} holds labels that are not named: {names}").format(
+                _("{column} has labels that are not among those named: {names}").format(
                     column=label, names=quoted(list(unknown), at_most=5)
                 ),
                 source.places([row]).get(row, Place(source.name, row=row)),
-                fix=remark + known,
+                fix=suggestion + known,
             )
         )
-    return found
+    return integers
 
 
 def _values(source: Source, column: str) -> Iterator[object]:

@@ -1,7 +1,7 @@
-"""Scores by the names that `evaluate.load` knows, without a network: `load_metric("glue", "mrpc")`.
+"""Metrics by their names in `evaluate.load`, without a network: `load_metric("glue", "mrpc")`.
 
-The numbers come from scikit-learn and scipy, as those of the `evaluate` library do; names of the
-results are the same, too.
+As in the `evaluate` library, the numbers come from scikit-learn and scipy; results have the same
+names.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def _of_sklearn(predictions: Any, references: Any, *, name: str, **options: Any)
 
     function = getattr(metrics, name)
     known = inspect.signature(function).parameters
-    found = function(references, predictions, **{k: v for k, v in options.items() if k in known})
-    return found.tolist() if isinstance(found, np.ndarray) else float(found)
+    value = function(references, predictions, **{k: v for k, v in options.items() if k in known})
+    return value.tolist() if isinstance(value, np.ndarray) else float(value)
 
 
 def _of_scipy(predictions: Any, references: Any, *, name: str, **_options: Any) -> float:
@@ -50,7 +50,7 @@ SCORES: Mapping[str, Score] = {
     "pearsonr": partial(_of_scipy, name="pearsonr"),
     "spearmanr": partial(_of_scipy, name="spearmanr"),
 }
-"""Each called with predictions, references and the options of the function it is named after."""
+"""Functions of predictions, references and the options of the function of the same name."""
 
 _ACCURACY = {"accuracy": "accuracy"}
 _ACCURACY_AND_F1 = {"accuracy": "accuracy", "f1": "f1"}
@@ -65,7 +65,7 @@ GLUE_SCORES: Mapping[str, Mapping[str, str]] = {
     "cola": {"matthews_correlation": "matthews_correlation"},
     "ax": {"matthews_correlation": "matthews_correlation"},
 }
-"""For each GLUE set the names of its results, and the score behind each."""
+"""The results of each GLUE set by name, and the score that each is."""
 
 
 class LoadedMetric:
@@ -83,11 +83,11 @@ class LoadedMetric:
         self._references: list[NDArray[Any]] = []
 
     def add(self, *, prediction: Any, reference: Any) -> None:
-        """Remember one pair."""
+        """Add one pair."""
         self.add_batch(predictions=[prediction], references=[reference])
 
     def add_batch(self, *, predictions: ArrayLike, references: ArrayLike) -> None:
-        """Remember the pairs of a batch: two sequences, arrays or tensors of one length.
+        """Add the pairs of a batch: two sequences, arrays or tensors of equal length.
 
         Raises:
             RecipeError: the lengths differ (R118).
@@ -112,23 +112,23 @@ class LoadedMetric:
         references: ArrayLike | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """The scores of what was given here or added before, which is then forgotten.
+        """Score these pairs and those added before, and discard them.
 
         Args:
             predictions: (n,) classes or numbers.
             references: the truth, likewise.
-            options: of the function of scikit-learn, such as `average="macro"`; of several scores
-                each takes those it knows.
+            options: of the function of scikit-learn, such as `average="macro"`; each score takes
+                those that it knows.
 
         Raises:
-            RecipeError: nothing was given, or only one of the two (R119), or lengths differ (R118).
+            RecipeError: no pairs, or only one of the two (R119), or lengths differ (R118).
             TypeError: no score knows an option.
         """
         if unknown := sorted(options.keys() - _OPTIONS):
             raise TypeError(f"no score takes {unknown[0]!r}")
         if (predictions is None) != (references is None):
             raise RecipeError(
-                Problem("R119", _("predictions and references are only given together"))
+                Problem("R119", _("predictions and references must be passed together"))
             )
         if predictions is not None and references is not None:
             self.add_batch(predictions=predictions, references=references)
@@ -137,13 +137,13 @@ class LoadedMetric:
                 Problem(
                     "R119",
                     _("there is nothing to score"),
-                    fix=_("Give predictions and references, or add batches first."),
+                    fix=_("Pass predictions and references, or add batches first."),
                 )
             )
         one, two = np.concatenate(self._predictions), np.concatenate(self._references)
         self._predictions.clear()
         self._references.clear()
-        with warnings.catch_warnings():  # of constant predictions; the value says it
+        with warnings.catch_warnings():  # constant predictions; the value shows it
             warnings.simplefilter("ignore")
             return {name: score(one, two, **options) for name, score in self._scores.items()}
 
@@ -154,14 +154,14 @@ _OPTIONS = frozenset(
 
 
 def load_metric(name: str, config: str | None = None) -> LoadedMetric:
-    """A metric by the name that `evaluate.load` has for it.
+    """Return a metric by its name in `evaluate.load`.
 
     Args:
         name: "glue", or one of `SCORES`.
         config: for "glue" the set, such as "mrpc".
 
     Raises:
-        RecipeError: there is none of this name (R117).
+        RecipeError: there is no metric of this name (R117).
     """
     if name == "glue":
         if config is None or config not in GLUE_SCORES:
@@ -175,7 +175,7 @@ def load_metric(name: str, config: str | None = None) -> LoadedMetric:
 
 
 def _flat(values: ArrayLike) -> NDArray[Any]:
-    """As one column; a tensor may come from a device."""
+    """Return values as a one-dimensional array; a tensor may be on a device."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
     return np.asarray(values).reshape(-1)
