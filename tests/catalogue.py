@@ -1,6 +1,6 @@
-"""The Chinese catalogue: collect the texts of the code into it, and compile it.
+"""The Chinese catalog: collect the texts of the code into it, and compile it.
 
-`make catalogue` runs this; what is new stands in the .po file with an empty translation to fill in.
+`make catalogue` runs this; new texts get an empty translation to fill in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+
+from tunesmith.recipe import DataSettings, Recipe, TrainSettings
+from tunesmith.recipe.settings import description_of
 
 SOURCE = Path(__file__).parents[1] / "src" / "tunesmith"
 FOLDER = SOURCE / "locale" / "zh" / "LC_MESSAGES"
@@ -28,33 +31,36 @@ CLICK_WORDS = (
     ("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
     ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
 )  # fmt: skip
-"""What click says in our name; it asks the same catalogue."""
+"""Messages of click, which it translates with this catalog."""
 
 KEYWORDS = {"_": None, "N_": None, "gettext_noop": None, "gettext": None, "ngettext": (1, 2)}
 
 
 def collect() -> Catalog:
-    """Every text of the code, without translations."""
-    found = Catalog(domain="tunesmith", locale="zh", project="tunesmith", fuzzy=False)
+    """Return every text of the code, without translations."""
+    catalog = Catalog(domain="tunesmith", locale="zh", project="tunesmith", fuzzy=False)
     for file, _line, text, _comments, _context in extract_from_dir(SOURCE, keywords=KEYWORDS):
-        found.add(text, locations=[(Path(file).as_posix(), 0)])
+        catalog.add(text, locations=[(Path(file).as_posix(), 0)])
+    for section in (Recipe, DataSettings, TrainSettings):
+        for name in section.model_fields:
+            catalog.add(description_of(section, name))
     for text in CLICK_WORDS:
-        found.add(text)
-    return found
+        catalog.add(text)
+    return catalog
 
 
 def read() -> Catalog:
-    """The catalogue as it is committed."""
+    """Read the committed catalog."""
     with PO.open("rb") as file:
         return read_po(file, locale="zh")
 
 
-def compiled(catalogue: Catalog) -> bytes:
-    """What the .mo file of a catalogue holds."""
+def compiled(catalog: Catalog) -> bytes:
+    """Return the content of the .mo file of a catalog."""
     import io
 
     stream = io.BytesIO()
-    write_mo(stream, catalogue)
+    write_mo(stream, catalog)
     return stream.getvalue()
 
 
@@ -73,10 +79,10 @@ def main() -> None:
     fresh.creation_date = fresh.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
     with PO.open("wb") as file:
         write_po(file, fresh, width=100, sort_output=True, no_location=True, omit_header=False)
-    catalogue = read()
-    MO.write_bytes(compiled(catalogue))
-    missing = [m.id for m in catalogue if m.id and not all(_strings(m.string))]
-    print(f"{len(catalogue)} texts, {len(missing)} without a translation")
+    catalog = read()
+    MO.write_bytes(compiled(catalog))
+    missing = [m.id for m in catalog if m.id and not all(_strings(m.string))]
+    print(f"{len(catalog)} texts, {len(missing)} without a translation")
 
 
 def _strings(string: object) -> tuple[object, ...]:

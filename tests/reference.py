@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from tunesmith.recipe import DataSettings, Recipe, TrainSettings, as_written
-from tunesmith.recipe.presets import PRESET_WORDS, PRESETS
 from tunesmith.recipe.renamed import RENAMED_FLAGS, RENAMED_KEYS
+from tunesmith.recipe.settings import PRESET_DESCRIPTIONS, PRESETS, description_of
 from tunesmith.tasks import TASKS, task_named
 
 TARGET = Path(__file__).parents[1] / "docs" / "recipe.md"
@@ -59,7 +59,11 @@ def table(section: type[BaseModel], prefix: str = "") -> list[str]:
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             continue
-        meaning = str(field.description).replace("|", "\\|").replace("*.", "\\*.")
+        meaning = (
+            (field.description or description_of(section, name))
+            .replace("|", "\\|")
+            .replace("*.", "\\*.")
+        )
         lines.append(f"| `{prefix}{name}` | {default_of(section, name)} | {meaning} |")
     return lines
 
@@ -73,7 +77,7 @@ def page() -> str:
         if task_named(name).options_type.model_fields:
             parts += [f"`{name}`:\n", "\n".join(table(task_named(name).options_type, "options."))]
     parts.append("\n## Presets\n")
-    for name, words in PRESET_WORDS.items():
+    for name, words in PRESET_DESCRIPTIONS.items():
         parts.append(f"`{name}`: {words}.\n\n```json\n{json.dumps(PRESETS[name], indent=1)}\n```")
     renamed = [(".".join(old), ".".join(new)) for old, new in RENAMED_KEYS.items()]
     parts += [

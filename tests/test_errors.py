@@ -53,7 +53,7 @@ def test_of_many_problems_the_others_are_counted() -> None:
     assert one_more == Problem("D1", "1 more such problem")
 
 
-def test_tokens_are_masked_wherever_they_stand() -> None:
+def test_tokens_are_masked_everywhere() -> None:
     secret = "hf_abcdefghijklmnop"
     problem = Problem("M104", f"url with {secret}", fix=f"not {secret}")
     assert secret not in str(problem)

@@ -43,7 +43,7 @@ def test_a_marked_text_is_translated_when_shown() -> None:
 
 
 def test_an_empty_text_stays_empty() -> None:
-    """The empty message of a catalogue is its header, which nobody should see."""
+    """The empty message of a catalog is its header, which is not shown."""
     use_language("zh")
     assert gettext("") == ""
 
@@ -55,8 +55,8 @@ def placeholders(text: str) -> set[str]:
 
 def test_every_text_of_the_code_is_translated() -> None:
     committed = {message.id: message for message in catalogue.read() if message.id}
-    wanted = {message.id for message in catalogue.collect() if message.id}
-    assert wanted == set(committed), "run `make catalogue`"
+    expected = {message.id for message in catalogue.collect() if message.id}
+    assert expected == set(committed), "run `make catalogue`"
     for text, message in committed.items():
         translated = message.string if isinstance(text, str) else message.string[0]
         english = text if isinstance(text, str) else text[-1]
@@ -65,11 +65,11 @@ def test_every_text_of_the_code_is_translated() -> None:
         assert not message.fuzzy
 
 
-def test_the_compiled_catalogue_is_that_of_the_texts() -> None:
+def test_the_compiled_catalog_is_that_of_the_texts() -> None:
     assert catalogue.MO.read_bytes() == catalogue.compiled(catalogue.read())
 
 
-def test_no_text_hides_from_the_catalogue() -> None:
+def test_no_text_hides_from_the_catalog() -> None:
     """Texts inside an f-string are not found by the extractor."""
     paths = list(catalogue.SOURCE.rglob("*.py"))
     assert len(paths) > 100

@@ -46,8 +46,8 @@ def test_seeds_and_numbers_follow_from_it(seed: int, number: int) -> None:
 def test_mixing_is_one_to_one_and_moves_half_the_bits(one: int, other: int) -> None:
     a, b = splitmix64(np.array([one, other], dtype=np.uint64))
     assert (a == b) == (one == other)
-    neighbour = splitmix64(np.array([one ^ 1], dtype=np.uint64))[0]
-    assert 8 < int(a ^ neighbour).bit_count() < 56
+    neighbor = splitmix64(np.array([one ^ 1], dtype=np.uint64))[0]
+    assert 8 < int(a ^ neighbor).bit_count() < 56
 
 
 @given(st.lists(numbers, min_size=1, max_size=4))
@@ -62,12 +62,12 @@ def test_negative_numbers_are_seeds_too() -> None:
     assert seed_of(-1) != seed_of(1)
 
 
-def test_numbers_are_even_and_hang_on_their_place_alone() -> None:
+def test_numbers_are_even_and_depend_only_on_their_element() -> None:
     rows, columns = np.arange(300)[:, None], np.arange(200)[None, :]
-    found = uniform_at(7, rows, columns)
-    assert found.shape == (300, 200)
-    assert found.min() >= 0 and found.max() < 1
-    assert stats.kstest(found.ravel(), "uniform").pvalue > 1e-3
-    assert abs(np.corrcoef(found[:-1].ravel(), found[1:].ravel())[0, 1]) < 0.02
-    np.testing.assert_array_equal(uniform_at(7, rows[5:9], columns), found[5:9])
-    assert not np.isclose(uniform_at(8, rows, columns), found).any()
+    numbers = uniform_at(7, rows, columns)
+    assert numbers.shape == (300, 200)
+    assert numbers.min() >= 0 and numbers.max() < 1
+    assert stats.kstest(numbers.ravel(), "uniform").pvalue > 1e-3
+    assert abs(np.corrcoef(numbers[:-1].ravel(), numbers[1:].ravel())[0, 1]) < 0.02
+    np.testing.assert_array_equal(uniform_at(7, rows[5:9], columns), numbers[5:9])
+    assert not np.isclose(uniform_at(8, rows, columns), numbers).any()

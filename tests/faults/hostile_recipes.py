@@ -317,7 +317,7 @@ def _pipe(folder: Path) -> str:
 
 def keys() -> Iterator[str]:
     """Every key of the recipe that holds a value, and the sections."""
-    from tunesmith.recipe.problems import known_keys
+    from tunesmith.recipe.keys import known_keys
 
     yield from (".".join(path) for path in sorted(known_keys()))
 

@@ -12,7 +12,7 @@ from tunesmith.data.open import from_python
 from tunesmith.errors import Place, Problem, TunesmithError
 from tunesmith.inputs import ValidatedInputs, check, look
 from tunesmith.inputs.resolve import Automatic, at_key, joined
-from tunesmith.recipe import Share, gather
+from tunesmith.recipe import Percentage, gather
 
 MODEL = "model=embedded:mini"
 
@@ -33,7 +33,7 @@ def test_what_is_left_out_is_filled_in_with_its_reason(tickets: Path) -> None:
     recipe = found.recipe
     assert recipe.task == "text-classification"
     assert (recipe.data.text, recipe.data.text_pair, recipe.data.label) == ("body", None, "queue")
-    assert recipe.data.validation == Share(0.1)
+    assert recipe.data.validation == Percentage(0.1)
     assert recipe.metrics == ("f1", "accuracy")
     assert recipe.train.select_by == "f1"
     assert str(found.layers.origin("data", "label")) == "automatic: by its name"

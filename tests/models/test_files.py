@@ -90,9 +90,9 @@ def test_the_fingerprint_holds_every_file_that_is_read(tiny_bert: Path, tmp_path
     weights = folder / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
-    kept = weights.stat()
+    stat = weights.stat()
     weights.write_bytes(content)
-    os.utime(weights, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    os.utime(weights, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     after = locate(str(folder)).fingerprint()
     assert {name for name in before if before[name] != after[name]} == {"model.safetensors"}
     (folder / "tokenizer.json").unlink()
@@ -123,7 +123,7 @@ def test_shards_are_in_the_fingerprint(tiny_bert: Path, tmp_path: Path) -> None:
         "x.safetensors\n", ["x.safetensors"], "",
     ],
 )  # fmt: skip
-def test_an_index_names_only_safetensors_beside_it(
+def test_an_index_names_only_safetensors_next_to_it(
     tiny_bert: Path, tmp_path: Path, name: object
 ) -> None:
     folder = tmp_path / "x"
@@ -150,7 +150,7 @@ def test_an_index_that_is_none(tiny_bert: Path, tmp_path: Path, index: str) -> N
 def test_a_file_that_is_not_as_it_was_written_is_refused(
     name: str, tiny_bert: Path, tmp_path: Path
 ) -> None:
-    """By the manifest of a folder that Tunesmith wrote; files that nobody reads may change."""
+    """By the manifest of a folder that Tunesmith wrote; files that are not read may change."""
     with atomic.publish(tmp_path / "model") as folder:
         shutil.copytree(tiny_bert, folder, dirs_exist_ok=True)
         (folder / "README.md").write_text("a card")

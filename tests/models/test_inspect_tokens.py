@@ -19,16 +19,16 @@ def test_what_is_kept_and_what_is_cut_are_the_whole(
     texts: list[str], limit: int, tiny_bert: Path
 ) -> None:
     tokenizer = load_tokenizer(locate(str(tiny_bert)))
-    found = inspect_texts(tokenizer, texts, limit)
-    assert len(found.ids) == len(found.tokens) == len(found.sequences) <= limit
-    assert list(found.mask) == [1] * len(found.ids)
+    result = inspect_texts(tokenizer, texts, limit)
+    assert len(result.ids) == len(result.tokens) == len(result.sequences) <= limit
+    assert list(result.mask) == [1] * len(result.ids)
     for number, text in enumerate(texts):
-        pairs = zip(found.tokens, found.sequences, strict=True)
-        kept = [token for token, at in pairs if at == number]
-        assert kept + list(found.cut[number]) == tokenizer.tokenize(text)
+        pairs = zip(result.tokens, result.sequences, strict=True)
+        own = [token for token, at in pairs if at == number]
+        assert own + list(result.cut[number]) == tokenizer.tokenize(text)
     encoded = tokenizer(*texts, truncation="longest_first", max_length=limit)
-    assert list(found.ids) == encoded["input_ids"]
-    assert list(found.types or ()) == encoded["token_type_ids"]
+    assert list(result.ids) == encoded["input_ids"]
+    assert list(result.types or ()) == encoded["token_type_ids"]
 
 
 def test_unknown_letters_are_counted(tiny_bert: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_head_is_that_of_a_script_that_seeds_first(tiny_bert: Path) -> None:
 
 
 class Canary:
-    """Writes a file as soon as somebody unpickles it."""
+    """Writes a file as soon as it is unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -93,14 +93,14 @@ def test_no_pickle_is_loaded_from_any_slot(
 
 def test_weights_larger_than_they_are(tiny_bert: Path, tmp_path: Path) -> None:
     """What config.json asks for is compared with the weights before memory is taken."""
-    asked = {
+    values = {
         "vocab_size": 1_000_000_000,
         "hidden_size": 1_000_000,
         "max_position_embeddings": 2_000_000_000,
         "num_hidden_layers": 100_000,
         "intermediate_size": 2_000_000_000,
     }
-    for name, value in asked.items():
+    for name, value in values.items():
         folder = edited(tiny_bert, tmp_path / name, **{name: value})
         with pytest.raises(ModelError, match=r"M128 .*config.json.*far larger"):
             loaded(folder)

@@ -44,9 +44,11 @@ def test_every_family(family: str, tmp_path: Path) -> None:
     pooler = {name for name, _p in loaded.model.named_parameters() if "pooler" in name.split(".")}
     assert set(loaded.new_weights) >= pooler
     named = {name for name, _parameter in loaded.model.named_parameters()}
-    kept = {f"{loaded.model.base_model_prefix}.{name}" for name, _p in body.named_parameters()}
+    loaded_names = {
+        f"{loaded.model.base_model_prefix}.{name}" for name, _p in body.named_parameters()
+    }
     shared = {name for name in named if name.startswith("head.")}  # ModernBERT's heads share one
-    assert set(loaded.new_weights) == (named - kept - shared) | pooler
+    assert set(loaded.new_weights) == (named - loaded_names - shared) | pooler
     assert [(p.code, p.severity) for p in loaded.warnings] == (
         [("M129", Severity.NOTE)] if family in POOLED else []
     )
@@ -154,7 +156,7 @@ def test_a_model_without_a_base() -> None:
 
 
 class Single(nn.Module):
-    """A model of one part: there is no head beside a body."""
+    """A model of one part: there is no head next to a body."""
 
     base_model_prefix = "model"
 

@@ -68,7 +68,7 @@ for kind in ("wordpiece", "bpe"):
 
 
 def test_the_same_text_gives_the_same_file() -> None:
-    """In processes of their own: hash tables are seeded anew in each."""
+    """In processes of their own: hash tables are seeded differently in each."""
     root = Path(__file__).parents[2]
     outputs = {
         subprocess.run(

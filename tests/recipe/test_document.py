@@ -38,7 +38,7 @@ def test_places_of_keys_and_values() -> None:
     assert document.place(("nothing",)) is None
 
 
-def test_the_caret_stands_below_the_value() -> None:
+def test_the_caret_is_below_the_value() -> None:
     above, below = parse_document(TEXT, name="r").excerpt(("data", "train"), remark="here")
     assert above.index("a.csv") == below.index("^")
     assert below.endswith("^^^^^  here")
@@ -144,7 +144,7 @@ def test_words_of_the_command_line(written: str, value: object) -> None:
     assert read_scalar(written) == value
 
 
-def test_of_many_problems_the_first_are_told() -> None:
+def test_of_many_problems_the_first_are_reported() -> None:
     for text, code in (("a: &x 1\n" * 50, "R103"), ("a: 1\n" * 50, "R102")):
         with pytest.raises(RecipeError) as caught:
             parse_document(text, name="r")

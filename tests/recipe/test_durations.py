@@ -10,8 +10,8 @@ from tunesmith.recipe.durations import (
     Duration,
     EarlyStopping,
     EvaluationInterval,
+    Percentage,
     SaveInterval,
-    Share,
     SplitSource,
     Warmup,
 )
@@ -63,7 +63,7 @@ def test_what_is_written_is_read_again_to_the_bit(amount: float, unit: str) -> N
 
 @given(st.floats(1e-9, 1, exclude_max=True))
 def test_shares_are_read_again_to_the_bit(fraction: float) -> None:
-    assert Share.parse(str(Share(fraction))) == Share(fraction)
+    assert Percentage.parse(str(Percentage(fraction))) == Percentage(fraction)
 
 
 def test_numbers_are_written_in_full() -> None:
@@ -71,8 +71,8 @@ def test_numbers_are_written_in_full() -> None:
     assert str(Duration(1.0, "steps")) == "1 step"
     assert str(Duration(100.0, "steps")) == "100 steps"
     assert str(Duration(1e-6, "epochs")) == "0.000001 epochs"
-    assert str(Share(0.1)) == "10%"
-    assert str(Share(1e-9)) == "0.0000001%"
+    assert str(Percentage(0.1)) == "10%"
+    assert str(Percentage(1e-9)) == "0.0000001%"
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_the_bounds_themselves_are_allowed() -> None:
     assert Duration.parse("1000000000 steps").amount == 1e9
     assert Duration.parse("0.000001 epochs").amount == 1e-6
     assert Duration.parse("0" * 54 + "1 step").amount == 1
-    assert Share.parse("0.0000001%") == Share(1e-9)
-    assert Share.parse(" " * 60 + "1%") is None
+    assert Percentage.parse("0.0000001%") == Percentage(1e-9)
+    assert Percentage.parse(" " * 60 + "1%") is None
     for written in ("0.00000001%", "100%", "9" * 50 + "%"):
         with pytest.raises(ValueError, match="less than 100%"):
-            Share.parse(written)
+            Percentage.parse(written)
 
 
 def test_only_time_has_seconds() -> None:
@@ -130,8 +130,8 @@ def test_never(word: str | None) -> None:
 @pytest.mark.parametrize(
     ("given_", "meant"),
     [
-        ("10%", Share(0.1)),
-        (0.1, Share(0.1)),
+        ("10%", Percentage(0.1)),
+        (0.1, Percentage(0.1)),
         (100, Duration(100, "steps")),
         ("1 epoch", Duration(1, "epochs")),
         (0, None),
@@ -150,13 +150,13 @@ def test_what_is_no_warmup(wrong: object) -> None:
 
 @given(st.integers(1, 99))
 def test_shares_round_trip(percent: int) -> None:
-    share = Share.parse(f"{percent}%")
+    share = Percentage.parse(f"{percent}%")
     assert share is not None
-    assert Share.parse(str(share)) == share
+    assert Percentage.parse(str(share)) == share
 
 
-def test_a_split_is_a_share_a_name_or_files() -> None:
-    assert Holder.model_validate({"split": "10%"}).split == Share(0.1)
+def test_a_split_is_a_fraction_a_name_or_files() -> None:
+    assert Holder.model_validate({"split": "10%"}).split == Percentage(0.1)
     assert Holder.model_validate({"split": "validation"}).split == "validation"
     assert Holder.model_validate({"split": ["a.csv", "b.csv"]}).split == ("a.csv", "b.csv")
 

@@ -25,8 +25,8 @@ def test_the_strongest_layer_wins(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("data: {train: a.csv}\n")
 
-    def value(**given: object) -> tuple[object, str]:
-        layers = gather(environment=given.pop("environment", {}), **given)  # type: ignore[arg-type]
+    def value(**arguments: object) -> tuple[object, str]:
+        layers = gather(environment=arguments.pop("environment", {}), **arguments)  # type: ignore[arg-type]
         layers = layers.with_automatic({"train": {"batch_size": 2}}, {key: "why"})
         return layers.recipe().train.batch_size, layers.origin(*key).kind
 
@@ -94,7 +94,7 @@ def test_all_problems_of_all_layers_at_once(tmp_path: Path) -> None:
     assert "TUNESMITH_TRAIN__SEED" in text
 
 
-def test_a_union_is_told_once(tmp_path: Path) -> None:
+def test_a_union_is_reported_once(tmp_path: Path) -> None:
     layers = layered(tmp_path, sets=["data.label={a: 1}"])
     with pytest.raises(RecipeError) as caught:
         layers.recipe()
@@ -130,14 +130,14 @@ def test_a_recipe_from_python_leaves_room_for_the_automatic() -> None:
     assert layers.origin("train", "epochs").kind == "recipe"
 
 
-def test_a_problem_is_told_where_its_value_stands(tmp_path: Path) -> None:
+def test_a_problem_is_reported_at_its_value(tmp_path: Path) -> None:
     layers = layered(tmp_path, file="model: x\n")
     assert str(layers.problem("M1", "no", "model").place).endswith("recipe.yaml:2:8")
     assert str(layers.problem("M1", "no", "train", "warmup").place) == "--warmup"
     assert layers.problem("M1", "no", "train", "log_every").place is None
 
 
-def test_what_no_key_can_take_is_told_at_its_layer() -> None:
+def test_what_no_key_can_take_is_reported_at_its_layer() -> None:
     for layers, place in (
         (gather(sets=["data.train=a", "task=x\ud800"], environment={}), "--set task=x\\ud800"),
         (gather(sets=["data.train=a"], environment={"TUNESMITH_MODEL": "\0"}), "TUNESMITH_MODEL"),
@@ -149,7 +149,7 @@ def test_what_no_key_can_take_is_told_at_its_layer() -> None:
         assert escape_controls(str(caught.value.problems[0].place)) == place
 
 
-def test_of_many_unknown_keys_the_first_are_told() -> None:
+def test_of_many_unknown_keys_the_first_are_reported() -> None:
     layers = gather(sets=["data.train=a", *(f"k{i}=1" for i in range(100))], environment={})
     with pytest.raises(RecipeError) as caught:
         layers.recipe()
@@ -171,7 +171,7 @@ def test_a_preset_is_a_word(preset: str) -> None:
         gather(sets=["data.train=a", f"preset={preset}"], environment={})
 
 
-def test_null_can_be_taken_for_nothing_said() -> None:
+def test_null_can_be_read_as_unset() -> None:
     layers = gather(sets=["task=null", "data.text=null", "data.train=a", "model=m"],
                     environment={"TUNESMITH_TASK": "x"})  # fmt: skip
     without = layers.without_nulls([("task",), ("data", "text"), ("model",), ("data", "label")])

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import Recipe, TrainSettings, gather, key_named
-from tunesmith.recipe.problems import known_keys
+from tunesmith.recipe.keys import known_keys
 from tunesmith.recipe.renamed import RENAMED, RENAMED_FLAGS, RENAMED_KEYS
 
 REMOVED_SINCE_4_57 = (
@@ -32,7 +32,7 @@ def test_every_argument_of_transformers_has_an_answer() -> None:
 
 @pytest.mark.parametrize("name", REMOVED_SINCE_4_57)
 def test_every_removed_argument_has_an_answer(name: str) -> None:
-    assert RENAMED[name].in_words(name)
+    assert RENAMED[name].remark(name)
 
 
 def test_every_key_named_exists() -> None:
@@ -42,7 +42,7 @@ def test_every_key_named_exists() -> None:
 
 
 def test_the_remark_tells_the_way_of_a_name() -> None:
-    assert RENAMED["evaluation_strategy"].in_words("evaluation_strategy") == (
+    assert RENAMED["evaluation_strategy"].remark("evaluation_strategy") == (
         "became eval_strategy in transformers; here train.evaluate_every; for example 1 epoch"
     )
 

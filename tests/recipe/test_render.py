@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.recipe import DataSettings, Duration, Recipe, Share, TrainSettings, gather
+from tunesmith.recipe import DataSettings, Duration, Percentage, Recipe, TrainSettings, gather
 from tunesmith.recipe.document import parse_document
+from tunesmith.recipe.keys import known_keys
 from tunesmith.recipe.layers import Layer, Layers
-from tunesmith.recipe.problems import known_keys
 from tunesmith.recipe.render import as_written, json_schema, to_yaml
 
 words = st.text(
@@ -19,7 +19,7 @@ words = st.text(
 data = st.builds(
     DataSettings,
     train=words | st.lists(words, min_size=1, max_size=3).map(tuple),
-    validation=st.none() | words | st.integers(1, 99).map(lambda p: Share.parse(f"{p}%")),
+    validation=st.none() | words | st.integers(1, 99).map(lambda p: Percentage.parse(f"{p}%")),
     text=st.none() | words,
     label=st.none() | words | st.lists(words, min_size=1, max_size=3).map(tuple),
     labels=st.none() | st.lists(words, min_size=1, max_size=4).map(tuple),
@@ -29,7 +29,7 @@ train = st.builds(
     TrainSettings,
     learning_rate=st.floats(1e-9, 10, allow_subnormal=False),
     epochs=st.floats(0.01, 100),
-    warmup=st.none() | st.integers(1, 99).map(lambda p: Share.parse(f"{p}%")),
+    warmup=st.none() | st.integers(1, 99).map(lambda p: Percentage.parse(f"{p}%")),
     evaluate_every=st.none() | st.integers(1, 999).map(lambda n: Duration(n, "steps")),
     select_by=st.none() | words,
     dropout=st.none() | st.floats(0, 0.99),
@@ -116,4 +116,4 @@ evaluate_every: epoch, select_by: f1, seed: 42}
     path.write_text(written)
     recipe = gather(file=path, environment={}).recipe()
     assert recipe.train.save_every == Duration(10, "minutes")
-    assert recipe.data.validation == Share(0.1)
+    assert recipe.data.validation == Percentage(0.1)

@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tunesmith.recipe.settings import DataSettings, Recipe, TrainSettings
+from tunesmith.recipe.layers import gather
+from tunesmith.recipe.settings import (
+    DEFAULT_PRESET,
+    PRESET_DESCRIPTIONS,
+    PRESETS,
+    DataSettings,
+    Recipe,
+    TrainSettings,
+    description_of,
+)
 
 
 def test_a_recipe_is_frozen() -> None:
@@ -14,10 +23,11 @@ def test_a_recipe_is_frozen() -> None:
 
 def test_every_field_says_what_it_means() -> None:
     for section in (Recipe, DataSettings, TrainSettings):
-        for name, field in section.model_fields.items():
-            assert field.description, f"{section.__name__}.{name} has no description"
-            assert field.description[0].isupper(), name
-            assert field.description.endswith((".", "*")), name
+        for name in section.model_fields:
+            description = description_of(section, name)
+            assert description, f"{section.__name__}.{name} has no description"
+            assert description[0].isupper() and "\n" not in description, name
+            assert description.endswith((".", "*")), name
 
 
 def test_class_names_are_words_also_where_yaml_reads_numbers() -> None:
@@ -107,3 +117,31 @@ BY_UNIT = ("warmup", "early_stopping")
 def test_files_have_names(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         DataSettings.model_validate(wrong)
+
+
+def test_course_is_exactly_what_transformers_defaults_to() -> None:
+    from transformers import TrainingArguments
+
+    theirs = TrainingArguments("unused", use_cpu=True)
+    ours = gather(sets=["data.train=x"], environment={}).recipe().train
+    assert ours.epochs == theirs.num_train_epochs
+    assert ours.batch_size == theirs.per_device_train_batch_size
+    assert ours.learning_rate == theirs.learning_rate
+    assert ours.schedule == theirs.lr_scheduler_type
+    assert (ours.warmup, theirs.warmup_steps) == (None, 0)
+    assert ours.weight_decay == theirs.weight_decay
+    assert ours.adam_beta1 == theirs.adam_beta1
+    assert ours.adam_beta2 == theirs.adam_beta2
+    assert ours.adam_epsilon == theirs.adam_epsilon
+    assert ours.max_grad_norm == theirs.max_grad_norm
+    assert ours.seed == theirs.seed
+    assert (ours.precision, theirs.bf16, theirs.fp16) == ("fp32", False, False)
+
+
+def test_every_preset_is_valid_and_explained() -> None:
+    assert set(PRESETS) == set(PRESET_DESCRIPTIONS)
+    assert DEFAULT_PRESET in PRESETS
+    for name in PRESETS:
+        assert isinstance(
+            gather(sets=["data.train=x", f"preset={name}"], environment={}).recipe(), Recipe
+        )

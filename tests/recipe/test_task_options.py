@@ -27,7 +27,7 @@ def test_defaults_and_given_values() -> None:
         ({"whole": "perhaps"}, "R104", "it must be true or false"),
     ],
 )
-def test_what_does_not_fit_is_told(values: dict[str, object], code: str, words: str) -> None:
+def test_what_does_not_fit_is_reported(values: dict[str, object], code: str, words: str) -> None:
     with pytest.raises(RecipeError, match=code) as caught:
         read_options(Own, values)
     assert words in str(caught.value)

@@ -90,9 +90,9 @@ DAMAGES = [remove, cut, zero, flip]
 def test_damage_is_kept_as_evidence(tmp_path: Path) -> None:
     for _attempt in range(3):
         (tmp_path / "x").mkdir()
-        kept = atomic.set_aside(tmp_path / "x")
-        assert kept.is_dir()
-        assert kept.name.startswith(".bad-x-")
+        aside = atomic.set_aside(tmp_path / "x")
+        assert aside.is_dir()
+        assert aside.name.startswith(".bad-x-")
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -243,7 +243,7 @@ def test_a_kill_while_amending_leaves_the_old_or_the_new(operation: int, tmp_pat
 @pytest.mark.parametrize(
     "number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO, errno.ESTALE]
 )
-def test_a_disk_that_refuses_is_told_as_that(number: int, tmp_path: Path) -> None:
+def test_a_disk_that_refuses_is_reported_as_such(number: int, tmp_path: Path) -> None:
     with pytest.raises(ResourceError) as caught, atomic.publish(tmp_path / "done") as folder:
         (folder / "a").write_text("x")
         raise OSError(number, os.strerror(number))
@@ -294,13 +294,13 @@ def test_a_folder_that_cannot_be_renamed_is_the_disks_fault(
 
 
 def test_moving_aside_takes_a_free_name(tmp_path: Path) -> None:
-    kept = []
+    moved = []
     for number in range(3):
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "x").write_text(str(number))
-        kept.append(atomic.move_aside(tmp_path / "run", "run-before"))
-    assert [path.name for path in kept] == ["run-before", "run-before-2", "run-before-3"]
-    assert [(path / "x").read_text() for path in kept] == ["0", "1", "2"]
+        moved.append(atomic.move_aside(tmp_path / "run", "run-before"))
+    assert [path.name for path in moved] == ["run-before", "run-before-2", "run-before-3"]
+    assert [(path / "x").read_text() for path in moved] == ["0", "1", "2"]
 
 
 def test_links_are_set_aside_and_discarded_as_links(tmp_path: Path) -> None:
@@ -446,17 +446,17 @@ def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
     link.symlink_to("gone")
     atomic.refuse_existing([new])
     atomic.refuse_existing([new, file, folder, link], force=True)
-    with pytest.raises(RecipeError) as told:
+    with pytest.raises(RecipeError) as raised:
         atomic.refuse_existing([new, file, folder, link], option="--export", code="R122")
-    problems = told.value.problems
+    problems = raised.value.problems
     assert [str(problem.place) for problem in problems] == [str(p) for p in (file, folder, link)]
     assert {problem.code for problem in problems} == {"R122"}
     assert problems[0].fix == "Name another with --export, or replace it with --force."
     with pytest.raises(RecipeError, match=r"R115(.|\n)*--out"):
         atomic.refuse_existing([file])
-    with pytest.raises(RecipeError) as told:
+    with pytest.raises(RecipeError) as raised:
         atomic.refuse_existing([file], force=None)
-    assert told.value.problems[0].fix == "Name another with --out."
+    assert raised.value.problems[0].fix == "Name another with --out."
     assert file.read_text() == "mine"
 
 
@@ -476,8 +476,8 @@ def test_amended_files_keep_their_modes(tmp_path: Path) -> None:
             (folder / "new").write_text("z")
     finally:
         os.umask(before)
-    found = {name: (target / name).stat().st_mode & 0o777 for name in (*modes, "new")}
-    assert found == {**modes, "new": 0o644}
+    modes_after = {name: (target / name).stat().st_mode & 0o777 for name in (*modes, "new")}
+    assert modes_after == {**modes, "new": 0o644}
     assert atomic.damage(target) is None
 
 
@@ -522,9 +522,18 @@ def test_an_error_that_is_not_the_disks_stays_what_it_is(
 
 def test_names_of_unfinished_work_and_of_evidence_are_known() -> None:
     left = [".tmp-a-1", ".trash-a-b-20", ".old-x-3", ".bad-x-20260101T000000", ".bad-"]
-    kept = [".tmp-a", ".tmp-a-01", "tmp-a-1", ".tmp--1", ".trash-1", "bad-x", "x.bad-y", ".new-a-1"]
+    others = [
+        ".tmp-a",
+        ".tmp-a-01",
+        "tmp-a-1",
+        ".tmp--1",
+        ".trash-1",
+        "bad-x",
+        "x.bad-y",
+        ".new-a-1",
+    ]
     assert [atomic.is_leftover(name) for name in left] == [True] * len(left)
-    assert [atomic.is_leftover(name) for name in kept] == [False] * len(kept)
+    assert [atomic.is_leftover(name) for name in others] == [False] * len(others)
 
 
 def test_what_an_earlier_process_of_this_number_left_is_not_published(tmp_path: Path) -> None:

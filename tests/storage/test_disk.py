@@ -54,12 +54,12 @@ def test_every_refusal_of_the_system_is_one_of_the_disk(number: int, tmp_path: P
     ],
 )
 def test_numbers_in_the_words_of_a_library(words: str, number: int, tmp_path: Path) -> None:
-    told = disk_problem(RuntimeError(words.format(number=number)), tmp_path)
-    assert told == disk_problem(OSError(number, ""), tmp_path)
-    assert told is not None
+    problem = disk_problem(RuntimeError(words.format(number=number)), tmp_path)
+    assert problem == disk_problem(OSError(number, ""), tmp_path)
+    assert problem is not None
 
 
-def test_what_a_library_wraps_in_words_of_its_own(tmp_path: Path) -> None:
+def test_what_a_library_wraps_in_text_of_its_own(tmp_path: Path) -> None:
     problem = disk_problem(RuntimeError("I/O error: No space left on device"), tmp_path)
     assert problem is not None and "MB are free" in problem.evidence[0]
 
@@ -91,12 +91,12 @@ def test_other_errors_are_not_the_disks(error: Exception, tmp_path: Path) -> Non
     assert disk_problem(error, tmp_path / "model") is None
 
 
-def test_a_file_that_vanished_beside_the_target_is_the_disks(tmp_path: Path) -> None:
-    beside = FileNotFoundError(errno.ENOENT, "no such file", str(tmp_path / ".tmp-model-1" / "x"))
-    assert disk_problem(beside, tmp_path / "model") is not None
+def test_a_file_that_vanished_next_to_the_target_is_the_disks(tmp_path: Path) -> None:
+    neighbor = FileNotFoundError(errno.ENOENT, "no such file", str(tmp_path / ".tmp-model-1" / "x"))
+    assert disk_problem(neighbor, tmp_path / "model") is not None
 
 
-def test_the_free_space_is_told_in_megabytes(
+def test_the_free_space_is_reported_in_megabytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = disk.shutil.disk_usage(tmp_path)

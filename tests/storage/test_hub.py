@@ -94,50 +94,52 @@ def test_offline_the_cache_answers(server: Hub, client: Client, tiny_bert: Path)
 
 def test_an_unknown_name_has_a_nearest(server: Hub, client: Client, tiny_bert: Path) -> None:
     server.add("model", "owner/bert-small", tiny_bert)
-    told = client(DOWNLOAD.format(name="bert-smal"))
-    assert '"ModelError", 2' in told
-    assert "M107" in told
-    assert "owner/bert-small" in told
+    output = client(DOWNLOAD.format(name="bert-smal"))
+    assert '"ModelError", 2' in output
+    assert "M107" in output
+    assert "owner/bert-small" in output
 
 
 def test_an_unknown_revision(server: Hub, client: Client, tiny_bert: Path) -> None:
     server.add("model", "owner/bert", tiny_bert)
-    told = client(RESOLVE.format(name="bert", kind="model", revision="v9"))
-    assert "M108" in told
+    output = client(RESOLVE.format(name="bert", kind="model", revision="v9"))
+    assert "M108" in output
 
 
 def test_a_restricted_repository_wants_a_token(
     server: Hub, client: Client, tiny_bert: Path
 ) -> None:
     server.add("model", "owner/secret", tiny_bert, private=True)
-    told = client(DOWNLOAD.format(name="secret"))
-    assert '"ResourceError", 4' in told
-    assert "M106" in told
-    assert "HF_TOKEN" in told
+    output = client(DOWNLOAD.format(name="secret"))
+    assert '"ResourceError", 4' in output
+    assert "M106" in output
+    assert "HF_TOKEN" in output
     folder = client(DOWNLOAD.format(name="secret"), HF_TOKEN=server.token)
     assert Path(folder).is_dir()
 
 
-def test_a_busy_hub_is_asked_again(server: Hub, client: Client, tiny_bert: Path) -> None:
+def test_a_busy_hub_is_retried(server: Hub, client: Client, tiny_bert: Path) -> None:
     model = server.add("model", "owner/bert", tiny_bert)
     server.failures = [503, 429, 503]
     resolved = client(RESOLVE.format(name="bert", kind="model", revision=None))
     assert resolved == model.commit
     server.failures = [503] * 50
-    told = client(RESOLVE.format(name="bert", kind="model", revision=None), HF_HOME="/nonexistent")
-    assert "M104" in told
-    assert "503" in told
+    output = client(
+        RESOLVE.format(name="bert", kind="model", revision=None), HF_HOME="/nonexistent"
+    )
+    assert "M104" in output
+    assert "503" in output
 
 
-def test_nobody_there(client: Client, tiny_bert: Path) -> None:
-    told = client(
+def test_no_answer(client: Client, tiny_bert: Path) -> None:
+    output = client(
         RESOLVE.format(name="bert", kind="dataset", revision=None),
         HF_ENDPOINT="http://127.0.0.1:9",
     )
-    assert '"ResourceError", 4' in told
-    assert "M104" in told
-    assert "http://127.0.0.1:9" in told
-    assert "HF_ENDPOINT" in told
+    assert '"ResourceError", 4' in output
+    assert "M104" in output
+    assert "http://127.0.0.1:9" in output
+    assert "HF_ENDPOINT" in output
 
 
 def test_a_mirror_goes_without_xet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,14 +70,14 @@ def test_what_refusals_mean(kind: Any, status: int, expected: tuple[str, str, An
             assert '"owner/bert"' in problem.fix
 
 
-def test_the_reason_is_told() -> None:
-    def told(error: Exception) -> str:
+def test_the_reason_is_reported() -> None:
+    def reported(error: Exception) -> str:
         return str(as_error(error, "owner/bert", "model"))
 
-    assert "a file that it lists is not there" in told(refusal(client.EntryNotFoundError, 404))
-    assert "answered 503 again and again" in told(refusal(client.HfHubHTTPError, 503))
-    assert "http://…@127.0.0.1:9: broken" in told(ConnectionError("broken\npipe"))
-    assert "ConnectionError" in told(ConnectionError())
+    assert "a file that it lists is not there" in reported(refusal(client.EntryNotFoundError, 404))
+    assert "answered 503 again and again" in reported(refusal(client.HfHubHTTPError, 503))
+    assert "http://…@127.0.0.1:9: broken" in reported(ConnectionError("broken\npipe"))
+    assert "ConnectionError" in reported(ConnectionError())
 
 
 def test_what_passes_by_itself() -> None:
@@ -120,7 +120,7 @@ def test_nonsense_becomes_one_error(error: Exception) -> None:
     assert "pa55" not in str(caught.value)
 
 
-def test_a_full_disk_is_told_as_that(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="C107"), usable_answers("x", "model"):
         raise OSError(errno.ENOSPC, "No space left", str(tmp_path / "blobs"))
 

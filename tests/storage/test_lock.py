@@ -29,7 +29,7 @@ def hold_and_wait(folder: Path, ready: object, go: object) -> None:
         go.wait(60)  # type: ignore[attr-defined]
 
 
-def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
+def test_the_second_is_reported_who_holds_it(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     ready, go = context.Event(), context.Event()
     child = context.Process(target=hold_and_wait, args=(tmp_path, ready, go))
@@ -329,7 +329,7 @@ def test_a_holder_file_is_read_to_a_limit(tmp_path: Path) -> None:
         assert lock._read_holder(tmp_path / HOLDER) == holder
 
 
-def test_whoever_may_use_the_folder_may_lock_it(tmp_path: Path) -> None:
+def test_all_who_may_use_the_folder_may_lock_it(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with hold(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.recipe import Duration, Share, TrainSettings
+from tunesmith.recipe import Duration, Percentage, TrainSettings
 from tunesmith.training import plan as planning
 from tunesmith.training.plan import Classes, Plan, make_plan, reaches_multiple, row_order
 
@@ -111,8 +111,8 @@ def test_schedules_are_those_of_transformers(ours: str, theirs: str, warmup: int
 
 
 def test_warmup_in_steps_shares_and_epochs() -> None:
-    assert make(warmup=Share(0.1), batch_size=10, epochs=3).warmup_steps == 3
-    assert make(warmup=Share(0.11), batch_size=10, epochs=3).warmup_steps == 4
+    assert make(warmup=Percentage(0.1), batch_size=10, epochs=3).warmup_steps == 3
+    assert make(warmup=Percentage(0.11), batch_size=10, epochs=3).warmup_steps == 4
     assert make(warmup="1 epoch", batch_size=10).warmup_steps == 10
     assert make(warmup="7 steps").warmup_steps == 7
 

@@ -17,7 +17,7 @@ from tunesmith.inputs.corrections import correct
 from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.metrics.scores import GLUE
 from tunesmith.models import suggest_model
-from tunesmith.recipe import DataSettings, KeyPath, Layers, Recipe, Share
+from tunesmith.recipe import DataSettings, KeyPath, Layers, Percentage, Recipe
 from tunesmith.tasks import Task, match_task, task_named
 from tunesmith.text import nearest
 
@@ -284,7 +284,7 @@ def _open_others(
     fractions: dict[str, float] = {}
     for name in ("validation", "test"):
         where = getattr(recipe.data, name)
-        if isinstance(where, Share):
+        if isinstance(where, Percentage):
             fractions[name] = where.fraction
         elif isinstance(where, tuple):
             others[name] = open_splits(where, options)["train"]

@@ -23,7 +23,7 @@ from tunesmith.inputs.column_stats import Census
 from tunesmith.inputs.length_checks import Lengths
 from tunesmith.inputs.resolve import Automatic, ResolvedInputs, at_keys, joined, no_rows
 from tunesmith.metrics.scores import choose_metrics
-from tunesmith.recipe import Layers, Recipe, Share
+from tunesmith.recipe import Layers, Percentage, Recipe
 from tunesmith.tasks import Task
 
 __all__ = ["Split", "ValidatedInputs", "check", "check_other"]
@@ -287,7 +287,9 @@ def _draw(resolved: ResolvedInputs, survey: Survey, rows: GoodRows) -> dict[str,
     splits = {}
     for name, places in zip((*resolved.fractions, "train"), drawn, strict=True):
         if len(places) == 0:
-            fraction = Share(resolved.fractions.get(name, 1 - sum(resolved.fractions.values())))
+            fraction = Percentage(
+                resolved.fractions.get(name, 1 - sum(resolved.fractions.values()))
+            )
             raise DataError(
                 Problem(
                     "D120",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tunesmith.recipe.document import read_document, read_scalar
-from tunesmith.recipe.durations import Duration, Share
+from tunesmith.recipe.durations import Duration, Percentage
+from tunesmith.recipe.keys import key_close_to, key_named
 from tunesmith.recipe.layers import Layer, Layers, Origin, gather
-from tunesmith.recipe.lookup import key_close_to, key_named
 from tunesmith.recipe.nested import KeyPath, flatten
 from tunesmith.recipe.render import as_written, json_schema, to_yaml
 from tunesmith.recipe.settings import DataSettings, Recipe, TrainSettings
@@ -19,8 +19,8 @@ __all__ = [
     "Layers",
     "Options",
     "Origin",
+    "Percentage",
     "Recipe",
-    "Share",
     "TrainSettings",
     "as_written",
     "flatten",

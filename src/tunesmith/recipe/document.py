@@ -1,8 +1,8 @@
 """A recipe file: YAML 1.2 as plain values, with the line and column of every key and value.
 
-Read by the pure-Python loader of ruamel.yaml in safe mode. Aliases, anchors, tags and directives
-are refused: a recipe needs none of them, and each has hidden a surprise in somebody's settings
-(`%YAML 1.1` turns the word `no` into false again).
+It is read by the pure-Python loader of ruamel.yaml in safe mode. Aliases, anchors, tags and
+directives are refused: a recipe needs none of them, and each can surprise (`%YAML 1.1` reads the
+word `no` as false again).
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from tunesmith.text import nearest, shortened
 __all__ = ["Document", "Mark", "read_document", "read_scalar"]
 
 MAX_BYTES = 256 * 1024
-"""A recipe with every default has six thousand; reading takes a second per hundred thousand."""
+"""A recipe with every default has 6 kB; reading takes a second per 100 kB."""
 MAX_DEPTH = 20
 _MOST_BEFORE, _MOST_SHOWN = 60, 160
-"""Of a long line so much is shown: before the caret, and in all."""
+"""Characters of a long line that are shown: before the caret, and in total."""
 
 
 _COMMENT = re.compile(r"""\A[^"'\[{]*(?:\A|\s)#""")
-"""A number sign that YAML would take for the beginning of a comment."""
+"""A number sign with which YAML begins a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a key or value stands: line and column from 1, and how many characters it has."""
+    """The position of a key or value: line and column from 1, and its number of characters."""
 
     line: int
     column: int
@@ -56,10 +56,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Document:
-    """The values of a recipe file and where each stands.
+    """The values of a recipe file and the position of each.
 
     Attributes:
-        name: the file as people call it, for messages.
+        name: the path of the file, for messages.
         values: nested plain values.
         lines: the text, line by line.
         keys: the mark of each key by its path.
@@ -73,12 +73,12 @@ class Document:
     marks: dict[KeyPath, Mark] = field(default_factory=dict)
 
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
-        """Where the value (or the key) at `path` stands, or the nearest thing that holds it."""
+        """Return the place of the value (or the key) at a path, or of a section around it."""
         mark = self._mark(path, of_key=of_key)
         return Place(self.name, mark.line, mark.column) if mark else None
 
     def excerpt(self, path: KeyPath, *, of_key: bool = False, remark: str = "") -> tuple[str, ...]:
-        """The line of `path` with carets below it, as evidence for a message."""
+        """Return the line of a path with carets below it, as evidence for a message."""
         mark = self._mark(path, of_key=of_key)
         return self.caret(mark, remark) if mark else ()
 
@@ -91,7 +91,7 @@ class Document:
         return None
 
     def with_paths(self, new_path: Callable[[KeyPath], KeyPath]) -> Document:
-        """The same with the marks of keys and values under other paths."""
+        """Return a copy with the marks of keys and values under new paths."""
         keys, marks = (
             {new_path(path): mark for path, mark in each.items()}
             for each in (self.keys, self.marks)
@@ -99,7 +99,7 @@ class Document:
         return replace(self, keys=keys, marks=marks)
 
     def caret(self, mark: Mark, remark: str) -> tuple[str, ...]:
-        """The line of `mark` with carets and a remark below it."""
+        """Return the line of a mark with carets and a remark below it."""
         line = min(mark.line, len(self.lines))  # an error may be behind the last line
         text, column = self.lines[line - 1], mark.column
         if len(text) > _MOST_SHOWN:
@@ -162,7 +162,7 @@ def read_document(path: Path) -> Document:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a regular file that is not too large.
+    """Return the bytes of a regular file that is not too large.
 
     Raises:
         RecipeError: it is another kind of file (R107), or too large (R106).
@@ -181,7 +181,7 @@ def _content(path: Path) -> bytes:
 
 
 def parse_document(text: str, *, name: str) -> Document:
-    """The document that `text` holds; raises as `read_document` does."""
+    """Parse a document; raises as `read_document` does."""
     lines = tuple(text.splitlines()) or ("",)
     bare = Document(name, {}, lines)
     try:
@@ -206,14 +206,14 @@ def parse_document(text: str, *, name: str) -> Document:
 
 
 def read_scalar(written: str) -> object:
-    """The value that a word on the command line or in the environment stands for, as YAML."""
-    if _COMMENT.search(written):  # a comment in YAML; on a command line it is a part of the word
+    """Read a word of the command line or the environment as YAML."""
+    if _COMMENT.search(written):  # a comment in YAML, but a part of the word on a command line
         return written
     try:
         value = parse_document(f"value: {written}", name="").values["value"]
     except RecipeError:
         return written
-    # a lone | or > opens a block of text in YAML; on a command line it is what it looks like
+    # a lone | or > opens a block of text in YAML; on a command line it is a character
     return written if value == "" and written.strip() not in ("''", '""') else value
 
 
@@ -222,7 +222,7 @@ def _yaml() -> YAML:
 
 
 def _refused(text: str, document: Document) -> Iterator[Problem]:
-    """What recipes may not contain, found in the events before any value is made."""
+    """Yield what recipes may not contain, from the events, before any value is made."""
     depth = 0
     for event in _yaml().parse(text):
         what = None
@@ -241,7 +241,7 @@ def _refused(text: str, document: Document) -> Iterator[Problem]:
                 mark = Mark(first, 1, 1)
             yield Problem(
                 "R103",
-                _("a recipe may not hold {what}").format(what=what),
+                _("a recipe may not contain {what}").format(what=what),
                 Place(document.name, mark.line, mark.column),
                 evidence=document.caret(mark, ""),
                 fix=_("Write the value out."),
@@ -267,7 +267,7 @@ def _syntax_problem(error: MarkedYAMLError, document: Document) -> Problem:
 
 
 class _Reader:
-    """Turns the node tree into values, remembering where each key and value stands."""
+    """Turns the node tree into values and records the position of each key and value."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -329,7 +329,7 @@ class _Reader:
 
 
 def _paired(text: str) -> str:
-    """The text with what JSON spells as two halves put together; a lone half stays one."""
+    """Join the halves of surrogate pairs that JSON escapes; a lone half stays one."""
     if text.isprintable():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

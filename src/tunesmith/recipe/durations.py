@@ -1,7 +1,7 @@
 """Quantities with units: "3 epochs", "500 steps", "10 minutes", "10%".
 
-A number without its unit has cost people whole runs (patience 3 is three evaluations, not three
-epochs), so recipes write the unit, and two units never mix silently.
+A number without a unit is easily misread (a patience of 3 means three evaluations, not three
+epochs), so recipes write the unit, and units never mix silently.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ __all__ = [
     "EarlyStopping",
     "EvaluationInterval",
     "In",
+    "Percentage",
     "SaveInterval",
-    "Share",
     "SplitSource",
     "Warmup",
 ]
@@ -39,25 +39,16 @@ __all__ = [
 UNITS = ("epochs", "steps", "evaluations", "seconds", "minutes", "hours")
 _SECONDS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
 _ALIASES = {
-    "sec": "seconds",
-    "second": "seconds",
-    "s": "seconds",
-    "min": "minutes",
-    "minute": "minutes",
-    "m": "minutes",
-    "hour": "hours",
-    "h": "hours",
-    "epoch": "epochs",
-    "ep": "epochs",
-    "step": "steps",
-    "evaluation": "evaluations",
     **{unit: unit for unit in UNITS},
-}
+    **{unit[:-1]: unit for unit in UNITS},
+    "sec": "seconds", "s": "seconds", "min": "minutes", "m": "minutes", "h": "hours",
+    "ep": "epochs",
+}  # fmt: skip
 _LONGEST = 60
 """Characters of a quantity; patterns take the square of the length of what does not match."""
 SMALLEST, LARGEST = 1e-6, 1_000_000_000
-"""Of any amount: what lies outside is a slip of the pen, and steps must stay countable."""
-SMALLEST_SHARE = 1e-9
+"""Bounds of any amount; others are typos, and steps must stay countable."""
+SMALLEST_FRACTION = 1e-9
 _PERCENTAGE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")
 _WRITTEN = re.compile(r"\s*(?P<amount>\d+(?:\.\d*)?|\.\d+)?\s*(?P<unit>[A-Za-z]+)\s*")
 
@@ -80,15 +71,15 @@ class Duration:
 
     @property
     def seconds(self) -> float | None:
-        """The length in seconds, or None if the unit is not one of time."""
+        """Return the length in seconds, or None if the unit is not one of time."""
         return self.amount * _SECONDS[self.unit] if self.unit in _SECONDS else None
 
     @classmethod
     def parse(cls, written: str, *, units: tuple[str, ...] = UNITS) -> Duration:
-        """Read "3 epochs", "epoch", "500 steps", "10 minutes"; `units` are named in the message.
+        """Read "3 epochs", "epoch", "500 steps", "10 minutes"; the error message lists `units`.
 
         Raises:
-            ValueError: not an amount and a unit, in words a person can use.
+            ValueError: not an amount and a unit; the message is for the user.
         """
         match = _WRITTEN.fullmatch(written) if len(written) <= _LONGEST else None
         unit = _ALIASES.get(match["unit"].lower()) if match else None
@@ -128,7 +119,7 @@ class In:
     bare: str | None = None
 
     def read(self, value: object) -> Duration | None:
-        """The duration that `value` stands for; a ValueError with words for people if none."""
+        """Return the duration that a value means; raise ValueError if it means none."""
         if value is None or (isinstance(value, str) and value.lower() in _NOTHING):
             return None
         if isinstance(value, int | float) and not isinstance(value, bool) and self.bare:
@@ -142,13 +133,7 @@ class In:
             raise ValueError(
                 _('"{written}" needs a unit: one of {units}').format(written=value, units=units)
             )
-        if value.unit not in self.units:
-            raise ValueError(
-                _('"{written}" cannot be in {unit} here; use {units}').format(
-                    written=value, unit=value.unit, units=units
-                )
-            )
-        return value
+        return _in_units(value, self.units)
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
@@ -174,19 +159,29 @@ class In:
         return {"anyOf": options}
 
 
+def _in_units(value: Duration, units: tuple[str, ...]) -> Duration:
+    if value.unit not in units:
+        raise ValueError(
+            _('"{written}" cannot be in {unit} here; use {units}').format(
+                written=value, unit=value.unit, units=", ".join(units)
+            )
+        )
+    return value
+
+
 def _written(value: object) -> str | None:
     return None if value is None else str(value)
 
 
 def _digits(number: Decimal) -> str:
-    """A number that can be read again to the bit, without an exponent: 3, 0.5, 1234567."""
+    """Write a number without an exponent, so that it is read back exactly: 3, 0.5, 1234567."""
     written = f"{number:f}"
     return written.rstrip("0").rstrip(".") if "." in written else written
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A share of a whole, between 0 and 1, written as a percentage."""
+class Percentage:
+    """A fraction of a whole, between 0 and 1, written as a percentage."""
 
     fraction: float
 
@@ -194,7 +189,7 @@ class Share:
         return f"{_digits(Decimal(repr(self.fraction)) * 100)}%"
 
     @classmethod
-    def parse(cls, written: str) -> Share | None:
+    def parse(cls, written: str) -> Percentage | None:
         """Read "10%"; None if it is not written as a percentage.
 
         Raises:
@@ -204,7 +199,7 @@ class Share:
         if match is None:
             return None
         fraction = float(Decimal(match[1]) / 100)
-        if not SMALLEST_SHARE <= fraction < 1:
+        if not SMALLEST_FRACTION <= fraction < 1:
             raise ValueError(
                 _('"{written}" must be more than 0% and less than 100%').format(written=written)
             )
@@ -212,40 +207,28 @@ class Share:
 
 
 def _read_warmup(value: object) -> object:
-    if value is None or isinstance(value, Share | Duration):
-        return value
+    units = ("steps", "epochs")
     if isinstance(value, str):
-        return Share.parse(value) or Duration.parse(value, units=("steps", "epochs"))
+        value = Percentage.parse(value) or Duration.parse(value, units=units)
+    if isinstance(value, Duration):
+        return _in_units(value, units)
+    if value is None or isinstance(value, Percentage):
+        return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not 0 <= value <= LARGEST:
-            raise ValueError(
-                _('"{written}" is neither steps nor a share').format(written=shortened(str(value)))
-            )
         if value == 0:
             return None
-        if (
-            SMALLEST_SHARE <= value < 1
-        ):  # transformers' own rule: below one it is a share of all steps
-            return Share(float(value))
-        if value == int(value):
+        if SMALLEST_FRACTION <= value < 1:  # as in transformers: a fraction of all steps
+            return Percentage(float(value))
+        if 1 <= value <= LARGEST and value == int(value):
             return Duration(float(value), "steps")
-    raise ValueError(_('"{written}" is neither steps nor a share').format(written=value))
-
-
-def _check_warmup(value: object) -> object:
-    value = _read_warmup(value)
-    if isinstance(value, Duration) and value.unit not in ("steps", "epochs"):
-        raise ValueError(
-            _('"{written}" cannot be in {unit} here; use {units}').format(
-                written=value, unit=value.unit, units="steps, epochs"
-            )
-        )
-    return value
+    raise ValueError(
+        _('"{written}" is neither steps nor a fraction').format(written=shortened(str(value)))
+    )
 
 
 Warmup = Annotated[
-    Share | Duration | None,
-    BeforeValidator(_check_warmup),
+    Percentage | Duration | None,
+    BeforeValidator(_read_warmup),
     PlainSerializer(_written),
     WithJsonSchema(
         {
@@ -263,14 +246,14 @@ def _read_split(value: object) -> object:
     if value in ("", [], ()):
         raise ValueError(_("it must not be empty"))
     if isinstance(value, str):
-        return Share.parse(value) or value
+        return Percentage.parse(value) or value
     return tuple(value) if isinstance(value, list) else value
 
 
 SplitSource = Annotated[
-    Share | str | tuple[str, ...] | None,
+    Percentage | str | tuple[str, ...] | None,
     BeforeValidator(_read_split),
-    PlainSerializer(lambda value: str(value) if isinstance(value, Share) else value),
+    PlainSerializer(lambda value: str(value) if isinstance(value, Percentage) else value),
     WithJsonSchema(
         {
             "anyOf": [

@@ -2,7 +2,7 @@
 
     --set a.b=c  >  flag  >  environment  >  file  >  preset  >  automatic  >  default
 
-Every problem of every layer is reported at once, at its own place: line and caret for a file, the
+All problems of all layers are reported at once, each at its place: line and caret for a file, the
 flag or the variable for the others.
 """
 
@@ -20,11 +20,9 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe.document import Document, read_document, read_scalar
 from tunesmith.recipe.nested import KeyPath, flatten, lookup, merge, put, without
-from tunesmith.recipe.presets import DEFAULT_PRESET, PRESETS
-from tunesmith.recipe.problems import Described, describe
+from tunesmith.recipe.problems import Described, describe, unusable_values
 from tunesmith.recipe.renamed import RENAMED_KEYS, both_message, new_path, renamed_message
-from tunesmith.recipe.settings import Recipe
-from tunesmith.recipe.usable import unusable_values
+from tunesmith.recipe.settings import DEFAULT_PRESET, PRESETS, Recipe
 from tunesmith.text import nearest, shortened
 
 __all__ = ["Layer", "Layers", "Origin", "gather"]
@@ -46,12 +44,12 @@ KINDS = (
     N_("flag"),
     N_("set"),
 )
-"""From the weakest to the strongest."""
+"""From weakest to strongest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one value comes from: the kind of layer, and the place or reason in it."""
+    """Where a value comes from: the kind of layer, and the place or reason in it."""
 
     kind: str
     detail: str = ""
@@ -67,7 +65,7 @@ class Layer:
     Attributes:
         kind: one of `KINDS`.
         values: nested plain values.
-        details: for each path the flag, variable or reason to name in messages.
+        details: the flag, variable or reason of each path, for messages.
     """
 
     kind: str
@@ -82,7 +80,7 @@ class Layers:
     Attributes:
         layers: weakest first.
         document: the file it was read from, if any.
-        notices: a note for each key under the name it had in earlier recipes.
+        notices: a note for each key that was set under its old name.
     """
 
     layers: tuple[Layer, ...]
@@ -92,17 +90,17 @@ class Layers:
     def with_automatic(
         self, values: Mapping[str, object], reasons: Mapping[KeyPath, str]
     ) -> Layers:
-        """The same with what a look at the data suggests, below the preset."""
+        """Return a copy with values suggested by the data, below the preset."""
         automatic = Layer("automatic", values, reasons)
         others = (layer for layer in self.layers if layer.kind != "automatic")
         return replace(self, layers=_sorted((*others, automatic)))
 
     def with_sets(self, *sets: str) -> Layers:
-        """The same with more of `--set`, above everything else."""
+        """Return a copy with more `--set` arguments, above everything else."""
         return replace(self, layers=_sorted((*self.layers, _from_sets(sets))))
 
     def value(self, *path: str) -> object:
-        """The winning value at a path before validation; None if no layer holds one."""
+        """Return the winning value at a path before validation, or None if no layer has one."""
         for layer in reversed(self.layers):
             is_set, value = lookup(layer.values, path)
             if is_set:
@@ -110,16 +108,16 @@ class Layers:
         return None
 
     def holds(self, *path: str) -> bool:
-        """Whether any layer says something about a path, be it null."""
+        """Return whether any layer has a value at a path, null included."""
         return any(lookup(layer.values, path)[0] for layer in self.layers)
 
     def without(self, *path: str) -> Layers:
-        """The same without what any layer says about a path."""
+        """Return a copy without any value at a path."""
         layers = (replace(layer, values=without(layer.values, {path})) for layer in self.layers)
         return replace(self, layers=tuple(layers))
 
     def origin(self, *path: str) -> Origin:
-        """Where the winning value at a path comes from."""
+        """Return where the winning value at a path comes from."""
         for layer in reversed(self.layers):
             if lookup(layer.values, path)[0]:
                 detail = layer.details.get(path, "")
@@ -137,7 +135,7 @@ class Layers:
         remark: str = "",
         of_key: bool = False,
     ) -> Problem:
-        """A problem with the value (or the key) at `path`, at the place the value comes from."""
+        """Return a problem with the value (or the key) at `path`, at the place it comes from."""
         origin = self.origin(*path)
         if origin.kind == "recipe" and self.document:
             return Problem(
@@ -152,7 +150,7 @@ class Layers:
         return Problem(code, message, place, fix=fix)
 
     def recipe(self) -> Recipe:
-        """The merged and checked recipe.
+        """Merge and validate the recipe.
 
         Raises:
             RecipeError: every unknown key (R101), value that does not fit (R104) and missing key
@@ -173,7 +171,7 @@ class Layers:
             raise RecipeError(sorted(problems, key=_by_place)) from None
 
     def without_nulls(self, paths: Iterable[KeyPath]) -> Layers:
-        """The same without the keys among `paths` that are null, as if nobody had set them."""
+        """Return a copy in which those of `paths` that are null are not set."""
         null = {path for path in paths if self.holds(*path) and self.value(*path) is None}
         if not null:
             return self
@@ -185,11 +183,11 @@ class Layers:
         )
 
     def _unusable(self, merged: Mapping[str, object]) -> Iterator[Problem]:
-        """Texts and numbers that no key can take, whatever it is."""
+        """Yield a problem for each text or number that no key can take."""
         for path, what in unusable_values(merged):
             yield self.problem(
                 "R139",
-                _("{name} holds {what}").format(name=shortened(".".join(path)), what=what),
+                _("{name} contains {what}").format(name=shortened(".".join(path)), what=what),
                 *path,
             )
 
@@ -210,10 +208,10 @@ class Layers:
         )
 
     def with_new_names(self) -> Layers:
-        """The same with every key under its name now, and a notice for each old name.
+        """Return a copy with every key under its new name, and a notice for each old one.
 
         Raises:
-            RecipeError: one layer has a key under both names (R125).
+            RecipeError: a layer sets a key under both names (R125).
         """
         layers, notices, problems = [], [], []
         for layer in self.layers:
@@ -253,10 +251,10 @@ def gather(
 
     Args:
         file: a recipe file.
-        flags: for each path the name of the flag and its value.
-        sets: `a.b=value` as given to `--set`; the value is read as YAML.
+        flags: the name of the flag and its value, by path.
+        sets: arguments of `--set`, `a.b=value`; the value is read as YAML.
         environment: None for `os.environ`; `TUNESMITH_TRAIN__EPOCHS=1` sets train.epochs.
-        recipe: values given from Python instead of a file; only those set on purpose count.
+        recipe: values from Python instead of a file; only those that were set count.
 
     Raises:
         RecipeError: an unreadable file, a malformed `--set` or an unknown preset.
@@ -282,7 +280,7 @@ def gather(
     if name is None:
         return gathered
     if not isinstance(name, str):
-        gathered.recipe()  # tells what a preset must be
+        gathered.recipe()  # reports what a preset must be
     if name not in PRESETS:
         close = nearest(str(name), PRESETS)
         raise RecipeError(

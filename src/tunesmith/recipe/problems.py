@@ -1,30 +1,31 @@
-"""What is wrong with a recipe, in words: pydantic's findings retold for people."""
+"""What is wrong with a recipe: pydantic's errors, and unusable values, with a key and a fix."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 
 from tunesmith.i18n import gettext as _
+from tunesmith.recipe.keys import known_keys, section_at
 from tunesmith.recipe.nested import KeyPath
 from tunesmith.recipe.renamed import RENAMED
-from tunesmith.recipe.settings import Recipe
+from tunesmith.recipe.settings import description_of
 from tunesmith.text import nearest, quoted, shortened
 
-__all__ = ["Described", "describe", "describe_option", "known_keys", "section_at"]
+__all__ = ["Described", "describe", "describe_option", "unusable_values"]
 
 
 @dataclass(frozen=True)
 class Described:
-    """One finding in words.
+    """One error of validation.
 
     Attributes:
         path: the key it is about.
-        remark: a few words that fit beside a caret.
+        remark: a few words for the line with the caret.
         fix: what to do, if the remark does not say it.
     """
 
@@ -35,36 +36,8 @@ class Described:
     fix: str | None = None
 
 
-@cache
-def known_keys() -> frozenset[KeyPath]:
-    """Every key of the recipe, sections included."""
-    return frozenset(_keys(Recipe, ()))
-
-
-def _keys(section: type[BaseModel], prefix: KeyPath) -> set[KeyPath]:
-    found = set()
-    for name, info in section.model_fields.items():
-        found.add((*prefix, name))
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            found |= _keys(info.annotation, (*prefix, name))
-    return found
-
-
-def section_at(path: KeyPath) -> type[BaseModel] | None:
-    """The settings class at a path, or None if the path holds a value."""
-    section: type[BaseModel] = Recipe
-    for part in path:
-        info = section.model_fields.get(part)
-        if info is None or not (
-            isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
-        ):
-            return None
-        section = info.annotation
-    return section
-
-
 def describe(detail: Mapping[str, Any]) -> Described:
-    """One error of `pydantic.ValidationError.errors()` in words."""
+    """Describe one error of `pydantic.ValidationError.errors()`."""
     path = _key_of(tuple(str(part) for part in detail["loc"]))
     name = shortened(".".join(path))
     kind, value = str(detail["type"]), detail.get("input")
@@ -94,7 +67,7 @@ def describe(detail: Mapping[str, Any]) -> Described:
 
 
 def describe_option(detail: Mapping[str, Any], options: type[BaseModel]) -> Described:
-    """The same for one key of `options`, whose keys the task brings."""
+    """Describe an error of one key of `options`; the task defines these keys."""
     name = str(detail["loc"][0])
     path = ("options", name)
     if detail["type"] == "extra_forbidden":
@@ -103,8 +76,8 @@ def describe_option(detail: Mapping[str, Any], options: type[BaseModel]) -> Desc
             "R101",
             path,
             _('unknown key "{name}"').format(name=shortened(".".join(path))),
-            _('did you mean "{name}"?').format(name=close[0]) if close else "",
-            fix=_("Known here: {names}.").format(names=", ".join(options.model_fields) or "-"),
+            _did_you_mean(close[0]) if close else "",
+            fix=_known_here(options.model_fields),
         )
     value = detail.get("input")
     reason, remark = _reason(
@@ -122,7 +95,7 @@ def describe_option(detail: Mapping[str, Any], options: type[BaseModel]) -> Desc
 
 
 def _key_of(location: KeyPath) -> KeyPath:
-    """The path of the key itself, without pydantic's marks for branches of a union and items."""
+    """Return the path of the key, without pydantic's parts for branches of a union and items."""
     for length in range(1, len(location) + 1):
         if section_at(location[:length]) is None:
             return location[:length]
@@ -133,35 +106,32 @@ def _unknown(path: KeyPath) -> Described:
     name, leaf, parent = shortened(".".join(path)), path[-1], path[:-1]
     message = _('unknown key "{name}"').format(name=name)
     siblings = {key[-1] for key in known_keys() if key[:-1] == parent}
-    if close := nearest(leaf, siblings):
-        remark = _('did you mean "{name}"?').format(name=close[0])
-        if leaf not in RENAMED:
-            return Described("R101", path, message, remark)
-    if leaf in RENAMED:
-        return Described("R101", path, message, RENAMED[leaf].in_words(leaf))
     elsewhere = sorted(".".join(key) for key in known_keys() if key[-1] == leaf)
-    if elsewhere:
-        return Described(
-            "R101", path, message, _("it stands under {name}").format(name=elsewhere[0])
-        )
     by_leaf = {key[-1]: ".".join(key) for key in sorted(known_keys()) if len(key) > 1}
-    if close := nearest(leaf, by_leaf):
-        return Described(
-            "R101", path, message, _('did you mean "{name}"?').format(name=by_leaf[close[0]])
-        )
-    return Described(
-        "R101",
-        path,
-        message,
-        fix=_("Known here: {names}.").format(names=", ".join(sorted(siblings)) or "-"),
-    )
+    if leaf in RENAMED:
+        remark = RENAMED[leaf].remark(leaf)
+    elif close := nearest(leaf, siblings):
+        remark = _did_you_mean(close[0])
+    elif elsewhere:
+        remark = _("it belongs under {name}").format(name=elsewhere[0])
+    elif close := nearest(leaf, by_leaf):
+        remark = _did_you_mean(by_leaf[close[0]])
+    else:
+        return Described("R101", path, message, fix=_known_here(siblings))
+    return Described("R101", path, message, remark)
+
+
+def _did_you_mean(name: str) -> str:
+    return _('did you mean "{name}"?').format(name=name)
+
+
+def _known_here(names: Iterable[str]) -> str:
+    return _("Known here: {names}.").format(names=", ".join(sorted(names)) or "-")
 
 
 def _not_a_section(path: KeyPath, value: object) -> Described:
     name = ".".join(path)
-    fix = _("Known here: {names}.").format(
-        names=", ".join(sorted(key[-1] for key in known_keys() if key[:-1] == path))
-    )
+    fix = _known_here(key[-1] for key in known_keys() if key[:-1] == path)
     if path == ("train",) and isinstance(value, str):
         fix = _("The file of training rows is data.train.")
     return Described(
@@ -175,14 +145,14 @@ def _not_a_section(path: KeyPath, value: object) -> Described:
 
 
 def _reason(kind: str, context: Mapping[str, Any], message: str, value: object) -> tuple[str, str]:
-    """Why a value does not fit, and a remark beside it."""
+    """Return why a value does not fit, and a remark."""
     if kind == "literal_error":
         choices = [
             part.strip().strip("'")
             for part in str(context.get("expected", "")).replace(" or ", ", ").split(",")
         ]
         close = nearest(str(value), choices)
-        remark = _('did you mean "{name}"?').format(name=close[0]) if close else ""
+        remark = _did_you_mean(close[0]) if close else ""
         return _("choose from {choices}").format(choices=", ".join(choices)), remark
     if kind == "value_error":
         return str(context.get("error", message)), ""
@@ -195,7 +165,7 @@ def _reason(kind: str, context: Mapping[str, Any], message: str, value: object) 
     if kind in limits:
         words, key = limits[kind]
         return words.format(limit=context.get(key)), ""
-    wanted = {
+    reasons = {
         "int_type": _("it must be a whole number"),
         "int_from_float": _("it must be a whole number"),
         "float_type": _("it must be a number"),
@@ -207,7 +177,7 @@ def _reason(kind: str, context: Mapping[str, Any], message: str, value: object) 
         "too_short": _("it must not be empty"),
         "string_too_long": _("it is too long"),
     }
-    return wanted.get(kind, message), ""
+    return reasons.get(kind, message), ""
 
 
 def _shown(value: object) -> str:
@@ -220,5 +190,79 @@ def _shown(value: object) -> str:
 
 def _meaning(path: KeyPath) -> str | None:
     section = section_at(path[:-1])
-    info = section.model_fields.get(path[-1]) if section else None
-    return f"{path[-1]}: {_(info.description)}" if info and info.description else None
+    description = description_of(section, path[-1]) if section else ""
+    return f"{path[-1]}: {_(description)}" if description else None
+
+
+_MOST_CHARACTERS = 10_000
+_MOST_BITS = 1024
+"""Bits of an integer: those of the largest float."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNDECODED = re.compile("[\udc80-\udcff]")
+"""How Python writes a byte of a file's name that is not UTF-8."""
+
+_OF_FILES = frozenset(
+    {
+        ("model",), ("data", "train"), ("data", "validation"), ("data", "test"),
+        ("data", "corrections"),
+    }
+)  # fmt: skip
+"""Keys that name files: no name contains U+0000, and some are not UTF-8."""
+
+
+def unusable_values(
+    values: Mapping[str, object], prefix: KeyPath = ()
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the path of each value that no key can take, and what is wrong with it.
+
+    Args:
+        values: nested plain values.
+        prefix: the path of these values.
+    """
+    for key, value in values.items():
+        path = (*prefix, str(key))
+        if path in _OF_FILES:
+            what = _unusable_file(value)
+        else:
+            what = _unusable(str(key)) or _first_unusable(value)
+        if what is not None:
+            yield path, what
+        elif isinstance(value, Mapping):
+            yield from unusable_values(value, path)
+
+
+def _unusable_file(value: object) -> str | None:
+    """Return what is wrong with the name of a file, or with the names in a list."""
+    names = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(name, str) and "\0" in name for name in names):
+        return _("the character U+0000")
+    return _first_unusable([_UNDECODED.sub("", n) if isinstance(n, str) else n for n in names])
+
+
+def _first_unusable(value: object) -> str | None:
+    """Return what is wrong with a value or the items of a list; mappings are checked by key."""
+    if isinstance(value, list | tuple):
+        reasons = (_first_unusable(item) or _within(item) for item in value)
+        return next((what for what in reasons if what), None)
+    return _unusable(value)
+
+
+def _within(item: object) -> str | None:
+    """Return what is wrong with a mapping within a list."""
+    if not isinstance(item, Mapping):
+        return None
+    return next((what for _path, what in unusable_values(item)), None)
+
+
+def _unusable(value: object) -> str | None:
+    if isinstance(value, str):
+        if len(value) > _MOST_CHARACTERS:
+            return _("a text of {count} characters; at most {limit} are read").format(
+                count=len(value), limit=_MOST_CHARACTERS
+            )
+        if _SURROGATE.search(value):
+            return _("half of a character (lone surrogate)")
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return _("a number of more than 300 digits")
+    return None

@@ -1,4 +1,4 @@
-"""A recipe as people read it: commented YAML, and the JSON schema for editors."""
+"""A recipe as commented YAML, and the JSON schema for editors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe.document import read_scalar
 from tunesmith.recipe.nested import KeyPath
-from tunesmith.recipe.settings import Recipe
+from tunesmith.recipe.settings import DataSettings, Recipe, TrainSettings, description_of
 from tunesmith.text import escape_controls
 
 __all__ = ["as_written", "json_schema", "to_yaml"]
@@ -27,12 +27,12 @@ def to_yaml(
     remarks: Mapping[KeyPath, str] | None = None,
     without: Collection[KeyPath] = (),
 ) -> str:
-    """The whole recipe with every default visible and a comment per line.
+    """Write the whole recipe as YAML, with every default and a comment per line.
 
     Args:
-        recipe: what to write; reading the result gives an equal recipe.
-        remarks: for some keys, why the value is what it is, written before the key's meaning.
-        without: keys to leave out, because they follow from data that cannot be used yet.
+        recipe: reading the result gives an equal recipe.
+        remarks: for some keys the reason of the value, written before the description.
+        without: keys to leave out.
     """
     lines = _lines(recipe, (), remarks or {}, without)
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -45,12 +45,12 @@ def _lines(
     without: Collection[KeyPath],
 ) -> Iterator[str]:
     indent = "  " * len(path)
-    for name, info in type(section).model_fields.items():
+    for name in type(section).model_fields:
         here = (*path, name)
         if here in without:
             continue
         value = getattr(section, name)
-        meaning = _(info.description) if info.description else ""
+        meaning = _(description_of(type(section), name))
         if remark := remarks.get(here):
             meaning = f"{escape_controls(remark)} | {meaning}"
         if isinstance(value, Mapping):
@@ -71,7 +71,7 @@ def _lines(
 
 
 def as_written(value: object) -> str:
-    """One value as YAML on one line; numbers so that readers of YAML 1.1 see numbers, too."""
+    """Write one value as YAML on one line; readers of YAML 1.1 see the same numbers."""
     if isinstance(value, str):
         is_plain = _PLAIN.fullmatch(value) and value.lower() not in _YAML_1_1
         is_plain = is_plain and read_scalar(value) == value
@@ -90,12 +90,16 @@ def as_written(value: object) -> str:
 
 
 def json_schema(options: Mapping[str, type[BaseModel]] | None = None) -> dict[str, object]:
-    """The JSON schema of recipe files, from which editors complete and check.
+    """Return the JSON schema of recipe files, for completion and checks in editors.
 
     Args:
-        options: the options of each task by its name, to complete the section `options`.
+        options: the options of each task by its name.
     """
     schema = Recipe.model_json_schema()
+    for section in (Recipe, DataSettings, TrainSettings):
+        part = schema if section is Recipe else schema["$defs"][section.__name__]
+        for name, field in part["properties"].items():
+            field["description"] = description_of(section, name)
     known = [kind.model_json_schema().get("properties", {}) for kind in (options or {}).values()]
     schema["properties"]["options"]["properties"] = {
         key: value for properties in known for key, value in properties.items()

@@ -1,4 +1,4 @@
-"""Options: what one task alone can be told. Each task brings its own, in its own file."""
+"""Task-specific options. Each task defines its own, in its own file."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tunesmith.recipe.problems import describe_option
 __all__ = ["Options", "read_options"]
 
 
-_MOST_TOLD = 20
+_MOST_REPORTED = 20
 
 
 class Options(BaseModel):
-    """The options of a task that has none; others derive from it."""
+    """The base class of options; those of a task without any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-Chosen = TypeVar("Chosen", bound=Options)
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
-def read_options(kind: type[Chosen], values: Mapping[str, object]) -> Chosen:
-    """The options of a task from the recipe's section `options`.
+def read_options(kind: type[OptionsT], values: Mapping[str, object]) -> OptionsT:
+    """Validate the recipe's section `options` for a task.
 
     Raises:
         RecipeError: an unknown option (R101) or a value that does not fit (R104); the place of each
@@ -35,7 +35,7 @@ def read_options(kind: type[Chosen], values: Mapping[str, object]) -> Chosen:
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        told = [describe_option(detail, kind) for detail in error.errors()[:_MOST_TOLD]]
+        errors = [describe_option(detail, kind) for detail in error.errors()[:_MOST_REPORTED]]
         raise RecipeError(
             [
                 Problem(
@@ -45,6 +45,6 @@ def read_options(kind: type[Chosen], values: Mapping[str, object]) -> Chosen:
                     fix="\n".join(part for part in (described.remark, described.fix) if part)
                     or None,
                 )
-                for described in told
+                for described in errors
             ]
         ) from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.recipe import Duration, Share, TrainSettings
+from tunesmith.recipe import Duration, Percentage, TrainSettings
 from tunesmith.rng import seed_of, uniform_at
 
 if TYPE_CHECKING:
@@ -287,8 +287,8 @@ def make_plan(
     )
 
 
-def _warmup_steps(warmup: Share | Duration | None, total: int, steps_per_epoch: int) -> int:
-    if isinstance(warmup, Share):
+def _warmup_steps(warmup: Percentage | Duration | None, total: int, steps_per_epoch: int) -> int:
+    if isinstance(warmup, Percentage):
         return math.ceil(warmup.fraction * total)
     return int(in_steps(warmup, steps_per_epoch)) if warmup else 0
 

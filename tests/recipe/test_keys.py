@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.recipe import key_close_to, key_named
-from tunesmith.recipe.problems import known_keys, section_at
+from tunesmith.recipe.keys import known_keys, section_at
 from tunesmith.recipe.renamed import RENAMED
+from tunesmith.recipe.settings import TrainSettings
 
 KEYS = sorted(".".join(path) for path in known_keys() if section_at(path) is None)
 
@@ -44,3 +45,9 @@ def test_names_from_other_tools() -> None:
 def test_words_that_are_almost_a_key(word: str, key: str | None) -> None:
     assert key_named(word) is None
     assert key_close_to(word) == key
+
+
+def test_keys_and_sections() -> None:
+    assert ("train", "epochs") in known_keys()
+    assert section_at(("train",)) is TrainSettings
+    assert section_at(("train", "epochs")) is None
