@@ -156,3 +156,23 @@ def test_where_nothing_is_answered_there_is_no_accuracy() -> None:
     found = measure(ONE, Calibration("classes").with_threshold(ONE, 1.0), logits, truth)
     assert found.coverage == 0
     assert found.accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "goal", "rule"),
+    [
+        (TWO, "f1", "positive"),
+        (TWO, "accuracy=0.1", "unsure"),
+        (ONE, "precision=0.1", "unsure"),
+        (SEVERAL, "f1", "each"),
+        (ONE, "f1", r"R181.*\n.*precision=0.9 or accuracy"),
+        (SEVERAL, "accuracy=0.9", "R181"),
+    ],
+)
+def test_what_thresholds_do_for_a_goal(kind: LabelKind, goal: str, rule: str) -> None:
+    logits, truth = drawn(kind, 60, seed=2)
+    if rule.startswith("R181"):
+        with pytest.raises(RecipeError, match=rule):
+            calibrate(kind, logits, truth, goal=Goal.read(goal))
+    else:
+        assert calibrate(kind, logits, truth, goal=Goal.read(goal)).calibration.rule == rule

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.metrics.logits import KINDS, ONE, SEVERAL, drawn
-from tunesmith.errors import RecipeError
 from tunesmith.metrics.output_kinds import (
     FreeText,
     LabelKind,
@@ -18,16 +18,18 @@ from tunesmith.metrics.output_kinds import (
     RowAnswers,
     SingleClass,
 )
-from tunesmith.metrics.thresholds import Goal
 
 NUMBER = Number(("stars",))
 
 
 def recorded(kind: Any, raw: np.ndarray, truth: np.ndarray) -> RowAnswers:
     """The answers as they come back from a predictions file."""
-    rows = kind.decode(raw)
-    columns = ([row[name] for row in rows] for name in ("label", "score", "scores"))
-    return kind.recorded(*columns, truth)  # type: ignore[no-any-return]
+    stored = [SimpleNamespace(**answer) for answer in kind.decode(raw)]
+    return kind.recorded(stored, truth)  # type: ignore[no-any-return]
+
+
+def texts(labels: list[Any], scores: list[float]) -> list[Any]:
+    return [SimpleNamespace(label=a, score=b) for a, b in zip(labels, scores, strict=True)]
 
 
 def test_a_kind_says_what_it_is() -> None:
@@ -37,8 +39,7 @@ def test_a_kind_says_what_it_is() -> None:
     assert [kind.label_kind is kind for kind in kinds] == [True, True, False, False]
     assert [kind.raw_kind is kind for kind in kinds] == [True, True, True, False]
     assert [kind.labels for kind in kinds] == [tuple("abc"), tuple("abc"), (), ()]
-    assert [kind.score_columns(every=False) for kind in kinds] == [(), tuple("abc"), (), ()]
-    assert ONE.score_columns(every=True) == tuple("abc")
+    assert [kind.has_probability for kind in kinds] == [True, False, False, True]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,14 +109,16 @@ def test_numbers() -> None:
 def test_text_is_compared_as_it_is() -> None:
     """What serves every kind: right or wrong, and the surest wrong answer first."""
     kind, truth = FreeText(), np.array(["Paris", "Rome", "Oslo", "Bern"], dtype=object)
-    answers = kind.recorded(["Paris", "Milan", "Bergen", "Bern"], [0.9, 0.6, 0.8, 0.2], [], truth)
+    answers = kind.recorded(
+        texts(["Paris", "Milan", "Bergen", "Bern"], [0.9, 0.6, 0.8, 0.2]), truth
+    )
     right = kind.is_right(answers)
     assert right is not None and right.tolist() == [True, False, False, True]
     assert np.argsort(-kind.row_losses(answers)).tolist() == [2, 3, 1, 0]
     assert kind.format(truth[0]) == "Paris"
     assert kind.suspects(answers) is None and kind.confusion_matrix(answers) is None
     assert list(kind.confusions(answers)) == [] and kind.truth_probabilities(answers) is None
-    lists = kind.recorded([["a"], ["b"]], [float("nan")] * 2, [], np.array(["a", "b"], object))
+    lists = kind.recorded(texts([["a"], ["b"]], [float("nan")] * 2), np.array(["a", "b"], object))
     assert np.isfinite(kind.row_losses(lists)).all()
 
 
@@ -126,18 +129,6 @@ def test_labels_in_another_order(kind: LabelKind) -> None:
     order = [kind.names.index(name) for name in other.names]
     theirs = other.answers(raw[:, order], kind.answers(raw, truth).predicted)
     assert (kind.aligned(theirs.predicted, other) == kind.answers(raw, truth).predicted).all()
-
-
-def test_what_thresholds_do_for_a_goal() -> None:
-    two = SingleClass(("n", "y"))
-    assert two.rule(Goal("f1")) == "positive"
-    assert two.rule(Goal("accuracy", 0.9)) == "unsure"
-    assert ONE.rule(Goal("precision", 0.9)) == "unsure"
-    assert SEVERAL.rule(Goal("f1")) == "each"
-    with pytest.raises(RecipeError, match=r"R181.*\n.*precision=0.9 or accuracy"):
-        ONE.rule(Goal("f1"))
-    with pytest.raises(RecipeError, match="R181"):
-        SEVERAL.rule(Goal("accuracy", 0.9))
 
 
 def test_strata_of_folds() -> None:

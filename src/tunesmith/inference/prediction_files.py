@@ -75,11 +75,12 @@ class OutputColumns:
         kind = task.output
         prediction = free("prediction")
         probability = free("probability") if kind.has_probability else None
+        scored = kind.labels if with_scores or not kind.has_probability else ()
         return cls(
             tuple(inputs),
             prediction,
             probability,
-            {name: free(f"probability:{name}") for name in kind.score_columns(every=with_scores)},
+            {name: free(f"probability:{name}") for name in scored},
             kind.field_separator,
             kind.column_type,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -68,7 +68,7 @@ class Calibration:
             [math.inf if value is None else value for value in (self.thresholds or {}).values()]
         )
         if self.rule is None:
-            chosen = kind.indicators(kind.likeliest(shares))
+            chosen = kind.indicators(kind.decide(shares, half=0.5))
         elif self.rule == "each":
             chosen = shares >= least
         else:
@@ -81,25 +81,17 @@ class Calibration:
     def with_threshold(self, kind: LabelKind, threshold: float) -> Calibration:
         """The same with one threshold for all: classes below it are not answered."""
         thresholds = dict.fromkeys(kind.labels, threshold)
-        return replace(self, rule=kind.threshold_rule, thresholds=thresholds, goal=None)
+        rule: Rule = "unsure" if kind.is_exclusive else "each"
+        return replace(self, rule=rule, thresholds=thresholds, goal=None)
 
     def as_json(self) -> dict[str, object]:
         """As plain values."""
-        thresholds = None if self.thresholds is None else dict(self.thresholds)
-        return {
-            "kind": self.kind,
-            "temperature": self.temperature,
-            "goal": self.goal,
-            "rule": self.rule,
-            "thresholds": thresholds,
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
         """The calibration that `as_json` described; other keys are ignored."""
-        return cls(
-            facts["kind"], facts["temperature"], facts["rule"], facts["thresholds"], facts["goal"]
-        )
+        return cls(**{field.name: facts[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -158,7 +150,7 @@ def calibrate(
     Raises:
         RecipeError: the goal does not fit (R181), or no threshold reaches it (R182).
     """
-    rule = kind.rule(goal) if goal else None
+    rule = _rule(kind, goal) if goal else None
     plain = Calibration(kind.name)
     temperature = fit_temperature(kind, logits, truth)
     warnings = _at_a_bound(temperature)
@@ -191,6 +183,23 @@ def measure(
     )
 
 
+def _rule(kind: LabelKind, goal: Goal) -> Rule:
+    """How thresholds for a goal decide; raises `RecipeError` if it does not fit (R181)."""
+    if kind.is_exclusive:
+        if len(kind.names) == 2 and goal.score != "accuracy":
+            return "positive"
+        if goal.score != "f1":
+            return "unsure"
+        fix = _("More than two classes take precision=0.9 or accuracy=0.95.")
+    else:
+        if goal.score != "accuracy":
+            return "each"
+        fix = _("Several labels per row take f1 or precision=0.9.")
+    raise RecipeError(
+        Problem("R181", _('the goal "{goal}" does not fit').format(goal=goal), fix=fix)
+    )
+
+
 def _thresholds(
     kind: LabelKind, goal: Goal, rule: Rule, shares: Floats, truth: NDArray[Any]
 ) -> list[float | None]:
@@ -214,7 +223,7 @@ def _thresholds(
     confidence, right = kind.reliability_points(shares, truth)
     if goal.score == "accuracy":
         return [best(confidence, right)] * width
-    answer = kind.likeliest(shares)
+    answer = kind.decide(shares, half=0.5)
     return [best(confidence[answer == i], right[answer == i]) for i in range(width)]
 
 

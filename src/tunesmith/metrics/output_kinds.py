@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from tunesmith.metrics.confident_learning import (
     suspect_labels,
     suspect_numbers,
 )
-from tunesmith.metrics.thresholds import Goal, Rule
 
 __all__ = [
     "NO_LABEL",
@@ -40,6 +39,7 @@ __all__ = [
     "RawKind",
     "RowAnswers",
     "SingleClass",
+    "StoredAnswer",
 ]
 
 Floats = NDArray[np.float64]
@@ -53,6 +53,22 @@ _LEAST_FREQUENCY = 1e-9
 
 NO_LABEL = "none"
 """How no label at all is written."""
+
+
+class StoredAnswer(Protocol):
+    """One row of a file of predictions."""
+
+    @property
+    def label(self) -> object:
+        """The answer."""
+
+    @property
+    def score(self) -> float:
+        """How sure it is, or the number."""
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """The same of each class or label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +128,6 @@ class OutputKind(ABC):
         """The classes or labels; empty for kinds that answer with neither."""
         return ()
 
-    def score_columns(self, *, every: bool) -> tuple[str, ...]:
-        """The labels with a column of probabilities in a table of predictions.
-
-        Args:
-            every: whether labels have one although one probability says how sure the answer is.
-        """
-        return self.labels if every or not self.has_probability else ()
-
     @property
     def positive(self) -> int:
         """The index of the class that binary scores count."""
@@ -138,16 +146,10 @@ class OutputKind(ABC):
         """The truth of another kind with the same labels, with these in their order here."""
         return entries
 
-    def recorded(
-        self,
-        labels: Sequence[object],
-        scores: Sequence[float],
-        by_name: Sequence[Mapping[str, float]],
-        truth: NDArray[Any],
-    ) -> RowAnswers:
-        """The stored answers to labeled rows: "label", "score" and "scores" of each."""
-        predicted = np.array([None, *labels], dtype=object)[1:]
-        return RowAnswers(truth, predicted, scores=np.asarray(scores, dtype=np.float64))
+    def recorded(self, stored: Sequence[StoredAnswer], truth: NDArray[Any]) -> RowAnswers:
+        """The stored answers to labeled rows."""
+        predicted = np.array([None, *(each.label for each in stored)], dtype=object)[1:]
+        return RowAnswers(truth, predicted, scores=_scores(stored))
 
     def is_right(self, answers: RowAnswers) -> NDArray[np.bool_] | None:
         """Which rows have exactly the right answer, shape (n,); None where no answer is that."""
@@ -177,7 +179,7 @@ class OutputKind(ABC):
         return np.asarray(losses.reshape(len(losses), -1).sum(axis=1))
 
     def confusions(self, answers: RowAnswers) -> Iterator[tuple[int, str, str]]:
-        """Rows with a label that is taken for another, and both; none for kinds without labels."""
+        """Wrong answers: the row, its label, and the label that it got; none without labels."""
         return iter(())
 
     def confusion_matrix(self, answers: RowAnswers) -> NDArray[np.int64] | None:
@@ -190,7 +192,7 @@ class OutputKind(ABC):
 
     def groups(self, truth: NDArray[Any]) -> list[str] | None:
         """The class of each row; None for kinds that have not one class each."""
-        return None
+        return [self.format(entry) for entry in truth] if self.is_exclusive else None
 
 
 class RawKind(OutputKind):
@@ -251,9 +253,6 @@ class RawKind(OutputKind):
 class LabelKind(RawKind):
     """Answers among known labels, each with a probability: they can be calibrated."""
 
-    threshold_rule: ClassVar[Rule]
-    """What one threshold for all labels does."""
-
     @property
     def label_kind(self) -> LabelKind:
         """This kind."""
@@ -269,20 +268,17 @@ class LabelKind(RawKind):
         """The probability of each class or label, shape (n, C)."""
 
     @abstractmethod
-    def likeliest(self, probabilities: Floats) -> NDArray[np.int64]:
-        """The answers without thresholds, in the form of the truth."""
+    def decide(self, raw: NDArray[Any], *, half: float = 0.0) -> NDArray[np.int64]:
+        """The answers without thresholds, in the form of the truth.
+
+        Args:
+            raw: logits, or probabilities.
+            half: the value of an even chance: 0.0 of logits, 0.5 of probabilities.
+        """
 
     @abstractmethod
     def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
         """Which classes or labels each row has, shape (n, C)."""
-
-    @abstractmethod
-    def rule(self, goal: Goal) -> Rule:
-        """How thresholds for a goal decide.
-
-        Raises:
-            RecipeError: the goal does not fit (R181).
-        """
 
     @abstractmethod
     def reliability_points(
@@ -307,27 +303,21 @@ class LabelKind(RawKind):
                 "score": float(row.max()),
                 "scores": dict(zip(self.names, map(float, row), strict=True)),
             }
-            for row, entry in zip(shares, self.likeliest(shares), strict=True)
+            for row, entry in zip(shares, self.decide(shares, half=0.5), strict=True)
         ]
 
     def of_probabilities(self, probabilities: Floats, truth: NDArray[Any]) -> RowAnswers:
         """The answers to labeled rows that probabilities give."""
-        predicted = self.likeliest(probabilities)
+        predicted = self.decide(probabilities, half=0.5)
         return RowAnswers(truth, predicted, probabilities, probabilities.max(axis=1))
 
     def answers(self, raw: NDArray[Any], truth: NDArray[Any]) -> RowAnswers:
         """The answers that logits give to labeled rows."""
         return self.of_probabilities(self.probabilities(raw), truth)
 
-    def recorded(
-        self,
-        labels: Sequence[object],
-        scores: Sequence[float],
-        by_name: Sequence[Mapping[str, float]],
-        truth: NDArray[Any],
-    ) -> RowAnswers:
+    def recorded(self, stored: Sequence[StoredAnswer], truth: NDArray[Any]) -> RowAnswers:
         """The answers that the stored probabilities give."""
-        rows = [[each[name] for name in self.names] for each in by_name]
+        rows = [[each.scores[name] for name in self.names] for each in stored]
         return self.of_probabilities(np.array(rows, dtype=np.float64), truth)
 
 
@@ -344,7 +334,6 @@ class SingleClass(LabelKind):
 
     name: ClassVar[str] = "classes"
     is_exclusive: ClassVar[bool] = True
-    threshold_rule: ClassVar[Rule] = "unsure"
 
     @property
     def positive(self) -> int:
@@ -371,11 +360,7 @@ class SingleClass(LabelKind):
         shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
         return shares
 
-    def likeliest(self, probabilities: Floats) -> NDArray[np.int64]:
-        """The most likely class."""
-        return np.asarray(probabilities.argmax(axis=-1))
-
-    def decide(self, raw: NDArray[Any]) -> NDArray[Any]:
+    def decide(self, raw: NDArray[Any], *, half: float = 0.0) -> NDArray[np.int64]:
         """The most likely class."""
         return np.asarray(raw.argmax(axis=-1))
 
@@ -393,16 +378,6 @@ class SingleClass(LabelKind):
     def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
         """One-hot rows."""
         return np.asarray(truth[:, np.newaxis] == np.arange(len(self.names)))
-
-    def rule(self, goal: Goal) -> Rule:
-        """A threshold for the positive class of two, or one below which a row has no answer."""
-        if goal.score == "accuracy":
-            return "unsure"
-        if len(self.names) == 2:
-            return "positive"
-        if goal.score == "precision":
-            return "unsure"
-        raise goal.refusal(_("More than two classes take precision=0.9 or accuracy=0.95."))
 
     def reliability_points(
         self, probabilities: Floats, truth: NDArray[Any]
@@ -429,10 +404,6 @@ class SingleClass(LabelKind):
     def suspects(self, answers: RowAnswers) -> Suspects:
         """By confident learning."""
         return suspect_classes(answers.probabilities, answers.truth)
-
-    def groups(self, truth: NDArray[Any]) -> list[str]:
-        """The class of each row."""
-        return [self.format(entry) for entry in truth]
 
     def constant(self, truth: NDArray[Any]) -> NDArray[np.float32]:
         """How frequent each class is."""
@@ -467,7 +438,6 @@ class LabelSet(LabelKind):
     name: ClassVar[str] = "labels"
     column_type: ClassVar[ColumnType] = "list"
     has_probability: ClassVar[bool] = False
-    threshold_rule: ClassVar[Rule] = "each"
 
     @property
     def field_separator(self) -> str:
@@ -495,13 +465,9 @@ class LabelSet(LabelKind):
         """The zeros and ones as integers."""
         return labels.astype(np.int64)
 
-    def likeliest(self, probabilities: Floats) -> NDArray[np.int64]:
-        """The labels with a probability of at least one half."""
-        return (probabilities >= 0.5).astype(np.int64)
-
-    def decide(self, raw: NDArray[Any]) -> NDArray[Any]:
-        """The labels with a logit of at least 0."""
-        return (raw >= 0).astype(np.int64)
+    def decide(self, raw: NDArray[Any], *, half: float = 0.0) -> NDArray[np.int64]:
+        """The labels of at least an even chance."""
+        return (raw >= half).astype(np.int64)
 
     def losses(self, raw: NDArray[Any], truth: NDArray[Any]) -> Floats:
         """Binary cross entropy, the mean over labels."""
@@ -517,12 +483,6 @@ class LabelSet(LabelKind):
     def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
         """The labels that each row has."""
         return np.asarray(truth == 1)
-
-    def rule(self, goal: Goal) -> Rule:
-        """A threshold for each label."""
-        if goal.score == "accuracy":
-            raise goal.refusal(_("Several labels per row take f1 or precision=0.9."))
-        return "each"
 
     def reliability_points(
         self, probabilities: Floats, truth: NDArray[Any]
@@ -600,15 +560,9 @@ class Number(RawKind):
         (numbers,) = scores.values()
         return numbers.astype(np.float64)[:, np.newaxis]
 
-    def recorded(
-        self,
-        labels: Sequence[object],
-        scores: Sequence[float],
-        by_name: Sequence[Mapping[str, float]],
-        truth: NDArray[Any],
-    ) -> RowAnswers:
+    def recorded(self, stored: Sequence[StoredAnswer], truth: NDArray[Any]) -> RowAnswers:
         """The numbers, which are the scores."""
-        return RowAnswers(truth, np.asarray(scores, dtype=np.float64))
+        return RowAnswers(truth, _scores(stored))
 
     def is_right(self, answers: RowAnswers) -> None:
         """No number is simply right."""
@@ -649,6 +603,10 @@ class FreeText(OutputKind):
     """Text, such as words to fill in or a generated answer."""
 
     name: ClassVar[str] = "text"
+
+
+def _scores(stored: Sequence[StoredAnswer]) -> Floats:
+    return np.array([each.score for each in stored], dtype=np.float64)
 
 
 def _logistic(strength: float) -> Any:

@@ -65,12 +65,6 @@ class Goal:
     def __str__(self) -> str:
         return self.score if self.at_least is None else f"{self.score}={self.at_least:g}"
 
-    def refusal(self, fix: str) -> RecipeError:
-        """The error of a goal that does not fit what is calibrated (R181)."""
-        return RecipeError(
-            Problem("R181", _('the goal "{goal}" does not fit').format(goal=self), fix=fix)
-        )
-
 
 def threshold_for_f1(shares: NDArray[Any], truth: NDArray[Any]) -> float | None:
     """The threshold with the highest F1, the highest of several; None without a true row.
