@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from tunesmith.metrics.differences import Difference, difference, mcnemar
+from tunesmith.metrics.differences import Difference, describe_changes, difference, mcnemar
 from tunesmith.metrics.intervals import (
     Correlation,
     correlation_difference,
@@ -258,3 +258,22 @@ def test_second_minus_first() -> None:
     assert Difference(0.8, 0.9, None, is_sure=False).change == pytest.approx(0.1)
     assert is_right(changed(2, 0, 9)[0]).sum() == 7
     assert math.isclose(mcnemar(0, 0), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (Difference(0.8, 0.9, Interval(0.05, 0.15), is_sure=True), "a difference"),
+        (Difference(0.8, 0.81, Interval(-0.01, 0.03), is_sure=False), "not distinguishable"),
+        (Difference(0.8, 0.8, Interval(0.0, 0.0), is_sure=False), "the same"),
+    ],
+)
+def test_a_difference_as_text(told: Difference, words: str) -> None:
+    assert told.describe() == words
+
+
+def test_changes_as_text() -> None:
+    assert describe_changes(0, 0) == "the same"
+    assert describe_changes(5, 0) == "not distinguishable"
+    assert describe_changes(6, 0) == describe_changes(0, 6) == "a difference"
+    assert describe_changes(3, 3) == "not distinguishable"

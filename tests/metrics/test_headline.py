@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.metrics.test_verdict import ELSEWHERE, TRUTH, beside, flipped, scored
+from tests.metrics.test_shortfall import ELSEWHERE, TRUTH, beside, flipped, scored
 from tunesmith.i18n import use_language
 from tunesmith.metrics.headline import Outcome, headline
 from tunesmith.metrics.scores import Scores

@@ -13,8 +13,8 @@ from tunesmith.metrics.intervals import CORRELATIONS, mean_interval
 from tunesmith.metrics.scores import METRICS, Answers, Interval, Metric, compute
 from tunesmith.metrics.uncertainty import (
     as_floats,
-    gives_one_answer,
     intervals,
+    is_constant,
     is_right,
     spread,
     with_intervals,
@@ -244,17 +244,17 @@ def test_only_what_counts_examples_is_drawn() -> None:
 
 
 def test_one_answer_to_all() -> None:
-    assert gives_one_answer(of([1, 1, 1], [0, 1, 1]))
-    assert not gives_one_answer(of([1, 0, 1], [0, 1, 1]))
-    assert not gives_one_answer(of([1, 1], [1, 1]))  # all of them are right
+    assert is_constant(of([1, 1, 1], [0, 1, 1]))
+    assert not is_constant(of([1, 0, 1], [0, 1, 1]))
+    assert not is_constant(of([1, 1], [1, 1]))  # all of them are right
     sets = np.array([[1, 0], [0, 1], [1, 1]])
-    assert gives_one_answer(of(np.ones((3, 2), int), sets, "f1_micro"))
+    assert is_constant(of(np.ones((3, 2), int), sets, "f1_micro"))
     truth = np.random.default_rng(0).normal(size=90)
-    assert gives_one_answer(of(3 + 0.01 * truth, truth, "pearson"))
-    assert not gives_one_answer(of(3 + 0.3 * truth, truth, "pearson"))
+    assert is_constant(of(3 + 0.01 * truth, truth, "pearson"))
+    assert not is_constant(of(3 + 0.3 * truth, truth, "pearson"))
     signs = np.array([-1.0, 1.0] * 4)  # their deviation is one
-    assert not gives_one_answer(of(0.05 * signs, signs, "pearson"))
-    assert gives_one_answer(of(0.0499 * signs, signs, "pearson"))
+    assert not is_constant(of(0.05 * signs, signs, "pearson"))
+    assert is_constant(of(0.0499 * signs, signs, "pearson"))
 
 
 def test_numbers_in_double_precision() -> None:

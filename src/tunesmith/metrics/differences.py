@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics.bootstrap import (
     DRAWS,
     Units,
@@ -27,7 +28,7 @@ from tunesmith.metrics.likelihood import profile_interval, supported
 from tunesmith.metrics.scores import Answers, Interval
 from tunesmith.metrics.uncertainty import as_floats, is_right
 
-__all__ = ["Difference", "difference", "mcnemar"]
+__all__ = ["Difference", "describe_changes", "difference", "mcnemar"]
 
 _LEVEL = 0.05
 _FEWEST_CHANGES = 6
@@ -54,6 +55,10 @@ class Difference:
     def change(self) -> float:
         """Second minus first."""
         return self.second - self.first
+
+    def describe(self) -> str:
+        """Return whether it is a difference, as text."""
+        return _describe(is_sure=self.is_sure, is_same=self.change == 0)
 
 
 def difference(
@@ -205,3 +210,14 @@ def mcnemar(fixed: int, broken: int) -> float:
         total += ways
         ways = ways * (changed - i) // (i + 1)
     return min(1.0, float(2 * total / 2**changed))
+
+
+def describe_changes(fixed: int, broken: int) -> str:
+    """Return whether so many rows that only one model has right make a difference, as text."""
+    return _describe(is_sure=mcnemar(fixed, broken) < _LEVEL, is_same=not fixed + broken)
+
+
+def _describe(*, is_sure: bool, is_same: bool) -> str:
+    if is_sure:
+        return _("a difference")
+    return _("the same") if is_same else _("not distinguishable")

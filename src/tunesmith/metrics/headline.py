@@ -12,13 +12,13 @@ from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.metrics.score_table import as_interval, as_score
 from tunesmith.metrics.scores import METRICS
-from tunesmith.metrics.verdict import (
+from tunesmith.metrics.shortfall import (
     BEATEN,
     COLLAPSED,
     LEVEL,
-    AgainstTfidf,
-    Verdict,
-    verdicts_of,
+    Shortfall,
+    TfidfComparison,
+    shortfalls_of,
 )
 
 __all__ = ["Headline", "Outcome", "headline"]
@@ -79,9 +79,9 @@ def headline(metadata: Mapping[str, Any]) -> Headline:
     if split is None:
         sentence = _("Not scored: the run had no labeled validation or test rows.")
         return Headline(Outcome.NOT_SCORED, sentence, None)
-    verdict = verdicts_of(metadata).get(split)
+    verdict = shortfalls_of(metadata).get(split)
     compared = metadata.get("against_tfidf", {}).get(split)
-    against = AgainstTfidf.from_json(compared) if compared else None
+    against = TfidfComparison.from_json(compared) if compared else None
     count = metadata.get("rows", {}).get(split)
     for known in (verdict, against):
         count = count or (known and known.rows)
@@ -106,7 +106,9 @@ def headline(metadata: Mapping[str, Any]) -> Headline:
     return Headline(outcome, _(_SENTENCES[outcome]).format(**words), split)
 
 
-def _outcome(verdict: Verdict | None, against: AgainstTfidf | None, count: int | None) -> Outcome:
+def _outcome(
+    verdict: Shortfall | None, against: TfidfComparison | None, count: int | None
+) -> Outcome:
     if verdict is not None and verdict.code == BEATEN:
         return Outcome.BEATEN
     if verdict is None and (against is None or against.is_sure):
@@ -117,8 +119,8 @@ def _outcome(verdict: Verdict | None, against: AgainstTfidf | None, count: int |
 def _bars(
     metadata: Mapping[str, Any],
     split: str,
-    verdict: Verdict | None,
-    against: AgainstTfidf | None,
+    verdict: Shortfall | None,
+    against: TfidfComparison | None,
 ) -> tuple[str, dict[str, float]]:
     """The score that decides, and what each baseline that counts has of it."""
     if verdict is not None and verdict.score is not None:

@@ -37,8 +37,8 @@ from tunesmith.metrics.scores import Answers, Interval, Scores
 __all__ = [
     "Spread",
     "as_floats",
-    "gives_one_answer",
     "intervals",
+    "is_constant",
     "is_right",
     "spread",
     "with_intervals",
@@ -211,7 +211,7 @@ def is_right(answers: Answers) -> NDArray[np.bool_]:
     return right
 
 
-def gives_one_answer(answers: Answers) -> bool:
+def is_constant(answers: Answers) -> bool:
     """Whether a model answers all rows alike though their labels differ.
 
     Numbers count as alike if they vary by less than a twentieth of the labels: a prediction that

@@ -16,7 +16,7 @@ from tunesmith.text import escape_controls, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import Scores
-from tunesmith.metrics.verdict import against_tfidf, judge
+from tunesmith.metrics.shortfall import compare_with_tfidf, find_shortfall
 from tunesmith.models.untrusted import UnreadableFile, read_json
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
@@ -96,8 +96,8 @@ def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, An
         scores: by split.
         by: the score that chooses the model.
     """
-    verdicts = {split: judge(found, by=by) for split, found in scores.items()}
-    against = {split: against_tfidf(found, by=by) for split, found in scores.items()}
+    verdicts = {split: find_shortfall(found, by=by) for split, found in scores.items()}
+    against = {split: compare_with_tfidf(found, by=by) for split, found in scores.items()}
     return {
         "scores": {split: dict(found.values) for split, found in scores.items()},
         "intervals": {
@@ -154,7 +154,7 @@ class _Facts(BaseModel):
     scores: dict[str, dict[str, float | None]] = {}
     intervals: dict[str, dict[str, Any]] = {}
     baselines: dict[str, dict[str, dict[str, float | None]]] = {}
-    against_tfidf: dict[str, dict[str, Any]] = {}
+    compare_with_tfidf: dict[str, dict[str, Any]] = {}
     verdicts: dict[str, dict[str, Any]] = {}
     constant: list[float] | None = None
     precision: str = "fp32"

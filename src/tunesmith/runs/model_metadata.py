@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from tunesmith.text import shortened
 from tunesmith.metrics.calibration import Calibration
-from tunesmith.metrics.verdict import Verdict
+from tunesmith.metrics.shortfall import Shortfall
 from tunesmith.tasks import task_from_json
 
 __all__ = ["STRICT", "parse", "parse_run_facts", "reason_of", "without_halves"]
@@ -82,7 +82,7 @@ class _Verdict(TypedDict, total=False):
     tfidf: float
 
 
-class _AgainstTfidf(TypedDict):
+class _TfidfComparison(TypedDict):
     __pydantic_config__ = STRICT  # type: ignore[misc]
     score: str
     rows: Count
@@ -99,7 +99,7 @@ class _Optional(TypedDict, total=False):
     metrics: list[str]
     intervals: dict[str, dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]]
     baselines: dict[str, dict[str, Scores]]
-    against_tfidf: dict[str, _AgainstTfidf]
+    against_tfidf: dict[str, _TfidfComparison]
     rows: dict[str, Count]
     verdicts: dict[str, _Verdict]
     words_counted_in: Annotated[list[Count], Field(min_length=2, max_length=2)]
@@ -138,7 +138,7 @@ def parse_run_facts(text: bytes) -> dict[str, Any]:
     try:
         task_from_json(facts["task"])
         for split, verdict in (facts.get("verdicts") or {}).items():
-            Verdict.from_json(verdict).problem(split)
+            Shortfall.from_json(verdict).problem(split)
         if facts.get("calibration") is not None:
             Calibration.from_json(facts["calibration"])
     except Exception as error:  # whatever other content makes of them

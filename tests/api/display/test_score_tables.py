@@ -40,7 +40,7 @@ def test_facts_of_an_older_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_verdicts_are_warnings_with_codes() -> None:
+def test_shortfalls_are_warnings_with_codes() -> None:
     (problem,) = score_warnings(FACTS)
     assert str(problem).startswith("warning M135: validation: collapsed")
     assert not list(score_warnings({}))

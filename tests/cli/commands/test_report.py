@@ -39,7 +39,7 @@ def test_unknown_or_unfinished_run(tunesmith: Command, tmp_path: Path) -> None:
     assert (output.code, "C114" in output.err) == (2, True)
 
 
-def test_verdict_comes_first(tunesmith: Command, trained: Path) -> None:
+def test_shortfall_comes_first(tunesmith: Command, trained: Path) -> None:
     """The first sentence below the name, in both languages; a table that is cut shows it."""
     run = RunFolder(trained)
     facts = run.facts()

@@ -13,7 +13,7 @@ from tunesmith.analysis.curves import Answers, Curves, Reading, read, without_lo
 from tunesmith.analysis.curves import Verdict as ReadingOf
 from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.metrics.scores import METRICS, parse_selection
-from tunesmith.metrics.verdict import verdicts_of
+from tunesmith.metrics.shortfall import shortfalls_of
 from tunesmith.recipe import Recipe, gather
 from tunesmith.runs.event_history import History
 from tunesmith.runs.folder import RunFolder
@@ -37,8 +37,8 @@ def explain(run: RunFolder, curves: Curves | None = None) -> tuple[Reading, ...]
     """
     readings = read(curves or curves_of(run), _recipe(run).train)
     beaten = [
-        f"{split}: {told.in_words()}"
-        for split, told in verdicts_of(run.facts()).items()
+        f"{split}: {told.sentence()}"
+        for split, told in shortfalls_of(run.facts()).items()
         if told.tfidf is not None
     ]
     if not beaten:

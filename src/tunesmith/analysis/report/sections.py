@@ -24,8 +24,8 @@ from tunesmith.i18n import split_name
 from tunesmith.metrics.counts import ClassReport, class_reports
 from tunesmith.metrics.headline import Headline
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
+from tunesmith.metrics.shortfall import shortfalls_of
 from tunesmith.metrics.temperature import calibration_error, reliability
-from tunesmith.metrics.verdict import verdicts_of
 from tunesmith.runs.public_names import public_name
 from tunesmith.text import shell_quoted
 
@@ -65,8 +65,8 @@ def scores(metadata: Mapping[str, Any], judged: Headline) -> Section | None:
     if not tables:
         return None
     others = [
-        f"{verdict.code} {split_name(split)}: {verdict.in_words()}"
-        for split, verdict in verdicts_of(metadata).items()
+        f"{verdict.code} {split_name(split)}: {verdict.sentence()}"
+        for split, verdict in shortfalls_of(metadata).items()
         if split != judged.split
     ]
     about = _(

@@ -13,7 +13,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
 from tunesmith.metrics.headline import headline
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
-from tunesmith.metrics.verdict import verdicts_of
+from tunesmith.metrics.shortfall import shortfalls_of
 
 if TYPE_CHECKING:
     from tunesmith.metrics.uncertainty import Spread
@@ -29,7 +29,7 @@ def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
         terminal: prints them.
         facts: what `headline` takes, and "words_counted_in", as `tunesmith.json` has them.
     """
-    verdicts = verdicts_of(facts)
+    verdicts = shortfalls_of(facts)
     judged = headline(facts)
     if "scores" in facts:
         terminal.result(f"→ {judged.sentence}")
@@ -39,7 +39,7 @@ def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
         shown = score_rows(split, scores, intervals, baselines)
         if split in verdicts and split != judged.split:  # numbers look good by themselves
             verdict = verdicts[split]
-            terminal.result(f"→ {verdict.code} {split_name(split)}: {verdict.in_words()}")
+            terminal.result(f"→ {verdict.code} {split_name(split)}: {verdict.sentence()}")
         terminal.table(shown, align_right=numeric_titles())
     learned, rows = facts.get("words_counted_in") or (0, 0)
     if learned < rows:
@@ -52,7 +52,7 @@ def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
 
 def score_warnings(facts: Mapping[str, Any]) -> Iterable[Problem]:
     """Yield the warnings that go with the last message of a command."""
-    for split, told in verdicts_of(facts).items():
+    for split, told in shortfalls_of(facts).items():
         yield told.problem(split)
 
 
@@ -76,7 +76,7 @@ def show_spread(
             for name, told in scores.items()
         ]
         terminal.table(rows, align_right=titles)
-        told = (verdicts_of(run.facts()).get(split) for run in runs)
+        told = (shortfalls_of(run.facts()).get(split) for run in runs)
         for name, count in Counter(one.title for one in told if one).items():
             terminal.result(
                 _("→ {verdict}: {count} of {seeds} seeds").format(

@@ -21,8 +21,8 @@ from tunesmith.errors import IntegrityError, Place, Problem, RecipeError, Severi
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext, split_name
+from tunesmith.metrics.differences import describe_changes
 from tunesmith.metrics.score_table import as_interval, as_score
-from tunesmith.metrics.verdict import changes_in_words, difference_in_words
 from tunesmith.recipe import as_written, flatten, gather
 from tunesmith.runs.event_history import last_step
 from tunesmith.runs.folder import runs_under
@@ -256,7 +256,7 @@ def _change(was: float | None, now: float | None, difference: Difference | None)
     if difference is None or (interval := difference.interval) is None:
         return change
     ends = as_interval([interval.low, interval.high], sign="+")
-    return f"{change} (95%: {ends}): {difference_in_words(difference)}"
+    return f"{change} (95%: {ends}): {difference.describe()}"
 
 
 def _show_changes(terminal: Terminal, split: str, comparison: Comparison) -> None:
@@ -278,7 +278,7 @@ def _show_changes(terminal: Terminal, split: str, comparison: Comparison) -> Non
             fixed=fixed,
             broken=broken,
             p=changes.p_value,
-            verdict=changes_in_words(fixed, broken),
+            verdict=describe_changes(fixed, broken),
         )
     )
 

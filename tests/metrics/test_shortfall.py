@@ -5,20 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunesmith.metrics.differences import Difference, difference
-from tunesmith.metrics.scores import METRICS, BaselineAnswers, Interval, Scores, compute
-from tunesmith.metrics.uncertainty import with_intervals
-from tunesmith.metrics.verdict import (
+from tunesmith.metrics.differences import difference
+from tunesmith.metrics.scores import METRICS, BaselineAnswers, Scores, compute
+from tunesmith.metrics.shortfall import (
     BEATEN,
     COLLAPSED,
     LEVEL,
-    Verdict,
-    against_tfidf,
-    changes_in_words,
-    difference_in_words,
-    judge,
-    verdicts_of,
+    Shortfall,
+    compare_with_tfidf,
+    find_shortfall,
+    shortfalls_of,
 )
+from tunesmith.metrics.uncertainty import with_intervals
 
 TRUTH = np.array([1] * 279 + [0] * 129)
 
@@ -41,8 +39,8 @@ ELSEWHERE = np.where((np.arange(408) * 37 + 50) % 100 < 13, 1 - TRUTH, TRUTH)
 
 
 def test_the_same_answer_to_all_is_called_collapsed() -> None:
-    verdict = judge(scored(np.ones(408, dtype=int)))
-    assert verdict == Verdict(COLLAPSED, 408)
+    verdict = find_shortfall(scored(np.ones(408, dtype=int)))
+    assert verdict == Shortfall(COLLAPSED, 408)
     problem = verdict.problem("validation")
     assert str(problem).startswith(
         "warning M135: validation: collapsed: the model gives the same answer to all 408 rows"
@@ -54,19 +52,19 @@ def test_the_same_answer_to_all_is_called_collapsed() -> None:
 
 
 def test_a_good_model_is_not_judged() -> None:
-    assert judge(scored(flipped(0.14))) is None
+    assert find_shortfall(scored(flipped(0.14))) is None
 
 
 def test_the_interval_that_reaches_the_majority_is_level_with_it() -> None:
     """Accuracy 0.70 of 408 rows, where always the same gives 0.68."""
     scores = scored(flipped(0.30))
-    verdict = judge(scores, by="accuracy")
+    verdict = find_shortfall(scores, by="accuracy")
     assert verdict is not None and verdict.code == LEVEL and verdict.score == "accuracy"
     assert verdict.constant == pytest.approx(0.6838, abs=1e-4)
     assert verdict.low is not None and verdict.low <= verdict.constant
     assert "M136" in str(verdict.problem("test"))
-    assert f"{scores['accuracy']:.4f}" in verdict.in_words()
-    worse = judge(scored(flipped(0.6)), by="accuracy")
+    assert f"{scores['accuracy']:.4f}" in verdict.sentence()
+    worse = find_shortfall(scored(flipped(0.6)), by="accuracy")
     assert worse is not None and worse.code == LEVEL
 
 
@@ -75,7 +73,7 @@ def test_guessing_is_found_where_the_constant_scores_nothing() -> None:
     truth = np.arange(400) % 2
     guesses = np.random.default_rng(0).integers(0, 2, 400)
     scores = replace(scored(guesses, truth, "f1"), baselines={"constant": {"f1": 0.0}})
-    verdict = judge(scores)
+    verdict = find_shortfall(scores)
     assert verdict is not None and verdict.score == "matthews_correlation"
     assert verdict.constant == 0.0
 
@@ -84,23 +82,25 @@ def test_the_score_that_chooses_may_have_no_baseline() -> None:
     """Then the first that has one is judged: accuracy 0.70, where always the same gives 0.68."""
     scores = scored(flipped(0.30), TRUTH, "accuracy", "f1", "matthews_correlation")
     for by, expected in (("accuracy", "accuracy"), ("loss", "accuracy"), (None, "accuracy")):
-        verdict = judge(scores, by=by)
+        verdict = find_shortfall(scores, by=by)
         assert verdict is not None and verdict.score == expected
     for name in ("f1", "accuracy"):
         only = {"constant": {name: 0.999}}
-        verdict = judge(replace(scores, baselines=only), by="matthews_correlation")
+        verdict = find_shortfall(replace(scores, baselines=only), by="matthews_correlation")
         assert verdict is not None and (verdict.score, verdict.constant) == (name, 0.999)
     both = {"constant": {"accuracy": 0.0, "f1": 0.999}}
-    verdict = judge(replace(scores, baselines=both), by="f1")
+    verdict = find_shortfall(replace(scores, baselines=both), by="f1")
     assert verdict is not None and verdict.score == "f1"
-    assert judge(replace(scored(flipped(0.1)), baselines={}), by="accuracy") is None
+    assert find_shortfall(replace(scored(flipped(0.1)), baselines={}), by="accuracy") is None
 
 
 def test_what_the_constant_cannot_score_counts_as_nothing() -> None:
     nothing = {"constant": {"matthews_correlation": None}}
     scores = scored(flipped(0.14), TRUTH, "matthews_correlation")
-    assert judge(replace(scores, baselines=nothing)) is None
-    verdict = judge(replace(scored(flipped(0.5), TRUTH, "matthews_correlation"), baselines=nothing))
+    assert find_shortfall(replace(scores, baselines=nothing)) is None
+    verdict = find_shortfall(
+        replace(scored(flipped(0.5), TRUTH, "matthews_correlation"), baselines=nothing)
+    )
     assert verdict is not None and verdict.constant == 0.0
 
 
@@ -108,12 +108,16 @@ def test_an_interval_that_just_reaches_the_bar_is_level() -> None:
     scores = scored(flipped(0.20))
     low = scores.intervals["accuracy"].low
     for bar, expected in ((low, LEVEL), (low - 1e-9, None)):
-        verdict = judge(replace(scores, baselines={"constant": {"accuracy": bar}}), by="accuracy")
+        verdict = find_shortfall(
+            replace(scores, baselines={"constant": {"accuracy": bar}}), by="accuracy"
+        )
         assert (verdict and verdict.code) == expected
     errors = scored(np.arange(90.0) % 7, np.arange(90.0) % 5, "mean_squared_error")
     high = errors.intervals["mean_squared_error"].high
     for bar, expected in ((high, LEVEL), (high + 1e-9, None)):
-        verdict = judge(replace(errors, baselines={"constant": {"mean_squared_error": bar}}))
+        verdict = find_shortfall(
+            replace(errors, baselines={"constant": {"mean_squared_error": bar}})
+        )
         assert (verdict and verdict.code) == expected
 
 
@@ -138,7 +142,7 @@ def beside(
 
 def test_losing_to_tfidf_comes_first() -> None:
     """It is better than always the same answer, yet TF-IDF is better still."""
-    verdict = judge(beside(flipped(0.2), flipped(0.05)), by="accuracy")
+    verdict = find_shortfall(beside(flipped(0.2), flipped(0.05)), by="accuracy")
     assert verdict is not None
     assert (verdict.code, verdict.rows, verdict.score) == (BEATEN, 408, "accuracy")
     tfidf, model = (scored(flipped(wrong)).answers for wrong in (0.05, 0.2))
@@ -156,34 +160,34 @@ def test_losing_to_tfidf_comes_first() -> None:
     )
     assert "TF-IDF baseline may be good enough" in str(problem.fix)
     assert "epoch" not in str(problem.fix)
-    level = judge(beside(flipped(0.3), flipped(0.05)), by="accuracy")
+    level = find_shortfall(beside(flipped(0.3), flipped(0.05)), by="accuracy")
     assert level is not None and level.code == BEATEN  # though it is level with the majority, too
 
 
 def test_a_model_that_is_as_good_as_tfidf_has_not_lost() -> None:
-    assert judge(beside(flipped(0.14), ELSEWHERE)) is None
-    assert judge(beside(flipped(0.05), flipped(0.2))) is None
-    told = against_tfidf(beside(flipped(0.05), flipped(0.2)), by="f1")
+    assert find_shortfall(beside(flipped(0.14), ELSEWHERE)) is None
+    assert find_shortfall(beside(flipped(0.05), flipped(0.2))) is None
+    told = compare_with_tfidf(beside(flipped(0.05), flipped(0.2)), by="f1")
     assert told is not None and told.score == "f1" and told.is_sure and told.is_better
-    level = against_tfidf(beside(flipped(0.14), ELSEWHERE))
+    level = compare_with_tfidf(beside(flipped(0.14), ELSEWHERE))
     assert level is not None and not level.is_sure and not level.is_better
     assert level.score == "accuracy" and level.low <= 0 <= level.high
-    assert against_tfidf(scored(flipped(0.1))) is None
+    assert compare_with_tfidf(scored(flipped(0.1))) is None
 
 
 def test_a_collapsed_model_that_tfidf_beats_says_both() -> None:
     scores = beside(np.ones(408, int), flipped(0.05))
-    verdict = judge(scores, by="accuracy")
+    verdict = find_shortfall(scores, by="accuracy")
     assert verdict is not None and verdict.code == COLLAPSED
     tfidf = scores.baselines["tfidf"]["accuracy"]
-    assert verdict.in_words().endswith(f"rows; the TF-IDF baseline scores accuracy {tfidf:.4f}")
-    assert Verdict.from_json(verdict.as_json()) == verdict
+    assert verdict.sentence().endswith(f"rows; the TF-IDF baseline scores accuracy {tfidf:.4f}")
+    assert Shortfall.from_json(verdict.as_json()) == verdict
 
 
 def test_beside_a_part_of_the_rows() -> None:
     """Of many rows the baseline answers some, in an order of its own; the model's are those."""
     places = np.array([5, 3, *range(100, 300)])
-    told = against_tfidf(beside(flipped(0.2), flipped(0.05), places=places))
+    told = compare_with_tfidf(beside(flipped(0.2), flipped(0.05), places=places))
     assert told is not None and told.rows == 202
     assert told.model == (flipped(0.2)[places] == TRUTH[places]).mean()
     assert told.tfidf == (flipped(0.05)[places] == TRUTH[places]).mean()
@@ -193,12 +197,12 @@ def test_only_scores_that_have_a_better_side_are_compared() -> None:
     scores = beside(flipped(0.2), flipped(0.05))
     for known, name in (({"f1": True}, "f1"), ({"accuracy": True}, "accuracy")):
         both = {"accuracy": None, "f1": None, **known}
-        told = against_tfidf(replace(scores, higher_is_better=both), by="loss")
+        told = compare_with_tfidf(replace(scores, higher_is_better=both), by="loss")
         assert told is not None and told.score == name
         other = ({"accuracy", "f1"} - {name}).pop()
-        assert against_tfidf(replace(scores, higher_is_better=both), by=other) == told
-        assert against_tfidf(replace(scores, higher_is_better=known)) == told
-    assert against_tfidf(replace(scores, higher_is_better={})) is None
+        assert compare_with_tfidf(replace(scores, higher_is_better=both), by=other) == told
+        assert compare_with_tfidf(replace(scores, higher_is_better=known)) == told
+    assert compare_with_tfidf(replace(scores, higher_is_better={})) is None
 
 
 def test_less_of_an_error_is_better() -> None:
@@ -208,33 +212,35 @@ def test_less_of_an_error_is_better() -> None:
     scores = scored(truth + noise, truth, "mean_squared_error")
     near = compute(metrics, truth + 0.5 * noise, truth).answers
     assert near is not None
-    told = against_tfidf(replace(scores, baseline_answers={"tfidf": BaselineAnswers(None, near)}))
+    told = compare_with_tfidf(
+        replace(scores, baseline_answers={"tfidf": BaselineAnswers(None, near)})
+    )
     assert told is not None and told.is_sure and not told.is_better and told.low > 0
 
 
 def test_verdicts_by_split() -> None:
-    verdict = Verdict(COLLAPSED, 5)
+    verdict = Shortfall(COLLAPSED, 5)
     told = {"verdicts": {"validation": {**verdict.as_json(), "later": 1}, "test": None}}
-    assert verdicts_of(told) == {"validation": verdict}
-    assert verdicts_of({}) == {}
+    assert shortfalls_of(told) == {"validation": verdict}
+    assert shortfalls_of({}) == {}
 
 
 def test_a_rare_class_that_is_found_is_worth_something() -> None:
     truth = (np.arange(1000) % 20 == 0).astype(int)
     predicted = np.where(np.arange(1000) % 40 == 0, 1, 0) | (np.arange(1000) % 111 == 1)
-    assert judge(scored(predicted.astype(int), truth, "f1", "accuracy")) is None
+    assert find_shortfall(scored(predicted.astype(int), truth, "f1", "accuracy")) is None
 
 
 def test_numbers() -> None:
     random = np.random.default_rng(0)
     truth = random.normal(size=200)
     names = ("pearson", "mean_squared_error")
-    assert judge(scored(truth + random.normal(size=200), truth, *names)) is None
-    noise = judge(scored(random.normal(size=200), truth, *names))
+    assert find_shortfall(scored(truth + random.normal(size=200), truth, *names)) is None
+    noise = find_shortfall(scored(random.normal(size=200), truth, *names))
     assert noise is not None and (noise.score, noise.constant) == ("pearson", 0.0)
-    error = judge(scored(random.normal(size=200), truth, *names), by="mean_squared_error")
+    error = find_shortfall(scored(random.normal(size=200), truth, *names), by="mean_squared_error")
     assert error is not None and error.score == "mean_squared_error"
-    same = judge(scored(np.full(200, 0.3), truth, *names))
+    same = find_shortfall(scored(np.full(200, 0.3), truth, *names))
     assert same is not None and same.code == COLLAPSED
 
 
@@ -243,34 +249,18 @@ def test_sets_of_labels() -> None:
     scores = with_intervals(
         compute([METRICS["f1_micro"]], np.ones_like(truth), truth), examples=100
     )
-    assert judge(scores) == Verdict(COLLAPSED, 100)
+    assert find_shortfall(scores) == Shortfall(COLLAPSED, 100)
 
 
 def test_nothing_is_said_without_intervals() -> None:
-    assert judge(compute([METRICS["accuracy"]], np.ones(4, int), np.arange(4) % 2)) is None
-    assert judge(Scores({"own": 0.3}, {"own": None})) is None
+    assert find_shortfall(compute([METRICS["accuracy"]], np.ones(4, int), np.arange(4) % 2)) is None
+    assert find_shortfall(Scores({"own": 0.3}, {"own": None})) is None
 
 
 def test_it_is_kept_and_read_again() -> None:
-    for verdict in (judge(scored(np.ones(408, int))), judge(scored(flipped(0.3)), by="accuracy")):
+    for verdict in (
+        find_shortfall(scored(np.ones(408, int))),
+        find_shortfall(scored(flipped(0.3)), by="accuracy"),
+    ):
         assert verdict is not None
-        assert Verdict.from_json(verdict.as_json()) == verdict
-
-
-@pytest.mark.parametrize(
-    ("told", "words"),
-    [
-        (Difference(0.8, 0.9, Interval(0.05, 0.15), is_sure=True), "a difference"),
-        (Difference(0.8, 0.81, Interval(-0.01, 0.03), is_sure=False), "not distinguishable"),
-        (Difference(0.8, 0.8, Interval(0.0, 0.0), is_sure=False), "the same"),
-    ],
-)
-def test_a_difference_in_words(told: Difference, words: str) -> None:
-    assert difference_in_words(told) == words
-
-
-def test_changes_in_words() -> None:
-    assert changes_in_words(0, 0) == "the same"
-    assert changes_in_words(5, 0) == "not distinguishable"
-    assert changes_in_words(6, 0) == changes_in_words(0, 6) == "a difference"
-    assert changes_in_words(3, 3) == "not distinguishable"
+        assert Shortfall.from_json(verdict.as_json()) == verdict
