@@ -11,8 +11,6 @@ from tests.runs.test_session import session
 from tests.training.fast.models import model_of
 from tunesmith.errors import Severity
 from tunesmith.runs import engines
-from tunesmith.runs.engines import make_engine
-from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactEngine
 from tunesmith.training.fast.engine import FastEngine
 
@@ -22,19 +20,6 @@ def test_the_recipe_chooses(tickets: Path, tiny_bert: Path, tmp_path: Path) -> N
         made = session(tickets, tiny_bert, tmp_path / name, [f"train.engine={name}"])
         assert type(made.engine) is kind
         assert made.is_padded == (name == "exact")
-
-
-def test_a_device_that_the_fast_one_lacks_gets_the_exact_one(
-    tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = session(tickets, tiny_bert, tmp_path / "run", ["train.engine=exact"])
-    asked = made.job.recipe.train.model_copy(update={"engine": "fast"})
-    object.__setattr__(made.job, "recipe", made.job.recipe.model_copy(update={"train": asked}))
-    monkeypatch.setattr(engines, "FAST_DEVICES", ("cuda",))
-    chosen = make_engine(made.network, made.job, make_accelerator(device="cpu"), precision="fp32")
-    assert type(chosen.engine) is ExactEngine and chosen.how == {"name": "exact"}
-    (note,) = chosen.notes
-    assert note.code == "M122" and "does not know cpu" in note.message
 
 
 @pytest.mark.parametrize(
@@ -47,7 +32,7 @@ def test_who_looks_at_steps_is_told_in_time(
         tickets, tiny_bert, tmp_path / "run",
         [f"train.save_every={save_every}", "train.log_every=10"],
     )  # fmt: skip
-    assert engines._reads_every(made.job.recipe.train) == sync_every
+    assert engines._sync_every(made.job.recipe.train) == sync_every
 
 
 def test_weights_that_take_no_part_are_seen(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
@@ -76,7 +61,7 @@ def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: 
     assert not [problem for problem in made.warnings if problem.code == "M122"]
     made.begin()
     engine = made.run.plan_facts()["engine"]
-    assert engine["layout"] == "first token, last layer cut" and engine["without"] == ["dropout"]
+    assert engine["layout"] == "first token, last layer cut" and engine["disabled"] == ["dropout"]
     exact = session(tickets, tiny_bert, tmp_path / "exact", ["train.engine=exact"])
     exact.begin()
     assert exact.run.plan_facts()["engine"] == {"name": "exact"}

@@ -132,10 +132,14 @@ class Session:
         if settings.gradient_checkpointing:
             _recompute(self.network)
         self.network.to(self.accelerator.device)
-        chosen = make_engine(self.network, self.job, self.accelerator, precision=self.precision)
+        chosen = make_engine(
+            self.network, self.job, self.accelerator, precision=self.precision, note=self._note
+        )
         self.engine: Engine = chosen.engine
-        self.how, self.is_padded = chosen.how, chosen.is_padded
-        self.warnings += chosen.notes
+        self.how, self.is_padded = chosen.as_json(), chosen.is_padded
+
+    def _note(self, words: str) -> None:
+        self.warnings.append(Problem("M122", words, severity=Severity.NOTE))
 
     def _resume(self) -> None:
         found = None

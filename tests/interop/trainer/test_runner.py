@@ -3,20 +3,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from transformers import DataCollatorWithPadding
+from transformers import DataCollatorWithPadding, TrainerCallback
+from transformers.data.data_collator import default_data_collator
 from transformers.trainer_pt_utils import LabelSmoother
 
+import tunesmith as ts
 from tests.interop.trainer.conftest import MakeModel
 from tests.training.stepping import update
+from tunesmith.data.batches import Batch
 from tunesmith.errors import RecipeError
+from tunesmith.interop.trainer import runner
 from tunesmith.interop.trainer.arguments import TrainingArguments
 from tunesmith.interop.trainer.datasets import DataSets
-from tunesmith.interop.trainer.engines import make_plan
 from tunesmith.interop.trainer.runner import Runner
+from tunesmith.interop.trainer.steps import make_plan
 from tunesmith.training.device import make_accelerator
+from tunesmith.training.fast import select
 from tunesmith.training.fast.engine import FastEngine
+from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.optimizer import adamw
 
 
@@ -154,3 +161,105 @@ def test_an_optimizer_holds_the_weights_of_the_model_afterwards(
     occurring = torch.zeros(len(tokenizer), dtype=torch.bool)
     occurring[batch.inputs["input_ids"][batch.inputs["attention_mask"].bool()]] = True
     assert ((state["exp_avg"].abs().sum(dim=1) > 0) == occurring).all()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "collate", "half", "reason"),
+    [
+        ({}, default_data_collator, False, "the rows have no attention_mask"),
+        ({"attention_mask": 1, "pixels": 1}, default_data_collator, False, "pixels"),
+        ({"attention_mask": 1}, dict, False, "the collator may change the rows"),
+        ({"attention_mask": 1}, default_data_collator, True, "the weights are not float32"),
+        ({"attention_mask": 1}, default_data_collator, False, None),
+    ],
+)
+def test_why_the_fast_engine_is_not_tried(
+    make_model: MakeModel, inputs: dict[str, int], collate: Any, half: bool, reason: str | None
+) -> None:
+    ids = torch.ones((2, 3), dtype=torch.long)
+    some = Batch({"input_ids": ids, **dict.fromkeys(inputs, ids)}, None, 2, 6, np.arange(2))
+    model = make_model().half() if half else make_model()
+    why = runner._against_fast(model, some, collate)
+    assert why is None if reason is None else reason in str(why)
+
+
+def over_static_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, but called where it would be recorded."""
+    monkeypatch.setattr(select, "against_graphs", lambda *_given, **_named: None)
+
+
+def trained(
+    make_model: MakeModel, pairs: Any, tokenizer: Any, folder: Path, **more: Any
+) -> ts.Trainer:
+    trainer = ts.Trainer(
+        make_model(),
+        ts.TrainingArguments(
+            str(folder), use_cpu=True, num_train_epochs=2, per_device_train_batch_size=7,
+            learning_rate=1e-3, weight_decay=0.1, logging_steps=1, logging_strategy="steps",
+            eval_strategy="epoch", save_strategy="epoch", report_to="none",
+        ),
+        DataCollatorWithPadding(tokenizer), pairs["train"], pairs["validation"],
+        processing_class=tokenizer, **more,
+    )  # fmt: skip
+    trainer.train()
+    return trainer
+
+
+class Meddling(TrainerCallback):
+    """Freezes the embeddings after an epoch, and halves learning rates and decay from then on."""
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        given["model"].get_input_embeddings().weight.requires_grad_(False)
+        for group in given["optimizer"].param_groups:
+            group["weight_decay"] /= 2
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        for group in given["optimizer"].param_groups:
+            assert isinstance(group["lr"], float)
+            group["lr"] *= 0.5
+
+
+@pytest.mark.parametrize("callbacks", [[], [Meddling()]], ids=["alone", "with a callback"])
+def test_a_trainer_over_static_memory_trains_the_same(
+    callbacks: list[TrainerCallback],
+    make_model: MakeModel,
+    pairs: Any,
+    tokenizer: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Losses, evaluations, weights, and an optimizer that anyone can go on with."""
+    plain = trained(make_model, pairs, tokenizer, tmp_path / "plain", callbacks=callbacks)
+    over_static_memory(monkeypatch)
+    engines: list[Any] = []
+    begin = Runner.begin
+    monkeypatch.setattr(
+        Runner,
+        "begin",
+        lambda *given, **named: engines.append(begin(*given, **named)) or engines[0],
+    )
+    static = trained(make_model, pairs, tokenizer, tmp_path / "static", callbacks=callbacks)
+    (engine,) = engines
+    assert isinstance(engine, GraphedEngine) and engine._passes and engine.sync_every == 1
+    for name in ("loss", "eval_loss", "learning_rate", "grad_norm"):
+        theirs, ours = (
+            [entry[name] for entry in trainer.state.log_history if name in entry]
+            for trainer in (plain, static)
+        )
+        assert len(theirs) in (2, 18)
+        np.testing.assert_allclose(ours, theirs, rtol=2e-3)
+    for one, two in zip(plain.model.parameters(), static.model.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+    optimizer = static.optimizer
+    assert optimizer.grad_scale is None and optimizer.found_inf is None
+    assert not any(group["capturable"] for group in optimizer.param_groups)
+    assert all(p.grad is None for p in static.model.parameters())
+
+
+def test_the_longest_row_is_known_unless_rows_are_made_on_the_way_out(
+    make_model: MakeModel, pairs: Any, tokenizer: Any
+) -> None:
+    desk = Desk(make_model(), pairs, tokenizer)
+    assert desk.rows.longest == max(len(ids) for ids in pairs["train"]["input_ids"])
+    lazy = pairs["train"].with_transform(lambda rows: rows)
+    assert DataSets(desk).rows(lazy, "train").longest is None

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tunesmith.data.batches import Batch
 from tunesmith.interop.trainer.arguments import TrainingArguments
 from tunesmith.interop.trainer.datasets import Rows
-from tunesmith.interop.trainer.engines import make_plan
-from tunesmith.interop.trainer.steps import TrainerSession
+from tunesmith.interop.trainer.steps import TrainerSession, make_plan
 from tunesmith.training.events import StepDone
 from tunesmith.training.progress import Progress
 
@@ -138,3 +137,16 @@ def test_an_epoch_that_is_cut_short_is_followed_by_the_next(
         if made.progress.step in stops:
             made.end_epoch()
     assert found == reference
+
+
+def test_steps_and_batches_of_a_plan() -> None:
+    args = TrainingArguments(
+        "out", per_device_train_batch_size=3, gradient_accumulation_steps=2, num_train_epochs=1.5,
+        warmup_ratio=0.5, data_seed=9,
+    )  # fmt: skip
+    plan = make_plan(args, num_examples=20, num_processes=2)
+    assert (plan.batch_size, plan.micro_batch_size, plan.steps_per_epoch) == (12, 3, 2)
+    assert (plan.total_steps, plan.warmup_steps, plan.seed) == (3, 2, 9)
+    assert make_plan(
+        TrainingArguments("out", max_steps=7), num_examples=20, num_processes=1
+    ).total_steps == 7  # fmt: skip

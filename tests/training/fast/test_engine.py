@@ -56,7 +56,7 @@ def fast_engine(
         make_accelerator(device="cpu"),
         make_optimizer=lambda: make_optimizer(model, settings),
         max_grad_norm=settings.max_grad_norm,
-        verdict=probe(model, classify, batch_of(), CPU),
+        probe_result=probe(model, classify, batch_of(), CPU),
         half=half,
         used_tokens=range(5, 100) if compact else None,
     )
@@ -243,7 +243,7 @@ def test_without_compaction_and_without_packs() -> None:
     padded = FastEngine(
         model, classify, make_accelerator(device="cpu"),
         make_optimizer=lambda: make_optimizer(model, settings), max_grad_norm=1.0,
-        verdict=ProbeResult(None, by_length=False, reason=""), half=False,
+        probe_result=ProbeResult(None, by_length=False, reason=""), half=False,
     )  # fmt: skip
     np.testing.assert_allclose(train(padded, given, settings), plain, rtol=1e-5)
 
@@ -275,7 +275,7 @@ def test_predictions_are_those_of_the_exact_model() -> None:
         lambda: exact_engine(still("bert"), TrainSettings()),
         lambda: FastForward(
             still("bert"), classify, CPU,
-            verdict=ProbeResult("first token", by_length=False, reason=""), half=False,
+            probe_result=ProbeResult("first token", by_length=False, reason=""), half=False,
         ),
     ):  # fmt: skip
         done = predict(

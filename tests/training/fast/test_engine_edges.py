@@ -60,10 +60,10 @@ def test_two_models_in_two_threads() -> None:
     def turns(seed: int) -> bool:
         model = still("bert")
         given = [batch_of([3 + seed, 9, 12 - seed], seed=i) for i in range(12)]
-        verdict = probe(model, classify, given[0], CPU)
+        probe_result = probe(model, classify, given[0], CPU)
         with torch.no_grad():
             want = [classify(model, batch).per_example["logits"] for batch in given]
-            forward = FastForward(model, classify, CPU, verdict=verdict, half=False)
+            forward = FastForward(model, classify, CPU, probe_result=probe_result, half=False)
             found = [forward.outputs(batch).per_example["logits"] for batch in given]
         return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(want, found, strict=True))
 
@@ -75,7 +75,7 @@ def test_two_models_in_two_threads() -> None:
 def test_what_fails_leaves_the_model_plain(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of("bert")
     implementation = model.config._attn_implementation  # type: ignore[union-attr]
-    verdict = probe(model, classify, batch_of(), CPU)
+    probe_result = probe(model, classify, batch_of(), CPU)
 
     def fail(*_given: object) -> Any:
         raise MemoryError
@@ -87,7 +87,7 @@ def test_what_fails_leaves_the_model_plain(fault: str, monkeypatch: pytest.Monke
         FastEngine(
             model, classify, make_accelerator(device="cpu"),
             make_optimizer=fail if fault == "optimizer" else lambda: torch.optim.Adam([]),
-            max_grad_norm=1.0, verdict=verdict, half=True,
+            max_grad_norm=1.0, probe_result=probe_result, half=True,
             used_tokens=range(5, 100),
         )  # fmt: skip
     assert model.get_input_embeddings().weight.shape[0] == 100  # type: ignore[operator, union-attr]

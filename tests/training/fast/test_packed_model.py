@@ -56,8 +56,8 @@ def test_everything_is_taken_away_again() -> None:
 def test_the_order_of_the_rows_does_not_matter(family: str) -> None:
     model = model_of(family)
     batch = batch_of()
-    verdict = probe(model, classify, batch, torch.device("cpu"))
-    assert verdict.exit is not None
+    probe_result = probe(model, classify, batch, torch.device("cpu"))
+    assert probe_result.exit is not None
     turned = Batch(
         {name: tensor.flip(0) for name, tensor in batch.inputs.items()},
         batch.labels,
@@ -66,7 +66,7 @@ def test_the_order_of_the_rows_does_not_matter(family: str) -> None:
         batch.examples,
     )
     with ExitStack() as stack:
-        layout = PackedLayout(model, verdict.exit)
+        layout = PackedLayout(model, probe_result.exit)
         layout.enter(stack)
         one, two = (
             layout.run(classify, given, torch.device("cpu")).per_example["logits"]

@@ -51,18 +51,18 @@ def setting(tiny_bert: Path) -> Setting:
 def test_few_rows_are_computed_as_the_model_stands(setting: Setting) -> None:
     predictor = setting.predictor()
     few = setting.logits(predictor, TEXTS[:3])
-    assert predictor._verdict is None
+    assert predictor._probe_result is None
     many = setting.logits(predictor, TEXTS)
-    assert predictor._verdict is not None and predictor._verdict.exit is not None
+    assert predictor._probe_result is not None and predictor._probe_result.exit is not None
     np.testing.assert_allclose(many[:3], few, atol=1e-6)
 
 
 def test_rows_of_one_length_prove_nothing_for_others(setting: Setting) -> None:
     predictor = setting.predictor()
     setting.logits(predictor, ["the soup", "the rice"] * 4)
-    assert predictor._verdict is None
+    assert predictor._probe_result is None
     setting.logits(predictor, TEXTS)
-    assert predictor._verdict is not None
+    assert predictor._probe_result is not None
 
 
 def test_the_model_is_left_plain(setting: Setting) -> None:

@@ -28,8 +28,8 @@ EXPECTED: dict[str, tuple[str | None, bool]] = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_each_family_needs(family: str) -> None:
     model = model_of(family)
-    verdict = probe(model, classify, batch_of(), CPU)
-    assert (verdict.exit, verdict.by_length) == EXPECTED[family], verdict.reason
+    probe_result = probe(model, classify, batch_of(), CPU)
+    assert (probe_result.exit, probe_result.by_length) == EXPECTED[family], probe_result.reason
     assert all(p.grad is None for p in model.parameters())
     assert not model.training
 
@@ -68,9 +68,9 @@ def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
             return AsOne(*(getattr(laid, name) for name in laid.__match_args__)), packed
 
         monkeypatch.setattr(packed_model, "pack", as_one)
-    verdict = probe(model_of("bert"), classify, batch_of(), CPU)
-    assert verdict.exit is None
-    assert "off by" in verdict.reason
+    probe_result = probe(model_of("bert"), classify, batch_of(), CPU)
+    assert probe_result.exit is None
+    assert "off by" in probe_result.reason
 
 
 def test_the_model_is_left_in_its_mode() -> None:
@@ -100,8 +100,8 @@ def test_what_is_no_number_agrees_with_nothing() -> None:
 
 def test_rows_as_long_as_the_model_takes_do_not_fail() -> None:
     """More padding than there are positions: the model refuses, so it stays as it is."""
-    verdict = probe(model_of("mobilebert"), classify, batch_of((66, 40, 66)), CPU)
-    assert verdict.exit is None and not verdict.by_length
+    probe_result = probe(model_of("mobilebert"), classify, batch_of((66, 40, 66)), CPU)
+    assert probe_result.exit is None and not probe_result.by_length
 
 
 def test_a_model_without_a_pass_is_not_packed() -> None:
@@ -115,8 +115,8 @@ def test_a_model_without_a_pass_is_not_packed() -> None:
             hidden = self.inner(input_ids) * attention_mask[..., None]
             return type("Out", (), {"logits": hidden.sum(1)})()
 
-    verdict = probe(Odd(), classify, batch_of(), CPU)
-    assert (verdict.exit, verdict.by_length) == (None, True)
+    probe_result = probe(Odd(), classify, batch_of(), CPU)
+    assert (probe_result.exit, probe_result.by_length) == (None, True)
 
 
 def test_a_window_in_the_mask_is_not_packed() -> None:
@@ -124,8 +124,8 @@ def test_a_window_in_the_mask_is_not_packed() -> None:
     model = model_of("llama")
     assert probe(model, classify, batch_of(), CPU).exit == "last token"
     model.config.sliding_window = 6  # type: ignore[union-attr]  # which its layers do not name
-    verdict = probe(model, classify, batch_of(), CPU)
-    assert verdict.exit is None and "sliding window" in verdict.reason
+    probe_result = probe(model, classify, batch_of(), CPU)
+    assert probe_result.exit is None and "sliding window" in probe_result.reason
 
 
 def test_capped_scores_are_not_packed() -> None:
@@ -136,8 +136,8 @@ def test_capped_scores_are_not_packed() -> None:
         num_key_value_heads=2, head_dim=8, intermediate_size=48, pad_token_id=1,
     )  # fmt: skip
     model = transformers.Gemma2ForSequenceClassification(config).eval()
-    verdict = probe(model, classify, batch_of(), CPU)
-    assert verdict.exit is None and "softcap" in verdict.reason
+    probe_result = probe(model, classify, batch_of(), CPU)
+    assert probe_result.exit is None and "softcap" in probe_result.reason
 
 
 def test_rows_for_the_probe_are_few_and_not_the_longest() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +15,107 @@ import torch
 import tunesmith as ts
 from tests.conftest import ticket_rows
 from tests.training.fast.graphs.test_engine import SETTINGS, examples
-from tests.training.fast.models import batch_of, classify
+from tests.training.fast.models import batch_of, classify, model_of
 from tests.training.fast.test_engine import still
+from tunesmith.data.batches import Batch, Examples
 from tunesmith.training.device import make_accelerator
+from tunesmith.training.engine import ExactEngine
 from tunesmith.training.fast import select
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.engine import GraphedEngine
-from tunesmith.training.fast.probe import ProbeResult
+from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.fast.ragged_attention import Kernels
-from tunesmith.training.fast.select import engine_for
+from tunesmith.training.fast.select import (
+    EngineSelection,
+    TrainingRows,
+    choose_engine,
+    rehearse,
+)
+from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.optimizer import make_optimizer
 
+CPU = torch.device("cpu")
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
-def chosen(verdict: ProbeResult, notes: list[str], **more: Any) -> FastEngine:
-    model = still("bert")
-    given: dict[str, Any] = {
-        "verdict": verdict, "half": False, "without": frozenset(), "probed": batch_of(),
-        "examples": examples(), "draws": False, "sync_every": 7, "note": notes.append,
-        "make_optimizer": lambda: make_optimizer(model, SETTINGS), "max_grad_norm": 1.0,
-    }  # fmt: skip
-    return engine_for(model, classify, make_accelerator(device="cpu"), **{**given, **more})
+def chosen(
+    notes: list[str], *, model: Any = None, copied: Examples | None = None, **more: Any
+) -> EngineSelection:
+    network = model or still("bert")
+    rows = TrainingRows(
+        np.arange(6), lambda places: batch_of([7, 5, 3, 6, 2, 4][: len(places)]),
+        longest=32, token_ids=range(5, 100), copied=copied,
+    )  # fmt: skip
+    return choose_engine(
+        network, classify, make_accelerator(device="cpu"),
+        rows=rows, make_optimizer=lambda: make_optimizer(network, SETTINGS), max_grad_norm=1.0,
+        half=False, note=notes.append, sync_every=7, **more,
+    )  # fmt: skip
 
 
 def test_on_a_cpu_it_is_the_ordinary_one_and_nothing_is_told() -> None:
     notes: list[str] = []
-    engine = chosen(ProbeResult("first token", by_length=False, reason=""), notes)
-    assert type(engine) is FastEngine and notes == []
+    selection = chosen(notes, disabled=frozenset({"dropout"}))
+    assert type(selection.engine) is FastEngine and notes == [] and not selection.is_padded
+    facts = dict(selection.as_json())
+    assert "off by" in str(facts.pop("reason"))
+    assert facts == {
+        "name": "fast", "layout": "first token, last layer cut", "disabled": ["dropout"],
+    }  # fmt: skip
 
 
-def test_why_attention_is_in_groups_is_told_once() -> None:
+@pytest.mark.parametrize("because", ["", "it was asked for"])
+def test_the_exact_one_is_told_with_its_reason(because: str) -> None:
+    notes: list[str] = []
+    selection = chosen(notes, exact_because=because)
+    assert type(selection.engine) is ExactEngine and selection.is_padded
+    assert notes == ([f"the exact engine is used: {because}"] if because else [])
+    assert selection.as_json() == {"name": "exact"}
+
+
+def test_a_device_that_the_fast_one_lacks_gets_the_exact_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(select, "FAST_DEVICES", ("cuda",))
+    assert type(chosen(notes).engine) is ExactEngine
+    assert notes == ["the exact engine is used: the fast one does not know cpu"]
+
+
+def test_a_model_that_cannot_run_packed_is_told() -> None:
+    notes: list[str] = []
+    selection = chosen(notes, model=model_of("deberta-v2"))
+    assert selection.is_padded and selection.as_json()["layout"] == "parts of equal length"
+    assert len(notes) == 1 and "parts of nearly equal length" in notes[0]
+
+
+@pytest.mark.parametrize("fits", [2, 0])
+def test_the_sample_is_made_smaller_where_memory_does_not_suffice(
+    fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def tight(_network: Any, _run: Any, batch: Batch, *_given: Any, **_named: Any) -> ProbeResult:
+        tried.append(len(batch.examples))
+        if len(batch.examples) > fits:
+            raise torch.OutOfMemoryError("no memory")
+        return ProbeResult("first token", by_length=False, reason="")
+
+    monkeypatch.setattr(select, "probe", tight)
+    if fits:
+        assert type(chosen([]).engine) is FastEngine
+    else:
+        with pytest.raises(OneRowTooLarge, match="a single row of 7 tokens"):
+            chosen([])
+    assert tried == [6, 3, 1]
+
+
+def test_why_attention_is_in_groups_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels that are not there: the rehearsal finds out."""
     notes: list[str] = []
-    verdict = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
-    chosen(verdict, notes)
+    probe_result = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
+    monkeypatch.setattr(select, "probe", lambda *_given, **_named: probe_result)
+    chosen(notes)
     assert len(notes) == 1 and "in groups" in notes[0]
 
 
@@ -58,20 +125,24 @@ def over_static_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "has_data"),
+    ("copied", "more", "has_data"),
     [
-        ({}, True),
-        ({"draws": True}, False),
-        ({"without": frozenset({"device_data"})}, False),
+        (examples(), {}, True),
+        (None, {}, False),
+        (examples(), {"disabled": frozenset({"device_data"})}, False),
     ],
 )
-def test_the_device_keeps_the_rows_unless_something_speaks_against_it(
-    more: dict[str, Any], has_data: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_device_has_the_rows_that_are_copied(
+    copied: Examples | None,
+    more: dict[str, Any],
+    has_data: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     over_static_memory(monkeypatch)
-    engine = chosen(ProbeResult("first token", by_length=False, reason=""), [], **more)
-    assert isinstance(engine, GraphedEngine)
-    assert engine.sync_every == 7 and engine.has_data is has_data
+    selection = chosen([], copied=copied, **more)
+    assert isinstance(selection.engine, GraphedEngine)
+    assert selection.engine.sync_every == 7 and selection.engine.has_data is has_data
+    assert selection.as_json()["device_data"] is has_data
 
 
 def run_of(model: Path, out: Path, *, device: str = "cpu", **settings: object) -> Any:
@@ -156,3 +227,41 @@ def test_on_a_gpu_a_recorded_run_writes_what_one_that_is_called_writes(
     )
     again = run_of(spread_bert, tmp_path / "again", device="cuda", **settings)
     assert lines(again) == lines(recorded)
+
+
+# rehearsal
+
+
+def test_kernel_refusal_there_is_nothing_to_try() -> None:
+    network: Any = model_of("bert")
+    probe_result = probe(network, classify, batch_of(), CPU)
+    assert probe_result.kernels is None and probe_result.kernel_refusal == ""
+    assert rehearse(network, classify, batch_of(), CPU, probe_result=probe_result, half=False) == (
+        probe_result, (),
+    )  # fmt: skip
+    told = replace(probe_result, kernel_refusal="off by 1")
+    assert rehearse(network, classify, batch_of(), CPU, probe_result=told, half=False)[1] == (
+        "off by 1",
+    )
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_kernels_that_are_not_there_are_told_and_the_model_is_as_before(half: bool) -> None:
+    """On a CPU each call is refused, and groups compute."""
+    network: Any = model_of("bert")
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    given = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
+    found, reasons = rehearse(network, classify, batch_of(), CPU, probe_result=given, half=half)
+    assert found.kernels is not None and len(reasons) == 1
+    assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
+    assert all(p.grad is None for p in network.parameters())
+    assert not any("forward" in vars(module) for module in network.modules())
+
+
+def test_a_gradient_that_is_not_finite_speaks_against_them() -> None:
+    network: Any = model_of("bert")
+    with torch.no_grad():
+        network.classifier.weight.fill_(float("inf"))
+    given = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
+    found, reasons = rehearse(network, classify, batch_of(), CPU, probe_result=given, half=False)
+    assert found.kernels is None and reasons == ("the gradient is not finite",)

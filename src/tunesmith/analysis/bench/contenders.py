@@ -234,7 +234,7 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
             session.network, int(lengths[first].sum()), torch.bfloat16 if half else torch.float32
         )
         table = session.network.get_input_embeddings().weight
-        cuts = isinstance(engine, FastEngine) and engine.verdict.exit == (
+        cuts = isinstance(engine, FastEngine) and engine.probe_result.exit == (
             "first token, last layer cut"
         )
         trained = sum(p.numel() for p in session.network.parameters() if p.requires_grad)

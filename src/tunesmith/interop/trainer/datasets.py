@@ -31,6 +31,7 @@ class Rows:
     Attributes:
         name: "train", "evaluation" or "test", for messages.
         token_ids: every token id that occurs; None if that is not known.
+        longest: the most tokens of a row, or of one that was left out; None if that is not known.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Rows:
         self._data = self._narrowed(data)
         if is_plain(collate):
             _refuse_words(self._data, name)
-        self.token_ids = _token_ids(self._data) if hasattr(data, "column_names") else None
+        tokens = _token_column(self._data)
+        self.token_ids = None if tokens is None else _token_ids(tokens)
+        self.longest = None if tokens is None else _longest(tokens)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -269,14 +272,29 @@ def is_plain(collate: object) -> bool:
     return collate is default_data_collator or type(collate) in known
 
 
-def _token_ids(data: Any) -> set[int] | None:
-    """Every token id of an Arrow data set; None if rows are made on the way out."""
+def _token_column(data: Any) -> Any:
+    """Return the token ids of an Arrow data set; None if rows are made on the way out."""
+    if "input_ids" not in getattr(data, "column_names", ()) or data.format["type"] == "custom":
+        return None
+    return data.data.column("input_ids")
+
+
+def _longest(column: Any) -> int | None:
+    """Return the most tokens of a row of a column; None if its rows are no lists of tokens."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if "input_ids" not in data.column_names or data.format["type"] == "custom":
+    if not pa.types.is_nested(column.type) or pa.types.is_nested(column.type.value_type):
         return None
-    column = data.data.column("input_ids")
+    longest: int | None = pc.max(pc.list_value_length(column)).as_py()
+    return longest
+
+
+def _token_ids(column: Any) -> set[int]:
+    """Return every token id of a column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     while pa.types.is_nested(column.type):
         column = pc.list_flatten(column)
     return set(pc.unique(column).to_pylist())

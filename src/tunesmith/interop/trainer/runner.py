@@ -13,22 +13,26 @@ from tunesmith.errors import ArgumentError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.interop.trainer.customization import is_hooked
-from tunesmith.interop.trainer.datasets import Rows
-from tunesmith.interop.trainer.engines import Way, make_engine, way_for
+from tunesmith.interop.trainer.datasets import Rows, is_plain
 from tunesmith.interop.trainer.losses import OwnLoss, known_head, mean_loss, shifts_labels
 from tunesmith.interop.trainer.support import notice, refusal
 from tunesmith.tasks import Outputs
-from tunesmith.training.engine import Engine, ExactForward
-from tunesmith.training.fast.engine import FastEngine, FastForward
+from tunesmith.training.engine import Engine, ExactForward, Pass
+from tunesmith.training.fast.engine import FAST_DEVICES, FastEngine, FastForward
+from tunesmith.training.fast.graphs.engine import GraphedEngine
+from tunesmith.training.fast.probe import ProbeResult, probe
+from tunesmith.training.fast.select import TrainingRows, choose_engine
 from tunesmith.training.plan import Plan
 
-__all__ = ["Bench", "Runner"]
+__all__ = ["ModelOwner", "Runner"]
 
-_PROBED = 6
+_SAMPLE = 6
 """Rows that engines are compared on."""
 
+_PACKED = {"input_ids", "attention_mask", "token_type_ids"}
 
-class Bench(Protocol):
+
+class ModelOwner(Protocol):
     """A Trainer as far as running its model goes."""
 
     args: Any
@@ -51,16 +55,16 @@ class Runner:
         engine: of the training that is going on, None besides.
     """
 
-    def __init__(self, bench: Bench, *, exact: bool) -> None:
+    def __init__(self, trainer: ModelOwner, *, exact: bool) -> None:
         """Nothing is built before it is asked for.
 
         Args:
-            bench: the Trainer.
+            trainer: whose model.
             exact: whether the exact engine was asked for.
         """
-        self._bench = bench
+        self._trainer = trainer
         self._exact = exact
-        self._way: tuple[Any, Way] | None = None
+        self._known: tuple[Any, Pass, ProbeResult | None] | None = None
         self._trained: tuple[Rows, ...] = ()
         self._resting = False
         self.engine: Engine | None = None
@@ -68,11 +72,11 @@ class Runner:
     @property
     def accelerator(self) -> Any:
         """Device, precision and processes; those of a training while it goes on."""
-        return self._bench.current_accelerator()
+        return self._trainer.current_accelerator()
 
     @property
     def _half(self) -> bool:
-        return bool(self._bench.args.mixed_precision == "bf16")
+        return bool(self._trainer.args.mixed_precision == "bf16")
 
     def begin(
         self,
@@ -83,7 +87,7 @@ class Runner:
         evaluated: tuple[Rows, ...],
         optimizer: Callable[[], torch.optim.Optimizer],
     ) -> Engine:
-        """The engine of a training.
+        """Choose the engine of a training.
 
         Args:
             model: of the script.
@@ -92,36 +96,47 @@ class Runner:
             evaluated: what else goes through the model while it is trained.
             optimizer: makes it once the weights are those that train.
         """
-        accelerator = self.accelerator
+        args, accelerator = self._trainer.args, self.accelerator
         model.to(accelerator.device)
-        batch = rows.batch(plan.examples_at(0)[:_PROBED], seed=plan.draw_seed(0))
-        way = self._way_for(model, batch, trains=True)
-        if way.reason:
-            notice(_("the exact engine is used: {reason}").format(reason=way.reason))
-        self._way = model, way
+        sample, seed = plan.examples_at(0)[:_SAMPLE], plan.draw_seed(0)
+        run, exact_because = self._pass_of(model, rows.batch(sample, seed=seed))
         self._trained = (rows, *evaluated)
-        self.engine = make_engine(
-            way, model, accelerator, self._bench.args,
-            optimizer=optimizer, half=self._half, used_tokens=_all_tokens(self._trained),
-        )  # fmt: skip
+        selection = choose_engine(
+            model,
+            run,
+            accelerator,
+            rows=TrainingRows(
+                sample,
+                lambda places: rows.batch(places, seed=seed),
+                longest=rows.longest,
+                token_ids=_all_tokens(self._trained),
+            ),
+            make_optimizer=optimizer,
+            max_grad_norm=args.max_grad_norm if (args.max_grad_norm or 0) > 0 else None,
+            half=self._half,
+            note=notice,
+            exact_because=exact_because,
+            has_unused=lambda: bool(args.ddp_find_unused_parameters),
+        )
+        self.engine = selection.engine
+        self._known = model, run, selection.probe_result
         return self.engine
 
-    def _way_for(self, model: Any, batch: Batch, *, trains: bool) -> Way:
-        smoother = self._bench.label_smoother
+    def _pass_of(self, model: Any, batch: Batch) -> tuple[Pass, str | None]:
+        """Return how a model runs, and why only by the exact engine; None if by any."""
+        smoother = self._trainer.label_smoother
         smoothing = 0.0 if smoother is None else float(smoother.epsilon)
-        device = self.accelerator.device
-        head = known_head(model, batch.to(device), smoothing)
+        head = known_head(model, batch.to(self.accelerator.device), smoothing)
         if smoothing and head is not None and not head.is_of_classes:
             words = N_("targets are smoothed among classes, and this head has none")
             raise ArgumentError(refusal(f"label_smoothing_factor={smoothing}", words))
-        own = self._own_loss(model, smoothing)
         if self._exact:
-            return Way(own, None, _("it was asked for"))
+            return self._own_loss(model, smoothing), _("it was asked for")
         if head is None:
-            return Way(own, None, _("the loss is the model's own"))
+            return self._own_loss(model, smoothing), _("the loss is the model's own")
         if is_hooked(model):
-            return Way(own, None, _("the model or a weight has hooks"))
-        return way_for(head, model, batch, device, collate=self._bench.data_collator, trains=trains)
+            return self._own_loss(model, smoothing), _("the model or a weight has hooks")
+        return head, _against_fast(model, batch, self._trainer.data_collator)
 
     def _own_loss(self, model: Any, smoothing: float) -> OwnLoss:
         shifts = shifts_labels(model)
@@ -129,20 +144,20 @@ class Runner:
             lambda run, inputs, targets: mean_loss(
                 run, self._counted(inputs, targets), smoothing=smoothing, shifts=shifts
             ),
-            tuple(self._bench.label_names),
-            bool(self._bench.can_return_loss),
+            tuple(self._trainer.label_names),
+            bool(self._trainer.can_return_loss),
         )
 
     def _counted(self, inputs: dict[str, Any], targets: int) -> dict[str, Any]:
         """Inputs with their number of targets, for a model that divides its loss by it."""
-        if self._bench.model_accepts_loss_kwargs and "labels" in inputs:
+        if self._trainer.model_accepts_loss_kwargs and "labels" in inputs:
             return {**inputs, "num_items_in_batch": max(1, targets)}
         return inputs
 
     @property
     def is_fast(self) -> bool:
-        """Whether the training that is going on goes fast."""
-        return self.engine is not None and self._way is not None and self._way[1].is_fast
+        """Whether the fast engine is training."""
+        return isinstance(self.engine, FastEngine)
 
     @contextmanager
     def plain_model(self) -> Iterator[None]:
@@ -158,6 +173,14 @@ class Runner:
                 self._resting = False
             if self.is_fast and is_hooked(self.engine.network):
                 raise ArgumentError(_hooked_late())
+
+    @contextmanager
+    def lend_model(self) -> Iterator[None]:
+        """The plain model for callbacks, which may change it."""
+        with self.plain_model():
+            yield
+        if isinstance(self.engine, GraphedEngine):
+            self.engine.forget_recordings()
 
     @contextmanager
     def forward(self, model: Any, rows: Rows) -> Iterator[Callable[[Batch], Outputs]]:
@@ -189,14 +212,20 @@ class Runner:
         return not self._resting and rows in self._trained
 
     def _forward(self, model: Any, rows: Rows) -> FastForward | ExactForward:
-        if self._way is None or self._way[0] is not model:
-            self._way = model, self._way_for(model, next(rows.in_order(_PROBED)), trains=False)
-        way = self._way[1]
-        # hooks of two cannot be on one model, and a script may have put some there since
-        if way.verdict is None or self.engine is not None or is_hooked(model):
-            return ExactForward(model, way.run, self.accelerator)
-        device = self.accelerator.device
-        return FastForward(model, way.run, device, verdict=way.verdict, half=self._half)
+        if self._known is None or self._known[0] is not model:
+            batch = next(rows.in_order(_SAMPLE))
+            run, exact_because = self._pass_of(model, batch)
+            device = self.accelerator.device
+            is_exact = exact_because is not None or device.type not in FAST_DEVICES
+            result = None if is_exact else probe(model, run, batch, device, trains=False)
+            self._known = model, run, result
+        _model, run, result = self._known
+        # hooks of two cannot be on one model, and a script may have added some since
+        if result is None or self.engine is not None or is_hooked(model):
+            return ExactForward(model, run, self.accelerator)
+        return FastForward(
+            model, run, self.accelerator.device, probe_result=result, half=self._half
+        )
 
     def end(self, model: Any) -> None:
         """Leave the plain model, and an optimizer that holds its weights."""
@@ -240,3 +269,18 @@ def _all_tokens(several: tuple[Rows, ...]) -> set[int] | None:
             return None
         found |= rows.token_ids
     return found
+
+
+def _against_fast(model: Any, batch: Batch, collate: object) -> str | None:
+    """Return why the fast engine cannot take a model; None if it may be tried."""
+    if not is_plain(collate):
+        return _("the collator may change the rows")
+    if missing := {"input_ids", "attention_mask"} - batch.inputs.keys():
+        return _("the rows have no {names}").format(names=", ".join(sorted(missing)))
+    if more := batch.inputs.keys() - _PACKED:
+        return _("the model is given more than token ids: {names}").format(
+            names=", ".join(sorted(more))
+        )
+    if any(p.dtype != torch.float32 for p in model.parameters()):
+        return _("the weights are not float32")
+    return None

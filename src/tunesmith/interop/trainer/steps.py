@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from tunesmith.interop.trainer.datasets import Rows
 from tunesmith.rng import seed_of
 from tunesmith.training.engine import Engine, MicroBatch
@@ -16,7 +18,7 @@ from tunesmith.training.loop import train
 from tunesmith.training.plan import Plan
 from tunesmith.training.progress import Progress
 
-__all__ = ["TrainerSession"]
+__all__ = ["TrainerSession", "make_plan"]
 
 _ORDERING = ("num_examples", "batch_size", "total_steps", "learning_rate", "seed")
 _COUNTED = ("size", "tokens", "flops")
@@ -184,3 +186,29 @@ class TrainerSession:
         then = facts.get("plan", {})
         now = {name: getattr(self.plan, name) for name in then}
         return [(name, then[name], now[name]) for name in now if then[name] != now[name]]
+
+
+def make_plan(args: Any, *, num_examples: int, num_processes: int) -> Plan:
+    """Return the plan of a Trainer: rows in the order of transformers.
+
+    A scheduler decides learning rates. `max_steps` overrides `num_train_epochs`; a batch is that of
+    one process and one forward pass.
+    """
+    micro = args.per_device_train_batch_size
+    size = micro * args.gradient_accumulation_steps * num_processes
+    steps = math.ceil(num_examples / size)
+    total = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * steps)
+    return Plan(
+        num_examples=num_examples,
+        batch_size=size,
+        micro_batch_size=micro,
+        num_processes=num_processes,
+        steps_per_epoch=steps,
+        total_steps=total,
+        warmup_steps=args.get_warmup_steps(total),
+        evaluation_interval=None,  # callbacks decide
+        learning_rate=args.learning_rate,
+        schedule=None,
+        # as Accelerate's sampler takes it: a script may have seeded torch since the Trainer did
+        seed=torch.initial_seed() if args.data_seed is None else args.data_seed,
+    )

@@ -18,10 +18,9 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.interop.trainer import checkpoints, progress
 from tunesmith.interop.trainer.datasets import DataSets, Rows, each, is_stream
-from tunesmith.interop.trainer.engines import make_plan
 from tunesmith.interop.trainer.losses import flops_per_place
 from tunesmith.interop.trainer.runner import Runner
-from tunesmith.interop.trainer.steps import TrainerSession
+from tunesmith.interop.trainer.steps import TrainerSession, make_plan
 from tunesmith.interop.trainer.support import notice
 from tunesmith.training.device import deterministic_kernels
 from tunesmith.training.engine import sum_over_ranks

@@ -113,7 +113,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
             **({} if optimizer_cls_and_kwargs is None else more),
         )  # fmt: skip
         unsupported.refuse_headless(self.model)
-        self.callback_handler = Handler(self.callback_handler, self.runner.plain_model)
+        self.callback_handler = Handler(self.callback_handler, self.runner.lend_model)
         adapt_older_signatures(self)
 
     # what a script has customized

@@ -51,9 +51,9 @@ class FastForward:
         run: Pass,
         device: torch.device,
         *,
-        verdict: ProbeResult,
+        probe_result: ProbeResult,
         half: bool,
-        without: frozenset[str] = frozenset(),
+        disabled: frozenset[str] = frozenset(),
     ) -> None:
         """Dress the model.
 
@@ -61,19 +61,21 @@ class FastForward:
             network: on its device, in float32.
             run: one pass of the task.
             device: of the model.
-            verdict: what the probe found.
+            probe_result: what the probe found.
             half: whether to compute in bfloat16.
-            without: parts to leave out, as `train.disable` names them.
+            disabled: parts to leave out, as `train.disable` names them.
         """
         self._patches, self._packing = ExitStack(), ExitStack()
         self.network = network
-        self.verdict = verdict
-        self._without = without
+        self.probe_result = probe_result
+        self._disabled = disabled
         self._run = run
         self._device = device
         self._half = half
         self._layout = (
-            PackedLayout(network, verdict.exit, verdict.kernels) if verdict.exit else None
+            PackedLayout(network, probe_result.exit, probe_result.kernels)
+            if probe_result.exit
+            else None
         )
         self._copies: HalfCopies | None = None
         self._dress_or_close()
@@ -124,9 +126,9 @@ class FastForward:
             raise
 
     def _patch(self) -> None:
-        if "dropout" not in self._without:
+        if "dropout" not in self._disabled:
             self._patches.callback(_undress, patch_dropout(self.network))
-        if self._half and "copies" not in self._without:
+        if self._half and "copies" not in self._disabled:
             self._copies = HalfCopies(self.network)
             self._patches.callback(_undress, self._copies.patched)
         self._pack()
@@ -152,10 +154,10 @@ class FastEngine(FastForward):
         *,
         make_optimizer: Callable[[], torch.optim.Optimizer],
         max_grad_norm: float | None,
-        verdict: ProbeResult,
+        probe_result: ProbeResult,
         half: bool,
         used_tokens: Iterable[int] | None = None,
-        without: frozenset[str] = frozenset(),
+        disabled: frozenset[str] = frozenset(),
     ) -> None:
         """Dress the model and make its optimizer.
 
@@ -166,26 +168,31 @@ class FastEngine(FastForward):
             make_optimizer: fused AdamW over the weights that train, called once they are compact;
                 it may return one that was made before they were.
             max_grad_norm: longer gradients are shortened; None for no limit.
-            verdict: what the probe found.
+            probe_result: what the probe found.
             half: whether to compute in bfloat16.
             used_tokens: every token id that occurs; None to keep the whole table.
-            without: parts to leave out, as `train.disable` names them.
+            disabled: parts to leave out, as `train.disable` names them.
         """
         own_memory(network)
-        if "vocabulary" in without:
+        if "vocabulary" in disabled:
             used_tokens = None
         table = table_of(network)
         self._vocabulary = (
             CompactVocabulary(table, used_tokens)
-            if table and used_tokens is not None and verdict.exit
+            if table and used_tokens is not None and probe_result.exit
             else None
         )
         is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
-        keeps = is_alone and "vocabulary" not in without
+        keeps = is_alone and "vocabulary" not in disabled
         self._kept = TableGradient(table) if table and keeps else None
         self.accelerator = accelerator
         super().__init__(
-            network, run, accelerator.device, verdict=verdict, half=half, without=without
+            network,
+            run,
+            accelerator.device,
+            probe_result=probe_result,
+            half=half,
+            disabled=disabled,
         )
         try:
             self.optimizer: Any = make_optimizer()
@@ -213,7 +220,7 @@ class FastEngine(FastForward):
 
     def accumulate(self, batch: Batch, weight: float, *, is_last: bool) -> torch.Tensor:
         """Forward and backward; a model that cannot run packed takes the rows length by length."""
-        parts = in_parts(batch) if self.verdict.by_length else [batch]
+        parts = in_parts(batch) if self.probe_result.by_length else [batch]
         losses = []
         for part in parts:
             loss = self.outputs(part).loss_sum
@@ -230,7 +237,7 @@ class FastEngine(FastForward):
         norm = float(torch.nn.utils.get_total_norm(gradients))
         if math.isfinite(norm):
             shrink = max((norm + 1e-6) / self._max_grad_norm, 1.0)
-            if shrink > 1 and "clipping" in self._without:
+            if shrink > 1 and "clipping" in self._disabled:
                 torch._foreach_mul_(gradients, 1 / shrink)
                 shrink = 1.0
             scale = None if shrink == 1.0 else torch.tensor(shrink, device=self._device)

@@ -45,7 +45,7 @@ class Predictor:
         self._task = task
         self._device = accelerator.device
         self._half = precision == "bf16"
-        self._verdict: ProbeResult | None = None
+        self._probe_result: ProbeResult | None = None
 
     @contextmanager
     def dressed(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
@@ -55,10 +55,11 @@ class Predictor:
         """
         with _DRESSING:
             plain = len(examples) < _WORTH_IT
-            verdict = _PLAIN if plain else self._judged(examples, padding)
+            probe_result = _PLAIN if plain else self._judged(examples, padding)
             forward = FastForward(
-                self._network, self._task.forward, self._device, verdict=verdict, half=self._half,
-                without=frozenset({"copies", "dropout"}) if plain else frozenset(),
+                self._network, self._task.forward, self._device,
+                probe_result=probe_result, half=self._half,
+                disabled=frozenset({"copies", "dropout"}) if plain else frozenset(),
             )  # fmt: skip
             try:
                 yield forward
@@ -70,11 +71,11 @@ class Predictor:
 
         Such rows would not show what a model makes of padding, or of other rows.
         """
-        if self._verdict is not None:
-            return self._verdict
+        if self._probe_result is not None:
+            return self._probe_result
         places = probed_places(examples.lengths)
         batch = self._task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
         found = probe(self._network, self._task.forward, batch, self._device, trains=False)
         if len(np.unique(examples.lengths[places])) > 1:
-            self._verdict = found
+            self._probe_result = found
         return found

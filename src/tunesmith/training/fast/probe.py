@@ -54,7 +54,7 @@ class ProbeResult:
     by_length: bool
     reason: str
     kernels: Kernels | None = None
-    without_kernels: str = ""
+    kernel_refusal: str = ""
 
 
 def probe(
@@ -64,7 +64,7 @@ def probe(
     device: torch.device,
     *,
     trains: bool = True,
-    without: frozenset[str] = frozenset(),
+    disabled: frozenset[str] = frozenset(),
 ) -> ProbeResult:
     """Find the fastest way that agrees with the exact one; the model is left as it was.
 
@@ -74,9 +74,9 @@ def probe(
         batch: a few rows, padded, on the CPU; labelled if `trains`.
         device: of the model.
         trains: whether gradients must agree, too.
-        without: "packing", "last_layer" or "varlen" for ways not to try.
+        disabled: "packing", "last_layer" or "varlen" for ways not to try.
     """
-    if "packing" in without:
+    if "packing" in disabled:
         return ProbeResult(None, by_length=False, reason="packing is switched off")
     training = network.training
     network.eval()
@@ -84,15 +84,15 @@ def probe(
         exact = _measure(network, lambda: [run(network, batch.to(device))], trains=trains)
         tried = []
         for name in exits_of(network):
-            if "last_layer" in without and name == "first token, last layer cut":
+            if "last_layer" in disabled and name == "first token, last layer cut":
                 continue
-            without_kernels = ""
-            for kernels in _kernels_to_try(device, without):
+            kernel_refusal = ""
+            for kernels in _kernels_to_try(device, disabled):
                 layout = PackedLayout(network, name, kernels)
                 told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
                 if agrees:
-                    return ProbeResult(name, False, told, kernels, without_kernels)
-                without_kernels = told
+                    return ProbeResult(name, False, told, kernels, kernel_refusal)
+                kernel_refusal = told
             tried.append(f"{name}: {told}")
         reason = "; ".join(tried) or "its attention does not go through transformers' interface"
         if trains:
@@ -120,9 +120,9 @@ def probed_places(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.unique(order[np.linspace(0, 0.6 * (len(order) - 1), 6).astype(np.int64)])
 
 
-def _kernels_to_try(device: torch.device, without: frozenset[str]) -> list[Kernels | None]:
+def _kernels_to_try(device: torch.device, disabled: frozenset[str]) -> list[Kernels | None]:
     """On a GPU torch's own first; on a CPU they are not there."""
-    return [Kernels(), None] if device.type == "cuda" and "varlen" not in without else [None]
+    return [Kernels(), None] if device.type == "cuda" and "varlen" not in disabled else [None]
 
 
 def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> Found:

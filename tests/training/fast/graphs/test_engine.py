@@ -56,7 +56,7 @@ def graphed_engine(
         make_accelerator(device=device),
         make_optimizer=lambda: make_optimizer(model, settings),
         max_grad_norm=settings.max_grad_norm,
-        verdict=probe(model, classify, batch_of(), torch.device(device)),
+        probe_result=probe(model, classify, batch_of(), torch.device(device)),
         half=half,
         used_tokens=range(5, 100),
         longest=int(examples().lengths.max()),
@@ -182,7 +182,7 @@ def test_copies_in_bfloat16_follow_and_stay_in_place() -> None:
 
 def test_clipping_apart_is_the_same() -> None:
     folded = graphed_engine(still("bert"), SETTINGS)
-    apart = graphed_engine(still("bert"), SETTINGS, without=frozenset({"clipping"}))
+    apart = graphed_engine(still("bert"), SETTINGS, disabled=frozenset({"clipping"}))
     np.testing.assert_allclose(
         numbers(run(apart, SETTINGS)), numbers(run(folded, SETTINGS)), rtol=1e-4
     )
@@ -322,12 +322,18 @@ def test_on_a_gpu_static_steps_are_those_of_the_cpu() -> None:
 
 def test_what_speaks_against_graphs() -> None:
     cuda = torch.device("cuda")
-    asked: dict[str, Any] = {"num_processes": 1, "in_groups": False, "without": frozenset()}
+    asked: dict[str, Any] = {
+        "num_processes": 1,
+        "in_groups": False,
+        "longest": 9,
+        "disabled": frozenset(),
+    }
     first = ProbeResult("first token", by_length=False, reason="")
     assert against_graphs(first, cuda, **asked) is None
     assert against_graphs(first, CPU, **asked) == ""
-    assert against_graphs(first, cuda, **{**asked, "without": frozenset({"graphs"})}) == ""
+    assert against_graphs(first, cuda, **{**asked, "disabled": frozenset({"graphs"})}) == ""
     assert against_graphs(ProbeResult(None, True, ""), cuda, **asked) == ""
     assert against_graphs(first, cuda, **{**asked, "num_processes": 2})
     assert against_graphs(first, cuda, **{**asked, "in_groups": True})
+    assert against_graphs(first, cuda, **{**asked, "longest": None})
     assert against_graphs(ProbeResult("padded", False, ""), cuda, **asked)

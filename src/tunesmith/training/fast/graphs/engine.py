@@ -33,32 +33,36 @@ __all__ = ["GraphedEngine", "against_graphs"]
 
 
 def against_graphs(
-    verdict: ProbeResult,
+    probe_result: ProbeResult,
     device: torch.device,
     *,
     num_processes: int,
     in_groups: bool,
-    without: frozenset[str],
+    longest: int | None,
+    disabled: frozenset[str],
 ) -> str | None:
     """Return why steps cannot be recorded as CUDA graphs; None if they can.
 
     The text is empty where nothing needs to be reported: on a CPU, without packs, or switched off.
 
     Args:
-        verdict: what the probe found.
+        probe_result: what the probe found.
         device: of the model.
         num_processes: that share a step.
         in_groups: whether some attention is not computed by torch's ragged kernels.
-        without: parts to leave out.
+        longest: the most tokens of a row to train on; None if that is not known.
+        disabled: parts to leave out.
     """
-    if device.type != "cuda" or "graphs" in without or verdict.exit is None:
+    if device.type != "cuda" or "graphs" in disabled or probe_result.exit is None:
         return ""
     if num_processes > 1:
         return _("several processes exchange their gradients")
-    if verdict.exit == "padded":
+    if probe_result.exit == "padded":
         return _("the head sees padding, which differs from batch to batch")
     if in_groups:
         return _("attention is computed in groups, which differ from batch to batch")
+    if longest is None:
+        return _("the lengths of the rows are not known before they are read")
     return None
 
 
@@ -97,7 +101,7 @@ class GraphedEngine(FastEngine):
         self._data: DataSet | None = None
         self._update = DeviceUpdate(
             self.optimizer, self._parameters, self._device,
-            limit=self._max_grad_norm, folds="clipping" not in self._without, then=self._settle,
+            limit=self._max_grad_norm, folds="clipping" not in self._disabled, then=self._settle,
         )  # fmt: skip
 
     def keep(self, examples: Examples) -> bool:
@@ -159,6 +163,17 @@ class GraphedEngine(FastEngine):
             if parameter.grad is not None:
                 parameter.grad.zero_()
         let_go(self._device)
+
+    def forget_recordings(self) -> None:
+        """Record passes and updates again, since the model may have been changed."""
+        self._graphs.forget()
+        self.optimizer.zero_grad()  # a weight that is frozen now must not keep a gradient of zeros
+
+    def hand_back(self) -> None:
+        """Leave the optimizer as it is used without recordings."""
+        self.optimizer.zero_grad()
+        self.optimizer.found_inf = None
+        super().hand_back()
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
         """Restore into new memory, for which the update is recorded again."""
