@@ -22,7 +22,7 @@ from machine import facts
 from tunesmith.analysis.label_errors.held_out import by_folds
 from tunesmith.data.columns import Roles
 from tunesmith.data.embedded.tickets import faults, make_tickets
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.inputs import Split
 from tunesmith.metrics.confident_learning import suspect_classes
 from tunesmith.recipe import DataSettings

@@ -7,7 +7,7 @@ import pytest
 from tests.cli.conftest import Command
 from tunesmith.cli import COMMANDS
 from tunesmith.cli.options import layers_from, reading
-from tunesmith.data.open import Options
+from tunesmith.data.readers.format import ReadingOptions
 
 
 def test_flags_become_keys() -> None:
@@ -36,12 +36,12 @@ def test_flags_become_keys() -> None:
 
 def test_reading_options() -> None:
     nothing = {"encoding": None, "delimiter": None, "columns": None, "sheet": None}
-    assert reading(nothing) == Options()
+    assert reading(nothing) == ReadingOptions()
     flags = {
         "encoding": "gb18030", "delimiter": "\\t", "columns": "text ,label", "sheet": "May",
         "config": "mrpc", "revision": "v1",
     }  # fmt: skip
-    assert reading(flags) == Options(
+    assert reading(flags) == ReadingOptions(
         "gb18030", "\t", "mrpc", "v1", header=("text", "label"), sheet="May"
     )
 

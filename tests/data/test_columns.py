@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.data.columns import Roles, missing_columns, need_a_role, plain_name, suggest_texts
 from tunesmith.data.profile import profile
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Column, distinct_columns
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tunesmith.data.findings import Finding, Findings, unwritable_in
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.errors import Severity
 
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
-from tests.data.workbooks import workbook
-from tunesmith.data.open import Options, detected, from_python, looks_like_a_file, open_splits
+from tunesmith.data.open import detected, from_python, looks_like_a_file, open_splits
+from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Source
 from tunesmith.errors import DataError
 
@@ -101,23 +101,6 @@ def test_folders_of_save_to_disk(tmp_path: Path) -> None:
     assert list(open_splits(str(tmp_path / "both"))) == ["train", "test"]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("a.csv", b"PK\x03\x04 rest of an xlsx", "Excel"),
-        ("a.parquet", b"text,label\na,b\n", "the content is text, not Parquet"),
-        ("a.arrow", b"text,label\na,b\n", "not Arrow"),
-        ("a.csv", b"PAR1 something", "the content is Parquet, not CSV"),
-        ("a", b"%PDF-1.7", "not a table"),
-    ],
-)
-def test_content_decides(name: str, content: bytes, words: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match="D104") as caught:
-        open_splits(str(tmp_path / name))
-    assert words in str(caught.value)
-
-
 def test_missing_files_name_the_nearest(tmp_path: Path) -> None:
     write(tmp_path / "tickets.csv", CSV)
     with pytest.raises(DataError, match="D105") as caught:
@@ -162,7 +145,7 @@ def test_objects_of_python() -> None:
 
 def test_encoding_and_delimiter_are_passed_on(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("文本;标签\n你好;x\n".encode("gb18030"))
-    options = Options(encoding="gb18030", delimiter=";")
+    options = ReadingOptions(encoding="gb18030", delimiter=";")
     assert rows(open_splits(str(tmp_path / "a.csv"), options)["train"]) == [
         {"文本": "你好", "标签": "x"}
     ]
@@ -172,64 +155,11 @@ def test_embedded_sets_by_name() -> None:
     assert set(open_splits("embedded:tickets")) == {"train", "validation", "test"}
 
 
-def test_names_for_columns_are_for_text_tables_alone(tmp_path: Path) -> None:
-    options = Options(header=("text", "label"))
-    for path in every_format(tmp_path):
-        if path.name.removesuffix(".gz") in ("a.csv", "a.tsv", "no_suffix"):
-            assert len(rows(open_splits(str(path), options)["train"])) == 5
-            continue
-        with pytest.raises(DataError, match="D114"):
-            open_splits(str(path), options)
-    Dataset.from_list(RECORDS).save_to_disk(str(tmp_path / "saved"))
-    for where in (str(tmp_path / "saved"), "embedded:tickets", "nobody/nothing"):
-        with pytest.raises(DataError, match="D114"):
-            open_splits(where, options)
-
-
-def test_excel_files_and_their_sheets(tmp_path: Path) -> None:
-    table = [("text", "label"), *[tuple(record.values()) for record in RECORDS]]
-    path = workbook(tmp_path / "a.xlsx", {"First": table, "Second": table[:2]})
-    assert rows(open_splits(str(path))["train"]) == RECORDS
-    assert len(rows(open_splits(str(path), Options(sheet="Second"))["train"])) == 1
-    with pytest.raises(DataError, match="D114"):
-        open_splits(str(path), Options(header=("a", "b")))
-    with pytest.raises(DataError, match="D119") as caught:
-        open_splits(str(write(tmp_path / "a.csv", CSV)), Options(sheet="First"))
-    assert "for Excel files" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "code", "words"),
-    [
-        ("a.xls", b"\xd0\xcf\x11\xe0" + b"x" * 600, "D118", "an old Excel workbook (.xls)"),
-        ("a.xlsx", b"\xd0\xcf\x11\xe0" + b"x" * 600, "D104", "Excel"),
-        ("a.ods", b"PK\x03\x04" + b"x" * 600, "D130", "not a whole Excel file"),
-        ("a.xls", b"\n<html><table></table></html>", "D118", "a web page that is called .xls"),
-        ("a.xlsx", b"text,label\na,b\n", "D104", "the content is text, not Excel"),
-        ("a.xlsx", b"PK\x03\x04" + b"x" * 600, "D130", "not a whole Excel file"),
-    ],
-)
-def test_other_spreadsheets(
-    name: str, content: bytes, code: str, words: str, tmp_path: Path
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        open_splits(str(tmp_path / name))
-    (problem,) = caught.value.problems
-    assert problem.code == code
-    assert words in problem.message
-
-
-def test_text_that_is_called_xls_is_read(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.xls", CSV.replace(",", "\t"))
-    assert rows(open_splits(str(path))["train"]) == RECORDS
-
-
 def test_what_was_detected_as_far_as_all_files_agree(tmp_path: Path) -> None:
     german = CSV.replace(",", ";").replace("row", "für").encode("cp1252")
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_bytes(german)
-    auto = Options(encoding="auto")
+    auto = ReadingOptions(encoding="auto")
     one = open_splits(str(tmp_path / "a.csv"), auto)["train"]
     assert detected(one) == {"encoding": "cp1252", "delimiter": ";"}
     both = open_splits([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], auto)["train"]

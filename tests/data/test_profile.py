@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.profile import as_number, as_text, profile, script_shares
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 
 
 def test_columns_are_described() -> None:

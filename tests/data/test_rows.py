@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import (
     CHUNK_BYTES,
     Column,

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import ticket_rows
 from tunesmith.data.findings import Finding
 from tunesmith.data.open import open_splits
-from tunesmith.data.readers.columnar import Memory
 from tunesmith.data.readers.csv_reader import DelimitedFile
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.scan import Survey, content_of, verified_chunks
 from tunesmith.errors import IntegrityError, Severity

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.encoded import Encoded, Prepared, Ragged, hold_in_memory
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Row
 from tunesmith.data.scan import Survey
 from tunesmith.data.token_cache import cache_folder, cache_limit, prepare

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.open import from_python, open_splits
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Concatenated, Row
 from tunesmith.data.wrapped import CustomSource, FilteredSource, innermost, original_rows
 from tunesmith.errors import DataError, Place, Problem

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tests.faults import Case
 from tests.faults.reading import answer_of
-from tunesmith.data.open import Options, from_python, open_splits
+from tunesmith.data.open import from_python, open_splits
+from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.readers.stdin_reader import rows_of_lines
 from tunesmith.data.rows import Source
 from tunesmith.errors import TunesmithError
@@ -131,7 +132,7 @@ DAMAGES = {
 }
 
 
-def _read(where: str, options: Options = Options()) -> str:  # noqa: B008
+def _read(where: str, options: ReadingOptions = ReadingOptions()) -> str:  # noqa: B008
     """Open, read every row and look up every place; what came of it."""
     try:
         for source in open_splits(where, options).values():

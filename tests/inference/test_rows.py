@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from tunesmith.data.columns import Roles
-from tunesmith.data.open import Options, from_python
+from tunesmith.data.open import from_python
+from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.errors import DataError
 from tunesmith.inference import rows as given
 from tunesmith.inference.rows import in_thousands, need_columns, source_of
@@ -16,7 +17,7 @@ ROWS = [{"one": "the soup", "two": "the rice"}, {"one": "a cup", "two": "a pan"}
 
 
 def texts(rows: object, roles: Roles = PAIR) -> list[dict[str, object]]:
-    source = source_of(rows, roles, Options())
+    source = source_of(rows, roles, ReadingOptions())
     return [dict(row.values) for chunk in source.chunks(roles.text_columns) for row in chunk]
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tunesmith.data.columns import Roles
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.scan import Survey
 from tunesmith.inputs import column_stats
 from tunesmith.inputs.column_stats import Census, Part

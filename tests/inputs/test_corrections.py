@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.inputs.test_corrections_table import doubt
 from tunesmith.data.columns import Roles
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import DataError, RecipeError

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tunesmith.data.columns import Roles
 from tunesmith.data.near_duplicates import normalised
 from tunesmith.data.open import from_python, open_splits
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Source
 from tunesmith.errors import RecipeError
 from tunesmith.inputs import ValidatedInputs, check, look

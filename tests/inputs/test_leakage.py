@@ -14,7 +14,7 @@ from tests.inputs.test_corrections_table import doubt
 from tunesmith.data.embedded.tickets import faults
 from tunesmith.data.near_duplicates import NEAR, similarities
 from tunesmith.data.open import from_python, open_splits
-from tunesmith.data.readers.columnar import HubSplit
+from tunesmith.data.readers.hub_reader import HubSplit
 from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Problem, Severity
 from tunesmith.inputs import check, column_stats, look

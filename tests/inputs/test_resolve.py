@@ -116,7 +116,7 @@ def test_a_labelled_test_split_is_taken() -> None:
 
 @pytest.mark.parametrize("name", ["mrpc", "cola", "sst2"])
 def test_glue_sets_have_their_own_scores(name: str) -> None:
-    from tunesmith.data.readers.columnar import HubSplit
+    from tunesmith.data.readers.hub_reader import HubSplit
     from tunesmith.metrics.scores import GLUE
 
     splits = {

@@ -8,7 +8,7 @@ import pytest
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.errors import DataError, Problem, Severity, TunesmithError
 from tunesmith.inputs import ValidatedInputs, check, check_other, look
 from tunesmith.recipe import gather

@@ -8,7 +8,7 @@ import pytest
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.profile import profile
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.errors import TunesmithError
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import Match, match_task, suggest_label

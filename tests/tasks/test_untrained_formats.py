@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.profile import profile
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import match_task

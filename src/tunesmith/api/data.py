@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tunesmith.data.open import Options, from_python, open_splits, refuse_header
+from tunesmith.data.open import from_python, open_splits
+from tunesmith.data.readers.format import ReadingOptions
+from tunesmith.data.readers.formats import refuse_header
 from tunesmith.data.rows import Splits
 from tunesmith.i18n import gettext as _
 
@@ -45,7 +47,7 @@ def load_data(
         ResourceError: the Hub is out of reach.
     """
     names = None if header is None else tuple(header)
-    options = Options(encoding, delimiter, config, revision, names, sheet)
+    options = ReadingOptions(encoding, delimiter, config, revision, names, sheet)
     if isinstance(where, str | Path):
         return open_splits(str(where), options)
     if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean."""
+"""ReadingOptions that several commands share, and what they mean."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tunesmith.storage.names import RUNS, locate_run
 from tunesmith.text import did_you_mean
 
 if TYPE_CHECKING:
-    from tunesmith.data.open import Options
+    from tunesmith.data.readers.format import ReadingOptions
     from tunesmith.data.rows import Row, Source
     from tunesmith.runs.folder import RunFolder
 
@@ -159,12 +159,12 @@ def reading_options(function: F) -> F:
     )(function)
 
 
-def reading(flags: Mapping[str, Any]) -> Options:
-    """The `Options` of `open_splits` from flags, including --config and --revision if present."""
-    from tunesmith.data.open import Options
+def reading(flags: Mapping[str, Any]) -> ReadingOptions:
+    """Return the options of `open_splits` from flags, including --config and --revision."""
+    from tunesmith.data.readers.format import ReadingOptions
 
     names = flags["columns"]
-    return Options(
+    return ReadingOptions(
         flags["encoding"],
         _unescaped(flags["delimiter"]),
         flags.get("config"),

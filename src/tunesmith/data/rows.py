@@ -1,4 +1,4 @@
-"""Rows, and where they come from: the one shape that every source of data takes."""
+"""Rows, and the protocol of the sources that they come from."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ __all__ = [
     "BadRecordsError",
     "Column",
     "Concatenated",
+    "NumberedRows",
     "Rejected",
     "Row",
     "Source",
@@ -27,18 +28,19 @@ __all__ = [
     "first_rows",
     "in_chunks",
     "readable_rows",
+    "selected",
     "too_long",
     "too_many_columns",
 ]
 
 CHUNK_ROWS = 1000
-"""Rows handed on together: enough to tokenise well, few enough to weigh nothing."""
+"""Rows in a chunk, at most."""
 
 CHUNK_BYTES = 4 << 20
-"""Rows handed on together hold about so many bytes at most, be they long or short."""
+"""Bytes of a chunk, about, at most: long rows make shorter chunks."""
 
 MAX_ROW_BYTES = 10_000_000
-"""A longer row is refused: it is an unclosed quote, or something else than a row of text."""
+"""A longer row is refused: it is an unclosed quote, or no row of text."""
 
 MAX_COLUMNS = 10_000
 """A wider table is refused: it holds numbers about texts, or is no table."""
@@ -49,8 +51,8 @@ class Row:
     """One record of a source.
 
     Attributes:
-        index: its place in the source, from 0.
-        values: what each column holds; text files hold only text.
+        index: its position in the source, from 0.
+        values: by column; values of text files are strings.
     """
 
     index: int
@@ -62,10 +64,10 @@ class Rejected:
     """One record that cannot be used.
 
     Attributes:
-        place: where it stands.
-        code: what is wrong with it.
-        reason: the same in words.
-        values: what it holds, as far as it could be read.
+        place: where it is.
+        code: of the problem.
+        reason: the message.
+        values: by column, as far as they could be read.
     """
 
     place: Place
@@ -75,7 +77,7 @@ class Rejected:
 
 
 class BadRecordsError(DataError):
-    """Some records could not be read; all others were handed on."""
+    """Some records could not be read; all others were yielded."""
 
     def __init__(self, problems: Iterable[Problem], records: Sequence[Rejected]) -> None:
         super().__init__(problems)
@@ -87,8 +89,8 @@ class Column:
     """One column of a source.
 
     Attributes:
-        name: as the source spells it; it is never renamed.
-        type: in words, such as "text", "integer", "ClassLabel".
+        name: as the source spells it.
+        type: such as "text", "integer", "ClassLabel".
         class_names: the names behind the integers of a `ClassLabel`, index 0 first.
         duplicates: the numbers, from 1, of the columns of this name, where there are several. The
             first is read; `missing_columns` refuses it where it would be used.
@@ -101,11 +103,11 @@ class Column:
 
 
 class Source(Protocol):
-    """Rows that can be read again and again, in one order, without ever being held all at once."""
+    """Rows that can be read repeatedly, in one order, without holding all of them in memory."""
 
     @property
     def name(self) -> str:
-        """What people call it: a path, or a data set and its split."""
+        """The name in messages: a path, or a data set and its split."""
         ...
 
     @property
@@ -115,25 +117,25 @@ class Source(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found out while opening it and is worth saying, such as its encoding."""
+        """Notes on how it is read, such as its encoding."""
         ...
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows, about `CHUNK_ROWS` at a time, with only the named columns.
+        """Yield all rows, about `CHUNK_ROWS` at a time, with only the named columns.
 
         Raises:
-            DataError: after the last row that could be read, with every problem of the reading; a
-                `BadRecordsError` if no good record is missing.
+            DataError: after the last row that could be read, with all problems; a `BadRecordsError`
+                if no good record is missing.
         """
         ...
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """Where some rows stand, looked up only when there is something to say."""
+        """Return where some rows are; this may read the source."""
         ...
 
 
 def distinct_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """The columns with each name once; a name that several bear knows their numbers."""
+    """Return the columns with each name once; repeated names have `duplicates`."""
     numbers: dict[str, list[int]] = {}
     for number, column in enumerate(columns, start=1):
         numbers.setdefault(column.name, []).append(number)
@@ -146,12 +148,25 @@ def distinct_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
     )
 
 
+def selected(columns: Iterable[Column], names: Collection[str] | None) -> list[str]:
+    """Return the names of the columns to read: those among `names`, or all."""
+    return [column.name for column in columns if names is None or column.name in names]
+
+
+class NumberedRows:
+    """A source whose rows have numbers instead of lines."""
+
+    def places(self: Source, indices: Collection[int]) -> dict[int, Place]:
+        """Return the numbers of some rows as places."""
+        return {index: Place(self.name, row=index) for index in indices}
+
+
 Splits = Mapping[str, Source]
 """The splits of a data set by name, in the order it lists them."""
 
 
 def first_rows(source: Source, count: int, columns: Collection[str] | None = None) -> list[Row]:
-    """The first `count` rows that can be read; what cannot be read is the survey's to tell.
+    """Return the first `count` rows that can be read; the survey reports the others.
 
     Raises:
         DataError: not one row can be read.
@@ -167,14 +182,14 @@ def first_rows(source: Source, count: int, columns: Collection[str] | None = Non
 
 
 def readable_rows(source: Source, columns: Collection[str] | None = None) -> Iterator[Row]:
-    """Every row that can be read; what cannot be read is the survey's to tell."""
+    """Yield every row that can be read; the survey reports the others."""
     with suppress(DataError):
         for chunk in source.chunks(columns):
             yield from chunk
 
 
 def in_chunks(rows: Iterable[tuple[Row, int]]) -> Iterator[list[Row]]:
-    """Rows, each with its size in bytes or characters, as they are handed on together."""
+    """Group rows, each with its size in bytes or characters, into chunks."""
     chunk: list[Row] = []
     held = 0
     for row, size in rows:
@@ -188,13 +203,13 @@ def in_chunks(rows: Iterable[tuple[Row, int]]) -> Iterator[list[Row]]:
 
 
 def too_long(place: Place, fix: str | None = None) -> Problem:
-    """A row of more than `MAX_ROW_BYTES`."""
+    """Return the problem of a row of more than `MAX_ROW_BYTES` (D150)."""
     limit = MAX_ROW_BYTES // 1_000_000
     return Problem("D150", _("a row of more than {limit} MB").format(limit=limit), place, fix=fix)
 
 
 def too_many_columns(count: int, place: Place) -> Problem:
-    """A table of more than `MAX_COLUMNS`."""
+    """Return the problem of a table of more than `MAX_COLUMNS` (D116)."""
     return Problem(
         "D116",
         _("{count} columns; at most {limit} are read").format(count=count, limit=MAX_COLUMNS),
@@ -225,7 +240,7 @@ class Concatenated:
         return tuple(note for part in self.parts for note in part.notes)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """The rows of all parts, numbered through."""
+        """Yield the rows of all parts, numbered from 0."""
         start = 0
         problems: list[Problem] = []
         records: list[Rejected] = []
@@ -243,24 +258,20 @@ class Concatenated:
             raise BadRecordsError(problems, records)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """Where some rows stand, each in its own part."""
-        found = {}
+        """Return where some rows are, each in its own part."""
+        places: dict[int, Place] = {}
         start = 0
-        wanted = sorted(indices)
+        remaining = sorted(indices)
         for part in self.parts:
-            if not wanted:
+            if not remaining:
                 break
             count = 0
             with suppress(BadRecordsError):
                 for chunk in part.chunks(()):
                     count = chunk[-1].index + 1
-            here = [index for index in wanted if index < start + count]
-            wanted = wanted[len(here) :]
-            found.update(
-                {
-                    start + index: place
-                    for index, place in part.places([i - start for i in here]).items()
-                }
-            )
+            here = [index for index in remaining if index < start + count]
+            remaining = remaining[len(here) :]
+            inner = part.places([index - start for index in here])
+            places |= {start + index: place for index, place in inner.items()}
             start += count
-        return found
+        return places

@@ -13,7 +13,7 @@ import numpy as np
 
 from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.encoded import Encoded, hold_in_memory
-from tunesmith.data.open import Options
+from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
@@ -74,7 +74,7 @@ class Model:
         threshold: float | None = None,
         batch_size: int | None = None,
         on_bad_row: OnBadRow | None = None,
-        options: Options = Options(),  # noqa: B008
+        options: ReadingOptions = ReadingOptions(),  # noqa: B008
     ) -> Predicted:
         """Predict texts, pairs, or labelled rows.
 
@@ -164,7 +164,7 @@ class Model:
         on_bad_row: OnBadRow = "keep",
         with_scores: bool = False,
         force: bool = False,
-        options: Options = Options(),  # noqa: B008
+        options: ReadingOptions = ReadingOptions(),  # noqa: B008
     ) -> int:
         """Write a table: the columns of the rows, the prediction and its probability.
 
@@ -214,7 +214,7 @@ class Model:
         batch_size: int | None = None,
         normalize_labels: bool = False,
         learnt: Sequence[Row] = (),
-        options: Options = Options(),  # noqa: B008
+        options: ReadingOptions = ReadingOptions(),  # noqa: B008
     ) -> Scores:
         """Score labelled rows; `data`, `calibrated` and `threshold` as in `predict`.
 

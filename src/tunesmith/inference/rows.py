@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tunesmith.data.columns import Roles, missing_columns
-from tunesmith.data.open import Options, from_python, open_splits
+from tunesmith.data.open import from_python, open_splits
+from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
@@ -20,7 +21,7 @@ _ROWS_AT_ONCE = 10_000
 """Rows sorted by length and predicted together: enough to sort well, few enough to hold."""
 
 
-def source_of(rows: object, roles: Roles, options: Options) -> Source:
+def source_of(rows: object, roles: Roles, options: ReadingOptions) -> Source:
     """Texts, pairs, records, a frame, a data set or the path of a file, as one source.
 
     Args:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tunesmith.data.columns import Roles, missing_columns
-from tunesmith.data.open import Options, detected, open_splits
+from tunesmith.data.open import detected, open_splits
 from tunesmith.data.profile import Profile, profile
+from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.readers.text_file import AUTO
 from tunesmith.data.rows import Source, Splits, first_rows
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, first_problems
@@ -186,9 +187,9 @@ def _with_detected(layers: Layers, train: Source) -> tuple[Layers, Automatic]:
     return layers, automatic
 
 
-def reading_options(settings: DataSettings) -> Options:
+def reading_options(settings: DataSettings) -> ReadingOptions:
     """Return how files are to be read."""
-    return Options(
+    return ReadingOptions(
         settings.encoding,
         settings.delimiter,
         settings.config,
@@ -273,7 +274,7 @@ def _is_labeled(source: Source, roles: Roles) -> bool:
 
 
 def _open_others(
-    recipe: Recipe, layers: Layers, data: Splits, options: Options
+    recipe: Recipe, layers: Layers, data: Splits, options: ReadingOptions
 ) -> tuple[dict[str, Source], dict[str, float]]:
     """Open validation and test, which are splits, other files or fractions of the training rows.
 

@@ -18,9 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.data.open import Options, open_splits
+from tunesmith.data.open import open_splits
 from tunesmith.data.profile import profile
-from tunesmith.data.readers.columnar import HubSplit
+from tunesmith.data.readers.format import ReadingOptions
+from tunesmith.data.readers.hub_reader import HubSplit
 from tunesmith.data.rows import Source, Splits
 from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
@@ -81,7 +82,7 @@ def load_dataset(
         ResourceError: the Hub cannot be reached.
     """
     header = None if column_names is None else tuple(column_names)
-    options = Options(encoding, delimiter, name, revision, header)
+    options = ReadingOptions(encoding, delimiter, name, revision, header)
     sources = _open(path, data_files, options)
     chosen = _requested(split, sources, str(path))
     column = _label_column(sources, label, str(path)) if labels is not None else None
@@ -109,7 +110,7 @@ def model_folder(name: str, *, revision: str | None = None) -> str:
     return str(locate(name, revision=revision).folder)
 
 
-def _open(path: str | Path, data_files: DataFiles | None, options: Options) -> Splits:
+def _open(path: str | Path, data_files: DataFiles | None, options: ReadingOptions) -> Splits:
     where = os.fspath(path)
     if data_files is None:
         return open_splits(where, options)

@@ -13,7 +13,7 @@ from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.label_errors.ranking import suspect
 from tunesmith.data.columns import Roles
 from tunesmith.data.embedded.tickets import CLASSES, faults, make_tickets
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.scan import content_of
 from tunesmith.errors import IntegrityError
 from tunesmith.inputs import Split

@@ -8,7 +8,7 @@ import pytest
 from tunesmith.analysis.label_errors.held_out import HeldOut
 from tunesmith.analysis.label_errors.ranking import confused, slices, suspect, worst
 from tunesmith.data.columns import Roles
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.metrics.output_kinds import RowAnswers
 from tunesmith.tasks import Task

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.data.readers.test_encodings import SENTENCES
-from tunesmith.data.open import Options, open_splits
+from tunesmith.data.open import open_splits
 from tunesmith.data.readers.class_folder import ClassFolder
+from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import BadRecordsError
 from tunesmith.errors import DataError
 
@@ -148,7 +149,7 @@ def test_encodings(tmp_path: Path) -> None:
     assert rows(detected) == [("plain", "a"), ("é", "a"), (SENTENCES["german"], "b")]
     assert detected.notes == (f"{tmp_path} is read as cp1252 (detected)",)
     assert ClassFolder.open(write(tmp_path / "utf8", REVIEWS), "auto").notes == ()
-    named = open_splits(str(tmp_path), Options(encoding="cp1252"))["train"]
+    named = open_splits(str(tmp_path), ReadingOptions(encoding="cp1252"))["train"]
     assert rows(named)[2] == (SENTENCES["german"], "b")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="D106"):
         ClassFolder.open(tmp_path, "rot13")
@@ -156,7 +157,7 @@ def test_encodings(tmp_path: Path) -> None:
 
 def test_names_for_columns_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="D114"):
-        open_splits(str(write(tmp_path, REVIEWS)), Options(header=("a", "b")))
+        open_splits(str(write(tmp_path, REVIEWS)), ReadingOptions(header=("a", "b")))
 
 
 def test_many_files_come_in_chunks(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.readers import csv_reader as module
-from tunesmith.data.readers.csv_reader import DelimitedFile, column_names
-from tunesmith.data.readers.ragged_records import RaggedRows
+from tunesmith.data.readers.csv_reader import DelimitedFile
+from tunesmith.data.readers.tables import RaggedRows, column_names
 from tunesmith.data.readers.text_file import TextFile
 from tunesmith.errors import DataError
 

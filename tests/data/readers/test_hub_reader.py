@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from tests.hub_server import Hub, serve
-from tunesmith.data.readers.hub_reader import open_saved, repository_and_config
+from tunesmith.data.readers.hub_reader import HubSplit, open_saved, repository_and_config
 from tunesmith.errors import DataError
 
 
@@ -180,3 +180,29 @@ def test_a_saved_folder_of_nonsense(tmp_path: Path, state: str) -> None:
     (tmp_path / "d" / "state.json").write_text(state)
     with pytest.raises(DataError, match="D130"):
         open_saved(tmp_path / "d")
+
+
+def test_class_names_come_with_the_column() -> None:
+    features = Features(
+        {
+            "text": Value("string"),
+            "label": ClassLabel(names=["no", "yes"]),
+            "tags": Sequence(ClassLabel(names=["x", "y"])),
+        }
+    )
+    made = Dataset.from_list([{"text": "a", "label": 1, "tags": [0]}], features=features)
+    columns = {c.name: c for c in HubSplit.of(made, "d").columns}
+    assert columns["label"].class_names == ("no", "yes")
+    assert columns["label"].type == "ClassLabel"
+    assert columns["tags"].class_names == ("x", "y")
+    assert columns["tags"].type == "list"
+
+
+def test_features_of_other_kinds_have_their_names() -> None:
+    features = Features({"t": Value("string"), "l": [Value("int64")], "d": {"x": Value("int8")}})
+    made = Dataset.from_list([{"t": "a", "l": [1], "d": {"x": 1}}], features=features)
+    source = HubSplit.of(made, "d", revision="abc", repository="own/d")
+    assert [(c.name, c.type, c.class_names) for c in source.columns] == [
+        ("t", "text", None), ("l", "list", None), ("d", "dict", None),
+    ]  # fmt: skip
+    assert (source.revision, source.repository) == ("abc", "own/d")

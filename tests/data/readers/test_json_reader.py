@@ -80,7 +80,7 @@ def test_columns_and_their_types(tmp_path: Path) -> None:
     ("bad", "code", "words"),
     [
         ('{"text": bad}', "D140", "a.jsonl:3:10: not JSON at column 10"),
-        ('{"text": "x", "text": "y"}', "D143", 'the key "text" stands twice'),
+        ('{"text": "x", "text": "y"}', "D143", 'the key "text" occurs twice'),
         ('{"text": NaN, "label": "a"}', "D202", "NaN is not a value"),
         ('{"text": "\\ud83d", "label": "a"}', "D142", "lone surrogate"),
         ('["text"]', "D144", "not an object"),

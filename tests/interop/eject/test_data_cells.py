@@ -12,15 +12,16 @@ import datasets
 import pytest
 
 from tests.interop.eject.conftest import TEXTS, Train, working_in
-from tunesmith.data.open import Options, open_splits
-from tunesmith.data.readers.columnar import HubSplit
+from tunesmith.data.open import open_splits
+from tunesmith.data.readers.format import ReadingOptions
+from tunesmith.data.readers.hub_reader import HubSplit
 from tunesmith.inputs import Split
 from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.interop.eject.data_cells import RowsCell, rows_cell
 from tunesmith.interop.eject.source_run import SourceRun, load_run
 
 ROWS = [{"body": text, "queue": "ab"[i % 2]} for i, text in enumerate(TEXTS)]
-AS_IT_IS = Options()
+AS_IT_IS = ReadingOptions()
 SPACE = {
     "csv": csv, "json": json, "gzip": gzip, "Dataset": datasets.Dataset,
     "DatasetDict": datasets.DatasetDict, "concatenate_datasets": datasets.concatenate_datasets,
@@ -57,7 +58,7 @@ def run(train: Train, desk: Path) -> SourceRun:
 
 
 def reading_of(
-    run: SourceRun, where: str | list[str], target: Path, options: Options = AS_IT_IS
+    run: SourceRun, where: str | list[str], target: Path, options: ReadingOptions = AS_IT_IS
 ) -> tuple[RowsCell, Any]:
     """How a script reads some files, and what comes out when it does."""
     source = open_splits(where, options)["train"]
@@ -86,7 +87,7 @@ def test_a_table_without_a_header_is_read_plainly(run: SourceRun, tmp_path: Path
         table(tmp_path / name, delimiter=delimiter)
         rows = (tmp_path / name).read_text().split("\n", 1)[1]
         (tmp_path / name).write_text(rows)
-    options = Options(header=("body", "queue"))
+    options = ReadingOptions(header=("body", "queue"))
     both = [str(tmp_path / name) for name in ("one.csv", "two.csv")]
     for where, times in ((str(tmp_path / "three.tsv"), 1), (both, 2)):
         found, rows = reading_of(run, where, tmp_path / "script.py", options)

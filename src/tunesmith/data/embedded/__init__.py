@@ -19,7 +19,7 @@ from tunesmith.data.embedded.entities import TAGS, make_entities
 from tunesmith.data.embedded.pairs import CLASS_NAMES, make_pairs
 from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
-from tunesmith.data.readers.columnar import Memory
+from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Column, Splits
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _

@@ -1,8 +1,9 @@
-"""Arrow batches as rows, in memory that does not grow with what a batch decodes to."""
+"""Arrow batches as rows, in bounded memory whatever a batch decodes to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tunesmith.data.rows import CHUNK_BYTES, CHUNK_ROWS, MAX_ROW_BYTES, Column, Row, too_long
+from tunesmith.data.rows import (
+    CHUNK_BYTES,
+    CHUNK_ROWS,
+    MAX_COLUMNS,
+    MAX_ROW_BYTES,
+    Column,
+    Row,
+    distinct_columns,
+    too_long,
+    too_many_columns,
+)
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 
 __all__ = [
     "bomb_limit",
+    "checked_columns",
     "columns_of",
     "decoded_sizes",
     "rows_of",
@@ -24,11 +36,11 @@ __all__ = [
 ]
 
 _BOMB_TIMES, _BOMB_BYTES = 200, 512 << 20
-"""Rows that decode to so many times the size of their file, and to so much, are no texts."""
+"""A file that decodes to more than this many times its size, and more bytes, is refused."""
 
 
 def type_name(kind: Any) -> str:
-    """An Arrow type as people call it."""
+    """Return the name of an Arrow type, such as "text" or "integer"."""
     if pa.types.is_dictionary(kind):
         return type_name(kind.value_type)
     tests = {
@@ -43,17 +55,28 @@ def type_name(kind: Any) -> str:
 
 
 def columns_of(schema: Any) -> list[Column]:
-    """The columns of a schema, as it lists them."""
+    """Return the columns of a schema, in its order."""
     return [Column(field.name, type_name(field.type)) for field in schema]
 
 
+def checked_columns(schema: Any, path: Path) -> tuple[Column, ...]:
+    """Return the columns of the schema of a file, each name once.
+
+    Raises:
+        DataError: there are too many (D116).
+    """
+    if len(schema) > MAX_COLUMNS:
+        raise DataError(too_many_columns(len(schema), Place(str(path))))
+    return distinct_columns(columns_of(schema))
+
+
 def bomb_limit(file_size: int) -> int:
-    """Bytes that a file of this size may decode to."""
+    """Return the bytes that a file of this size may decode to."""
     return max(_BOMB_BYTES, _BOMB_TIMES * file_size)
 
 
 def too_large_decoded(source: str, size: int) -> DataError:
-    """The error for a file that decodes to more than `bomb_limit`."""
+    """Return the error for a file that decodes to more than `bomb_limit` (D131)."""
     return DataError(
         Problem(
             "D131",
@@ -69,13 +92,13 @@ def too_large_decoded(source: str, size: int) -> DataError:
 def rows_of(
     batches: Iterable[Any], names: Sequence[str], source: str, limit: int | None = None
 ) -> Iterator[Sequence[Row]]:
-    """Arrow batches as rows, numbered through.
+    """Yield the rows of Arrow batches in chunks, numbered from 0.
 
     Args:
-        batches: that have the columns of `names`, and perhaps others.
+        batches: with the columns of `names`, and maybe others.
         names: of the columns; none for rows without values.
-        source: what messages call the data.
-        limit: bytes that all may decode to.
+        source: the name of the data in messages.
+        limit: bytes that all batches may decode to.
 
     Raises:
         DataError: a row has no end (D150), or all together decode to more than `limit` (D131).
@@ -99,7 +122,7 @@ def rows_of(
 
 
 def _slices(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Parts of a batch of at most `CHUNK_ROWS` rows and about `CHUNK_BYTES` when decoded."""
+    """Yield the parts of a batch: at most `CHUNK_ROWS` rows, and about `CHUNK_BYTES` decoded."""
     ends = np.cumsum(sizes)
     start = 0
     while start < len(sizes):
@@ -111,10 +134,10 @@ def _slices(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 def decoded_sizes(column: Any) -> NDArray[np.int64]:
-    """Bytes of each value when decoded: those of texts, binaries, and lists and structs of them.
+    """Return the bytes of each value when decoded: texts, binaries, lists and structs of them.
 
     Args:
-        column: an Arrow array, of which dictionaries stay as they are.
+        column: an Arrow array; dictionaries are not decoded.
 
     Returns:
         An array of shape (length of the column,).
@@ -146,13 +169,13 @@ def _records(columns: Sequence[Any], names: Sequence[str]) -> list[dict[str, obj
         records: list[dict[str, object]]
         records = pa.RecordBatch.from_arrays(columns, names=list(names)).to_pylist()
     except (ValueError, OverflowError):
-        columns = [_held_by_python(column) for column in columns]
+        columns = [_as_text_if_too_late(column) for column in columns]
         records = pa.RecordBatch.from_arrays(columns, names=list(names)).to_pylist()
     return records
 
 
-def _held_by_python(column: Any) -> Any:
-    """A column whose times Python cannot hold, such as those of the year 20000, as texts."""
+def _as_text_if_too_late(column: Any) -> Any:
+    """Return a column as texts if Python cannot hold its times, such as those of the year 20000."""
     if not pa.types.is_temporal(column.type):
         return column
     try:

@@ -1,15 +1,17 @@
-"""CSV and TSV: every field is text, nothing counts as missing, bad rows are named by their line."""
+"""CSV and TSV: every field is text, no value is missing, bad rows are reported by their lines."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
 from tunesmith.data.readers.dialect import Dialect, dialect_of, shown_delimiter
-from tunesmith.data.readers.ragged_records import RaggedRows
+from tunesmith.data.readers.format import Format, ReadingOptions
 from tunesmith.data.readers.read_errors import coded
+from tunesmith.data.readers.tables import RaggedRows, column_names, line_places
 from tunesmith.data.readers.text_file import AUTO, TextFile
 from tunesmith.data.rows import (
     MAX_COLUMNS,
@@ -18,6 +20,7 @@ from tunesmith.data.rows import (
     Row,
     distinct_columns,
     in_chunks,
+    selected,
     too_long,
     too_many_columns,
 )
@@ -26,16 +29,16 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.text import quoted, shortened
 
-__all__ = ["DelimitedFile", "column_names"]
+__all__ = ["FORMAT", "DelimitedFile"]
 
 _END = "\0"
-"""A line of its own behind the last one: no text file holds it, and an open quote swallows it."""
+"""Added as the last line: no text file contains it, and an open quote swallows it."""
 
 csv.field_size_limit(1 << 30)
 
 
 class _EndlessRowError(Exception):
-    """A record grew beyond all bounds."""
+    """A record exceeds `MAX_ROW_BYTES`."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ class DelimitedFile:
 
     Attributes:
         text: the file.
-        dialect: how its lines become fields.
+        dialect: how its lines are split into fields.
         columns: from the header, each name once; empty columns at the end are dropped.
-        names: the name of each field of a record that is read, in order.
+        names: of the fields of a record, in order.
         width: fields in a full record, dropped ones included.
-        notes: what is worth saying about it.
+        notes: on how the file is read.
         has_header: whether the first record names the columns.
     """
 
@@ -72,9 +75,9 @@ class DelimitedFile:
 
     @property
     def detected(self) -> dict[str, str]:
-        """What was found out about its encoding and delimiter, by the keys of a recipe."""
-        found = {"delimiter": self.delimiter} if self.dialect.is_detected else {}
-        return {**self.text.detected, **found}
+        """The detected encoding and delimiter, by the keys of a recipe."""
+        delimiter = {"delimiter": self.delimiter} if self.dialect.is_detected else {}
+        return {**self.text.detected, **delimiter}
 
     @classmethod
     def open(
@@ -84,7 +87,7 @@ class DelimitedFile:
 
         Args:
             text: the file.
-            delimiter: None or "auto" for what the suffix or the first lines say.
+            delimiter: None or "auto" to detect it from the suffix or the first lines.
             header: names of the columns, if the first record is a row like the others.
 
         Raises:
@@ -119,7 +122,7 @@ class DelimitedFile:
         return cls(text, dialect, columns, names, len(first), tuple(notes), has_header)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows; then a `DataError` if records were ragged (D110).
+        """Yield all rows; then raise a `DataError` if records were ragged (D110).
 
         Raises:
             DataError: a quote is never closed (D111), or a row has no end (D150).
@@ -133,59 +136,31 @@ class DelimitedFile:
     def _good_rows(
         self, columns: Collection[str] | None, ragged: RaggedRows
     ) -> Iterator[tuple[Row, int]]:
-        """The rows of full width, each with its size; the others go to `ragged`."""
-        wanted = [
-            (column.name, self.names.index(column.name))
-            for column in self.columns
-            if columns is None or column.name in columns
-        ]
+        """Yield the rows of full width, each with its size; add the others to `ragged`."""
+        fields = [(name, self.names.index(name)) for name in selected(self.columns, columns)]
         index = 0
         for line, record in self._rows():
             if len(record) == self.width:
-                yield Row(index, {name: record[i] for name, i in wanted}), sum(map(len, record))
+                yield Row(index, {name: record[i] for name, i in fields}), sum(map(len, record))
                 index += 1
             else:
                 ragged.add(Place(self.name, line), record)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """The lines on which some rows begin."""
-        lines: dict[int, Place] = {}
-        wanted = set(indices)
-        good = (line for line, record in self._rows() if len(record) == self.width)
-        for index, line in enumerate(good) if wanted else ():
-            if index in wanted:
-                lines[index] = Place(self.name, line)
-                if len(lines) == len(wanted):
-                    break
-        return lines
+        """Return the lines on which some rows begin."""
+        lines = (line for line, record in self._rows() if len(record) == self.width)
+        return line_places(self.name, lines, indices)
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Each record but the header, with the line it begins on."""
+        """Yield each record after the header, with the line it begins on."""
         records = _records(self.text, self.dialect)
         if self.has_header:
             next(records, None)
         yield from records
 
 
-def column_names(header: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """The names of the columns, as pandas gives them: one without a name is "Unnamed: 0".
-
-    Columns at the end that have neither name nor value are left out.
-
-    Args:
-        header: the fields of the first record.
-        rows: some of those that follow.
-    """
-    names = [name.strip() for name in header]
-    while len(names) > 1 and not names[-1]:
-        if any(row[len(names) - 1].strip() for row in rows if len(row) >= len(names)):
-            break
-        names.pop()
-    return tuple(name or f"Unnamed: {i}" for i, name in enumerate(names))
-
-
 def _records(text: TextFile, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """Each record that is not blank, with the line it begins on.
+    """Yield each record that is not blank, with the line it begins on.
 
     Raises:
         DataError: a quote is never closed (D111), or a row has no end (D150).
@@ -210,11 +185,14 @@ def _records(text: TextFile, dialect: Dialect) -> Iterator[tuple[int, list[str]]
 
 
 def _lines(file: TextIO, size: list[int]) -> Iterator[str]:
-    """The lines of a file and `_END`, while a record stays within bounds.
+    """Yield the lines of a file, then `_END`.
 
     Args:
         file: the text.
-        size: the characters of the record that is read, set to 0 where one begins.
+        size: characters of the current record, set to 0 by the caller where one begins.
+
+    Raises:
+        _EndlessRowError: a record exceeds `MAX_ROW_BYTES`.
     """
     for line in file:
         size[0] += len(line)
@@ -246,7 +224,7 @@ def _unclosed_quote(text: TextFile, line: int, last: int) -> Problem:
 
 
 def _wrong_delimiter(fields: Sequence[str], text: TextFile, place: Place) -> Problem | None:
-    """A first line in one piece that another delimiter than the named one would cut."""
+    """Return the problem of a first line that only another delimiter than the named one splits."""
     other = dialect_of(text, None).delimiter
     if len(fields) > 1 or other not in fields[0]:
         return None
@@ -265,18 +243,18 @@ def _wrong_delimiter(fields: Sequence[str], text: TextFile, place: Place) -> Pro
 def _misfit(
     first: Sequence[str], names: Sequence[str], place: Place, dialect: Dialect
 ) -> Problem | None:
-    """Why names for the columns do not fit the first record."""
-    twice = [name for i, name in enumerate(names) if name in names[:i] or not name.strip()]
-    if twice:
+    """Return why names for the columns do not fit the first record."""
+    repeated = [name for i, name in enumerate(names) if name in names[:i] or not name.strip()]
+    if repeated:
         message = _("--columns names {names}; each column needs a name of its own").format(
             names=quoted(names)
         )
     elif len(names) != len(first):
         message = ngettext(
-            "{count} field on the first line, --columns names {wanted}: {names}",
-            "{count} fields on the first line, --columns names {wanted}: {names}",
+            "{count} field on the first line, --columns names {num_names}: {names}",
+            "{count} fields on the first line, --columns names {num_names}: {names}",
             len(first),
-        ).format(count=len(first), wanted=len(names), names=quoted(names))
+        ).format(count=len(first), num_names=len(names), names=quoted(names))
     else:
         return None
     shown = shown_delimiter(dialect.delimiter)
@@ -290,3 +268,11 @@ def _misfit(
         ),
         fix=_("Give one name for each field, such as --columns text,label"),
     )
+
+
+def _open(path: Path, options: ReadingOptions) -> DelimitedFile:
+    text = TextFile.check(path, options.encoding)
+    return DelimitedFile.open(text, options.delimiter, options.header)
+
+
+FORMAT = Format("CSV", (".csv", ".tsv", ".tab"), _open, takes=("header",))

@@ -1,7 +1,7 @@
-"""Excel workbooks: every cell of a sheet as the text that a CSV export would hold.
+"""Excel workbooks: every cell of a sheet as the text that a CSV export would contain.
 
-openpyxl reads them, row by row. A workbook is a zip of XML, so its size when unpacked is bounded
-before any of it is parsed.
+openpyxl reads them row by row. A workbook is a zip of XML, so its unpacked size is checked before
+any of it is parsed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.readers.csv_reader import column_names
-from tunesmith.data.readers.ragged_records import RaggedRows
+from tunesmith.data.readers.format import Format
 from tunesmith.data.readers.read_errors import coded
+from tunesmith.data.readers.tables import RaggedRows, column_names, line_places
 from tunesmith.data.rows import (
     CHUNK_ROWS,
     MAX_COLUMNS,
@@ -26,6 +26,7 @@ from tunesmith.data.rows import (
     Row,
     distinct_columns,
     in_chunks,
+    selected,
     too_long,
     too_many_columns,
 )
@@ -33,15 +34,15 @@ from tunesmith.errors import DataError, Place, Problem, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.text import nearest, quoted
 
-__all__ = ["ExcelFile", "refuse_other_spreadsheet"]
+__all__ = ["FORMAT", "ExcelFile", "refuse_other_spreadsheet"]
 
 _BOMB_TIMES, _BOMB_BYTES = 50, 64 << 20
-"""A workbook that unpacks to so many times its size, and to so much, holds no texts."""
+"""A workbook that unpacks to more than this many times its size, and more bytes, is refused."""
 _MAX_CELLS = 20_000_000
-"""More cells, empty ones included, are not read: a single far cell makes thousands of them."""
+"""More cells, empty ones included, are refused: one cell far away makes thousands of them."""
 _SAMPLE_ROWS = 100
 _FAILED = frozenset(("#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"))
-"""What a formula shows that has no result: no text, and no label."""
+"""Shown by a formula without a result; read as empty."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class ExcelFile:
         path: of the workbook.
         sheet: the name of the sheet.
         columns: from the first row that is not empty, each name once.
-        names: the name of each cell of a row that is read, in order.
+        names: of the cells of a row, in order.
         header_row: the number of that first row, from 1.
-        notes: what is worth saying about it.
+        notes: on how the sheet is read.
     """
 
     path: Path
@@ -100,7 +101,7 @@ class ExcelFile:
         )
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows that are not empty; then a `DataError` if some were too wide (D110)."""
+        """Yield all rows that are not empty; then raise a `DataError` for too wide ones (D110)."""
         fix = _("Clear the cells beyond the last column that has a name.")
         ragged = RaggedRows(len(self.names), " | ", fix_if_wide=fix)
         yield from in_chunks(self._good_rows(columns, ragged))
@@ -110,12 +111,8 @@ class ExcelFile:
     def _good_rows(
         self, columns: Collection[str] | None, ragged: RaggedRows
     ) -> Iterator[tuple[Row, int]]:
-        """The rows that are not too wide, each with its size; the others go to `ragged`."""
-        wanted = [
-            (column.name, self.names.index(column.name))
-            for column in self.columns
-            if columns is None or column.name in columns
-        ]
+        """Yield the rows that are not too wide, each with its size; add the others to `ragged`."""
+        fields = [(name, self.names.index(name)) for name in selected(self.columns, columns)]
         width = len(self.names)
         index = 0
         for number, cells in self._rows():
@@ -123,22 +120,16 @@ class ExcelFile:
                 ragged.add(Place(self.name, number), cells)
                 continue
             full = [*cells, *[""] * (width - len(cells))]
-            yield Row(index, {name: full[i] for name, i in wanted}), sum(map(len, cells))
+            yield Row(index, {name: full[i] for name, i in fields}), sum(map(len, cells))
             index += 1
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """The numbers that some rows have in Excel."""
-        wanted = set(indices)
-        width = len(self.names)
-        good = (number for number, cells in self._rows() if len(cells) <= width)
-        return {
-            index: Place(self.name, number)
-            for index, number in enumerate(good if wanted else ())
-            if index in wanted
-        }
+        """Return the row numbers that Excel shows for some rows."""
+        numbers = (number for number, cells in self._rows() if len(cells) <= len(self.names))
+        return line_places(self.name, numbers, indices)
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Each row below the header that is not empty, with its number."""
+        """Yield each row below the header that is not empty, with its number."""
         with coded(self.name, "Excel"), _Workbook(self.path) as workbook:
             for number, cells in workbook.rows(self.sheet):
                 if number > self.header_row:
@@ -146,7 +137,7 @@ class ExcelFile:
 
 
 def refuse_other_spreadsheet(path: Path, kind: str) -> DataError:
-    """The error for a table in a format that is not read."""
+    """Return the error for a table in a format that is not supported (D118)."""
     return DataError(
         Problem(
             "D118",
@@ -158,7 +149,7 @@ def refuse_other_spreadsheet(path: Path, kind: str) -> DataError:
 
 
 def _check_archive(path: Path) -> None:
-    """See that a zip is a workbook, and how large it is."""
+    """Raise a `DataError` if a zip is no workbook (D118) or unpacks to too much (D131)."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
     names = {entry.filename for entry in entries}
@@ -185,10 +176,10 @@ def _check_archive(path: Path) -> None:
 
 
 class _Workbook:
-    """An open workbook; closed at the end of a `with`.
+    """An open workbook, to be used with `with`.
 
     Attributes:
-        sheets: the names of its sheets that hold cells.
+        sheets: the names of its sheets with cells.
     """
 
     def __init__(self, path: Path) -> None:
@@ -217,7 +208,7 @@ class _Workbook:
         self._book.close()
 
     def rows(self, sheet: str) -> Iterator[tuple[int, list[str]]]:
-        """Each row that is not empty with its number, without the empty cells at its end."""
+        """Yield each row that is not empty with its number, without the empty cells at its end."""
         read = self._book[sheet]
         read.reset_dimensions()  # what the file says of them may be wrong, or immense
         rows = enumerate(read.iter_rows(values_only=True), start=1)
@@ -301,3 +292,12 @@ def _as_text(value: Any) -> str:
         is_day = value.time() == datetime.time()
         return value.date().isoformat() if is_day else value.isoformat(sep=" ")
     return str(value)
+
+
+FORMAT = Format(
+    "Excel",
+    (".xlsx", ".xlsm"),
+    lambda path, options: ExcelFile.open(path, options.sheet),
+    first_bytes=(b"PK\x03\x04",),
+    takes=("sheet",),
+)

@@ -1,17 +1,19 @@
-"""Data sets of the Hugging Face Hub, and those that `save_to_disk` wrote, read by `datasets`.
+"""Data sets of the library `datasets`: from the Hugging Face Hub, from `save_to_disk`, from Python.
 
-`HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the others are honoured by the library
-itself. The revision is resolved to a commit once, so that a run records what it read.
+The library itself reads `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and the like. The
+revision is resolved to a commit once, so that a run records what it read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.readers.columnar import HubSplit
+from tunesmith.data.readers.arrow_rows import rows_of, type_name
 from tunesmith.data.readers.read_errors import coded
-from tunesmith.data.rows import Splits
+from tunesmith.data.rows import CHUNK_ROWS, Column, NumberedRows, Row, Splits, selected
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.hub import ask, resolve_commit
@@ -19,10 +21,63 @@ from tunesmith.storage.hub_errors import usable_answers
 from tunesmith.storage.library_logging import quiet_datasets
 from tunesmith.text import nearest
 
-__all__ = ["open_dataset", "open_saved", "repository_and_config"]
+__all__ = ["HubSplit", "open_dataset", "open_saved", "repository_and_config"]
 
 OLD_NAMES = {"glue": "nyu-mll/glue", "super_glue": "aps/super_glue"}
 """Names from before data sets had owners; the course writes them so."""
+
+
+@dataclass(frozen=True)
+class HubSplit(NumberedRows):
+    """One split of a `datasets` data set: from the Hub, from `save_to_disk`, or from Python.
+
+    Attributes:
+        dataset: a `datasets.Dataset`, which maps its file into memory.
+        name: the data set and the split.
+        revision: the commit, if it is from the Hub.
+        repository: on the Hub, without the configuration.
+    """
+
+    dataset: Any
+    name: str
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+    revision: str | None = None
+    repository: str | None = None
+
+    @classmethod
+    def of(
+        cls, dataset: Any, name: str, *, revision: str | None = None, repository: str | None = None
+    ) -> HubSplit:
+        """Wrap a `datasets.Dataset`."""
+        columns = tuple(_feature_column(key, kind) for key, kind in dataset.features.items())
+        rows = dataset.with_format("arrow")
+        return cls(rows, name, columns, revision=revision, repository=repository)
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
+        """Yield all rows, read chunk by chunk from the mapped file."""
+        names = selected(self.columns, columns)
+        chosen = self.dataset.select_columns(names) if names else self.dataset
+        with coded(self.name, "Arrow"):
+            tables = (
+                chosen[start : start + CHUNK_ROWS]
+                for start in range(0, len(self.dataset), CHUNK_ROWS)
+            )
+            batches = (batch for table in tables for batch in table.to_batches())
+            yield from rows_of(batches, names, self.name)
+
+
+def _feature_column(name: str, feature: Any) -> Column:
+    inner = getattr(feature, "feature", None)
+    own_names, item_names = getattr(feature, "names", None), getattr(inner, "names", None)
+    if own_names is not None:
+        return Column(name, "ClassLabel", tuple(own_names))
+    if inner is not None or isinstance(feature, list):
+        return Column(name, "list", tuple(item_names) if item_names else None)
+    try:
+        return Column(name, type_name(feature.pa_type))
+    except AttributeError:
+        return Column(name, type(feature).__name__)
 
 
 def open_dataset(name: str, *, config: str | None, revision: str | None) -> Splits:
@@ -73,7 +128,7 @@ def open_saved(path: Path) -> Splits:
 
 
 def repository_and_config(name: str, config: str | None) -> tuple[str, str | None]:
-    """What `load_dataset` calls a Hub data set that a recipe names."""
+    """Return the repository and configuration, for `load_dataset`, of a data set in a recipe."""
     parts = name.split("/")
     if parts[0] in OLD_NAMES and len(parts) <= 2:
         return OLD_NAMES[parts[0]], parts[1] if len(parts) == 2 else config
@@ -104,5 +159,5 @@ def _configs(repository: str) -> list[str]:
     try:
         names: Any = datasets.get_dataset_config_names(repository)
         return list(names)
-    except Exception:  # only for a better hint; the real error is on its way
+    except Exception:  # only for a better hint; the caller raises the real error
         return []

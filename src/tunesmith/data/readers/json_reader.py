@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from tunesmith.data.findings import Finding, Findings, unwritable_in
+from tunesmith.data.readers.format import Format
 from tunesmith.data.readers.json_array import (
     ArrayError,
     ElementTooLongError,
@@ -25,6 +26,7 @@ from tunesmith.data.rows import (
     Rejected,
     Row,
     in_chunks,
+    selected,
     too_long,
     too_many_columns,
 )
@@ -32,7 +34,7 @@ from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.text import nearest, shortened
 
-__all__ = ["JsonFile"]
+__all__ = ["FORMAT", "JsonFile"]
 
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 1000, 32 << 20
 _TYPES = {
@@ -46,11 +48,11 @@ _TYPES = {
 
 
 _MAX_COMPARED_KEYS = 100
-"""Among more keys none is looked for that is much like another: they are data, not names."""
+"""Among more keys none is compared with others: they are data, not names."""
 
 
 def _stray_keys(sample: list[Mapping[str, object]]) -> set[str]:
-    """The keys that are a slip of the pen: much like a more frequent one, and never beside it."""
+    """Return the keys that are misspelled: similar to a more frequent one, and never with it."""
     keys = Counter(key for record in sample for key in record)
     if len(keys) > _MAX_COMPARED_KEYS:
         return set()
@@ -64,7 +66,7 @@ def _stray_keys(sample: list[Mapping[str, object]]) -> set[str]:
 
 @dataclass(frozen=True)
 class _BadLine:
-    """Stands in for a record that could not be read."""
+    """A record that could not be read."""
 
     finding: Finding
     column: int | None = None
@@ -76,7 +78,7 @@ class JsonFile:
 
     Attributes:
         text: the file.
-        is_array: one array of objects instead of one object a line.
+        is_array: whether it is one array of objects, not one object per line.
         columns: every key of the first thousand records, in order of appearance.
     """
 
@@ -91,17 +93,17 @@ class JsonFile:
 
     @property
     def detected(self) -> dict[str, str]:
-        """What was found out about its encoding, by the keys of a recipe."""
+        """The detected encoding, by its key in a recipe."""
         return self.text.detected
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth saying about the encoding."""
+        """A note on its encoding, if it is not UTF-8."""
         return self.text.notes
 
     @classmethod
     def open(cls, text: TextFile) -> JsonFile:
-        """Look at the first records.
+        """Read the first records.
 
         Raises:
             DataError: an array that is not JSON (D140), a line without end (D150), or too many keys
@@ -115,10 +117,11 @@ class JsonFile:
                 if not piece:
                     raise DataError(Problem("D121", _("the file is empty"), place))
                 start = piece.lstrip()
-        found = cls(text, start[0] == "[", ())
-        if not found.is_array and text.endless_line is not None:
+        file_without_columns = cls(text, start[0] == "[", ())
+        is_array = file_without_columns.is_array
+        if not is_array and text.endless_line is not None:
             raise DataError(too_long(Place(str(text.path), text.endless_line)))
-        sample = found._sample()
+        sample = file_without_columns._sample()
         types: dict[str, str] = {}
         for record in sample:
             for key, value in record.items():
@@ -128,10 +131,10 @@ class JsonFile:
             raise DataError(too_many_columns(len(types), place))
         stray = _stray_keys(sample)
         columns = tuple(Column(k, kind or "text") for k, kind in types.items() if k not in stray)
-        return cls(text, found.is_array, columns)
+        return cls(text, is_array, columns)
 
     def _sample(self) -> list[Mapping[str, object]]:
-        """The first good records, as many as a sample holds."""
+        """Return the first good records."""
         sample: list[Mapping[str, object]] = []
         held = 0
         for _line, size, record in islice(self._records(), _SAMPLE_ROWS):
@@ -143,7 +146,7 @@ class JsonFile:
         return sample
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows; a `DataError` after them with every line that is not a good object."""
+        """Yield all rows; then raise a `BadRecordsError` for records that are no good objects."""
         findings = Findings(self)
         bad: list[Rejected] = []
         yield from in_chunks(self._good_rows(columns, findings, bad))
@@ -153,38 +156,38 @@ class JsonFile:
     def _good_rows(
         self, columns: Collection[str] | None, findings: Findings, bad: list[Rejected]
     ) -> Iterator[tuple[Row, int]]:
-        """The rows of good objects, each with its size; the others go to `findings` and `bad`."""
-        wanted = [c.name for c in self.columns if columns is None or c.name in columns]
-        misspelt_keys = _MisspeltKeys([column.name for column in self.columns])
+        """Yield the good rows, each with its size; add other records to `findings` and `bad`."""
+        names = selected(self.columns, columns)
+        misspelled = _MisspelledKeys([column.name for column in self.columns])
         for index, (line, size, record) in enumerate(self._records()):
             finding = record.finding if isinstance(record, _BadLine) else None
             if not isinstance(record, _BadLine):
-                missing = [name for name in wanted if name not in record]
-                finding = misspelt_keys.finding(missing, record) if missing else None
+                missing = [name for name in names if name not in record]
+                finding = misspelled.finding(missing, record) if missing else None
                 if finding is None:
-                    yield Row(index, {name: record.get(name) for name in wanted}), size
+                    yield Row(index, {name: record.get(name) for name in names}), size
             if finding is not None:
                 findings.add(index, finding)
                 place = Place(self.name, row=index) if self.is_array else Place(self.name, line)
                 bad.append(Rejected(place, finding.code, finding.message))
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """The lines on which some rows stand; for an array their place in it."""
-        wanted = set(indices)
+        """Return the lines of some rows; for an array their numbers."""
+        remaining = set(indices)
         if self.is_array:
-            return {index: Place(self.name, row=index) for index in wanted}
-        found: dict[int, Place] = {}
-        for index, (line, written, is_last) in enumerate(self._lines() if wanted else ()):
-            if index in wanted:
+            return {index: Place(self.name, row=index) for index in remaining}
+        places: dict[int, Place] = {}
+        for index, (line, written, is_last) in enumerate(self._lines() if remaining else ()):
+            if index in remaining:
                 record = _parse(written, last=is_last)
                 column = record.column if isinstance(record, _BadLine) else None
-                found[index] = Place(self.name, line, column)
-                if len(found) == len(wanted):
+                places[index] = Place(self.name, line, column)
+                if len(places) == len(remaining):
                     break
-        return found
+        return places
 
     def _records(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
-        """Each record with its line and its size."""
+        """Yield each record with its line and its size."""
         yield from self._from_array() if self.is_array else self._from_lines()
 
     def _from_lines(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
@@ -192,7 +195,7 @@ class JsonFile:
             yield line, len(written), _parse(written, last=is_last)
 
     def _lines(self) -> Iterator[tuple[int, str, bool]]:
-        """Each line that is not blank with its number, and whether the file ends within it."""
+        """Yield each line that is not blank, its number, and whether the file ends within it."""
         with coded(self.name, "JSON"), self.text.open_text() as file:
             for line, written in enumerate(file, start=1):
                 if not written.isspace():
@@ -210,20 +213,20 @@ class JsonFile:
                 raise DataError(_array_problem(error, self.name)) from None
 
 
-class _MisspeltKeys:
-    """Finds records that lack a key but have one much like it."""
+class _MisspelledKeys:
+    """Finds records that lack a key but have a similar one."""
 
     def __init__(self, known: Sequence[str]) -> None:
         self._known = set(known) if len(known) <= _MAX_COMPARED_KEYS else set()
         self._meant: dict[str, str | None] = {}
 
     def finding(self, missing: Sequence[str], record: Mapping[str, object]) -> Finding | None:
-        """What is wrong with a record that lacks some keys, None if nothing."""
+        """Return what is wrong with a record that lacks some keys, None if nothing."""
         for key in record if self._known else ():
             if key not in self._known and self._meant_by(key) in missing:
                 return Finding(
                     "D305",
-                    _('no "{name}" (has "{found}")').format(name=self._meant[key], found=key),
+                    _('no "{name}" (has "{key}")').format(name=self._meant[key], key=key),
                     fix=_("Correct the key."),
                 )
         return None
@@ -235,7 +238,7 @@ class _MisspeltKeys:
 
 
 class _RefusedError(ValueError):
-    """A record that is JSON but not acceptable."""
+    """A record that is JSON but has a repeated key or a NaN."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.message)
@@ -272,7 +275,7 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
 
 
 def _beyond_limits(error: Exception) -> Finding:
-    """JSON by its grammar, but more than can be read."""
+    """Return the finding of JSON that is nested too deeply or has too long a number."""
     if isinstance(error, RecursionError):
         return Finding("D140", _("nested too deeply"), fix=_("Keep only text and label."))
     return Finding(
@@ -297,11 +300,11 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     record = dict(pairs)
     if len(record) < len(pairs):
         counts = Counter(name for name, _value in pairs)
-        twice = next(name for name, count in counts.items() if count > 1)
+        repeated = next(name for name, count in counts.items() if count > 1)
         raise _RefusedError(
             Finding(
                 "D143",
-                _('the key "{name}" stands twice in one record').format(name=twice),
+                _('the key "{name}" occurs twice in one record').format(name=repeated),
                 fix=_("Keep one of them."),
             )
         )
@@ -317,7 +320,7 @@ def _refuse_constant(word: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
-"""Made once: `json.loads` makes one for every line."""
+"""One for all lines: `json.loads` makes one for every line."""
 
 
 def _array_problem(error: Exception, name: str) -> Problem:
@@ -334,3 +337,10 @@ def _array_problem(error: Exception, name: str) -> Problem:
     else:
         finding, place = _beyond_limits(error), Place(name)
     return Problem(finding.code, finding.message, place, fix=finding.fix)
+
+
+FORMAT = Format(
+    "JSON",
+    (".jsonl", ".ndjson", ".json"),
+    lambda path, options: JsonFile.open(TextFile.check(path, options.encoding)),
+)

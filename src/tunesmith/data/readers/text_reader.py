@@ -1,17 +1,19 @@
-"""Plain text: every line that is not blank is a row with one column, "text"."""
+"""Plain text: every line that is not blank is a row with the one column "text"."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from tunesmith.data.readers.format import Format
 from tunesmith.data.readers.read_errors import coded
+from tunesmith.data.readers.tables import line_places
 from tunesmith.data.readers.text_file import TextFile
 from tunesmith.data.rows import Column, Row, in_chunks, too_long
 from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 
-__all__ = ["LinesFile"]
+__all__ = ["FORMAT", "LinesFile"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class LinesFile:
 
     @classmethod
     def open(cls, text: TextFile) -> LinesFile:
-        """Take a text file as lines.
+        """Check the lines of a text file.
 
         Raises:
             DataError: a line has no end (D150).
@@ -43,34 +45,36 @@ class LinesFile:
 
     @property
     def detected(self) -> dict[str, str]:
-        """What was found out about its encoding, by the keys of a recipe."""
+        """The detected encoding, by its key in a recipe."""
         return self.text.detected
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A word about its encoding, if there is something to say."""
+        """A note on its encoding, if it is not UTF-8."""
         return self.text.notes
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows."""
-        wanted = columns is None or "text" in columns
+        """Yield all rows."""
+        has_text = columns is None or "text" in columns
         yield from in_chunks(
-            (Row(index, {"text": text} if wanted else {}), len(text))
+            (Row(index, {"text": text} if has_text else {}), len(text))
             for index, (_line, text) in enumerate(self._lines())
         )
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """The lines of some rows."""
-        wanted = set(indices)
-        return {
-            index: Place(self.name, line)
-            for index, (line, _text) in enumerate(self._lines())
-            if index in wanted
-        }
+        """Return the lines of some rows."""
+        return line_places(self.name, (line for line, _text in self._lines()), indices)
 
     def _lines(self) -> Iterator[tuple[int, str]]:
-        """Each line that is not blank, with its number; no other sign than CR and LF ends one."""
+        """Yield each line that is not blank, with its number; only CR and LF end a line."""
         with coded(self.name, _("text")), self.text.open_text() as file:
             for number, line in enumerate(file, start=1):
                 if text := line.strip():
                     yield number, text
+
+
+FORMAT = Format(
+    "text",
+    (".txt",),
+    lambda path, options: LinesFile.open(TextFile.check(path, options.encoding)),
+)

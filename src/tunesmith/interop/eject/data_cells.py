@@ -14,10 +14,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.readers.columnar import HubSplit, ParquetFile
 from tunesmith.data.readers.csv_reader import DelimitedFile
-from tunesmith.data.readers.hub_reader import repository_and_config
+from tunesmith.data.readers.hub_reader import HubSplit, repository_and_config
 from tunesmith.data.readers.json_reader import JsonFile
+from tunesmith.data.readers.parquet_reader import ParquetFile
 from tunesmith.data.readers.text_reader import LinesFile
 from tunesmith.data.rows import Concatenated, Row, Source
 from tunesmith.i18n import gettext as _

@@ -4,24 +4,28 @@ import random
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, Features, Sequence, Value
+from datasets import Dataset
 
-from tunesmith.data.readers import columnar as module
-from tunesmith.data.readers.columnar import ArrowFile, HubSplit, Memory, ParquetFile
-from tunesmith.data.rows import BadRecordsError, Source
-from tunesmith.errors import DataError, Place
+from tests.data.readers.test_memory import rows
+from tunesmith.data.readers import parquet_reader
+from tunesmith.data.readers.arrow_reader import ArrowFile
+from tunesmith.data.readers.hub_reader import HubSplit
+from tunesmith.data.readers.memory import Memory
+from tunesmith.data.readers.parquet_reader import (
+    ParquetFile,
+    _check_footer,
+    _longest_texts,
+    _text_leaves,
+)
+from tunesmith.data.rows import Source
+from tunesmith.errors import DataError
 
 RECORDS = [{"text": f"row {i}", "label": i % 2, "tags": ["a"] * (i % 3)} for i in range(2500)]
 TABLE = pa.Table.from_pylist(RECORDS)
-
-
-def rows(source: Source, columns: list[str] | None = None) -> list[dict[str, object]]:
-    return [dict(row.values) for chunk in source.chunks(columns) for row in chunk]
 
 
 def parquet(folder: Path) -> Source:
@@ -73,22 +77,6 @@ def test_every_kind_reads_the_same(make: object, tmp_path: Path) -> None:
     assert source.places([3])[3].row == 3
 
 
-def test_class_names_come_with_the_column() -> None:
-    features = Features(
-        {
-            "text": Value("string"),
-            "label": ClassLabel(names=["no", "yes"]),
-            "tags": Sequence(ClassLabel(names=["x", "y"])),
-        }
-    )
-    made = Dataset.from_list([{"text": "a", "label": 1, "tags": [0]}], features=features)
-    columns = {c.name: c for c in HubSplit.of(made, "d").columns}
-    assert columns["label"].class_names == ("no", "yes")
-    assert columns["label"].type == "ClassLabel"
-    assert columns["tags"].class_names == ("x", "y")
-    assert columns["tags"].type == "list"
-
-
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
 def test_damaged_files_are_told_as_that(name: str, tmp_path: Path) -> None:
     (parquet if name.endswith("parquet") else arrow_file)(tmp_path)
@@ -99,16 +87,6 @@ def test_damaged_files_are_told_as_that(name: str, tmp_path: Path) -> None:
         kind.open(path)
     with pytest.raises(DataError, match="D105"):
         kind.open(tmp_path / "none")
-
-
-def test_a_frame_keeps_words_and_loses_no_missing_value() -> None:
-    source = Memory.of_frame(pd.DataFrame({"text": ["NA", None], "label": [1.0, None]}), "f")
-    assert rows(source) == [{"text": "NA", "label": 1.0}, {"text": None, "label": None}]
-
-
-def test_a_list_holds_dicts() -> None:
-    with pytest.raises(DataError, match="D144"):
-        Memory.of_records([{"a": 1}, "b"], "m")  # type: ignore[list-item]
 
 
 def written(path: Path, table: pa.Table, **settings: object) -> ParquetFile:
@@ -177,43 +155,13 @@ def test_what_a_file_decodes_to_is_bounded_before_a_row_is_read(
 ) -> None:
     written(tmp_path / "a.parquet", pa.table({"n": range(1_000)}), use_dictionary=False)
     for limit in (10**6, 0):
-        limit_name = "tunesmith.data.readers.parquet_sizes.bomb_limit"
+        limit_name = "tunesmith.data.readers.parquet_reader.bomb_limit"
         monkeypatch.setattr(limit_name, lambda _s, n=limit: n)
         if limit:
             assert len(ParquetFile.open(tmp_path / "a.parquet").columns) == 1
         else:
             with pytest.raises(DataError, match="D131"):
                 ParquetFile.open(tmp_path / "a.parquet")
-
-
-def test_batches_are_counted_to_the_limit_itself(tmp_path: Path) -> None:
-    batches = pa.table({"text": ["abcd", "ef"], "more": ["x", "yz"]}).to_batches(max_chunksize=1)
-    module._check_batches(batches, 9, tmp_path)
-    with pytest.raises(DataError, match="D131"):
-        module._check_batches(batches, 8, tmp_path)
-
-
-def test_small_arrow_files_and_dictionaries_are_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = pa.table({"text": ["abcd"] * 9})
-    packed = pa.table({"text": pa.array(["abcd"] * 9).dictionary_encode()})
-    counted: list[str] = []
-    real = module._check_batches
-    for name, table in (("plain", plain), ("packed", packed)):
-        with pa.ipc.new_file(tmp_path / name, table.schema) as writer:
-            writer.write_table(table)
-
-        def count(batches: object, limit: int, path: Path) -> None:
-            counted.append(path.name)
-            real(batches, limit, path)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(module, "_check_batches", count)
-        size = (tmp_path / name).stat().st_size
-        for least in (size + 1, size):
-            monkeypatch.setattr(module, "_COUNTED_BYTES", least)
-            assert rows(ArrowFile.open(tmp_path / name)) == [{"text": "abcd"}] * 9
-    assert counted == ["plain", "packed", "packed"]
 
 
 def test_how_many_rows_are_decoded_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,64 +172,80 @@ def test_how_many_rows_are_decoded_at_once(tmp_path: Path, monkeypatch: pytest.M
         text, number = footer.column(0), footer.column(1)
         of_text = text.total_uncompressed_size + 500 * len("text 0")
         of_both = of_text + number.total_uncompressed_size + 500 * 8
-        assert source._rows_at_once(file, 0, ["text", "n"]) == 4 * module.CHUNK_ROWS
+        assert source._rows_at_once(file, 0, ["text", "n"]) == 4 * parquet_reader.CHUNK_ROWS
         for names, size in ((["text"], of_text), (["text", "n"], of_both)):
             per_row = size // 500
             for held, count in ((7 * per_row, 7), (7 * per_row - 1, 6), (1, 1)):
-                monkeypatch.setattr(module, "CHUNK_BYTES", held)
+                monkeypatch.setattr(parquet_reader, "CHUNK_BYTES", held)
                 assert source._rows_at_once(file, 0, names) == count
         assert rows(source) == table.to_pylist()
 
 
-def test_frames_that_mix_types(tmp_path: Path) -> None:
-    mixed = {"text": ["a", 5, None, float("nan")], "n": [np.int64(1), "x", pd.NA, pd.NaT]}
-    source = Memory.of_frame(pd.DataFrame(mixed, dtype=object), "f")
-    assert rows(source) == [
-        {"text": "a", "n": 1}, {"text": 5, "n": "x"}, {"text": None, "n": None},
-        {"text": None, "n": None},
-    ]  # fmt: skip
-    assert [(c.name, c.type) for c in source.columns] == [("text", "text"), ("n", "integer")]
-    assert type(rows(source)[0]["n"]) is int
-    pair = np.array([1, 2])
-    assert module._plain(pair) is pair
-    assert module._plain(np.float32(0.5)) == 0.5 and type(module._plain(np.float32(0.5))) is float
+def test_the_longest_text_of_each_dictionary(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "text": ["a", "bbb", "cc", "dddd"],
+            "n": [1, 2, 3, 4],
+            "labels": [["x"], ["yy", "zzzzz"], [], None],
+            "inner": [{"k": "ee"}, {"k": "f"}, None, {"k": "ggg"}],
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
+    with pq.ParquetFile(tmp_path / "a.parquet") as file:
+        leaves = _text_leaves(file.schema)
+    assert {i: leaf.path.split(".")[0] for i, leaf in leaves.items()} == {
+        0: "text", 2: "labels", 3: "inner",
+    }  # fmt: skip
+    paths = [leaf.path for leaf in leaves.values()]
+    with pq.ParquetFile(tmp_path / "a.parquet", read_dictionary=paths) as file:
+        assert dict(_longest_texts(file, leaves)) == {
+            (0, 0): 3, (0, 2): 5, (0, 3): 2, (1, 0): 4, (1, 2): 0, (1, 3): 3,
+        }  # fmt: skip
 
 
-def test_types_of_records_are_those_of_their_first_values() -> None:
-    record = {"a": True, "b": "x", "c": 1, "d": 1.5, "e": [1], "f": {}, 7: None}
-    source = Memory.of_records([{"a": None}, record, {"a": "x", 7: 2}], "m")
-    assert [(c.name, c.type) for c in source.columns] == [
-        ("a", "boolean"), ("b", "text"), ("c", "integer"), ("d", "number"), ("e", "list"),
-        ("f", "dict"), ("7", "integer"),
-    ]  # fmt: skip
-    assert rows(source, ["7"]) == [{"7": None}, {"7": None}, {"7": 2}]
-    whole = [{"a": 1}]
-    assert Memory.of_records(whole, "m").records is whole
-    with pytest.raises(DataError) as caught:
-        Memory.of_records([{"a": 1}, "x" * 100], "m")  # type: ignore[list-item]
-    (problem,) = caught.value.problems
-    assert problem.message == "not an object with columns: '" + "x" * 79
-    assert str(problem.place) == str(Place("m", row=1))
+def test_a_footer_within_bounds_passes(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"] * 1000}), tmp_path / "a.parquet")
+    _check_footer(pq.read_metadata(tmp_path / "a.parquet"), tmp_path / "a.parquet")
 
 
-def test_records_that_cannot_be_written_come_after_all_others() -> None:
-    records: list[dict[str, object]] = [{"text": f"t{i}"} for i in range(1_002)]
-    records[1]["text"] = records[1_001]["text"] = "\ud800"
-    source, read = Memory.of_records(records, "m"), list[int]()
-    with pytest.raises(BadRecordsError) as caught:
-        for chunk in source.chunks():
-            read += [row.index for row in chunk]
-    assert read == [0, *range(2, 1_001)]
-    assert [(r.place, r.code) for r in caught.value.records] == [
-        (Place("m", row=n), "D142") for n in (1, 1_001)
-    ]
+def test_more_rows_than_bytes_could_hold_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(pa.table({"text": pa.nulls(1_000_000)}), tmp_path / "a.parquet")
+    footer = pq.read_metadata(tmp_path / "a.parquet")
+    _check_footer(footer, tmp_path / "a.parquet")
+    monkeypatch.setattr("tunesmith.data.readers.arrow_rows._BOMB_BYTES", 999_999)
+    with pytest.raises(DataError, match="D131"):
+        _check_footer(footer, tmp_path / "a.parquet")
 
 
-def test_features_of_other_kinds_have_their_names() -> None:
-    features = Features({"t": Value("string"), "l": [Value("int64")], "d": {"x": Value("int8")}})
-    made = Dataset.from_list([{"t": "a", "l": [1], "d": {"x": 1}}], features=features)
-    source = HubSplit.of(made, "d", revision="abc", repository="own/d")
-    assert [(c.name, c.type, c.class_names) for c in source.columns] == [
-        ("t", "text", None), ("l", "list", None), ("d", "dict", None),
-    ]  # fmt: skip
-    assert (source.revision, source.repository) == ("abc", "own/d")
+def test_a_few_bytes_that_decode_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["x" * 1_000_000])
+    table = pa.table({"text": texts})
+    for size in (20_000, 500):  # of row groups: of many none is too large by itself
+        with pytest.raises(DataError, match="D131"):
+            written(tmp_path / "a.parquet", table, row_group_size=size)
+        assert (tmp_path / "a.parquet").stat().st_size < 3_000_000
+    few = written(tmp_path / "a.parquet", table.slice(0, 300))
+    assert [len(chunk) for chunk in few.chunks()][:2] == [4, 4]
+    with pa.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(DataError, match="D131"):
+        ArrowFile.open(tmp_path / "a.arrow")
+
+
+def test_lists_that_decode_to_gigabytes_are_refused(tmp_path: Path) -> None:
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["x" * 1_000_000])
+    lists = pa.ListArray.from_arrays(pa.array([0, 20_000], pa.int32()), texts)
+    with pytest.raises(DataError, match="D131"):
+        rows(written(tmp_path / "a.parquet", pa.table({"label": lists})))
+
+
+def test_a_footer_that_promises_too_much_is_refused_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.data.readers.arrow_rows._BOMB_BYTES", 5_000_000)
+    zeros = pa.table({"text": ["x" * 1_000_000] * 6})
+    assert rows(written(tmp_path / "a.parquet", zeros.slice(2))) == zeros.slice(2).to_pylist()
+    with pytest.raises(DataError, match="D131"):
+        written(tmp_path / "a.parquet", zeros, use_dictionary=False, compression="zstd")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tunesmith.data.readers.ragged_records import RaggedRows
+from tunesmith.data.readers.tables import RaggedRows
 from tunesmith.errors import Place
 
 
