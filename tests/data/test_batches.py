@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -133,6 +135,16 @@ def test_a_drawn_share_is_a_view() -> None:
     batch = make_batch(part, np.array([0]), PADDING)
     assert batch.inputs["input_ids"].tolist() == [[3, 3, 3]]
     assert Examples(whole).labels.tolist() == [0, 1, 2]
+
+
+def test_rows_of_several_examples() -> None:
+    whole = Examples(replace(held([[1], [2], [3], [4], [5]]), rows=np.array([0, 2, 2, 5, 5])))
+    assert (whole.num_rows, whole.row_numbers.tolist()) == (3, [0, 2, 5])
+    assert whole.row_starts.tolist() == [0, 1, 3]
+    part = whole.of_rows(np.array([0, 2]))
+    assert part.rows.tolist() == [0, 5, 5] and part.num_rows == 2
+    assert part.of_rows(np.array([1])).at(np.arange(2)).tolist() == [3, 4]
+    assert whole.subset(np.array([4, 0])).rows.tolist() == [5, 0]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 7))

@@ -298,9 +298,8 @@ def test_predictions_are_written_in_pieces_as_in_one(monkeypatch: pytest.MonkeyP
     task = MultiLabelClassification(Roles("text", None, "tags"), ("x", "y"))
     rows = {i: Row(i, {"text": f"t{i}", "tags": ["x"] * (i % 2)}) for i in range(5)}
     logits = np.array([[-1, -2], [-3, -1], [-2, -2], [2, -1], [1, 1]], dtype=np.float32)
-    job = SimpleNamespace(
-        task=task, examples={"validation": SimpleNamespace(rows=np.arange(5, dtype=np.int64))}
-    )
+    numbers = SimpleNamespace(row_numbers=np.arange(5, dtype=np.int64))
+    job = SimpleNamespace(task=task, examples={"validation": numbers})
     evaluation = SimpleNamespace(predictions={"logits": logits})
 
     def table() -> pa.Table:

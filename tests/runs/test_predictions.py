@@ -33,7 +33,7 @@ def test_no_column_of_the_data_hides_an_answer(column: str, tmp_path: Path) -> N
     assert len(table) == 5
     write(run, **table)
     (record,) = read_predictions(run, "test", [column])
-    assert record == Record(7, {column: "of the data"}, 0.75, {"a": 0.75, "b": 0.25})
+    assert record == Record(7, {column: "of the data"}, "a", 0.75, {"a": 0.75, "b": 0.25})
 
 
 def test_without_any(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_the_loss_is_that_of_the_whole_head(tiny_bert: Path) -> None:
     assert outputs.per_example["found"][:, 0].sum().item() == pytest.approx(theirs.item(), rel=1e-5)
     assert outputs.per_example["targets"].sum() == drawn.num_targets
     predictions = {name: values.detach().numpy() for name, values in outputs.per_example.items()}
-    scores = made.score(tuple(made.metrics.values()), predictions, None, None)  # type: ignore[arg-type]
+    scores = made.score(tuple(made.metrics.values()), predictions, np.zeros(2), None)
     assert scores["perplexity"] == pytest.approx(math.exp(theirs.item() / drawn.num_targets))
 
 
@@ -189,6 +189,21 @@ def test_a_pack_gives_the_same_per_example(tiny_bert: Path) -> None:
         torch.testing.assert_close(found.per_example[name], values)
 
 
+def test_the_stretches_of_a_text_are_one_answer(tiny_bert: Path) -> None:
+    made = task(tiny_bert)
+    long = examples(made, ["soup " * 30, "tea", "rice " * 20], limit=16)
+    numbers = long.rows.tolist()
+    assert long.row_numbers.tolist() == [0, 1, 2] and len(numbers) > 4
+    found = np.random.default_rng(0).random((len(long), 2))
+    joined = made.join({"found": found, "targets": np.ones(len(long))}, long)
+    assert joined["targets"].tolist() == [numbers.count(row) for row in range(3)]
+    np.testing.assert_allclose(joined["found"].sum(axis=0), found.sum(axis=0))
+    answers = made.decode(joined, ())
+    assert len(answers) == 3
+    assert answers[1]["score"] == pytest.approx(math.exp(found[numbers.index(1), 0]))
+    assert made.truth(long, iter(())).shape == (3,)
+
+
 def test_masks_are_filled_in(tiny_bert: Path) -> None:
     made = task(tiny_bert)
     model = made.build(locate(str(tiny_bert)), seed=0, dropout=None).model.eval()
@@ -197,7 +212,8 @@ def test_masks_are_filled_in(tiny_bert: Path) -> None:
     encoded = made.encode(rows[:2], made.tokenizer, 64, labeled=False)
     batch = make_batch(Examples(hold_in_memory(encoded)), np.arange(2), Padding.of(made.tokenizer))
     outputs = made.forward(model, made.corrupt(batch, seed=0))
-    one, two = made.decode({name: v.detach().numpy() for name, v in outputs.per_example.items()})
+    predictions = {name: v.detach().numpy() for name, v in outputs.per_example.items()}
+    one, two = made.decode(predictions, rows[:2])
     with torch.no_grad():
         logits = model(**made.tokenizer(texts[0], return_tensors="pt")).logits[0, 2]
     assert one["label"] == made.tokenizer.decode([int(logits.argmax())])
@@ -273,7 +289,7 @@ def test_one_mask_is_answered_by_a_word_and_several_by_lists() -> None:
     ids[1, :2] = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     chances[0, 0] = chances[1, 0] = [0.5, 0.25, 0.125, 0.0625, 0.03125]
     chances[1, 1] = [0.25, 0.125, 0.0625, 0.03125, 0.0]
-    one, two = task.decode({"ids": ids, "chances": chances})
+    one, two = task.decode({"ids": ids, "chances": chances}, ())
     first = {"d": 0.5, "b": 0.25, "c": 0.125, "a": 0.0625, "e": 0.03125}
     assert one == {"label": "d", "score": 0.5, "scores": first}
     assert two["label"] == ["a", "f"]

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from tests.tasks.test_text_classification import Logits
-from tunesmith.data.batches import Batch, Examples
+from tunesmith.data.batches import Batch
 from tunesmith.data.columns import Roles
-from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError
 from tunesmith.metrics.scores import METRICS
@@ -149,12 +148,10 @@ def test_the_loss_is_summed_over_texts_and_labels() -> None:
 def test_answers_and_scores() -> None:
     fitted = task().fit([row(tags=["a", "b"])])
     logits = np.array([[2.0, 1.0], [-1.0, -2.0]], np.float32)
-    first, second = fitted.decode({"logits": logits})
+    first, second = fitted.decode({"logits": logits}, ())
     assert first["label"] == ["a", "b"]
     assert second["label"] == []
     assert 0 < float(str(second["score"])) < 0.5
-    labels = np.array([[1, 1], [0, 1]], np.uint8)
-    count = np.arange(2)
-    examples = Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
-    scores = fitted.score([METRICS["accuracy"]], {"logits": logits}, examples, None)
+    truth = np.array([[1, 1], [0, 1]], np.uint8)
+    scores = fitted.score([METRICS["accuracy"]], {"logits": logits}, truth, None)
     assert scores["accuracy"] == 0.5

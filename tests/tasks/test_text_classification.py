@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tunesmith.data.batches import Batch, Examples
+from tunesmith.data.batches import Batch
 from tunesmith.data.columns import Roles
-from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.metrics.scores import METRICS
@@ -124,7 +123,7 @@ def test_the_loss_is_a_sum() -> None:
 def test_answers_in_words() -> None:
     fitted = task().fit(rows("a", "b"))
     logits = np.array([[0.0, np.log(3)], [1000.0, -1000.0]], np.float32)
-    first, second = fitted.decode({"logits": logits})
+    first, second = fitted.decode({"logits": logits}, ())
     assert first["label"] == "b"
     assert first["score"] == pytest.approx(0.75)
     assert first["scores"] == pytest.approx({"a": 0.25, "b": 0.75})
@@ -133,11 +132,9 @@ def test_answers_in_words() -> None:
 
 def test_scores_count_the_positive_class() -> None:
     fitted = task(positive_label="a").fit(rows("a", "b"))
-    labels = fitted.targets(rows("a", "a", "b", "b"))
-    count = np.arange(4)
-    examples = Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
+    truth = fitted.targets(rows("a", "a", "b", "b"))
     logits = np.array([[1, 0], [0, 1], [0, 1], [0, 1]], np.float32)
-    scores = fitted.score([METRICS["f1"], METRICS["accuracy"]], {"logits": logits}, examples, 0.5)
+    scores = fitted.score([METRICS["f1"], METRICS["accuracy"]], {"logits": logits}, truth, 0.5)
     assert scores["f1"] == pytest.approx(2 / 3)
     assert scores["accuracy"] == 0.75
     assert scores["loss"] == 0.5

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from tests.tasks.test_text_classification import Logits
-from tunesmith.data.batches import Batch, Examples
+from tunesmith.data.batches import Batch
 from tunesmith.data.columns import Roles
-from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.rows import Row
 from tunesmith.errors import DataError
 from tunesmith.metrics.scores import METRICS
@@ -65,17 +64,15 @@ def test_the_loss_is_the_summed_squared_error() -> None:
 
 
 def test_answers_bear_the_name_of_the_target() -> None:
-    (answer,) = TASK.decode({"logits": np.array([[2.5]], np.float32)})
+    (answer,) = TASK.decode({"logits": np.array([[2.5]], np.float32)}, ())
     assert answer == {"label": "score", "score": 2.5, "scores": {"score": 2.5}}
 
 
 def test_scores() -> None:
-    labels = TASK.targets(rows(1, 2, 3))
-    count = np.arange(3)
-    examples = Examples(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
+    truth = TASK.targets(rows(1, 2, 3))
     predicted = np.array([[2.0], [3.0], [4.0]], np.float32)
     scores = TASK.score(
-        [METRICS["pearson"], METRICS["mean_squared_error"]], {"logits": predicted}, examples, 1.0
+        [METRICS["pearson"], METRICS["mean_squared_error"]], {"logits": predicted}, truth, 1.0
     )
     assert scores["pearson"] == pytest.approx(1)
     assert scores["mean_squared_error"] == pytest.approx(1)

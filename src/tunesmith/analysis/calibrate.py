@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
+from tunesmith.inference.decisions import with_probabilities
 from tunesmith.metrics.calibration import CalibrationResult, calibrate
 from tunesmith.metrics.output_kinds import LabelKind
 from tunesmith.metrics.thresholds import Goal
-from tunesmith.runs.decisions import with_probabilities
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
 from tunesmith.runs.model_folder import amend_facts, read_facts
 from tunesmith.runs.predictions import read_predictions

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.batches import Examples
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
@@ -72,7 +71,7 @@ def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
     if not all(facts):
         return {}
     one, two = (task_from_json(found["task"]) for found in facts)
-    if not (one.needs_label and two.needs_label):
+    if any(task.encode_answers(()) is None for task in (one, two)):
         return {}
     _refuse_other_labels(one, two, first, second)
     names = [name for name in facts[0]["metrics"] if name in facts[1]["metrics"]]
@@ -144,13 +143,15 @@ class _Scored:
                 )
             )
         rows = [Row(record.row, record.values) for record in records]
-        scores = {
-            name: np.array([record.scores[name] for record in records])
-            for name in records[0].scores
-        }
         truth = like.output.aligned(task.targets(rows), task.output)
-        predictions = like.predictions_from_scores(scores)
-        answers = like.score((), predictions, Examples.of_labels(truth), None).answers
+        predictions = like.encode_answers(
+            [
+                {"label": record.label, "score": record.score, "scores": record.scores}
+                for record in records
+            ]
+        )
+        assert predictions is not None  # noqa: S101 - tasks without are not compared
+        answers = like.score((), predictions, truth, None).answers
         assert answers is not None  # noqa: S101 - `compute` gives them
         texts = [task.texts_of(row) for row in rows]
         numbers = np.array([row.index for row in rows], dtype=np.int64)

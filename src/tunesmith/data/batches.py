@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.encoded import Encoded, Prepared, hold_in_memory
+from tunesmith.data.encoded import Prepared
 
 if TYPE_CHECKING:
     import torch
@@ -124,12 +124,6 @@ class Examples:
     prepared: Prepared
     indices: NDArray[np.int64] | None = None
 
-    @classmethod
-    def of_labels(cls, labels: NDArray[Any]) -> Examples:
-        """Labels alone, in the shape that scoring takes."""
-        count = np.arange(len(labels), dtype=np.int64)
-        return cls(hold_in_memory(Encoded({}, {"labels": labels}, count, count)))
-
     def __len__(self) -> int:
         return len(self.prepared) if self.indices is None else len(self.indices)
 
@@ -148,6 +142,32 @@ class Examples:
         """The index of the source row that each example comes from, shape (n,)."""
         rows = self.prepared.rows
         return rows if self.indices is None else rows[self.indices]
+
+    @property
+    def row_starts(self) -> NDArray[np.int64]:
+        """The first example of each row, shape (rows,); examples of a row are neighbors."""
+        return np.flatnonzero(np.diff(self.rows, prepend=-1))
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """The index of each source row that gave an example, shape (rows,)."""
+        return self.rows[self.row_starts]
+
+    @property
+    def num_rows(self) -> int:
+        """How many source rows gave examples."""
+        return len(self.row_starts)
+
+    def subset(self, places: NDArray[np.int64]) -> Examples:
+        """Return the examples at some positions."""
+        return Examples(self.prepared, self.at(places))
+
+    def of_rows(self, places: NDArray[np.int64]) -> Examples:
+        """Return all examples of the rows at some positions among `row_numbers`."""
+        is_chosen = np.zeros(self.num_rows, dtype=np.bool_)
+        is_chosen[places] = True
+        counts = np.diff(self.row_starts, append=len(self))
+        return self.subset(np.flatnonzero(np.repeat(is_chosen, counts)))
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoded", "Prepared", "Ragged", "hold_in_memory", "offsets_of"]
+__all__ = ["Encoded", "Prepared", "Ragged", "concatenate", "hold_in_memory", "offsets_of"]
 
 _ASIDE = "aside."
 _PIECE = 1 << 22
@@ -42,6 +42,14 @@ class Ragged:
     def split(self) -> list[NDArray[Any]]:
         """Return each sequence as an array of its own."""
         return np.split(self.flat, self.lengths.cumsum()[:-1]) if len(self) else []
+
+
+def concatenate(parts: Sequence[Any]) -> Any:
+    """Concatenate arrays, or `Ragged`."""
+    if not isinstance(parts[0], Ragged):
+        return np.concatenate(parts)
+    flat = np.concatenate([part.flat for part in parts])
+    return Ragged(flat, np.concatenate([part.lengths for part in parts]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.encoded import Encoded, hold_in_memory
@@ -18,6 +19,7 @@ from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.bad_rows import BadRows, OnBadRow
+from tunesmith.inference.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.inference.predicted import (
     Predicted,
     PredictedPart,
@@ -31,9 +33,8 @@ from tunesmith.inputs import check_other
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.metrics.uncertainty import with_intervals
-from tunesmith.runs.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.storage import atomic
-from tunesmith.tasks import Task
+from tunesmith.tasks import Predictions, Task
 from tunesmith.training.device import make_accelerator, resolve_precision
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Model:
         return Predicted(
             [answer for part in parts for answer in part.answers],
             joined(parts),
-            np.concatenate([part.labels for part in parts]) if labelled else None,
+            np.concatenate([part.truth for part in parts]) if labelled else None,
             mean_loss(parts) if labelled else None,
             [
                 {name: row.values.get(name) for name in self.task.roles.text_columns}
@@ -241,17 +242,13 @@ class Model:
             raise DataError(kept.problems)
         parts = self._parts(source, batch_size, labelled=True)
         predictions = joined(parts)
-        labels = [part.labels for part in parts if part.labels is not None]
-        count = sum(len(part.answers) for part in parts)
-        truth = Examples.of_labels(np.concatenate(labels) if labels else np.zeros(count))
+        truth = np.concatenate([part.truth for part in parts if part.truth is not None])
         if calibration is not None:
             return decided_scores(self.task, calibration, chosen, predictions, truth)
         scores = self.task.score(chosen, predictions, truth, mean_loss(parts))
-        found = with_intervals(scores, examples=count)
-        simple = self._constant(chosen, truth)
-        if learnt and self.task.needs_label:
-            rows = [row for part in parts for row in part.rows]
-            simple = {**self._baselines(chosen, learnt, rows, truth), **simple}
+        found = with_intervals(scores, examples=len(truth))
+        rows = [row for part in parts for row in part.rows]
+        simple = self._baselines(chosen, learnt, rows, truth)
         return replace(
             found,
             baselines={name: each.values for name, each in simple.items()},
@@ -267,24 +264,22 @@ class Model:
         metrics: Sequence[Metric],
         learnt: Sequence[Row],
         rows: Sequence[Row],
-        truth: Examples,
+        truth: NDArray[Any],
     ) -> dict[str, Scores]:
-        """What simple means score that learn from some training rows."""
-        with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
-            warnings.simplefilter("ignore")
-            answers = self.task.baselines(learnt, rows)
+        """Score the baselines: the saved constant answer, and others learned from training rows."""
+        predicted: dict[str, Predictions] = {}
+        constant = self.facts.get("constant")
+        if learnt and self.task.baseline_names:
+            constant = constant or self.task.constant(learnt)
+            with warnings.catch_warnings():  # the last digit of convergence does not matter
+                warnings.simplefilter("ignore")
+                predicted |= self.task.baselines(learnt, rows)
+        if constant is not None:
+            predicted = {"constant": self.task.repeat(constant, len(truth)), **predicted}
         return {
             name: self.task.score(metrics, predictions, truth, None)
-            for name, predictions in answers.items()
+            for name, predictions in predicted.items()
         }
-
-    def _constant(self, metrics: Sequence[Metric], truth: Examples) -> dict[str, Scores]:
-        """What always giving the answer of most training rows scores, if that is known."""
-        answer = self.facts.get("constant")
-        if answer is None:
-            return {}
-        same = np.tile(np.asarray(answer, dtype=np.float32), (len(truth), 1))
-        return {"constant": self.task.score(metrics, {"logits": same}, truth, None)}
 
     def metrics(self, names: Sequence[str] | None = None) -> tuple[Metric, ...]:
         """The named scores, else those of the training run, else the task's own."""
@@ -337,9 +332,9 @@ class Model:
         for rows in in_thousands(bad_rows, None if with_all_columns else columns):
             codes, encoded = bad_rows.sort_out(rows, self.task.validate_row, encode)
             good = [row for row in rows if row.index not in codes]
-            part = (
-                None if encoded is None else self._forward(good, encoded, batch_size, calibration)
-            )
+            part = None
+            if encoded is not None:
+                part = self._forward(good, encoded, batch_size, calibration, labeled=labelled)
             if codes and bad_rows.are_kept:
                 yield with_empty_answers(part, rows, codes)
             elif part is not None and part.answers:
@@ -351,6 +346,8 @@ class Model:
         encoded: Encoded,
         batch_size: int | None,
         calibration: Calibration | None,
+        *,
+        labeled: bool,
     ) -> PredictedPart | None:
         """Predict encoded rows; None for texts without a token, of which masked-lm makes none."""
         from tunesmith.training import predict
@@ -368,12 +365,16 @@ class Model:
                 batch_size=batch_size,
                 accelerator=make_accelerator(device=self.device),
             )
+        done = replace(done, predictions=self.task.join(done.predictions, examples))
+        numbers = set(examples.row_numbers.tolist())
+        rows = [row for row in rows if row.index in numbers]
         answers = (
-            self.task.decode(done.predictions)
+            self.task.decode(done.predictions, rows)
             if calibration is None
-            else decided_answers(self.task, calibration, done.predictions)
+            else decided_answers(self.task, calibration, done.predictions, rows)
         )
-        return PredictedPart(rows, answers, done, encoded.fixed.get("labels"))
+        truth = self.task.truth(examples, rows) if labeled else None
+        return PredictedPart(rows, answers, done, truth)
 
     @cached_property
     def _predictor(self) -> Predictor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.data.encoded import Ragged, concatenate
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
@@ -106,7 +107,7 @@ class PredictedPart:
     rows: Sequence[Row]
     answers: Sequence[Mapping[str, object]]
     evaluation: Evaluation | None
-    labels: NDArray[Any] | None
+    truth: NDArray[Any] | None
 
 
 def with_empty_answers(
@@ -123,15 +124,20 @@ def with_empty_answers(
     is_good = np.array([row.index not in codes for row in rows])
     spread = {}
     for name, values in part.evaluation.predictions.items():
-        spread[name] = _empty(len(rows), values)
-        spread[name][is_good] = values
+        spread[name] = _spread(values, is_good)
     return PredictedPart(rows, answers, replace(part.evaluation, predictions=spread), None)
 
 
-def _empty(count: int, like: NDArray[Any]) -> NDArray[Any]:
-    """Rows of NaN, or of -1 among integers, of the shape and kind of others."""
-    fill = np.nan if np.issubdtype(like.dtype, np.floating) else -1
-    return np.full((count, *like.shape[1:]), fill, dtype=like.dtype)
+def _spread(values: Any, is_good: NDArray[np.bool_]) -> Any:
+    """The values of good rows among empty ones: NaN, -1 among integers, or sequences of none."""
+    if isinstance(values, Ragged):
+        lengths = np.zeros(len(is_good), dtype=np.int64)
+        lengths[is_good] = values.lengths
+        return Ragged(values.flat, lengths)
+    fill = np.nan if np.issubdtype(values.dtype, np.floating) else -1
+    spread = np.full((len(is_good), *values.shape[1:]), fill, dtype=values.dtype)
+    spread[is_good] = values
+    return spread
 
 
 def joined(parts: Sequence[PredictedPart]) -> Predictions:
@@ -140,9 +146,9 @@ def joined(parts: Sequence[PredictedPart]) -> Predictions:
     if not found:
         return {}
     return {
-        name: np.concatenate(
+        name: concatenate(
             [
-                _empty(len(part.answers), like)
+                _spread(like[:0], np.zeros(len(part.answers), dtype=np.bool_))
                 if part.evaluation is None
                 else part.evaluation.predictions[name]
                 for part in parts

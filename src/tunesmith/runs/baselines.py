@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.batches import Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.inputs import Split
 from tunesmith.metrics.scores import BaselineAnswers, Scores
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.rows import rows_by_number
+from tunesmith.tasks import Predictions
 
 __all__ = ["BaselineScores", "baseline_scores", "drawn_rows", "needed_rows"]
 
@@ -60,51 +60,47 @@ def baseline_scores(
     Raises:
         IntegrityError: the data is not what was surveyed (D160).
     """
-    if not job.task.needs_label:
+    if not job.task.baseline_names:
         return BaselineScores()
     splits = list(splits)
     if rows is None:
         rows = job.rows(needed_rows(job, splits))
+    task = job.task
     _places, training = _drawn_of(job, "train", rows["train"])
-    scores: dict[str, Mapping[str, Mapping[str, float | None]]] = {}
-    kept: dict[str, Mapping[str, BaselineAnswers]] = {}
-    constant = None
+    constant = task.constant(training)
+    scores: dict[str, dict[str, Scores]] = {split: {} for split in splits}
+    answers: dict[str, dict[str, BaselineAnswers]] = {split: {} for split in splits}
     for split in splits:
+        truth = job.truth(split)
+        predicted: list[tuple[str, NDArray[np.int64] | None, Predictions]] = []
+        if constant is not None:
+            predicted.append(("constant", None, task.repeat(constant, len(truth))))
         places, others = _drawn_of(job, split, rows[split])
         with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
             warnings.simplefilter("ignore")
-            answers = job.task.baselines(training, others)
-        if not answers:
-            break
-        constant = answers["constant"]["logits"][0]
-        same = np.tile(constant, (len(job.examples[split]), 1))
-        found = {
-            "constant": _score(job, split, None, same),
-            "tfidf": _score(job, split, places, answers["tfidf"]["logits"]),
-        }
-        scores[split] = {name: each.values for name, each in found.items()}
-        where = {"constant": None, "tfidf": places}
-        kept[split] = {
-            name: BaselineAnswers(where[name], each.answers)
-            for name, each in found.items()
-            if each.answers is not None
-        }
+            simple = task.baselines(training, others)
+        predicted += [(name, places, predictions) for name, predictions in simple.items()]
+        for name, at, predictions in predicted:
+            some = truth if at is None else truth[at]
+            scores[split][name] = found = task.score(job.metrics, predictions, some, None)
+            if found.answers is not None:
+                answers[split][name] = BaselineAnswers(at, found.answers)
     return BaselineScores(
-        scores,
-        kept,
-        None if constant is None else [float(value) for value in constant],
+        {split: {name: each.values for name, each in by.items()} for split, by in scores.items()},
+        answers,
+        constant,
         len(training),
-        len(job.examples["train"]),
+        job.examples["train"].num_rows,
     )
 
 
 def needed_rows(job: PreparedRun, splits: Iterable[str]) -> dict[str, list[int]]:
     """The numbers of the rows that baselines of some splits read, by split; "train" is one."""
-    if not job.task.needs_label:
+    if not job.task.baseline_names:
         return {}
     needed = {}
     for name in ("train", *splits):
-        numbers = job.examples[name].rows
+        numbers = job.examples[name].row_numbers
         needed[name] = numbers[_drawn(len(numbers))].tolist()
     return needed
 
@@ -123,8 +119,8 @@ def drawn_rows(split: Split, roles: Roles) -> list[Row]:
 
 
 def _drawn_of(job: PreparedRun, split: str, rows: Mapping[int, Row]) -> tuple[NDArray[np.int64], list[Row]]:
-    """Places among the examples of a split, and the rows there."""
-    numbers = job.examples[split].rows
+    """Positions among the rows of a split that gave examples, and the rows there."""
+    numbers = job.examples[split].row_numbers
     order = _drawn(len(numbers))
     found = [rows[number] for number in numbers[order].tolist()]
     kept = _num_kept(found, job.task.roles)
@@ -144,10 +140,3 @@ def _num_kept(rows: Sequence[Row], roles: Roles) -> int:
     columns = roles.text_columns
     sizes = accumulate(sum(len(str(row.values[name])) for name in columns) for row in rows)
     return max(1, sum(size <= _MOST_CHARACTERS for size in sizes))
-
-
-def _score(job: PreparedRun, split: str, places: NDArray[np.int64] | None, logits: NDArray[Any]) -> Scores:
-    examples = job.examples[split]
-    if places is not None:
-        examples = Examples(examples.prepared, examples.at(places))
-    return job.task.score(job.metrics, {"logits": logits}, examples, None)

@@ -8,12 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tunesmith.data.batches import Examples
 from tunesmith.errors import Problem, RecipeError
 from tunesmith.text import quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores, finite
-from tunesmith.training.predict import Evaluation
+from tunesmith.tasks import Predictions
 
 __all__ = ["ComputeMetrics", "with_own"]
 
@@ -22,7 +21,7 @@ ComputeMetrics = Callable[[tuple[NDArray[Any], NDArray[Any]]], Mapping[str, floa
 
 
 def with_own(
-    scores: Scores, compute: ComputeMetrics, evaluation: Evaluation, examples: Examples
+    scores: Scores, compute: ComputeMetrics, predictions: Predictions, truth: NDArray[Any]
 ) -> Scores:
     """The scores with a person's own in front.
 
@@ -30,12 +29,12 @@ def with_own(
         RecipeError: the task has no logits (R116), or the person's code fails or finds another
             value for a score of the task's (R170).
     """
-    if "logits" not in evaluation.predictions:
+    if "logits" not in predictions:
         raise RecipeError(
             Problem("R116", _("compute_metrics needs logits and labels; this task has none"))
         )
     try:
-        own = compute((evaluation.predictions["logits"], examples.labels))
+        own = compute((predictions["logits"], truth))
         values = {str(name): finite(float(value)) for name, value in own.items()}
     except Exception as error:  # whatever a person's own code does
         raise RecipeError(

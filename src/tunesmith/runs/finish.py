@@ -53,7 +53,7 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     evaluations = {split: session.predict(split) for split in splits}
     scores = {
         split: with_intervals(
-            session.score(split, evaluations[split]), examples=len(job.examples[split])
+            session.score(split, evaluations[split]), examples=job.examples[split].num_rows
         )
         for split in labelled
     }
@@ -86,7 +86,7 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
 def _rows_of(job: PreparedRun, splits: Iterable[str], labelled: Iterable[str]) -> dict[str, dict[int, Row]]:
     """The rows that predictions are written beside, and those that baselines need."""
     needed: dict[str, Sequence[int]] = dict(needed_rows(job, labelled))
-    needed |= {split: job.examples[split].rows.tolist() for split in splits}
+    needed |= {split: job.examples[split].row_numbers.tolist() for split in splits}
     return job.rows(needed)
 
 
@@ -118,17 +118,18 @@ def _write_predictions(
 def _predictions_table(
     job: PreparedRun, split: str, evaluation: Evaluation, rows: Mapping[int, Row]
 ) -> pa.Table:
-    """A row per example with its row number, texts, label and answer."""
-    numbers = job.examples[split].rows.tolist()
+    """Each row with its number, texts, label and answer."""
+    numbers = job.examples[split].row_numbers.tolist()
     columns = list(next(iter(rows.values())).values)
     parts = []
     for start in range(0, len(numbers), _ROWS_AT_ONCE):  # an answer is ten times its numbers
         stop = start + _ROWS_AT_ONCE
         part = {name: values[start:stop] for name, values in evaluation.predictions.items()}
-        answers = job.task.decode(part)
+        some = [rows[number] for number in numbers[start:stop]]
+        answers = job.task.decode(part, some)
         table: dict[str, object] = {"row": numbers[start:stop]}
         for name in columns:
-            table[stored_name(name)] = [rows[n].values[name] for n in numbers[start:stop]]
+            table[stored_name(name)] = [row.values[name] for row in some]
         table["predicted"] = [answer["label"] for answer in answers]
         table["score"] = [answer["score"] for answer in answers]
         table["scores"] = [answer["scores"] for answer in answers]
@@ -191,7 +192,7 @@ def _card(session: Session, scores: Mapping[str, Scores], sentence: str) -> Card
         base_revision=job.files.revision,
         dataset=source.name if repository else _public_names(source.name),
         hub_dataset=repository,
-        rows={name: len(found) for name, found in job.examples.items()},
+        rows={name: found.num_rows for name, found in job.examples.items()},
         labels=job.task.summary(),
         length=length,
         scores=scores,

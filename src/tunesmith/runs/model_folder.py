@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
 from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
-from tunesmith.runs.decisions import with_probabilities
 from tunesmith.errors import ModelError, Place, Problem, RecipeError
 from tunesmith.text import escape_controls, quoted
 from tunesmith.i18n import gettext as _
@@ -177,7 +176,7 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
         if known["temperature"] <= 0:
             raise ValueError(f"calibration.temperature: {known['temperature']}")
         thresholds = known["thresholds"]
-        if thresholds and tuple(thresholds) != with_probabilities(task, FACTS).labels:
+        if thresholds and (kind.label_kind is None or tuple(thresholds) != kind.labels):
             raise ValueError(f"calibration.thresholds: {quoted(list(thresholds))}")
 
 

@@ -105,8 +105,7 @@ def _score_some(session: Session) -> None:
     """Every score of a few validation rows; where one fails on so few, the whole split decides."""
     job = session.job
     whole = job.examples["validation"]
-    places = np.unique(np.linspace(0, len(whole) - 1, _ROWS).astype(np.int64))
-    some = Examples(whole.prepared, whole.at(places))
+    some = whole.of_rows(np.unique(np.linspace(0, whole.num_rows - 1, _ROWS).astype(np.int64)))
     evaluation = session.predict("validation", some)
     try:
         with warnings.catch_warnings():
@@ -152,20 +151,20 @@ def _save_and_load(session: Session) -> None:
         if session.progress.micro_batch_size == 1:
             return  # there is no memory for two rows, and no need of padding
         both = session.job.batch(0, np.array([lengths.argmin(), lengths.argmax()]))
-        beside = {name: kept[:1] for name, kept in _answers(session, network, both).items()}
-    off = _difference(answers, beside)
+        padded = _answers(session, network, both)
+    off = _difference(answers, padded)
     if not off <= _AGREE:
         session.warnings.append(_sees_padding(off))
 
 
 def _answers(session: Session, network: Any, batch: Batch) -> _Answers:
-    """What the plain model answers; dropout is off."""
+    """Return what the plain model answers to the first example of a batch; dropout is off."""
     device = session.accelerator.device
     network.to(device).eval()
     half = session.precision == "bf16"
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-        kept = session.job.task.forward(network, batch.to(device)).per_example
-    return {name: values.float() for name, values in kept.items()}
+        outputs = session.job.task.forward(network, batch.to(device))
+    return {name: values.float() for name, values in outputs.tensors(0).items()}
 
 
 def _difference(answers: _Answers, others: _Answers) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +81,21 @@ class PreparedRun:
             IntegrityError: the data is not what was surveyed (D160).
         """
         return rows_by_number(self.splits, self.task.roles, wanted)
+
+    def truth(self, split: str, examples: Examples | None = None) -> NDArray[Any]:
+        """The true answers of the rows of a labeled split, or of the rows of some examples.
+
+        Raises:
+            IntegrityError: the data is not what was surveyed (D160).
+        """
+        examples = examples or self.examples[split]
+
+        def rows() -> Iterator[Row]:
+            numbers = examples.row_numbers.tolist()
+            by_number = self.rows({split: numbers})[split]
+            yield from (by_number[number] for number in numbers)
+
+        return self.task.truth(examples, rows())
 
     def places_of(self, split: str, rows: Sequence[int]) -> list[Place]:
         """Where source rows of a split are, for messages; by their number if it cannot be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,7 @@ class Session:
         self.resumed_from: str | None = None
         self._compute_metrics = compute_metrics
         self._halvings = 0
+        self._truth: dict[str, NDArray[Any]] = {}
         self.precision = precision
         self.fingerprint: Mapping[str, Any] = {
             **job.fingerprint,
@@ -307,6 +309,10 @@ class Session:
             )
         except OneRowTooLarge as error:
             raise self.job.placed(error, split, examples) from None
+        joined = self.job.task.join(
+            evaluation.predictions, examples or self.job.examples[split]
+        )
+        evaluation = replace(evaluation, predictions=joined)
         if evaluation.halvings > self._halvings:
             self._halvings = evaluation.halvings
             self.warnings.append(_evaluated_in_parts(1 << self._halvings))
@@ -318,11 +324,14 @@ class Session:
         Raises:
             RecipeError: a person's own scores fail (R170).
         """
-        job, examples = self.job, examples or self.job.examples[split]
-        scores = job.task.score(job.metrics, evaluation.predictions, examples, evaluation.loss)
+        job = self.job
+        if examples is None and split not in self._truth:
+            self._truth[split] = job.truth(split)
+        truth = self._truth[split] if examples is None else job.truth(split, examples)
+        scores = job.task.score(job.metrics, evaluation.predictions, truth, evaluation.loss)
         if self._compute_metrics is None:
             return scores
-        return with_own(scores, self._compute_metrics, evaluation, examples)
+        return with_own(scores, self._compute_metrics, evaluation.predictions, truth)
 
     def take_warnings(self) -> list[Problem]:
         """The warnings since the last call, those of the storage below among them."""

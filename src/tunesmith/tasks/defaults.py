@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.batches import Batch
+from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.recipe import Options
 from tunesmith.tasks.protocol import Predictions
-from tunesmith.tasks.script_parts import ScriptParts
 
 __all__ = ["TaskDefaults"]
 
@@ -25,7 +24,7 @@ class TaskDefaults:
     needs_label: ClassVar[bool] = True
     uses_full_vocabulary: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
-    separator: str | None = None
+    baseline_names: ClassVar[tuple[str, ...]] = ()
 
     def with_tokenizer(self, tokenizer: Any) -> Self:
         """Return the task itself: its answers need no tokenizer."""
@@ -65,15 +64,26 @@ class TaskDefaults:
         """Return the batch itself: nothing is random."""
         return batch
 
-    def predictions_from_scores(self, scores: Mapping[str, NDArray[np.float64]]) -> Predictions:
-        """Return the scores themselves."""
-        return scores
+    def truth(self, examples: Examples, rows: Iterable[Row]) -> NDArray[Any]:
+        """Return the targets of the rows, which are only read if they have labels."""
+        return self.targets(list(rows)) if self.needs_label else np.zeros(examples.num_rows)
+
+    def join(self, predictions: Predictions, examples: Examples) -> Predictions:
+        """Return the predictions themselves: each row has one example."""
+        return predictions
+
+    def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
+        """Return None: answers do not tell what they were made from."""
+        return None
+
+    def constant(self, rows: Sequence[Row]) -> Sequence[float] | None:
+        """Return None: no answer fits several rows."""
+        return None
+
+    def repeat(self, constant: Sequence[float], count: int) -> Predictions:
+        """Return nothing: no answer fits several rows."""
+        return {}
 
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
         """Return nothing: no simple method applies."""
         return {}
-
-    @property
-    def script_parts(self) -> ScriptParts | None:
-        """None: a script cannot reproduce the task."""
-        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,7 +16,7 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import simple_answers
+from tunesmith.metrics.baselines import BASELINES, simple_answers
 from tunesmith.metrics.output_kinds import LabelKind, RawKind
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.models import LoadedModel, ModelFiles, load_model
@@ -183,6 +183,7 @@ class LabeledTextTask(TaskDefaults):
     name: ClassVar[str]
     pipeline: ClassVar[str] = "text-classification"
     problem_type: ClassVar[str]
+    baseline_names: ClassVar[tuple[str, ...]] = tuple(BASELINES)
 
     @property
     def output(self) -> RawKind:
@@ -232,15 +233,25 @@ class LabeledTextTask(TaskDefaults):
             problem_type=self.problem_type,
         )
 
+    def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
+        """Return the logits of the probabilities, or the numbers."""
+        names = self.output.names
+        scores = {name: np.array([answer["scores"][name] for answer in answers]) for name in names}
+        return {"logits": self.output.raw_values(scores)}
+
+    def constant(self, rows: Sequence[Row]) -> Sequence[float]:
+        """Return how frequent each class or label is, as logits, or the mean."""
+        return [float(value) for value in self.output.constant(self.targets(rows))]
+
+    def repeat(self, constant: Sequence[float], count: int) -> Predictions:
+        """Return the same logits for each row."""
+        return {"logits": np.tile(np.asarray(constant, dtype=np.float32), (count, 1))}
+
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
-        """Return the majority class, labels or mean, and a TF-IDF baseline."""
+        """Return a TF-IDF baseline."""
         texts, asked = ([self.texts_of(row) for row in part] for part in (rows, others))
         answers = simple_answers(self.output, texts, self.targets(rows), asked)
-        return {name: {"logits": logits} for name, logits in answers.items()}
-
-    def predictions_from_scores(self, scores: Mapping[str, NDArray[np.float64]]) -> Predictions:
-        """Return logits: the logarithms of probabilities, or the number itself."""
-        return {"logits": self.output.raw_values(scores)}
+        return {name: {"logits": logits} for name, logits in answers.items() if name != "constant"}
 
     @property
     def usage(self) -> str:
@@ -281,22 +292,25 @@ class LabeledTextTask(TaskDefaults):
         logits: torch.Tensor = model(**batch.inputs).logits
         return logits.float()
 
+    def truth(self, examples: Examples, rows: Iterable[Row]) -> NDArray[Any]:
+        """Return the labels as they were encoded."""
+        return self.output.as_truth(examples.labels)
+
     def score(
         self,
         metrics: Sequence[Metric],
         predictions: Predictions,
-        examples: Examples,
+        truth: NDArray[Any],
         loss: float | None,
     ) -> Scores:
         """Compare the answers without thresholds with the labels."""
         kind, raw = self.output, predictions["logits"]
-        truth = kind.as_truth(examples.labels)
         return compute(
             metrics, kind.decide(raw), truth,
             positive=kind.positive, loss=loss, losses=kind.losses(raw, truth),
         )  # fmt: skip
 
-    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+    def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """Return the answers without thresholds, and probabilities or the number."""
         return self.output.decode(predictions["logits"])
 

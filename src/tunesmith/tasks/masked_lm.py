@@ -289,17 +289,24 @@ class MaskedLanguageModel(TaskDefaults):
         """Perplexity, and how often the likeliest token was the right one."""
         return ("perplexity", "token_accuracy")
 
+    def join(self, predictions: Predictions, examples: Examples) -> Predictions:
+        """Return the sums over all stretches of a text."""
+        if examples.num_rows == len(examples):
+            return predictions
+        starts = examples.row_starts
+        return {name: np.add.reduceat(values, starts) for name, values in predictions.items()}
+
     def score(
         self,
         metrics: Sequence[Metric],
         predictions: Predictions,
-        examples: Examples,
+        truth: NDArray[Any],
         loss: float | None,
     ) -> Scores:
         """Over all chosen tokens of all texts."""
         return compute(metrics, predictions["found"], predictions["targets"], loss=loss)
 
-    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
+    def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """For texts with masks the words to fill in; for others the perplexity of each."""
         if "found" in predictions:
             pairs = zip(predictions["found"][:, 0], predictions["targets"], strict=True)

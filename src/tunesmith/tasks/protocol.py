@@ -11,7 +11,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples
@@ -221,46 +220,61 @@ class TaskAnswers(Protocol):
         """The field's own scores for this task; the first chooses the best model."""
         ...
 
-    @property
-    def separator(self) -> str | None:
-        """What separates several labels in one field of text; None if nothing does."""
-        ...
+    baseline_names: ClassVar[tuple[str, ...]]
+    """The baselines that the model is compared with; "constant" is the one of `constant`."""
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
-        """Return the answers of labeled rows: (n,) classes or numbers, (n, C) zeros and ones."""
+        """Return the true answers of labeled rows: classes, zeros and ones, numbers, texts."""
+        ...
+
+    def truth(self, examples: Examples, rows: Iterable[Row]) -> NDArray[Any]:
+        """Return the true answers of evaluated rows, as `targets`: one entry per row.
+
+        Args:
+            examples: all examples of these rows.
+            rows: these rows; reading them takes time, so look at `examples` first.
+        """
+        ...
+
+    def join(self, predictions: Predictions, examples: Examples) -> Predictions:
+        """Return predictions of examples as predictions of rows, in the order of the rows.
+
+        It is called once for all that evaluation collects; everything after it is per row.
+        """
         ...
 
     def score(
         self,
         metrics: Sequence[Metric],
         predictions: Predictions,
-        examples: Examples,
+        truth: NDArray[Any],
         loss: float | None,
     ) -> Scores:
-        """Score predictions for labeled examples, in their order."""
+        """Score predictions of labeled rows, in the order of `truth`."""
         ...
 
-    def decode(self, predictions: Predictions) -> list[dict[str, object]]:
-        """Return one answer per example: at least "label", "score" and "scores"."""
+    def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
+        """Return one answer per row: at least "label", "score" and "scores"."""
         ...
 
-    def predictions_from_scores(self, scores: Mapping[str, NDArray[np.float64]]) -> Predictions:
-        """Return predictions that give these "scores" in `decode`.
+    def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
+        """Return predictions that `decode` turns into these answers; None if none are known."""
+        ...
 
-        Args:
-            scores: for each output one number per row: probabilities, or the number itself.
-        """
+    def constant(self, rows: Sequence[Row]) -> Sequence[float] | None:
+        """Return the one answer that fits most labeled training rows, for `repeat`."""
+        ...
+
+    def repeat(self, constant: Sequence[float], count: int) -> Predictions:
+        """Return predictions that answer so many rows with the result of `constant`."""
         ...
 
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
-        """Return what simple methods predict for other rows; nothing where none applies.
+        """Return what simple methods predict, by the other names of `baseline_names`.
 
         Args:
             rows: labeled training rows.
             others: the rows to answer.
-
-        Returns:
-            Predictions by the names of `tunesmith.metrics.baselines`, scored like the model's.
         """
         ...
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
-from tunesmith.data.batches import Examples
+from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibration import Calibration, measure
@@ -85,13 +85,13 @@ def with_probabilities(task: Task, name: str) -> LabelKind:
 
 
 def decided_answers(
-    task: Task, calibration: Calibration, predictions: Predictions
+    task: Task, calibration: Calibration, predictions: Predictions, rows: Sequence[Row]
 ) -> list[dict[str, object]]:
     """The task's answers with calibrated probabilities; an unsure one has the label None."""
     logits = predictions["logits"]
     decision, answered = calibration.decide(with_probabilities(task, task.name), logits)
-    answers = task.decode({**predictions, "logits": calibration.scaled(logits)})
-    decided = task.decode({**predictions, "logits": decision})
+    answers = task.decode({**predictions, "logits": calibration.scaled(logits)}, rows)
+    decided = task.decode({**predictions, "logits": decision}, rows)
     for answer, other, is_answered in zip(answers, decided, answered.tolist(), strict=True):
         answer["label"] = label = other["label"] if is_answered else None
         scores = answer["scores"]
@@ -105,7 +105,7 @@ def decided_scores(
     calibration: Calibration,
     metrics: Sequence[Metric],
     predictions: Predictions,
-    examples: Examples,
+    truth: NDArray[Any],
 ) -> Scores:
     """The scores of the answered rows; loss and calibration error are of all rows.
 
@@ -113,11 +113,11 @@ def decided_scores(
     """
     kind, logits = with_probabilities(task, task.name), predictions["logits"]
     decision, answered = calibration.decide(kind, logits)
-    found = measure(kind, calibration, logits, examples.labels)
+    found = measure(kind, calibration, logits, truth)
     values: dict[str, float | None] = {metric.name: None for metric in metrics}
     if answered.any():
-        chosen = Examples(examples.prepared, np.flatnonzero(answered))
-        scores = task.score(metrics, {"logits": decision[answered]}, chosen, None)
+        decided = {"logits": decision[answered]}
+        scores = task.score(metrics, decided, truth[answered], None)
         values |= scores.values
     directions: dict[str, bool | None] = {m.name: m.higher_is_better for m in metrics}
     values |= {"loss": found.loss, "ece": found.ece}

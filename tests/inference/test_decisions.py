@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.runs.decisions import choose_calibration, decided_answers, decided_scores
-from tunesmith.data.batches import Examples
 from tunesmith.data.columns import Roles
-from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.errors import ModelError, RecipeError
+from tunesmith.inference.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import METRICS
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
@@ -53,7 +51,7 @@ LOGITS = np.array([[2.0, 1.0], [2.0, -4.0], [0.0, 3.0]], np.float32)
 
 
 def test_the_score_is_that_of_the_answer() -> None:
-    answers = decided_answers(ONE, KEPT, {"logits": LOGITS})
+    answers = decided_answers(ONE, KEPT, {"logits": LOGITS}, ())
     assert [answer["label"] for answer in answers] == ["yes", "no", "yes"]
     shares = 1 / (1 + np.exp(-(LOGITS[:, 1] - LOGITS[:, 0]) / 2))
     assert [answer["score"] for answer in answers] == pytest.approx(
@@ -63,8 +61,8 @@ def test_the_score_is_that_of_the_answer() -> None:
 
 def test_an_unsure_answer_has_no_label_but_its_probabilities() -> None:
     unsure = Calibration("classes").with_threshold(ONE.output, 0.9)
-    answers = decided_answers(ONE, unsure, {"logits": LOGITS})
-    plain = ONE.decode({"logits": LOGITS})
+    answers = decided_answers(ONE, unsure, {"logits": LOGITS}, ())
+    plain = ONE.decode({"logits": LOGITS}, ())
     assert [answer["label"] for answer in answers] == [None, "no", "yes"]
     for one, other in zip(answers, plain, strict=True):
         assert one["scores"] == pytest.approx(other["scores"])
@@ -73,24 +71,19 @@ def test_an_unsure_answer_has_no_label_but_its_probabilities() -> None:
 
 def test_several_labels_from_their_own_thresholds_on() -> None:
     found = Calibration("labels", 1.0, "each", {"a": 0.9, "b": 0.2})
-    answers = decided_answers(SEVERAL, found, {"logits": LOGITS})
+    answers = decided_answers(SEVERAL, found, {"logits": LOGITS}, ())
     assert [answer["label"] for answer in answers] == [["b"], [], ["b"]]
-
-
-def labelled(labels: list[int]) -> Examples:
-    count = np.arange(len(labels))
-    return Examples(hold_in_memory(Encoded({}, {"labels": np.array(labels)}, count, count)))
 
 
 def test_scores_of_what_is_answered() -> None:
     metrics = [METRICS["accuracy"], METRICS["f1"]]
     unsure = Calibration("classes").with_threshold(ONE.output, 0.9)
-    scores = decided_scores(ONE, unsure, metrics, {"logits": LOGITS}, labelled([1, 0, 0]))
+    scores = decided_scores(ONE, unsure, metrics, {"logits": LOGITS}, np.array([1, 0, 0]))
     assert list(scores.values) == ["accuracy", "f1", "loss", "ece", "coverage"]
     assert scores["accuracy"] == 0.5
     assert scores["coverage"] == pytest.approx(2 / 3)
     assert scores.higher_is_better["ece"] is False
-    scores = decided_scores(ONE, KEPT, metrics, {"logits": LOGITS}, labelled([1, 0, 1]))
+    scores = decided_scores(ONE, KEPT, metrics, {"logits": LOGITS}, np.array([1, 0, 1]))
     assert scores["accuracy"] == 1
     assert "coverage" not in scores
 
@@ -98,7 +91,7 @@ def test_scores_of_what_is_answered() -> None:
 def test_scores_of_nothing() -> None:
     never = Calibration("classes").with_threshold(ONE.output, 1.0)
     scores = decided_scores(
-        ONE, never, [METRICS["accuracy"]], {"logits": LOGITS}, labelled([1, 0, 0])
+        ONE, never, [METRICS["accuracy"]], {"logits": LOGITS}, np.array([1, 0, 0])
     )
     assert scores["accuracy"] is None
     assert scores["coverage"] == 0
