@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tunesmith as ts
-from tunesmith.analysis.curves import Reading
+from tunesmith.analysis.curves.diagnosis import Assessment
 
 ROWS = [
     {"text": f"the {'soup' if i % 2 else 'rice'} {i} is good", "label": "ab"[i % 2]}
@@ -39,7 +39,7 @@ def test_scores_by_split(run: ts.Run) -> None:
 
 
 def test_what_can_be_asked_of_it(run: ts.Run, tmp_path: Path) -> None:
-    assert all(isinstance(reading, Reading) for reading in run.explain())
+    assert all(isinstance(reading, Assessment) for reading in run.explain())
     worst = run.errors(3)
     assert [one.loss for one in worst] == sorted((one.loss for one in worst), reverse=True)
     assert len(run.errors(None, split="test")) == 12

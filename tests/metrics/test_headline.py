@@ -78,6 +78,11 @@ def test_worse_than_tfidf() -> None:
 def test_collapsed() -> None:
     words = sentence(metadata(scored(np.ones(408, int))), Outcome.COLLAPSED)
     assert words == "Collapsed (M135): all answers are the same on 408 test rows."
+    words = sentence(metadata(beside(np.ones(408, int), flipped(0.05))), Outcome.COLLAPSED)
+    assert words == (
+        "Collapsed (M135): all answers are the same on 408 test rows; TF-IDF scores accuracy "
+        f"{scored(flipped(0.05))['accuracy']:.4f}."
+    )
 
 
 def test_the_strongest_of_errors_is_the_least() -> None:

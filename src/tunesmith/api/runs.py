@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunesmith.analysis.curves import Reading
+from tunesmith.analysis.curves.diagnosis import Assessment
 from tunesmith.analysis.curves.explain import explain
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.headline import headline
@@ -103,8 +103,8 @@ class Run:
         """What happened, as `events.jsonl` has it."""
         return RunFolder(self.folder).events()
 
-    def explain(self) -> tuple[Reading, ...]:
-        """What the curves say, the weightiest first: verdict, sureness, evidence, change to try."""
+    def explain(self) -> tuple[Assessment, ...]:
+        """What the curves show, the most important first: diagnosis, evidence, change to try."""
         return explain(RunFolder(self.folder))
 
     def eject(

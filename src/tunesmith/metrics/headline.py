@@ -88,7 +88,13 @@ def headline(metadata: Mapping[str, Any]) -> Headline:
     where = _where(split, count, is_untested="test" not in metadata.get("rows", ("test",)))
     if verdict is not None and verdict.code == COLLAPSED:
         sentence = _("Collapsed (M135): all answers are the same on {where}.")
-        return Headline(Outcome.COLLAPSED, sentence.format(where=where), split)
+        if verdict.tfidf is not None:
+            sentence = _(
+                "Collapsed (M135): all answers are the same on {where}; TF-IDF scores {score} "
+                "{bar:.4f}."
+            )
+        sentence = sentence.format(where=where, score=verdict.score, bar=verdict.tfidf)
+        return Headline(Outcome.COLLAPSED, sentence, split)
     score, bars = _bars(metadata, split, verdict, against)
     value = scored[split].get(score)
     interval = metadata.get("intervals", {}).get(split, {}).get(score)

@@ -65,7 +65,8 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
 
     try:
         with pq.ParquetFile(path) as file:  # `read_table` would load pandas
-            rows: list[dict[str, Any]] = file.read().to_pylist()
+            needed = [*_OWN, *map(stored_name, columns)]
+            rows: list[dict[str, Any]] = file.read(columns=needed).to_pylist()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError(
             Problem(

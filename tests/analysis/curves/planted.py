@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tunesmith.analysis.curves import Answers, Curves
+from tunesmith.analysis.curves.series import Curves, PredictionStats
 
 Course = Callable[[np.ndarray], np.ndarray]
 """The true loss at a share of the run, from 0 to 1."""
@@ -24,7 +24,7 @@ def planted(
     evaluations: int = 8,
     validation_rows: int = 200,
     wobble: float = 0.0,
-    answers: Answers | None = None,
+    predictions: PredictionStats | None = None,
     scores: np.ndarray | None = None,
 ) -> Curves:
     """A run whose losses are the true ones and what chance adds.
@@ -73,7 +73,7 @@ def planted(
         total_steps=total,
         validation_rows=validation_rows if validation else 0,
         is_finished=True,
-        answers=answers,
+        predictions=predictions,
     )
 
 

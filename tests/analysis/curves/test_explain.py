@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import WORDS, make_tiny_bert, ticket_rows
-from tunesmith.analysis.curves import Confidence, Verdict
+from tunesmith.analysis.curves.diagnosis import Diagnosis
 from tunesmith.analysis.curves.explain import curves_of, explain
+from tunesmith.analysis.curves.noise import Confidence
 from tunesmith.api.runs import Run
 from tunesmith.api.train import train
 from tunesmith.errors import IntegrityError
@@ -21,12 +22,12 @@ from tunesmith.runs.folder import RunFolder
 Planted = Callable[..., RunFolder]
 
 ACCUSING = {
-    Verdict.DIVERGED,
-    Verdict.TOO_HIGH,
-    Verdict.ERRATIC,
-    Verdict.COLLAPSED,
-    Verdict.UNDERFITTING,
-    Verdict.OVERFITTING,
+    Diagnosis.DIVERGED,
+    Diagnosis.TOO_HIGH,
+    Diagnosis.ERRATIC,
+    Diagnosis.COLLAPSED,
+    Diagnosis.UNDERFITTING,
+    Diagnosis.OVERFITTING,
 }
 COMMON = {
     "data.validation": "40%",
@@ -66,7 +67,7 @@ def healthy(run_of: Planted) -> RunFolder:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_healthy_runs_are_not_accused(run_of: Planted, seed: int) -> None:
     run = run_of(f"h{seed}", train__learning_rate=2e-3, train__epochs=5, train__seed=seed)
-    assert not ACCUSING & {reading.verdict for reading in explain(run)}
+    assert not ACCUSING & {assessment.diagnosis for assessment in explain(run)}
 
 
 def test_curves_are_what_was_logged(healthy: RunFolder) -> None:
@@ -80,10 +81,10 @@ def test_curves_are_what_was_logged(healthy: RunFolder) -> None:
     assert curves.is_finished
     assert (curves.score, curves.higher) == ("accuracy", True)
     assert np.isfinite(curves.scores).all()
-    assert curves.answers is not None
-    assert curves.answers.majority == pytest.approx(0.5, abs=0.02)
-    assert curves.answers.guessing == pytest.approx(np.log(2), abs=0.01)
-    assert curves.answers.untrained == pytest.approx(np.log(2))
+    assert curves.predictions is not None
+    assert curves.predictions.majority == pytest.approx(0.5, abs=0.02)
+    assert curves.predictions.guessing == pytest.approx(np.log(2), abs=0.01)
+    assert curves.predictions.untrained == pytest.approx(np.log(2))
 
 
 def test_random_labels_for_long_are_overfitting(run_of: Planted) -> None:
@@ -96,8 +97,8 @@ def test_random_labels_for_long_are_overfitting(run_of: Planted) -> None:
         "overfitting", rows, data__validation="60%", train__learning_rate=2e-3, train__epochs=30,
         train__evaluate_every="3 epochs", train__schedule="constant",
     )  # fmt: skip
-    (found,) = [r for r in explain(run) if r.verdict is Verdict.OVERFITTING]
-    assert found.sureness in (Confidence.SURE, Confidence.LIKELY)
+    (found,) = [r for r in explain(run) if r.diagnosis is Diagnosis.OVERFITTING]
+    assert found.confidence in (Confidence.SURE, Confidence.LIKELY)
     assert found.change is not None
     assert found.change.key == "train.epochs"
     assert int(found.change.value) < 30
@@ -114,26 +115,26 @@ def test_what_learns_nothing_is_told(
     run_of: Planted, name: str, settings: dict[str, object], key: str
 ) -> None:
     beaten, found = explain(run_of(name, train__epochs=4, **settings))
-    assert beaten.verdict is Verdict.BEATEN  # by words that tell the classes apart
-    assert found.verdict in (Verdict.UNDERFITTING, Verdict.COLLAPSED)
-    assert found.sureness is Confidence.SURE
+    assert beaten.diagnosis is Diagnosis.BEATEN  # by words that tell the classes apart
+    assert found.diagnosis in (Diagnosis.UNDERFITTING, Diagnosis.COLLAPSED)
+    assert found.confidence is Confidence.SURE
     assert found.change is not None
     assert found.change.key == key
 
 
 def test_a_huge_rate_is_told_with_what_it_did(run_of: Planted) -> None:
-    readings = explain(run_of("high", train__learning_rate=0.5, train__epochs=6))
-    verdicts = [reading.verdict for reading in readings]
-    assert verdicts == [Verdict.BEATEN, Verdict.TOO_HIGH, Verdict.COLLAPSED]
-    assert readings[1].change is not None
-    assert str(readings[1].change) == "train.learning_rate: 0.001"
+    assessments = explain(run_of("high", train__learning_rate=0.5, train__epochs=6))
+    verdicts = [assessment.diagnosis for assessment in assessments]
+    assert verdicts == [Diagnosis.BEATEN, Diagnosis.TOO_HIGH, Diagnosis.COLLAPSED]
+    assert assessments[1].change is not None
+    assert str(assessments[1].change) == "train.learning_rate: 0.001"
 
 
 def test_a_run_that_diverged_is_told(run_of: Planted) -> None:
     run = run_of("diverged", train__learning_rate=1e3, train__epochs=6, train__warmup="90%")
     beaten, found = explain(run)
-    assert beaten.verdict is Verdict.BEATEN
-    assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Confidence.SURE)
+    assert beaten.diagnosis is Diagnosis.BEATEN
+    assert (found.diagnosis, found.confidence) == (Diagnosis.DIVERGED, Confidence.SURE)
     assert found.change is not None
 
 
@@ -146,19 +147,20 @@ def test_a_model_that_tfidf_beats_hears_that_first(
     told = facts["against_tfidf"]["validation"]
     assert (told["score"], told["tfidf"], told["is_better"]) == ("accuracy", 1.0, False)
     assert told["is_sure"] and told["high"] < 0
-    verdict = facts["verdicts"]["validation"]
-    assert verdict["code"] in ("M135", "M137") and verdict["tfidf"] == 1.0
+    diagnosis = facts["verdicts"]["validation"]
+    assert diagnosis["code"] in ("M135", "M137") and diagnosis["tfidf"] == 1.0
     card = (run.model / "README.md").read_text(encoding="utf-8")
-    assert 0 < card.index(verdict["code"]) < card.index("## Scores")
+    assert 0 < card.index("TF-IDF scores") < card.index("## Scores")
     first, *others = explain(run)
-    assert first.verdict is Verdict.BEATEN and first.change is None
+    assert first.diagnosis is Diagnosis.BEATEN and first.change is None
     assert first.evidence.startswith("validation: ") and "TF-IDF baseline" in first.evidence
     assert others and all(
-        reading.change is None or reading.change.key not in ("train.epochs", "train.max_steps")
-        for reading in others
+        assessment.change is None
+        or assessment.change.key not in ("train.epochs", "train.max_steps")
+        for assessment in others
     )
     monkeypatch.setattr(RunFolder, "facts", lambda _run: {**facts, "verdicts": {}})
-    assert explain(run)[0].verdict is not Verdict.BEATEN
+    assert explain(run)[0].diagnosis is not Diagnosis.BEATEN
 
 
 def test_python_has_the_same(healthy: RunFolder) -> None:
@@ -176,12 +178,12 @@ def test_a_stopped_or_damaged_folder_is_read_as_far_as_it_goes(
     run.log.write_text(run.log.read_text() + '{"event": "step", "st')
     assert explain(run) == whole
     (run.predictions / "validation.parquet").write_bytes(b"PAR1 and then nothing")
-    assert curves_of(run).answers is None
-    assert explain(run)[0].verdict is whole[0].verdict
+    assert curves_of(run).predictions is None
+    assert explain(run)[0].diagnosis is whole[0].diagnosis
     run.plan.unlink()
     assert explain(run)
     run.log.unlink()
-    assert explain(run)[0].verdict is Verdict.TOO_SHORT
+    assert explain(run)[0].diagnosis is Diagnosis.TOO_SHORT
 
 
 def test_numbers_and_several_labels(tmp_path: Path, tiny_bert: Path) -> None:
@@ -189,18 +191,19 @@ def test_numbers_and_several_labels(tmp_path: Path, tiny_bert: Path) -> None:
     settings = {**COMMON, "metrics": None, "train.epochs": 1}
     run = train(rows, out=tmp_path / "r", model=str(tiny_bert), label="stars",
                 settings={**settings, "task": "text-regression"})  # fmt: skip
-    answers = curves_of(RunFolder(run.folder)).answers
-    assert answers is not None
+    predictions = curves_of(RunFolder(run.folder)).predictions
+    assert predictions is not None
     truth = pq.read_table(run.folder / "predictions" / "validation.parquet")["stars"].to_numpy()
-    assert answers.guessing == pytest.approx(truth.var())
-    assert answers.untrained == pytest.approx((truth**2).mean())
-    assert answers.majority is None
-    assert answers.variety < 0.5
+    assert predictions.guessing == pytest.approx(truth.var())
+    assert predictions.untrained == pytest.approx((truth**2).mean())
+    assert predictions.majority is None
+    assert predictions.variety < 0.5
 
     tagged = [{"text": row["text"], "tags": ["a", "b"] if i % 2 else ["b"]}
               for i, row in enumerate(rows)]  # fmt: skip
     run = train(tagged, out=tmp_path / "m", model=str(tiny_bert), label="tags", settings=settings)
-    answers = curves_of(RunFolder(run.folder)).answers
-    assert answers is not None
-    assert answers.guessing is None
-    assert answers.majority == pytest.approx(0.5, abs=0.2)
+    predictions = curves_of(RunFolder(run.folder)).predictions
+    assert predictions is not None
+    assert predictions.guessing == pytest.approx(np.log(2) / 2, abs=0.05)  # all rows have b
+    assert predictions.untrained == pytest.approx(np.log(2))
+    assert predictions.majority == pytest.approx(0.5, abs=0.2)

@@ -10,51 +10,54 @@ import pytest
 from scipy import stats
 
 from tests.analysis.curves.planted import falling, planted, turning
-from tunesmith.analysis.curves import Answers, Confidence, Curves, Reading, Verdict, read
 from tunesmith.analysis.curves import failures as module
+from tunesmith.analysis.curves.diagnosis import Assessment, Diagnosis
 from tunesmith.analysis.curves.failures import diverged
+from tunesmith.analysis.curves.noise import Confidence
+from tunesmith.analysis.curves.outcomes import assess
+from tunesmith.analysis.curves.series import Curves, PredictionStats
 from tunesmith.recipe import TrainSettings
 
 SETTINGS = TrainSettings(epochs=4)
-GUESSING = Answers(
+GUESSING = PredictionStats(
     200, 2, "a", majority=0.5, guessing=0.69, guessing_spread=0.1, untrained=float(np.log(2))
 )
 
 
-def first(curves: Curves, settings: TrainSettings = SETTINGS) -> Reading:
-    return read(curves, settings)[0]
+def first(curves: Curves, settings: TrainSettings = SETTINGS) -> Assessment:
+    return assess(curves, settings)[0]
 
 
 def test_three_skipped_updates_at_the_end_are_divergence() -> None:
     curves = planted(falling(0.7, 0.5, 1), None)
     stopped = replace(curves, skipped=(401, 402, 403), is_finished=False)
     found = first(stopped, TrainSettings(learning_rate=1e-3))
-    assert (found.verdict, found.sureness) == (Verdict.DIVERGED, Confidence.SURE)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.DIVERGED, Confidence.SURE)
     assert "401 to 403" in found.evidence
     assert str(found.change) == "train.learning_rate: 0.0002"
     for harmless in ((401, 403, 405), (10, 11, 12), (402, 403)):
         recovered = replace(curves, skipped=harmless, is_finished=True)
-        assert first(recovered).verdict is not Verdict.DIVERGED
+        assert first(recovered).diagnosis is not Diagnosis.DIVERGED
 
 
 def test_a_loss_that_ends_above_its_beginning_is_divergence() -> None:
     curves = planted(lambda share: 0.7 + 5 * share**2, falling(0.7, 0.7, 1))
-    assert first(curves).verdict is Verdict.DIVERGED
+    assert first(curves).diagnosis is Diagnosis.DIVERGED
 
 
 def test_a_rise_above_the_beginning_is_a_rate_too_high() -> None:
     hump = planted(lambda share: 0.7 + 4 * np.exp(-(((share - 0.3) / 0.1) ** 2)), None)
     found = first(hump)
-    assert (found.verdict, found.sureness) == (Verdict.TOO_HIGH, Confidence.SURE)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.TOO_HIGH, Confidence.SURE)
     assert str(found.change) == "train.learning_rate: 1.0e-05"
 
 
 def test_worse_than_an_untrained_head_is_a_rate_too_high() -> None:
     """It may fall all the time: what counts is that a head that knows nothing does better."""
     course = falling(3.0, 0.7, 4)
-    assert first(planted(course, None)).verdict is Verdict.HEALTHY
-    found = first(planted(course, None, answers=GUESSING))
-    assert (found.verdict, found.sureness) == (Verdict.TOO_HIGH, Confidence.SURE)
+    assert first(planted(course, None)).diagnosis is Diagnosis.HEALTHY
+    found = first(planted(course, None, predictions=GUESSING))
+    assert (found.diagnosis, found.confidence) == (Diagnosis.TOO_HIGH, Confidence.SURE)
 
 
 @pytest.mark.parametrize("where", ["train", "validation"])
@@ -65,7 +68,7 @@ def test_ups_and_downs_are_erratic(where: str) -> None:
     calm = falling(0.7, 0.1, 5)
     courses = (jumping, calm) if where == "train" else (calm, jumping)
     found = first(planted(*courses, evaluations=10, validation_rows=400))
-    assert (found.verdict, found.sureness) == (Verdict.ERRATIC, Confidence.SURE)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.ERRATIC, Confidence.SURE)
     assert where.removesuffix("ation") in found.evidence
     assert str(found.change) == "train.learning_rate: 2.0e-05"
 
@@ -92,27 +95,27 @@ def test_without_clipping_clipping_is_tried_first() -> None:
 def test_one_answer_is_collapse_where_right_answers_would_differ(
     rows: int, majority: float, sure: Confidence | None
 ) -> None:
-    answers = Answers(rows, 1, "equivalent", majority)
-    curves = planted(falling(0.7, 0.68, 1), falling(0.69, 0.69, 1), answers=answers)
+    predictions = PredictionStats(rows, 1, "equivalent", majority)
+    curves = planted(falling(0.7, 0.68, 1), falling(0.69, 0.69, 1), predictions=predictions)
     found = first(curves)
-    assert (found.verdict is Verdict.COLLAPSED) == (sure is not None)
+    assert (found.diagnosis is Diagnosis.COLLAPSED) == (sure is not None)
     if sure is not None:
-        assert found.sureness is sure
+        assert found.confidence is sure
         assert '"equivalent"' in found.evidence
 
 
 def test_collapse_while_the_rows_are_learnt_is_no_matter_of_pace() -> None:
-    answers = replace(GUESSING, variety=1)
-    found = first(planted(falling(0.7, 0.1, 5), falling(0.69, 0.69, 1), answers=answers))
-    assert (found.verdict, found.change) == (Verdict.COLLAPSED, None)
+    predictions = replace(GUESSING, variety=1)
+    found = first(planted(falling(0.7, 0.1, 5), falling(0.69, 0.69, 1), predictions=predictions))
+    assert (found.diagnosis, found.change) == (Diagnosis.COLLAPSED, None)
 
 
 def test_numbers_that_hardly_vary_are_collapse() -> None:
     flat = falling(2, 1, 3)
     for variety, collapsed in ((0.02, True), (0.6, False)):
-        answers = Answers(100, variety, "3", None)
-        found = first(planted(flat, flat, answers=answers))
-        assert (found.verdict is Verdict.COLLAPSED) == collapsed
+        predictions = PredictionStats(100, variety, "3", None)
+        found = first(planted(flat, flat, predictions=predictions))
+        assert (found.diagnosis is Diagnosis.COLLAPSED) == collapsed
 
 
 @pytest.mark.parametrize(
@@ -128,22 +131,22 @@ def test_a_loss_that_stays_where_guessing_is_is_underfitting(
     settings: TrainSettings, change: str
 ) -> None:
     level = falling(0.69, 0.69, 1)
-    found = first(planted(level, level, answers=GUESSING, seed=3), settings)
-    assert (found.verdict, found.sureness) == (Verdict.UNDERFITTING, Confidence.SURE)
+    found = first(planted(level, level, predictions=GUESSING, seed=3), settings)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.UNDERFITTING, Confidence.SURE)
     assert str(found.change) == change
 
 
 def test_a_loss_on_its_way_down_wants_time() -> None:
     slow = falling(0.75, 0.3, 0.35)
-    found = first(planted(slow, slow, answers=GUESSING, validation_rows=1000), SETTINGS)
-    assert found.verdict is Verdict.UNDERFITTING
+    found = first(planted(slow, slow, predictions=GUESSING, validation_rows=1000), SETTINGS)
+    assert found.diagnosis is Diagnosis.UNDERFITTING
     assert str(found.change) == "train.epochs: 8"
 
 
 def test_overfitting_says_since_when_and_ends_there() -> None:
     curves = planted(falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4), evaluations=10)
     found = first(curves)
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.SURE)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.SURE)
     assert str(found.change) == "train.epochs: 2"
     with_steps = first(curves, TrainSettings(max_steps=400))
     assert with_steps.change is not None
@@ -156,21 +159,21 @@ def test_overfitting_says_since_when_and_ends_there() -> None:
 def test_early_stopping_has_seen_to_it() -> None:
     curves = planted(falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4))
     found = first(replace(curves, total_steps=4000))
-    assert (found.verdict, found.change) == (Verdict.OVERFITTING, None)
+    assert (found.diagnosis, found.change) == (Diagnosis.OVERFITTING, None)
 
 
 def test_one_evaluation_after_the_lowest_is_perhaps() -> None:
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 1.2, 0.67)
     found = first(planted(*courses, evaluations=3, validation_rows=2000))
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.PERHAPS)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.PERHAPS)
 
 
 def test_answers_that_go_on_improving_are_said() -> None:
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4)
     better = planted(*courses, evaluations=5, scores=np.array([0.6, 0.7, 0.8, 0.85, 0.9]))
     found = first(better)
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.PERHAPS)
-    assert "accuracy went on rising" in found.evidence
+    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.PERHAPS)
+    assert "accuracy kept rising" in found.evidence
     assert found.change is None
     level = first(replace(better, scores=np.full(5, 0.8)))
     assert "accuracy" not in level.evidence
@@ -179,18 +182,18 @@ def test_answers_that_go_on_improving_are_said() -> None:
 def test_a_rising_validation_loss_alone_is_not_overfitting() -> None:
     """The training loss rises, too: whatever this is, it has not learnt its rows by heart."""
     both = turning(0.7, 0.4, 0.65, 0.4)
-    verdicts = {reading.verdict for reading in read(planted(both, both), SETTINGS)}
-    assert Verdict.OVERFITTING not in verdicts
+    verdicts = {assessment.diagnosis for assessment in assess(planted(both, both), SETTINGS)}
+    assert Diagnosis.OVERFITTING not in verdicts
 
 
 def test_what_is_wrong_comes_together_the_surest_first() -> None:
-    answers = replace(GUESSING, rows=6, variety=1, majority=0.6)
+    predictions = replace(GUESSING, rows=6, variety=1, majority=0.6)
     curves = planted(
-        falling(0.7, 0.02, 6), turning(0.7, 0.4, 1.5, 0.4), evaluations=10, answers=answers
+        falling(0.7, 0.02, 6), turning(0.7, 0.4, 1.5, 0.4), evaluations=10, predictions=predictions
     )
-    assert [reading.verdict for reading in read(curves, SETTINGS)] == [
-        Verdict.OVERFITTING,
-        Verdict.COLLAPSED,
+    assert [assessment.diagnosis for assessment in assess(curves, SETTINGS)] == [
+        Diagnosis.OVERFITTING,
+        Diagnosis.COLLAPSED,
     ]
 
 
@@ -219,7 +222,7 @@ def plain(
     return replace(curves, **more)  # type: ignore[arg-type]
 
 
-def expected_sureness(chance: float) -> Confidence | None:
+def expected_confidence(chance: float) -> Confidence | None:
     limits = ((0.001, Confidence.SURE), (0.01, Confidence.LIKELY), (0.05, Confidence.PERHAPS))
     return next((word for limit, word in limits if chance < limit), None)
 
@@ -228,22 +231,24 @@ def error(loss: float, rows: float = 64) -> float:
     return 1.5 * loss / math.sqrt(rows)
 
 
-def with_untrained(untrained: float | None) -> Answers:
+def with_untrained(untrained: float | None) -> PredictionStats:
     return replace(GUESSING, guessing=None, untrained=untrained)
 
 
 @pytest.mark.parametrize("untrained", [None, 0.5, 2.0])
 def test_how_far_above_the_beginning_divergence_is(untrained: float | None) -> None:
-    answers = with_untrained(untrained)
+    predictions = with_untrained(untrained)
     seen = set()
     for last in np.linspace(1, 20, 60):
         at_end = (1 + last) / 2  # of the last quarter: two lines of eight
         ceiling = 1.5 * max(1.0, untrained or 0.0)
         errors = (at_end - ceiling) / math.hypot(1.5 * error(1.0), error(at_end, 128))
-        expected = expected_sureness(stats.norm.sf(errors))
-        found = diverged(plain([1.0] * 7 + [last], answers=answers), SETTINGS)
+        expected = expected_confidence(stats.norm.sf(errors))
+        found = diverged(plain([1.0] * 7 + [last], predictions=predictions), SETTINGS)
         seen.add(expected)
-        assert (found and found.sureness) == (None if expected is Confidence.PERHAPS else expected)
+        assert (found and found.confidence) == (
+            None if expected is Confidence.PERHAPS else expected
+        )
         if found is not None:
             assert found.evidence == (
                 f"the training loss began at 1 and ends at {at_end:.3g}, step 64"
@@ -258,7 +263,7 @@ def test_how_a_rise_above_the_beginning_is_measured() -> None:
     for seed in range(20):
         losses = np.exp(np.random.default_rng(seed).normal(size=4 + seed % 7))
         untrained = (0.0, 1.2)[seed % 2]
-        found = module._risen(plain(losses).windows, untrained)
+        found = module._rise(plain(losses).windows, untrained)
         assert found is not None
         ceiling = 1.1 * max(losses[0], untrained)
         rises = []
@@ -276,20 +281,19 @@ def test_how_a_rise_above_the_beginning_is_measured() -> None:
 
 def test_how_worse_than_untrained_is_measured() -> None:
     losses = [1.2, 1.0, 0.8, 0.7, 0.6, 0.1, 0.1, 0.1]
-    curves = plain(losses, answers=with_untrained(0.69))
+    curves = plain(losses, predictions=with_untrained(0.69))
     found = module._worse(curves, curves.windows)
     assert found is not None
     mean = np.mean(losses[:4])
     assert found[0] == pytest.approx(stats.norm.sf((mean - 1.1 * 0.69) / error(mean, 256)))
     assert found[1] == (
-        f"up to step 32 the training loss was {mean:.3g} on average; a head that knows nothing "
-        "has 0.69"
+        f"up to step 32 the training loss was {mean:.3g} on average; an untrained head has 0.69"
     )
-    for unknown in (plain(losses), plain(losses, answers=with_untrained(None))):
+    for unknown in (plain(losses), plain(losses, predictions=with_untrained(None))):
         assert module._worse(unknown, unknown.windows) is None
     assert module._too_high(plain([1, 50, 50]), SETTINGS) is None
     high = module._too_high(plain([1, 50, 50, 50]), SETTINGS)
-    assert high is not None and high.sureness is Confidence.SURE
+    assert high is not None and high.confidence is Confidence.SURE
     assert module._too_high(plain([1, 1, 1, 1]), SETTINGS) is None
 
 
@@ -316,7 +320,7 @@ def test_what_a_swing_is(values: list[float], swings: list[tuple[float, float, i
 
 def test_ups_and_downs_in_words() -> None:
     found = module._erratic(plain([1, 5, 1, 6, 1, 1]), SETTINGS)
-    assert found is not None and found.sureness is Confidence.SURE
+    assert found is not None and found.confidence is Confidence.SURE
     assert found.evidence == (
         "the training loss went up and down again 2 times, most at step 32: 1 to 6"
     )
@@ -335,54 +339,58 @@ def test_ups_and_downs_in_words() -> None:
 def test_numbers_that_vary_too_little_by_their_formula() -> None:
     seen = set()
     for variety in np.linspace(0.0, 0.5, 30):
-        answers = Answers(20, variety, "3", None)
-        found = module._collapsed(plain([1] * 8, [1, 1], answers=answers), SETTINGS)
+        predictions = PredictionStats(20, variety, "3", None)
+        found = module._collapsed(plain([1] * 8, [1, 1], predictions=predictions), SETTINGS)
         chance = stats.norm.sf(math.log(0.3 / max(variety, 1e-9)) * math.sqrt(40))
-        seen.add(expected_sureness(chance))
-        assert (found and found.sureness) == expected_sureness(chance)
+        seen.add(expected_confidence(chance))
+        assert (found and found.confidence) == expected_confidence(chance)
         if found is not None:
             assert found.evidence == (
-                f"the answers to 20 validation rows vary by {variety:.1%} of what the labels vary"
+                f"the predictions for 20 validation rows vary by {variety:.1%} of what the labels "
+                "vary"
             )
     assert len(seen) >= 3
     for rows, is_found in ((1, False), (2, True)):
-        answers = Answers(rows, 1, "x", 0.001)
-        found = module._collapsed(plain([1] * 8, [1, 1], answers=answers), SETTINGS)
+        predictions = PredictionStats(rows, 1, "x", 0.001)
+        found = module._collapsed(plain([1] * 8, [1, 1], predictions=predictions), SETTINGS)
         assert (found is not None) is is_found
     assert module._collapsed(plain([1] * 8), SETTINGS) is None
-    assert module._collapsed(plain([1] * 8, answers=Answers(99, 2, "x", 0.5)), SETTINGS) is None
+    assert (
+        module._collapsed(plain([1] * 8, predictions=PredictionStats(99, 2, "x", 0.5)), SETTINGS)
+        is None
+    )
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.8])
 def test_where_guessing_stands_by_its_formula(spread: float) -> None:
-    answers = replace(GUESSING, guessing_spread=spread)
+    predictions = replace(GUESSING, guessing_spread=spread)
     seen = set()
     for trained, validated in itertools.product(np.linspace(0.5, 1.0, 9), repeat=2):
-        curves = plain([1.0] * 6 + [trained] * 2, [1.0, validated], answers=answers)
+        curves = plain([1.0] * 6 + [trained] * 2, [1.0, validated], predictions=predictions)
         found = module._underfitting(curves, SETTINGS)
         errors = min(
             (loss - 0.85 * 0.69) / (max(0.5, spread) * 0.69 / math.sqrt(rows))
             for loss, rows in ((trained, 128), (validated, 100))
         )
-        expected = expected_sureness(stats.norm.sf(errors))
+        expected = expected_confidence(stats.norm.sf(errors))
         seen.add(expected)
-        assert (found and found.sureness) == expected
+        assert (found and found.confidence) == expected
         if found is not None:
             assert found.evidence == (
                 f"at the end, epoch 1, the training loss is {trained:.3g} and the validation loss "
-                f"{validated:.3g}; guessing by how often each label comes has 0.69"
+                f"{validated:.3g}; guessing by the frequencies of the labels has 0.69"
             )
     assert len(seen) >= 3
     for unknown in (
-        plain([1.0] * 8, [1.0]), plain([1.0] * 8, answers=answers),
-        plain([1.0] * 3, [1.0], answers=answers),
-        plain([1.0] * 8, [1.0], answers=replace(answers, guessing=None)),
+        plain([1.0] * 8, [1.0]), plain([1.0] * 8, predictions=predictions),
+        plain([1.0] * 3, [1.0], predictions=predictions),
+        plain([1.0] * 8, [1.0], predictions=replace(predictions, guessing=None)),
     ):  # fmt: skip
         assert module._underfitting(unknown, SETTINGS) is None
 
 
 def test_what_to_try_where_nothing_was_learnt() -> None:
-    level = plain([0.69] * 6, answers=GUESSING)  # 48 steps
+    level = plain([0.69] * 6, predictions=GUESSING)  # 48 steps
 
     def change(rate: float, curves: Curves, **more: object) -> str:
         return str(module._other_pace(curves, TrainSettings(learning_rate=rate, epochs=4, **more)))  # type: ignore[arg-type]
@@ -394,10 +402,10 @@ def test_what_to_try_where_nothing_was_learnt() -> None:
     assert change(1e-5, enough) == "train.learning_rate: 5.0e-05"
     assert change(2e-4, enough) == "train.learning_rate: 0.001"
     assert change(3e-4, enough) == "train.learning_rate: 6.0e-05"
-    assert change(5e-5, plain([0.69] * 3 + [0.69] * 5, answers=GUESSING), freeze=("base",)) == (
+    assert change(5e-5, plain([0.69] * 3 + [0.69] * 5, predictions=GUESSING), freeze=("base",)) == (
         "train.freeze: []"
     )
-    assert change(5e-5, plain([9.0] * 8, answers=GUESSING)) == "train.learning_rate: 1.0e-05"
+    assert change(5e-5, plain([9.0] * 8, predictions=GUESSING)) == "train.learning_rate: 1.0e-05"
 
 
 def test_overfitting_in_words() -> None:
@@ -405,7 +413,7 @@ def test_overfitting_in_words() -> None:
     curves = plain(train, [0.9, 0.5, 0.8, 1.0, 1.2], rows=2000)
     found = module._overfitting(curves, SETTINGS)
     assert found is not None
-    assert (found.verdict, found.sureness) == (Verdict.OVERFITTING, Confidence.SURE)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.SURE)
     assert found.evidence == (
         "the validation loss is lowest at step 64 (0.5); 3 evaluations later it is 1.2, while the "
         "training loss fell to 0.05"
@@ -415,7 +423,7 @@ def test_overfitting_in_words() -> None:
     assert module._overfitting(small, SETTINGS) is None
     assert module._overfitting(plain(train, [0.5]), SETTINGS) is None
     two = module._overfitting(plain(train, [0.5, 1.5], rows=2000), SETTINGS)
-    assert two is not None and two.sureness is Confidence.PERHAPS
+    assert two is not None and two.confidence is Confidence.PERHAPS
     assert "1 evaluation later it is 1.5" in two.evidence
     assert module._overfitting(plain([], [0.5, 1.5]), SETTINGS) is None
     assert module._overfitting(plain(train[::-1], curves.validation, rows=2000), SETTINGS) is None
@@ -424,7 +432,7 @@ def test_overfitting_in_words() -> None:
 def test_when_answers_improve() -> None:
     def improve(scores: list[float], rows: int = 64, *, higher: bool = True) -> bool:
         curves = plain([1.0] * 4, [1.0, 2.0], rows, scores=np.array(scores), higher=higher)
-        return module._answers_improve(curves, 0)
+        return module._predictions_improve(curves, 0)
 
     assert not improve([0.5, 0.625])  # an eighth, as chance gives of 64 rows
     assert improve([0.5, 0.625], 65)

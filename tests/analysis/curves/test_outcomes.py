@@ -5,20 +5,23 @@ from dataclasses import replace
 import numpy as np
 
 from tests.analysis.curves.planted import falling, planted
-from tunesmith.analysis.curves import Confidence, Curves, Reading, Verdict, read
+from tunesmith.analysis.curves.diagnosis import Assessment, Diagnosis
+from tunesmith.analysis.curves.noise import Confidence
+from tunesmith.analysis.curves.outcomes import assess
+from tunesmith.analysis.curves.series import Curves
 from tunesmith.recipe import TrainSettings
 
 SETTINGS = TrainSettings(epochs=4)
 
 
-def first(curves: Curves, settings: TrainSettings = SETTINGS) -> Reading:
-    return read(curves, settings)[0]
+def first(curves: Curves, settings: TrainSettings = SETTINGS) -> Assessment:
+    return assess(curves, settings)[0]
 
 
 def test_too_short_says_how_to_see_more() -> None:
     short = {"epochs": 1, "steps_per_epoch": 20}
     found = first(planted(falling(0.7, 0.6, 1), falling(0.7, 0.6, 1), evaluations=1, **short))
-    assert (found.verdict, found.sureness) == (Verdict.TOO_SHORT, None)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.TOO_SHORT, None)
     assert str(found.change) == "train.evaluate_every: 4 steps"
     blind = planted(falling(0.7, 0.6, 1), None, **short)
     assert str(first(blind).change) == "data.validation: 10%"
@@ -33,15 +36,15 @@ def test_too_short_says_how_to_see_more() -> None:
 def test_nothing_logged_is_too_short() -> None:
     nothing = planted(falling(1, 1, 1), None, epochs=1, steps_per_epoch=0)
     found = first(nothing)
-    assert found.verdict is Verdict.TOO_SHORT
+    assert found.diagnosis is Diagnosis.TOO_SHORT
     assert "steps: 0," in found.evidence
 
 
 def test_still_improving_wants_more_of_the_same() -> None:
     curves = planted(falling(0.7, 0.05, 1.5), falling(0.7, 0.05, 1.5), validation_rows=1000)
     found = first(curves)
-    assert found.verdict is Verdict.IMPROVING
-    assert found.sureness is not None
+    assert found.diagnosis is Diagnosis.IMPROVING
+    assert found.confidence is not None
     assert str(found.change) == "train.epochs: 8"
     assert first(replace(curves, is_finished=False)).change is None
 
@@ -51,18 +54,18 @@ def test_level_after_a_fall_is_convergence() -> None:
         falling(0.7, 0.1, 6), falling(0.7, 0.3, 12), evaluations=10, validation_rows=1000
     )
     found = first(curves)
-    assert (found.verdict, found.change) == (Verdict.CONVERGED, None)
-    assert found.sureness in (Confidence.SURE, Confidence.LIKELY)
+    assert (found.diagnosis, found.change) == (Diagnosis.CONVERGED, None)
+    assert found.confidence in (Confidence.SURE, Confidence.LIKELY)
 
 
 def test_level_without_a_fall_is_not() -> None:
     level = falling(0.69, 0.69, 1)
-    assert first(planted(level, level)).verdict is Verdict.HEALTHY
+    assert first(planted(level, level)).diagnosis is Diagnosis.HEALTHY
 
 
 def test_without_validation_rows_little_can_be_said() -> None:
     found = first(planted(falling(0.7, 0.1, 4), None))
-    assert (found.verdict, found.sureness) == (Verdict.HEALTHY, None)
+    assert (found.diagnosis, found.confidence) == (Diagnosis.HEALTHY, None)
     assert str(found.change) == "data.validation: 10%"
 
 

@@ -73,10 +73,10 @@ def test_explain(tunesmith: Command, trained: Path) -> None:
     output = tunesmith("runs", "explain", "tickets", "--root", trained.parent)
     assert output.code == 0
     lines = {line.split()[0]: line for line in output.out.splitlines()}
-    assert list(lines) == ["train", "validation", "reading", "try"]
-    assert "too short to tell" in lines["reading"]
+    assert list(lines) == ["train", "validation", "diagnosis", "try"]
+    assert "too short to tell" in lines["diagnosis"]
     (record,) = tunesmith("runs", "explain", trained, "--json").records
-    assert record["readings"][0]["verdict"] == "too short to tell"
+    assert record["assessments"][0]["diagnosis"] == "too short to tell"
     assert record["try"] == {"key": "train.epochs", "value": "2"}
     assert lines["try"].endswith("train.epochs: 2")
 

@@ -1,29 +1,7 @@
-"""What the curves of a run say: what happened, how sure that is, and the one change to try.
+"""What the curves of a run show: a diagnosis, how certain it is, and one change to try.
 
-Pure: numbers in, readings out. No torch, no files.
+From `series` (what was logged) `outcomes.assess` makes assessments: numbers in, no torch, no files.
+`explain` does it for a run folder.
 """
 
 from __future__ import annotations
-
-from tunesmith.analysis.curves.diagnosis import (
-    Change,
-    Reading,
-    Verdict,
-    change_to_try,
-    without_longer,
-)
-from tunesmith.analysis.curves.noise import Confidence
-from tunesmith.analysis.curves.rules import read
-from tunesmith.analysis.curves.series import Answers, Curves
-
-__all__ = [
-    "Answers",
-    "Change",
-    "Confidence",
-    "Curves",
-    "Reading",
-    "Verdict",
-    "change_to_try",
-    "read",
-    "without_longer",
-]

@@ -1,4 +1,4 @@
-"""A reading: what was found, how sure it is, in words, and the one change to try."""
+"""An assessment: a diagnosis, how certain it is, the evidence, and the one change to try."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import TrainSettings, as_written
 
 __all__ = [
+    "Assessment",
     "Change",
-    "Reading",
-    "Verdict",
+    "Diagnosis",
     "change_to_try",
-    "longer",
-    "other_rate",
-    "without_longer",
+    "scale_learning_rate",
+    "train_longer",
+    "without_longer_training",
 ]
 
 _LENGTHS = ("train.epochs", "train.max_steps")
 
 _HIGHEST_RATE = 1e-3
-"""Beyond it AdamW unlearns what any but the smallest pretrained model knows."""
+"""Above it AdamW destroys what any but the smallest pretrained model has learned."""
 
 
-class Verdict(StrEnum):
+class Diagnosis(StrEnum):
     """What curves can show."""
 
     BEATEN = N_("worse than the TF-IDF baseline")
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
     OVERFITTING = N_("overfitting")
     IMPROVING = N_("still improving")
     CONVERGED = N_("converged")
-    HEALTHY = N_("nothing stands out")
+    HEALTHY = N_("no problem found")
     TOO_SHORT = N_("too short to tell")
 
 
@@ -60,66 +60,66 @@ class Change:
         return f"{self.key}: {self.value}"
 
     def as_json(self) -> dict[str, str]:
-        """The same as one JSON object."""
+        """Return the change as a JSON object."""
         return {"key": self.key, "value": self.value}
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What curves show.
+class Assessment:
+    """One thing that curves show.
 
     Attributes:
-        verdict: in one word or two.
-        sureness: how sure that is; None where nothing is claimed.
-        evidence: the numbers behind it, one sentence.
-        change: what to try; None if there is nothing to mend, or no one change for it.
+        diagnosis: what it is.
+        confidence: how certain it is; None where nothing is claimed.
+        evidence: the numbers it follows from, one sentence.
+        change: what to try; None if nothing is wrong, or no single change helps.
     """
 
-    verdict: Verdict
-    sureness: Confidence | None
+    diagnosis: Diagnosis
+    confidence: Confidence | None
     evidence: str
     change: Change | None = None
 
     def __str__(self) -> str:
-        name = _(self.verdict)
-        if self.sureness is not None:
-            name = _("{verdict} ({sureness})").format(verdict=name, sureness=_(self.sureness))
-        return _("{verdict}: {evidence}").format(verdict=name, evidence=self.evidence)
+        name = _(self.diagnosis)
+        if self.confidence is not None:
+            name = _("{diagnosis} ({confidence})").format(
+                diagnosis=name, confidence=_(self.confidence)
+            )
+        return _("{diagnosis}: {evidence}").format(diagnosis=name, evidence=self.evidence)
 
     def as_json(self) -> dict[str, object]:
-        """The same as one JSON object."""
+        """Return the assessment as a JSON object."""
         return {
-            "verdict": str(self.verdict),
-            "sureness": str(self.sureness) if self.sureness else None,
+            "diagnosis": str(self.diagnosis),
+            "confidence": str(self.confidence) if self.confidence else None,
             "evidence": self.evidence,
             "change": self.change.as_json() if self.change else None,
         }
 
 
-def change_to_try(readings: Iterable[Reading]) -> Change | None:
-    """The one change to try: that of the weightiest reading which has one."""
-    return next((reading.change for reading in readings if reading.change is not None), None)
+def change_to_try(assessments: Iterable[Assessment]) -> Change | None:
+    """Return the change of the first assessment that has one."""
+    return next((one.change for one in assessments if one.change is not None), None)
 
 
-def without_longer(readings: Iterable[Reading]) -> tuple[Reading, ...]:
-    """Readings without the advice to train longer: it is not what a beaten model needs first."""
+def without_longer_training(assessments: Iterable[Assessment]) -> tuple[Assessment, ...]:
+    """Remove the advice to train longer: it is not what a model worse than TF-IDF needs first."""
     return tuple(
-        replace(reading, change=None)
-        if reading.change is not None and reading.change.key in _LENGTHS
-        else reading
-        for reading in readings
+        replace(one, change=None) if one.change is not None and one.change.key in _LENGTHS else one
+        for one in assessments
     )
 
 
-def other_rate(settings: TrainSettings, factor: float) -> Change:
-    """The learning rate times a factor, to one digit, and not above what fine-tuning bears."""
+def scale_learning_rate(settings: TrainSettings, factor: float) -> Change:
+    """Return the learning rate times a factor, rounded to one digit and capped."""
     rate = min(settings.learning_rate * factor, _HIGHEST_RATE)
     digits = -math.floor(math.log10(rate))
     return Change("train.learning_rate", as_written(float(round(rate, digits))))
 
 
-def longer(settings: TrainSettings) -> Change:
-    """Twice as long."""
+def train_longer(settings: TrainSettings) -> Change:
+    """Return twice the length."""
     if settings.max_steps is not None:
         return Change("train.max_steps", as_written(2 * settings.max_steps))
     return Change("train.epochs", as_written(float(2 * settings.epochs)))

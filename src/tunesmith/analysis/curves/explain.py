@@ -1,64 +1,69 @@
-"""A run explained from its folder: what it logged, as curves, and what these say. No torch."""
+"""A run explained from its folder: what it logged, as curves, and what they show. No torch."""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.analysis.curves import Answers, Curves, Reading, read, without_longer
-from tunesmith.analysis.curves import Verdict as ReadingOf
-from tunesmith.metrics.output_kinds import OutputKind
+from tunesmith.analysis.curves.diagnosis import Assessment, Diagnosis, without_longer_training
+from tunesmith.analysis.curves.outcomes import assess
+from tunesmith.analysis.curves.series import Curves, PredictionStats
+from tunesmith.data.rows import Row
+from tunesmith.errors import IntegrityError
+from tunesmith.metrics.output_kinds import OutputKind, RowAnswers
 from tunesmith.metrics.scores import METRICS, parse_selection
 from tunesmith.metrics.shortfall import shortfalls_of
 from tunesmith.recipe import Recipe, gather
 from tunesmith.runs.event_history import History
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.predictions import stored_name
+from tunesmith.runs.predictions import read_predictions
 from tunesmith.tasks import task_from_json
 
 __all__ = ["curves_of", "explain"]
 
 
-def explain(run: RunFolder, curves: Curves | None = None) -> tuple[Reading, ...]:
-    """What the curves of a run say, the weightiest first; at least one reading.
+def explain(run: RunFolder, curves: Curves | None = None) -> tuple[Assessment, ...]:
+    """Return what the curves of a run show, at least one assessment, the most important first.
 
-    That the TF-IDF baseline is better comes before all of them; training longer is then no advice.
+    That the TF-IDF baseline is better comes before all others; to train longer is then no advice.
 
     Args:
         run: its folder.
         curves: from `curves_of`, if they were read already.
 
     Raises:
-        PlainError: the recipe or the plan of the run cannot be read.
+        TunesmithError: the recipe or the plan of the run cannot be read.
     """
-    readings = read(curves or curves_of(run), _recipe(run).train)
+    assessments = assess(curves or curves_of(run), _recipe(run).train)
     beaten = [
-        f"{split}: {told.sentence()}"
-        for split, told in shortfalls_of(run.facts()).items()
-        if told.tfidf is not None
+        f"{split}: {shortfall.sentence()}"
+        for split, shortfall in shortfalls_of(run.facts()).items()
+        if shortfall.tfidf is not None
     ]
     if not beaten:
-        return readings
-    return (Reading(ReadingOf.BEATEN, None, "; ".join(beaten)), *without_longer(readings))
+        return assessments
+    first = Assessment(Diagnosis.BEATEN, None, "; ".join(beaten))
+    return (first, *without_longer_training(assessments))
 
 
 def curves_of(run: RunFolder, history: History | None = None) -> Curves:
-    """What a run logged, as numbers over steps. Lines that are damaged are left out.
+    """Return what a run logged, as numbers over steps; damaged lines are left out.
 
     Args:
         run: its folder.
         history: what it logged, if that was read already.
 
     Raises:
-        PlainError: the recipe or the plan of the run cannot be read.
+        TunesmithError: the recipe or the plan of the run cannot be read.
     """
     events = (history or run.history()).events
-    recipe, facts = _recipe(run), run.plan_facts()
-    plan = facts.get("plan", {})
+    recipe, plan_metadata = _recipe(run), run.plan_facts()
+    plan = plan_metadata.get("plan", {})
     lines = _having(events, "step", "loss", "grad_norm", "learning_rate")
     chosen, higher = _choice(recipe)
     evaluated = [
@@ -81,9 +86,9 @@ def curves_of(run: RunFolder, history: History | None = None) -> Curves:
         batch_size=plan.get("batch_size", recipe.train.batch_size),
         steps_per_epoch=plan.get("steps_per_epoch", 1),
         total_steps=plan.get("total_steps", 0),
-        validation_rows=facts.get("data", {}).get("validation", {}).get("examples", 0),
+        validation_rows=plan_metadata.get("data", {}).get("validation", {}).get("examples", 0),
         is_finished=any(event.get("event") == "finished" for event in events),
-        answers=_answers(run, facts.get("task", {})),
+        predictions=_prediction_stats(run, plan_metadata.get("task", {})),
     )
 
 
@@ -114,56 +119,43 @@ def _column(events: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float6
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _answers(run: RunFolder, task: Mapping[str, Any]) -> Answers | None:
-    """What the finished model answered on the validation rows, beside their labels."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = run.predictions / "validation.parquet"
-    label = task.get("roles", {}).get("label")
-    if not path.is_file() or not isinstance(label, str):
+def _prediction_stats(run: RunFolder, task_json: Mapping[str, Any]) -> PredictionStats | None:
+    """Return what the finished model predicts for the validation rows, if they have labels."""
+    if not task_json:
         return None
+    task = task_from_json(task_json)
     try:
-        with pq.ParquetFile(path) as file:  # read_table would load pandas
-            table = file.read(columns=["predicted", "score", stored_name(label)]).to_pydict()
-        predicted, numbers, truth = table["predicted"], table["score"], table[stored_name(label)]
-    except (OSError, pa.ArrowException, KeyError):
-        return None  # damaged, or of an older version: the curves speak all the same
-    if not predicted or any(value is None for value in truth):
+        records = read_predictions(run, "validation", task.roles.label_columns)
+    except IntegrityError:
+        return None  # the curves are assessed all the same
+    rows = [Row(record.row, record.values) for record in records]
+    if not rows or not all(map(task.is_labeled, rows)):
         return None
-    output = task_from_json(task).output
-    if output.column_type == "number":
-        return _of_numbers(np.array(numbers, float), np.array(truth, float))
-    return _of_classes([str(p) for p in predicted], [str(t) for t in truth], output)
+    return _stats(task.output, task.output.recorded(records, task.targets(rows)))
 
 
-def _of_numbers(answers: NDArray[np.float64], truth: NDArray[np.float64]) -> Answers | None:
-    variance = float(truth.var())
-    if not variance:
-        return None
-    squares = (truth - truth.mean()) ** 2
-    return Answers(
-        rows=len(truth),
-        variety=float(answers.std()) / variance**0.5,
-        answer=f"{answers.mean():.3g}",
-        majority=None,
-        guessing=variance,
-        guessing_spread=float(squares.std()) / variance,
-        untrained=float(np.mean(truth**2)),
-    )
-
-
-def _of_classes(answers: Sequence[str], truth: Sequence[str], output: OutputKind) -> Answers:
-    _names, counts = np.unique(truth, return_counts=True)
-    shares = counts / counts.sum()
-    entropy = float(-(shares * np.log(shares)).sum())
-    spread = float(np.sqrt((shares * (np.log(shares) + entropy) ** 2).sum()))
-    return Answers(
-        rows=len(truth),
-        variety=len(set(answers)),
-        answer=answers[0],
-        majority=float(shares.max()),
-        guessing=entropy if output.is_exclusive else None,
-        guessing_spread=spread / entropy if entropy else 0.5,
-        untrained=math.log(len(output.labels)) if output.is_exclusive else None,
+def _stats(kind: OutputKind, answers: RowAnswers) -> PredictionStats | None:
+    truth, predicted = answers.truth, answers.predicted
+    if kind.column_type == "number":
+        if not truth.var():
+            return None
+        variety, majority = float(predicted.std() / truth.std()), None
+        example = f"{predicted.mean():.3g}"
+    else:
+        counts = Counter(map(kind.format, truth))
+        majority = counts.most_common(1)[0][1] / len(truth)
+        names = [kind.format(entry) for entry in predicted]
+        variety, example = len(set(names)), names[0]
+    stats = PredictionStats(len(truth), variety, example, majority)
+    raw = kind.raw_kind
+    if raw is None:
+        return stats
+    constant = np.tile(raw.constant(truth), (len(truth), 1))
+    losses = raw.losses(constant, truth)
+    guessing = float(losses.mean())
+    return replace(
+        stats,
+        guessing=guessing,
+        guessing_spread=float(losses.std()) / guessing if guessing else 0.5,
+        untrained=float(raw.losses(np.zeros_like(constant), truth).mean()),
     )

@@ -1,4 +1,4 @@
-"""What a run measured of itself, as numbers over steps."""
+"""What a run logged, as numbers over steps."""
 
 from __future__ import annotations
 
@@ -9,37 +9,35 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.analysis.curves.noise import error_between
+from tunesmith.analysis.curves.noise import change_error
 
-__all__ = ["Answers", "Blocks", "Curves", "Windows"]
+__all__ = ["Blocks", "Curves", "PredictionStats", "Windows"]
 
 _ROWS_PER_WINDOW = 64
-"""Logged losses are joined until so many rows stand behind each, but for the last: fewer are mostly
-noise."""
+"""Logged losses are averaged over so many rows, except the last: fewer are mostly noise."""
 _MOST_BLOCKS = 5
-"""The lowest of many evaluations is low by chance; the lowest of five blocks is not by much."""
+"""The lowest of many evaluations is low by chance; the lowest of five blocks hardly is."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What the model kept answers on the validation rows.
+class PredictionStats:
+    """What the finished model predicts for the validation rows.
 
     Attributes:
         rows: how many.
-        variety: how many different answers there are among them; for numbers, their standard
-            deviation over that of the labels.
-        answer: one of them, in words.
-        majority: the share of the commonest label; None for numbers.
-        guessing: the loss of whoever knows how often each label comes and nothing else; None where
-            that is unknown.
+        variety: how many different predictions there are; for numbers, their standard deviation
+            over that of the labels.
+        example: one of them, as text.
+        majority: the fraction of the most common label; None for numbers.
+        guessing: the loss of guessing by the frequencies of the labels; None where it is unknown.
         guessing_spread: the standard deviation of that loss over rows, over its mean.
-        untrained: the loss of a head that answers every class alike, or zero: where training begins
-            at worst; None where `guessing` is.
+        untrained: the loss of outputs that are all zero, with which training begins at worst; None
+            where `guessing` is.
     """
 
     rows: int
     variety: float
-    answer: str
+    example: str
     majority: float | None
     guessing: float | None = None
     guessing_spread: float = 0.5
@@ -48,7 +46,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Training losses over stretches of steps.
+    """Training losses, averaged over windows of steps.
 
     Attributes:
         steps: the last step of each, shape (n,).
@@ -64,7 +62,7 @@ class Windows:
         return len(self.steps)
 
     def between(self, after: float, until: float) -> tuple[float, float]:
-        """Mean loss and rows of the windows that end in (after, until]; (nan, 0) for none."""
+        """Return mean loss and rows of windows that end in (after, until]; (nan, 0) for none."""
         chosen = (self.steps > after) & (self.steps <= until)
         rows = float(self.rows[chosen].sum())
         return (float(self.losses[chosen] @ self.rows[chosen]) / rows if rows else np.nan), rows
@@ -72,13 +70,13 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Validation losses, neighbouring evaluations joined until there are few.
+    """Validation losses, averaged over neighboring evaluations until there are few.
 
     Attributes:
         losses: the mean loss of each block, shape (b,).
         sizes: how many evaluations each joins.
-        scatter: standard deviation of one evaluation about a smooth course; 0 where too few are
-            there to see it.
+        scatter: standard deviation of one evaluation from a smooth curve; 0 if there are too few
+            to tell.
         rows: of the validation split.
     """
 
@@ -90,12 +88,12 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.losses)
 
-    def error_between(self, one: int, other: int, *, at_rest: bool = False) -> float:
-        """The standard error of the difference of two blocks."""
+    def change_error(self, one: int, other: int, *, settled: bool = False) -> float:
+        """Return the standard error of the difference of two blocks."""
         loss = float(max(self.losses[one], self.losses[other]))
         parts = 1 / self.sizes[one] + 1 / self.sizes[other]
         return math.hypot(
-            error_between(loss, self.rows, at_rest=at_rest), self.scatter * math.sqrt(parts)
+            change_error(loss, self.rows, settled=settled), self.scatter * math.sqrt(parts)
         )
 
 
@@ -119,7 +117,7 @@ class Curves:
         total_steps: steps of the whole plan.
         validation_rows: rows of the validation split, 0 for none.
         is_finished: whether training came to its end.
-        answers: what the kept model answers; None if it is not known.
+        predictions: what the finished model predicts; None if it is not known.
     """
 
     steps: NDArray[np.int64]
@@ -137,11 +135,11 @@ class Curves:
     total_steps: int
     validation_rows: int
     is_finished: bool
-    answers: Answers | None = None
+    predictions: PredictionStats | None = None
 
     @property
     def last_step(self) -> int:
-        """The last step that is known of."""
+        """The last step in any of the curves."""
         return int(max([0, *self.steps[-1:], *self.evaluated[-1:], *self.skipped[-1:]]))
 
     @property
@@ -150,12 +148,22 @@ class Curves:
         return self.is_finished and self.last_step < self.total_steps
 
     def epoch_at(self, step: float) -> float:
-        """Epochs done after `step` steps."""
+        """Return the epochs done after `step` steps."""
         return step / max(1, self.steps_per_epoch)
+
+    @property
+    def guessing(self) -> float:
+        """The loss of guessing by the frequencies of the labels; 0 if it is not known."""
+        return (self.predictions.guessing or 0.0) if self.predictions is not None else 0.0
+
+    @property
+    def untrained(self) -> float:
+        """The loss that a new head begins with; 0 if it is not known."""
+        return (self.predictions.untrained or 0.0) if self.predictions is not None else 0.0
 
     @cached_property
     def windows(self) -> Windows:
-        """The training losses, joined until enough rows stand behind each."""
+        """The training losses, averaged until enough rows are behind each."""
         since = np.diff(self.steps, prepend=0)
         steps, losses, rows = [], [], []
         loss_sum = seen = 0.0

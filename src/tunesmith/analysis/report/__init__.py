@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tunesmith.analysis.curves import Verdict as Reading
-from tunesmith.analysis.curves import change_to_try
+from tunesmith.analysis.curves.diagnosis import Diagnosis, change_to_try
 from tunesmith.analysis.curves.explain import curves_of, explain
 from tunesmith.analysis.label_errors.examine import TOO_MANY
 from tunesmith.analysis.label_errors.held_out import by_the_model
@@ -51,9 +50,9 @@ def _page(run: RunFolder) -> Page:
         raise IntegrityError(Problem("C138", _("the file is missing"), Place(str(run.plan))))
     recipe = gather(file=run.recipe, environment={}).recipe()
     judged = headline(metadata)
-    readings = explain(run, curves_of(run, history))
-    lines = [str(reading) for reading in readings if reading.verdict is not Reading.BEATEN]
-    if change := change_to_try(readings):
+    assessments = explain(run, curves_of(run, history))
+    lines = [str(one) for one in assessments if one.diagnosis is not Diagnosis.BEATEN]
+    if change := change_to_try(assessments):
         lines.append(_("to try: {change}").format(change=change))
     parts = [
         sections.scores(metadata, judged),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.analysis.curves import Verdict, change_to_try
+from tunesmith.analysis.curves.diagnosis import Diagnosis, change_to_try
 from tunesmith.analysis.curves.explain import explain
 from tunesmith.api.display.score_tables import score_warnings, scores_in_words, show_scores
 from tunesmith.api.display.terminal import Terminal
@@ -82,8 +82,8 @@ class Display:
         summary = summarise(self._run)
         if was_finished:
             terminal.say(self._finished_before())
-        readings = explain(self._run)
-        terminal.record(summary | {"reading": readings[0].as_json()})
+        assessments = explain(self._run)
+        terminal.record(summary | {"assessment": assessments[0].as_json()})
         show_scores(terminal, facts)
         terminal.result(_("model  {path}").format(path=self._run.model))
         if self._run.report.is_file():
@@ -97,10 +97,11 @@ class Display:
                     best=facts["best_step"],
                 )
             )
-        # that a baseline is better stands above the scores already
-        reading = next((r for r in readings if r.verdict is not Verdict.BEATEN), readings[0])
-        terminal.say(_("reading  {reading}").format(reading=reading))
-        if (change := change_to_try(readings)) is not None:
+        for assessment in assessments:
+            if assessment.diagnosis is not Diagnosis.BEATEN:  # the headline says that
+                terminal.say(_("curves {assessment}").format(assessment=assessment))
+                break
+        if (change := change_to_try(assessments)) is not None:
             terminal.say(_("try    {change}").format(change=change))
         terminal.say(self._next_step())
         terminal.problems(score_warnings(facts))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunesmith.analysis.curves import change_to_try
+from tunesmith.analysis.curves.diagnosis import change_to_try
 from tunesmith.api.display.progress import summarise
 from tunesmith.api.display.score_tables import scores_in_words, show_scores
 from tunesmith.api.display.terminal import Terminal, padded, sparkline
@@ -193,7 +193,7 @@ def explain_run(terminal: Terminal, run: str, root: str) -> int:
     folder = find_run(run, root)
     history = folder.history()
     curves = curves_of(folder, history)
-    readings = explain(folder, curves)
+    assessments = explain(folder, curves)
     terminal.problems(history.problems(folder.log))
     for label, values in (
         (_("train"), curves.losses.tolist()),
@@ -202,14 +202,14 @@ def explain_run(terminal: Terminal, run: str, root: str) -> int:
         if len(values):
             ends = f"{values[0]:.3g} → {values[-1]:.3g}"
             terminal.result(f"{padded(label, 13)}{sparkline(values)}  {ends}")
-    for reading in readings:
-        terminal.result(padded(_("reading"), 13) + str(reading))
-    if (change := change_to_try(readings)) is not None:
+    for assessment in assessments:
+        terminal.result(padded(_("diagnosis"), 13) + str(assessment))
+    if (change := change_to_try(assessments)) is not None:
         terminal.result(padded(_("try"), 13) + str(change))
     terminal.record(
         {
             "run": str(folder.path),
-            "readings": [reading.as_json() for reading in readings],
+            "assessments": [assessment.as_json() for assessment in assessments],
             "try": change.as_json() if change else None,
         }
     )

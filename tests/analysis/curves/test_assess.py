@@ -1,4 +1,4 @@
-"""Laws of the reader, and how often it is wrong on curves whose truth is known."""
+"""Laws of `assess`, and how often it is wrong on curves whose truth is known."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.analysis.curves.planted import falling, planted, turning
-from tunesmith.analysis.curves import Answers, Confidence, Curves, Reading, Verdict, read
+from tunesmith.analysis.curves.diagnosis import Assessment, Diagnosis
+from tunesmith.analysis.curves.noise import Confidence
+from tunesmith.analysis.curves.outcomes import assess
+from tunesmith.analysis.curves.series import Curves, PredictionStats
 from tunesmith.recipe import TrainSettings
 
 SETTINGS = TrainSettings(epochs=4)
 ACCUSING = {
-    Verdict.DIVERGED,
-    Verdict.TOO_HIGH,
-    Verdict.ERRATIC,
-    Verdict.COLLAPSED,
-    Verdict.UNDERFITTING,
-    Verdict.OVERFITTING,
+    Diagnosis.DIVERGED,
+    Diagnosis.TOO_HIGH,
+    Diagnosis.ERRATIC,
+    Diagnosis.COLLAPSED,
+    Diagnosis.UNDERFITTING,
+    Diagnosis.OVERFITTING,
 }
-GUESSING = Answers(200, 2, "a", 0.5, guessing=0.69, guessing_spread=0.1, untrained=0.69)
+GUESSING = PredictionStats(200, 2, "a", 0.5, guessing=0.69, guessing_spread=0.1, untrained=0.69)
 
 
 @st.composite
@@ -47,47 +50,55 @@ def any_curves(draw: st.DrawFn) -> Curves:
         validation_rows=draw(st.integers(0, 5000)) if evaluations else 0,
         total_steps=total,
         is_finished=draw(st.booleans()),
-        answers=draw(st.sampled_from([None, GUESSING])),
+        predictions=draw(st.sampled_from([None, GUESSING])),
     )
 
 
 @given(any_curves())
 def test_there_is_always_a_reading_that_can_be_said(curves: Curves) -> None:
-    readings = read(curves, SETTINGS)
-    assert readings
-    for reading in readings:
-        assert str(reading).endswith(reading.evidence)
-        assert (reading.sureness is None) == (
-            reading.verdict in (Verdict.HEALTHY, Verdict.TOO_SHORT)
+    assessments = assess(curves, SETTINGS)
+    assert assessments
+    for assessment in assessments:
+        assert str(assessment).endswith(assessment.evidence)
+        assert (assessment.confidence is None) == (
+            assessment.diagnosis in (Diagnosis.HEALTHY, Diagnosis.TOO_SHORT)
         )
-        assert "nan" not in reading.evidence
+        assert "nan" not in assessment.evidence
 
 
 @settings(max_examples=50)
 @given(any_curves(), st.sampled_from([1e-3, 0.5, 2.0, 64.0]))
 def test_the_unit_of_the_loss_does_not_matter(curves: Curves, unit: float) -> None:
-    answers = curves.answers
-    if answers is not None and answers.guessing and answers.untrained:
-        answers = replace(
-            answers, guessing=answers.guessing * unit, untrained=answers.untrained * unit
+    predictions = curves.predictions
+    if predictions is not None and predictions.guessing and predictions.untrained:
+        predictions = replace(
+            predictions,
+            guessing=predictions.guessing * unit,
+            untrained=predictions.untrained * unit,
         )
     scaled = replace(
-        curves, losses=curves.losses * unit, validation=curves.validation * unit, answers=answers
+        curves,
+        losses=curves.losses * unit,
+        validation=curves.validation * unit,
+        predictions=predictions,
     )
-    assert gist(read(scaled, SETTINGS)) == gist(read(curves, SETTINGS))
+    assert gist(assess(scaled, SETTINGS)) == gist(assess(curves, SETTINGS))
 
 
 @settings(max_examples=25)
 @given(any_curves())
 def test_reading_changes_nothing_and_is_a_function(curves: Curves) -> None:
     before = curves.losses.copy(), curves.validation.copy()
-    assert read(curves, SETTINGS) == read(curves, SETTINGS)
+    assert assess(curves, SETTINGS) == assess(curves, SETTINGS)
     assert (curves.losses == before[0]).all()
     assert (curves.validation == before[1]).all()
 
 
-def gist(readings: tuple[Reading, ...]) -> list[tuple[object, ...]]:
-    return [(reading.verdict, reading.sureness, reading.change) for reading in readings]
+def gist(assessments: tuple[Assessment, ...]) -> list[tuple[object, ...]]:
+    return [
+        (assessment.diagnosis, assessment.confidence, assessment.change)
+        for assessment in assessments
+    ]
 
 
 @settings(max_examples=60)
@@ -108,7 +119,7 @@ def test_what_only_falls_is_never_accused(
         scores=np.full(len(validation), np.nan),
         validation_rows=rows,
     )
-    assert not ACCUSING & {reading.verdict for reading in read(curves, SETTINGS)}
+    assert not ACCUSING & {assessment.diagnosis for assessment in assess(curves, SETTINGS)}
 
 
 @settings(max_examples=15)
@@ -120,8 +131,8 @@ def test_more_validation_rows_never_make_it_less_sure(seed: int, count: int, row
     order = [*Confidence, None]
     few, many = (
         next(
-            (r.sureness for r in read(replace(curves, validation_rows=n), SETTINGS)
-             if r.verdict is Verdict.OVERFITTING),
+            (r.confidence for r in assess(replace(curves, validation_rows=n), SETTINGS)
+             if r.diagnosis is Diagnosis.OVERFITTING),
             None,
         )
         for n in (rows, 10 * rows)
@@ -143,7 +154,7 @@ def test_chance_alone_is_hardly_ever_accused(name: str) -> None:
     """Fewer than one healthy run of a hundred, whatever its rows and evaluations."""
     train, validation, wobble = HEALTHY[name]
     accused = [
-        any(reading.verdict in ACCUSING for reading in read(curves, SETTINGS))
+        any(assessment.diagnosis in ACCUSING for assessment in assess(curves, SETTINGS))
         for rows in (40, 400, 4000)
         for evaluations in (3, 8, 20)
         for seed in range(14)
@@ -170,10 +181,10 @@ def test_overfitting_is_found(rise: float, rows: int, evaluations: int, share: f
     """The share of runs in which a validation loss that rises so far is told of."""
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.4 * (1 + rise), 0.4)
     found = [
-        read(planted(*courses, seed=seed, evaluations=evaluations, validation_rows=rows), SETTINGS)[
-            0
-        ].verdict
-        is Verdict.OVERFITTING
+        assess(
+            planted(*courses, seed=seed, evaluations=evaluations, validation_rows=rows), SETTINGS
+        )[0].diagnosis
+        is Diagnosis.OVERFITTING
         for seed in range(40)
     ]
     assert np.mean(found) >= share
