@@ -55,7 +55,7 @@ def test_each_label_is_as_precise_as_asked(kind: LabelKind, seed: int, at_least:
     thresholds = fit.calibration.thresholds or {}
     for name, tally in fit.after.classes.items():
         if thresholds[name] is None:
-            assert tally.given == 0
+            assert tally.predicted == 0
             assert any(name in problem.message for problem in fit.warnings)
         else:
             assert tally.precision is not None
@@ -84,12 +84,12 @@ def test_thresholds_are_the_lowest_that_reach_their_goal() -> None:
         fit = calibrate(TWO, logits, truth, goal=goal)
         assert (fit.calibration.rule, fit.calibration.goal) == (rule, str(goal))
         tally = fit.after.classes["y"]
-        assert (tally.given, tally.precision, tally.recall) == (1, 1.0, 1.0)
+        assert (tally.predicted, tally.precision, tally.recall) == (1, 1.0, 1.0)
         assert fit.after.accuracy == 1.0
         assert fit.after.coverage == (0.4 if rule == "unsure" else 1.0)
     labels, has = logits[:, 1:], truth[:, np.newaxis]
     fit = calibrate(LabelSet(("y",)), labels, has, goal=Goal("precision", 1.0))
-    assert (fit.after.classes["y"].given, fit.after.accuracy) == (1, 1.0)
+    assert (fit.after.classes["y"].predicted, fit.after.accuracy) == (1, 1.0)
 
 
 def test_each_class_is_asked_for_its_own_precision() -> None:
@@ -100,7 +100,7 @@ def test_each_class_is_asked_for_its_own_precision() -> None:
     logits[np.arange(12), answer] = confident
     truth = np.where((answer == 1) & (confident < 2.5), 0, answer)
     fit = calibrate(ONE, logits, truth, goal=Goal("precision", 0.9))
-    assert [fit.after.classes[name].given for name in NAMES] == [4, 2, 4]
+    assert [fit.after.classes[name].predicted for name in NAMES] == [4, 2, 4]
     assert fit.after.coverage == pytest.approx(10 / 12)
     assert fit.after.accuracy == 1.0
 

@@ -116,6 +116,6 @@ def test_a_report_for_each_class_is_that_of_scikit_learn() -> None:
     for i, name in enumerate("abc"):
         one = reports[name]
         assert [one.precision, one.recall, one.f1, one.rows] == pytest.approx(theirs[i])
-        assert one.given == predicted[:, i].sum()
+        assert one.predicted == predicted[:, i].sum()
     nothing = class_reports("a", np.zeros((2, 1), bool), np.zeros((2, 1), bool))["a"]
     assert (nothing.precision, nothing.recall, nothing.f1) == (None, None, None)

@@ -43,7 +43,7 @@ def test_the_same_answer_to_all_is_called_collapsed() -> None:
     assert verdict == Shortfall(COLLAPSED, 408)
     problem = verdict.problem("validation")
     assert str(problem).startswith(
-        "warning M135: validation: collapsed: the model gives the same answer to all 408 rows"
+        "warning M135: validation: collapsed: the predictions for all 408 rows are the same"
     )
     assert verdict.title == "M135 collapsed"
     # what to change in the recipe is said in one place, from the curves
@@ -180,7 +180,7 @@ def test_a_collapsed_model_that_tfidf_beats_says_both() -> None:
     verdict = find_shortfall(scores, by="accuracy")
     assert verdict is not None and verdict.code == COLLAPSED
     tfidf = scores.baselines["tfidf"]["accuracy"]
-    assert verdict.sentence().endswith(f"rows; the TF-IDF baseline scores accuracy {tfidf:.4f}")
+    assert verdict.sentence().endswith(f"same; the TF-IDF baseline scores accuracy {tfidf:.4f}")
     assert Shortfall.from_json(verdict.as_json()) == verdict
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.errors import RecipeError
-from tunesmith.metrics.thresholds import Goal, threshold_for_f1, threshold_for_share
+from tunesmith.metrics.thresholds import Goal, threshold_for_f1, threshold_for_precision
 
 rows = st.lists(
     st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=1, max_size=40
@@ -48,7 +48,7 @@ def test_no_threshold_has_a_higher_f1(given: list[tuple[float, bool]]) -> None:
 def test_the_goal_is_reached_by_the_most_rows_or_by_none(
     given: list[tuple[float, bool]], at_least: float
 ) -> None:
-    found = threshold_for_share(*unpacked(given), at_least)
+    found = threshold_for_precision(*unpacked(given), at_least)
     reaching = [
         passed
         for passed, right in (hits(given, other) for other in candidates(given))
@@ -65,13 +65,16 @@ def test_the_goal_is_reached_by_the_most_rows_or_by_none(
 @given(rows)
 def test_a_threshold_lies_between_the_rows(given: list[tuple[float, bool]]) -> None:
     """A little noise in the probabilities changes no decision."""
-    for found in (threshold_for_f1(*unpacked(given)), threshold_for_share(*unpacked(given), 0.5)):
+    for found in (
+        threshold_for_f1(*unpacked(given)),
+        threshold_for_precision(*unpacked(given), 0.5),
+    ):
         if found is not None:
             assert all(abs(share - found) > 0.02 for share, _true in given if share > 0)
 
 
 def test_without_a_row_there_is_none() -> None:
-    assert threshold_for_share(np.array([]), np.array([], dtype=bool), 0.5) is None
+    assert threshold_for_precision(np.array([]), np.array([], dtype=bool), 0.5) is None
 
 
 def test_goals_by_name() -> None:

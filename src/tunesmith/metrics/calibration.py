@@ -26,7 +26,7 @@ from tunesmith.metrics.temperature import (
     fit_temperature,
     reliability,
 )
-from tunesmith.metrics.thresholds import Goal, Rule, threshold_for_f1, threshold_for_share
+from tunesmith.metrics.thresholds import Goal, Rule, threshold_for_f1, threshold_for_precision
 from tunesmith.text import quoted
 
 __all__ = ["Calibration", "CalibrationReport", "CalibrationResult", "calibrate", "measure"]
@@ -208,7 +208,7 @@ def _thresholds(
     def best(claimed: Floats, true: NDArray[Any]) -> float | None:
         if goal.at_least is None:
             return threshold_for_f1(claimed, true)
-        return threshold_for_share(claimed, true, goal.at_least)
+        return threshold_for_precision(claimed, true, goal.at_least)
 
     width, has = shares.shape[1], kind.indicators(truth)
     if rule == "each":

@@ -1,10 +1,10 @@
 """Which labels are probably wrong: confident learning, as a pure function of probabilities.
 
 After Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels"
-(2021). A class is confidently given to a row whose probability for it is at least the mean of the
-rows that bear it; so a class that the model is never sure of needs less than one it always is. A
-row is suspect if it is confidently of another class than its label says, and that class is also the
-likelier one. The probabilities must come from a model that has not learnt the row's own label.
+(2021). A row is confidently of a class if its probability of it is at least the mean over the rows
+labeled with it: a class that the model is rarely sure of needs less. A label is suspect if its row
+is confidently of another class that is also more likely. The probabilities must come from a model
+that has not learned the row's own label.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Numbers = NDArray[np.float64]
 
 _ROUNDING = 1e-9
 _FAR = 3.5
-"""Robust standard deviations from which a number is far out (Iglewicz and Hoaglin, 1993)."""
+"""Robust standard deviations beyond which a number is an outlier (Iglewicz and Hoaglin, 1993)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Suspects:
         margin: for each row, shape (n,): the lower, the more suspect; it orders all rows.
         is_suspect: for each row, shape (n,): whether its label is probably wrong.
         suggested: for each row what the label should be: a class (n,), labels as zeros and ones
-            (n, C), or a number (n,); the given one where nothing is suspect.
+            (n, C), or a number (n,); its own where it is not suspect.
     """
 
     margin: Numbers
@@ -68,7 +68,7 @@ def suspect_classes(probabilities: Numbers, labels: NDArray[np.int64]) -> Suspec
 
 
 def _thresholds(probabilities: Numbers, labels: NDArray[np.int64]) -> Numbers:
-    """For each class the mean probability of the rows that bear it; none bear it: never sure."""
+    """For each class its mean probability over the rows labeled with it; infinite without any."""
     num_classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=num_classes)
     own = probabilities[np.arange(len(labels)), labels]
@@ -78,7 +78,7 @@ def _thresholds(probabilities: Numbers, labels: NDArray[np.int64]) -> Numbers:
 
 
 def suspect_labels(probabilities: Numbers, labels: NDArray[np.integer[Any]]) -> Suspects:
-    """Rows with any number of labels: each label is a question of its own, with yes or no.
+    """Rows with any number of labels, each judged on its own.
 
     Args:
         probabilities: of each label, shape (n, C).
@@ -87,19 +87,19 @@ def suspect_labels(probabilities: Numbers, labels: NDArray[np.integer[Any]]) -> 
     Returns:
         The margin is that of the most suspect label.
     """
-    found = [
+    parts = [
         suspect_classes(np.stack([1 - share, share], axis=1), truth.astype(np.int64))
         for share, truth in zip(probabilities.T, labels.T, strict=True)
     ]
     return Suspects(
-        np.min([one.margin for one in found], axis=0),
-        np.any([one.is_suspect for one in found], axis=0),
-        np.stack([one.suggested for one in found], axis=1),
+        np.min([one.margin for one in parts], axis=0),
+        np.any([one.is_suspect for one in parts], axis=0),
+        np.stack([one.suggested for one in parts], axis=1),
     )
 
 
 def suspect_numbers(predicted: Numbers, targets: Numbers) -> Suspects:
-    """Rows with a number each: those whose residual lies far out.
+    """Rows with a number each: those with an outlying residual.
 
     Args:
         predicted: by a model that did not see these targets, shape (n,).

@@ -135,14 +135,14 @@ class ClassReport:
 
     Attributes:
         rows: rows that have it.
-        given: rows that are answered with it.
-        precision: the fraction of `given` that have it; None without any.
+        predicted: rows that are answered with it.
+        precision: the fraction of `predicted` that have it; None without any.
         recall: the fraction of `rows` that are answered with it; None without any.
         f1: the harmonic mean of both; None without any row of either.
     """
 
     rows: int
-    given: int
+    predicted: int
     precision: float | None
     recall: float | None
     f1: float | None
@@ -163,7 +163,7 @@ def class_reports(
     return {
         name: ClassReport(
             rows=int(real),
-            given=int(claimed),
+            predicted=int(claimed),
             precision=both / claimed if claimed else None,
             recall=both / real if real else None,
             f1=2 * both / (claimed + real) if claimed + real else None,

@@ -1,4 +1,4 @@
-"""What two models differ by on the same rows, and whether that is chance. No torch, no scipy."""
+"""What two models differ by on the same rows, and whether it is significant. No torch, no scipy."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Difference:
     Attributes:
         first: the score of one.
         second: the score of the other.
-        interval: of second minus first; None where it cannot be told.
-        is_sure: whether chance in the rows hardly explains it.
+        interval: of second minus first; None where it is unknown.
+        is_sure: whether the difference is significant.
     """
 
     first: float
@@ -66,9 +66,9 @@ def difference(
 ) -> dict[str, Difference]:
     """What two models differ by on the same rows, score by score.
 
-    What they have in common cancels. Exchanged models give the mirror image. Of accuracy McNemar's
-    test decides whether it is a difference; of any score at least six rows must have changed sides
-    (of numbers and losses: must differ). An interval of what is not holds zero.
+    Swapped models give the mirror image. McNemar's test decides whether accuracy differs; of any
+    score at least six rows must have changed from right to wrong or back (of numbers and losses:
+    must differ). The interval of a difference that is not significant holds zero.
 
     Args:
         first: one model's answers.
@@ -80,27 +80,27 @@ def difference(
         return {}
     changed = np.asarray(first.predicted) != np.asarray(second.predicted)
     if is_counted(first):
-        found = _differences_of_counts(first, second)
+        by_name = _differences_of_counts(first, second)
         changed = is_right(first) != is_right(second)
     else:
-        found = _differences_of_numbers(first, second)
-    found |= _differences_drawn(first, second, seed=seed, draws=draws)
-    found = {m.name: found[m.name] for m in first.metrics if m.name in found}
-    found = {name: _decided(name, told, changed, first, second) for name, told in found.items()}
+        by_name = _differences_of_numbers(first, second)
+    by_name |= _differences_drawn(first, second, seed=seed, draws=draws)
+    by_name = {m.name: by_name[m.name] for m in first.metrics if m.name in by_name}
+    by_name = {name: _decided(name, each, changed, first, second) for name, each in by_name.items()}
     if first.losses is not None and second.losses is not None:
         one, two = as_floats(first.losses), as_floats(second.losses)
-        told = Difference(
+        loss = Difference(
             float(one.mean()), float(two.mean()), mean_interval(two - one), is_sure=False
         )
-        found["loss"] = _decided("loss", told, one != two, first, second)
-    return found
+        by_name["loss"] = _decided("loss", loss, one != two, first, second)
+    return by_name
 
 
 def _decided(
-    name: str, told: Difference, changed: NDArray[np.bool_], first: Answers, second: Answers
+    name: str, raw: Difference, changed: NDArray[np.bool_], first: Answers, second: Answers
 ) -> Difference:
-    """Whether it is a difference; an interval of one that is not is made to hold zero."""
-    interval = told.interval
+    """Decide whether it is significant; widen the interval of one that is not to hold zero."""
+    interval = raw.interval
     is_sure = (
         interval is not None
         and 0.0 not in interval
@@ -112,7 +112,7 @@ def _decided(
         is_sure = mcnemar(fixed, broken) < _LEVEL
     if interval is not None and not is_sure:
         interval = Interval(min(0.0, interval.low), max(0.0, interval.high))
-    return replace(told, interval=interval, is_sure=is_sure)
+    return replace(raw, interval=interval, is_sure=is_sure)
 
 
 def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Difference]:
@@ -122,7 +122,7 @@ def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Differe
     units = [CountedUnits.of(support.truth, predicted) for predicted in support.predicted]
     counts = [CountedUnits.of(columns[0], each).count(np.ones(rows)) for each in columns[1:]]
     right, also = is_right(first), is_right(second)
-    found = {}
+    by_name = {}
     for metric in standard_metrics(first):
         name = metric.name
         was, now = (score_of(name, each, first.positive)[0] for each in counts)
@@ -140,27 +140,27 @@ def _differences_of_counts(first: Answers, second: Answers) -> dict[str, Differe
 
             low, high = profile_interval(change_at, support.weights, now - was, rows=rows)
             interval = Interval(low, high)
-        found[name] = Difference(was, now, interval, is_sure=False)
-    return found
+        by_name[name] = Difference(was, now, interval, is_sure=False)
+    return by_name
 
 
 def _differences_of_numbers(first: Answers, second: Answers) -> dict[str, Difference]:
     truth, one, two = map(as_floats, (first.truth, first.predicted, second.predicted))
-    found = {}
+    by_name = {}
     for metric in standard_metrics(first):
         if metric.name == "mean_squared_error":
             errors, others = (one - truth) ** 2, (two - truth) ** 2
-            found[metric.name] = Difference(
+            by_name[metric.name] = Difference(
                 float(errors.mean()), float(others.mean()), mean_interval(others - errors),
                 is_sure=False,
             )  # fmt: skip
             continue
         was, now = (CORRELATIONS[metric.name](column, truth) for column in (one, two))
         if was is not None and now is not None:
-            found[metric.name] = Difference(
+            by_name[metric.name] = Difference(
                 was.value, now.value, correlation_difference(was, now), is_sure=False
             )
-    return found
+    return by_name
 
 
 def _differences_drawn(
@@ -187,15 +187,17 @@ def _differences_drawn(
     whole = units.counts[None]
     scores = [statistic((units.columns[0], column), whole) for column in units.columns[1:]]
     was, now = reversed(scores) if is_turned else scores
-    found = {}
+    by_name = {}
     for name, point in points.items():
         if not np.isfinite(point):
             continue
         interval = interval_of_draws(point, values[name], len(first))
         if interval is not None and is_turned:
             interval = Interval(0.0 - interval.high, 0.0 - interval.low)
-        found[name] = Difference(float(was[name][0]), float(now[name][0]), interval, is_sure=False)
-    return found
+        by_name[name] = Difference(
+            float(was[name][0]), float(now[name][0]), interval, is_sure=False
+        )
+    return by_name
 
 
 def mcnemar(fixed: int, broken: int) -> float:

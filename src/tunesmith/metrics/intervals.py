@@ -83,17 +83,17 @@ def _tango_high(fixed: int, broken: int, rows: int) -> float:
     """The largest difference that the score test does not reject, by halving."""
     low, high = (fixed - broken) / rows, 1.0
     for _halving in range(_HALVINGS):
-        asked = (low + high) / 2
-        # the likeliest fraction of broken rows if the difference is the one asked about
-        linear = -(fixed + broken) + (2 * rows - fixed + broken) * asked
-        constant = -broken * asked * (1 - asked)
+        change = (low + high) / 2
+        # the likeliest fraction of broken rows if this is the difference
+        linear = -(fixed + broken) + (2 * rows - fixed + broken) * change
+        constant = -broken * change * (1 - change)
         root = math.sqrt(max(0.0, linear**2 - 8 * rows * constant))
         share = max(0.0, (root - linear) / (4 * rows))
-        variance = rows * (2 * share + asked * (1 - asked))
-        if (rows * asked - (fixed - broken)) ** 2 > Z**2 * variance:
-            high = asked
+        variance = rows * (2 * share + change * (1 - change))
+        if (rows * change - (fixed - broken)) ** 2 > Z**2 * variance:
+            high = change
         else:
-            low = asked
+            low = change
     return high
 
 

@@ -8,8 +8,8 @@ score: the value asked about is reached by the most likely weights of the units 
 rows that is Wilson's interval, for a difference of two on the same rows nearly Tango's (1998).
 
 Weights of rows that did not come up would stay zero. So each class gets a quarter of an imaginary
-row, right and wrong as often as rows of the whole table are: with all rows right, too, it may be
-that some class is taken for another.
+row, right and wrong as often as rows of the whole table are: even with all rows right, some class
+may be confused with another.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Support:
 
 
 def supported(truth: NDArray[Any], predicted: Sequence[NDArray[Any]]) -> Support:
-    """The units of labelled rows, with imaginary ones.
+    """The units of labeled rows, with imaginary ones.
 
     Args:
         truth: labels of the rows, (n,) classes or (n, C) zeros and ones.
@@ -107,7 +107,7 @@ def _imagined_classes(
     """Rows of each class, answered rightly, or as it is most often mistaken; and their masses."""
     width = 1 + int(max(column.max() for column in (truth, *predicted)))
     mistakes = [_mistaken(truth, answers, width) for answers in predicted]
-    taken_from = _mistaken(np.concatenate(predicted), np.tile(truth, len(predicted)), width)
+    confused_as = _mistaken(np.concatenate(predicted), np.tile(truth, len(predicted)), width)
     right = np.stack([answers == truth for answers in predicted], axis=1)
     rows: list[list[int]] = []
     masses = []
@@ -118,10 +118,10 @@ def _imagined_classes(
             masses.append(_IMAGINED * fraction)
             continue
         wrong = [
-            name if is_right else int(taken_for[name])
-            for is_right, taken_for in zip(pattern, mistakes, strict=True)
+            name if is_right else int(confused_with[name])
+            for is_right, confused_with in zip(pattern, mistakes, strict=True)
         ]
-        other = int(taken_from[name])  # a row of another class that is taken for this one
+        other = int(confused_as[name])  # a row of another class that is confused with this one
         rows += [[name, *wrong], [other, *(other if is_right else name for is_right in pattern)]]
         masses += [_IMAGINED * fraction / 2] * 2
     return list(np.array(rows, dtype=np.int64).T), np.array(masses)
@@ -130,14 +130,14 @@ def _imagined_classes(
 def _mistaken(
     truth: NDArray[np.int64], answers: NDArray[np.int64], width: int
 ) -> NDArray[np.int64]:
-    """For each class the one it is most often taken for; the commonest other if it never is."""
+    """For each class the one it is most often confused with; the most common other if never."""
     wrong = truth != answers
-    found = np.zeros((width, width))
-    np.add.at(found, (truth[wrong], answers[wrong]), 1.0)
+    counts = np.zeros((width, width))
+    np.add.at(counts, (truth[wrong], answers[wrong]), 1.0)
     common = np.bincount(truth, minlength=width) + np.bincount(answers, minlength=width)
-    found += 0.5 * common / max(1, common.max())  # decides only where nothing was mistaken
-    np.fill_diagonal(found, -1.0)
-    mistaken: NDArray[np.int64] = found.argmax(axis=1)
+    counts += 0.5 * common / max(1, common.max())  # decides only where nothing was mistaken
+    np.fill_diagonal(counts, -1.0)
+    mistaken: NDArray[np.int64] = counts.argmax(axis=1)
     return mistaken
 
 
@@ -152,11 +152,11 @@ def _imagined_labels(
     rows: list[list[NDArray[np.int64]]] = []
     masses = []
     for (pattern, fraction), name in product(_patterns(right).items(), range(width)):
-        found = one[name]
-        rows.append([found, *(found if is_right else none for is_right in pattern)])
+        alone = one[name]
+        rows.append([alone, *(alone if is_right else none for is_right in pattern)])
         masses.append(_IMAGINED * fraction / (1 if all(pattern) else 2))
         if not all(pattern):
-            rows.append([none, *(none if is_right else found for is_right in pattern)])
+            rows.append([none, *(none if is_right else alone for is_right in pattern)])
             masses.append(_IMAGINED * fraction / 2)
     return list(np.array(rows).transpose(1, 0, 2)), np.array(masses)
 

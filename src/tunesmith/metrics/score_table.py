@@ -1,4 +1,4 @@
-"""The rows of a score table: each score with its interval, beside simple baselines."""
+"""The rows of a score table: each score with its interval and those of the baselines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Scores: the field's standard numbers, each with its direction. No torch, no network.
+"""Scores: the field's standard metrics, each with its direction. No torch, no network.
 
-The numbers themselves come from scikit-learn and scipy; this module names them, says what they
-apply to and which way is better, and never lets a number that is not one pass for a score.
+The numbers come from scikit-learn and scipy; this module says what they apply to and which way is
+better, and stores a number that is not finite as None.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Metric:
         function: called with predictions and truths of equal shape, and the index of the positive
             class; "classes" are integers (n,), "labels" are 0/1 (n, C), "numbers" are floats (n,).
         higher_is_better: the direction.
-        by_example: of a score that one task alone knows, whether the first dimension of what it is
-            called with counts examples and a call costs little, so that examples can be drawn.
+        by_example: of a score of one task, whether the first dimension of its arguments counts
+            examples and a call is cheap, so that examples can be resampled.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a value would lie for other rows of the same kind, in 95 of 100 cases."""
+    """Where a value is on other rows of the same kind, in 95 of 100 cases."""
 
     low: float
     high: float
@@ -70,14 +70,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What scores were computed from, so that it can be told how sure they are.
+    """What scores were computed from, for their intervals.
 
     Attributes:
-        metrics: the scores that were asked for.
+        metrics: the scores.
         predicted: as `Metric.function` takes it.
         truth: likewise.
         positive: the class that binary scores count.
-        losses: the loss of each example, shape (n,); None if it is not known.
+        losses: the loss of each example, shape (n,); None if unknown.
     """
 
     metrics: Sequence[Metric]
@@ -89,20 +89,18 @@ class Answers:
     def __len__(self) -> int:
         return len(self.truth)
 
-    def at(self, places: NDArray[np.int64]) -> Answers:
+    def at(self, rows: NDArray[np.int64]) -> Answers:
         """Those of some rows."""
-        losses = None if self.losses is None else self.losses[places]
-        return replace(
-            self, predicted=self.predicted[places], truth=self.truth[places], losses=losses
-        )
+        losses = None if self.losses is None else self.losses[rows]
+        return replace(self, predicted=self.predicted[rows], truth=self.truth[rows], losses=losses)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaselineAnswers:
-    """What a baseline answers to some of the scored rows.
+    """The answers of a baseline to some of the scored rows.
 
     Attributes:
-        places: of these rows among the model's answers, shape (n,); None for all.
+        places: the indices of these rows among the model's answers, shape (n,); None for all.
         answers: to these rows.
     """
 
@@ -115,12 +113,12 @@ class Scores:
     """Values by metric name. A value that is not finite is None.
 
     Attributes:
-        values: the scores, in the order they were asked for, then "loss".
-        higher_is_better: the direction of each; None for an own score that does not say.
-        intervals: how sure they are; only of final scores, and of those that can tell.
-        baselines: what simple means score on the same rows, by the names of `baselines.BASELINES`.
+        values: the scores in the order of the metrics, then "loss".
+        higher_is_better: the direction of each; None for a custom score that does not say.
+        intervals: of final scores, where one can be computed.
+        baselines: the scores of baselines on the same rows, by the names of `BASELINES`.
         answers: what they were computed from.
-        baseline_answers: what the baselines' scores were computed from, where that is known.
+        baseline_answers: what the baselines' scores were computed from, if known.
     """
 
     values: Mapping[str, float | None]
@@ -143,7 +141,7 @@ class Scores:
         from tunesmith.metrics.score_table import numeric_titles, score_rows
         from tunesmith.text import html_table
 
-        intervals = {name: (found.low, found.high) for name, found in self.intervals.items()}
+        intervals = {name: (each.low, each.high) for name, each in self.intervals.items()}
         rows = score_rows("", self.values, intervals, self.baselines)
         return html_table(rows, align_right=numeric_titles())
 
@@ -169,14 +167,8 @@ def _fscore(
 
     if average == "binary":
         predicted, truth = predicted == positive, truth == positive
-        return float(
-            precision_recall_fscore_support(truth, predicted, average="binary", zero_division=0.0)[
-                which
-            ]
-        )
-    return float(
-        precision_recall_fscore_support(truth, predicted, average=average, zero_division=0.0)[which]
-    )
+    scores = precision_recall_fscore_support(truth, predicted, average=average, zero_division=0.0)
+    return float(scores[which])
 
 
 def _matthews(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
@@ -265,7 +257,7 @@ def scoring(kind: str) -> Mapping[str, Metric]:
 def choose_metrics(
     names: Iterable[str], fitting: Mapping[str, Metric], task: str
 ) -> tuple[Metric, ...]:
-    """The metrics of these names, all problems at once.
+    """Return the metrics of these names.
 
     Args:
         names: as recipes spell them.
@@ -316,7 +308,7 @@ def compute(
     loss: float | None = None,
     losses: NDArray[Any] | None = None,
 ) -> Scores:
-    """All metrics of one set of predictions, and the loss if it is known.
+    """Compute all metrics of one set of predictions; add the loss if it is known.
 
     Args:
         metrics: what to compute.
@@ -324,14 +316,13 @@ def compute(
         truth: likewise.
         positive: the class that binary scores count.
         loss: over all targets.
-        losses: of each example, whose mean is the loss; they tell how sure it is.
+        losses: of each example, with the loss as their mean; they give its interval.
     """
     values: dict[str, float | None] = {}
     directions: dict[str, bool | None] = {}
     for metric in metrics:
         with warnings.catch_warnings():
-            # libraries warn of constant predictions; the value says it, and NaN is told as null
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of constant predictions, which give NaN
             values[metric.name] = finite(metric.function(predicted, truth, positive))
         directions[metric.name] = metric.higher_is_better
     if loss is not None:

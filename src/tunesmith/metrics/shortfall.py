@@ -95,7 +95,7 @@ class Shortfall(_Stored):
     """Why a model is worth no more than a baseline.
 
     Attributes:
-        code: `COLLAPSED` if it gives the same answer to all rows, `BEATEN` if the TF-IDF baseline
+        code: `COLLAPSED` if its predictions are constant, `BEATEN` if the TF-IDF baseline
             is better, else `LEVEL`: not shown to be better than a constant prediction.
         rows: the number of rows.
         score: the score that shows it; None if the model collapsed.
@@ -133,8 +133,8 @@ class Shortfall(_Stored):
         """Return it as one sentence, without the split."""
         if self.code == COLLAPSED:
             words = ngettext(
-                "collapsed: the model gives the same answer to all of {count} row",
-                "collapsed: the model gives the same answer to all {count} rows",
+                "collapsed: the predictions for all of {count} row are the same",
+                "collapsed: the predictions for all {count} rows are the same",
                 self.rows,
             )
             if self.tfidf is not None:

@@ -1,8 +1,8 @@
-"""Temperature scaling: probabilities that mean what they say, and how far they do.
+"""Temperature scaling and the expected calibration error.
 
 All logits are divided by one number, chosen so that the probabilities of held-out rows fit their
-labels best; it moves no decision (Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural
-networks", arXiv 1706.04599). The calibration error is theirs, too.
+labels best; it changes no decision. Both are from Guo, Pleiss, Sun and Weinberger, "On calibration
+of modern neural networks" (arXiv 1706.04599).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ BINS = 15
 """Bins of equal width, as Guo et al. have them."""
 
 COLDEST, HOTTEST = 0.05, 20.0
-"""Between these a temperature is looked for: rows that are all answered right ask for 0."""
+"""The bounds of the search: rows that are all answered right would give 0."""
 
 
 def fit_temperature(kind: LabelKind, logits: NDArray[Any], truth: NDArray[Any]) -> float:
-    """The temperature with the lowest log loss, 1 if none is lower than that of 1.
+    """Return the temperature with the lowest loss; 1 unless another has a lower one.
 
     The loss is convex in 1/T, so a bounded search for one number finds it.
     """
@@ -45,8 +45,8 @@ def fit_temperature(kind: LabelKind, logits: NDArray[Any], truth: NDArray[Any]) 
         return float(kind.losses(logits / math.exp(power), truth).mean())
 
     bounds = (math.log(COLDEST), math.log(HOTTEST))
-    found = minimize_scalar(loss_at, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    power = min((*bounds, float(found.x)), key=loss_at)
+    result = minimize_scalar(loss_at, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    power = min((*bounds, float(result.x)), key=loss_at)
     return math.exp(power) if loss_at(power) < loss_at(0.0) else 1.0
 
 
@@ -55,9 +55,9 @@ class Bin:
     """A point of a reliability curve.
 
     Attributes:
-        confidence: the mean probability that the answers of the bin were given.
-        share: how many of them are right.
-        count: how many answers these are.
+        confidence: the mean probability of the answers in the bin.
+        share: the fraction of them that is right.
+        count: the number of answers.
     """
 
     confidence: float
@@ -66,11 +66,11 @@ class Bin:
 
 
 def reliability(confidence: NDArray[Any], right: NDArray[Any]) -> list[Bin]:
-    """The reliability curve: a point per bin of equal width that holds an answer.
+    """Return the reliability curve: a point per bin of equal width that has an answer.
 
     Args:
         confidence: probabilities of the answers, shape (n,).
-        right: whether each came true, shape (n,).
+        right: whether each is right, shape (n,).
     """
     which = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     points = []

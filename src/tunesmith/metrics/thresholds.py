@@ -1,6 +1,6 @@
-"""Thresholds that keep a promise: every value at which a decision changes is tried.
+"""Thresholds for a goal: every value at which a decision changes is tried.
 
-What is found is therefore the best there is on the rows it was found on.
+The result is therefore the best on the rows that it was chosen on.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tunesmith.text import nearest
 
 Floats = NDArray[np.float64]
 
-__all__ = ["Goal", "Rule", "threshold_for_f1", "threshold_for_share"]
+__all__ = ["Goal", "Rule", "threshold_for_f1", "threshold_for_precision"]
 
 Rule = Literal["each", "positive", "unsure"]
-"""How thresholds decide: each label by its own; the positive class or else the other; or the
-likeliest class, and no answer where it stays below its threshold."""
+"""How thresholds decide: each label by its own; the positive class or else the other; or the most
+likely class, and no answer below its threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Goal:
 
 
 def threshold_for_f1(shares: NDArray[Any], truth: NDArray[Any]) -> float | None:
-    """The threshold with the highest F1, the highest of several; None without a true row.
+    """Return the threshold with the highest F1, the highest of several; None without a true row.
 
     Args:
         shares: probabilities, shape (n,).
@@ -76,28 +76,29 @@ def threshold_for_f1(shares: NDArray[Any], truth: NDArray[Any]) -> float | None:
     total = int(np.count_nonzero(truth))
     if total == 0:
         return None
-    ends, given, hits = _cuts(shares, truth)
-    best = int(np.argmax(2 * hits / (given + total)))
+    ends, counts, hits = _cuts(shares, truth)
+    best = int(np.argmax(2 * hits / (counts + total)))
     return _between(ends, best)
 
 
-def threshold_for_share(shares: NDArray[Any], truth: NDArray[Any], at_least: float) -> float | None:
-    """The threshold that lets the most through so that this share of them is true; None if none.
+def threshold_for_precision(
+    shares: NDArray[Any], truth: NDArray[Any], at_least: float
+) -> float | None:
+    """Return the threshold with the highest recall at this precision; None if none reaches it.
 
-    With labels as `truth` this is precision with the highest recall; with right answers it is
-    accuracy with the highest coverage.
+    With right answers as `truth` it is the one with the highest coverage at this accuracy.
     """
     if len(shares) == 0:
         return None
-    ends, given, hits = _cuts(shares, truth)
-    reaches = np.flatnonzero(hits >= at_least * given - 1e-9)
+    ends, counts, hits = _cuts(shares, truth)
+    reaches = np.flatnonzero(hits >= at_least * counts - 1e-9)
     return _between(ends, int(reaches[-1])) if len(reaches) else None
 
 
 def _cuts(
     shares: NDArray[Any], truth: NDArray[Any]
 ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
-    """Each different probability, falling; rows that have no less; how many of these are true."""
+    """The distinct probabilities, falling; rows with at least that much; how many are true."""
     order = np.argsort(-shares, kind="stable")
     falling = shares[order]
     is_end = np.append(falling[1:] != falling[:-1], True)
@@ -105,10 +106,10 @@ def _cuts(
     return falling[is_end], np.flatnonzero(is_end) + 1, hits[is_end]
 
 
-def _between(ends: Floats, place: int) -> float:
+def _between(ends: Floats, index: int) -> float:
     """Half way to the next lower probability, so that rounding decides nothing; else 0."""
-    if place == len(ends) - 1:
+    if index == len(ends) - 1:
         return 0.0
-    upper, lower = float(ends[place]), float(ends[place + 1])
+    upper, lower = float(ends[index]), float(ends[index + 1])
     middle = (upper + lower) / 2
     return middle if middle > lower else upper

@@ -1,8 +1,8 @@
-"""How sure scores are: their 95 % intervals, and their spread over seeds. No torch, no scipy.
+"""The 95 % intervals of scores, and their spread over seeds. No torch, no scipy.
 
-An interval says what the score may be on all the rows that the model will meet, if the scored rows
-are independent draws of them. It says nothing of training again: that is what `Spread` over seeds
-is for. Coverage is measured by `benchmarks/coverage.py`.
+An interval is of the score on all rows that the model will meet, if the scored rows are independent
+draws of them. How much training again changes is not in it: see `Spread`. Coverage is measured by
+`benchmarks/coverage.py`.
 """
 
 from __future__ import annotations
@@ -81,30 +81,24 @@ def with_intervals(scores: Scores, *, examples: int) -> Scores:
 def intervals(answers: Answers, *, seed: int = 0, draws: int = DRAWS) -> dict[str, Interval]:
     """The 95 % interval of each score, the loss among them if its parts are known.
 
-    It always holds the score itself, and is never of no width: where nothing can be said, as of a
-    correlation with a constant, there is none. Fractions of rows have Wilson's interval, other
-    scores of classes and labels that of `likelihood`, correlations Fisher's, losses and errors
-    Student's with Hall's correction; custom scores are drawn.
+    It holds the score itself and is never empty: a correlation with a constant, say, has none.
+    Fractions of rows have Wilson's interval, other scores of classes and labels that of
+    `likelihood`, correlations Fisher's, losses and errors Student's with Hall's correction; custom
+    scores are bootstrapped.
 
     Args:
         answers: of one model.
-        seed: of the draws of custom scores.
+        seed: of the bootstrap.
         draws: how many.
     """
     if not len(answers):
         return {}
-    found = _of_counts(answers) if is_counted(answers) else _of_numbers(answers)
-    found |= _drawn(answers, seed=seed, draws=draws)
-    ordered = {
-        metric.name: found[metric.name] for metric in answers.metrics if metric.name in found
-    }
+    by_name = _of_counts(answers) if is_counted(answers) else _of_numbers(answers)
+    by_name |= _drawn(answers, seed=seed, draws=draws)
     if answers.losses is not None:
-        ordered |= _named("loss", _not_negative(mean_interval(as_floats(answers.losses))))
-    return ordered
-
-
-def _named(name: str, interval: Interval | None) -> dict[str, Interval]:
-    return {} if interval is None else {name: interval}
+        by_name["loss"] = _not_negative(mean_interval(as_floats(answers.losses)))
+    names = [*(metric.name for metric in answers.metrics), "loss"]
+    return {name: interval for name in names if (interval := by_name.get(name)) is not None}
 
 
 def as_floats(values: NDArray[Any]) -> Floats:
@@ -119,13 +113,13 @@ def _not_negative(interval: Interval | None) -> Interval | None:
     return Interval(max(0.0, interval.low), interval.high)
 
 
-def _of_counts(answers: Answers) -> dict[str, Interval]:
+def _of_counts(answers: Answers) -> dict[str, Interval | None]:
     whole = CountedUnits.of(np.asarray(answers.truth), np.asarray(answers.predicted))
     one_class_each = whole.truth.ndim == 1
     counts = whole.count(np.ones(len(answers)))
     support: Support | None = None
     present = np.flatnonzero(counts.averaged).tolist()
-    found: dict[str, Interval] = {}
+    by_name: dict[str, Interval | None] = {}
     for metric in standard_metrics(answers):
         if metric.name == "matthews_correlation" and np.count_nonzero(counts.real) < 2:
             continue  # not defined
@@ -139,8 +133,8 @@ def _of_counts(answers: Answers) -> dict[str, Interval]:
             support = support or supported(whole.truth, [whole.predicted])
             units = CountedUnits.of(support.truth, support.predicted[0])
             interval = _profiled(metric.name, units, support, counts, answers.positive)
-        found |= _named(metric.name, interval)
-    return found
+        by_name[metric.name] = interval
+    return by_name
 
 
 def _of_fraction(
@@ -162,8 +156,8 @@ def _of_fraction(
     if name != "f1":
         return fraction_interval(both, claimed if name == "precision" else real)
     # F1 grows with the fraction of right rows among those that are of the class or said to be
-    found = fraction_interval(both, claimed + real - both)
-    return Interval(*(2 * share / (1 + share) for share in (found.low, found.high)))
+    right = fraction_interval(both, claimed + real - both)
+    return Interval(*(2 * share / (1 + share) for share in (right.low, right.high)))
 
 
 def _profiled(
@@ -178,8 +172,8 @@ def _profiled(
     return Interval(low, high) if low < high else None
 
 
-def _of_numbers(answers: Answers) -> dict[str, Interval]:
-    found: dict[str, Interval] = {}
+def _of_numbers(answers: Answers) -> dict[str, Interval | None]:
+    by_name: dict[str, Interval | None] = {}
     for metric in standard_metrics(answers):
         predicted, truth = as_floats(answers.predicted), as_floats(answers.truth)
         if metric.name == "mean_squared_error":
@@ -187,21 +181,21 @@ def _of_numbers(answers: Answers) -> dict[str, Interval]:
         else:
             correlation = CORRELATIONS[metric.name](predicted, truth)
             interval = correlation.interval if correlation is not None else None
-        found |= _named(metric.name, interval)
-    return found
+        by_name[metric.name] = interval
+    return by_name
 
 
-def _drawn(answers: Answers, *, seed: int, draws: int) -> dict[str, Interval]:
+def _drawn(answers: Answers, *, seed: int, draws: int) -> dict[str, Interval | None]:
     if not any(metric.by_example for metric in answers.metrics):
         return {}
     units = Units.of(answers.truth, answers.predicted)
     points, values = values_of_draws(
         units, scores_of_draws(answers.metrics, answers.positive), seed=seed, draws=draws
     )
-    found: dict[str, Interval] = {}
+    by_name: dict[str, Interval | None] = {}
     for name, point in points.items():
-        found |= _named(name, interval_of_draws(point, values[name], len(answers)))
-    return found
+        by_name[name] = interval_of_draws(point, values[name], len(answers))
+    return by_name
 
 
 def is_right(answers: Answers) -> NDArray[np.bool_]:
@@ -212,10 +206,10 @@ def is_right(answers: Answers) -> NDArray[np.bool_]:
 
 
 def is_constant(answers: Answers) -> bool:
-    """Whether a model answers all rows alike though their labels differ.
+    """Whether the answers are constant although the labels differ.
 
-    Numbers count as alike if they vary by less than a twentieth of the labels: a prediction that
-    explains anything varies by at least its correlation.
+    Numbers count as constant if they vary by less than a twentieth of the labels: predictions that
+    explain anything vary by at least their correlation.
     """
     predicted, truth = (
         np.asarray(values, dtype=np.float64).reshape(len(answers), -1)

@@ -24,7 +24,7 @@ def test_a_table_per_split(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr()
     assert said.out.splitlines() == [
         "→ No baseline to compare with: f1 0.9000 on the rows of test.",
-        "→ M135 validation: collapsed: the model gives the same answer to all 408 rows",
+        "→ M135 validation: collapsed: the predictions for all 408 rows are the same",
         "validation   score  95%               TF-IDF  constant prediction",
         "f1          0.8997  0.8741 to 0.9230  0.8217               0.8122",
         "accuracy         -  -                      -                    -",
