@@ -68,15 +68,15 @@ def _hub(folder: Path, **constants: object) -> Iterator[Hub]:
         patch.setattr(time, "sleep", lambda _seconds, real=time.sleep: real(min(_seconds, 0.02)))
         patch.setattr(downloads, "SLOW_SECONDS", 1.0)
         patch.setattr(downloads, "MOST_BYTES", 300_000)
-        downloads.bound_answers.cache_clear()
-        downloads.bound_answers()
+        downloads.limit_responses.cache_clear()
+        downloads.limit_responses()
         try:
             yield server
         finally:
             from huggingface_hub.utils._http import default_client_factory
 
             set_client_factory(default_client_factory)
-            downloads.bound_answers.cache_clear()
+            downloads.limit_responses.cache_clear()
 
 
 def _locate() -> str:

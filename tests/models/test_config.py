@@ -8,7 +8,7 @@ import torch
 
 from tests.models.folders import HEAD, edited, loaded
 from tunesmith.errors import ModelError
-from tunesmith.models.config import make_config, overridden_dropout, stand_in_padding
+from tunesmith.models.config import default_padding, make_config, overridden_dropout
 
 CANARY = "import pathlib; pathlib.Path({path!r}).write_text('ran')\n"
 
@@ -180,7 +180,7 @@ def test_decoders_pad_with_the_end_of_a_text(fields: dict[str, Any], padding: in
     assert made("llama", **fields).pad_token_id == padding
     written = fields["pad_token_id"]
     raw = {"model_type": "llama", **fields}
-    assert stand_in_padding(raw) == (padding if written is None else None)
+    assert default_padding(raw) == (padding if written is None else None)
 
 
 def test_rates_of_zero_are_overridden_too() -> None:

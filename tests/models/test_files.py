@@ -133,7 +133,7 @@ def test_an_index_names_only_safetensors_next_to_it(
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ModelError, match=r"M101 .*index\.json") as caught:
         locate(str(folder))
-    assert "Only safetensors files beside the index" in str(caught.value)
+    assert "Only safetensors files next to the index" in str(caught.value)
 
 
 @pytest.mark.parametrize("index", ["{}", '{"weight_map": {}}', '{"weight_map": [1]}', "[", "NaN"])

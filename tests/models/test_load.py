@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from tests.models.folders import HEAD, edited, loaded
 from tunesmith.errors import ModelError, RecipeError
-from tunesmith.models import freeze, load_model, locate
+from tunesmith.models import freeze, load_model, load_tokenizer, locate, try_model
+from tunesmith.models.load import TooLarge, bounded
 
 
 def test_a_model_without_such_a_head(tiny_bert: Path, tmp_path: Path) -> None:
@@ -170,3 +173,74 @@ def test_freezing_nothing_or_everything(tiny_bert: Path) -> None:
         freeze(loaded(tiny_bert), ["*.layers.0.*"])
     with pytest.raises(RecipeError, match="no weight to train"):
         freeze(loaded(tiny_bert), ["*"])
+
+
+def build(layers: int) -> nn.Module:
+    model = nn.ModuleList()
+    for _layer in range(layers):
+        model.append(nn.Linear(4, 5, bias=False))
+    return model
+
+
+def test_both_bounds_are_exact() -> None:
+    with bounded(modules=3, elements=60), torch.device("meta"):
+        build(3)
+    with pytest.raises(TooLarge, match=r"^more than 2 modules$"), bounded(modules=2, elements=60):
+        build(3)
+    with pytest.raises(TooLarge, match=r"^more than 59 numbers$"), bounded(modules=3, elements=59):
+        build(3)
+    with bounded(modules=0, elements=9):
+        nn.BatchNorm1d(2)  # two weights, three buffers
+    with pytest.raises(TooLarge), bounded(modules=0, elements=8):
+        nn.BatchNorm1d(2)
+    build(100)  # outside there is no bound
+
+
+@pytest.fixture
+def model(tiny_bert: Path) -> Any:
+    return loaded(tiny_bert)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_bert: Path) -> Any:
+    return load_tokenizer(locate(str(tiny_bert)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_trial_changes_nothing(model: Any, tokenizer: Any, training: bool) -> None:
+    model.train(training)
+    state = torch.random.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    try_model("tiny", model, tokenizer)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert model.training is training
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_tokens_that_the_model_does_not_know(model: Any, tokenizer: Any) -> None:
+    size = len(tokenizer)
+    model.resize_token_embeddings(size + 1)
+    try_model("tiny", model, tokenizer)
+    model.resize_token_embeddings(size)
+    try_model("tiny", model, tokenizer)
+    model.resize_token_embeddings(size - 1)
+    with pytest.raises(
+        ModelError, match=rf"M147 tiny: .*number {size - 1}, its weights {size - 1}"
+    ):
+        try_model("tiny", model, tokenizer)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_answers_that_are_no_numbers(model: Any, tokenizer: Any, value: float) -> None:
+    with torch.no_grad():
+        model.classifier.bias[1] = value
+    with pytest.raises(ModelError, match="M126 tiny"):
+        try_model("tiny", model, tokenizer)
+
+
+def test_a_model_that_fails(model: Any, tokenizer: Any) -> None:
+    model.bert.embeddings.LayerNorm.eps = "x"
+    with pytest.raises(ModelError, match="M125 tiny: it fails on its first text: ") as caught:
+        try_model("tiny", model.train(), tokenizer)
+    assert "do not belong together" in str(caught.value)

@@ -78,7 +78,7 @@ def test_what_is_allowed_by_name(tiny_bert: Path, tmp_path: Path) -> None:
     loaded = load(tmp_path, allow=("*.layer.0.output.*", "bert.encoder.layer.1.output.dense.*"))
     (warning,) = loaded.warnings
     assert (warning.code, warning.severity) == ("M127", Severity.WARNING)
-    assert "4 tensors besides the head are drawn at random" in warning.message
+    assert "4 tensors outside the head are initialized at random" in warning.message
     assert all(f"bert.{name}" in loaded.new_weights for name in lost)
     again = load(tmp_path, allow=("*",))
     for (name, one), (other, two) in zip(
@@ -182,4 +182,4 @@ def test_of_many_tensors_five_are_shown() -> None:
     )
     (drawn,) = check_body("x", Whole(), new, shapes=shapes, allowed=("body.*", "score.*"))
     assert (drawn.code, drawn.severity) == ("M127", Severity.WARNING)
-    assert drawn.message.startswith("6 tensors besides the head are drawn at random")
+    assert drawn.message.startswith("6 tensors outside the head are initialized at random")

@@ -95,7 +95,8 @@ def test_offline_what_is_cached_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     name, why = suggest_model(ENGLISH, device="cpu")
     assert name == EMBEDDED
     assert why == (
-        f"{MINILM} is not in the cache and HF_HUB_OFFLINE is set; this one only tries things out"
+        f"{MINILM} is not in the cache and HF_HUB_OFFLINE is set; "
+        "this one is only for trying things out"
     )
     cached = {"bert-base-uncased"}
     monkeypatch.setattr(hub, "is_cached", lambda name: name in cached)

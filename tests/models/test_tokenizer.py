@@ -98,12 +98,14 @@ def test_a_longest_row_that_is_none(folder: Path, value: object) -> None:
 
 
 @pytest.mark.parametrize(("longest", "fits"), [(3, True), (2, False), (1, False)])
-def test_a_row_has_room_for_more_than_marks(folder: Path, longest: int, fits: bool) -> None:
+def test_a_row_has_space_for_more_than_special_tokens(
+    folder: Path, longest: int, fits: bool
+) -> None:
     change(folder / "tokenizer_config.json", model_max_length=longest)
     if fits:
         assert longest_input(locate(str(folder)), load_tokenizer(locate(str(folder)))) == 3
     else:
-        refused(folder, f"of {longest} tokens at most, it takes 2 for its marks")
+        refused(folder, f"2 special tokens do not fit into {longest} tokens")
 
 
 @pytest.mark.parametrize(

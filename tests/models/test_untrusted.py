@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.models.untrusted import MAX_DEPTH, UnreadableFile, open_regular, read_json
+from tunesmith.errors import ModelError, Problem, RecipeError
+from tunesmith.models.untrusted import (
+    MAX_DEPTH,
+    UnreadableFile,
+    coded,
+    first_line,
+    open_regular,
+    read_json,
+)
 
 plain = st.recursive(
     st.none()
@@ -112,3 +120,42 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
         open_regular(tmp_path / "lost")
     with pytest.raises(UnreadableFile, match="symbolic links"):
         open_regular(tmp_path / "round")
+
+
+def test_the_first_line_of_an_error() -> None:
+    assert first_line(ValueError("\n  what is wrong \nand more")) == "what is wrong"
+    assert first_line(ValueError("Field 'x':\n  expected int\nmore")) == "Field 'x': expected int"
+    assert first_line(ValueError()) == "ValueError"
+    assert first_line(ValueError("x" * 300)) == "x" * 199 + "…"
+
+
+class PanicException(BaseException):
+    """As libraries in Rust raise it."""
+
+
+@pytest.mark.parametrize(
+    "error", [PanicException("boom"), RecursionError("boom"), KeyError("boom")]
+)
+def test_errors_of_libraries_get_a_code(error: BaseException) -> None:
+    with (
+        pytest.raises(ModelError, match=r"^error M113: .?boom.?!$") as caught,
+        coded(lambda reason: Problem("M113", f"{reason}!")),
+    ):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        SystemExit(1),
+        GeneratorExit(),
+        TimeoutError(),
+        RecipeError(Problem("R101", "x")),
+    ],
+)
+def test_what_is_not_about_a_file_stays_itself(error: BaseException) -> None:
+    with pytest.raises(type(error)) as caught, coded(lambda _reason: Problem("M113", "")):
+        raise error
+    assert caught.value is error

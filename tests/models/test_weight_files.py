@@ -71,7 +71,7 @@ def test_shards(path: Path) -> None:
         "b": [1, 1, 1],
     }
     save_file({"b": torch.ones(3), "a": torch.ones(3)}, other)
-    with pytest.raises(UnreadableFile, match=r"^y.safetensors: another file holds a, too$"):
+    with pytest.raises(UnreadableFile, match=r"^y.safetensors: another file also has a$"):
         read_headers([path, other])
     with pytest.raises(UnreadableFile, match=r"^z.safetensors is missing$"):
         read_headers([path, path.with_name("z.safetensors")])
@@ -99,21 +99,21 @@ def changed(name: str, field: str, value: object) -> dict[str, Any]:
         (raw(b"\xff\xff"), "not JSON"),
         (raw(b"[" * 100_000), "not JSON"),
         (raw([1]), "not a JSON object"),
-        (raw(b'{"a": 1, "a": 2}'), "a name twice"),
-        (raw({"a": 1}), "describes a wrongly"),
-        (raw({"a": {}}), "describes a wrongly"),
-        (raw(changed("a", "dtype", 5), bytes(10)), "describes a wrongly"),
+        (raw(b'{"a": 1, "a": 2}'), "a duplicate name"),
+        (raw({"a": 1}), "a wrong entry for a"),
+        (raw({"a": {}}), "a wrong entry for a"),
+        (raw(changed("a", "dtype", 5), bytes(10)), "a wrong entry for a"),
         (raw(changed("a", "dtype", "F4"), bytes(10)), "a has the type F4"),
-        (raw(changed("a", "shape", [3]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "shape", [-2]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "shape", [2.0]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "shape", [True, 2]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "shape", [1] * 8 + [2]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "shape", [1 << 48, 0]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "shape", None), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "data_offsets", [0, 8, 8]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "data_offsets", [8, 0]), bytes(10)), "describes a wrongly"),
-        (raw(changed("a", "data_offsets", "x"), bytes(10)), "describes a wrongly"),
+        (raw(changed("a", "shape", [3]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "shape", [-2]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "shape", [2.0]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "shape", [True, 2]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "shape", [1] * 8 + [2]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "shape", [1 << 48, 0]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "shape", None), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "data_offsets", [0, 8, 8]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "data_offsets", [8, 0]), bytes(10)), "a wrong entry for a"),
+        (raw(changed("a", "data_offsets", "x"), bytes(10)), "a wrong entry for a"),
         (raw(changed("a", "data_offsets", [1, 9]), bytes(10)), "overlap, or leave gaps"),
         (raw(changed("b", "data_offsets", [7, 9]), bytes(10)), "overlap, or leave gaps"),
         (raw(changed("b", "data_offsets", [9, 11]), bytes(11)), "overlap, or leave gaps"),

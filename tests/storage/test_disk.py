@@ -42,7 +42,7 @@ def test_every_refusal_of_the_system_is_one_of_the_disk(number: int, tmp_path: P
     assert problem.message == expected
     assert len(problem.evidence) == (number in SAYS)
     assert problem.fix is not None
-    assert ("right to write" in problem.fix) == (number in REFUSES)
+    assert ("permissions" in problem.fix) == (number in REFUSES)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])

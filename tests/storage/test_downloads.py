@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.hub_server import Answer, Hub, git_hash, serve
 from tunesmith.storage import downloads
-from tunesmith.storage.downloads import bound_answers, is_commit, mismatch, sha256_once
+from tunesmith.storage.downloads import is_commit, limit_responses, mismatch, sha256_once
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     monkeypatch.setattr(downloads, "MOST_BYTES", 1000)
     monkeypatch.setattr(downloads, "SLOW_SECONDS", 0.2)
     monkeypatch.setattr(downloads, "SLOW_BYTES", 50)
-    bound_answers.cache_clear()
-    bound_answers()
+    limit_responses.cache_clear()
+    limit_responses()
     with serve() as running:
         yield running
     set_client_factory(default_client_factory)
-    bound_answers.cache_clear()
+    limit_responses.cache_clear()
 
 
 def fetched(server: Hub, path: str, answer: Answer) -> bytes:

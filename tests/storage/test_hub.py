@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub_server import Hub, serve
-from tunesmith.storage import hub as hub_room
+from tunesmith.storage import hub
 
 CLIENT = """
 import sys, json
@@ -145,19 +145,19 @@ def test_no_answer(client: Client, tiny_bert: Path) -> None:
 def test_a_mirror_goes_without_xet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_DISABLE_XET", raising=False)
     monkeypatch.setenv("HF_ENDPOINT", "https://me:pa55@mirror.example")
-    said = str(hub_room.prepare_environment())
+    said = str(hub.prepare_environment())
     assert "https://…@mirror.example" in said and "pa55" not in said
     assert os.environ["HF_HUB_DISABLE_XET"] == "1"
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "0")
-    assert hub_room.prepare_environment() is None
+    assert hub.prepare_environment() is None
     assert os.environ["HF_HUB_DISABLE_XET"] == "0"
     monkeypatch.delenv("HF_ENDPOINT")
     monkeypatch.delenv("HF_HUB_DISABLE_XET")
-    assert hub_room.prepare_environment() is None
+    assert hub.prepare_environment() is None
     assert "HF_HUB_DISABLE_XET" not in os.environ
 
 
 def test_errors_of_ours_pass_through() -> None:
     with pytest.raises(ZeroDivisionError):
-        hub_room.ask(lambda: 1 // 0, "x", kind="model")
-    assert not hub_room.is_cached("nobody/nothing")
+        hub.with_retries(lambda: 1 // 0, "x", kind="model")
+    assert not hub.is_cached("nobody/nothing")

@@ -17,8 +17,8 @@ from tunesmith.storage.hub_errors import (
     as_error,
     endpoint,
     hub_cause,
-    is_passing,
-    usable_answers,
+    is_transient,
+    valid_responses,
 )
 
 
@@ -74,21 +74,23 @@ def test_the_reason_is_reported() -> None:
     def reported(error: Exception) -> str:
         return str(as_error(error, "owner/bert", "model"))
 
-    assert "a file that it lists is not there" in reported(refusal(client.EntryNotFoundError, 404))
-    assert "answered 503 again and again" in reported(refusal(client.HfHubHTTPError, 503))
+    assert "a file that it lists is missing" in reported(refusal(client.EntryNotFoundError, 404))
+    assert "answered 503 repeatedly" in reported(refusal(client.HfHubHTTPError, 503))
     assert "http://…@127.0.0.1:9: broken" in reported(ConnectionError("broken\npipe"))
     assert "ConnectionError" in reported(ConnectionError())
 
 
 def test_what_passes_by_itself() -> None:
-    passing = {s: is_passing(refusal(client.HfHubHTTPError, s)) for s in (404, 429, 499, 500, 503)}
-    assert passing == {404: False, 429: True, 499: False, 500: True, 503: True}
-    assert not is_passing(ConnectionError())
+    transient = {
+        s: is_transient(refusal(client.HfHubHTTPError, s)) for s in (404, 429, 499, 500, 503)
+    }
+    assert transient == {404: False, 429: True, 499: False, 500: True, 503: True}
+    assert not is_transient(ConnectionError())
     closed = "Server disconnected without sending a response."
     protocol_error = type("RemoteProtocolError", (Exception,), {})
-    assert is_passing(protocol_error(closed))
-    assert not is_passing(protocol_error("peer closed connection: incomplete body"))
-    assert not is_passing(ConnectionError(closed))
+    assert is_transient(protocol_error(closed))
+    assert not is_transient(protocol_error("peer closed connection: incomplete body"))
+    assert not is_transient(ConnectionError(closed))
 
 
 def test_causes_are_found_behind_errors() -> None:
@@ -113,7 +115,7 @@ def test_causes_are_found_behind_errors() -> None:
 def test_nonsense_becomes_one_error(error: Exception) -> None:
     with (
         pytest.raises(ResourceError, match="M104 owner/bert: the answer of") as caught,
-        usable_answers("owner/bert", "model"),
+        valid_responses("owner/bert", "model"),
     ):
         raise error
     assert "odd" in str(caught.value)
@@ -121,16 +123,16 @@ def test_nonsense_becomes_one_error(error: Exception) -> None:
 
 
 def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
-    with pytest.raises(ResourceError, match="C107"), usable_answers("x", "model"):
+    with pytest.raises(ResourceError, match="C107"), valid_responses("x", "model"):
         raise OSError(errno.ENOSPC, "No space left", str(tmp_path / "blobs"))
 
 
 def test_errors_with_a_code_stay_themselves() -> None:
     ours = ModelError(Problem("M107", "x"))
-    with pytest.raises(TunesmithError) as caught, usable_answers("x", "model"):
+    with pytest.raises(TunesmithError) as caught, valid_responses("x", "model"):
         raise ours
     assert caught.value is ours
-    with pytest.raises(KeyboardInterrupt), usable_answers("x", "model"):
+    with pytest.raises(KeyboardInterrupt), valid_responses("x", "model"):
         raise KeyboardInterrupt
 
 

@@ -92,7 +92,7 @@ class Run:
             goal: "f1", "precision=0.9" or "accuracy=0.95"; None for a temperature alone.
 
         Raises:
-            PlainError: the run cannot be calibrated, or not to this goal.
+            TunesmithError: the run cannot be calibrated, or not to this goal.
         """
         from tunesmith.analysis.calibrate import calibrate_run
         from tunesmith.metrics.thresholds import Goal
@@ -124,7 +124,7 @@ class Run:
             force: replace files that are there.
 
         Raises:
-            PlainError: whatever stands in the way, with code, place and fix.
+            TunesmithError: whatever stands in the way, with code, place and fix.
         """
         from tunesmith.interop.eject.write import eject
 
@@ -148,7 +148,7 @@ class Run:
             split: only the rows of "validation", "test" or "train".
 
         Raises:
-            PlainError: the run is not finished, or has no labelled rows there.
+            TunesmithError: the run is not finished, or has no labelled rows there.
         """
         from tunesmith.analysis.label_errors import examine
 

@@ -141,7 +141,7 @@ def train(
         **unknown: an error that names the key of the recipe which was meant.
 
     Raises:
-        PlainError: whatever is wrong, with code, place and fix.
+        TunesmithError: whatever is wrong, with code, place and fix.
     """
     keywords = locals()
     if unknown:
@@ -239,7 +239,7 @@ def start(
         restart: keep what is in the folder under another name and begin again.
 
     Raises:
-        PlainError: whatever is wrong, with code, place and fix.
+        TunesmithError: whatever is wrong, with code, place and fix.
     """
     return _events(what, out, settings or {}, compute_metrics=compute_metrics, restart=restart)
 

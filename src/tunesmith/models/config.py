@@ -1,4 +1,4 @@
-"""The configuration of a model: an architecture that transformers knows, and its dropout rates."""
+"""The configuration of a model: a known architecture, checked values, dropout rates."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from tunesmith.errors import ModelError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.models.files import ModelFiles
-from tunesmith.models.guard import first_line
+from tunesmith.models.untrusted import first_line
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.text import nearest
 
-__all__ = ["impossible_config", "make_config", "overridden_dropout", "stand_in_padding"]
+__all__ = ["default_padding", "impossible_config", "make_config", "overridden_dropout"]
 
 _DROPOUT = re.compile(r"drop_?out|_pdrop$|layer_?drop")
 _REFUSED = re.compile(
@@ -26,13 +26,13 @@ _REFUSED = re.compile(
     r"tp_plan|tp_size|device_map|init_device|transformers_weights|per_layer_config|gguf_file|"
     r"adapter_kwargs|peft_config"
 )
-"""Fields that choose code, kernels, devices or further files, whatever class declares them."""
+"""Fields that select code, kernels, devices or further files, in any class."""
 
 _LEFT_OUT = {
     "dtype", "torch_dtype",  # weights are loaded as float32
     "return_dict", "use_return_dict", "output_hidden_states", "output_attentions", "torchscript",
-    "chunk_size_feed_forward",  # saves memory, and fails for lengths that it does not divide
-    "problem_type", "num_labels",  # the task says them
+    "chunk_size_feed_forward",  # fails for lengths that it does not divide
+    "problem_type", "num_labels",  # set by the task
     "name_or_path", "transformers_version",
 }  # fmt: skip
 _REPEATED = re.compile(r"layer|block|head|expert|group|stage|depth|repeat")
@@ -42,10 +42,10 @@ _MOST_LABELS = 1_000_000
 
 
 def make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str, object]) -> Any:
-    """A model's configuration as transformers' class.
+    """Return a model's configuration as an instance of transformers' class.
 
-    Only fields that the class declares, or that the source of its architecture names, are taken
-    over, and none that could choose code, kernels, devices or further files.
+    Only fields that the class declares, or that the source of its architecture names, are used,
+    and none that select code, kernels, devices or further files.
 
     Args:
         files: from `locate`.
@@ -53,8 +53,8 @@ def make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str,
         settings: further values, such as `num_labels`.
 
     Raises:
-        ModelError: the architecture is unknown or a value is impossible (M102), it wants code of
-            its own (M105), or config.json cannot be read (M109).
+        ModelError: the architecture is unknown or a value is impossible (M102), it requires remote
+            code (M105), or config.json cannot be read (M109).
     """
     from transformers import CONFIG_MAPPING
 
@@ -69,13 +69,13 @@ def make_config(files: ModelFiles, dropout: float | None, settings: Mapping[str,
         with quiet_transformers():
             config = CONFIG_MAPPING[kind].from_dict({**clean, **settings})
         _settle_padding(config)
-    except Exception as error:  # of any kind: classes check some values, and trip over others
+    except Exception as error:  # of any type: classes check some values, and fail on others
         raise ModelError(impossible_config(files, error)) from error
     return config
 
 
 def impossible_config(files: ModelFiles, error: BaseException) -> Problem:
-    """What to say of a configuration that no model can be built from."""
+    """Return the problem of a configuration from which no model can be built."""
     return Problem(
         "M102",
         _("config.json describes no model that can be built: {reason}").format(
@@ -90,7 +90,7 @@ def _unknown_architecture(files: ModelFiles, kind: str, *, wants_code: bool) -> 
     if wants_code:
         return Problem(
             "M105",
-            _("it wants to run code of its own (auto_map in config.json)"),
+            _("it requires remote code (auto_map in config.json)"),
             Place(files.name),
             fix=_("Remote code is never run. Choose a model of a known architecture."),
         )
@@ -106,7 +106,7 @@ def _unknown_architecture(files: ModelFiles, kind: str, *, wants_code: bool) -> 
 
 
 def _known_fields(raw: Mapping[str, Any], config_class: Any) -> dict[str, Any]:
-    """The fields that an architecture has a use for; raises ValueError for absurd values."""
+    """Return the fields that an architecture uses; raise ValueError for absurd values."""
     declared = {field.name for field in fields(config_class)} | set(config_class.attribute_map)
     clean: dict[str, Any] = {}
     for name, value in raw.items():
@@ -133,7 +133,7 @@ def _has_fields(config_class: Any) -> bool:
 
 
 def _is_named(name: str, config_class: Any) -> bool:
-    """Whether the source of an architecture names a field that its class does not declare."""
+    """Return whether the source of an architecture names an undeclared field."""
     source = getattr(sys.modules.get(config_class.__module__), "__file__", None)
     return source is not None and name in _words_of(Path(source).parent)
 
@@ -146,7 +146,7 @@ def _words_of(folder: Path) -> frozenset[str]:
 
 
 def _refuse_absurd(name: str, value: object) -> None:
-    """Numbers that would have a class or a model repeat something without end."""
+    """Refuse numbers with which a class or a model would loop almost forever."""
     if isinstance(value, int):
         most = _MOST_REPEATED if _REPEATED.search(name) else _MOST
         if not -_MOST <= value <= most:
@@ -156,9 +156,9 @@ def _refuse_absurd(name: str, value: object) -> None:
 
 
 def _settle_padding(config: Any) -> None:
-    """Decoders name no padding token, and their heads look for one: the end of a text."""
+    """Set the padding token of decoders, which have none but need one, to the end of text."""
     padding = getattr(config, "pad_token_id", None)
-    if padding is None or padding < 0:  # -1 is an old way to write none
+    if padding is None or padding < 0:  # -1 used to mean none
         padding = _end_of_text(config)
     size = getattr(config, "vocab_size", None)
     if size is not None and padding is not None and padding >= size:
@@ -173,8 +173,8 @@ def _end_of_text(config: Any) -> int | None:
     return end if isinstance(end, int) else None
 
 
-def stand_in_padding(config: Mapping[str, Any]) -> int | None:
-    """The token that stands in for padding where a configuration, or its class, names none."""
+def default_padding(config: Mapping[str, Any]) -> int | None:
+    """Return the token used for padding where neither a configuration nor its class names one."""
     if isinstance(config.get("pad_token_id"), int):
         return None
     from transformers import CONFIG_MAPPING
@@ -185,7 +185,7 @@ def stand_in_padding(config: Mapping[str, Any]) -> int | None:
 
 
 def overridden_dropout(config: Mapping[str, Any], rate: float) -> dict[str, float]:
-    """Every dropout rate of a configuration, also those it leaves to its class, set to one rate."""
+    """Return all dropout rates of a configuration, defaults included, set to one rate."""
     from transformers import CONFIG_MAPPING
 
     defaults = CONFIG_MAPPING[config["model_type"]]().to_dict()

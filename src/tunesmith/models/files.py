@@ -1,7 +1,7 @@
 """From a name to safe local files.
 
-Weights come from safetensors; nothing in a model's folder can bring code of its own. Only this
-package reads a model's config.
+Weights are read from safetensors; nothing in a model's folder is run as code. Only this package
+reads a model's config.json.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TOKENIZER_FILES = (
     "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model",
     "tokenizer.model", "spm.model",
 )  # fmt: skip
-"""What transformers may read of a tokenizer."""
+"""Files of a tokenizer that transformers may read."""
 
 _MAX_JSON_BYTES = 10_000_000
 _WEIGHTS = "model.safetensors"
@@ -41,8 +41,8 @@ class ModelFiles:
     """Where a model's files are.
 
     Attributes:
-        name: as it was asked for.
-        folder: holds config.json, safetensors and tokenizer files.
+        name: as requested.
+        folder: with config.json, safetensors and tokenizer files.
         revision: the commit, if it came from the Hub.
     """
 
@@ -51,7 +51,7 @@ class ModelFiles:
     revision: str | None = None
 
     def config(self) -> dict[str, Any]:
-        """The content of config.json, unchecked but for its model_type.
+        """Return the content of config.json, of which only model_type is checked.
 
         Raises:
             ModelError: there is none, or it cannot be read (M109).
@@ -77,13 +77,11 @@ class ModelFiles:
                 )
             ) from error
         if not isinstance(config.get("model_type"), str):
-            raise ModelError(
-                Problem("M109", _("config.json does not say its model_type"), Place(str(path)))
-            )
+            raise ModelError(Problem("M109", _("config.json has no model_type"), Place(str(path))))
         return config
 
     def weights(self) -> list[Path]:
-        """The safetensors files of the weights: one, or the shards that the index names, sorted.
+        """Return the safetensors files of the weights: one, or the sorted shards of the index.
 
         Raises:
             ModelError: there are none, or the index names anything but safetensors files in the
@@ -115,7 +113,7 @@ class ModelFiles:
         return [self.folder / name for name in sorted(set(names))]
 
     def refuse_adapter(self) -> None:
-        """Refuse a folder with an adapter, of which transformers would load more than it names.
+        """Refuse a folder with an adapter, for which transformers would load further files.
 
         Raises:
             ModelError: there is an adapter_config.json (M112).
@@ -134,14 +132,14 @@ class ModelFiles:
             )
 
     def fingerprint(self) -> dict[str, str]:
-        """The sha256 of every file that is read, by name: configuration, weights, tokenizer.
+        """Return the sha256 of every file that is read, by name: configuration, weights, tokenizer.
 
-        A file is hashed once per process, about two gigabytes a second. A folder that Tunesmith
-        wrote has a manifest, which they are compared with.
+        A file is hashed once per process, at about 2 GB/s. In a folder that Tunesmith wrote they
+        are compared with its manifest.
 
         Raises:
             ModelError: a file cannot be read (M109), or the weights are not safetensors (M101).
-            IntegrityError: a file is not as it was written (C118).
+            IntegrityError: a file differs from the manifest (C118).
         """
         present = [self.folder / name for name in TOKENIZER_FILES]
         paths = [
@@ -156,7 +154,7 @@ class ModelFiles:
                 with open_regular(path) as file:
                     hashes[path.name] = sha256_once(file)
             except FileNotFoundError:
-                continue  # it is not one of those that every model has
+                continue  # an optional file
             except UnreadableFile as error:
                 raise ModelError(
                     Problem(
@@ -200,7 +198,7 @@ def _bad_index(index: Path, reason: str) -> Problem:
         "M101",
         _("its index of weights cannot be used: {reason}").format(reason=reason),
         Place(str(index)),
-        fix=_("Only safetensors files beside the index are read. Choose another model."),
+        fix=_("Only safetensors files next to the index are read. Choose another model."),
     )
 
 
@@ -226,7 +224,7 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
         ModelError: there is no such model (M107), it has no safetensors (M101), its config.json
             cannot be read (M109), or it is an adapter (M112).
         RecipeError: it is a run without a finished model (C114).
-        ResourceError: the Hub is out of reach or wants a token.
+        ResourceError: the Hub cannot be reached or requires a token.
     """
     if name.startswith("embedded:"):
         from tunesmith.models.embedded import embedded_folder
@@ -248,7 +246,7 @@ def locate(name: str, *, revision: str | None = None) -> ModelFiles:
 
 
 def _downloaded(name: str, revision: str | None) -> Path:
-    """A model of the Hub; if there is none, a run or embedded model may have been meant."""
+    """Download a model from the Hub; an error also suggests runs and embedded models."""
     from tunesmith.models.embedded import NAMES
 
     try:

@@ -1,4 +1,4 @@
-"""What a model reads of a text: tokens, ids, token types, mask, and what is cut off."""
+"""What a model reads of a text: tokens, ids, token types, mask, and what is truncated."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Inspected:
     """A text, or two read jointly, as a model reads them.
 
     Attributes:
-        tokens: in order, the marks at both ends among them.
+        tokens: in order, special tokens included.
         ids: of the tokens.
-        types: 0 or 1 for each token: which text it is taken for; None if the model has no such.
-        mask: 1 for each token; a batch fills up with 0.
-        sequences: for each token 0 or 1 for its text, None for a mark.
+        types: token type of each token, 0 or 1; None if the model has none.
+        mask: 1 for each token; padding has 0.
+        sequences: for each token 0 or 1 for its text, None for a special token.
         cut: for each text the tokens that did not fit.
-        unknown: how many tokens stand for what the vocabulary lacks.
+        unknown: the number of unknown tokens.
         limit: the most tokens of a row.
     """
 
@@ -34,7 +34,7 @@ class Inspected:
     limit: int
 
     def as_json(self) -> dict[str, object]:
-        """As plain values, by the names that transformers has for them."""
+        """Return plain values by their names in transformers."""
         types = {} if self.types is None else {"token_type_ids": list(self.types)}
         return {
             "tokens": list(self.tokens),
@@ -49,16 +49,15 @@ class Inspected:
 
 
 def inspect_texts(tokenizer: Any, texts: Sequence[str], limit: int) -> Inspected:
-    """Cut texts into tokens as training does.
+    """Tokenize texts as training does.
 
     Args:
         tokenizer: fast.
         texts: one, or the two of a pair.
-        limit: tokens of a row; the longer text of a pair is cut first.
+        limit: tokens of a row; the longer text of a pair is truncated first.
     """
     whole = tokenizer(*texts, truncation=False, verbose=False).encodings[0]
-    kept = tokenizer(*texts, truncation="longest_first", max_length=limit)
-    shown = kept.encodings[0]
+    shown = tokenizer(*texts, truncation="longest_first", max_length=limit).encodings[0]
     cut = []
     for number in range(len(texts)):
         every, stayed = (

@@ -1,4 +1,4 @@
-"""What the weights of a model lack: a head may be new, anything else only where it is asked for."""
+"""Weights that a model's files lack: a head may be new, anything else only if it is allowed."""
 
 from __future__ import annotations
 
@@ -25,21 +25,20 @@ def check_body(
     shapes: Mapping[str, tuple[Sequence[int], Sequence[int]]],
     allowed: Sequence[str] = (),
 ) -> list[Problem]:
-    """Refuse a model of which more than a head is new.
+    """Refuse a model in which more than a head is new.
 
-    The head is what is outside of the base model, and the pooler, which weights of masked language
-    models lack. A layer of which some tensors are new and others are not is damaged, wherever it
-    is.
+    The head is everything outside the base model, and the pooler, which masked language models
+    lack. A layer with new and loaded tensors is damaged, wherever it is.
 
     Args:
-        name: the model's.
+        name: of the model.
         model: as loaded.
         new: names of tensors that were not loaded.
-        shapes: of tensors with another shape: in the weights, and by config.json.
+        shapes: of tensors that do not fit: in the weights, and by config.json.
         allowed: patterns of names that may be new.
 
     Returns:
-        What is new besides the head.
+        Warnings about what else is new.
 
     Raises:
         ModelError: something else is new (M124).
@@ -51,7 +50,7 @@ def check_body(
         raise ModelError(_lacking(name, refused, shapes))
     problems = []
     if permitted:
-        problems.append(_drawn_as_asked(name, sorted(permitted)))
+        problems.append(_new_by_permission(name, sorted(permitted)))
     of_base = f"{model.base_model_prefix}."
     pooler = sorted(n for n in new if n.startswith(of_base) and _is_pooler(n))
     if pooler and not permitted.issuperset(pooler):
@@ -60,12 +59,12 @@ def check_body(
 
 
 def _body(model: Any, new: Collection[str]) -> set[str]:
-    """The names of the tensors that are not the head's."""
+    """Return the names of the tensors outside the head."""
     names = set(model.state_dict())
     prefix = f"{model.base_model_prefix}."
     if any(name.startswith(prefix) for name in names):
         return {name for name in names if name.startswith(prefix) and not _is_pooler(name)}
-    # without a base model the head is a part of which nothing was loaded, beside parts that were
+    # without a base model the head is the part of which nothing was loaded, if others were
     parts: dict[str, set[str]] = {}
     for name in names:
         parts.setdefault(name.split(".", 1)[0], set()).add(name)
@@ -78,7 +77,7 @@ def _is_pooler(name: str) -> bool:
 
 
 def _half_layers(model: Any, new: Collection[str]) -> set[str]:
-    """New tensors of layers of which other tensors were loaded; shared tensors do not count."""
+    """Return new tensors in layers with loaded ones; shared tensors do not count."""
     aliases: dict[int, int] = {}
     for _name, parameter in model.named_parameters(remove_duplicate=False):
         aliases[id(parameter)] = aliases.get(id(parameter), 0) + 1
@@ -118,18 +117,18 @@ def _lacking(
         fix=_(
             "Only a whole head may be new. The weights are damaged, or do not belong to this "
             "config.json: fetch the model again. "
-            "To draw these tensors at random all the same, name them in train.allow_missing."
+            "To initialize these tensors at random anyway, name them in train.allow_missing."
         ),
     )
 
 
-def _drawn_as_asked(name: str, permitted: Sequence[str]) -> Problem:
+def _new_by_permission(name: str, permitted: Sequence[str]) -> Problem:
     return Problem(
         "M127",
         ngettext(
-            "{count} tensor besides the head is drawn at random, as train.allow_missing says: "
+            "{count} tensor outside the head is initialized at random (train.allow_missing): "
             "{names}",
-            "{count} tensors besides the head are drawn at random, as train.allow_missing says: "
+            "{count} tensors outside the head are initialized at random (train.allow_missing): "
             "{names}",
             len(permitted),
         ).format(count=len(permitted), names=quoted(permitted, at_most=_SHOWN)),
@@ -141,7 +140,7 @@ def _drawn_as_asked(name: str, permitted: Sequence[str]) -> Problem:
 def _new_pooler(name: str, pooler: Sequence[str]) -> Problem:
     return Problem(
         "M129",
-        _("its weights hold no pooler ({names}): it is new, like the head").format(
+        _("its weights have no pooler ({names}): it is new, like the head").format(
             names=quoted(pooler, at_most=_SHOWN)
         ),
         Place(name),
@@ -150,12 +149,12 @@ def _new_pooler(name: str, pooler: Sequence[str]) -> Problem:
 
 
 def check_layers(name: str, model: Any, unused: Collection[str]) -> list[Problem]:
-    """Say that the weights hold more layers than config.json asks for (M148).
+    """Warn that the weights have more layers than config.json (M148).
 
     Args:
-        name: the model's.
+        name: of the model.
         model: as loaded.
-        unused: names of tensors in its files that it has no place for.
+        unused: names of tensors in its files that it does not have.
     """
     known = {_without_numbers(own) for own in model.state_dict()}
     prefix = f"{model.base_model_prefix}."
@@ -178,7 +177,7 @@ def check_layers(name: str, model: Any, unused: Collection[str]) -> list[Problem
                 len(further),
             ).format(count=len(further), names=quoted(further, at_most=_SHOWN)),
             Place(name),
-            fix=_("If this is not meant, fetch the model again."),
+            fix=_("If this is not intended, download the model again."),
             severity=Severity.WARNING,
         )
     ]

@@ -1,4 +1,4 @@
-"""Which pretrained model to start from, where none is named."""
+"""The pretrained model to start from, if none is named."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _MILLIONS = {
     "distilbert/distilbert-base-multilingual-cased": 135,
     "bert-base-multilingual-cased": 178,
 }
-"""Weights of each model, in millions."""
+"""Parameters of each model, in millions."""
 
 _ENGLISH = _Models(
     "sentence-transformers/all-MiniLM-L6-v2",
@@ -64,15 +64,15 @@ _OTHER_WORDS = frozenset(
     "con para não uma com di che il della het een niet van bir bu ve için yang dan tidak och att "
     "det är nie się jest".split()
 )
-"""Frequent short words that tell languages in Latin letters apart."""
+"""Frequent short words that identify languages in Latin letters."""
 
 
 def suggest_model(
     texts: Sequence[str], *, device: str = "auto", task: str | None = None
 ) -> tuple[str, str]:
-    """The smallest sensible model for texts like these, and why.
+    """Return the smallest sensible model for texts like these, and why.
 
-    Offline, what is in the cache counts; with nothing there, the embedded one, which is said aloud.
+    Offline it is one in the cache or, with a remark, the embedded one.
 
     Args:
         texts: some of the texts to train on.
@@ -92,8 +92,8 @@ def suggest_model(
         cached = [other for other in (*order, models.masked) if hub.is_cached(other)]
         if not cached:
             return EMBEDDED, _(
-                "{name} is not in the cache and HF_HUB_OFFLINE is set; this one only tries "
-                "things out"
+                "{name} is not in the cache and HF_HUB_OFFLINE is set; this one is only for "
+                "trying things out"
             ).format(name=name)
         return cached[0], _("{language}; offline, and this one is in the cache").format(
             language=language
@@ -106,7 +106,7 @@ def suggest_model(
 
 
 def has_accelerator(device: str) -> bool:
-    """Whether training would run on a GPU, as far as can be seen without loading torch.
+    """Return whether training would run on a GPU, as far as is known without loading torch.
 
     Args:
         device: as `train.device` says; "auto" takes a GPU if there is one.
@@ -125,7 +125,7 @@ def has_accelerator(device: str) -> bool:
 
 
 def _for_language(texts: Sequence[str]) -> tuple[_Models, str]:
-    """The models for the language of some texts, and what it was recognized by."""
+    """Return the models for the language of some texts, and how it was recognized."""
     shares = script_shares(texts)
     chinese, other = shares["chinese"], shares["other"]
     if chinese > 0.5:

@@ -1,4 +1,4 @@
-"""The tokenizer of a model, and how much it takes."""
+"""The tokenizer of a model, and its longest input."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from typing import Any
 from tunesmith.errors import ModelError, Place, Problem, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.models.files import TOKENIZER_FILES, ModelFiles
-from tunesmith.models.guard import coded
-from tunesmith.models.untrusted import UnreadableFile, open_regular, read_json
+from tunesmith.models.untrusted import UnreadableFile, coded, open_regular, read_json
 from tunesmith.storage.disk import disk_problem, is_full
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.text import quoted
@@ -27,23 +26,23 @@ _VOCABULARIES = (
 )  # fmt: skip
 
 _NO_LIMIT = 2**31 - 1
-"""The most tokens where neither tokenizer nor model names a limit; it fits 32 bits."""
+"""The limit where neither tokenizer nor model has one; it fits 32 bits."""
 
 _MAX_BYTES = 100_000_000
-"""Of a file; the largest vocabularies in use take a third of it."""
+"""Size of a file; the largest vocabularies have a third of it."""
 
 _STEPS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _MAX_STEP = 2_000_000
-"""Characters of JSON that say how text is cut; tables of SentencePiece take a quarter of it."""
+"""Characters of JSON of one step; tables of SentencePiece have a quarter of it."""
 
 _CLASS = re.compile(r"\w*Tokenizer(Fast)?|PreTrainedTokenizerFast|\w+Backend")
 _UNSAFE = re.compile(r"auto_map|trust_remote_code|.*_files?|name_or_path|gguf.*|mistral_format")
 
 
 def load_tokenizer(files: ModelFiles) -> Any:
-    """The fast tokenizer of a model, without any truncation or padding of its own.
+    """Load the fast tokenizer of a model, without truncation or padding.
 
-    Only files that are known to be a tokenizer's are given to transformers, as checked copies.
+    Transformers only sees checked copies of the files of a tokenizer.
 
     Raises:
         ModelError: there is none, only a slow one, or its files are damaged (M113).
@@ -52,7 +51,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
     from transformers import AutoTokenizer
 
     if not any((files.folder / name).is_file() for name in _VOCABULARIES):
-        # transformers would make a tokenizer that knows no word, without a word
+        # transformers would silently make one with an empty vocabulary
         raise ModelError(
             Problem(
                 "M113",
@@ -79,7 +78,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
 
 
 def read_backend(files: ModelFiles) -> tuple[Any, dict[str, Any]]:
-    """The tokenizer of tokenizer.json alone, without transformers, and tokenizer_config.json.
+    """Load tokenizer.json without transformers, and read tokenizer_config.json.
 
     Raises:
         ModelError: one of them is damaged, or there is no tokenizer.json (M113).
@@ -110,7 +109,7 @@ def _unusable(files: ModelFiles, reason: str) -> Problem:
 
 
 def _copy_checked(files: ModelFiles, target: Path) -> None:
-    """Copy the tokenizer's files, without what could name code or further files."""
+    """Copy the tokenizer's files without fields that name code or further files."""
     for name in TOKENIZER_FILES:
         path = files.folder / name
         try:
@@ -141,7 +140,7 @@ def _copy_checked(files: ModelFiles, target: Path) -> None:
 
 
 def _check_steps(path: Path) -> None:
-    """Read tokenizer.json within bounds; how it cuts text may not be longer than any real one."""
+    """Read tokenizer.json within bounds on the file and on each step."""
     for key, value in read_json(path, max_bytes=_MAX_BYTES).items():
         if key in _STEPS and len(json.dumps(value)) > _MAX_STEP:
             raise UnreadableFile(
@@ -157,7 +156,7 @@ def _check_class(name: object) -> None:
 
 
 def _plain_config(files: ModelFiles) -> Any:
-    """The architecture's own configuration: of the model's, a tokenizer needs only the kind."""
+    """Return the default configuration of the architecture, which is all a tokenizer needs."""
     from transformers import CONFIG_MAPPING, PreTrainedConfig
 
     raw = _config_of(files)
@@ -171,28 +170,28 @@ def _plain_config(files: ModelFiles) -> Any:
 
 
 def _config_of(files: ModelFiles) -> Mapping[str, Any]:
-    """The model's configuration; none for a tokenizer alone, as `tokenizer train` writes it."""
+    """Return the model's configuration; empty for a tokenizer alone."""
     return files.config() if (files.folder / "config.json").exists() else {}
 
 
 def _settle(files: ModelFiles, tokenizer: Any) -> None:
-    """Take off what files of sentence-transformers bring, find a padding token, and try it once."""
+    """Remove truncation and padding, set a padding token, and try the tokenizer once."""
     tokenizer.name_or_path = files.name
-    if getattr(tokenizer, "vocab_file", None):  # which is copied when the tokenizer is saved
+    if getattr(tokenizer, "vocab_file", None):  # it is copied when the tokenizer is saved
         tokenizer.vocab_file = str(files.folder / Path(tokenizer.vocab_file).name)
-    # files of sentence-transformers models cut to 128 tokens and pad, unasked
+    # files of sentence-transformers truncate to 128 tokens and pad
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.model_max_length = _longest(tokenizer.model_max_length)
     if tokenizer.pad_token_id is None:  # decoders have none; attention masks it anyway
         tokenizer.pad_token = tokenizer.eos_token or _padding_of(files, tokenizer)
     ids = tokenizer("a")["input_ids"]
-    marks = len(tokenizer("")["input_ids"])
+    num_special = len(tokenizer("")["input_ids"])
     limit = longest_input(files, tokenizer)
-    if not ids or limit <= marks:
+    if not ids or limit <= num_special:
         raise UnreadableFile(
-            _("of {limit} tokens at most, it takes {marks} for its marks").format(
-                limit=limit, marks=marks
+            _("{count} special tokens do not fit into {limit} tokens").format(
+                count=num_special, limit=limit
             )
             if ids
             else _("it makes no token of a letter")
@@ -200,14 +199,14 @@ def _settle(files: ModelFiles, tokenizer: Any) -> None:
 
 
 def _longest(value: object) -> int:
-    """What a tokenizer says of the longest row, as a number of 32 bits."""
+    """Return a tokenizer's longest input as a number of 32 bits."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise UnreadableFile(_("{field} is {value}").format(field="model_max_length", value=value))
     return int(min(value, _NO_LIMIT))
 
 
 def _padding_of(files: ModelFiles, tokenizer: Any) -> str | None:
-    """The padding token that a model names where its tokenizer names none."""
+    """Return the padding token of the model where its tokenizer has none."""
     number = _config_of(files).get("pad_token_id")
     if not isinstance(number, int) or not 0 <= number < len(tokenizer):
         return None
@@ -216,12 +215,12 @@ def _padding_of(files: ModelFiles, tokenizer: Any) -> str | None:
 
 
 def longest_input(files: ModelFiles, tokenizer: Any) -> int:
-    """The most tokens that the model takes."""
+    """Return the most tokens that the model takes."""
     config = _config_of(files)
     limits = [min(int(tokenizer.model_max_length), _NO_LIMIT)]
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     if isinstance(positions, int) and positions > 0:
-        # RoBERTa and its kin begin to count behind the padding id
+        # RoBERTa and its relatives count positions from the padding id
         padding = config.get("pad_token_id")
         offset = padding + 1 if isinstance(padding, int) and _counts_from_pad(config) else 0
         limits.append(positions - offset)
@@ -229,5 +228,5 @@ def longest_input(files: ModelFiles, tokenizer: Any) -> int:
 
 
 def _counts_from_pad(config: Mapping[str, Any]) -> bool:
-    kin = ("roberta", "camembert", "xmod", "data2vec-text", "mpnet", "longformer", "esm")
-    return any(word in str(config["model_type"]) for word in kin)
+    families = ("roberta", "camembert", "xmod", "data2vec-text", "mpnet", "longformer", "esm")
+    return any(word in str(config["model_type"]) for word in families)

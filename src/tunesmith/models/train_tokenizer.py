@@ -1,8 +1,8 @@
-"""Tokenizers of one's own: trained from text, or a new one in the manner of an old one.
+"""Train tokenizers on text, from scratch or in the style of another one.
 
-The same text gives the same file, on every machine. The `tokenizers` library numbers the letters
-that continue a WordPiece word as they come out of a hash table, and breaks ties by these numbers;
-given them beforehand, in order, it has no choice left.
+The same text gives the same file on every machine. The `tokenizers` library numbers the letters
+that continue a WordPiece word in the order of a hash table, and breaks ties by these numbers;
+passing the letters in order makes it deterministic.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["Texts", "TokenizerKind", "retrain_tokenizer", "train_tokenizer"]
 
 TokenizerKind = Literal["wordpiece", "bpe"]
 
-_BERT_MARKS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_ROBERTA_MARKS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+_BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_ROBERTA_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 
 
 class Texts:
-    """The texts of some columns of a source, to be read as often as need be."""
+    """The texts of some columns of a source, which can be read repeatedly."""
 
     def __init__(self, source: Source, columns: Sequence[str]) -> None:
-        """Any source, and the columns that hold text."""
+        """Take any source, and its columns of text."""
         self.source = source
         self.columns = tuple(columns)
 
@@ -47,18 +47,18 @@ def train_tokenizer(
     alphabet: str = "",
     max_length: int = 512,
 ) -> Any:
-    """A fast tokenizer trained on texts.
+    """Train a fast tokenizer on texts.
 
-    "wordpiece" splits as BERT does (arXiv 1810.04805) and knows no letter that it has not seen;
-    "bpe" is byte-level byte-pair encoding as of GPT-2 and RoBERTa, which can write down anything.
+    "wordpiece" splits like BERT (arXiv 1810.04805) and only knows letters it has seen; "bpe" is the
+    byte-level byte-pair encoding of GPT-2 and RoBERTa, which encodes any text.
 
     Args:
         texts: what to learn from; read twice.
         kind: "wordpiece" or "bpe".
-        vocab_size: the most pieces to learn, marks such as [CLS] among them.
+        vocab_size: the most pieces to learn, special tokens included.
         lowercase: for wordpiece, whether case and accents are dropped.
-        alphabet: letters that wordpiece must know whether they occur or not.
-        max_length: the most tokens per text that it announces.
+        alphabet: letters that wordpiece must know even if they do not occur.
+        max_length: its `model_max_length`.
 
     Raises:
         DataError: there is no text (D120).
@@ -71,7 +71,7 @@ def train_tokenizer(
     inner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     inner.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    vocabulary = _wordpiece_vocabulary(inner, texts, vocab_size, _BERT_MARKS, alphabet)
+    vocabulary = _wordpiece_vocabulary(inner, texts, vocab_size, _BERT_SPECIAL, alphabet)
     inner.model = models.WordPiece(vocabulary, unk_token="[UNK]")
     inner.post_processor = processors.BertProcessing(
         ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
@@ -90,14 +90,14 @@ def _train_bpe(texts: Iterable[str], vocab_size: int, max_length: int) -> Any:
     inner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=list(_ROBERTA_MARKS),
+        special_tokens=list(_ROBERTA_SPECIAL),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     inner.train_from_iterator(_not_empty(texts), trainer)
-    start, pad, end, unknown, mask = _ROBERTA_MARKS
-    inner.post_processor = processors.RobertaProcessing(  # marks are numbered in their order
-        (end, _ROBERTA_MARKS.index(end)), (start, 0), add_prefix_space=False
+    start, pad, end, unknown, mask = _ROBERTA_SPECIAL
+    inner.post_processor = processors.RobertaProcessing(  # special tokens are numbered in order
+        (end, _ROBERTA_SPECIAL.index(end)), (start, 0), add_prefix_space=False
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=inner,
@@ -114,14 +114,14 @@ def _train_bpe(texts: Iterable[str], vocab_size: int, max_length: int) -> Any:
 
 
 def retrain_tokenizer(old: Any, texts: Iterable[str], *, vocab_size: int | None = None) -> Any:
-    """A new tokenizer that cuts and marks text as an old one does, with pieces of its own.
+    """Train a tokenizer that splits text like an existing one, with a new vocabulary.
 
-    Chapter 6.2 of the course does the same by `train_new_from_iterator`, which is called here.
+    Chapter 6.2 of the course does the same with `train_new_from_iterator`, which is called here.
 
     Args:
         old: any fast tokenizer of transformers.
         texts: what to learn from; read twice.
-        vocab_size: the most pieces to learn; None for as many as the old one has.
+        vocab_size: the most pieces to learn; None: as many as the old one has.
 
     Raises:
         DataError: there is no text (D120).
@@ -132,13 +132,13 @@ def retrain_tokenizer(old: Any, texts: Iterable[str], *, vocab_size: int | None 
     inner = old.backend_tokenizer
     if not isinstance(inner.model, models.WordPiece):
         return old.train_new_from_iterator(_not_empty(texts), size, show_progress=False)
-    # the library's own training of a WordPiece differs from run to run: it sets up the marks, and
-    # the pieces are learnt here
+    # the library's training of a WordPiece is not deterministic: it sets up the special tokens, and
+    # the pieces are learned here
     new = old.train_new_from_iterator([], size, show_progress=False)
     fresh = new.backend_tokenizer
-    marks = sorted(fresh.get_vocab(), key=fresh.token_to_id)
+    special = sorted(fresh.get_vocab(), key=fresh.token_to_id)
     vocabulary = _wordpiece_vocabulary(
-        fresh, texts, size, marks, "", prefix=inner.model.continuing_subword_prefix
+        fresh, texts, size, special, "", prefix=inner.model.continuing_subword_prefix
     )
     fresh.model = models.WordPiece(
         vocabulary,
@@ -160,12 +160,12 @@ def _wordpiece_vocabulary(
     cutter: Any,
     texts: Iterable[str],
     size: int,
-    marks: Sequence[str],
+    special: Sequence[str],
     alphabet: str,
     *,
     prefix: str = "##",
 ) -> dict[str, int]:
-    """Pieces by number: marks, letters, letters inside words, then what training adds."""
+    """Return pieces by number: special tokens, letters, letters inside words, learned pieces."""
     from tokenizers import Tokenizer, models, trainers
 
     def words_of(text: str) -> list[str]:
@@ -176,9 +176,9 @@ def _wordpiece_vocabulary(
     for text in _not_empty(texts):
         for word in words_of(text):
             letters.update(word)
-    # a Chinese character is a word of its own and continues none
+    # a Chinese character is a word by itself and continues none
     inside = {letter for letter in letters if len(words_of("a" + letter)) == 1}
-    known = [*marks, *sorted(letters), *(prefix + letter for letter in sorted(inside))]
+    known = [*special, *sorted(letters), *(prefix + letter for letter in sorted(inside))]
     learner = Tokenizer(models.WordPiece(unk_token="[UNK]", continuing_subword_prefix=prefix))
     learner.normalizer, learner.pre_tokenizer = cutter.normalizer, cutter.pre_tokenizer
     trainer = trainers.WordPieceTrainer(
@@ -193,11 +193,11 @@ def _wordpiece_vocabulary(
 
 
 def _not_empty(texts: Iterable[str]) -> Iterator[str]:
-    """The texts; raises `DataError` if there is none."""
-    none = True
+    """Yield the texts; raise `DataError` if there are none."""
+    is_empty = True
     for text in texts:
-        none = False
+        is_empty = False
         yield text
-    if none:
+    if is_empty:
         name = texts.source.name if isinstance(texts, Texts) else _("the given texts")
         raise DataError(Problem("D120", _("no text to learn from"), Place(name)))

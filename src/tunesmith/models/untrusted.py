@@ -1,6 +1,7 @@
-"""Reading files that somebody else wrote: only regular files, within bounds, never waiting.
+"""Files of unknown origin: read within bounds, and errors of libraries about them coded.
 
-Everything raises `UnreadableFile` with a reason; callers add the code and the file.
+Only regular files are opened, and nothing is waited for. Reading raises `UnreadableFile` with a
+reason; callers add the code and the file.
 """
 
 from __future__ import annotations
@@ -9,38 +10,40 @@ import json
 import math
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from tunesmith.errors import ModelError, Problem, TunesmithError
 from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
 
-__all__ = ["MAX_DEPTH", "UnreadableFile", "open_regular", "read_json"]
+__all__ = ["MAX_DEPTH", "UnreadableFile", "coded", "first_line", "open_regular", "read_json"]
 
 MAX_DEPTH = 64
-"""The deepest nesting of JSON that is read; real model files have fewer than ten levels."""
+"""The deepest nesting of JSON that is read; model files have fewer than ten levels."""
 
 _LARGEST = 10**38
-"""Of whole numbers; beyond it none fits a float of 32 bits. Tokenizers write 10^30 for no limit."""
+"""The largest integer: larger ones overflow float32. Tokenizers write 10^30 for no limit."""
 
 
 class UnreadableFile(ValueError):
-    """Why a file is not read."""
+    """A file that is not read; the message says why."""
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file, or a link to one; nothing else is opened, and nothing is waited for.
+    """Open a regular file, or a link to one, without ever waiting.
 
     Raises:
         FileNotFoundError: there is none.
         UnreadableFile: it is a folder, a named pipe or a device, or may not be read.
     """
-    # a named pipe would wait for a writer, unless it is asked not to
+    # without O_NONBLOCK a named pipe would wait for a writer
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        if not stat.S_ISREG(
-            path.stat().st_mode
-        ):  # before opening: a device may act on being opened
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a device may have effects
             raise UnreadableFile(_("it is not a regular file"))
         descriptor = os.open(path, flags)
     except FileNotFoundError:
@@ -56,11 +59,11 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def read_json(path: Path, *, max_bytes: int) -> dict[str, Any]:
-    """A JSON object from a file: at most so many bytes, not nested deeply, all numbers finite.
+    """Read a JSON object within bounds on its size, nesting and numbers, which must be finite.
 
     Raises:
         FileNotFoundError: there is none.
-        UnreadableFile: it is not such a file; the reason names the field where there is one.
+        UnreadableFile: it is not such a file; the reason names the field, if there is one.
     """
     with open_regular(path) as file:
         content = file.read(max_bytes + 1)
@@ -96,3 +99,37 @@ def _check_values(value: dict[str, Any]) -> None:
             return
         level = below
     raise UnreadableFile(_("it is nested too deeply"))
+
+
+def first_line(error: BaseException) -> str:
+    """Return the message of a library's error on one short line, or its type if it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # strict dataclasses name the field on the first line and what is wrong on the second
+    message = " ".join(lines[:2]) if lines and lines[0].endswith(":") else "".join(lines[:1])
+    return shortened(message, at_most=200) or type(error).__name__
+
+
+@contextmanager
+def coded(problem: Callable[[str], Problem]) -> Iterator[None]:
+    """Turn any error of a library about a model's files into one coded error.
+
+    Libraries raise errors of any type for damaged files, and those in Rust panic, which is not an
+    `Exception`. Requests to stop, and errors with a code, pass.
+
+    Args:
+        problem: makes the problem from a reason.
+
+    Raises:
+        ModelError: with that problem.
+    """
+    try:
+        yield
+    except (TunesmithError, TimeoutError):
+        raise
+    except BaseException as error:
+        kind = type(error).__name__
+        if not isinstance(error, Exception) and kind != "PanicException":
+            raise
+        if kind == "OutOfMemoryError":  # of a device: not about the files
+            raise
+        raise ModelError(problem(first_line(error))) from error

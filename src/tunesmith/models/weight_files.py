@@ -1,7 +1,7 @@
-"""Weights from safetensors files, read by us: nothing else is ever opened as weights.
+"""Weights from safetensors files: nothing else is ever opened as weights.
 
 A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its
-type, shape and place), and the numbers. The header is checked before anything is allocated:
+type, shape and offsets), and the numbers. The header is checked before anything is allocated:
 https://huggingface.co/docs/safetensors/index#format
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FLOATS", "StoredTensor", "read_headers", "read_tensors"]
 
 FLOATS = ("F64", "F32", "F16", "BF16")
-"""The types that weights may have; others belong to quantized models."""
+"""Types of weights; others belong to quantized models."""
 
 _BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2,
@@ -42,13 +42,13 @@ _MAX_DIMENSIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where a tensor is.
+    """The position of a tensor in a file.
 
     Attributes:
         path: of its file.
         dtype: as safetensors writes it, such as "F32".
         shape: of the tensor.
-        start: the byte of the file at which its numbers begin.
+        start: offset of its numbers in the file, in bytes.
         size: of its numbers, in bytes.
     """
 
@@ -60,12 +60,12 @@ class StoredTensor:
 
     @property
     def num_elements(self) -> int:
-        """How many numbers it holds."""
+        """Return its number of elements."""
         return math.prod(self.shape)
 
 
 def read_headers(paths: Sequence[Path]) -> dict[str, StoredTensor]:
-    """What the files hold, by name, in the order of the files.
+    """Return the tensors in some files by name, in the order of the files.
 
     Raises:
         UnreadableFile: one is missing, is not whole, or is not safetensors; the reason names it.
@@ -81,17 +81,17 @@ def read_headers(paths: Sequence[Path]) -> dict[str, StoredTensor]:
             raise UnreadableFile(f"{path.name}: {error}") from error
         if twice := stored.keys() & tensors.keys():
             raise UnreadableFile(
-                _("{file}: another file holds {name}, too").format(file=path.name, name=min(twice))
+                _("{file}: another file also has {name}").format(file=path.name, name=min(twice))
             )
         stored |= tensors
     return stored
 
 
 def read_tensors(stored: Mapping[str, StoredTensor]) -> dict[str, torch.Tensor]:
-    """The tensors themselves, on the CPU, in memory of their own.
+    """Read tensors into CPU memory.
 
     Raises:
-        UnreadableFile: a file became shorter since its header was read, or cannot be read.
+        UnreadableFile: a file was truncated since its header was read, or cannot be read.
     """
     import torch
 
@@ -125,7 +125,7 @@ def _read_header(file: BufferedReader, path: Path) -> dict[str, StoredTensor]:
     if file_size < 8 or not 2 <= length <= file_size - 8 or length > _MAX_HEADER_BYTES:
         raise UnreadableFile(_("it is not a safetensors file, or not all of it"))
     try:
-        header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_no_name_twice)
+        header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_unique_names)
     except UnreadableFile:
         raise
     except (ValueError, RecursionError) as error:
@@ -139,16 +139,16 @@ def _read_header(file: BufferedReader, path: Path) -> dict[str, StoredTensor]:
     return tensors
 
 
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) != len(pairs):
-        raise UnreadableFile(_("its header has a name twice"))
+        raise UnreadableFile(_("its header has a duplicate name"))
     return names
 
 
 def _stored(path: Path, name: str, facts: object, begin: int) -> StoredTensor:
-    """One entry of the header, with every field checked."""
-    wrong = UnreadableFile(_("its header describes {name} wrongly").format(name=name))
+    """Check one entry of the header."""
+    wrong = UnreadableFile(_("its header has a wrong entry for {name}").format(name=name))
     if not isinstance(facts, dict) or not isinstance(dtype := facts.get("dtype"), str):
         raise wrong
     if dtype not in _BYTES:
@@ -165,14 +165,14 @@ def _stored(path: Path, name: str, facts: object, begin: int) -> StoredTensor:
 
 
 def _sizes(value: object) -> tuple[int, ...] | None:
-    """Sizes as JSON has them, None for anything else."""
+    """Return sizes from JSON, None for anything else."""
     if isinstance(value, list) and all(type(n) is int and 0 <= n < 1 << 48 for n in value):
         return tuple(value)
     return None
 
 
 def _check_layout(tensors: Mapping[str, StoredTensor], begin: int, file_size: int) -> None:
-    """Tensors lie one after the other and fill the file: no overlap, no gap, nothing cut."""
+    """Check that the tensors fill the file without overlap or gap."""
     at = begin
     for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.start, tensor.size)):
         if tensor.start != at:

@@ -137,7 +137,7 @@ def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
         stop: whether somebody asked to stop.
 
     Raises:
-        PlainError: what would also end the run.
+        TunesmithError: what would also end the run.
     """
     with (
         _scratch_folder(nearest_existing(run.absolute().parent)) as folder,

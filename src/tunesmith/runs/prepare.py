@@ -136,7 +136,7 @@ def make_job(
         revision: the commit of the model that the run began with; None for the recipe's.
 
     Raises:
-        PlainError: the model, a score or a tracker does not exist or does not fit.
+        TunesmithError: the model, a score or a tracker does not exist or does not fit.
     """
     recipe, task = checked.recipe, checked.task
     check_trackers(recipe.trackers)

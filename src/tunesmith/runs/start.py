@@ -117,7 +117,7 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Val
     begun holds what was found. A run without a step is no run yet: any recipe may replace it.
 
     Raises:
-        PlainError: the recipe, the model, the data, or another recipe in the folder (C108).
+        TunesmithError: the recipe, the model, the data, or another recipe in the folder (C108).
     """
     look_up_model(layers)
     is_begun = run.exists and has_begun(run)
@@ -245,7 +245,7 @@ def start(
         restart: keep what is there under another name and begin anew.
 
     Raises:
-        PlainError: whatever is wrong with recipe, data or folder, before any model is loaded.
+        TunesmithError: whatever is wrong with recipe, data or folder, before any model is loaded.
     """
     run = run_folder(out, named_after=named_after)
     with held(run, restart=restart):

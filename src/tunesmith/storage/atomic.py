@@ -2,14 +2,14 @@
 
 One implementation for checkpoints, prepared data and models:
 
-1. write into `.tmp-NAME-PID` beside the target; fsync each file;
+1. write into `.tmp-NAME-PID` next to the target; fsync each file;
 2. write `MANIFEST.json` (bytes and sha256 of each file) last; fsync it and the folder;
 3. rename to the real name, never over an existing folder; fsync the parent.
 
 What fails verification is moved to `.bad-NAME-TIME`, never deleted. What is deleted is first
-renamed to `.trash-NAME-PID`, so that no half of it is ever seen under its real name. A kill at any
-instant leaves only names that begin with a dot, which `sweep` clears away under the lock; a folder
-that was about to be amended gets its name back.
+renamed to `.trash-NAME-PID`, so that a part of it is never seen under its real name. A kill at any
+time leaves only names that begin with a dot, which `sweep` removes under the lock; a folder that
+was about to be amended gets its name back.
 
 File systems that cannot sync a folder or change a mode (FUSE, CIFS, FAT) do without, once reported.
 """
@@ -26,9 +26,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tunesmith.errors import Place, Problem, RecipeError, ResourceError
+from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.storage.disk import disk_problem, lacks, report_missing_feature
+from tunesmith.storage.disk import disk_errors, lacks, report_missing_feature
 from tunesmith.storage.manifest import MANIFEST, as_manifest, damage, sha256_of
 
 __all__ = [
@@ -72,13 +72,13 @@ def publish(target: Path) -> Iterator[Path]:
 def amend(target: Path, *rewrites: str) -> Iterator[Path]:
     """Yield a folder with the files of a committed one; on a clean exit it takes its place.
 
-    The files are linked where the disk can, so none of them may be written into; those that are to
-    change are left out. The old folder steps aside by one rename and the new one takes its name by
-    the next; `sweep` puts the old one back if a kill came between.
+    The files are hard links where the disk supports them, so none may be written into; those to be
+    rewritten are left out. The old folder is renamed, then the new one takes its name; `sweep`
+    restores the old one after a kill in between.
 
     Args:
         target: a whole folder.
-        rewrites: the names of the files that are written anew.
+        rewrites: the names of the files to be written again.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
@@ -110,65 +110,60 @@ def _link(source: str, target: str) -> None:
 
 @contextmanager
 def _made(target: Path) -> Iterator[Path]:
-    """A fresh unfinished folder beside `target`, whose parent is synced on a clean exit."""
+    """Yield an empty folder next to `target`; sync the parent on a clean exit."""
     unfinished = target.parent / f".tmp-{target.name}-{os.getpid()}"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _delete(unfinished)
-        unfinished.mkdir()
-        yield unfinished
-        _sync_folder(target.parent)
-    except BaseException as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if problem := disk_problem(error, target):
-            raise ResourceError(problem) from error
-        raise
+    with disk_errors(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _delete(unfinished)
+            unfinished.mkdir()
+            yield unfinished
+            _sync_folder(target.parent)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
 
 
 @contextmanager
 def scratch(parent: Path, name: str) -> Iterator[Path]:
-    """Yield a folder to write into that is gone afterwards; `sweep` takes what a kill leaves.
+    """Yield a folder that is deleted afterwards; after a kill `sweep` removes it.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
     folder = parent / f".tmp-{name}-{os.getpid()}"
-    try:
-        _delete(folder)
-        folder.mkdir()
-        yield folder
-    except BaseException as error:
-        if problem := disk_problem(error, folder):
-            raise ResourceError(problem) from error
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with disk_errors(folder):
+        try:
+            _delete(folder)
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Yield a file to write; on a clean exit it takes the place of `path`, never a half of it.
+    """Yield a file to write; on a clean exit it replaces `path` atomically.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
     unfinished = path.parent / f".tmp-{path.name}-{os.getpid()}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        _sync_file(unfinished)
-        unfinished.replace(path)
-        _sync_folder(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        if problem := disk_problem(error, path):
-            raise ResourceError(problem) from error
-        raise
+    with disk_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield unfinished
+            _sync_file(unfinished)
+            unfinished.replace(path)
+            _sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
 
 
 def write_file(path: Path, content: str) -> None:
-    """Replace one small text file whole; raises as `replace_file` does."""
+    """Replace a small text file atomically; raises as `replace_file` does."""
     with replace_file(path) as unfinished:
         unfinished.write_text(content, encoding="utf-8")
 
@@ -176,11 +171,11 @@ def write_file(path: Path, content: str) -> None:
 def refuse_existing(
     paths: Iterable[Path], *, force: bool | None = False, option: str = "--out", code: str = "R115"
 ) -> None:
-    """Refuse to write over what a user may have made: every path that a user names comes here.
+    """Refuse to overwrite what a user may have made.
 
     Args:
         paths: files or folders about to be written.
-        force: the user asked to replace them; None where a command cannot be asked to.
+        force: whether to replace them; None if the command has no such option.
         option: the option that names another path.
         code: of the error.
 
@@ -206,11 +201,11 @@ def refuse_existing(
 
 
 def _seal(folder: Path, *, modes_of: Path | None = None) -> None:
-    """Make every file durable and write the manifest that proves it.
+    """Sync every file and write the manifest.
 
     Args:
         folder: what was written.
-        modes_of: files have the modes that they have there; others those of the umask.
+        modes_of: a folder whose files lend their modes; other files follow the umask.
     """
     plain = 0o666 & ~_umask()
     entries = {}
@@ -232,7 +227,7 @@ def _seal(folder: Path, *, modes_of: Path | None = None) -> None:
 
 
 def set_aside(folder: Path) -> Path:
-    """Move a damaged folder, file or link out of the way, keeping it as evidence.
+    """Rename a damaged folder, file or link to `.bad-NAME-TIME`.
 
     Returns:
         its new path.
@@ -247,7 +242,7 @@ def set_aside(folder: Path) -> Path:
 
 
 def _free_name(path: Path) -> Path:
-    """The path, or the first of `PATH-2`, `PATH-3` … that is free."""
+    """Return the path, or the first of `PATH-2`, `PATH-3` … that is free."""
     candidate, number = path, 1
     while os.path.lexists(candidate):
         number += 1
@@ -256,18 +251,14 @@ def _free_name(path: Path) -> Path:
 
 
 def _rename(path: Path, target: Path) -> None:
-    """One rename within a folder, made durable."""
-    try:
+    """Rename within a folder and sync the folder."""
+    with disk_errors(path):
         path.rename(target)
         _sync_folder(target.parent)
-    except OSError as error:
-        if problem := disk_problem(error, path):
-            raise ResourceError(problem) from error
-        raise
 
 
-def move_aside(folder: Path, kept: str) -> Path:
-    """Rename a whole folder to the free name `KEPT`, `KEPT-2` … beside it, in one operation.
+def move_aside(folder: Path, name: str) -> Path:
+    """Rename a whole folder to `NAME`, or `NAME-2` … if that exists, in one operation.
 
     Returns:
         its new path.
@@ -275,13 +266,13 @@ def move_aside(folder: Path, kept: str) -> Path:
     Raises:
         ResourceError: the disk does not let it be renamed (C107); nothing was changed.
     """
-    target = _free_name(folder.parent / kept)
+    target = _free_name(folder.parent / name)
     _rename(folder, target)
     return target
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder so that no part of it is ever seen under its real name.
+    """Delete a folder atomically: a part of it is never seen under its real name.
 
     Raises:
         ResourceError: the disk does not let it be renamed (C107).
@@ -293,7 +284,7 @@ def discard(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder, whichever it is; what is not there needs nothing.
+    """Delete a file or a folder, if it exists.
 
     Raises:
         ResourceError: the disk does not let it be deleted (C107).
@@ -301,21 +292,17 @@ def remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         discard(path)
         return
-    try:
+    with disk_errors(path):
         path.unlink(missing_ok=True)
-    except OSError as error:
-        if problem := disk_problem(error, path):
-            raise ResourceError(problem) from error
-        raise
 
 
 _LEFTOVER = re.compile(r"\.(tmp|trash|old)-(?P<name>.+)-[1-9]\d*")
 
 
 def sweep(parent: Path, names: str) -> None:
-    """Clear away what a kill left unfinished, and put back what it left without a successor.
+    """Delete what a kill left unfinished, and restore a folder that was being amended.
 
-    Only for one who holds the lock on `parent`. Only what this module made is touched:
+    The caller holds the lock on `parent`. Only what this module made is touched:
     `.tmp-NAME-PID`, `.trash-NAME-PID` and `.old-NAME-PID` where NAME is of a known form.
 
     Args:
@@ -340,12 +327,12 @@ def sweep(parent: Path, names: str) -> None:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a name has the form of what this module makes while it works, or sets aside."""
+    """Return whether a name is one of an unfinished, deleted or damaged folder of this module."""
     return _LEFTOVER.fullmatch(name) is not None or name.startswith(".bad-")
 
 
 def _delete(path: Path) -> None:
-    """Delete a file, link or folder as far as the disk lets us."""
+    """Delete a file, link or folder, ignoring errors."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -383,9 +370,7 @@ def _sync_file(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    if (
-        os.name == "nt"
-    ):  # Windows cannot sync a folder; its renames to a fresh name are durable enough
+    if os.name == "nt":  # Windows cannot sync a folder
         return
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""A disk that refuses: how that is recognized, and what to report."""
+"""Errors of the disk: how they are recognized and reported."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tunesmith.errors import Place, Problem, RecipeError, Severity, TunesmithError
+from tunesmith.errors import (
+    Place,
+    Problem,
+    RecipeError,
+    ResourceError,
+    Severity,
+    TunesmithError,
+)
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import notices
 from tunesmith.text import shortened
 
 __all__ = [
     "as_path",
+    "disk_errors",
     "disk_problem",
     "is_full",
     "lacks",
@@ -28,25 +38,25 @@ _NO_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FAULTS = _FULL + _NO_RIGHTS + (errno.EIO, getattr(errno, "ESTALE", errno.EIO), errno.ENODEV)
 _NOT_THE_DISK = (errno.ENOMEM, errno.EPIPE, errno.ENAMETOOLONG, errno.ECHILD, errno.EINTR)
 _NUMBER = re.compile(r"\(os error (\d+)\)|\[errno (\d+)\]", re.IGNORECASE)
-"""How safetensors and pyarrow write the error number of the system into words of their own."""
+"""The error number of the system in messages of safetensors and pyarrow."""
 
 _LACKING = {
     getattr(errno, name)
     for name in ("EINVAL", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "ENOLCK", "EPERM")
     if hasattr(errno, name)
 }
-"""What file systems answer to an operation that they do not have."""
+"""Error numbers for operations that a file system does not support."""
 
 
 def name_too_long(path: str | os.PathLike[str]) -> Problem:
-    """What to report where no disk takes a name."""
+    """Return the problem of a name that is too long."""
     return Problem(
         "R195", _("the name of a file or folder is too long"), Place(shortened(str(path)))
     )
 
 
 def as_path(written: str | os.PathLike[str]) -> Path:
-    """A path as a user writes it: `~` and `~name` are home folders, also behind `--out=`.
+    """Expand `~` and `~name` in a path; a shell does not after `--out=`.
 
     Raises:
         RecipeError: there is no such home folder, or the path holds a NUL character (C136).
@@ -68,10 +78,10 @@ def as_path(written: str | os.PathLike[str]) -> Path:
 
 
 def disk_problem(error: BaseException, target: Path) -> Problem | None:
-    """The problem to report if `error`, or what caused it, says that the disk refused, else None.
+    """Return the problem if an error, or its cause, is one of the disk, else None.
 
     Args:
-        error: whatever was raised while something was written.
+        error: raised while something was written.
         target: what was written.
     """
     cause: BaseException | None = error
@@ -83,14 +93,29 @@ def disk_problem(error: BaseException, target: Path) -> Problem | None:
     return None
 
 
+@contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn errors of the disk into a `ResourceError` (C107); others pass.
+
+    Args:
+        target: what is written.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if problem := disk_problem(error, target):
+            raise ResourceError(problem) from error
+        raise
+
+
 def _error_number(error: BaseException, target: Path) -> int | None:
-    """The number of the system's error, if it is one of the disk under `target`."""
+    """Return the error number if the error is one of the disk under `target`."""
     if isinstance(error, OSError) and error.errno is not None:
         number = error.errno
         if number in _FAULTS:
             return number
         is_ours = not isinstance(error, ConnectionError) and number not in _NOT_THE_DISK
-        return number if is_ours and _is_beside(error.filename, target) else None
+        return number if is_ours and _concerns(error.filename, target) else None
     words = str(error)
     match = _NUMBER.search(words)
     wrapped = int(match[1] or match[2]) if match else None
@@ -99,8 +124,8 @@ def _error_number(error: BaseException, target: Path) -> int | None:
     return errno.ENOSPC if "No space left" in words else None
 
 
-def _is_beside(filename: object, target: Path) -> bool:
-    """Whether an error is about a file under the folder of `target`, or names no file."""
+def _concerns(filename: object, target: Path) -> bool:
+    """Return whether an error is about a file in the folder of `target`, or names no file."""
     if not isinstance(filename, str | os.PathLike):
         return True
     return Path(filename).absolute().is_relative_to(target.parent.absolute())
@@ -114,16 +139,16 @@ def _problem_of(number: int, target: Path) -> Problem:
             errno.EDQUOT: _("no space left in your quota of the disk"),
             errno.EFBIG: _("no space left in this file: it may not grow so large (`ulimit -f`)"),
         }[number]
-        fix = _("Make room, or choose another disk. Nothing partial was left; run again.")
+        fix = _("Free some space, or choose another disk. Nothing partial was left; run again.")
         try:
             free = shutil.disk_usage(nearest_existing(target)).free
             evidence = (_("{megabytes:.1f} MB are free").format(megabytes=free / 1e6),)
         except OSError:
-            pass  # how much is free is a courtesy
+            pass
     else:
         message = _("cannot write here: {reason}").format(reason=os.strerror(number))
         fix = (
-            _("Choose another folder, or give yourself the right to write.")
+            _("Choose another folder, or change its permissions.")
             if number in _NO_RIGHTS
             else _("Check the disk, or choose another one. Nothing partial was left; run again.")
         )
@@ -131,23 +156,23 @@ def _problem_of(number: int, target: Path) -> Problem:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether an error says that there is no room for what is written."""
+    """Return whether an error means that there is no space left."""
     return error.errno in _FULL
 
 
 def lacks(error: OSError) -> bool:
-    """Whether an error says that the file system does not have an operation at all."""
+    """Return whether an error means that the file system does not support an operation."""
     return error.errno in _LACKING
 
 
 def report_missing_feature(path: Path, what: str, effect: str, error: OSError) -> None:
-    """Report, once per process and kind, that a file system lacks something we can do without.
+    """Report once per process that a file system lacks an operation that is optional.
 
     Args:
         path: the file or folder.
         what: the operation.
-        effect: what its lack means to the user.
-        error: what the system answered.
+        effect: what that means for the user.
+        error: of the system.
     """
     notices.notify_once(
         what,
@@ -164,7 +189,7 @@ def report_missing_feature(path: Path, what: str, effect: str, error: OSError) -
 
 
 def nearest_existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
+    """Return the path, or the nearest folder above it that exists."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path

@@ -1,4 +1,4 @@
-"""What a server sends: bounded while it comes, and compared with its hash once it is there."""
+"""Downloads: responses are limited in size and time, and files compared with their hashes."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typing import Any
 
 from tunesmith.i18n import gettext as _
 
-__all__ = ["bound_answers", "is_commit", "mismatch", "sha256_once"]
+__all__ = ["is_commit", "limit_responses", "mismatch", "sha256_once"]
 
 MOST_BYTES = 200_000_000
-"""Of an answer that is not a file."""
+"""Limit of a response that is not a file."""
 
 SLOW_SECONDS, SLOW_BYTES = 60.0, 60_000
-"""An answer that brings fewer bytes in so many seconds is given up."""
+"""A response with fewer bytes in this time is given up."""
 
 _HASHES = {32: ("md5",), 40: ("git", "sha1"), 64: ("sha256",)}
-"""By the digits of an ETag: what mirrors use, git's hash of small files, and that of large ones."""
+"""Kinds of hashes by the digits of an ETag: of mirrors, of small files (git), of large files."""
 
 _hashed: dict[tuple[int, ...], str] = {}
 
 
 def sha256_once(file: BufferedReader) -> str:
-    """The sha256 of an open file, in hex; computed once while the file stays as it is.
+    """Return the sha256 of an open file, in hex; computed once as long as the file is unchanged.
 
-    Two gigabytes a second with instructions for it, about 0.4 without.
+    About 2 GB/s on CPUs with SHA instructions, 0.4 GB/s without.
     """
     facts = os.fstat(file.fileno())
     key = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
@@ -42,12 +42,12 @@ def sha256_once(file: BufferedReader) -> str:
 
 
 def is_commit(value: object) -> bool:
-    """Whether a value is the full name of a commit: forty hex digits."""
+    """Return whether a value is a full commit hash: forty hex digits."""
     return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{40}", value) is not None
 
 
 def mismatch(path: Path, announced: str) -> bool | None:
-    """Whether a file differs from the hash that was announced for it.
+    """Return whether a file differs from the hash that was announced for it.
 
     Args:
         path: the file.
@@ -55,7 +55,7 @@ def mismatch(path: Path, announced: str) -> bool | None:
             sha1 of a header and the content, or what mirrors have: the plain sha1 or md5.
 
     Returns:
-        None if what was announced is no hash of a known kind.
+        None if the announced value is no hash of a known kind.
     """
     kinds = _HASHES.get(len(announced), ()) if re.fullmatch("[0-9a-f]+", announced) else ()
     if not kinds:
@@ -76,8 +76,8 @@ def _hash(path: Path, kind: str) -> str:
 
 
 @cache
-def bound_answers() -> None:
-    """Have the client of the Hub give up answers that are far too long or that hardly come."""
+def limit_responses() -> None:
+    """Have the client of the Hub give up responses that are too long or too slow."""
     from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
@@ -100,7 +100,7 @@ def _bound(response: Any) -> None:
 @cache
 def _stream_class(base: Any) -> Any:
     class Bounded(base):  # type: ignore[misc]
-        """The bytes of an answer, as long as there are not too many and not too few."""
+        """The bytes of a response, as long as they are not too many or too slow."""
 
         def __init__(self, stream: Any, most: int | None) -> None:
             self._stream, self._most = stream, most
@@ -113,7 +113,7 @@ def _stream_class(base: Any) -> Any:
                 recent += len(block)
                 if self._most is not None and total > self._most:
                     raise ValueError(
-                        _("its answer is longer than {limit} MB").format(
+                        _("its response is longer than {limit} MB").format(
                             limit=self._most // 1_000_000
                         )
                     )

@@ -1,7 +1,7 @@
-"""The Hugging Face Hub: the one place that asks it for anything, with retries and plain answers.
+"""The Hugging Face Hub: all requests, with retries and coded errors.
 
-Everything goes through the real client, which honours `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN`,
-`HF_HUB_OFFLINE` and the rest. Names are resolved to a commit once, so that a run can record it.
+They go through huggingface_hub, which follows `HF_ENDPOINT`, `HF_HOME`, `HF_TOKEN`,
+`HF_HUB_OFFLINE` and so on. Names are resolved to a commit once, so that a run can record it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ from typing import TypeVar
 from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.atomic import write_file
-from tunesmith.storage.downloads import bound_answers, is_commit, mismatch
+from tunesmith.storage.downloads import is_commit, limit_responses, mismatch
 from tunesmith.storage.hub_errors import (
     Kind,
     as_error,
     endpoint,
     hub_cause,
-    is_passing,
-    usable_answers,
+    is_transient,
+    valid_responses,
 )
 from tunesmith.text import quoted, redact
 
 __all__ = [
-    "ask",
     "cached_folder",
     "download_model",
     "is_cached",
@@ -36,21 +35,22 @@ __all__ = [
     "prepare_environment",
     "resolve_commit",
     "upload",
+    "with_retries",
 ]
 
 T = TypeVar("T")
 
 RETRY_SECONDS = (0.5, 1.0, 2.0)
-"""Pauses before the second, third and fourth try when the Hub is busy (429) or ill (5xx)."""
+"""Pauses before the second, third and fourth try when the Hub is busy (429) or fails (5xx)."""
 
 _MODEL_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
 def prepare_environment() -> str | None:
-    """Set what a mirror needs, before the client is loaded; returns a note if something was set.
+    """Set variables that a mirror needs, before the client is loaded; return a note if any was set.
 
-    Xet serves large files from an address that the Hub itself hands out, so a foreign endpoint
-    alone would still send the client to the Hub. Whoever sets `HF_HUB_DISABLE_XET` is left alone.
+    Xet serves large files from an address that the Hub returns, so with another endpoint alone the
+    client would still contact the Hub. A value of `HF_HUB_DISABLE_XET` is left unchanged.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     endpoint = os.environ.get("HF_ENDPOINT", "")
@@ -63,21 +63,21 @@ def prepare_environment() -> str | None:
 
 
 def resolve_commit(repository: str, *, kind: Kind, revision: str | None) -> str | None:
-    """The commit that a branch or tag stands for; offline the newest one in the cache.
+    """Resolve a branch or tag to a commit; offline to the newest one in the cache.
 
     Returns:
-        Forty hex digits, or None if the Hub is out of reach and nothing is cached.
+        Forty hex digits, or None if the Hub cannot be reached and nothing is cached.
 
     Raises:
-        PlainError: as `ask` does.
+        TunesmithError: as `with_retries` does.
     """
     from huggingface_hub import HfApi, constants
 
     if constants.HF_HUB_OFFLINE:
-        return ask(  # a name that no repository can have is an error here, too
+        return with_retries(  # an invalid name is an error here, too
             lambda: _cached_commit(repository, kind=kind, revision=revision), repository, kind=kind
         )
-    bound_answers()
+    limit_responses()
     api = HfApi()
 
     def resolve() -> str:
@@ -87,8 +87,8 @@ def resolve_commit(repository: str, *, kind: Kind, revision: str | None) -> str 
         return str(info.sha)
 
     try:
-        with usable_answers(repository, kind):
-            return ask(resolve, repository, kind=kind)
+        with valid_responses(repository, kind):
+            return with_retries(resolve, repository, kind=kind)
     except ResourceError:
         cached = _cached_commit(repository, kind=kind, revision=revision)
         if cached is None:
@@ -97,23 +97,23 @@ def resolve_commit(repository: str, *, kind: Kind, revision: str | None) -> str 
 
 
 def download_model(name: str, *, revision: str | None) -> Path:
-    """The folder of a Hub model in the cache, fetched if need be; its name is the commit.
+    """Download a Hub model and return its folder in the cache, whose name is the commit.
 
-    Only weights in safetensors, configuration and tokenizer files are fetched. Each is compared
-    with the hash that the Hub announced for it, every time.
+    Only safetensors, configuration and tokenizer files are downloaded. Each is compared with the
+    hash that the Hub announced, every time.
 
     Raises:
-        PlainError: as `ask` does.
-        IntegrityError: a file is not the one that was announced (M103); it is deleted.
+        TunesmithError: as `with_retries` does.
+        IntegrityError: a file does not match its hash (M103); it is deleted.
     """
     from huggingface_hub import snapshot_download
 
     commit = resolve_commit(name, kind="model", revision=revision)
-    bound_answers()
+    limit_responses()
     try:
-        with usable_answers(name, "model"):
+        with valid_responses(name, "model"):
             folder = Path(
-                ask(
+                with_retries(
                     lambda: snapshot_download(
                         name,
                         revision=commit or revision,
@@ -124,18 +124,18 @@ def download_model(name: str, *, revision: str | None) -> Path:
                     kind="model",
                 )
             )
-            _remember(folder, revision)
+            _record_commit(folder, revision)
             _verify(folder, name)
     except TunesmithError:
-        _forget_listing(name, commit)
+        _delete_listing(name, commit)
         raise
     if not (folder / "config.json").exists() or not any(folder.glob("*.safetensors")):
-        _forget_listing(name, commit)  # it may have been cut
+        _delete_listing(name, commit)  # it may be incomplete
     return folder
 
 
-def _forget_listing(name: str, commit: str | None) -> None:
-    """Delete the list of a model's files, which newer clients keep for good once they have it."""
+def _delete_listing(name: str, commit: str | None) -> None:
+    """Delete the list of a model's files, which newer clients never fetch again."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
@@ -144,8 +144,8 @@ def _forget_listing(name: str, commit: str | None) -> None:
         (folder / "trees" / f"{commit}.json").unlink(missing_ok=True)
 
 
-def _remember(folder: Path, revision: str | None) -> None:
-    """Note in the cache which commit a name stands for, as the client does, for work offline."""
+def _record_commit(folder: Path, revision: str | None) -> None:
+    """Record in the cache the commit of a revision, as the client does, for work offline."""
     reference = folder.parents[1] / "refs" / (revision or "main")
     if not is_commit(folder.name) or revision == folder.name or ".." in reference.parts:
         return
@@ -155,7 +155,7 @@ def _remember(folder: Path, revision: str | None) -> None:
 
 
 def _verify(folder: Path, name: str) -> None:
-    """Compare every file of a snapshot with its hash, by which the client names what it fetched."""
+    """Compare every file of a snapshot with its hash, which is its name in the cache."""
     for path in sorted(folder.iterdir()):
         content = path.resolve()
         if content.parent.name == "blobs" and mismatch(content, content.name):
@@ -169,37 +169,37 @@ def _verify(folder: Path, name: str) -> None:
                     ),
                     Place(name),
                     fix=_(
-                        "It was deleted from the cache; the same command fetches it again. If it "
-                        "differs again, the server or something on the way changes files."
+                        "It was deleted from the cache; the same command downloads it again. If it "
+                        "differs again, the server or a proxy changes files."
                     ),
                 )
             )
 
 
 def is_cached(name: str) -> bool:
-    """Whether a model's configuration is in the local cache."""
+    """Return whether a model's configuration is in the local cache."""
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(name, "config.json"), str)
 
 
 def cached_folder(name: str, *, revision: str | None) -> Path | None:
-    """The folder of a Hub model in the local cache, None if it is not there; nothing is asked."""
+    """Return the folder of a Hub model in the local cache, if it is there, without a request."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(name, "config.json", revision=revision)
+        path = try_to_load_from_cache(name, "config.json", revision=revision)
     except HFValidationError:
         return None
-    return Path(found).parent if isinstance(found, str) else None
+    return Path(path).parent if isinstance(path, str) else None
 
 
 def make_repository(name: str, *, token: str | None, private: bool | None) -> str:
-    """Make a repository for a model unless it is there; returns its full name.
+    """Create a repository for a model if it does not exist; return its full name.
 
     Raises:
-        PlainError: as `ask` does.
+        TunesmithError: as `with_retries` does.
     """
     from huggingface_hub import HfApi
 
@@ -207,7 +207,7 @@ def make_repository(name: str, *, token: str | None, private: bool | None) -> st
         made = HfApi(token=token).create_repo(name, private=private, exist_ok=True)
         return str(made.repo_id)
 
-    return ask(make, name, kind="model")
+    return with_retries(make, name, kind="model")
 
 
 def upload(
@@ -219,18 +219,18 @@ def upload(
     message: str,
     without: Sequence[str],
 ) -> str:
-    """Upload a folder in one commit; returns its address.
+    """Upload a folder in one commit; return its address.
 
     Args:
-        folder: what to upload.
+        folder: to upload.
         repository: its full name.
         token: of the Hub; None for that of the machine.
         revision: a branch; None for the main one.
         message: of the commit.
-        without: patterns of what stays here.
+        without: patterns of files to leave out.
 
     Raises:
-        PlainError: as `ask` does.
+        TunesmithError: as `with_retries` does.
     """
     from huggingface_hub import HfApi
 
@@ -245,16 +245,16 @@ def upload(
             )
         )
 
-    return ask(send, repository, kind="model")
+    return with_retries(send, repository, kind="model")
 
 
-def ask(call: Callable[[], T], repository: str, *, kind: Kind) -> T:
-    """Make a call that needs the Hub, trying again while the Hub is busy or ill.
+def with_retries(call: Callable[[], T], repository: str, *, kind: Kind) -> T:
+    """Make a call that needs the Hub, and retry while the Hub is busy or failing.
 
     Raises:
         ModelError: there is no such model or revision (M107, M108).
         DataError: there is no such data set or revision (D105, D109).
-        ResourceError: the Hub is out of reach (M104) or wants a token (M106).
+        ResourceError: the Hub cannot be reached (M104) or requires a token (M106).
     """
     pauses = list(RETRY_SECONDS)
     while True:
@@ -266,7 +266,7 @@ def ask(call: Callable[[], T], repository: str, *, kind: Kind) -> T:
             cause = hub_cause(error)
             if cause is None:
                 raise
-            if is_passing(cause) and pauses:
+            if is_transient(cause) and pauses:
                 time.sleep(pauses.pop(0))
                 continue
             raise as_error(cause, repository, kind) from error

@@ -1,4 +1,4 @@
-"""What goes wrong with the Hub, as errors with a code: refusals, silence, nonsense, and typos."""
+"""Errors of the Hub client as coded errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.storage.disk import disk_problem
 from tunesmith.text import nearest, redact, shortened
 
-__all__ = ["Kind", "as_error", "endpoint", "hub_cause", "is_passing", "usable_answers"]
+__all__ = ["Kind", "as_error", "endpoint", "hub_cause", "is_transient", "valid_responses"]
 
 Kind = Literal["model", "dataset"]
 
@@ -28,8 +28,8 @@ _KNOWN_MODELS = (
 
 
 @contextmanager
-def usable_answers(repository: str, kind: Kind) -> Iterator[None]:
-    """Turn whatever the client makes of nonsense into one error (M104), of the disk into C107."""
+def valid_responses(repository: str, kind: Kind) -> Iterator[None]:
+    """Turn the client's errors about invalid responses into M104, those of the disk into C107."""
     try:
         yield
     except TunesmithError:
@@ -52,7 +52,7 @@ def usable_answers(repository: str, kind: Kind) -> Iterator[None]:
 
 
 def endpoint() -> str:
-    """The address of the Hub in use, without a password in it."""
+    """Return the address of the Hub in use, without a password."""
     from huggingface_hub import constants
 
     return redact(str(constants.ENDPOINT))
@@ -64,10 +64,10 @@ def _reason(error: BaseException) -> str:
 
 
 def hub_cause(error: BaseException | None) -> BaseException | None:
-    """The error of the Hub client or of the network behind an error, if there is one."""
+    """Return the error of the Hub client or of the network that caused an error, if any."""
     from huggingface_hub import errors
 
-    ours: tuple[type[BaseException], ...] = (
+    known: tuple[type[BaseException], ...] = (
         errors.HfHubHTTPError,
         errors.OfflineModeIsEnabled,
         errors.LocalEntryNotFoundError,
@@ -77,15 +77,15 @@ def hub_cause(error: BaseException | None) -> BaseException | None:
         TimeoutError,
     )
     seen: set[int] = set()
-    found = None
+    cause = None
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, ours) or type(error).__module__.startswith(("httpx", "httpcore")):
-            found = error
+        if isinstance(error, known) or type(error).__module__.startswith(("httpx", "httpcore")):
+            cause = error
             if isinstance(error, errors.HfHubHTTPError):
                 break
         error = error.__cause__ or error.__context__
-    return found
+    return cause
 
 
 def _status(error: BaseException) -> int | None:
@@ -94,8 +94,8 @@ def _status(error: BaseException) -> int | None:
     return int(status) if status is not None else None
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether the Hub is only busy (429) or ill (5xx), or closed a connection that we reused."""
+def is_transient(error: BaseException) -> bool:
+    """Return whether a retry may help: busy (429), failing (5xx), or a reused connection closed."""
     if type(error).__name__ == "RemoteProtocolError" and "without sending a response" in str(error):
         return True
     status = _status(error)
@@ -103,7 +103,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def as_error(error: BaseException, repository: str, kind: Kind) -> TunesmithError:
-    """The error with a code that says what an error of the client means."""
+    """Return the coded error for an error of the client."""
     from huggingface_hub import errors
 
     status = _status(error)
@@ -160,7 +160,7 @@ def _no_such_repository(repository: str, kind: Kind) -> Problem:
 
 
 def _names_like(repository: str, kind: Kind) -> set[str]:
-    """Names that a misspelt one may stand for: well-known, cached, and of the same owner."""
+    """Return names that a misspelled one may mean: well-known, cached, and of the same owner."""
     from huggingface_hub import HfApi, constants
 
     names = set(_KNOWN_MODELS) if kind == "model" else {"glue/mrpc", "glue/sst2", "glue/cola"}
@@ -179,7 +179,7 @@ def _names_like(repository: str, kind: Kind) -> set[str]:
         listing: Any = api.list_models if kind == "model" else api.list_datasets
         query = {"author": owner} if owner else {"search": rest[:6]}
         names |= {str(info.id) for info in listing(**query, limit=200)}
-    except Exception:  # a hint is welcome, never required
+    except Exception:  # only for a hint
         pass
     return names - {repository}
 
@@ -190,9 +190,9 @@ def _out_of_reach(error: BaseException, repository: str, kind: Kind) -> Problem:
     if constants.HF_HUB_OFFLINE:
         reason = _("HF_HUB_OFFLINE is set and it is not in the cache")
     elif isinstance(error, errors.EntryNotFoundError) and _status(error):
-        reason = _("a file that it lists is not there")
+        reason = _("a file that it lists is missing")
     elif status := _status(error):
-        reason = _("the Hub answered {status} again and again").format(status=status)
+        reason = _("the Hub answered {status} repeatedly").format(status=status)
     else:
         reason = _reason(error)
     offline = (

@@ -1,4 +1,4 @@
-"""Keeps the talk of libraries down: what matters of it is said in our own words."""
+"""Silence libraries: what matters is reported by tunesmith itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["quiet_datasets", "quiet_transformers"]
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bars and no reports of new heads from transformers, until the block ends."""
+    """Turn off progress bars and reports of new heads of transformers inside the block."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -27,7 +27,7 @@ def quiet_transformers() -> Iterator[None]:
 
 @contextmanager
 def quiet_datasets() -> Iterator[None]:
-    """No progress bars from `datasets` where nobody watches a terminal, until the block ends."""
+    """Turn off progress bars of `datasets` inside the block, unless stderr is a terminal."""
     import datasets
 
     bars = datasets.are_progress_bars_disabled()

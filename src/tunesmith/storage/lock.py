@@ -2,7 +2,7 @@
 
 The lock is one of the operating system (`flock`), which ends with its process. File systems without
 locks (some NFS, Lustre and FUSE mounts) get a lease instead: `.holder.json` itself, created by one
-process only. It counts as long as its process lives, or, on another host, is seen to renew it.
+process only. It is valid while its process runs or, on another host, while it is renewed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tunesmith.errors import FolderInUseError, Place, Problem, ResourceError, Severity
+from tunesmith.errors import FolderInUseError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import notices
-from tunesmith.storage.disk import disk_problem, lacks, report_missing_feature
+from tunesmith.storage.disk import disk_errors, lacks, report_missing_feature
 
 __all__ = ["HOLDER", "LOCK", "hold"]
 
@@ -29,10 +29,10 @@ LOCK = ".lock"
 HOLDER = ".holder.json"
 
 _SILENT_SECONDS = 2.0
-"""A wait that is longer is reported."""
+"""Longer waits are reported."""
 _RENEW_SECONDS = 15.0
 _STALE_SECONDS = 90.0
-"""A lease of another host that was not renewed for so long has no holder any more."""
+"""Age at which a lease of another host has expired."""
 
 Release = Callable[[], None]
 
@@ -43,21 +43,16 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
 
     Args:
         folder: created if it does not exist, also where a link points to it.
-        wait_seconds: how long to wait for another holder, who is named after two seconds.
+        wait_seconds: how long to wait for another process, which is reported after two seconds.
 
     Raises:
         FolderInUseError: another process holds it (C106), named by host, process id and start.
         ResourceError: the folder cannot be made or locked (C107).
     """
     folder = Path(os.path.realpath(folder))
-    try:
+    with disk_errors(folder / LOCK):
         folder.mkdir(parents=True, exist_ok=True)
         release = _acquire(folder, wait_seconds)
-    except OSError as error:
-        problem = disk_problem(error, folder / LOCK)
-        if problem is None:
-            raise
-        raise ResourceError(problem) from error
     try:
         yield
     finally:
@@ -94,10 +89,10 @@ def _acquire(folder: Path, wait_seconds: float) -> Release:
 
 
 def _try(folder: Path) -> Release | None:
-    """Take the lock if it is free; the function that gives it back.
+    """Take the lock if it is free and return a function that releases it.
 
     Raises:
-        OSError: the file system fails; there is no going on without the lock.
+        OSError: the file system fails.
     """
     path = folder / LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -107,7 +102,7 @@ def _try(folder: Path) -> Release | None:
         os.close(descriptor)
         if not lacks(error):
             raise
-        effect = _("A file {name} stands for the lock: do not delete it while a run goes.")
+        effect = _("The file {name} is used as the lock: do not delete it during a run.")
         report_missing_feature(path, _("locks"), effect.format(name=HOLDER), error)
         return _take_lease(folder / HOLDER)
     except BaseException:
@@ -117,7 +112,7 @@ def _try(folder: Path) -> Release | None:
         os.close(descriptor)
         return None
     text = _describe_this_process()
-    with suppress(OSError):  # who holds it is a courtesy; the lock itself does not need it
+    with suppress(OSError):  # the lock works without the holder file
         (folder / HOLDER).write_text(text, encoding="utf-8")
 
     def release() -> None:
@@ -130,7 +125,7 @@ def _try(folder: Path) -> Release | None:
 if sys.platform == "win32":
 
     def _lock_file(descriptor: int) -> bool:
-        """Lock an open file unless another process has; whether that was possible."""
+        """Lock an open file; return whether no other process has locked it."""
         import msvcrt
 
         try:
@@ -142,7 +137,7 @@ if sys.platform == "win32":
 else:
 
     def _lock_file(descriptor: int) -> bool:
-        """Lock an open file unless another process has; whether that was possible."""
+        """Lock an open file; return whether no other process has locked it."""
         import fcntl
 
         try:
@@ -155,7 +150,7 @@ else:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one of that name: its folder may have been moved meanwhile."""
+    """Return whether an open file is still at a path: its folder may have been moved."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -180,7 +175,7 @@ def _describe_this_process() -> str:
 
 
 def _read_holder(path: Path) -> Holder:
-    """What a holder file says; empty if it is not there or says something else."""
+    """Read a holder file; empty if there is none or it is invalid."""
     try:
         with path.open(encoding="utf-8") as file:
             holder = json.loads(file.read(10_000))
@@ -198,7 +193,7 @@ def _as_text(holder: Holder) -> str:
 
 
 def _remove_own(path: Path, text: str) -> None:
-    """Delete a holder file if it is still this one."""
+    """Delete a holder file if its content is unchanged."""
     with suppress(OSError, ValueError):
         if path.read_text(encoding="utf-8") == text:
             path.unlink()
@@ -212,7 +207,7 @@ def _boot_id() -> str | None:
 
 
 def _start_of(pid: int) -> str | None:
-    """When a process started, in ticks since the boot: a process id may be given again."""
+    """Return when a process started, in ticks since boot: process ids are reused."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -236,7 +231,7 @@ def _runs(pid: int, started: object) -> bool:
 
 
 def _take_lease(path: Path) -> Release | None:
-    """Create the holder file, in place of a stale one; None if its process still has it."""
+    """Create the holder file, replacing an expired one; None if another process has it."""
     if os.path.lexists(path) and not _remove_stale(path):
         return None
     text = _describe_this_process()
@@ -263,13 +258,13 @@ def _renew(path: Path, text: str, ended: threading.Event) -> None:
 
 
 def _remove_stale(path: Path) -> bool:
-    """Remove a lease whose process is gone; whether that was done."""
+    """Remove an expired lease; return whether it was removed."""
     before = path.read_bytes()
     if _is_held(path):
         return False
     removed = path.with_name(f"{path.name}-{os.getpid()}")
     path.rename(removed)
-    if removed.read_bytes() != before:  # another process was faster, and this is its new lease
+    if removed.read_bytes() != before:  # another process was faster: this is its new lease
         removed.rename(path)
         return False
     removed.unlink()
@@ -286,7 +281,7 @@ def _is_held(path: Path) -> bool:
 
 
 def _age(path: Path) -> float:
-    """Seconds since a file was renewed, by the clock of its file system."""
+    """Return the seconds since a file was renewed, by the clock of its file system."""
     probe = path.with_name(f"{path.name}-now-{os.getpid()}")
     try:
         probe.touch()

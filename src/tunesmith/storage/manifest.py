@@ -1,4 +1,4 @@
-"""Manifests: the size and hash of every file of a folder, and what differs from them."""
+"""Manifests: size and hash of every file of a folder, and what differs from them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ MANIFEST = "MANIFEST.json"
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex, read in pieces of one megabyte."""
+    """Return the sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def as_manifest(entries: object) -> str:
-    """The text of a manifest: bytes and sha256 by the name of each file."""
+    """Return the text of a manifest from the bytes and sha256 of each file."""
     return json.dumps({"files": entries}, indent=1) + "\n"
 
 
 def damage(folder: Path) -> str | None:
-    """What is wrong with a committed folder, or None if every byte is as it was written."""
+    """Return what is wrong with a committed folder, or None if every byte is unchanged."""
     try:
         text, files = _read(folder / MANIFEST)
         entries = {name: (int(entry["bytes"]), entry["sha256"]) for name, entry in files.items()}
@@ -41,7 +41,7 @@ def damage(folder: Path) -> str | None:
 
 
 def recorded_hashes(folder: Path) -> dict[str, str]:
-    """The sha256 of each file as the folder's manifest has it; empty without a whole manifest."""
+    """Return the sha256 of each file in a folder's manifest; empty without a valid manifest."""
     try:
         text, files = _read(folder / MANIFEST)
         hashes = {name: str(entry["sha256"]) for name, entry in files.items()}
@@ -51,7 +51,7 @@ def recorded_hashes(folder: Path) -> dict[str, str]:
 
 
 def _read(manifest: Path) -> tuple[str, Any]:
-    """The text of a manifest, and what it says of its files."""
+    """Return the text of a manifest, and its entries."""
     if manifest.exists() and not manifest.is_file():  # a pipe would be waited for
         raise ValueError("it is no file")
     text = manifest.read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def _read(manifest: Path) -> tuple[str, Any]:
 _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
-"""What reading and taking apart a manifest of any other content may raise."""
+"""Errors from reading a manifest with any other content."""
 
 
 def _damage_of(path: Path, name: str, size: int, digest: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Which run or model a name means: one rule for every command and for Python.
+"""The run or model that a name means, for every command and for Python.
 
 A folder that is a run or a model wins; then the run of this name under `runs/`; then, for models,
 the embedded ones; the Hub comes last, so the name of a run never reaches it.
@@ -27,7 +27,7 @@ E = TypeVar("E", bound=TunesmithError)
 
 
 def locate_run(name: str | Path, root: str | Path = RUNS) -> Path:
-    """The folder of a run.
+    """Return the folder of a run.
 
     Args:
         name: its path, the path of its model folder, or its name under `root`.
@@ -60,7 +60,7 @@ def locate_run(name: str | Path, root: str | Path = RUNS) -> Path:
 
 
 def model_source(name: str | Path, root: str | Path = RUNS) -> str:
-    """What to load for the name of a model: a folder, `embedded:NAME`, or a Hub name.
+    """Return what to load for the name of a model: a folder, `embedded:NAME`, or a Hub name.
 
     Args:
         name: the path of a run or model folder, the name of a run under `root`, `embedded:NAME`,
@@ -86,7 +86,7 @@ def model_source(name: str | Path, root: str | Path = RUNS) -> str:
 
 
 def run_names(root: str | Path = RUNS) -> list[str]:
-    """The names of the runs in a folder, in order; none where it cannot be read."""
+    """Return the sorted names of the runs in a folder; none if it cannot be read."""
     try:
         return sorted(path.name for path in as_path(root).iterdir() if _is_run(path))
     except OSError:
@@ -94,11 +94,11 @@ def run_names(root: str | Path = RUNS) -> list[str]:
 
 
 def with_near_names(error: E, name: str, embedded: Iterable[str], root: str | Path = RUNS) -> E:
-    """The same error, which also names the run or embedded model that was probably meant.
+    """Return the error with the run or embedded model that was probably meant.
 
     Args:
-        error: what the Hub had to say.
-        name: what it was asked for.
+        error: of the Hub.
+        name: the requested one.
         embedded: the names of the embedded models, without their prefix.
         root: the folder that holds the runs.
     """
@@ -125,7 +125,7 @@ def _unfinished(run: Path) -> Problem:
 
 
 def _refuse_unknown_prefix(name: str) -> None:
-    """`embeded:mini` can only be a misspelling: no Hub name and hardly a path has a colon."""
+    """Refuse `embeded:mini`: neither a Hub name nor, usually, a path has a colon."""
     prefix = re.match(r"([A-Za-z]{2,}):(?![/\\])(.*)", name, re.DOTALL)
     if prefix and prefix[1] != "embedded" and nearest(prefix[1], ["embedded"]):
         raise ModelError(
@@ -142,8 +142,8 @@ def _is_run(path: Path) -> bool:
     return _is_file(path / "recipe.yaml")
 
 
-# The functions of os.path never raise, whatever a name holds; those of Path do: a name that is too
-# long, a folder that may not be read, a home of somebody who does not exist.
+# The functions of os.path never raise; those of Path do, for names that are too long, folders that
+# may not be read, and unknown home folders.
 
 
 def _is_file(path: Path) -> bool:

@@ -1,7 +1,7 @@
-"""Notices of code that has no event stream to report to, such as a file system without locks.
+"""Notices of code without an event stream, such as one about a file system without locks.
 
-What is queued here is taken by the next session, which reports it as `Warned` events, or by the
-command line when a command ends. What cannot wait is shown at once.
+Queued notices are reported by the next session as `Warned` events, or by the command line when a
+command ends. Urgent ones are shown at once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def notify_once(key: Hashable, problem: Problem) -> None:
 
 
 def take() -> list[Problem]:
-    """The queued problems, which leave the queue."""
+    """Remove the queued problems and return them."""
     taken = list(_queue)
     _queue.clear()
     return taken
@@ -35,7 +35,7 @@ def take() -> list[Problem]:
 
 @contextmanager
 def listening(listener: Callable[[Problem], None]) -> Iterator[None]:
-    """Pass what is shown at once to `listener` while entered."""
+    """Pass problems that are shown at once to `listener` inside the block."""
     _listeners.append(listener)
     try:
         yield

@@ -16,8 +16,8 @@ from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.rows import CHUNK_ROWS, Column, NumberedRows, Row, Splits, selected
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.storage.hub import ask, resolve_commit
-from tunesmith.storage.hub_errors import usable_answers
+from tunesmith.storage.hub import resolve_commit, with_retries
+from tunesmith.storage.hub_errors import valid_responses
 from tunesmith.storage.library_logging import quiet_datasets
 from tunesmith.text import nearest
 
@@ -89,7 +89,7 @@ def open_dataset(name: str, *, config: str | None, revision: str | None) -> Spli
     """
     repository, config = repository_and_config(name, config)
     commit = resolve_commit(repository, kind="dataset", revision=revision)
-    with usable_answers(repository, "dataset"):
+    with valid_responses(repository, "dataset"):
         loaded = _loaded(repository, config, commit)
     label = f"{repository}/{config}" if config else repository
     return {
@@ -103,7 +103,7 @@ def _loaded(repository: str, config: str | None, commit: str | None) -> Any:
 
     try:
         with quiet_datasets():
-            return ask(
+            return with_retries(
                 lambda: datasets.load_dataset(repository, config, revision=commit),
                 repository,
                 kind="dataset",

@@ -7,7 +7,7 @@ from tunesmith.interop.eject.cells import Cell, assignment, block, literal, stac
 from tunesmith.interop.eject.data_cells import RowsCell
 from tunesmith.interop.eject.source_run import SourceRun
 from tunesmith.interop.eject.target_cells import target_assignment
-from tunesmith.models import stand_in_padding
+from tunesmith.models import default_padding
 
 __all__ = ["model_cell", "seeds_cell", "settings_cell", "tokens_cell"]
 
@@ -118,7 +118,7 @@ def model_cell(run: SourceRun) -> Cell:
     has_head = any("SequenceClassification" in str(a) for a in config.get("architectures") or ())
     revision = ["revision=REVISION"] if run.files.revision else []
     arguments = ["MODEL", *revision, *run.parts.model_arguments]
-    if (padding := stand_in_padding(config)) is not None:
+    if (padding := default_padding(config)) is not None:
         arguments.append(f"pad_token_id={padding}")
     arguments += [f"{key}={literal(rate)}" for key, rate in run.dropout_rates.items()]
     arguments.append("dtype=torch.float32")

@@ -1,7 +1,7 @@
-"""Models that come with the package: nothing is downloaded, and every command can be tried.
+"""Models that come with the package, to try every command without a download.
 
-`embedded:mini`            a small BERT that knows one kitchen, in English and Chinese; see its card
-`embedded:mini-untrained`  the same encoder with random weights: what pretraining is worth
+`embedded:mini`            a small BERT for kitchen texts in English and Chinese; see its card
+`embedded:mini-untrained`  the same encoder with random weights, for comparison
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WAIT_SECONDS = 600.0
 
 
 def embedded_folder(name: str) -> Path:
-    """The folder of an embedded model.
+    """Return the folder of an embedded model.
 
     Raises:
         ModelError: there is none of this name (M107).
@@ -52,7 +52,7 @@ def embedded_folder(name: str) -> Path:
 
 
 def _untrained() -> Path:
-    """Made on first use, the same every time, and kept in the cache."""
+    """Make the untrained model in the cache on first use; it is always the same."""
     home = cache_folder() / "models"
     made_of = [atomic.sha256_of(_MINI / name) for name in ("config.json", "tokenizer.json")]
     digest = hashlib.sha256(json.dumps([*made_of, _SEED]).encode()).hexdigest()
