@@ -68,10 +68,11 @@ def test_the_first_sentence_says_how_good_it_is() -> None:
 
 
 def test_how_to_use_it() -> None:
-    card = write_card(facts(usage='use({"text": "…", "text_pair": "…"})'))
-    assert 'pipeline("text-classification", model="path/to/this/folder", top_k=None)' in card
-    assert 'print(use({"text": "…", "text_pair": "…"}))' in card
-    assert "top_k" not in write_card(facts(pipeline="fill-mask"))
+    card = write_card(facts(usage='use = 1\nprint(use)'))
+    assert "## Use\n\n```python\nuse = 1\nprint(use)\n```\n" in card
+    data = ModelCard(write_card(facts(pipeline=None))).data.to_dict()
+    assert "pipeline_tag" not in data
+    assert data["model-index"][0]["results"][0]["task"]["type"] == "text-classification"
 
 
 def test_what_is_odd_about_the_rows_is_told() -> None:

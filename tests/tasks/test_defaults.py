@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pytest
 
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.rows import Row
+from tunesmith.models import load_tokenizer, locate
+from tunesmith.recipe import DataSettings
 from tunesmith.tasks import TASKS, task_named
 from tunesmith.tasks.defaults import TaskDefaults
 
@@ -31,3 +37,34 @@ def test_a_task_without_named_labels_has_none() -> None:
 
 def test_every_task_has_them() -> None:
     assert all(issubclass(task_named(name), TaskDefaults) for name in TASKS)
+
+
+@pytest.mark.parametrize("has_pipeline", [True, False])
+@pytest.mark.parametrize("pair", [None, "pair"])
+@pytest.mark.parametrize("name", TASKS)
+def test_the_usage_of_a_model_runs(
+    name: str,
+    pair: str | None,
+    has_pipeline: bool,
+    tiny_bert: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With transformers alone, by its pipeline, or by the model where it has none."""
+    if name == "masked-lm" and pair:
+        pytest.skip("its pipeline takes one text")
+    settings = DataSettings(train="x", labels=("a", "b"))
+    made: Any = task_named(name).make(Roles("text", pair, "label"), settings, [], {})
+    files = locate(str(tiny_bert))
+    tokenizer = load_tokenizer(files)
+    made = made.with_tokenizer(tokenizer)
+    made.build(files, seed=0, dropout=None).model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    if not has_pipeline:
+        monkeypatch.setattr(task_named(name), "pipeline", None)
+    assert ("pipeline" in made.usage) == has_pipeline
+    code = made.usage.replace("path/to/this/folder", str(tmp_path)).replace("…", "the soup")
+    exec(code, {})
+    said = capsys.readouterr().out
+    assert ("score" if has_pipeline else "logits") in said

@@ -28,7 +28,7 @@ class CardFacts:
     Attributes:
         name: of the model.
         task: as recipes name it.
-        pipeline: of transformers.
+        pipeline: of transformers; None if it has none for the task.
         base_model: what was fine-tuned, and at which commit.
         base_revision: the commit, if it came from the Hub.
         dataset: what people call the data.
@@ -40,14 +40,14 @@ class CardFacts:
         recipe: the whole recipe as YAML.
         seed: of training.
         versions: of the libraries.
-        usage: one expression that calls the pipeline `use`.
+        usage: code that answers with the model.
         headline: how good the model is, one sentence.
         warnings: what is odd about the rows, a line each.
     """
 
     name: str
     task: str
-    pipeline: str
+    pipeline: str | None
     base_model: str
     base_revision: str | None
     dataset: str
@@ -76,7 +76,7 @@ def write_card(facts: CardFacts) -> str:
         *_score_tables(facts),
         f"{_BEGIN}\n{_END}",
         "## " + _("Use"),
-        _usage(facts),
+        f"```python\n{facts.usage}\n```",
         "## " + _("Data"),
         table([_("split"), _("rows")], [[name, str(n)] for name, n in facts.rows.items()]),
         "\n".join(f"- {plain(line)}" for line in (*facts.labels, facts.length)),
@@ -154,7 +154,7 @@ def _metadata(facts: CardFacts) -> str:
 
     results = [
         EvalResult(
-            task_type=facts.pipeline,
+            task_type=facts.pipeline or facts.task,
             task_name=facts.task,
             dataset_type=facts.hub_dataset or "private",
             dataset_name=escape_controls(facts.dataset),
@@ -208,12 +208,3 @@ def _score_tables(facts: CardFacts) -> Iterator[str]:
 
 def _score(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _usage(facts: CardFacts) -> str:
-    top = ", top_k=None" if facts.pipeline == "text-classification" else ""
-    return (
-        "```python\nfrom transformers import pipeline\n\n"
-        f'use = pipeline("{facts.pipeline}", model="path/to/this/folder"{top})\n'
-        f"print({facts.usage})\n```"
-    )

@@ -1,8 +1,9 @@
-"""What most tasks share, as a base class: no random changes, no named labels, no baselines."""
+"""What most tasks share, as a base class: loading and saving, and nothing random or named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 from tunesmith.tasks.protocol import Predictions
 
@@ -20,7 +22,13 @@ __all__ = ["TaskDefaults"]
 class TaskDefaults:
     """The members of `Task` that a task may leave as they are."""
 
+    name: ClassVar[str]
     roles: Roles
+    model_class: ClassVar[str]
+    """The class of transformers that loads the model with its head."""
+    pipeline: ClassVar[str | None] = None
+    pipeline_options: ClassVar[str] = ""
+    """Further arguments of the pipeline, as code."""
     needs_label: ClassVar[bool] = True
     uses_full_vocabulary: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
@@ -60,6 +68,29 @@ class TaskDefaults:
         """Return zeros: the text itself is the answer."""
         return np.zeros(len(rows))
 
+    @property
+    def head_settings(self) -> Mapping[str, object]:
+        """What the model's configuration says of the head."""
+        return {}
+
+    def build(
+        self,
+        files: ModelFiles,
+        *,
+        seed: int,
+        dropout: float | None,
+        allow_missing: Sequence[str] = (),
+    ) -> LoadedModel:
+        """Load the model with `model_class`; its head is new unless the files hold one."""
+        return load_model(
+            files,
+            self.model_class,
+            seed=seed,
+            dropout=dropout,
+            allow_missing=allow_missing,
+            **self.head_settings,
+        )
+
     def corrupt(self, batch: Batch, *, seed: int) -> Batch:
         """Return the batch itself: nothing is random."""
         return batch
@@ -87,3 +118,43 @@ class TaskDefaults:
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
         """Return nothing: no simple method applies."""
         return {}
+
+    def as_json(self) -> dict[str, object]:
+        """Return the name and the fields, without those that comparison leaves out."""
+        stored = [one.name for one in fields(self) if one.compare]  # type: ignore[arg-type]
+        values = {name: getattr(self, name) for name in stored}
+        return {"task": self.name, **values, "roles": asdict(self.roles)}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        """Return the task that `as_json` described."""
+        values = {key: _as_tuple(value) for key, value in facts.items() if key != "task"}
+        roles: dict[str, Any] = {key: _as_tuple(value) for key, value in facts["roles"].items()}
+        return cls(**{**values, "roles": Roles(**roles)})
+
+    @property
+    def example(self) -> str:
+        """What the usage shows in place of a row: one text, or the two of a pair."""
+        return '"…"' if self.roles.text_pair is None else '{"text": "…", "text_pair": "…"}'
+
+    @property
+    def usage(self) -> str:
+        """Lines that call the pipeline, or the model itself where there is none."""
+        path = '"path/to/this/folder"'
+        if self.pipeline is not None:
+            return (
+                "from transformers import pipeline\n\n"
+                f'use = pipeline("{self.pipeline}", model={path}{self.pipeline_options})\n'
+                f"print(use({self.example}))"
+            )
+        example = '"…"' if self.roles.text_pair is None else '"…", "…"'
+        return (
+            f"from transformers import {self.model_class}, AutoTokenizer\n\n"
+            f"tokenizer = AutoTokenizer.from_pretrained({path})\n"
+            f"model = {self.model_class}.from_pretrained({path})\n"
+            f'print(model(**tokenizer({example}, return_tensors="pt")))'
+        )
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,6 @@ from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import BASELINES, simple_answers
 from tunesmith.metrics.output_kinds import LabelKind, RawKind
 from tunesmith.metrics.scores import Metric, Scores, compute
-from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.protocol import Predictions
 from tunesmith.text import nearest, quoted
@@ -39,7 +38,6 @@ __all__ = [
     "names_of_outputs",
 ]
 
-HEAD = "AutoModelForSequenceClassification"
 _MOST_NAMES = 1_000_000
 _MOST_SUGGESTIONS = 50
 """For so many unknown labels the nearest known one is looked up; more have a cause in common."""
@@ -181,7 +179,9 @@ class LabeledTextTask(TaskDefaults):
 
     roles: Roles
     name: ClassVar[str]
-    pipeline: ClassVar[str] = "text-classification"
+    model_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    pipeline: ClassVar[str | None] = "text-classification"
+    pipeline_options: ClassVar[str] = ", top_k=None"
     problem_type: ClassVar[str]
     baseline_names: ClassVar[tuple[str, ...]] = tuple(BASELINES)
 
@@ -212,26 +212,15 @@ class LabeledTextTask(TaskDefaults):
         """The task and all its labels, in order."""
         return self.as_json()
 
-    def build(
-        self,
-        files: ModelFiles,
-        *,
-        seed: int,
-        dropout: float | None,
-        allow_missing: Sequence[str] = (),
-    ) -> LoadedModel:
-        """The pretrained encoder with a classification head of the right width."""
+    @property
+    def head_settings(self) -> Mapping[str, object]:
+        """The names of the outputs, and the kind of loss that transformers takes by itself."""
         names = self.output.names
-        return load_model(
-            files,
-            HEAD,
-            seed=seed,
-            dropout=dropout,
-            allow_missing=allow_missing,
-            id2label=dict(enumerate(names)),
-            label2id={name: i for i, name in enumerate(names)},
-            problem_type=self.problem_type,
-        )
+        return {
+            "id2label": dict(enumerate(names)),
+            "label2id": {name: i for i, name in enumerate(names)},
+            "problem_type": self.problem_type,
+        }
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
         """Return the logits of the probabilities, or the numbers."""
@@ -252,29 +241,6 @@ class LabeledTextTask(TaskDefaults):
         texts, asked = ([self.texts_of(row) for row in part] for part in (rows, others))
         answers = simple_answers(self.output, texts, self.targets(rows), asked)
         return {name: {"logits": logits} for name, logits in answers.items() if name != "constant"}
-
-    @property
-    def usage(self) -> str:
-        """One text, or the two of a pair."""
-        return (
-            'use("…")' if self.roles.text_pair is None else 'use({"text": "…", "text_pair": "…"})'
-        )
-
-    def as_json(self) -> dict[str, object]:
-        """Name and fields as plain values."""
-        facts = asdict(self)
-        for known_while_training in ("counts", "num_empty", "emphasis"):
-            facts.pop(known_while_training, None)
-        return {"task": self.name, **facts}
-
-    @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> Self:
-        """The task that `as_json` described."""
-        fields: dict[str, Any] = {
-            key: _as_tuple(value) for key, value in facts.items() if key not in ("task", "roles")
-        }
-        roles: dict[str, Any] = {key: _as_tuple(value) for key, value in facts["roles"].items()}
-        return cls(roles=Roles(**roles), **fields)
 
     def labels_of(self, row: Row) -> tuple[str, ...]:
         """Return the classes or labels of a row; nothing where it is a number."""
@@ -324,7 +290,3 @@ class LabeledTextTask(TaskDefaults):
 def _as_stored(targets: NDArray[Any]) -> NDArray[Any]:
     """Sets of labels as truth values: each is a target of its own, and a float in the loss."""
     return targets if targets.ndim == 1 else targets.astype(np.bool_)
-
-
-def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value

@@ -29,17 +29,13 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.output_kinds import FreeText
 from tunesmith.metrics.scores import Metric, Scores, compute
-from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import DataSettings, Options, read_options
-from tunesmith.recipe.renamed import new_name
 from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.labeled_text import encode_texts, examine_texts
-from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
 from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MaskedLanguageModel"]
 
-HEAD = "AutoModelForMaskedLM"
 _MASKS, _ANSWERS = 8, 5
 """How many masks of a text are filled, and with how many answers each."""
 
@@ -96,7 +91,8 @@ class MaskedLanguageModel(TaskDefaults):
     tokenizer: Any = field(default=None, compare=False, repr=False)
 
     name: ClassVar[str] = "masked-lm"
-    pipeline: ClassVar[str] = "fill-mask"
+    model_class: ClassVar[str] = "AutoModelForMaskedLM"
+    pipeline: ClassVar[str | None] = "fill-mask"
     needs_label: ClassVar[bool] = False
     uses_full_vocabulary: ClassVar[bool] = True
     options_type: ClassVar[type[Options]] = MaskingOptions
@@ -201,17 +197,6 @@ class MaskedLanguageModel(TaskDefaults):
     def encoding(self) -> Mapping[str, object]:
         """The columns; what is hidden is drawn later."""
         return {"task": self.name, "columns": list(self.roles.text_columns)}
-
-    def build(
-        self,
-        files: ModelFiles,
-        *,
-        seed: int,
-        dropout: float | None,
-        allow_missing: Sequence[str] = (),
-    ) -> LoadedModel:
-        """The pretrained encoder with its language head."""
-        return load_model(files, HEAD, seed=seed, dropout=dropout, allow_missing=allow_missing)
 
     def corrupt(self, batch: Batch, *, seed: int) -> Batch:
         """Choose tokens, hide or replace most of them, and make labels of what stood there."""
@@ -336,39 +321,6 @@ class MaskedLanguageModel(TaskDefaults):
             "scores": masks[0] if len(masks) == 1 else masks,
         }
 
-    def as_json(self) -> dict[str, object]:
-        """Columns and options."""
-        return {
-            "task": self.name,
-            "roles": {"text": self.roles.text, "text_pair": self.roles.text_pair},
-            "mlm_probability": self.mlm_probability,
-            "whole_word_mask": self.whole_word_mask,
-            "always_mask": list(self.always_mask),
-        }
-
-    @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> Self:
-        """The task that `as_json` described, in this version or an earlier one."""
-        values = {new_name(f"options.{key}"): value for key, value in facts.items()}
-        options = read_options(
-            MaskingOptions,
-            {name: values[f"options.{name}"] for name in MaskingOptions.model_fields},
-        )
-        return cls(
-            Roles(**facts["roles"]), options.mlm_probability, options.whole_word_mask,
-            tuple(options.always_mask),
-        )  # fmt: skip
-
-    @property
-    def script_parts(self) -> ScriptParts:
-        """The draw of `corrupt` in numpy."""
-        return masked_lm_parts(
-            mlm_probability=self.mlm_probability,
-            whole_word_mask=self.whole_word_mask,
-            always_mask=self.always_mask,
-            is_pair=self.roles.text_pair is not None,
-        )
-
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
         """A plain model with a language head."""
@@ -379,10 +331,10 @@ class MaskedLanguageModel(TaskDefaults):
         return cls(replace(roles, label=None)) if is_one else None
 
     @property
-    def usage(self) -> str:
+    def example(self) -> str:
         """A text with its mask."""
         mask = self.tokenizer.mask_token if self.tokenizer is not None else "[MASK]"
-        return f"use({json.dumps(f'… {mask} …', ensure_ascii=False)})"
+        return json.dumps(f"… {mask} …", ensure_ascii=False)
 
     def summary(self) -> list[str]:
         """What is hidden."""

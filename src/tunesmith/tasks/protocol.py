@@ -282,8 +282,8 @@ class TaskAnswers(Protocol):
 class TaskStorage(Protocol):
     """What is saved with the model, and how the saved model is used."""
 
-    pipeline: ClassVar[str]
-    """The pipeline of transformers that runs the finished model."""
+    pipeline: ClassVar[str | None]
+    """The pipeline of transformers that runs the finished model; None if it has none."""
 
     def as_json(self) -> dict[str, object]:
         """Return all that `from_json` needs."""
@@ -301,7 +301,7 @@ class TaskStorage(Protocol):
 
     @property
     def usage(self) -> str:
-        """One expression that calls the pipeline of the finished model, which is named `use`."""
+        """Code that prints an answer of the model in "path/to/this/folder", with transformers."""
         ...
 
     @property
