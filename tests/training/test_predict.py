@@ -60,6 +60,19 @@ def with_tokens(task: Task) -> Callable[[nn.Module, Batch], Outputs]:
     return forward
 
 
+def with_generation(task: Task) -> Task:
+    """The task, answering each text with its tokens backwards."""
+
+    def generate(_model: nn.Module, batch: Batch) -> Outputs:
+        mask = batch.inputs["attention_mask"].flip(1) == 1
+        example = torch.arange(len(mask))[:, None].expand_as(mask)[mask]
+        return Outputs(None, {}, {"generated": (example, batch.inputs["input_ids"].flip(1)[mask])})
+
+    object.__setattr__(task, "generates", True)
+    object.__setattr__(task, "generate", generate)
+    return task
+
+
 def run(
     folder: Path,
     *,
@@ -78,7 +91,7 @@ def run(
     accelerator = make_accelerator(device="cpu")
     return predict(
         ExactForward(model, with_tokens(task), accelerator),
-        task,
+        with_generation(task),
         examples,
         padding,
         batch_size=batch_size,
@@ -105,6 +118,8 @@ def test_answers_stand_in_the_order_of_the_rows(batch_size: int, tiny_bert: Path
     assert found.loss == pytest.approx(alone.loss, rel=1e-5)
     assert tokens_of(found) == [ids.tolist() for ids in all_tokens(examples)]
     assert found.predictions["tokens"].flat.dtype == np.int64
+    generated = [ids.tolist()[::-1] for ids in found.predictions["generated"].split()]
+    assert generated == tokens_of(found)
     logits = torch.from_numpy(found.predictions["logits"])
     labels = torch.from_numpy(examples.labels)
     assert found.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
@@ -177,6 +192,8 @@ def _evaluate_as_worker(model: Path, target: Path) -> None:
         facts = [result.loss, result.num_targets, result.halvings]
         arrays |= {name: result.predictions["logits"], f"{name} facts": np.array(facts, float)}
         tokens = result.predictions["tokens"]
+        backwards = [ids.tolist()[::-1] for ids in result.predictions["generated"].split()]
+        assert backwards == tokens_of(result)
         arrays |= {f"{name} tokens": tokens.flat, f"{name} lengths": tokens.lengths}
     save_file(arrays, target / f"{os.environ['RANK']}.safetensors")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.protocol import Outputs, Predictions
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["TaskDefaults"]
 
@@ -31,6 +34,7 @@ class TaskDefaults:
     """Further arguments of the pipeline, as code."""
     needs_label: ClassVar[bool] = True
     uses_full_vocabulary: ClassVar[bool] = False
+    generates: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
     baseline_names: ClassVar[tuple[str, ...]] = ()
 
@@ -67,6 +71,10 @@ class TaskDefaults:
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
         """Return zeros: the text itself is the answer."""
         return np.zeros(len(rows))
+
+    def generate(self, model: nn.Module, batch: Batch) -> Outputs:
+        """Generate nothing."""
+        return Outputs(None, {})
 
     @property
     def head_settings(self) -> Mapping[str, object]:

@@ -203,6 +203,16 @@ class TaskTensors(Protocol):
         """Run one pass; return the summed loss and what evaluation collects."""
         ...
 
+    generates: ClassVar[bool]
+    """Whether evaluation also calls `generate`."""
+
+    def generate(self, model: nn.Module, batch: Batch) -> Outputs:
+        """Generate an answer to each example of a batch; return its tokens as `Outputs.ragged`.
+
+        The model is the plain one, without patches of an engine.
+        """
+        ...
+
 
 class TaskAnswers(Protocol):
     """From predictions to answers and scores."""

@@ -79,6 +79,10 @@ class Forward(Protocol):
         """Run one pass over a batch from the CPU; outputs are in the order of its examples."""
         ...
 
+    def plain_model(self) -> AbstractContextManager[None]:
+        """Return a context in which `network` is the plain model with all its weights."""
+        ...
+
 
 class Engine(Forward, Protocol):
     """How a step is computed: forward, backward, update."""
@@ -122,10 +126,6 @@ class Engine(Forward, Protocol):
         """Discard the gradient so far, and the memory that torch caches."""
         ...
 
-    def plain_model(self) -> AbstractContextManager[None]:
-        """Return a context in which `network` is the plain model with all its weights."""
-        ...
-
     def state(self) -> dict[str, torch.Tensor]:
         """Return the optimizer's tensors by names such as "encoder.weight.exp_avg"."""
         ...
@@ -156,6 +156,11 @@ class ExactForward:
     def outputs(self, batch: Batch) -> Outputs:
         """Run one pass."""
         return self._run(self._model, batch.to(self.accelerator.device))
+
+    @contextmanager
+    def plain_model(self) -> Iterator[None]:
+        """Do nothing: the model is always plain."""
+        yield
 
 
 def own_memory(network: nn.Module) -> None:
@@ -234,11 +239,6 @@ class ExactEngine(ExactForward):
         """Discard gradients, and the cache of the device."""
         self.optimizer.zero_grad()
         let_go(self.accelerator.device)
-
-    @contextmanager
-    def plain_model(self) -> Iterator[None]:
-        """Do nothing: the model is always plain."""
-        yield
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the moments and step counts of AdamW."""

@@ -71,7 +71,7 @@ def predict(
     """
     forward.network.eval()
     budget = _TOKENS_ON_CPU if accelerator.device.type == "cpu" else _TOKENS
-    cut = _Cut(examples.lengths, batch_size, budget, halvings)
+    cut = _Cut(examples.lengths, batch_size, budget, halvings, accelerator.device)
     batches = cut(np.arange(len(examples)))
     mine = batches[accelerator.process_index :: accelerator.num_processes]
     idle = not mine  # more processes than batches: run one for its shapes, keep none of it
@@ -81,11 +81,18 @@ def predict(
             between()
         return task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
 
+    def generate(batch: Batch) -> Outputs:
+        return task.generate(forward.network, batch.to(accelerator.device))
+
     asked = mine or [batches[0][:1]]
     collected = _Collected(sum(map(len, asked)))
     with torch.inference_mode():
-        for batch, outputs in _passes(forward, asked, batch_of, cut):
+        for batch, outputs in _passes(forward.outputs, asked, batch_of, cut):
             collected.add(batch, outputs)
+        if task.generates:
+            with forward.plain_model():
+                for batch, outputs in _passes(generate, asked, batch_of, cut):
+                    collected.add_ragged(batch, outputs)
     if idle:
         collected.clear()
     halvings = cut.halvings
@@ -126,6 +133,10 @@ class _Collected:
                 shape = (len(self._places), *values.shape[1:])
                 self._fixed[name] = np.empty(shape, values.dtype)
             self._fixed[name][part] = values
+        self.add_ragged(batch, outputs)
+
+    def add_ragged(self, batch: Batch, outputs: Outputs) -> None:
+        """Add what differs in length, of examples that were or will be added."""
         for name, (example, tensor) in outputs.ragged.items():
             places = batch.examples[example.cpu().numpy()]
             self._ragged.setdefault(name, []).append((places, _as_array(tensor)))
@@ -185,6 +196,7 @@ class _Cut:
     batch_size: int | None
     max_tokens: int
     halvings: int
+    device: torch.device
 
     def __call__(self, places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         rows = max(1, self.batch_size >> self.halvings) if self.batch_size else None
@@ -193,7 +205,7 @@ class _Cut:
 
 
 def _passes(
-    forward: Forward,
+    run: Callable[[Batch], Outputs],
     batches: Sequence[NDArray[np.int64]],
     batch_of: Callable[[NDArray[np.int64]], Batch],
     cut: _Cut,
@@ -202,24 +214,24 @@ def _passes(
     waiting = list(reversed(batches))
     while waiting:
         batch = batch_of(waiting.pop())
-        outputs = _attempt(forward, batch)
+        outputs = _attempt(run, batch)
         if outputs is not None:
             yield batch, outputs
             continue
+        let_go(cut.device)
         if len(batch.examples) == 1:
             raise OneRowTooLarge(int(batch.examples[0]), batch.num_tokens)
         cut.halvings += 1
         waiting = cut(np.concatenate([batch.examples, *reversed(waiting)]))[::-1]
 
 
-def _attempt(forward: Forward, batch: Batch) -> Outputs | None:
-    """One pass, or None if memory does not suffice."""
+def _attempt(run: Callable[[Batch], Outputs], batch: Batch) -> Outputs | None:
+    """Run one pass; return None if memory does not suffice."""
     try:
-        return forward.outputs(batch)
+        return run(batch)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    let_go(next(forward.network.parameters()).device)
     return None
 
 
