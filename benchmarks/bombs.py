@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def measured(path: Path, source: Path) -> dict[str, object]:
-    """Exit code, codes that were told, CPU seconds and peak megabytes of one check."""
+    """Exit code, reported codes, CPU seconds and peak megabytes of one check."""
     words = [sys.executable, "-c", COMMAND, "check", str(path), "--model", "embedded:mini"]
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as said:

@@ -25,21 +25,21 @@ SHOWN = {
 def main() -> None:
     mpl.rcParams["svg.hashsalt"] = "tunesmith"  # the same figures give the same file
     speed = json.loads((RESULTS / "speed.json").read_text())
-    found = [
+    workloads = [
         (work, {r["name"]: r["ratio"] for r in facts["results"] if not r["problem"]})
         for work, facts in speed.items()
     ]
-    found = [(work, rates) for work, rates in found if "trainer" in rates]
-    names = [name for name in SHOWN if any(name in rates for _work, rates in found)]
-    figure, axes = plt.subplots(figsize=(8.4, 1.5 + 0.24 * len(names) * len(found)), dpi=140)
+    workloads = [(work, rates) for work, rates in workloads if "trainer" in rates]
+    names = [name for name in SHOWN if any(name in rates for _work, rates in workloads)]
+    figure, axes = plt.subplots(figsize=(8.4, 1.5 + 0.24 * len(names) * len(workloads)), dpi=140)
     high = 0.8 / len(names)
     for i, name in enumerate(names):
-        label, colour = SHOWN[name]
-        at = [row + (i - (len(names) - 1) / 2) * high for row in range(len(found))]
-        ratio = [rates.get(name, 0.0) for _work, rates in found]
-        bars = axes.barh(at, ratio, height=high * 0.9, color=colour, label=label)
+        label, fill = SHOWN[name]
+        at = [row + (i - (len(names) - 1) / 2) * high for row in range(len(workloads))]
+        ratio = [rates.get(name, 0.0) for _work, rates in workloads]
+        bars = axes.barh(at, ratio, height=high * 0.9, color=fill, label=label)
         axes.bar_label(bars, [f"{value:.1f}x" for value in ratio], padding=3, fontsize=8)
-    axes.set_yticks(range(len(found)), [work for work, _rates in found])
+    axes.set_yticks(range(len(workloads)), [work for work, _rates in workloads])
     axes.invert_yaxis()
     axes.set_xlabel("rows per second, as a multiple of transformers' Trainer with its defaults")
     axes.spines[["top", "right"]].set_visible(False)

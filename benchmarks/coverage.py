@@ -57,8 +57,8 @@ class Case:
         answers = [Answers([METRICS[self.score]], predicted, truth) for predicted in models]
         if len(answers) == 1:
             return intervals(answers[0]).get(self.score)
-        told = difference(*answers).get(self.score)
-        return told.interval if told else None
+        paired = difference(*answers).get(self.score)
+        return paired.interval if paired else None
 
 
 def exact(score: str, table: NDArray[np.float64]) -> float:
@@ -216,18 +216,20 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--score", default="", help="only these")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.json"))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     lines = []
     for case in cases():
-        if asked.score and not f"{case.score} {case.about}".startswith(asked.score):
+        if options.score and not f"{case.score} {case.about}".startswith(options.score):
             continue
-        found = {str(rows): measure(case, rows, asked.trials) for rows in ROWS}
+        results = {str(rows): measure(case, rows, options.trials) for rows in ROWS}
         lines.append({"score": case.score, "about": case.about,
-                      "goal": round(case.goal, 4), "rows": found})  # fmt: skip
-        shown = "  ".join(f"{rows} {told['coverage']:.3f}" for rows, told in found.items())
+                      "goal": round(case.goal, 4), "rows": results})  # fmt: skip
+        shown = "  ".join(
+            f"{rows} {interval['coverage']:.3f}" for rows, interval in results.items()
+        )
         print(f"{case.score:<21} {case.about:<58} {case.goal:6.3f}  {shown}", flush=True)
-    result = {"machine": facts(), "trials": asked.trials, "cases": lines}
-    asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    result = {"machine": facts(), "trials": options.trials, "cases": lines}
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `tunesmith train --dry-run` promises, beside what then happens.
+"""The estimates of `tunesmith train --dry-run`, compared with the run that follows.
 
     python benchmarks/dry_run.py --glue ../shared/glue --steps 300
 
@@ -66,26 +66,26 @@ def main() -> None:
     parser.add_argument("--set", dest="name", default="mrpc", choices=sorted(GLUE))
     parser.add_argument("--model", default=None, help="MiniLM-L6 if not given")
     parser.add_argument("--steps", type=int, default=300)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        model = given.model or str(model_folder())
-        command = arguments(given.glue / given.name, model, given.steps, out)
-        told = estimated(command)
+        model = options.model or str(model_folder())
+        command = arguments(options.glue / options.name, model, options.steps, out)
+        estimate = estimated(command)
         came = happened(command, out)
-    result: dict[str, Any] = {"set": given.name, "steps": given.steps}
+    result: dict[str, Any] = {"set": options.name, "steps": options.steps}
     for name, value in came.items():
         result[name] = {
-            "estimate": round(told[name], 3),
+            "estimate": round(estimate[name], 3),
             "run": round(value, 3),
-            "ratio": round(told[name] / value, 3),
+            "ratio": round(estimate[name] / value, 3),
         }
         print(name, result[name], flush=True)
-    result["measured_steps"] = told["measured_steps"]
+    result["measured_steps"] = estimate["measured_steps"]
     result["machine"] = facts()
     target = Path(__file__).parent / "results" / "dry_run.json"
-    found = json.loads(target.read_text()) if target.is_file() else {}
-    target.write_text(json.dumps({**found, given.name: result}, indent=1) + "\n")
+    results = json.loads(target.read_text()) if target.is_file() else {}
+    target.write_text(json.dumps({**results, options.name: result}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/embedded.py --seeds 1 2 3
 
 Trains `embedded:mini` and the same encoder without pretraining exactly as `tunesmith quickstart`
-does, with several seeds, and scores both on the test rows beside the baselines. The table of the
+does, with several seeds, and scores both and the baselines on the test rows. The table of the
 pairs is written into the model's card.
 """
 
@@ -68,24 +68,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--tasks", nargs="+", default=list(LESSONS), choices=LESSONS)
-    given = parser.parse_args()
+    options = parser.parse_args()
     target = Path(__file__).parent / "results" / "embedded.json"
     result: dict[str, Any] = json.loads(target.read_text()) if target.is_file() else {}
-    for task in given.tasks:
-        found: dict[str, Any] = {"baselines": baselines(task)}
+    for task in options.tasks:
+        by_model: dict[str, Any] = {"baselines": baselines(task)}
         for model in (MODEL, UNTRAINED):
-            runs = {str(seed): trained(task, model, seed) for seed in given.seeds}
+            runs = {str(seed): trained(task, model, seed) for seed in options.seeds}
             names = next(iter(runs.values()))["scores"]
-            found[model] = {
+            by_model[model] = {
                 "runs": runs,
                 "mean": {
                     name: statistics.mean(run["scores"][name] for run in runs.values())
                     for name in names
                 },
             }
-            print(task, model, found[model]["mean"], flush=True)
-        result[task] = found
-    if "pairs" in given.tasks:
+            print(task, model, by_model[model]["mean"], flush=True)
+        result[task] = by_model
+    if "pairs" in options.tasks:
         into_card(result["pairs"])
     result["machine"] = facts()
     target.write_text(json.dumps(result, indent=1) + "\n")

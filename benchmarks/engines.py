@@ -55,12 +55,12 @@ def trained(glue: Path, name: str, side: str, seed: int) -> dict[str, Any]:
     chosen = {split: rows(glue / name, split) for split in ("train", "validation")}
     with tempfile.TemporaryDirectory() as folder:
         paths = {}
-        for split, found in chosen.items():
+        for split, records in chosen.items():
             paths[split] = Path(folder) / f"{split}.jsonl"
-            lines = (json.dumps(row) + "\n" for row in found[:count])
+            lines = (json.dumps(row) + "\n" for row in records[:count])
             paths[split].write_text("".join(lines), encoding="utf-8")
         started = time.perf_counter()
-        wanted = {
+        fields = {
             "data.validation": str(paths["validation"]),
             "data.labels": GLUE[name]["labels"],
             "model": model_folder(),
@@ -72,39 +72,39 @@ def trained(glue: Path, name: str, side: str, seed: int) -> dict[str, Any]:
             **SIDES[side],
         }
         with tuned(True):
-            run = ts.train(str(paths["train"]), out=Path(folder) / "run", settings=wanted)
+            run = ts.train(str(paths["train"]), out=Path(folder) / "run", settings=fields)
         seconds = round(time.perf_counter() - started, 1)
         return {"scores": dict(run.scores), "seconds": seconds, "steps": run.facts["steps"]}
 
 
 def compared(runs: dict[str, dict[str, Any]], side: str) -> dict[str, Any]:
-    """A side beside the exact engine: means, deviations, standard error, Welch's test."""
-    found = {}
+    """A side and the exact engine: means, deviations, standard error, Welch's test."""
+    results = {}
     for score in ("accuracy", "f1", "loss"):
         exact, other = ([run["scores"][score] for run in runs[s].values()] for s in ("exact", side))
         spread = [statistics.variance(values) / len(values) for values in (exact, other)]
-        found[score] = {
+        results[score] = {
             "exact": [statistics.mean(exact), statistics.stdev(exact)],
             side: [statistics.mean(other), statistics.stdev(other)],
             "difference": statistics.mean(other) - statistics.mean(exact),
             "standard_error": sum(spread) ** 0.5,
             "welch_p": float(ttest_ind(exact, other, equal_var=False).pvalue),
         }
-    return found
+    return results
 
 
 def added(name: str, side: str, seed: int, run: dict[str, Any]) -> None:
     """Add a run to what the file holds by now."""
     with LOCK:
-        found = held()
-        of_work = found.setdefault(name, {})
+        results = held()
+        of_work = results.setdefault(name, {})
         runs = of_work.setdefault("runs", {})
         runs.setdefault(side, {})[str(seed)] = run
         several = [s for s in SIDES if len(runs.get(s, ())) > 1]
         if "exact" in several:
             of_work["compared"] = {s: compared(runs, s) for s in several if s != "exact"}
-        found["machine"] = facts()
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+        results["machine"] = facts()
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def held() -> dict[str, Any]:
@@ -117,13 +117,13 @@ def main() -> None:
     parser.add_argument("work", nargs="+", choices=WORK)
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    given = parser.parse_args()
-    for name in given.work:
+    options = parser.parse_args()
+    for name in options.work:
         for seed in WORK[name][1]:
-            for side in given.sides:
+            for side in options.sides:
                 if str(seed) in held().get(name, {}).get("runs", {}).get(side, {}):
                     continue
-                run = trained(given.glue, name, side, seed)
+                run = trained(options.glue, name, side, seed)
                 added(name, side, seed, run)
                 print(name, side, seed, run, flush=True)
         print(json.dumps(held()[name].get("compared"), indent=1))

@@ -1,4 +1,4 @@
-"""Scores on real GLUE sets: tunesmith with the preset `course`, beside transformers' Trainer.
+"""Scores on real GLUE sets: tunesmith with the preset `course`, and transformers' Trainer.
 
     python benchmarks/glue_quality.py mrpc --seeds 42 43 44 --who tunesmith trainer
     python benchmarks/glue_quality.py stsb
@@ -38,7 +38,7 @@ def ours(folder: Path, name: str, seed: int, settings: dict[str, object]) -> dic
     import tunesmith as ts
 
     known = GLUE[name]
-    given: dict[str, object] = {
+    options: dict[str, object] = {
         "model": model_folder(),
         "metrics": known["metrics"],
         "train.seed": seed,
@@ -47,13 +47,13 @@ def ours(folder: Path, name: str, seed: int, settings: dict[str, object]) -> dic
         **settings,
     }
     if known["labels"]:
-        given["data.labels"] = known["labels"]
+        options["data.labels"] = known["labels"]
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
         run = ts.train(
             {"train": rows(folder, "train"), "validation": rows(folder, "validation")},
             out=Path(out) / "run",
-            settings=given,
+            settings=options,
         )
         return {
             "scores": run.scores,
@@ -112,9 +112,9 @@ def peer(folder: Path, name: str, seed: int) -> dict[str, Any]:
         started = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - started
-        found = trainer.evaluate()
+        results = trainer.evaluate()
     return {
-        "scores": {n: found[f"eval_{n}"] for n in ("accuracy", "f1", "loss")},
+        "scores": {n: results[f"eval_{n}"] for n in ("accuracy", "f1", "loss")},
         "seconds": round(seconds, 1),
         "steps": trainer.state.global_step,
     }
@@ -140,29 +140,29 @@ def main() -> None:
     parser.add_argument("--who", nargs="+", choices=["tunesmith", "trainer"], default=["tunesmith"])
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--set", action="append", default=[], help="recipe key=value")
-    given = parser.parse_args()
-    folder = given.glue / given.name
-    settings = {key: json.loads(value) for key, value in (s.split("=", 1) for s in given.set)}
-    target = Path(__file__).parent / "results" / f"{given.name}_quality.json"
-    found: dict[str, Any] = json.loads(target.read_text()) if target.is_file() else {}
-    if found.get("settings", settings) != settings:
-        parser.error(f"{target} holds runs with other settings: {found['settings']}")
-    if "trainer" in given.who and given.name != "mrpc":
+    options = parser.parse_args()
+    folder = options.glue / options.name
+    settings = {key: json.loads(value) for key, value in (s.split("=", 1) for s in options.set)}
+    target = Path(__file__).parent / "results" / f"{options.name}_quality.json"
+    results: dict[str, Any] = json.loads(target.read_text()) if target.is_file() else {}
+    if results.get("settings", settings) != settings:
+        parser.error(f"{target} holds runs with other settings: {results['settings']}")
+    if "trainer" in options.who and options.name != "mrpc":
         parser.error("the Trainer is only compared on mrpc")
-    found["settings"] = settings
-    found["trivial"] = trivial(folder, given.name)
-    for seed in given.seeds:
-        for who in given.who:
-            if str(seed) in found.setdefault(who, {}):
+    results["settings"] = settings
+    results["trivial"] = trivial(folder, options.name)
+    for seed in options.seeds:
+        for who in options.who:
+            if str(seed) in results.setdefault(who, {}):
                 continue
             result = (
-                peer(folder, given.name, seed)
+                peer(folder, options.name, seed)
                 if who == "trainer"
-                else ours(folder, given.name, seed, settings)
+                else ours(folder, options.name, seed, settings)
             )
-            found[who][str(seed)] = result
-            found["machine"] = facts()
-            target.write_text(json.dumps(found, indent=1) + "\n")
+            results[who][str(seed)] = result
+            results["machine"] = facts()
+            target.write_text(json.dumps(results, indent=1) + "\n")
             print(who, seed, result, flush=True)
 
 

@@ -91,29 +91,29 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--layers", type=int, default=12)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
-    given = parser.parse_args()
-    if given.device == "cuda" and not torch.cuda.is_available():
+    options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch sees no GPU here")
-    result: dict[str, Any] = {"machine": facts(), "gpu": card(), "layers": given.layers}
+    result: dict[str, Any] = {"machine": facts(), "gpu": card(), "layers": options.layers}
     with tempfile.TemporaryDirectory() as home:
         rows, model = Path(home) / "rows.jsonl", Path(home) / "model"
         write_rows(rows)
-        write_model(model, given.layers)
+        write_model(model, options.layers)
         for batch_size in BATCH_SIZES:
             shared = {
                 "data.train": str(rows), "data.validation": None, "data.labels": ["no", "yes"],
-                "model": str(model), "train.device": given.device, "train.batch_size": batch_size,
-                "train.max_steps": steps_taken(given.turns, given.steps),
+                "model": str(model), "train.device": options.device, "train.batch_size": batch_size,
+                "train.max_steps": steps_taken(options.turns, options.steps),
                 "train.select_by": None, "train.evaluate_every": None,
             }  # fmt: skip
-            found = compare(
-                contenders(), shared, turns=given.turns, steps=given.steps,
+            results = compare(
+                contenders(), shared, turns=options.turns, steps=options.steps,
                 say=lambda line: print(line, flush=True),
             )  # fmt: skip
-            result[f"batch {batch_size}"] = [one.as_json() for one in found]
-            for one in found:
+            result[f"batch {batch_size}"] = [one.as_json() for one in results]
+            for one in results:
                 print(batch_size, one.name, one.problem or one.ratio, flush=True)
-            if given.device == "cuda":
+            if options.device == "cuda":
                 TARGET.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,10 +1,10 @@
-"""Flipped labels: what share of the rows that `tunesmith errors` suspects most are flipped ones.
+"""Flipped labels: what fraction of the rows that `tunesmith errors` suspects most are flipped ones.
 
     python benchmarks/label_noise.py --flips 0 1 2
 
 3 % of the training rows get another label, by a seed; as many of the most suspect rows are looked
 at, so chance finds 3 %. The rows are judged as `errors` judges training rows, and all of them are
-ranked, also where `errors` warns that the answers are too weak to accuse anybody.
+ranked, also where `errors` warns that the answers are too weak to report rows.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def tickets(_glue: Path) -> tuple[Records, Roles]:
 
 
 def flip(rows: Records, seed: int) -> set[int]:
-    """Give a share of the rows another label, in place; which ones."""
+    """Give a fraction of the rows another label, in place; return which."""
     chance = np.random.default_rng(seed)
     names = sorted({row["label"] for row in rows})
     chosen = chance.choice(len(rows), round(SHARE * len(rows)), replace=False).tolist()
@@ -88,16 +88,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flips", type=int, nargs="+", default=[0, 1, 2], help="seeds")
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
-    given = parser.parse_args()
-    found: dict[str, Any] = {"share": SHARE}
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {"share": SHARE}
     for name, load in {"mrpc": mrpc, "tickets": tickets}.items():
-        found[name] = {}
-        for seed in given.flips:
-            rows, roles = load(given.glue)
-            found[name][str(seed)] = found_of(rows, roles, seed)
-            print(name, seed, found[name][str(seed)], flush=True)
+        results[name] = {}
+        for seed in arguments.flips:
+            rows, roles = load(arguments.glue)
+            results[name][str(seed)] = found_of(rows, roles, seed)
+            print(name, seed, results[name][str(seed)], flush=True)
     target = Path(__file__).parent / "results" / "label_noise.json"
-    target.write_text(json.dumps({**found, "machine": facts()}, indent=1) + "\n")
+    target.write_text(json.dumps({**results, "machine": facts()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python benchmarks/loop_overhead.py --glue ../shared/glue
 
 The bare step runs the same network on the same batches, already made: forward, backward,
-`clip_grad_norm_`, `AdamW.step`, `zero_grad`. The loop does all that a run does besides: it cuts and
+`clip_grad_norm_`, `AdamW.step`, `zero_grad`. The loop does everything else of a run: it cuts and
 pads batches from prepared data, seeds dropout, counts targets, tests the norm, writes the learning
 rate, and its events go to events.jsonl. Both go in alternation, a block of steps each; the figure
-is the median of the ratios of neighbouring blocks.
+is the median of the ratios of adjacent blocks.
 """
 
 from __future__ import annotations
@@ -86,19 +86,19 @@ def main() -> None:
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--blocks", type=int, default=15)
     parser.add_argument("--steps", type=int, default=12)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     result: dict[str, Any] = {}
     for batch_size in (8, 32):
-        steps = max(3, given.steps * 8 // batch_size)
+        steps = max(3, arguments.steps * 8 // batch_size)
         with tempfile.TemporaryDirectory() as folder, deterministic_kernels(wanted=True):
-            session = build(given.glue / "mrpc", Path(folder) / "run", batch_size)
+            session = build(arguments.glue / "mrpc", Path(folder) / "run", batch_size)
             with Recorder(session, None) as recorder:
                 stream = ours(session, recorder)
                 optimizer = make_optimizer(session.network, session.job.recipe.train)
                 for _warm in range(5):
                     next(stream)
                 times: list[tuple[float, float]] = []
-                for _block in range(given.blocks):
+                for _block in range(arguments.blocks):
                     at = session.progress.step
                     made = [session.micro_batches(at + i)[0][1] for i in range(steps)]
                     started = time.perf_counter()

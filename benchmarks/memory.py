@@ -47,18 +47,18 @@ def peak_mb(verb: str, data: Path, out: Path, sources: str | None) -> dict[str, 
 
 def measure(folder: Path, sources: str | None) -> dict[str, dict[str, dict[str, float]]]:
     """Both commands on both files."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    peaks: dict[str, dict[str, dict[str, float]]] = {}
     os.environ["TUNESMITH_CACHE"] = tempfile.mkdtemp(dir=folder)
     for verb in ("check", "train"):
         for rows in ROWS:
             out = Path(tempfile.mkdtemp(dir=folder)) / "run"
-            found.setdefault(verb, {})[str(rows)] = peak_mb(
+            peaks.setdefault(verb, {})[str(rows)] = peak_mb(
                 verb, folder / f"{rows}.csv", out, sources
             )
-            print(verb, rows, found[verb][str(rows)], flush=True)
-        few, many = (found[verb][str(rows)]["peak_mb"] for rows in ROWS)
-        found[verb]["more"] = {"peak_mb": round(many - few, 1)}
-    return found
+            print(verb, rows, peaks[verb][str(rows)], flush=True)
+        few, many = (peaks[verb][str(rows)]["peak_mb"] for rows in ROWS)
+        peaks[verb]["more"] = {"peak_mb": round(many - few, 1)}
+    return peaks
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python benchmarks/prediction.py --glue ../shared/glue --turns 3
 
-Both hold the same fine-tuned shape (MiniLM-L6 with a head) and the same tokenised rows: the test
+Both hold the same fine-tuned shape (MiniLM-L6 with a head) and the same tokenized rows: the test
 split of MRPC, and the validation split of SST-2 with 20,000 of its training rows.
 """
 
@@ -71,8 +71,10 @@ def measure(job: PreparedRun, turns: int) -> dict[str, Any]:
             between = time.perf_counter()
             predictor = Predictor(network, job.task, accelerator, precision)
             with tuned(True), predictor.dressed(examples, job.padding) as forward:
-                found = predict(forward, job.task, examples, job.padding, accelerator=accelerator)
-                ours = found.predictions["logits"]
+                evaluation = predict(
+                    forward, job.task, examples, job.padding, accelerator=accelerator
+                )
+                ours = evaluation.predictions["logits"]
             times.append((between - started, time.perf_counter() - between))
             print(times[-1], flush=True)
     ratios = sorted(peer / own for peer, own in times)
@@ -98,12 +100,12 @@ def main() -> None:
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     target = Path(__file__).parent / "results" / "prediction.json"
     result = json.loads(target.read_text()) if target.is_file() else {}
-    for name in given.sets:
+    for name in arguments.sets:
         with tempfile.TemporaryDirectory() as folder:
-            result[name] = measure(job_of(given.glue, name, Path(folder)), given.turns)
+            result[name] = measure(job_of(arguments.glue, name, Path(folder)), arguments.turns)
         print(name, result[name], flush=True)
         result["machine"] = facts()
         target.write_text(json.dumps(result, indent=1) + "\n")

@@ -39,7 +39,7 @@ def settings(glue: Path, name: str, batch_size: int, steps: int, folder: Path) -
     chosen = rows(glue / name, "train")[:8000]
     path = folder / f"{name}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "data.train": str(path),
         "data.validation": None,
         "model": model_folder(),
@@ -49,8 +49,8 @@ def settings(glue: Path, name: str, batch_size: int, steps: int, folder: Path) -
         "train.evaluate_every": None,
     }
     if GLUE[name]["labels"]:
-        found["data.labels"] = GLUE[name]["labels"]
-    return found
+        results["data.labels"] = GLUE[name]["labels"]
+    return results
 
 
 def main() -> None:
@@ -59,26 +59,26 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--work", nargs="+", default=list(WORK), choices=WORK)
     parser.add_argument("--ablate", action="store_true")
-    given = parser.parse_args()
+    options = parser.parse_args()
     names = FULL + (HALF if has_fast_bf16() else ())
     contenders = [CONTENDERS[name] for name in names]
-    if given.ablate:
+    if options.ablate:
         contenders = ablations("fast-bf16" if has_fast_bf16() else "fast")
-    target = RESULTS / ("ablation.json" if given.ablate else "speed.json")
+    target = RESULTS / ("ablation.json" if options.ablate else "speed.json")
     result = json.loads(target.read_text()) if target.is_file() else {}
-    for work in given.work:
+    for work in options.work:
         name, batch_size, steps = WORK[work]
-        count = steps_taken(given.turns, steps)
+        count = steps_taken(options.turns, steps)
         with tempfile.TemporaryDirectory() as folder:
-            shared = settings(given.glue, name, batch_size, count, Path(folder))
-            found = compare(contenders, shared, turns=given.turns, steps=steps, say=print)
+            shared = settings(options.glue, name, batch_size, count, Path(folder))
+            results = compare(contenders, shared, turns=options.turns, steps=steps, say=print)
         result[work] = {
-            "turns": given.turns,
+            "turns": options.turns,
             "steps_per_turn": steps,
             "machine": facts(),
-            "results": [one.as_json() for one in found],
+            "results": [one.as_json() for one in results],
         }
-        for one in found:
+        for one in results:
             print(work, one.name, one.problem or f"{one.ratio} {one.fraction}", flush=True)
         target.write_text(json.dumps(result, indent=1) + "\n")
 

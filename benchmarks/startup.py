@@ -25,7 +25,7 @@ def help_seconds() -> float:
 
 
 def prepare_seconds(glue: Path) -> float:
-    """Survey and tokenise all 4,076 labelled pairs of MRPC into an empty cache, nothing loaded."""
+    """Scan and tokenize all 4,076 labeled pairs of MRPC into an empty cache, nothing loaded."""
     import os
 
     from tunesmith.inputs import check, look
@@ -53,12 +53,12 @@ def prepare_seconds(glue: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
-    given = parser.parse_args()
-    prepare_seconds(given.glue)  # libraries are loaded and compiled by now
+    arguments = parser.parse_args()
+    prepare_seconds(arguments.glue)  # libraries are loaded and compiled by now
     result = {
         "help_seconds": round(statistics.median(help_seconds() for _ in range(9)), 3),
         "prepare_mrpc_seconds": round(
-            statistics.median(prepare_seconds(given.glue) for _ in range(9)), 3
+            statistics.median(prepare_seconds(arguments.glue) for _ in range(9)), 3
         ),
         "machine": facts(),
     }

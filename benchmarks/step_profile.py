@@ -35,9 +35,9 @@ SHOWN = 24
 
 def measure(glue: Path, batch_size: int, *, warm: int, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
-        wanted = settings(glue, "mrpc", batch_size, warm + steps, Path(home))
-        wanted["train.precision"] = "bf16" if has_fast_bf16() else "fp32"
-        flags = {tuple(key.split(".")): (key, value) for key, value in wanted.items()}
+        keys = settings(glue, "mrpc", batch_size, warm + steps, Path(home))
+        keys["train.precision"] = "bf16" if has_fast_bf16() else "fp32"
+        flags = {tuple(key.split(".")): (key, value) for key, value in keys.items()}
         job = make_job(check(look(gather(flags=flags, environment={}))))
         with opened(job, RunFolder(Path(home)), stop=StopRequest()) as session:
             events = train(
@@ -47,12 +47,12 @@ def measure(glue: Path, batch_size: int, *, warm: int, steps: int) -> dict[str, 
             done = (event for event in events if isinstance(event, StepDone))
             for _step in range(warm):
                 next(done)
-            with profile(activities=[ProfilerActivity.CPU]) as found:
+            with profile(activities=[ProfilerActivity.CPU]) as profiled:
                 for _step in range(steps):
                     next(done)
-    every = sorted(found.key_averages(), key=lambda one: -one.self_cpu_time_total)
+    every = sorted(profiled.key_averages(), key=lambda one: -one.self_cpu_time_total)
     return {
-        "precision": wanted["train.precision"],
+        "precision": keys["train.precision"],
         "steps": steps,
         "milliseconds_per_step": round(
             sum(one.self_cpu_time_total for one in every) / steps / 1000, 1
@@ -73,12 +73,12 @@ def main() -> None:
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--warm", type=int, default=120)
     parser.add_argument("--steps", type=int, default=20)
-    given = parser.parse_args()
+    options = parser.parse_args()
     result: dict[str, Any] = {"machine": facts()}
     for batch_size in (8, 32):
-        found = measure(given.glue, batch_size, warm=given.warm, steps=given.steps)
-        result[f"MRPC, batch {batch_size}"] = found
-        for line in found["operations"]:
+        profiled = measure(options.glue, batch_size, warm=options.warm, steps=options.steps)
+        result[f"MRPC, batch {batch_size}"] = profiled
+        for line in profiled["operations"]:
             print(batch_size, *line.values(), flush=True)
     TARGET.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

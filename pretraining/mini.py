@@ -5,10 +5,10 @@
 One seed, two cores. The text is made by the grammar of the embedded data sets, as `embedded:corpus`
 is, without any text of their validation and test rows. Some heads begin as what comparing needs
 (`prepare_heads`). What is hidden changes in stages, each an ordinary run that goes on from the
-model of the one before: numbers and ticks beside items of a list, ticks beside words and sentences,
-one word about everything. A second run with the same versions on the same kind of machine gives the
-same file; `--share` makes a quicker, worse one. Computed in bfloat16, which wants a processor that
-has it.
+model of the one before: numbers and ticks next to items of a list, ticks next to words and
+sentences, one word about everything. A second run with the same versions on the same kind of
+machine gives the same file; `--share` makes a quicker, worse one. Computed in bfloat16,
+which needs a processor that has it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Stage:
 
 
 STAGES = (
-    Stage(  # what stands beside the same word in the other text, then whether it is there at all
+    Stage(  # what is next to the same word in the other text, then whether it is there at all
         400,
         {"items counted": 2, "items ticked": 3, "words ticked": 4, "one change answered": 1},
         {
@@ -86,7 +86,7 @@ STAGES = (
             "options.mlm_probability": 0.03,
         },
     ),
-    Stage(  # ticks beside words and sentences
+    Stage(  # ticks next to words and sentences
         1000,
         {
             "words ticked": 4,
@@ -115,10 +115,10 @@ STAGES = (
 def characters() -> str:
     """Every Chinese character of GB 2312, and the frequent ones of Big5."""
     pairs = [bytes((high, low)) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF)]
-    found = {pair.decode("gb2312", errors="ignore") for pair in pairs}
+    twins = {pair.decode("gb2312", errors="ignore") for pair in pairs}
     frequent = [bytes((high, low)) for high in range(0xA4, 0xC7) for low in range(0x40, 0xFF)]
-    found |= {pair.decode("big5", errors="ignore") for pair in frequent}
-    return "".join(sorted(letter for letter in found if "\u4e00" <= letter <= "\u9fff"))
+    twins |= {pair.decode("big5", errors="ignore") for pair in frequent}
+    return "".join(sorted(letter for letter in twins if "\u4e00" <= letter <= "\u9fff"))
 
 
 def make_blank(folder: Path) -> None:
@@ -154,7 +154,7 @@ def prepare_heads(model: BertForMaskedLM, mask: int) -> None:
         waves = torch.cat((places.cos(), places.sin()), dim=1)
         bert.embeddings.position_embeddings.weight[:, :width] = 0.06 * waves
         bert.embeddings.token_type_embeddings.weight.mul_(0.5)
-        bert.embeddings.word_embeddings.weight[mask].zero_()  # so it takes on its neighbours'
+        bert.embeddings.word_embeddings.weight[mask].zero_()  # so it takes on its neighbors'
         for layer in bert.encoder.layer:
             inner, value = layer.attention.self, layer.attention.self.value.weight
             value.zero_()
@@ -178,7 +178,7 @@ def prepare_heads(model: BertForMaskedLM, mask: int) -> None:
 
 
 def prepare_prior(model: BertForMaskedLM, tokenizer: Any) -> None:
-    """The bias of the answers is how often each is asked for, at first.
+    """The bias of the answers is how often each occurs, at first.
 
     Else the first hundred steps push all hidden tokens in one direction to learn just that, and the
     heads lose what they began with.
@@ -242,15 +242,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--share", type=float, default=1.0, help="of the steps of each stage")
     parser.add_argument("--work", type=Path, default=Path("build/pretraining"))
-    given = parser.parse_args()
+    options = parser.parse_args()
     started = time.monotonic()
-    blank = given.work / "blank"
+    blank = options.work / "blank"
     if not blank.exists():
         make_blank(blank)
     model, steps = str(blank), 0
     for number, stage in enumerate(STAGES, start=1):
         print(f"stage {number}: {stage.steps} steps", flush=True)
-        run = pretrain(model, number, stage, given.work / f"stage-{number}", given.share)
+        run = pretrain(model, number, stage, options.work / f"stage-{number}", options.share)
         model, steps = str(run.model), steps + int(run.facts["steps"])
         print(f"{time.monotonic() - started:.0f} s", flush=True)
     minutes = (time.monotonic() - started) / 60
@@ -261,9 +261,9 @@ def main() -> None:
         "seed": SEED,
         "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
     }
-    publish(run, given.out, facts)
-    size = (given.out / "model.safetensors").stat().st_size / 1e6
-    print(f"{minutes:.1f} minutes, {size:.1f} MB: {given.out}")
+    publish(run, options.out, facts)
+    size = (options.out / "model.safetensors").stat().st_size / 1e6
+    print(f"{minutes:.1f} minutes, {size:.1f} MB: {options.out}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The pages of docs/course: their code runs from top to bottom, and what it prints stands below it.
+"""The pages of docs/course: their code runs from top to bottom, and what it prints is below it.
 
-`python -m tests.course` writes the printed text anew.
+`python -m tests.course` rewrites the printed text.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ COURSE = Path(__file__).parents[1] / "docs" / "course"
 ZH = COURSE / "zh"
 PAGES = sorted(path for path in COURSE.rglob("*.md") if path.name != "README.md")
 DATA = 'load_dataset("embedded:pairs")'
-"""What the pages load; a test may hand them other rows in its place."""
+"""What the pages load; a test may pass other rows instead."""
 
 _BLOCK = re.compile(
     r"```python\n(?P<code>.*?)```\n(?:\n```text\n(?P<printed>.*?)```\n)?", re.DOTALL
 )
 
 _LOGS = re.compile(r"^\{'.*'epoch': .*\n", re.MULTILINE)
-"""What a Trainer prints while it goes: other times each time."""
+"""What a Trainer prints during training: times that differ."""
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,16 @@ class Names:
         homes = [module for module in self.modules if module.split(".")[-1] == first]
         return not homes or any(self._resolves([*home.split("."), *rest]) for home in homes)
 
+    def missing_imports(self, path: Path) -> list[str]:
+        """The names that a script imports from tunesmith and that do not exist."""
+        imported = [
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tunesmith")
+            for alias in node.names
+        ]
+        return [name for name in imported if not self._resolves(name.split("."))]
+
     def _resolves(self, parts: list[str]) -> bool:
         for end in range(len(parts), 0, -1):
             module = ".".join(parts[:end])

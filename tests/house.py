@@ -1,7 +1,7 @@
-"""The house rules as functions over a source tree; each returns what breaks it, a line each.
+"""The rules of the package as functions over a source tree; each returns its violations.
 
 `tests/test_house.py` runs them over `src/tunesmith` and proves each on a small tree that breaks it.
-A line says where, what, and what to do about it.
+A violation is a line: where, what, and what to do about it.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Answer:
     Attributes:
         body: as it is sent.
         status: of the answer.
-        headers: besides Content-Type and Content-Length, or in their place; None leaves one out.
+        headers: added to Content-Type and Content-Length, or replacing them; None leaves one out.
         pause: seconds before each byte of the body.
     """
 
@@ -122,13 +122,13 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(404, {"error": "Not Found"})
 
     def _search(self, kind: str, query: dict[str, list[str]]) -> None:
-        wanted = query.get("search", [""])[0].lower()
-        found = [
+        word = query.get("search", [""])[0].lower()
+        matches = [
             {"id": name, "modelId": name}
             for (its_kind, name) in self.hub.repositories
-            if its_kind == kind and wanted in name.lower()
+            if its_kind == kind and word in name.lower()
         ]
-        self._send(200, found)
+        self._send(200, matches)
 
     def _find(self, kind: str, name: str) -> Repository | None:
         repository = self.hub.repositories.get((kind, name))
@@ -181,11 +181,11 @@ class _Handler(BaseHTTPRequestHandler):
                 200, self._tree(repository, folder, query.get("recursive") == ["true"])
             )
         if verb == "paths-info":
-            wanted = (
+            word = (
                 json.loads(body)["paths"] if body[:1] == b"{" else parse_qs(body.decode())["paths"]
             )
             return self._send(
-                200, [self._entry(repository, path) for path in wanted if path in repository.files]
+                200, [self._entry(repository, path) for path in word if path in repository.files]
             )
         return self._send(404, {"error": "Not Found"})
 

@@ -1,7 +1,7 @@
-"""The rule of the seam: only tasks know which tasks there are, and only output kinds their kinds.
+"""The rule of the seam: only tasks know which tasks exist, and only output kinds their kinds.
 
-Everything else asks the task, so that a task that is added works with every command. The functions
-return what breaks the rule, a line each.
+Everything else asks the task, so that a new task works with every command. The functions return
+violations of the rule, a line each.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _branches(module: Module, names: set[str], classes: set[str]) -> Iterator[st
     for node in module.nodes():
         if isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
-            if found := names & set(_texts_of(operands)):
-                yield module.at(node, f'compares with the task "{min(found)}"; {ASK}')
+            if matches := names & set(_texts_of(operands)):
+                yield module.at(node, f'compares with the task "{min(matches)}"; {ASK}')
             elif any(_is_task_field(operand, "name") for operand in operands):
                 yield module.at(node, f"compares the name of a task; {ASK}")
             elif any(_is_task_field(operand, "kind") for operand in operands) or (
@@ -82,8 +82,8 @@ def _branches(module: Module, names: set[str], classes: set[str]) -> Iterator[st
             elif any(_names_a_class(operand, classes) for operand in operands):
                 yield module.at(node, f"compares the class of a task or kind; {ASK}")
         elif isinstance(node, ast.Dict):
-            if found := names & set(_texts_of(key for key in node.keys if key)):
-                yield module.at(node, f'table with the key "{min(found)}", a task; {ASK}')
+            if matches := names & set(_texts_of(key for key in node.keys if key)):
+                yield module.at(node, f'table with the key "{min(matches)}", a task; {ASK}')
         elif isinstance(node, ast.Subscript):
             if _is_key(node.slice):
                 yield module.at(node, f"looks up a task in a table; {ASK}")

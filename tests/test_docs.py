@@ -166,6 +166,17 @@ def test_names_in_pages_exist(page: Path) -> None:
     assert unknown == [], "use the present names of these, or take them out of the page"
 
 
+def test_scripts_import_names_that_exist(tmp_path: Path) -> None:
+    """Benchmarks and the pretraining, which no other test imports."""
+    scripts = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "pretraining").glob("*.py")]
+    assert len(scripts) > 10
+    assert {path.name: NAMES.missing_imports(path) for path in scripts} == {
+        path.name: [] for path in scripts
+    }
+    (tmp_path / "x.py").write_text("from tunesmith.training.loop import train, none\n")
+    assert NAMES.missing_imports(tmp_path / "x.py") == ["tunesmith.training.loop.none"]
+
+
 @pytest.mark.parametrize(
     ("known", "unknown"),
     [

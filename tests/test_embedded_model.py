@@ -55,7 +55,7 @@ def test_the_untrained_one_made_twice_is_the_same(
     assert digests[0] == digests[1]
 
 
-def test_damage_is_mended(
+def test_damaged_copy_is_replaced(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path_factory.mktemp("cache")))

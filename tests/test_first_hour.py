@@ -54,9 +54,9 @@ def test_several_tags_in_one_field(tunesmith: Command) -> None:
     pd.DataFrame({"text": TEXTS, "tags": tags}).to_csv("tags.csv", index=False)
     refused = tunesmith("check", "tags.csv")
     assert refused.code == 3
-    found = re.search(r"(--task multi-label-classification --label-separator \S+)", refused.out)
-    assert found is not None
-    said = tunesmith("check", "tags.csv", *shlex.split(found[1]))
+    match = re.search(r"(--task multi-label-classification --label-separator \S+)", refused.out)
+    assert match is not None
+    said = tunesmith("check", "tags.csv", *shlex.split(match[1]))
     assert said.code == 0
     assert counts(said.out) == ["delivery 30, price 30, quality 30"]
 

@@ -38,7 +38,7 @@ def test_golden_runs(tmp_path: Path) -> None:
 
 
 def test_every_recorded_number_counts() -> None:
-    """A change of any of them is a difference, and is told with its run and its place."""
+    """A change of any of them is a difference, and is reported with its run and its place."""
     _environment, recorded = read()
     assert len(recorded) == 6
     assert unequal_bits(recorded, recorded) == []

@@ -27,7 +27,7 @@ each = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 
 
 def written(path: Path, texts: list[str], column: str, labels: list[str]) -> Path:
-    """JSON lines, which hold any character; each text beside each label in turn."""
+    """JSON lines, which hold any character; each text with each label in turn."""
     rows = [
         {column: f"{text} {i} {i * 7919}", "kind": labels[i % len(labels)]}
         for i, text in enumerate(texts)
@@ -46,10 +46,10 @@ def card_of(run: RunFolder) -> str:
 
 
 def nothing_is_born(html: str) -> Elements:
-    found = Elements(html)
-    assert not found.faults
+    elements = Elements(html)
+    assert not elements.faults
     assert escape_controls(html, keep="\n\t") == html
-    return found
+    return elements
 
 
 @each
@@ -73,7 +73,7 @@ def test_a_recipe_says_it_and_is_read_back(tunesmith: Command, tmp_path: Path, t
     assert recipe.data.train == str(path)
 
 
-def test_a_name_that_no_disk_takes_is_told(tunesmith: Command, tickets: Path) -> None:
+def test_name_that_no_disk_accepts_is_an_error(tunesmith: Command, tickets: Path) -> None:
     long = "x" * 300
     for words, code in (
         (["check", f"{long}.csv"], "R195"),
@@ -99,9 +99,9 @@ def test_a_run_on_all_of_them(tunesmith: Command, tmp_path: Path) -> None:
     assert said.code == 0, said.err
     run = RunFolder(Path("run"))
     for words in ("errors", "runs explain"):
-        told = tunesmith(*words.split(), "run")
-        assert told.code == 0, told.err
-        assert not live_lines(told.out + told.err)
+        output = tunesmith(*words.split(), "run")
+        assert output.code == 0, output.err
+        assert not live_lines(output.out + output.err)
     assert not live_lines(said.out + said.err)
     report = nothing_is_born(run.report.read_text(encoding="utf-8"))
     card = nothing_is_born(card_of(run))
@@ -182,6 +182,6 @@ def test_a_whole_run_shows_it(
 
 @pytest.mark.slow
 def test_a_page_that_does_something_is_seen(opened: Browser) -> None:
-    found = opened(f"<!doctype html><title>mine</title><p>x<script>{OWNED}</script>")
-    assert found.title == "owned"
-    assert "script" in found.faults
+    elements = opened(f"<!doctype html><title>mine</title><p>x<script>{OWNED}</script>")
+    assert elements.title == "owned"
+    assert "script" in elements.faults

@@ -1,4 +1,4 @@
-"""The house rules hold for the sources, and each finds what breaks it."""
+"""The rules of the package hold for its sources, and each rule finds violations."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Case:
 
     Attributes:
         number: the row of the matrix.
-        what: in words.
+        what: as text.
         files: by name; the first is checked unless `arguments` name one.
         level: of the problem; None for a good input.
         code: of the problem.
@@ -211,7 +211,7 @@ CASES = [
     Case(55, "surrogate", {"a.jsonl": GOOD_LINES + '{"text": "x \\ud800", "label": "a"}\n'},
          "error", "D142", "a.jsonl:21", ["surrogate"]),
     Case(56, "key twice", {"a.jsonl": GOOD_LINES + '{"text": "x", "text": "z", "label": "a"}\n'},
-         "error", "D143", "a.jsonl:21", ["stands twice", "Keep one"]),
+         "error", "D143", "a.jsonl:21", ["occurs twice", "Keep one"]),
     Case(57, "array", {"a.json": "[" + GOOD_LINES.strip().replace("\n", ",") + "]"}),
     Case(58, "lines with BOM", {"a.jsonl": b"\xef\xbb\xbf" + GOOD_LINES.encode()}),
     Case(59, "CR", {"a.csv": GOOD.replace("\n", "\r")}),
@@ -255,13 +255,13 @@ def test_the_answer(case: Case, tunesmith: Command, tmp_path: Path) -> None:
     if not arguments or arguments[0].startswith("-"):
         arguments = [next(iter(case.files)), *arguments]
     said = tunesmith("check", *arguments, "--json")
-    (found,) = said.records
-    assert said.code == case.exit_code, found
-    told = {problem["code"]: problem for problem in found["problems"]}
+    (record,) = said.records
+    assert said.code == case.exit_code, record
+    by_code = {problem["code"]: problem for problem in record["problems"]}
     if case.level is None:
-        assert not found["counts"]["error"] and not found["counts"]["warning"], told
+        assert not record["counts"]["error"] and not record["counts"]["warning"], by_code
         return
-    problem = told[case.code]
+    problem = by_code[case.code]
     assert problem["severity"] == case.level
     assert problem["place"] == case.place
     words = "\n".join((problem["message"], *problem["evidence"], problem["fix"]))

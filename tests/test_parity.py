@@ -37,8 +37,8 @@ def encoded(folder: Path, rows: Sequence[dict[str, object]]) -> tuple[Examples, 
     )
     source = from_python(rows)["train"]
     listed = [row for chunk in source.chunks() for row in chunk]
-    found = task.encode(listed, tokenizer, 64, labeled=True)
-    return Examples(hold_in_memory(found)), Padding.of(tokenizer)
+    tokenized = task.encode(listed, tokenizer, 64, labeled=True)
+    return Examples(hold_in_memory(tokenized)), Padding.of(tokenizer)
 
 
 def pair_rows(count: int) -> list[dict[str, object]]:
@@ -86,7 +86,7 @@ class Recorded:
         self.shapes: list[tuple[int, ...]] = []
         self.losses: list[float] = []
         collate = DataCollatorWithPadding(tokenizer)
-        kept = [name for name in data.column_names if name not in ("sentence1", "sentence2")]
+        features = [name for name in data.column_names if name not in ("sentence1", "sentence2")]
 
         def collator(features: list[dict[str, Any]]) -> Any:
             self.batches.append([feature.pop("place") for feature in features])
@@ -116,7 +116,7 @@ class Recorded:
                 str(output), seed=SEED, use_cpu=True, save_strategy="no", report_to="none",
                 disable_tqdm=True, remove_unused_columns=False, **arguments,
             ),
-            train_dataset=data.select_columns(kept),
+            train_dataset=data.select_columns(features),
             data_collator=collator,
             callbacks=[TrainerCallback()],
         )  # fmt: skip

@@ -299,7 +299,7 @@ def text_of_one_line(folder: Path) -> Path:
 
 
 def pipe(folder: Path) -> Path:
-    """A pipe that nobody writes to."""
+    """A pipe without a writer."""
     os.mkfifo(folder / "a.csv")
     return folder / "a.csv"
 
@@ -368,7 +368,7 @@ BOMBS: dict[Callable[[Path], Path], str | None] = {
     class_of_pipes: "D124",
     class_of_zeros: "D124",
 }
-"""What is told of each; None where any answer without a bug is right."""
+"""The code reported for each; None where any result without a bug is right."""
 
 _QUICK = {
     parquet_of_lists, json_nested_line, json_repeated_keys, workbook_of_far_row, csv_of_columns,

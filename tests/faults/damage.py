@@ -129,14 +129,14 @@ def _read_by_all(folder: Path, *, name: str, harm: Harm, heavy: tuple[int, ...])
 def _resumed(folder: Path, *, names: tuple[str, ...], harm: Harm) -> str:
     """Harm files of a stopped run, and train on."""
     run = copy_of_stopped(folder)
-    wanted = weights_of(run.parent / "whole")
+    expected = weights_of(run.parent / "whole")
     for name in names:
         for path in sorted(run.glob(name))[-1:]:
             harm(path)
     said = call(*TRAIN)
     assert said.code in (0, 2, 4, 6), said
     if said.code == 0:
-        assert weights_of(run) == wanted, "other weights"
+        assert weights_of(run) == expected, "other weights"
         again = call("runs", "show", "it")
         assert again.code == 0 and "finished" in again.text
     return f"{said.code} {said.first_code()}"

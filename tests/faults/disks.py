@@ -202,7 +202,7 @@ def _on_small_disk(folder: Path, *, kilobytes: int) -> str:
 
 
 def _lost_streams(folder: Path, *, full: tuple[int, ...], closed: tuple[int, ...]) -> str:
-    """Nobody takes what a training says."""
+    """The pipe that a training prints to is closed."""
     from tunesmith.cli import main
 
     run, weights = _fresh(folder)

@@ -355,7 +355,7 @@ def cases() -> list[Case]:
         "config.json has one bit flipped", "the model's page is HTML", "the commit is null",
         "a redirect to an address with a password", "model.safetensors has no ETag",
     }  # fmt: skip
-    found = [
+    cases_ = [
         Case(
             name,
             lambda folder, make=make, codes=codes: _tampered(folder, make(), codes),
@@ -371,7 +371,7 @@ def cases() -> list[Case]:
         "with half an address": "http://[::1",
         "of another protocol": "ftp://127.0.0.1",
     }
-    found += [Case(f"HF_ENDPOINT {k}", _endpoint_case(a)) for k, a in addresses.items()]
-    found.append(Case("the cache is damaged", _damaged_cache, is_quick=True))
-    found.append(Case("the Hub is gone, and the cache is whole", _gone_offline))
-    return found
+    cases_ += [Case(f"HF_ENDPOINT {k}", _endpoint_case(a)) for k, a in addresses.items()]
+    cases_.append(Case("the cache is damaged", _damaged_cache, is_quick=True))
+    cases_.append(Case("the Hub is gone, and the cache is whole", _gone_offline))
+    return cases_

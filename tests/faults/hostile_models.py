@@ -429,17 +429,19 @@ def cases() -> list[Case]:
     quick = {"config.json asks for attn_implementation", "the index names pytorch_model.bin",
              "config.json is a pipe", "the header of the weights has an overlap",
              "pickles in every slot"}  # fmt: skip
-    found = [Case(name, run, is_quick=name in quick, seconds=30) for name, run in _named()]
+    all_cases = [Case(name, run, is_quick=name in quick, seconds=30) for name, run in _named()]
     for file, fields in FIELDS.items():
         for field in fields.split():
             path = tuple(int(part) if part == "0" and not field.startswith("id2label") else part
                          for part in field.split("."))  # fmt: skip
-            found.append(Case(f"{file}: {field} is of other types", _swapped(file, path)))
+            all_cases.append(Case(f"{file}: {field} is of other types", _swapped(file, path)))
     for file in ("config.json", "tokenizer.json", "tunesmith.json", "model.safetensors"):
         for seed in range(4):
-            found.append(Case(f"{file}: flipped bits {seed}", _damaged(file, seed, is_cut=False)))
-            found.append(Case(f"{file}: cuts {seed}", _damaged(file, seed, is_cut=True)))
+            all_cases.append(
+                Case(f"{file}: flipped bits {seed}", _damaged(file, seed, is_cut=False))
+            )
+            all_cases.append(Case(f"{file}: cuts {seed}", _damaged(file, seed, is_cut=True)))
     for name, harm in COMMANDS.items():
         for verb in ("train", "predict", "check", "inspect"):
-            found.append(Case(f"{verb} with {name}", _command(harm, verb)))
-    return found
+            all_cases.append(Case(f"{verb} with {name}", _command(harm, verb)))
+    return all_cases

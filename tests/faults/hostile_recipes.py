@@ -62,7 +62,9 @@ def recipe(**changes: str) -> str:
     return "\n".join(top) + "\n"
 
 
-def told(arguments: Sequence[str], environment: dict[str, str] | None = None) -> tuple[int, str]:
+def reported(
+    arguments: Sequence[str], environment: dict[str, str] | None = None
+) -> tuple[int, str]:
     """Run the command line in this process: the exit code, and all that it wrote."""
     from tunesmith.cli import main
 
@@ -86,7 +88,7 @@ def judged(
     arguments = ["check", "recipe.yaml", "--json"]
     for written in sets:
         arguments += ["--set", written]
-    code, output = told(arguments, environment)
+    code, output = reported(arguments, environment)
     assert "M000" not in output and "Traceback" not in output, output[-2_000:]
     assert code in (0, 2, 3, 4), (code, output[-2_000:])
     assert len(output) < 60_000, f"{len(output)} characters"

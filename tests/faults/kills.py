@@ -1,7 +1,7 @@
 """Kills at any moment, and inputs that change between a kill and the rerun.
 
 Every command runs in a child that is forked from this process, which has the libraries loaded. A
-rerun gives the weights, events and warnings of the run that nobody disturbed, to the bit, or says
+rerun gives the weights, events and warnings of the undisturbed run, to the bit, or says
 with a code why not.
 """
 
@@ -188,7 +188,7 @@ def stopped_run(folder: Path) -> RunFolder:
 
 
 def finished_run(folder: Path) -> RunFolder:
-    """A run in the folder that nobody disturbed."""
+    """An undisturbed run in the folder."""
     _copy_inputs(world().home, folder)
     shutil.copytree(world().home / "run", folder / "run")
     return RunFolder(folder / "run")
@@ -198,7 +198,7 @@ def weights(run_folder: Path) -> str:
     return atomic.sha256_of(run_folder / "model" / "model.safetensors")
 
 
-def told(run_folder: RunFolder) -> list[dict[str, Any]]:
+def reported(run_folder: RunFolder) -> list[dict[str, Any]]:
     """The events that do not depend on the moments of the kills, without their times."""
     times = ("time", "seconds", "train_seconds", "samples_per_second")
     return [
@@ -209,24 +209,26 @@ def told(run_folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def assert_undisturbed(folder: Path) -> str:
-    """Run the command to its end, and compare all with the run that nobody disturbed."""
+    """Run the command to its end, and compare all with the undisturbed run."""
     said = run(folder, command())
     assert said.code == 0, said.text[-2000:]
-    found, expected = RunFolder(folder / "run"), RunFolder(world().home / "run")
-    assert found.is_finished and atomic.damage(found.predictions) is None
-    assert weights(found.path) == weights(expected.path)
-    assert told(found) == told(expected)
-    assert found.facts()["scores"] == expected.facts()["scores"]
-    odd = [[w for w in one.warnings() if w.startswith("D")] for one in (found, expected)]
+    actual, expected = RunFolder(folder / "run"), RunFolder(world().home / "run")
+    assert actual.is_finished and atomic.damage(actual.predictions) is None
+    assert weights(actual.path) == weights(expected.path)
+    assert reported(actual) == reported(expected)
+    assert actual.facts()["scores"] == expected.facts()["scores"]
+    odd = [[w for w in one.warnings() if w.startswith("D")] for one in (actual, expected)]
     assert odd[0] == odd[1] != []
-    cards = [(one.model / "README.md").read_text() for one in (found, expected)]
+    cards = [(one.model / "README.md").read_text() for one in (actual, expected)]
     assert cards[0] == cards[1] and "Data warnings" in cards[0]
-    tables = [sorted(path.name for path in one.predictions.iterdir()) for one in (found, expected)]
+    tables = [sorted(path.name for path in one.predictions.iterdir()) for one in (actual, expected)]
     assert tables[0] == tables[1]
     for name in tables[0]:
-        assert (found.predictions / name).read_bytes() == (expected.predictions / name).read_bytes()
-    assert found.report.is_file()
-    leftovers = [p.name for p in found.path.rglob(".*") if p.name.startswith((".tmp", ".trash"))]
+        assert (actual.predictions / name).read_bytes() == (
+            expected.predictions / name
+        ).read_bytes()
+    assert actual.report.is_file()
+    leftovers = [p.name for p in actual.path.rglob(".*") if p.name.startswith((".tmp", ".trash"))]
     assert leftovers == []
     return "the same bits"
 
@@ -442,7 +444,7 @@ def failed_start(how: str, folder: Path) -> str:
     """The corrected command trains; nothing in the folder refuses it."""
     _copy_inputs(world().home, folder)
     words = command()
-    mend: Callable[[], object] = folder.exists
+    repair: Callable[[], object] = folder.exists
     if how == "a misspelled model":
         words[words.index("./bert")] = "./brt"
     elif how == "an unreachable model":
@@ -455,18 +457,18 @@ def failed_start(how: str, folder: Path) -> str:
         words += ["--set", "train.seed=7"]
     elif how == "a bad row":
         _lines(folder / "tickets.csv", lambda x: [*x, "text without a label,"])
-        mend = partial(_lines, folder / "tickets.csv", lambda x: x[:-1])
+        repair = partial(_lines, folder / "tickets.csv", lambda x: x[:-1])
     elif how == "weights that are cut":
         path = folder / "bert" / "model.safetensors"
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        mend = partial(_copy_weights, folder)
+        repair = partial(_copy_weights, folder)
     patch = _die_before_a_step if how.endswith("before a step") else None
     said = run(folder, words, patch)
     assert said.code != 0
     assert not RunFolder(folder / "run").exists or patch is not None
     listed = run(folder, ["runs", "list", "--root", "."])
     assert listed.code == 0 and (patch is not None or "run " not in listed.text), listed.text
-    mend()
+    repair()
     return f"exit {said.code}, then {assert_undisturbed(folder)}"
 
 
@@ -515,9 +517,9 @@ def _half_of_the_rows(run_folder: RunFolder) -> None:
 
 def _of_another_model(run_folder: RunFolder) -> None:
     _half_of_the_rows(run_folder)
-    kept = run_folder.predictions.rename(run_folder.path / "kept")
+    aside = run_folder.predictions.rename(run_folder.path / "kept")
     with atomic.publish(run_folder.predictions) as folder:
-        shutil.copy(kept / "validation.parquet", folder)
+        shutil.copy(aside / "validation.parquet", folder)
 
 
 PREDICTIONS: Mapping[str, tuple[Callable[[RunFolder], None], str]] = {

@@ -41,12 +41,12 @@ class Answer:
 
     @property
     def codes(self) -> list[str]:
-        """The codes of all problems that were told, in their order."""
+        """The codes of all reported problems, in their order."""
         return list(dict.fromkeys(re.findall(r"\b[A-Z]\d{3}\b", self.words)))
 
     def __str__(self) -> str:
-        told = " ".join(self.codes)
-        return f"exit {self.exit_code} {told} in {self.seconds:.1f} s, {self.peak_mb} MB"
+        codes_ = " ".join(self.codes)
+        return f"exit {self.exit_code} {codes_} in {self.seconds:.1f} s, {self.peak_mb} MB"
 
     def hold(self, *, exit_codes: tuple[int, ...] = (0, 2, 3, 4)) -> Answer:
         """See that the command gave an answer, and no bug."""

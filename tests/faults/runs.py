@@ -79,7 +79,7 @@ _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
 def copy_of_finished(folder: Path) -> Path:
-    """A finished run `runs/it` beside `runs/whole` in an empty folder; returns the run."""
+    """A finished run `runs/it` next to `runs/whole` in an empty folder; returns the run."""
     for path in _home().iterdir():
         if path.is_dir():
             shutil.copytree(path, folder / path.name)
@@ -95,8 +95,8 @@ def copy_of_stopped(folder: Path) -> Path:
     shutil.rmtree(run / "predictions")
     (run / "report.html").unlink()
     lines = (run / "events.jsonl").read_text().splitlines(keepends=True)
-    kept = [line for line in lines if '"event": "finished"' not in line]
-    (run / "events.jsonl").write_text("".join(kept))
+    rest = [line for line in lines if '"event": "finished"' not in line]
+    (run / "events.jsonl").write_text("".join(rest))
     return run
 
 

@@ -4,13 +4,13 @@
 weights, together with what decides their last bits (`environment`). `tests/test_golden.py` runs
 all of it again and compares.
 
-`python -m tests.golden` records them anew. That is right only
+`python -m tests.golden` records them again. That is right only
 
 * where a change of numbers is intended and explained in docs/decisions.md, or
 * where the comparison to the bit has passed at the same commit with the recorded environment, and
   only the environment is to change, such as after an update of torch.
 
-A difference that nobody can explain is a fault of the change, not of the recording.
+An unexplained difference is a fault of the change, not of the recording.
 
 The runs go through the public interface only (`ts.train`, recipe keys, `events.jsonl`, the model
 folder), so that they outlast any change of what lies behind it. They have processes of their own:
@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
     Attributes:
         rows: the data.
-        settings: recipe keys besides those that all runs have.
+        settings: recipe keys in addition to those that all runs have.
     """
 
     rows: Sequence[Row]
@@ -75,10 +75,10 @@ class Golden:
     weights: str = ""
 
 
-def _text(i: int, told: Sequence[str] = (), stride: int = 3) -> str:
-    """A text of five words and more, another one for each number; `told` is what it ends with."""
+def _text(i: int, ending: Sequence[str] = (), stride: int = 3) -> str:
+    """A text of at least five words for each number, with an ending."""
     words = (WORDS[(7 * i + j * (stride + i % 5)) % len(WORDS)] for j in range(4 + i % 9))
-    return " ".join([*words, str(i), *told])
+    return " ".join([*words, str(i), *ending])
 
 
 _CLASSES = ("printer", "soup", "table")
@@ -158,7 +158,7 @@ PAIR: dict[str, Run] = {
 
 
 def environment() -> dict[str, str]:
-    """What decides the last bits of the runs, besides the code: libraries and processor."""
+    """What decides the last bits of the runs, apart from the code: libraries and processor."""
     import torch
 
     libraries = ("torch", "transformers", "tokenizers", "numpy", "scikit-learn")
@@ -287,9 +287,9 @@ def _hash_of_weights(model: Path) -> str:
 def unequal_bits(recorded: Mapping[str, Golden], here: Mapping[str, Golden]) -> list[str]:
     """Where runs differ: a line for each kind of number of a run, with the first difference."""
     return [
-        f"{name}: {kind}: {told}"
+        f"{name}: {kind}: {difference}"
         for name, kind, before, now in _pairs(recorded, here)
-        if (told := _first_difference(before, now))
+        if (difference := _first_difference(before, now))
     ]
 
 

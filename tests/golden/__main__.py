@@ -1,4 +1,4 @@
-"""Record the golden runs anew; the docstring of `tests.golden` says when that is right."""
+"""Record the golden runs again; the docstring of `tests.golden` says when that is right."""
 
 from __future__ import annotations
 

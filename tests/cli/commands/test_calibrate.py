@@ -24,8 +24,8 @@ def test_fit_then_follow(tunesmith: Command, run: Path, trained: Path) -> None:
     assert "coverage" in tunesmith("eval", run, data, "--threshold", "0.5").out
     texts = ["the printer is broken again", "send me a new phone"]
     plain = tunesmith("predict", run, *texts, "--json").records
-    found = tunesmith("predict", run, *texts, "--calibrated", "--json").records
-    assert [row["scores"].keys() for row in found] == [row["scores"].keys() for row in plain]
+    calibrated = tunesmith("predict", run, *texts, "--calibrated", "--json").records
+    assert [row["scores"].keys() for row in calibrated] == [row["scores"].keys() for row in plain]
 
 
 def test_calibration_report(tunesmith: Command, run: Path) -> None:

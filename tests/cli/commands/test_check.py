@@ -22,25 +22,27 @@ def test_errors_come_first(tunesmith: Command) -> None:
     Path("a.csv").write_text(GOOD + "text number 0 0,b\n,a\n")
     output = tunesmith("check", "a.csv")
     assert output.code == 3
-    told = [line.split()[0] for line in output.out.splitlines() if line.startswith(("w", "e"))]
-    assert told == ["error", "warning"]
+    severities = [
+        line.split()[0] for line in output.out.splitlines() if line.startswith(("w", "e"))
+    ]
+    assert severities == ["error", "warning"]
     assert output.out.splitlines()[-1] == "1 error, 1 warning"
     assert output.err == ""
 
 
 def test_json_output(tunesmith: Command) -> None:
     Path("a.csv").write_text(GOOD + "text number 0 0,b\n")
-    (found,) = tunesmith("check", "a.csv", "--model", "embedded:mini", "--json").records
-    assert found["is_good"]
-    assert found["counts"] == {"error": 0, "warning": 1, "note": 0}
-    (problem,) = found["problems"]
+    (record,) = tunesmith("check", "a.csv", "--model", "embedded:mini", "--json").records
+    assert record["is_good"]
+    assert record["counts"] == {"error": 0, "warning": 1, "note": 0}
+    (problem,) = record["problems"]
     assert problem["code"] == "D403"
     assert problem["place"] == "a.csv:22"
     assert problem["count"] == 1
     assert problem["row_numbers"] == [20]
     assert problem["evidence"] == ["a.csv:22 as a.csv:2: text number 0 0"]
-    assert found["rows"] == {"validation": 2, "train": 19}
-    assert found["lengths"]["rows"] == 21
+    assert record["rows"] == {"validation": 2, "train": 19}
+    assert record["lengths"]["rows"] == 21
 
 
 def test_a_recipe_and_its_errors(tunesmith: Command) -> None:

@@ -112,16 +112,16 @@ def test_a_table_of_predictions(tunesmith: Command, trained: Path) -> None:
 def test_bad_row_policies(tunesmith: Command, trained: Path) -> None:
     Path("new.csv").write_text(ROWS)
     words = ("predict", trained, "--file", "new.csv")
-    kept = tunesmith(*words, "--json").records
-    assert [record["row"] for record in kept] == [0, 1, 2]
-    assert kept[1] == {
+    rows = tunesmith(*words, "--json").records
+    assert [record["row"] for record in rows] == [0, 1, 2]
+    assert rows[1] == {
         "row": 1, "input": {"id": "8", "body": "", "note": "b"},
         "label": None, "score": None, "scores": None, "problem": "D310",
     }  # fmt: skip
     skipped = tunesmith(*words, "--json", "--on-bad-row", "skip").records
     assert [record["row"] for record in skipped] == [0, 2]
     assert [r["scores"] for r in skipped] == [
-        pytest.approx(kept[i]["scores"], abs=1e-6) for i in (0, 2)
+        pytest.approx(rows[i]["scores"], abs=1e-6) for i in (0, 2)
     ]
     for out in ((), ("--out", "p.csv")):
         output = tunesmith(*words, "--on-bad-row", "fail", *out)

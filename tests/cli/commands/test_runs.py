@@ -99,10 +99,10 @@ def test_compare_reports_significance(tunesmith: Command, trained: Path) -> None
         r"f1 +\S+ → \S+  \+0\.0000 \(95%: (-0\.\d+ to \+0\.\d+)\): the same", output.out
     )
     (record,) = tunesmith("runs", "compare", trained, trained, "--json").records
-    told = record["differences"]["validation"]
-    assert told["rows"] == 6
-    assert told["scores"]["accuracy"]["is_sure"] is False
-    assert told["changes"] == {"fixed": [], "broken": [], "p_value": 1.0}
+    difference = record["differences"]["validation"]
+    assert difference["rows"] == 6
+    assert difference["scores"]["accuracy"]["is_sure"] is False
+    assert difference["changes"] == {"fixed": [], "broken": [], "p_value": 1.0}
 
 
 def test_show_has_the_score_table(tunesmith: Command, trained: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_report_without_its_plan(tunesmith: Command, trained: Path, tmp_path: 
 
 
 class Typed(io.TextIOWrapper):
-    """What a person types."""
+    """A terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -184,13 +184,13 @@ def test_delete_checks_all_and_confirms_once(
     assert output.code == 2
     assert "R154" in output.err and "--yes" in output.err
     assert left() == ["one", "three", "two"]
-    # asked
-    asked: list[str] = []
+    # confirmation
+    questions: list[str] = []
 
     def answer(question: str, *, abort: bool, err: bool) -> None:
         assert abort and err
-        asked.append(question)
-        if len(asked) == 1:
+        questions.append(question)
+        if len(questions) == 1:
             raise click.Abort
 
     monkeypatch.setattr(click, "confirm", answer)
@@ -199,7 +199,7 @@ def test_delete_checks_all_and_confirms_once(
     assert left() == ["one", "three", "two"]
     output = tunesmith("runs", "delete", "runs/one", "two", "one", "--json")
     assert output.code == 0
-    assert asked == ["Delete 1 run?", "Delete 2 runs?"]
+    assert questions == ["Delete 1 run?", "Delete 2 runs?"]
     assert output.err == "runs/one\nruns/two\n"
     assert output.records == [{"deleted": ["runs/one", "runs/two"]}]
     assert tunesmith("runs", "delete", "three", "--yes").out == "deleted runs/three\n"
