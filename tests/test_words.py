@@ -87,6 +87,14 @@ def test_prose_of_markdown_counts_and_its_code_does_not() -> None:
     assert hits == [(1, "Rooms"), (3, "hangs on"), (10, "beside")]
 
 
+def test_chinese_terms_are_those_of_the_list() -> None:
+    assert words.chinese_terms()["打分"] == "评估，评分"
+    assert len(words.chinese_terms()) > 20
+    page = "给预测打分,再看\n\n对，行。您好\n"
+    hits = [(hit.line, hit.text) for hit in words.in_chinese(page, "x.po")]
+    assert hits == [(1, "打分"), (1, "分,"), (3, "您")]
+
+
 def test_the_command_prints_the_line_and_the_replacement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

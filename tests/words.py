@@ -3,6 +3,7 @@
 `python -m tests.words [PATH ...]` prints where a banned word or name is used, and what to write.
 Texts are docstrings, comments, messages and the prose of Markdown files; code blocks and code
 in backticks are not. Names are those a file binds: variables, arguments, functions, classes.
+Chinese pages and the catalog use the terms of docs/terms.md.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tokenize
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +41,7 @@ PHRASES = {
     r"person's own": "custom, your own",
     r"learnt": "learned",
     r"spelt|spoilt|burnt|dreamt": "the American past tense in -ed",
-    r"in words": "as text",
+    r"(?<!fill.)(?<!fills.)(?<!filled.)in words": "as text",
     r"beside": "next to, with, in addition to",
     r"besides": "in addition",
     r"(always )?the same answer": "majority class, constant prediction",
@@ -164,7 +166,9 @@ TEXTS = ("docs", "README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.m
 CODE = ("src", "tests", "benchmarks", "pretraining", "examples")
 ALLOWED = Path(__file__).with_name("words_allowed.txt")
 """Folders and files, a line each, that are not clean yet; a folder does not cover its folders."""
-SELF = {"tests/words.py", "tests/test_words.py"}
+CATALOG = "src/tunesmith/locale/zh/LC_MESSAGES/tunesmith.po"
+TERMS = ROOT / "docs" / "terms.md"
+SELF = {"tests/words.py", "tests/test_words.py", "docs/terms.md"}
 DATA = ("src/tunesmith/data/embedded/", "src/tunesmith/locale/")
 """Files whose strings are data: sentences of the embedded data sets."""
 
@@ -318,11 +322,38 @@ def in_markdown(text: str, path: str) -> Iterator[Hit]:
         yield Hit(path, bisect_right(starts, offset), words, instead)
 
 
+@cache
+def chinese_terms() -> dict[str, str]:
+    """Terms that Chinese texts do not use, each with the one they use, from docs/terms.md."""
+    rows = re.findall(
+        r"^\| (.+) \| (.+) \| (.+) \|$", TERMS.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return {word: term for _english, term, others in rows[1:] for word in others.split("、")}
+
+
+def in_chinese(text: str, path: str) -> Iterator[Hit]:
+    """Other terms than those of the list, and half-width punctuation between Chinese words."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for word, term in chinese_terms().items():
+            if word in line:
+                yield Hit(path, number, word, term)
+        for match in re.finditer(r"[\u4e00-\u9fff][,;:?!](?=[\u4e00-\u9fff])|您", line):
+            yield Hit(
+                path, number, match[0], "full-width punctuation" if match[0] != "您" else "你"
+            )
+
+
 def in_file(path: Path) -> list[Hit]:
     """The banned words of one file, by line."""
     name = path.resolve().relative_to(ROOT).as_posix()
     text = path.read_text(encoding="utf-8")
-    hits = in_code(text, name) if path.suffix == ".py" else in_markdown(text, name)
+    hits: list[Hit] = []
+    if path.suffix == ".py":
+        hits += in_code(text, name)
+    if path.suffix == ".md":
+        hits += in_markdown(text, name)
+    if name == CATALOG or name.startswith("docs/course/zh/") or name.endswith(".zh-CN.md"):
+        hits += in_chinese(text, name)
     return sorted(hits, key=lambda hit: (hit.line, hit.text))
 
 
@@ -333,7 +364,7 @@ def files(paths: Iterable[Path] = ()) -> list[Path]:
         file
         for root in roots
         for file in ([root] if root.is_file() else root.rglob("*"))
-        if file.suffix in {".py", ".md"}
+        if file.suffix in {".py", ".md", ".po"}
     }
     return sorted(f for f in every if f.relative_to(ROOT).as_posix() not in SELF)
 
