@@ -16,7 +16,7 @@ from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.inputs import ValidatedInputs, check, look
 from tunesmith.inputs.corrections import Corrected, correct
-from tunesmith.inputs.corrections_table import mark_of, write_doubts
+from tunesmith.inputs.corrections_table import mark_of, write_issues
 from tunesmith.recipe import DataSettings, gather
 from tunesmith.tasks import Task, task_named
 
@@ -40,7 +40,7 @@ def rows_of(source: Source) -> list[Row]:
 def test_corrections_are_applied_and_the_rest_stays(tmp_path: Path) -> None:
     source = memory(["a", "b", "a", "b", "a", "b"])
     table = tmp_path / "t.csv"
-    write_doubts(
+    write_issues(
         table,
         [
             doubt(0, TEXTS[0], "a", "b"),
@@ -75,8 +75,8 @@ def test_rows_keep_their_places(removed: set[int]) -> None:
 def test_of_two_tables_the_later_one_counts(tmp_path: Path) -> None:
     """Both speak of the rows as they lie in the data, also where the first leaves some out."""
     first, second = tmp_path / "1.csv", tmp_path / "2.csv"
-    write_doubts(first, [doubt(0, TEXTS[0], "a", "remove"), doubt(1, TEXTS[1], "b", "a")])
-    write_doubts(second, [doubt(1, TEXTS[1], "a", "b"), doubt(2, TEXTS[2], "a", "b")])
+    write_issues(first, [doubt(0, TEXTS[0], "a", "remove"), doubt(1, TEXTS[1], "b", "a")])
+    write_issues(second, [doubt(1, TEXTS[1], "a", "b"), doubt(2, TEXTS[2], "a", "b")])
     made = correct([str(first), str(second)], classes(), {"train": memory(list("ababab"))})
     assert "".join(str(row.values["label"]) for row in rows_of(made["train"])) == "bbbab"
 
@@ -86,7 +86,7 @@ def test_of_two_tables_the_later_one_counts(tmp_path: Path) -> None:
     [
         ({"mark": "m0"}, "R177", "not the one"),
         ({"row": "99"}, "R177", "not the one"),
-        ({"split": "test"}, "R177", "no rows of their own"),
+        ({"split": "test"}, "R177", "no separate rows"),
         ({"correct": "bb"}, "R178", 'no training row has the label "bb"'),
         ({"correct": "remov"}, "R178", 'did you mean "remove"'),
         ({"row": "x"}, "R176", 'the row is "x"'),
@@ -106,8 +106,8 @@ def test_what_does_not_fit_is_refused(
 
 def test_twice_otherwise_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
-    write_doubts(table, [doubt(0, TEXTS[0], "a", "b"), doubt(0, TEXTS[0], "a", "remove")])
-    with pytest.raises(DataError, match="corrected twice"):
+    write_issues(table, [doubt(0, TEXTS[0], "a", "b"), doubt(0, TEXTS[0], "a", "remove")])
+    with pytest.raises(DataError, match="two corrections that differ"):
         correct([str(table)], classes(), {"train": memory(list("ababab"))})
 
 
@@ -147,7 +147,7 @@ def test_each_form_of_label(
     made = task_named(task).make(
         Roles("text", None, roles), SETTINGS.model_copy(update=settings), source.columns, {}
     )
-    write_doubts(tmp_path / "t.csv", [doubt(1, "two", "?", words)])
+    write_issues(tmp_path / "t.csv", [doubt(1, "two", "?", words)])
     corrected = correct([str(tmp_path / "t.csv")], made, {"train": source})["train"]
     assert [row.values for row in rows_of(corrected)] == [
         {"text": "one", **before},
@@ -157,7 +157,7 @@ def test_each_form_of_label(
 
 def test_a_number_must_be_one(tmp_path: Path) -> None:
     task = task_named("text-regression").make(Roles("text", None, "label"), SETTINGS, (), {})
-    write_doubts(tmp_path / "t.csv", [doubt(0, TEXTS[0], "1", "much")])
+    write_issues(tmp_path / "t.csv", [doubt(0, TEXTS[0], "1", "much")])
     with pytest.raises(DataError, match=r"R178(.|\n)*not a number"):
         correct([str(tmp_path / "t.csv")], task, {"train": memory([1, 2, 3, 4, 5, 6])})
 
@@ -167,7 +167,7 @@ def test_a_recipe_with_corrections(tickets: Path, tiny_bert: Path, tmp_path: Pat
     rows = [line.split(",") for line in tickets.read_text().splitlines()[1:]]
     table = tmp_path / "t.csv"
     marked = [doubt(i, rows[i][1], rows[i][2], "order") for i in (0, 2)]
-    write_doubts(table, [*marked, doubt(4, rows[4][1], rows[4][2], "remove")])
+    write_issues(table, [*marked, doubt(4, rows[4][1], rows[4][2], "remove")])
 
     def checked(*sets: str) -> ValidatedInputs:
         base = [f"data.train={tickets}", f"model={tiny_bert}", *sets]

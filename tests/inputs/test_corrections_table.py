@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import WriteRows
 from tunesmith.errors import DataError
-from tunesmith.inputs.corrections_table import LabelIssue, mark_of, read_corrections, write_doubts
+from tunesmith.inputs.corrections_table import LabelIssue, mark_of, read_corrections, write_issues
 
 
 def doubt(row: int, text: str, label: str, correct: str, split: str = "train") -> LabelIssue:
@@ -26,11 +26,11 @@ def test_the_table_brings_back_what_was_written(lines: list[tuple[str, str, str]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
         written = [doubt(i, text, label, word) for i, (text, label, word) in enumerate(lines)]
-        assert write_doubts(path, written) == len(lines)
+        assert write_issues(path, written) == len(lines)
         found = {c.row: c for c in read_corrections(path)}
         for i, (text, label, word) in enumerate(lines):
             if word.strip() and word != label and word == word.strip():
-                assert found[i].words == word and found[i].mark == mark_of([text])
+                assert found[i].label == word and found[i].mark == mark_of([text])
         with path.open(newline="", encoding="utf-8-sig", errors="surrogatepass") as file:
             for cells in list(csv.reader(file))[1:]:
                 for cell in cells:
@@ -38,7 +38,7 @@ def test_the_table_brings_back_what_was_written(lines: list[tuple[str, str, str]
 
 
 def test_excel_finds_a_mark_and_no_formula(tmp_path: Path) -> None:
-    write_doubts(tmp_path / "t.csv", [doubt(0, '=HYPERLINK("x")', "-1.5", "")])
+    write_issues(tmp_path / "t.csv", [doubt(0, '=HYPERLINK("x")', "-1.5", "")])
     content = (tmp_path / "t.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbfsplit,row,place,text")
     assert b"\"'=HYPERLINK" in content and b",-1.5," in content

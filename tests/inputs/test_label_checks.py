@@ -40,7 +40,7 @@ def test_kinds_of_labels_that_are_mixed_are_counted() -> None:
     (problem,) = spelling_problems({"a": 3, "1": 5}, kinds, "label", PLACE)
     assert problem.code == "D207"
     assert problem.severity is Severity.ERROR
-    assert problem.message == '"label" holds labels of several kinds: number (5), text (3)'
+    assert problem.message == '"label" holds labels of several types: number (5), text (3)'
 
 
 def test_spellings_that_look_alike_are_written_out() -> None:
@@ -79,7 +79,7 @@ def test_odd_classes(counts: dict[str, int], codes: list[str]) -> None:
 def test_imbalance_names_the_majority_and_is_a_warning_beyond_fifty_to_one() -> None:
     (little,) = class_problems({"ok": 75, "bad": 25}, "label", PLACE)
     assert little.severity is Severity.NOTE
-    assert 'always "ok" scores 75.0% accuracy' in little.message
+    assert 'always predicting "ok" scores 75.0% accuracy' in little.message
     (much,) = class_problems({"ok": 500, "bad": 10}, "label", PLACE)
     assert much.severity is Severity.WARNING
 

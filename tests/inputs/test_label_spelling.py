@@ -62,8 +62,10 @@ def test_what_was_joined_is_told_of_each_source() -> None:
         "test": Memory.of_records([{"text": "a"}], "t"),
     }
     made = normalize_labels(task(), sources)
-    assert made["train"].notes == ('rows: labels respelt: " pos" (1) → "pos", "Pos" (1) → "pos"',)
-    assert made["validation"].notes == ('v: labels respelt: "POS" (1) → "pos"',)
+    assert made["train"].notes == (
+        'rows: labels normalized: " pos" (1) → "pos", "Pos" (1) → "pos"',
+    )
+    assert made["validation"].notes == ('v: labels normalized: "POS" (1) → "pos"',)
     assert labels_of(made["validation"]) == ["pos", "neg", "other"]
     assert made["test"].notes == ()
     assert next(iter(made["test"].chunks()))[0].values == {"text": "a"}

@@ -18,7 +18,7 @@ from tunesmith.data.readers.hub_reader import HubSplit
 from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Problem, Severity
 from tunesmith.inputs import check, column_stats, look
-from tunesmith.inputs.corrections_table import write_doubts
+from tunesmith.inputs.corrections_table import write_issues
 from tunesmith.recipe import gather
 
 Records = dict[str, list[dict[str, Any]]]
@@ -143,7 +143,7 @@ def test_published_splits_stay_so_when_labels_are_mended_or_rows_left_out(
 
     made = with_leak(20)
     text = made["train"][0]["text"]
-    write_doubts(tmp_path / "t.csv", [doubt(0, text, made["train"][0]["label"], "b")])
+    write_issues(tmp_path / "t.csv", [doubt(0, text, made["train"][0]["label"], "b")])
     made["train"] += [{"text": "one more", "label": "B"}, {"text": " ", "label": "a"}]
     value = {"data.corrections": f"[{tmp_path / 't.csv'}]", "data.normalize_labels": "true"}
     settings = {"data.on_bad_row": "skip", **({key: value[key]} if key in value else {})}

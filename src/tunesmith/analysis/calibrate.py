@@ -1,4 +1,4 @@
-"""Calibrating a finished run on its validation predictions; the result is kept with the model."""
+"""Calibration of a finished run on its validation predictions, stored with the model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["calibrate_run", "fit_as_json"]
 
 
 def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> CalibrationResult:
-    """Fit a calibration and keep it with the model, in place of an older one; its card tells of it.
+    """Fit a calibration and store it with the model and in its card, in place of an older one.
 
     Args:
         run: a finished one.
@@ -51,7 +51,7 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> CalibrationRes
 
 
 def fit_as_json(fit: CalibrationResult) -> dict[str, object]:
-    """What is kept and told of a fit: the calibration, and the numbers behind it."""
+    """Return what is stored of a fit: the calibration, and the numbers behind it."""
     return {
         **fit.calibration.as_json(),
         "split": "validation",

@@ -58,35 +58,35 @@ class Comparison:
 
 
 def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
-    """The splits that both runs scored, from their predictions.
+    """Compare two runs on the splits that both scored, from their predictions.
 
-    Empty where a run is not finished, or its task keeps no answer per row that could be scored.
+    Empty where a run is not finished, or its task has no labels.
 
     Raises:
-        RecipeError: they learnt other tasks or classes (R161), were scored on other rows (R160), or
-            kept no predictions (R162).
+        RecipeError: they learned other tasks or classes (R161), were scored on other rows (R160),
+            or have no predictions (R162).
         IntegrityError: predictions cannot be read (C132).
     """
     facts = [run.facts() for run in (first, second)]
     if not all(facts):
         return {}
-    one, two = (task_from_json(found["task"]) for found in facts)
+    one, two = (task_from_json(each["task"]) for each in facts)
     if any(task.encode_answers(()) is None for task in (one, two)):
         return {}
     _refuse_other_labels(one, two, first, second)
     names = [name for name in facts[0]["metrics"] if name in facts[1]["metrics"]]
     metrics = choose_metrics(names, one.metrics, one.name)
-    found = {}
+    comparisons = {}
     for split in _common_splits(facts):
         tables = [
             _Scored.read(run, split, task, like=one) for run, task in ((first, one), (second, two))
         ]
         _refuse_other_rows(*tables)
         answers = [replace(table.answers, metrics=metrics) for table in tables]
-        found[split] = Comparison(
+        comparisons[split] = Comparison(
             len(tables[0].rows), difference(*answers), _changes(one.output, *tables)
         )
-    return found
+    return comparisons
 
 
 def _common_splits(facts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -166,12 +166,12 @@ def _refuse_other_rows(one: _Scored, two: _Scored) -> None:
             one=len(one.rows), two=len(two.rows), other=two.place
         )
         raise RecipeError(Problem("R160", message, Place(one.place), fix=fix))
-    labels = [found.answers.truth.reshape(len(found.rows), -1) for found in (one, two)]
-    for place, (row, text) in enumerate(zip(one.rows.tolist(), one.texts, strict=True)):
-        same = row == two.rows[place] and text == two.texts[place]
-        if same and (labels[0][place] == labels[1][place]).all():
+    labels = [each.answers.truth.reshape(len(each.rows), -1) for each in (one, two)]
+    for i, (row, text) in enumerate(zip(one.rows.tolist(), one.texts, strict=True)):
+        same = row == two.rows[i] and text == two.texts[i]
+        if same and (labels[0][i] == labels[1][i]).all():
             continue
-        other = two.texts[place]
+        other = two.texts[i]
         message = (
             _('row {row} has another label in {other}: "{text}"')
             if same

@@ -1,4 +1,4 @@
-"""The rows that a run learnt from, read once more if they are still what they were."""
+"""The rows that a run learned from, read again if they are unchanged."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["KnownRows", "known_rows", "run_of_model"]
 
 @dataclass(frozen=True, slots=True)
 class KnownRows:
-    """Training rows to count words in.
+    """Training rows for the TF-IDF baseline.
 
     Attributes:
         rows: all of them, or a drawn part of many.
         total: all training rows.
-        reason: why there are none, in words; empty where there are some.
+        reason: why there are none; empty where there are some.
     """
 
     rows: Sequence[Row] = ()
@@ -43,7 +43,7 @@ def run_of_model(name: str) -> RunFolder | None:
 
 
 def known_rows(run: RunFolder) -> KnownRows:
-    """The training rows of a run, the same ones that its own baselines learnt from."""
+    """Return the training rows of a run, the same ones that its own baselines learned from."""
     try:
         layers = gather(file=run.recipe, environment={})
         if layers.recipe().data.train == "python":

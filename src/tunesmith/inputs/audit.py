@@ -1,4 +1,4 @@
-"""The audit: what is odd about the rows as a whole, found in the pass that checks each of them."""
+"""The audit: problems of the rows as a whole, found in the pass that checks each of them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ __all__ = ["Audit"]
 
 @dataclass
 class Audit:
-    """Takes a census of each source, and judges when all are done.
+    """Collects statistics of each source, and reports problems when all are read.
 
     Attributes:
-        seen: what is checked.
-        lengths: tokens per row of the training source, once it was judged and if its model's
-            tokenizer is on this machine.
+        seen: the resolved inputs.
+        lengths: tokens per row of the training source, after `problems` and if the tokenizer of
+            the model is on this machine.
     """
 
     seen: ResolvedInputs
@@ -52,22 +52,22 @@ class Audit:
     _parts: dict[str, Part] = field(default_factory=dict)
 
     def census(self, source: Source) -> Census:
-        """A census to be told of the rows of one source."""
+        """Return an empty census for the rows of one source."""
         return Census(source, self.seen.task.roles)
 
     def close(self, name: str, census: Census, survey: Survey, *, is_labeled: bool = True) -> None:
-        """The survey has seen all rows of a source."""
+        """Store the census of a source once all its rows are read."""
         if len(survey.text_hashes):
             self._parts[name] = census.part(name, survey, is_labeled=is_labeled)
 
     def problems(
         self, task: Task, drawn: Mapping[str, NDArray[np.int64] | None]
     ) -> Iterator[Problem]:
-        """Everything that is odd.
+        """Yield all problems.
 
         Args:
             task: fitted, if it could be.
-            drawn: for each share of the training rows which of the good ones it holds.
+            drawn: for each split of the training source the indices of its valid rows.
         """
         if "train" not in self._parts:
             return
@@ -124,9 +124,8 @@ class Audit:
         yield from self._label_order(reader, task)
 
     def _label_order(self, reader: Reader, task: Task) -> Iterator[Problem]:
-        labels = task.as_json().get("labels")
-        own = reader.files.config().get("id2label")
-        if isinstance(labels, list | tuple) and labels and isinstance(own, dict):
-            problem = order_problem([str(label) for label in labels], reader.name, own)
+        labels, own = task.output.labels, reader.files.config().get("id2label")
+        if labels and isinstance(own, dict):
+            problem = order_problem(labels, reader.name, own)
             if problem is not None:
                 yield replace(at_key(problem, self.seen.layers), severity=problem.severity)

@@ -1,7 +1,7 @@
-"""Corrections: rows with what a person said of their labels. The data itself is never changed.
+"""Corrections of labels. The data itself is never changed.
 
-`data.corrections` names tables of doubts that were filled in. They are applied to the rows as they
-are read, so labels, shares, hashes and prepared data follow from the corrected rows.
+`data.corrections` names tables of label issues that were filled in. They are applied to the rows as
+they are read, so labels, splits, hashes and caches follow from the corrected rows.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Change = Mapping[str, object] | None
 
 
 def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> dict[str, Source]:
-    """The sources, with what the files say of their rows; of two files the later one counts.
+    """Return the sources with the corrections of files; of two files the later one counts.
 
     Args:
-        files: tables that `write_doubts` began.
-        task: what is learnt; its columns hold the labels.
-        sources: "train", and whichever of "validation" and "test" are sources of their own.
+        files: tables that `write_issues` began.
+        task: its columns hold the labels.
+        sources: "train", and those of "validation" and "test" that are separate sources.
 
     Raises:
         DataError: a row or a label that does not exist (R177, R178), or a file (D105, R176).
@@ -58,12 +58,14 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
             by_split.setdefault(correction.split, []).append(correction)
         for split, corrections in by_split.items():
             if split not in sources:
-                problems.append(_no_such_split(corrections[0], sources))
+                message = _('this recipe has no separate rows for "{split}"').format(split=split)
+                fix = _("Sources: {names}.").format(names=", ".join(sources))
+                problems.append(_refusal(corrections[0], message, fix))
                 continue
-            found, wrong = _changes(corrections, sources[split], task, known)
+            new, wrong = _changes(corrections, sources[split], task, known)
             problems += wrong
-            changes.setdefault(split, {}).update(found)
-            notes.setdefault(split, []).append(f"{name}: {_in_words(found)}")
+            changes.setdefault(split, {}).update(new)
+            notes.setdefault(split, []).append(f"{name}: {_describe(new)}")
     if problems:
         raise DataError(problems)
     return {
@@ -73,7 +75,7 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
 
 
 def _known_labels(task: Task, train: Source) -> frozenset[str]:
-    """The classes or labels that some training row bears."""
+    """Return the labels of the training rows."""
     return frozenset(
         name
         for chunk in train.chunks(task.roles.label_columns)
@@ -85,27 +87,34 @@ def _known_labels(task: Task, train: Source) -> frozenset[str]:
 def _changes(
     corrections: Sequence[Correction], source: Source, task: Task, known: Collection[str]
 ) -> tuple[dict[int, Change], list[Problem]]:
-    """What happens to each corrected row, and what is wrong with the corrections."""
-    wanted = {correction.row for correction in corrections}
+    """Return the change of each corrected row, and what is wrong with the corrections."""
+    numbers = {correction.row for correction in corrections}
     rows = {
         row.index: row
         for chunk in source.chunks(task.roles.columns)
         for row in chunk
-        if row.index in wanted
+        if row.index in numbers
     }
     changes: dict[int, Change] = {}
     problems = []
     for correction in corrections:
         row = rows.get(correction.row)
         if row is None or mark_of(task.texts_of(row)) != correction.mark:
-            problems.append(_another_row(correction, source))
+            message = _("row {row} of {source} is not the one that was corrected").format(
+                row=correction.row, source=source.name
+            )
+            fix = _(
+                "The data changed since the table was written; write it again from a newer run."
+            )
+            problems.append(_refusal(correction, message, fix))
             continue
-        is_removed = correction.words == REMOVE and REMOVE not in known
-        change = None if is_removed else task.label_values(task.parse_label(correction.words))
+        is_removed = correction.label == REMOVE and REMOVE not in known
+        change = None if is_removed else task.label_values(task.parse_label(correction.label))
         if change is not None and (wrong := _wrong_label(correction, row, change, task, known)):
             problems.append(wrong)
         if changes.setdefault(row.index, change) != change:
-            problems.append(_said_twice(correction))
+            message = _("row {row} has two corrections that differ").format(row=correction.row)
+            problems.append(_refusal(correction, message, _("Remove one of them.")))
     return changes, problems
 
 
@@ -116,7 +125,7 @@ def _wrong_label(
     task: Task,
     known: Collection[str],
 ) -> Problem | None:
-    names = task.parse_label(correction.words) if known else ()  # numbers have no names
+    names = task.parse_label(correction.label) if known else ()  # numbers have no names
     unknown = [name for name in names if name not in known]
     finding = task.validate_row(Row(row.index, {**row.values, **change}))
     if not unknown and finding is None:
@@ -124,7 +133,7 @@ def _wrong_label(
     message = _('no training row has the label "{label}"').format(label=(unknown or [""])[0])
     if not unknown and finding is not None:
         message = finding.message
-    close = nearest(correction.words, [*known, REMOVE])
+    close = nearest(correction.label, [*known, REMOVE])
     fix = _("Write a label, `{remove}`, or nothing.").format(remove=REMOVE)
     if known:
         fix = _("Known classes: {names}.").format(names=quoted(sorted(known))) + "\n" + fix
@@ -133,7 +142,7 @@ def _wrong_label(
     return Problem("R178", message, correction.place, fix=fix)
 
 
-def _in_words(changes: Mapping[int, Change]) -> str:
+def _describe(changes: Mapping[int, Change]) -> str:
     removed = sum(change is None for change in changes.values())
     changed = len(changes) - removed
     return ", ".join(
@@ -148,38 +157,13 @@ def _in_words(changes: Mapping[int, Change]) -> str:
     )
 
 
-def _another_row(correction: Correction, source: Source) -> Problem:
-    return Problem(
-        "R177",
-        _("row {row} of {source} is not the one that was corrected").format(
-            row=correction.row, source=source.name
-        ),
-        correction.place,
-        fix=_("The data changed since the table was written; write it again from a newer run."),
-    )
-
-
-def _said_twice(correction: Correction) -> Problem:
-    return Problem(
-        "R177",
-        _("row {row} is corrected twice, each time otherwise").format(row=correction.row),
-        correction.place,
-        fix=_("Leave one of both."),
-    )
-
-
-def _no_such_split(correction: Correction, sources: Mapping[str, Source]) -> Problem:
-    return Problem(
-        "R177",
-        _('this recipe has no rows of their own for "{split}"').format(split=correction.split),
-        correction.place,
-        fix=_("Sources: {names}.").format(names=", ".join(sources)),
-    )
+def _refusal(correction: Correction, message: str, fix: str) -> Problem:
+    return Problem("R177", message, correction.place, fix=fix)
 
 
 @dataclass(frozen=True)
 class Corrected(WrappedSource):
-    """A source with some labels changed and some rows left out; the others are numbered anew.
+    """A source with some labels changed and some rows left out; the others are renumbered.
 
     Attributes:
         changes: for some of its rows the new values of the label columns.
@@ -192,9 +176,9 @@ class Corrected(WrappedSource):
     @classmethod
     def of(cls, source: Source, changes: Mapping[int, Change], notes: Sequence[str]) -> Corrected:
         """Apply changes, with a note for each file that they are from."""
-        kept = {row: change for row, change in changes.items() if change is not None}
-        removed = tuple(sorted(changes.keys() - kept.keys()))
-        return cls(source, kept, removed, own_notes=tuple(notes))
+        changed = {row: change for row, change in changes.items() if change is not None}
+        removed = tuple(sorted(changes.keys() - changed.keys()))
+        return cls(source, changed, removed, own_notes=tuple(notes))
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """The rows that are left, corrected."""
@@ -218,5 +202,6 @@ class Corrected(WrappedSource):
         change = self.changes.get(row.index)
         if change is None:
             return row.values
-        wanted = change if columns is None else {k: v for k, v in change.items() if k in columns}
-        return {**row.values, **wanted}
+        if columns is not None:
+            change = {name: value for name, value in change.items() if name in columns}
+        return {**row.values, **change}

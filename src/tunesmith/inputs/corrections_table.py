@@ -1,8 +1,8 @@
-"""The table of doubtful labels: written for a person, filled in with a spreadsheet, read again.
+"""The table of label issues: written for the user, filled in with a spreadsheet, read again.
 
 `tunesmith errors RUN --export FILE` writes it. Its column `correct` takes another label, or
-`remove`. A row is known by its number and a hash of its texts: spreadsheets change texts that they
-save again, such as numbers with leading zeros.
+`remove`. A row is identified by its number and a hash of its texts: spreadsheets change texts on
+saving, such as numbers with leading zeros.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
 from tunesmith.text import quoted
 
-__all__ = ["REMOVE", "Correction", "LabelIssue", "mark_of", "read_corrections", "write_doubts"]
+__all__ = ["REMOVE", "Correction", "LabelIssue", "mark_of", "read_corrections", "write_issues"]
 
 REMOVE = "remove"
-"""What stands in `correct` for a row to leave out; a class of this name is meant before that."""
+"""The value of `correct` for a row to leave out, unless a class has this name."""
 
 _FORMULA = "=+-@\t\r＝＋－＠"
 """What a spreadsheet may take for the beginning of a formula."""
@@ -37,12 +37,12 @@ class LabelIssue:
     Attributes:
         split: whose source holds the row: "train", "validation" or "test".
         row: its number in this source, from 0.
-        place: the same for people.
+        place: its file and line.
         text: of the row.
         text_pair: the second text of a pair, else empty.
-        label: as given.
+        label: its label.
         suggested: what it may be instead.
-        correct: what it is; empty until a person says so.
+        correct: what it is, to be filled in.
         mark: a hash of the texts.
     """
 
@@ -63,21 +63,21 @@ _NEEDED = ("split", "row", "correct", "mark")
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What a person said of one row.
+    """One row with its right label.
 
     Attributes:
-        place: of the line that says it.
+        place: of the line in the table.
         split: whose source holds the row.
         row: its number there.
         mark: the hash of its texts.
-        words: the right label, or `REMOVE`.
+        label: the right one as text, or `REMOVE`.
     """
 
     place: Place
     split: str
     row: int
     mark: str
-    words: str
+    label: str
 
 
 def mark_of(texts: Sequence[str]) -> str:
@@ -86,8 +86,8 @@ def mark_of(texts: Sequence[str]) -> str:
     return "m" + hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
-def write_doubts(path: Path, doubts: Iterable[LabelIssue]) -> int:
-    """Write the table; returns how many lines it has.
+def write_issues(path: Path, issues: Iterable[LabelIssue]) -> int:
+    """Write the table; return the number of rows.
 
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
@@ -99,8 +99,8 @@ def write_doubts(path: Path, doubts: Iterable[LabelIssue]) -> int:
     ):
         table = csv.writer(file)
         table.writerow(_COLUMNS)
-        for doubt in doubts:
-            table.writerow([_guarded(str(value)) for value in astuple(doubt)])
+        for issue in issues:
+            table.writerow([_guarded(str(value)) for value in astuple(issue)])
             count += 1
     return count
 
@@ -122,7 +122,7 @@ def read_corrections(path: Path) -> list[Correction]:
     Raises:
         DataError: it cannot be read (D105), or it is no such table (R176).
     """
-    found = []
+    corrections = []
     try:
         with path.open(newline="", encoding=_ENCODING, errors="surrogatepass") as file:
             table = csv.DictReader(file, delimiter=_delimiter(file.readline()))
@@ -134,7 +134,7 @@ def read_corrections(path: Path) -> list[Correction]:
             line = table.line_num + 1
             for cells in table:
                 if (correction := _as_correction(cells, Place(str(path), line))) is not None:
-                    found.append(correction)
+                    corrections.append(correction)
                 line = table.line_num + 1
     except OSError as error:
         raise DataError(
@@ -146,7 +146,7 @@ def read_corrections(path: Path) -> list[Correction]:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(_not_corrections(path, str(error))) from error
-    return found
+    return corrections
 
 
 def _delimiter(header: str) -> str:
@@ -155,13 +155,13 @@ def _delimiter(header: str) -> str:
 
 
 def _as_correction(cells: Mapping[str, str | None], place: Place) -> Correction | None:
-    words = _unguarded((cells["correct"] or "").strip())
-    if not words or words == _unguarded(cells.get("label") or ""):
+    label = _unguarded((cells["correct"] or "").strip())
+    if not label or label == _unguarded(cells.get("label") or ""):
         return None
     row = (cells["row"] or "").strip()
     if not row.isdecimal():
         raise DataError(_not_corrections(place, _('the row is "{text}"').format(text=row)))
-    return Correction(place, cells["split"] or "", int(row), (cells["mark"] or "").strip(), words)
+    return Correction(place, cells["split"] or "", int(row), (cells["mark"] or "").strip(), label)
 
 
 def _not_corrections(where: Path | Place, reason: str) -> Problem:

@@ -1,4 +1,4 @@
-"""Odd classes: spelt in two ways, hardly ever there, missing in a split, in another order."""
+"""Problems of classes: spelled in two ways, rare, missing in a split, in another order."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ _MISSING = frozenset(
     {"na", "n/a", "nan", "none", "null", "nil", "-", "--", "?", "unknown", "无", "空"}
 )
 _MASKED = "-100"
-"""What PyTorch ignores in a loss; many scripts mark unlabelled rows with it."""
+"""What PyTorch ignores in a loss; many scripts mark unlabeled rows with it."""
 _UNEQUAL, _VERY_UNEQUAL = 3, 50
 _NUMBERS = 50
-"""So many different numbers look like a measure, not like classes."""
+"""More different numbers than these look like a measure, not like classes."""
 _FEW_ROWS = 20
-"""Fewer rows prove nothing."""
+"""With fewer rows chance explains it."""
 _FEWEST_STEPS = 3
 _SCALES = ((1, 5), (1, 7), (1, 10), (0, 10), (0, 5))
 _RATINGS = ("star", "rating", "score", "grade", "评分", "分数", "打分", "星级", "等级")
 _STRATIFIED_ROWS = 2
-"""Fewer rows than these cannot stand on both sides of a split."""
+"""Fewer rows than these cannot be on both sides of a split."""
 
 
 def spelling_problems(
     counts: Mapping[str, int], kinds: Counter[str], column: str, place: Place
 ) -> Iterator[Problem]:
-    """Classes that are one but for their spelling; they would be learned as different ones.
+    """Classes that differ only in spelling; they would be learned as different ones.
 
     Args:
         counts: rows per class.
-        kinds: labels per kind of value that they are written as.
+        kinds: labels per type of value that they are written as.
         column: the label's.
         place: of the source.
     """
     if len(kinds) > 1:
         yield Problem(
             "D207",
-            _('"{column}" holds labels of several kinds: {kinds}').format(
+            _('"{column}" holds labels of several types: {kinds}').format(
                 column=column,
                 kinds=", ".join(f"{_(kind)} ({count})" for kind, count in kinds.most_common()),
             ),
@@ -73,8 +73,8 @@ def spelling_problems(
                 _("{names} look like one class").format(names=shown),
                 place,
                 fix=_(
-                    "Write them alike, or use --normalize-labels. If they are different classes, "
-                    "list every class in data.labels."
+                    "Spell them the same, or use --normalize-labels. If they differ, list every "
+                    "class in data.labels."
                 ),
             )
 
@@ -106,7 +106,7 @@ def label_set_problems(
 def header_problem(
     counts: Mapping[str, int], roles: Roles, columns: Sequence[str], place: Place
 ) -> Iterator[Problem]:
-    """The first row seems to stand where the names of the columns belong.
+    """The first row seems to have been read as the header.
 
     Args:
         counts: rows per class.
@@ -128,26 +128,26 @@ def header_problem(
 
 
 def _role_names(roles: Roles, columns: Sequence[str]) -> Iterator[str]:
-    """A name for each column: what it is for, else its number."""
+    """Return a name for each column: its role, else its number."""
     names = {roles.text: "text", roles.text_pair: "text_pair", roles.label: "label"}
     return (names.get(name, f"column{number}") for number, name in enumerate(columns, start=1))
 
 
 def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iterator[Problem]:
-    """What is odd about the classes of the training rows and how often they come."""
+    """Problems of the classes of the training rows and of their frequencies."""
     if len(counts) < 2:
         return
     total = sum(counts.values())
     largest, smallest = max(counts, key=lambda n: counts[n]), min(counts, key=lambda n: counts[n])
-    for name in counts:
+    for name, count in counts.items():
         if normalised([name]) in _MISSING:
-            yield _odd(
-                "D209", _('the class "{name}" looks like a missing label'), name, counts, place
-            )
+            code, message = "D209", _('the class "{name}" looks like a missing label')
         elif name == _MASKED:
-            yield _odd(
-                "D212", _("the label {name} often marks a row without one"), name, counts, place
-            )
+            code, message = "D212", _("the label {name} often marks a row without one")
+        else:
+            continue
+        fix = _("If so, remove the rows; else ignore this warning.")
+        yield _warning(code, message.format(name=name), place, fix=fix, count=count)
     if len(counts) > _NUMBERS and all(as_number(name) is not None for name in counts):
         yield _warning(
             "D216",
@@ -165,7 +165,7 @@ def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iter
             ),
             place,
             fix=_(
-                "For a rating, a 5 that is answered 4 is nearly right; to learn it as a number: "
+                "For a rating, predicting 4 for a 5 is nearly right; to learn it as a number: "
                 "--task text-regression."
             ),
             severity=Severity.NOTE,
@@ -176,14 +176,15 @@ def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iter
             "D405",
             _("a single row has the class {names}").format(names=quoted(rare, at_most=5)),
             place,
-            fix=_("It cannot be learnt and scored both: add rows, or join classes."),
+            fix=_("It cannot be in both training and evaluation: add rows, or merge classes."),
         )
     if counts[largest] >= _UNEQUAL * counts[smallest]:
         is_very = counts[largest] >= _VERY_UNEQUAL * counts[smallest]
         yield Problem(
             "D215",
             _(
-                'always "{name}" scores {share:.1%} accuracy; the rarest class "{rare}" has {count}'
+                'always predicting "{name}" scores {share:.1%} accuracy; the rarest class "{rare}" '
+                "has {count}"
             ).format(
                 name=largest,
                 share=counts[largest] / total,
@@ -197,7 +198,7 @@ def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iter
 
 
 def is_rating(names: Collection[str], column: str) -> bool:
-    """Whether classes are the steps of a scale: 1 to 5, 0 to 10, others if the column says so."""
+    """Whether classes are a scale: 1 to 5, 0 to 10, or another if the column is named like one."""
     numbers = sorted(number for name in names if (number := as_number(name)) is not None)
     is_scale = (
         len(numbers) == len(names)
@@ -206,17 +207,6 @@ def is_rating(names: Collection[str], column: str) -> bool:
     )
     is_so_called = any(word in column.lower() for word in _RATINGS)
     return is_scale and (is_so_called or (numbers[0], numbers[-1]) in _SCALES)
-
-
-def _odd(code: str, message: str, name: str, counts: Mapping[str, int], place: Place) -> Problem:
-    return Problem(
-        code,
-        message.format(name=name),
-        place,
-        fix=_("If so, remove the rows; else this is a class like any other."),
-        severity=Severity.WARNING,
-        count=counts[name],
-    )
 
 
 def split_problems(train: Part, other: Part) -> Iterator[Problem]:
@@ -234,12 +224,12 @@ def split_problems(train: Part, other: Part) -> Iterator[Problem]:
                 split=other.name, names=quoted(missing, at_most=5)
             ),
             Place(other.census.source.name),
-            fix=_("Nothing is known of how well they are recognised: use a larger share."),
+            fix=_("How well they are recognized stays unknown: use a larger split."),
         )
 
 
 def order_problem(labels: Sequence[str], model: str, id2label: Mapping[str, str]) -> Problem | None:
-    """The classes stand in another order than in the model that is fine-tuned."""
+    """The classes are in another order than in the model that is fine-tuned."""
     own = [id2label[key] for key in sorted(id2label, key=int)]
     folded = [label_key(name) for name in own]
     if sorted(folded) != sorted(label_key(name) for name in labels) or folded == [
@@ -252,11 +242,13 @@ def order_problem(labels: Sequence[str], model: str, id2label: Mapping[str, str]
             labels=quoted(labels), model=model, own=quoted(own)
         ),
         Place("data.labels"),
-        fix=_("Its head would start the wrong way round. Use --set data.labels=[{names}].").format(
+        fix=_("Its head would start with swapped classes. Use --set data.labels=[{names}].").format(
             names=", ".join(next(n for n in labels if label_key(n) == name) for name in folded)
         ),
     )
 
 
-def _warning(code: str, message: str, place: Place | None, *, fix: str) -> Problem:
-    return Problem(code, message, place, fix=fix, severity=Severity.WARNING)
+def _warning(
+    code: str, message: str, place: Place | None, *, fix: str, count: int | None = None
+) -> Problem:
+    return Problem(code, message, place, fix=fix, severity=Severity.WARNING, count=count)

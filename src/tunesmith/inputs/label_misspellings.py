@@ -1,8 +1,8 @@
-"""Rare classes that are probably misspellings of frequent ones: `postive` beside `positive`.
+"""Rare classes that are probably misspellings of frequent ones: `postive` for `positive`.
 
 Candidates come from deletion neighborhoods (Garbe's symmetric delete, as in SymSpell): two names
 one edit apart share a name that lacks one letter of each. So work grows with the number of classes,
-not with its square. What is told is compared exactly.
+not with its square. Candidates are then compared exactly.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from tunesmith.i18n import gettext as _
 __all__ = ["likely_misspellings", "misspelling_problems"]
 
 _RATIO, _RATIO_OF_TWO_EDITS = 5, 20
-"""The likely class has so many times the rows of the misspelt one."""
+"""How many times more rows the likely class has than the misspelled one."""
 _MOST_ROWS_OF_TWO_EDITS = 5
 _SHORTEST, _SHORTEST_OF_TWO_EDITS = 5, 6
-"""Letters of a word; one letter makes another word of a shorter one."""
+"""Letters of a word; in a shorter one a single letter makes another word."""
 _SHORTEST_CHINESE = 4
 _LONGEST = 64
 _MOST_LIKELY, _MOST_RARE, _MOST_WITH_TWO_EDITS = 2_000, 20_000, 200
@@ -59,14 +59,14 @@ def misspelling_problems(counts: Mapping[str, int], column: str, place: Place) -
         _('misspelled classes in "{column}"? {first}').format(column=column, first=lines[0]),
         place,
         evidence=tuple(lines[1:]),
-        fix=_("If so, correct these rows; now each spelling is a class of its own."),
+        fix=_("If so, correct these rows; now each spelling is a separate class."),
         severity=Severity.WARNING,
         count=sum(counts[rare] for rare in pairs),
     )
 
 
 def likely_misspellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """For each class that is probably a misspelling the class that is probably meant."""
+    """Return for each class that is probably misspelled the class that is probably meant."""
     short = {name: count for name, count in counts.items() if count and len(name) <= _LONGEST}
     likely = nlargest(_MOST_LIKELY, short, key=lambda name: (short[name], name))
     likely = [name for name in likely if short[name] >= _RATIO]
@@ -77,17 +77,17 @@ def likely_misspellings(counts: Mapping[str, int]) -> dict[str, str]:
             bucket = index.setdefault(variant, [])
             if len(bucket) < _MOST_IN_BUCKET:
                 bucket.append(name)
-    found = {}
+    misspelled = {}
     for rare in nsmallest(_MOST_RARE, short, key=lambda name: (short[name], name)):
         near = {name for v in _shortened(label_key(rare), depth) for name in index.get(v, ())}
         meant = [name for name in near if _is_misspelling(rare, name, short)]
         if meant:
-            found[rare] = max(meant, key=lambda name: (short[name], name))
-    return found
+            misspelled[rare] = max(meant, key=lambda name: (short[name], name))
+    return misspelled
 
 
 def _shortened(name: str, depth: int) -> set[str]:
-    """The name and what is left of it without one letter, or without up to two."""
+    """Return the name and all names that lack up to `depth` of its letters."""
     names = {name}
     for _edit in range(depth):
         names |= {one[:i] + one[i + 1 :] for one in names for i in range(len(one))}
@@ -109,15 +109,15 @@ def _is_misspelling(rare: str, likely: str, counts: Mapping[str, int]) -> bool:
         return False
     ((word, other_word),) = differing
     is_rare = ratio >= _RATIO_OF_TWO_EDITS and counts[rare] <= _MOST_ROWS_OF_TWO_EDITS
-    return _is_slip(word, other_word, may_have_two_edits=is_rare)
+    return _is_typo(word, other_word, may_have_two_edits=is_rare)
 
 
 def _digits(name: str) -> str:
-    return "".join(sign for sign in name if sign.isdigit())
+    return "".join(letter for letter in name if letter.isdigit())
 
 
-def _is_slip(word: str, meant: str, *, may_have_two_edits: bool) -> bool:
-    """Whether a word is another one with a slip of the pen, and not a word of its own."""
+def _is_typo(word: str, meant: str, *, may_have_two_edits: bool) -> bool:
+    """Whether a word is probably a typo of another one."""
     shorter, longer = sorted((word, meant), key=len)
     is_swapped = sorted(word) == sorted(meant) and _distance(word, meant) == 1
     if any(ord(sign) > 0x2E7F for sign in word + meant):  # one sign is a word
@@ -128,13 +128,8 @@ def _is_slip(word: str, meant: str, *, may_have_two_edits: bool) -> bool:
     if len(word) == len(meant) and not is_swapped and word[0] + word[-1] != meant[0] + meant[-1]:
         return False  # gambia, zambia; employee, employer
     distance = _distance(word, meant)
-    is_first_kept = word[0] == meant[0]
-    return distance == 1 or (
-        distance == 2
-        and may_have_two_edits
-        and is_first_kept
-        and len(shorter) >= _SHORTEST_OF_TWO_EDITS
-    )
+    two_may_be_typos = may_have_two_edits and len(shorter) >= _SHORTEST_OF_TWO_EDITS
+    return distance == 1 or (distance == 2 and two_may_be_typos and word[0] == meant[0])
 
 
 def _without_doubles(word: str) -> str:

@@ -1,7 +1,7 @@
-"""Spelling: labels that differ only by case, width, white space or unseen signs are one class.
+"""Normalization of labels that differ only by case, width, white space or invisible characters.
 
-The data itself is never changed. Labels are respelt as the rows are read, so classes, shares,
-hashes and prepared data follow from one spelling.
+The data itself is never changed. Labels are normalized as the rows are read, so classes, splits,
+hashes and caches follow from one spelling.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _SHOWN = 10
 def normalize_labels(
     task: Task, sources: Mapping[str, Source], *, known: Sequence[str] = ()
 ) -> dict[str, Source]:
-    """The sources, with one spelling for each class or label.
+    """Return the sources with one spelling for each class or label.
 
     The most frequent spelling of the training rows wins, of equally frequent ones the first in
-    order; a known one wins over both.
+    order; a known spelling wins over both.
 
     Args:
-        task: what is learnt; its columns hold the labels.
+        task: its columns hold the labels.
         sources: with "train", whose labels count, if there are training rows.
-        known: labels whose spelling is given: by a person, or by a finished model.
+        known: labels with the right spelling, from the recipe or a finished model.
 
     Raises:
         RecipeError: the task has no labels with names in its rows (R190), or two known ones differ
@@ -44,7 +44,7 @@ def normalize_labels(
         raise RecipeError(
             Problem(
                 "R190",
-                _("{task} has no class names in its rows that could be normalised").format(
+                _("{task} has no class names in its rows that could be normalized").format(
                     task=task.name
                 ),
                 Place("data.normalize_labels"),
@@ -69,7 +69,7 @@ def _spellings(source: Source, task: Task) -> Counter[str]:
 
 
 def _winners(counts: Mapping[str, int]) -> dict[str, str]:
-    """The spelling of each label, by what is left of it when spelling does not matter."""
+    """Return the spelling of each label, by its `label_key`."""
     winners: dict[str, str] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
         winners.setdefault(label_key(name), name)
@@ -77,9 +77,9 @@ def _winners(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def _by_key(known: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    by_key: dict[str, str] = {}
     for name in known:
-        other = found.setdefault(label_key(name), name)
+        other = by_key.setdefault(label_key(name), name)
         if other != name:
             raise RecipeError(
                 Problem(
@@ -89,16 +89,16 @@ def _by_key(known: Sequence[str]) -> dict[str, str]:
                     fix=_("Keep one of them, or remove data.normalize_labels."),
                 )
             )
-    return found
+    return by_key
 
 
 @dataclass(frozen=True)
 class NormalizedLabels(WrappedSource):
-    """A source whose labels are spelt in one way.
+    """A source with one spelling of each label.
 
     Attributes:
-        task: knows the labels of a row.
-        spelling: the right one of each label that is spelt otherwise.
+        task: reads the labels of a row.
+        spelling: the right one of each label that is spelled otherwise.
     """
 
     task: Task
@@ -112,31 +112,31 @@ class NormalizedLabels(WrappedSource):
         winners: Mapping[str, str],
         counts: Mapping[str, int],
     ) -> NormalizedLabels:
-        """Respell the labels that a source has.
+        """Normalize the labels of a source.
 
         Args:
-            source: as it is.
-            task: knows the labels of a row.
+            source: the rows.
+            task: reads the labels of a row.
             winners: the right spelling by `label_key`.
             counts: how often each label of the source occurs.
         """
         right = {name: winners.get(label_key(name), name) for name in counts}
         spelling = {name: wins for name, wins in right.items() if name != wins}
-        said = (f"{source.name}: {_in_words(spelling, counts)}",) if spelling else ()
+        said = (f"{source.name}: {_describe(spelling, counts)}",) if spelling else ()
         return cls(source, task, spelling, own_notes=said)
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows, respelt."""
+        """All rows, normalized."""
         label = self.task.roles.label_columns
-        asked = self.spelling and (columns is None or set(label) <= set(columns))
+        applies = self.spelling and (columns is None or set(label) <= set(columns))
         for chunk in self.source.chunks(columns):
-            yield [self._respelt(row) for row in chunk] if asked else chunk
+            yield [self._normalized(row) for row in chunk] if applies else chunk
 
     def originals(self, indices: Collection[int]) -> Mapping[int, int]:
-        """No row is left out."""
+        """Return the same numbers: no row is left out."""
         return {index: index for index in indices}
 
-    def _respelt(self, row: Row) -> Row:
+    def _normalized(self, row: Row) -> Row:
         names = self.task.labels_of(row)
         right = tuple(dict.fromkeys(self.spelling.get(name, name) for name in names))
         return (
@@ -146,8 +146,8 @@ class NormalizedLabels(WrappedSource):
         )
 
 
-def _in_words(spelling: Mapping[str, str], counts: Mapping[str, int]) -> str:
-    """Which spellings were joined, the most frequent first."""
+def _describe(spelling: Mapping[str, str], counts: Mapping[str, int]) -> str:
+    """Say which spellings were joined, the most frequent first."""
     names = sorted(spelling, key=lambda name: (-counts[name], name))
     shown = ", ".join(
         f'"{spelled(name)}" ({counts[name]}) → "{spelled(spelling[name])}"'
@@ -155,4 +155,4 @@ def _in_words(spelling: Mapping[str, str], counts: Mapping[str, int]) -> str:
     )
     if len(names) > _SHOWN:
         shown += ", " + _("and {count} more").format(count=len(names) - _SHOWN)
-    return _("labels respelt: {names}").format(names=shown)
+    return _("labels normalized: {names}").format(names=shown)

@@ -1,4 +1,4 @@
-"""What a finished run gets wrong, and which labels are probably wrong themselves. No torch."""
+"""The errors of a finished run, and labels that are probably wrong. No torch."""
 
 from __future__ import annotations
 

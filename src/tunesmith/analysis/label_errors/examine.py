@@ -1,4 +1,4 @@
-"""A finished run examined: the answers for the rows of its splits, and a table of doubts."""
+"""Error analysis of a finished run: answers to the rows of its splits, and a table of issues."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, check, look
-from tunesmith.inputs.corrections_table import LabelIssue, mark_of, write_doubts
+from tunesmith.inputs.corrections_table import LabelIssue, mark_of, write_issues
 from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
@@ -39,15 +39,15 @@ from tunesmith.tasks import task_from_json
 __all__ = ["SPLITS", "TOO_MANY", "ErrorAnalysis", "examine"]
 
 SPLITS = ("validation", "test", "train")
-"""In the order in which they are looked at: first the rows that the model has not learnt."""
+"""In the order of the analysis: first the rows that the model has not learned."""
 
 TOO_MANY = 0.1
-"""The share of labels that look wrong above which it is rather the answers that are."""
+"""The fraction of labels that look wrong above which the answers are to blame."""
 
 
 @dataclass(frozen=True)
 class ErrorAnalysis:
-    """A run, and the answers for its labelled rows.
+    """A run, and the answers to its labeled rows.
 
     Attributes:
         run: the run.
@@ -62,7 +62,7 @@ class ErrorAnalysis:
 
     @property
     def held_out(self) -> HeldOut:
-        """The rows by which the model is judged: the first split that there is."""
+        """The rows that the model is judged by: those of the first split."""
         return next(iter(self.answered.values()))
 
     @property
@@ -75,7 +75,7 @@ class ErrorAnalysis:
         return worst(self.held_out, top)
 
     def confused(self, top: int | None = None) -> list[Confusion]:
-        """Which labels of held-out rows are taken for which, the most frequent first."""
+        """Which labels of held-out rows are confused, the most frequent first."""
         return confused(self.held_out, top)
 
     def slices(self) -> list[Slice]:
@@ -85,23 +85,23 @@ class ErrorAnalysis:
     def suspect(self, top: int | None = None) -> list[RowError]:
         """The rows whose labels are probably wrong, the most suspect first.
 
-        Splits whose answers are too weak to tell are left out, if there is another.
+        Splits with answers that are too weak are left out, if there is another.
         """
-        known = {name: rows for name, rows in self._suspects.items() if name not in self._weak}
-        found = [row for rows in (known or self._suspects).values() for row in rows]
-        return sorted(found, key=lambda row: row.margin or 0.0)[:top]
+        strong = {name: rows for name, rows in self._suspects.items() if name not in self._weak}
+        suspects = [row for rows in (strong or self._suspects).values() for row in rows]
+        return sorted(suspects, key=lambda row: row.margin or 0.0)[:top]
 
     def weak_answers(self) -> list[Problem]:
-        """A warning for each split in which too many labels look wrong to be wrong."""
+        """Return a warning for each split in which too many labels look wrong."""
         return [
             Problem(
                 "D406",
                 _(
-                    "{count} of {rows} labels differ from the answers: these are too weak to tell "
-                    "which are wrong"
+                    "{count} of {rows} labels differ from the answers: the model is too weak to "
+                    "show which labels are wrong"
                 ).format(count=len(self._suspects[name]), rows=len(self.answered[name].rows)),
                 Place(name),
-                fix=_("At most the first rows of --suspect --split {split} deserve a look.").format(
+                fix=_("Check at most the first rows of --suspect --split {split}.").format(
                     split=name
                 ),
                 severity=Severity.WARNING,
@@ -121,52 +121,50 @@ class ErrorAnalysis:
             if len(rows) > TOO_MANY * len(self.answered[name].rows)
         ]
 
-    def export(self, judged: Iterable[RowError], path: Path) -> int:
-        """Write a table of doubtful rows for a person to fill in; returns how many these are.
+    def export(self, errors: Iterable[RowError], path: Path) -> int:
+        """Write a table of label issues for the user to fill in; return the number of rows.
 
         Raises:
-            IntegrityError: the data of the run is not at hand (C131).
+            IntegrityError: the data of the run is not available (C131).
             ResourceError: the disk is full or cannot be written (C107).
         """
         if not self._data:
             raise IntegrityError([replace(w, severity=Severity.ERROR) for w in self.warnings])
-        return write_doubts(path, self._doubts(list(judged)))
-
-    def _doubts(self, judged: Sequence[RowError]) -> list[LabelIssue]:
+        errors = list(errors)
         originals = {
-            split: original_rows(found.source, {one.row for one in judged if one.split == split})
-            for split, found in self._data.items()
+            name: original_rows(split.source, {row.row for row in errors if row.split == name})
+            for name, split in self._data.items()
         }
-        return [self._doubt(one, originals[one.split]) for one in judged]
+        return write_issues(path, [self._issue(row, originals[row.split]) for row in errors])
 
-    def _doubt(self, judged: RowError, originals: Mapping[int, int]) -> LabelIssue:
-        is_drawn = self._data[judged.split].source is self._data["train"].source
-        texts = (*judged.texts, "")[:2]
+    def _issue(self, row: RowError, originals: Mapping[int, int]) -> LabelIssue:
+        is_drawn = self._data[row.split].source is self._data["train"].source
+        texts = (*row.texts, "")[:2]
         return LabelIssue(
-            "train" if is_drawn else judged.split,
-            originals[judged.row],
-            str(judged.place),
+            "train" if is_drawn else row.split,
+            originals[row.row],
+            str(row.place),
             texts[0],
             texts[1],
-            judged.gold,
-            judged.suggested or judged.predicted,
+            row.gold,
+            row.suggested or row.predicted,
             "",
-            mark_of(judged.texts),
+            mark_of(row.texts),
         )
 
 
 def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
-    """Find answers for the labelled rows of a finished run.
+    """Return answers to the labeled rows of a finished run.
 
     Args:
         run: the run.
-        split: one of `SPLITS`; None for all that there are.
+        split: one of `SPLITS`; None for all.
 
     Raises:
         RecipeError: the run is not finished (C114), its task has no label per text (R175), or no
             such split has labels (R179).
-        IntegrityError: its training rows are asked for and not at hand (C131), or its predictions
-            cannot be read (C132).
+        IntegrityError: its training rows are requested and not available (C131), or its
+            predictions cannot be read (C132).
     """
     refuse_unfinished(run)
     task = task_from_json(run.facts()["task"])
@@ -179,51 +177,51 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
             )
         )
     data, warnings = _data_of(run)
-    wanted = SPLITS if split is None else (split,)
     if warnings and split == "train":
         raise IntegrityError([replace(w, severity=Severity.ERROR) for w in warnings])
     answered = {}
-    for name in wanted:
+    for name in SPLITS if split is None else (split,):
         if name == "train":
-            found = by_folds(task, data[name]) if name in data else None
+            held_out = by_folds(task, data[name]) if name in data else None
         else:
-            found = by_the_model(run, task, name, data[name].source if name in data else None)
-        if found is not None:
-            answered[name] = found
+            source = data[name].source if name in data else None
+            held_out = by_the_model(run, task, name, source)
+        if held_out is not None:
+            answered[name] = held_out
     if not answered:
-        raise RecipeError(_no_labels(run, split))
+        raise RecipeError(
+            Problem(
+                "R179",
+                _(
+                    "no labeled rows of {split} have answers of a model that has not learned them"
+                ).format(split=split or ", ".join(SPLITS)),
+                Place(str(run.path)),
+                fix=_("Name another split with --split: {names}.").format(names=", ".join(SPLITS)),
+            )
+        )
     return ErrorAnalysis(run, answered, warnings, data)
 
 
-def _no_labels(run: RunFolder, split: str | None) -> Problem:
-    return Problem(
-        "R179",
-        _("the run has no labelled rows in {split}").format(split=split or ", ".join(SPLITS)),
-        Place(str(run.path)),
-        fix=_("Name another split with --split: {names}.").format(names=", ".join(SPLITS)),
-    )
-
-
 def _data_of(run: RunFolder) -> tuple[Mapping[str, Split], list[Problem]]:
-    """The rows that the run was trained on, none with a warning if they are not at hand."""
+    """Return the rows that the run was trained on, none with a warning if not available."""
     try:
         checked = check(look(gather(file=run.recipe, environment={})))
     except (DataError, RecipeError, ResourceError) as error:
-        return {}, [_not_at_hand(run, str(error.problems[0]))]
+        return {}, [_unavailable(run, str(error.problems[0]))]
     before = learned_from(run)
     changed = [name for name, split in checked.splits.items() if before.get(name) != split.digest]
     if changed:
         reason = _("{splits} changed since the run began").format(splits=", ".join(changed))
-        return {}, [_not_at_hand(run, reason)]
+        return {}, [_unavailable(run, reason)]
     return checked.splits, []
 
 
-def _not_at_hand(run: RunFolder, reason: str) -> Problem:
+def _unavailable(run: RunFolder, reason: str) -> Problem:
     return Problem(
         "C131",
-        _("the data of the run is not at hand; training rows and places are left out"),
+        _("the data of the run is not available; training rows and places are left out"),
         Place(str(run.path)),
         evidence=(reason,),
-        fix=_("Call it from the folder where the run was started, with the data as it was."),
+        fix=_("Start from the folder where the run was started, with the data unchanged."),
         severity=Severity.WARNING,
     )

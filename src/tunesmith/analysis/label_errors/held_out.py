@@ -67,7 +67,7 @@ class HeldOut:
         return self.kind.row_losses(self.answers)
 
     def places(self, chosen: Sequence[int]) -> list[Place]:
-        """Where some rows are, by their position in `rows`."""
+        """Return where some rows are, by their position in `rows`."""
         numbers = [self.rows[i].index for i in chosen]
         known = self.source.places(numbers) if self.source is not None else {}
         return [known.get(number, Place(self.split, row=number)) for number in numbers]
@@ -116,13 +116,13 @@ def by_folds(task: Task, split: Split) -> HeldOut | None:
 
 def _judges(kind: RawKind, texts: Sequence[Sequence[str]], truth: NDArray[Any]) -> Iterator[Judge]:
     """By TF-IDF; for pairs also by how similar both texts are."""
-    yield lambda seen, asked: simple_answers(
-        kind, [texts[i] for i in seen], truth[seen], [texts[i] for i in asked]
+    yield lambda seen, others: simple_answers(
+        kind, [texts[i] for i in seen], truth[seen], [texts[i] for i in others]
     )["tfidf"]
     if texts and len(texts[0]) == 2:
         features = pair_features(texts)
-        yield lambda seen, asked: kind.linear(
-            features[seen], truth[seen], features[asked], strength=_STRENGTH
+        yield lambda seen, others: kind.linear(
+            features[seen], truth[seen], features[others], strength=_STRENGTH
         )
 
 

@@ -25,12 +25,12 @@ class RowError:
         row: its number in the source, from 0.
         place: its file and line, if it has one.
         texts: its text, or the two of a pair.
-        gold: its label as given.
+        gold: its label.
         predicted: the answer.
         loss: how wrong the answer is: cross entropy, summed over labels; or the squared error.
         share: the probability of `gold`; None where answers have none.
         suggested: what the label should be, if it is probably wrong; else None.
-        margin: how suspect the label is then: the lower, the more; else None.
+        margin: of a suspect label, the lower the more suspect; else None.
     """
 
     split: str
@@ -56,12 +56,12 @@ class RowError:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """One label taken for another.
+    """One label confused with another.
 
     Attributes:
-        gold: the label as given.
-        predicted: what it is taken for.
-        count: in how many rows.
+        gold: the label of the rows.
+        predicted: the answer.
+        count: the number of rows.
         worst: the row of these with the highest loss.
     """
 
@@ -82,7 +82,7 @@ def worst(held_out: HeldOut, top: int | None = None) -> list[RowError]:
 
 
 def confused(held_out: HeldOut, top: int | None = None) -> list[Confusion]:
-    """Which labels are taken for which, the most frequent first."""
+    """Which labels are confused, the most frequent first."""
     losses = held_out.losses()
     rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for row, gold, predicted in held_out.kind.confusions(held_out.answers):
@@ -98,10 +98,7 @@ def confused(held_out: HeldOut, top: int | None = None) -> list[Confusion]:
 
 
 def suspect(held_out: HeldOut, top: int | None = None) -> list[RowError]:
-    """The rows whose labels are probably wrong, the worst first, with what they should be.
-
-    Empty for kinds of answers that do not tell.
-    """
+    """The rows whose labels are probably wrong, the worst first; empty where none can be known."""
     suspects = held_out.kind.suspects(held_out.answers)
     if suspects is None:
         return []

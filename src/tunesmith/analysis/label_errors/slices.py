@@ -16,7 +16,7 @@ from tunesmith.i18n import gettext_noop as N_
 __all__ = ["Slice", "by_length", "by_script", "score_slices"]
 
 _FEWEST = 10
-"""Rows below which the score of a slice says nothing."""
+"""Rows below which the score of a slice is noise."""
 
 _LENGTHS = (
     N_("short"),
@@ -24,6 +24,12 @@ _LENGTHS = (
     N_("above the median"),
     N_("long"),
 )
+_WAYS = {
+    "class": N_("class"),
+    "length": N_("length"),
+    "language": N_("language"),
+    "file": N_("file"),
+}
 _SCRIPTS = (N_("latin"), N_("chinese"), N_("other"))
 
 
@@ -35,7 +41,7 @@ class Slice:
         by: what they have in common: "class", "length", "language" or "file".
         value: which class, length, language or file.
         rows: how many they are.
-        score: the share of right answers, or for numbers the mean absolute error.
+        score: the fraction of right answers, or the mean absolute error of numbers.
     """
 
     by: str
@@ -47,16 +53,10 @@ class Slice:
         """As plain values."""
         return asdict(self)
 
-    def in_words(self) -> tuple[str, str]:
-        """Both for people; a class or a file keeps its name."""
-        is_ours = self.by in ("length", "language")
-        ways = {
-            "class": _("class"),
-            "length": _("length"),
-            "language": _("language"),
-            "file": _("file"),
-        }
-        return ways[self.by], _(self.value) if is_ours else self.value
+    def describe(self) -> tuple[str, str]:
+        """Return both in the language of the user; a class or a file keeps its name."""
+        is_named_here = self.by in ("length", "language")
+        return _(_WAYS[self.by]), _(self.value) if is_named_here else self.value
 
 
 def score_slices(
@@ -70,25 +70,24 @@ def score_slices(
 
     Args:
         merits: of each row, shape (n,): 1 for a right answer, 0 for a wrong one; or an error.
-        groups: for each way to cut, the slice of each row; a way with one slice tells nothing and
-            is left out.
+        groups: the slice of each row, by the way of slicing; a way with one slice is left out.
         higher_is_better: the direction of `merits`.
         fewest: rows below which a slice is left out.
     """
-    found = []
+    slices = []
     for by, values in groups.items():
         members: defaultdict[str, list[int]] = defaultdict(list)
         for row, value in enumerate(values):
             members[value].append(row)
         if len(members) < 2:
             continue
-        found += [
+        slices += [
             Slice(by, value, len(rows), float(merits[rows].mean()))
             for value, rows in members.items()
             if len(rows) >= fewest
         ]
     sign = 1 if higher_is_better else -1
-    return sorted(found, key=lambda part: (sign * part.score, -part.rows, part.by, part.value))
+    return sorted(slices, key=lambda part: (sign * part.score, -part.rows, part.by, part.value))
 
 
 def by_length(texts: Sequence[Sequence[str]]) -> list[str]:

@@ -214,7 +214,7 @@ def slices(parts: Sequence[Slice], *, are_numbers: bool) -> Section | None:
     if not parts:
         return None
     rows = [
-        [*map(Cell, part.in_words()), Cell(f"{part.rows:,}", "number"), _number(part.score)]
+        [*map(Cell, part.describe()), Cell(f"{part.rows:,}", "number"), _number(part.score)]
         for part in parts
     ]
     last = _("mean error") if are_numbers else _("fraction right")

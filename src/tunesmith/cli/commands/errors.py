@@ -158,7 +158,7 @@ def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[
     score = _("correct") if examined.kind.higher_is_better else _("mean error")
     lines = []
     for part in parts:
-        by, value = part.in_words()
+        by, value = part.describe()
         lines.append(
             {_("by"): by, _("value"): value, _("rows"): part.rows, score: f"{part.score:.3f}"}
         )
