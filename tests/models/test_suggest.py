@@ -87,8 +87,8 @@ def test_masked_words_need_a_head_for_them() -> None:
         "100% of the letters are Chinese",
     )
     assert suggest_model(GERMAN, **words)[0] == DISTIL
-    assert suggest_model(ENGLISH, device="cuda", task="masked-lm")[0] == "bert-base-uncased"
-    assert suggest_model(ENGLISH, device="cpu", task="text-regression")[0] == MINILM
+    assert suggest_model(ENGLISH, device="cuda", for_masks=True)[0] == "bert-base-uncased"
+    assert suggest_model(ENGLISH, device="cpu")[0] == MINILM
 
 
 def test_offline_what_is_cached_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ def look(layers: Layers, data: Splits | None = None) -> ResolvedInputs:
     for key, suggestion in match.suggested.items():
         automatic.suggest(("data", key), suggestion.value, suggestion.reason)
     if requested.model is None:
-        _suggest_model(automatic, requested, columns.source, match.roles, task_class.name)
+        _suggest_model(automatic, requested, columns.source, match.roles, task_class)
     for key, option in task_class.options_type.model_fields.items():
         meaning = _(option.description) if option.description else ""
         automatic.suggest(("options", key), option.default, meaning)
@@ -235,14 +235,14 @@ def _check_task(name: str, layers: Layers) -> None:
 
 
 def _suggest_model(
-    automatic: Automatic, requested: Recipe, source: Source, roles: Roles, task: str
+    automatic: Automatic, requested: Recipe, source: Source, roles: Roles, task: type[Task]
 ) -> None:
     texts = [
         str(row.values.get(name) or "")
         for row in first_rows(source, 1000, roles.text_columns)
         for name in roles.text_columns
     ]
-    suggestion = suggest_model(texts, device=requested.train.device, task=task)
+    suggestion = suggest_model(texts, device=requested.train.device, for_masks=not task.needs_label)
     automatic.suggest(("model",), *suggestion)
 
 

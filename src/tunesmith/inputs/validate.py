@@ -230,7 +230,7 @@ def _unlabeled(value: object, task: Task) -> Finding:
     """Return the finding of a row without a label where there must be one."""
     is_empty = value is None or (isinstance(value, str) and label_text(value) is None)
     fix = _("Label or remove the rows.")
-    if task.name == "multi-label-classification":
+    if task.output.column_type == "list":
         fix = _("Label or remove the rows; a row without any label holds an empty list.")
     message = (
         _("the label is empty")

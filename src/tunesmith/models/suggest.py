@@ -68,7 +68,7 @@ _OTHER_WORDS = frozenset(
 
 
 def suggest_model(
-    texts: Sequence[str], *, device: str = "auto", task: str | None = None
+    texts: Sequence[str], *, device: str = "auto", for_masks: bool = False
 ) -> tuple[str, str]:
     """Return the smallest sensible model for texts like these, and why.
 
@@ -77,13 +77,13 @@ def suggest_model(
     Args:
         texts: some of the texts to train on.
         device: as `train.device` says: "auto", "cpu", "cuda" or "mps".
-        task: its name, if it is known; masked-lm needs a model with a head for it.
+        for_masks: whether the model needs a pretrained head for masked words.
     """
     from huggingface_hub import constants
 
     models, language = _for_language(texts)
     is_fast = has_accelerator(device)
-    if task == "masked-lm":
+    if for_masks:
         order = [models.base, models.masked] if is_fast else [models.masked, models.base]
     else:
         order = [models.base, models.small] if is_fast else [models.small, models.base]

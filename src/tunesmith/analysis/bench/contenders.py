@@ -227,7 +227,7 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
         half = session.precision == "bf16"
         first = job.plan.examples_at(0)
         products = None
-        if job.recipe.task != "masked-lm":  # whose head computes hidden tokens alone
+        if job.task.needs_label:  # other heads compute masked tokens only
             with engine.plain_model():
                 products = products_of(session.network, job.task.forward, job.batch(0, first[:4]))
         machine = measure_machine(

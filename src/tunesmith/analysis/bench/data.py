@@ -21,7 +21,7 @@ def in_their_words(job: Any) -> dict[str, Any]:
         ValueError: the recipe asks for something that Trainer would do differently.
     """
     own, plan = job.recipe.train, job.plan
-    if job.recipe.task == "masked-lm":
+    if not job.task.needs_label:
         raise ValueError("Trainer draws other masks: its rows cannot be compared")
     if own.micro_batch_size and own.micro_batch_size < own.batch_size:
         raise ValueError("with train.micro_batch_size its rows cannot be followed")
