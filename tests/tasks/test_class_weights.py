@@ -156,9 +156,9 @@ def test_the_focal_loss_is_its_formula(gamma: float) -> None:
 @pytest.mark.parametrize("gamma", [0.3, 2.0])
 def test_gradients_stay_finite_for_the_surest_and_the_most_mistaken(gamma: float) -> None:
     logits = torch.tensor([[1000.0, -1000.0], [20.0, -20.0], [0.0, 0.0]], requires_grad=True)
-    emphasis = LossWeights(gamma=gamma)
+    loss_weights = LossWeights(gamma=gamma)
     for labels in (torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1])):
-        found = emphasis.loss_sum(functional.cross_entropy, logits, labels)
+        found = loss_weights.loss_sum(functional.cross_entropy, logits, labels)
         (slope,) = torch.autograd.grad(found, logits)
         assert torch.isfinite(slope).all()
         assert math.isfinite(float(found.detach()))
@@ -205,7 +205,7 @@ def test_what_it_learnt_is_said_and_not_kept_with_the_model() -> None:
     plain = task_of(TextClassification)
     assert task.as_json() == plain.as_json()
     assert task.encoding == plain.encoding
-    assert TextClassification.from_json(task.as_json()).emphasis == LossWeights()
+    assert TextClassification.from_json(task.as_json()).loss_weights == LossWeights()
     label = task_of(MultiLabelClassification, class_weights="balanced")
     assert label.summary()[-1] == "weights in the loss: a 0.667, b 1"
 

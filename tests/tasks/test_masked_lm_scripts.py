@@ -37,7 +37,7 @@ def corrupt_of(*, whole_words: bool, always: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("whole_word_mask", [False, True])
-@pytest.mark.parametrize("always", [[], ["soup", "rice"]], ids=["share", "always"])
+@pytest.mark.parametrize("always", [[], ["soup", "rice"]], ids=["some", "always"])
 def test_the_script_masks_the_same_tokens(whole_word_mask: bool, always: list[str]) -> None:
     corrupt = corrupt_of(whole_words=whole_word_mask, always=always)
 
@@ -56,7 +56,7 @@ def test_the_script_masks_the_same_tokens(whole_word_mask: bool, always: list[st
             ids[row, : len(text) + 2] = [2, *text, 3]
             words[row, 1 : len(text) + 1] = np.arange(len(text)) // 2 + 1
         shown, chosen = mask_tokens(
-            ids, words, seed=seed, share=0.3, whole_word_mask=whole_word_mask,
+            ids, words, seed=seed, probability=0.3, whole_word_mask=whole_word_mask,
             always=[(7, 8), (9,)] if always else [], mask_id=4, vocabulary=50,
         )  # fmt: skip
         batch = {"input_ids": torch.from_numpy(ids), "words": torch.from_numpy(words)}

@@ -12,7 +12,7 @@ rows = st.lists(st.lists(st.integers(5, 49), min_size=6, max_size=6), min_size=1
 
 
 def mask(ids: np.ndarray, words: np.ndarray, seed: int, **more: object) -> tuple[np.ndarray, ...]:
-    given: dict[str, object] = {"share": 0.3, "whole_word_mask": False, "always": (), **more}
+    given: dict[str, object] = {"probability": 0.3, "whole_word_mask": False, "always": (), **more}
     return mask_tokens(ids, words, seed=seed, mask_id=MASK, vocabulary=VOCABULARY, **given)  # type: ignore[arg-type]
 
 
@@ -39,7 +39,7 @@ def test_words_are_found_whole() -> None:
         ({(8,)}, [5]),
         ({(7, 8), (9,)}, [1, 2, 4]),
     ):
-        shown, chosen = mask(ids, words, 0, share=1e-9, always=always)
+        shown, chosen = mask(ids, words, 0, probability=1e-9, always=always)
         assert set(wanted) == set(np.flatnonzero(chosen[0]))
         assert (shown[0, wanted] == MASK).all()
 
@@ -64,15 +64,17 @@ def test_it_follows_the_definition(
     texts: list[list[int]],
     seed: int,
     whole: bool,
-    share: float,
+    probability: float,
     always: tuple[tuple[int, ...], ...],
 ) -> None:
     """Token by token: hidden below 0.8, replaced below 0.9, else left as it is."""
     ids = np.array(texts)
     words = np.tile([0, 1, 1, 2, 3, 0], (len(ids), 1))
-    shown, chosen = mask(ids, words, seed, share=share, whole_word_mask=whole, always=always)
+    shown, chosen = mask(
+        ids, words, seed, probability=probability, whole_word_mask=whole, always=always
+    )
     for text, seen, asked in zip(ids.tolist(), shown.tolist(), chosen.tolist(), strict=True):
-        expected = by_definition(text, seed, share=share, whole=whole, always=always)
+        expected = by_definition(text, seed, probability=probability, whole=whole, always=always)
         assert (seen, asked) == expected
 
 
@@ -80,7 +82,7 @@ def by_definition(
     text: list[int],
     seed: int,
     *,
-    share: float,
+    probability: float,
     whole: bool,
     always: tuple[tuple[int, ...], ...],
 ) -> tuple[list[int], list[bool]]:
@@ -107,7 +109,7 @@ def by_definition(
     lowest = min(chances.values())
     asked = [
         bool(words[p])
-        and (named[p] or chances[p] < share or (not any(named) and chances[p] == lowest))
+        and (named[p] or chances[p] < probability or (not any(named) and chances[p] == lowest))
         for p in range(len(text))
     ]
     seen = []

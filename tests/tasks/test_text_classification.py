@@ -76,7 +76,7 @@ def test_the_positive_class() -> None:
     [
         (["pos"] * 8, "D204", 'all 8 rows are "pos"'),
         ([str(i) for i in range(12)], "D205", '12 classes in 12 rows; is "label" an id'),
-        ([-1, 0, 1, 1], "D213", "1 rows are labelled -1"),
+        ([-1, 0, 1, 1], "D213", "1 rows are labeled -1"),
     ],
 )
 def test_labels_that_teach_nothing(labels: list[object], code: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Long texts in several stretches, so that no word is lost."""
+"""Long texts in several windows, so that no word is lost."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["encode_windows"]
 def encode_windows(rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length: int) -> Encoded:
     """Texts as token ids; a long one gives several examples.
 
-    Beside the ids stands which word of its text each token belongs to, from 1 and 0 for none, such
-    as the marks at both ends. Stretches without a word are left out.
+    "words" says which word of its text each token belongs to, from 1; 0 for none, such as the
+    special tokens at both ends. Windows without a word are left out.
 
     Args:
         rows: with the columns of `roles`.
-        roles: which column is the text; of a pair the first stretch alone is read.
+        roles: which column is the text; of a pair only the first window is read.
         tokenizer: a fast one.
-        max_length: tokens of a stretch.
+        max_length: tokens of a window.
     """
     narrow = np.uint16 if len(tokenizer) <= 1 << 16 else np.int32
     ids: list[int] = []
@@ -54,9 +54,9 @@ def encode_windows(rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length
 def _windows(
     rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length: int
 ) -> Iterator[tuple[Row, Any, int]]:
-    """Each text cut into as many stretches as it needs.
+    """Each text cut into as many windows as it needs.
 
-    Of a pair only the first stretch is read, which holds some of both; the number says how many
+    Of a pair only the first window is read, which holds some of both; the number says how many
     tokens are left out.
     """
     texts: list[Any] = [tuple(str(row.values[name]) for name in roles.text_columns) for row in rows]

@@ -1,6 +1,6 @@
-"""Losses for classes that are rare: weights and the focal loss, in training alone.
+"""Losses for classes that are rare: weights and the focal loss, in training only.
 
-The focal loss turns to what the model gets wrong: each loss is multiplied by (1 - p)^gamma, p the
+The focal loss emphasizes what the model gets wrong: each loss is multiplied by (1 - p)^gamma, p the
 probability of the truth (Lin, Goyal, Girshick, He and Dollár, "Focal loss for dense object
 detection", arXiv 1708.02002). Evaluations measure the plain cross entropy, so that losses of
 differently trained runs compare.
@@ -32,12 +32,12 @@ __all__ = ["ImbalanceOptions", "LossWeights"]
 
 
 class Criterion(Protocol):
-    """A loss of torch that can be left unsummed."""
+    """A loss of torch with a choice of reduction."""
 
     def __call__(
         self, logits: torch.Tensor, labels: torch.Tensor, /, *, reduction: str
     ) -> torch.Tensor:
-        """The losses, summed or of each target."""
+        """Return the losses, summed or of each target."""
         ...
 
 
@@ -48,7 +48,7 @@ Weights = Literal["balanced"] | list[float] | dict[str, float] | None
 
 
 def _as_weights(value: object) -> object:
-    """Told in one sentence, where a union would tell one per branch."""
+    """Report one error, where a union would report one per branch."""
     if value is None or value == "balanced":
         return value
     numbers = value.values() if isinstance(value, Mapping) else value
@@ -69,7 +69,7 @@ def _is_weight(number: object) -> bool:
 
 
 class ImbalanceOptions(Options):
-    """What can be done about rare classes."""
+    """Options for rare classes."""
 
     class_weights: Annotated[Weights, BeforeValidator(_as_weights)] = Field(
         None,
@@ -91,49 +91,49 @@ class ImbalanceOptions(Options):
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Which rows count how much while training.
+    """How much each row counts in the loss while training.
 
     Attributes:
-        asked: the weights as they were asked for.
+        requested: the weights as the recipe has them.
         gamma: of the focal loss; 0 for none.
         weights: of the classes, shape (C,), or of absence and presence of each label, shape (C, 2);
             None for 1. Known once fitted.
     """
 
-    asked: Weights = None
+    requested: Weights = None
     gamma: float = 0.0
     weights: tuple[float | tuple[float, float], ...] | None = None
 
     @classmethod
     def of(cls, options: ImbalanceOptions) -> Self:
-        """As the recipe has it."""
+        """Return the weights of a recipe, not yet fitted."""
         return cls(options.class_weights, options.focal_gamma or 0.0)
 
     def for_classes(self, counts: Mapping[str, int]) -> Self:
-        """The weights of classes with these training rows, in their order.
+        """Return the weights of classes with these training rows, in their order.
 
         Raises:
             RecipeError: the weights do not fit the classes (R188).
         """
-        if self.asked is None:
+        if self.requested is None:
             return self
         total = sum(counts.values())
-        if self.asked == "balanced":
-            wanted = [1 / n if n else 0.0 for n in counts.values()]
+        if self.requested == "balanced":
+            weights = [1 / n if n else 0.0 for n in counts.values()]
         else:
-            wanted = self._named(list(counts))
-        mean = sum(w * n for w, n in zip(wanted, counts.values(), strict=True)) / total
-        return replace(self, weights=tuple(w / mean for w in wanted))
+            weights = self._named(list(counts))
+        mean = sum(w * n for w, n in zip(weights, counts.values(), strict=True)) / total
+        return replace(self, weights=tuple(w / mean for w in weights))
 
     def for_labels(self, counts: Mapping[str, int], total: int) -> Self:
-        """The weights of labels that so many of `total` training rows have, in their order.
+        """Return the weights of labels that so many of `total` training rows have, in their order.
 
         Raises:
             RecipeError: the weights do not fit the labels (R188).
         """
-        if self.asked is None:
+        if self.requested is None:
             return self
-        if self.asked == "balanced":
+        if self.requested == "balanced":
             ratios = [(total - n) / n if 0 < n < total else 1.0 for n in counts.values()]
         else:
             ratios = self._named(list(counts))
@@ -145,15 +145,15 @@ class LossWeights:
         return replace(self, weights=pairs)
 
     def _named(self, labels: Sequence[str]) -> list[float]:
-        """The asked weights in the order of the labels; those that were not named are 1."""
-        asked, message, fix = self.asked, None, None
-        if isinstance(asked, list) and len(asked) != len(labels):
+        """The requested weights in the order of the labels; those that were not named are 1."""
+        requested, message, fix = self.requested, None, None
+        if isinstance(requested, list) and len(requested) != len(labels):
             message = _("{found} weights for {count} classes").format(
-                found=len(asked), count=len(labels)
+                found=len(requested), count=len(labels)
             )
             fix = _("In this order: {names}.").format(names=quoted(labels))
-        elif isinstance(asked, dict) and (
-            unknown := [name for name in asked if name not in labels]
+        elif isinstance(requested, dict) and (
+            unknown := [name for name in requested if name not in labels]
         ):
             message = _('no class is called "{name}"').format(name=unknown[0])
             fix = _("Known classes: {names}.").format(names=quoted(labels))
@@ -161,15 +161,15 @@ class LossWeights:
                 fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
         if message is not None:
             raise RecipeError(Problem("R188", message, Place("options.class_weights"), fix=fix))
-        if isinstance(asked, dict):
-            return [asked.get(name, 1.0) for name in labels]
-        assert isinstance(asked, list)  # noqa: S101 - balanced weights need no names
-        return list(asked)
+        if isinstance(requested, dict):
+            return [requested.get(name, 1.0) for name in labels]
+        assert isinstance(requested, list)  # noqa: S101 - balanced weights need no names
+        return list(requested)
 
     def loss_sum(
         self, criterion: Criterion, logits: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
-        """The summed loss: with emphasis where gradients are wanted, plain in evaluations.
+        """Return the summed loss: weighted while training, plain in evaluations.
 
         Args:
             criterion: a cross entropy of torch.
@@ -196,7 +196,7 @@ class LossWeights:
         return losses.sum()
 
     def summary(self, labels: Sequence[str]) -> list[str]:
-        """What training turns to, a line each."""
+        """Return what training emphasizes, a line each."""
         lines = []
         if self.weights is not None:
             of_each = (
@@ -213,7 +213,7 @@ class LossWeights:
 
 @cache
 def _weights_on(weights: object, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Weights as a tensor, copied to a device once: a copy in each step would wait for it."""
+    """Return weights as a tensor, copied to a device once: a copy in each step would wait."""
     import torch
 
     return torch.tensor(weights, dtype=dtype, device=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -279,6 +280,15 @@ class LabeledTextTask(TaskDefaults):
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """Return the answers without thresholds, and probabilities or the number."""
         return self.output.decode(predictions["logits"])
+
+    @cached_property
+    def _unknown_labels(self) -> UnknownLabels:
+        return UnknownLabels(self.output.labels)
+
+    @cached_property
+    def _index_of(self) -> Mapping[str, int]:
+        """The number of each class or label."""
+        return {name: index for index, name in enumerate(self.output.labels)}
 
     def _examine_label(self, row: Row) -> Finding | None:
         raise NotImplementedError

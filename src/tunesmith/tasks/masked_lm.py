@@ -210,7 +210,7 @@ class MaskedLanguageModel(TaskDefaults):
             ids,
             columns.numpy(),
             seed=seed,
-            share=self.mlm_probability,
+            probability=self.mlm_probability,
             whole_word_mask=self.whole_word_mask,
             always=self._spelt(),
             mask_id=self.tokenizer.mask_token_id,

@@ -23,7 +23,7 @@ def mask_tokens(
     words: NDArray[np.int64],
     *,
     seed: int,
-    share: float,
+    probability: float,
     whole_word_mask: bool,
     always: Collection[tuple[int, ...]],
     mask_id: int,
@@ -31,15 +31,15 @@ def mask_tokens(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Choose tokens to predict, and what the model sees in their places.
 
-    A text of which nothing is chosen is asked for one word: none may be without a target.
+    Of a text from which nothing is chosen one word is taken: none may be without a target.
 
     Args:
         ids: token ids, (B, L).
         words: which word of its text each token belongs to, from 1; 0 for marks and padding.
         seed: of the draw.
-        share: of the tokens that are predicted.
-        whole_word_mask: whether the pieces of a word share one fate in being chosen.
-        always: words, each as its pieces, that are hidden wherever they stand.
+        probability: of each token of being predicted.
+        whole_word_mask: whether the pieces of a word are chosen together.
+        always: words, each as its pieces, that are hidden wherever they occur.
         mask_id: of the token that hides.
         vocabulary: how many tokens there are to replace with.
 
@@ -51,24 +51,24 @@ def mask_tokens(
     chance = uniform_at(seed, text, words if whole_word_mask else positions)
     chance[words == 0] = 2.0
     lowest = chance.min(axis=1, keepdims=True)
-    asked_for = _places_of(always, ids, words)
-    needs_one = ~asked_for.any(axis=1, keepdims=True)
-    chosen = ((chance < share) | (chance == lowest) & needs_one) & (words > 0) | asked_for
-    fate = np.where(asked_for, 0.0, uniform_at(seed + 1, text, positions))
+    listed = _occurrences(always, ids, words)
+    needs_one = ~listed.any(axis=1, keepdims=True)
+    chosen = ((chance < probability) | (chance == lowest) & needs_one) & (words > 0) | listed
+    fate = np.where(listed, 0.0, uniform_at(seed + 1, text, positions))
     other = (uniform_at(seed + 2, text, positions) * vocabulary).astype(np.int64)
     shown = np.where(fate < _HIDDEN, mask_id, ids)
     shown = np.where((fate >= _HIDDEN) & (fate < _HIDDEN + _REPLACED), other, shown)
     return np.where(chosen, shown, ids), chosen
 
 
-def _places_of(
-    spelt: Collection[tuple[int, ...]], ids: NDArray[np.int64], words: NDArray[np.int64]
+def _occurrences(
+    spellings: Collection[tuple[int, ...]], ids: NDArray[np.int64], words: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Where one of the words stands: all its pieces, and never as a part of another word."""
-    found = np.zeros(ids.shape, dtype=np.bool_)
+    """Return where one of the words is: all its pieces, and never as a part of another word."""
+    is_listed = np.zeros(ids.shape, dtype=np.bool_)
     edge = np.ones((len(ids), ids.shape[1] + 1), dtype=np.bool_)
     edge[:, 1:-1] = words[:, 1:] != words[:, :-1]
-    for pieces in spelt:
+    for pieces in spellings:
         starts = ids.shape[1] - len(pieces) + 1
         if starts < 1 or not pieces:
             continue
@@ -76,14 +76,14 @@ def _places_of(
         at = (windows == np.array(pieces)).all(axis=2)
         at &= edge[:, :starts] & edge[:, len(pieces) :]
         for offset in range(len(pieces)):
-            found[:, offset : offset + starts] |= at
-    return found & (words > 0)
+            is_listed[:, offset : offset + starts] |= at
+    return is_listed & (words > 0)
 
 
 def _key_of(ids: NDArray[np.int64], real: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """A number for each text from its tokens and their places, shape (B, 1)."""
-    places = np.arange(ids.shape[1], dtype=np.uint64)[None, :]
+    """Return a number for each text from its tokens and their positions, shape (B, 1)."""
+    positions = np.arange(ids.shape[1], dtype=np.uint64)[None, :]
     with np.errstate(over="ignore"):
-        each = splitmix64(ids.astype(np.uint64) ^ (places << np.uint64(32)))
+        each = splitmix64(ids.astype(np.uint64) ^ (positions << np.uint64(32)))
         total: NDArray[np.uint64] = np.where(real, each, np.uint64(0)).sum(axis=1, keepdims=True)
     return total

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -32,7 +31,6 @@ from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
     LabeledTextTask,
-    UnknownLabels,
     has_sequence_head,
     names_of_outputs,
 )
@@ -61,12 +59,12 @@ class MultiLabelClassification(LabeledTextTask):
     Labels come as a list, as text with a separator, or as one 0/1 column each.
 
     Attributes:
-        labels: names, index 0 first; empty until fitted unless they were given.
-        separator: what stands between the labels of one field.
+        labels: names, index 0 first; empty until fitted unless the recipe names them.
+        separator: what separates the labels of one field.
         class_names: the names behind the integers of a list of `ClassLabel`.
-        counts: rows per label of the training source, drawn shares included.
+        counts: rows per label of the training source, validation drawn from it included.
         num_empty: training rows without any label.
-        emphasis: what counts how much while training.
+        loss_weights: how much each class or label counts while training.
     """
 
     labels: tuple[str, ...] = ()
@@ -74,7 +72,7 @@ class MultiLabelClassification(LabeledTextTask):
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
     num_empty: int = field(default=0, compare=False)
-    emphasis: LossWeights = field(default=LossWeights(), compare=False)
+    loss_weights: LossWeights = field(default=LossWeights(), compare=False)
 
     name: ClassVar[str] = "multi-label-classification"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(LabelSet.name)
@@ -89,13 +87,13 @@ class MultiLabelClassification(LabeledTextTask):
         columns: Sequence[Column],
         options: Mapping[str, object],
     ) -> Self:
-        """With 0/1 columns their names are the labels."""
-        emphasis = LossWeights.of(read_options(ImbalanceOptions, options))
+        """Take the names of 0/1 columns as labels, else those of recipe or column."""
+        loss_weights = LossWeights.of(read_options(ImbalanceOptions, options))
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         if isinstance(roles.label, tuple):
-            return cls(roles, roles.label, emphasis=emphasis)
+            return cls(roles, roles.label, loss_weights=loss_weights)
         labels = settings.labels or names or ()
-        return cls(roles, labels, settings.label_separator, names, emphasis=emphasis)
+        return cls(roles, labels, settings.label_separator, names, loss_weights=loss_weights)
 
     @classmethod
     def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
@@ -145,18 +143,20 @@ class MultiLabelClassification(LabeledTextTask):
             )
         labels = self.labels or order_labels(counts)
         in_order = {name: counts[name] for name in labels}
-        emphasis = self.emphasis.for_labels(in_order, total)
-        return replace(self, labels=labels, counts=in_order, num_empty=num_empty, emphasis=emphasis)
+        loss_weights = self.loss_weights.for_labels(in_order, total)
+        return replace(
+            self, labels=labels, counts=in_order, num_empty=num_empty, loss_weights=loss_weights
+        )
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
-        """Binary cross entropy summed over texts and labels, emphasised while training."""
+        """Binary cross entropy summed over texts and labels, weighted while training."""
         from torch.nn import functional
 
         logits = self._logits(model, batch)
         loss = None
         if batch.labels is not None:
             criterion = functional.binary_cross_entropy_with_logits
-            loss = self.emphasis.loss_sum(criterion, logits, batch.labels)
+            loss = self.loss_weights.loss_sum(criterion, logits, batch.labels)
         return Outputs(loss, {"logits": logits})
 
     @property
@@ -168,7 +168,7 @@ class MultiLabelClassification(LabeledTextTask):
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
-        """Micro and macro F1, and the share of texts with exactly the right labels."""
+        """Micro and macro F1, and the fraction of texts with exactly the right labels."""
         return ("f1_micro", "f1_macro", "accuracy")
 
     def summary(self) -> list[str]:
@@ -193,12 +193,12 @@ class MultiLabelClassification(LabeledTextTask):
                     self.num_empty,
                 ).format(count=self.num_empty)
             )
-        return lines + self.emphasis.summary(self.labels)
+        return lines + self.loss_weights.summary(self.labels)
 
     @property
     def script_parts(self) -> ScriptParts:
         """Binary cross entropy."""
-        return multi_label_parts(self, self.separator, self.emphasis)
+        return multi_label_parts(self, self.separator, self.loss_weights)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
@@ -259,15 +259,6 @@ class MultiLabelClassification(LabeledTextTask):
     def label_counts(self) -> Mapping[str, int]:
         """Training rows per label."""
         return self.counts
-
-    @cached_property
-    def _unknown_labels(self) -> UnknownLabels:
-        return UnknownLabels(self.labels)
-
-    @cached_property
-    def _index_of(self) -> Mapping[str, int]:
-        """The number of each label."""
-        return {name: index for index, name in enumerate(self.labels)}
 
     def targets(self, rows: Sequence[Row]) -> NDArray[np.uint8]:
         """For each row and label whether the row has it."""

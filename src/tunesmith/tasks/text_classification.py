@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -25,7 +24,6 @@ from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights
 from tunesmith.tasks.labeled_text import (
     LabeledTextTask,
-    UnknownLabels,
     has_sequence_head,
     names_of_outputs,
 )
@@ -54,18 +52,18 @@ class TextClassification(LabeledTextTask):
     """One class per text.
 
     Attributes:
-        labels: class names, index 0 first; empty until fitted unless they were given.
+        labels: class names, index 0 first; empty until fitted unless the recipe names them.
         positive_label: the class that binary scores count; None for the last.
         class_names: the names behind the integers of a `ClassLabel` column.
-        counts: rows per class of the training source, drawn shares included.
-        emphasis: which rows count how much while training.
+        counts: rows per class of the training source, validation drawn from it included.
+        loss_weights: how much each class or label counts while training.
     """
 
     labels: tuple[str, ...] = ()
     positive_label: str | None = None
     class_names: tuple[str, ...] | None = None
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
-    emphasis: LossWeights = field(default=LossWeights(), compare=False)
+    loss_weights: LossWeights = field(default=LossWeights(), compare=False)
 
     name: ClassVar[str] = "text-classification"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(SingleClass.name)
@@ -80,11 +78,11 @@ class TextClassification(LabeledTextTask):
         columns: Sequence[Column],
         options: Mapping[str, object],
     ) -> Self:
-        """Labels are those given, else those of the column, else learnt by `fit`."""
-        emphasis = LossWeights.of(read_options(ImbalanceOptions, options))
+        """Take the labels of the recipe, else those of the column; else `fit` finds them."""
+        loss_weights = LossWeights.of(read_options(ImbalanceOptions, options))
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         labels = settings.labels or names or ()
-        return cls(roles, labels, settings.positive_label, names, emphasis=emphasis)
+        return cls(roles, labels, settings.positive_label, names, loss_weights=loss_weights)
 
     @classmethod
     def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
@@ -105,38 +103,38 @@ class TextClassification(LabeledTextTask):
         return match
 
     def stratum(self, row: Row) -> str | None:
-        """The class."""
+        """Return the class."""
         return self._target(row)
 
     def fit(self, rows: Iterable[Row]) -> Self:
-        """Learn the classes and their counts; raises `DataError` as the checks below say."""
+        """Learn the classes and their counts; `DataError` if there are too few or too many."""
         counts: Counter[str] = Counter()
         for row in rows:
             if (target := self._target(row)) is not None:
                 counts[target] += 1
-        if problems := _unlearnable(counts, self.roles.label, given=bool(self.labels)):
+        if problems := _unlearnable(counts, self.roles.label, is_named=bool(self.labels)):
             raise DataError(problems)
         labels = self.labels or order_labels(counts)
         if self.labels and not self.class_names:
-            # names given by a person: a class without a row is a slip of the pen
+            # names from the recipe: a class without a row is a typo
             unseen = [label for label in labels if label not in counts]
             if unseen:
                 raise RecipeError(_unseen(unseen, counts))
         in_order = {name: counts[name] for name in labels}
-        emphasis = self.emphasis.for_classes(in_order)
-        fitted = replace(self, labels=labels, counts=in_order, emphasis=emphasis)
+        loss_weights = self.loss_weights.for_classes(in_order)
+        fitted = replace(self, labels=labels, counts=in_order, loss_weights=loss_weights)
         if self.positive_label is not None and self.positive_label not in labels:
             raise RecipeError(_no_positive(self.positive_label, labels))
         return fitted
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
-        """Cross entropy summed over the texts of the batch, emphasised while training."""
+        """Cross entropy summed over the texts of the batch, weighted while training."""
         from torch.nn import functional
 
         logits = self._logits(model, batch)
         loss = None
         if batch.labels is not None:
-            loss = self.emphasis.loss_sum(functional.cross_entropy, logits, batch.labels)
+            loss = self.loss_weights.loss_sum(functional.cross_entropy, logits, batch.labels)
         return Outputs(loss, {"logits": logits})
 
     @property
@@ -150,7 +148,7 @@ class TextClassification(LabeledTextTask):
         return ("f1", "accuracy") if len(self.labels) == 2 else ("f1_macro", "accuracy")
 
     def summary(self) -> list[str]:
-        """The classes with their training rows, and which one is positive."""
+        """Return the classes with their training rows, and which one is positive."""
         counts = ", ".join(f"{name} {self.counts.get(name, 0)}" for name in self.labels[:20])
         if len(self.labels) > 20:
             counts += " …"
@@ -159,16 +157,16 @@ class TextClassification(LabeledTextTask):
             lines.append(
                 _("binary F1 counts {label}").format(label=self.labels[self.output.positive])
             )
-        return lines + self.emphasis.summary(self.labels)
+        return lines + self.loss_weights.summary(self.labels)
 
     @property
     def script_parts(self) -> ScriptParts:
         """Cross entropy."""
-        return classification_parts(self, self.output.positive, self.emphasis)
+        return classification_parts(self, self.output.positive, self.loss_weights)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
-        """A plain model with a sequence head and several exclusive classes."""
+        """Return the task of a plain model with a sequence head and several exclusive classes."""
         if not has_sequence_head(config):
             return None
         names = names_of_outputs(config)
@@ -189,26 +187,17 @@ class TextClassification(LabeledTextTask):
 
     @property
     def label_counts(self) -> Mapping[str, int]:
-        """Training rows per label."""
+        """Training rows per class."""
         return self.counts
 
-    @cached_property
-    def _unknown_labels(self) -> UnknownLabels:
-        return UnknownLabels(self.labels)
-
-    @cached_property
-    def _index_of(self) -> Mapping[str, int]:
-        """The number of each class."""
-        return {name: index for index, name in enumerate(self.labels)}
-
     def targets(self, rows: Sequence[Row]) -> NDArray[np.int64]:
-        """The number of each row's class."""
+        """Return the number of each row's class."""
         index = self._index_of
         return np.fromiter((index[str(self._target(row))] for row in rows), np.int64, len(rows))
 
 
 def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Sorted; as numbers if all are numbers, so that "10" comes after "9"."""
+    """Return labels sorted; as numbers if all are numbers, so that "10" comes after "9"."""
     names = list(labels)
     numbers = {name: as_number(name) for name in names}
     if all(number is not None for number in numbers.values()):
@@ -216,8 +205,8 @@ def order_labels(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _unlearnable(counts: Counter[str], column: object, *, given: bool) -> list[Problem]:
-    """Why nothing sensible can be learnt from these labels."""
+def _unlearnable(counts: Counter[str], column: object, *, is_named: bool) -> list[Problem]:
+    """Return why nothing sensible can be learned from these labels."""
     total = sum(counts.values())
     if len(counts) == 1:
         (only,) = counts
@@ -243,12 +232,12 @@ def _unlearnable(counts: Counter[str], column: object, *, given: bool) -> list[P
             )
         ]
     numbers = {as_number(name) for name in counts}
-    if not given and "-1" in counts and len(counts) > 2 and None not in numbers:
+    if not is_named and "-1" in counts and len(counts) > 2 and None not in numbers:
         return [
             Problem(
                 "D213",
                 _(
-                    "{count} rows are labelled -1, which marks a missing label in many data sets"
+                    "{count} rows are labeled -1, which marks a missing label in many data sets"
                 ).format(count=counts["-1"]),
                 fix=_(
                     "Remove them; or, if -1 is a class, say so: --set data.labels=[{names}]"
