@@ -78,10 +78,10 @@ def test_one_combination_is_enough_for_an_unmistakable_sign() -> None:
 def test_who_says_that_there_are_several_needs_less_evidence() -> None:
     counts = {"a;b;c;d": 9, "a;b": 9, "e;f;g": 9, "b;e": 9, "h": 1}
     assert recognized_separator(counts) is None
-    asked = recognized_separator(counts, is_asked=True)
+    asked = recognized_separator(counts, is_requested=True)
     assert asked is not None and asked.sign == ";"
     never_again = {"a;b": 9, "c;d": 9}
-    assert recognized_separator(never_again, is_asked=True) is None
+    assert recognized_separator(never_again, is_requested=True) is None
 
 
 @pytest.mark.parametrize("write", [json.dumps, str])
@@ -148,9 +148,9 @@ def test_how_many_parts_must_come_back() -> None:
     assert recognized_separator({"a;b;e;f": 9, **several}) is None
     of_ten = {"a;d;e;f": 9, "a;b;g;h": 9, "b;c": 9, "c;i;j": 9, "a": 9, "b": 9}  # a, b and c
     assert recognized_separator(of_ten) is None
-    assert recognized_separator(of_ten, is_asked=True) is not None
+    assert recognized_separator(of_ten, is_requested=True) is not None
     of_eleven = {text.replace("j", "j;k"): rows for text, rows in of_ten.items()}
-    assert recognized_separator(of_eleven, is_asked=True) is None
+    assert recognized_separator(of_eleven, is_requested=True) is None
 
 
 def test_more_labels_than_twice_the_combinations_are_none() -> None:

@@ -13,7 +13,7 @@ from tunesmith.data.near_duplicates import (
     Groups,
     Sketches,
     candidates,
-    normalised,
+    normalized,
     similarities,
     text_hash,
 )
@@ -25,7 +25,7 @@ MANY = st.lists(TEXTS, min_size=1, max_size=8)
 
 def keys_of(texts: Sequence[str]) -> np.ndarray:
     sketches = Sketches()
-    sketches.add([normalised([text]) for text in texts])
+    sketches.add([normalized([text]) for text in texts])
     return sketches.keys
 
 
@@ -36,28 +36,28 @@ def wide(text: str) -> str:
 
 @given(TEXTS, st.sampled_from(["\t", "  ", "\u3000", "\u00a0 ", "\n"]))
 def test_case_space_and_width_change_nothing(text: str, space: str) -> None:
-    plain = normalised([text])
+    plain = normalized([text])
     spaced = space.join(text.split(" "))
     for other in (text.casefold(), spaced, f"{space}{text}{space}", wide(text), text.upper()):
-        assert normalised([other]) == plain
-    assert normalised([plain]) == plain
+        assert normalized([other]) == plain
+    assert normalized([plain]) == plain
 
 
 @given(st.text())
 def test_of_any_text_the_normal_form_is_its_own(text: str) -> None:
-    plain = normalised([text])
-    assert normalised([plain]) == plain
-    assert normalised([unicodedata.normalize("NFD", text)]) == plain
+    plain = normalized([text])
+    assert normalized([plain]) == plain
+    assert normalized([unicodedata.normalize("NFD", text)]) == plain
 
 
 @given(st.lists(st.text(max_size=30), min_size=2, max_size=2), st.lists(st.text(max_size=30)))
 def test_texts_are_equal_only_if_their_normal_forms_are(one: list[str], other: list[str]) -> None:
-    first, second = normalised(one), normalised(other)
+    first, second = normalized(one), normalized(other)
     assert (text_hash(first) == text_hash(second)) == (first == second)
 
 
 def test_a_pair_is_not_its_words_in_a_row() -> None:
-    assert normalised(["a", "b c"]) != normalised(["a b", "c"])
+    assert normalized(["a", "b c"]) != normalized(["a b", "c"])
 
 
 @given(MANY, st.randoms(use_true_random=False))
@@ -69,7 +69,7 @@ def test_a_sketch_hangs_on_its_text_alone(texts: list[str], random) -> None:  # 
     assert np.array_equal(keys_of([texts[i] for i in order]), keys[order])
     one_by_one = Sketches()
     for text in texts:
-        one_by_one.add([normalised([text])])
+        one_by_one.add([normalized([text])])
     assert np.array_equal(one_by_one.keys, keys)
 
 
@@ -77,7 +77,7 @@ def test_a_sketch_hangs_on_its_text_alone(texts: list[str], random) -> None:  # 
 def test_what_is_equal_is_always_a_candidate(texts: list[str], others: list[str]) -> None:
     pairs = candidates(keys_of([*others, *texts]), keys_of(texts))
     found = {
-        int(i) for i, j in pairs if normalised([texts[j]]) == normalised([[*others, *texts][i]])
+        int(i) for i, j in pairs if normalized([texts[j]]) == normalized([[*others, *texts][i]])
     }
     assert set(range(len(others), len(others) + len(texts))) <= found
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.profile import as_number, as_text, profile, script_shares
+from tunesmith.data.profile import as_number, as_text, profile, script_fractions
 from tunesmith.data.readers.memory import Memory
 
 
@@ -62,9 +62,9 @@ def test_numbers_that_python_does_not_write_have_a_text() -> None:
 
 
 def test_scripts() -> None:
-    assert script_shares(["hello", "world 123"])["latin"] == 1
-    assert script_shares(["打印机坏了"])["chinese"] == 1
-    assert script_shares(["привет"])["other"] == 1
-    assert script_shares(["", "12"]) == {"latin": 0, "chinese": 0, "other": 0}
-    mixed = script_shares(["ab打印"])
+    assert script_fractions(["hello", "world 123"])["latin"] == 1
+    assert script_fractions(["打印机坏了"])["chinese"] == 1
+    assert script_fractions(["привет"])["other"] == 1
+    assert script_fractions(["", "12"]) == {"latin": 0, "chinese": 0, "other": 0}
+    mixed = script_fractions(["ab打印"])
     assert mixed["latin"] == mixed["chinese"] == 0.5

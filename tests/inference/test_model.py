@@ -215,7 +215,7 @@ def test_bad_rows_in_several_parts(model: Model, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(given, "_ROWS_AT_ONCE", 2)
     bad = {**PAIRS[0], "sentence1": ""}
     rows = [bad, bad, PAIRS[0], bad, PAIRS[1], PAIRS[2]]
-    monkeypatch.setattr("tunesmith.data.readers.columnar.CHUNK_ROWS", 2)
+    monkeypatch.setattr("tunesmith.data.readers.memory.CHUNK_ROWS", 2)
     with pytest.warns(UserWarning, match="M153 .*3 rows"):
         found = model.predict(rows, on_bad_row="keep")
     assert np.isnan(found.logits[:, 0]).tolist() == [True, True, False, True, False, False]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.data.columns import Roles
-from tunesmith.data.near_duplicates import normalised
+from tunesmith.data.near_duplicates import normalized
 from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Source
@@ -42,7 +42,7 @@ def test_the_most_frequent_spelling_wins(labels: list[str]) -> None:
     counts = Counter(labels)
     made = normalize_labels(task(), {"train": memory(labels)})["train"]
     for before, after in zip(labels, labels_of(made), strict=True):
-        alike = [name for name in counts if normalised([name]) == normalised([before])]
+        alike = [name for name in counts if normalized([name]) == normalized([before])]
         assert after == min(alike, key=lambda name: (-counts[name], name))
 
 

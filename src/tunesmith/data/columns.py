@@ -53,12 +53,12 @@ NOT_CONTENT = (
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What each used column is for.
+    """The used columns.
 
     Attributes:
         text: the column of the text.
         text_pair: the column of the second text, if texts come in pairs.
-        label: the column of the label, several 0/1 columns, or None where rows have no label.
+        label: the column of the label, several 0/1 columns, or None for rows without labels.
     """
 
     text: str
@@ -67,7 +67,7 @@ class Roles:
 
     @property
     def label_columns(self) -> tuple[str, ...]:
-        """The columns of the label, none to several."""
+        """The columns of the label."""
         if self.label is None:
             return ()
         return (self.label,) if isinstance(self.label, str) else self.label
@@ -137,16 +137,16 @@ def _may_be_text(column: ColumnProfile) -> bool:
 
 
 def missing_columns(
-    wanted: Sequence[tuple[str, str]], source: Source
+    required: Sequence[tuple[str, str]], source: Source
 ) -> Iterator[tuple[str, Problem]]:
-    """For each wanted column that a source lacks, or has twice: its role and the problem.
+    """Yield the role and the problem of each required column that a source lacks or has twice.
 
     Args:
-        wanted: pairs of role and column.
-        source: whose columns.
+        required: pairs of role and column.
+        source: to check.
     """
     by_name = {column.name: column for column in source.columns}
-    for role, name in wanted:
+    for role, name in required:
         if name not in by_name:
             close = nearest(name, by_name)
             fix = _("columns: {names}").format(names=", ".join(by_name))

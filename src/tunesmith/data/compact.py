@@ -1,6 +1,6 @@
-"""Millions of small things in few large pieces of memory, which go back to the system at once.
+"""Row numbers and texts of many rows in a few large buffers.
 
-A million short strings or small arrays, once freed, leave holes that nothing else fits into.
+A million short strings or small arrays, once freed, would fragment the memory of the process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["RowNumbers", "Texts"]
 
 
 class RowNumbers:
-    """Rising row numbers; nothing is held as long as none is left out."""
+    """Rising row numbers; nothing is stored until one is left out."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -24,7 +24,7 @@ class RowNumbers:
         return self._count
 
     def append(self, row: int) -> None:
-        """Note the next row."""
+        """Add the next row."""
         if self._numbers is None and row != self._count:
             self._numbers = array("q", range(self._count))
         if self._numbers is not None:
@@ -32,14 +32,14 @@ class RowNumbers:
         self._count += 1
 
     def as_array(self) -> NDArray[np.int64]:
-        """All of them, shape (n,)."""
+        """Return all row numbers, shape (n,)."""
         if self._numbers is None:
             return np.arange(self._count, dtype=np.int64)
         return np.frombuffer(self._numbers, np.int64)
 
 
 class Texts:
-    """The texts of the first rows, as long as all of them together are short enough."""
+    """The texts of all rows, or none of them once they exceed a size."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -48,7 +48,7 @@ class Texts:
         self._is_full = False
 
     def append(self, text: str) -> None:
-        """Keep the text of the next row; one too many, and all of them are dropped."""
+        """Add the text of the next row; beyond the size all texts are dropped."""
         if self._is_full:
             return
         self._content += text.encode("utf-8", "surrogatepass")
@@ -56,9 +56,9 @@ class Texts:
         if len(self._content) > self._most_bytes:
             self._content, self._ends, self._is_full = bytearray(), array("q"), True
 
-    def get(self, place: int) -> str | None:
-        """The text at a place, None if it is not kept."""
-        if not 0 <= place < len(self._ends):
+    def get(self, index: int) -> str | None:
+        """Return the text at an index, None if it is not stored."""
+        if not 0 <= index < len(self._ends):
             return None
-        start = self._ends[place - 1] if place else 0
-        return self._content[start : self._ends[place]].decode("utf-8", "surrogatepass")
+        start = self._ends[index - 1] if index else 0
+        return self._content[start : self._ends[index]].decode("utf-8", "surrogatepass")

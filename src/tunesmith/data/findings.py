@@ -1,4 +1,4 @@
-"""Findings: problems of rows, gathered by kind, told once with a count and the first places."""
+"""Findings: problems of rows, grouped by kind and reported once with a count and places."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _SHOWN = 5
 _MOST_BITS = 14_000
 """Python turns numbers of up to 4,300 digits into text."""
 _MOST_KINDS = 10
-"""Of one code so many fixes are told apart; further rows are told together."""
+"""Fixes of one code that are reported separately; further rows are one group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with one row; rows with the same code and fix are told together."""
+    """What is wrong with one row; rows with the same code and fix are reported together."""
 
     code: str
     message: str
@@ -46,11 +46,11 @@ class Findings:
     _kinds: dict[tuple[str, str | None], _Kind] = field(default_factory=dict)
 
     def add(self, row: int, finding: Finding) -> None:
-        """Note a finding about the row with this index."""
+        """Add a finding about the row with this index."""
         key = (finding.code, finding.fix)
         if key not in self._kinds:
-            alike = sum(code == finding.code for code, _fix in self._kinds)
-            key = key if alike < _MOST_KINDS else (finding.code, None)
+            same_code = sum(code == finding.code for code, _fix in self._kinds)
+            key = key if same_code < _MOST_KINDS else (finding.code, None)
         kind = self._kinds.setdefault(key, _Kind(finding))
         kind.count += 1
         if len(kind.rows) < _SHOWN:
@@ -60,9 +60,9 @@ class Findings:
         return bool(self._kinds)
 
     def problems(self) -> Iterator[Problem]:
-        """One problem per kind: the first place, the count, and a few more places."""
-        wanted = {row for kind in self._kinds.values() for row in kind.rows}
-        places = self.source.places(wanted) if wanted else {}
+        """Yield one problem per kind: the first place, the count, and a few more places."""
+        shown = {row for kind in self._kinds.values() for row in kind.rows}
+        places = self.source.places(shown) if shown else {}
         for kind in self._kinds.values():
             finding = kind.first
             where = [places.get(row, Place(self.source.name, row=row)) for row in kind.rows]
@@ -88,9 +88,9 @@ class Findings:
 
 
 def unwritable_in(record: Mapping[str, object]) -> Finding | None:
-    """What is wrong with a record that cannot be written as UTF-8.
+    """Return what is wrong with a record that cannot be written as UTF-8, None if nothing.
 
-    That is one with a lone surrogate, or with a number that Python does not turn into text.
+    It has a lone surrogate, or a number that Python does not turn into text.
     """
     for key, value in record.items():
         if _has_endless_number(value):

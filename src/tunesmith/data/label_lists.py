@@ -17,29 +17,29 @@ from functools import lru_cache
 __all__ = ["JSON", "Separator", "parsed_list", "recognized_separator", "separator_name", "split"]
 
 JSON = "json"
-"""In place of a separator: the field holds a list as JSON or Python write it."""
+"""Instead of a separator: the field is a list as JSON or Python write it."""
 
 _SEPARATORS = (";", "|", "\t", "\n", "；", "、", "，", ",", "/")
 _FEWEST_ROWS = 5
 _LONGEST_PART = 50
 _LONGEST_LIST = 100_000
 _REPEATED, _REPEATED_IF_ASKED = 0.8, 0.3
-"""This fraction of the parts, at least, must be in more than one combination."""
+"""The minimum fraction of the parts that are in several combinations."""
 _LISTS = 0.9
-"""This fraction of the rows, at least, must hold lists."""
+"""The minimum fraction of the rows that are lists."""
 _AMBIGUOUS = frozenset(",/，")
-"""Signs that numbers are written with: 1,5 and 3/4 are one number each."""
+"""Signs that occur in numbers: 1,5 and 3/4 are one number each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Separator:
-    """What several labels of one field are separated by.
+    """What separates several labels of one field.
 
     Attributes:
         sign: the separator, or `JSON`.
-        rows: fields with more than one label.
-        labels: different labels.
-        example: one such field.
+        rows: number of fields with several labels.
+        labels: number of different labels.
+        example: a field with several labels.
     """
 
     sign: str
@@ -49,13 +49,13 @@ class Separator:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """The labels of a field, without white space around them and without empty ones."""
+    """Split a field into labels, without surrounding white space and empty ones."""
     return [part.strip() for part in text.split(separator) if part.strip()]
 
 
 @lru_cache(maxsize=4096)
 def parsed_list(text: str) -> tuple[object, ...] | None:
-    """The list that a text holds as JSON or Python write it; None if it holds none."""
+    """Parse a list as JSON or Python write it; return None if the text is none."""
     text = text.strip()
     if len(text) > _LONGEST_LIST or text[:1] + text[-1:] not in ("[]", "()", "{}"):
         return None
@@ -69,20 +69,22 @@ def parsed_list(text: str) -> tuple[object, ...] | None:
 
 
 def separator_name(separator: str) -> str:
-    """The separator as one types it behind `--label-separator`."""
+    """Return the separator as typed after `--label-separator`."""
     return {"\t": "\\t", "\n": "\\n"}.get(separator, separator)
 
 
-def recognized_separator(counts: Mapping[str, int], *, is_asked: bool = False) -> Separator | None:
-    """The separator by which the values of a label column hold several labels each.
+def recognized_separator(
+    counts: Mapping[str, int], *, is_requested: bool = False
+) -> Separator | None:
+    """Return the separator of several labels in the values of a column, None if there is none.
 
     Args:
-        counts: rows per value, of some rows.
-        is_asked: the user says that rows have several labels: weaker evidence will do.
+        counts: rows per value.
+        is_requested: the user says that rows have several labels, so weaker evidence is enough.
     """
-    if found := _recognized_lists(counts):
-        return found
-    least = _REPEATED_IF_ASKED if is_asked else _REPEATED
+    if lists := _recognized_lists(counts):
+        return lists
+    least = _REPEATED_IF_ASKED if is_requested else _REPEATED
     candidates = [one for sign in _SEPARATORS if (one := _recognized(sign, counts, least))]
     return max(candidates, key=lambda one: one.rows, default=None)
 
@@ -98,19 +100,19 @@ def _recognized_lists(counts: Mapping[str, int]) -> Separator | None:
 
 
 def _recognized(sign: str, counts: Mapping[str, int], least: float) -> Separator | None:
-    """Whether enough of the parts between a sign come back in different combinations."""
+    """Return a separator if enough of its parts occur in different combinations."""
     parts = {text: tuple(split(text, sign)) for text in counts}
-    several = {text: found for text, found in parts.items() if len(set(found)) > 1}
+    several = {text: labels for text, labels in parts.items() if len(set(labels)) > 1}
     rows = sum(counts[text] for text in several)
     if rows < _FEWEST_ROWS:
         return None
-    # combinations, whatever their order: a;b and b;a are one
-    combinations = {frozenset(found) for found in parts.values()}
+    # in any order: a;b and b;a are one combination
+    combinations = {frozenset(labels) for labels in parts.values()}
     used = Counter(part for combination in combinations for part in combination)
-    in_several = {part for found in several.values() for part in found}
+    in_several = {part for labels in several.values() for part in labels}
     repeated = sum(used[part] > 1 for part in in_several)
     is_reordered = len(set(several.values())) > len(
-        {frozenset(found) for found in several.values()}
+        {frozenset(labels) for labels in several.values()}
     )
     is_like_labels = (
         all(len(part) <= _LONGEST_PART for part in in_several)
@@ -122,19 +124,19 @@ def _recognized(sign: str, counts: Mapping[str, int], least: float) -> Separator
     if not is_like_labels:
         return None
     example = max(several, key=lambda text: (counts[text], text))
-    return Separator(sign, rows, len({p for found in parts.values() for p in found}), example)
+    return Separator(sign, rows, len({p for labels in parts.values() for p in labels}), example)
 
 
 def _is_fixed_form(
     sign: str, values: list[tuple[str, ...]], several: list[tuple[str, ...]]
 ) -> bool:
-    """Whether values have one form, such as "Paris, France", 1,5 or quality/good: one name each."""
+    """Whether values have a fixed form, such as "Paris, France", 1,5 or quality/good."""
     lengths = {len(parts) for parts in several}
     if len(lengths) > 1:
         return False
     if sign in _AMBIGUOUS and all(re.fullmatch(r"[+-]?\d+", p) for parts in several for p in parts):
         return True
-    # each part at its own position, and never alone: a name with a qualifier, not a set
+    # each part has its own position and is never alone: a name with a qualifier, no set
     positions = [{parts[i] for parts in several} for i in range(len(several[0]))]
     overlap = any(a & b for i, a in enumerate(positions) for b in positions[:i])
     alone = {parts[0] for parts in values if len(parts) == 1}

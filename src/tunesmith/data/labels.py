@@ -1,8 +1,7 @@
-"""What a label may be: text, a number or a truth value; where a row has several, a list of these.
+"""What a label may be: text, a number or a boolean; for several labels per row, a list of these.
 
-One rule for every source: text tables, JSON, Parquet, spreadsheets, objects of Python. `label_text`
-reads a label, `label_finding` says why a value is none, `label_key` is what is left of a label
-when spelling does not matter.
+There is one rule for all sources. `label_text` returns a label as text, `label_finding` why a value
+is no label, `label_key` a label without its spelling.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from decimal import Decimal
 from typing import TypeGuard
 
 from tunesmith.data.findings import Finding
-from tunesmith.data.near_duplicates import normalised
+from tunesmith.data.near_duplicates import normalized
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.text import escape_controls
@@ -33,19 +32,19 @@ __all__ = [
 ]
 
 _LARGEST_BITS = 1024
-"""An integer of more bits than the largest float is no class; its digits take long to write."""
+"""An integer of more bits than the largest float is no class."""
 
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5"
     r"\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff"
     r"\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Controls, marks of direction, variation selectors, fillers and whatever else has no width."""
+"""Controls, direction marks, variation selectors, fillers and other characters without width."""
 
 _WHOLE = re.compile(r"([+-]?)0*(?!0\d)(\d+)(?:\.0*)?")
-"""Zeros can be matched in one way only: with several, a long run takes quadratic time."""
+"""There is one way to match zeros; with several, a long run would take quadratic time."""
 _MISSING_TYPES = ("NAType", "NaTType")
-"""What pandas has for a missing value; their names, as pandas need not be installed."""
+"""Names of the types of missing values in pandas, which may not be installed."""
 
 _KINDS = {
     dict: N_("an object"),
@@ -56,14 +55,14 @@ _KINDS = {
     timedelta: N_("a duration"),
 }
 _UNNUMBERED = -1
-"""The number of a row without a class in a column of numbered classes."""
+"""The number of rows without a class in a `ClassLabel` column."""
 
 
 def label_text(value: object, class_names: Sequence[str] | None = None) -> str | None:
-    """A label as text; None where there is none, or where the value cannot be a label.
+    """Return a label as text, None if there is none or the value cannot be a label.
 
     Args:
-        value: of a row. Numbers are their own names: 1 and 1.0 are "1"; true is "true".
+        value: of a row. 1 and 1.0 are "1"; true is "true".
         class_names: the names behind the numbers of a `ClassLabel`; its -1 is no label.
     """
     if isinstance(value, str):
@@ -84,7 +83,7 @@ def label_text(value: object, class_names: Sequence[str] | None = None) -> str |
 
 
 def label_finding(value: object, class_names: Sequence[str] | None = None) -> Finding | None:
-    """Why a value cannot be one label; None if it can be, or if the row has none."""
+    """Return why a value cannot be a label; None if it can be, or if the row has none."""
     if isinstance(value, str):
         return None if value.isascii() or _is_encodable(value) else _half_a_character()
     value = as_python(value)
@@ -121,10 +120,10 @@ def label_finding(value: object, class_names: Sequence[str] | None = None) -> Fi
 def labels_finding(
     values: Collection[object], names: Sequence[str] | None = None
 ) -> Finding | None:
-    """Why the values of one row cannot be its several labels; None if they can be.
+    """Return why the values of a row cannot be its labels; None if they can be.
 
     Args:
-        values: the list that the row holds.
+        values: the list of the row.
         names: the names behind the numbers of a list of `ClassLabel`.
     """
     kinds = set()
@@ -148,31 +147,31 @@ def labels_finding(
 
 
 def label_kind(value: object) -> str:
-    """What kind of value a label is written as: "text", "number" or "boolean", to be translated."""
+    """Return the kind of value of a label: "text", "number" or "boolean", to be translated."""
     if isinstance(value, str):
         return N_("text")
     return N_("boolean") if isinstance(as_python(value), bool) else N_("number")
 
 
 def label_key(name: str) -> str:
-    """What is left of a label when spelling does not matter.
+    """Return a label without what its spelling may differ in.
 
-    Case, width, white space, characters that are not seen, and the zeros of a whole number ("1",
-    "1.0", "01") do not.
+    That is case, width, white space, invisible characters, and the zeros of a whole number ("1",
+    "1.0", "01").
     """
-    key = normalised([_UNSEEN.sub("", name)])
+    key = normalized([_UNSEEN.sub("", name)])
     if (whole := _WHOLE.fullmatch(key)) is not None:
         return whole[1].removeprefix("+") + whole[2]
     return key
 
 
 def is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...] | set[object]]:
-    """Whether a value is a list of labels, however the source holds it."""
+    """Whether a value is a list of labels, of any type."""
     return isinstance(value, list | tuple | set)
 
 
 def spelled(name: str) -> str:
-    r"""The label with every character that is not seen written out, such as "\u00a0"."""
+    r"""Return a label with every invisible character escaped, such as "\u00a0"."""
     return "".join(
         sign if sign == " " or sign.isprintable() else f"\\u{ord(sign):04x}"
         for sign in escape_controls(name)
@@ -180,7 +179,7 @@ def spelled(name: str) -> str:
 
 
 def as_python(value: object) -> object:
-    """Numbers and arrays of other libraries as Python's own."""
+    """Convert numbers and arrays of other libraries to types of Python."""
     if type(value).__name__ in _MISSING_TYPES:
         return None
     convert = getattr(value, "tolist", None)
@@ -188,7 +187,7 @@ def as_python(value: object) -> object:
 
 
 def is_missing(value: object, class_names: Sequence[str] | None = None) -> bool:
-    """Whether a plain value stands for no value: null, not a number, -1 of a `ClassLabel`."""
+    """Whether a value is missing: null, not a number, or -1 of a `ClassLabel`."""
     if isinstance(value, float | Decimal):
         return math.isnan(value)
     return value is None or (class_names is not None and value == _UNNUMBERED)

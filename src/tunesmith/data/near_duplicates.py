@@ -1,10 +1,10 @@
-"""Equal and nearly equal texts, known by a few numbers per row; no text is kept.
+"""Equal and nearly equal texts, from a few numbers per row; no text is stored.
 
-*Equal* are texts that differ in case, white space and width of characters only. *Near* are texts
-whose sets of four-character pieces overlap by 0.8 or more (Jaccard similarity), signs left out.
-Candidates are found by MinHash (Broder, "On the resemblance and containment of documents", 1997) in
-bands (Indyk and Motwani, "Approximate nearest neighbors", 1998); the texts of candidates are then
-compared exactly, so that chance decides what may be overlooked, never what is told.
+*Equal* texts differ only in case, white space and width of characters. *Near* texts have sets of
+four-character pieces, without punctuation, with a Jaccard similarity of 0.8 or more. Candidates are
+found by MinHash (Broder, "On the resemblance and containment of documents", 1997) in bands (Indyk
+and Motwani, "Approximate nearest neighbors", 1998) and then compared exactly: a pair may be missed,
+but none is reported wrongly.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 
 from tunesmith.rng import splitmix64
 
-__all__ = ["NEAR", "Groups", "Sketches", "candidates", "normalised", "similarities", "text_hash"]
+__all__ = ["NEAR", "Groups", "Sketches", "candidates", "normalized", "similarities", "text_hash"]
 
 NEAR = 0.8
-"""Similarity from which two texts count as nearly equal."""
+"""The similarity from which two texts are nearly equal."""
 
 _PIECE = 4
 _BANDS, _WIDTH = 8, 3  # finds 99.7 % of pairs at similarity 0.8 and 66 % at 0.5
 _MOST_CHARACTERS = 20_000
-"""Of a longer text only so much is compared."""
+"""Of longer texts only the beginning is compared."""
 _CHARACTERS_AT_ONCE = 1 << 20
 
 _SIGNS = {code: " " for code in range(128) if not chr(code).isalnum()}
@@ -41,38 +41,38 @@ Indices = NDArray[np.int64]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def normalised(texts: Iterable[object]) -> str:
-    """The texts of a row as one, without what equal texts may differ in."""
-    return "\x1f".join([_normalised(str(text)) for text in texts])
+def normalized(texts: Iterable[object]) -> str:
+    """Return the texts of a row as one, without what equal texts may differ in."""
+    return "\x1f".join([_normalized(str(text)) for text in texts])
 
 
-def _normalised(text: str) -> str:
+def _normalized(text: str) -> str:
     if not text.isascii():
-        # folding may leave what another width folds further, and the other way round
+        # each of the two may produce what the other changes again
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(text.casefold().split())
 
 
 def text_hash(text: str) -> int:
-    """64 bits, signed, for a normalised text."""
+    """Return a hash of a normalized text: 64 bits, signed."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
 
 
 class Sketches:
-    """What is kept of each text to find its near ones: a key for each band, 32 bytes in all."""
+    """MinHash sketches of texts: a key for each band, 32 bytes per text."""
 
     def __init__(self) -> None:
-        self._keys = bytearray()  # one piece: small arrays would leave holes
+        self._keys = bytearray()  # one buffer: small arrays would fragment the memory
 
     def add(self, texts: Sequence[str]) -> None:
-        """Sketch some normalised texts."""
+        """Add normalized texts."""
         for part in _portions([_letters(text) for text in texts]):
             self._keys += _band_keys(*_pieces(part)).data
 
     @property
     def keys(self) -> NDArray[np.uint32]:
-        """A row of keys for each text, shape (n, bands)."""
+        """The keys of each text, shape (n, bands)."""
         return np.frombuffer(self._keys, np.uint32).reshape(-1, _BANDS)
 
 
@@ -92,7 +92,7 @@ class Groups:
 
     @classmethod
     def of(cls, hashes: NDArray[np.int64]) -> Groups:
-        """The groups of equal hashes, shape (n,)."""
+        """Group equal hashes, shape (n,)."""
         order = hashes.argsort(kind="stable")
         in_order = hashes[order]
         starts = np.flatnonzero(np.append(True, in_order[1:] != in_order[:-1])[: len(order)])
@@ -100,38 +100,38 @@ class Groups:
         return cls(order, order[starts], np.diff(starts, append=len(order)))
 
     def by_row(self, of_groups: NDArray[Scalar]) -> NDArray[Scalar]:
-        """What holds of each group, for each row."""
+        """Return the value of its group for each row."""
         of_rows = np.empty(len(self.order), dtype=of_groups.dtype)
         of_rows[self.order] = np.repeat(of_groups, self.sizes)
         return of_rows
 
 
 def candidates(keys: NDArray[np.uint32], among: NDArray[np.uint32] | None = None) -> Indices:
-    """Pairs that may be near: of each text with at most two others per band.
+    """Return pairs that may be near: each text with at most two others per band.
 
     Args:
-        keys: of the texts asked about, shape (n, bands).
-        among: of the texts to find them in, shape (m, bands); None for the texts before each.
+        keys: of the texts, shape (n, bands).
+        among: of the texts to search, shape (m, bands); None to search those before each text.
 
     Returns:
-        Pairs of places, shape (p, 2), each pair once; the first pair of every text stands first.
+        Pairs of indices, shape (p, 2), each once; the first pair of every text comes first.
     """
     searched = keys if among is None else among
-    found = []
+    numbers_of_pairs = []
     for band in range(_BANDS if len(searched) else 0):
         order = np.argsort(searched[:, band], kind="stable")
         column = searched[order, band]
         left = np.searchsorted(column, keys[:, band], side="left")
         right = np.searchsorted(column, keys[:, band], side="right") - 1
-        if among is None:  # the one just before it, instead of the last
+        if among is None:  # the one before it instead of the last
             right = np.empty_like(order)
             right[order] = np.arange(len(order)) - 1
-        asked = np.flatnonzero(left <= right)
-        found += [asked * len(searched) + order[end[asked]] for end in (left, right)]
-    if not found:
+        matched = np.flatnonzero(left <= right)
+        numbers_of_pairs += [matched * len(searched) + order[end[matched]] for end in (left, right)]
+    if not numbers_of_pairs:
         return np.empty((0, 2), np.int64)
-    # a pair as one number: numpy sorts these ten times as fast as rows of two
-    numbers = np.sort(np.concatenate(found))
+    # numpy sorts pairs as one number ten times as fast as rows of two
+    numbers = np.sort(np.concatenate(numbers_of_pairs))
     numbers = numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
     pairs = np.stack(np.divmod(numbers, len(searched)), axis=1)
     starts = np.searchsorted(pairs[:, 0], pairs[:, 0], side="left")
@@ -139,38 +139,38 @@ def candidates(keys: NDArray[np.uint32], among: NDArray[np.uint32] | None = None
 
 
 def similarities(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
-    """The Jaccard similarity of each text with its partner, shape (n,); both normalised."""
+    """Return the Jaccard similarity of each text with its partner, shape (n,); both normalized."""
     letters = {text: _letters(text) for text in {*first, *second}}
     ones, others = ([letters[text] for text in texts] for texts in (first, second))
-    shares: list[float] = []
+    similar: list[float] = []
     for part in _portions([one + other for one, other in zip(ones, others, strict=True)]):
-        start, stop = len(shares), len(shares) + len(part)
-        shares += _overlap(ones[start:stop], others[start:stop]).tolist()
-    return np.array(shares, dtype=np.float64)
+        start, stop = len(similar), len(similar) + len(part)
+        similar += _overlap(ones[start:stop], others[start:stop]).tolist()
+    return np.array(similar, dtype=np.float64)
 
 
 def _letters(text: str) -> str:
-    """Letters and digits, one space between words; a text of signs alone stays as it is."""
+    """Return letters and digits with single spaces; a text of punctuation only is unchanged."""
     spaced = text.translate(_SIGNS) if text.isascii() else re.sub(r"[\W_]+", " ", text)
     return " ".join(spaced[:_MOST_CHARACTERS].split()) or text[:64] or " "
 
 
 def _portions(texts: Sequence[str]) -> Iterable[Sequence[str]]:
-    """The texts in portions that fit into memory with all that is computed about them."""
+    """Split texts into portions whose pieces fit into memory."""
     start = size = 0
-    for place, text in enumerate(texts):
+    for stop, text in enumerate(texts, start=1):
         size += len(text)
         if size > _CHARACTERS_AT_ONCE:
-            yield texts[start : place + 1]
-            start, size = place + 1, 0
+            yield texts[start:stop]
+            start, size = stop, 0
     if start < len(texts):
         yield texts[start:]
 
 
 def _pieces(texts: Sequence[str]) -> tuple[NDArray[np.uint32], Indices]:
-    """A hash of every piece of every text, and where each text begins among them.
+    """Return a hash of every piece of every text, and the start of each text among them.
 
-    A text has as many pieces as characters: the first ones reach before its beginning.
+    A text has as many pieces as characters: the first ones start before its beginning.
     """
     before = " " * (_PIECE - 1)
     codes = np.frombuffer(
@@ -205,18 +205,18 @@ def _band_keys(hashes: NDArray[np.uint32], starts: Indices) -> NDArray[np.uint32
 
 def _overlap(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
     one, other = (_piece_sets(texts) for texts in (first, second))
-    both = np.sort(np.concatenate([one, other]), kind="stable")  # two sorted runs are merged
+    both = np.sort(np.concatenate([one, other]), kind="stable")  # merges two sorted runs
     common = both[1:][both[1:] == both[:-1]]
     size, other_size, shared = (
         np.bincount((pieces >> np.uint64(32)).astype(np.int64), minlength=len(first))
         for pieces in (one, other, common)
     )
-    shares: NDArray[np.float64] = shared / (size + other_size - shared)
-    return shares
+    jaccard: NDArray[np.float64] = shared / (size + other_size - shared)
+    return jaccard
 
 
 def _piece_sets(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """The different pieces of each text, sorted, with the number of the text in the upper bits."""
+    """Return the distinct pieces of each text, sorted, with the text's number in the upper bits."""
     hashes, starts = _pieces(texts)
     lengths = np.diff(np.append(starts, len(hashes)))
     number = np.repeat(np.arange(len(starts), dtype=np.uint64), lengths)

@@ -12,7 +12,7 @@ from tunesmith.data.readers.class_folder import (
     SPLIT_WORDS,
     ClassFolder,
     class_folders,
-    tables_beside_classes,
+    tables_among_classes,
 )
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.readers.formats import has_known_suffix, open_file, refuse_header
@@ -154,7 +154,7 @@ def _open_folder(path: Path, options: ReadingOptions) -> Splits:
     if not folders:
         raise DataError(_no_training_file(path, [file.name for file in files]))
     if tables := [file.name for file in files if file.suffix.lower() != ".txt"]:
-        raise DataError(tables_beside_classes(path, tables, folders))
+        raise DataError(tables_among_classes(path, tables, folders))
     refuse_header(str(path), options)
     return {split: ClassFolder.open(folder, options.encoding) for split, folder in folders.items()}
 

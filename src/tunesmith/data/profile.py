@@ -1,4 +1,4 @@
-"""What a data set looks like from its first rows: kinds of columns, values, lengths, scripts."""
+"""What a data set looks like from its first rows: types of columns, values, lengths, scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
     "as_number",
     "as_text",
     "profile",
-    "script_shares",
+    "script_fractions",
 ]
 
 SAMPLE_ROWS = 10_000
@@ -30,22 +30,22 @@ _MOST_CELLS = 1_000_000
 _MOST_CHARACTERS = 32 << 20
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-"""Digits can be matched in one way only: with two, a long run of them would take quadratic time."""
+"""There is one way to match digits; with two, a long run would take quadratic time."""
 
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What the sampled values of one column are like.
+    """The sampled values of one column.
 
     Attributes:
         column: its name, type and class names.
-        values: how many are not missing.
-        counts: how often each value occurs, as text; lists count as their items.
+        values: the number of values that are not missing.
+        counts: of each value as text; of lists each item counts.
         mean_length: mean characters of the values as text.
-        num_numbers: how many values are numbers or look like numbers.
-        num_fractions: how many of these are not whole.
-        num_lists: how many values are lists.
-        num_nested: how many values are objects, or lists of objects or of lists.
+        num_numbers: of values that are numbers or are written like numbers.
+        num_fractions: of numbers that are not whole.
+        num_lists: of lists.
+        num_nested: of objects, and of lists of objects or of lists.
     """
 
     column: Column
@@ -64,7 +64,7 @@ class ColumnProfile:
 
     @property
     def distinct(self) -> int:
-        """How many different values there are."""
+        """The number of different values."""
         return len(self.counts)
 
     @property
@@ -86,7 +86,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """The columns of a source and how many rows were looked at."""
+    """The columns of a source, and how many rows were sampled."""
 
     source: Source
     columns: tuple[ColumnProfile, ...]
@@ -94,12 +94,12 @@ class Profile:
     is_whole: bool
 
     def column(self, name: str) -> ColumnProfile | None:
-        """The profile of one column, None if there is none of this name."""
+        """Return the profile of a column, None if there is none of this name."""
         return next((c for c in self.columns if c.name == name), None)
 
 
 def profile(source: Source, *, rows: int = SAMPLE_ROWS) -> Profile:
-    """Look at the first rows of a source: fewer if they are long or have many columns.
+    """Sample the first rows of a source, fewer if they are long or have many columns.
 
     Raises:
         DataError: not one row can be read.
@@ -114,7 +114,7 @@ def profile(source: Source, *, rows: int = SAMPLE_ROWS) -> Profile:
 
 
 def _sample(source: Source, count: int) -> tuple[list[Row], bool]:
-    """The first rows that can be read, and whether these are all."""
+    """Return the first rows that can be read, and whether these are all."""
     rows: list[Row] = []
     held = 0
     try:
@@ -160,12 +160,12 @@ def _profile_column(column: Column, values: Sequence[object]) -> ColumnProfile:
 
 
 def as_number(value: object) -> float | None:
-    """The finite number that a value is or spells, None if it is none; truth values are none."""
+    """Return a finite number, or the number that a text spells; None for all else, and booleans."""
     if isinstance(value, bool) or value is None:
         return None
     if not isinstance(value, int | float):
         text = str(value).strip()
-        # float() also reads "1_000", "nan" and "infinity", which no label means
+        # float() also reads "1_000", "nan" and "infinity", which are no labels
         if not _NUMBER.fullmatch(text):
             return None
         value = text
@@ -177,15 +177,15 @@ def as_number(value: object) -> float | None:
 
 
 def as_text(value: object) -> str:
-    """The value as text; Python writes no whole number of more than 4,300 digits."""
+    """Return a value as text; Python refuses to write integers of more than 4,300 digits."""
     try:
         return str(value)
     except ValueError:
         return _("a number of thousands of digits")
 
 
-def script_shares(texts: Iterable[str]) -> dict[str, float]:
-    """The share of letters of each script: "latin" (ASCII only), "chinese", "other"."""
+def script_fractions(texts: Iterable[str]) -> dict[str, float]:
+    """Return the fraction of letters of each script: "latin" (ASCII only), "chinese", "other"."""
     counts = Counter[str]()
     for text in texts:
         ascii_letters = len(re.findall(r"[A-Za-z]", text))

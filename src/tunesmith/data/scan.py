@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.findings import Finding, Findings
-from tunesmith.data.near_duplicates import normalised, text_hash
+from tunesmith.data.near_duplicates import normalized, text_hash
 from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
 from tunesmith.errors import DataError, IntegrityError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
@@ -137,7 +137,7 @@ class Survey:
         return [*self.reading_problems, *self.findings.problems()]
 
     def _collect(self, row: Row) -> None:
-        text = normalised([row.values.get(name, "") for name in self._text_columns])
+        text = normalized([row.values.get(name, "") for name in self._text_columns])
         self._texts.append(text_hash(text))
         stratum = self._stratum(row)
         if isinstance(stratum, float):

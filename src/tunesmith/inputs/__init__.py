@@ -1,8 +1,8 @@
-"""Inputs: from what was asked to rows that are fit to train on. No torch, no tokenizer yet.
+"""From a recipe to rows that are fit to train on, without torch and without a tokenizer.
 
-`look` opens the data and fills in what was left out. `check` reads every row once, tells all
-problems together, learns the labels and draws the shares; `audited`, it also tells what is odd
-about the rows as a whole: leaks, duplicates, classes, lengths.
+`look` opens the data and fills in what the recipe leaves out. `check` reads every row once, reports
+all problems together, learns the labels and draws random splits; with `audited` it also reports
+problems of the rows as a whole: leaks, duplicates, classes, lengths.
 """
 
 from tunesmith.inputs.resolve import ResolvedInputs, look, reading_options

@@ -15,7 +15,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.compact import RowNumbers, Texts
 from tunesmith.data.findings import Findings
 from tunesmith.data.labels import as_python, is_list, is_missing, label_kind
-from tunesmith.data.near_duplicates import Sketches, normalised
+from tunesmith.data.near_duplicates import Sketches, normalized
 from tunesmith.data.rows import CHUNK_ROWS, Row, Source
 from tunesmith.data.scan import Survey
 from tunesmith.errors import DataError
@@ -123,7 +123,7 @@ class Census:
             for chunk in self.source.chunks(names) if wanted else ():
                 for one in chunk:
                     if one.index in wanted:
-                        found[one.index] = normalised(one.values[name] for name in names)
+                        found[one.index] = normalized(one.values[name] for name in names)
                         wanted.discard(one.index)
                 if not wanted:
                     break

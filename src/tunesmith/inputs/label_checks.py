@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.labels import label_key, spelled
-from tunesmith.data.near_duplicates import normalised
+from tunesmith.data.near_duplicates import normalized
 from tunesmith.data.profile import as_number
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
@@ -140,7 +140,7 @@ def class_problems(counts: Mapping[str, int], column: str, place: Place) -> Iter
     total = sum(counts.values())
     largest, smallest = max(counts, key=lambda n: counts[n]), min(counts, key=lambda n: counts[n])
     for name, count in counts.items():
-        if normalised([name]) in _MISSING:
+        if normalized([name]) in _MISSING:
             code, message = "D209", _('the class "{name}" looks like a missing label')
         elif name == _MASKED:
             code, message = "D212", _("the label {name} often marks a row without one")

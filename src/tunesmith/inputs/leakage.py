@@ -14,42 +14,42 @@ from tunesmith.i18n import gettext as _
 from tunesmith.inputs.column_stats import Part
 from tunesmith.text import shortened
 
-__all__ = ["LEAK_SHARE", "across", "within"]
+__all__ = ["LEAK_FRACTION", "across", "within"]
 
-LEAK_SHARE = 0.01
-"""From this share of the evaluated rows on, a leak stops training."""
+LEAK_FRACTION = 0.01
+"""The fraction of the evaluated rows from which a leak stops training."""
 
 _MOST_PAIRS = 50_000
-"""Candidates that are compared; of data made from a template every row is one."""
+"""Candidates that are compared; in data made from a template every row is one."""
 _SHOWN, _MOST_LISTED = 3, 10_000
 
 Indices = NDArray[np.int64]
 
 
 def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
-    """Rows of an evaluated split that the model has seen, or nearly so.
+    """Yield the problems of evaluated rows that are also in train, or nearly so.
 
     Args:
-        train: the rows to learn from.
-        other: rows that are evaluated.
-        allow_leak: a person says that it is meant.
+        train: the training rows.
+        other: the evaluated rows.
+        allow_leak: whether leaks are only warnings.
     """
     order = np.argsort(train.hashes, kind="stable")
-    place = np.searchsorted(train.hashes[order], other.hashes)
-    twins = order[np.minimum(place, len(order) - 1)]
+    position = np.searchsorted(train.hashes[order], other.hashes)
+    twins = order[np.minimum(position, len(order) - 1)]
     leaked = np.flatnonzero(train.hashes[twins] == other.hashes)
     if len(leaked):
         published = [is_published(part.census.source) for part in (train, other)]
-        is_much = len(leaked) >= LEAK_SHARE * len(other.rows)
+        is_much = len(leaked) >= LEAK_FRACTION * len(other.rows)
         stops = is_much and other.is_labeled and not all(published)
         pairs = np.stack([leaked, twins[leaked]], axis=1)
-        yield _told(
+        yield _problem(
             "D401",
-            _("{count} of {total} {split} rows ({share:.2%}) are also in train").format(
+            _("{count} of {total} {split} rows ({fraction:.2%}) are also in train").format(
                 count=len(leaked),
                 total=len(other.rows),
                 split=other.name,
-                share=len(leaked) / len(other.rows),
+                fraction=len(leaked) / len(other.rows),
             ),
             pairs,
             other,
@@ -62,7 +62,7 @@ def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
         pairs = candidates(other.keys[fresh], train.keys)
         pairs[:, 0] = fresh[pairs[:, 0]]
         if len(near := _near(pairs, other, train)):
-            yield _told(
+            yield _problem(
                 "D402",
                 _("{count} of {total} {split} rows are almost the same as rows of train").format(
                     count=len(near), total=len(other.rows), split=other.name
@@ -71,13 +71,13 @@ def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
                 other,
                 train,
                 fix=_("Look at them: what is nearly known is scored too well."),
-                # of a drawn share nobody chose the rows, and equal texts are on one side already
+                # random splits have no chosen rows, and equal texts are in one split
                 severity=Severity.NOTE if other.census is train.census else Severity.WARNING,
             )
 
 
 def within(part: Part) -> Iterator[Problem]:
-    """Texts that stand in one source more than once, or nearly so, or with two labels."""
+    """Yield the problems of texts that are repeated in a source, nearly so, or have two labels."""
     groups = Groups.of(part.hashes)
     first, twins = groups.first, groups.by_row(groups.first)
     del groups
@@ -87,7 +87,7 @@ def within(part: Part) -> Iterator[Problem]:
         clashing = part.classes != part.classes[twins]
     if clashing.any():
         pairs = np.stack([np.flatnonzero(clashing), twins[clashing]], axis=1)
-        yield _told(
+        yield _problem(
             "D403",
             _("{count} of {total} rows have the text of an earlier row and another label").format(
                 count=len(pairs), total=len(part.rows)
@@ -100,7 +100,7 @@ def within(part: Part) -> Iterator[Problem]:
         )
     same = repeated[~clashing[repeated]]
     if len(same):
-        yield _told(
+        yield _problem(
             "D408",
             _("{count} of {total} rows repeat the text of an earlier row").format(
                 count=len(same), total=len(part.rows)
@@ -108,14 +108,14 @@ def within(part: Part) -> Iterator[Problem]:
             np.stack([same, twins[same]], axis=1),
             part,
             part,
-            fix=_("Rows that stand twice count twice; remove them if that is not meant."),
+            fix=_("Repeated rows count twice; remove them if that is not meant."),
             severity=Severity.NOTE,
         )
     if part.keys is not None:
-        places = np.sort(first)
-        pairs = places[candidates(part.keys[places])]
+        firsts = np.sort(first)
+        pairs = firsts[candidates(part.keys[firsts])]
         if len(near := _near(pairs, part, part)):
-            yield _told(
+            yield _problem(
                 "D409",
                 _("{count} of {total} rows are almost the same as another row").format(
                     count=len(near), total=len(part.rows)
@@ -129,10 +129,10 @@ def within(part: Part) -> Iterator[Problem]:
 
 
 def _near(pairs: Indices, one: Part, other: Part) -> Indices:
-    """Of candidates those that are near indeed: for each row of the first part its nearest.
+    """Return the near pairs among candidates: for each row of the first part its nearest.
 
     Returns:
-        Pairs of places, shape (p, 2), by rising place in the first part.
+        Pairs of indices, shape (p, 2), rising in the first part.
     """
     pairs = pairs[one.hashes[pairs[:, 0]] != other.hashes[pairs[:, 1]]][:_MOST_PAIRS]
     rows = one.rows[pairs[:, 0]], other.rows[pairs[:, 1]]
@@ -146,7 +146,7 @@ def _near(pairs: Indices, one: Part, other: Part) -> Indices:
     return nearest[np.unique(nearest[:, 0], return_index=True)[1]]
 
 
-def _told(
+def _problem(
     code: str,
     message: str,
     pairs: Indices,
@@ -156,7 +156,7 @@ def _told(
     fix: str,
     severity: Severity,
 ) -> Problem:
-    """A problem with the first pairs as evidence: place, place, text."""
+    """Return a problem with the first pairs as evidence: place, place, text."""
     shown = pairs[:_SHOWN]
     rows, others = one.rows[shown[:, 0]].tolist(), other.rows[shown[:, 1]].tolist()
     places = one.census.source.places(rows)

@@ -1,4 +1,4 @@
-"""Lengths in tokens, counted before any model is loaded: the tokenizer alone, if it is at hand."""
+"""Lengths in tokens, before any model is loaded: with the tokenizer, if it is on this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BINS = (8, 16, 32, 64, 128, 256, 512, 1024)
 _MUCH_UNKNOWN = 0.05
 _BATCH_CHARACTERS = 1_000_000
 _COUNTED_CHARACTERS = 100_000
-"""Of a longer text its beginning is counted; no model reads as much."""
+"""Of longer texts the beginning is counted; no model reads more."""
 _USUAL_LIMIT = 512
 _PIECE = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
@@ -38,14 +38,14 @@ _PIECE = re.compile(
 
 @dataclass(frozen=True)
 class Reader:
-    """As much of a model as counting tokens needs; no weights, no transformers.
+    """The tokenizer of a model, without weights and transformers.
 
     Attributes:
-        name: the model's.
-        files: where its configuration lies.
-        backend: its tokenizer, of the `tokenizers` library.
-        unknown: the id that stands for what its vocabulary lacks; None if it lacks nothing.
-        model_max_length: what its tokenizer says of the longest row.
+        name: of the model.
+        files: of the model.
+        backend: its tokenizer, of the library `tokenizers`.
+        unknown: the id of the unknown token, None without one.
+        model_max_length: of its tokenizer.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Reader:
     unknown: int | None
     model_max_length: int
 
-    def limit(self, asked: int | None) -> int:
-        """Tokens that a row may have, in a recipe that asks for so many."""
+    def limit(self, max_length: int | None) -> int:
+        """Return how many tokens a row may have, given `train.max_length`."""
         longest = longest_input(self.files, self)
-        return min(asked or longest, longest)
+        return min(max_length or longest, longest)
 
 
 def reader_of(name: str | None, revision: str | None) -> Reader | None:
-    """The reader of a model that is on this machine already; None where it is not."""
+    """Return the reader of a model, None if it is not on this machine."""
     folder = _folder(name, revision) if name else None
     if folder is None or not (folder / "tokenizer.json").is_file():
         return None
@@ -70,7 +70,7 @@ def reader_of(name: str | None, revision: str | None) -> Reader | None:
         files.config()
         backend, config = read_backend(files)
     except ModelError:
-        return None  # what is wrong with it is told when it is loaded
+        return None  # reported when it is loaded
     unknown = config.get("unk_token")
     if isinstance(unknown, dict):
         unknown = unknown.get("content")
@@ -87,7 +87,7 @@ def _folder(name: str, revision: str | None) -> Path | None:
     if name.startswith("embedded:"):
         from tunesmith.models.embedded import embedded_folder
 
-        return embedded_folder(EMBEDDED)  # all embedded models read with one tokenizer
+        return embedded_folder(EMBEDDED)  # all embedded models have one tokenizer
     path = Path(name).expanduser()
     if path.is_dir():
         return path / "model" if (path / "model" / "config.json").is_file() else path
@@ -99,14 +99,14 @@ class Lengths:
     """How long rows are, in tokens.
 
     Attributes:
-        rows: how many were looked at.
+        rows: number of rows.
         median: of their tokens.
-        most: what 95 % of them do not exceed.
-        longest: of them.
-        limit: what the model takes, or the recipe allows.
-        rows_cut: share of the rows that are longer.
-        tokens_cut: share of all tokens that is lost.
-        unknown: share of the tokens that the vocabulary lacks.
+        most: tokens that 95 % of the rows do not exceed.
+        longest: row.
+        limit: of the model or the recipe.
+        rows_cut: fraction of the rows that are longer.
+        tokens_cut: fraction of all tokens that is cut.
+        unknown: fraction of the tokens that are unknown.
         histogram: rows by the power of two that their tokens do not exceed.
     """
 
@@ -122,28 +122,28 @@ class Lengths:
 
     @property
     def note(self) -> str:
-        """For people, on one line."""
+        """These numbers on one line."""
         return _(
             "tokens per row: median {median}, 95 % up to {most}, longest {longest}; limit {limit}"
         ).format(median=self.median, most=self.most, longest=self.longest, limit=self.limit)
 
 
 def _counted(text: Any) -> Any:
-    """As much of a text or pair as is counted."""
+    """Return the part of a text or pair that is counted."""
     if isinstance(text, str):
         return text[:_COUNTED_CHARACTERS]
     return tuple(part[:_COUNTED_CHARACTERS] for part in text)
 
 
 def _times_counted(text: Any) -> float:
-    """How many times as long a text or pair is as what is counted of it."""
+    """Return the length of a text or pair relative to the part that is counted."""
     parts = (text,) if isinstance(text, str) else text
     counted = sum(min(len(part), _COUNTED_CHARACTERS) for part in parts)
     return sum(map(len, parts)) / max(1, counted)
 
 
 def _batches(texts: Sequence[Any]) -> Iterator[list[Any]]:
-    """Texts or pairs to be encoded together: an encoding takes a hundred times its text."""
+    """Group texts or pairs by size: an encoding takes a hundred times the memory of its text."""
     batch: list[Any] = []
     held = 0
     for text in texts:
@@ -157,14 +157,14 @@ def _batches(texts: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def measure(reader: Reader, rows: Sequence[tuple[str, ...]], limit: int) -> Lengths:
-    """Count the tokens of some rows, of at least one."""
+    """Count the tokens of rows, at least one."""
     texts: list[Any] = [row[0] if len(row) == 1 else row for row in rows]
     lengths = np.empty(len(texts), dtype=np.int64)
     unknown = counted = start = 0
     for batch in _batches(texts):
-        for place, encoding in enumerate(reader.backend.encode_batch_fast(batch), start):
+        for i, encoding in enumerate(reader.backend.encode_batch_fast(batch), start):
             counted += len(encoding.ids)
-            lengths[place] = round(len(encoding.ids) * _times_counted(texts[place]))
+            lengths[i] = round(len(encoding.ids) * _times_counted(texts[i]))
             if reader.unknown is not None:
                 unknown += encoding.ids.count(reader.unknown)
         start += len(batch)
@@ -192,11 +192,11 @@ def _histogram(lengths: NDArray[np.int64]) -> dict[int, int]:
 def estimated_length_problems(
     rows: Sequence[tuple[str, ...]], limit: int | None, place: Place
 ) -> Iterator[Problem]:
-    """Texts that will probably be cut, where no tokenizer is at hand to count their tokens.
+    """Yield a problem if texts will probably be cut, without a tokenizer to count their tokens.
 
     Args:
-        rows: the texts of some rows, at least one.
-        limit: tokens that a row may have; None for what most models take.
+        rows: the texts of rows, at least one.
+        limit: tokens that a row may have; None for the limit of most models.
         place: of the source.
     """
     limit = limit or _USUAL_LIMIT
@@ -220,27 +220,27 @@ def estimated_length_problems(
 
 
 def _least_tokens(text: str) -> int:
-    """Words, and signs of writing without spaces: a tokenizer makes at least so many tokens."""
+    """Count words, and characters of scripts without spaces: a lower bound of the tokens."""
     return len(_PIECE.findall(text))
 
 
-def length_problems(found: Lengths, model: str, place: Place) -> Iterator[Problem]:
-    """Texts that do not fit, and texts that the model cannot read."""
-    if found.rows_cut:
+def length_problems(lengths: Lengths, model: str, place: Place) -> Iterator[Problem]:
+    """Yield the problems of texts that are cut, or that the model cannot read."""
+    if lengths.rows_cut:
         yield Problem(
             "D320",
             _(
                 "{rows:.1%} of rows are longer than {limit} tokens; {tokens:.1%} of tokens are cut"
-            ).format(rows=found.rows_cut, limit=found.limit, tokens=found.tokens_cut),
+            ).format(rows=lengths.rows_cut, limit=lengths.limit, tokens=lengths.tokens_cut),
             place,
             fix=_("Raise train.max_length if the model takes more, or choose one that does."),
             severity=Severity.WARNING,
         )
-    if found.unknown > _MUCH_UNKNOWN:
+    if lengths.unknown > _MUCH_UNKNOWN:
         yield Problem(
             "D322",
-            _("{share:.0%} of tokens are unknown to {model}").format(
-                share=found.unknown, model=model
+            _("{fraction:.0%} of tokens are unknown to {model}").format(
+                fraction=lengths.unknown, model=model
             ),
             place,
             fix=_("Choose a model for this language with --model."),

@@ -1,4 +1,4 @@
-"""Odd texts: signs that nobody sees, columns that hold no text, pairs the wrong way round."""
+"""Odd texts: invisible characters, columns without texts, pairs with swapped columns."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tunesmith.i18n import gettext as _
 __all__ = ["TextColumn", "column_problems", "odd_text", "swapped_problems"]
 
 _UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-"""Marks of direction and width zero; the joiners U+200C and U+200D belong to scripts and emoji."""
+"""Direction marks and characters of width zero, but for the joiners of scripts and emoji."""
 _ID = re.compile(r"(?=\S*\d)[\w:./-]{1,64}", re.ASCII)
-"""Letters of ASCII alone: Chinese, Japanese and Thai sentences have no spaces either."""
+"""ASCII letters only: Chinese, Japanese and Thai sentences have no spaces either."""
 _LONG_CHARACTERS = 1_000_000
 _MOST_DISTINCT = 50
 _FEW_ROWS = 20
@@ -24,7 +24,7 @@ _FEW_ROWS = 20
 
 
 def odd_text(text: str) -> Finding | None:
-    """What is odd about a text that is not empty, None if nothing."""
+    """Return what is odd about a text that is not empty, None if nothing."""
     if text.isascii() and text.isprintable() and len(text) <= _LONG_CHARACTERS:
         return None
     if not text.strip().isprintable() and not any(sign.isprintable() for sign in text.strip()):
@@ -43,11 +43,11 @@ def odd_text(text: str) -> Finding | None:
             fix=_("Is a quote open? A model reads the first few thousand characters at most."),
             severity=Severity.WARNING,
         )
-    if found := _UNSEEN.search(text):
+    if invisible := _UNSEEN.search(text):
         return Finding(
             "D321",
-            _("the text holds characters that nobody sees, such as {character}").format(
-                character=f"\\u{ord(found[0]):04x}"
+            _("the text has invisible characters, such as {character}").format(
+                character=f"\\u{ord(invisible[0]):04x}"
             ),
             fix=_("Remove them if they mean nothing."),
             severity=Severity.WARNING,
@@ -57,7 +57,7 @@ def odd_text(text: str) -> Finding | None:
 
 @dataclass
 class TextColumn:
-    """What the texts of one column are like, counted one by one."""
+    """Statistics of the texts of a column."""
 
     rows: int = 0
     characters: int = 0
@@ -67,7 +67,7 @@ class TextColumn:
     distinct: set[str] = field(default_factory=set)
 
     def add(self, text: str) -> None:
-        """Count one text."""
+        """Add a text."""
         self.rows += 1
         self.characters += len(text)
         self.questions += text.rstrip().endswith(("?", "？"))
@@ -79,12 +79,12 @@ class TextColumn:
 
     @property
     def is_constant(self) -> bool:
-        """Whether all rows hold one text."""
+        """Whether all rows have the same text."""
         return self.rows > 1 and len(self.distinct) == 1
 
 
 def column_problems(columns: Mapping[str, TextColumn], place: Place) -> Iterator[Problem]:
-    """Columns that hold something else than text to read."""
+    """Yield the problems of columns without proper texts."""
     if columns and all(column.is_constant for column in columns.values()):
         rows = next(iter(columns.values())).rows
         yield Problem(
@@ -121,7 +121,7 @@ def _warning(code: str, message: str, place: Place) -> Problem:
 def swapped_problems(
     train: Mapping[str, TextColumn], other: Mapping[str, TextColumn], place: Place
 ) -> Iterator[Problem]:
-    """The two texts of a pair seem to stand in each other's columns."""
+    """Yield a problem if the two columns of a pair seem to be swapped."""
     if len(train) != 2:
         return
     ours, theirs = list(train.values()), list(other.values())
@@ -131,12 +131,12 @@ def swapped_problems(
     questions = [[c.questions / c.rows for c in pair] for pair in (ours, theirs)]
     by_length = all(max(pair) > 1.5 * min(pair) for pair in lengths)
     by_questions = all(max(pair) - min(pair) > 0.5 for pair in questions)
-    turned = [(a > b) != (c > d) for (a, b), (c, d) in (lengths, questions)]
-    if (by_length and turned[0]) or (by_questions and turned[1]):
+    swapped = [(a > b) != (c > d) for (a, b), (c, d) in (lengths, questions)]
+    if (by_length and swapped[0]) or (by_questions and swapped[1]):
         first, second = train
         yield Problem(
             "D330",
-            _('"{first}" and "{second}" seem to have changed places here').format(
+            _('"{first}" and "{second}" seem to be swapped here').format(
                 first=first, second=second
             ),
             place,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tunesmith.data.profile import script_shares
+from tunesmith.data.profile import script_fractions
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import hub
 
@@ -126,7 +126,7 @@ def has_accelerator(device: str) -> bool:
 
 def _for_language(texts: Sequence[str]) -> tuple[_Models, str]:
     """Return the models for the language of some texts, and how it was recognized."""
-    shares = script_shares(texts)
+    shares = script_fractions(texts)
     chinese, other = shares["chinese"], shares["other"]
     if chinese > 0.5:
         return _CHINESE, _("{share:.0%} of the letters are Chinese").format(share=chinese)

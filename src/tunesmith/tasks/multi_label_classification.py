@@ -115,7 +115,7 @@ class MultiLabelClassification(LabeledTextTask):
         column = profile.column(match.roles.label)
         if requested.label_separator or column is None or column.num_lists:
             return match
-        if separator := recognized_separator(column.counts, is_asked=True):
+        if separator := recognized_separator(column.counts, is_requested=True):
             example = _("such as {example}").format(example=quoted([shortened(separator.example)]))
             hint = Suggestion(separator.sign, example)
             return replace(match, suggested={**match.suggested, "label_separator": hint})

@@ -63,7 +63,7 @@ def test_the_layout_of_acl_imdb(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert train.notes == (
         f"{tmp_path / 'train' / 'unsup'}: left out, its texts have no label",
-        f'{tmp_path / "train"}: files beside the classes are left out: "urls_pos.txt"',
+        f'{tmp_path / "train"}: files next to the classes are left out: "urls_pos.txt"',
     )
     assert splits["test"].notes == ()
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.profile import script_shares
+from tunesmith.data.profile import script_fractions
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 
@@ -99,5 +99,5 @@ def by_length(texts: Sequence[Sequence[str]]) -> list[str]:
 
 def by_script(texts: Sequence[Sequence[str]]) -> list[str]:
     """The script that most letters of each row are of: "latin", "chinese" or "other"."""
-    shares = (script_shares(row) for row in texts)
+    shares = (script_fractions(row) for row in texts)
     return [max(_SCRIPTS, key=lambda script: share[script]) for share in shares]

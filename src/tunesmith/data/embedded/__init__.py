@@ -1,10 +1,10 @@
-"""Data sets that come with the package, made from a seed by a small grammar. Nothing is downloaded.
+"""Data sets of the package, made from a seed with a small grammar. Nothing is downloaded.
 
 `embedded:pairs`     two messages, equivalent or not; columns, classes and sizes of GLUE MRPC
 `embedded:tickets`   messages in six classes, with known faults
 `embedded:ratings`   reviews with a number
 `embedded:entities`  tokens with BIO tags
-`embedded:corpus`    unlabelled text of the same world, from which `embedded:mini` learned
+`embedded:corpus`    unlabeled text with the same words, on which `embedded:mini` was pretrained
 
 All are in English and Chinese. The same seed gives the same bytes on every machine.
 """

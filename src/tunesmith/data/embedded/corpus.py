@@ -1,12 +1,11 @@
-"""`embedded:corpus`: unlabelled text of the same world, for pretraining.
+"""`embedded:corpus`: unlabeled texts with the same words, for pretraining.
 
-Most rows are two texts as they lie about in a kitchen: a message, and a list of what it is about or
-how it was read back. People mishear, a little or altogether. Some note how many came of what was
-ordered; some tick off what they hear, item by item, word by word or sentence by sentence; some
-answer with one word. Who wants to guess a number, a tick or an answer must compare the two texts,
-which is easiest for a number that stands beside the same item in the other text, and hardest for
-one word about everything: each step is learned upon the one before.
-No row holds a text of the validation or test rows of another set.
+Most rows are two texts: a message, and a list of what it is about or its repetition by someone who
+may have misunderstood it, in one thing or in all. Some count what came of what was ordered; some
+tick what is right, per item, per word or per sentence; some answer with one word. To predict a
+number, a tick or an answer, a model must compare both texts. This is easiest for the number of one
+item and hardest for one word about everything; each helps with the next.
+No row has a text of the validation or test rows of another set.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from tunesmith.data.embedded.grammar import (
     Fact,
     Piece,
     confuse,
+    distinct_rows,
     distort,
     join,
     name,
@@ -46,25 +46,25 @@ KINDS: Mapping[str, float] = {
     "mail": 1.0,
     "one turn answered": 0.0,
 }
-"""Kinds of rows, and how often each comes; the last one only where it is asked for."""
+"""Kinds of rows and their frequencies; the last kind only if the caller requests it."""
 _REPLIES: dict[Language, tuple[str, ...]] = {
     "en": ("Right. ", "Nearly. ", "Partly. ", "Wrong. "),
     "zh": ("对。", "差。", "偏。", "错。"),
 }
-"""What one answers who was understood, misheard in one thing, in several, or in everything."""
+"""The answer to a repetition that is right, wrong in one thing, in several, or in everything."""
 _TURNING = tuple(frame for frame in FRAMES if frame.no is not None or frame.swaps is not None)
-"""What can be denied or turned round, which is learned last."""
+"""Statements that can be denied or reversed, which are learned last."""
 _TICKS = {True: "✓", False: "✗"}
 _SPACE: dict[Language, str] = {"en": " ", "zh": ""}
 _COMMA: dict[Language, str] = {"en": ", ", "zh": "，"}
 _NUMBERS = "①②③④⑤⑥⑦⑧⑨"
-"""How many came; signs that stand nowhere else."""
+"""How many came; these characters occur in no other place."""
 VERDICTS = (
     *_NUMBERS,
     *_TICKS.values(),
     *(word.strip(". 。").lower() for words in _REPLIES.values() for word in words),
 )
-"""Every word that says how two texts agree."""
+"""Every word about how two texts agree."""
 
 
 def make_corpus(
@@ -73,27 +73,22 @@ def make_corpus(
     seed: int = _SEED,
     kinds: Mapping[str, float] = KINDS,
 ) -> dict[str, list[dict[str, object]]]:
-    """The rows of each split.
+    """Make the rows of each split.
 
     Args:
         sizes: rows of each split; `SIZES` if not given.
-        seed: of all chance.
-        kinds: how often each kind of row comes, by the names of `KINDS`.
+        seed: of the random choices.
+        kinds: the frequency of each kind of row, by the names of `KINDS`.
     """
     draw = Draw(seed)
-    kept_apart = _held_out()
-    seen: set[tuple[str, str]] = set()
-    splits: dict[str, list[dict[str, object]]] = {}
-    for split, size in (sizes or SIZES).items():
-        rows: list[dict[str, object]] = []
-        while len(rows) < size:
-            found = _two_texts(draw, kinds)
-            texts = (found.text, found.text_pair)
-            if texts not in seen and kept_apart.isdisjoint(found.said):
-                seen.add(texts)
-                rows.append({"text": texts[0], "text_pair": texts[1]})
-        splits[split] = rows
-    return splits
+    held_out = _held_out()
+
+    def make() -> dict[str, object]:
+        while not held_out.isdisjoint((row := _two_texts(draw, kinds)).plain):
+            pass
+        return {"text": row.text, "text_pair": row.text_pair}
+
+    return distinct_rows(sizes or SIZES, make, lambda row: (tuple(row.values()),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +96,14 @@ class _Exchange:
     """A row.
 
     Attributes:
-        text: of it.
-        text_pair: of it.
-        said: both without ticks and answers, as they might stand in another set.
+        text: of the row.
+        text_pair: of the row.
+        plain: both without ticks and answers, as another set might have them.
     """
 
     text: str
     text_pair: str
-    said: tuple[str, ...]
+    plain: tuple[str, ...]
 
 
 def _two_texts(draw: Draw, kinds: Mapping[str, float]) -> _Exchange:
@@ -131,23 +126,25 @@ def _two_texts(draw: Draw, kinds: Mapping[str, float]) -> _Exchange:
 
 
 def _answered(facts: list[Fact], language: Language, draw: Draw, degree: int) -> _Exchange:
-    """A word about how well it was understood, a message, and how it was read back.
+    """Make a row of an answer with a message, and its repetition.
 
-    Misheard in nothing (degree 0), in one thing, in several, or in everything (3).
+    The repetition is right (degree 0), or wrong in one thing, in several, or in everything (3).
     """
-    told = list(facts)
+    repeated = list(facts)
     if degree == 3:
-        told = [confuse(fact, draw) if draw.share() < 0.5 else observe(draw) for fact in facts]
+        repeated = [
+            confuse(fact, draw) if draw.fraction() < 0.5 else observe(draw) for fact in facts
+        ]
     elif degree > 0:
         place = draw.below(len(facts))
-        told[place] = (distort, confuse)[degree - 1](facts[place], draw)
+        repeated[place] = (distort, confuse)[degree - 1](facts[place], draw)
     word = _REPLIES[language][degree]
-    said = message(facts, language, draw), message(told, language, draw)
+    said = message(facts, language, draw), message(repeated, language, draw)
     return _Exchange(word + said[0], said[1], said)
 
 
 def _counted(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
-    """An order, and a note of what came: numbers, and a cross after what nobody ordered."""
+    """Make a row of an order and a note of what came: numbers, and a cross after other things."""
     named, others = _things(facts, draw)
     numbers = {concept: 1 + draw.below(len(_NUMBERS)) for concept in named}
     marks = {concept: _NUMBERS[number - 1] for concept, number in numbers.items()}
@@ -161,7 +158,7 @@ def _counted(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
 
 
 def _listed(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
-    """A message, and a list of things with a tick after each that the message names."""
+    """Make a row of a message and a list of things, with a tick after those that it names."""
     named, others = _things(facts, draw)
     marks = dict.fromkeys(named, _TICKS[True])
     listed = draw.shuffled([*named, *others])[:8]
@@ -170,7 +167,7 @@ def _listed(facts: list[Fact], language: Language, draw: Draw) -> _Exchange:
 
 
 def _things(facts: list[Fact], draw: Draw) -> tuple[list[Concept], list[Concept]]:
-    """What facts name, and about as many others of the same kinds that they do not name."""
+    """Return what facts name, and about as many things of the same kinds that they do not."""
     items = [
         (fact.frame.slots[slot], concept) for fact in facts for slot, concept in fact.values.items()
     ]
@@ -182,7 +179,7 @@ def _things(facts: list[Fact], draw: Draw) -> tuple[list[Concept], list[Concept]
 def _note(
     listed: list[Concept], marks: Mapping[Concept, str], language: Language, draw: Draw
 ) -> str:
-    """Things with a mark after each: a cross if it has none."""
+    """Write things with a mark after each; a cross if it has none."""
     return _COMMA[language].join(
         name(concept, language, draw) + _SPACE[language] + marks.get(concept, _TICKS[False])
         for concept in listed
@@ -190,21 +187,25 @@ def _note(
 
 
 def _ticked(facts: list[Fact], language: Language, draw: Draw, *, by_word: bool) -> _Exchange:
-    """A message, and how it was read back with a tick or a cross after each sentence.
+    """Make a row of a message and its repetition, with a tick or a cross after each sentence.
 
-    By word there is one after each word that names something, too.
+    Args:
+        facts: of the message.
+        language: of both.
+        draw: random choices.
+        by_word: also after each word that names something.
     """
     space = _SPACE[language]
     sentences = []
     for fact in facts:
-        told = draw.pick((_same, distort, confuse), (5, 4, 3))(fact, draw)
+        repeated = draw.pick((_same, distort, confuse), (5, 4, 3))(fact, draw)
         sentence = []
-        for piece in say(told, language, draw):
+        for piece in say(repeated, language, draw):
             sentence.append(piece)
             if by_word and piece.concept is not None:
-                is_right = fact.values[_slot(told, piece)] is piece.concept
+                is_right = fact.values[_slot(repeated, piece)] is piece.concept
                 sentence.append(Piece(space + _TICKS[is_right]))
-        sentence.append(Piece(space + _TICKS[told == fact]))
+        sentence.append(Piece(space + _TICKS[repeated == fact]))
         sentences.append(sentence)
     read_back = join(sentences, language, draw)
     said = message(facts, language, draw)
@@ -213,17 +214,17 @@ def _ticked(facts: list[Fact], language: Language, draw: Draw, *, by_word: bool)
 
 
 def _same(fact: Fact, _draw: Draw) -> Fact:
-    """The fact, well understood."""
+    """Return the fact unchanged."""
     return fact
 
 
 def _slot(fact: Fact, piece: Piece) -> str:
-    """The slot whose words a piece is."""
+    """Return the slot that a piece fills."""
     return next(slot for slot, concept in fact.values.items() if concept is piece.concept)
 
 
 def _held_out() -> set[str]:
-    """Every text by which somebody may be judged."""
+    """Return every text of validation and test rows of other sets."""
 
     def texts() -> Iterator[object]:
         for split in ("validation", "test"):

@@ -1,7 +1,7 @@
-"""`embedded:entities`: messages as tokens, each with a BIO tag: what is a dish, how much, when.
+"""`embedded:entities`: messages as tokens, each with a BIO tag: dishes, quantities, times.
 
 Ramshaw and Marcus, "Text chunking using transformation-based learning" (1995): B begins an entity,
-I goes on with it, O is none.
+I continues it, O is outside.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from tunesmith.data.embedded.frames import FRAMES
-from tunesmith.data.embedded.grammar import Draw, Piece, join, observe, say
+from tunesmith.data.embedded.grammar import Draw, Piece, distinct_rows, join, observe, say
 from tunesmith.data.embedded.words import Language
 
 __all__ = ["SIZES", "TAGS", "make_entities"]
@@ -28,28 +28,21 @@ TAGS = ("O", *(f"{part}-{name}" for name in dict.fromkeys(_ENTITIES.values()) fo
 
 
 def make_entities() -> dict[str, list[dict[str, object]]]:
-    """The rows of each split."""
+    """Make the rows of each split."""
     draw = Draw(_SEED)
-    seen: set[tuple[str, ...]] = set()
-    splits: dict[str, list[dict[str, object]]] = {}
-    for split, size in SIZES.items():
-        rows: list[dict[str, object]] = []
-        while len(rows) < size:
-            language: Language = draw.pick(("en", "zh"), (3, 2))
-            facts = [
-                observe(draw, draw.pick(FRAMES)) for _f in range(draw.pick((1, 2, 5), (4, 4, 1)))
-            ]
-            pieces = join([say(fact, language, draw) for fact in facts], language, draw)
-            tokens, tags = _tagged(pieces)
-            if tuple(tokens) not in seen:
-                seen.add(tuple(tokens))
-                rows.append({"tokens": tokens, "tags": tags, "language": language})
-        splits[split] = rows
-    return splits
+
+    def make() -> dict[str, object]:
+        language: Language = draw.pick(("en", "zh"), (3, 2))
+        facts = [observe(draw, draw.pick(FRAMES)) for _f in range(draw.pick((1, 2, 5), (4, 4, 1)))]
+        pieces = join([say(fact, language, draw) for fact in facts], language, draw)
+        tokens, tags = _tagged(pieces)
+        return {"tokens": tokens, "tags": tags, "language": language}
+
+    return distinct_rows(SIZES, make, lambda row: (str(row["tokens"]),))
 
 
 def _tagged(pieces: list[Piece]) -> tuple[list[str], list[str]]:
-    """English words, Chinese characters and marks, and the tag of each."""
+    """Return English words, Chinese characters and punctuation, and the tag of each."""
     tokens: list[str] = []
     tags: list[str] = []
     for piece in pieces:

@@ -1,13 +1,13 @@
-"""The grammar: things that can be said about a kitchen, and several ways to say each.
+"""The grammar: statements about a kitchen, and several ways to write each.
 
-A `Frame` is a kind of statement, with slots for concepts. A `Fact` is a frame with its slots
-filled. `say` puts a fact into words; saying it twice gives two sentences that mean the same.
+A `Frame` is a kind of statement with slots for concepts. A `Fact` is a frame with its slots filled.
+`say` writes a fact; two calls give two sentences with one meaning.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from string import Formatter
@@ -21,6 +21,7 @@ __all__ = [
     "Fact",
     "Piece",
     "confuse",
+    "distinct_rows",
     "distort",
     "join",
     "name",
@@ -31,7 +32,7 @@ __all__ = [
 T = TypeVar("T")
 
 _USUAL = 3.0
-"""How much oftener the first word for a concept is used than each of the others."""
+"""How many times as often the first word for a concept is used as each of the others."""
 
 
 class Draw:
@@ -43,16 +44,16 @@ class Draw:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
 
-    def share(self) -> float:
-        """A number from 0 to 1."""
+    def fraction(self) -> float:
+        """Return a number from 0 to 1."""
         return self._random.random()
 
     def below(self, stop: int) -> int:
-        """A whole number from 0 to `stop` - 1."""
+        """Return an integer from 0 to `stop` - 1."""
         return int(self._random.random() * stop)
 
     def pick(self, choices: Sequence[T], weights: Sequence[float] | None = None) -> T:
-        """One of the choices."""
+        """Return one of the choices."""
         if weights is None:
             return choices[self.below(len(choices))]
         at = self._random.random() * sum(weights)
@@ -63,12 +64,36 @@ class Draw:
         return choices[-1]
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
-        """The items in another order."""
+        """Return the items in random order."""
         mixed = list(items)
         for i in range(len(mixed) - 1, 0, -1):
             j = self.below(i + 1)
             mixed[i], mixed[j] = mixed[j], mixed[i]
         return mixed
+
+
+def distinct_rows(
+    sizes: Mapping[str, int],
+    make: Callable[[], dict[str, object]],
+    keys: Callable[[dict[str, object]], Collection[object]],
+) -> dict[str, list[dict[str, object]]]:
+    """Make the rows of each split, no two of which have a key in common.
+
+    Args:
+        sizes: rows of each split.
+        make: returns the next row.
+        keys: returns the keys of a row.
+    """
+    seen: set[object] = set()
+    splits: dict[str, list[dict[str, object]]] = {}
+    for split, size in sizes.items():
+        splits[split] = []
+        while len(splits[split]) < size:
+            row = make()
+            if seen.isdisjoint(keys(row)):
+                seen.update(keys(row))
+                splits[split].append(row)
+    return splits
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +107,25 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a sentence: words of the pattern, or the words of a concept."""
+    """A part of a sentence: words of the pattern, or the words of a concept."""
 
     text: str
     concept: Concept | None = None
 
 
 def observe(draw: Draw, frame: Frame | None = None) -> Fact:
-    """A fact by chance; two slots of one kind never hold the same concept."""
+    """Return a random fact; two slots of one kind have different concepts."""
     frame = frame or draw.pick(FRAMES)
     values: dict[str, Concept] = {}
     for slot, kind in frame.slots.items():
         values[slot] = _another(kind, values, draw)
-    return Fact(frame, values, frame.no is None or draw.share() < 0.5)
+    return Fact(frame, values, frame.no is None or draw.fraction() < 0.5)
 
 
 def distort(fact: Fact, draw: Draw) -> Fact:
-    """A fact that differs in one thing: denied, turned round, or with another concept in a slot."""
+    """Change one thing of a fact: deny it, reverse it, or change the concept in a slot."""
     frame = fact.frame
-    way = "slot" if draw.share() < 1 / 3 else "turn"
+    way = "slot" if draw.fraction() < 1 / 3 else "turn"
     if way == "turn" and frame.no is not None:
         return replace(fact, is_true=not fact.is_true)
     values = dict(fact.values)
@@ -117,7 +142,7 @@ def distort(fact: Fact, draw: Draw) -> Fact:
 
 
 def confuse(fact: Fact, draw: Draw) -> Fact:
-    """A fact of the same frame in which several slots, or all of them, hold another concept."""
+    """Change the concepts in several slots of a fact, or in all."""
     values = dict(fact.values)
     slots = draw.shuffled(list(values))
     for slot in slots[: 2 + draw.below(max(len(slots) - 1, 1))]:
@@ -126,7 +151,7 @@ def confuse(fact: Fact, draw: Draw) -> Fact:
 
 
 def _another(kind: str, taken: Mapping[str, Concept], draw: Draw) -> Concept:
-    """A concept of a kind that no slot holds yet."""
+    """Return a concept of a kind that is in no slot yet."""
     while True:
         concept = draw.pick(concepts(kind))
         if concept not in taken.values():
@@ -134,7 +159,7 @@ def _another(kind: str, taken: Mapping[str, Concept], draw: Draw) -> Concept:
 
 
 def say(fact: Fact, language: Language, draw: Draw) -> list[Piece]:
-    """A fact in words, without capital letter and full stop."""
+    """Write a fact, without capital letter and full stop."""
     patterns = fact.frame.yes if fact.is_true or fact.frame.no is None else fact.frame.no
     pieces = []
     for words, slot, form in _parts(draw.pick(patterns[language])):
@@ -147,19 +172,19 @@ def say(fact: Fact, language: Language, draw: Draw) -> list[Piece]:
 
 
 def name(concept: Concept, language: Language, draw: Draw, *, other_form: bool = False) -> str:
-    """One of the ways to say a concept, mostly the usual one."""
+    """Return one of the names of a concept, mostly the usual one."""
     ways = concept.ways(language, other_form=other_form)
     return draw.pick(ways, [_USUAL, *[1.0] * (len(ways) - 1)])
 
 
 @cache
 def _parts(pattern: str) -> tuple[tuple[str, str | None, str | None], ...]:
-    """A pattern as words, each followed by a slot and the form it asks for."""
+    """Split a pattern into words, each followed by a slot and the requested form of its word."""
     return tuple((words, slot, form) for words, slot, form, _rest in Formatter().parse(pattern))
 
 
 def join(sentences: Sequence[Sequence[Piece]], language: Language, draw: Draw) -> list[Piece]:
-    """Sentences one after the other, with stops between them and a capital letter at each start."""
+    """Join sentences, with stops between them and a capital letter at each start."""
     stop = ". " if language == "en" else "。"
     text: list[Piece] = []
     starts = True
@@ -169,7 +194,7 @@ def join(sentences: Sequence[Sequence[Piece]], language: Language, draw: Draw) -
             text.append(Piece(words, piece.concept))
             starts = False
         is_last = i == len(sentences) - 1
-        if is_last or draw.share() < 0.7:
+        if is_last or draw.fraction() < 0.7:
             text.append(Piece(stop.rstrip() if is_last else stop))
             starts = True
         elif language == "en":

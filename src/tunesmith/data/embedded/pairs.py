@@ -1,8 +1,8 @@
-"""`embedded:pairs`: two messages, and whether they say the same. Shaped as GLUE MRPC is.
+"""`embedded:pairs`: two messages, and whether they mean the same; columns like GLUE MRPC.
 
-Two equivalent messages share their meaning and few of their words. Two that are not differ in one
-thing only: a number, a negation, who did it to whom, another ingredient. Both kinds are drawn so
-that they share equally many words; to count words is not enough.
+Equivalent messages have one meaning and few words in common. Others differ in one thing: a number,
+a negation, who did it to whom, another ingredient. Both kinds have equally many words in common, so
+that common words do not tell them apart.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tunesmith.data.embedded.grammar import Draw, Fact, Piece, distort, join, observe, say
+from tunesmith.data.embedded.grammar import (
+    Draw,
+    Fact,
+    Piece,
+    distinct_rows,
+    distort,
+    join,
+    observe,
+    say,
+)
 from tunesmith.data.embedded.words import Language
 
 __all__ = ["CLASS_NAMES", "SIZES", "draw_facts", "make_pairs", "message"]
@@ -28,55 +37,54 @@ _OPENERS: dict[Language, tuple[str, ...]] = {
 
 
 def make_pairs() -> dict[str, list[dict[str, object]]]:
-    """The rows of each split. No sentence stands twice in the whole set."""
+    """Make the rows of each split; no sentence occurs twice in the whole set."""
     draw = Draw(_SEED)
-    seen: set[str] = set()
-    splits: dict[str, list[dict[str, object]]] = {}
-    for split, size in SIZES.items():
-        rows: list[dict[str, object]] = []
-        while len(rows) < size:
-            label = int(draw.share() < _EQUIVALENT)
+
+    def make() -> dict[str, object]:
+        first = second = ""
+        while first == second:
+            label = int(draw.fraction() < _EQUIVALENT)
             first, second = _pair(draw, same=bool(label))
-            if first != second and seen.isdisjoint((first, second)):
-                seen.update((first, second))
-                rows.append(
-                    {"sentence1": first, "sentence2": second, "label": label, "idx": len(rows)}
-                )
-        splits[split] = rows
+        return {"sentence1": first, "sentence2": second, "label": label}
+
+    splits = distinct_rows(SIZES, make, lambda row: (row["sentence1"], row["sentence2"]))
+    for rows in splits.values():
+        for i, row in enumerate(rows):
+            row["idx"] = i
     return splits
 
 
 def draw_facts(draw: Draw) -> list[Fact]:
-    """What one message says: mostly one or two facts, now and then many."""
+    """Draw the facts of a message: mostly one or two, sometimes many."""
     count = draw.pick((1, 2, 3, 7), (6, 3, 0.6, 0.15))
     return [observe(draw) for _fact in range(count)]
 
 
 def message(facts: Sequence[Fact], language: Language, draw: Draw) -> str:
-    """Facts in words, mostly in their order, sometimes with an opening that adds nothing."""
-    told = draw.shuffled(facts) if draw.share() < 0.2 else facts
-    sentences = [say(fact, language, draw) for fact in told]
-    if draw.share() < 0.25:
+    """Write facts as a message, mostly in their order, sometimes with an opening phrase."""
+    ordered = draw.shuffled(facts) if draw.fraction() < 0.2 else facts
+    sentences = [say(fact, language, draw) for fact in ordered]
+    if draw.fraction() < 0.25:
         sentences[0] = [Piece(draw.pick(_OPENERS[language])), *sentences[0]]
     return "".join(piece.text for piece in join(sentences, language, draw))
 
 
 def _pair(draw: Draw, *, same: bool) -> tuple[str, str]:
-    """Of two tries the pair whose share of common words is nearer to one drawn beforehand."""
+    """Make two pairs; return the one whose overlap is nearer to a random target."""
     language: Language = draw.pick(("en", "zh"), (3, 2))
     facts = draw_facts(draw)
-    told = list(facts)
+    others = list(facts)
     if not same:
         place = draw.below(len(facts))
-        told[place] = distort(facts[place], draw)
-    wanted = 0.35 + 0.5 * draw.share()
+        others[place] = distort(facts[place], draw)
+    target = 0.35 + 0.5 * draw.fraction()
     tries = [
-        (message(facts, language, draw), message(told, language, draw)) for _try in range(_TRIES)
+        (message(facts, language, draw), message(others, language, draw)) for _try in range(_TRIES)
     ]
-    return min(tries, key=lambda pair: abs(_in_common(*pair) - wanted))
+    return min(tries, key=lambda pair: abs(_in_common(*pair) - target))
 
 
 def _in_common(first: str, second: str) -> float:
-    """The share of words, for Chinese of characters, that two texts have in common."""
+    """Return the Jaccard similarity of the words of two texts, of the characters in Chinese."""
     one, two = (set(re.findall(r"[a-z0-9-]+|[^\sa-z0-9]", t.lower())) for t in (first, second))
     return len(one & two) / len(one | two)

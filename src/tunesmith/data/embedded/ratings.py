@@ -1,9 +1,9 @@
-"""`embedded:ratings`: reviews of an evening out, each with a number from 1 to 5."""
+"""`embedded:ratings`: reviews of a restaurant, each with a number from 1 to 5."""
 
 from __future__ import annotations
 
 from tunesmith.data.embedded.frames import Frame
-from tunesmith.data.embedded.grammar import Draw, Fact, Piece, join, observe, say
+from tunesmith.data.embedded.grammar import Draw, Fact, Piece, distinct_rows, join, observe, say
 from tunesmith.data.embedded.words import Concept, Language
 
 __all__ = ["SIZES", "make_ratings", "review"]
@@ -72,37 +72,27 @@ _REST = (
 
 
 def make_ratings() -> dict[str, list[dict[str, object]]]:
-    """The rows of each split. The food counts twice, and people do not agree to the tenth."""
+    """Make the rows of each split. The food counts twice, and ratings have some noise."""
     draw = Draw(_SEED)
-    seen: set[str] = set()
-    splits: dict[str, list[dict[str, object]]] = {}
-    for split, size in SIZES.items():
-        rows: list[dict[str, object]] = []
-        while len(rows) < size:
-            row = review(draw)
-            if row["text"] not in seen:
-                seen.add(str(row["text"]))
-                rows.append(row)
-        splits[split] = rows
-    return splits
+    return distinct_rows(SIZES, lambda: review(draw), lambda row: (row["text"],))
 
 
 def review(draw: Draw) -> dict[str, object]:
-    """One review with its number, in one of the languages."""
+    """Make a review with its number, in one of the languages."""
     language: Language = draw.pick(("en", "zh"), (3, 2))
     mood = draw.below(5)
     frames = [_FOOD, *draw.shuffled(_REST)[: draw.pick((0, 1, 2, 3), (2, 3, 3, 1))]]
     degrees = [min(4, max(0, mood + draw.pick((-1, 0, 0, 1)))) for _frame in frames]
     weights = [2, *(1 for _frame in frames[1:])]
     mean = sum(d * w for d, w in zip(degrees, weights, strict=True)) / sum(weights)
-    rating = min(5.0, max(1.0, 1 + mean + 0.4 * (draw.share() - 0.5)))
+    rating = min(5.0, max(1.0, 1 + mean + 0.4 * (draw.fraction() - 0.5)))
     order = draw.shuffled(range(len(frames)))
-    sentences = [_judgement(frames[i], degrees[i], language, draw) for i in order]
+    sentences = [_opinion(frames[i], degrees[i], language, draw) for i in order]
     text = "".join(piece.text for piece in join(sentences, language, draw))
     return {"text": text, "rating": round(rating, 1), "language": language}
 
 
-def _judgement(frame: Frame, degree: int, language: Language, draw: Draw) -> list[Piece]:
-    """One sentence about one thing, as good or bad as the degree says."""
+def _opinion(frame: Frame, degree: int, language: Language, draw: Draw) -> list[Piece]:
+    """Write a sentence about one thing, as good or bad as the degree says."""
     values = {**observe(draw, frame).values, "degree": _DEGREES[degree]}
     return say(Fact(frame, values), language, draw)

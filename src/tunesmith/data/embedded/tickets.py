@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tunesmith.data.embedded.frames import Frame
-from tunesmith.data.embedded.grammar import Draw, Piece, join, observe, say
+from tunesmith.data.embedded.grammar import Draw, Piece, distinct_rows, join, observe, say
 from tunesmith.data.embedded.words import Language
 
 __all__ = ["CLASSES", "SIZES", "Fault", "faults", "make_tickets", "ticket"]
@@ -184,7 +184,7 @@ _CONTEXT = (
         },
     ),
 )
-"""What people say besides; it tells nothing of the class."""
+"""Other statements, which do not depend on the class."""
 
 _OPENERS: dict[Language, tuple[str, ...]] = {
     "en": ("hello, ", "good day, ", "hi there, ", "excuse me, ", "dear team, ", ""),
@@ -198,7 +198,7 @@ _CLOSERS: dict[Language, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with the set on purpose.
+    """A planted fault of the set.
 
     Attributes:
         kind: "duplicate", "near duplicate", "leak" (a test row that is in train), "wrong label" or
@@ -217,33 +217,24 @@ class Fault:
 
 
 def make_tickets() -> dict[str, list[dict[str, object]]]:
-    """The rows of each split, faults included."""
+    """Make the rows of each split, with the faults."""
     return _make()[0]
 
 
 def faults() -> tuple[Fault, ...]:
-    """What is wrong with the rows, by split and row."""
+    """Return the planted faults, by split and row."""
     return _make()[1]
 
 
 @cache
 def _make() -> tuple[dict[str, list[dict[str, object]]], tuple[Fault, ...]]:
     draw = Draw(_SEED)
-    seen: set[str] = set()
-    splits: dict[str, list[dict[str, object]]] = {}
-    for split, size in SIZES.items():
-        rows: list[dict[str, object]] = []
-        while len(rows) < size:
-            row = ticket(draw)
-            if row["text"] not in seen:
-                seen.add(str(row["text"]))
-                rows.append(row)
-        splits[split] = rows
-    return splits, tuple(_spoil(splits, draw))
+    splits = distinct_rows(SIZES, lambda: ticket(draw), lambda row: (row["text"],))
+    return splits, tuple(_plant(splits, draw))
 
 
 def ticket(draw: Draw) -> dict[str, object]:
-    """One message with its class, in one of the languages."""
+    """Make a message with its class, in one of the languages."""
     names = list(CLASSES)
     label = draw.pick(names, [CLASSES[name][0] for name in names])
     language: Language = draw.pick(("en", "zh"), (3, 2))
@@ -269,16 +260,16 @@ def ticket(draw: Draw) -> dict[str, object]:
     return {"text": text + draw.pick(_CLOSERS[language]), "label": label, "language": language}
 
 
-def _spoil(splits: dict[str, list[dict[str, object]]], draw: Draw) -> list[Fault]:
-    """Put the faults in, in place; no row has two of them."""
+def _plant(splits: dict[str, list[dict[str, object]]], draw: Draw) -> list[Fault]:
+    """Plant the faults; no row has two of them."""
     train, test = splits["train"], splits["test"]
     free = draw.shuffled(range(len(train)))
-    found: list[Fault] = []
+    planted: list[Fault] = []
 
     def repeated(kind: str, count: int) -> Sequence[tuple[int, int]]:
-        places = [(free.pop(), free.pop()) for _fault in range(count)]
-        found.extend(Fault(kind, "train", row, twin=twin) for row, twin in places)
-        return places
+        rows = [(free.pop(), free.pop()) for _fault in range(count)]
+        planted.extend(Fault(kind, "train", row, twin=twin) for row, twin in rows)
+        return rows
 
     for row, twin in repeated("duplicate", _DUPLICATES):
         train[row] = dict(train[twin])
@@ -290,13 +281,13 @@ def _spoil(splits: dict[str, list[dict[str, object]]], draw: Draw) -> list[Fault
     for _fault in range(_LEAKS):
         row, twin = draw.below(len(test)), free.pop()
         test[row] = dict(train[twin])
-        found.append(Fault("leak", "test", row, twin=twin))
+        planted.append(Fault("leak", "test", row, twin=twin))
     for _fault in range(_WRONG_LABELS):
         row = free.pop()
         right = str(train[row]["label"])
         train[row]["label"] = _another(right, draw)
-        found.append(Fault("wrong label", "train", row, right_label=right))
-    return sorted(found, key=lambda fault: (fault.split, fault.row))
+        planted.append(Fault("wrong label", "train", row, right_label=right))
+    return sorted(planted, key=lambda fault: (fault.split, fault.row))
 
 
 def _another(label: str, draw: Draw) -> str:

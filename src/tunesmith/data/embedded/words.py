@@ -1,7 +1,7 @@
-"""The words of the kitchen: concepts, each with the ways to say it in English and Chinese.
+"""The vocabulary: concepts of a kitchen, each with its names in English and Chinese.
 
-A line is one concept, English before the bar and Chinese after it. Commas stand between words that
-mean the same; a slash stands between two forms of one English word (`potato/potatoes`).
+A line is one concept, English before the bar and Chinese after it. A comma separates synonyms; a
+slash separates two forms of one English word (`potato/potatoes`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Concept:
-    """One thing that can be meant.
+    """One meaning.
 
     Attributes:
         kind: what sort of thing, such as "ingredient" or "time".
         name: the first English word for it.
-        en: ways to say it, each as (plain form, other form).
-        zh: the same in Chinese; there is only one form.
+        en: its English names, each as (plain form, other form).
+        zh: its Chinese names, which have one form.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Concept:
     zh: tuple[str, ...]
 
     def ways(self, language: Language, *, other_form: bool = False) -> tuple[str, ...]:
-        """All ways to say it; `other_form` is the plural of a thing, the -ing form of a deed."""
+        """Return all names; `other_form` is the plural of nouns, the -ing form of verbs."""
         if language == "zh":
             return self.zh
         return tuple(forms[other_form] for forms in self.en)
@@ -307,14 +307,14 @@ _TABLES = {
 
 @cache
 def concepts(kind: str) -> tuple[Concept, ...]:
-    """All concepts of a kind, in the order of the tables; dishes are made of their parts."""
+    """Return all concepts of a kind, in the order of the tables; dishes are composed."""
     if kind == "dish":
         return (*_dishes(_SAVOURY, _SAVOURY_DISHES), *_dishes(_SWEET, _SWEET_DISHES))
     return tuple(_read(kind, line) for line in _TABLES[kind].strip().splitlines())
 
 
 def opposite(quality: Concept) -> Concept:
-    """Cold for hot and hot for cold: qualities stand in pairs."""
+    """Return the opposite of a quality, such as cold for hot; the table lists them in pairs."""
     table = concepts("quality")
     return table[table.index(quality) ^ 1]
 
@@ -327,11 +327,11 @@ def _read(kind: str, line: str) -> Concept:
 
 
 def _dishes(ingredients: str, dishes: str) -> tuple[Concept, ...]:
-    """Every ingredient with every dish: mushroom soup, 蘑菇汤."""
-    found = []
+    """Combine every ingredient with every dish: mushroom soup, 蘑菇汤."""
+    combined = []
     for first in (_read("", line) for line in ingredients.strip().splitlines()):
         for second in (_read("", line) for line in dishes.strip().splitlines()):
             english = tuple((f"{a} {b}",) * 2 for a, _plural in first.en for b, _same in second.en)
             chinese = tuple(a + b for a in first.zh for b in second.zh)
-            found.append(Concept("dish", english[0][0], english, chinese))
-    return tuple(found)
+            combined.append(Concept("dish", english[0][0], english, chinese))
+    return tuple(combined)

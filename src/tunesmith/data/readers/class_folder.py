@@ -1,6 +1,6 @@
-"""Folders named after classes, with a text in each file: `reviews/pos/1.txt`, as aclImdb has them.
+"""Folders named after classes, with a text per file: `reviews/pos/1.txt`, as in aclImdb.
 
-A folder holds either classes, or splits (`train`, `test`) that hold classes.
+A folder has either classes, or splits (`train`, `test`) with classes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.data.findings import Finding, Findings
-from tunesmith.data.readers.encodings import detect_encoding, encoding_by_mark, known_codec
+from tunesmith.data.readers.encodings import (
+    detect_encoding,
+    encoding_by_mark,
+    known_codec,
+    not_in_encoding,
+)
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.text_file import AUTO, require_regular_file
 from tunesmith.data.rows import (
@@ -21,23 +26,24 @@ from tunesmith.data.rows import (
     Rejected,
     Row,
     in_chunks,
+    selected,
     too_long,
 )
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.text import quoted
 
-__all__ = ["SPLIT_WORDS", "ClassFolder", "class_folders", "tables_beside_classes"]
+__all__ = ["SPLIT_WORDS", "ClassFolder", "class_folders", "tables_among_classes"]
 
 SPLIT_WORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing", "eval"),
 }
-"""The names of files and folders that hold a split, by the name of the split."""
+"""Names of the files and folders of each split."""
 
 _WITHOUT_LABEL = ("unsup", "unlabeled", "unlabelled")
-"""Folders of texts that nobody labeled, by the names that published sets give them."""
+"""Names of folders of unlabeled texts in published sets."""
 _SAMPLE_BYTES = 1 << 16
 
 
@@ -46,11 +52,11 @@ class ClassFolder:
     """The texts of some classes.
 
     Attributes:
-        path: the folder that holds a folder for each class.
+        path: the folder with a folder for each class.
         files: the file of each row and its class, by class and then by the numbers in its name.
         encoding: of the files: a codec, or "auto": UTF-8, else `fallback`.
-        fallback: what was detected for files that are not UTF-8.
-        notes: what is worth saying about it.
+        fallback: detected for files that are not UTF-8.
+        notes: on what was left out and detected.
     """
 
     path: Path
@@ -65,11 +71,11 @@ class ClassFolder:
         """List the files.
 
         Args:
-            path: a folder that holds folders of texts.
+            path: a folder with folders of texts.
             encoding: of the files; None for UTF-8, "auto" to detect it.
 
         Raises:
-            DataError: there is a single class (D125), or something else than texts (D124).
+            DataError: there is a single class (D125), or other files than texts (D124).
         """
         classes = _classes_in(path)
         labeled = [folder for folder in classes if folder.name.lower() not in _WITHOUT_LABEL]
@@ -81,7 +87,7 @@ class ClassFolder:
                         names=quoted([folder.name for folder in labeled]) or "-"
                     ),
                     Place(str(path)),
-                    fix=_("Give the folder that holds a folder for each class."),
+                    fix=_("Give the folder with a folder for each class."),
                 )
             )
         files = tuple((file, folder.name) for folder in labeled for file in _texts_of(folder))
@@ -91,7 +97,7 @@ class ClassFolder:
             if folder not in labeled
         ]
         if loose := [entry.name for entry in _visible(path) if entry.is_file()]:
-            note = _("{folder}: files beside the classes are left out: {names}")
+            note = _("{folder}: files next to the classes are left out: {names}")
             notes.append(note.format(folder=path, names=quoted(loose, at_most=5)))
         if encoding != AUTO:
             codec = known_codec(encoding or "utf-8", Place(str(path)))
@@ -109,12 +115,12 @@ class ClassFolder:
 
     @property
     def detected(self) -> dict[str, str]:
-        """The encoding by its key in a recipe: nothing, for some of the files may be UTF-8."""
+        """Nothing: some of the files may be UTF-8."""
         return {}
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
-        """All rows; then a `DataError` with the files that cannot be read."""
-        names = [c.name for c in self.columns if columns is None or c.name in columns]
+        """Yield all rows; then raise a `BadRecordsError` for the files that cannot be read."""
+        names = selected(self.columns, columns)
         findings = Findings(self)
         bad: list[Rejected] = []
         yield from in_chunks(self._good_rows(names, findings, bad))
@@ -124,7 +130,7 @@ class ClassFolder:
     def _good_rows(
         self, names: Sequence[str], findings: Findings, bad: list[Rejected]
     ) -> Iterator[tuple[Row, int]]:
-        """The rows whose files can be read, each with its size."""
+        """Yield the rows whose files can be read, each with its size."""
         for index, (file, label) in enumerate(self.files):
             text = self._text_of(file) if "text" in names else ""
             if isinstance(text, Finding):
@@ -135,7 +141,7 @@ class ClassFolder:
             yield Row(index, {name: values[name] for name in names}), len(text)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """The files of some rows."""
+        """Return the files of some rows."""
         return {index: Place(str(self.files[index][0])) for index in indices}
 
     def _text_of(self, file: Path) -> str | Finding:
@@ -148,14 +154,15 @@ class ClassFolder:
         try:
             text = _decoded(content, codec, self.fallback)
         except UnicodeError:
-            return _not_in_encoding(content, codec)
+            problem = not_in_encoding(codec, content[:_SAMPLE_BYTES], Place(str(file)))
+            return Finding(problem.code, problem.message, problem.fix)
         if "\0" in text:
             return Finding("D103", _("the file holds a NUL byte; it is not clean text"))
         return text.strip()
 
 
 def class_folders(path: Path) -> dict[str, Path]:
-    """The folders that hold folders named after classes, by split; the folder itself is "train"."""
+    """Return the folders with folders of classes, by split; the folder itself is "train"."""
     inner = [entry for entry in path.iterdir() if entry.is_dir()]
     splits = {
         split: entry
@@ -168,13 +175,11 @@ def class_folders(path: Path) -> dict[str, Path]:
     return {"train": path} if _holds_classes(path) else {}
 
 
-def tables_beside_classes(
-    path: Path, tables: Sequence[str], folders: Mapping[str, Path]
-) -> Problem:
-    """The problem of a folder that holds classes and tables."""
+def tables_among_classes(path: Path, tables: Sequence[str], folders: Mapping[str, Path]) -> Problem:
+    """Return the problem of a folder with classes and tables (D124)."""
     return Problem(
         "D124",
-        _("the folder holds tables ({tables}) and folders of texts ({folders})").format(
+        _("the folder contains tables ({tables}) and folders of texts ({folders})").format(
             tables=quoted(tables, at_most=5),
             folders=quoted(
                 [f.name for root in folders.values() for f in _classes_in(root)], at_most=5
@@ -186,17 +191,17 @@ def tables_beside_classes(
 
 
 def _classes_in(path: Path) -> list[Path]:
-    """The folders in a folder that hold texts, by name."""
+    """Return the folders of texts in a folder, by name."""
     return [entry for entry in _visible(path) if entry.is_dir() and _has_texts(entry)]
 
 
 def _holds_classes(path: Path) -> bool:
-    """Whether a folder holds at least one folder of texts."""
+    """Whether a folder has a folder of texts."""
     return bool(_classes_in(path))
 
 
 def _visible(path: Path) -> list[Path]:
-    """What a folder holds, but for names that systems hide; 2.txt comes before 10.txt."""
+    """Return the entries of a folder that are not hidden; 2.txt comes before 10.txt."""
     hidden = ("thumbs.db", "desktop.ini")
     entries = [e for e in path.iterdir() if e.name[0] != "." and e.name.lower() not in hidden]
     return sorted(entries, key=_by_numbers)
@@ -224,7 +229,7 @@ def _texts_of(folder: Path) -> list[Path]:
         raise DataError(
             Problem(
                 "D124",
-                _("something else than .txt files among the texts of a class: {names}").format(
+                _("other files than .txt among the texts of a class: {names}").format(
                     names=quoted(others, at_most=5)
                 ),
                 Place(str(folder)),
@@ -235,7 +240,7 @@ def _texts_of(folder: Path) -> list[Path]:
 
 
 def _content(file: Path) -> bytes | None:
-    """The bytes of a file, None if there are more than `MAX_ROW_BYTES`."""
+    """Return the bytes of a file, None if there are more than `MAX_ROW_BYTES`."""
     require_regular_file(file)
     with file.open("rb") as opened:
         content = opened.read(MAX_ROW_BYTES + 1)
@@ -251,19 +256,8 @@ def _decoded(content: bytes, codec: str, fallback: str | None) -> str:
         return content.decode(fallback)
 
 
-def _not_in_encoding(content: bytes, codec: str) -> Finding:
-    message = _("not {encoding}").format(encoding=codec.upper())
-    guess = detect_encoding(content[:_SAMPLE_BYTES])
-    if guess is None:
-        fix = _("Name the encoding with --encoding, or save the file as UTF-8.")
-        return Finding("D101", message, fix)
-    message += "; " + _("it looks like {encoding}").format(encoding=guess)
-    fix = _("Use --encoding {encoding}, or save the file as UTF-8.").format(encoding=guess)
-    return Finding("D101", message, fix)
-
-
 def _detect(files: Iterator[Path]) -> str | None:
-    """The encoding of the first files that are not UTF-8, together."""
+    """Detect the encoding of the first files that are not UTF-8, together."""
     sample = b""
     for file in files:
         with coded(str(file), _("text")):

@@ -1,4 +1,4 @@
-"""How a table of text is cut into fields: the delimiter, and what Excel writes above the header."""
+"""How a table of text is split into fields: the delimiter, and Excel's line above the header."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_CHARACTERS = 1 << 16
 _SAMPLE_RECORDS = 100
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
-"""Excel's own first line: which delimiter follows."""
-_MIN_SHARE = 0.9
-"""Of the first records that have as many fields as the header."""
+"""A first line of Excel, which names the delimiter."""
+_MIN_FRACTION = 0.9
+"""Minimum fraction of the first records with as many fields as the header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the lines of a file become fields.
+    """How the lines of a file are split into fields.
 
     Attributes:
         delimiter: the character between fields.
-        skipped_lines: lines above the header that only name the delimiter, 0 or 1.
-        is_detected: whether the delimiter is neither named nor what the suffix says.
-        sample: the first records, as far as they are whole.
+        skipped_lines: lines above the header that name the delimiter, 0 or 1.
+        is_detected: whether the delimiter is neither named nor that of the suffix.
+        sample: the first complete records.
     """
 
     delimiter: str
@@ -42,13 +42,13 @@ class Dialect:
 
 
 def dialect_of(text: TextFile, delimiter: str | None, width: int | None = None) -> Dialect:
-    """Find out how a table is cut.
+    """Find out how a table is split.
 
     Args:
         text: the file.
-        delimiter: the one that was named; None or "auto" for what the suffix says, or, where that
-            does not cut the first line, what the first lines show.
-        width: how many fields a record must have, if that is known.
+        delimiter: the requested one; None or "auto" for that of the suffix or, if it does not split
+            the first line, the one that fits the first lines.
+        width: fields of a record, if known.
 
     Raises:
         DataError: the delimiter cannot be one (D115).
@@ -72,7 +72,7 @@ def dialect_of(text: TextFile, delimiter: str | None, width: int | None = None) 
 
 
 def shown_delimiter(delimiter: str) -> str:
-    """The delimiter as one types it: backslash t for a tab."""
+    """Return the delimiter as typed: backslash t for a tab."""
     return "\\t" if delimiter == "\t" else delimiter
 
 
@@ -96,23 +96,23 @@ def _usable(delimiter: str, text: TextFile) -> str:
 
 
 def _detect(head: str, usual: str, width: int | None) -> str:
-    """The delimiter that cuts the first record, and most others into as many fields.
+    """Return the delimiter that splits the first record, and most others into as many fields.
 
-    The usual one is taken if it does so; a table of one column has none at all.
+    The usual one has precedence; it is also returned for a table of one column.
     """
-    shares = {}
+    fractions = {}
     for delimiter in _DELIMITERS:
         records = _records(head, delimiter)
         fields = len(records[0]) if records else 0
         if fields > 1 and width in (None, fields):
-            shares[delimiter] = sum(len(r) == fields for r in records) / len(records)
-    if shares.get(usual, 0.0) >= _MIN_SHARE:
+            fractions[delimiter] = sum(len(r) == fields for r in records) / len(records)
+    if fractions.get(usual, 0.0) >= _MIN_FRACTION:
         return usual
-    return max(shares, key=lambda sign: (shares[sign], sign == usual), default=usual)
+    return max(fractions, key=lambda sign: (fractions[sign], sign == usual), default=usual)
 
 
 def _records(head: str, delimiter: str) -> tuple[tuple[str, ...], ...]:
-    """The first records; the last of a text that is cut off is left out, unless it is the first."""
+    """Return the first complete records, or an incomplete one if it is the only one."""
     reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
     records = [tuple(record) for record in islice(reader, _SAMPLE_RECORDS + 1) if record]
     is_whole = len(head) < _SAMPLE_CHARACTERS

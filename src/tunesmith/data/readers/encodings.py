@@ -1,7 +1,7 @@
-"""Which encoding bytes are in: names that exist, and what the bytes themselves tell.
+"""Names of encodings, and detection of the encoding of bytes.
 
-Multi-byte encodings betray themselves. Those of one byte a character read any bytes at all, so they
-are told apart by their letters: German in cp1252 holds only the letters of German.
+Multi-byte encodings are recognized by their structure. Single-byte encodings decode any bytes, so
+they are recognized by letters: German in cp1252 has only the letters of German.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from itertools import pairwise
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 
-__all__ = ["detect_encoding", "detect_utf_16", "encoding_by_mark", "known_codec"]
+__all__ = [
+    "detect_encoding",
+    "detect_utf_16",
+    "encoding_by_mark",
+    "known_codec",
+    "not_in_encoding",
+]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -30,7 +36,7 @@ _FAMILIES = {
     "euc_jp": "euc_jp", "euc_jis_2004": "euc_jp", "euc_jisx0213": "euc_jp",
     "euc_kr": "cp949", "cp949": "cp949", "johab": "johab",
 }  # fmt: skip
-"""The name to suggest for each guess: the superset that reads every file of its family."""
+"""The name to suggest for each guess: the superset of its family."""
 
 _LETTERS = (
     ("cp1252", "äöüßéèà"),  # German
@@ -52,20 +58,20 @@ _SCRIPTS = (
     ("koi8_r", "абвгдежзийклмнопрстуфхцчшщъыьэюяё"),
     ("cp1253", "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋ"),
 )
-"""Whole scripts. Only their small letters count: cp1251 and koi8_r swap them with the capitals."""
-_MIN_SHARE, _MIN_SMALL_SHARE = 0.9, 0.75
+"""Whole scripts. Only lowercase counts: cp1251 and koi8_r swap it with uppercase."""
+_MIN_FRACTION, _MIN_LOWERCASE_FRACTION = 0.9, 0.75
 
 
 def encoding_by_mark(head: bytes) -> str | None:
-    """The encoding that a byte-order mark names, None without one."""
+    """Return the encoding of a byte-order mark, None without one."""
     return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
 def known_codec(name: str, place: Place) -> str:
-    """The name of a Python codec that turns bytes into text.
+    """Return the name of a Python codec that decodes bytes to text.
 
     Raises:
-        DataError: there is no such codec, or it is for something else than text (D106).
+        DataError: there is no such codec, or it is not for text (D106).
     """
     try:
         codec = codecs.lookup(name)
@@ -88,10 +94,10 @@ def known_codec(name: str, place: Place) -> str:
 
 
 def detect_encoding(sample: bytes) -> str | None:
-    """The encoding of bytes that are not UTF-8; None if they do not tell.
+    """Detect the encoding of bytes that are not UTF-8; return None if it is unclear.
 
     Args:
-        sample: some of them, beyond ASCII.
+        sample: some of them, not only ASCII.
     """
     if utf_16 := detect_utf_16(sample):
         return utf_16
@@ -102,8 +108,31 @@ def detect_encoding(sample: bytes) -> str | None:
     return "gb18030" if _is_gb2312(sample) else _detect_by_statistics(sample)
 
 
+def not_in_encoding(codec: str, sample: bytes, place: Place, byte: int | None = None) -> Problem:
+    """Return the problem of a file that is not in its encoding (D101).
+
+    Args:
+        codec: of the encoding.
+        sample: bytes around the first one that does not fit.
+        place: of that byte.
+        byte: that byte, if known.
+    """
+    encoding = codec.removesuffix("-sig").upper()
+    message = _("not {encoding}").format(encoding=encoding)
+    if byte is not None:
+        message = _("not {encoding} (byte {byte:#04x})").format(encoding=encoding, byte=byte)
+    guess = detect_encoding(sample)
+    if guess is None:
+        message += "; " + _("its bytes do not tell which encoding it is in")
+        fix = _("Name the encoding with --encoding, or save the file as UTF-8.")
+        return Problem("D101", message, place, fix=fix)
+    message += "; " + _("it looks like {encoding}").format(encoding=guess)
+    fix = _("Use --encoding {encoding}, or save the file as UTF-8.").format(encoding=guess)
+    return Problem("D101", message, place, fix=fix, flags=("--encoding", guess))
+
+
 def detect_utf_16(sample: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of Latin text is zero."""
+    """Detect UTF-16 without a mark: every other byte of Latin text is zero."""
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     half = len(sample) / 2
     if odd > 0.2 * half and even < 0.02 * half:
@@ -114,26 +143,28 @@ def detect_utf_16(sample: bytes) -> str | None:
 
 
 def _detect_by_letters(sample: bytes) -> str | None:
-    """The code page of which all letters belong to one language."""
-    shares = [(_share_of_letters(sample, codec, letters), codec) for codec, letters in _LETTERS]
-    best, codec = max(shares, key=lambda pair: pair[0])
-    if best >= _MIN_SHARE:
+    """Return the code page in which all letters belong to one language."""
+    fractions = [
+        (_fraction_of_letters(sample, codec, letters), codec) for codec, letters in _LETTERS
+    ]
+    best, codec = max(fractions, key=lambda pair: pair[0])
+    if best >= _MIN_FRACTION:
         return codec
-    shares = [
-        (_share_of_letters(sample, codec, letters, small_alone=True), codec)
+    fractions = [
+        (_fraction_of_letters(sample, codec, letters, lowercase_only=True), codec)
         for codec, letters in _SCRIPTS
     ]
-    best, codec = max(shares, key=lambda pair: pair[0])
-    return codec if best >= _MIN_SMALL_SHARE else None
+    best, codec = max(fractions, key=lambda pair: pair[0])
+    return codec if best >= _MIN_LOWERCASE_FRACTION else None
 
 
-def _share_of_letters(
-    sample: bytes, codec: str, letters: str, *, small_alone: bool = False
+def _fraction_of_letters(
+    sample: bytes, codec: str, letters: str, *, lowercase_only: bool = False
 ) -> float:
-    """The share of the letters beyond ASCII that are among some.
+    """Return the fraction of the letters beyond ASCII that are among `letters`.
 
-    A sign within a word counts as a letter: it is one in another encoding. Signs alone are taken
-    for signs only where none is beside another, which would be a character of two bytes.
+    A symbol within a word counts as a letter: it is one in another encoding. Without letters the
+    result is 1.0, or 0.0 if two symbols are adjacent, which may be a character of two bytes.
     """
     text = sample.decode(codec, "replace")
     own = total = pairs = 0
@@ -144,17 +175,17 @@ def _share_of_letters(
         is_within = before.isalpha() and after.isalpha() and sign not in "’‘´"
         if sign.isalpha() or is_within or sign == "\ufffd":
             total += 1
-            own += (sign if small_alone else sign.lower()) in letters
+            own += (sign if lowercase_only else sign.lower()) in letters
     if total:
         return own / total
     return 0.0 if pairs else 1.0
 
 
 def _is_gb2312(sample: bytes) -> bool:
-    """Whether pairs of bytes lie as those of simplified Chinese do.
+    """Whether pairs of bytes are distributed as in simplified Chinese.
 
-    Rows B0 to D7 hold its frequent characters. Korean fills only B0 to C8 of them, and Japanese has
-    its kana in A4 and A5.
+    Its frequent characters are in rows B0 to D7. Korean uses only B0 to C8 of them; Japanese
+    has its kana in A4 and A5.
     """
     leads = [
         pair[0]

@@ -1,4 +1,4 @@
-"""A JSON array read one element at a time, in memory that does not grow with the file."""
+"""A JSON array read one element at a time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ArrayError(ValueError):
     """The text is no JSON array.
 
     Attributes:
-        message: what the decoder says.
-        line: where, from 1, as is `column`.
-        is_cut: whether the text only ends too early.
+        message: of the decoder.
+        line: of the error, from 1, as is `column`.
+        is_cut: whether the text just ends too early.
     """
 
     def __init__(self, message: str, line: int, column: int, *, is_cut: bool) -> None:
@@ -42,10 +42,9 @@ class ElementTooLongError(ValueError):
 
 
 def elements_of(file: TextIO, decoder: json.JSONDecoder) -> Iterator[tuple[object, int]]:
-    """The elements of the array that a text is, each with its size in characters.
+    """Yield the elements of an array, each with its size in characters.
 
-    Text is read in pieces. While an element does not fit into the text at hand, twice as much is
-    read, so that the work stays linear.
+    Text is read in pieces. While an element does not fit, twice as much is read: linear work.
 
     Raises:
         ArrayError: it is no array.

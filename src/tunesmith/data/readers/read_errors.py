@@ -1,4 +1,4 @@
-"""Whatever goes wrong while data is read becomes one coded error: file, reason, what to do.
+"""Exceptions of reading as coded errors: file, reason, fix.
 
 Every reader works inside `coded`, so that no exception of a library reaches the user as a bug.
 """
@@ -27,7 +27,7 @@ def coded(
     Args:
         name: what is read, such as a path.
         kind: its format, for the message.
-        caught: the exceptions meant, where others are for whoever reads.
+        caught: the exceptions to turn; others pass.
 
     Raises:
         DataError: it cannot be opened (D105), a gzip stream is damaged (D132), or the content is
@@ -43,7 +43,7 @@ def coded(
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of what a library says, or the name of its exception if it says nothing."""
+    """Return the first line of the message of an exception, or its name without a message."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines()

@@ -1,4 +1,4 @@
-"""Texts from a pipe or the command line: a row a line, and nothing but a line end ends a line."""
+"""Texts from a pipe or the command line: one row per line."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _NAME = "stdin"
 def rows_of_lines(
     stream: BinaryIO, columns: Sequence[str], encoding: str | None = None
 ) -> Iterator[dict[str, object]]:
-    """Each line that is not blank as a row; the two texts of a pair have a tab between them.
+    """Yield each line that is not blank as a row; a tab separates the two texts of a pair.
 
     Args:
-        stream: bytes; only line feeds, with or without a carriage return before, end a line.
+        stream: bytes; lines end with line feeds, with or without a carriage return.
         columns: the one or two columns of text.
-        encoding: None for UTF-8; "auto" for UTF-8 or what each line looks like.
+        encoding: None for UTF-8; "auto" for UTF-8 or the detected encoding of each line.
 
     Raises:
-        DataError: a line is not in the encoding (D127), has no end (D150), or another number of
-            tabs than a pair has (D126).
+        DataError: a line is not in the encoding (D127), has no end (D150), or not one tab between
+            the texts of a pair (D126).
     """
     for place, line in _lines(stream, encoding):
         text = line.removesuffix("\n").removesuffix("\r")
@@ -44,10 +44,10 @@ def rows_of_lines(
 
 
 def check_arguments(texts: Sequence[str]) -> None:
-    """See that arguments are whole texts; bytes that are not UTF-8 arrive as halves of characters.
+    """Refuse arguments that are not UTF-8; their bytes arrive as lone surrogates.
 
     Raises:
-        DataError: one is not (D127).
+        DataError: there is one (D127).
     """
     for number, text in enumerate(texts):
         try:
@@ -64,9 +64,9 @@ def check_arguments(texts: Sequence[str]) -> None:
 
 
 def _lines(stream: BinaryIO, encoding: str | None) -> Iterator[tuple[Place, str]]:
-    """The lines with their ends, and where each is."""
+    """Yield the lines with their ends, each with its place."""
     codec = known_codec("utf-8" if encoding in (None, AUTO) else str(encoding), Place(_NAME))
-    is_wide = "\n".encode(codec) != b"\n"  # UTF-16 has zeros beside its line feeds
+    is_wide = "\n".encode(codec) != b"\n"  # UTF-16 has zeros next to its line feeds
     wide = io.TextIOWrapper(stream, codec, newline="\n") if is_wide else None
     number = 0
     while True:

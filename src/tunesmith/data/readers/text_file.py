@@ -1,7 +1,7 @@
-"""Text files as bytes: what a single pass over them tells before anything is parsed.
+"""Text files as bytes: one pass that checks them before anything is parsed.
 
-The encoding is never guessed in silence: a byte-order mark decides, else it is UTF-8, else the user
-names it or asks for it to be detected. A guess is only ever named in the message.
+The encoding is that of the byte-order mark, or UTF-8, or the one that the user names. It is
+detected only if the user says so; otherwise a guess is only part of the message.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tunesmith.data.readers.encodings import (
     detect_utf_16,
     encoding_by_mark,
     known_codec,
+    not_in_encoding,
 )
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.rows import MAX_ROW_BYTES
@@ -31,17 +32,17 @@ from tunesmith.i18n import gettext as _
 __all__ = ["AUTO", "TextFile", "open_bytes", "require_regular_file"]
 
 AUTO = "auto"
-"""In place of an encoding or a delimiter: detect it."""
+"""Instead of an encoding or a delimiter: detect it."""
 
 _PIECE = 1 << 20
 _BOMB_TIMES, _BOMB_BYTES = 20, 32 << 20
-"""Text that unpacks to so many times its size, and to so much, is no text that people wrote."""
+"""A file that unpacks to more than this many times its size, and more bytes, is refused."""
 _SAMPLE = 20_000
-"""Bytes before and after the first bad one that are looked at to detect an encoding."""
+"""Bytes before and after the first bad one by which an encoding is detected."""
 
 
 def require_regular_file(path: Path) -> None:
-    """Refuse what cannot be read twice, or never ends.
+    """Refuse a file that cannot be read twice, or never ends.
 
     Raises:
         DataError: a device, pipe or socket (D123).
@@ -67,7 +68,7 @@ def require_regular_file(path: Path) -> None:
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading, unpacking it on the way if it is gzip.
+    """Open a regular file for reading; unpack it if it is gzip.
 
     Raises:
         DataError: it cannot be opened (D105), is no regular file (D123), or the gzip stream is cut
@@ -87,13 +88,13 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file whose bytes are known to be good.
+    """A text file whose bytes are in its encoding.
 
     Attributes:
-        path: where it is.
+        path: of the file.
         encoding: a Python codec that strips a byte-order mark.
         endless_line: the first line of more than `MAX_ROW_BYTES` characters, from 1.
-        is_detected: whether the encoding was asked to be detected, and is not UTF-8.
+        is_detected: whether the encoding was detected and is not UTF-8.
     """
 
     path: Path
@@ -107,7 +108,7 @@ class TextFile:
 
         Args:
             path: of the file.
-            encoding: None for UTF-8 or what a byte-order mark says; "auto" to detect it.
+            encoding: None for UTF-8 or that of a byte-order mark; "auto" to detect it.
 
         Raises:
             DataError: empty (D121), not in its encoding (D101) or only in part (D102), in one that
@@ -125,9 +126,9 @@ class TextFile:
                 )
             )
         by_mark = encoding_by_mark(head)
-        wants_detection = encoding == AUTO
-        named = "utf-8" if wants_detection or encoding is None else encoding
-        if not by_mark and wants_detection:
+        is_auto = encoding == AUTO
+        named = "utf-8" if is_auto or encoding is None else encoding
+        if not by_mark and is_auto:
             named = detect_utf_16(head) or named
         codec = known_codec(by_mark or named, Place(str(path)))
         if head.startswith(codecs.BOM_UTF8) and codec == "utf-8":
@@ -135,30 +136,31 @@ class TextFile:
         scanned = _scan(path, codec)
         if isinstance(scanned, _Misfit) and scanned.is_mixture and codec.startswith("utf-8"):
             raise DataError(_two_encodings(scanned, path))
-        if isinstance(scanned, _Misfit) and wants_detection and not by_mark:
+        if isinstance(scanned, _Misfit) and is_auto and not by_mark:
             codec = detect_encoding(scanned.sample) or ""
             scanned = _scan(path, codec) if codec else scanned
             if isinstance(scanned, _Misfit):
                 raise DataError(_undetected(path, scanned))
         if isinstance(scanned, _Misfit):
-            raise DataError(_not_in_encoding(scanned, codec, path))
-        is_detected = wants_detection and not by_mark and codec != "utf-8"
+            place = Place(str(path), scanned.line)
+            raise DataError(not_in_encoding(codec, scanned.sample, place, scanned.byte))
+        is_detected = is_auto and not by_mark and codec != "utf-8"
         return cls(path, codec, scanned.first, is_detected)
 
     @contextmanager
     def open_text(self) -> Iterator[TextIO]:
-        """The text, with every kind of line end left as it is."""
+        """Open the text; line ends are unchanged."""
         with open_bytes(self.path) as file:
             yield io.TextIOWrapper(file, encoding=self.encoding, newline="")
 
     @property
     def detected(self) -> dict[str, str]:
-        """The encoding by its key in a recipe, if it was detected."""
+        """The detected encoding, by its key in a recipe."""
         return {"encoding": self.encoding} if self.is_detected else {}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A note about an encoding that is not plain UTF-8."""
+        """A note on an encoding other than UTF-8."""
         if self.encoding in ("utf-8", "utf-8-sig"):
             return ()
         if self.is_detected:
@@ -173,10 +175,10 @@ class _Misfit:
     """The first bytes that are not in an encoding.
 
     Attributes:
-        line: on which they are.
+        line: of these bytes.
         byte: the first of them.
         sample: bytes before and after it.
-        first_good_line: the first line with many bytes beyond ASCII that were in the encoding.
+        first_good_line: the first line with many bytes beyond ASCII that are in the encoding.
     """
 
     line: int
@@ -186,12 +188,12 @@ class _Misfit:
 
     @property
     def is_mixture(self) -> bool:
-        """Whether earlier lines were in the encoding, and not by chance."""
+        """Whether earlier lines were in the encoding."""
         return self.first_good_line is not None and self.first_good_line < self.line
 
 
 def _scan(path: Path, codec: str) -> _LongLine | _Misfit:
-    """Decode everything; tells of a line without end, or the first byte that does not belong.
+    """Decode everything; return the first line without end, or the first byte that does not fit.
 
     Raises:
         DataError: NUL bytes (D103), or unpacking without end (D131).
@@ -215,7 +217,7 @@ def _scan(path: Path, codec: str) -> _LongLine | _Misfit:
                     (before + error.object[: error.start])[-_SAMPLE:] + after[:_SAMPLE],
                     beyond.line if beyond.are_many else None,
                 )
-            except UnicodeError:  # codecs for names, such as idna, say no more
+            except UnicodeError:  # codecs for names, such as idna, raise this without a position
                 return _Misfit(line, piece[0] if piece else 0, piece[: 2 * _SAMPLE], None)
             if "\0" in text:
                 raise DataError(_nul_byte(path, line + text[: text.index("\0")].count("\n"), piece))
@@ -236,18 +238,18 @@ def _newlines(text: str) -> int:
 
 @dataclass
 class _LongLine:
-    """Looks for a line without end. Those that begin and end within a piece are short.
+    """Finds a line without end. Lines within a piece are short.
 
     Attributes:
         first: the number of the first such line.
-        run: characters of the line that goes on at the end of the last piece.
+        run: characters of the line that continues at the end of the last piece.
     """
 
     first: int | None = None
     run: int = 0
 
     def add(self, text: str, line: int) -> None:
-        """Take the next piece into account, which begins on a line."""
+        """Add the next piece, which begins on a line."""
         sign = "\n" if "\n" in text else "\r"
         end = text.find(sign)
         self.run += len(text) if end < 0 else end
@@ -259,10 +261,10 @@ class _LongLine:
 
 @dataclass
 class _Beyond:
-    """Bytes beyond ASCII that were in the encoding.
+    """Bytes beyond ASCII that are in the encoding.
 
     Attributes:
-        count: of them, until there are enough.
+        count: of these bytes, until there are many.
         line: of the first.
     """
 
@@ -270,7 +272,7 @@ class _Beyond:
     line: int = 0
 
     def add(self, good: bytes, line: int) -> None:
-        """Take some more bytes into account, which begin on a line."""
+        """Add more bytes, which begin on a line."""
         if good.isascii() or self.are_many:
             return
         if not self.count:
@@ -280,7 +282,7 @@ class _Beyond:
 
     @property
     def are_many(self) -> bool:
-        """Whether chance cannot have made them: a few bytes of GBK may be good UTF-8."""
+        """Whether there are too many for chance: a few bytes of GBK may be valid UTF-8."""
         return self.count > 16
 
 
@@ -321,27 +323,6 @@ def _two_encodings(misfit: _Misfit, path: Path) -> Problem:
         ).format(encoding="UTF-8", first=misfit.first_good_line, byte=misfit.byte),
         Place(str(path), misfit.line),
         fix=_("Save both parts in UTF-8 before joining them."),
-    )
-
-
-def _not_in_encoding(misfit: _Misfit, codec: str, path: Path) -> Problem:
-    encoding = codec.removesuffix("-sig").upper()
-    place = Place(str(path), misfit.line)
-    message = _("not {encoding} (byte {byte:#04x})").format(encoding=encoding, byte=misfit.byte)
-    guess = detect_encoding(misfit.sample)
-    if guess:
-        return Problem(
-            "D101",
-            message + "; " + _("it looks like {encoding}").format(encoding=guess),
-            place,
-            fix=_("Use --encoding {encoding}, or save the file as UTF-8.").format(encoding=guess),
-            flags=("--encoding", guess),
-        )
-    return Problem(
-        "D101",
-        message + "; " + _("its bytes do not tell which encoding it is in"),
-        place,
-        fix=_("Name the encoding with --encoding, or save the file as UTF-8."),
     )
 
 
