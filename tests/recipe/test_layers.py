@@ -179,3 +179,12 @@ def test_null_can_be_read_as_unset() -> None:
     assert without.value("model") == "m" and without.value("data", "train") == "a"
     assert layers.holds("task") and layers.value("task") is None
     assert without.without_nulls([("task",)]) is without
+
+
+def test_more_sets_win(tmp_path: Path) -> None:
+    layers = layered(tmp_path, sets=["train.seed=1", "train.epochs=2"])
+    more = layers.with_sets("train.seed=7")
+    assert (more.value("train", "seed"), more.value("train", "epochs")) == (7, 2)
+    assert str(more.origin("train", "seed")) == "set: --set train.seed=7"
+    assert str(more.origin("train", "epochs")) == "set: --set train.epochs=2"
+    assert layers.value("train", "seed") == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,17 @@ def test_an_old_name_alone_names_its_key() -> None:
     assert key_named("best") == "train.select_by"
     assert key_named("train.fast-without") == "train.disable"
     assert key_named("track") == "trackers"
+
+
+def test_no_page_uses_an_old_key_or_flag() -> None:
+    """Code blocks included; only the lists of changes name them."""
+    root = Path(__file__).parents[2]
+    keys = [".".join(old) for old in RENAMED_KEYS if len(old) > 1]
+    names = "|".join(map(re.escape, [*keys, *RENAMED_FLAGS, "--set track"]))
+    pattern = re.compile(rf"(?:{names})\b")
+    for page in [*root.glob("README*.md"), *(root / "docs").rglob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        if page.name == "recipe.md":
+            text = text.split("## Renamed keys")[0]
+        if not page.is_relative_to(root / "docs" / "decisions") and page.name != "decisions.md":
+            assert not pattern.findall(text), page
