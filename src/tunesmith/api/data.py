@@ -1,4 +1,4 @@
-"""Data from files, folders, the Hub or objects held in Python."""
+"""Data from files, folders, the Hub or Python objects."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def load_data(
     header: Sequence[str] | None = None,
     sheet: str | None = None,
 ) -> Splits:
-    """Open data: a file, a list of files, a folder, a Hub data set, or an object held in Python.
+    """Open data: a file, a list of files, a folder, a Hub data set, or Python objects.
 
-    The rows are as `tunesmith.train` reads them. For a `datasets.Dataset`, as code written with
-    datasets and transformers takes it, see `tunesmith.load_dataset`.
+    Rows are read as `tunesmith.train` reads them. `tunesmith.load_dataset` gives a
+    `datasets.Dataset` instead.
 
     Args:
         where: a path or name, or a list of dicts, a pandas frame, a `datasets.Dataset` or
@@ -52,5 +52,5 @@ def load_data(
         return open_splits(str(where), options)
     if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):
         return open_splits([str(part) for part in where], options)
-    refuse_header(_("the given rows"), options)
+    refuse_header(_("Python objects"), options)
     return from_python(where)

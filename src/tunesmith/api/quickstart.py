@@ -1,8 +1,8 @@
-"""The quickstart: the whole job in a minute or so, without a network, as a stream of stages.
+"""The quickstart: a whole fine-tuning in about a minute, offline, as a stream of stages.
 
-It looks at an embedded data set, shows what tokenising and padding make of its first rows,
-fine-tunes `embedded:mini` and, just as long, the same encoder without pretraining, puts the scores
-beside simple baselines, and answers a question.
+It shows an embedded data set and the tokens of its first rows, fine-tunes `embedded:mini` and, for
+as long, the same encoder without pretraining, compares both with simple baselines, and predicts a
+new text.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ MODEL, UNTRAINED = "embedded:mini", "embedded:mini-untrained"
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is tried on one of the sets.
+    """A training on one of the embedded sets.
 
     Attributes:
-        data: its name.
+        data: the name of the set.
         settings: of both trainings.
-        question: what the finished model is asked: a text, or two.
+        question: what the finished model predicts, by language: a text, or both of a pair.
     """
 
     data: str
@@ -94,7 +94,7 @@ LESSONS: Mapping[str, Lesson] = {
 
 @dataclass(frozen=True, slots=True)
 class DataSeen:
-    """What the data looks like.
+    """The data was opened.
 
     Attributes:
         name: of the set.
@@ -111,11 +111,11 @@ class DataSeen:
 
 @dataclass(frozen=True, slots=True)
 class TokensSeen:
-    """What tokenising and dynamic padding make of the first rows.
+    """The first rows were tokenized and padded.
 
     Attributes:
         text: of the first row.
-        tokens: the same, cut.
+        tokens: of the first row.
         lengths: of the first eight rows.
         shape: of a batch of these.
     """
@@ -127,7 +127,7 @@ class TokensSeen:
 
     @property
     def real(self) -> float:
-        """The share of places that hold a token."""
+        """The fraction of positions that are not padding."""
         return sum(self.lengths) / (self.shape[0] * self.shape[1])
 
 
@@ -137,7 +137,7 @@ class Begun:
 
     Attributes:
         model: what is fine-tuned.
-        plan: how long it goes.
+        plan: its length.
     """
 
     model: str
@@ -163,11 +163,11 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """All scores side by side.
+    """The scores of both models and the baselines.
 
     Attributes:
         metrics: in order, the first chooses.
-        rows: who, and the scores on the test rows.
+        rows: name and scores on the test rows of each.
     """
 
     metrics: Sequence[str]
@@ -176,7 +176,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the finished model says to something new.
+    """What the finished model predicts for a new text.
 
     Attributes:
         texts: one, or the two of a pair.
@@ -193,11 +193,11 @@ Stage = DataSeen | TokensSeen | Begun | Trained | Compared | Answer
 
 
 def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
-    """Run it; events of both trainings come between the stages.
+    """Run the quickstart; events of both trainings come between the stages.
 
     Args:
         task: one of `LESSONS`.
-        out: the folder of the runs; one that is finished is not made again.
+        out: the folder of the runs; a finished run is not repeated.
         language: of the question at the end, "en" or "zh".
     """
     from tunesmith.data.open import open_splits
@@ -214,7 +214,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
         [(column.name, column.type, column.class_names or ()) for column in source.columns],
         first_rows(source, 1)[0].values,
     )
-    job = make_job(check(look(_asked(lesson, MODEL))))
+    job = make_job(check(look(_layers(lesson, MODEL))))
     yield _tokens_of(job)
     trained = []
     for model in (MODEL, UNTRAINED):
@@ -228,7 +228,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
     named = list(simple.items())
     named += [(one.model, one.scores) for one in reversed(trained)]
     yield Compared(metrics, named)
-    yield _ask(trained[0].run, lesson.question[language])
+    yield _predict(trained[0].run, lesson.question[language])
 
 
 def _tokens_of(job: Any) -> TokensSeen:
@@ -260,7 +260,7 @@ def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, T
 
     with (
         StopRequest() as stop,
-        start(_asked(lesson, model), out=folder, named_after=lesson.data) as started,
+        start(_layers(lesson, model), out=folder, named_after=lesson.data) as started,
     ):
         for note in started.notes:
             yield Warned(0, note)
@@ -274,13 +274,13 @@ def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, T
     return Trained(model, started.run.path, scores, float(facts["train_seconds"]))
 
 
-def _asked(lesson: Lesson, model: str) -> Layers:
-    """The recipe of a lesson for one of its models."""
+def _layers(lesson: Lesson, model: str) -> Layers:
+    """Return the recipe of a lesson for one of its models."""
     values = {"data.train": lesson.data, "model": model, **lesson.settings}
     return gather(flags={tuple(key.split(".")): (key, value) for key, value in values.items()})
 
 
-def _ask(run: Path, texts: tuple[str, ...]) -> Answer:
+def _predict(run: Path, texts: tuple[str, ...]) -> Answer:
     from tunesmith.inference.load import load
 
     (answer,) = load(run).predict([texts[0] if len(texts) == 1 else texts])

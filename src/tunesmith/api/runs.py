@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.analysis.curves.diagnosis import Assessment
 from tunesmith.analysis.curves.explain import explain
+from tunesmith.api.display.score_tables import spread_rows
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.headline import headline
-from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
+from tunesmith.metrics.score_table import numeric_titles, score_tables
 from tunesmith.runs.folder import RunFolder, runs_under
 from tunesmith.runs.seeds import spread_over
 from tunesmith.storage.disk import as_path
@@ -30,14 +31,14 @@ class Run:
     """A finished run.
 
     Attributes:
-        folder: where all of it lies.
+        folder: holds all of it.
     """
 
     folder: Path
 
     @property
     def model(self) -> Path:
-        """The model folder, for `ts.load`, `AutoModel…from_pretrained` or `pipeline`."""
+        """The model folder: for `ts.load`, `AutoModel…from_pretrained` or `pipeline`."""
         return RunFolder(self.folder).model
 
     @property
@@ -52,29 +53,23 @@ class Run:
 
     @property
     def test_scores(self) -> dict[str, float | None]:
-        """The same on the labelled test rows."""
+        """The scores of the finished model on the test rows; empty without labeled test rows."""
         return dict(self.facts.get("scores", {}).get("test", {}))
 
     @property
     def report(self) -> Path:
-        """The page that tells of it, to be opened in a browser."""
+        """The HTML report."""
         return RunFolder(self.folder).report
 
     def _repr_html_(self) -> str:
-        """State, scores and where to go from here, in a notebook."""
+        """Return state, scores and paths for a notebook."""
         folder = RunFolder(self.folder)
         facts = folder.facts()
         state = _("finished") if facts else _("not finished")
         parts = [f"<strong>{html_text(self.folder)}</strong> · {html_text(state)}"]
         if facts:
             parts.append(html_text(f"→ {headline(facts).sentence}"))
-        for split, scores in facts.get("scores", {}).items():
-            rows = score_rows(
-                split,
-                scores,
-                facts.get("intervals", {}).get(split, {}),
-                facts.get("baselines", {}).get(split, {}),
-            )
+        for _split, rows in score_tables(facts):
             parts.append(html_table(rows, align_right=numeric_titles()))
         if facts:
             parts.append(_("model  {path}").format(path=f"<code>{html_text(self.model)}</code>"))
@@ -84,9 +79,9 @@ class Run:
         return "<div>" + "".join(f"<div>{part}</div>" for part in parts) + "</div>"
 
     def calibrate(self, goal: str | None = None) -> CalibrationResult:
-        """Fit probabilities to the validation rows, and thresholds to a goal; kept with the model.
+        """Calibrate probabilities on the validation rows, and set thresholds for a goal.
 
-        `ts.load(run.model).predict(texts, calibrated=True)` follows it.
+        Both are saved with the model: `ts.load(run.model).predict(texts, calibrated=True)`.
 
         Args:
             goal: "f1", "precision=0.9" or "accuracy=0.95"; None for a temperature alone.
@@ -100,11 +95,11 @@ class Run:
         return calibrate_run(RunFolder(self.folder), goal=Goal.read(goal) if goal else None)
 
     def events(self) -> list[dict[str, Any]]:
-        """What happened, as `events.jsonl` has it."""
+        """Return what is in `events.jsonl`."""
         return RunFolder(self.folder).events()
 
     def explain(self) -> tuple[Assessment, ...]:
-        """What the curves show, the most important first: diagnosis, evidence, change to try."""
+        """Return what the curves show, the most important first: diagnosis, evidence, change."""
         return explain(RunFolder(self.folder))
 
     def eject(
@@ -121,10 +116,10 @@ class Run:
             path: of the script.
             style: "trainer", "loop" or "accelerate".
             strict: fail if any part of the run cannot be reproduced.
-            force: replace files that are there.
+            force: replace existing files.
 
         Raises:
-            TunesmithError: whatever stands in the way, with code, place and fix.
+            TunesmithError: the run cannot be written as a script.
         """
         from tunesmith.interop.eject.write import eject
 
@@ -139,16 +134,16 @@ class Run:
         kind: Literal["worst", "suspect"] = "worst",
         split: str | None = None,
     ) -> list[RowError]:
-        """The rows that go wrong, as `tunesmith errors` shows them.
+        """Return the rows that go wrong, as `tunesmith errors` shows them.
 
         Args:
             top: how many; None for all.
             kind: "worst" for the held-out rows with the highest loss, "suspect" for the rows of
-                all splits that are probably mislabelled.
+                all splits that are probably mislabeled.
             split: only the rows of "validation", "test" or "train".
 
         Raises:
-            TunesmithError: the run is not finished, or has no labelled rows there.
+            TunesmithError: the run is not finished, or has no labeled rows there.
         """
         from tunesmith.analysis.label_errors import examine
 
@@ -168,39 +163,26 @@ class Runs:
 
     @property
     def spread(self) -> dict[str, dict[str, Spread]]:
-        """By split and score: mean, deviation, lowest and highest over the seeds."""
+        """Mean, deviation, lowest and highest over the seeds, by split and score."""
         return spread_over([RunFolder(run.folder) for run in self.runs])
 
     @property
     def scores(self) -> dict[str, float]:
         """The mean of each score on validation; empty without validation rows."""
-        return {name: told.mean for name, told in self.spread.get("validation", {}).items()}
+        return {name: spread.mean for name, spread in self.spread.get("validation", {}).items()}
 
     def _repr_html_(self) -> str:
-        """Mean, deviation and range of each score, in a notebook."""
-        titles = _("mean"), _("deviation"), _("lowest"), _("highest")
+        """Return mean, deviation and range of each score for a notebook."""
         tables = []
         for split, scores in self.spread.items():
-            rows = [
-                {
-                    split: name,
-                    **dict(
-                        zip(
-                            titles,
-                            map(as_score, (told.mean, told.deviation, told.lowest, told.highest)),
-                            strict=True,
-                        )
-                    ),
-                }
-                for name, told in scores.items()
-            ]
-            tables.append(html_table(rows, align_right=titles))
+            rows = spread_rows(split, scores)
+            tables.append(html_table(rows, align_right=list(rows[0])[1:]))
         seeds = _("{count} seeds").format(count=len(self.runs))
         return f"<div>{html_text(seeds)}</div>" + "".join(tables)
 
 
 def find_run(name: str | Path, root: str | Path = RUNS) -> Run:
-    """A run by its path, or by its name under `root`.
+    """Return a run by its path, or by its name under `root`.
 
     Raises:
         RecipeError: there is none (C113).
@@ -209,5 +191,5 @@ def find_run(name: str | Path, root: str | Path = RUNS) -> Run:
 
 
 def list_runs(root: str | Path = RUNS) -> list[Run]:
-    """The runs in a folder, the newest first."""
+    """Return the runs in a folder, the newest first."""
     return [Run(run.path) for run in runs_under(as_path(root))]

@@ -1,4 +1,4 @@
-"""Training, to the end or as a stream of events."""
+"""Train to the end, or as a stream of events."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _KEYS = {
     "seed": "train.seed",
     "device": "train.device",
 }
-"""The keywords of `train` that are keys of the recipe."""
+"""Keywords of `train` that are recipe keys."""
 
 
 class _Keywords(TypedDict, total=False):
-    """The keywords of `train` but `seeds`, as its own docstring describes them."""
+    """The keywords of `train` except `seeds`."""
 
     out: str | Path | None
     task: str | None
@@ -109,45 +109,45 @@ def train(
     verbose: bool = True,
     **unknown: object,
 ) -> Run | Runs:
-    """Fine-tune a model and return the finished run; the same call again continues or returns it.
+    """Fine-tune a model and return the finished run; the same call again resumes or returns it.
 
-    Shows what the command line shows: what was chosen and why, progress, warnings, the scores.
+    Prints what the command line prints: automatic choices, progress, warnings, scores.
 
     Args:
-        what: a recipe (object or file), the name of data, or data from `load_data` or of Python.
-        seeds: train with so many seeds, from `seed` on, in the folders NAME-seed-…; None for one
-            run.
+        what: a recipe (object or file), the name of data, data from `load_data`, or Python objects.
+        seeds: number of seeds to train with, from `seed` on, in the folders NAME-seed-…; None for
+            one run.
         out: the run folder; None for `runs/NAME`.
-        task: what is learned, such as "text-classification"; None: as the label column suggests.
-        model: a run, a local folder, "embedded:mini" or a Hub name; None: as texts and device
-            suggest.
+        task: such as "text-classification"; None to infer it from the label column.
+        model: a run, a local folder, "embedded:mini" or a Hub name; None to choose it by texts and
+            device.
         preset: a named set of values.
-        text: the column of the text.
+        text: the text column.
         text_pair: the column of the second text of a pair.
-        label: the column of the label, or several 0/1 columns.
-        validation: a share ("10%"), a file, a split name, or data held in Python.
-        test: a share, a file or a split name, scored once at the end.
+        label: the label column, or several 0/1 columns.
+        validation: a fraction ("10%"), a file, a split name, or Python objects.
+        test: a fraction, a file or a split name, scored once at the end.
         epochs: passes over the training rows.
         max_steps: optimizer steps; overrides `epochs`.
         batch_size: rows per optimizer step.
-        learning_rate: the highest one.
-        max_length: most tokens per row; the rest is cut off.
+        learning_rate: the peak of the schedule.
+        max_length: tokens per row; longer texts are truncated.
         seed: of the new head, the row order and the dropout.
         device: "auto", "cpu", "cuda" or "mps".
         settings: any other recipe keys, such as {"train.weight_decay": 0.01}.
-        compute_metrics: scores of your own, called with (logits, labels).
-        restart: keep what is in the folder under another name and begin again.
-        verbose: False trains without a word.
-        **unknown: an error that names the key of the recipe which was meant.
+        compute_metrics: custom scores, called with (logits, labels).
+        restart: rename the existing folder and train again.
+        verbose: False to print nothing.
+        **unknown: an error that suggests a recipe key.
 
     Raises:
-        TunesmithError: whatever is wrong, with code, place and fix.
+        TunesmithError: anything that is wrong, with code, place and fix.
     """
     keywords = locals()
     if unknown:
         raise RecipeError([_unknown_keyword(*one) for one in unknown.items()])
     by_keyword = {key: keywords[name] for name, key in _KEYS.items() if keywords[name] is not None}
-    asked = {**by_keyword, **(settings or {})}
+    values = {**by_keyword, **(settings or {})}
 
     def finished(folder: str | Path | None, settings: Mapping[str, object]) -> Run:
         return _finished(
@@ -162,9 +162,9 @@ def train(
         )
 
     if seeds is None:
-        return finished(out, asked)
-    folders = _folders(what, asked, out, seeds)
-    runs = [finished(folder, {**asked, "train.seed": seed}) for seed, folder in folders.items()]
+        return finished(out, values)
+    folders = _folders(what, values, out, seeds)
+    runs = [finished(folder, {**values, "train.seed": seed}) for seed, folder in folders.items()]
     return Runs(tuple(runs))
 
 
@@ -193,7 +193,7 @@ def _finished(events: Generator[Event, None, Run]) -> Run:
 def _folders(
     what: object, settings: Mapping[str, object], out: str | Path | None, seeds: int
 ) -> dict[int, Path]:
-    """A folder for each seed.
+    """Return a folder for each seed.
 
     Raises:
         RecipeError: there are fewer than two (R192).
@@ -227,19 +227,17 @@ def start(
     compute_metrics: ComputeMetrics | None = None,
     restart: bool = False,
 ) -> Generator[Event, None, Run]:
-    """The same run as `train`, as a stream of events: iterate it to train; its value is the run.
-
-    Nothing is shown.
+    """Train as `train` does, as a stream of events that returns the run; nothing is printed.
 
     Args:
         what: as in `train`.
         out: the run folder; None for `runs/NAME`.
         settings: recipe keys, such as {"model": "embedded:mini", "train.epochs": 1}.
-        compute_metrics: scores of your own, called with (logits, labels).
-        restart: keep what is in the folder under another name and begin again.
+        compute_metrics: custom scores, called with (logits, labels).
+        restart: rename the existing folder and train again.
 
     Raises:
-        TunesmithError: whatever is wrong, with code, place and fix.
+        TunesmithError: anything that is wrong, with code, place and fix.
     """
     return _events(what, out, settings or {}, compute_metrics=compute_metrics, restart=restart)
 
@@ -253,7 +251,7 @@ def _events(
     restart: bool,
     verbose: bool = False,
 ) -> Generator[Event, None, Run]:
-    """One run, from its first look at the data to its report."""
+    """Train one run, from the data to the report."""
     settings = dict(settings)
     validation = settings.get("data.validation")
     if held_in_python := _is_held(validation):
@@ -309,14 +307,14 @@ def _display(run: RunFolder) -> PythonDisplay:
 
 
 def _named_data(layers: Layers) -> Splits:
-    """The data that a recipe names, read as it says."""
+    """Open the data that a recipe names."""
     settings = layers.recipe().data
     where = settings.train if isinstance(settings.train, str) else list(settings.train)
     return open_splits(where, reading_options(settings))
 
 
 def _is_held(validation: object) -> bool:
-    """Whether validation rows are an object of Python, not a share, a name or a list of files."""
+    """Return whether validation rows are Python objects, not a fraction, a name or files."""
     if isinstance(validation, list | tuple):
         return not all(isinstance(part, str) for part in validation)
     return validation is not None and not isinstance(validation, str)
@@ -325,7 +323,7 @@ def _is_held(validation: object) -> bool:
 def _understand(
     what: object, flags: dict[KeyPath, tuple[str, object]]
 ) -> tuple[Layers, Splits | None, str]:
-    """The layers, the data if it came as an object, and a name for the run."""
+    """Return the layers, the data if it is a Python object, and a name for the run."""
     if isinstance(what, Recipe):
         train_files = what.data.train
         name = train_files if isinstance(train_files, str) else train_files[0]

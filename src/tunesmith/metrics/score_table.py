@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
 from tunesmith.metrics.baselines import BASELINES
 
-__all__ = ["as_interval", "as_score", "numeric_titles", "score_rows"]
+__all__ = ["as_interval", "as_score", "numeric_titles", "score_rows", "score_tables"]
 
 
 def score_rows(
@@ -39,6 +40,20 @@ def score_rows(
         }
         for name, value in scores.items()
     ]
+
+
+def score_tables(metadata: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Yield each scored split with its rows.
+
+    Args:
+        metadata: "scores", "intervals" and "baselines" by split, as `tunesmith.json` has them.
+    """
+    for split, scores in metadata.get("scores", {}).items():
+        intervals = metadata.get("intervals", {}).get(split, {})
+        yield (
+            split,
+            score_rows(split, scores, intervals, metadata.get("baselines", {}).get(split, {})),
+        )
 
 
 def numeric_titles() -> list[str]:

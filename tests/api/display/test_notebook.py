@@ -168,12 +168,12 @@ def test_a_bar_is_drawn_now_and_then_and_at_its_end(
         assert bar is not None
         for step in range(1, 41):
             now += 0.125
-            bar.update(step, epoch="e", rate="r", words="<w>")
+            bar.update(step, epoch="e", rate="r", text="<w>")
         bar.print("a line")
         assert len(drawn) == 1 + 20
         now += 85
-        bar.update(45, epoch="e", rate="r", words="<w>")
-        bar.update(46, epoch="e", rate="r", words="<w>")
+        bar.update(45, epoch="e", rate="r", text="<w>")
+        bar.update(46, epoch="e", rate="r", text="<w>")
     assert drawn[0] == '<progress value="0" max="80"></progress> <code></code>'
     assert drawn[-1] == (
         '<progress value="46" max="80"></progress> '
@@ -190,15 +190,15 @@ def test_the_bar_is_drawn_as_soon_as_it_may_be(
     with NotebookTerminal().bar(9) as bar:
         assert bar is not None
         now = showing._DRAW_EVERY_SECONDS
-        bar.update(1, epoch="e", rate="r", words="w")
+        bar.update(1, epoch="e", rate="r", text="w")
         assert len(drawn) == 2
         now = 1.99 * showing._DRAW_EVERY_SECONDS
-        bar.update(2, epoch="e", rate="r", words="w")
+        bar.update(2, epoch="e", rate="r", text="w")
         assert len(drawn) == 2
 
 
 def test_other_processes_draw_nothing(drawn: list[str]) -> None:
-    with NotebookTerminal(speaks=False).bar(3) as bar:
+    with NotebookTerminal(is_main=False).bar(3) as bar:
         assert bar is None
     assert drawn == []
 

@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 
 from tests.cli.conftest import Command, tunesmith
-from tunesmith.api.display.progress import summarise
+from tunesmith.api.display.progress import run_summary
 from tunesmith.runs.folder import RunFolder
 
 __all__ = ["tunesmith"]  # the fixture, for this file
 
 
 def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:
-    found = summarise(RunFolder(tmp_path))
+    found = run_summary(RunFolder(tmp_path))
     assert found["steps"] is None
     assert found["best"] == {"step": None, "scores": {}}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.api.display.score_tables import score_warnings, scores_in_words, show_scores
+from tunesmith.api.display.score_tables import format_scores, score_warnings, show_scores
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.metrics.score_table import as_interval
 
@@ -15,8 +15,8 @@ FACTS = {
 }
 
 
-def test_scores_in_words() -> None:
-    assert scores_in_words({"f1": 0.51236, "loss": None}) == "f1 0.5124  loss -"
+def test_format_scores() -> None:
+    assert format_scores({"f1": 0.51236, "loss": None}) == "f1 0.5124  loss -"
 
 
 def test_a_table_per_split(capsys: pytest.CaptureFixture[str]) -> None:

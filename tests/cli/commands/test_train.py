@@ -23,7 +23,7 @@ def test_train_on_csv(tunesmith: Command, tickets: Path, tiny_bert: Path) -> Non
     assert "data.label = queue  (by its name)" in output.err
     assert "2 classes: order 30, repair 30" in output.err
     assert "step=7/7" in output.err
-    assert "reading  too short to tell" in output.err
+    assert "curves too short to tell" in output.err
     assert "try    train.epochs: 2" in output.err
     assert "\r" not in output.err
     assert output.table[0].split()[:3] == ["validation", "score", "95%"]

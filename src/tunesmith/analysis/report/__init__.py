@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file with what was asked, what came out, and how certain it is."""
+"""The report of a run: one HTML file with settings, results and how certain they are."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The page: sections of words, tables and charts as one self-contained HTML file.
+"""The page: text, tables and charts as one self-contained HTML file.
 
-No script, no address to fetch anything from, and a content policy that says so. Text of data is
-escaped by the template; a chart is markup because `charts` escaped what it holds. The whole page is
-made inert at the end, so that no text turns the direction of what stands beside it.
+No script, nothing to fetch, and a content policy that says so. Text of data is escaped by the
+template; a chart is markup because `charts` escaped its text. Control characters of the whole page
+are escaped at the end, so that no text changes the direction of the text around it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Text in a fixed pitch."""
+    """Preformatted text."""
 
     kind: ClassVar[str] = "code"
     text: str
@@ -60,7 +60,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A picture, made by `charts`."""
+    """A chart, made by `charts`."""
 
     markup: Markup
     caption: str = ""
@@ -68,7 +68,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """Pictures side by side where there is room."""
+    """Charts next to each other where there is room."""
 
     kind: ClassVar[str] = "charts"
     charts: Sequence[Chart]
@@ -84,7 +84,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a head."""
+    """Rows below a head."""
 
     kind: ClassVar[str] = "table"
     head: Sequence[str]
@@ -94,7 +94,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number that matters, set large."""
+    """One important number, in large type."""
 
     name: str
     value: str
@@ -135,7 +135,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The page as HTML."""
+    """Return the page as HTML."""
     style = _part("page.css")
     digest = hashlib.sha256(style.encode()).digest()
     html = _template().render(

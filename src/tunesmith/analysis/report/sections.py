@@ -23,7 +23,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
 from tunesmith.metrics.counts import ClassReport, class_reports
 from tunesmith.metrics.headline import Headline
-from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
+from tunesmith.metrics.score_table import as_score, numeric_titles, score_tables
 from tunesmith.metrics.shortfall import shortfalls_of
 from tunesmith.metrics.temperature import calibration_error, reliability
 from tunesmith.runs.public_names import public_name
@@ -43,24 +43,14 @@ __all__ = [
 _MOST_CLASSES = 16
 _MOST_POINTS = 2000
 _SHOWN_TEXT = 400
-_SPLITS = ("test", "validation")
 
 
 def scores(metadata: Mapping[str, Any], judged: Headline) -> Section | None:
-    """A table per split, its scores with their intervals beside those of the baselines."""
-    scored = metadata.get("scores", {})
+    """A table per split: scores with their intervals, and those of the baselines."""
     tables = [
-        _table(
-            score_rows(
-                split,
-                scored[split],
-                metadata.get("intervals", {}).get(split, {}),
-                metadata.get("baselines", {}).get(split, {}),
-            ),
-            [*numeric_titles(), "95%"],
-        )
-        for split in _SPLITS
-        if scored.get(split)
+        _table(rows, [*numeric_titles(), "95%"])
+        for _split, rows in sorted(score_tables(metadata), key=lambda table: table[0] != "test")
+        if rows
     ]
     if not tables:
         return None

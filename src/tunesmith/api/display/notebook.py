@@ -1,4 +1,4 @@
-"""What a training called from Python shows: in a script as on a terminal, in a notebook as HTML."""
+"""Output of a training called from Python: in a script as on a terminal, in a notebook as HTML."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import IO, Any
 
-from tunesmith.api.display.bars import Bar
-from tunesmith.api.display.progress import Display, example_of
-from tunesmith.api.display.terminal import Terminal
+from tunesmith.api.display.progress import Display, example_texts
+from tunesmith.api.display.terminal import Bar, Terminal
 from tunesmith.i18n import gettext as _
 from tunesmith.text import html_text
 from tunesmith.training.device import is_main_process
@@ -23,28 +22,28 @@ _DRAW_EVERY_SECONDS = 0.2
 
 
 def is_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
+    """Return whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def terminal_here() -> Terminal:
-    """Where words go: the notebook if this is one, else stdout and stderr."""
+    """Return the output of this process: the notebook if it is one, else stdout and stderr."""
     if not is_notebook():
-        return Terminal(speaks=is_main_process())
-    with warnings.catch_warnings():  # that widgets are missing is no matter: our bar needs none
+        return Terminal(is_main=is_main_process())
+    with warnings.catch_warnings():  # our bar needs no widgets
         warnings.filterwarnings("ignore", message="IProgress not found")
         import_module("tqdm.auto")
-    return NotebookTerminal(speaks=is_main_process())
+    return NotebookTerminal(is_main=is_main_process())
 
 
 class NotebookTerminal(Terminal):
-    """The output of a cell: everything in the order it is said, and a bar of HTML."""
+    """The output of a cell: everything in the order it is printed, and a bar of HTML."""
 
     @contextmanager
     def bar(self, total: int) -> Iterator[Bar | None]:
-        """A bar in the cell's output, which keeps its last state."""
-        if not self.speaks:
+        """Show a bar in the output of the cell, which keeps its last state."""
+        if not self.is_main:
             yield None
             return
         bar = _HtmlBar(total)
@@ -54,24 +53,24 @@ class NotebookTerminal(Terminal):
             bar.draw()
 
     def _write(self, _stream: IO[str], *lines: str) -> None:
-        super()._write(sys.stdout, *lines)  # a notebook would draw stderr as an alarm
+        super()._write(sys.stdout, *lines)  # a notebook shows stderr in red
 
 
 class _HtmlBar:
     def __init__(self, total: int) -> None:
         self._ipython: Any = import_module("IPython.display")
         self._total = total
-        self._words = ""
+        self._text = ""
         self._step = 0
         self._start = self._last = time.monotonic()
         self._handle: Any = self._ipython.display(self._html(), display_id=True)
 
-    def update(self, step: int, *, epoch: str, rate: str, words: str) -> None:
+    def update(self, step: int, *, epoch: str, rate: str, text: str) -> None:
         now = time.monotonic()
         self._step = step
         left = (self._total - step) * (now - self._start) / step
         time_left = _("{time} left").format(time=_minutes(left))
-        self._words = f"{epoch} · {step}/{self._total} · {rate} · {time_left} · {words}"
+        self._text = f"{epoch} · {step}/{self._total} · {rate} · {time_left} · {text}"
         if now - self._last >= _DRAW_EVERY_SECONDS:
             self._last = now
             self.draw()
@@ -85,25 +84,23 @@ class _HtmlBar:
     def _html(self) -> Any:
         return self._ipython.HTML(
             f'<progress value="{self._step}" max="{self._total}"></progress> '
-            f"<code>{html_text(self._words)}</code>"
+            f"<code>{html_text(self._text)}</code>"
         )
 
 
 def _minutes(seconds: float) -> str:
-    """A time left as minutes and seconds."""
+    """Return a duration as minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
 
 
 class PythonDisplay(Display):
-    """A run as the command line shows it, with the next step in Python."""
+    """Shows a run as the command line does, with the next step in Python."""
 
     def _finished_before(self) -> str:
         return _("this run is finished; restart=True begins again, out= names another folder")
 
     def _next_step(self) -> str:
-        texts = example_of(self._run.model).replace('" "', '", "')
-        is_pair = '", "' in texts
-        return _("next   {code}").format(
-            code=f'ts.load("{self._run.path}").predict({f"[({texts})]" if is_pair else texts})'
-        )
+        texts = [f'"{text}"' for text in example_texts(self._run.model)]
+        argument = texts[0] if len(texts) == 1 else f"[({', '.join(texts)})]"
+        return _("next   {code}").format(code=f'ts.load("{self._run.path}").predict({argument})')

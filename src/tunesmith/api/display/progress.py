@@ -1,4 +1,4 @@
-"""A run as people watch it: a bar on a terminal, plain lines elsewhere, JSON lines when asked."""
+"""Output of a run: a bar on a terminal, plain lines elsewhere, JSON lines on request."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunesmith.analysis.curves.diagnosis import Diagnosis, change_to_try
 from tunesmith.analysis.curves.explain import explain
-from tunesmith.api.display.score_tables import score_warnings, scores_in_words, show_scores
-from tunesmith.api.display.terminal import Terminal
-from tunesmith.errors import Problem, Severity
+from tunesmith.api.display.score_tables import format_scores, score_warnings, show_scores
+from tunesmith.api.display.terminal import Bar, Terminal
+from tunesmith.errors import Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import ValidatedInputs
@@ -24,10 +25,7 @@ from tunesmith.text import escape_controls, shell_quoted
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
 from tunesmith.training.plan import Plan
 
-if TYPE_CHECKING:
-    from tunesmith.api.display.bars import Bar
-
-__all__ = ["Display", "ProgressReport", "example_of", "summarise"]
+__all__ = ["Display", "ProgressReport", "example_texts", "run_summary"]
 
 _PLAIN_EVERY_SECONDS = 10.0
 
@@ -41,7 +39,7 @@ class Display:
         self._report = ProgressReport(terminal)
 
     def begin(self, checked: ValidatedInputs) -> None:
-        """Say what was chosen where nobody chose."""
+        """Print the values that were chosen automatically."""
         layers, say = checked.layers, self._terminal.say
         say(_("run {path}").format(path=self._run.path))
         recipe = checked.recipe
@@ -60,41 +58,39 @@ class Display:
                 say(f"  {key} = {value}  ({origin.detail})")
 
     def say(self, text: str) -> None:
-        """A remark between the phases."""
+        """Print a remark."""
         self._terminal.say(text)
 
     @contextmanager
     def progress(self, plan: Plan, notes: Sequence[str]) -> Iterator[None]:
-        """Draw while the run goes."""
+        """Show the notes, and progress while the run trains."""
         for note in notes:
             self._terminal.say(f"  {note}")
         with self._report.drawn(plan):
             yield
 
     def take(self, event: Event) -> None:
-        """Show one event."""
+        """Show an event."""
         self._report.take(event)
 
     def end(self, *, was_finished: bool) -> None:
-        """The summary: what came out, where it lies, and what to type next."""
-        facts = self._run.facts()
-        terminal = self._terminal
-        summary = summarise(self._run)
+        """Print the summary: scores, paths, and what to do next."""
+        terminal, metadata = self._terminal, self._run.facts()
         if was_finished:
             terminal.say(self._finished_before())
         assessments = explain(self._run)
-        terminal.record(summary | {"assessment": assessments[0].as_json()})
-        show_scores(terminal, facts)
+        terminal.record(run_summary(self._run) | {"assessment": assessments[0].as_json()})
+        show_scores(terminal, metadata)
         terminal.result(_("model  {path}").format(path=self._run.model))
         if self._run.report.is_file():
             terminal.say(_("report {path}").format(path=self._run.report))
-        if facts:
+        if metadata:
             terminal.say(
                 _("{steps} steps in {seconds:.1f} s, {rate:.1f} rows/s; kept: step {best}").format(
-                    steps=facts["steps"],
-                    seconds=facts["train_seconds"],
-                    rate=facts["samples_per_second"],
-                    best=facts["best_step"],
+                    steps=metadata["steps"],
+                    seconds=metadata["train_seconds"],
+                    rate=metadata["samples_per_second"],
+                    best=metadata["best_step"],
                 )
             )
         for assessment in assessments:
@@ -104,14 +100,15 @@ class Display:
         if (change := change_to_try(assessments)) is not None:
             terminal.say(_("try    {change}").format(change=change))
         terminal.say(self._next_step())
-        terminal.problems(score_warnings(facts))
+        terminal.problems(score_warnings(metadata))
 
     def _finished_before(self) -> str:
-        return _("this run is finished; --restart begins anew, --out names another")
+        return _("this run is finished; --restart trains again, --out names another folder")
 
     def _next_step(self) -> str:
+        texts = " ".join(f'"{text}"' for text in example_texts(self._run.model))
         return _("next   tunesmith predict {run} {text}").format(
-            run=shell_quoted(self._run.path), text=example_of(self._run.model)
+            run=shell_quoted(self._run.path), text=texts
         )
 
 
@@ -129,7 +126,7 @@ class ProgressReport:
 
     @contextmanager
     def drawn(self, plan: Plan) -> Iterator[None]:
-        """Draw while it goes."""
+        """Show progress while training."""
         epochs = round(plan.total_steps / plan.steps_per_epoch, 2)
         self._terminal.say(
             ngettext(
@@ -150,21 +147,18 @@ class ProgressReport:
         self._bar = None
 
     def take(self, event: Event) -> None:
-        """Show one event."""
+        """Show an event."""
         if isinstance(event, StepDone):
             self._step(event)
             return
         if isinstance(event, Evaluated):
-            self._scores = scores_in_words(event.scores.values)
+            self._scores = format_scores(event.scores.values)
             best = "  ← " + _("best") if event.is_best else ""
             self._line(event.step, f"{split_name(event.split)} {self._scores}{best}")
         elif isinstance(event, Warned):
             problem = event.problem
             if problem.severity is Severity.ERROR:
-                problem = Problem(
-                    problem.code, problem.message, problem.place, problem.evidence, problem.fix,
-                    Severity.WARNING,
-                )  # fmt: skip
+                problem = replace(problem, severity=Severity.WARNING)
             self._terminal.problems([problem])
 
     def _step(self, event: StepDone) -> None:
@@ -176,14 +170,14 @@ class ProgressReport:
             self._bar.update(
                 event.step,
                 epoch=_("epoch {epoch:.2f}").format(epoch=epoch),
-                rate=self._rate.in_words(),
-                words=_("loss {loss:.4f}").format(loss=self._loss) + "  " + self._scores,
+                rate=self._rate.as_text(),
+                text=_("loss {loss:.4f}").format(loss=self._loss) + "  " + self._scores,
             )
         elif time.monotonic() - self._last_line >= _PLAIN_EVERY_SECONDS:
             self._line(event.step, "")
 
-    def _line(self, step: int, words: str) -> None:
-        """One line per report, without carriage returns."""
+    def _line(self, step: int, text: str) -> None:
+        """Print one line, without carriage returns."""
         assert self._plan is not None  # noqa: S101 - `drawn` came first
         self._last_line = time.monotonic()
         left = self._rate.left(self._plan.total_steps - step)
@@ -196,7 +190,7 @@ class ProgressReport:
             parts.append(f"loss={self._loss:.4f}")
         if left is not None:
             parts.append(f"eta={left:.0f}s")
-        line = " ".join(parts) + ("  " + words if words else "")
+        line = " ".join(parts) + ("  " + text if text else "")
         if self._bar is not None:
             self._bar.print(escape_controls(line))
         else:
@@ -204,7 +198,7 @@ class ProgressReport:
 
 
 class _Rate:
-    """Steps per second over the last minute or so."""
+    """The seconds of a step, averaged over about the last 20."""
 
     def __init__(self) -> None:
         self._seconds: float | None = None
@@ -217,41 +211,42 @@ class _Rate:
             self._seconds = took if self._seconds is None else 0.95 * self._seconds + 0.05 * took
         self._last = now
 
-    def in_words(self) -> str:
+    def as_text(self) -> str:
         return f"{self._seconds:.2f} s/it" if self._seconds else ""
 
     def left(self, steps: int) -> float | None:
         return None if self._seconds is None else self._seconds * steps
 
 
-def summarise(run: RunFolder) -> dict[str, Any]:
-    """The last object of `train --json`."""
-    facts = run.facts()
-    scores = facts.get("scores", {})
+def run_summary(run: RunFolder) -> dict[str, Any]:
+    """Return the last object of `train --json`."""
+    metadata = run.facts()
+    scores = metadata.get("scores", {})
     return {
         "event": "summary",
         "run": str(run.path),
         "model": str(run.model),
-        "steps": facts.get("steps"),
-        "best": {"step": facts.get("best_step"), "scores": scores.get("validation", {})},
+        "steps": metadata.get("steps"),
+        "best": {"step": metadata.get("best_step"), "scores": scores.get("validation", {})},
         "test": scores.get("test"),
         **{
-            name: facts.get(name, {})
+            name: metadata.get(name, {})
             for name in ("intervals", "baselines", "against_tfidf", "verdicts")
         },
-        "reason": facts.get("reason"),
-        "train_seconds": facts.get("train_seconds"),
-        "samples_per_second": facts.get("samples_per_second"),
+        "reason": metadata.get("reason"),
+        "train_seconds": metadata.get("train_seconds"),
+        "samples_per_second": metadata.get("samples_per_second"),
     }
 
 
-def example_of(model: Path) -> str:
-    """What to give a finished model: a text, two for pairs, one with a mask to fill in."""
-    if (facts := read_facts(model)) is None:
-        return '"…"'
-    task = task_from_json(facts["task"])
+def example_texts(model: Path) -> tuple[str, ...]:
+    """Return what to give a finished model: a text, both of a pair, or one with a mask to fill."""
+    metadata = read_facts(model)
+    if metadata is None:
+        return ("…",)
+    task = task_from_json(metadata["task"])
     if task.needs_label:
-        return '"…" "…"' if task.roles.text_pair else '"…"'
+        return ("…",) * len(task.roles.text_columns)
     settings = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
     mask = settings.get("mask_token") or "[MASK]"
-    return f'"… {mask if isinstance(mask, str) else mask["content"]} …"'
+    return (f"… {mask if isinstance(mask, str) else mask['content']} …",)

@@ -1,4 +1,4 @@
-"""The score table: each score with its interval, beside simple baselines, and what it comes to."""
+"""Score tables: each score with its interval next to simple baselines, below the headline."""
 
 from __future__ import annotations
 
@@ -12,84 +12,82 @@ from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
 from tunesmith.metrics.headline import headline
-from tunesmith.metrics.score_table import as_score, numeric_titles, score_rows
+from tunesmith.metrics.score_table import as_score, numeric_titles, score_tables
 from tunesmith.metrics.shortfall import shortfalls_of
 
 if TYPE_CHECKING:
     from tunesmith.metrics.uncertainty import Spread
     from tunesmith.runs.folder import RunFolder
 
-__all__ = ["score_warnings", "scores_in_words", "show_scores", "show_spread"]
+__all__ = ["format_scores", "score_warnings", "show_scores", "show_spread", "spread_rows"]
 
 
-def show_scores(terminal: Terminal, facts: Mapping[str, Any]) -> None:
+def show_scores(terminal: Terminal, metadata: Mapping[str, Any]) -> None:
     """Print how good the model is in one sentence, then a table per split.
 
     Args:
         terminal: prints them.
-        facts: what `headline` takes, and "words_counted_in", as `tunesmith.json` has them.
+        metadata: what `headline` takes, and "words_counted_in", as `tunesmith.json` has them.
     """
-    verdicts = shortfalls_of(facts)
-    judged = headline(facts)
-    if "scores" in facts:
+    shortfalls, judged = shortfalls_of(metadata), headline(metadata)
+    if "scores" in metadata:
         terminal.result(f"→ {judged.sentence}")
-    for split, scores in facts.get("scores", {}).items():
-        intervals = facts.get("intervals", {}).get(split, {})
-        baselines = facts.get("baselines", {}).get(split, {})
-        shown = score_rows(split, scores, intervals, baselines)
-        if split in verdicts and split != judged.split:  # numbers look good by themselves
-            verdict = verdicts[split]
-            terminal.result(f"→ {verdict.code} {split_name(split)}: {verdict.sentence()}")
-        terminal.table(shown, align_right=numeric_titles())
-    learned, rows = facts.get("words_counted_in") or (0, 0)
-    if learned < rows:
+    for split, rows in score_tables(metadata):
+        if split in shortfalls and split != judged.split:  # numbers alone look good
+            shortfall = shortfalls[split]
+            terminal.result(f"→ {shortfall.code} {split_name(split)}: {shortfall.sentence()}")
+        terminal.table(rows, align_right=numeric_titles())
+    learned, total = metadata.get("words_counted_in") or (0, 0)
+    if learned < total:
         terminal.say(
             _("the TF-IDF baseline learned from {learned} of {rows} training rows").format(
-                learned=learned, rows=rows
+                learned=learned, rows=total
             )
         )
 
 
-def score_warnings(facts: Mapping[str, Any]) -> Iterable[Problem]:
+def score_warnings(metadata: Mapping[str, Any]) -> Iterable[Problem]:
     """Yield the warnings that go with the last message of a command."""
-    for split, told in shortfalls_of(facts).items():
-        yield told.problem(split)
+    for split, shortfall in shortfalls_of(metadata).items():
+        yield shortfall.problem(split)
 
 
 def show_spread(
-    terminal: Terminal, runs: Sequence[RunFolder], found: Mapping[str, Mapping[str, Spread]]
+    terminal: Terminal, runs: Sequence[RunFolder], spreads: Mapping[str, Mapping[str, Spread]]
 ) -> None:
-    """Mean, deviation and range over the seeds, a table per split."""
-    titles = mean, deviation, lowest, highest = (
-        _("mean"), _("deviation"), _("lowest"), _("highest"),
-    )  # fmt: skip
+    """Print mean, deviation and range over the seeds, a table per split."""
     terminal.say(_("{count} seeds").format(count=len(runs)))
-    for split, scores in found.items():
-        rows = [
-            {
-                split_name(split): name,
-                mean: as_score(told.mean),
-                deviation: as_score(told.deviation),
-                lowest: as_score(told.lowest),
-                highest: as_score(told.highest),
-            }
-            for name, told in scores.items()
-        ]
-        terminal.table(rows, align_right=titles)
-        told = (shortfalls_of(run.facts()).get(split) for run in runs)
-        for name, count in Counter(one.title for one in told if one).items():
+    for split, scores in spreads.items():
+        rows = spread_rows(split, scores)
+        terminal.table(rows, align_right=list(rows[0])[1:])
+        shortfalls = (shortfalls_of(run.facts()).get(split) for run in runs)
+        for title, count in Counter(one.title for one in shortfalls if one).items():
             terminal.result(
                 _("→ {verdict}: {count} of {seeds} seeds").format(
-                    verdict=name, count=count, seeds=len(runs)
+                    verdict=title, count=count, seeds=len(runs)
                 )
             )
-    spreads = {
-        split: {name: asdict(told) for name, told in scores.items()}
-        for split, scores in found.items()
+    as_json = {
+        split: {name: asdict(spread) for name, spread in scores.items()}
+        for split, scores in spreads.items()
     }
-    terminal.record({"event": "seeds", "runs": [str(run.path) for run in runs], "scores": spreads})
+    terminal.record({"event": "seeds", "runs": [str(run.path) for run in runs], "scores": as_json})
 
 
-def scores_in_words(scores: Mapping[str, float | None]) -> str:
-    """Scores on one line."""
+def spread_rows(split: str, scores: Mapping[str, Spread]) -> list[dict[str, str]]:
+    """Return a row for each score; all columns but the first are numbers."""
+    return [
+        {
+            split_name(split): name,
+            _("mean"): as_score(spread.mean),
+            _("deviation"): as_score(spread.deviation),
+            _("lowest"): as_score(spread.lowest),
+            _("highest"): as_score(spread.highest),
+        }
+        for name, spread in scores.items()
+    ]
+
+
+def format_scores(scores: Mapping[str, float | None]) -> str:
+    """Return scores on one line."""
     return "  ".join(f"{name} {as_score(value)}" for name, value in scores.items())

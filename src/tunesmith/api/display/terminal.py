@@ -1,4 +1,4 @@
-"""What people see: results on stdout, the rest on stderr, JSON when asked. Only rank 0 speaks."""
+"""Output: results on stdout, the rest on stderr, JSON on request; only the main process prints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from tunesmith.errors import Problem, Severity
 from tunesmith.text import escape_controls, redact
@@ -18,10 +18,9 @@ from tunesmith.training.device import is_main_process
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
-    from tunesmith.api.display.bars import Bar
-
-__all__ = ["Terminal", "padded", "sparkline"]
+__all__ = ["Bar", "Terminal", "padded", "rich_bar", "sparkline"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII = str.maketrans(
@@ -30,34 +29,76 @@ _ASCII = str.maketrans(
 )
 
 
+class Bar(Protocol):
+    """A progress bar of a training."""
+
+    def update(self, step: int, *, epoch: str, rate: str, text: str) -> None:
+        """Draw the bar at a step."""
+        ...
+
+    def print(self, line: str) -> None:
+        """Print a line above the bar."""
+        ...
+
+
+class _RichBar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def update(self, step: int, *, epoch: str, rate: str, text: str) -> None:
+        self._progress.update(self._task, completed=step, description=epoch, rate=rate, text=text)
+
+    def print(self, line: str) -> None:
+        self._progress.console.print(line)
+
+
+@contextmanager
+def rich_bar(console: Console, total: int) -> Iterator[Bar]:
+    """Draw a bar on a terminal; it is erased at the end."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}", markup=False),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+        console=console,
+        transient=True,
+    ) as progress:
+        yield _RichBar(progress, progress.add_task("", total=total, rate="", text=""))
+
+
 @dataclass(frozen=True)
 class Terminal:
-    """Where words go, inert line by line: no text of the data makes a line or steers the terminal.
+    """Prints lines in which control characters are escaped, so that data cannot forge output.
 
     Attributes:
         as_json: results are JSON on stdout.
         is_quiet: only results are printed.
-        speaks: whether this process prints at all.
+        is_main: whether this process prints at all.
     """
 
     as_json: bool = False
     is_quiet: bool = False
-    speaks: bool = True
+    is_main: bool = True
 
     @classmethod
-    def of(cls, given: Mapping[str, object]) -> Terminal:
-        """The terminal that the options of a command ask for: "as_json" and "quiet"."""
+    def of(cls, flags: Mapping[str, object]) -> Terminal:
+        """Return the terminal that the flags "as_json" and "quiet" of a command ask for."""
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # a console that lacks a character must not crash us
                 with suppress(OSError, ValueError):
                     stream.reconfigure(errors="replace")
-        return cls(bool(given["as_json"]), bool(given["quiet"]), is_main_process())
+        return cls(bool(flags["as_json"]), bool(flags["quiet"]), is_main_process())
 
     @property
     def is_interactive(self) -> bool:
         """Whether progress can be drawn on stderr."""
         return (
-            self.speaks
+            self.is_main
             and not self.is_quiet
             and sys.stderr.isatty()
             and os.environ.get("TERM") != "dumb"
@@ -65,48 +106,46 @@ class Terminal:
         )
 
     def console(self) -> Console:
-        """A rich console on stderr; it obeys NO_COLOR and FORCE_COLOR."""
+        """Return a rich console on stderr; it follows NO_COLOR and FORCE_COLOR."""
         from rich.console import Console
 
         return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, total: int) -> Iterator[Bar | None]:
-        """A bar for so many steps while entered; None where nothing can be redrawn."""
+        """Show a bar of so many steps; None where nothing can be redrawn."""
         if not self.is_interactive:
             yield None
             return
-        from tunesmith.api.display.bars import rich_bar
-
         with rich_bar(self.console(), total) as bar:
             yield bar
 
     def result(self, text: str) -> None:
-        """A line of the result, for people."""
-        if self.speaks and not self.as_json:
+        """Print a line of the result, unless it is printed as JSON."""
+        if self.is_main and not self.as_json:
             self._write(sys.stdout, text)
 
     def lines(self, text: str) -> None:
-        """Lines of the result, for people; what they hold of the data is inert already."""
+        """Print lines of the result, unless it is printed as JSON."""
         for line in text.split("\n"):
             self.result(line)
 
     def record(self, value: object) -> None:
-        """One JSON object of the result, on a line of its own."""
-        if self.speaks and self.as_json:
+        """Print one JSON object of the result on a line, if it is printed as JSON."""
+        if self.is_main and self.as_json:
             self._write(sys.stdout, json.dumps(value, ensure_ascii=False, default=str))
 
     def say(self, text: str) -> None:
-        """A remark for people, kept back by -q."""
-        if self.speaks and not self.is_quiet:
+        """Print a remark on stderr, unless -q is set."""
+        if self.is_main and not self.is_quiet:
             self._write(sys.stderr, text)
 
     def problems(self, problems: Iterable[Problem]) -> None:
-        """Errors, warnings and notes; errors also with -q."""
+        """Print errors, warnings and notes; with -q errors alone."""
         for problem in problems:
             if self.is_quiet and problem.severity is not Severity.ERROR:
                 continue
-            if self.speaks:
+            if self.is_main:
                 self._write(sys.stderr, *str(problem).split("\n"))
             if problem.severity is Severity.ERROR:
                 self.record({"event": "error", **problem.as_json()})
@@ -114,7 +153,7 @@ class Terminal:
     def table(
         self, rows: Sequence[Mapping[str, object]], *, align_right: Sequence[str] = ()
     ) -> None:
-        """Rows with the same keys as an aligned table on stdout."""
+        """Print rows with the same keys as an aligned table on stdout."""
         if not rows:
             return
         shown = [{key: escape_controls(str(value)) for key, value in row.items()} for row in rows]
@@ -129,8 +168,8 @@ class Terminal:
             self.result("  ".join(cells).rstrip())
 
     def traceback(self) -> None:
-        """The exception that is being handled, for --debug."""
-        if self.speaks:
+        """Print the exception that is being handled, for --debug."""
+        if self.is_main:
             self._write(sys.stderr, *traceback.format_exc().rstrip().split("\n"))
 
     def _write(self, stream: IO[str], *lines: str) -> None:
@@ -146,13 +185,13 @@ class Terminal:
 
 
 def padded(text: str, width: int) -> str:
-    """The text, inert, filled up to so many columns of a terminal, with one space at least."""
+    """Return the text, escaped and padded to a width in columns, with at least one space."""
     text = escape_controls(text)
     return text + " " * max(1, width - _width(text))
 
 
 def sparkline(values: Sequence[float], *, width: int = 40) -> str:
-    """The course of some numbers as a row of blocks, the lowest number as the lowest block."""
+    """Return numbers as a row of blocks, the lowest number as the lowest block."""
     if not values:
         return ""
     parts = min(width, len(values))
@@ -164,7 +203,7 @@ def sparkline(values: Sequence[float], *, width: int = 40) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns on a terminal: Chinese characters take two."""
+    """Return the columns on a terminal: Chinese characters take two."""
     from rich.cells import cell_len
 
     return cell_len(text)

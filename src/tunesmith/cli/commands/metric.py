@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tunesmith.api.display.score_tables import scores_in_words
+from tunesmith.api.display.score_tables import format_scores
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples
 from tunesmith.errors import DataError, Problem, RecipeError
@@ -79,7 +79,7 @@ def command(
             )
         ) from error
     scores = {key: value if math.isfinite(value) else None for key, value in scores.items()}
-    terminal.result(scores_in_words(scores))
+    terminal.result(format_scores(scores))
     terminal.record({"metric": metric.name, "rows": len(truth), "scores": scores})
     return 0
 

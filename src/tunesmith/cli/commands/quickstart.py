@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tunesmith.api.display.progress import ProgressReport, example_of
+from tunesmith.api.display.progress import ProgressReport, example_texts
 from tunesmith.api.display.terminal import Terminal, padded
 from tunesmith.cli.options import common, examples
 from tunesmith.i18n import current_language
@@ -92,7 +92,8 @@ class _Tour:
         )
         say(_("now with your data:"))
         say("  tunesmith train my.csv")
-        say(f"  tunesmith predict {shell_quoted(self._model)} {example_of(self._model / 'model')}")
+        texts = " ".join(f'"{text}"' for text in example_texts(self._model / "model"))
+        say(f"  tunesmith predict {shell_quoted(self._model)} {texts}")
         self._terminal.record(self._record)
 
     def _dataseen(self, stage: Any) -> None:

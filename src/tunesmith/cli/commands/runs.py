@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tunesmith.analysis.curves.diagnosis import change_to_try
-from tunesmith.api.display.progress import summarise
-from tunesmith.api.display.score_tables import scores_in_words, show_scores
+from tunesmith.api.display.progress import run_summary
+from tunesmith.api.display.score_tables import format_scores, show_scores
 from tunesmith.api.display.terminal import Terminal, padded, sparkline
 from tunesmith.cli.options import ROOT, common, examples, find_run
 from tunesmith.cli.suggestions import SuggestingGroup
@@ -108,14 +108,14 @@ def show(terminal: Terminal, run: str, root: str) -> int:
     history = folder.history()
     evaluations = history.of("evaluated")
     terminal.problems(history.problems(folder.log))
-    terminal.record({**state, "evaluations": evaluations, "summary": summarise(folder)})
+    terminal.record({**state, "evaluations": evaluations, "summary": run_summary(folder)})
     for key, label in _SHOWN.items():
         value = _(state[key]) if key == "state" else state[key]
         terminal.result(padded(_(label), 13) + str(value))
     show_scores(terminal, folder.facts())
     for event in evaluations:
         best = "  ← " + _("best") if event.get("is_best") else ""
-        terminal.result(f"  {event['step']:>8}  {scores_in_words(event['scores'])}{best}")
+        terminal.result(f"  {event['step']:>8}  {format_scores(event['scores'])}{best}")
     return 0
 
 
