@@ -28,6 +28,9 @@ def test_a_task_without_named_labels_has_none() -> None:
     assert bare.label_values(()) == {}
     assert bare.corrupt(batch, seed=1) is batch and bare.with_tokenizer(None) is bare
     assert bare.baselines([row], [row]) == {} and bare.targets([row, row]).tolist() == [0, 0]
+    assert bare.fit([row]) is bare and bare.stratum(row) == bare.stratum(Row(1, {}))
+    assert bare.from_config({}, bare.roles) is None and bare.script_parts is None
+    assert bare.summary() == [] and bare.pipeline is None
     assert bare.constant([row]) is None and bare.encode_answers([{"label": "a"}]) is None
     count, predictions = np.arange(2), {"logits": np.zeros((2, 3))}
     examples = Examples(hold_in_memory(Encoded({}, {}, count, count)))

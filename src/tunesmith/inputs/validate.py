@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -97,7 +98,9 @@ def check(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs
     unlearnable: Sequence[Problem] = ()
     try:
         with at_keys(resolved.layers):
-            task = task.fit(survey.rows())
+            rows_read = survey.rows()
+            task = task.fit(rows_read)
+            deque(rows_read, maxlen=0)  # the survey is of all rows, also if the task needs none
     except DataError as error:
         unlearnable = _at(error.problems, resolved.train)
     on_bad_row = resolved.recipe.data.on_bad_row

@@ -98,6 +98,7 @@ def _load_best(session: Session, best_step: int) -> None:
 
 
 _ROWS_AT_ONCE = 4096
+_NO_SCORES = pa.map_(pa.string(), pa.float64())
 
 
 def _write_predictions(
@@ -132,7 +133,9 @@ def _predictions_table(
             table[stored_name(name)] = [row.values[name] for row in some]
         table["predicted"] = [answer["label"] for answer in answers]
         table["score"] = [answer["score"] for answer in answers]
-        table["scores"] = [answer["scores"] for answer in answers]
+        scores: list[Any] = [answer["scores"] for answer in answers]
+        has_names = any(scores)  # Parquet has no structs without a field
+        table["scores"] = scores if has_names else pa.array([[]] * len(scores), _NO_SCORES)
         parts.append(pa.table(table))
     return pa.concat_tables(parts, promote_options="permissive")
 

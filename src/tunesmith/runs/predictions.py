@@ -94,7 +94,7 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
 
 
 def _as_record(row: Mapping[str, Any], columns: Sequence[str]) -> Record:
-    scores = row["scores"]
+    scores = dict(row["scores"])  # a map of Arrow comes as pairs
     return Record(
         int(row["row"]),
         {name: row.get(stored_name(name)) for name in columns},

@@ -158,20 +158,30 @@ def _save_and_load(session: Session) -> None:
 
 
 def _answers(session: Session, network: Any, batch: Batch) -> _Answers:
-    """Return what the plain model answers to the first example of a batch; dropout is off."""
+    """Return what the plain model answers to the first example of a batch; dropout is off.
+
+    Of a task that only generates answers it is the loss of the batch.
+    """
     device = session.accelerator.device
     network.to(device).eval()
     half = session.precision == "bf16"
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
         outputs = session.job.task.forward(network, batch.to(device))
-    return {name: values.float() for name, values in outputs.tensors(0).items()}
+    answers = {name: values.float() for name, values in outputs.tensors(0).items()}
+    if not answers and outputs.loss_sum is not None and len(batch.examples) == 1:
+        return {"loss": outputs.loss_sum.float()}
+    return answers
 
 
 def _difference(answers: _Answers, others: _Answers) -> float:
     """The largest difference, as a share of the largest answer; not finite if one is not."""
     return max(
-        float((values - others[name]).abs().max()) / max(float(values.abs().max()), 1e-6)
-        for name, values in answers.items()
+        (
+            float((values - others[name]).abs().max()) / max(float(values.abs().max()), 1e-6)
+            for name, values in answers.items()
+            if name in others
+        ),
+        default=0.0,
     )
 
 

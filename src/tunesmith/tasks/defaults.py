@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from tunesmith.data.rows import Row
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +38,14 @@ class TaskDefaults:
     generates: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
     baseline_names: ClassVar[tuple[str, ...]] = ()
+
+    def stratum(self, row: Row) -> Hashable:
+        """Return the same for all rows: random splits keep nothing in proportion."""
+        return 0
+
+    def fit(self, rows: Iterable[Row]) -> Self:
+        """Return the task itself: it needs nothing from the rows."""
+        return self
 
     def with_tokenizer(self, tokenizer: Any) -> Self:
         """Return the task itself: its answers need no tokenizer."""
@@ -162,6 +171,25 @@ class TaskDefaults:
             f"model = {self.model_class}.from_pretrained({path})\n"
             f'print(model(**tokenizer({example}, return_tensors="pt")))'
         )
+
+    @property
+    def encoding(self) -> Mapping[str, object]:
+        """Everything that `as_json` returns."""
+        return self.as_json()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
+        """Return None: plain models are not recognized."""
+        return None
+
+    @property
+    def script_parts(self) -> ScriptParts | None:
+        """None: a script cannot reproduce the task."""
+        return None
+
+    def summary(self) -> list[str]:
+        """Return nothing: rows have no classes."""
+        return []
 
 
 def _as_tuple(value: object) -> object:

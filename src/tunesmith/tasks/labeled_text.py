@@ -209,11 +209,6 @@ class LabeledTextTask(TaskDefaults):
         return Encoded(ragged, fixed, indices, full_lengths)
 
     @property
-    def encoding(self) -> Mapping[str, object]:
-        """The task and all its labels, in order."""
-        return self.as_json()
-
-    @property
     def head_settings(self) -> Mapping[str, object]:
         """The names of the outputs, and the kind of loss that transformers takes by itself."""
         names = self.output.names
@@ -260,8 +255,8 @@ class LabeledTextTask(TaskDefaults):
         return logits.float()
 
     def truth(self, examples: Examples, rows: Iterable[Row]) -> NDArray[Any]:
-        """Return the labels as they were encoded."""
-        return self.output.as_truth(examples.labels)
+        """Return the labels as they were encoded, of each row once."""
+        return self.output.as_truth(examples.labels[examples.row_starts])
 
     def score(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -144,16 +144,6 @@ class MaskedLanguageModel(TaskDefaults):
     def is_labeled(self, row: Row) -> bool:
         """Every text is its own answer."""
         return True
-
-    def stratum(self, row: Row) -> int:
-        """All texts are of one kind."""
-        return 0
-
-    def fit(self, rows: Iterable[Row]) -> Self:
-        """There is nothing to learn from the rows beforehand; they are read to be checked."""
-        for _row in rows:
-            pass
-        return self
 
     def encode(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool

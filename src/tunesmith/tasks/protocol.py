@@ -126,7 +126,7 @@ class TaskRows(Protocol):
         ...
 
     def fit(self, rows: Iterable[Row]) -> Self:
-        """Return the task with the labels of the training rows.
+        """Return the task with the labels of the training rows; it need not read them.
 
         Raises:
             DataError: nothing can be learned from them.

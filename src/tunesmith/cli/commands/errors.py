@@ -170,13 +170,12 @@ _SECTIONS = {"worst": _worst, "confused": _confused, "suspect": _suspect, "slice
 
 
 def _as_line(row: RowError, heading: str, answer: str) -> dict[str, object]:
-    is_number = row.share is None
     return {
         _("place"): str(row.place),
         _("label"): row.gold,
         heading: answer,
-        _("squared error") if is_number else _("p(label)"): (
-            f"{row.loss:.3g}" if is_number else f"{row.share:.3f}"
+        _("loss") if row.share is None else _("p(label)"): (
+            f"{row.loss:.3g}" if row.share is None else f"{row.share:.3f}"
         ),
         _("text"): shortened(row.text, at_most=_WIDTH),
     }
