@@ -68,11 +68,11 @@ def owned_classes(tree: Tree) -> Iterator[str]:
 
 def _branches(module: Module, names: set[str], classes: set[str]) -> Iterator[str]:
     for node in module.nodes():
-        if isinstance(node, ast.Compare):
+        if isinstance(node, ast.Constant) and node.value in names:
+            yield module.at(node, f'names the task "{node.value}"; {ASK}')
+        elif isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
-            if matches := names & set(_texts_of(operands)):
-                yield module.at(node, f'compares with the task "{min(matches)}"; {ASK}')
-            elif any(_is_task_field(operand, "name") for operand in operands):
+            if any(_is_task_field(operand, "name") for operand in operands):
                 yield module.at(node, f"compares the name of a task; {ASK}")
             elif any(_is_task_field(operand, "kind") for operand in operands) or (
                 any(_last(operand) == "kind" for operand in operands)
@@ -81,17 +81,11 @@ def _branches(module: Module, names: set[str], classes: set[str]) -> Iterator[st
                 yield module.at(node, f"compares a kind of output; {ASK}")
             elif any(_names_a_class(operand, classes) for operand in operands):
                 yield module.at(node, f"compares the class of a task or kind; {ASK}")
-        elif isinstance(node, ast.Dict):
-            if matches := names & set(_texts_of(key for key in node.keys if key)):
-                yield module.at(node, f'table with the key "{min(matches)}", a task; {ASK}')
         elif isinstance(node, ast.Subscript):
             if _is_key(node.slice):
                 yield module.at(node, f"looks up a task in a table; {ASK}")
         elif isinstance(node, ast.Call):
             yield from _calls(module, node, classes)
-        elif isinstance(node, ast.MatchValue):
-            if names & set(_texts(node.value)):
-                yield module.at(node, f"matches the name of a task; {ASK}")
         elif isinstance(node, ast.MatchClass) and _last(node.cls) in classes:
             yield module.at(node, f"matches the class {_last(node.cls)}; {ASK}")
 
