@@ -1,4 +1,4 @@
-"""Answers and scores of a model that follows its calibration, or a threshold named by a person."""
+"""Answers and scores of a calibrated model, or with a threshold of the user's own."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def choose_calibration(
     threshold: float | None,
     name: str,
 ) -> Calibration | None:
-    """How to decide; None for the model's plain answers.
+    """Return how to decide; None for the model's plain answers.
 
     Args:
         task: of the model.
         facts: what its `tunesmith.json` holds.
-        calibrated: whether to follow the calibration kept there.
-        threshold: the least probability of an answer, in place of the thresholds kept there.
+        calibrated: whether to follow the saved calibration.
+        threshold: the least probability of an answer, instead of the saved thresholds.
         name: of the model, for messages.
 
     Raises:
         ModelError: the model is not calibrated (M152).
         RecipeError: the threshold is no probability (R187), or the task gives none (R184).
     """
-    found = None
+    calibration = None
     if calibrated:
-        kept = facts.get("calibration")
-        if kept is None:
+        saved = facts.get("calibration")
+        if saved is None:
             raise ModelError(
                 Problem(
                     "M152",
@@ -51,9 +51,9 @@ def choose_calibration(
                     fix=_("`tunesmith calibrate RUN` does it."),
                 )
             )
-        found = Calibration.from_json(kept)
+        calibration = Calibration.from_json(saved)
     if threshold is None:
-        return found
+        return calibration
     if not 0 <= threshold <= 1:
         raise RecipeError(
             Problem(
@@ -64,7 +64,7 @@ def choose_calibration(
             )
         )
     kind = with_probabilities(task, name)
-    return (found or Calibration(kind.name)).with_threshold(kind, threshold)
+    return (calibration or Calibration(kind.name)).with_threshold(kind, threshold)
 
 
 def with_probabilities(task: Task, name: str) -> LabelKind:
@@ -87,7 +87,7 @@ def with_probabilities(task: Task, name: str) -> LabelKind:
 def decided_answers(
     task: Task, calibration: Calibration, predictions: Predictions, rows: Sequence[Row]
 ) -> list[dict[str, object]]:
-    """The task's answers with calibrated probabilities; an unsure one has the label None."""
+    """Return the task's answers with calibrated probabilities; abstentions have the label None."""
     logits = predictions["logits"]
     decision, answered = calibration.decide(with_probabilities(task, task.name), logits)
     answers = task.decode({**predictions, "logits": calibration.scaled(logits)}, rows)
@@ -107,21 +107,21 @@ def decided_scores(
     predictions: Predictions,
     truth: NDArray[Any],
 ) -> Scores:
-    """The scores of the answered rows; loss and calibration error are of all rows.
+    """Return the scores of the answered rows; loss and calibration error are of all rows.
 
     Where rows may stay unanswered, "coverage" says how many are not.
     """
     kind, logits = with_probabilities(task, task.name), predictions["logits"]
     decision, answered = calibration.decide(kind, logits)
-    found = measure(kind, calibration, logits, truth)
+    measured = measure(kind, calibration, logits, truth)
     values: dict[str, float | None] = {metric.name: None for metric in metrics}
     if answered.any():
         decided = {"logits": decision[answered]}
         scores = task.score(metrics, decided, truth[answered], None)
         values |= scores.values
     directions: dict[str, bool | None] = {m.name: m.higher_is_better for m in metrics}
-    values |= {"loss": found.loss, "ece": found.ece}
+    values |= {"loss": measured.loss, "ece": measured.ece}
     directions |= {"loss": False, "ece": False}
     if calibration.rule == "unsure":
-        values["coverage"], directions["coverage"] = found.coverage, True
+        values["coverage"], directions["coverage"] = measured.coverage, True
     return Scores(values, directions)

@@ -1,4 +1,4 @@
-"""A finished model in the hand: predict texts, score labelled data."""
+"""A finished model: predict texts, score labeled data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Model:
     """A fine-tuned model with its tokenizer and task.
 
     Attributes:
-        name: as it was asked for.
+        name: as the caller named it.
         network: the transformers model.
         tokenizer: its tokenizer.
         task: fitted.
@@ -77,12 +77,12 @@ class Model:
         on_bad_row: OnBadRow | None = None,
         options: ReadingOptions = ReadingOptions(),  # noqa: B008
     ) -> Predicted:
-        """Predict texts, pairs, or labelled rows.
+        """Predict texts, pairs, or labeled rows.
 
         Args:
             rows: a text, a list of texts or of pairs, a dict or a list of dicts with the columns
                 of the training data, a pandas frame, a `datasets.Dataset`, or the path of a file.
-            calibrated: whether answers follow the calibration kept with the model: temperature
+            calibrated: whether answers follow the calibration saved with the model: temperature
                 and thresholds. Logits and loss stay raw.
             threshold: the least probability of an answer, in place of these thresholds; less sure
                 ones have the label None. Of several labels, those that reach it.
@@ -100,22 +100,22 @@ class Model:
         source = source_of(rows, self.task.roles, options)
         bad_rows = BadRows(source, on_bad_row or ("keep" if is_table(rows) else "fail"))
         names = {column.name for column in source.columns}
-        labelled = bool(self.task.roles.label_columns) and names >= set(
+        labeled = bool(self.task.roles.label_columns) and names >= set(
             self.task.roles.label_columns
         )
-        if labelled:
-            split, kept = check_other("test", source, self.task)
-            labelled = split.is_labeled and not kept.problems
+        if labeled:
+            split, valid = check_other("test", source, self.task)
+            labeled = split.is_labeled and not valid.problems
         parts = self._parts(
-            source, batch_size, labelled=labelled, calibration=calibration, bad_rows=bad_rows
+            source, batch_size, labeled=labeled, calibration=calibration, bad_rows=bad_rows
         )
         if problem := bad_rows.warning():
             warnings.warn(str(problem), stacklevel=2)
         return Predicted(
             [answer for part in parts for answer in part.answers],
             joined(parts),
-            np.concatenate([part.truth for part in parts]) if labelled else None,
-            mean_loss(parts) if labelled else None,
+            np.concatenate([part.truth for part in parts]) if labeled else None,
+            mean_loss(parts) if labeled else None,
             [
                 {name: row.values.get(name) for name in self.task.roles.text_columns}
                 for part in parts
@@ -147,7 +147,7 @@ class Model:
         for part in self._predict_all(
             source,
             batch_size,
-            labelled=False,
+            labeled=False,
             calibration=calibration,
             bad_rows=bad_rows,
             with_all_columns=with_all_columns,
@@ -214,17 +214,17 @@ class Model:
         threshold: float | None = None,
         batch_size: int | None = None,
         normalize_labels: bool = False,
-        learnt: Sequence[Row] = (),
+        training_rows: Sequence[Row] = (),
         options: ReadingOptions = ReadingOptions(),  # noqa: B008
     ) -> Scores:
-        """Score labelled rows; `data`, `calibrated` and `threshold` as in `predict`.
+        """Score labeled rows; `data`, `calibrated` and `threshold` as in `predict`.
 
         With these two the scores are of the answered rows, and "ece" is the calibration error.
         `normalize_labels` reads labels that differ only by case and white space from the model's
-        own as these. `learnt` are rows of the training data: with them the scores also carry what
-        a TF-IDF baseline learned from these rows scores.
+        own as these. With `training_rows`, rows of the training data, the scores also have those of
+        a TF-IDF baseline that learned from them.
 
-        The scores carry their 95% intervals, and what always the same answer scores.
+        The scores carry their 95% intervals, and the scores of the constant answer.
 
         Raises:
             DataError: rows without text or label, or labels that training did not know.
@@ -237,20 +237,20 @@ class Model:
         need_columns(self.task.roles.columns, source)
         if normalize_labels:
             source = as_known(source, self.task)
-        _split, kept = check_other("validation", source, self.task)
-        if kept.problems:
-            raise DataError(kept.problems)
-        parts = self._parts(source, batch_size, labelled=True)
+        _split, valid = check_other("validation", source, self.task)
+        if valid.problems:
+            raise DataError(valid.problems)
+        parts = self._parts(source, batch_size, labeled=True)
         predictions = joined(parts)
         truth = np.concatenate([part.truth for part in parts if part.truth is not None])
         if calibration is not None:
             return decided_scores(self.task, calibration, chosen, predictions, truth)
         scores = self.task.score(chosen, predictions, truth, mean_loss(parts))
-        found = with_intervals(scores, examples=len(truth))
+        scored = with_intervals(scores, examples=len(truth))
         rows = [row for part in parts for row in part.rows]
-        simple = self._baselines(chosen, learnt, rows, truth)
+        simple = self._baselines(chosen, training_rows, rows, truth)
         return replace(
-            found,
+            scored,
             baselines={name: each.values for name, each in simple.items()},
             baseline_answers={
                 name: BaselineAnswers(None, each.answers)
@@ -262,18 +262,18 @@ class Model:
     def _baselines(
         self,
         metrics: Sequence[Metric],
-        learnt: Sequence[Row],
+        training_rows: Sequence[Row],
         rows: Sequence[Row],
         truth: NDArray[Any],
     ) -> dict[str, Scores]:
         """Score the baselines: the saved constant answer, and others learned from training rows."""
         predicted: dict[str, Predictions] = {}
         constant = self.facts.get("constant")
-        if learnt and self.task.baseline_names:
-            constant = constant or self.task.constant(learnt)
+        if training_rows and self.task.baseline_names:
+            constant = constant or self.task.constant(training_rows)
             with warnings.catch_warnings():  # the last digit of convergence does not matter
                 warnings.simplefilter("ignore")
-                predicted |= self.task.baselines(learnt, rows)
+                predicted |= self.task.baselines(training_rows, rows)
         if constant is not None:
             predicted = {"constant": self.task.repeat(constant, len(truth)), **predicted}
         return {
@@ -283,8 +283,8 @@ class Model:
 
     def metrics(self, names: Sequence[str] | None = None) -> tuple[Metric, ...]:
         """The named scores, else those of the training run, else the task's own."""
-        wanted = names or self.facts.get("metrics") or self.task.default_metrics
-        return choose_metrics(wanted, self.task.metrics, self.task.name)
+        names = names or self.facts.get("metrics") or self.task.default_metrics
+        return choose_metrics(names, self.task.metrics, self.task.name)
 
     def _calibration(self, calibrated: bool, threshold: float | None) -> Calibration | None:
         return choose_calibration(
@@ -296,13 +296,13 @@ class Model:
         source: Source,
         batch_size: int | None,
         *,
-        labelled: bool,
+        labeled: bool,
         calibration: Calibration | None = None,
         bad_rows: BadRows | None = None,
     ) -> list[PredictedPart]:
         parts = list(
             self._predict_all(
-                source, batch_size, labelled=labelled, calibration=calibration, bad_rows=bad_rows
+                source, batch_size, labeled=labeled, calibration=calibration, bad_rows=bad_rows
             )
         )
         if not parts:
@@ -316,25 +316,25 @@ class Model:
         source: Source,
         batch_size: int | None,
         *,
-        labelled: bool,
+        labeled: bool,
         calibration: Calibration | None,
         bad_rows: BadRows | None = None,
         with_all_columns: bool = False,
     ) -> Iterator[PredictedPart]:
         roles = self.task.roles
         need_columns(roles.text_columns, source)
-        columns = roles.columns if labelled else roles.text_columns
+        columns = roles.columns if labeled else roles.text_columns
         bad_rows = bad_rows or BadRows(source, "fail")
 
         def encode(rows: Sequence[Row]) -> Encoded:
-            return self.task.encode(rows, self.tokenizer, self.max_length, labeled=labelled)
+            return self.task.encode(rows, self.tokenizer, self.max_length, labeled=labeled)
 
         for rows in in_thousands(bad_rows, None if with_all_columns else columns):
             codes, encoded = bad_rows.sort_out(rows, self.task.validate_row, encode)
             good = [row for row in rows if row.index not in codes]
             part = None
             if encoded is not None:
-                part = self._forward(good, encoded, batch_size, calibration, labeled=labelled)
+                part = self._forward(good, encoded, batch_size, calibration, labeled=labeled)
             if codes and bad_rows.are_kept:
                 yield with_empty_answers(part, rows, codes)
             elif part is not None and part.answers:
@@ -378,7 +378,7 @@ class Model:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        """It remembers what it found out about the model."""
+        """It remembers the result of its probe of the model."""
         from tunesmith.training.fast.predictor import Predictor
 
         precision = resolve_precision(self._asked_precision, self.device)

@@ -1,4 +1,4 @@
-"""What a finished model answers: answers in words, and the numbers behind them."""
+"""What a finished model answers: answers as text, and the numbers behind them."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Predicted:
     Attributes:
         answers: one per row: "label", "score", "scores"; the label of an abstention is None, and of
             a row that could not be predicted all three, with "problem", the code of what is wrong.
-        predictions: what the task keeps of each row, by name; the first dimension counts rows. NaN
-            (-1 among integers) for rows that could not be predicted.
+        predictions: what the task collects of each row, by name; NaN (-1 among integers) for rows
+            that could not be predicted.
         labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
         loss: the mean loss; None without labels.
-        texts: what was read of each row, by column; empty if that is not kept.
+        texts: what was read of each row, by column; empty if that is not known.
     """
 
     answers: Sequence[Mapping[str, object]]
@@ -84,7 +84,7 @@ class Predicted:
                         name: "" if text is None else shortened(str(text), at_most=_WIDTH)
                         for name, text in texts.items()
                     },
-                    _("prediction"): _in_words(answer),
+                    _("prediction"): _as_text(answer),
                     _("score"): f"{score:.4f}" if isinstance(score, float) else "",
                 }
             )
@@ -92,8 +92,8 @@ class Predicted:
         return html_table(rows, align_right=["", _("score")], caption=more)
 
 
-def _in_words(answer: Mapping[str, object]) -> str:
-    """The label; an abstention is called that, and a row that cannot be predicted has none."""
+def _as_text(answer: Mapping[str, object]) -> str:
+    """Return the label, "unsure", or the code of what is wrong with the row."""
     label = answer["label"]
     if label is None:
         return str(answer["problem"]) if "problem" in answer else _("unsure")
@@ -113,7 +113,7 @@ class PredictedPart:
 def with_empty_answers(
     part: PredictedPart | None, rows: Sequence[Row], codes: Mapping[int, str]
 ) -> PredictedPart:
-    """The answers to all rows, in order, empty for those with a code."""
+    """Return the answers to all rows, in order, empty for those with a code."""
     if part is None or part.evaluation is None:
         answers = [BadRows.empty_answer(codes[row.index]) for row in rows]
         return PredictedPart(rows, answers, None, None)
@@ -129,7 +129,7 @@ def with_empty_answers(
 
 
 def _spread(values: Any, is_good: NDArray[np.bool_]) -> Any:
-    """The values of good rows among empty ones: NaN, -1 among integers, or sequences of none."""
+    """Return values of good rows among empty ones: NaN, -1 among integers, or no sequence."""
     if isinstance(values, Ragged):
         lengths = np.zeros(len(is_good), dtype=np.int64)
         lengths[is_good] = values.lengths
@@ -141,9 +141,9 @@ def _spread(values: Any, is_good: NDArray[np.bool_]) -> Any:
 
 
 def joined(parts: Sequence[PredictedPart]) -> Predictions:
-    """The predictions of all parts; those without any are filled after the manner of the others."""
-    found = [part.evaluation.predictions for part in parts if part.evaluation is not None]
-    if not found:
+    """Return the predictions of all parts; those without any are filled like bad rows."""
+    known = [part.evaluation.predictions for part in parts if part.evaluation is not None]
+    if not known:
         return {}
     return {
         name: concatenate(
@@ -154,12 +154,14 @@ def joined(parts: Sequence[PredictedPart]) -> Predictions:
                 for part in parts
             ]
         )
-        for name, like in found[0].items()
+        for name, like in known[0].items()
     }
 
 
 def mean_loss(parts: Sequence[PredictedPart]) -> float:
-    """The mean over the targets of all parts."""
-    found = [part.evaluation for part in parts if part.evaluation is not None]
-    targets = sum(evaluation.num_targets for evaluation in found)
-    return sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in found) / targets
+    """Return the mean over the targets of all parts."""
+    evaluations = [part.evaluation for part in parts if part.evaluation is not None]
+    targets = sum(evaluation.num_targets for evaluation in evaluations)
+    return (
+        sum((evaluation.loss or 0) * evaluation.num_targets for evaluation in evaluations) / targets
+    )

@@ -1,4 +1,4 @@
-"""What a person gives to a finished model, as rows."""
+"""What a finished model is called with, as rows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _ROWS_AT_ONCE = 10_000
 
 
 def source_of(rows: object, roles: Roles, options: ReadingOptions) -> Source:
-    """Texts, pairs, records, a frame, a data set or the path of a file, as one source.
+    """Return texts, pairs, records, a frame, a data set or the path of a file as one source.
 
     Args:
-        rows: what was given.
+        rows: what the model is called with.
         roles: which columns the model reads.
         options: how to read a file.
 
@@ -47,7 +47,7 @@ def source_of(rows: object, roles: Roles, options: ReadingOptions) -> Source:
 
 
 def is_table(rows: object) -> bool:
-    """Whether rows come as a file, a frame or a data set, not written out as texts and dicts."""
+    """Return whether rows are a file, a frame or a data set, not texts and dicts."""
     if isinstance(rows, str):
         return _is_file(rows)
     return not (isinstance(rows, list | tuple) or _is_record(rows))
@@ -61,14 +61,14 @@ def _is_file(text: str) -> bool:
 
 
 def _is_record(rows: object) -> bool:
-    """Whether it is a single row; a dict of data sets holds no plain values."""
+    """Return whether it is a single row; a dict of data sets holds no plain values."""
     return isinstance(rows, Mapping) and any(
         value is None or isinstance(value, str | int | float) for value in rows.values()
     )
 
 
 def _record(item: object, row: int, columns: Sequence[str]) -> Mapping[str, object]:
-    if item is None:  # told by its row, as any empty text
+    if item is None:  # reported with its row, like any empty text
         return dict.fromkeys(columns, "")
     texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else []
     if len(texts) != len(columns):
@@ -85,7 +85,7 @@ def _record(item: object, row: int, columns: Sequence[str]) -> Mapping[str, obje
 
 
 def in_thousands(source: Source | BadRows, columns: Sequence[str] | None) -> Iterator[list[Row]]:
-    """Some thousand rows at a time, with these columns; None for all."""
+    """Yield some thousand rows at a time, with these columns; None for all."""
     held: list[Row] = []
     for chunk in source.chunks(columns):
         held.extend(chunk)
@@ -97,16 +97,16 @@ def in_thousands(source: Source | BadRows, columns: Sequence[str] | None) -> Ite
 
 
 def as_known(source: Source, task: Task) -> Source:
-    """The rows with their labels in the spelling of the model's."""
+    """Return the rows with their labels spelled like the model's."""
     return normalize_labels(task, {"data": source}, known=task.output.labels)["data"]
 
 
 def need_columns(columns: Sequence[str], source: Source) -> None:
-    """See that a source has these columns.
+    """Check that a source has these columns.
 
     Raises:
         DataError: it lacks some (D301), or has some twice (D302).
     """
-    wanted = [(name, name) for name in columns]
-    if problems := [problem for _role, problem in missing_columns(wanted, source)]:
+    named = [(name, name) for name in columns]
+    if problems := [problem for _role, problem in missing_columns(named, source)]:
         raise DataError(problems)

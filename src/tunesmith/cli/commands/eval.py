@@ -89,7 +89,7 @@ def command(
         threshold=flags["threshold"],
         batch_size=flags["batch_size"],
         normalize_labels=bool(flags["normalize_labels"]),
-        learnt=known.rows,
+        training_rows=known.rows,
     )
     title = name if split or len(splits) > 1 else Path(what).name  # a file alone is no "train"
     facts = score_facts({title: scores}, by=loaded.facts.get("best"))
