@@ -8,14 +8,14 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.scan import Survey
 from tunesmith.inputs import column_stats
-from tunesmith.inputs.column_stats import Census, Part
+from tunesmith.inputs.column_stats import SourceStats, SplitStats
 
 
-def part(count: int) -> Part:
+def part(count: int) -> SplitStats:
     source = Memory.of_records(
         [{"text": f"Text {i} of them", "label": "aab"[i % 3]} for i in range(count)], "m"
     )
-    counted = Census(source, Roles("text", None, "label"))
+    counted = SourceStats(source, Roles("text", None, "label"))
     survey = Survey(
         source,
         columns=["text", "label"],
@@ -25,7 +25,7 @@ def part(count: int) -> Part:
         watch=counted.watch,
     )
     assert len(list(survey.rows())) == count
-    return counted.part("train", survey)
+    return counted.of_split("train", survey)
 
 
 def test_every_row_is_counted_once() -> None:
@@ -33,23 +33,23 @@ def test_every_row_is_counted_once() -> None:
     assert found.keys is not None
     assert len(found.rows) == len(found.hashes) == len(found.keys) == 2_345
     assert found.counts() == {"a": 1564, "b": 781}
-    assert found.census.texts([3, 2000]) == {3: "text 3 of them", 2000: "text 2000 of them"}
-    share = found.share("validation", found.rows[:10])
+    assert found.stats.texts([3, 2000]) == {3: "text 3 of them", 2000: "text 2000 of them"}
+    share = found.select("validation", found.rows[:10])
     assert share.counts() == {"a": 7, "b": 3}
 
 
 def test_texts_that_are_too_long_together_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_stats, "_HELD_BYTES", 100)
     found = part(50)
-    assert found.census._held.get(0) is None
-    assert found.census.texts([3, 40]) == {3: "text 3 of them", 40: "text 40 of them"}
-    assert found.census.texts([3, 99]) == {3: "text 3 of them"}
-    assert found.census.texts([]) == {}
+    assert found.stats._held.get(0) is None
+    assert found.stats.texts([3, 40]) == {3: "text 3 of them", 40: "text 40 of them"}
+    assert found.stats.texts([3, 99]) == {3: "text 3 of them"}
+    assert found.stats.texts([]) == {}
 
 
 def test_rows_that_are_left_out_do_not_shift_the_texts() -> None:
     source = Memory.of_records([{"text": f"Text {i}", "label": "a"} for i in range(9)], "m")
-    counted = Census(source, Roles("text", None, "label"))
+    counted = SourceStats(source, Roles("text", None, "label"))
     for chunk in source.chunks():
         for row in chunk:
             if row.index != 3:
@@ -59,7 +59,7 @@ def test_rows_that_are_left_out_do_not_shift_the_texts() -> None:
 
 
 def test_the_sample_is_spread_evenly() -> None:
-    sample = [int(text.split()[1]) for (text,) in part(20_000).census.sample]
+    sample = [int(text.split()[1]) for (text,) in part(20_000).stats.sample]
     assert 4_000 <= len(sample) <= 8_000
     assert {b - a for a, b in pairwise(sample)} == {4}
 
@@ -69,4 +69,4 @@ def test_of_too_many_rows_nothing_is_sketched(monkeypatch: pytest.MonkeyPatch) -
     assert part(1_500).keys is not None
     found = part(2_500)
     assert found.keys is None
-    assert found.share("test", found.rows[:5]).keys is None
+    assert found.select("test", found.rows[:5]).keys is None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunesmith.data.rows import Source
 from tunesmith.data.scan import Survey
 from tunesmith.errors import Place, Problem
-from tunesmith.inputs.column_stats import Census, Part
+from tunesmith.inputs.column_stats import SourceStats, SplitStats
 from tunesmith.inputs.label_checks import (
     class_problems,
     header_problem,
@@ -42,23 +42,25 @@ class Audit:
     """Collects statistics of each source, and reports problems when all are read.
 
     Attributes:
-        seen: the resolved inputs.
+        resolved: the resolved inputs.
         lengths: tokens per row of the training source, after `problems` and if the tokenizer of
             the model is on this machine.
     """
 
-    seen: ResolvedInputs
+    resolved: ResolvedInputs
     lengths: Lengths | None = None
-    _parts: dict[str, Part] = field(default_factory=dict)
+    _splits: dict[str, SplitStats] = field(default_factory=dict)
 
-    def census(self, source: Source) -> Census:
-        """Return an empty census for the rows of one source."""
-        return Census(source, self.seen.task.roles)
+    def stats(self, source: Source) -> SourceStats:
+        """Return empty statistics of a source."""
+        return SourceStats(source, self.resolved.task.roles)
 
-    def close(self, name: str, census: Census, survey: Survey, *, is_labeled: bool = True) -> None:
-        """Store the census of a source once all its rows are read."""
+    def close(
+        self, name: str, stats: SourceStats, survey: Survey, *, is_labeled: bool = True
+    ) -> None:
+        """Store the statistics of a source once all its rows are read."""
         if len(survey.text_hashes):
-            self._parts[name] = census.part(name, survey, is_labeled=is_labeled)
+            self._splits[name] = stats.of_split(name, survey, is_labeled=is_labeled)
 
     def problems(
         self, task: Task, drawn: Mapping[str, NDArray[np.int64] | None]
@@ -69,25 +71,25 @@ class Audit:
             task: fitted, if it could be.
             drawn: for each split of the training source the indices of its valid rows.
         """
-        if "train" not in self._parts:
+        if "train" not in self._splits:
             return
-        source = self._parts["train"]
-        for part in self._parts.values():
-            yield from part.census.odd.problems()
-            yield from within(part)
+        source = self._splits["train"]
+        for split in self._splits.values():
+            yield from split.stats.odd.problems()
+            yield from within(split)
         yield from self._classes(source, task)
         yield from self._columns()
-        shares = {name: source.share(name, places) for name, places in drawn.items()}
-        train = shares.pop("train", source)
-        others = [part for name, part in self._parts.items() if name != "train"]
-        for part in (*shares.values(), *others):
-            yield from across(train, part, allow_leak=self.seen.recipe.data.allow_leak)
-            yield from split_problems(train, part)
+        parts = {name: source.select(name, places) for name, places in drawn.items()}
+        train = parts.pop("train", source)
+        others = [split for name, split in self._splits.items() if name != "train"]
+        for split in (*parts.values(), *others):
+            yield from across(train, split, allow_leak=self.resolved.recipe.data.allow_leak)
+            yield from split_problems(train, split)
         yield from self._model(source, task)
 
-    def _classes(self, train: Part, task: Task) -> Iterator[Problem]:
-        source, settings = train.census.source, self.seen.recipe.data
-        roles = self.seen.task.roles
+    def _classes(self, train: SplitStats, task: Task) -> Iterator[Problem]:
+        source, settings = train.stats.source, self.resolved.recipe.data
+        roles = self.resolved.task.roles
         place, counts, column = Place(source.name), train.counts(), str(roles.label)
         has_names = any(c.class_names for c in source.columns if c.name == column)
         labels = counts
@@ -95,7 +97,7 @@ class Audit:
             labels = dict(task.label_counts)
             yield from label_set_problems(train.class_names, len(train.rows), column, place)
         if labels and not settings.labels and not has_names:
-            yield from spelling_problems(labels, train.census.label_kinds, column, place)
+            yield from spelling_problems(labels, train.stats.label_kinds, column, place)
             yield from misspelling_problems(labels, column, place)
         if counts and not settings.labels and not has_names:
             names = [one.name for one in source.columns]
@@ -103,23 +105,23 @@ class Audit:
         yield from class_problems(counts, column, place)
 
     def _columns(self) -> Iterator[Problem]:
-        train = self._parts["train"].census
+        train = self._splits["train"].stats
         yield from column_problems(train.columns, Place(train.source.name))
-        for name, part in self._parts.items():
+        for name, split in self._splits.items():
             if name != "train":
-                place = Place(part.census.source.name)
-                yield from swapped_problems(train.columns, part.census.columns, place)
+                place = Place(split.stats.source.name)
+                yield from swapped_problems(train.columns, split.stats.columns, place)
 
-    def _model(self, train: Part, task: Task) -> Iterator[Problem]:
-        recipe = self.seen.recipe
+    def _model(self, train: SplitStats, task: Task) -> Iterator[Problem]:
+        recipe = self.resolved.recipe
         reader = reader_of(recipe.model, recipe.revision)
-        place = Place(train.census.source.name)
+        place = Place(train.stats.source.name)
         if reader is None:
-            sample, limit = train.census.sample, recipe.train.max_length
+            sample, limit = train.stats.sample, recipe.train.max_length
             yield from estimated_length_problems(sample, limit, place)
             return
         limit = reader.limit(recipe.train.max_length)
-        self.lengths = measure(reader, train.census.sample, limit)
+        self.lengths = measure(reader, train.stats.sample, limit)
         yield from length_problems(self.lengths, reader.name, place)
         yield from self._label_order(reader, task)
 
@@ -128,4 +130,4 @@ class Audit:
         if labels and isinstance(own, dict):
             problem = order_problem(labels, reader.name, own)
             if problem is not None:
-                yield replace(at_key(problem, self.seen.layers), severity=problem.severity)
+                yield replace(at_key(problem, self.resolved.layers), severity=problem.severity)

@@ -1,11 +1,11 @@
-"""The census: what the audit wants to know of a source, counted while the survey passes over it."""
+"""Statistics of a source for the audit, collected while the survey reads it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,28 +21,28 @@ from tunesmith.data.scan import Survey
 from tunesmith.errors import DataError
 from tunesmith.inputs.text_checks import TextColumn, odd_text
 
-__all__ = ["MOST_SKETCHED", "Census", "Part"]
+__all__ = ["MOST_SKETCHED", "SourceStats", "SplitStats"]
 
 MOST_SKETCHED = 500_000
-"""In more rows than these near texts are not looked for: memory must not grow with the rows."""
+"""Beyond so many rows near texts are not searched, which bounds the memory."""
 
 _HELD_BYTES = 1 << 24
-"""Normalised texts of so many bytes are kept, so that near ones need no second reading."""
+"""Normalized texts up to this size are stored, so that near ones need no second reading."""
 
 _SAMPLE = 4_000
-"""At least so many rows are kept to count their tokens, if there are so many."""
+"""Rows, at least, that are stored to count their tokens."""
 
 
-class Census:
-    """Counts the good rows of one source; `watch` is told of each.
+class SourceStats:
+    """Statistics of the good rows of a source; call `watch` with each row.
 
     Attributes:
-        source: whose rows.
-        roles: which column is what.
-        columns: what the texts of each column are like.
-        label_kinds: labels by the kind of value that they are written as, such as "text".
-        odd: rows with odd texts.
-        sample: the texts of some rows, spread evenly.
+        source: of the rows.
+        roles: of the columns.
+        columns: statistics of the texts of each column.
+        label_kinds: labels per kind of value, such as "text".
+        odd: findings of rows with odd texts.
+        sample: the texts of some rows, evenly spaced.
     """
 
     def __init__(self, source: Source, roles: Roles) -> None:
@@ -60,11 +60,11 @@ class Census:
         self._stride = 1
 
     def watch(self, row: Row, text: str) -> None:
-        """Take one row into account.
+        """Add a good row.
 
         Args:
-            row: a good one.
-            text: its texts, normalised.
+            row: to add.
+            text: its texts, normalized.
         """
         texts = tuple([str(row.values[name]) for name in self.roles.text_columns])
         for column, one in zip(self.columns.values(), texts, strict=True):
@@ -83,7 +83,7 @@ class Census:
         self._sketch(text)
 
     def _count_kinds(self, value: object) -> None:
-        """Count how the labels of a row are written."""
+        """Count the kinds of values of the labels of a row."""
         if isinstance(value, str):
             self.label_kinds["text"] += 1
             return
@@ -92,12 +92,12 @@ class Census:
             if not is_missing(label):
                 self.label_kinds[label_kind(label)] += 1
 
-    def part(self, name: str, survey: Survey, *, is_labeled: bool = True) -> Part:
-        """All rows, once the survey has seen them."""
+    def of_split(self, name: str, survey: Survey, *, is_labeled: bool = True) -> SplitStats:
+        """Return the statistics of all rows as those of a split, after the survey."""
         if self._sketches is not None and self._waiting:
             self._sketches.add(self._waiting)
             self._waiting = []
-        return Part(
+        return SplitStats(
             name,
             self,
             self._rows.as_array(),
@@ -109,25 +109,23 @@ class Census:
         )
 
     def texts(self, rows: Collection[int]) -> Mapping[int, str]:
-        """The normalised texts of some rows; what is not held is read a second time and kept."""
-        asked, found = set(rows), self._read_again
-        numbers, wanted_rows = self._rows.as_array(), sorted(asked)
-        places = np.searchsorted(numbers, wanted_rows).tolist()
-        for row, place in zip(wanted_rows, places, strict=True):
-            is_here = row not in found and place < len(numbers) and numbers[place] == row
-            if is_here and (text := self._held.get(place)) is not None:
-                found[row] = text
-        wanted = asked.difference(found)
+        """Return the normalized texts of some rows; read again and store those that are missing."""
+        texts, numbers, requested = self._read_again, self._rows.as_array(), sorted(set(rows))
+        for row, i in zip(requested, np.searchsorted(numbers, requested).tolist(), strict=True):
+            is_row = row not in texts and i < len(numbers) and numbers[i] == row
+            if is_row and (text := self._held.get(i)) is not None:
+                texts[row] = text
+        missing = set(requested).difference(texts)
         names = self.roles.text_columns
-        with suppress(DataError):  # records that cannot be read are told by the survey
-            for chunk in self.source.chunks(names) if wanted else ():
+        with suppress(DataError):  # the survey reports records that cannot be read
+            for chunk in self.source.chunks(names) if missing else ():
                 for one in chunk:
-                    if one.index in wanted:
-                        found[one.index] = normalized(one.values[name] for name in names)
-                        wanted.discard(one.index)
-                if not wanted:
+                    if one.index in missing:
+                        texts[one.index] = normalized(one.values[name] for name in names)
+                        missing.discard(one.index)
+                if not missing:
                     break
-        return {row: found[row] for row in asked if row in found}
+        return {row: texts[row] for row in requested if row in texts}
 
     def _sketch(self, text: str) -> None:
         if self._sketches is None:
@@ -142,22 +140,22 @@ class Census:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The rows of one split, or of a whole source, in numbers.
+class SplitStats:
+    """Statistics of the rows of a split.
 
     Attributes:
         name: "train", "validation" or "test".
-        census: of their source.
+        stats: of their source.
         rows: their numbers in the source, shape (n,).
-        hashes: of their normalised texts, shape (n,).
-        keys: sketches of the same, shape (n, bands); None if there are too many rows.
-        classes: the number of each row's class, shape (n,); None where there are none.
-        class_names: by that number.
+        hashes: of their normalized texts, shape (n,).
+        keys: sketches of these texts, shape (n, bands); None if there are too many rows.
+        classes: the index of the class of each row, shape (n,); None without classes.
+        class_names: by that index.
         is_labelled: False for rows that are only predicted.
     """
 
     name: str
-    census: Census
+    stats: SourceStats
     rows: NDArray[np.int64]
     hashes: NDArray[np.int64]
     keys: NDArray[np.uint32] | None
@@ -165,23 +163,21 @@ class Part:
     class_names: tuple[Hashable, ...]
     is_labeled: bool = True
 
-    def share(self, name: str, places: NDArray[np.int64] | None) -> Part:
-        """The rows at some places, as a split of another name."""
-        if places is None:
-            places = np.arange(len(self.rows))
-        return Part(
-            name,
-            self.census,
-            self.rows[places],
-            self.hashes[places],
-            self.keys[places] if self.keys is not None else None,
-            self.classes[places] if self.classes is not None else None,
-            self.class_names,
-            self.is_labeled,
+    def select(self, name: str, indices: NDArray[np.int64] | None) -> SplitStats:
+        """Return the statistics of some of the rows, as a split of another name."""
+        if indices is None:
+            return replace(self, name=name)
+        return replace(
+            self,
+            name=name,
+            rows=self.rows[indices],
+            hashes=self.hashes[indices],
+            keys=self.keys[indices] if self.keys is not None else None,
+            classes=self.classes[indices] if self.classes is not None else None,
         )
 
     def counts(self) -> dict[str, int]:
-        """Rows per class; empty where labels are no single classes."""
+        """Return the rows per class; nothing where labels are not single classes."""
         if self.classes is None or not all(isinstance(name, str) for name in self.class_names):
             return {}
         numbers = np.bincount(self.classes, minlength=len(self.class_names))

@@ -11,7 +11,7 @@ from tunesmith.data.near_duplicates import normalized
 from tunesmith.data.profile import as_number
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs.column_stats import Part
+from tunesmith.inputs.column_stats import SplitStats
 from tunesmith.text import quoted
 
 __all__ = [
@@ -209,7 +209,7 @@ def is_rating(names: Collection[str], column: str) -> bool:
     return is_scale and (is_so_called or (numbers[0], numbers[-1]) in _SCALES)
 
 
-def split_problems(train: Part, other: Part) -> Iterator[Problem]:
+def split_problems(train: SplitStats, other: SplitStats) -> Iterator[Problem]:
     """Classes of the training rows that an evaluated split lacks."""
     counts = other.counts()
     missing = [
@@ -223,7 +223,7 @@ def split_problems(train: Part, other: Part) -> Iterator[Problem]:
             _("no {split} row has the class {names}").format(
                 split=other.name, names=quoted(missing, at_most=5)
             ),
-            Place(other.census.source.name),
+            Place(other.stats.source.name),
             fix=_("How well they are recognized stays unknown: use a larger split."),
         )
 

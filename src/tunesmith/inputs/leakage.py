@@ -11,7 +11,7 @@ from tunesmith.data.near_duplicates import NEAR, Groups, candidates, similaritie
 from tunesmith.data.open import is_published
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs.column_stats import Part
+from tunesmith.inputs.column_stats import SplitStats
 from tunesmith.text import shortened
 
 __all__ = ["LEAK_FRACTION", "across", "within"]
@@ -26,7 +26,7 @@ _SHOWN, _MOST_LISTED = 3, 10_000
 Indices = NDArray[np.int64]
 
 
-def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
+def across(train: SplitStats, other: SplitStats, *, allow_leak: bool) -> Iterator[Problem]:
     """Yield the problems of evaluated rows that are also in train, or nearly so.
 
     Args:
@@ -39,7 +39,7 @@ def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
     twins = order[np.minimum(position, len(order) - 1)]
     leaked = np.flatnonzero(train.hashes[twins] == other.hashes)
     if len(leaked):
-        published = [is_published(part.census.source) for part in (train, other)]
+        published = [is_published(part.stats.source) for part in (train, other)]
         is_much = len(leaked) >= LEAK_FRACTION * len(other.rows)
         stops = is_much and other.is_labeled and not all(published)
         pairs = np.stack([leaked, twins[leaked]], axis=1)
@@ -72,11 +72,11 @@ def across(train: Part, other: Part, *, allow_leak: bool) -> Iterator[Problem]:
                 train,
                 fix=_("Look at them: what is nearly known is scored too well."),
                 # random splits have no chosen rows, and equal texts are in one split
-                severity=Severity.NOTE if other.census is train.census else Severity.WARNING,
+                severity=Severity.NOTE if other.stats is train.stats else Severity.WARNING,
             )
 
 
-def within(part: Part) -> Iterator[Problem]:
+def within(part: SplitStats) -> Iterator[Problem]:
     """Yield the problems of texts that are repeated in a source, nearly so, or have two labels."""
     groups = Groups.of(part.hashes)
     first, twins = groups.first, groups.by_row(groups.first)
@@ -128,7 +128,7 @@ def within(part: Part) -> Iterator[Problem]:
             )
 
 
-def _near(pairs: Indices, one: Part, other: Part) -> Indices:
+def _near(pairs: Indices, one: SplitStats, other: SplitStats) -> Indices:
     """Return the near pairs among candidates: for each row of the first part its nearest.
 
     Returns:
@@ -136,8 +136,8 @@ def _near(pairs: Indices, one: Part, other: Part) -> Indices:
     """
     pairs = pairs[one.hashes[pairs[:, 0]] != other.hashes[pairs[:, 1]]][:_MOST_PAIRS]
     rows = one.rows[pairs[:, 0]], other.rows[pairs[:, 1]]
-    texts = one.census.texts(rows[0].tolist())
-    others = other.census.texts(rows[1].tolist())
+    texts = one.stats.texts(rows[0].tolist())
+    others = other.stats.texts(rows[1].tolist())
     alike = similarities(
         [texts[row] for row in rows[0].tolist()], [others[row] for row in rows[1].tolist()]
     )
@@ -150,8 +150,8 @@ def _problem(
     code: str,
     message: str,
     pairs: Indices,
-    one: Part,
-    other: Part,
+    one: SplitStats,
+    other: SplitStats,
     *,
     fix: str,
     severity: Severity,
@@ -159,9 +159,9 @@ def _problem(
     """Return a problem with the first pairs as evidence: place, place, text."""
     shown = pairs[:_SHOWN]
     rows, others = one.rows[shown[:, 0]].tolist(), other.rows[shown[:, 1]].tolist()
-    places = one.census.source.places(rows)
-    other_places = other.census.source.places(others)
-    texts = one.census.texts(rows)
+    places = one.stats.source.places(rows)
+    other_places = other.stats.source.places(others)
+    texts = one.stats.texts(rows)
     evidence = [
         _("{place} as {other}: {text}").format(
             place=_at(places, row, one),
@@ -184,5 +184,5 @@ def _problem(
     )
 
 
-def _at(places: dict[int, Place], row: int, part: Part) -> Place:
-    return places.get(row, Place(part.census.source.name, row=row))
+def _at(places: dict[int, Place], row: int, part: SplitStats) -> Place:
+    return places.get(row, Place(part.stats.source.name, row=row))

@@ -20,7 +20,7 @@ from tunesmith.data.wrapped import FilteredSource
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs.audit import Audit
-from tunesmith.inputs.column_stats import Census
+from tunesmith.inputs.column_stats import SourceStats
 from tunesmith.inputs.length_checks import Lengths
 from tunesmith.inputs.resolve import Automatic, ResolvedInputs, at_keys, joined, no_rows
 from tunesmith.metrics.scores import choose_metrics
@@ -93,8 +93,8 @@ def check(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs
     _refuse_unknown_scores(resolved)
     audit = Audit(resolved) if audited else None
     task = resolved.task
-    census = audit.census(resolved.train) if audit else None
-    survey = _survey(resolved.train, task, must_be_labeled=True, census=census)
+    stats = audit.stats(resolved.train) if audit else None
+    survey = _survey(resolved.train, task, must_be_labeled=True, stats=stats)
     unlearnable: Sequence[Problem] = ()
     try:
         with at_keys(resolved.layers):
@@ -111,8 +111,8 @@ def check(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs
     splits = {} if _has_errors(problems) else _draw(resolved, survey, rows)
     drawn = {name: split.places for name, split in splits.items()}
     rejected = [("train", record) for record in rows.rejected]
-    if audit and census:
-        audit.close("train", census, survey)
+    if audit and stats:
+        audit.close("train", stats, survey)
     for name, source in resolved.others.items():
         splits[name], rows = check_other(name, source, task, audit, on_bad_row=on_bad_row)
         problems += rows.problems
@@ -209,7 +209,7 @@ def _refuse_unknown_scores(resolved: ResolvedInputs) -> None:
 
 
 def _survey(
-    source: Source, task: Task, *, must_be_labeled: bool, census: Census | None = None
+    source: Source, task: Task, *, must_be_labeled: bool, stats: SourceStats | None = None
 ) -> Survey:
     names = {column.name for column in source.columns}
 
@@ -225,7 +225,7 @@ def _survey(
         text_columns=task.roles.text_columns,
         examine=examine,
         stratum=task.stratum,
-        watch=census.watch if census else None,
+        watch=stats.watch if stats else None,
     )
 
 
@@ -255,8 +255,8 @@ def check_other(
 
     Validation must be labeled; in a test split all rows are, or none.
     """
-    census = audit.census(source) if audit else None
-    survey = _survey(source, task, must_be_labeled=name == "validation", census=census)
+    stats = audit.stats(source) if audit else None
+    survey = _survey(source, task, must_be_labeled=name == "validation", stats=stats)
     unlabeled = array("q")
     num_labeled = 0
     for row in survey.rows():
@@ -271,8 +271,8 @@ def check_other(
     rows = good_rows(survey, on_bad_row)
     if survey.num_rows == 0 and not rows.problems:
         rows = replace(rows, problems=[no_rows(source)])
-    if audit and census:
-        audit.close(name, census, survey, is_labeled=num_labeled > 0)
+    if audit and stats:
+        audit.close(name, stats, survey, is_labeled=num_labeled > 0)
     split = Split(name, rows.source, rows.digest, None, rows.num_rows, is_labeled=num_labeled > 0)
     return split, rows
 
