@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from tunesmith.data.batches import Batch
 from tunesmith.recipe import Duration, Percentage, TrainSettings
 from tunesmith.training import plan as planning
-from tunesmith.training.plan import Classes, Plan, make_plan, reaches_multiple, row_order
+from tunesmith.training.plan import Plan, make_plan, reaches_multiple
+from tunesmith.training.shuffling import BalancedClasses, row_order
 
 
 def make(n: int = 100, processes: int = 1, **train: object) -> Plan:
@@ -53,37 +56,6 @@ def test_the_cut_does_not_hang_on_the_number_of_processes(
         for number, rows in several.micro_batches_at(0, rank)
     }
     assert alone == shared
-
-
-@pytest.mark.parametrize("seed", [0, 42])
-def test_the_order_is_that_of_transformers(seed: int) -> None:
-    """What Trainer draws through Accelerate's seedable sampler, epoch by epoch."""
-    import torch
-    from accelerate.data_loader import SeedableRandomSampler
-
-    sampler = SeedableRandomSampler(range(1000), data_seed=seed)
-    for epoch in range(3):
-        sampler.set_epoch(epoch)
-        assert list(sampler) == row_order(1000, seed, epoch, 0, 1000).tolist()
-    assert torch.randperm(5).shape == (5,)
-
-
-@given(st.integers(1, 5000), st.integers(0, 10))
-def test_feistel_is_a_permutation(size: int, key: int) -> None:
-    order = planning._feistel(np.arange(size, dtype=np.uint64), size, key)
-    assert sorted(order) == list(range(size))
-
-
-def test_feistel_mixes_and_needs_no_table() -> None:
-    size = 100_000
-    order = planning._feistel(np.arange(size, dtype=np.uint64), size, 1)
-    other = planning._feistel(np.arange(size, dtype=np.uint64), size, 2)
-    assert abs(np.corrcoef(order, np.arange(size))[0, 1]) < 0.02
-    assert abs(np.corrcoef(order[1:], order[:-1])[0, 1]) < 0.02
-    assert abs(np.corrcoef(order, other)[0, 1]) < 0.02
-    billion = row_order(10**9, 42, 0, 5_000, 5_032)
-    assert len(set(billion)) == 32
-    assert billion.max() < 10**9
 
 
 SCHEDULES = {
@@ -170,73 +142,6 @@ def test_micro_batches_follow_from_the_processes() -> None:
     assert make(batch_size=8, micro_batch_size=100).micro_batch_size == 8
 
 
-imbalanced = st.lists(st.integers(1, 40), min_size=1, max_size=6)
-
-
-def balanced(sizes: list[int], batch: int, **more: object) -> tuple[Plan, np.ndarray]:
-    """A plan over classes of these sizes, whose examples lie in any order, and their classes."""
-    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    settings = TrainSettings.model_validate({"batch_size": batch, **more})
-    classes = Classes.of(labels)
-    return make_plan(settings, num_examples=len(labels), classes=classes), labels
-
-
-def epoch_of(plan: Plan, epoch: int) -> list[int]:
-    steps = range(epoch * plan.steps_per_epoch, (epoch + 1) * plan.steps_per_epoch)
-    return [int(i) for step in steps for i in plan.examples_at(step)]
-
-
-@given(imbalanced, st.integers(1, 9), st.integers(0, 3))
-def test_balanced_epochs_are_as_long_and_give_each_class_its_share(
-    sizes: list[int], batch: int, epoch: int
-) -> None:
-    plan, labels = balanced(sizes, batch)
-    seen = epoch_of(plan, epoch)
-    assert len(seen) == sum(sizes)
-    counts = np.bincount(labels[seen], minlength=len(sizes))
-    assert counts.max() - counts.min() <= 1
-
-
-@given(imbalanced, st.integers(1, 4))
-def test_over_epochs_no_class_and_no_row_of_one_is_favoured(sizes: list[int], epochs: int) -> None:
-    plan, labels = balanced(sizes, 7)
-    seen = np.concatenate([epoch_of(plan, epoch) for epoch in range(epochs)])
-    times = np.bincount(seen, minlength=len(labels))
-    of_classes = [times[labels == number] for number in range(len(sizes))]
-    totals = [int(found.sum()) for found in of_classes]
-    assert max(totals) - min(totals) <= 1
-    assert all(found.max() - found.min() <= 1 for found in of_classes)
-
-
-@given(imbalanced, st.integers(0, 2**31), st.integers(0, 20))
-def test_balanced_steps_are_a_function_of_seed_and_step(
-    sizes: list[int], seed: int, step: int
-) -> None:
-    """A resumed run, which has seen no step before, takes the same examples."""
-    straight, _labels = balanced(sizes, 4, seed=seed)
-    for before in range(step):
-        straight.examples_at(before)
-    resumed, _labels = balanced(sizes, 4, seed=seed)
-    assert resumed.examples_at(step).tolist() == straight.examples_at(step).tolist()
-
-
-def test_balanced_epochs_are_mixed_and_differ() -> None:
-    plan, labels = balanced([90, 10], 10)
-    first, second = epoch_of(plan, 0), epoch_of(plan, 1)
-    assert first != second
-    shares = [labels[first[i : i + 10]].mean() for i in range(0, 100, 10)]
-    assert np.std(shares) > 0  # drawn, not dealt out batch by batch
-    other, _labels = balanced([90, 10], 10, seed=1)
-    assert epoch_of(other, 0) != first
-
-
-def test_a_balanced_plan_is_told_as_numbers() -> None:
-    import json
-
-    plan, _labels = balanced([3, 1], 2)
-    assert json.loads(json.dumps(plan.as_json())) == make(4, batch_size=2).as_json()
-
-
 @given(sizes, st.integers(1, 30), st.integers(0, 5), st.booleans())
 def test_the_largest_micro_batch_is_the_largest_of_all(
     sizes: tuple[int, int, int, int], max_steps: int, at_most: int, padded: bool
@@ -264,14 +169,14 @@ def test_the_largest_micro_batch_is_the_largest_of_all(
 def test_the_largest_micro_batch_holds_rare_rows_that_come_often() -> None:
     """Balanced sampling draws the long rows of a rare class again and again."""
     labels = np.array([0] * 95 + [1] * 5)
-    plan = replace(make(100, batch_size=8, micro_batch_size=8), classes=Classes.of(labels))
+    plan = replace(make(100, batch_size=8, micro_batch_size=8), classes=BalancedClasses.of(labels))
     lengths = np.where(labels == 1, 100, 5)
     every = [lengths[plan.examples_at(step)].sum() for step in range(plan.total_steps)]
     assert lengths[plan.largest_micro_batch(lengths, padded=False)].sum() == max(every) > 500
 
 
 def test_of_a_very_large_run_the_beginning_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "LOOKED_AT", 40)
+    monkeypatch.setattr(planning, "_SEARCHED_EXAMPLES", 40)
     plan = make(100, batch_size=8, epochs=9)
     order = row_order(100, plan.seed, 0, 0, 100)
     lengths = np.ones(100, dtype=np.int64)
@@ -288,3 +193,28 @@ def test_smaller_micro_batches_hold_the_same_examples(
     parts = [rows for _number, rows in plan.micro_batches_at(0, at_most=at_most)]
     assert all(len(rows) <= min(micro, at_most) for rows in parts)
     assert np.concatenate(parts).tolist() == plan.examples_at(0).tolist()
+
+
+@given(sizes, st.integers(0, 30))
+def test_every_process_has_a_batch_and_a_dummy_where_there_are_no_rows(
+    sizes: tuple[int, int, int, int], step: int
+) -> None:
+    n, batch, micro, processes = sizes
+    plan = make(n, processes, batch_size=batch, micro_batch_size=micro)
+    given_: list[tuple[int, bool]] = []
+
+    def made(number: int, examples: NDArray[np.int64], is_dummy: bool) -> Batch:
+        given_.append((number, is_dummy))
+        return Batch({}, None, 0, 0, examples, is_dummy=is_dummy)
+
+    for rank in range(processes):
+        own = plan.micro_batches_at(step, rank)
+        batches = plan.batches_at(step, rank, made, at_most=None)
+        if own:
+            assert [(number, b.examples.tolist()) for number, b in batches] == [
+                (number, examples.tolist()) for number, examples in own
+            ]
+        assert all(b.is_dummy == (not own) for _number, b in batches)
+        assert len(batches) == max(1, len(own))
+    numbers = [number for number, _is_dummy in given_]
+    assert len(set(numbers)) == len(numbers)

@@ -26,8 +26,9 @@ from tunesmith.runs.rows import rows_by_number
 from tunesmith.runs.trackers import check_trackers
 from tunesmith.tasks import Task
 from tunesmith.training.progress import ModelSelection
+from tunesmith.training.shuffling import BalancedClasses
 from tunesmith.training.memory import OneRowTooLarge
-from tunesmith.training.plan import Classes, Plan, make_plan
+from tunesmith.training.plan import Plan, make_plan
 
 __all__ = ["PreparedRun", "make_job"]
 
@@ -255,7 +256,7 @@ def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity
     )
 
 
-def _classes(checked: ValidatedInputs, examples: Examples) -> Classes | None:
+def _classes(checked: ValidatedInputs, examples: Examples) -> BalancedClasses | None:
     """The classes of the training examples, if their shares are to be equal.
 
     Raises:
@@ -278,7 +279,7 @@ def _classes(checked: ValidatedInputs, examples: Examples) -> Classes | None:
                 else None,
             )
         )
-    return Classes.of(examples.labels)
+    return BalancedClasses.of(examples.labels)
 
 
 def _repetition(plan: Plan) -> list[str]:

@@ -257,18 +257,14 @@ class Session:
 
     def micro_batches(self, step: int) -> list[MicroBatch]:
         """The batches of this process for a step."""
-        plan, rank = self.job.plan, self.accelerator.process_index
-        mine = plan.micro_batches_at(step, rank, at_most=self.progress.micro_batch_size)
-        if not mine:  # a short last batch: keep in step with the others, with nothing that counts
-            place = plan.examples_at(step)[:1]
-            return [(plan.num_processes + rank, self.job.batch(step, place, is_dummy=True))]
-        return [
-            (number, self._kept(places) or self.job.batch(step, places)) for number, places in mine
-        ]
 
-    def _kept(self, places: NDArray[Any]) -> Batch | None:
-        """A batch of rows that the device has, if it has them."""
-        return self.engine.batch(places) if isinstance(self.engine, GraphedEngine) else None
+        def make(_number: int, examples: NDArray[Any], is_dummy: bool) -> Batch:
+            on_device = isinstance(self.engine, GraphedEngine) and self.engine.batch(examples)
+            return on_device or self.job.batch(step, examples, is_dummy=is_dummy)
+
+        return self.job.plan.batches_at(
+            step, self.accelerator.process_index, make, at_most=self.progress.micro_batch_size
+        )
 
     def largest_micro_batch(self) -> Batch:
         """That of the whole run which takes the most memory, in the cut that is in force."""

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["as_features", "in_their_words"]
+from tunesmith.training.plan import SCHEDULERS
 
-_SCHEDULES = {
-    "linear": "linear",
-    "cosine": "cosine",
-    "constant": "constant_with_warmup",
-    "inverse_sqrt": "inverse_sqrt",
-}
+__all__ = ["as_features", "in_their_words"]
 
 
 def in_their_words(job: Any) -> dict[str, Any]:
@@ -32,12 +27,10 @@ def in_their_words(job: Any) -> dict[str, Any]:
     for option in ("class_weights", "focal_gamma"):
         if job.recipe.options.get(option) is not None:
             raise ValueError(f"options.{option} is not known to Trainer: its loss is another")
-    if own.schedule not in _SCHEDULES:
-        raise ValueError(f"the schedule {own.schedule} is not known to Trainer")
     return {
         "per_device_train_batch_size": own.batch_size,
         "learning_rate": own.learning_rate,
-        "lr_scheduler_type": _SCHEDULES[own.schedule],
+        "lr_scheduler_type": SCHEDULERS[own.schedule],
         "warmup_steps": plan.warmup_steps,
         "weight_decay": own.weight_decay,
         "adam_beta1": own.adam_beta1,

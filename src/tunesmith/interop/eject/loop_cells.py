@@ -5,17 +5,9 @@ from __future__ import annotations
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.eject.cells import Cell, block, fitted, stacked
 from tunesmith.interop.eject.source_run import SourceRun
+from tunesmith.training.plan import SCHEDULERS
 
-__all__ = ["SCHEDULES", "loop_cells"]
-
-SCHEDULES = {
-    "linear": "linear",
-    "cosine": "cosine",
-    "constant": "constant_with_warmup",
-    "polynomial": "polynomial",
-    "inverse_sqrt": "inverse_sqrt",
-}
-"""The name of each schedule in transformers."""
+__all__ = ["loop_cells"]
 
 
 def loop_cells(run: SourceRun) -> list[Cell]:
@@ -101,7 +93,7 @@ def _optimizer(run: SourceRun) -> str:
         [f"    {line}" for line in (*parameters, *filter(None, settings))],
         ")",
         "scheduler = get_scheduler(",
-        f'    "{SCHEDULES[train.schedule]}",',
+        f'    "{SCHEDULERS[train.schedule]}",',
         "    optimizer,",
         "    num_warmup_steps=WARMUP_STEPS,",
         "    num_training_steps=TOTAL_STEPS,",

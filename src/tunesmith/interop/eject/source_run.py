@@ -21,7 +21,8 @@ from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.tasks import ScriptParts, Task
 from tunesmith.text import shell_quoted
-from tunesmith.training.plan import FEISTEL_FROM, Plan
+from tunesmith.training.plan import Plan
+from tunesmith.training.shuffling import FEISTEL_FROM
 
 __all__ = ["STYLES", "ScriptSelection", "SourceRun", "load_run"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.eject.cells import Cell, block, stacked
-from tunesmith.interop.eject.loop_cells import SCHEDULES
 from tunesmith.interop.eject.source_run import SourceRun
+from tunesmith.training.plan import SCHEDULERS
 
 __all__ = ["trainer_cells"]
 
@@ -132,7 +132,7 @@ def _arguments(run: SourceRun) -> Cell:
         micro and "gradient_accumulation_steps=BATCH_SIZE // MICRO_BATCH_SIZE,",
         f"per_device_eval_batch_size={1 if corrupts else 'EVAL_BATCH_SIZE'},",
         "learning_rate=LEARNING_RATE,",
-        f'lr_scheduler_type="{SCHEDULES[train.schedule]}",',
+        f'lr_scheduler_type="{SCHEDULERS[train.schedule]}",',
         "warmup_steps=WARMUP_STEPS,",
         f"weight_decay={'WEIGHT_DECAY' if train.weight_decay else '0.0'},",
         f"adam_beta1={train.adam_beta1},",

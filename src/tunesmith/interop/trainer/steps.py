@@ -8,8 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from tunesmith.data.batches import Batch
 from tunesmith.interop.trainer.datasets import Rows
 from tunesmith.rng import seed_of
 from tunesmith.training.engine import Engine, MicroBatch
@@ -69,23 +72,20 @@ class TrainerSession:
     def _micro_batches(self, step: int) -> list[MicroBatch]:
         plan, position = self.plan, step + self.left_out
         seed = plan.draw_seed(position)
-        mine = plan.micro_batches_at(position, self.rank, at_most=self.progress.micro_batch_size)
-        if not mine:  # a short last batch: keep in step with the others, with nothing that counts
-            place = plan.examples_at(position)[:1]
-            batch = self.rows.batch(place, seed=seed, is_dummy=True)
-            return [(plan.num_processes + self.rank, batch)]
-        batches = [
-            (number, self.rows.batch(places, seed=seed_of(seed, number))) for number, places in mine
-        ]
-        self._count(step, batches)
+
+        def make(number: int, examples: NDArray[np.int64], is_dummy: bool) -> Batch:
+            return self.rows.batch(examples, seed=seed_of(seed, number), is_dummy=is_dummy)
+
+        batches = plan.batches_at(position, self.rank, make, at_most=self.progress.micro_batch_size)
+        self._count(step, [batch for _number, batch in batches if not batch.is_dummy])
         return batches
 
-    def _count(self, step: int, batches: Iterable[MicroBatch]) -> None:
+    def _count(self, step: int, batches: Iterable[Batch]) -> None:
         """Add what goes through the model; a step that is made again counts as its last time."""
         if self._begun[0] == step:
             self.sums.update(self._begun[1])
         self._begun = step, {name: self.sums[name] for name in _COUNTED}
-        for _number, batch in batches:
+        for batch in batches:
             size = self.rows.size_of(batch)
             self.sums["size"] += size
             self.sums["tokens"] += batch.num_tokens
