@@ -27,7 +27,8 @@ from machine import facts
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import make_job
+from tunesmith.runs.open_session import open_session
+from tunesmith.runs.prepare import prepare_run
 from tunesmith.runs.recorder import Recorder
 from tunesmith.runs.session import Session
 from tunesmith.runs.signals import StopRequest
@@ -50,8 +51,8 @@ def build(folder: Path, out: Path, batch_size: int) -> Session:
         ]
     )
     out.mkdir()
-    return Session(
-        make_job(check(look(layers))),
+    return open_session(
+        prepare_run(check(look(layers))),
         RunFolder(out),
         make_accelerator(device="cpu"),
         precision="fp32",

@@ -30,7 +30,7 @@ def prepare_seconds(glue: Path) -> float:
 
     from tunesmith.inputs import check, look
     from tunesmith.recipe import gather
-    from tunesmith.runs.prepare import make_job
+    from tunesmith.runs.prepare import prepare_run
 
     labels = json.dumps(GLUE["mrpc"]["labels"])
     with tempfile.TemporaryDirectory() as cache:
@@ -44,7 +44,7 @@ def prepare_seconds(glue: Path) -> float:
             environment={},
         )
         started = time.perf_counter()
-        job = make_job(check(look(layers)))
+        job = prepare_run(check(look(layers)))
         seconds = time.perf_counter() - started
         assert len(job.examples["train"]) == 3668
     return seconds

@@ -22,9 +22,9 @@ from torch.profiler import ProfilerActivity, profile
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import make_job
+from tunesmith.runs.prepare import prepare_run
 from tunesmith.runs.signals import StopRequest
-from tunesmith.runs.train import opened
+from tunesmith.runs.train import opened_session
 from tunesmith.training.device import has_fast_bf16
 from tunesmith.training.events import StepDone
 from tunesmith.training.loop import train
@@ -38,8 +38,8 @@ def measure(glue: Path, batch_size: int, *, warm: int, steps: int) -> dict[str, 
         keys = settings(glue, "mrpc", batch_size, warm + steps, Path(home))
         keys["train.precision"] = "bf16" if has_fast_bf16() else "fp32"
         flags = {tuple(key.split(".")): (key, value) for key, value in keys.items()}
-        job = make_job(check(look(gather(flags=flags, environment={}))))
-        with opened(job, RunFolder(Path(home)), stop=StopRequest()) as session:
+        job = prepare_run(check(look(gather(flags=flags, environment={}))))
+        with opened_session(job, RunFolder(Path(home)), stop=StopRequest()) as session:
             events = train(
                 session.engine, plan=job.plan, progress=session.progress,
                 micro_batches=session.micro_batches,

@@ -16,7 +16,7 @@ from tunesmith.inputs.length_checks import (
     reader_of,
 )
 from tunesmith.recipe import gather
-from tunesmith.runs.prepare import make_job
+from tunesmith.runs.prepare import prepare_run
 
 
 def test_the_counts_are_those_of_training(tickets: Path, tiny_bert: Path) -> None:
@@ -26,7 +26,7 @@ def test_the_counts_are_those_of_training(tickets: Path, tiny_bert: Path) -> Non
     checked = check(look(layers), audited=True)
     found = checked.lengths
     assert found is not None
-    whole = make_job(checked).examples["train"].prepared
+    whole = prepare_run(checked).examples["train"].prepared
     assert found.limit == 9
     assert found.rows == 60
     assert found.rows_cut == whole.num_cut / 60

@@ -13,7 +13,7 @@ from tunesmith.errors import DataError, Problem, Severity, TunesmithError
 from tunesmith.inputs import ValidatedInputs, check, check_other, look
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import make_job
+from tunesmith.runs.prepare import prepare_run
 from tunesmith.runs.start import inputs_of, write_inputs
 from tunesmith.tasks.text_classification import TextClassification
 
@@ -180,7 +180,7 @@ def test_left_out_rows_are_told_and_the_others_are_used(bad: Path) -> None:
     assert all(problem.message.startswith("left out: ") for problem in found.warnings)
     assert not found.rejected
     assert train.source.places([20, 21])[21].line == 26
-    examples = make_job(found).examples["train"]
+    examples = prepare_run(found).examples["train"]
     assert len(examples) == 22
 
 
@@ -217,7 +217,7 @@ def test_a_test_split_that_lacks_some_labels(bad: Path, tmp_path: Path) -> None:
     found = checked(clean, f"data.test={bad}", "data.on_bad_row=skip")
     assert found.splits["test"].num_rows == 22
     assert found.splits["test"].is_labeled
-    assert make_job(found).examples["test"].labels.shape == (22,)
+    assert prepare_run(found).examples["test"].labels.shape == (22,)
 
 
 def test_quarantine_writes_what_was_left_out_with_its_reason(bad: Path, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.runs import baselines as room
 from tunesmith.runs.baselines import BaselineScores, baseline_scores
-from tunesmith.runs.prepare import PreparedRun, make_job
+from tunesmith.runs.prepare import PreparedRun, prepare_run
 
 
 def job_of(train: object, model: Path, **more: Any) -> PreparedRun:
     settings = {"data.train": str(train), "model": str(model), **more}
     sets = [f"{key}={value}" for key, value in settings.items()]
-    return make_job(check(look(gather(sets=sets, environment={}))))
+    return prepare_run(check(look(gather(sets=sets, environment={}))))
 
 
 def test_both_are_scored_on_each_split(tickets: Path, tiny_bert: Path) -> None:

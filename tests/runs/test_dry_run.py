@@ -12,7 +12,7 @@ from tunesmith.errors import FolderInUseError
 from tunesmith.inputs import check, look
 from tunesmith.recipe import Duration, TrainSettings, gather
 from tunesmith.runs.dry_run import Estimate, _saves, _scratch_folder, estimate
-from tunesmith.runs.prepare import PreparedRun, make_job
+from tunesmith.runs.prepare import PreparedRun, prepare_run
 from tunesmith.runs.signals import StopRequest
 from tunesmith.storage import lock
 from tunesmith.training.plan import Plan, make_plan
@@ -30,7 +30,7 @@ def job_of(tickets: Path, model: Path, **settings: Any) -> PreparedRun:
         tuple(key.split(".")): (key, value)
         for key, value in {"data.train": str(tickets), "model": str(model), **settings}.items()
     }
-    return make_job(check(look(gather(flags=flags, environment={}))))
+    return prepare_run(check(look(gather(flags=flags, environment={}))))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from transformers import AutoConfig
 
 from tests.runs.test_session import session
 from tests.training.fast.models import model_of
+from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.errors import Severity
 from tunesmith.runs import engines
 from tunesmith.training.engine import ExactEngine
@@ -52,16 +53,16 @@ def test_what_cannot_run_packed_is_told(tickets: Path, tiny_bert: Path, tmp_path
     (note,) = [problem for problem in made.warnings if problem.code == "M122"]
     assert note.severity is Severity.NOTE
     assert "parts of nearly equal length" in note.message and "attention" in note.message
-    made.begin()
+    write_recipe_and_plan(made)
     assert made.run.plan_facts()["engine"]["layout"] == "parts of equal length"
 
 
 def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.disable=[dropout]"])
     assert not [problem for problem in made.warnings if problem.code == "M122"]
-    made.begin()
+    write_recipe_and_plan(made)
     engine = made.run.plan_facts()["engine"]
     assert engine["layout"] == "first token, last layer cut" and engine["disabled"] == ["dropout"]
     exact = session(tickets, tiny_bert, tmp_path / "exact", ["train.engine=exact"])
-    exact.begin()
+    write_recipe_and_plan(exact)
     assert exact.run.plan_facts()["engine"] == {"name": "exact"}

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from tests.runs.test_session import session
+from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.api.runs import Run
 from tunesmith.api.train import train
 from tunesmith.runs.model_card import CardFacts
@@ -24,7 +25,8 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Problem
 from tunesmith.metrics.headline import headline
 from tunesmith.recipe import gather, to_yaml
-from tunesmith.runs import finish, train as conduct
+from tunesmith.runs import finish
+from tunesmith.runs import train as training
 from tunesmith.runs.fingerprint import hash_of
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import manifest_of
@@ -121,7 +123,7 @@ def test_a_run_that_stops_early_takes_the_weights_of_its_best_step(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run")
-    made.begin()
+    write_recipe_and_plan(made)
     made.progress.step = made.progress.best_step = 2
     checkpoint.save(
         made.run.checkpoints, made.engine, made.progress, {}, fingerprint=made.fingerprint
@@ -156,7 +158,7 @@ def test_a_run_that_stops_early_takes_the_weights_of_its_best_step(
 def test_a_damaged_best_is_not_used(
     tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = conduct.finish
+    real = training.finish
 
     def spoil(session, **more):  # type: ignore[no-untyped-def]
         best = session.progress.best_step
@@ -165,7 +167,7 @@ def test_a_damaged_best_is_not_used(
         session.progress.step += best == session.progress.step  # so that it is not the last one
         return real(session, **more)
 
-    monkeypatch.setattr(conduct, "finish", spoil)
+    monkeypatch.setattr(training, "finish", spoil)
     rows = [{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)]
     with pytest.raises(IntegrityError, match="C102"):
         train(rows, out=tmp_path / "run", model=str(tiny_bert), settings={"train.epochs": 1})
@@ -201,7 +203,7 @@ def edited(
     home = tmp_path_factory.mktemp("edited")
     data, test = rows_file(home / "secret"), home / "secret" / "unlabeled.csv"
     test.write_text("text\nthe soup 1\nthe table 2\nthe soup 3\n")
-    real = conduct.finish
+    real = training.finish
 
     def train_with(file: Path | None, change: str | None) -> Run:
         def edit_first(session, **more):  # type: ignore[no-untyped-def]
@@ -211,7 +213,7 @@ def edited(
             return real(session, **more)
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(conduct, "finish", edit_first)
+            patched.setattr(training, "finish", edit_first)
             settings = {"train.max_steps": 2, "data.test": str(test)}
             return train(str(data), out=home / "run", model=str(tiny_bert), settings=settings)
 
@@ -274,7 +276,7 @@ def test_with_the_old_rows_back_the_same_command_finishes_it(
 def test_a_best_of_another_run_is_not_taken(
     tmp_path: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = conduct.finish
+    real = training.finish
 
     def exchange(session, **more):  # type: ignore[no-untyped-def]
         best = session.progress.best_step
@@ -286,7 +288,7 @@ def test_a_best_of_another_run_is_not_taken(
         session.progress.step += best == session.progress.step
         return real(session, **more)
 
-    monkeypatch.setattr(conduct, "finish", exchange)
+    monkeypatch.setattr(training, "finish", exchange)
     rows = [{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)]
     with pytest.raises(IntegrityError, match="C109"):
         train(rows, out=tmp_path / "run", model=str(tiny_bert), settings={"train.epochs": 1})

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.training.test_plan import make
 from tunesmith.recipe import TrainSettings
 from tunesmith.training import shuffling
 from tunesmith.training.plan import Plan, make_plan

@@ -203,7 +203,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
     from tunesmith.data.open import open_splits
     from tunesmith.inputs import check, look
     from tunesmith.runs.folder import RunFolder
-    from tunesmith.runs.prepare import make_job
+    from tunesmith.runs.prepare import prepare_run
 
     lesson = LESSONS[task]
     splits = open_splits(lesson.data)
@@ -214,7 +214,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
         [(column.name, column.type, column.class_names or ()) for column in source.columns],
         first_rows(source, 1)[0].values,
     )
-    job = make_job(check(look(_layers(lesson, MODEL))))
+    job = prepare_run(check(look(_layers(lesson, MODEL))))
     yield _tokens_of(job)
     trained = []
     for model in (MODEL, UNTRAINED):
@@ -253,10 +253,10 @@ def _tokens_of(job: Any) -> TokensSeen:
 
 def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, Trained]:
     from tunesmith.analysis.report import write_report
-    from tunesmith.runs.prepare import make_job
+    from tunesmith.runs.prepare import prepare_run
     from tunesmith.runs.signals import StopRequest
     from tunesmith.runs.start import start
-    from tunesmith.runs.train import conduct
+    from tunesmith.runs.train import train_run
 
     with (
         StopRequest() as stop,
@@ -265,8 +265,8 @@ def _train(lesson: Lesson, model: str, folder: Path) -> Generator[Event, None, T
         for note in started.notes:
             yield Warned(0, note)
         if not started.is_finished:
-            job = make_job(started.checked, revision=started.revision)
-            yield from conduct(job, started.run, stop=stop)
+            job = prepare_run(started.checked, revision=started.revision)
+            yield from train_run(job, started.run, stop=stop)
         if not started.run.report.is_file():
             write_report(started.run)
     facts = started.run.facts()

@@ -275,10 +275,10 @@ def _events(
         if not started.is_finished:
             if display:
                 display.say(_("loading torch and the model …"))
-            from tunesmith.runs.prepare import make_job
-            from tunesmith.runs.train import conduct
+            from tunesmith.runs.prepare import prepare_run
+            from tunesmith.runs.train import train_run
 
-            job = make_job(
+            job = prepare_run(
                 started.checked,
                 num_processes=num_processes(),
                 custom_metrics=compute_metrics is not None,
@@ -287,7 +287,9 @@ def _events(
             with ExitStack() as drawing:
                 if display:
                     drawing.enter_context(display.progress(job.plan, job.notes))
-                for event in conduct(job, started.run, stop=stop, compute_metrics=compute_metrics):
+                for event in train_run(
+                    job, started.run, stop=stop, compute_metrics=compute_metrics
+                ):
                     if display:
                         display.take(event)
                     yield event

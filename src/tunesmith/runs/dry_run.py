@@ -18,7 +18,7 @@ import numpy as np
 from tunesmith.data.batches import Examples
 from tunesmith.errors import FolderInUseError, Problem, ResourceError
 from tunesmith.recipe import Duration
-from tunesmith.runs.train import opened
+from tunesmith.runs.train import opened_session
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.preflight import preflight
@@ -132,7 +132,7 @@ def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
     """Measure on the real model and rows; every process of a job calls it.
 
     Args:
-        job: from `make_job`.
+        job: from `prepare_run`.
         run: the folder that the run would have; it is neither made nor read.
         stop: whether somebody asked to stop.
 
@@ -141,7 +141,7 @@ def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
     """
     with (
         _scratch_folder(nearest_existing(run.absolute().parent)) as folder,
-        opened(job, RunFolder(folder), stop=stop) as session,
+        opened_session(job, RunFolder(folder), stop=stop) as session,
     ):
         preflight(session)
         largest_seconds = _time_largest(session)
@@ -166,7 +166,7 @@ def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
             },
             device=str(device),
             precision=session.precision,
-            engine=session.how,
+            engine=session.engine_facts,
             batch_size=plan.batch_size,
             micro_batch_size=session.progress.micro_batch_size or plan.micro_batch_size,
             num_processes=plan.num_processes,

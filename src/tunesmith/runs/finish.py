@@ -24,6 +24,7 @@ from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.predictions import manifest_of, stored_name
 from tunesmith.runs.public_names import public_name, with_public_names
 from tunesmith.runs.session import Session
+from tunesmith.runs.open_session import check_saved
 from tunesmith.storage import atomic
 from tunesmith.training import checkpoint
 from tunesmith.training.events import Finished
@@ -92,7 +93,7 @@ def _rows_of(job: PreparedRun, splits: Iterable[str], labelled: Iterable[str]) -
 
 def _load_best(session: Session, best_step: int) -> None:
     folder = session.run.checkpoints / f"step-{best_step:08d}"
-    session.check_saved(folder)
+    check_saved(session, folder)
     with session.engine.plain_model():
         checkpoint.load_weights(folder, session.network)
 

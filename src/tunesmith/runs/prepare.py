@@ -18,10 +18,11 @@ from tunesmith.errors import DataError, Place, TunesmithError, Problem, RecipeEr
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inputs import ValidatedInputs, Split
-from tunesmith.metrics.scores import Metric, choose_metrics, parse_selection
+from tunesmith.metrics.scores import Metric
 from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.recipe import Layers, Recipe
 from tunesmith.runs.fingerprint import hash_of, lasting_settings, versions
+from tunesmith.runs.model_selection import choose_scores
 from tunesmith.runs.rows import rows_by_number
 from tunesmith.runs.trackers import check_trackers
 from tunesmith.tasks import Task
@@ -30,7 +31,7 @@ from tunesmith.training.shuffling import BalancedClasses
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Plan, make_plan
 
-__all__ = ["PreparedRun", "make_job"]
+__all__ = ["PreparedRun", "prepare_run"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class PreparedRun:
         return error.at(self.places_of(split, [row])[0])
 
 
-def make_job(
+def prepare_run(
     checked: ValidatedInputs,
     *,
     num_processes: int = 1,
@@ -141,7 +142,7 @@ def make_job(
     """
     recipe, task = checked.recipe, checked.task
     check_trackers(recipe.trackers)
-    metrics, choice = _scores(checked, custom_metrics=custom_metrics)
+    metrics, choice = choose_scores(checked, custom_metrics=custom_metrics)
     assert recipe.model is not None  # noqa: S101 - filled in by `look`
     files = locate(recipe.model, revision=revision or recipe.revision)
     tokenizer = load_tokenizer(files)
@@ -222,12 +223,12 @@ def _tokenise(
 
     A share is drawn by rows, and a row may have given several examples, or none.
     """
-    opened: dict[int, Prepared] = {}
+    opened_session: dict[int, Prepared] = {}
     examples = {}
     for name, split in splits.items():
-        if id(split.source) not in opened:
-            opened[id(split.source)] = _prepare(split, task, tokenizer, max_length, identity)
-        prepared, places = opened[id(split.source)], split.places
+        if id(split.source) not in opened_session:
+            opened_session[id(split.source)] = _prepare(split, task, tokenizer, max_length, identity)
+        prepared, places = opened_session[id(split.source)], split.places
         if places is not None:
             is_drawn = np.zeros(int(prepared.rows.max(initial=-1)) + 1, dtype=np.bool_)
             is_drawn[places[places < len(is_drawn)]] = True
@@ -293,91 +294,6 @@ def _repetition(plan: Plan) -> list[str]:
         "class comes {most:.1f} times, one of the most frequent {least:.2f} times"
     )
     return [words.format(share=share, most=share / min(sizes), least=share / max(sizes))]
-
-
-def _scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Metric, ...], ModelSelection | None]:
-    """The metrics to compute and the one that chooses; what is wrong is told at the key."""
-    recipe, task, layers = checked.recipe, checked.task, checked.layers
-    try:
-        metrics = choose_metrics(recipe.metrics or task.default_metrics, task.metrics, task.name)
-    except RecipeError as error:
-        raise RecipeError(
-            [_at_key(problem, layers, "metrics") for problem in error.problems]
-        ) from None
-    if problem := _never_scored(checked, metrics):
-        raise RecipeError(problem)
-    best = recipe.train.select_by
-    if best is None or "validation" not in checked.splits:
-        if recipe.train.early_stopping is not None:
-            raise RecipeError(
-                layers.problem(
-                    "R114",
-                    _("early stopping needs validation rows and a score that chooses"),
-                    "train",
-                    "early_stopping",
-                    fix=_("Set data.validation and train.select_by, or remove train.early_stopping."),
-                )
-            )
-        return metrics, None
-    patience = recipe.train.early_stopping
-    limit = int(patience.amount) if patience else None
-    own, higher = parse_selection(best)
-    if higher is not None:
-        if own not in task.metrics and own != "loss" and not custom_metrics:
-            raise RecipeError(
-                layers.problem(
-                    "R110", _('there is no score "{name}"').format(name=own), "train", "select_by"
-                )
-            )
-        return metrics, ModelSelection(own, higher, limit)
-    if best == "loss":
-        return metrics, ModelSelection("loss", higher=False, patience=limit)
-    try:
-        (metric,) = choose_metrics([best], task.metrics, task.name)
-    except RecipeError as error:
-        problem = error.problems[0]
-        fix = problem.fix
-        if custom_metrics:
-            fix = _('For a score of your own write "highest {name}" or "lowest {name}".').format(
-                name=best
-            )
-        raise RecipeError(
-            layers.problem(problem.code, problem.message, "train", "select_by", fix=fix)
-        ) from None
-    return tuple(dict.fromkeys((*metrics, metric))), ModelSelection(
-        metric.name, metric.higher_is_better, limit
-    )
-
-
-def _never_scored(checked: ValidatedInputs, metrics: Sequence[Metric]) -> Problem | None:
-    """What waits for evaluations where there are none.
-
-    The first of the scores is let pass: it is filled in, and recipes of runs hold it.
-    """
-    settings = checked.recipe.train
-    if settings.evaluate_every is not None:
-        return None
-    if settings.early_stopping is not None:
-        key = "early_stopping"
-    elif settings.select_by not in (None, metrics[0].name if metrics else "loss"):
-        key = "select_by"
-    else:
-        return None
-    return checked.layers.problem(
-        "R114",
-        _("{name} needs evaluations, and train.evaluate_every is never").format(
-            name=f"train.{key}"
-        ),
-        "train",
-        key,
-        fix=_("Set train.evaluate_every, such as to 1 epoch, or remove {name}.").format(
-            name=f"train.{key}"
-        ),
-    )
-
-
-def _at_key(problem: Problem, layers: Layers, *path: str) -> Problem:
-    return layers.problem(problem.code, problem.message, *path, fix=problem.fix)
 
 
 def _notes(checked: ValidatedInputs, examples: Mapping[str, Examples], max_length: int) -> list[str]:

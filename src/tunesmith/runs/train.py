@@ -21,6 +21,7 @@ from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.preflight import preflight
 from tunesmith.runs.recorder import Recorder
 from tunesmith.runs.session import Session
+from tunesmith.runs.open_session import open_session, write_recipe_and_plan
 from tunesmith.runs.signals import StopRequest
 from tunesmith.training.device import deterministic_kernels, make_accelerator, resolve_precision
 from tunesmith.training.events import Event, Warned
@@ -31,10 +32,10 @@ from tunesmith.training.memory import is_out_of_memory, memory_problem
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["conduct", "opened"]
+__all__ = ["opened_session", "train_run"]
 
 
-def conduct(
+def train_run(
     job: PreparedRun,
     run: RunFolder,
     *,
@@ -48,7 +49,7 @@ def conduct(
     before the first step has been tried. Every process iterates to the end.
 
     Args:
-        job: from `make_job`.
+        job: from `prepare_run`.
         run: its folder.
         stop: whether somebody asked to stop.
         compute_metrics: a person's own scores.
@@ -63,10 +64,10 @@ def conduct(
         IntegrityError: training diverged, or the folder holds another run's numbers.
         ResourceError: disk, memory or device do not suffice.
     """
-    with opened(job, run, stop=stop, compute_metrics=compute_metrics) as session:
+    with opened_session(job, run, stop=stop, compute_metrics=compute_metrics) as session:
         if job.recipe.train.preflight and session.resumed_from is None:
             preflight(session)
-        session.begin()
+        write_recipe_and_plan(session)
         with Recorder(session, on_line) as recorder:
             yield from recorder.told(_warnings(session))
             yield from _steps(session, recorder)
@@ -76,7 +77,7 @@ def conduct(
 
 
 @contextmanager
-def opened(
+def opened_session(
     job: PreparedRun,
     run: RunFolder,
     *,
@@ -100,7 +101,7 @@ def opened(
         tuned(is_fast and "process" not in settings.disable),
         _telling_of_the_device(),
     ):
-        session = Session(
+        session = open_session(
             job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
         )
         with closing(session.engine):

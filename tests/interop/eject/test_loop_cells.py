@@ -8,10 +8,10 @@ from transformers import get_scheduler
 
 from tests.interop.eject.conftest import KINDS, Train, working_in
 from tests.interop.eject.proof import OTHER_LIBRARIES, RunScript, check_kind, check_settings
-from tunesmith.interop.eject.loop_cells import SCHEDULES, loop_cells
+from tunesmith.interop.eject.loop_cells import loop_cells
 from tunesmith.interop.eject.source_run import load_run
 from tunesmith.recipe import Duration, TrainSettings
-from tunesmith.training.plan import make_plan
+from tunesmith.training.plan import SCHEDULERS, make_plan
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant", "polynomial", "inverse_sqrt"])
@@ -21,7 +21,7 @@ def test_schedules_are_those_of_the_plan(schedule: str, warmup: Duration | None)
     plan = make_plan(settings, num_examples=100)
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=3e-4)
     scheduler = get_scheduler(
-        SCHEDULES[schedule], optimizer,
+        SCHEDULERS[schedule], optimizer,
         num_warmup_steps=plan.warmup_steps, num_training_steps=plan.total_steps,
     )  # fmt: skip
     for step in range(plan.total_steps):

@@ -196,10 +196,10 @@ def _in_a_line(error: Exception) -> str:
 def _job(settings: dict[str, object]) -> Any:
     from tunesmith.inputs import check, look
     from tunesmith.recipe import gather
-    from tunesmith.runs.prepare import make_job
+    from tunesmith.runs.prepare import prepare_run
 
     flags = {tuple(key.split(".")): (key, value) for key, value in settings.items()}
-    return make_job(check(look(gather(flags=flags, environment={}))))
+    return prepare_run(check(look(gather(flags=flags, environment={}))))
 
 
 def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
@@ -211,7 +211,7 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
 
     from tunesmith.runs.folder import RunFolder
     from tunesmith.runs.signals import StopRequest
-    from tunesmith.runs.train import opened
+    from tunesmith.runs.train import opened_session
     from tunesmith.training.events import StepDone
     from tunesmith.training.fast.engine import FastEngine
     from tunesmith.training.loop import train
@@ -220,7 +220,7 @@ def _ours(contender: Contender, settings: dict[str, object]) -> Steps:
     is_fast = job.recipe.train.engine == "fast"
     with (
         tempfile.TemporaryDirectory() as folder,
-        opened(job, RunFolder(Path(folder)), stop=StopRequest()) as session,
+        opened_session(job, RunFolder(Path(folder)), stop=StopRequest()) as session,
     ):
         engine: Any = session.engine
         lengths = job.examples["train"].lengths

@@ -95,14 +95,14 @@ def _train(
         terminal.problems(started.notes)
         if not started.is_finished:
             display.say(_("loading torch and the model …"))
-            from tunesmith.runs.prepare import make_job
-            from tunesmith.runs.train import conduct
+            from tunesmith.runs.prepare import prepare_run
+            from tunesmith.runs.train import train_run
 
-            job = make_job(
+            job = prepare_run(
                 started.checked, num_processes=num_processes(), revision=started.revision
             )
             with display.progress(job.plan, job.notes):
-                for event in conduct(job, started.run, stop=stop, on_line=terminal.record):
+                for event in train_run(job, started.run, stop=stop, on_line=terminal.record):
                     display.take(event)
         if is_main_process() and not started.run.report.is_file():
             from tunesmith.analysis.report import write_report
@@ -126,9 +126,9 @@ def _dry_run(terminal: Terminal, layers: Layers, *, out: str | None, named_after
         display.begin(checked)
         display.say(_("loading torch and the model …"))
         from tunesmith.runs.dry_run import estimate
-        from tunesmith.runs.prepare import make_job
+        from tunesmith.runs.prepare import prepare_run
 
-        job = make_job(checked, num_processes=num_processes())
+        job = prepare_run(checked, num_processes=num_processes())
         for note in job.notes:
             display.say(f"  {note}")
         plan = estimate(job, run.path, stop=stop)
