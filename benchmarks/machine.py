@@ -22,7 +22,7 @@ def facts() -> dict[str, Any]:
 
 
 def _as_seen_from_here(argument: str) -> str:
-    """Paths tell nothing of the machine they were given on."""
+    """Paths say nothing about the machine."""
     return os.path.relpath(argument) if Path(argument).is_absolute() else argument
 
 

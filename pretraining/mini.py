@@ -218,7 +218,7 @@ def publish(run: ts.Run, out: Path, facts: dict[str, Any]) -> None:
 
 
 def pretrain(model: str, number: int, stage: Stage, out: Path, share: float) -> ts.Run:
-    """One stage; tells of each evaluation."""
+    """Train one stage and print each evaluation."""
     steps = max(1, round(stage.steps * share))
     sizes = {"train": min(64 * steps, 100_000), "validation": 500}
     stream = ts.start(

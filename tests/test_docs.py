@@ -206,6 +206,6 @@ def test_both_readmes_have_the_same_commands() -> None:
 
 
 def commands(code: str) -> list[list[str]]:
-    """The words of each line without comments and without texts for people."""
+    """The words of each line without comments and without texts for users."""
     lines = (shlex.split(line, comments=True) for line in code.splitlines())
     return [[word for word in words if " " not in word and word.isascii()] for words in lines]

@@ -1,4 +1,4 @@
-"""The first hour of a new user: files as people have them, and errors whose advice works."""
+"""The first hour of a new user: files as users have them, and errors whose advice works."""
 
 from __future__ import annotations
 

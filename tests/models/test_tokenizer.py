@@ -38,7 +38,7 @@ def test_where_nothing_names_a_limit_it_still_fits_32_bits(tiny_bert: Path, tmp_
     assert encoded[1].tolist() == [902]
 
 
-def test_a_tokenizer_neither_cuts_nor_pads_unasked(tiny_bert: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_neither_cuts_nor_pads_by_default(tiny_bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     shutil.copytree(tiny_bert, folder)
     tokenizer = load_tokenizer(locate(str(folder)))

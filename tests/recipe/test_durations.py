@@ -41,7 +41,7 @@ def test_durations_round_trip(duration: Duration) -> None:
         ("2 Hours", Duration(2, "hours")),
     ],
 )
-def test_how_people_write(written: str, duration: Duration) -> None:
+def test_how_durations_are_written(written: str, duration: Duration) -> None:
     assert Duration.parse(written) == duration
 
 
