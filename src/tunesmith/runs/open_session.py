@@ -1,0 +1,296 @@
+"""The start of a session: model and engine are built, and a run continues where it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.errors import IntegrityError, ModelError, Place, Problem, Severity
+from tunesmith.i18n import gettext as _
+from tunesmith.models import freeze, try_model
+from tunesmith.runs.custom_metrics import ComputeMetrics
+from tunesmith.runs.disk_space import refuse_small_disk
+from tunesmith.runs.engines import make_engine
+from tunesmith.runs.fingerprint import compare, differences, machine_facts, refuse_foreign
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.plan_file import has_begun, read_plan, remembered_warnings, write_plan
+from tunesmith.runs.prepare import PreparedRun
+from tunesmith.runs.session import Session
+from tunesmith.runs.signals import StopRequest
+from tunesmith.runs.start import write_inputs
+from tunesmith.storage import atomic
+from tunesmith.training import checkpoint
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["check_saved", "discard_damaged_best", "open_session", "write_recipe_and_plan"]
+
+
+def open_session(
+    job: PreparedRun,
+    run: RunFolder,
+    accelerator: Accelerator,
+    *,
+    precision: str,
+    stop: StopRequest,
+    compute_metrics: ComputeMetrics | None = None,
+) -> Session:
+    """Build the model, choose the engine, and continue from the newest whole checkpoint.
+
+    Args:
+        job: what is trained.
+        run: its folder; nothing is written yet.
+        accelerator: device and processes.
+        precision: "fp32" or "bf16".
+        stop: whether a stop was requested.
+        compute_metrics: custom metrics; None for none.
+
+    Raises:
+        ModelError: the model cannot be trained.
+        IntegrityError: the run began with other data, model or tokenizer (C104), or a checkpoint is
+            of another run (C109).
+        ResourceError: disk (C107) or memory (M111) does not suffice.
+    """
+    begun = has_begun(run)
+    stored_plan, damage = read_plan(run) if begun else ({}, None)
+    fingerprint = {**job.fingerprint, "machine": _machine(job, accelerator, precision)}
+    data_warnings = _unique([*remembered_warnings(stored_plan), *job.warnings])
+    logged = set(run.warnings()) if begun else set()
+    warnings = [p for p in data_warnings if f"{p.code} {p.message}" not in logged]
+    if damage is not None:
+        warnings.append(_damaged_plan(run, damage))
+    if stored_plan:
+        warnings += compare(stored_plan["fingerprint"], fingerprint, str(run.path))
+
+    network, new_weights = _build_model(job, accelerator, warnings)
+    selection = make_engine(
+        network, job, accelerator,
+        precision=precision,
+        note=lambda text: warnings.append(Problem("M122", text, severity=Severity.NOTE)),
+    )  # fmt: skip
+    session = Session(
+        job, run, accelerator, stop, precision,
+        network=network,
+        new_weights=new_weights,
+        engine=selection.engine,
+        engine_facts=selection.as_json(),
+        is_padded=selection.is_padded,
+        fingerprint=fingerprint,
+        data_warnings=data_warnings,
+        warnings=warnings,
+        compute_metrics=compute_metrics,
+        has_begun=begun,
+        stored_plan=stored_plan,
+    )  # fmt: skip
+    if accelerator.is_main_process:
+        with session.engine.plain_model():  # as it is saved
+            refuse_small_disk(run, network, job.recipe.train.keep_checkpoints)
+    _resume(session)
+    return session
+
+
+def _machine(job: PreparedRun, accelerator: Accelerator, precision: str) -> Mapping[str, Any]:
+    return machine_facts(
+        device=str(accelerator.device),
+        processes=accelerator.num_processes,
+        precision=precision,
+        engine=job.recipe.train.engine,
+        micro_batch_size=job.plan.micro_batch_size,
+    )
+
+
+def _build_model(
+    job: PreparedRun, accelerator: Accelerator, warnings: list[Problem]
+) -> tuple[Any, tuple[str, ...]]:
+    """Return the model with its head on its device, and its new weights.
+
+    Raises:
+        ModelError: it has no padding token (M146), or does not run.
+    """
+    settings = job.recipe.train
+    loaded = job.task.build(
+        job.files,
+        seed=settings.seed,
+        dropout=settings.dropout,
+        allow_missing=settings.allow_missing,
+    )
+    warnings += loaded.warnings
+    network: Any = loaded.model
+    padding = getattr(network.config, "pad_token_id", None)
+    if padding is None and job.tokenizer.pad_token_id is None:
+        raise ModelError(_no_padding_token(job.files.name))
+    try_model(job.files.name, network, job.tokenizer)
+    freeze(network, settings.freeze)
+    if settings.gradient_checkpointing:
+        # newer versions of transformers name it so
+        name = "activation_checkpointing_enable"
+        enable = getattr(network, name, None) or network.gradient_checkpointing_enable
+        enable({"use_reentrant": False})  # the reentrant one fails with frozen embeddings
+    network.to(accelerator.device)
+    return network, tuple(loaded.new_weights)
+
+
+def _resume(session: Session) -> None:
+    """Continue from the newest whole checkpoint, if there is one."""
+    run, accelerator = session.run, session.accelerator
+    newest = None
+    if accelerator.is_main_process:
+        newest, damaged = checkpoint.latest(run.checkpoints)
+        session.warnings += damaged
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:  # damaged ones are set aside by now
+        newest, _damaged = checkpoint.latest(run.checkpoints)
+    if newest is not None:
+        _refuse_foreign(session, newest)
+        checkpoint.restore(newest, session.engine)
+        session.progress, session.checkpoint_facts = newest.progress, newest.facts
+        session.resumed_from = newest.folder.name
+        discard_damaged_best(session)
+    # a whole model folder ends a run, so that one which is there now is damaged
+    if os.path.lexists(run.model) and accelerator.is_main_process:
+        moved = atomic.set_aside(run.model)
+        session.warnings.append(
+            Problem(
+                "C101",
+                _("damaged model folder set aside; it is written again"),
+                Place(str(run.model)),
+                evidence=(_("kept as {name}").format(name=moved.name),),
+                severity=Severity.WARNING,
+            )
+        )
+
+
+def _refuse_foreign(session: Session, saved: checkpoint.Checkpoint) -> None:
+    """Refuse a checkpoint of another run, or one of this run before something changed.
+
+    Raises:
+        IntegrityError: data, model or tokenizer changed (C104); another run saved it (C109).
+    """
+    theirs, ours = saved.fingerprint, session.fingerprint
+    if not session.stored_plan and theirs and "recipe" not in differences(theirs, ours):
+        session.warnings += compare(theirs, ours, str(session.run.path))
+    refuse_foreign(saved.folder, theirs, ours)
+
+
+def discard_damaged_best(session: Session) -> None:
+    """Let later evaluations choose the best model again if its checkpoint is damaged."""
+    best = session.progress.best_step
+    if best in (0, session.progress.step):
+        return
+    folder = session.run.checkpoints / f"step-{best:08d}"
+    if damage := _damage_of(folder):
+        session.progress.best_step, session.progress.best_value = 0, None
+        session.warnings.append(
+            Problem(
+                "C101",
+                _("the best checkpoint is damaged: {damage}").format(damage=damage),
+                Place(str(folder)),
+                fix=_("A later one is chosen; the result may differ."),
+                severity=Severity.WARNING,
+            )
+        )
+    else:
+        check_saved(session, folder)
+
+
+def check_saved(session: Session, folder: Path) -> None:
+    """Check that a checkpoint is whole and one of this run.
+
+    Raises:
+        IntegrityError: it is damaged (C102), or another run saved it (C109).
+    """
+    if damage := _damage_of(folder):
+        raise IntegrityError(
+            Problem(
+                "C102",
+                _("the best checkpoint is damaged: {damage}").format(damage=damage),
+                Place(str(folder)),
+                fix=_("Run again: training goes back to a checkpoint that is whole."),
+            )
+        )
+    refuse_foreign(folder, checkpoint.read(folder).fingerprint, session.fingerprint)
+
+
+def _damage_of(folder: Path) -> str | None:
+    """Return what is wrong with a checkpoint; None if it is whole and of its step."""
+    if damage := atomic.damage(folder):
+        return damage
+    try:
+        checkpoint.read(folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return str(error)
+    return None
+
+
+def write_recipe_and_plan(session: Session) -> None:
+    """Write recipe and plan, once everything is tried and just before the first step.
+
+    What an earlier command left that made no step is replaced; of a run that has begun only a
+    damaged plan is written again.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    job, run = session.job, session.run
+    if not session.accelerator.is_main_process or session.stored_plan:
+        return
+    if not session.has_begun:
+        for leftover in (run.log, run.plan, run.rejected):
+            atomic.remove(leftover)
+        write_inputs(run, job.recipe, job.layers, job.rejected)
+    elif os.path.lexists(run.plan):
+        atomic.set_aside(run.plan)
+    write_plan(run, _plan_facts(session), session.data_warnings)
+
+
+def _plan_facts(session: Session) -> dict[str, Any]:
+    job = session.job
+    return {
+        "model": {"name": job.files.name, "revision": job.files.revision},
+        "data": {
+            name: {
+                "source": split.source.name,
+                "revision": getattr(split.source, "revision", None),
+                "rows": split.num_rows,
+                "examples": len(job.examples[name]),
+                "tokens": int(job.examples[name].lengths.sum()),
+                "prepared": job.examples[name].prepared.key,
+            }
+            for name, split in job.splits.items()
+        },
+        "task": job.task.as_json(),
+        "max_length": job.max_length,
+        "plan": job.plan.as_json(),
+        "engine": session.engine_facts,
+        "fingerprint": session.fingerprint,
+    }
+
+
+def _unique(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems without repetitions."""
+    return list({(problem.code, problem.message): problem for problem in problems}.values())
+
+
+def _damaged_plan(run: RunFolder, damage: str) -> Problem:
+    return Problem(
+        "C115",
+        _("the plan of the run is damaged: {damage}").format(damage=damage),
+        Place(str(run.plan)),
+        fix=_("It is written again. What the run was trained on is known from its checkpoints."),
+        severity=Severity.WARNING,
+    )
+
+
+def _no_padding_token(model: str) -> Problem:
+    return Problem(
+        "M146",
+        _("neither tokenizer nor config.json names a padding token: rows cannot share a batch"),
+        Place(model),
+        fix=_(
+            "Write pad_token into its tokenizer_config.json and pad_token_id into its config.json; "
+            "any token that texts do not hold will do."
+        ),
+    )
