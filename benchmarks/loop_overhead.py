@@ -23,11 +23,11 @@ from typing import Any
 import torch
 from glue_quality import GLUE, model_folder
 from machine import facts
-from tunesmith.runs.open_session import open_session
 
 from tunesmith.inputs import check, look
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.open_session import open_session
 from tunesmith.runs.prepare import prepare_run
 from tunesmith.runs.recorder import Recorder
 from tunesmith.runs.session import Session

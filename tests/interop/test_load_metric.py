@@ -91,5 +91,5 @@ def test_what_cannot_be_scored_is_told() -> None:
         load_metric("f1").add_batch(predictions=[1, 0], references=[1])
     with pytest.raises(RecipeError, match="glue/mrpc"):
         load_metric("glue", "mrcp")
-    with pytest.raises(RecipeError, match='Did you mean "accuracy"'):
+    with pytest.raises(RecipeError, match='did you mean "accuracy"'):
         load_metric("acuracy")

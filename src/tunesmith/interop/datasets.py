@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from tunesmith.models import locate
 from tunesmith.recipe import DataSettings
 from tunesmith.storage.library_logging import quiet_datasets
 from tunesmith.tasks import suggest_label
-from tunesmith.text import nearest, quoted
+from tunesmith.text import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -117,18 +118,10 @@ def _open(path: str | Path, data_files: DataFiles | None, options: ReadingOption
     folder = Path(where)
     if not folder.is_dir():
         if where not in _READERS:
-            raise RecipeError(
-                Problem(
-                    "R156",
-                    _("data_files is for a folder or for one of {names}").format(
-                        names=quoted(_READERS)
-                    ),
-                    Place(where),
-                    fix=_("Give the files alone: load_dataset({files}).").format(
-                        files=repr(data_files)
-                    ),
-                )
-            )
+            message = _("data_files is for a folder or for one of {names}")
+            fix = _("Give the files alone: load_dataset({files}).").format(files=repr(data_files))
+            names = quoted(_READERS)
+            raise RecipeError(Problem("R156", message.format(names=names), Place(where), fix=fix))
         folder = Path()
     by_split = data_files if isinstance(data_files, Mapping) else {"train": data_files}
     return {
@@ -157,15 +150,10 @@ def _requested(split: str | None, sources: Splits, where: str) -> set[str] | Non
         return None if split is None else {split}
     names = {part.partition("[")[0].strip() for part in split.split("+")}
     for name in sorted(names - set(sources)):
-        close = nearest(name, sources)
-        fix = _("Splits: {names}.").format(names=", ".join(sources))
-        if close:
-            fix = _('Did you mean "{name}"?').format(name=close[0]) + "\n" + fix
-        raise DataError(
-            Problem(
-                "D307", _('there is no split "{name}"').format(name=name), Place(where), fix=fix
-            )
-        )
+        known = _("Splits: {names}.").format(names=", ".join(sources))
+        fix = did_you_mean(name, sources, otherwise=known)
+        message = _('there is no split "{name}"').format(name=name)
+        raise DataError(Problem("D307", message, Place(where), fix=fix))
     return names
 
 
@@ -181,17 +169,10 @@ def _cut(made: Mapping[str, Dataset], split: str, where: str) -> Dataset:
     try:
         parts = ReadInstruction.from_spec(split).to_absolute(lengths)
     except (ValueError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise DataError(
-            Problem(
-                "D307",
-                _('"{split}" is not a part of the data: {reason}').format(
-                    split=split, reason=reason
-                ),
-                Place(where),
-                fix=_("Write for example train[:100], train[:10%] or train+test."),
-            )
-        ) from error
+        message = _('"{split}" is not a part of the data: {reason}')
+        message = message.format(split=split, reason=str(error).split("\n")[0])
+        fix = _("Write for example train[:100], train[:10%] or train+test.")
+        raise DataError(Problem("D307", message, Place(where), fix=fix)) from error
     pieces = [made[part.splitname].select(range(part.from_, part.to)) for part in parts]
     return pieces[0] if len(pieces) == 1 else concatenate_datasets(pieces)
 
@@ -207,21 +188,14 @@ def _label_column(sources: Splits, label: str | None, where: str) -> str:
     if label is None:
         label = suggest_label(profile(source, rows=1000), DataSettings(train=where))
         label = "label" if label is None and "label" in names else label
-    if label is None or label not in names:
-        close = nearest(label, names) if label else []
-        raise RecipeError(
-            Problem(
-                "R157",
-                _('there is no column "{name}"').format(name=label)
-                if label
-                else _("no column looks like labels"),
-                Place(where),
-                fix=_('did you mean "{name}"?').format(name=close[0])
-                if close
-                else _("Name it: label={names}.").format(names=quoted(names)),
-            )
-        )
-    return label
+    if label in names:
+        return label
+    message = _("no column looks like labels")
+    if label is not None:
+        message = _('there is no column "{name}"').format(name=label)
+    name_it = _("Name it: label={names}.").format(names=quoted(names))
+    fix = did_you_mean(label or "", names, otherwise=name_it)
+    raise RecipeError(Problem("R157", message, Place(where), fix=fix))
 
 
 def _dataset(source: Source, label: str | None, labels: tuple[str, ...]) -> Dataset:
@@ -230,7 +204,10 @@ def _dataset(source: Source, label: str | None, labels: tuple[str, ...]) -> Data
 
     if isinstance(source, HubSplit) and label is None:
         return source.dataset.with_format(None)
-    columns = {column.name: list(_values(source, column.name)) for column in source.columns}
+    columns: dict[str, list[object]] = {column.name: [] for column in source.columns}
+    for row in chain.from_iterable(source.chunks()):
+        for name, values in columns.items():
+            values.append(row.values[name])
     class_names = {column.name: column.class_names for column in source.columns}
     if label is not None:
         columns[label] = _as_integers(columns[label], source, label, labels)
@@ -276,23 +253,11 @@ def _as_integers(
     integers = [number_of(value, row) for row, value in enumerate(values)]
     if unknown:
         word, row = next(iter(unknown.items()))
-        close = nearest(word, labels)
         known = _("Labels: {names}.").format(names=quoted(labels))
-        suggestion = _('did you mean "{name}"?').format(name=close[0]) + "\n" if close else ""
-        raise DataError(
-            Problem(
-                "D206",
-                _("{column} has labels that are not among those named: {names}").format(
-                    column=label, names=quoted(list(unknown), at_most=5)
-                ),
-                source.places([row]).get(row, Place(source.name, row=row)),
-                fix=suggestion + known,
-            )
+        message = _("{column} has labels that are not among those named: {names}").format(
+            column=label, names=quoted(list(unknown), at_most=5)
         )
+        place = source.places([row]).get(row, Place(source.name, row=row))
+        fix = did_you_mean(word, labels, otherwise=known)
+        raise DataError(Problem("D206", message, place, fix=fix))
     return integers
-
-
-def _values(source: Source, column: str) -> Iterator[object]:
-    for chunk in source.chunks([column]):
-        for row in chunk:
-            yield row.values[column]

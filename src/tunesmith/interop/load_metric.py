@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tunesmith.errors import Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.text import nearest
+from tunesmith.text import did_you_mean
 
 __all__ = ["GLUE_SCORES", "SCORES", "LoadedMetric", "load_metric"]
 
@@ -94,14 +94,9 @@ class LoadedMetric:
         """
         one, two = _flat(predictions), _flat(references)
         if len(one) != len(two):
-            raise RecipeError(
-                Problem(
-                    "R118",
-                    _("{predictions} predictions for {references} references").format(
-                        predictions=len(one), references=len(two)
-                    ),
-                )
-            )
+            message = _("{predictions} predictions for {references} references")
+            message = message.format(predictions=len(one), references=len(two))
+            raise RecipeError(Problem("R118", message))
         self._predictions.append(one)
         self._references.append(two)
 
@@ -127,19 +122,13 @@ class LoadedMetric:
         if unknown := sorted(options.keys() - _OPTIONS):
             raise TypeError(f"no score takes {unknown[0]!r}")
         if (predictions is None) != (references is None):
-            raise RecipeError(
-                Problem("R119", _("predictions and references must be passed together"))
-            )
+            message = _("predictions and references must be passed together")
+            raise RecipeError(Problem("R119", message))
         if predictions is not None and references is not None:
             self.add_batch(predictions=predictions, references=references)
         if not self._predictions:
-            raise RecipeError(
-                Problem(
-                    "R119",
-                    _("there is nothing to score"),
-                    fix=_("Pass predictions and references, or add batches first."),
-                )
-            )
+            fix = _("Pass predictions and references, or add batches first.")
+            raise RecipeError(Problem("R119", _("there is nothing to score"), fix=fix))
         one, two = np.concatenate(self._predictions), np.concatenate(self._references)
         self._predictions.clear()
         self._references.clear()
@@ -181,10 +170,7 @@ def _flat(values: ArrayLike) -> NDArray[Any]:
     return np.asarray(values).reshape(-1)
 
 
-def _unknown(name: str, known: Iterable[str]) -> RecipeError:
-    names = list(known)
-    close = nearest(name, names)
-    fix = _("Metrics: {names}.").format(names=", ".join(names))
-    if close:
-        fix = _('Did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+def _unknown(name: str, known: Sequence[str]) -> RecipeError:
+    otherwise = _("Metrics: {names}.").format(names=", ".join(known))
+    fix = did_you_mean(name, known, otherwise=otherwise)
     return RecipeError(Problem("R117", _('there is no metric "{name}"').format(name=name), fix=fix))

@@ -33,9 +33,11 @@ from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.labeled_text import encode_texts, examine_texts
+from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
 from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     import torch
@@ -310,6 +312,16 @@ class MaskedLanguageModel(TaskDefaults):
             "score": float(chances[0, 0]),
             "scores": masks[0] if len(masks) == 1 else masks,
         }
+
+    @property
+    def script_parts(self) -> ScriptParts:
+        """The masking of `corrupt` in numpy."""
+        return masked_lm_parts(
+            mlm_probability=self.mlm_probability,
+            whole_word_mask=self.whole_word_mask,
+            always_mask=self.always_mask,
+            is_pair=self.roles.text_pair is not None,
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -66,6 +66,9 @@ def test_what_has_no_equal(run: SourceRun) -> None:
     ]  # fmt: skip
     assert replace(found, style="loop").micro_batch_size == 3
     assert not run.left_out
+    train = run.train.model_copy(update={"sampling": "balanced"})
+    balanced = replace(run, recipe=run.recipe.model_copy(update={"train": train}))
+    assert list(balanced.left_out) == ["train.sampling"]
 
 
 def test_runs_that_cannot_be_read(train: Train, desk: Path, tmp_path: Path) -> None:

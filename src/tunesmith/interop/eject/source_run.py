@@ -173,6 +173,8 @@ class SourceRun:
             left_out["train.micro_batch_size"] = _(
                 "Trainer cannot divide the batch so; each step is one batch, with other dropout"
             )
+        if self.train.sampling != "natural":
+            left_out["train.sampling"] = _("the script reads each row once per epoch")
         if self.plan.num_examples >= FEISTEL_FROM:
             left_out["train.seed"] = _("with this many rows their order is another permutation")
         if self.skipped:

@@ -10,6 +10,41 @@ from tunesmith.training.plan import SCHEDULERS
 __all__ = ["trainer_cells"]
 
 
+_SEED_STEPS = """\
+class SeedDropout(TrainerCallback):
+    def on_step_begin(self, args, state, control, **kwargs):
+        torch.manual_seed(seed_of(SEED, state.global_step, 0))
+"""
+_SEED_MICRO_BATCHES = """\
+class SeedDropout(TrainerCallback):
+    def on_step_begin(self, args, state, control, **kwargs):
+        self.micro_batch = 0
+        torch.manual_seed(seed_of(SEED, state.global_step, 0))
+
+    def on_substep_end(self, args, state, control, **kwargs):
+        self.micro_batch += 1
+        torch.manual_seed(seed_of(SEED, state.global_step, self.micro_batch))
+"""
+_TRAINING_BATCHES = """\
+class TrainingBatches(torch.utils.data.Dataset):
+    def __len__(self):
+        return TOTAL_STEPS
+
+    def __getitem__(self, step):
+        rows, size = data["train"], len(data["train"])
+        epoch, index = divmod(step, math.ceil(size / BATCH_SIZE))
+        generator = torch.Generator().manual_seed(SEED + epoch)
+        order = torch.randperm(size, generator=generator).tolist()
+        batch = order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
+        return corrupt(collate([rows[i] for i in batch]), seed_of(SEED, step))
+"""
+_EVALUATION_BATCHES = """\
+def evaluation_batches(rows):
+    loader = DataLoader(rows, batch_size=EVAL_BATCH_SIZE, collate_fn=collate)
+    return [corrupt(batch, seed=0) for batch in loader]
+"""
+
+
 def trainer_cells(run: SourceRun) -> list[Cell]:
     """Callbacks, batches, loss, arguments and training."""
     cells = [_callbacks(run), _batches(run), _loss(run), _arguments(run), _training(run)]
@@ -33,27 +68,7 @@ def _callbacks(run: SourceRun) -> Cell | None:
     parts, notes = [], []
     if run.draws_dropout:
         notes.append(_("Torch is seeded before each forward pass, for the same dropout."))
-        if run.micro_batch_size:
-            parts.append(
-                block(
-                    "class SeedDropout(TrainerCallback):",
-                    "    def on_step_begin(self, args, state, control, **kwargs):",
-                    "        self.micro_batch = 0",
-                    "        torch.manual_seed(seed_of(SEED, state.global_step, 0))",
-                    "",
-                    "    def on_substep_end(self, args, state, control, **kwargs):",
-                    "        self.micro_batch += 1",
-                    "        torch.manual_seed(seed_of(SEED, state.global_step, self.micro_batch))",
-                )
-            )
-        else:
-            parts.append(
-                block(
-                    "class SeedDropout(TrainerCallback):",
-                    "    def on_step_begin(self, args, state, control, **kwargs):",
-                    "        torch.manual_seed(seed_of(SEED, state.global_step, 0))",
-                )
-            )
+        parts.append(_SEED_MICRO_BATCHES if run.micro_batch_size else _SEED_STEPS)
     if _needs_own_due(run):
         both = "control.should_evaluate = control.should_save = due"
         parts.append(
@@ -73,32 +88,14 @@ def _batches(run: SourceRun) -> Cell | None:
     """Data sets of whole batches, for a task that draws its labels in each step."""
     if not run.parts.corrupt:
         return None
-    train = block(
-        "class TrainingBatches(torch.utils.data.Dataset):",
-        "    def __len__(self):",
-        "        return TOTAL_STEPS",
-        "",
-        "    def __getitem__(self, step):",
-        '        rows, size = data["train"], len(data["train"])',
-        "        epoch, index = divmod(step, math.ceil(size / BATCH_SIZE))",
-        "        generator = torch.Generator().manual_seed(SEED + epoch)",
-        "        order = torch.randperm(size, generator=generator).tolist()",
-        "        batch = order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]",
-        "        return corrupt(collate([rows[i] for i in batch]), seed_of(SEED, step))",
-    )
-    evaluation = block(
-        "def evaluation_batches(rows):",
-        "    loader = DataLoader(rows, batch_size=EVAL_BATCH_SIZE, collate_fn=collate)",
-        "    return [corrupt(batch, seed=0) for batch in loader]",
-    )
     notes = [
         _(
             "The draw depends on the step, which a collator of Trainer does not know. So each item "
             "of these data sets is a whole batch, and its index is the step."
         )
     ]
-    parts = [train, *([evaluation] if run.scored else [])]
-    return Cell(_("Batches"), stacked(*parts), notes)
+    code = stacked(_TRAINING_BATCHES, _EVALUATION_BATCHES if run.scored else None)
+    return Cell(_("Batches"), code, notes)
 
 
 def _loss(run: SourceRun) -> Cell | None:

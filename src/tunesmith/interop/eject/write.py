@@ -22,7 +22,7 @@ from tunesmith.interop.eject.source_run import STYLES, SourceRun, load_run
 from tunesmith.interop.eject.trainer_cells import trainer_cells
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
-from tunesmith.text import nearest
+from tunesmith.text import did_you_mean
 
 __all__ = ["Ejected", "eject", "left_out_problem"]
 
@@ -109,16 +109,10 @@ def left_out_problem(key: str, reason: str, *, severity: Severity = Severity.ERR
 
 def _check_style(style: str) -> None:
     if style not in STYLES:
-        close = nearest(style, STYLES)
-        raise RecipeError(
-            Problem(
-                "R123",
-                _('there is no style "{style}"').format(style=style),
-                fix=_('did you mean "{name}"?').format(name=close[0])
-                if close
-                else _("Styles: {names}.").format(names=", ".join(STYLES)),
-            )
-        )
+        known = _("Styles: {names}.").format(names=", ".join(STYLES))
+        message = _('there is no style "{style}"').format(style=style)
+        fix = did_you_mean(style, STYLES, otherwise=known)
+        raise RecipeError(Problem("R123", message, fix=fix))
 
 
 def _compose(run: SourceRun, rows: RowsCell, path: Path, *, model: str) -> Script:
@@ -199,16 +193,10 @@ def _check_module_name(path: Path) -> None:
         path.stem in (*sys.stdlib_module_names, "tunesmith")
         or PathFinder.find_spec(path.stem, installed) is not None
     ):
-        raise RecipeError(
-            Problem(
-                "R152",
-                _("a script of this name would hide the module {name}").format(name=path.stem),
-                Place(str(path)),
-                fix=_("Choose another name, such as {name}.").format(
-                    name=path.with_name(f"train_{path.name}")
-                ),
-            )
-        )
+        message = _("a script of this name would hide the module {name}").format(name=path.stem)
+        other = path.with_name(f"train_{path.name}")
+        fix = _("Choose another name, such as {name}.").format(name=other)
+        raise RecipeError(Problem("R152", message, Place(str(path)), fix=fix))
 
 
 def _copy_model(run: SourceRun, target: Path) -> None:
