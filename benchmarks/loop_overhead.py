@@ -24,7 +24,7 @@ import torch
 from glue_quality import GLUE, model_folder
 from machine import facts
 
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.open_session import open_session
@@ -52,7 +52,7 @@ def build(folder: Path, out: Path, batch_size: int) -> Session:
     )
     out.mkdir()
     return open_session(
-        prepare_run(check(look(layers))),
+        prepare_run(validate_inputs(resolve_inputs(layers))),
         RunFolder(out),
         make_accelerator(device="cpu"),
         precision="fp32",

@@ -21,7 +21,7 @@ from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
 from tunesmith.analysis.bench.data import as_features
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.prepare import PreparedRun, prepare_run
 from tunesmith.training.device import make_accelerator, resolve_precision
@@ -46,7 +46,7 @@ def job_of(glue: Path, name: str, folder: Path) -> PreparedRun:
         f"data.train={path}", f"data.validation={path}", f"model={model_folder()}",
         f"data.labels={json.dumps(known)}",
     ]  # fmt: skip
-    return prepare_run(check(look(gather(sets=sets, environment={}))))
+    return prepare_run(validate_inputs(resolve_inputs(gather(sets=sets, environment={}))))
 
 
 def measure(job: PreparedRun, turns: int) -> dict[str, Any]:

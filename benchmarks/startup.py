@@ -28,7 +28,7 @@ def prepare_seconds(glue: Path) -> float:
     """Scan and tokenize all 4,076 labeled pairs of MRPC into an empty cache, nothing loaded."""
     import os
 
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.recipe import gather
     from tunesmith.runs.prepare import prepare_run
 
@@ -44,7 +44,7 @@ def prepare_seconds(glue: Path) -> float:
             environment={},
         )
         started = time.perf_counter()
-        job = prepare_run(check(look(layers)))
+        job = prepare_run(validate_inputs(resolve_inputs(layers)))
         seconds = time.perf_counter() - started
         assert len(job.examples["train"]) == 3668
     return seconds

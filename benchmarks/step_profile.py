@@ -19,7 +19,7 @@ from machine import facts
 from speed import settings
 from torch.profiler import ProfilerActivity, profile
 
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.prepare import prepare_run
@@ -38,7 +38,7 @@ def measure(glue: Path, batch_size: int, *, warm: int, steps: int) -> dict[str, 
         keys = settings(glue, "mrpc", batch_size, warm + steps, Path(home))
         keys["train.precision"] = "bf16" if has_fast_bf16() else "fp32"
         flags = {tuple(key.split(".")): (key, value) for key, value in keys.items()}
-        job = prepare_run(check(look(gather(flags=flags, environment={}))))
+        job = prepare_run(validate_inputs(resolve_inputs(gather(flags=flags, environment={}))))
         with opened_session(job, RunFolder(Path(home)), stop=StopRequest()) as session:
             events = train(
                 session.engine, plan=job.plan, progress=session.progress,

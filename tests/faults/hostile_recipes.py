@@ -101,12 +101,12 @@ def judged(
 
 def _make_plan(folder: Path, sets: Sequence[str], environment: dict[str, str] | None) -> None:
     """What training does with the numbers of a recipe, before its first step."""
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.recipe import gather, to_yaml
     from tunesmith.training.plan import make_plan
 
     layers = gather(file=folder / "recipe.yaml", sets=sets, environment=environment or {})
-    checked = check(look(layers))
+    checked = validate_inputs(resolve_inputs(layers))
     (folder / "written.yaml").write_text(to_yaml(checked.recipe), encoding="utf-8")
     again = gather(file=folder / "written.yaml", environment={}).recipe()
     assert again == checked.recipe, "the recipe that training writes is another one"

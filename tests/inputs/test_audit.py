@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.start import inputs_of
@@ -24,7 +24,7 @@ def test_problems_of_rows_and_of_the_whole_come_together(tmp_path: Path) -> None
         environment={},
     )
     with pytest.raises(DataError) as caught:
-        check(look(layers), audited=True)
+        validate_inputs(resolve_inputs(layers), audited=True)
     assert {"D310", "D206", "D401"} <= {problem.code for problem in caught.value.problems}
 
 
@@ -56,11 +56,13 @@ def test_a_model_whose_classes_stand_in_another_order(tmp_path: Path, tiny_bert:
     (tmp_path / "a.csv").write_text(GOOD)
     base = [f"model={folder}", f"data.train={tmp_path / 'a.csv'}"]
     for sets, is_told in (([], True), (["data.labels=[b, a]"], False)):
-        found = check(look(gather(sets=[*base, *sets], environment={})), audited=True)
+        found = validate_inputs(
+            resolve_inputs(gather(sets=[*base, *sets], environment={})), audited=True
+        )
         assert ("D407" in {problem.code for problem in found.warnings}) == is_told
 
 
 def test_scores_that_do_not_exist_are_told_before_anything_is_read(tickets: Path) -> None:
     layers = gather(sets=[f"data.train={tickets}", "metrics=[f2]"], environment={})
     with pytest.raises(RecipeError, match="R110"):
-        check(look(layers))
+        validate_inputs(resolve_inputs(layers))

@@ -14,7 +14,7 @@ from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Row, Source
 from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.inputs import ValidatedInputs, check, look
+from tunesmith.inputs import ValidatedInputs, resolve_inputs, validate_inputs
 from tunesmith.inputs.corrections import Corrected, correct
 from tunesmith.inputs.corrections_table import mark_of, write_issues
 from tunesmith.recipe import DataSettings, gather
@@ -171,7 +171,7 @@ def test_a_recipe_with_corrections(tickets: Path, tiny_bert: Path, tmp_path: Pat
 
     def checked(*sets: str) -> ValidatedInputs:
         base = [f"data.train={tickets}", f"model={tiny_bert}", *sets]
-        return check(look(gather(sets=base)))
+        return validate_inputs(resolve_inputs(gather(sets=base)))
 
     plain, corrected = checked(), checked(f"data.corrections=[{table}]")
     assert plain.task.counts == {"order": 30, "repair": 30}

@@ -15,7 +15,7 @@ from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Source
 from tunesmith.errors import RecipeError
-from tunesmith.inputs import ValidatedInputs, check, look
+from tunesmith.inputs import ValidatedInputs, resolve_inputs, validate_inputs
 from tunesmith.inputs.label_spelling import normalize_labels
 from tunesmith.recipe import DataSettings, gather
 from tunesmith.tasks import Task, task_named
@@ -107,7 +107,7 @@ def test_tasks_without_names_in_rows_are_refused(name: str, label: Any) -> None:
 
 def checked(data: Any, *sets: str) -> ValidatedInputs:
     layers = gather(sets=["model=embedded:mini", "data.train=python", *sets], environment={})
-    return check(look(layers, from_python(data)), audited=True)
+    return validate_inputs(resolve_inputs(layers, from_python(data)), audited=True)
 
 
 def test_a_recipe_that_asks_for_it() -> None:

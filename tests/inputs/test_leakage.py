@@ -17,7 +17,7 @@ from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.hub_reader import HubSplit
 from tunesmith.data.rows import Splits
 from tunesmith.errors import DataError, Problem, Severity
-from tunesmith.inputs import check, column_stats, look
+from tunesmith.inputs import column_stats, resolve_inputs, validate_inputs
 from tunesmith.inputs.corrections_table import write_issues
 from tunesmith.recipe import gather
 
@@ -28,7 +28,7 @@ def told(data: Splits, *sets: str) -> dict[tuple[str, str], Problem]:
     """The problems by code and split."""
     layers = gather(sets=["model=embedded:mini", "data.train=python", *sets], environment={})
     try:
-        problems = check(look(layers, data), audited=True).warnings
+        problems = validate_inputs(resolve_inputs(layers, data), audited=True).warnings
     except DataError as error:
         problems = error.problems
     return {(p.code, str(p.place).split(":")[-1].split("[")[0]): p for p in problems}

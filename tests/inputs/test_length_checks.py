@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tunesmith.errors import Place, Severity
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.inputs.length_checks import (
     estimated_length_problems,
     length_problems,
@@ -23,7 +23,7 @@ def test_the_counts_are_those_of_training(tickets: Path, tiny_bert: Path) -> Non
     layers = gather(
         sets=[f"model={tiny_bert}", f"data.train={tickets}", "train.max_length=9"], environment={}
     )
-    checked = check(look(layers), audited=True)
+    checked = validate_inputs(resolve_inputs(layers), audited=True)
     found = checked.lengths
     assert found is not None
     whole = prepare_run(checked).examples["train"].prepared
@@ -89,7 +89,7 @@ def test_a_check_without_a_tokenizer_still_speaks_of_lengths(tmp_path: Path) -> 
     rows = "".join(f"{'word ' * 600} {i},{'ab'[i % 2]}\n" for i in range(20))
     path.write_text("text,label\n" + rows)
     layers = gather(sets=["model=not/here", f"data.train={path}"], environment={})
-    checked = check(look(layers), audited=True)
+    checked = validate_inputs(resolve_inputs(layers), audited=True)
     assert checked.lengths is None
     assert "D410" in {problem.code for problem in checked.warnings}
 

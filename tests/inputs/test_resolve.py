@@ -10,7 +10,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from tunesmith.data.open import from_python
 from tunesmith.errors import Place, Problem, TunesmithError
-from tunesmith.inputs import ValidatedInputs, check, look
+from tunesmith.inputs import ValidatedInputs, resolve_inputs, validate_inputs
 from tunesmith.inputs.resolve import Automatic, at_key, joined
 from tunesmith.recipe import Percentage, gather
 
@@ -19,7 +19,7 @@ MODEL = "model=embedded:mini"
 
 def checked(*sets: str, data: object = None) -> ValidatedInputs:
     layers = gather(sets=[MODEL, *sets], environment={})
-    return check(look(layers, None if data is None else from_python(data)))
+    return validate_inputs(resolve_inputs(layers, None if data is None else from_python(data)))
 
 
 def told(*sets: str, data: object = None) -> tuple[str, int]:
@@ -123,7 +123,9 @@ def test_glue_sets_have_their_own_scores(name: str) -> None:
         split: HubSplit.of(made, f"nyu-mll/glue/{name}:{split}")
         for split, made in glue_like().items()
     }
-    found = check(look(gather(sets=[MODEL, "data.train=x"], environment={}), splits))
+    found = validate_inputs(
+        resolve_inputs(gather(sets=[MODEL, "data.train=x"], environment={}), splits)
+    )
     assert found.recipe.metrics == GLUE[name]
     assert found.recipe.train.select_by == GLUE[name][0]
 
@@ -229,7 +231,7 @@ def test_a_missing_column_is_told_at_its_place_in_the_recipe(tmp_path: Path) -> 
         f"model: embedded:mini\ndata:\n  train: {tmp_path}/rows.csv\n  label: lable\n"
     )
     with pytest.raises(TunesmithError) as caught:
-        look(gather(file=recipe, environment={}))
+        resolve_inputs(gather(file=recipe, environment={}))
     lines = str(caught.value).splitlines()
     assert lines[0] == f'error D301 {recipe}:4:10: no column "lable" in {tmp_path}/rows.csv'
     assert lines[1] == "  4 |   label: lable"

@@ -10,7 +10,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python
 from tunesmith.data.readers.memory import Memory
 from tunesmith.errors import DataError, Problem, Severity, TunesmithError
-from tunesmith.inputs import ValidatedInputs, check, check_other, look
+from tunesmith.inputs import ValidatedInputs, resolve_inputs, validate_inputs, validate_split
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.prepare import prepare_run
@@ -26,10 +26,10 @@ def rows(*labels: str) -> Memory:
 
 def test_a_test_split_may_lack_all_labels_but_not_some() -> None:
     for labels, codes in ((("", ""), []), (("a", ""), ["D201"]), (("a", "b"), [])):
-        split, kept = check_other("test", rows(*labels), TASK)
+        split, kept = validate_split("test", rows(*labels), TASK)
         assert [problem.code for problem in kept.problems] == codes
         assert split.is_labeled == ("a" in labels)
-    _split, kept = check_other("validation", rows("", ""), TASK)
+    _split, kept = validate_split("validation", rows("", ""), TASK)
     assert [problem.code for problem in kept.problems] == ["D201"]
 
 
@@ -47,7 +47,7 @@ def problems_of(labels: Sequence[object], *sets: str) -> list[Problem]:
         environment={},
     )
     try:
-        problems = check(look(layers, from_python(data)), audited=True).warnings
+        problems = validate_inputs(resolve_inputs(layers, from_python(data)), audited=True).warnings
     except TunesmithError as error:
         assert error.exit_code == DataError.exit_code
         problems = error.problems
@@ -117,7 +117,7 @@ def test_several_labels_in_one_field_are_asked_about() -> None:
 def test_a_recognized_separator_is_taken_and_told() -> None:
     data = [{"text": f"t {i}", "label": ["a;b", "b", "", "c ;a"][i % 4]} for i in range(24)]
     layers = gather(sets=[*BASE, MULTI], environment={})
-    checked = check(look(layers, from_python(data)))
+    checked = validate_inputs(resolve_inputs(layers, from_python(data)))
     assert checked.recipe.data.label_separator == ";"
     assert str(checked.layers.origin("data", "label_separator")).startswith("automatic: such as ")
     assert [note for note in checked.notes if "label" in note] == [
@@ -129,7 +129,9 @@ def test_a_recognized_separator_is_taken_and_told() -> None:
         sets=[*BASE, MULTI, "data.label_separator=|"],
         environment={},
     )
-    assert check(look(named, from_python(data))).recipe.data.label_separator == "|"
+    assert (
+        validate_inputs(resolve_inputs(named, from_python(data))).recipe.data.label_separator == "|"
+    )
 
 
 def test_rows_without_a_label_are_told_as_such() -> None:
@@ -143,7 +145,9 @@ def test_rows_without_a_label_are_told_as_such() -> None:
 def test_thousands_of_unknown_labels_are_told_together() -> None:
     known = tuple(f"class {i:04}" for i in range(5_000))
     task = TextClassification(Roles("text", None, "label"), known)
-    _split, kept = check_other("validation", rows(*(f"clazz {i:04}" for i in range(3_000))), task)
+    _split, kept = validate_split(
+        "validation", rows(*(f"clazz {i:04}" for i in range(3_000))), task
+    )
     assert {problem.code for problem in kept.problems} == {"D206"}
     assert sum(problem.count or 0 for problem in kept.problems) == 3_000
     assert len(kept.problems) == 11
@@ -158,7 +162,7 @@ def checked(path: Path, *sets: str) -> ValidatedInputs:
         sets=["model=embedded:mini", f"data.train={path}", "data.validation=null", *sets],
         environment={},
     )
-    return check(look(layers))
+    return validate_inputs(resolve_inputs(layers))
 
 
 @pytest.fixture

@@ -4,6 +4,3 @@ from __future__ import annotations
 
 import sklearn.metrics  # noqa: F401
 import transformers.models.bert.modeling_bert  # noqa: F401
-
-import tunesmith.runs.train
-import tunesmith.runs.prepare  # noqa: F401

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tunesmith.runs.model_folder import amend_facts
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.model_folder import amend_facts
 from tunesmith.runs.predictions import manifest_of
 from tunesmith.storage import atomic
 

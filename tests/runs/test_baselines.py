@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs import baselines as room
 from tunesmith.runs.baselines import BaselineScores, baseline_scores
@@ -15,7 +15,7 @@ from tunesmith.runs.prepare import PreparedRun, prepare_run
 def job_of(train: object, model: Path, **more: Any) -> PreparedRun:
     settings = {"data.train": str(train), "model": str(model), **more}
     sets = [f"{key}={value}" for key, value in settings.items()]
-    return prepare_run(check(look(gather(sets=sets, environment={}))))
+    return prepare_run(validate_inputs(resolve_inputs(gather(sets=sets, environment={}))))
 
 
 def test_both_are_scored_on_each_split(tickets: Path, tiny_bert: Path) -> None:

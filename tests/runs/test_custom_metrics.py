@@ -6,13 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith.data.batches import Examples
-from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.custom_metrics import with_own
 from tunesmith.training.progress import ModelSelection, Progress
-from tunesmith.training.predict import Evaluation
 
 THEIRS = Scores({"f1": 0.5}, {"f1": True})
 LOGITS = np.array([[1.0, 2.0], [3.0, 0.0]], dtype=np.float32)

@@ -9,7 +9,7 @@ import pytest
 import tunesmith as ts
 from tests.runs.test_train import strip_times
 from tunesmith.errors import FolderInUseError
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import Duration, TrainSettings, gather
 from tunesmith.runs.dry_run import Estimate, _saves, _scratch_folder, estimate
 from tunesmith.runs.prepare import PreparedRun, prepare_run
@@ -30,7 +30,7 @@ def job_of(tickets: Path, model: Path, **settings: Any) -> PreparedRun:
         tuple(key.split(".")): (key, value)
         for key, value in {"data.train": str(tickets), "model": str(model), **settings}.items()
     }
-    return prepare_run(check(look(gather(flags=flags, environment={}))))
+    return prepare_run(validate_inputs(resolve_inputs(gather(flags=flags, environment={}))))
 
 
 @pytest.fixture(scope="module")

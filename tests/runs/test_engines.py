@@ -9,9 +9,9 @@ from transformers import AutoConfig
 
 from tests.runs.test_session import session
 from tests.training.fast.models import model_of
-from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.errors import Severity
 from tunesmith.runs import engines
+from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.training.engine import ExactEngine
 from tunesmith.training.fast.engine import FastEngine
 

@@ -8,7 +8,16 @@ import pytest
 
 from tunesmith.errors import IntegrityError, Severity
 from tunesmith.recipe import gather
-from tunesmith.runs.fingerprint import MAY_CHANGE, compare, differences, hash_of, lasting_settings, machine_facts, refuse_foreign, versions
+from tunesmith.runs.fingerprint import (
+    MAY_CHANGE,
+    compare,
+    differences,
+    hash_of,
+    lasting_settings,
+    machine_facts,
+    refuse_foreign,
+    versions,
+)
 
 BEFORE: Mapping[str, Any] = {
     "recipe": {"train.epochs": 3},

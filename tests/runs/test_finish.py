@@ -16,10 +16,8 @@ import pytest
 import torch
 
 from tests.runs.test_session import session
-from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.api.runs import Run
 from tunesmith.api.train import train
-from tunesmith.runs.model_card import CardFacts
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Problem
@@ -29,6 +27,8 @@ from tunesmith.runs import finish
 from tunesmith.runs import train as training
 from tunesmith.runs.fingerprint import hash_of
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.model_card import CardFacts
+from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.runs.predictions import manifest_of
 from tunesmith.runs.public_names import with_public_names
 from tunesmith.storage.atomic import damage, discard

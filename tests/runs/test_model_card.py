@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.hostile import HOSTILE, Elements
+from tunesmith.metrics.scores import Scores
 from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
 from tunesmith.text import escape_controls
-from tunesmith.metrics.scores import Scores
 
 
 def facts(**changes: object) -> CardFacts:
@@ -68,7 +68,7 @@ def test_the_first_sentence_says_how_good_it_is() -> None:
 
 
 def test_how_to_use_it() -> None:
-    card = write_card(facts(usage='use = 1\nprint(use)'))
+    card = write_card(facts(usage="use = 1\nprint(use)"))
     assert "## Use\n\n```python\nuse = 1\nprint(use)\n```\n" in card
     data = ModelCard(write_card(facts(pipeline=None))).data.to_dict()
     assert "pipeline_tag" not in data

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tunesmith.api.train import train
-from tunesmith.runs.model_folder import FACTS, amend_facts, read_facts
 from tunesmith.data.columns import Roles
 from tunesmith.errors import ModelError
+from tunesmith.runs.model_folder import FACTS, amend_facts, read_facts
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
 from tunesmith.tasks.masked_lm import MaskedLanguageModel

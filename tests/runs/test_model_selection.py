@@ -1,15 +1,11 @@
 from __future__ import annotations
+
 from pathlib import Path
 
 import pytest
+
 from tests.runs.test_prepare import job
-from tunesmith.errors import TunesmithError, RecipeError
-from tunesmith.inputs import check, look
-from tunesmith.models import ModelFiles, locate
-from tunesmith.recipe import gather
-from tunesmith.runs import prepare as module
-from tunesmith.runs.fingerprint import versions
-from tunesmith.runs.prepare import PreparedRun, prepare_run
+from tunesmith.errors import RecipeError, TunesmithError
 
 
 @pytest.mark.parametrize(
@@ -21,7 +17,11 @@ from tunesmith.runs.prepare import PreparedRun, prepare_run
         (["train.select_by=highest nothing"], "R110", 'no score "nothing"'),
         (["data.validation=null", "train.early_stopping=3"], "R114", "needs validation"),
         (["train.evaluate_every=never", "train.early_stopping=3"], "R114", "or remove train.early"),
-        (["train.evaluate_every=never", "train.select_by=accuracy"], "R114", "train.select_by needs eval"),
+        (
+            ["train.evaluate_every=never", "train.select_by=accuracy"],
+            "R114",
+            "train.select_by needs eval",
+        ),
         (["trackers=[tensorbord]"], "R113", "tensorboard"),
         (["model=./none"], "M107", "no such model folder"),
     ],

@@ -1,36 +1,37 @@
 from __future__ import annotations
+
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-import numpy as np
+
 import pytest
 import torch
 from transformers import AutoConfig
+
 from tests.runs.test_session import session
 from tests.training.fast.models import model_of
-from tunesmith.runs.open_session import check_saved, discard_damaged_best, open_session, write_recipe_and_plan
 from tunesmith.errors import (
     IntegrityError,
-    Interrupted,
     ModelError,
     Problem,
     ResourceError,
     Severity,
 )
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.open_session import (
+    check_saved,
+    discard_damaged_best,
+    open_session,
+    write_recipe_and_plan,
+)
 from tunesmith.runs.prepare import prepare_run
 from tunesmith.runs.session import Session
 from tunesmith.runs.signals import StopRequest
 from tunesmith.training import checkpoint
 from tunesmith.training.device import make_accelerator
-from tunesmith.training.memory import OneRowTooLarge
-from tunesmith.training.predict import Evaluation
 
 
 def test_a_fresh_one_writes_its_plan(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_warnings_about_the_data_are_told_until_they_are_logged(
     rare = Problem("D310", "a rare class", severity=Severity.WARNING)
 
     def made(*warnings: Problem) -> Session:
-        job = replace(prepare_run(check(look(layers))), warnings=warnings)
+        job = replace(prepare_run(validate_inputs(resolve_inputs(layers))), warnings=warnings)
         (tmp_path / "run").mkdir(exist_ok=True)
         accelerator = make_accelerator(device="cpu")
         return open_session(

@@ -11,7 +11,13 @@ from tests.runs.stored_files import FACTS as STORED
 from tests.runs.stored_files import write_finished
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.plan_file import has_begun, learned_from, read_plan, remembered_warnings, write_plan
+from tunesmith.runs.plan_file import (
+    has_begun,
+    learned_from,
+    read_plan,
+    remembered_warnings,
+    write_plan,
+)
 from tunesmith.storage import atomic
 
 FACTS = {"plan": {"steps": 3, "rate": 0.1}, "fingerprint": {"data": {"train": "a"}}, "x": (1, 2)}

@@ -16,8 +16,8 @@ from transformers import AutoConfig
 
 import tunesmith as ts
 from tests.conftest import WriteRows
-from tests.runs.test_train import strip_times, weights
 from tests.runs.test_session import session
+from tests.runs.test_train import strip_times, weights
 from tests.training.fast.models import model_of
 from tunesmith.errors import ModelError, RecipeError, ResourceError
 from tunesmith.models import LoadedModel

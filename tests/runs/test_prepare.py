@@ -1,8 +1,11 @@
 from __future__ import annotations
+
 from pathlib import Path
+
 import pytest
-from tunesmith.errors import TunesmithError, RecipeError
-from tunesmith.inputs import check, look
+
+from tunesmith.errors import RecipeError
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.models import ModelFiles, locate
 from tunesmith.recipe import gather
 from tunesmith.runs import prepare as module
@@ -12,7 +15,7 @@ from tunesmith.runs.prepare import PreparedRun, prepare_run
 
 def job(tickets: Path, model: Path | str, *sets: str, custom_metrics: bool = False) -> PreparedRun:
     layers = gather(sets=[f"data.train={tickets}", f"model={model}", *sets], environment={})
-    return prepare_run(check(look(layers)), custom_metrics=custom_metrics)
+    return prepare_run(validate_inputs(resolve_inputs(layers)), custom_metrics=custom_metrics)
 
 
 def test_all_that_training_needs(tickets: Path, tiny_bert: Path) -> None:
@@ -67,7 +70,7 @@ def test_the_commit_that_a_run_began_with_goes_before_the_recipes(
 
     monkeypatch.setattr(module, "locate", located)
     sets = [f"data.train={tickets}", f"model={tiny_bert}", "revision=main"]
-    checked = check(look(gather(sets=sets, environment={})))
+    checked = validate_inputs(resolve_inputs(gather(sets=sets, environment={})))
     assert prepare_run(checked, revision="0" * 40).files.revision == "0" * 40
     assert prepare_run(checked).files.revision == "main"
     assert asked == ["0" * 40, "main"]

@@ -1,32 +1,28 @@
 from __future__ import annotations
-import json
-import shutil
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig
-from tests.training.fast.models import model_of
-from tunesmith.runs.open_session import check_saved, discard_damaged_best, open_session, write_recipe_and_plan
+
 from tunesmith.errors import (
-    IntegrityError,
     Interrupted,
-    ModelError,
-    Problem,
-    ResourceError,
     Severity,
 )
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.open_session import (
+    open_session,
+)
 from tunesmith.runs.prepare import prepare_run
 from tunesmith.runs.session import Session
 from tunesmith.runs.signals import StopRequest
-from tunesmith.training import checkpoint
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.predict import Evaluation
@@ -38,7 +34,7 @@ def session(
     layers = gather(sets=[f"data.train={tickets}", f"model={model}", *sets], environment={})
     run.mkdir(exist_ok=True)
     return open_session(
-        prepare_run(check(look(layers))),
+        prepare_run(validate_inputs(resolve_inputs(layers))),
         RunFolder(run),
         make_accelerator(device="cpu", precision=precision),
         precision=precision,
@@ -72,7 +68,7 @@ def test_own_scores_stand_beside_the_others(tickets: Path, tiny_bert: Path, tmp_
 
     (tmp_path / "run").mkdir()
     made = open_session(
-        prepare_run(check(look(layers)), custom_metrics=True),
+        prepare_run(validate_inputs(resolve_inputs(layers)), custom_metrics=True),
         RunFolder(tmp_path / "run"),
         make_accelerator(device="cpu"),
         precision="fp32",

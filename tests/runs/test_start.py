@@ -22,7 +22,15 @@ from tunesmith.inputs import ValidatedInputs
 from tunesmith.recipe import Layers, gather
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.plan_file import write_plan
-from tunesmith.runs.start import held, inputs_of, look_up_model, remarks, run_folder, start, write_inputs
+from tunesmith.runs.start import (
+    held,
+    inputs_of,
+    look_up_model,
+    remarks,
+    run_folder,
+    start,
+    write_inputs,
+)
 from tunesmith.storage import atomic, hub
 
 STEP = '{"event": "step", "step": 1}\n'
@@ -159,7 +167,9 @@ def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path: Path) -> No
 def test_restart_keeps_the_old_run(tmp_path: Path, tickets: Path) -> None:
     out = tmp_path / "run"
     begun(RunFolder(out), inputs_of(layers(tickets), RunFolder(out)))
-    with start(layers(tickets, "train.epochs=1"), out=out, named_after="x", restart=True) as started:
+    with start(
+        layers(tickets, "train.epochs=1"), out=out, named_after="x", restart=True
+    ) as started:
         assert not (out / "events.jsonl").exists()
         assert started.checked.recipe.train.epochs == 1
     (kept,) = tmp_path.glob("run-before-*")

@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 
 from tests.conftest import ticket_rows
-from tests.runs.children import CONTEXT, SETTINGS, in_child, random_delays, train, train_and_die_after, train_and_die_at, train_in_another_order
+from tests.runs.children import (
+    CONTEXT,
+    SETTINGS,
+    in_child,
+    random_delays,
+    train,
+    train_and_die_after,
+    train_and_die_at,
+    train_in_another_order,
+)
 from tests.storage.test_atomic import DAMAGES
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
@@ -288,7 +297,9 @@ def test_a_run_of_an_earlier_version_is_resumed_read_and_ejected(
     def with_old_keys(recipe: Path) -> None:
         text = recipe.read_text()
         for new, key in old.items():
-            text = re.sub(rf"^( *){new.split('.')[-1]}:", rf"\1{key.split('.')[-1]}:", text, flags=re.M)
+            text = re.sub(
+                rf"^( *){new.split('.')[-1]}:", rf"\1{key.split('.')[-1]}:", text, flags=re.M
+            )
         recipe.write_text(text)
         assert "\n  best: " in text and "\n  mask_share: " in text and "\ntrack: " in text
 
@@ -296,9 +307,14 @@ def test_a_run_of_an_earlier_version_is_resumed_read_and_ejected(
     notes.write_text("\n".join(f"the soup of day {i} is cold" for i in range(40)))
     out = tmp_path / "run"
     settings: dict[str, object] = {
-        "model": str(tiny_bert), "task": "masked-lm", "train.max_steps": 6, "train.disable": ["dropout"],
-        "train.save_every": "1 step", "options.mlm_probability": 0.3, "options.always_mask": ["soup"],
-    }  # fmt: skip
+        "model": str(tiny_bert),
+        "task": "masked-lm",
+        "train.max_steps": 6,
+        "train.disable": ["dropout"],
+        "train.save_every": "1 step",
+        "options.mlm_probability": 0.3,
+        "options.always_mask": ["soup"],
+    }
 
     with monkeypatch.context() as earlier:
         earlier.setattr(prepare, "lasting_settings", old_settings)
@@ -317,8 +333,7 @@ def test_a_run_of_an_earlier_version_is_resumed_read_and_ejected(
     assert [event.step for event in resumed if isinstance(event, ts.StepDone)] == [4, 5, 6]
     with monkeypatch.context() as earlier:
         earlier.setattr(MaskedLanguageModel, "as_json", old_facts)
-        for event in ts.start(str(notes), out=tmp_path / "other", settings=settings):
-            pass
+        list(ts.start(str(notes), out=tmp_path / "other", settings=settings))
     finished = ts.find_run(tmp_path / "other")
     with_old_keys(finished.folder / "recipe.yaml")
     assert finished.facts["task"]["mask_share"] == 0.3

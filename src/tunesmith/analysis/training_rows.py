@@ -9,7 +9,7 @@ from pathlib import Path
 from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, TunesmithError
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.baselines import drawn_rows
 from tunesmith.runs.folder import RunFolder
@@ -49,7 +49,7 @@ def known_rows(run: RunFolder) -> KnownRows:
         if layers.recipe().data.train == "python":
             return KnownRows(reason=_("they were held in Python"))
         learned = learned_from(run)
-        checked = check(look(layers))
+        checked = validate_inputs(resolve_inputs(layers))
     except TunesmithError as error:
         return KnownRows(reason=f"{error.problems[0].place}: {error.problems[0].message}")
     train = checked.splits["train"]

@@ -201,7 +201,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
         language: of the question at the end, "en" or "zh".
     """
     from tunesmith.data.open import open_splits
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.runs.folder import RunFolder
     from tunesmith.runs.prepare import prepare_run
 
@@ -214,7 +214,7 @@ def quickstart(task: str, out: Path, language: str) -> Iterator[Stage | Event]:
         [(column.name, column.type, column.class_names or ()) for column in source.columns],
         first_rows(source, 1)[0].values,
     )
-    job = prepare_run(check(look(_layers(lesson, MODEL))))
+    job = prepare_run(validate_inputs(resolve_inputs(_layers(lesson, MODEL))))
     yield _tokens_of(job)
     trained = []
     for model in (MODEL, UNTRAINED):

@@ -29,7 +29,7 @@ from tunesmith.inference.predicted import (
 )
 from tunesmith.inference.prediction_files import OutputColumns, refuse_format, write_predictions
 from tunesmith.inference.rows import as_known, in_thousands, is_table, need_columns, source_of
-from tunesmith.inputs import check_other
+from tunesmith.inputs import validate_split
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.metrics.uncertainty import with_intervals
@@ -104,7 +104,7 @@ class Model:
             self.task.roles.label_columns
         )
         if labeled:
-            split, valid = check_other("test", source, self.task)
+            split, valid = validate_split("test", source, self.task)
             labeled = split.is_labeled and not valid.problems
         parts = self._parts(
             source, batch_size, labeled=labeled, calibration=calibration, bad_rows=bad_rows
@@ -237,7 +237,7 @@ class Model:
         need_columns(self.task.roles.columns, source)
         if normalize_labels:
             source = as_known(source, self.task)
-        _split, valid = check_other("validation", source, self.task)
+        _split, valid = validate_split("validation", source, self.task)
         if valid.problems:
             raise DataError(valid.problems)
         parts = self._parts(source, batch_size, labeled=True)

@@ -28,9 +28,9 @@ __all__ = [
     "at_key",
     "at_keys",
     "joined",
-    "look",
     "no_rows",
     "reading_options",
+    "resolve_inputs",
 ]
 
 _VALIDATION_NAMES = ("validation", "validation_matched", "valid", "dev", "val")
@@ -73,7 +73,7 @@ class ResolvedInputs:
         return [note for source in (self.train, *self.others.values()) for note in source.notes]
 
 
-def look(layers: Layers, data: Splits | None = None) -> ResolvedInputs:
+def resolve_inputs(layers: Layers, data: Splits | None = None) -> ResolvedInputs:
     """Open the data and fill in what the recipe leaves out.
 
     Args:

@@ -27,7 +27,7 @@ from tunesmith.metrics.scores import choose_metrics
 from tunesmith.recipe import Layers, Percentage, Recipe
 from tunesmith.tasks import Task
 
-__all__ = ["Split", "ValidatedInputs", "check", "check_other"]
+__all__ = ["Split", "ValidatedInputs", "validate_inputs", "validate_split"]
 
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 """Problems are reported in this order."""
@@ -79,7 +79,7 @@ class ValidatedInputs:
     rejected: Sequence[tuple[str, Rejected]] = ()
 
 
-def check(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs:
+def validate_inputs(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs:
     """Read every row once, report all problems, learn the labels, draw the random splits.
 
     Args:
@@ -114,7 +114,7 @@ def check(resolved: ResolvedInputs, *, audited: bool = False) -> ValidatedInputs
     if audit and stats:
         audit.close("train", stats, survey)
     for name, source in resolved.others.items():
-        splits[name], rows = check_other(name, source, task, audit, on_bad_row=on_bad_row)
+        splits[name], rows = validate_split(name, source, task, audit, on_bad_row=on_bad_row)
         problems += rows.problems
         rejected += [(name, record) for record in rows.rejected]
     if audit:
@@ -243,7 +243,7 @@ def _unlabeled(value: object, task: Task) -> Finding:
     return Finding("D201", message, fix=fix)
 
 
-def check_other(
+def validate_split(
     name: str,
     source: Source,
     task: Task,

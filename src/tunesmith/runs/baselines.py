@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +117,9 @@ def drawn_rows(split: Split, roles: Roles) -> list[Row]:
     return found[: _num_kept(found, roles)]
 
 
-def _drawn_of(job: PreparedRun, split: str, rows: Mapping[int, Row]) -> tuple[NDArray[np.int64], list[Row]]:
+def _drawn_of(
+    job: PreparedRun, split: str, rows: Mapping[int, Row]
+) -> tuple[NDArray[np.int64], list[Row]]:
     """Positions among the rows of a split that gave examples, and the rows there."""
     numbers = job.examples[split].row_numbers
     order = _drawn(len(numbers))

@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tunesmith.errors import Problem, RecipeError
-from tunesmith.text import quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores, finite
 from tunesmith.tasks import Predictions
+from tunesmith.text import quoted
 
 __all__ = ["ComputeMetrics", "with_own"]
 

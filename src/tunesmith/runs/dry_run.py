@@ -15,21 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith.data.batches import Examples
 from tunesmith.errors import FolderInUseError, Problem, ResourceError
 from tunesmith.recipe import Duration
-from tunesmith.runs.train import opened_session
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.preflight import preflight
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.session import Session
 from tunesmith.runs.signals import StopRequest
+from tunesmith.runs.train import opened_session
 from tunesmith.storage import atomic
 from tunesmith.storage.disk import nearest_existing
 from tunesmith.storage.lock import hold
 from tunesmith.training import checkpoint
-from tunesmith.training.events import StepDone
 from tunesmith.training.engine import sum_over_ranks
+from tunesmith.training.events import StepDone
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.loop import train
 from tunesmith.training.memory import installed_bytes, peak_bytes

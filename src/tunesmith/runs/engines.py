@@ -97,7 +97,7 @@ def _leaves_weights_unused(network: Any, job: PreparedRun) -> bool:
 
 
 def _sync_every(settings: TrainSettings) -> int:
-    """Return the steps after which results are needed: for the log, or a checkpoint due by steps."""
+    """Return the steps after which results are needed: for the log, or a checkpoint."""
     every = settings.save_every
     if every is None or every.unit != "steps":
         return settings.log_every

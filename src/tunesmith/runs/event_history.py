@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from tunesmith.runs.model_metadata import STRICT, without_halves
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.runs.model_metadata import STRICT, without_halves
 
 __all__ = ["History", "is_event", "last_step", "read_events", "read_history"]
 

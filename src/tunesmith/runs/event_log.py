@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from tunesmith.errors import Place, Problem
-from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.event_history import is_event
+from tunesmith.text import escape_controls
 from tunesmith.training.events import Evaluated, Event, Saved, StepDone, Warned
 
 __all__ = ["EventLog", "as_line"]

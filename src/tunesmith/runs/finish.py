@@ -9,22 +9,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tunesmith.runs.model_card import CardFacts
-from tunesmith.runs.model_folder import score_facts, write_model
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
+from tunesmith.metrics.headline import headline
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.uncertainty import with_intervals
-from tunesmith.metrics.headline import headline
 from tunesmith.recipe import to_yaml
 from tunesmith.runs.baselines import BaselineScores, baseline_scores, needed_rows
 from tunesmith.runs.fingerprint import hash_of, versions
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import PreparedRun
+from tunesmith.runs.model_card import CardFacts
+from tunesmith.runs.model_folder import score_facts, write_model
+from tunesmith.runs.open_session import check_saved
 from tunesmith.runs.predictions import manifest_of, stored_name
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.public_names import public_name, with_public_names
 from tunesmith.runs.session import Session
-from tunesmith.runs.open_session import check_saved
 from tunesmith.storage import atomic
 from tunesmith.training import checkpoint
 from tunesmith.training.events import Finished
@@ -84,7 +84,9 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     return finished
 
 
-def _rows_of(job: PreparedRun, splits: Iterable[str], labelled: Iterable[str]) -> dict[str, dict[int, Row]]:
+def _rows_of(
+    job: PreparedRun, splits: Iterable[str], labelled: Iterable[str]
+) -> dict[str, dict[int, Row]]:
     """The rows that predictions are written beside, and those that baselines need."""
     needed: dict[str, Sequence[int]] = dict(needed_rows(job, labelled))
     needed |= {split: job.examples[split].row_numbers.tolist() for split in splits}

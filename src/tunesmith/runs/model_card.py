@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.runs.markdown import code, plain, table
-from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.baselines import BASELINES
 from tunesmith.metrics.scores import Scores
+from tunesmith.runs.markdown import code, plain, table
+from tunesmith.text import escape_controls
 
 __all__ = ["CardFacts", "with_calibration", "write_card"]
 

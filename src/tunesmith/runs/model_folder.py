@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError
 
-from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
 from tunesmith.errors import ModelError, Place, Problem, RecipeError
-from tunesmith.text import escape_controls, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.shortfall import compare_with_tfidf, find_shortfall
 from tunesmith.models.untrusted import UnreadableFile, read_json
+from tunesmith.runs.model_card import CardFacts, with_calibration, write_card
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
 from tunesmith.tasks import Task, task_from_json
+from tunesmith.text import escape_controls, quoted
 
 __all__ = ["CARD", "FACTS", "amend_facts", "read_facts", "score_facts", "write_model"]
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from tunesmith.text import shortened
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.shortfall import Shortfall
 from tunesmith.tasks import task_from_json
+from tunesmith.text import shortened
 
 __all__ = ["STRICT", "parse", "parse_run_facts", "reason_of", "without_halves"]
 

@@ -14,7 +14,9 @@ from tunesmith.training.progress import ModelSelection
 __all__ = ["choose_scores"]
 
 
-def choose_scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tuple[Metric, ...], ModelSelection | None]:
+def choose_scores(
+    checked: ValidatedInputs, *, custom_metrics: bool
+) -> tuple[tuple[Metric, ...], ModelSelection | None]:
     """Return the metrics to compute, and the one that chooses the best model; None for the last.
 
     Raises:
@@ -38,7 +40,9 @@ def choose_scores(checked: ValidatedInputs, *, custom_metrics: bool) -> tuple[tu
                     _("early stopping needs validation rows and a score that chooses"),
                     "train",
                     "early_stopping",
-                    fix=_("Set data.validation and train.select_by, or remove train.early_stopping."),
+                    fix=_(
+                        "Set data.validation and train.select_by, or remove train.early_stopping."
+                    ),
                 )
             )
         return metrics, None

@@ -12,10 +12,10 @@ from hashlib import sha256
 from typing import Any
 
 from tunesmith.errors import Problem
-from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
+from tunesmith.text import escape_controls
 
 __all__ = ["has_begun", "learned_from", "read_plan", "remembered_warnings", "write_plan"]
 

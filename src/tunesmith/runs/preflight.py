@@ -16,15 +16,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.data.batches import Batch, Examples
+from tunesmith.data.batches import Batch
 from tunesmith.errors import ModelError, Problem, RecipeError, Severity
-from tunesmith.text import nearest, quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.models import ModelFiles
 from tunesmith.runs.session import Session
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
+from tunesmith.text import nearest, quoted
 from tunesmith.training.engine import Step, sum_over_ranks
 from tunesmith.training.failures import halve_micro_batches
 from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
-from tunesmith.data.rows import Rejected, Row
 from tunesmith.data.encoded import Encoded, Prepared
+from tunesmith.data.rows import Rejected, Row
 from tunesmith.data.token_cache import prepare
-from tunesmith.errors import DataError, Place, TunesmithError, Problem, RecipeError, Severity
+from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.inputs import ValidatedInputs, Split
+from tunesmith.inputs import Split, ValidatedInputs
 from tunesmith.metrics.scores import Metric
 from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.recipe import Layers, Recipe
@@ -26,10 +26,10 @@ from tunesmith.runs.model_selection import choose_scores
 from tunesmith.runs.rows import rows_by_number
 from tunesmith.runs.trackers import check_trackers
 from tunesmith.tasks import Task
-from tunesmith.training.progress import ModelSelection
-from tunesmith.training.shuffling import BalancedClasses
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Plan, make_plan
+from tunesmith.training.progress import ModelSelection
+from tunesmith.training.shuffling import BalancedClasses
 
 __all__ = ["PreparedRun", "prepare_run"]
 
@@ -132,9 +132,9 @@ def prepare_run(
     """Find the model, tokenise what is not tokenised yet, derive the plan.
 
     Args:
-        checked: from `inputs.check`.
+        checked: from `validate_inputs`.
         num_processes: processes that share each step.
-        own_scores: whether `compute_metrics` brings scores that only it knows.
+        custom_metrics: whether `compute_metrics` brings scores that only it knows.
         revision: the commit of the model that the run began with; None for the recipe's.
 
     Raises:
@@ -143,7 +143,7 @@ def prepare_run(
     recipe, task = checked.recipe, checked.task
     check_trackers(recipe.trackers)
     metrics, choice = choose_scores(checked, custom_metrics=custom_metrics)
-    assert recipe.model is not None  # noqa: S101 - filled in by `look`
+    assert recipe.model is not None  # noqa: S101 - filled in by `resolve_inputs`
     files = locate(recipe.model, revision=revision or recipe.revision)
     tokenizer = load_tokenizer(files)
     task = task.with_tokenizer(tokenizer)
@@ -227,7 +227,9 @@ def _tokenise(
     examples = {}
     for name, split in splits.items():
         if id(split.source) not in opened_session:
-            opened_session[id(split.source)] = _prepare(split, task, tokenizer, max_length, identity)
+            opened_session[id(split.source)] = _prepare(
+                split, task, tokenizer, max_length, identity
+            )
         prepared, places = opened_session[id(split.source)], split.places
         if places is not None:
             is_drawn = np.zeros(int(prepared.rows.max(initial=-1)) + 1, dtype=np.bool_)
@@ -296,7 +298,9 @@ def _repetition(plan: Plan) -> list[str]:
     return [words.format(share=share, most=share / min(sizes), least=share / max(sizes))]
 
 
-def _notes(checked: ValidatedInputs, examples: Mapping[str, Examples], max_length: int) -> list[str]:
+def _notes(
+    checked: ValidatedInputs, examples: Mapping[str, Examples], max_length: int
+) -> list[str]:
     notes = []
     # the check before has said it, of a sample; splits drawn from one source share their set
     is_told = any(problem.code == "D320" for problem in checked.warnings)

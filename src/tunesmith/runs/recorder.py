@@ -45,7 +45,9 @@ class Recorder:
         self._skipped: list[str] = []
         self._overdue = False
         self._log = (
-            EventLog(session.run.log, settings.log_every, session.checkpoint_facts.get("window", {}))
+            EventLog(
+                session.run.log, settings.log_every, session.checkpoint_facts.get("window", {})
+            )
             if session.accelerator.is_main_process
             else None
         )

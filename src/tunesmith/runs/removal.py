@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from tunesmith.errors import Place, Problem, RecipeError
-from tunesmith.text import quoted
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.storage.lock import hold
+from tunesmith.text import quoted
 
 __all__ = ["delete_run", "refuse_deletion"]
 

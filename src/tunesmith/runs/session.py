@@ -133,9 +133,7 @@ class Session:
             )
         except OneRowTooLarge as error:
             raise self.job.placed(error, split, examples) from None
-        joined = self.job.task.join(
-            evaluation.predictions, examples or self.job.examples[split]
-        )
+        joined = self.job.task.join(evaluation.predictions, examples or self.job.examples[split])
         evaluation = replace(evaluation, predictions=joined)
         if evaluation.halvings > self.eval_halvings:
             self.eval_halvings = evaluation.halvings

@@ -14,9 +14,8 @@ from typing import Any
 from tunesmith.data.open import looks_like_a_file
 from tunesmith.data.rows import Rejected, Splits
 from tunesmith.errors import Place, Problem, RecipeError, ResourceError, Severity
-from tunesmith.text import escape_controls
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs import ValidatedInputs, check, look
+from tunesmith.inputs import ValidatedInputs, resolve_inputs, validate_inputs
 from tunesmith.metrics.scores import Scores
 from tunesmith.models import locate
 from tunesmith.recipe import KeyPath, Layers, Recipe, as_written, flatten, gather, to_yaml
@@ -27,6 +26,7 @@ from tunesmith.runs.plan_file import has_begun, learned_from, read_plan
 from tunesmith.storage import atomic, hub
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.lock import HOLDER, hold
+from tunesmith.text import escape_controls
 from tunesmith.training.device import is_main_process
 from tunesmith.training.events import Finished
 
@@ -122,7 +122,7 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Val
     look_up_model(layers)
     is_begun = run.exists and has_begun(run)
     is_known = is_begun and bool(read_plan(run)[0])
-    checked = check(look(layers, data), audited=not is_known)
+    checked = validate_inputs(resolve_inputs(layers, data), audited=not is_known)
     odd = [problem for problem in checked.warnings if problem.severity is not Severity.NOTE]
     checked = replace(checked, warnings=odd)  # notes are for who asks: `tunesmith check`
     if is_begun:
@@ -241,7 +241,7 @@ def start(
         layers: what was asked.
         out: the folder; None for `runs/NAME`.
         data: splits given from Python.
-        asked_by: the recipe or data it was started with, from which NAME is made.
+        named_after: the recipe or data it was started with, from which NAME is made.
         restart: keep what is there under another name and begin anew.
 
     Raises:

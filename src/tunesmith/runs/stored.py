@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from tunesmith.runs.model_metadata import STRICT, parse, parse_run_facts, reason_of
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.runs.model_metadata import STRICT, parse, parse_run_facts, reason_of
 from tunesmith.training.plan import Plan
 
 __all__ = ["read_plan", "read_run_facts"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import Problem, RecipeError, ResourceError, Severity
-from tunesmith.text import nearest, shortened
 from tunesmith.i18n import gettext as _
+from tunesmith.text import nearest, shortened
 from tunesmith.training.events import Evaluated, Event, StepDone
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ import torch
 
 from tunesmith.errors import Interrupted, Problem, ResourceError
 from tunesmith.i18n import gettext as _
+from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.finish import finish
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.prepare import PreparedRun
-from tunesmith.runs.custom_metrics import ComputeMetrics
+from tunesmith.runs.open_session import open_session, write_recipe_and_plan
 from tunesmith.runs.preflight import preflight
+from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.recorder import Recorder
 from tunesmith.runs.session import Session
-from tunesmith.runs.open_session import open_session, write_recipe_and_plan
 from tunesmith.runs.signals import StopRequest
 from tunesmith.training.device import deterministic_kernels, make_accelerator, resolve_precision
 from tunesmith.training.events import Event, Warned

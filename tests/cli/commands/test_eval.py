@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tunesmith.inputs import check, look
+from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 
 
@@ -83,7 +83,7 @@ def test_columns_option_and_normalized_labels(tunesmith: Command, trained: Path)
 def test_baselines_are_those_of_the_run(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
     """On the run's own validation rows they score what the run wrote down."""
     facts = json.loads((trained / "model" / "tunesmith.json").read_text())
-    checked = check(look(gather(file=trained / "recipe.yaml", environment={})))
+    checked = validate_inputs(resolve_inputs(gather(file=trained / "recipe.yaml", environment={})))
     split = checked.splits["validation"]
     assert split.places is not None
     held = set(split.places.tolist())

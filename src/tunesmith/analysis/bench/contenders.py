@@ -194,12 +194,12 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _job(settings: dict[str, object]) -> Any:
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.recipe import gather
     from tunesmith.runs.prepare import prepare_run
 
     flags = {tuple(key.split(".")): (key, value) for key, value in settings.items()}
-    return prepare_run(check(look(gather(flags=flags, environment={}))))
+    return prepare_run(validate_inputs(resolve_inputs(gather(flags=flags, environment={}))))
 
 
 def _ours(contender: Contender, settings: dict[str, object]) -> Steps:

@@ -28,7 +28,7 @@ from tunesmith.errors import (
     Severity,
 )
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs import Split, check, look
+from tunesmith.inputs import Split, resolve_inputs, validate_inputs
 from tunesmith.inputs.corrections_table import LabelIssue, mark_of, write_issues
 from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.recipe import gather
@@ -205,7 +205,7 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
 def _data_of(run: RunFolder) -> tuple[Mapping[str, Split], list[Problem]]:
     """Return the rows that the run was trained on, none with a warning if not available."""
     try:
-        checked = check(look(gather(file=run.recipe, environment={})))
+        checked = validate_inputs(resolve_inputs(gather(file=run.recipe, environment={})))
     except (DataError, RecipeError, ResourceError) as error:
         return {}, [_unavailable(run, str(error.problems[0]))]
     before = learned_from(run)

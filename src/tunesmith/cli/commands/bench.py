@@ -63,9 +63,9 @@ def command(
     """Choose contenders, time them in turns, print one table."""
     from tunesmith.analysis.bench.compare import compare, machine, steps_taken
     from tunesmith.analysis.bench.contenders import CONTENDERS, ablations
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
 
-    recipe = check(look(layers_from(what, flags))).recipe
+    recipe = validate_inputs(resolve_inputs(layers_from(what, flags))).recipe
     if ablate:
         contenders = ablations("fast-bf16" if "fast-bf16" in names else "fast")
     else:

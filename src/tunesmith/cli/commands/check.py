@@ -38,12 +38,12 @@ _BAR = 30
 @recipe_options
 def command(terminal: Terminal, what: tuple[str, ...], strict: bool, **flags: Any) -> int:
     """Check, and print every problem, errors first; the exit code is that of the errors."""
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
 
     checked, code = None, 0
     problems: Sequence[Problem]
     try:
-        checked = check(look(layers_from(what, flags)), audited=True)
+        checked = validate_inputs(resolve_inputs(layers_from(what, flags)), audited=True)
         problems = checked.warnings
     except TunesmithError as error:
         context = click.get_current_context()

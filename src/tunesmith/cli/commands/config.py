@@ -33,13 +33,13 @@ def command() -> None:
 @recipe_options
 def show(terminal: Terminal, what: tuple[str, ...], **flags: Any) -> int:
     """Merge all layers, fill in values from the data if it can be read, print."""
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.recipe import as_written, flatten
 
     layers = layers_from(what, flags)
     recipe = layers.recipe()
     try:
-        checked = check(look(layers))
+        checked = validate_inputs(resolve_inputs(layers))
         layers, recipe = checked.layers, checked.recipe
     except TunesmithError as error:
         terminal.say(_("the data could not be read, so no values are filled in from it:"))

@@ -50,16 +50,16 @@ def command(
     from tunesmith.storage import atomic
 
     atomic.refuse_existing([target], force=force)
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.recipe import as_written, to_yaml
     from tunesmith.runs.start import remarks
 
-    seen = look(layers_from(what, flags))
+    seen = resolve_inputs(layers_from(what, flags))
     recipe, layers, notes = seen.recipe, seen.layers, seen.notes
     splits: dict[str, Split] = {}
     errors, later = 0, [("train", "select_by"), ("metrics",)]
     try:
-        checked = check(seen, audited=True)
+        checked = validate_inputs(seen, audited=True)
     except DataError as error:
         if any(problem.code in _UNDECIDED for problem in error.problems):
             raise

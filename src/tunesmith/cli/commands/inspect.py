@@ -111,13 +111,13 @@ def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
     from tunesmith.data.findings import Findings
     from tunesmith.data.open import open_splits
     from tunesmith.data.profile import profile
-    from tunesmith.inputs import look
+    from tunesmith.inputs import resolve_inputs
     from tunesmith.models import suggest_model
     from tunesmith.tasks.labeled_text import examine_texts
 
     recipe = None
     if what.endswith((".yaml", ".yml")):
-        seen = look(layers_from([what], {**flags, "model": model}))
+        seen = resolve_inputs(layers_from([what], {**flags, "model": model}))
         recipe, source = seen.recipe, seen.train
         roles = Roles(str(recipe.data.text), recipe.data.text_pair)
     else:

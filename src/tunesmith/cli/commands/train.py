@@ -114,7 +114,7 @@ def _train(
 
 def _dry_run(terminal: Terminal, layers: Layers, *, out: str | None, named_after: str) -> None:
     """Measure a few steps and print the plan; nothing is written."""
-    from tunesmith.inputs import check, look
+    from tunesmith.inputs import resolve_inputs, validate_inputs
     from tunesmith.runs.signals import StopRequest
     from tunesmith.runs.start import look_up_model, run_folder
 
@@ -122,7 +122,7 @@ def _dry_run(terminal: Terminal, layers: Layers, *, out: str | None, named_after
     display = Display(terminal, run)
     with StopRequest() as stop:
         look_up_model(layers)
-        checked = check(look(layers))
+        checked = validate_inputs(resolve_inputs(layers))
         display.begin(checked)
         display.say(_("loading torch and the model …"))
         from tunesmith.runs.dry_run import estimate

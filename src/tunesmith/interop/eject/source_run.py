@@ -15,7 +15,7 @@ from tunesmith.errors import (
     ResourceError,
 )
 from tunesmith.i18n import gettext as _
-from tunesmith.inputs import Split, ValidatedInputs, check, look
+from tunesmith.inputs import Split, ValidatedInputs, resolve_inputs, validate_inputs
 from tunesmith.models import ModelFiles, locate, overridden_dropout
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.runs.folder import RunFolder
@@ -258,7 +258,7 @@ def _read_inputs(folder: RunFolder, layers: Layers, planned: Mapping[str, Any]) 
                 fix=_("Write them to a file, such as rows.jsonl, and train on that."),
             )
         )
-    inputs = check(look(layers))
+    inputs = validate_inputs(resolve_inputs(layers))
     digests = planned["fingerprint"]["data"]
     changed = [
         Problem(
