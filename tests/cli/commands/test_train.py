@@ -160,7 +160,7 @@ def test_collapsed_model_is_reported(tunesmith: Command, tickets: Path, tiny_ber
     )  # fmt: skip
     assert output.code == 0
     assert "→ Collapsed (M135): all answers are the same on " in output.out
-    assert "warning M135: validation: collapsed: the model gives the same answer" in output.err
+    assert "warning M135: validation: collapsed: the predictions for all" in output.err
     assert ": all answers are the same on " in Path("runs/tickets/model/README.md").read_text()
 
 
