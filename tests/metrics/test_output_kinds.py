@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,11 @@ NUMBER = Number(("stars",))
 
 def recorded(kind: Any, raw: np.ndarray, truth: np.ndarray) -> RowAnswers:
     """The answers as they come back from a predictions file."""
-    stored = [SimpleNamespace(**answer) for answer in kind.decode(raw)]
-    return kind.recorded(stored, truth)  # type: ignore[no-any-return]
+    return kind.recorded(kind.decode(raw), truth)  # type: ignore[no-any-return]
 
 
 def texts(labels: list[Any], scores: list[float]) -> list[Any]:
-    return [SimpleNamespace(label=a, score=b) for a, b in zip(labels, scores, strict=True)]
+    return [{"label": a, "score": b} for a, b in zip(labels, scores, strict=True)]
 
 
 def test_a_kind_says_what_it_is() -> None:
@@ -51,11 +49,7 @@ def test_stored_answers_are_those_of_the_raw_values(kind: LabelKind, seed: int) 
     assert (stored.predicted == direct.predicted).all()
     assert (stored.predicted == kind.decide(raw)).all()
     assert stored.probabilities == pytest.approx(direct.probabilities)
-    scores = {
-        name: np.array([float(row["scores"][name]) for row in kind.decode(raw)])  # type: ignore[index]
-        for name in kind.names
-    }
-    again = kind.raw_values(scores)
+    again = kind.raw_values(kind.decode(raw))
     assert kind.probabilities(again) == pytest.approx(direct.probabilities)
     assert kind.losses(again, truth) == pytest.approx(kind.losses(raw, truth))
 

@@ -33,7 +33,8 @@ def test_no_column_of_the_data_hides_an_answer(column: str, tmp_path: Path) -> N
     assert len(table) == 5
     write(run, **table)
     (record,) = read_predictions(run, "test", [column])
-    assert record == Record(7, {column: "of the data"}, "a", 0.75, {"a": 0.75, "b": 0.25})
+    answer = {"label": "a", "score": 0.75, "scores": {"a": 0.75, "b": 0.25}}
+    assert record == Record(7, {column: "of the data"}, answer)
 
 
 def test_without_any(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_those_of_another_model_are_refused(tmp_path: Path) -> None:
         with atomic.publish(run.model) as folder:
             facts = json.dumps({**STORED, "predictions": manifest_of(run)})
             (folder / "tunesmith.json").write_text(facts)
-        assert read_predictions(run, "test", ["text"])[0].score == score
+        assert read_predictions(run, "test", ["text"])[0].answer["score"] == score
     shutil.rmtree(one.predictions)
     shutil.copytree(other.predictions, one.predictions)
     with pytest.raises(IntegrityError, match=r"C133 .*another model"):

@@ -85,7 +85,7 @@ class Toy:
         return read_predictions(RunFolder(self.run.folder), "validation", [*self.rows[0]])
 
     def is_right(self, record: Record) -> bool:
-        return record.label == self.rows[record.row]["label"]
+        return record.answer["label"] == self.rows[record.row]["label"]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -155,7 +155,7 @@ def test_the_fast_engine_and_two_processes_compute_the_same(toy: Toy, tmp_path: 
 
 
 def test_predictions_of_texts_and_of_a_file(toy: Toy, tunesmith: Command) -> None:
-    expected = [record.label for record in toy.records]
+    expected = [record.answer["label"] for record in toy.records]
     rows = [dict(toy.rows[record.row]) for record in toy.records]
     for row in rows:
         del row["label"]

@@ -68,9 +68,8 @@ def _validation(
     records = read_predictions(run, "validation", task.roles.columns)
     if not records:
         raise RecipeError(_no_predictions(run))
-    scores = {name: np.array([record.scores[name] for record in records]) for name in kind.names}
     rows = [Row(record.row, record.values) for record in records]
-    return kind.raw_values(scores), task.targets(rows)
+    return kind.raw_values([record.answer for record in records]), task.targets(rows)
 
 
 def _no_predictions(run: RunFolder) -> Problem:

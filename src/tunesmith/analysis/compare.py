@@ -144,12 +144,7 @@ class _Scored:
             )
         rows = [Row(record.row, record.values) for record in records]
         truth = like.output.aligned(task.targets(rows), task.output)
-        predictions = like.encode_answers(
-            [
-                {"label": record.label, "score": record.score, "scores": record.scores}
-                for record in records
-            ]
-        )
+        predictions = like.encode_answers([record.answer for record in records])
         assert predictions is not None  # noqa: S101 - tasks without are not compared
         answers = like.score((), predictions, truth, None).answers
         assert answers is not None  # noqa: S101 - `compute` gives them

@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +39,12 @@ __all__ = [
     "RawKind",
     "RowAnswers",
     "SingleClass",
-    "StoredAnswer",
 ]
 
 Floats = NDArray[np.float64]
 ColumnType = Literal["text", "list", "number"]
+Answers = Sequence[Mapping[str, Any]]
+"""For each row "label", "score" and, by name, "scores"; a file of predictions holds them."""
 
 _LEAST = 1e-12
 """A probability of zero would give an infinite loss."""
@@ -53,22 +54,6 @@ _LEAST_FREQUENCY = 1e-9
 
 NO_LABEL = "none"
 """How no label at all is written."""
-
-
-class StoredAnswer(Protocol):
-    """One row of a file of predictions."""
-
-    @property
-    def label(self) -> object:
-        """The answer."""
-
-    @property
-    def score(self) -> float:
-        """How sure it is, or the number."""
-
-    @property
-    def scores(self) -> Mapping[str, float]:
-        """The same of each class or label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,10 +131,11 @@ class OutputKind(ABC):
         """The truth of another kind with the same labels, with these in their order here."""
         return entries
 
-    def recorded(self, stored: Sequence[StoredAnswer], truth: NDArray[Any]) -> RowAnswers:
-        """The stored answers to labeled rows."""
-        predicted = np.array([None, *(each.label for each in stored)], dtype=object)[1:]
-        return RowAnswers(truth, predicted, scores=_scores(stored))
+    def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
+        """Stored answers to labeled rows."""
+        predicted = np.array([None, *(answer["label"] for answer in answers)], dtype=object)[1:]
+        scores = np.array([answer["score"] for answer in answers], dtype=np.float64)
+        return RowAnswers(truth, predicted, scores=scores)
 
     def is_right(self, answers: RowAnswers) -> NDArray[np.bool_] | None:
         """Which rows have exactly the right answer, shape (n,); None where no answer is that."""
@@ -217,11 +203,12 @@ class RawKind(OutputKind):
 
     @abstractmethod
     def decode(self, raw: NDArray[Any]) -> list[dict[str, object]]:
-        """Each answer with "label", "score" and, by name, "scores"."""
+        """The answers to give to the user: `Answers`."""
 
-    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
-        """Raw values that give these "scores" of `decode`, each of shape (n,)."""
-        return np.stack([scores[name] for name in self.names], axis=1).astype(np.float64)
+    def raw_values(self, answers: Answers) -> Floats:
+        """Raw values that give these answers."""
+        rows = [[answer["scores"][name] for name in self.names] for answer in answers]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names))
 
     def answers(self, raw: NDArray[Any], truth: NDArray[Any]) -> RowAnswers:
         """The answers that raw values give to labeled rows."""
@@ -315,10 +302,9 @@ class LabelKind(RawKind):
         """The answers that logits give to labeled rows."""
         return self.of_probabilities(self.probabilities(raw), truth)
 
-    def recorded(self, stored: Sequence[StoredAnswer], truth: NDArray[Any]) -> RowAnswers:
+    def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
         """The answers that the stored probabilities give."""
-        rows = [[each.scores[name] for name in self.names] for each in stored]
-        return self.of_probabilities(np.array(rows, dtype=np.float64), truth)
+        return self.of_probabilities(RawKind.raw_values(self, answers), truth)
 
 
 @final
@@ -371,9 +357,9 @@ class SingleClass(LabelKind):
         total: Floats = highest + np.log(np.exp(values - highest[:, None]).sum(axis=-1))
         return total - np.take_along_axis(values, truth[:, None].astype(np.int64), axis=-1)[:, 0]
 
-    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
+    def raw_values(self, answers: Answers) -> Floats:
         """Logarithms of probabilities: logits, up to a number per row that changes nothing."""
-        return _safe_log(super().raw_values(scores))
+        return _safe_log(super().raw_values(answers))
 
     def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
         """One-hot rows."""
@@ -475,9 +461,9 @@ class LabelSet(LabelKind):
         losses: Floats = np.logaddexp(0.0, np.where(truth == 1, -values, values)).mean(axis=-1)
         return losses
 
-    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
+    def raw_values(self, answers: Answers) -> Floats:
         """Logits of the probabilities."""
-        shares = super().raw_values(scores)
+        shares = super().raw_values(answers)
         return _safe_log(shares) - _safe_log(1 - shares)
 
     def indicators(self, truth: NDArray[Any]) -> NDArray[np.bool_]:
@@ -555,14 +541,13 @@ class Number(RawKind):
             for value in raw[:, 0]
         ]
 
-    def raw_values(self, scores: Mapping[str, NDArray[Any]]) -> Floats:
+    def raw_values(self, answers: Answers) -> Floats:
         """The numbers, whatever their column is called."""
-        (numbers,) = scores.values()
-        return numbers.astype(np.float64)[:, np.newaxis]
+        return np.array([[answer["score"]] for answer in answers], dtype=np.float64).reshape(-1, 1)
 
-    def recorded(self, stored: Sequence[StoredAnswer], truth: NDArray[Any]) -> RowAnswers:
-        """The numbers, which are the scores."""
-        return RowAnswers(truth, _scores(stored))
+    def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
+        """The numbers."""
+        return RowAnswers(truth, self.raw_values(answers)[:, 0])
 
     def is_right(self, answers: RowAnswers) -> None:
         """No number is simply right."""
@@ -603,10 +588,6 @@ class FreeText(OutputKind):
     """Text, such as words to fill in or a generated answer."""
 
     name: ClassVar[str] = "text"
-
-
-def _scores(stored: Sequence[StoredAnswer]) -> Floats:
-    return np.array([each.score for each in stored], dtype=np.float64)
 
 
 def _logistic(strength: float) -> Any:

@@ -23,16 +23,12 @@ class Record:
     Attributes:
         row: its number in the source.
         values: its texts and label, by column.
-        label: the answer.
-        score: the highest probability, or the predicted number.
-        scores: the probability of each class or label.
+        answer: "label", "score" and, by class or label, "scores", as the task decoded it.
     """
 
     row: int
     values: Mapping[str, object]
-    label: object
-    score: float
-    scores: Mapping[str, float]
+    answer: Mapping[str, Any]
 
 
 def stored_name(column: str) -> str:
@@ -95,12 +91,11 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
 
 def _as_record(row: Mapping[str, Any], columns: Sequence[str]) -> Record:
     scores = dict(row["scores"])  # a map of Arrow comes as pairs
+    scores = {name: float(score) for name, score in scores.items()}
     return Record(
         int(row["row"]),
         {name: row.get(stored_name(name)) for name in columns},
-        row["predicted"],
-        float(row["score"]),
-        {name: float(score) for name, score in scores.items()},
+        {"label": row["predicted"], "score": float(row["score"]), "scores": scores},
     )
 
 

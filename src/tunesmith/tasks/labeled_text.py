@@ -220,9 +220,7 @@ class LabeledTextTask(TaskDefaults):
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
         """Return the logits of the probabilities, or the numbers."""
-        names = self.output.names
-        scores = {name: np.array([answer["scores"][name] for answer in answers]) for name in names}
-        return {"logits": self.output.raw_values(scores)}
+        return {"logits": self.output.raw_values(answers)}
 
     def constant(self, rows: Sequence[Row]) -> Sequence[float]:
         """Return how frequent each class or label is, as logits, or the mean."""

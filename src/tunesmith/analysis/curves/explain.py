@@ -131,7 +131,8 @@ def _prediction_stats(run: RunFolder, task_json: Mapping[str, Any]) -> Predictio
     rows = [Row(record.row, record.values) for record in records]
     if not rows or not all(map(task.is_labeled, rows)):
         return None
-    return _stats(task.output, task.output.recorded(records, task.targets(rows)))
+    answers = [record.answer for record in records]
+    return _stats(task.output, task.output.recorded(answers, task.targets(rows)))
 
 
 def _stats(kind: OutputKind, answers: RowAnswers) -> PredictionStats | None:

@@ -83,7 +83,7 @@ def by_the_model(run: RunFolder, task: Task, split: str, source: Source | None) 
     rows = [Row(record.row, record.values) for record in records]
     if not rows or not all(task.is_labeled(row) for row in rows):
         return None
-    answers = task.output.recorded(records, task.targets(rows))
+    answers = task.output.recorded([record.answer for record in records], task.targets(rows))
     return HeldOut(split, task, rows, answers, source)
 
 
