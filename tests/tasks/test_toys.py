@@ -185,6 +185,12 @@ def test_errors_are_the_wrong_rows(toy: Toy, tunesmith: Command) -> None:
     wrong = [record.row for record in toy.records if not toy.is_right(record)]
     first = sorted(int(row["place"].rpartition(":")[2]) - 1 for row in worst[: len(wrong)])
     assert first == wrong
+    output = tunesmith("errors", toy.run.folder, "--export", "issues.csv")
+    assert output.code == 0, output.err
+    finds_label_errors = toy.name == "toy-windows"
+    assert ("cannot be found" in output.err) is not finds_label_errors
+    exported = len(Path("issues.csv").read_text(encoding="utf-8-sig").splitlines()) - 1
+    assert finds_label_errors or exported > 0
 
 
 def test_calibration_needs_probabilities(toy: Toy, tunesmith: Command) -> None:

@@ -70,6 +70,11 @@ class ErrorAnalysis:
         """What an answer is."""
         return self.held_out.kind
 
+    @property
+    def finds_label_errors(self) -> bool:
+        """Whether answers of this kind show which labels are probably wrong."""
+        return self.kind.suspects(self.held_out.answers) is not None
+
     def worst(self, top: int | None = None) -> list[RowError]:
         """The held-out rows with the highest loss."""
         return worst(self.held_out, top)

@@ -78,12 +78,16 @@ def command(
         terminal.say(_("predicting the training rows by cross-validation …"))
     examined = examine(find_run(run, root), split)
     terminal.problems(examined.warnings)
+    if "suspect" in chosen and not examined.finds_label_errors:
+        chosen.remove("suspect")
+        terminal.say(_("label errors cannot be found from answers of this kind"))
     count = top or (_BRIEF if len(chosen) > 1 else _LONG)
     record: dict[str, object] = {"run": run}
     for name in chosen:
         record[name] = _SECTIONS[name](terminal, examined, count)
     if export is not None:
-        selected = examined.worst(count) if chosen == ["worst"] else examined.suspect(top)
+        only_worst = chosen == ["worst"] or not examined.finds_label_errors
+        selected = examined.worst(count) if only_worst else examined.suspect(top)
         rows = examined.export(selected, export)
         record["export"] = {"file": str(export), "rows": rows}
         for line in _export_notes(export, rows):
