@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tunesmith.data.rows import Row, Source
     from tunesmith.inference.model import Model
 
+    Answered = tuple[Row, Mapping[str, object]]
+
 __all__ = ["command"]
 
 POLICIES = ("fail", "skip", "keep")
@@ -91,46 +93,24 @@ def command(
     **flags: Any,
 ) -> int:
     """Load the model, predict rows in order, print a line per row or write a table."""
-    from tunesmith.storage import atomic
-
-    if out is not None:
-        from tunesmith.inference.prediction_files import refuse_format
-
-        refuse_format(out)
-        atomic.refuse_existing([out], force=flags["force"])
-    is_piped = file is None and not texts
-    if is_piped and sys.stdin.isatty():
-        fix = _("Give texts, --file, or lines on stdin.")
-        raise RecipeError(Problem("R100", _("no text to predict"), fix=fix))
-    if file is not None and texts:
-        raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
     from tunesmith.data.columns import Roles
-    from tunesmith.data.open import from_python, open_splits
-    from tunesmith.data.readers.stdin_reader import check_arguments, rows_of_lines
+    from tunesmith.data.open import open_splits
     from tunesmith.inference.bad_rows import BadRows
     from tunesmith.inference.load import load
 
-    check_arguments(texts)
+    _check(texts, file, out, force=flags["force"])
     name = model_source(model, flags["root"])
     source = None if file is None else next(iter(open_splits(file, reading(flags)).values()))
-    roles = Roles(flags["text"], flags["text_pair"]) if flags["text"] else None
     loaded = load(
         name,
         revision=flags["revision"],
         device=flags["device"],
         precision=flags["precision"],
-        roles=roles,
+        roles=Roles(flags["text"], flags["text_pair"]) if flags["text"] else None,
     )
-    columns = loaded.task.roles.text_columns
-    if is_piped:
-        piped = list(rows_of_lines(sys.stdin.buffer, columns, flags["encoding"]))
-        if not piped:
-            raise DataError(Problem("D120", _("no rows"), Place("stdin")))
-        source = from_python(piped, "stdin")["train"]
-    elif source is None:
-        source = from_python(_as_records(texts, columns), _("arguments"))["train"]
-    policy = flags["on_bad_row"] or ("fail" if file is None else "keep")
-    bad_rows = BadRows(source, policy)
+    if source is None:
+        source = _typed(texts, loaded.task.roles.text_columns, flags["encoding"])
+    bad_rows = BadRows(source, flags["on_bad_row"] or ("fail" if file is None else "keep"))
     answered = loaded.stream(
         source,
         calibrated=flags["calibrated"],
@@ -148,12 +128,42 @@ def command(
     return 0
 
 
+def _check(texts: Sequence[str], file: str | None, out: Path | None, *, force: bool) -> None:
+    """Refuse what no model is needed for: a wrong format, an existing file, no text or too many."""
+    from tunesmith.data.readers.stdin_reader import check_arguments
+    from tunesmith.inference.prediction_files import refuse_format
+    from tunesmith.storage import atomic
+
+    if out is not None:
+        refuse_format(out)
+        atomic.refuse_existing([out], force=force)
+    if file is None and not texts and sys.stdin.isatty():
+        fix = _("Give texts, --file, or lines on stdin.")
+        raise RecipeError(Problem("R100", _("no text to predict"), fix=fix))
+    if file is not None and texts:
+        raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
+    check_arguments(texts)
+
+
+def _typed(texts: Sequence[str], columns: Sequence[str], encoding: str | None) -> Source:
+    """The rows of the arguments, or of stdin if there are none."""
+    from tunesmith.data.open import from_python
+    from tunesmith.data.readers.stdin_reader import rows_of_lines
+
+    if texts:
+        return from_python(_as_records(texts, columns), _("arguments"))["train"]
+    piped = list(rows_of_lines(sys.stdin.buffer, columns, encoding))
+    if not piped:
+        raise DataError(Problem("D120", _("no rows"), Place("stdin")))
+    return from_python(piped, "stdin")["train"]
+
+
 def _write(
     terminal: Terminal,
     out: Path,
     model: Model,
     source: Source,
-    answered: Iterable[tuple[Row, Mapping[str, object]]],
+    answered: Iterable[Answered],
     *,
     with_scores: bool,
 ) -> None:
@@ -166,9 +176,7 @@ def _write(
     terminal.result(written.format(count=rows, file=out))
 
 
-def _counted(
-    terminal: Terminal, answered: Iterable[tuple[Row, Mapping[str, object]]]
-) -> Iterator[tuple[Row, Mapping[str, object]]]:
+def _counted(terminal: Terminal, answered: Iterable[Answered]) -> Iterator[Answered]:
     """The same rows, reporting their number every few seconds."""
     last = time.monotonic()
     for count, pair in enumerate(answered):
@@ -178,11 +186,7 @@ def _counted(
             terminal.say(_("{count} rows").format(count=f"{count + 1:,}"))
 
 
-def _print(
-    terminal: Terminal,
-    answered: Iterable[tuple[Row, Mapping[str, object]]],
-    model: Model,
-) -> None:
+def _print(terminal: Terminal, answered: Iterable[Answered], model: Model) -> None:
     """Print a line per row: short in a terminal, complete and with a header in a pipe."""
     columns = model.task.roles.text_columns
     is_number = model.task.output.column_type == "number"
