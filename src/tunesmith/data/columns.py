@@ -11,7 +11,7 @@ from tunesmith.data.profile import ColumnProfile, Profile
 from tunesmith.data.rows import Source
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
-from tunesmith.text import nearest, quoted
+from tunesmith.text import did_you_mean, quoted
 
 __all__ = [
     "NOT_CONTENT",
@@ -148,10 +148,8 @@ def missing_columns(
     by_name = {column.name: column for column in source.columns}
     for role, name in required:
         if name not in by_name:
-            close = nearest(name, by_name)
-            fix = _("columns: {names}").format(names=", ".join(by_name))
-            if close:
-                fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+            known = _("columns: {names}").format(names=", ".join(by_name))
+            fix = did_you_mean(name, by_name, otherwise=known)
             message = _('no column "{column}" in {source}').format(column=name, source=source.name)
             yield role, Problem("D301", message, fix=fix)
         elif numbers := by_name[name].duplicates:

@@ -15,7 +15,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.models.files import ModelFiles
 from tunesmith.models.untrusted import first_line
 from tunesmith.storage.library_logging import quiet_transformers
-from tunesmith.text import nearest
+from tunesmith.text import did_you_mean
 
 __all__ = ["default_padding", "impossible_config", "make_config", "overridden_dropout"]
 
@@ -96,12 +96,11 @@ def _unknown_architecture(files: ModelFiles, kind: str, *, wants_code: bool) -> 
         )
     from transformers import CONFIG_MAPPING
 
-    close = nearest(kind[:100], CONFIG_MAPPING)
     return Problem(
         "M102",
         _('the architecture "{kind}" is not known to transformers').format(kind=kind[:100]),
         Place(files.name),
-        fix=_('did you mean "{name}"?').format(name=close[0]) if close else None,
+        fix=did_you_mean(kind[:100], CONFIG_MAPPING),
     )
 
 

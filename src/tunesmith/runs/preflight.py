@@ -24,7 +24,7 @@ from tunesmith.models import ModelFiles
 from tunesmith.runs.session import Session
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
-from tunesmith.text import nearest, quoted
+from tunesmith.text import did_you_mean, quoted
 from tunesmith.training.engine import Step, sum_over_ranks
 from tunesmith.training.failures import halve_micro_batches
 from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory
@@ -118,15 +118,14 @@ def _score_some(session: Session) -> None:
 
 
 def _no_such_score(session: Session, name: str, scores: Scores) -> Problem:
-    close = nearest(name, scores.values)
     return session.job.layers.problem(
         "R171",
         _('there is no score "{name}" to choose by; computed are {names}').format(
             name=name, names=quoted(list(scores.values))
         ),
         "train",
-        "best",
-        fix=_('did you mean "{name}"?').format(name=close[0]) if close else None,
+        "select_by",
+        fix=did_you_mean(name, scores.values),
     )
 
 

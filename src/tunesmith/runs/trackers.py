@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import Problem, RecipeError, ResourceError, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.text import nearest, shortened
+from tunesmith.text import did_you_mean, shortened
 from tunesmith.training.events import Evaluated, Event, StepDone
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ def check_trackers(names: Sequence[str]) -> None:
 
     for name in names:
         if name not in TRACKERS:
-            close = nearest(name, TRACKERS)
-            fix = _("Trackers: {names}.").format(names=", ".join(TRACKERS))
-            if close:
-                fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+            known = _("Trackers: {names}.").format(names=", ".join(TRACKERS))
+            fix = did_you_mean(name, TRACKERS, otherwise=known)
             raise RecipeError(
                 Problem("R113", _('there is no tracker "{name}"').format(name=name), fix=fix)
             )

@@ -18,7 +18,7 @@ from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
 from tunesmith.tasks.script_parts import ScriptParts, TargetExpression
 from tunesmith.tasks.untrained_formats import UntrainedFormat, untrained_format
-from tunesmith.text import nearest, quoted, shell_quoted
+from tunesmith.text import did_you_mean, quoted, shell_quoted
 
 __all__ = [
     "EVALUATION_SEED",
@@ -52,10 +52,8 @@ def task_named(name: str) -> type[Task]:
         RecipeError: there is no such task (R109).
     """
     if name not in TASKS:
-        close = nearest(name, TASKS)
-        fix = _("Tasks: {names}.").format(names=", ".join(sorted(TASKS)))
-        if close:
-            fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+        known = _("Tasks: {names}.").format(names=", ".join(sorted(TASKS)))
+        fix = did_you_mean(name, TASKS, otherwise=known)
         raise RecipeError(
             Problem("R109", _('there is no task "{name}"').format(name=name), fix=fix)
         )

@@ -23,7 +23,7 @@ from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import Options
-from tunesmith.text import nearest, quoted
+from tunesmith.text import did_you_mean, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -156,9 +156,8 @@ class LossWeights:
             unknown := [name for name in requested if name not in labels]
         ):
             message = _('no class is called "{name}"').format(name=unknown[0])
-            fix = _("Known classes: {names}.").format(names=quoted(labels))
-            if close := nearest(unknown[0], labels):
-                fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+            known = _("Known classes: {names}.").format(names=quoted(labels))
+            fix = did_you_mean(unknown[0], labels, otherwise=known)
         if message is not None:
             raise RecipeError(Problem("R188", message, Place("options.class_weights"), fix=fix))
         if isinstance(requested, dict):

@@ -31,7 +31,7 @@ from tunesmith.tasks.labeled_text_scripts import classification_parts
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
-from tunesmith.text import nearest, quoted, shell_quoted, shortened
+from tunesmith.text import did_you_mean, quoted, shell_quoted, shortened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -257,10 +257,8 @@ def _unseen(unseen: list[str], counts: Counter[str]) -> Problem:
 
 
 def _no_positive(name: str, labels: Sequence[str]) -> Problem:
-    close = nearest(name, labels)
-    fix = _("Known classes: {names}.").format(names=quoted(labels))
-    if close:
-        fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
+    known = _("Known classes: {names}.").format(names=quoted(labels))
+    fix = did_you_mean(name, labels, otherwise=known)
     return Problem(
         "R112",
         _('no class is called "{name}"').format(name=name),

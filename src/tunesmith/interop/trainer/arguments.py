@@ -18,7 +18,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.interop.trainer.support import notice, refusal
 from tunesmith.recipe.renamed import RENAMED
-from tunesmith.text import nearest
+from tunesmith.text import did_you_mean
 
 __all__ = ["REMOVED", "Removed", "Seq2SeqTrainingArguments", "TrainingArguments"]
 
@@ -180,12 +180,11 @@ def _shown(key: str, value: object) -> str:
 
 
 def _unknown(name: str, known: set[str]) -> Problem:
-    close = nearest(name, known)
     return Problem(
         "R130",
         _('there is no argument "{name}"').format(name=name),
         Place("TrainingArguments"),
-        fix=_('did you mean "{name}"?').format(name=close[0]) if close else None,
+        fix=did_you_mean(name, known),
     )
 
 
