@@ -323,6 +323,20 @@ def untested(tree: Tree, tests: Path) -> list[str]:
     ]
 
 
+def ignored_by_git(root: Path) -> list[str]:
+    """Python files that git ignores, so that a commit would leave them out; none without git."""
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "src", "tests"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return [
+        f"{path}: .gitignore hides it; narrow the pattern"
+        for path in done.stdout.splitlines()
+        if path.endswith(".py")
+    ]
+
+
 Rule = Callable[[Tree], Sequence[str]]
 RULES: Mapping[str, Rule] = {
     rule.__name__: rule

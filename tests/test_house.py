@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ def test_rule(rule: str) -> None:
 def test_long_modules_have_a_test_file() -> None:
     assert len(SOURCE.modules) > 150, "the rules look at every module"
     assert "\n".join(house.untested(SOURCE, ROOT / "tests")) == ""
+
+
+def test_git_ignores_no_module(tmp_path: Path) -> None:
+    assert "\n".join(house.ignored_by_git(ROOT)) == ""
+    (tmp_path / "src" / "runs").mkdir(parents=True)
+    (tmp_path / "src" / "runs" / "x.py").touch()
+    (tmp_path / ".gitignore").write_text("runs/\n")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (line,) = house.ignored_by_git(tmp_path)
+    assert line.startswith("src/runs/x.py: ")
 
 
 def test_nothing_but_tasks_tells_tasks_apart() -> None:
