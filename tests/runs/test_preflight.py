@@ -269,7 +269,7 @@ def test_a_score_to_choose_by_that_nobody_computes(
     with pytest.raises(RecipeError, match="R171") as caught:
         list(events)
     assert 'did you mean "spread"?' in str(caught.value)
-    assert 'R171 train.select_by: ' in str(caught.value)
+    assert "R171 train.select_by: " in str(caught.value)
 
 
 def test_it_can_be_left_out(
