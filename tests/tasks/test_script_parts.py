@@ -5,9 +5,16 @@ import pytest
 from sklearn import metrics
 
 from tunesmith.metrics.scores import METRICS, compute
+from tunesmith.tasks import TASKS, task_named
+from tunesmith.tasks.defaults import TaskDefaults
 from tunesmith.tasks.script_parts import sklearn_metrics
 
 RANDOM = np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_can_be_written_as_a_script(name: str) -> None:
+    assert task_named(name).script_parts is not TaskDefaults.script_parts
 
 
 @pytest.mark.parametrize("name", ["accuracy", "f1", "precision_macro", "recall_micro"])

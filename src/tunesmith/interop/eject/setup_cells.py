@@ -1,4 +1,4 @@
-"""What every style starts with: settings, tokens, seeds, and the model with its new head."""
+"""What all styles share: settings, tokens, seeds, the model with its new head, and metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tunesmith.interop.eject.source_run import SourceRun
 from tunesmith.interop.eject.target_cells import target_assignment
 from tunesmith.models import default_padding
 
-__all__ = ["model_cell", "seeds_cell", "settings_cell", "tokens_cell"]
+__all__ = ["model_cell", "scores_cell", "seeds_cell", "settings_cell", "tokens_cell"]
 
 _SEEDS = """\
 def splitmix64(z):
@@ -161,3 +161,22 @@ def _freezing(run: SourceRun) -> list[str]:
             "        parameter.requires_grad = False",
         ]
     return lines
+
+
+def scores_cell(run: SourceRun) -> Cell:
+    """`compute_scores`, from what evaluation keeps of all rows."""
+    parts = run.parts
+    metrics = {
+        name: parts.metrics[name] for name in (*run.metrics, "loss") if name in parts.metrics
+    }
+    notes = [parts.metric_notes[name] for name in metrics if name in parts.metric_notes]
+    code = block(
+        f"def compute_scores({'values, _labels' if parts.statistics else 'logits, labels'}):",
+        [f"    {line}" for line in parts.scores.splitlines()],
+        "    return {",
+        [f'        "{name}": {expression},' for name, expression in metrics.items()],
+        "    }",
+    )
+    if own := parts.statistics:
+        return Cell(_("Scores"), stacked(own.code, code), [*own.notes, *dict.fromkeys(notes)])
+    return Cell(_("Scores"), code, list(dict.fromkeys(notes)))

@@ -16,8 +16,13 @@ from tunesmith.i18n import gettext as _
 from tunesmith.interop.eject.cells import Script
 from tunesmith.interop.eject.data_cells import RowsCell, rows_cell
 from tunesmith.interop.eject.loop_cells import loop_cells
-from tunesmith.interop.eject.metric_cells import scores_cell
-from tunesmith.interop.eject.setup_cells import model_cell, seeds_cell, settings_cell, tokens_cell
+from tunesmith.interop.eject.setup_cells import (
+    model_cell,
+    scores_cell,
+    seeds_cell,
+    settings_cell,
+    tokens_cell,
+)
 from tunesmith.interop.eject.source_run import STYLES, SourceRun, load_run
 from tunesmith.interop.eject.trainer_cells import trainer_cells
 from tunesmith.runs.folder import RunFolder

@@ -12,7 +12,7 @@ from sklearn import metrics as sklearn_metrics
 from torch.nn import functional
 
 from tunesmith.data.columns import Roles
-from tunesmith.interop.eject.metric_cells import scores_cell
+from tunesmith.interop.eject.setup_cells import scores_cell
 from tunesmith.metrics.scores import METRICS, compute
 from tunesmith.tasks import task_named
 
