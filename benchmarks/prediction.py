@@ -20,7 +20,7 @@ import numpy as np
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
-from tunesmith.analysis.bench.data import as_features
+from tunesmith.analysis.bench.trainings import as_features
 from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
 from tunesmith.runs.prepare import PreparedRun, prepare_run

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tunesmith.analysis.bench import contenders
 from tunesmith.analysis.bench.contenders import CONTENDERS, Child, ablations
+from tunesmith.analysis.bench.trainings import tunesmith_steps
 
 
 def settings(tickets: Path, model: Path) -> dict[str, object]:
@@ -32,8 +32,8 @@ def test_steps_that_are_not_timed_are_taken(tickets: Path, tiny_bert: Path) -> N
     one, other = (Child(CONTENDERS["fast"], settings(tickets, tiny_bert)) for _child in range(2))
     assert one.ready() is None and other.ready() is None
     one.turn(3)
-    found, same = one.turn(2), other.turn(2, untimed=3)
-    assert (found.order, found.loss, found.rows) == (same.order, same.loss, same.rows)
+    second, same = one.turn(2), other.turn(2, untimed=3)
+    assert (second.order, second.loss, second.rows) == (same.order, same.loss, same.rows)
     one.stop()
     other.stop()
 
@@ -46,15 +46,14 @@ def test_one_that_cannot_begin_says_why(tickets: Path, tiny_bert: Path) -> None:
     assert problem is not None and "M117" in problem
 
 
-@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("deterministic", [True, False])
 def test_it_runs_in_a_process_set_up_as_for_training(
-    wanted: bool, tickets: Path, tiny_bert: Path
+    deterministic: bool, tickets: Path, tiny_bert: Path
 ) -> None:
-    steps = contenders._ours(
-        CONTENDERS["exact"], {**settings(tickets, tiny_bert), "train.deterministic": wanted}
-    )
+    values = {**settings(tickets, tiny_bert), **CONTENDERS["exact"].arguments}
+    steps = tunesmith_steps({**values, "train.deterministic": deterministic})
     next(steps)
-    assert torch.are_deterministic_algorithms_enabled() is wanted
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
     steps.close()
     assert not torch.are_deterministic_algorithms_enabled()
 

@@ -1,3 +1,3 @@
-"""The benchmark: the same training by transformers' Trainer and by tunesmith, side by side."""
+"""The benchmark: the same training by transformers' Trainer and by tunesmith."""
 
 from __future__ import annotations

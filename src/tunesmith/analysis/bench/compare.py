@@ -1,4 +1,4 @@
-"""The comparison: contenders take turns, and what is compared are neighbouring turns."""
+"""The comparison: contenders take turns, and neighboring turns are compared."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from tunesmith.analysis.bench.contenders import Child, Contender, Turn
 __all__ = ["Result", "compare", "machine", "steps_taken"]
 
 _UNSTEADY = 0.3
-"""Quartiles of the ratio further apart than this share of it tell nothing."""
+"""Ratios whose quartiles are further apart than this fraction of the median are unsteady."""
 
 _LIBRARIES = ("tunesmith", "torch", "transformers", "accelerate", "tokenizers", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one contender did.
+    """The measurements of one contender.
 
     Attributes:
         name: of the contender.
-        problem: why it took no part; everything else is then zero or None.
+        problem: why it did not run; everything else is then zero or None.
         samples_per_second: the median over its turns.
         tokens_per_second: real tokens.
         seconds_per_step: the median over its turns.
         peak_mb: the most memory its process held.
-        ratio: how many times as fast as the first contender: the median over neighbouring turns;
-            None if the first took no part, or not to the end.
-        ratio_quartiles: of the same.
-        fraction: the least time the steps can take over the time they took; None if not known.
+        ratio: how many times as fast as the first contender, the median over neighboring turns;
+            None if the first did not run to the end.
+        ratio_quartiles: of the ratio.
+        fraction: the least time that the steps can take over the time they took; None if unknown.
         loss: the mean loss of its last turn.
         same_rows: whether it trained the same rows in the same order as the first contender; None
-            like the ratio.
+            where `ratio` is.
     """
 
     name: str
@@ -55,9 +55,9 @@ class Result:
 
     @property
     def is_unsteady(self) -> bool:
-        """Whether the figures tell nothing: faster than can be, or ratios far apart.
+        """Whether the figures mean nothing: faster than possible, or ratios far apart.
 
-        Both happen where something else works on the machine in one turn and not in another.
+        Both happen when the machine is busy with something else in some turns.
         """
         if self.fraction is not None and self.fraction > 1.0:
             return True
@@ -67,12 +67,12 @@ class Result:
         return high - low > _UNSTEADY * self.ratio
 
     def as_json(self) -> dict[str, object]:
-        """As plain values."""
+        """Return plain values."""
         return {**asdict(self), "is_unsteady": self.is_unsteady}
 
 
 def steps_taken(turns: int, steps: int) -> int:
-    """How many steps a contender takes at most: before its turns, to warm up, and in them."""
+    """Return how many steps a contender takes at most, warm-up included."""
     return 1 + (1 + turns) * (1 + steps)
 
 
@@ -84,20 +84,20 @@ def compare(
     steps: int,
     say: Callable[[str], None] = lambda _line: None,
 ) -> list[Result]:
-    """Let contenders take turns; one turn more, the first, warms up and is not counted.
+    """Let contenders take turns; the first turn is a warm-up and is not counted.
 
-    A library makes its kernels when it first sees a shape, and on a CPU a process that waited finds
-    caches and even pages of memory taken; both weigh on short turns and not on a whole training. So
-    on a CPU each turn also begins with a step that is not timed.
+    A library builds its kernels when it first sees a shape, and on a CPU a process that waited has
+    lost its caches and even memory pages; both matter for short turns and not for a whole training.
+    So on a CPU each turn also begins with a step that is not timed.
 
     Args:
-        contenders: the first is what the others are compared with.
-        settings: recipe keys of data, model, batch, seed, schedule; the same for all.
-        turns: of each that count.
-        steps: of a turn.
-        say: told of each turn.
+        contenders: the others are compared with the first.
+        settings: recipe keys that all share: data, model, batch size, seed, schedule.
+        turns: how many of each count.
+        steps: of each turn.
+        say: called with a line about each turn.
     """
-    settings = {**settings, "train.log_every": steps}  # a turn ends with a look at its losses
+    settings = {**settings, "train.log_every": steps}  # a turn ends by reading its losses
     children = [Child(contender, settings) for contender in contenders]
     untimed = 1 if _is_on_cpu(settings) else 0
     problems = {child.contender.name: child.ready() for child in children}
@@ -165,7 +165,7 @@ def _result(
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """Return what the figures were measured on."""
     import torch
 
     cpu = Path("/proc/cpuinfo")

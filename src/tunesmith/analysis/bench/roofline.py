@@ -1,8 +1,8 @@
-"""What a step costs at least: its products at this machine's rate, its updates at its bandwidth.
+"""The least time of a step: its products at this machine's rate, its updates at its bandwidth.
 
-Only real tokens count, never padding. The time of a step over this limit is how much of it goes
-into anything else. Which products there are is not read from the names of layers but counted while
-a batch goes through the plain model, where a shared layer is called more than once.
+Padding does not count. The time of a step over this limit is spent on anything else. Products are
+not read from the names of layers but counted during a forward pass of the plain model, where a
+shared layer is called more than once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tunesmith.training.engine import Pass
 __all__ = ["Machine", "Products", "Work", "measure_machine", "products_of", "work_of"]
 
 _LINEAR = (nn.Linear, Conv1D)
-"""Layers that are one product with a matrix; `Conv1D` is what GPT-2 has in their place."""
+"""Layers that are one product with a matrix; `Conv1D` is that of GPT-2."""
 
 _UPDATE_BYTES = 28.0
 """AdamW reads a weight, its gradient and two moments, and writes all but the gradient."""
@@ -44,7 +44,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one step does.
+    """The work of one step.
 
     Attributes:
         flops: of all products, forward and backward.
@@ -55,18 +55,18 @@ class Work:
     bytes: float
 
     def seconds(self, machine: Machine) -> float:
-        """The limit: products, then memory traffic, one after the other."""
+        """Return the limit: products, then memory traffic, one after the other."""
         return self.flops / machine.flops + self.bytes / machine.bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """Products with weights in one pass: multiplications, as often as a layer is called.
+    """Multiplications by weights in one forward pass.
 
     Attributes:
         of_token: for each token.
-        of_row: for each row, mostly the head's.
-        behind: those of a token that follow the attention of the last layer.
+        of_row: for each row, mostly of the head.
+        behind: for each token, after the attention of the last layer.
     """
 
     of_token: int
@@ -75,10 +75,10 @@ class Products:
 
 
 def products_of(network: Any, run: Pass, batch: Batch) -> Products | None:
-    """Count the products of one pass through a model.
+    """Count the products of a forward pass.
 
-    None if they follow neither from tokens nor from rows, or if there are weights that are no
-    linear layer's.
+    None if their number follows neither from tokens nor from rows, or if weights other than those
+    of linear layers are multiplied.
 
     Args:
         network: the plain model, on its device.
@@ -132,16 +132,16 @@ def work_of(
     cuts_last_layer: bool = False,
     half: bool = False,
 ) -> Work:
-    """The work of one step.
+    """Return the work of one step.
 
     Args:
         network: a transformers model.
         products: of one pass through it.
         lengths: real tokens of each row of the step.
         updated: weights that the optimizer changes.
-        table_rows: rows of the embedding table that is trained.
-        cuts_last_layer: whether the last layer is computed for first tokens only.
-        half: whether bfloat16 copies of linear layers are refreshed.
+        table_rows: rows of the trained embedding table.
+        cuts_last_layer: whether the last layer is computed for first tokens alone.
+        half: whether bfloat16 copies of linear layers are updated.
     """
     config = network.config
     tokens, squares, rows = sum(lengths), sum(n * n for n in lengths), len(lengths)
@@ -158,7 +158,7 @@ def work_of(
 
 
 def measure_machine(network: Any, tokens: int, dtype: torch.dtype) -> Machine:
-    """Time products of the widest layer, and updates by AdamW, for about a second."""
+    """Measure products of the widest layer, and updates by AdamW, for about a second."""
     device = next(network.parameters()).device
     layers = [module for module in network.modules() if isinstance(module, _LINEAR)]
     widest: Any = max(layers, key=lambda layer: layer.weight.numel())
@@ -175,7 +175,7 @@ def measure_machine(network: Any, tokens: int, dtype: torch.dtype) -> Machine:
 
 
 def _best(call: Any, device: torch.device, seconds: float = 0.5) -> float:
-    """The shortest time of a call, of as many as fit."""
+    """Return the shortest time of the calls that fit into some seconds."""
     best, stop = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < stop:
         started = time.perf_counter()

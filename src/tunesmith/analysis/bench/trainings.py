@@ -1,0 +1,234 @@
+"""The same training by tunesmith and by transformers' Trainer, as iterators of steps."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tunesmith.analysis.bench.roofline import measure_machine, products_of, work_of
+from tunesmith.training.plan import SCHEDULERS
+
+__all__ = [
+    "TrainedStep",
+    "as_features",
+    "prepare",
+    "trainer_arguments",
+    "trainer_steps",
+    "tunesmith_steps",
+]
+
+
+class TrainedStep(NamedTuple):
+    """One step.
+
+    Attributes:
+        indices: of the rows it trained.
+        tokens: without padding.
+        loss: the mean over its rows.
+        limit: the least seconds it can take, 0 if unknown.
+    """
+
+    indices: list[int]
+    tokens: int
+    loss: float
+    limit: float = 0.0
+
+
+def prepare(settings: Mapping[str, object]) -> Any:
+    """Return the prepared run of these recipe keys."""
+    from tunesmith.inputs import resolve_inputs, validate_inputs
+    from tunesmith.recipe import gather
+    from tunesmith.runs.prepare import prepare_run
+
+    flags = {tuple(key.split(".")): (key, value) for key, value in settings.items()}
+    return prepare_run(validate_inputs(resolve_inputs(gather(flags=flags, environment={}))))
+
+
+def tunesmith_steps(settings: Mapping[str, object]) -> Iterator[TrainedStep]:
+    """Train as `tunesmith train` does, in a temporary folder."""
+    import torch
+
+    from tunesmith.runs.folder import RunFolder
+    from tunesmith.runs.signals import StopRequest
+    from tunesmith.runs.train import opened_session
+    from tunesmith.training.events import StepDone
+    from tunesmith.training.fast.engine import FastEngine
+    from tunesmith.training.loop import train
+
+    job = prepare(settings)
+    is_fast = job.recipe.train.engine == "fast"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        opened_session(job, RunFolder(Path(folder)), stop=StopRequest()) as session,
+    ):
+        engine: Any = session.engine
+        lengths = job.examples["train"].lengths
+        half = session.precision == "bf16"
+        first = job.plan.examples_at(0)
+        products = None
+        if job.task.needs_label:  # other heads compute masked tokens only
+            with engine.plain_model():
+                products = products_of(session.network, job.task.forward, job.batch(0, first[:4]))
+        machine = measure_machine(
+            session.network, int(lengths[first].sum()), torch.bfloat16 if half else torch.float32
+        )
+        table = session.network.get_input_embeddings().weight
+        cuts = isinstance(engine, FastEngine) and engine.probe_result.exit == (
+            "first token, last layer cut"
+        )
+        trained = sum(p.numel() for p in session.network.parameters() if p.requires_grad)
+        stream = train(
+            engine, plan=job.plan, progress=session.progress, micro_batches=session.micro_batches
+        )
+        for event in stream:
+            if isinstance(event, StepDone):
+                indices = job.plan.examples_at(event.step - 1)
+                limit = 0.0
+                if products is not None:
+                    limit = work_of(
+                        session.network, products, lengths[indices].tolist(), updated=trained,
+                        table_rows=len(table), cuts_last_layer=cuts, half=half and is_fast,
+                    ).seconds(machine)  # fmt: skip
+                yield TrainedStep(indices.tolist(), event.tokens, event.loss, limit)
+
+
+def trainer_steps(
+    settings: Mapping[str, object], arguments: Mapping[str, object], *, tunes_process: bool
+) -> Iterator[TrainedStep]:
+    """Train by transformers' Trainer on the same rows, in a thread that waits between steps."""
+    import threading
+    from queue import Queue
+
+    from tunesmith.training.fast.process import tuned
+
+    job = prepare(settings)
+    requests: Queue[None] = Queue()
+    results: Queue[TrainedStep | Exception] = Queue()
+
+    def work() -> None:
+        try:
+            with tuned(True) if tunes_process else nullcontext():
+                _run_trainer(job, arguments, requests, results)
+        except Exception as error:  # raised in the main thread
+            results.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        requests.put(None)
+        result = results.get()
+        if isinstance(result, Exception):
+            raise result
+        yield result
+
+
+def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, results: Any) -> None:
+    import torch
+    from transformers import (
+        DataCollatorWithPadding,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+        set_seed,
+    )
+
+    settings = job.recipe.train
+    rows = as_features(job.examples["train"])
+    collate = DataCollatorWithPadding(tokenizer=job.tokenizer)
+    batches: list[list[int]] = []
+
+    def collator(features: list[dict[str, Any]]) -> Any:
+        batches.append([feature["row"] for feature in features])
+        return collate([{k: v for k, v in f.items() if k != "row"} for f in features])
+
+    class LossTrainer(Trainer):  # type: ignore[misc]
+        def training_step(self, *arguments: Any, **more: Any) -> Any:
+            loss = super().training_step(*arguments, **more)
+            self.loss = float(loss)  # Trainer reads it, too, to see whether it is finite
+            return loss
+
+    class Turns(TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *_arguments: Any, **_more: Any) -> None:
+            requests.get()
+
+        def on_step_end(self, _arguments: Any, state: Any, _control: Any, **_more: Any) -> None:
+            indices = batches[state.global_step - 1]
+            tokens = sum(len(rows[i]["input_ids"]) for i in indices)
+            results.put(TrainedStep(indices, tokens, trainer.loss))
+
+    set_seed(settings.seed)
+    network = job.task.build(
+        job.files,
+        seed=settings.seed,
+        dropout=settings.dropout,
+        allow_missing=settings.allow_missing,
+    ).model
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = LossTrainer(
+            model=network,
+            args=TrainingArguments(
+                folder, seed=settings.seed, max_steps=job.plan.total_steps, save_strategy="no",
+                report_to="none", disable_tqdm=True, remove_unused_columns=False,
+                use_cpu=settings.device == "cpu" or not torch.accelerator.is_available(),
+                **trainer_arguments(job),
+                **arguments,
+            ),
+            train_dataset=rows,
+            data_collator=collator,
+            processing_class=job.tokenizer,
+            callbacks=[Turns()],
+        )  # fmt: skip
+        trainer.train()
+
+
+def trainer_arguments(job: Any) -> dict[str, Any]:
+    """Return the recipe as arguments of `TrainingArguments`.
+
+    Raises:
+        ValueError: Trainer would do something differently.
+    """
+    settings, plan = job.recipe.train, job.plan
+    if not job.task.needs_label:
+        raise ValueError("Trainer draws other masks, so losses cannot be compared")
+    if settings.micro_batch_size and settings.micro_batch_size < settings.batch_size:
+        raise ValueError("with train.micro_batch_size its rows cannot be tracked")
+    if settings.freeze:
+        raise ValueError("Trainer does not support train.freeze")
+    if settings.sampling != "natural":
+        raise ValueError("Trainer does not support train.sampling: it draws each row once")
+    for option in ("class_weights", "focal_gamma"):
+        if job.recipe.options.get(option) is not None:
+            raise ValueError(f"Trainer does not support options.{option}: its loss differs")
+    return {
+        "per_device_train_batch_size": settings.batch_size,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": SCHEDULERS[settings.schedule],
+        "warmup_steps": plan.warmup_steps,
+        "weight_decay": settings.weight_decay,
+        "adam_beta1": settings.adam_beta1,
+        "adam_beta2": settings.adam_beta2,
+        "adam_epsilon": settings.adam_epsilon,
+        "max_grad_norm": settings.max_grad_norm or 0.0,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+    }
+
+
+def as_features(examples: Any) -> list[dict[str, Any]]:
+    """Return tokenized rows as lists of numbers, as `datasets` gives them to a collator."""
+    import numpy as np
+
+    labels = examples.labels
+    features = []
+    for index, example in enumerate(examples.at(np.arange(len(examples))).tolist()):
+        feature = {
+            name: examples.prepared.sequence(name, example).tolist()
+            for name in examples.prepared.names
+        }
+        feature["attention_mask"] = [1] * len(feature["input_ids"])
+        label = labels[index]
+        feature["labels"] = label.astype(np.float32) if label.dtype.kind in "fb" else int(label)
+        feature["row"] = index
+        features.append(feature)
+    return features
