@@ -70,7 +70,7 @@ def measure(job: PreparedRun, turns: int) -> dict[str, Any]:
             theirs = trainer.predict(features).predictions
             between = time.perf_counter()
             predictor = Predictor(network, job.task, accelerator, precision)
-            with tuned(True), predictor.dressed(examples, job.padding) as forward:
+            with tuned(True), predictor.patched(examples, job.padding) as forward:
                 evaluation = predict(
                     forward, job.task, examples, job.padding, accelerator=accelerator
                 )

@@ -140,7 +140,7 @@ def test_a_gradient_can_be_forgotten() -> None:
 def test_a_gradient_that_is_thrown_away_frees_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     freed: list[str] = []
     monkeypatch.setattr(
-        "tunesmith.training.engine.let_go", lambda device: freed.append(device.type)
+        "tunesmith.training.engine.release_memory", lambda device: freed.append(device.type)
     )
     engine().discard_gradients()
     assert freed == ["cpu"]

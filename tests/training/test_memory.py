@@ -11,9 +11,9 @@ from tunesmith.training.memory import (
     OneRowTooLarge,
     installed_bytes,
     is_out_of_memory,
-    let_go,
     memory_problem,
     peak_bytes,
+    release_memory,
 )
 
 CPU = torch.device("cpu")
@@ -83,7 +83,7 @@ def test_the_peak_rises_with_what_is_held() -> None:
     assert after is not None
     assert 0 < before <= after <= everything
     assert after >= held.numel()
-    let_go(CPU)
+    release_memory(CPU)
 
 
 def test_a_row_too_large_names_its_place() -> None:

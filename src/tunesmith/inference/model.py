@@ -356,7 +356,7 @@ class Model:
         if not len(examples):
             return None
         padding = Padding.of(self.tokenizer)
-        with self._predictor.dressed(examples, padding) as forward:
+        with self._predictor.patched(examples, padding) as forward:
             done = predict.predict(
                 forward,
                 self.task,

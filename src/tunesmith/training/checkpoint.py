@@ -48,7 +48,7 @@ class Checkpoint:
 
     Attributes:
         folder: where it lies.
-        progress: where training stood.
+        progress: how far training was.
         facts: what else was noted when it was saved, such as time spent.
         fingerprint: of the run that saved it: recipe, data, model, tokenizer, versions, machine.
     """
@@ -66,12 +66,12 @@ def save(
     facts: Mapping[str, object],
     fingerprint: Mapping[str, object] | None = None,
 ) -> Path:
-    """Commit a checkpoint of the step that `progress` stands at; one that is there already stays.
+    """Commit a checkpoint of the step in `progress`; an existing one stays.
 
     Args:
         home: the folder of all checkpoints of the run.
         engine: holds weights and optimizer state.
-        progress: where training stands.
+        progress: how far training is.
         facts: what else is to be known at resumption.
         fingerprint: of the run, so that no other run takes the checkpoint for its own.
 
@@ -168,7 +168,7 @@ def saved_steps(home: Path) -> list[int]:
 
 
 def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
-    """The newest checkpoint that verifies; damaged newer ones are set aside and told of.
+    """Return the newest checkpoint that verifies; damaged newer ones are set aside, with a warning.
 
     Only for one who holds the lock on the run.
 
@@ -184,17 +184,17 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
                 return read(folder), warnings
             except (OSError, ValueError) as error:
                 damage = str(error)
-        kept = atomic.set_aside(folder)
+        moved = atomic.set_aside(folder)
         warnings.append(
             Problem(
                 "C101",
                 _("damaged checkpoint set aside: {damage}").format(damage=damage),
                 Place(str(folder)),
-                evidence=(_("kept as {name}").format(name=kept.name),),
+                evidence=(_("kept as {name}").format(name=moved.name),),
                 severity=Severity.WARNING,
             )
         )
-    if warnings or any(home.glob(".bad-step-*")):  # a rerun does not begin anew unasked
+    if warnings or any(home.glob(".bad-step-*")):  # a rerun starts from scratch only with --restart
         raise IntegrityError(
             [
                 *warnings,
@@ -203,7 +203,7 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
                     _("no checkpoint of this run is whole"),
                     Place(str(home)),
                     fix=_(
-                        "Use --restart to begin anew; the old folder is kept under another name."
+                        "Use --restart to start again; the old folder is kept under another name."
                     ),
                 ),
             ]
@@ -246,7 +246,7 @@ def _progress_of(values: Mapping[str, Any]) -> Progress:
 
 
 def retain(home: Path, *, newest: int, best_step: int) -> None:
-    """Delete checkpoints besides the newest ones and the best, once the newest verifies.
+    """Delete all checkpoints but the newest ones and the best, once the newest verifies.
 
     What was the best for one of those that stay is kept, too: a run that goes back to it needs it.
     One that cannot be deleted stays: too many checkpoints are no reason to stop.
@@ -254,11 +254,11 @@ def retain(home: Path, *, newest: int, best_step: int) -> None:
     steps = saved_steps(home)
     if not steps or atomic.damage(home / f"step-{steps[-1]:08d}") is not None:
         return
-    kept = {best_step, *steps[-newest:]}
+    retained = {best_step, *steps[-newest:]}
     for step in steps[-newest:]:
         with suppress(OSError, ValueError):  # damaged: it will not be gone back to
-            kept.add(read(home / f"step-{step:08d}").progress.best_step)
+            retained.add(read(home / f"step-{step:08d}").progress.best_step)
     for step in steps:
-        if step not in kept:
+        if step not in retained:
             with suppress(ResourceError):
                 atomic.discard(home / f"step-{step:08d}")

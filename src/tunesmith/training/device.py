@@ -121,7 +121,7 @@ def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accele
 
 
 def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> nn.Module:
-    """The model on its device, in its precision, and synchronised if processes share it.
+    """Return the model on its device, in its precision, and in DDP if processes share it.
 
     Args:
         accelerator: from `make_accelerator`.
@@ -135,12 +135,12 @@ def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> n
     return wrapped
 
 
-def resolve_precision(asked: str, device: str) -> str:
+def resolve_precision(precision: str, device: str) -> str:
     """What "auto" means here: bf16 where it is computed natively, else fp32."""
     import torch
 
-    if asked != "auto":
-        return asked
+    if precision != "auto":
+        return precision
     if device in ("auto", "cuda") and torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
     return "bf16" if device in ("auto", "cpu") and has_fast_bf16() else "fp32"
@@ -155,11 +155,11 @@ def has_fast_bf16() -> bool:
 
 
 @contextmanager
-def deterministic_kernels(wanted: bool) -> Iterator[None]:
+def deterministic_kernels(enabled: bool) -> Iterator[None]:
     """Use only kernels that repeat exactly, and put the process's settings back afterwards."""
     import torch
 
-    if not wanted:
+    if not enabled:
         yield
         return
     if torch.cuda.is_available():

@@ -18,7 +18,7 @@ from torch import nn
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.device import wrap
-from tunesmith.training.memory import let_go
+from tunesmith.training.memory import release_memory
 from tunesmith.training.optimizer import read_state, write_state
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ class ExactEngine(ExactForward):
     def discard_gradients(self) -> None:
         """Discard gradients, and the cache of the device."""
         self.optimizer.zero_grad()
-        let_go(self.accelerator.device)
+        release_memory(self.accelerator.device)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return the moments and step counts of AdamW."""

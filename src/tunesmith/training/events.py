@@ -65,7 +65,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something that a person should know and that did not stop the run.
+    """Something that the user should know and that did not stop the run.
 
     Attributes:
         step: steps done.
@@ -87,7 +87,7 @@ class Finished:
         reason: "all steps done" or "early stopping".
         best_step: the step whose weights are kept.
         scores: the scores of these weights on validation, if there is one.
-        test_scores: their scores on the labelled test rows, if there are some.
+        test_scores: their scores on the labeled test rows, if there are any.
         train_seconds: time spent in steps, over all sessions of the run.
         samples_per_second: examples of these steps in that time.
     """

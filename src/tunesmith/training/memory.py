@@ -1,4 +1,4 @@
-"""Memory: how its lack is recognised and told, and how much there is and was used."""
+"""Memory: out-of-memory errors recognized and reported; how much is installed and used."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = [
     "OneRowTooLarge",
     "installed_bytes",
     "is_out_of_memory",
-    "let_go",
     "memory_problem",
     "peak_bytes",
+    "release_memory",
 ]
 
 _WORDS = (
@@ -85,7 +85,7 @@ def memory_problem(error: BaseException) -> Problem:
     )
 
 
-def let_go(device: torch.device) -> None:
+def release_memory(device: torch.device) -> None:
     """Give back what torch keeps of freed memory, so that smaller pieces find a place."""
     import torch
 

@@ -14,7 +14,7 @@ from tunesmith.data.batches import Batch, Examples, Padding, by_length, make_bat
 from tunesmith.data.encoded import Ragged
 from tunesmith.tasks import EVALUATION_SEED, Outputs, Predictions, Task
 from tunesmith.training.engine import Forward
-from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory, let_go
+from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory, release_memory
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -218,7 +218,7 @@ def _passes(
         if outputs is not None:
             yield batch, outputs
             continue
-        let_go(cut.device)
+        release_memory(cut.device)
         if len(batch.examples) == 1:
             raise OneRowTooLarge(int(batch.examples[0]), batch.num_tokens)
         cut.halvings += 1

@@ -27,7 +27,7 @@ class ModelSelection:
 
 @dataclass
 class Progress:
-    """The state of a run besides weights and optimizer.
+    """The state of a run other than weights and optimizer.
 
     Attributes:
         step: steps done, skipped ones included.

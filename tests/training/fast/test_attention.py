@@ -10,7 +10,7 @@ from torch import nn
 from tests.training.fast.models import batch_of
 from tunesmith.training.fast import attention
 from tunesmith.training.fast.attention import PackContext, attend, attending
-from tunesmith.training.fast.packing import Pack, pack
+from tunesmith.training.fast.packing import Pack, pack_batch
 
 SIZES = [7, 3, 12, 1, 5]
 HEADS, WIDTH = 3, 8
@@ -18,11 +18,11 @@ LAYER = nn.Identity()
 
 
 @pytest.fixture
-def laid() -> Iterator[Pack]:
-    found, _packed = pack(batch_of(SIZES), first_position=0)
-    in_hand = PackContext()
-    with attending(LAYER, in_hand):
-        in_hand.laid = found
+def pack() -> Iterator[Pack]:
+    found, _packed = pack_batch(batch_of(SIZES), first_position=0)
+    context = PackContext()
+    with attending(LAYER, context):
+        context.pack = found
         yield found
 
 
@@ -38,14 +38,14 @@ def alone(
     q: torch.Tensor,
     k: torch.Tensor,
     v: torch.Tensor,
-    laid: Pack,
+    pack: Pack,
     *,
     causal: bool,
     window: int | None,
 ) -> torch.Tensor:
     """Sequence by sequence, by the definition."""
     found = torch.zeros(1, q.shape[2], q.shape[1], WIDTH)
-    for start, stop in zip(laid.starts[:-1], laid.starts[1:], strict=True):
+    for start, stop in zip(pack.starts[:-1], pack.starts[1:], strict=True):
         one, two, three = (t[:, :, start:stop] for t in (q, k, v))
         scores = one @ two.transpose(2, 3) / math.sqrt(WIDTH)
         distance = torch.arange(stop - start)[:, None] - torch.arange(stop - start)[None]
@@ -62,13 +62,13 @@ def alone(
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 3])
 def test_every_sequence_attends_to_itself_alone(
-    laid: Pack, causal: bool, window: int | None
+    pack: Pack, causal: bool, window: int | None
 ) -> None:
     mine, theirs = inputs(sum(SIZES)), inputs(sum(SIZES))
     found, nothing = attend(
         LAYER, *mine, None, is_causal=causal, sliding_window=window, dropout=0.0
     )
-    expected = alone(*theirs, laid, causal=causal, window=window)
+    expected = alone(*theirs, pack, causal=causal, window=window)
     assert nothing is None
     torch.testing.assert_close(found, expected)
     weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(9))
@@ -85,11 +85,11 @@ def test_rows_of_equal_length_are_masked_like_any_other(
     sizes: list[int], causal: bool, window: int | None
 ) -> None:
     """A group without padding needs no mask for padding, but still one for what comes later."""
-    pack_of_rows, _packed = pack(batch_of(sizes), first_position=0)
+    pack_of_rows, _packed = pack_batch(batch_of(sizes), first_position=0)
     assert all(group.is_even for group in pack_of_rows.groups)
-    in_hand = PackContext()
-    with attending(LAYER, in_hand):
-        in_hand.laid = pack_of_rows
+    context = PackContext()
+    with attending(LAYER, context):
+        context.pack = pack_of_rows
         mine, theirs = inputs(sum(sizes)), inputs(sum(sizes))
         answers, _nothing = attend(LAYER, *mine, is_causal=causal, sliding_window=window)
         expected = alone(*theirs, pack_of_rows, causal=causal, window=window)
@@ -101,7 +101,7 @@ def test_rows_of_equal_length_are_masked_like_any_other(
         torch.testing.assert_close(one.grad, two.grad)
 
 
-def test_what_fills_up_a_pack_is_zero_there_and_back(laid: Pack) -> None:
+def test_what_fills_up_a_pack_is_zero_there_and_back(pack: Pack) -> None:
     filled = inputs(32)
     found, _nothing = attend(LAYER, *filled, dropout=0.1)
     assert found.shape[1] == 32 and not found[:, sum(SIZES) :].any()
@@ -111,10 +111,10 @@ def test_what_fills_up_a_pack_is_zero_there_and_back(laid: Pack) -> None:
         assert tensor.grad[:, :, : sum(SIZES)].abs().sum() > 0
 
 
-def test_changing_one_sequence_leaves_the_others_to_the_bit(laid: Pack) -> None:
+def test_changing_one_sequence_leaves_the_others_to_the_bit(pack: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     before, _nothing = attend(LAYER, q, k, v)
-    start, stop = int(laid.starts[1]), int(laid.starts[2])
+    start, stop = int(pack.starts[1]), int(pack.starts[2])
     with torch.no_grad():
         for tensor in (q, k, v):
             tensor[:, :, start:stop] += 1.0
@@ -125,18 +125,18 @@ def test_changing_one_sequence_leaves_the_others_to_the_bit(laid: Pack) -> None:
     assert not torch.equal(before[:, ~same], after[:, ~same])
 
 
-def test_dropout_has_the_right_gradient(laid: Pack) -> None:
+def test_dropout_has_the_right_gradient(pack: Pack) -> None:
     """By finite differences with the same draw, in double precision."""
     q, k, v = (t.detach().double().requires_grad_() for t in inputs(sum(SIZES)))
 
     def run(*tensors: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(3)
-        return attention._Attention.apply(*tensors, laid, 0.3, 0.2, False, None)  # type: ignore[no-untyped-call]
+        return attention._Attention.apply(*tensors, pack, 0.3, 0.2, False, None)  # type: ignore[no-untyped-call]
 
     assert torch.autograd.gradcheck(run, (q, k, v), fast_mode=True, atol=1e-6)
 
 
-def test_dropout_keeps_the_mean(laid: Pack) -> None:
+def test_dropout_keeps_the_mean(pack: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     plain, _nothing = attend(LAYER, q, k, v)
     torch.manual_seed(0)
@@ -145,7 +145,7 @@ def test_dropout_keeps_the_mean(laid: Pack) -> None:
     assert not torch.equal(many[0], many[1])
 
 
-def test_few_key_heads_are_shared(laid: Pack) -> None:
+def test_few_key_heads_are_shared(pack: Pack) -> None:
     q, _k, _v = inputs(sum(SIZES), heads=4)
     _q, k, v = inputs(sum(SIZES), heads=2, seed=1)
     found, _nothing = attend(LAYER, q, k, v)
@@ -153,7 +153,7 @@ def test_few_key_heads_are_shared(laid: Pack) -> None:
     torch.testing.assert_close(found, attend(LAYER, q, *wide)[0])
 
 
-def test_without_a_pack_it_is_an_error(laid: Pack) -> None:
+def test_without_a_pack_it_is_an_error(pack: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     with pytest.raises(RuntimeError, match="without a pack"):
         attend(LAYER, q, k, v, torch.ones(1))
@@ -162,18 +162,18 @@ def test_without_a_pack_it_is_an_error(laid: Pack) -> None:
 
 
 @pytest.mark.parametrize("wish", ["softcap", "s_aux", "position_bias"])
-def test_what_it_cannot_do_is_refused(wish: str, laid: Pack) -> None:
+def test_what_it_cannot_do_is_refused(wish: str, pack: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     attend(LAYER, q, k, v, **{wish: None})
     with pytest.raises(RuntimeError, match=wish):
         attend(LAYER, q, k, v, **{wish: 30.0})
 
 
-def test_every_model_has_its_own_pack_in_hand(laid: Pack) -> None:
-    other, in_hand = nn.Identity(), PackContext()
-    short, _packed = pack(batch_of([4, 2]), first_position=0)
-    with attending(other, in_hand):
-        in_hand.laid = short
+def test_every_model_has_its_own_pack_in_hand(pack: Pack) -> None:
+    other, context = nn.Identity(), PackContext()
+    short, _packed = pack_batch(batch_of([4, 2]), first_position=0)
+    with attending(other, context):
+        context.pack = short
         assert attend(other, *inputs(6))[0].shape[1] == 6
         assert attend(LAYER, *inputs(sum(SIZES)))[0].shape[1] == sum(SIZES)
     with pytest.raises(RuntimeError, match="without a pack"):
@@ -181,7 +181,7 @@ def test_every_model_has_its_own_pack_in_hand(laid: Pack) -> None:
     attend(LAYER, *inputs(sum(SIZES)))
 
 
-def test_rotated_queries_in_float32_beside_values_in_16_bits(laid: Pack) -> None:
+def test_rotated_queries_in_float32_beside_values_in_16_bits(pack: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     plain, _nothing = attend(LAYER, q, k, v)
     half = v.detach().bfloat16().requires_grad_()
@@ -197,7 +197,7 @@ def test_rotated_queries_in_float32_beside_values_in_16_bits(laid: Pack) -> None
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", [None, 3])
 def test_long_rows_without_dropout_take_torchs_kernel(
-    laid: Pack, causal: bool, window: int | None, monkeypatch: pytest.MonkeyPatch
+    pack: Pack, causal: bool, window: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same outputs and gradients, fewer numbers kept."""
     weights = torch.randn(1, 32, HEADS, WIDTH, generator=torch.Generator().manual_seed(9))

@@ -16,11 +16,11 @@ def pair() -> tuple[nn.Sequential, nn.Sequential]:
 
 
 def test_products_are_those_of_autocast() -> None:
-    stock, dressed = pair()
-    HalfCopies(dressed)
+    stock, patched = pair()
+    HalfCopies(patched)
     values = torch.randn(7, 6)
     gradients = []
-    for model in (stock, dressed):
+    for model in (stock, patched):
         given = values.clone().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16):
             found = model(given)
@@ -34,20 +34,20 @@ def test_products_are_those_of_autocast() -> None:
 
 
 def test_masters_and_their_gradients_stay_in_float32() -> None:
-    _stock, dressed = pair()
-    HalfCopies(dressed)
+    _stock, patched = pair()
+    HalfCopies(patched)
     for _micro_batch in range(3):
-        dressed(torch.randn(4, 6)).float().sum().backward()
-    for parameter in dressed.parameters():
+        patched(torch.randn(4, 6)).float().sum().backward()
+    for parameter in patched.parameters():
         assert parameter.dtype == torch.float32
         assert parameter.grad is not None and parameter.grad.dtype == torch.float32
 
 
 def test_copies_follow_their_masters() -> None:
-    _stock, dressed = pair()
-    copies = HalfCopies(dressed)
+    _stock, patched = pair()
+    copies = HalfCopies(patched)
     with torch.no_grad():
-        for parameter in dressed.parameters():
+        for parameter in patched.parameters():
             parameter.mul_(1.5)
     copies.refresh()
     for copy, master in zip(copies._copies, copies._masters, strict=True):
@@ -56,20 +56,20 @@ def test_copies_follow_their_masters() -> None:
 
 
 def test_frozen_weights_get_no_gradient() -> None:
-    _stock, dressed = pair()
-    dressed[0].weight.requires_grad_(requires_grad=False)
-    HalfCopies(dressed)
-    dressed(torch.randn(2, 6)).float().sum().backward()
-    assert dressed[0].weight.grad is None
-    assert dressed[0].bias.grad is not None
+    _stock, patched = pair()
+    patched[0].weight.requires_grad_(requires_grad=False)
+    HalfCopies(patched)
+    patched(torch.randn(2, 6)).float().sum().backward()
+    assert patched[0].weight.grad is None
+    assert patched[0].bias.grad is not None
 
 
 @pytest.mark.parametrize("shape", [(6,), (2, 6), (2, 3, 6)])
 def test_any_number_of_dimensions(shape: tuple[int, ...]) -> None:
-    _stock, dressed = pair()
-    HalfCopies(dressed)
+    _stock, patched = pair()
+    HalfCopies(patched)
     values = torch.randn(shape, requires_grad=True)
-    found = dressed(values)
+    found = patched(values)
     assert found.shape == (*shape[:-1], 3)
     if len(shape) > 1:
         found.float().sum().backward()

@@ -251,6 +251,7 @@ def test_without_compaction_and_without_packs() -> None:
 def test_predictions_are_those_of_the_exact_model() -> None:
     class Task:
         forward = staticmethod(classify)
+        generates = False
 
         @staticmethod
         def corrupt(batch: Batch, *, seed: int) -> Batch:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.fast.models import batch_of
-from tunesmith.training.fast.packing import has_empty_row, in_parts, pack, repad, widened
+from tunesmith.training.fast.packing import has_empty_row, in_parts, pack_batch, repad, widened
 
 lengths = st.lists(st.integers(1, 30), min_size=1, max_size=12)
 
@@ -17,15 +17,15 @@ lengths = st.lists(st.integers(1, 30), min_size=1, max_size=12)
 @given(lengths, st.booleans())
 def test_unpack_of_pack_is_the_batch(sizes: list[int], left: bool) -> None:
     batch = batch_of(sizes, left=left)
-    laid, packed = pack(batch, first_position=2)
+    pack, packed = pack_batch(batch, first_position=2)
     ids = packed.inputs["input_ids"]
     assert ids.shape[1] >= sum(sizes) and ids.shape[1] % 16 == 0
     assert (ids[:, sum(sizes) :] == ids[0, 0]).all()
-    again = repad(ids[..., None].float(), laid)[..., 0]
+    again = repad(ids[..., None].float(), pack)[..., 0]
     mask = batch.inputs["attention_mask"]
     assert torch.equal(again.long(), batch.inputs["input_ids"] * mask)
     assert "attention_mask" not in packed.inputs
-    for row, (first, last) in enumerate(zip(laid.first.tolist(), laid.last.tolist(), strict=True)):
+    for row, (first, last) in enumerate(zip(pack.first.tolist(), pack.last.tolist(), strict=True)):
         assert last - first + 1 == sizes[row]
         positions = packed.inputs["position_ids"][0, first : last + 1]
         assert positions.tolist() == list(range(2, 2 + sizes[row]))
@@ -35,9 +35,9 @@ def test_unpack_of_pack_is_the_batch(sizes: list[int], left: bool) -> None:
 
 @given(lengths)
 def test_the_longest_come_first_in_groups_that_waste_little(sizes: list[int]) -> None:
-    laid, _packed = pack(batch_of(sizes), first_position=0)
-    assert sorted(sizes, reverse=True) == laid.lengths.tolist()
-    groups = laid.groups
+    pack, _packed = pack_batch(batch_of(sizes), first_position=0)
+    assert sorted(sizes, reverse=True) == pack.lengths.tolist()
+    groups = pack.groups
     assert sum(group.count for group in groups) == len(sizes)
     assert [group.start for group in groups[1:]] == [group.stop for group in groups[:-1]]
     for group in groups:
@@ -46,14 +46,14 @@ def test_the_longest_come_first_in_groups_that_waste_little(sizes: list[int]) ->
 
 
 def test_very_different_lengths_are_kept_apart() -> None:
-    laid, _packed = pack(batch_of([100, 98, 10, 12, 11]), first_position=0)
-    assert [group.longest for group in laid.groups] == [104, 16]
+    pack, _packed = pack_batch(batch_of([100, 98, 10, 12, 11]), first_position=0)
+    assert [group.longest for group in pack.groups] == [104, 16]
 
 
 @given(lengths, st.integers(1, 3))
 def test_padding_by_head_goes_there_and_back(sizes: list[int], heads: int) -> None:
-    laid, _packed = pack(batch_of(sizes), first_position=0)
-    for group in laid.groups:
+    pack, _packed = pack_batch(batch_of(sizes), first_position=0)
+    for group in pack.groups:
         padded, real = group.by_head(heads, torch.device("cpu"))
         rows = torch.arange((group.stop - group.start) * heads)
         there = rows[padded]
@@ -68,9 +68,9 @@ def test_padding_by_head_goes_there_and_back(sizes: list[int], heads: int) -> No
 
 
 def test_gradients_pass_through(rows: int = 3) -> None:
-    laid, _packed = pack(batch_of([4, 2, 3]), first_position=0)
+    pack, _packed = pack_batch(batch_of([4, 2, 3]), first_position=0)
     hidden = torch.randn(1, 16, rows, requires_grad=True)
-    repad(hidden, laid).square().sum().backward()
+    repad(hidden, pack).square().sum().backward()
     assert hidden.grad is not None
     torch.testing.assert_close(hidden.grad[:, :9], 2 * hidden[:, :9])
     assert not hidden.grad[:, 9:].any()

@@ -38,7 +38,7 @@ class Setting:
 
     def logits(self, predictor: Predictor, texts: list[str]) -> np.ndarray:
         examples, padding = self.examples(texts), Padding.of(self.tokenizer)
-        with predictor.dressed(examples, padding) as forward:
+        with predictor.patched(examples, padding) as forward:
             found = predict(forward, self.task, examples, padding, accelerator=self.accelerator)
         return found.predictions["logits"]
 

@@ -56,7 +56,7 @@ def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if fault == "position":
         monkeypatch.setattr(packed_model, "first_position", lambda _network: 1)
     else:
-        real = packed_model.pack
+        real = packed_model.pack_batch
 
         class AsOne(Pack):
             @property
@@ -64,10 +64,10 @@ def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
                 return groups_of(np.array([self.lengths.sum()]))
 
         def as_one(batch: Batch, *, first_position: int) -> Any:
-            laid, packed = real(batch, first_position=first_position)
-            return AsOne(*(getattr(laid, name) for name in laid.__match_args__)), packed
+            pack, packed = real(batch, first_position=first_position)
+            return AsOne(*(getattr(pack, name) for name in pack.__match_args__)), packed
 
-        monkeypatch.setattr(packed_model, "pack", as_one)
+        monkeypatch.setattr(packed_model, "pack_batch", as_one)
     probe_result = probe(model_of("bert"), classify, batch_of(), CPU)
     assert probe_result.exit is None
     assert "off by" in probe_result.reason

@@ -12,7 +12,7 @@ from torch import nn
 from tests.training.fast.models import batch_of
 from tunesmith.training.fast import ragged_attention
 from tunesmith.training.fast.attention import PackContext, attend, attending
-from tunesmith.training.fast.packing import pack
+from tunesmith.training.fast.packing import pack_batch
 from tunesmith.training.fast.ragged_attention import (
     Kernels,
     Ragged,
@@ -128,17 +128,17 @@ def test_the_kernel_fits_the_call(
 def test_where_the_kernel_fails_groups_compute() -> None:
     """On a CPU it is not there: the reason is kept, and it is not called again."""
     batch = batch_of(SIZES)
-    laid, _packed = pack(batch, first_position=0)
+    pack, _packed = pack_batch(batch, first_position=0)
     kernels = Kernels()
     on_cpu = torch.device("cpu")
     sizes = sorted(SIZES, reverse=True)
     ragged = kernels.ragged(torch.tensor([0, *sizes]).cumsum(0), max(SIZES), on_cpu)
     tensors = given_on(on_cpu, torch.float32)
-    layer, in_hand = nn.Identity(), PackContext()
-    with attending(layer, in_hand):
-        in_hand.laid = laid
+    layer, context = nn.Identity(), PackContext()
+    with attending(layer, context):
+        context.pack = pack
         expected, _nothing = attend(layer, *tensors)
-        in_hand.laid = replace(laid, ragged=ragged)
+        context.pack = replace(pack, ragged=ragged)
         found, _nothing = attend(layer, *tensors)
     assert torch.equal(found, expected)
     assert len(kernels.refusals) == 1
@@ -162,16 +162,16 @@ def test_on_a_gpu_kernels_and_groups_agree(
     dtype: torch.dtype, window: int | None, causal: bool
 ) -> None:
     device = torch.device("cuda")
-    laid, _packed = pack(batch_of(SIZES), first_position=0)
+    pack, _packed = pack_batch(batch_of(SIZES), first_position=0)
     kernels = Kernels()
     sizes = sorted(SIZES, reverse=True)
     ragged = kernels.ragged(torch.tensor([0, *sizes]).cumsum(0), max(SIZES), device)
     found = []
     for whole in (None, ragged):
         tensors = given_on(device, dtype, key_heads=2)
-        layer, in_hand = nn.Identity(), PackContext()
-        with attending(layer, in_hand):
-            in_hand.laid = replace(laid, ragged=whole)
+        layer, context = nn.Identity(), PackContext()
+        with attending(layer, context):
+            context.pack = replace(pack, ragged=whole)
             out, _nothing = attend(layer, *tensors, is_causal=causal, sliding_window=window)
         weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(9)).to(device)
         (out.float() * weights).sum().backward()

@@ -1,7 +1,7 @@
 """Attention over a pack: every sequence attends to itself alone.
 
 transformers hands queries, keys and values to the function registered here, which knows from the
-pack that the layer's model has in hand where sequences begin. No mask is built: for a name without
+layer's current pack where sequences begin. No mask is built: for a name without
 a mask function transformers passes none. That makes a forgotten pack dangerous, so there is an
 error without one.
 
@@ -32,7 +32,7 @@ _LONG = 1024
 no dropout on a CPU."""
 
 _CANNOT = ("softcap", "s_aux", "sinks", "position_bias", "indices", "block_indices")
-"""What some models ask of attention besides, and this one does not do."""
+"""Arguments of some models that this attention does not support."""
 
 
 class PackContext:
@@ -45,22 +45,22 @@ class PackContext:
     """
 
     def __init__(self) -> None:
-        self.laid: Sequences | None = None
+        self.pack: Sequences | None = None
         self.windows = False
 
 
 _of_layer: WeakKeyDictionary[nn.Module, PackContext] = WeakKeyDictionary()
-"""For each layer of a dressed model; transformers tells the function nothing but the layer."""
+"""The context of each layer of a patched model; transformers passes only the layer."""
 
 
 @contextmanager
-def attending(network: nn.Module, in_hand: PackContext) -> Iterator[None]:
-    """Let the layers of a model attend within the sequences of what is in hand."""
-    _of_layer.update(dict.fromkeys(network.modules(), in_hand))
+def attending(network: nn.Module, context: PackContext) -> Iterator[None]:
+    """Let the layers of a model attend within the sequences of the current pack."""
+    _of_layer.update(dict.fromkeys(network.modules(), context))
     try:
         yield
     finally:
-        in_hand.laid = None
+        context.pack = None
         for module in network.modules():
             _of_layer.pop(module, None)
 
@@ -106,20 +106,20 @@ def attend(
     Raises:
         RuntimeError: there is no pack, or the model wants more than this attention does.
     """
-    in_hand = _of_layer.get(module)
-    laid = None if in_hand is None else in_hand.laid
-    if in_hand is None or laid is None or attention_mask is not None:
+    context = _of_layer.get(module)
+    pack = None if context is None else context.pack
+    if context is None or pack is None or attention_mask is not None:
         raise RuntimeError("packed attention was called without a pack")
-    if wanted := [name for name in _CANNOT if more.get(name) is not None]:
-        raise RuntimeError(f"its attention wants {', '.join(wanted)}")
-    in_hand.windows |= sliding_window is not None
-    # rotated queries and keys come in float32 beside values that autocast made narrower
+    if unsupported := [name for name in _CANNOT if more.get(name) is not None]:
+        raise RuntimeError(f"its attention wants {', '.join(unsupported)}")
+    context.windows |= sliding_window is not None
+    # rotated queries and keys are float32 where autocast made values narrower
     query, key = query.to(value.dtype), key.to(value.dtype)
     if is_causal is None:
         is_causal = bool(getattr(module, "is_causal", False))
     scale = 1 / math.sqrt(query.shape[-1]) if scaling is None else scaling
-    if laid.ragged is not None:
-        whole = laid.ragged.attend(
+    if pack.ragged is not None:
+        whole = pack.ragged.attend(
             query, key, value,
             scale=scale, rate=dropout, causal=is_causal, window=sliding_window,
         )  # fmt: skip
@@ -129,14 +129,14 @@ def attend(
     if key.shape[1] != heads:
         key = key.repeat_interleave(heads // key.shape[1], dim=1)
         value = value.repeat_interleave(heads // value.shape[1], dim=1)
-    if dropout == 0 and laid.groups[0].longest >= _LONG:
+    if dropout == 0 and pack.groups[0].longest >= _LONG:
         return _of_long_rows(
-            query, key, value, laid, scale=scale, causal=is_causal, window=sliding_window
+            query, key, value, pack, scale=scale, causal=is_causal, window=sliding_window
         ), None
-    found: torch.Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
-        query, key, value, laid, scale, dropout, is_causal, sliding_window
+    attended: torch.Tensor = _Attention.apply(  # type: ignore[no-untyped-call]
+        query, key, value, pack, scale, dropout, is_causal, sliding_window
     )
-    return found, None
+    return attended, None
 
 
 class _Attention(torch.autograd.Function):
@@ -148,7 +148,7 @@ class _Attention(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        laid: Sequences,
+        pack: Sequences,
         scale: float,
         rate: float,
         causal: bool,
@@ -157,38 +157,38 @@ class _Attention(torch.autograd.Function):
         needs_gradient = any(ctx.needs_input_grad[:3])
         heads = query.shape[1]
         q_all, k_all, v_all = (_as_rows(tensor) for tensor in (query, key, value))
-        found = _room(v_all, laid, heads)
-        parts = [_Heads(group, heads, query.device) for group in laid.groups]
-        kept, lift = None, 1.0
+        output = _room(v_all, pack, heads)
+        parts = [_Heads(group, heads, query.device) for group in pack.groups]
+        mask, lift = None, 1.0
         if rate > 0:  # drawn for all groups at once
-            kept, lift = keep((sum(part.places for part in parts),), rate, q_all)
-        dropping = _factors(kept, parts)
+            mask, lift = keep((sum(part.places for part in parts),), rate, q_all)
+        dropping = _factors(mask, parts)
         wide = torch.promote_types(q_all.dtype, torch.float32)
-        saved: list[torch.Tensor] = [] if kept is None else [kept]
+        saved: list[torch.Tensor] = [] if mask is None else [mask]
         for part, factor in zip(parts, dropping, strict=True):
             q, k, v = part.pad(q_all), part.pad(k_all), part.pad(v_all)
             hidden = part.hidden(q, causal, window)
             scores = _product(q, k.transpose(1, 2), scale, plus=hidden)
             # the kernel for 16 bits is slower than two casts
             shares = scores.softmax(-1, dtype=wide).to(q.dtype)
-            part.unpad(_product(_dropped(shares, factor), v, lift), found)
+            part.unpad(_product(_dropped(shares, factor), v, lift), output)
             if needs_gradient:
                 saved += [q, k, v, shares]
         ctx.save_for_backward(*saved)
-        ctx.facts = (laid, parts, scale, kept is not None, lift)
-        return found.view(1, -1, heads, found.shape[-1])
+        ctx.facts = (pack, parts, scale, mask is not None, lift)
+        return output.view(1, -1, heads, output.shape[-1])
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        laid, parts, scale, dropped, lift = ctx.facts
+        pack, parts, scale, dropped, lift = ctx.facts
         heads = gradients[0].shape[2]
         saved = iter(ctx.saved_tensors)
         dropping = _factors(next(saved) if dropped else None, parts)
-        given = gradients[0].reshape(-1, gradients[0].shape[-1])
-        of_query, of_key, of_value = (_room(given, laid, heads) for _tensor in range(3))
+        of_output = gradients[0].reshape(-1, gradients[0].shape[-1])
+        of_query, of_key, of_value = (_room(of_output, pack, heads) for _tensor in range(3))
         for part, factor in zip(parts, dropping, strict=True):
             q, k, v, shares = (next(saved) for _tensor in range(4))
-            out = part.pad(given, zero=True)
+            out = part.pad(of_output, zero=True)
             from_shares = _product(out, v.transpose(1, 2), lift)
             if factor is not None:
                 from_shares *= factor.view_as(from_shares)
@@ -208,7 +208,7 @@ def _of_long_rows(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    laid: Sequences,
+    pack: Sequences,
     *,
     scale: float,
     causal: bool,
@@ -216,19 +216,19 @@ def _of_long_rows(
 ) -> torch.Tensor:
     """Group by group through torch's kernel, which has a backward pass of its own."""
     heads, width = value.shape[1], value.shape[-1]
-    given = [_as_rows(tensor) for tensor in (query, key, value)]
-    found = []
-    for group in laid.groups:
+    rows = [_as_rows(tensor) for tensor in (query, key, value)]
+    outputs = []
+    for group in pack.groups:
         part = _Heads(group, heads, query.device)
-        q, k, v = (part.spread(rows) for rows in given)
-        needs_mask = window is not None or not causal  # causality hides padding: it stands behind
+        q, k, v = (part.spread(tensor) for tensor in rows)
+        needs_mask = window is not None or not causal  # causality hides padding, which comes last
         hidden = part.hidden(q, causal, window, once=True) if needs_mask else None
         whole = nn.functional.scaled_dot_product_attention(
             q, k, v, attn_mask=hidden, is_causal=not needs_mask, scale=scale
         )
-        found.append(part.gather(whole))
-    tail = query.shape[2] * heads - laid.groups[-1].stop * heads
-    return torch.cat([*found, value.new_zeros(tail, width)]).view(1, -1, heads, width)
+        outputs.append(part.gather(whole))
+    tail = query.shape[2] * heads - pack.groups[-1].stop * heads
+    return torch.cat([*outputs, value.new_zeros(tail, width)]).view(1, -1, heads, width)
 
 
 def _product(
@@ -242,11 +242,11 @@ def _product(
     return torch.baddbmm(one.new_empty(1, 1, 1), one, other, beta=0, alpha=factor)
 
 
-def _factors(kept: torch.Tensor | None, parts: Sequence[_Heads]) -> Sequence[torch.Tensor | None]:
+def _factors(mask: torch.Tensor | None, parts: Sequence[_Heads]) -> Sequence[torch.Tensor | None]:
     """What dropout draws for each part."""
-    if kept is None:
+    if mask is None:
         return [None] * len(parts)
-    return torch.split(kept, [part.places for part in parts])
+    return torch.split(mask, [part.places for part in parts])
 
 
 def _dropped(shares: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
@@ -258,10 +258,10 @@ def _as_rows(tensor: torch.Tensor) -> torch.Tensor:
     return tensor[0].transpose(0, 1).reshape(-1, tensor.shape[-1])
 
 
-def _room(like: torch.Tensor, laid: Sequences, heads: int) -> torch.Tensor:
+def _room(like: torch.Tensor, pack: Sequences, heads: int) -> torch.Tensor:
     """Room for a row for each token and head; zero behind the last sequence."""
     room = torch.empty_like(like)
-    room[laid.groups[-1].stop * heads :] = 0
+    room[pack.groups[-1].stop * heads :] = 0
     return room
 
 

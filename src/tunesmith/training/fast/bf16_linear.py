@@ -1,7 +1,7 @@
 """Linear layers in bfloat16 with float32 masters.
 
-Autocast casts every weight to bfloat16 anew in each pass. Here each linear layer keeps a bfloat16
-copy beside its float32 weight, refreshed after each update; products are those of autocast, the
+Autocast casts every weight to bfloat16 again in each pass. Here each linear layer keeps a bfloat16
+copy of its float32 weight, refreshed after each update; products are those of autocast, the
 casts are saved, and weights, moments and updates stay in float32.
 """
 
@@ -33,7 +33,7 @@ class HalfCopies:
             self.patched.append(layer)
 
     def move_into(self, others: HalfCopies) -> None:
-        """Lie where the copies of an earlier dressing of the same model lay."""
+        """Move into the memory of earlier copies of the same model."""
         for mine, theirs in zip(self._copies, others._copies, strict=True):
             theirs.copy_(mine)
             mine.data = theirs.data
@@ -46,10 +46,10 @@ class HalfCopies:
 
 def _forward_of(module: nn.Linear, copy: torch.Tensor) -> Any:
     def forward(values: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = _Linear.apply(  # type: ignore[no-untyped-call]
+        output: torch.Tensor = _Linear.apply(  # type: ignore[no-untyped-call]
             values, module.weight, module.bias, copy
         )
-        return found
+        return output
 
     return forward
 
@@ -75,11 +75,11 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         half, copy = ctx.saved_tensors
         of_values, of_bias, of_weight = ctx.kinds
-        wanted = ctx.needs_input_grad
+        needs = ctx.needs_input_grad
         out = gradients[0].to(torch.bfloat16)
         flat = out.flatten(0, -2)
-        back = (out @ copy).to(of_values) if wanted[0] else None
-        weight = (flat.t() @ half.flatten(0, -2)).to(of_weight) if wanted[1] else None
+        back = (out @ copy).to(of_values) if needs[0] else None
+        weight = (flat.t() @ half.flatten(0, -2)).to(of_weight) if needs[1] else None
         # added up in float32 inside; asked for the sum in float32 torch would first copy all terms
-        bias = flat.sum(0).to(of_bias) if wanted[2] else None
+        bias = flat.sum(0).to(of_bias) if needs[2] else None
         return back, weight, bias, None

@@ -19,7 +19,7 @@ from torch import nn
 __all__ = ["drop", "keep", "patch_dropout"]
 
 _ONES = {torch.bfloat16: 0x3F80, torch.float16: 0x3C00}
-"""How 1 is spelt in 16 bits."""
+"""The bits of 1 in 16 bits."""
 
 
 def keep(shape: tuple[int, ...], rate: float, like: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -38,8 +38,8 @@ def keep(shape: tuple[int, ...], rate: float, like: torch.Tensor) -> tuple[torch
         # 0 below the threshold and 1 from there on, without a pass over booleans
         lanes.clamp_(threshold - 1, threshold).sub_(threshold - 1).mul_(one)
         return lanes.view(like.dtype), 1 / (1 - rate)
-    kept, dropped = like.new_full((), 1 / (1 - rate)), like.new_zeros(())
-    return torch.where(lanes >= threshold, kept, dropped), 1.0
+    scale, zero = like.new_full((), 1 / (1 - rate)), like.new_zeros(())
+    return torch.where(lanes >= threshold, scale, zero), 1.0
 
 
 def _lanes(count: int, device: torch.device) -> torch.Tensor:
@@ -58,14 +58,14 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: torch.Tensor, rate: float) -> torch.Tensor:
-        kept, ctx.lift = keep(tuple(values.shape), rate, values)
-        ctx.save_for_backward(kept)
-        return _lifted(values * kept, ctx.lift)
+        mask, ctx.lift = keep(tuple(values.shape), rate, values)
+        ctx.save_for_backward(mask)
+        return _lifted(values * mask, ctx.lift)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (kept,) = ctx.saved_tensors
-        return _lifted(gradients[0] * kept, ctx.lift), None
+        (mask,) = ctx.saved_tensors
+        return _lifted(gradients[0] * mask, ctx.lift), None
 
 
 def _lifted(values: torch.Tensor, lift: float) -> torch.Tensor:

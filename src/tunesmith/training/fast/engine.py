@@ -1,7 +1,7 @@
 """The fast engine: packs, lanes of dropout, compact vocabulary, bfloat16 copies, fused updates.
 
-Each part can be switched off by itself, and each falls back where it does not apply. What the model
-is at rest, on disk and to anybody else, is the plain model of transformers.
+Each part can be switched off by itself, and each falls back where it does not apply. Saved, and
+outside of this engine, the model is the plain one of transformers.
 """
 
 from __future__ import annotations
@@ -25,12 +25,11 @@ from tunesmith.training.engine import (
 )
 from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.dropout import patch_dropout
-from tunesmith.training.fast.embedding import TableGradient
+from tunesmith.training.fast.embedding import CompactVocabulary, TableGradient, table_of
 from tunesmith.training.fast.packed_model import PackedLayout
 from tunesmith.training.fast.packing import has_empty_row, in_parts
 from tunesmith.training.fast.probe import ProbeResult
-from tunesmith.training.fast.vocabulary import CompactVocabulary, table_of
-from tunesmith.training.memory import let_go
+from tunesmith.training.memory import release_memory
 from tunesmith.training.optimizer import read_state, write_state
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class FastForward:
         half: bool,
         disabled: frozenset[str] = frozenset(),
     ) -> None:
-        """Dress the model.
+        """Patch the model.
 
         Args:
             network: on its device, in float32.
@@ -78,7 +77,7 @@ class FastForward:
             else None
         )
         self._copies: HalfCopies | None = None
-        self._dress_or_close()
+        self._patch_or_close()
 
     def outputs(self, batch: Batch) -> Outputs:
         """One pass, packed if the model can; a row without tokens has no place in a pack."""
@@ -88,13 +87,13 @@ class FastForward:
             if has_empty_row(batch):
                 with self._padded():
                     return self._run(self.network, batch.to(self._device))
-            found = self._layout.run(self._run, batch, self._device)
-        if not torch.is_grad_enabled():  # nobody will ask again
-            self._layout.let_go()
-        return found
+            outputs = self._layout.run(self._run, batch, self._device)
+        if not torch.is_grad_enabled():  # no backward pass will need it
+            self._layout.discard_pack()
+        return outputs
 
     def close(self) -> None:
-        """Take everything off the model."""
+        """Remove all patches."""
         self._packing.close()
         self._patches.close()
         self._copies = None
@@ -110,15 +109,15 @@ class FastForward:
 
     @contextmanager
     def plain_model(self) -> Iterator[None]:
-        """The plain model, for whoever saves or looks at it."""
+        """Remove the patches in a `with` block."""
         self.close()
         try:
             yield
         finally:
-            self._dress_or_close()
+            self._patch_or_close()
 
-    def _dress_or_close(self) -> None:
-        """Dress the model, or leave it plain if that fails."""
+    def _patch_or_close(self) -> None:
+        """Patch the model, or leave it plain if that fails."""
         try:
             self._patch()
         except BaseException:
@@ -127,10 +126,10 @@ class FastForward:
 
     def _patch(self) -> None:
         if "dropout" not in self._disabled:
-            self._patches.callback(_undress, patch_dropout(self.network))
+            self._patches.callback(_remove_patches, patch_dropout(self.network))
         if self._half and "copies" not in self._disabled:
             self._copies = HalfCopies(self.network)
-            self._patches.callback(_undress, self._copies.patched)
+            self._patches.callback(_remove_patches, self._copies.patched)
         self._pack()
 
     def _pack(self) -> None:
@@ -138,7 +137,7 @@ class FastForward:
             self._layout.enter(self._packing)
 
 
-def _undress(patched: Iterable[Any]) -> None:
+def _remove_patches(patched: Iterable[Any]) -> None:
     for module in patched:
         del module.forward  # the class's own comes back
 
@@ -159,7 +158,7 @@ class FastEngine(FastForward):
         used_tokens: Iterable[int] | None = None,
         disabled: frozenset[str] = frozenset(),
     ) -> None:
-        """Dress the model and make its optimizer.
+        """Patch the model and make its optimizer.
 
         Args:
             network: on its device, in float32, frozen weights marked.
@@ -260,7 +259,7 @@ class FastEngine(FastForward):
     def discard_gradients(self) -> None:
         """Gradients, and the cache of the device."""
         self.optimizer.zero_grad()
-        let_go(self._device)
+        release_memory(self._device)
 
     @contextmanager
     def plain_model(self) -> Iterator[None]:
@@ -313,7 +312,7 @@ class FastEngine(FastForward):
         self.network.train(training)
 
     def close(self) -> None:
-        """Take everything off the model and give it its full table back."""
+        """Remove all patches and restore the full table."""
         super().close()
         if self._vocabulary is not None and self._vocabulary.is_compact:
             self._vocabulary.expand()

@@ -1,6 +1,6 @@
 """Where a pack enters and leaves a model, for families that let transformers route attention.
 
-No modelling code is forked. A hook on the stack of layers turns packed hidden states back into what
+No modeling code is forked. A hook on the stack of layers turns packed hidden states back into what
 the head expects: the first token of each sequence, or a padded batch; the heads of decoders, which
 look for the last token themselves, are called directly. Which of these a model needs is tried out
 by the probe, not looked up: a table would be wrong one day.
@@ -21,7 +21,7 @@ from torch import nn
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.fast.attention import NAME, PackContext, attending, register
-from tunesmith.training.fast.packing import Pack, Sequences, pack, repad
+from tunesmith.training.fast.packing import Pack, Sequences, pack_batch, repad
 from tunesmith.training.fast.ragged_attention import Kernels
 
 __all__ = ["Exit", "PackedLayout", "exits_of", "first_position"]
@@ -64,20 +64,20 @@ class PackedLayout:
         self.exit = exit_
         self.kernels = kernels
         self.first_position = first_position(network)
-        self._in_hand = PackContext()
+        self._context = PackContext()
 
     def run(
         self, forward: Callable[[nn.Module, Batch], Outputs], batch: Batch, device: Any
     ) -> Outputs:
         """One pass of a task; the batch is padded and on the CPU, the answers are in its order."""
-        laid, packed = pack(batch, first_position=self.first_position)
+        pack, packed = pack_batch(batch, first_position=self.first_position)
         if self.kernels is not None:
             # what fills up the pack is a sequence, too: kernels would leave other rows undefined
             end = packed.inputs["input_ids"].shape[1]
-            starts = torch.from_numpy(np.append(laid.starts, end))
-            longest = max(int(laid.lengths[0]), end - int(laid.starts[-1]))
+            starts = torch.from_numpy(np.append(pack.starts, end))
+            longest = max(int(pack.lengths[0]), end - int(pack.starts[-1]))
             ragged = self.kernels.ragged(starts, longest, device)
-            laid = replaced(laid, ragged=ragged)
+            pack = replaced(pack, ragged=ragged)
         packed = packed.to(device)
         # attention looks at no mask; a head that pools needs that of the padded batch, and what
         # looks at it before the layers has nothing to hide
@@ -87,18 +87,18 @@ class PackedLayout:
             else torch.ones_like(packed.inputs["input_ids"])
         )
         inputs = {**packed.inputs, "attention_mask": mask}
-        return self.run_packed(forward, laid, replaced(packed, inputs=inputs))
+        return self.run_packed(forward, pack, replaced(packed, inputs=inputs))
 
     def run_packed(
-        self, forward: Callable[[nn.Module, Batch], Outputs], laid: Sequences, packed: Batch
+        self, forward: Callable[[nn.Module, Batch], Outputs], pack: Sequences, packed: Batch
     ) -> Outputs:
-        """One pass over a pack that lies on the device already."""
-        self._in_hand.laid = laid
+        """Run one pass over a pack that is on the device already."""
+        self._context.pack = pack
         return forward(self._called, packed)
 
-    def let_go(self) -> None:
-        """Forget the pack: nobody will ask for it again."""
-        self._in_hand.laid = None
+    def discard_pack(self) -> None:
+        """Release the pack, once no backward pass needs it."""
+        self._context.pack = None
 
     @property
     def ignores_window(self) -> bool:
@@ -108,13 +108,13 @@ class PackedLayout:
         """
         return (
             isinstance(getattr(self.network.config, "sliding_window", None), int)
-            and not self._in_hand.windows
+            and not self._context.windows
         )
 
     @property
-    def _laid(self) -> Sequences:
-        assert self._in_hand.laid is not None  # noqa: S101 - `run` came first
-        return self._in_hand.laid
+    def _pack(self) -> Sequences:
+        assert self._context.pack is not None  # noqa: S101 - `run` came first
+        return self._context.pack
 
     @property
     def _called(self) -> Any:
@@ -126,14 +126,14 @@ class PackedLayout:
         def call(**inputs: torch.Tensor) -> Any:
             assert head is not None  # noqa: S101 - so says the exit
             hidden = self.network.base_model(**inputs, use_cache=False).last_hidden_state
-            return SimpleNamespace(logits=head(hidden[0, self._laid.last.to(hidden.device)]))
+            return SimpleNamespace(logits=head(hidden[0, self._pack.last.to(hidden.device)]))
 
         return call
 
     def enter(self, stack: ExitStack) -> None:
         """Install hooks and attention; what takes them away again goes onto the stack."""
         config = self.network.config
-        stack.enter_context(attending(self.network, self._in_hand))
+        stack.enter_context(attending(self.network, self._context))
         stack.callback(self.network.set_attn_implementation, config._attn_implementation)
         self.network.set_attn_implementation(NAME)
         if self.exit != "last token":
@@ -148,7 +148,7 @@ class PackedLayout:
         self, _module: nn.Module, inputs: tuple[torch.Tensor, ...]
     ) -> tuple[torch.Tensor, ...]:
         """Behind the last attention only first tokens matter: (1, T, H) becomes (1, B, H)."""
-        first = self._laid.first
+        first = self._pack.first
         return tuple(hidden[:, first.to(hidden.device)] for hidden in inputs)
 
     def _leave(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
@@ -161,12 +161,12 @@ class PackedLayout:
         return output
 
     def _as_seen(self, hidden: torch.Tensor) -> torch.Tensor:
-        laid = self._laid
+        pack = self._pack
         if self.exit == "padded":
-            assert isinstance(laid, Pack)  # noqa: S101 - it holds the padded batch's shape
-            return repad(hidden, laid)
+            assert isinstance(pack, Pack)  # noqa: S101 - it holds the padded batch's shape
+            return repad(hidden, pack)
         if self.exit == "first token":
-            hidden = hidden[:, laid.first.to(hidden.device)]
+            hidden = hidden[:, pack.first.to(hidden.device)]
         return hidden.transpose(0, 1)  # (1, B, H) to (B, 1, H)
 
 
@@ -174,11 +174,11 @@ def _stack_of(network: Any) -> nn.Module:
     """The module whose output is the last hidden states."""
     base = network.base_model
     for name in _STACKS:
-        found = getattr(base, name, None)
-        if isinstance(found, nn.ModuleList):
-            return found[-1]
-        if isinstance(found, nn.Module):
-            return found
+        stack = getattr(base, name, None)
+        if isinstance(stack, nn.ModuleList):
+            return stack[-1]
+        if isinstance(stack, nn.Module):
+            return stack
     module: nn.Module = base
     return module
 

@@ -1,7 +1,7 @@
 """Packing: the real tokens of a batch, one sequence after the other, in one row without padding.
 
 Shapes: B sequences of at most L tokens, T tokens in all, `batch` order as the batch came, `pack`
-order as they lie in the pack: the longest first, so that attention can take them in groups of
+order in the pack: the longest first, so that attention can take them in groups of
 nearly equal length.
 """
 
@@ -27,7 +27,7 @@ __all__ = [
     "groups_of",
     "has_empty_row",
     "in_parts",
-    "pack",
+    "pack_batch",
     "repad",
     "widened",
 ]
@@ -48,7 +48,7 @@ _PARTS = 4
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Neighbouring sequences of a pack that attention pads to the length of the longest.
+    """Neighboring sequences of a pack that attention pads to the length of the longest.
 
     Attributes:
         count: sequences.
@@ -125,7 +125,7 @@ class Sequences(Protocol):
 
 @dataclass(frozen=True)
 class Pack:
-    """How the sequences of a batch lie in the pack.
+    """The layout of the sequences of a batch in a pack.
 
     Attributes:
         batch_size: B.
@@ -177,7 +177,7 @@ class Pack:
 
 
 def groups_of(lengths: NDArray[np.int64]) -> tuple[Group, ...]:
-    """Neighbouring sequences of these lengths in groups that waste little when padded."""
+    """Neighboring sequences of these lengths in groups that waste little when padded."""
     starts = np.concatenate([[0], np.cumsum(lengths)])
     return tuple(
         Group(
@@ -204,7 +204,7 @@ def _cut(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     yield start, len(lengths)
 
 
-def pack(batch: Batch, *, first_position: int) -> tuple[Pack, Batch]:
+def pack_batch(batch: Batch, *, first_position: int) -> tuple[Pack, Batch]:
     """Lay the sequences of a padded batch one after the other.
 
     Args:
@@ -213,33 +213,33 @@ def pack(batch: Batch, *, first_position: int) -> tuple[Pack, Batch]:
 
     Returns:
         How they lie, and a batch whose inputs have shape (1, T'), with "position_ids" and without
-        the mask; labels stay as they are. Behind the T tokens the first one stands again up to a
-        round number T': nobody attends to these and nobody asks for them.
+        the mask; labels stay as they are. After the T tokens the first one is repeated up to a
+        round number T': these are neither attended to nor read.
     """
     mask = batch.inputs["attention_mask"].numpy().astype(bool)
     lengths = mask.sum(axis=1)
     order = np.argsort(-lengths, kind="stable")
     sequence, columns = np.nonzero(mask[order])
-    laid = Pack(len(mask), mask.shape[1], lengths[order], order, order[sequence], columns)
+    pack = Pack(len(mask), mask.shape[1], lengths[order], order, order[sequence], columns)
     tail = np.zeros(-len(columns) % _TOKENS_TO, dtype=np.int64)
-    rows, columns = (np.concatenate([at, at[tail]]) for at in (laid.rows, columns))
+    rows, columns = (np.concatenate([at, at[tail]]) for at in (pack.rows, columns))
     inputs = {
         name: torch.from_numpy(values.numpy()[rows, columns])[None]
         for name, values in batch.inputs.items()
         if name != "attention_mask"
     }
-    positions = np.concatenate([laid.positions, tail]) + first_position
+    positions = np.concatenate([pack.positions, tail]) + first_position
     inputs["position_ids"] = torch.from_numpy(positions)[None]
-    return laid, replace(batch, inputs=inputs)
+    return pack, replace(batch, inputs=inputs)
 
 
-def repad(hidden: torch.Tensor, laid: Pack) -> torch.Tensor:
+def repad(hidden: torch.Tensor, pack: Pack) -> torch.Tensor:
     """Hidden states (1, T', H) as a padded batch (B, L, H), zero where there is no token."""
     width = hidden.shape[-1]
-    flat = hidden.new_zeros(laid.batch_size * laid.longest, width)
-    places = laid.places.to(hidden.device)
+    flat = hidden.new_zeros(pack.batch_size * pack.longest, width)
+    places = pack.places.to(hidden.device)
     return flat.index_copy(0, places, hidden[0, : len(places)]).view(
-        laid.batch_size, laid.longest, width
+        pack.batch_size, pack.longest, width
     )
 
 
@@ -257,12 +257,12 @@ def in_parts(batch: Batch) -> list[Batch]:
     parts = []
     for rows in np.array_split(order, min(_PARTS, len(order))):
         longest = int(lengths[rows].max())
-        kept = slice(mask.shape[1] - longest, None) if left else slice(longest)
+        columns = slice(mask.shape[1] - longest, None) if left else slice(longest)
         at = torch.from_numpy(rows)
-        inputs = {name: values[at][:, kept] for name, values in batch.inputs.items()}
+        inputs = {name: values[at][:, columns] for name, values in batch.inputs.items()}
         labels = batch.labels
         if labels is not None:
-            labels = labels[at][:, kept] if batch.labels_are == "token" else labels[at]
+            labels = labels[at][:, columns] if batch.labels_are == "token" else labels[at]
         parts.append(
             replace(
                 batch,

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictor"]
 
-_DRESSING = threading.Lock()
+_PATCHING = threading.Lock()
 _WORTH_IT = 4
-"""Fewer rows to predict are computed as the model stands: trying costs more than it brings."""
+"""Fewer rows to predict are computed by the plain model: probing costs more than it saves."""
 _PLAIN = ProbeResult(None, by_length=False, reason="few rows")
 
 
 class Predictor:
-    """A finished model for predictions. It is dressed while rows go through it, and only then."""
+    """A finished model for predictions. It is patched only while rows go through it."""
 
     def __init__(
         self, network: nn.Module, task: Task, accelerator: Accelerator, precision: str
@@ -48,14 +48,14 @@ class Predictor:
         self._probe_result: ProbeResult | None = None
 
     @contextmanager
-    def dressed(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
+    def patched(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
         """The forward for some examples; the first ones are also tried the exact way.
 
-        Very few are computed that way alone. One thread at a time: a model is dressed once.
+        Very few rows are computed only that way. One thread at a time patches the model.
         """
-        with _DRESSING:
+        with _PATCHING:
             plain = len(examples) < _WORTH_IT
-            probe_result = _PLAIN if plain else self._judged(examples, padding)
+            probe_result = _PLAIN if plain else self._probe(examples, padding)
             forward = FastForward(
                 self._network, self._task.forward, self._device,
                 probe_result=probe_result, half=self._half,
@@ -66,7 +66,7 @@ class Predictor:
             finally:
                 forward.close()
 
-    def _judged(self, examples: Examples, padding: Padding) -> ProbeResult:
+    def _probe(self, examples: Examples, padding: Padding) -> ProbeResult:
         """What the probe finds; it is kept unless all its rows were equally long.
 
         Such rows would not show what a model makes of padding, or of other rows.
@@ -75,7 +75,7 @@ class Predictor:
             return self._probe_result
         places = probed_places(examples.lengths)
         batch = self._task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
-        found = probe(self._network, self._task.forward, batch, self._device, trains=False)
+        result = probe(self._network, self._task.forward, batch, self._device, trains=False)
         if len(np.unique(examples.lengths[places])) > 1:
-            self._probe_result = found
-        return found
+            self._probe_result = result
+        return result

@@ -45,9 +45,9 @@ class ProbeResult:
     Attributes:
         exit: how packs leave the model; None if it cannot run packed.
         by_length: whether a batch may be taken in parts of nearly equal length instead.
-        reason: in words, for the log.
+        reason: as text, for the log.
         kernels: torch's own for ragged attention, if they may be used; None for groups.
-        without_kernels: why they may not, in words; empty where they were not tried.
+        kernel_refusal: why they may not, as text; empty where they were not tried.
     """
 
     exit: Exit | None
@@ -71,7 +71,7 @@ def probe(
     Args:
         network: in float32, on its device.
         run: one pass of the task.
-        batch: a few rows, padded, on the CPU; labelled if `trains`.
+        batch: a few rows, padded, on the CPU; labeled if `trains`.
         device: of the model.
         trains: whether gradients must agree, too.
         disabled: "packing", "last_layer" or "varlen" for ways not to try.
@@ -89,21 +89,21 @@ def probe(
             kernel_refusal = ""
             for kernels in _kernels_to_try(device, disabled):
                 layout = PackedLayout(network, name, kernels)
-                told, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
+                text, agrees = _compare(exact, partial(_packed, layout, run, batch, trains=trains))
                 if agrees:
-                    return ProbeResult(name, False, told, kernels, kernel_refusal)
-                kernel_refusal = told
-            tried.append(f"{name}: {told}")
+                    return ProbeResult(name, False, text, kernels, kernel_refusal)
+                kernel_refusal = text
+            tried.append(f"{name}: {text}")
         reason = "; ".join(tried) or "its attention does not go through transformers' interface"
         if trains:
             pad_id = getattr(network.config, "pad_token_id", None) or 0
             parts = [widened(part, 3, pad_id) for part in in_parts(batch)]
 
             def in_turn() -> Found:
-                found = _measure(
+                measured = _measure(
                     network, lambda: [run(network, p.to(device)) for p in parts], trains=True
                 )
-                return [found[0][0]], found[1]
+                return [measured[0][0]], measured[1]
 
             _told, same = _compare(([exact[0][0]], exact[1]), in_turn)
             return ProbeResult(None, same, reason)
@@ -129,14 +129,14 @@ def _packed(layout: PackedLayout, run: Pass, batch: Batch, *, trains: bool) -> F
     device = next(layout.network.parameters()).device
     with ExitStack() as stack:
         layout.enter(stack)
-        found = _measure(layout.network, lambda: [layout.run(run, batch, device)], trains=trains)
+        measured = _measure(layout.network, lambda: [layout.run(run, batch, device)], trains=trains)
     if layout.ignores_window:  # longer rows than these few would see too much
         raise ValueError("its sliding window is hidden in its mask")
-    return found
+    return measured
 
 
 def _compare(exact: Found, run_packed: Callable[[], Found]) -> tuple[str, bool]:
-    """In words how far off an attempt is, and whether that is near enough."""
+    """Return how far off an attempt is, as text, and whether that is near enough."""
     try:
         fast = run_packed()
     except _REFUSALS as error:
@@ -144,25 +144,25 @@ def _compare(exact: Found, run_packed: Callable[[], Found]) -> tuple[str, bool]:
             raise
         return (str(error) or type(error).__name__).splitlines()[0], False
     outputs, gradients = difference(exact, fast)
-    told = f"off by {outputs:.1e} in outputs, {gradients:.1e} in gradients"
-    return told, outputs < OUTPUTS_AGREE and gradients < GRADIENTS_AGREE
+    text = f"off by {outputs:.1e} in outputs, {gradients:.1e} in gradients"
+    return text, outputs < OUTPUTS_AGREE and gradients < GRADIENTS_AGREE
 
 
 def _measure(network: nn.Module, run: Callable[[], list[Outputs]], *, trains: bool) -> Found:
     """The loss, what is kept of each row, and gradients; of parts the loss alone is complete."""
     if not trains:
         with torch.inference_mode():
-            return [tensor.float() for found in run() for tensor in found.tensors().values()], {}
+            return [tensor.float() for one in run() for tensor in one.tensors().values()], {}
     network.zero_grad(set_to_none=True)
-    found = run()
-    losses = [outputs.loss_sum for outputs in found if outputs.loss_sum is not None]
+    passes = run()
+    losses = [outputs.loss_sum for outputs in passes if outputs.loss_sum is not None]
     loss = torch.stack(losses).sum()
     torch.autograd.backward([loss])
-    kept = [tensor.detach().float() for outputs in found for tensor in outputs.tensors().values()]
+    tensors = [tensor.detach().float() for one in passes for tensor in one.tensors().values()]
     gradients = {
         name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None
     }
-    return [loss.detach(), *kept], gradients
+    return [loss.detach(), *tensors], gradients
 
 
 def difference(exact: Found, other: Found) -> tuple[float, float]:

@@ -22,7 +22,7 @@ _LARGEST_EVERYWHERE = 32 << 20
 """The highest threshold of mapping that every glibc takes; older ones refuse more."""
 
 _TUNED = {_MMAP_THRESHOLD: 1 << 30, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 1 << 28}
-# Whoever sets a threshold stops glibc from raising it as blocks are freed, and nothing starts that
+# Setting a threshold stops glibc from raising it as blocks are freed, and nothing starts that
 # again: these are the highest values it would have come to, and its own padding.
 _GLIBC = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20, _TOP_PAD: 128 << 10}
 
@@ -31,12 +31,12 @@ _EXACT_ENOUGH = 1e-5
 
 
 @contextmanager
-def tuned(wanted: bool) -> Iterator[tuple[str, ...]]:
-    """Tune the process while entered; yields what was done, in words for the log.
+def tuned(enabled: bool) -> Iterator[tuple[str, ...]]:
+    """Tune the process while entered; yield what was done, as text for the log.
 
     It may be entered again, inside and by other threads.
     """
-    if not wanted:
+    if not enabled:
         yield ()
         return
     done = _SETTINGS.enter()
@@ -47,7 +47,7 @@ def tuned(wanted: bool) -> Iterator[tuple[str, ...]]:
 
 
 class _Settings:
-    """What is set while anybody wants it: the first to enter sets, the last to leave restores."""
+    """Settings with a count of users: the first to enter sets, the last to leave restores."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class _Settings:
             return self._done
 
     def leave(self) -> None:
-        """Put everything back, unless somebody else still wants it."""
+        """Restore the settings after the last user."""
         with self._lock:
             self._entered -= 1
             if not self._entered:
@@ -82,7 +82,7 @@ class _Settings:
                     self._done += ("onednn",)
                 else:
                     multiply.fp32_precision = self._precision
-        except BaseException:  # nobody entered, so nobody would leave
+        except BaseException:  # not entered, so it would not be left
             self._restore()
             raise
 
@@ -99,7 +99,7 @@ _SETTINGS = _Settings()
 def _keep_memory() -> bool:
     """Let glibc keep large blocks for the next step instead of giving them back to the system.
 
-    Without it every step maps its activations anew, and touching fresh pages costs more than
+    Without it every step maps its activations again, and touching fresh pages costs more than
     computing on them. Only glibc has `mallopt`. What was freed before, by reading the rows, goes
     back first.
     """
@@ -141,8 +141,8 @@ def _profits_from_onednn() -> bool:
     float32 there; on a processor with AMX it would round to bfloat16.
     """
     flags = cpu_flags()
-    wanted = {"avx512bw", "avx512vl", "avx512dq"}
-    return "AuthenticAMD" in flags and wanted <= flags and "amx_tile" not in flags
+    features = {"avx512bw", "avx512vl", "avx512dq"}
+    return "AuthenticAMD" in flags and features <= flags and "amx_tile" not in flags
 
 
 def _multiplies_exactly() -> bool:
@@ -158,13 +158,13 @@ def cpu_flags() -> frozenset[str]:
     """The vendor and the features of the processor as Linux names them; empty elsewhere."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - not a real file
-            found: set[str] = set()
+            flags: set[str] = set()
             for line in file:
                 name, _colon, value = line.partition(":")
                 if name.strip() in ("vendor_id", "flags"):
-                    found.update(value.split())
+                    flags.update(value.split())
                 if name.strip() == "flags":
                     break
-            return frozenset(found)
+            return frozenset(flags)
     except OSError:
         return frozenset()

@@ -3,7 +3,7 @@
 `_flash_attention_forward` takes float16 and bfloat16, `_efficient_attention_forward` float32, too;
 both take where sequences begin, and dropout. They are private: arguments go by the names of their
 schemas, and whatever torch does not offer, or a model asks and a kernel does not take, is computed
-in groups instead (`attention`). Both are differentiable as they stand; but what derives the
+in groups instead (`attention`). Both are differentiable; but what derives the
 efficient one forgets a window, so windows are left to the other.
 """
 
@@ -32,7 +32,7 @@ class Kernels:
     """Torch's ragged kernels for one model, and why it went without them where it did.
 
     Attributes:
-        refusals: in words, each once.
+        refusals: as text, each once.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Ragged:
     """Where the sequences of one pack begin, as the kernels take it.
 
     Attributes:
-        starts: int32 (N + 1,), on the device; equal neighbours are an empty sequence.
+        starts: int32 (N + 1,), on the device; equal neighbors are an empty sequence.
         longest: at least the tokens of the longest.
         kernels: which compute it.
     """
@@ -111,10 +111,10 @@ class Ragged:
         name = self.kernels.choose(query, key, window)
         if name is None:
             return None
-        given = (query, key, value)
+        inputs = (query, key, value)
         run = partial(_flash, window=window) if name == "flash" else _efficient
         try:
-            return run(*given, self, scale=scale, rate=rate, causal=causal)
+            return run(*inputs, self, scale=scale, rate=rate, causal=causal)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
@@ -133,10 +133,10 @@ def _flash(
 ) -> torch.Tensor:
     """Fewer key heads than query heads are shared by the kernel itself."""
     q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    found: torch.Tensor = torch.ops.aten._flash_attention_forward(
+    output: torch.Tensor = torch.ops.aten._flash_attention_forward(
         query=q, key=k, value=v, **flash_arguments(ragged, window=window, **how)
     )[0]
-    return found[None]
+    return output[None]
 
 
 def flash_arguments(
@@ -162,10 +162,10 @@ def _efficient(
     if shared > 1:
         key, value = (tensor.repeat_interleave(shared, dim=1) for tensor in (key, value))
     q, k, v = (tensor.transpose(1, 2) for tensor in (query, key, value))
-    found: torch.Tensor = torch.ops.aten._efficient_attention_forward(
+    output: torch.Tensor = torch.ops.aten._efficient_attention_forward(
         query=q, key=k, value=v, **efficient_arguments(ragged, **how)
     )[0]
-    return found
+    return output
 
 
 def efficient_arguments(
@@ -181,7 +181,7 @@ def efficient_arguments(
 
 
 def _against(name: str, query: torch.Tensor, key: torch.Tensor, window: int | None) -> str:
-    """Why a kernel does not take a call, in words; empty if it does."""
+    """Return why a kernel does not take a call; empty if it does."""
     if missing := missing_arguments(name):
         return _("this torch's {name} attention has no {missing}").format(
             name=name, missing=", ".join(missing)
@@ -206,12 +206,12 @@ def missing_arguments(name: str) -> tuple[str, ...]:
     make: Callable[..., dict[str, Any]] = (
         partial(flash_arguments, window=1) if name == "flash" else efficient_arguments
     )
-    wanted = {"query", "key", "value", *make(nothing, scale=1.0, rate=0.0, causal=False)}
+    arguments = {"query", "key", "value", *make(nothing, scale=1.0, rate=0.0, causal=False)}
     operator = getattr(torch.ops.aten, f"_{name}_attention_forward", None)
     if operator is None:
         return (f"_{name}_attention_forward",)
     known = {argument.name for argument in operator.default._schema.arguments}
-    return tuple(sorted(wanted - known))
+    return tuple(sorted(arguments - known))
 
 
 @cache

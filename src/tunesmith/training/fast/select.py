@@ -106,7 +106,7 @@ def choose_engine(
         max_grad_norm: longer gradients are shortened; None for no limit.
         half: whether the fast engine computes in bfloat16.
         note: called with a line about each part that is computed a slower way, also later.
-        exact_because: why only the exact engine may be used, "" where that was asked for; None if
+        exact_because: why only the exact engine may be used, "" where the recipe says so; None if
             the fast one may be.
         disabled: parts of the fast engine to leave out, as `train.disable` names them.
         sync_every: steps after which results are needed.
@@ -130,6 +130,27 @@ def choose_engine(
             has_unused=accelerator.num_processes > 1 and has_unused(),
         )
         return EngineSelection(exact)
+    return _fast(
+        network, run, accelerator, rows,
+        note=note, disabled=disabled, sync_every=sync_every,
+        make_optimizer=make_optimizer, max_grad_norm=max_grad_norm, half=half,
+    )  # fmt: skip
+
+
+def _fast(
+    network: nn.Module,
+    run: Pass,
+    accelerator: Accelerator,
+    rows: TrainingRows,
+    *,
+    note: Callable[[str], None],
+    half: bool,
+    disabled: frozenset[str],
+    sync_every: int,
+    **options: Any,
+) -> EngineSelection:
+    """Probe, rehearse, and choose between the fast engines."""
+    device = accelerator.device
     result, batch = _probe(network, run, rows, device, disabled=disabled)
     if result.exit is None and "packing" not in disabled:
         words = (
@@ -152,9 +173,8 @@ def choose_engine(
     )  # fmt: skip
     if against:
         note(_("steps are not recorded as CUDA graphs: {reason}").format(reason=against))
-    options: dict[str, Any] = {
-        "make_optimizer": make_optimizer, "max_grad_norm": max_grad_norm, "half": half,
-        "probe_result": result, "used_tokens": rows.token_ids, "disabled": disabled,
+    options |= {
+        "half": half, "probe_result": result, "used_tokens": rows.token_ids, "disabled": disabled,
     }  # fmt: skip
     if against is not None or rows.longest is None:
         engine = FastEngine(network, run, accelerator, **options)

@@ -10,9 +10,9 @@ from tests.training.fast.models import batch_of
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.encoded import Encoded, Ragged, hold_in_memory
 from tunesmith.training.fast.graphs import device_data as module
-from tunesmith.training.fast.graphs.buckets import bucket_for, lay
+from tunesmith.training.fast.graphs.buckets import bucket_for, pack_bucket
 from tunesmith.training.fast.graphs.device_data import DataSet, Table
-from tunesmith.training.fast.packing import pack
+from tunesmith.training.fast.packing import pack_batch
 
 CPU = torch.device("cpu")
 PADDING = Padding({"input_ids": 1})
@@ -31,16 +31,16 @@ def examples_of(sizes: list[int], *, column: str = "token_type_ids") -> Examples
 
 def packed_from(table: Table, rows: torch.Tensor, tokens: int) -> dict[str, torch.Tensor]:
     bucket = bucket_for(tokens, len(rows), 20)
-    return table.gathered(lay(bucket, table.offsets[rows], table.lengths[rows]))
+    return table.gathered(pack_bucket(bucket, table.offsets[rows], table.lengths[rows]))
 
 
 @given(sizes_strategy, st.integers(0, 1000))
 def test_gathering_there_is_packing_here(sizes: list[int], seed: int) -> None:
-    """From the whole set on the device, and from a batch that was sent: what `pack` gives."""
+    """From the whole set on the device, and from a batch that was sent: what `pack_batch` gives."""
     examples = examples_of(sizes)
     places = np.random.default_rng(seed).permutation(len(sizes))[: 1 + seed % len(sizes)]
     batch = make_batch(examples, places, PADDING)
-    _laid, expected = pack(batch, first_position=0)
+    _laid, expected = pack_batch(batch, first_position=0)
     data = DataSet.copied(examples, CPU)
     assert data is not None
     rows = data.longest_first(places)

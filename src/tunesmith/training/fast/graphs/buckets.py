@@ -2,8 +2,8 @@
 
 A pack of a bucket has a fixed number of tokens and of sequences. Behind the real tokens lie dummy
 sequences, none longer than the longest real one may be, so that every row belongs to a sequence:
-a kernel would leave others uninitialised, and zero times NaN is NaN. What dummies give is read by
-nobody, so their gradients are zero. Sequences beyond these are empty.
+a kernel would leave others uninitialized, and zero times NaN is NaN. Outputs of dummies are not
+read, so their gradients are zero. Sequences beyond these are empty.
 
 All of it is computed where the examples lie, in shapes that do not depend on them: nothing waits
 for a device.
@@ -20,7 +20,7 @@ import torch
 from tunesmith.training.fast.packing import Group, groups_of
 from tunesmith.training.fast.ragged_attention import Kernels, Ragged
 
-__all__ = ["Bucket", "BucketPack", "bucket_for", "lay"]
+__all__ = ["Bucket", "BucketPack", "bucket_for", "pack_bucket"]
 
 _SMALLEST = 64
 """Tokens between two buckets, for packs of at most `_SMALL`."""
@@ -64,10 +64,10 @@ def _gap(tokens: int) -> int:
 
 @dataclass(frozen=True)
 class BucketPack:
-    """How sequences lie in a bucket; everything lies on the device.
+    """The layout of sequences in a bucket, on the device.
 
     Attributes:
-        sources: where each token stands among those of all examples, int64 (T,); dummies repeat
+        sources: the index of each token among those of all examples, int64 (T,); dummies repeat
             the first.
         positions: of each token in its sequence, from 0, int64 (T,).
         lengths: of the sequences, dummies behind the real ones, int64 (B + dummies,).
@@ -107,7 +107,7 @@ class BucketPack:
         return groups_of(lengths[lengths > 0])
 
 
-def lay(
+def pack_bucket(
     bucket: Bucket,
     offsets: torch.Tensor,
     lengths: torch.Tensor,

@@ -1,4 +1,7 @@
-"""CUDA graphs: what is done again and again over the same memory is recorded once and replayed.
+"""CUDA graphs: a function over the same memory is recorded once and replayed.
+
+`StaticPass` is such a function: the same tensors hold every batch of a bucket, so its forward and
+backward pass can be recorded. `Graphs` records and replays.
 
 A replay costs the host one call where the kernels of a pass cost hundreds. Random numbers follow
 the seed: before a replay torch writes seed and offset of the default generator into memory that the
@@ -9,20 +12,27 @@ replay gives the numbers that it would give without a graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 
+from tunesmith.data.batches import Batch
 from tunesmith.i18n import gettext as _
+from tunesmith.training.engine import Pass
+from tunesmith.training.fast.graphs.buckets import Bucket, BucketPack, pack_bucket
+from tunesmith.training.fast.graphs.device_data import Table, send
+from tunesmith.training.fast.packed_model import PackedLayout
 
-__all__ = ["Graphs"]
+__all__ = ["Graphs", "StaticPass"]
 
 
 class Graphs:
     """Functions over tensors that stay where they are, by key; on a CPU they are simply called.
 
     All graphs share one pool of memory. They may do so in any order because none leaves anything in
-    it: what outlives a call lies in tensors made outside.
+    it: what outlives a call is in tensors made outside.
     """
 
     def __init__(self, device: torch.device, note: Callable[[str], None]) -> None:
@@ -30,7 +40,7 @@ class Graphs:
 
         Args:
             device: of the tensors.
-            note: told why recording was given up, if it was.
+            note: called with the reason if recording is given up.
         """
         self._device = device
         self._note = note
@@ -53,7 +63,7 @@ class Graphs:
             self._graphs[key].replay()
         elif key not in self._seen:
             self._seen.add(key)
-            self._beside(run)
+            self._warm_up(run)
         elif self._record(key, run):
             self._graphs[key].replay()
         else:
@@ -66,7 +76,7 @@ class Graphs:
             self._seen.discard(one)
             self._graphs.pop(one, None)
 
-    def _beside(self, run: Callable[[], None]) -> None:
+    def _warm_up(self, run: Callable[[], None]) -> None:
         """Call it on the stream it will be recorded on: autograd remembers streams."""
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
@@ -88,12 +98,12 @@ class Graphs:
         except RuntimeError as error:
             torch.cuda.set_stream(stream)  # the recording, if its end failed, has left another
             reason = str(error.__context__ or error).splitlines()[0]
-            self._give_up(reason, seed, offset)
+            self._stop_recording(reason, seed, offset)
             return False
         self._graphs[key] = graph
         return True
 
-    def _give_up(self, reason: str, seed: int, offset: int) -> None:
+    def _stop_recording(self, reason: str, seed: int, offset: int) -> None:
         """From here on everything is called.
 
         A recording that broke off may have left the generator in the belief that it goes on; a
@@ -106,3 +116,60 @@ class Graphs:
         generator.manual_seed(seed)
         generator.set_offset(offset)
         self._note(_("steps are not recorded as CUDA graphs: {reason}").format(reason=reason))
+
+
+class StaticPass:
+    """Forward and backward of the batches of one bucket.
+
+    Attributes:
+        table: where its rows are.
+        weight: of the summed loss, in the gradient; to be written before `run`.
+        loss: summed, as the last `run` found it.
+    """
+
+    def __init__(
+        self, layout: PackedLayout, forward: Pass, bucket: Bucket, table: Table, *, half: bool
+    ) -> None:
+        """Make the tensors that stay.
+
+        Args:
+            layout: of a model that answers once per sequence, entered while this runs.
+            forward: one pass of the task.
+            bucket: whose batches these are.
+            table: where their rows are; the first ones unless `take` says otherwise.
+            half: whether to compute in bfloat16.
+        """
+        self._layout, self._forward, self._bucket = layout, forward, bucket
+        self._half = half
+        self._device = table.offsets.device
+        kind = next(layout.network.parameters()).dtype
+        self.table = table
+        self.weight = torch.zeros((), dtype=kind, device=self._device)
+        self.loss = torch.zeros((), dtype=kind, device=self._device)
+        self._rows = torch.arange(bucket.rows, device=self._device)
+
+    def take(self, rows: torch.Tensor) -> None:
+        """Take these rows of the table, int64 (B,) on the host."""
+        send(rows, self._rows)
+
+    def run(self) -> None:
+        """Add the gradient of `weight` times the summed loss, and keep the loss."""
+        pack, packed = self._packed()
+        half = torch.autocast(self._device.type, torch.bfloat16) if self._half else nullcontext()
+        with half:
+            loss = self._layout.run_packed(self._forward, pack, packed).loss_sum
+        assert loss is not None  # noqa: S101 - training rows have labels
+        torch.autograd.backward([loss * self.weight])
+        self.loss.copy_(loss.detach())
+
+    def _packed(self) -> tuple[BucketPack, Batch]:
+        """The rows as a pack of the bucket's shape; the mask hides nothing."""
+        table, rows = self.table, self._rows
+        pack = pack_bucket(
+            self._bucket, table.offsets[rows], table.lengths[rows], self._layout.kernels
+        )
+        inputs = table.gathered(pack)
+        inputs["position_ids"] = (pack.positions + self._layout.first_position)[None]
+        inputs["attention_mask"] = torch.ones_like(inputs["position_ids"])
+        examples = np.arange(self._bucket.rows)
+        return pack, Batch(inputs, table.labels[rows], len(examples), self._bucket.tokens, examples)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples, as_target, count_targets
 from tunesmith.training.fast.graphs.buckets import Bucket, BucketPack
-from tunesmith.training.fast.packing import pack
+from tunesmith.training.fast.packing import pack_batch
 
 __all__ = ["LARGEST", "DataSet", "Table", "send"]
 
@@ -60,18 +60,18 @@ class Table:
 
     def fill(self, batch: Batch) -> None:
         """Put the rows of a padded batch from the host here, the longest first."""
-        laid, packed = pack(batch, first_position=0)
+        pack, packed = pack_batch(batch, first_position=0)
         assert packed.labels is not None  # noqa: S101 - training rows have labels
         for name, flat in self.columns.items():
-            count = len(laid.rows)
+            count = len(pack.rows)
             send(packed.inputs[name][0, :count].to(torch.int32), flat[:count])
-        send(torch.from_numpy(laid.starts[:-1]), self.offsets)
-        send(torch.from_numpy(laid.lengths), self.lengths)
-        send(packed.labels[torch.from_numpy(laid.order)], self.labels)
+        send(torch.from_numpy(pack.starts[:-1]), self.offsets)
+        send(torch.from_numpy(pack.lengths), self.lengths)
+        send(packed.labels[torch.from_numpy(pack.order)], self.labels)
 
-    def gathered(self, laid: BucketPack) -> dict[str, torch.Tensor]:
+    def gathered(self, pack: BucketPack) -> dict[str, torch.Tensor]:
         """The columns in the order of a pack, int64 (1, T)."""
-        return {name: flat[laid.sources].long()[None] for name, flat in self.columns.items()}
+        return {name: flat[pack.sources].long()[None] for name, flat in self.columns.items()}
 
 
 @dataclass(frozen=True)

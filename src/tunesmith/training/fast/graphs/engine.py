@@ -18,12 +18,11 @@ from tunesmith.training.engine import FinishedStep, Step
 from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.buckets import Bucket, bucket_for
-from tunesmith.training.fast.graphs.capture import Graphs
+from tunesmith.training.fast.graphs.capture import Graphs, StaticPass
 from tunesmith.training.fast.graphs.device_data import DataSet, Table
-from tunesmith.training.fast.graphs.static import StaticPass
 from tunesmith.training.fast.graphs.update import DeviceUpdate
 from tunesmith.training.fast.probe import ProbeResult
-from tunesmith.training.memory import let_go
+from tunesmith.training.memory import release_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +100,8 @@ class GraphedEngine(FastEngine):
         self._data: DataSet | None = None
         self._update = DeviceUpdate(
             self.optimizer, self._parameters, self._device,
-            limit=self._max_grad_norm, folds="clipping" not in self._disabled, then=self._settle,
+            limit=self._max_grad_norm, folds="clipping" not in self._disabled,
+            then=self._after_update,
         )  # fmt: skip
 
     def keep(self, examples: Examples) -> bool:
@@ -162,7 +162,7 @@ class GraphedEngine(FastEngine):
         for parameter in self._parameters:
             if parameter.grad is not None:
                 parameter.grad.zero_()
-        let_go(self._device)
+        release_memory(self._device)
 
     def forget_recordings(self) -> None:
         """Record passes and updates again, since the model may have been changed."""
@@ -183,7 +183,7 @@ class GraphedEngine(FastEngine):
         return super().load_state(tensors)
 
     def close(self) -> None:
-        """Take everything off the model; recordings are kept for when it is dressed again."""
+        """Remove all patches; recordings are kept for when the model is patched again."""
         self._copies_before = self._copies
         super().close()
 
@@ -192,7 +192,7 @@ class GraphedEngine(FastEngine):
         if self._copies_before is not None and self._copies is not None:
             self._copies.move_into(self._copies_before)  # recorded passes read there
 
-    def _settle(self) -> None:
+    def _after_update(self) -> None:
         """Follow the new weights: decay unused rows, refresh copies."""
         if self._vocabulary is not None:
             group = self._vocabulary.group_in(self.optimizer)
