@@ -91,6 +91,16 @@ class Names:
         ]
         return [name for name in imported if not self._resolves(name.split("."))]
 
+    def unknown_in_package(self, package: Path) -> list[str]:
+        """The words in backticks in the docstring of a package that are no names in it."""
+        docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text("utf-8"))) or ""
+        name = ".".join(package.relative_to(self.source.parent).parts)
+        inside = {module for module in self.modules if module.startswith(name)}
+        known = {path.stem for path in package.iterdir()}
+        known |= {each for module in inside for each in self.modules[module]}
+        words = re.findall(r"`([a-z_]\w*)`", docstring)
+        return [word for word in words if word not in known]
+
     def _resolves(self, parts: list[str]) -> bool:
         for end in range(len(parts), 0, -1):
             module = ".".join(parts[:end])

@@ -166,6 +166,17 @@ def test_names_in_pages_exist(page: Path) -> None:
     assert unknown == [], "use the present names of these, or take them out of the page"
 
 
+def test_packages_name_their_modules(tmp_path: Path) -> None:
+    packages = {path.parent for path in NAMES.source.rglob("__init__.py")}
+    unknown = {str(path): NAMES.unknown_in_package(path) for path in packages}
+    assert {path: words for path, words in unknown.items() if words} == {}
+    package = tmp_path / "src" / "tunesmith"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('"""`loop` and `lop`."""')
+    (package / "loop.py").touch()
+    assert Names(tmp_path).unknown_in_package(package) == ["lop"]
+
+
 def test_scripts_import_names_that_exist(tmp_path: Path) -> None:
     """Benchmarks and the pretraining, which no other test imports."""
     scripts = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "pretraining").glob("*.py")]

@@ -1,3 +1,8 @@
-"""Data: sources to rows, rows to roles, checks and splits, rows to prepared numbers."""
+"""Data: from files to rows, columns, splits and token ids.
+
+`open` finds the reader of a file in `readers`. `scan` reads every row once and collects `findings`;
+`columns` names their roles, `splits` draws validation and test rows, `near_duplicates` keeps equal
+texts together. `token_cache` stores token ids on disk, `batches` makes tensors of them.
+"""
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `resolve_inputs` opens the data and fills in what the recipe leaves out. `validate_inputs` reads
 every row once, reports all problems together, learns the labels and draws random splits; with
-`audited` it also reports problems of the rows as a whole: leaks, duplicates, classes, lengths.
+`audited=True` it also reports problems of the rows as a whole: leaks, duplicates, classes, lengths.
 """
 
 from tunesmith.inputs.resolve import ResolvedInputs, reading_options, resolve_inputs

@@ -1,3 +1,8 @@
-"""Scores, their intervals, baselines and calibration. No torch."""
+"""Scores, their intervals, baselines and calibration. No torch.
+
+`scores` has the metrics; `output_kinds` what an answer is, with softmax, decisions and losses.
+`uncertainty` gives intervals by the methods of `intervals`, `likelihood` and `bootstrap`,
+`differences` compares two models, `calibration` fits `temperature` and `thresholds`.
+"""
 
 from __future__ import annotations
