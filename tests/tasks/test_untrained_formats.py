@@ -103,6 +103,7 @@ FORMATS: dict[str, list[dict[str, object]]] = {
         {"question": "Where?", "A": "up", "B": "down", "C": "left", "D": "right", "answer": "A"},
         {"问题": "在哪里？", "选项": ["上", "下"], "答案": "A"},
         {"题目": "在哪里？", "选项A": "上", "选项B": "下", "答案": "A"},
+        {"question": "Where?", "opa": "up", "opb": "down", "cop": 1},
         {"题目": "在哪里？", "A": "上", "B": "下", "答案": "A"},
     ],
     "texts to be turned into other texts, such as translations or summaries": [
@@ -194,3 +195,20 @@ def test_labeled_texts_are_not_taken_for_a_format(record: Mapping[str, object]) 
     task, match = match_task(profile(Memory.of_records(records, "m")), DataSettings(train="x"))
     assert task.name in ("text-classification", "multi-label-classification")
     assert match.roles.label in ("label", "labels", "target", "category", "rating", "标签")
+
+
+@pytest.mark.parametrize(
+    ("record", "label"),
+    [
+        ({"question": "What {}?", "answer": "This {}.", "label": "a"}, "label"),
+        ({"source": "web", "target": "a", "text": "A message {}"}, "target"),
+        ({"question": "Is it {}?", "passage": "It is {}.", "answer": True}, "answer"),
+    ],
+)
+def test_three_rows_are_enough(record: Mapping[str, object], label: str) -> None:
+    records = [
+        {n: v.format(i) if isinstance(v, str) else v for n, v in record.items()} for i in range(3)
+    ]
+    records[1][label] = "b" if isinstance(record[label], str) else False
+    _task, match = match_task(profile(Memory.of_records(records, "m")), DataSettings(train="x"))
+    assert match.roles.label == label

@@ -12,9 +12,9 @@ from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 
-__all__ = ["Confidence", "Match", "match_label", "match_texts"]
+__all__ = ["LABEL_NAMES", "Confidence", "Match", "match_label", "match_texts"]
 
-_LABEL_NAMES = (
+LABEL_NAMES = (
     "label", "labels", "goldlabel", "class", "target", "y", "标签", "标注", "类别", "分类",
 )  # fmt: skip
 """What a label of any kind is called; a task adds the names of what it learns."""
@@ -70,7 +70,7 @@ def match_label(
     Args:
         profile: what the data set looks like.
         requested: the columns that the user named.
-        names: what the label of this task may be called, in addition to `_LABEL_NAMES`.
+        names: what the label of this task may be called, in addition to `LABEL_NAMES`.
         fits: whether the values of a column are labels of this task.
         reason: why a column that fits speaks for this task.
 
@@ -130,7 +130,7 @@ def match_texts(
 def _confidence(column: ColumnProfile, names: Sequence[str]) -> Confidence | None:
     """How surely a column is a label, None if nothing speaks for it."""
     name = plain_name(column.name)
-    if name in _LABEL_NAMES:
+    if name in LABEL_NAMES:
         return Confidence.BY_NAME
     if name in names:
         return Confidence.BY_TOPIC

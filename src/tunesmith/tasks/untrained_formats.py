@@ -14,6 +14,7 @@ from tunesmith.data.columns import plain_name
 from tunesmith.data.profile import ColumnProfile, Profile
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.tasks.matching import LABEL_NAMES
 
 __all__ = ["UntrainedFormat", "untrained_format"]
 
@@ -63,14 +64,18 @@ def _is_generated(columns: Columns) -> bool:
     """Whether the last column holds texts that are no classes of those of the first."""
     first, last = columns[0], columns[-1]
     is_class = last.has_few_values and 2 * last.distinct <= first.distinct
-    return last.values > 0 and not (last.is_numeric or last.column.class_names or is_class)
+    has_classes = last.column.class_names or last.column.type == "boolean"
+    is_constant = first.distinct == 1 < last.distinct  # the first column is no text
+    return last.values > 0 and not (last.is_numeric or has_classes or is_class or is_constant)
 
 
 def _is_label(column: ColumnProfile, first: ColumnProfile) -> bool:
     """Whether a column holds classes, numbers or lists of labels for the texts of another."""
     recurs = 2 * column.distinct <= first.distinct and column.mean_length <= _LONGEST_LABEL
-    has_names = column.is_numeric or column.column.class_names is not None or recurs
-    return not column.num_nested and (has_names or column.num_lists > 0)
+    is_named = plain_name(column.name) in LABEL_NAMES or column.column.class_names is not None
+    return not column.num_nested and (
+        is_named or recurs or column.is_numeric or column.num_lists > 0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,7 @@ _SIGNATURES = (
 )
 
 _NUMBERED = re.compile(
-    r"(ending|choice|option|opt|candidate|alternative|answer|ans|solution|sol|hypothesis|"
+    r"(ending|choice|option|opt|op|candidate|alternative|answer|ans|solution|sol|hypothesis|"
     r"选项|选择|候选|答案|备选)([0-9]|[a-e]|[一二三四])"
 )
 
