@@ -82,7 +82,7 @@ def finished(tiny_bert: Path, tmp_path: Path) -> Path:
     model.save_pretrained(tmp_path / "m")
     load_tokenizer(locate(str(tiny_bert))).save_pretrained(tmp_path / "m")
     task = TextClassification(Roles("text", None, "label"), ("a", "b"))
-    facts = {"format": 1, "task": task.as_json(), "max_length": 1000}
+    facts = {"format": 1, "task": task.as_json(), "max_length": 1000, "scores": {}}
     (tmp_path / "m" / "tunesmith.json").write_text(json.dumps(facts))
     return tmp_path / "m"
 

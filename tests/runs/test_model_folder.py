@@ -23,6 +23,7 @@ from tunesmith.tasks.text_regression import TextRegression
 FINE: dict[str, Any] = {
     "format": 1,
     "max_length": 64,
+    "scores": {},
     "task": json.loads(
         json.dumps(TextClassification(Roles("text", None, "label"), ("a", "b")).as_json())
     ),
@@ -101,7 +102,7 @@ def test_every_task_is_read_back(tmp_path: Path) -> None:
         MaskedLanguageModel(Roles("text")),
     ]
     for task in tasks:
-        facts = json.dumps({"format": 1, "max_length": 64, "task": task.as_json()})
+        facts = json.dumps({**FINE, "task": task.as_json()})
         assert facts_of(tmp_path, facts) == json.loads(facts)
 
 
@@ -138,7 +139,10 @@ CALIBRATED: dict[str, Any] = {
         ({"precision": 32}, "precision: "),
         ({"calibration": []}, "calibration: "),
         ({"calibration": {}}, "kind: "),
-        ({"calibration": {**CALIBRATED, "temperature": 0}}, "calibration.temperature: 0"),
+        (
+            {"calibration": {**CALIBRATED, "temperature": 0}},
+            "temperature: Input should be greater",
+        ),
         ({"calibration": {**CALIBRATED, "temperature": "x"}}, "temperature: "),
         ({"calibration": {**CALIBRATED, "rule": "evil"}}, "rule: "),
         ({"calibration": {**CALIBRATED, "thresholds": {"a": 1}}}, 'calibration.thresholds: "a"'),

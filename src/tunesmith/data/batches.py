@@ -133,7 +133,7 @@ class Examples:
 
     @property
     def labels(self) -> NDArray[Any]:
-        """The labels of labelled examples; the first dimension counts examples."""
+        """The labels of labeled examples; the first dimension counts examples."""
         labels = self.prepared.fixed["labels"]
         return labels if self.indices is None else labels[self.indices]
 

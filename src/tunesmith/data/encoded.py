@@ -152,10 +152,10 @@ class Prepared:
         flat = self._flat[name]
         seen = np.zeros(1, dtype=bool)
         for start in range(0, len(flat), _PIECE):
-            found = np.bincount(flat[start : start + _PIECE].astype(np.int64)) > 0
-            if len(found) > len(seen):
-                seen = np.pad(seen, (0, len(found) - len(seen)))
-            seen[: len(found)] |= found
+            occurs = np.bincount(flat[start : start + _PIECE].astype(np.int64)) > 0
+            if len(occurs) > len(seen):
+                seen = np.pad(seen, (0, len(occurs) - len(seen)))
+            seen[: len(occurs)] |= occurs
         self.release()
         return np.flatnonzero(seen)
 

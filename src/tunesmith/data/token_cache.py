@@ -129,7 +129,7 @@ def prepare(
             _remove_unused(home)
             with atomic.publish(target) as unfinished:
                 write(unfinished)
-            _remove_beyond(home, limit, kept=target)
+            _remove_beyond(home, limit, except_for=target)
         with suppress(OSError):
             os.utime(target)
         return _open(target, key)
@@ -258,11 +258,11 @@ def _remove_unused(home: Path) -> None:
             _drop(path)
 
 
-def _remove_beyond(home: Path, limit: int, *, kept: Path) -> None:
+def _remove_beyond(home: Path, limit: int, *, except_for: Path) -> None:
     """Drop damaged sets, then those used longest ago, until all take at most `limit` bytes."""
     entries = _entries(home)
     total = sum(size for size, _used in entries.values())
-    others = [path for path in entries if path != kept]
+    others = [path for path in entries if path != except_for]
     for path in sorted(others, key=lambda path: (path.name[0] != ".", entries[path][1])):
         if total <= limit:
             return

@@ -1,4 +1,4 @@
-"""What simple means score on the rows of a run: always the same answer, and TF-IDF."""
+"""The scores of the baselines on the rows of a run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tunesmith.tasks import Predictions
 __all__ = ["BaselineScores", "baseline_scores", "drawn_rows", "needed_rows"]
 
 _MOST_ROWS, _MOST_CHARACTERS = 20_000, 4_000_000
-"""Of a split, for TF-IDF: more teaches it little and takes long."""
+"""Of a split, for TF-IDF: more improves it little and takes long."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineScores:
-    """What simple means score.
+    """What the baselines score.
 
     Attributes:
         scores: by split, then by the names of `tunesmith.metrics.baselines.BASELINES`.
         answers: what these were computed from, likewise.
-        constant: the logits of always the same answer; None where nothing is that.
-        learned: training rows that words were counted in.
+        constant: the answer of the constant baseline, as logits; None if the task has none.
+        learned: training rows that they learned from.
         rows: all training rows.
     """
 
@@ -48,12 +48,12 @@ def baseline_scores(
 ) -> BaselineScores:
     """Learn from the training rows and score some splits.
 
-    Of very large splits a drawn part is learned from and scored; what is always the same is scored
-    on all rows.
+    Of very large splits a random part is learned from and scored; the constant answer is scored on
+    all rows.
 
     Args:
         job: whose rows.
-        splits: labelled ones.
+        splits: labeled ones.
         rows: `needed_rows` of these splits and of "train" by number; None to read them.
 
     Raises:
@@ -81,9 +81,9 @@ def baseline_scores(
         predicted += [(name, places, predictions) for name, predictions in simple.items()]
         for name, at, predictions in predicted:
             some = truth if at is None else truth[at]
-            scores[split][name] = found = task.score(job.metrics, predictions, some, None)
-            if found.answers is not None:
-                answers[split][name] = BaselineAnswers(at, found.answers)
+            scores[split][name] = scored = task.score(job.metrics, predictions, some, None)
+            if scored.answers is not None:
+                answers[split][name] = BaselineAnswers(at, scored.answers)
     return BaselineScores(
         {split: {name: each.values for name, each in by.items()} for split, by in scores.items()},
         answers,
@@ -94,7 +94,7 @@ def baseline_scores(
 
 
 def needed_rows(job: PreparedRun, splits: Iterable[str]) -> dict[str, list[int]]:
-    """The numbers of the rows that baselines of some splits read, by split; "train" is one."""
+    """Return the numbers of the rows that baselines read: of some splits, and of "train"."""
     if not job.task.baseline_names:
         return {}
     needed = {}
@@ -105,7 +105,7 @@ def needed_rows(job: PreparedRun, splits: Iterable[str]) -> dict[str, list[int]]
 
 
 def drawn_rows(split: Split, roles: Roles) -> list[Row]:
-    """The rows of a split, or a drawn part of many, as baselines learn from them.
+    """Return the rows of a split, or a random part of many, as baselines learn from them.
 
     Raises:
         IntegrityError: the data is not what was surveyed (D160).
@@ -113,31 +113,31 @@ def drawn_rows(split: Split, roles: Roles) -> list[Row]:
     numbers = np.arange(split.num_rows) if split.places is None else split.places
     numbers = numbers[_drawn(len(numbers))]
     rows = rows_by_number({split.name: split}, roles, {split.name: numbers.tolist()})[split.name]
-    found = [rows[number] for number in numbers.tolist()]
-    return found[: _num_kept(found, roles)]
+    chosen = [rows[number] for number in numbers.tolist()]
+    return chosen[: _num_within(chosen, roles)]
 
 
 def _drawn_of(
     job: PreparedRun, split: str, rows: Mapping[int, Row]
 ) -> tuple[NDArray[np.int64], list[Row]]:
-    """Positions among the rows of a split that gave examples, and the rows there."""
+    """Return positions among the rows of a split that gave examples, and the rows there."""
     numbers = job.examples[split].row_numbers
     order = _drawn(len(numbers))
-    found = [rows[number] for number in numbers[order].tolist()]
-    kept = _num_kept(found, job.task.roles)
-    return order[:kept], found[:kept]
+    chosen = [rows[number] for number in numbers[order].tolist()]
+    count = _num_within(chosen, job.task.roles)
+    return order[:count], chosen[:count]
 
 
 def _drawn(count: int) -> NDArray[np.int64]:
-    """All of so many places in order, or some of them at random."""
+    """Return all of so many positions in order, or some of them at random."""
     order = np.arange(count)
     if count > _MOST_ROWS:
         order = np.random.default_rng(0).choice(count, _MOST_ROWS, replace=False)
     return order
 
 
-def _num_kept(rows: Sequence[Row], roles: Roles) -> int:
-    """How many of the first rows have no more than `_MOST_CHARACTERS` together; at least one."""
+def _num_within(rows: Sequence[Row], roles: Roles) -> int:
+    """Return how many of the first rows have `_MOST_CHARACTERS` at most; at least one."""
     columns = roles.text_columns
     sizes = accumulate(sum(len(str(row.values[name])) for name in columns) for row in rows)
     return max(1, sum(size <= _MOST_CHARACTERS for size in sizes))

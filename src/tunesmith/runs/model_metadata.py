@@ -1,24 +1,26 @@
 """The shape of `tunesmith.json`: a field that is read again has its type, or it is damaged.
 
-Unknown keys are kept and not looked at, so that files of newer versions can be read.
+Unknown keys are preserved and not checked, so that files of newer versions can be read.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.shortfall import Shortfall
+from tunesmith.metrics.thresholds import Rule
 from tunesmith.tasks import task_from_json
-from tunesmith.text import shortened
+from tunesmith.text import quoted, shortened
 
-__all__ = ["STRICT", "parse", "parse_run_facts", "reason_of", "without_halves"]
+__all__ = ["STRICT", "check_model_facts", "parse", "parse_run_facts", "reason_of", "without_halves"]
 
 STRICT = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 """Types as JSON has them: no number for text, no NaN, but an integer where a number is expected."""
@@ -27,32 +29,15 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 def without_halves(text: bytes) -> bytes:
-    """JSON with another character for each half of a pair, which pydantic takes for an error.
+    """Replace halves of surrogate pairs, which pydantic takes for an error, in JSON.
 
-    To us it is a character like others: names of files may hold one.
+    They are characters like others: names of files may hold them.
     """
     return _SURROGATE.sub(rb"\\u003f", text)
 
 
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Scores = dict[str, float | None]
-
-
-class _Roles(TypedDict, total=False):
-    text: str
-    text_pair: str | None
-    label: str | list[str] | None
-
-
-class _Task(TypedDict, total=False):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
-    task: str
-    roles: _Roles
-    labels: Annotated[list[str], Field(min_length=1)]
-    positive_label: str | None
-    mlm_probability: Annotated[float, Field(gt=0, lt=1)]
-    whole_word_mask: bool
-    always_mask: list[str]
 
 
 class _Base(TypedDict):
@@ -65,7 +50,7 @@ class _Calibration(TypedDict):
     __pydantic_config__ = STRICT  # type: ignore[misc]
     kind: str
     temperature: Annotated[float, Field(gt=0)]
-    rule: str | None
+    rule: Rule | None
     thresholds: dict[str, Annotated[float, Field(ge=0, le=1)] | None] | None
     goal: str | None
 
@@ -104,15 +89,20 @@ class _Optional(TypedDict, total=False):
     verdicts: dict[str, _Verdict]
     words_counted_in: Annotated[list[Count], Field(min_length=2, max_length=2)]
     best: str | None
+    constant: list[float] | None
     data: dict[str, str]
     precision: str
     calibration: _Calibration | None
 
 
-class _Run(_Optional):
-    task: _Task
+class _Model(_Optional):
+    format: Literal[1]
+    task: dict[str, Any]
     max_length: Annotated[int, Field(ge=1, le=10**9)]
     scores: dict[str, Scores]
+
+
+class _Run(_Model):
     steps: Count
     best_step: Count
     reason: str
@@ -124,30 +114,56 @@ class _Run(_Optional):
 
 @cache
 def _checker(shape: type) -> TypeAdapter[Any]:
-    """Made when it is first asked for: light commands do not pay for it."""
+    """Return a validator, made when it is first needed: light commands do not pay for it."""
     return TypeAdapter(shape)
 
 
 def parse_run_facts(text: bytes) -> dict[str, Any]:
-    """What `tunesmith.json` says of the model of a run, and of how it was trained.
+    """Return what `tunesmith.json` says of the model of a run, and of how it was trained.
 
     Raises:
-        ValueError: it has another shape.
+        ValueError: it has another shape, or its values do not fit together.
     """
     facts = parse(_Run, text)
-    try:
-        task_from_json(facts["task"])
-        for split, verdict in (facts.get("verdicts") or {}).items():
-            Shortfall.from_json(verdict).problem(split)
-        if facts.get("calibration") is not None:
-            Calibration.from_json(facts["calibration"])
-    except Exception as error:  # whatever other content makes of them
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+    _check_meaning(facts)
     return facts
 
 
+def check_model_facts(facts: object) -> None:
+    """Check what `tunesmith.json` of any model folder says.
+
+    Raises:
+        ValueError: it has another shape, or its values do not fit together.
+    """
+    _check_meaning(_checker(_Model).validate_python(facts))
+
+
+def _check_meaning(facts: Mapping[str, Any]) -> None:
+    """Raise `ValueError` unless everything can be used."""
+    try:
+        kind = task_from_json(facts["task"]).output
+        _positive = kind.positive  # raises ValueError if it is none of the labels
+        if kind.label_kind is not None and not kind.names:
+            raise ValueError("task.labels: none")
+        constant, calibration = facts.get("constant"), facts.get("calibration")
+        if kind.raw_kind and constant is not None and len(constant) != len(kind.names):
+            raise ValueError(f"constant: {len(constant)} numbers, not {len(kind.names)}")
+        for split, shortfall in (facts.get("verdicts") or {}).items():
+            Shortfall.from_json(shortfall).problem(split)
+        if calibration is not None:
+            thresholds = Calibration.from_json(calibration).thresholds
+            if calibration["kind"] != kind.name:
+                raise ValueError(f"calibration.kind: {calibration['kind']}")
+            if thresholds and (kind.label_kind is None or tuple(thresholds) != kind.labels):
+                raise ValueError(f"calibration.thresholds: {quoted(list(thresholds))}")
+    except ValueError:
+        raise
+    except Exception as error:  # whatever other content makes of them
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
 def parse(shape: type, text: bytes) -> dict[str, Any]:
-    """A JSON object of some shape.
+    """Return a JSON object of some shape.
 
     Raises:
         ValueError: it has another one.
@@ -158,7 +174,7 @@ def parse(shape: type, text: bytes) -> dict[str, Any]:
 
 
 def reason_of(error: Exception) -> str:
-    """Why a file cannot be read, on one line: the first field that is wrong, with its value."""
+    """Return why a file cannot be read, on one line: the first field that is wrong."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False)[0]
         field = ".".join(map(str, first["loc"]))

@@ -35,7 +35,7 @@ _ROWS = 32
 """Validation rows that are scored."""
 
 _AGREE = 1e-4
-"""How far answers may be apart, as a share of the largest."""
+"""How far answers may be apart, as a fraction of the largest."""
 
 _Answers = Mapping[str, torch.Tensor]
 
@@ -44,7 +44,7 @@ def preflight(session: Session) -> None:
     """Try it all on a run that has not begun, in every process; warnings go to the session.
 
     Raises:
-        RecipeError: a person's own scores fail (R170), or the one that chooses is not among those
+        RecipeError: custom metrics fail (R170), or the one that chooses is not among those
             computed (R171).
         ModelError: the model does not come back as it was saved (M143).
         ResourceError: memory does not suffice for a single row (M111), or the disk for the model
@@ -173,7 +173,7 @@ def _answers(session: Session, network: Any, batch: Batch) -> _Answers:
 
 
 def _difference(answers: _Answers, others: _Answers) -> float:
-    """The largest difference, as a share of the largest answer; not finite if one is not."""
+    """The largest difference, as a fraction of the largest answer; not finite if one is not."""
     return max(
         (
             float((values - others[name]).abs().max()) / max(float(values.abs().max()), 1e-6)

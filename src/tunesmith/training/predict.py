@@ -30,7 +30,7 @@ class Evaluation:
     """Predictions and their loss.
 
     Attributes:
-        predictions: what the task keeps of each example, in the order of the examples.
+        predictions: what the task collects, in the order of the examples; of rows, once joined.
         loss: the mean over all targets; None without labels.
         num_targets: how many these were.
         halvings: how often memory halved what goes through at once.
@@ -57,7 +57,7 @@ def predict(
 
     Args:
         forward: takes batches through the model, which is left in evaluation mode.
-        task: draws what hangs on chance, always the same, and makes one pass.
+        task: makes random changes, the same in each evaluation, and runs one pass.
         examples: what to predict.
         padding: how to fill batches.
         batch_size: the most examples per forward pass and process; None for as many as their
@@ -84,14 +84,14 @@ def predict(
     def generate(batch: Batch) -> Outputs:
         return task.generate(forward.network, batch.to(accelerator.device))
 
-    asked = mine or [batches[0][:1]]
-    collected = _Collected(sum(map(len, asked)))
+    assigned = mine or [batches[0][:1]]
+    collected = _Collected(sum(map(len, assigned)))
     with torch.inference_mode():
-        for batch, outputs in _passes(forward.outputs, asked, batch_of, cut):
+        for batch, outputs in _passes(forward.outputs, assigned, batch_of, cut):
             collected.add(batch, outputs)
         if task.generates:
             with forward.plain_model():
-                for batch, outputs in _passes(generate, asked, batch_of, cut):
+                for batch, outputs in _passes(generate, assigned, batch_of, cut):
                     collected.add_ragged(batch, outputs)
     if idle:
         collected.clear()
@@ -175,11 +175,11 @@ class _Collected:
         """Return it in the order of the examples."""
         self._join_parts()
         order = np.argsort(self._places)
-        found: dict[str, Any] = {name: values[order] for name, values in self._fixed.items()}
+        predictions: dict[str, Any] = {name: values[order] for name, values in self._fixed.items()}
         for name, ((places, values),) in self._ragged.items():
             lengths = np.bincount(places, minlength=len(order))
-            found[name] = Ragged(values[np.argsort(places, kind="stable")], lengths)
-        return found
+            predictions[name] = Ragged(values[np.argsort(places, kind="stable")], lengths)
+        return predictions
 
 
 def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
@@ -200,8 +200,8 @@ class _Cut:
 
     def __call__(self, places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         rows = max(1, self.batch_size >> self.halvings) if self.batch_size else None
-        found = by_length(self.lengths[places], rows, max_tokens=self.max_tokens >> self.halvings)
-        return [places[part] for part in found]
+        parts = by_length(self.lengths[places], rows, max_tokens=self.max_tokens >> self.halvings)
+        return [places[part] for part in parts]
 
 
 def _passes(
