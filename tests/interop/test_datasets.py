@@ -32,13 +32,13 @@ def test_rows_are_those_of_the_source(name: str) -> None:
         assert len(raw[split]) == len(rows)
         features = raw[split].features
         for column in source.columns:
-            feature, wanted = features[column.name], rows[0][column.name]
-            found = raw[split][0][column.name]
+            feature, expected = features[column.name], rows[0][column.name]
+            loaded = raw[split][0][column.name]
             if column.class_names is not None and column.type == "list":
-                found = feature.feature.int2str(found)
+                loaded = feature.feature.int2str(loaded)
             elif isinstance(feature, ClassLabel):
-                found = feature.int2str(found)
-            assert found == wanted
+                loaded = feature.int2str(loaded)
+            assert loaded == expected
 
 
 def test_a_file_and_one_split(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ COURSE = [(1, 1)] * 260 + [(1, 0)] * 39 + [(0, 1)] * 19 + [(0, 0)] * 90
 
 def test_the_courses_own_figures() -> None:
     predictions, references = zip(*COURSE, strict=True)
-    found = ts.load_metric("glue", "mrpc").compute(predictions=predictions, references=references)
-    assert found["accuracy"] == 0.8578431372549019
-    assert found["f1"] == pytest.approx(0.8996539792387542, rel=1e-15)
+    scores = ts.load_metric("glue", "mrpc").compute(predictions=predictions, references=references)
+    assert scores["accuracy"] == 0.8578431372549019
+    assert scores["f1"] == pytest.approx(0.8996539792387542, rel=1e-15)
 
 
 binary = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=40)
@@ -48,19 +48,19 @@ def test_batch_by_batch_is_all_at_once(pairs: list[tuple[int, int]], size: int) 
 @pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])
 def test_options_reach_the_score(average: str | None) -> None:
     predictions, references = [0, 1, 2, 2, 1, 0], [0, 2, 2, 1, 1, 0]
-    found = load_metric("f1").compute(
+    scores = load_metric("f1").compute(
         predictions=predictions, references=references, average=average
     )
-    wanted = reference.f1_score(references, predictions, average=average)
-    np.testing.assert_allclose(found["f1"], wanted)
+    expected = reference.f1_score(references, predictions, average=average)
+    np.testing.assert_allclose(scores["f1"], expected)
 
 
 def test_numbers() -> None:
     random = np.random.default_rng(0)
     truth = random.normal(size=30)
     guess = truth + random.normal(size=30)
-    found = load_metric("glue", "stsb").compute(predictions=guess, references=truth)
-    assert found == {
+    scores = load_metric("glue", "stsb").compute(predictions=guess, references=truth)
+    assert scores == {
         "pearson": pytest.approx(stats.pearsonr(guess, truth).statistic),
         "spearmanr": pytest.approx(stats.spearmanr(guess, truth).statistic),
     }
@@ -72,15 +72,15 @@ def test_numbers() -> None:
 def test_every_name_scores(name: str) -> None:
     set_, _slash, config = name.partition("/")
     pairs: dict[str, Any] = {"predictions": [0, 1, 1, 0], "references": [0, 1, 0, 0]}
-    found = load_metric(set_, config or None).compute(**pairs)
-    assert all(np.isfinite(value) for value in found.values())
+    scores = load_metric(set_, config or None).compute(**pairs)
+    assert all(np.isfinite(value) for value in scores.values())
 
 
 def test_every_glue_set_of_ours_is_known() -> None:
     assert set(GLUE) <= set(GLUE_SCORES)
 
 
-def test_what_cannot_be_scored_is_told() -> None:
+def test_what_cannot_be_scored_is_reported() -> None:
     with pytest.raises(RecipeError, match="R119"):
         load_metric("f1").compute()
     with pytest.raises(RecipeError, match="R119"):

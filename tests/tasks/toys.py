@@ -32,7 +32,7 @@ from tunesmith.tasks.text_classification import TextClassification
 
 TOYS = {
     "toy-tags": f"{__name__}:Tags",
-    "toy-choice": f"{__name__}:Choice",
+    "toy-choice": f"{__name__}:MultipleChoice",
     "toy-windows": f"{__name__}:Windows",
     "toy-text": f"{__name__}:Filled",
 }
@@ -90,8 +90,8 @@ class Toy(TaskDefaults):
         return cls(roles)
 
     @classmethod
-    def matches(cls, _profile: Any, asked: Any) -> Match | None:
-        roles = Roles(asked.text or "text", asked.text_pair, asked.label)
+    def matches(cls, _profile: Any, requested: Any) -> Match | None:
+        roles = Roles(requested.text or "text", requested.text_pair, requested.label)
         return Match(roles, "", Confidence.ON_REQUEST)
 
     def validate_row(self, row: Row) -> None:
@@ -168,7 +168,7 @@ class Tags(Toy):
         return {"answer": objects([self.tags[tag] for tag in each.tolist()] for each in tags)}
 
 
-class Choice(Toy):
+class MultipleChoice(Toy):
     """One of the texts of a row, however many these are: several sequences for each example."""
 
     name = "toy-choice"

@@ -45,10 +45,10 @@ data = data.filter(lambda row: any(row["words"]))
 
 
 def collate(rows):
-    words = [row.pop("words") for row in rows]
+    numbers = [row.pop("words") for row in rows]
     batch = tokenizer.pad(rows, return_tensors="pt")
     width = batch["input_ids"].shape[1]
-    batch["words"] = torch.tensor([row + [0] * (width - len(row)) for row in words])
+    batch["words"] = torch.tensor([row + [0] * (width - len(row)) for row in numbers])
     return batch
 """
 _RANDOM = """\

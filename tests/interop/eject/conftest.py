@@ -87,7 +87,7 @@ def train(desk: Path, small_bert: Path) -> Train:
         if key in done:
             return done[key]
         rows, own = KINDS[kind]
-        given: dict[str, object] = {
+        settings_of_run: dict[str, object] = {
             "model": str(small_bert), "data.validation": "30%", "train.engine": "exact",
             "train.epochs": 1, "train.evaluate_every": "2 steps", "train.log_every": 1,
             "train.learning_rate": 0.003, "train.device": "cpu", **own, **settings,
@@ -95,7 +95,7 @@ def train(desk: Path, small_bert: Path) -> Train:
         with working_in(desk):
             file = Path(f"{kind}.jsonl")
             file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-            events = start(str(file), out=f"runs/{kind}-{len(done)}", settings=given)
+            events = start(str(file), out=f"runs/{kind}-{len(done)}", settings=settings_of_run)
             losses = []
             while True:
                 try:

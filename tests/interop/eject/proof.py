@@ -35,9 +35,9 @@ OTHERWISE: dict[str, object] = {
 }
 
 
-def assert_same_numbers(found: dict[str, Any], losses: list[float], scores: Any) -> None:
-    np.testing.assert_allclose(found["losses"], losses, rtol=1e-6)
-    theirs = {name.removeprefix("validation_"): value for name, value in found["scores"].items()}
+def assert_same_numbers(names: dict[str, Any], losses: list[float], scores: Any) -> None:
+    np.testing.assert_allclose(names["losses"], losses, rtol=1e-6)
+    theirs = {name.removeprefix("validation_"): value for name, value in names["scores"].items()}
     for name in scores.keys() - CORRELATIONS:
         value = scores[name]
         assert theirs[name] == pytest.approx(value, rel=1e-5), name
@@ -73,7 +73,7 @@ def check_settings(style: str, train: Train, desk: Path, run_script: RunScript) 
         done = eject(trained.folder, path.relative_to(desk), style=style, strict=True)
     assert not done.left_out
     assert_clean(path)
-    found = run_script(path)
-    assert_same_numbers(found, trained.losses, trained.run.scores)
-    test = {name.removeprefix("test_"): value for name, value in found["test_scores"].items()}
+    names = run_script(path)
+    assert_same_numbers(names, trained.losses, trained.run.scores)
+    test = {name.removeprefix("test_"): value for name, value in names["test_scores"].items()}
     assert test["loss"] == pytest.approx(trained.run.test_scores["loss"], rel=1e-5)

@@ -75,7 +75,7 @@ def test_a_call_is_broken_where_it_does_not_fit() -> None:
     assert fitted("f(", "x" * 98, ")") == ["f(", "    " + "x" * 98, ")"]
 
 
-def test_functions_stand_apart() -> None:
+def test_functions_are_set_apart() -> None:
     assert stacked("a = 1", "b = 2", None, "def f():\n    pass\n", "c = f()") == (
         "a = 1\n\nb = 2\n\n\ndef f():\n    pass\n\n\nc = f()"
     )

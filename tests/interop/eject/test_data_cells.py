@@ -63,12 +63,12 @@ def reading_of(
     """How a script reads some files, and what comes out when it does."""
     source = open_splits(where, options)["train"]
     split = Split("train", source, "", None, len(ROWS))
-    found = rows_cell(replace(run, splits={"train": split}), target)
-    for name, lines in found.files.items():
+    reading = rows_cell(replace(run, splits={"train": split}), target)
+    for name, lines in reading.files.items():
         target.with_name(name).write_text("".join(f"{line}\n" for line in lines))
     space: dict[str, Any] = dict(SPACE)
-    exec(found.cell.code, space)
-    return found, space["raw"]["train"].to_list()
+    exec(reading.cell.code, space)
+    return reading, space["raw"]["train"].to_list()
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -77,9 +77,9 @@ def test_files_are_read_plainly(
 ) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     WRITERS[name](tmp_path / name)
-    found, rows = reading_of(run, str(tmp_path / name), tmp_path / "script.py")
+    reading, rows = reading_of(run, str(tmp_path / name), tmp_path / "script.py")
     assert rows == ROWS
-    assert not found.files
+    assert not reading.files
 
 
 def test_a_table_without_a_header_is_read_plainly(run: SourceRun, tmp_path: Path) -> None:
@@ -90,13 +90,13 @@ def test_a_table_without_a_header_is_read_plainly(run: SourceRun, tmp_path: Path
     options = ReadingOptions(header=("body", "queue"))
     both = [str(tmp_path / name) for name in ("one.csv", "two.csv")]
     for where, times in ((str(tmp_path / "three.tsv"), 1), (both, 2)):
-        found, rows = reading_of(run, where, tmp_path / "script.py", options)
+        reading, rows = reading_of(run, where, tmp_path / "script.py", options)
         assert rows == ROWS * times
-        assert not found.files
-        assert 'HEADER = ["body", "queue"]' in found.cell.code
+        assert not reading.files
+        assert 'HEADER = ["body", "queue"]' in reading.cell.code
 
 
-def test_respelt_labels_are_written_beside(run: SourceRun, tmp_path: Path) -> None:
+def test_normalized_labels_are_written_to_a_file(run: SourceRun, tmp_path: Path) -> None:
     """Plain reading would give the labels as the file has them."""
     table(tmp_path / "odd.csv")
     with (tmp_path / "odd.csv").open("a") as file:
@@ -104,8 +104,8 @@ def test_respelt_labels_are_written_beside(run: SourceRun, tmp_path: Path) -> No
     source = open_splits(str(tmp_path / "odd.csv"))
     respelt = normalize_labels(run.task, source, known=["a", "b"])["train"]
     split = Split("train", respelt, "", None, len(ROWS) + 1)
-    found = rows_cell(replace(run, splits={"train": split}), tmp_path / "script.py")
-    last = json.loads(list(found.files["script.train.jsonl"])[-1])
+    reading = rows_cell(replace(run, splits={"train": split}), tmp_path / "script.py")
+    last = json.loads(list(reading.files["script.train.jsonl"])[-1])
     assert last == {"text": "one more", "label": "a"}
 
 
@@ -114,18 +114,18 @@ def test_several_files_are_one(run: SourceRun, tmp_path: Path) -> None:
     for name in ("one.csv", "two.csv"):
         table(tmp_path / name)
         names.append(str(tmp_path / name))
-    found, rows = reading_of(run, names, tmp_path / "script.py")
+    reading, rows = reading_of(run, names, tmp_path / "script.py")
     assert rows == ROWS * 2
-    assert not found.files
+    assert not reading.files
 
 
-def test_what_reads_otherwise_is_written_beside(run: SourceRun, tmp_path: Path) -> None:
+def test_rows_that_python_reads_differently_are_written(run: SourceRun, tmp_path: Path) -> None:
     """The header has spaces, which Python's reader keeps."""
     table(tmp_path / "odd.csv", header=" body ")
-    found, rows = reading_of(run, str(tmp_path / "odd.csv"), tmp_path / "script.py")
-    assert list(found.files) == ["script.train.jsonl"]
+    reading, rows = reading_of(run, str(tmp_path / "odd.csv"), tmp_path / "script.py")
+    assert list(reading.files) == ["script.train.jsonl"]
     assert rows == [{"text": row["body"], "label": row["queue"]} for row in ROWS]
-    assert (found.text, found.label) == ("text", "label")
+    assert (reading.text, reading.label) == ("text", "label")
 
 
 def test_a_hub_data_set_is_named_with_its_commit(run: SourceRun, tmp_path: Path) -> None:
@@ -138,10 +138,10 @@ def test_a_hub_data_set_is_named_with_its_commit(run: SourceRun, tmp_path: Path)
         None,
         len(rows),
     )
-    asked = replace(
+    changed = replace(
         run, splits={"train": split}, recipe=run.recipe.model_copy(update={"data": data})
     )
-    code = rows_cell(asked, tmp_path / "x.py").cell.code
+    code = rows_cell(changed, tmp_path / "x.py").cell.code
     assert 'DATASET = ["nyu-mll/glue", "mrpc"]' in code
     assert 'COMMIT = "c0ffee"' in code
     assert 'load(SPLITS["train"])' in code
@@ -149,8 +149,8 @@ def test_a_hub_data_set_is_named_with_its_commit(run: SourceRun, tmp_path: Path)
 
 def test_drawn_rows_are_listed(run: SourceRun, desk: Path) -> None:
     with working_in(desk):
-        found = rows_cell(run, Path("drawn.py"))
-        (line,) = found.files["drawn.rows.json"]
+        reading = rows_cell(run, Path("drawn.py"))
+        (line,) = reading.files["drawn.rows.json"]
     held = json.loads(line)
     for name, split in run.splits.items():
         assert split.places is not None

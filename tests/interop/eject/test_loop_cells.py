@@ -53,7 +53,7 @@ def test_losses_and_scores_are_those_of_the_exact_engine(
 
 @pytest.mark.filterwarnings(*OTHER_LIBRARIES)
 @pytest.mark.parametrize("style", ["loop", "accelerate"])
-def test_every_setting_has_its_plain_equal(
+def test_every_setting_is_reproduced(
     style: str, train: Train, desk: Path, run_script: RunScript
 ) -> None:
     check_settings(style, train, desk, run_script)

@@ -35,7 +35,7 @@ def test_settings_hold_the_numbers_of_plan_and_recipe(run: SourceRun, desk: Path
     assert (space["TEXT"], space["LABEL"], space["SEED"]) == ("body", "queue", 42)
 
 
-def test_mixing_of_seeds_is_that_of_the_plan(run: SourceRun) -> None:
+def test_seeds_are_those_of_the_plan(run: SourceRun) -> None:
     cell = seeds_cell(run)
     assert cell is not None
     space: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def test_mixing_of_seeds_is_that_of_the_plan(run: SourceRun) -> None:
     assert seeds_cell(with_training(run, dropout=0.0)) is None
 
 
-def test_weights_that_are_left_as_they_are(run: SourceRun) -> None:
+def test_frozen_weights(run: SourceRun) -> None:
     code = model_cell(with_training(run, freeze=("base", "*.bias"))).code
     assert "model.base_model.parameters()" in code
     assert 'fnmatch.fnmatchcase(name, "*.bias")' in code
@@ -63,13 +63,13 @@ def test_models_without_padding_and_with_an_old_head(
         "architectures": ["XForSequenceClassification"],
     }
     (folder / "config.json").write_text(json.dumps(config))
-    asked = replace(run, files=replace(run.files, folder=folder, revision="c0ffee"))
-    code = model_cell(asked).code
+    changed = replace(run, files=replace(run.files, folder=folder, revision="c0ffee"))
+    code = model_cell(changed).code
     assert "pad_token_id=3" in code
     assert "ignore_mismatched_sizes=True" in code
     assert "revision=REVISION" in code
     with working_in(desk):
-        tokens = tokens_cell(asked, rows_cell(asked, Path("x.py"))).code
+        tokens = tokens_cell(changed, rows_cell(changed, Path("x.py"))).code
     assert "tokenizer.pad_token = tokenizer.eos_token" in tokens
 
 
@@ -78,8 +78,8 @@ def test_padding_that_the_class_knows_is_left_to_it(run: SourceRun, tmp_path: Pa
     config = json.loads((run.files.folder / "config.json").read_text())
     del config["pad_token_id"]
     (tmp_path / "config.json").write_text(json.dumps(config))
-    asked = replace(run, files=replace(run.files, folder=tmp_path))
-    assert "pad_token_id" not in model_cell(asked).code
+    changed = replace(run, files=replace(run.files, folder=tmp_path))
+    assert "pad_token_id" not in model_cell(changed).code
 
 
 def test_kernels_that_repeat_on_a_gpu(run: SourceRun) -> None:

@@ -25,9 +25,9 @@ def run(train: Train, desk: Path) -> SourceRun:
 @given(every=st.floats(0.3, 40) | st.integers(1, 40).map(float), total=st.integers(1, 120))
 def test_evaluations_fall_where_the_plan_says(run: SourceRun, every: float, total: int) -> None:
     plan = replace(run.plan, evaluation_interval=every, total_steps=total)
-    asked = replace(run, plan=plan)
-    names = {"TOTAL_STEPS": total, "EVALUATE_EVERY": asked.evaluation_interval}
-    due = [s for s in range(1, total + 1) if eval(asked.evaluation_due, names, {"step": s})]
+    changed = replace(run, plan=plan)
+    names = {"TOTAL_STEPS": total, "EVALUATE_EVERY": changed.evaluation_interval}
+    due = [s for s in range(1, total + 1) if eval(changed.evaluation_due, names, {"step": s})]
     assert due == [step for step in range(total + 1) if plan.evaluation_due(step)]
 
 
@@ -36,7 +36,7 @@ def with_best(run: SourceRun, best: str | None) -> SourceRun:
     return replace(run, recipe=run.recipe.model_copy(update={"train": train}))
 
 
-def test_the_choosing_score(run: SourceRun) -> None:
+def test_the_selecting_score(run: SourceRun) -> None:
     assert with_best(run, "accuracy").selection == ScriptSelection(
         "accuracy", higher=True, patience=None
     )
@@ -58,20 +58,20 @@ def test_a_rate_of_zero_draws_nothing(run: SourceRun, rate: float | None, draws:
     assert bool(changed.dropout_rates) is (rate is not None)
 
 
-def test_what_has_no_equal(run: SourceRun) -> None:
+def test_what_cannot_be_reproduced(run: SourceRun) -> None:
     plan = replace(run.plan, micro_batch_size=3, num_examples=10_000_000)
-    found = replace(run, style="trainer", plan=plan, skipped=(4, 5), custom_metrics=("sure",))
-    assert list(found.left_out) == [
+    changed = replace(run, style="trainer", plan=plan, skipped=(4, 5), custom_metrics=("sure",))
+    assert list(changed.left_out) == [
         "compute_metrics", "train.micro_batch_size", "train.seed", "gradients that were not finite",
     ]  # fmt: skip
-    assert replace(found, style="loop").micro_batch_size == 3
+    assert replace(changed, style="loop").micro_batch_size == 3
     assert not run.left_out
     train = run.train.model_copy(update={"sampling": "balanced"})
     balanced = replace(run, recipe=run.recipe.model_copy(update={"train": train}))
     assert list(balanced.left_out) == ["train.sampling"]
 
 
-def test_runs_that_cannot_be_read(train: Train, desk: Path, tmp_path: Path) -> None:
+def test_runs_that_cannot_be_loaded(train: Train, desk: Path, tmp_path: Path) -> None:
     folder = train("numbers").folder
     empty = RunFolder(tmp_path / "empty")
     empty.path.mkdir()
@@ -86,7 +86,7 @@ def test_runs_that_cannot_be_read(train: Train, desk: Path, tmp_path: Path) -> N
             load_run(empty, style="loop")
 
 
-def test_rows_of_python_are_gone(tmp_path: Path, small_bert: Path) -> None:
+def test_rows_passed_from_python_cannot_be_read_again(tmp_path: Path, small_bert: Path) -> None:
     rows = [{"text": "good" if i % 2 else "bad", "label": "ab"[i % 2]} for i in range(12)]
     settings = {"train.max_steps": 1, "data.validation": None}
     run = train_plainly(rows, out=tmp_path / "run", model=str(small_bert), settings=settings)

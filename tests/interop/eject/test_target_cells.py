@@ -44,23 +44,23 @@ def expression_of(task: Any, source: Any) -> Any:
     return target_expression(task.script_parts, [(labels, rows)])
 
 
-@pytest.mark.parametrize(("name", "labels", "settings", "wanted"), CASES)
+@pytest.mark.parametrize(("name", "labels", "settings", "expected"), CASES)
 def test_the_expression_gives_the_answers(
-    name: str, labels: list[object], settings: dict[str, Any], wanted: list[object] | None
+    name: str, labels: list[object], settings: dict[str, Any], expected: list[object] | None
 ) -> None:
     task, source = fitted(name, dict(settings), [{"text": "x", "label": v} for v in labels])
-    found = expression_of(task, source)
-    if wanted is None:
-        assert found is None
+    expression = expression_of(task, source)
+    if expected is None:
+        assert expression is None
         return
-    assert found is not None
+    assert expression is not None
     space = {
         "rows": {"label": labels},
         "LABEL": "label",
         "LABELS": list(getattr(task, "labels", ())),
     }
-    exec("\n".join(target_assignment(found, "targets", indent=1)), space)
-    assert space["targets"] == wanted
+    exec("\n".join(target_assignment(expression, "targets", indent=1)), space)
+    assert space["targets"] == expected
 
 
 @pytest.mark.parametrize("yes", ["1", 1, "true", "yes"])
@@ -70,16 +70,16 @@ def test_columns_of_yes_and_no(yes: object) -> None:
         {"text": "y", "a": 0, "b": yes},
     ]
     task, source = fitted("multi-label-classification", {"label": ("a", "b")}, rows)
-    found = expression_of(task, source)
-    assert found is not None
+    expression = expression_of(task, source)
+    assert expression is not None
     space: dict[str, Any] = {
         "rows": {name: [row[name] for row in rows] for name in "ab"}, "LABELS": ["a", "b"],
     }  # fmt: skip
-    exec("\n".join(target_assignment(found, "targets", indent=1)), space)
+    exec("\n".join(target_assignment(expression, "targets", indent=1)), space)
     assert space["targets"] == [[1.0, 0.0], [0.0, 1.0]]
 
 
-def test_hidden_words_have_no_label() -> None:
+def test_masked_words_have_no_label_column() -> None:
     task, source = fitted("masked-lm", {}, [{"text": "x"}])
     assert task.script_parts.targets is None
     assert expression_of(task, source) is None

@@ -48,9 +48,9 @@ def test_nothing_is_overwritten_unasked(train: Train, desk: Path) -> None:
     with working_in(desk):
         eject(folder, Path("kept.py"))
         Path("kept.py").write_text("mine")
-        with pytest.raises(RecipeError, match="R122") as told:
+        with pytest.raises(RecipeError, match="R122") as raised:
             eject(folder, Path("kept.py"))
-        assert {str(p.place) for p in told.value.problems} == {"kept.py", "kept.rows.json"}
+        assert {str(p.place) for p in raised.value.problems} == {"kept.py", "kept.rows.json"}
         assert Path("kept.py").read_text() == "mine"
         eject(folder, Path("kept.py"), force=True)
         assert "import torch" in Path("kept.py").read_text()
@@ -87,7 +87,7 @@ def test_a_kill_between_two_files_leaves_whole_ones_that_the_rerun_takes(
         assert not list(Path().glob(".tmp-*"))
 
 
-def test_what_has_no_equal_is_named_or_refused(train: Train, desk: Path) -> None:
+def test_what_cannot_be_reproduced_is_named_or_refused(train: Train, desk: Path) -> None:
     folder = train("words", **{"train.micro_batch_size": 3}).folder
     with working_in(desk):
         done = eject(folder, Path("named.py"), style="trainer")
@@ -105,7 +105,7 @@ def test_a_style_that_is_not_there(train: Train, desk: Path) -> None:
 
 
 @pytest.mark.filterwarnings(*OTHER_LIBRARIES)
-def test_embedded_data_and_model_lie_beside_the_script(
+def test_embedded_data_and_model_are_next_to_the_script(
     desk: Path, monkeypatch: pytest.MonkeyPatch, run_script: RunScript
 ) -> None:
     """They have plain names nowhere; and without rows to score nothing is scored."""
@@ -119,8 +119,8 @@ def test_embedded_data_and_model_lie_beside_the_script(
     assert {str(p) for p in done.files} == {"ratings.train.jsonl", "ratings-start"}
     assert "tunesmith" not in done.path.read_text().lower()
     assert_clean(done.path)
-    found = run_script(done.path)
-    assert len(found["losses"]) == 1
+    names = run_script(done.path)
+    assert len(names["losses"]) == 1
     assert (desk / "ratings-model" / "model.safetensors").is_file()
     start = desk / "ratings-start"
     done.path.unlink()
