@@ -67,15 +67,13 @@ def _validation(
     """Return logits and labels of the validation rows, from the predictions of the run."""
     records = read_predictions(run, "validation", task.roles.columns)
     if not records:
-        raise RecipeError(_no_predictions(run))
+        raise RecipeError(
+            Problem(
+                "R185",
+                _("there are no validation predictions to calibrate on"),
+                Place(str(run.predictions / "validation.parquet")),
+                fix=_("Train with validation rows, such as --validation 10%."),
+            )
+        )
     rows = [Row(record.row, record.values) for record in records]
     return kind.raw_values([record.answer for record in records]), task.targets(rows)
-
-
-def _no_predictions(run: RunFolder) -> Problem:
-    return Problem(
-        "R185",
-        _("there are no validation predictions to calibrate on"),
-        Place(str(run.predictions / "validation.parquet")),
-        fix=_("Train with validation rows, such as --validation 10%."),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -77,7 +77,7 @@ def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
     names = [name for name in facts[0]["metrics"] if name in facts[1]["metrics"]]
     metrics = choose_metrics(names, one.metrics, one.name)
     comparisons = {}
-    for split in _common_splits(facts):
+    for split in (name for name in facts[0]["scores"] if name in facts[1]["scores"]):
         tables = [
             _Scored.read(run, split, task, like=one) for run, task in ((first, one), (second, two))
         ]
@@ -87,10 +87,6 @@ def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
             len(tables[0].rows), difference(*answers), _changes(one.output, *tables)
         )
     return comparisons
-
-
-def _common_splits(facts: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    return (split for split in facts[0]["scores"] if split in facts[1]["scores"])
 
 
 def _refuse_other_labels(one: Task, two: Task, first: RunFolder, second: RunFolder) -> None:

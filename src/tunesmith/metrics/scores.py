@@ -153,10 +153,11 @@ class Scores:
         return than is None or (value > than if higher else value < than)
 
 
-def _accuracy(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
-    from sklearn.metrics import accuracy_score
+def _sklearn(predicted: NDArray[Any], truth: NDArray[Any], _positive: int, *, name: str) -> float:
+    """A function of scikit-learn that takes truth and predictions."""
+    import sklearn.metrics
 
-    return float(accuracy_score(truth, predicted))
+    return float(getattr(sklearn.metrics, name)(truth, predicted))
 
 
 def _fscore(
@@ -171,12 +172,6 @@ def _fscore(
     return float(scores[which])
 
 
-def _matthews(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
-    from sklearn.metrics import matthews_corrcoef
-
-    return float(matthews_corrcoef(truth, predicted))
-
-
 def _correlation(
     predicted: NDArray[Any], truth: NDArray[Any], _positive: int, *, name: str
 ) -> float:
@@ -188,12 +183,6 @@ def _correlation(
     return float(getattr(stats, name)(predicted, truth).statistic)
 
 
-def _squared_error(predicted: NDArray[Any], truth: NDArray[Any], _positive: int) -> float:
-    from sklearn.metrics import mean_squared_error
-
-    return float(mean_squared_error(truth, predicted))
-
-
 _CLASSES: tuple[str, ...] = ("classes",)
 _SETS: tuple[str, ...] = ("classes", "labels")
 _NUMBERS: tuple[str, ...] = ("numbers",)
@@ -201,7 +190,7 @@ _NUMBERS: tuple[str, ...] = ("numbers",)
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", _SETS, _accuracy),
+        Metric("accuracy", _SETS, partial(_sklearn, name="accuracy_score")),
         Metric("f1", _CLASSES, partial(_fscore, which=2, average="binary")),
         Metric("precision", _CLASSES, partial(_fscore, which=0, average="binary")),
         Metric("recall", _CLASSES, partial(_fscore, which=1, average="binary")),
@@ -212,10 +201,15 @@ METRICS: Mapping[str, Metric] = {
         Metric("precision_micro", _SETS, partial(_fscore, which=0, average="micro")),
         Metric("recall_macro", _SETS, partial(_fscore, which=1, average="macro")),
         Metric("recall_micro", _SETS, partial(_fscore, which=1, average="micro")),
-        Metric("matthews_correlation", _CLASSES, _matthews),
+        Metric("matthews_correlation", _CLASSES, partial(_sklearn, name="matthews_corrcoef")),
         Metric("pearson", _NUMBERS, partial(_correlation, name="pearsonr")),
         Metric("spearman", _NUMBERS, partial(_correlation, name="spearmanr")),
-        Metric("mean_squared_error", _NUMBERS, _squared_error, higher_is_better=False),
+        Metric(
+            "mean_squared_error",
+            _NUMBERS,
+            partial(_sklearn, name="mean_squared_error"),
+            higher_is_better=False,
+        ),
     )
 }
 

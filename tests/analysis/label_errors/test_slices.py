@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.analysis.label_errors.slices import by_length, by_script, score_slices
+from tunesmith.analysis.label_errors.ranking import _by_length, _by_script, score_slices
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), min_size=1, max_size=40))
@@ -33,13 +33,13 @@ def test_small_slices_are_left_out_and_errors_are_worst_when_high() -> None:
 @given(st.lists(st.text(max_size=30), max_size=40))
 def test_quarters_rise_with_the_length(texts: list[str]) -> None:
     order = ["short", "below the median", "above the median", "long"]
-    found = [order.index(name) for name in by_length([(text,) for text in texts])]
+    found = [order.index(name) for name in _by_length([(text,) for text in texts])]
     by_rising_length = sorted(zip(map(len, texts), found, strict=True))
     quarters = [quarter for _length, quarter in by_rising_length]
     assert quarters == sorted(quarters)
 
 
 def test_scripts() -> None:
-    assert by_script([("the soup",), ("汤很好喝",), ("суп", "хороший"), ("12",)]) == [
+    assert _by_script([("the soup",), ("汤很好喝",), ("суп", "хороший"), ("12",)]) == [
         "latin", "chinese", "other", "latin",
     ]  # fmt: skip

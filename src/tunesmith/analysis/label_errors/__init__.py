@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tunesmith.analysis.label_errors.examine import SPLITS, ErrorAnalysis, examine
-from tunesmith.analysis.label_errors.ranking import Confusion, RowError
-from tunesmith.analysis.label_errors.slices import Slice
+from tunesmith.analysis.label_errors.ranking import Confusion, RowError, Slice
 
 __all__ = ["SPLITS", "Confusion", "ErrorAnalysis", "RowError", "Slice", "examine"]

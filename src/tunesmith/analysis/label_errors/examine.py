@@ -11,12 +11,12 @@ from tunesmith.analysis.label_errors.held_out import HeldOut, by_folds, by_the_m
 from tunesmith.analysis.label_errors.ranking import (
     Confusion,
     RowError,
+    Slice,
     confused,
     slices,
     suspect,
     worst,
 )
-from tunesmith.analysis.label_errors.slices import Slice
 from tunesmith.data.wrapped import original_rows
 from tunesmith.errors import (
     DataError,

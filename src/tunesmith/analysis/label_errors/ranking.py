@@ -1,19 +1,48 @@
-"""Rows with their answers: the worst, the most confused, and those probably mislabeled."""
+"""The worst rows, the confused labels, the probably wrong labels, and the scores of slices."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tunesmith.analysis.label_errors.held_out import HeldOut
-from tunesmith.analysis.label_errors.slices import Slice, by_length, by_script, score_slices
+from tunesmith.data.profile import script_fractions
 from tunesmith.data.rows import Concatenated
 from tunesmith.errors import Place
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import gettext_noop as N_
 
-__all__ = ["Confusion", "RowError", "confused", "slices", "suspect", "worst"]
+__all__ = [
+    "Confusion",
+    "RowError",
+    "Slice",
+    "confused",
+    "score_slices",
+    "slices",
+    "suspect",
+    "worst",
+]
+
+_FEWEST = 10
+"""Rows below which the score of a slice is noise."""
+
+_LENGTHS = (
+    N_("short"),
+    N_("below the median"),
+    N_("above the median"),
+    N_("long"),
+)
+_WAYS = {
+    "class": N_("class"),
+    "length": N_("length"),
+    "language": N_("language"),
+    "file": N_("file"),
+}
+_SCRIPTS = (N_("latin"), N_("chinese"), N_("other"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +104,32 @@ class Confusion:
         return {**asdict(self), "worst": self.worst.as_json()}
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The score of some rows.
+
+    Attributes:
+        by: what they have in common: "class", "length", "language" or "file".
+        value: which class, length, language or file.
+        rows: how many they are.
+        score: the fraction of right answers, or the mean absolute error of numbers.
+    """
+
+    by: str
+    value: str
+    rows: int
+    score: float
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self)
+
+    def describe(self) -> tuple[str, str]:
+        """Return both in the language of the user; a class or a file keeps its name."""
+        is_named_here = self.by in ("length", "language")
+        return _(_WAYS[self.by]), _(self.value) if is_named_here else self.value
+
+
 def worst(held_out: HeldOut, top: int | None = None) -> list[RowError]:
     """The rows with the highest loss."""
     order = np.argsort(-held_out.losses(), kind="stable")
@@ -117,7 +172,7 @@ def slices(held_out: HeldOut) -> list[Slice]:
     """The score of the rows by class, length, language and file, the worst first."""
     kind, rows = held_out.kind, held_out.rows
     texts = [held_out.task.texts_of(row) for row in rows]
-    groups = {"length": by_length(texts), "language": by_script(texts)}
+    groups = {"length": _by_length(texts), "language": _by_script(texts)}
     if (classes := kind.groups(held_out.answers.truth)) is not None:
         groups["class"] = classes
     inner = getattr(held_out.source, "source", held_out.source)  # of corrected rows
@@ -125,6 +180,50 @@ def slices(held_out: HeldOut) -> list[Slice]:
         groups["file"] = [place.source for place in held_out.places(range(len(rows)))]
     merits = kind.merits(held_out.answers)
     return score_slices(merits, groups, higher_is_better=kind.higher_is_better)
+
+
+def score_slices(
+    merits: NDArray[np.float64],
+    groups: Mapping[str, Sequence[str]],
+    *,
+    higher_is_better: bool,
+    fewest: int = _FEWEST,
+) -> list[Slice]:
+    """The mean merit of each slice, the worst slice first.
+
+    Args:
+        merits: of each row, shape (n,): 1 for a right answer, 0 for a wrong one; or an error.
+        groups: the slice of each row, by the way of slicing; a way with one slice is left out.
+        higher_is_better: the direction of `merits`.
+        fewest: rows below which a slice is left out.
+    """
+    slices = []
+    for by, values in groups.items():
+        members: defaultdict[str, list[int]] = defaultdict(list)
+        for row, value in enumerate(values):
+            members[value].append(row)
+        if len(members) < 2:
+            continue
+        slices += [
+            Slice(by, value, len(rows), float(merits[rows].mean()))
+            for value, rows in members.items()
+            if len(rows) >= fewest
+        ]
+    sign = 1 if higher_is_better else -1
+    return sorted(slices, key=lambda part: (sign * part.score, -part.rows, part.by, part.value))
+
+
+def _by_length(texts: Sequence[Sequence[str]]) -> list[str]:
+    """The quarter of each row by its characters, the second text of a pair included."""
+    lengths = np.array([sum(map(len, row)) for row in texts])
+    edges = np.quantile(lengths, [0.25, 0.5, 0.75]) if len(lengths) else []
+    return [_LENGTHS[int(quarter)] for quarter in np.searchsorted(edges, lengths)]
+
+
+def _by_script(texts: Sequence[Sequence[str]]) -> list[str]:
+    """The script that most letters of each row are of: "latin", "chinese" or "other"."""
+    shares = (script_fractions(row) for row in texts)
+    return [max(_SCRIPTS, key=lambda script: share[script]) for share in shares]
 
 
 def _row_errors(held_out: HeldOut, chosen: Sequence[int]) -> Iterator[RowError]:
