@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,22 +74,109 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-_TRAINING: dict[str, tuple[KeyPath, str, str]] = {
-    "epochs": (("train", "epochs"), "N", N_("Passes over the training rows.")),
-    "max_steps": (("train", "max_steps"), "N", N_("Optimizer steps; overrides --epochs.")),
-    "batch_size": (("train", "batch_size"), "N", N_("Rows per optimizer step.")),
-    "learning_rate": (
-        ("train", "learning_rate"), "RATE", N_("Highest learning rate, such as 5e-5."),
+@dataclass(frozen=True)
+class _Flag:
+    """An option that sets a recipe key; `click` has further arguments of `click.option`."""
+
+    key: str
+    help: str
+    metavar: str | None = None
+    click: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SWITCH = {"is_flag": True, "default": None}
+_MULTIPLE = {"multiple": True}
+_ROWS = "FRACTION|FILE|SPLIT"
+
+_READING = {
+    "encoding": _Flag(
+        "data.encoding",
+        N_("Encoding of text files, such as gb18030; auto: detected from the bytes."),
     ),
-    "max_length": (
-        ("train", "max_length"), "N", N_("Most tokens per row; the rest is cut off."),
+    "delimiter": _Flag(
+        "data.delimiter",
+        N_("Character between the fields of a table; auto: what the first lines show."),
     ),
-    "seed": (
-        ("train", "seed"), "N", N_("Seed of the new head, the row order and the dropout."),
+    "sheet": _Flag("data.sheet", N_("Sheet of an Excel file, if not the first."), "NAME"),
+    "columns": _Flag(
+        "data.header",
+        N_("Column names of a table without a header line, such as text,label."), "NAMES",
     ),
-    "device": (("train", "device"), "DEVICE", N_("Where to train: auto, cpu, cuda or mps.")),
 }  # fmt: skip
-"""Keys of `train` that have a flag: flag to path, metavar and help."""
+_ROLES = {
+    "text": _Flag("data.text", N_("Column of the text."), "COLUMN"),
+    "text_pair": _Flag("data.text_pair", N_("Column of the second text of a pair."), "COLUMN"),
+    "label": _Flag(
+        "data.label", N_("Column of the label; repeatable for 0/1 columns."), "COLUMN", _MULTIPLE,
+    ),
+    "label_separator": _Flag(
+        "data.label_separator",
+        N_("Separator of several labels in one field, such as ; or json for a list."), "TEXT",
+    ),
+}  # fmt: skip
+_NORMALIZE = {
+    "normalize_labels": _Flag(
+        "data.normalize_labels",
+        N_("Treat labels that differ only in case and white space as one."), click=_SWITCH,
+    ),
+}  # fmt: skip
+_CORRECTIONS = {
+    "corrections": _Flag(
+        "data.corrections",
+        N_("Corrected table of `tunesmith errors --export`; repeatable."), "FILE", _MULTIPLE,
+    ),
+}  # fmt: skip
+_TRAINING = {
+    "epochs": _Flag("train.epochs", N_("Passes over the training rows."), "N"),
+    "max_steps": _Flag("train.max_steps", N_("Optimizer steps; overrides --epochs."), "N"),
+    "batch_size": _Flag("train.batch_size", N_("Rows per optimizer step."), "N"),
+    "learning_rate": _Flag(
+        "train.learning_rate", N_("Highest learning rate, such as 5e-5."), "RATE",
+    ),
+    "max_length": _Flag("train.max_length", N_("Most tokens per row; the rest is cut off."), "N"),
+    "seed": _Flag("train.seed", N_("Seed of the new head, the row order and the dropout."), "N"),
+    "device": _Flag("train.device", N_("Where to train: auto, cpu, cuda or mps."), "DEVICE"),
+}  # fmt: skip
+_RECIPE = {
+    "task": _Flag("task", N_("Task to learn, such as text-classification.")),
+    "model": _Flag("model", N_("Hub name, local folder or embedded:mini.")),
+    "preset": _Flag("preset", N_("Named set of values, such as course.")),
+    "validation": _Flag(
+        "data.validation", N_("Validation rows, which select the best model."), _ROWS,
+    ),
+    "test": _Flag("data.test", N_("Test rows, scored once at the end."), _ROWS),
+    "on_bad_row": _Flag(
+        "data.on_bad_row", N_("How to handle rows that cannot be used."),
+        click={"type": click.Choice(("fail", "skip", "quarantine"))},
+    ),
+    "allow_leak": _Flag(
+        "data.allow_leak", N_("Accept evaluation rows that are also in train."), click=_SWITCH,
+    ),
+    **_NORMALIZE,
+    **_TRAINING,
+    "preflight": _Flag(
+        "train.preflight",
+        N_("Try the longest batch, saving and every metric before the first step."),
+        click={"default": None},
+    ),
+}  # fmt: skip
+_FLAGS = {**_RECIPE, **_ROLES, **_READING, **_CORRECTIONS}
+"""Every flag that sets a recipe key, by the name of its parameter."""
+
+
+def _add(flags: Mapping[str, _Flag]) -> Callable[[F], F]:
+    """A decorator that adds flags."""
+
+    def declaration(name: str) -> str:
+        dashed = name.replace("_", "-")
+        return "--preflight/--no-preflight" if name == "preflight" else f"--{dashed}"
+
+    return _stack(
+        *(
+            click.option(declaration(name), metavar=flag.metavar, help=_(flag.help), **flag.click)
+            for name, flag in flags.items()
+        )
+    )
 
 
 def common(function: Callable[..., int]) -> Callable[..., int]:
@@ -115,48 +203,14 @@ def common(function: Callable[..., int]) -> Callable[..., int]:
     )(with_terminal)
 
 
-def data_options(function: F) -> F:
-    """Add options for column roles and for reading files."""
-    return _stack(
-        click.option("--text", metavar="COLUMN", help=_("Column of the text.")),
-        click.option(
-            "--text-pair", metavar="COLUMN", help=_("Column of the second text of a pair.")
-        ),
-        click.option(
-            "--label",
-            metavar="COLUMN",
-            multiple=True,
-            help=_("Column of the label; repeatable for 0/1 columns."),
-        ),
-        click.option(
-            "--label-separator",
-            metavar="TEXT",
-            help=_("Separator of several labels in one field, such as ; or json for a list."),
-        ),
-        reading_options,
-    )(function)
-
-
 def reading_options(function: F) -> F:
     """Add options for reading files."""
-    return _stack(
-        click.option(
-            "--encoding",
-            help=_("Encoding of text files, such as gb18030; auto: detected from the bytes."),
-        ),
-        click.option(
-            "--delimiter",
-            help=_("Character between the fields of a table; auto: what the first lines show."),
-        ),
-        click.option(
-            "--sheet", metavar="NAME", help=_("Sheet of an Excel file, if not the first.")
-        ),
-        click.option(
-            "--columns",
-            metavar="NAMES",
-            help=_("Column names of a table without a header line, such as text,label."),
-        ),
-    )(function)
+    return _add(_READING)(function)
+
+
+def data_options(function: F) -> F:
+    """Add options for column roles and for reading files."""
+    return _add({**_ROLES, **_READING})(function)
 
 
 def reading(flags: Mapping[str, Any]) -> ReadingOptions:
@@ -176,12 +230,12 @@ def reading(flags: Mapping[str, Any]) -> ReadingOptions:
 
 def normalize_option(function: F) -> F:
     """Add --normalize-labels, for classes that are spelled in several ways."""
-    return click.option(
-        "--normalize-labels",
-        is_flag=True,
-        default=None,
-        help=_("Treat labels that differ only in case and white space as one."),
-    )(function)
+    return _add(_NORMALIZE)(function)
+
+
+def corrections_option(function: F) -> F:
+    """Add --corrections, for labels corrected by hand."""
+    return _add(_CORRECTIONS)(function)
 
 
 def decision_options(function: F) -> F:
@@ -205,38 +259,7 @@ def decision_options(function: F) -> F:
 def recipe_options(function: Callable[..., int]) -> Callable[..., int]:
     """Add flags for recipe keys, those of `data_options` and `common`, and --set."""
     return _stack(
-        click.option("--task", help=_("Task to learn, such as text-classification.")),
-        click.option("--model", help=_("Hub name, local folder or embedded:mini.")),
-        click.option("--preset", help=_("Named set of values, such as course.")),
-        click.option(
-            "--validation",
-            metavar="FRACTION|FILE|SPLIT",
-            help=_("Validation rows, which select the best model."),
-        ),
-        click.option(
-            "--test", metavar="FRACTION|FILE|SPLIT", help=_("Test rows, scored once at the end.")
-        ),
-        click.option(
-            "--on-bad-row",
-            type=click.Choice(("fail", "skip", "quarantine")),
-            help=_("How to handle rows that cannot be used."),
-        ),
-        click.option(
-            "--allow-leak",
-            is_flag=True,
-            default=None,
-            help=_("Accept evaluation rows that are also in train."),
-        ),
-        normalize_option,
-        *(
-            click.option("--" + name.replace("_", "-"), metavar=metavar, help=_(text))
-            for name, (_path, metavar, text) in _TRAINING.items()
-        ),
-        click.option(
-            "--preflight/--no-preflight",
-            default=None,
-            help=_("Try the longest batch, saving and every metric before the first step."),
-        ),
+        _add(_RECIPE),
         data_options,
         click.option(
             "--set",
@@ -263,42 +286,9 @@ def model_options(function: F) -> F:
     )(function)
 
 
-def corrections_option(function: F) -> F:
-    """Add --corrections, for labels corrected by hand."""
-    return click.option(
-        "--corrections",
-        metavar="FILE",
-        multiple=True,
-        help=_("Corrected table of `tunesmith errors --export`; repeatable."),
-    )(function)
-
-
 def examples(*lines: str) -> str:
     """The epilog of a command: its examples, a line each."""
     return "\b\n" + _("Examples:") + "\n" + "\n".join(f"  {line}" for line in lines)
-
-
-_FLAGS: dict[str, KeyPath] = {
-    "task": ("task",),
-    "model": ("model",),
-    "preset": ("preset",),
-    "validation": ("data", "validation"),
-    "test": ("data", "test"),
-    "preflight": ("train", "preflight"),
-    "text": ("data", "text"),
-    "text_pair": ("data", "text_pair"),
-    "label": ("data", "label"),
-    "label_separator": ("data", "label_separator"),
-    "encoding": ("data", "encoding"),
-    "delimiter": ("data", "delimiter"),
-    "columns": ("data", "header"),
-    "sheet": ("data", "sheet"),
-    "normalize_labels": ("data", "normalize_labels"),
-    "on_bad_row": ("data", "on_bad_row"),
-    "allow_leak": ("data", "allow_leak"),
-    "corrections": ("data", "corrections"),
-    **{name: path for name, (path, _metavar, _text) in _TRAINING.items()},
-}
 
 
 def layers_from(what: Sequence[str], flags: Mapping[str, Any]) -> Layers:
@@ -306,7 +296,8 @@ def layers_from(what: Sequence[str], flags: Mapping[str, Any]) -> Layers:
     values: dict[KeyPath, tuple[str, object]] = {}
     for name, value in flags.items():
         if name in _FLAGS and value not in (None, ()):
-            values[_FLAGS[name]] = ("--" + name.replace("_", "-"), _flag_value(name, value))
+            path = tuple(_FLAGS[name].key.split("."))
+            values[path] = ("--" + name.replace("_", "-"), _flag_value(name, value))
     file = None
     if len(what) == 1 and what[0].endswith((".yaml", ".yml")):
         file = as_path(what[0])

@@ -98,9 +98,7 @@ def command(
 
 def _worst(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     rows = examined.worst(top)
-    terminal.result(
-        _("worst of the {split} rows").format(split=split_name(examined.held_out.split))
-    )
+    _title(terminal, examined, _("worst of the {split} rows"))
     terminal.table([_as_line(row, _("prediction"), row.predicted) for row in rows])
     return [row.as_json() for row in rows]
 
@@ -108,9 +106,7 @@ def _worst(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[s
 def _confused(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     confusions = examined.confused(top)
     if confusions:
-        terminal.result(
-            _("confused in the {split} rows").format(split=split_name(examined.held_out.split))
-        )
+        _title(terminal, examined, _("confused in the {split} rows"))
     terminal.table(
         [
             {
@@ -156,9 +152,7 @@ def _report_suspects(
 def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     parts = examined.slices()[:top]
     if parts:
-        terminal.result(
-            _("worst slices of the {split} rows").format(split=split_name(examined.held_out.split))
-        )
+        _title(terminal, examined, _("worst slices of the {split} rows"))
     score = _("correct") if examined.kind.higher_is_better else _("mean error")
     lines = []
     for part in parts:
@@ -171,6 +165,10 @@ def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[
 
 
 _SECTIONS = {"worst": _worst, "confused": _confused, "suspect": _suspect, "slices": _slices}
+
+
+def _title(terminal: Terminal, examined: ErrorAnalysis, title: str) -> None:
+    terminal.result(title.format(split=split_name(examined.held_out.split)))
 
 
 def _as_line(row: RowError, heading: str, answer: str) -> dict[str, object]:
