@@ -66,7 +66,7 @@ PHRASES = {
     r"hand(s|ed|ing)? down": "pass, delegate",
     r"take(s|n)? off": "remove",
     r"put(s|ting)? away": "save, remove",
-    r"(is|are|was|were|has been|have been) asked( for)?": "is requested, is set",
+    r"(is|are|was|were|has been|have been) asked( for)?(?! about)": "is requested, is set",
     r"(was|were|is|are) wanted": "is requested",
     r"taken for": "read as, treated as",
     r"reckon(s|ed|ing)?": "compute",

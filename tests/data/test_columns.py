@@ -83,5 +83,5 @@ def test_columns_of_roles() -> None:
 
 
 def test_a_role_that_must_be_named() -> None:
-    found = profile(Memory.of_records([{"a": "1", "b": "2"}], "m"))
-    assert "--text-pair" in str(need_a_role("text_pair", found))
+    result = profile(Memory.of_records([{"a": "1", "b": "2"}], "m"))
+    assert "--text-pair" in str(need_a_role("text_pair", result))

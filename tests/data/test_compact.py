@@ -29,27 +29,27 @@ def test_rows_without_a_gap_take_no_memory() -> None:
 
 @given(st.lists(st.text(max_size=5)))
 def test_texts_are_read_back(texts: list[str]) -> None:
-    kept = Texts(1000)
+    retained = Texts(1000)
     for text in texts:
-        kept.append(text)
-    assert [kept.get(i) for i in range(len(texts))] == texts
-    assert kept.get(len(texts)) is None
-    assert kept.get(-1) is None
+        retained.append(text)
+    assert [retained.get(i) for i in range(len(texts))] == texts
+    assert retained.get(len(texts)) is None
+    assert retained.get(-1) is None
 
 
 def test_one_byte_too_many_and_all_texts_are_dropped() -> None:
-    kept = Texts(6)
+    retained = Texts(6)
     for text in ("ab", "打", "c"):
-        kept.append(text)
-    assert kept.get(1) == "打"
-    kept.append("d")
-    assert [kept.get(i) for i in range(4)] == [None] * 4
-    kept.append("e")
-    assert kept.get(0) is None
-    assert len(kept._content) == len(kept._ends) == 0
+        retained.append(text)
+    assert retained.get(1) == "打"
+    retained.append("d")
+    assert [retained.get(i) for i in range(4)] == [None] * 4
+    retained.append("e")
+    assert retained.get(0) is None
+    assert len(retained._content) == len(retained._ends) == 0
 
 
 def test_half_a_character_is_kept() -> None:
-    kept = Texts(100)
-    kept.append("\ud800x")
-    assert kept.get(0) == "\ud800x"
+    retained = Texts(100)
+    retained.append("\ud800x")
+    assert retained.get(0) == "\ud800x"

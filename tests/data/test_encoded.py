@@ -15,8 +15,8 @@ def test_sequences_are_indexed_as_an_array(lists: list[list[int]], data: st.Data
     chosen = data.draw(index)
     mask = np.array([i in chosen for i in range(len(lists))], dtype=np.bool_)
     assert len(ragged) == len(lists)
-    found = [each.tolist() for each in ragged[np.array(chosen, dtype=np.int64)].split()]
-    assert found == [lists[i] for i in chosen]
+    result = [each.tolist() for each in ragged[np.array(chosen, dtype=np.int64)].split()]
+    assert result == [lists[i] for i in chosen]
     assert [each.tolist() for each in ragged[mask].split()] == [
         each for i, each in enumerate(lists) if i in chosen
     ]

@@ -9,12 +9,12 @@ def findings() -> Findings:
     return Findings(Memory.of_records([{"text": str(i)} for i in range(100)], "m"))
 
 
-def test_rows_of_a_kind_are_told_once() -> None:
-    found = findings()
-    assert not found
+def test_rows_of_a_kind_are_reported_once() -> None:
+    result = findings()
+    assert not result
     for row in range(10, 30):
-        found.add(row, Finding("D201", "the label is empty", fix="Label it."))
-    (problem,) = found.problems()
+        result.add(row, Finding("D201", "the label is empty", fix="Label it."))
+    (problem,) = result.problems()
     assert str(problem) == (
         "error D201 m[10]: the label is empty (20 rows)\n"
         "  also m[11], m[12], m[13], m[14], …\n"
@@ -23,27 +23,27 @@ def test_rows_of_a_kind_are_told_once() -> None:
 
 
 def test_kinds_stay_apart() -> None:
-    found = findings()
-    found.add(1, Finding("D201", "a"))
-    found.add(2, Finding("D310", "b", severity=Severity.WARNING))
-    assert [p.code for p in found.problems()] == ["D201", "D310"]
-    assert found
+    result = findings()
+    result.add(1, Finding("D201", "a"))
+    result.add(2, Finding("D310", "b", severity=Severity.WARNING))
+    assert [p.code for p in result.problems()] == ["D201", "D310"]
+    assert result
 
 
 def test_one_row_is_not_counted() -> None:
-    found = findings()
-    found.add(7, Finding("D310", "the text is empty"))
-    (problem,) = found.problems()
+    result = findings()
+    result.add(7, Finding("D310", "the text is empty"))
+    (problem,) = result.problems()
     assert str(problem) == "error D310 m[7]: the text is empty"
 
 
-def test_of_one_code_a_bounded_number_of_fixes_is_told_apart() -> None:
-    found = findings()
+def test_of_one_code_a_bounded_number_of_fixes_is_reported_apart() -> None:
+    result = findings()
     for row in range(30):
-        found.add(row, Finding("D206", f"no {row}", fix=f"fix {row}"))
-    found.add(30, Finding("D206", "no 3 again", fix="fix 3"))
-    found.add(31, Finding("D310", "empty"))
-    problems = list(found.problems())
+        result.add(row, Finding("D206", f"no {row}", fix=f"fix {row}"))
+    result.add(30, Finding("D206", "no 3 again", fix="fix 3"))
+    result.add(31, Finding("D310", "empty"))
+    problems = list(result.problems())
     assert [(p.code, p.count) for p in problems] == [
         *[("D206", 2 if i == 3 else 1) for i in range(10)], ("D206", 20), ("D310", 1)
     ]  # fmt: skip

@@ -28,13 +28,13 @@ def fields(labels: tuple[str, ...], sign: str, rows: int = 60) -> Counter[str]:
 @pytest.mark.parametrize("sign", [";", "|", ",", "/", "\t", "\n", "、", "，", "；", " ; ", ", "])
 def test_parts_that_come_back_are_labels(sign: str) -> None:
     counts = fields(TOPICS, sign)
-    found = recognized_separator(counts)
-    assert found is not None
-    assert found.sign == (sign.strip() or sign)
-    assert found.labels == 4
-    assert found.rows == sum(n for text, n in counts.items() if found.sign in text)
-    assert set(split(found.example, found.sign)) <= set(TOPICS)
-    assert len(split(found.example, found.sign)) > 1
+    result = recognized_separator(counts)
+    assert result is not None
+    assert result.sign == (sign.strip() or sign)
+    assert result.labels == 4
+    assert result.rows == sum(n for text, n in counts.items() if result.sign in text)
+    assert set(split(result.example, result.sign)) <= set(TOPICS)
+    assert len(split(result.example, result.sign)) > 1
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_names_that_hold_such_signs_are_names(names: list[str]) -> None:
 
 def test_few_rows_prove_nothing() -> None:
     assert recognized_separator({"a;b": 2, "b;a": 2, "a": 9, "b": 9}) is None
-    found = recognized_separator({"a;b": 3, "b;a": 2, "a": 9, "b": 9})
-    assert found is not None
-    assert (found.sign, found.rows, found.labels, found.example) == (";", 5, 2, "a;b")
+    result = recognized_separator({"a;b": 3, "b;a": 2, "a": 9, "b": 9})
+    assert result is not None
+    assert (result.sign, result.rows, result.labels, result.example) == (";", 5, 2, "a;b")
 
 
 def test_one_combination_is_enough_for_an_unmistakable_sign() -> None:
@@ -78,8 +78,8 @@ def test_one_combination_is_enough_for_an_unmistakable_sign() -> None:
 def test_who_says_that_there_are_several_needs_less_evidence() -> None:
     counts = {"a;b;c;d": 9, "a;b": 9, "e;f;g": 9, "b;e": 9, "h": 1}
     assert recognized_separator(counts) is None
-    asked = recognized_separator(counts, is_requested=True)
-    assert asked is not None and asked.sign == ";"
+    requested = recognized_separator(counts, is_requested=True)
+    assert requested is not None and requested.sign == ";"
     never_again = {"a;b": 9, "c;d": 9}
     assert recognized_separator(never_again, is_requested=True) is None
 
@@ -89,10 +89,10 @@ def test_lists_in_a_field(write: object) -> None:
     assert callable(write)
     draw = random.Random(1)
     counts = Counter(write(draw.sample(["a", "b", "c"], draw.randint(0, 3))) for _i in range(40))
-    found = recognized_separator(counts)
-    assert found is not None
-    assert (found.sign, found.labels) == (JSON, 3)
-    assert found.rows == sum(n for text, n in counts.items() if text.count(",") > 0)
+    result = recognized_separator(counts)
+    assert result is not None
+    assert (result.sign, result.labels) == (JSON, 3)
+    assert result.rows == sum(n for text, n in counts.items() if text.count(",") > 0)
     assert recognized_separator({**counts, "a": 4}) is not None
     assert recognized_separator({**counts, "a": 5}) is None
     assert recognized_separator({'["a", "b"]': 4}) is None
@@ -137,8 +137,8 @@ def test_a_list_may_be_so_long_and_no_longer() -> None:
 def test_a_label_may_be_so_long_and_no_longer() -> None:
     for length, is_label in ((50, True), (51, False)):
         x, y = "x" * length, "y" * length
-        found = recognized_separator({f"{x};{y}": 30, x: 30, y: 30})
-        assert (found is not None) is is_label
+        result = recognized_separator({f"{x};{y}": 30, x: 30, y: 30})
+        assert (result is not None) is is_label
 
 
 def test_how_many_parts_must_come_back() -> None:
@@ -161,17 +161,22 @@ def test_more_labels_than_twice_the_combinations_are_none() -> None:
 
 def test_the_sign_of_the_most_rows_and_the_most_frequent_field_are_shown() -> None:
     counts = {"a;b": 9, "b;a": 8, "c|d": 7, "d|c": 7}
-    found = recognized_separator(counts)
-    assert found is not None and (found.sign, found.rows, found.example) == (";", 17, "a;b")
-    found = recognized_separator({**counts, "d|c": 12, "c|d": 12})
-    assert found is not None and (found.sign, found.rows, found.example) == ("|", 24, "d|c")
+    result = recognized_separator(counts)
+    assert result is not None and (result.sign, result.rows, result.example) == (";", 17, "a;b")
+    result = recognized_separator({**counts, "d|c": 12, "c|d": 12})
+    assert result is not None and (result.sign, result.rows, result.example) == ("|", 24, "d|c")
 
 
 def test_of_lists_the_longest_is_shown_and_those_with_several_are_counted() -> None:
     counts = {'["a"]': 3, '["a", "b"]': 2, "[]": 1, '["c", "a", "b"]': 1, "[1]": 2}
-    found = recognized_separator(counts)
-    assert found is not None
-    assert (found.sign, found.rows, found.labels, found.example) == (JSON, 3, 4, '["c", "a", "b"]')
+    result = recognized_separator(counts)
+    assert result is not None
+    assert (result.sign, result.rows, result.labels, result.example) == (
+        JSON,
+        3,
+        4,
+        '["c", "a", "b"]',
+    )
     assert recognized_separator({**counts, "x": 1}) is not None  # nine of ten rows
     five = recognized_separator({'["a", "b"]': 5})
     assert five is not None and five.rows == 5

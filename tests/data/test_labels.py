@@ -24,7 +24,7 @@ NAMES = ("no", "yes")
 
 
 class NAType:
-    """Stands for pandas' NA: the type's name is all that is looked at."""
+    """A stand-in for pandas' NA: the type's name is all that is looked at."""
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def test_a_pair_is_not_its_words_in_a_row() -> None:
 
 
 @given(MANY, st.randoms(use_true_random=False))
-def test_a_sketch_hangs_on_its_text_alone(texts: list[str], random) -> None:  # type: ignore[no-untyped-def]
-    """Not on order, on neighbours, or on how rows are cut into portions."""
+def test_a_sketch_depends_on_its_text_alone(texts: list[str], random) -> None:  # type: ignore[no-untyped-def]
+    """Not on order, on neighbors, or on how rows are cut into portions."""
     order = list(range(len(texts)))
     random.shuffle(order)
     keys = keys_of(texts)
@@ -76,10 +76,10 @@ def test_a_sketch_hangs_on_its_text_alone(texts: list[str], random) -> None:  # 
 @given(MANY, MANY)
 def test_what_is_equal_is_always_a_candidate(texts: list[str], others: list[str]) -> None:
     pairs = candidates(keys_of([*others, *texts]), keys_of(texts))
-    found = {
+    result = {
         int(i) for i, j in pairs if normalized([texts[j]]) == normalized([[*others, *texts][i]])
     }
-    assert set(range(len(others), len(others) + len(texts))) <= found
+    assert set(range(len(others), len(others) + len(texts))) <= result
 
 
 @given(MANY)
@@ -108,8 +108,8 @@ WORDS = (
 @given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=6))
 def test_similarity_is_the_overlap_of_pieces(pairs: list[tuple[str, str]]) -> None:
     first, second = zip(*pairs, strict=True)
-    wanted = [brute_force(one, other) for one, other in pairs]
-    assert similarities(first, second) == pytest.approx(wanted)
+    expected = [brute_force(one, other) for one, other in pairs]
+    assert similarities(first, second) == pytest.approx(expected)
     assert np.array_equal(similarities(second, first), similarities(first, second))
 
 

@@ -14,20 +14,20 @@ def test_columns_are_described() -> None:
         for i in range(10)
     ]
     records.append({"text": "", "label": None, "score": "", "tags": []})  # type: ignore[dict-item]
-    found = profile(Memory.of_records(records, "m"))
-    assert found.num_rows == 11
-    assert found.is_whole
-    label, score, tags = (found.column(name) for name in ("label", "score", "tags"))
+    result = profile(Memory.of_records(records, "m"))
+    assert result.num_rows == 11
+    assert result.is_whole
+    label, score, tags = (result.column(name) for name in ("label", "score", "tags"))
     assert label is not None and label.distinct == 2 and label.values == 10
     assert score is not None and score.is_numeric and score.num_fractions == 5
     assert tags is not None and tags.num_lists == 11 and tags.counts["x"] == 10
-    assert found.column("none") is None
+    assert result.column("none") is None
 
 
 def test_a_sample_is_enough() -> None:
-    found = profile(Memory.of_records([{"text": "a"}] * 50, "m"), rows=20)
-    assert found.num_rows == 20
-    assert not found.is_whole
+    result = profile(Memory.of_records([{"text": "a"}] * 50, "m"), rows=20)
+    assert result.num_rows == 20
+    assert not result.is_whole
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**15), 10**15))

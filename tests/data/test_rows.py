@@ -67,7 +67,7 @@ def test_names_once_with_the_numbers_of_those_that_bear_them() -> None:
     assert distinct_columns([]) == ()
 
 
-def test_limits_are_told_with_their_numbers() -> None:
+def test_limits_are_reported_with_their_numbers() -> None:
     problem = too_long(Place("a", 3), "split it")
     assert (problem.code, problem.fix) == ("D150", "split it")
     assert problem.message == "a row of more than 10 MB"

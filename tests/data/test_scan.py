@@ -87,7 +87,7 @@ def test_classes_are_numbered() -> None:
     assert watch.stratum_names == ("a", "b")
 
 
-def test_every_good_row_is_watched_with_its_normalised_text() -> None:
+def test_every_good_row_is_watched_with_its_normalized_text() -> None:
     seen: list[tuple[int, str]] = []
     watch = Survey(
         memory("Some  Text", "", "B"), columns=["text", "label"], text_columns=["text"],
@@ -99,7 +99,7 @@ def test_every_good_row_is_watched_with_its_normalised_text() -> None:
     assert seen == [(0, "some text"), (2, "b")]
 
 
-def test_unreadable_records_are_told_with_the_bad_rows(tmp_path: Path) -> None:
+def test_unreadable_records_are_reported_with_the_bad_rows(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\na,b\na,b,c\n,d\n")
     watch = survey(open_splits(str(tmp_path / "a.csv"))["train"])
     assert len(list(watch.rows())) == 1
@@ -151,26 +151,26 @@ def test_other_rows_are_not(change: str, tickets: Path) -> None:
     lines = tickets.read_text().splitlines()
     assert len(lines) == len(ticket_rows(60))
     tickets.write_text("".join(f"{line}\n" for line in CHANGES[change](lines)))
-    with pytest.raises(IntegrityError, match="D160") as told:
+    with pytest.raises(IntegrityError, match="D160") as reported:
         read(source, digest)
-    assert told.value.exit_code == 6
-    assert str(told.value.problems[0].place) == str(tickets)
+    assert reported.value.exit_code == 6
+    assert str(reported.value.problems[0].place) == str(tickets)
 
 
 def test_bytes_that_are_no_text(tickets: Path) -> None:
     source, digest, _rows = surveyed(tickets)
     tickets.write_bytes(b"id,body,queue\n" + b"1,\xff\xfe,repair\n" * 60)
-    with pytest.raises(IntegrityError, match="D160") as told:
+    with pytest.raises(IntegrityError, match="D160") as reported:
         read(source, digest)
-    assert len(told.value.problems[0].evidence) == 1
+    assert len(reported.value.problems[0].evidence) == 1
 
 
 def test_a_file_that_is_gone(tickets: Path) -> None:
     source, digest, _rows = surveyed(tickets)
     tickets.unlink()
-    with pytest.raises(IntegrityError, match="D160") as told:
+    with pytest.raises(IntegrityError, match="D160") as reported:
         read(source, digest)
-    assert told.value.problems[0].evidence != ()
+    assert reported.value.problems[0].evidence != ()
 
 
 def test_a_column_that_is_not_used_may_change(tickets: Path) -> None:
@@ -187,6 +187,6 @@ def test_whatever_a_reader_raises_is_the_same_error(tickets: Path) -> None:
         def chunks(self, _columns: object) -> object:
             raise KeyError("body")
 
-    with pytest.raises(IntegrityError, match="D160") as told:
+    with pytest.raises(IntegrityError, match="D160") as reported:
         list(verified_chunks(Broken(), COLUMNS, ""))  # type: ignore[arg-type]
-    assert told.value.problems[0].evidence == ("KeyError: 'body'",)
+    assert reported.value.problems[0].evidence == ("KeyError: 'body'",)

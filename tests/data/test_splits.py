@@ -74,7 +74,7 @@ def test_shares_are_those_of_the_book(
 
 
 @given(cases, shares)
-def test_what_is_drawn_is_also_learnt(
+def test_what_is_drawn_is_also_learned(
     case: tuple[np.ndarray, np.ndarray], shares: list[float]
 ) -> None:
     """No stratum of groups is missing from the rows that remain."""
@@ -91,8 +91,8 @@ def test_shares_are_exact_and_in_proportion(share: float) -> None:
     texts = np.arange(10_000)
     drawn, _rest = random_splits(texts, strata, [share], seed=3)
     assert len(drawn) == round(10_000 * share)
-    wanted = np.bincount(strata) * share
-    assert np.all(np.abs(np.bincount(strata[drawn], minlength=4) - wanted) <= 1)
+    expected = np.bincount(strata) * share
+    assert np.all(np.abs(np.bincount(strata[drawn], minlength=4) - expected) <= 1)
 
 
 def test_a_row_keeps_its_side_when_the_file_is_shuffled() -> None:

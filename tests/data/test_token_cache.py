@@ -71,18 +71,18 @@ def prepared(
     )
 )
 def test_unpack_is_the_inverse_of_pack(texts: list[str], tmp_path: Path) -> None:
-    for found in (
+    for result in (
         prepared(texts, tmp_path),
         hold_in_memory(encode([Row(i, {"text": t}) for i, t in enumerate(texts)])),
     ):
-        assert len(found) == len(texts)
+        assert len(result) == len(texts)
         for i, text in enumerate(texts):
-            assert found.sequence("input_ids", i).tolist() == [ord(c) for c in text[:4]]
-        assert found.lengths().tolist() == [min(4, len(text)) for text in texts]
-        assert found.num_cut == sum(len(text) > 4 for text in texts)
-        assert found.tokens_cut == sum(max(0, len(text) - 4) for text in texts)
+            assert result.sequence("input_ids", i).tolist() == [ord(c) for c in text[:4]]
+        assert result.lengths().tolist() == [min(4, len(text)) for text in texts]
+        assert result.num_cut == sum(len(text) > 4 for text in texts)
+        assert result.tokens_cut == sum(max(0, len(text) - 4) for text in texts)
         if texts:
-            assert found.fixed["labels"].tolist() == [[len(text), 1] for text in texts]
+            assert result.fixed["labels"].tolist() == [[len(text), 1] for text in texts]
 
 
 def encode_words(rows: Sequence[Row]) -> Encoded:
@@ -104,18 +104,18 @@ def encode_words(rows: Sequence[Row]) -> Encoded:
 def test_examples_of_several_sequences(tmp_path: Path) -> None:
     texts = ["ab c", "", "def gh i"]
     rows = [Row(i, {"text": text}) for i, text in enumerate(texts)]
-    for found in (
+    for result in (
         prepared(texts, tmp_path, encode=encode_words),
         prepared(texts, tmp_path, encode=encode_words),  # from the disk
         hold_in_memory(encode_words(rows)),
     ):
-        assert len(found) == 3 and found.has_parts and found.names == ("input_ids",)
-        assert found.lengths().tolist() == [3, 0, 6] and found.num_cut == 0
-        assert found.lengths(np.array([2])).tolist() == [6]
-        words = [["".join(map(chr, w)) for w in found.sequences("input_ids", i)] for i in range(3)]
+        assert len(result) == 3 and result.has_parts and result.names == ("input_ids",)
+        assert result.lengths().tolist() == [3, 0, 6] and result.num_cut == 0
+        assert result.lengths(np.array([2])).tolist() == [6]
+        words = [["".join(map(chr, w)) for w in result.sequences("input_ids", i)] for i in range(3)]
         assert words == [text.split() for text in texts]
-        assert found.aside("spans", np.array([2, 0])).lengths.tolist() == [3, 2]
-        assert found.aside("spans").flat[:, 1].tolist() == [2, 1, 3, 2, 1]
+        assert result.aside("spans", np.array([2, 0])).lengths.tolist() == [3, 2]
+        assert result.aside("spans").flat[:, 1].tolist() == [2, 1, 3, 2, 1]
     assert not prepared(texts, tmp_path, parts=False).has_parts
 
 
@@ -164,12 +164,12 @@ def test_sets_unused_for_a_month_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_arrays_are_read_only_and_plain(tmp_path: Path) -> None:
-    found = prepared(["abc"], tmp_path)
+    result = prepared(["abc"], tmp_path)
     with pytest.raises(ValueError, match="read-only"):
-        found.sequence("input_ids", 0)[0] = 1
-    index = json.loads((tmp_path / "prepared" / found.key / "index.json").read_text())
+        result.sequence("input_ids", 0)[0] = 1
+    index = json.loads((tmp_path / "prepared" / result.key / "index.json").read_text())
     assert index["examples"] == 1
-    assert atomic.damage(tmp_path / "prepared" / found.key) is None
+    assert atomic.damage(tmp_path / "prepared" / result.key) is None
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -257,9 +257,9 @@ def test_the_cache_has_a_bound_and_the_least_recently_used_goes_first(
     prepared(["ff"], tmp_path)
     assert [path.is_dir() for path in (a, c, d)] == [False, False, True]
     monkeypatch.setenv("TUNESMITH_CACHE_SIZE", "0")
-    kept = prepared(["ee"], tmp_path)
-    assert [path.name for path in home.iterdir() if path.name[0] != "."] == [kept.key]
-    assert kept.sequence("input_ids", 0).tolist() == [101, 101]
+    retained = prepared(["ee"], tmp_path)
+    assert [path.name for path in home.iterdir() if path.name[0] != "."] == [retained.key]
+    assert retained.sequence("input_ids", 0).tolist() == [101, 101]
 
 
 def test_a_set_that_cannot_be_removed_is_no_reason_to_stop(
@@ -282,7 +282,7 @@ def test_a_set_that_cannot_be_removed_is_no_reason_to_stop(
         ("20GB", 20_000_000_000), (" 1 TB ", 1_000_000_000_000),
     ],
 )  # fmt: skip
-def test_sizes_as_people_write_them(
+def test_sizes_as_users_write_them(
     written: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNESMITH_CACHE_SIZE", written)
@@ -332,18 +332,18 @@ def resident_kilobytes(folder: Path) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells it")
 def test_what_was_read_is_released_and_can_be_read_again(tmp_path: Path) -> None:
-    found = prepared(["abcdefg"] * 20_000, tmp_path)
-    before = [found.sequence("input_ids", i).tolist() for i in range(0, 20_000, 50)]
-    assert found.lengths().sum() == 80_000 and found.num_cut == 20_000
+    result = prepared(["abcdefg"] * 20_000, tmp_path)
+    before = [result.sequence("input_ids", i).tolist() for i in range(0, 20_000, 50)]
+    assert result.lengths().sum() == 80_000 and result.num_cut == 20_000
     assert resident_kilobytes(tmp_path) > 300
-    found.note_reads(255)
+    result.note_reads(255)
     assert resident_kilobytes(tmp_path) > 300
-    found.note_reads(1)
+    result.note_reads(1)
     assert resident_kilobytes(tmp_path) == 0
-    assert [found.sequence("input_ids", i).tolist() for i in range(0, 20_000, 50)] == before
-    found.note_reads(255)
+    assert [result.sequence("input_ids", i).tolist() for i in range(0, 20_000, 50)] == before
+    result.note_reads(255)
     assert resident_kilobytes(tmp_path) > 0
-    assert found.used().tolist() == [ord(c) for c in "abcd"]
+    assert result.used().tolist() == [ord(c) for c in "abcd"]
     assert resident_kilobytes(tmp_path) == 0
     held = hold_in_memory(encode([Row(0, {"text": "abc"})]))
     held.release()

@@ -49,12 +49,12 @@ def memory(count: int) -> Memory:
 @given(st.integers(0, 40), st.sets(st.integers(0, 45)))
 def test_the_others_in_order_and_numbered_through(count: int, dropped: set[int]) -> None:
     rest = FilteredSource(memory(count), frozenset(dropped), ("text",))
-    found = [row for chunk in rest.chunks(["label"]) for row in chunk]
-    kept = [i for i in range(count) if i not in dropped]
-    assert [row.values for row in found] == [{"label": i} for i in kept]
-    assert [row.index for row in found] == list(range(len(kept)))
-    places = rest.places(range(len(kept)))
-    assert [places[i].row for i in range(len(kept))] == kept
+    result = [row for chunk in rest.chunks(["label"]) for row in chunk]
+    retained = [i for i in range(count) if i not in dropped]
+    assert [row.values for row in result] == [{"label": i} for i in retained]
+    assert [row.index for row in result] == list(range(len(retained)))
+    places = rest.places(range(len(retained)))
+    assert [places[i].row for i in range(len(retained))] == retained
 
 
 def test_every_reading_leaves_out_the_same_records(tmp_path: Path) -> None:

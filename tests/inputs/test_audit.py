@@ -1,4 +1,4 @@
-"""The audit through the front door: what stops, what is told, and that training begins with it."""
+"""The audit through the front door: what stops, what is reported, that training begins with it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_training_begins_with_it_once(tmp_path: Path) -> None:
     assert "D401" in {problem.code for problem in inputs_of(allowed, run).warnings}
 
 
-def test_a_model_whose_classes_stand_in_another_order(tmp_path: Path, tiny_bert: Path) -> None:
+def test_a_model_whose_classes_are_in_another_order(tmp_path: Path, tiny_bert: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -55,14 +55,14 @@ def test_a_model_whose_classes_stand_in_another_order(tmp_path: Path, tiny_bert:
     (folder / "config.json").write_text(json.dumps(config))
     (tmp_path / "a.csv").write_text(GOOD)
     base = [f"model={folder}", f"data.train={tmp_path / 'a.csv'}"]
-    for sets, is_told in (([], True), (["data.labels=[b, a]"], False)):
-        found = validate_inputs(
+    for sets, is_reported in (([], True), (["data.labels=[b, a]"], False)):
+        result = validate_inputs(
             resolve_inputs(gather(sets=[*base, *sets], environment={})), audited=True
         )
-        assert ("D407" in {problem.code for problem in found.warnings}) == is_told
+        assert ("D407" in {problem.code for problem in result.warnings}) == is_reported
 
 
-def test_scores_that_do_not_exist_are_told_before_anything_is_read(tickets: Path) -> None:
+def test_scores_that_do_not_exist_are_reported_before_anything_is_read(tickets: Path) -> None:
     layers = gather(sets=[f"data.train={tickets}", "metrics=[f2]"], environment={})
     with pytest.raises(RecipeError, match="R110"):
         validate_inputs(resolve_inputs(layers))

@@ -29,22 +29,22 @@ def part(count: int) -> SplitStats:
 
 
 def test_every_row_is_counted_once() -> None:
-    found = part(2_345)
-    assert found.keys is not None
-    assert len(found.rows) == len(found.hashes) == len(found.keys) == 2_345
-    assert found.counts() == {"a": 1564, "b": 781}
-    assert found.stats.texts([3, 2000]) == {3: "text 3 of them", 2000: "text 2000 of them"}
-    share = found.select("validation", found.rows[:10])
+    result = part(2_345)
+    assert result.keys is not None
+    assert len(result.rows) == len(result.hashes) == len(result.keys) == 2_345
+    assert result.counts() == {"a": 1564, "b": 781}
+    assert result.stats.texts([3, 2000]) == {3: "text 3 of them", 2000: "text 2000 of them"}
+    share = result.select("validation", result.rows[:10])
     assert share.counts() == {"a": 7, "b": 3}
 
 
 def test_texts_that_are_too_long_together_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_stats, "_HELD_BYTES", 100)
-    found = part(50)
-    assert found.stats._held.get(0) is None
-    assert found.stats.texts([3, 40]) == {3: "text 3 of them", 40: "text 40 of them"}
-    assert found.stats.texts([3, 99]) == {3: "text 3 of them"}
-    assert found.stats.texts([]) == {}
+    result = part(50)
+    assert result.stats._held.get(0) is None
+    assert result.stats.texts([3, 40]) == {3: "text 3 of them", 40: "text 40 of them"}
+    assert result.stats.texts([3, 99]) == {3: "text 3 of them"}
+    assert result.stats.texts([]) == {}
 
 
 def test_rows_that_are_left_out_do_not_shift_the_texts() -> None:
@@ -67,6 +67,6 @@ def test_the_sample_is_spread_evenly() -> None:
 def test_of_too_many_rows_nothing_is_sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_stats, "MOST_SKETCHED", 1_500)
     assert part(1_500).keys is not None
-    found = part(2_500)
-    assert found.keys is None
-    assert found.select("test", found.rows[:5]).keys is None
+    result = part(2_500)
+    assert result.keys is None
+    assert result.select("test", result.rows[:5]).keys is None

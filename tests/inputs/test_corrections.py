@@ -73,7 +73,7 @@ def test_rows_keep_their_places(removed: set[int]) -> None:
 
 
 def test_of_two_tables_the_later_one_counts(tmp_path: Path) -> None:
-    """Both speak of the rows as they lie in the data, also where the first leaves some out."""
+    """Both speak of the rows as they are in the data, also where the first leaves some out."""
     first, second = tmp_path / "1.csv", tmp_path / "2.csv"
     write_issues(first, [doubt(0, TEXTS[0], "a", "remove"), doubt(1, TEXTS[1], "b", "a")])
     write_issues(second, [doubt(1, TEXTS[1], "a", "b"), doubt(2, TEXTS[2], "a", "b")])
@@ -163,7 +163,7 @@ def test_a_number_must_be_one(tmp_path: Path) -> None:
 
 
 def test_a_recipe_with_corrections(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
-    """Labels are learnt from corrected rows, and what was read has another hash."""
+    """Labels are learned from corrected rows, and what was read has another hash."""
     rows = [line.split(",") for line in tickets.read_text().splitlines()[1:]]
     table = tmp_path / "t.csv"
     marked = [doubt(i, rows[i][1], rows[i][2], "order") for i in (0, 2)]

@@ -27,10 +27,10 @@ def test_the_table_brings_back_what_was_written(lines: list[tuple[str, str, str]
         path = Path(folder) / "table.csv"
         written = [doubt(i, text, label, word) for i, (text, label, word) in enumerate(lines)]
         assert write_issues(path, written) == len(lines)
-        found = {c.row: c for c in read_corrections(path)}
+        result = {c.row: c for c in read_corrections(path)}
         for i, (text, label, word) in enumerate(lines):
             if word.strip() and word != label and word == word.strip():
-                assert found[i].label == word and found[i].mark == mark_of([text])
+                assert result[i].label == word and result[i].mark == mark_of([text])
         with path.open(newline="", encoding="utf-8-sig", errors="surrogatepass") as file:
             for cells in list(csv.reader(file))[1:]:
                 for cell in cells:

@@ -30,9 +30,9 @@ def test_classes_that_differ_in_more_than_spelling_pass(counts: dict[str, int]) 
 @given(st.dictionaries(NAMES, st.integers(1, 9), min_size=1), st.sampled_from([" ", "　", "\t"]))
 def test_spellings_of_one_class_are_found(counts: dict[str, int], space: str) -> None:
     name = next(iter(counts))
-    found = list(spelling_problems({**counts, space + name: 1}, Counter(text=9), "label", PLACE))
-    assert [problem.code for problem in found] == ["D203"]
-    assert f'"{spelled(space + name)}" (1)' in found[0].message
+    result = list(spelling_problems({**counts, space + name: 1}, Counter(text=9), "label", PLACE))
+    assert [problem.code for problem in result] == ["D203"]
+    assert f'"{spelled(space + name)}" (1)' in result[0].message
 
 
 def test_kinds_of_labels_that_are_mixed_are_counted() -> None:
@@ -116,11 +116,11 @@ def test_the_order_of_a_model() -> None:
 )  # fmt: skip
 def test_scales(names: str | list[str], column: str, is_scale: bool) -> None:
     assert is_rating(list(names), column) is is_scale
-    found = [p for p in class_problems(dict.fromkeys(names, 9), column, PLACE) if p.code == "D221"]
-    assert len(found) == is_scale
-    if found:
-        assert found[0].severity is Severity.NOTE
-        assert "--task text-regression" in str(found[0].fix)
+    result = [p for p in class_problems(dict.fromkeys(names, 9), column, PLACE) if p.code == "D221"]
+    assert len(result) == is_scale
+    if result:
+        assert result[0].severity is Severity.NOTE
+        assert "--task text-regression" in str(result[0].fix)
 
 
 def test_a_scale_is_named_by_its_ends() -> None:

@@ -14,7 +14,7 @@ from tunesmith.inputs.label_misspellings import likely_misspellings, misspelling
 PLACE = Place("a.csv")
 
 
-def is_told(rare: str, likely: str, *, rows: int = 3, likely_rows: int = 100) -> bool:
+def is_reported(rare: str, likely: str, *, rows: int = 3, likely_rows: int = 100) -> bool:
     pairs = likely_misspellings({rare: rows, likely: likely_rows, "other": 50})
     assert pairs in ({}, {rare: likely})
     return bool(pairs)
@@ -32,7 +32,7 @@ def is_told(rare: str, likely: str, *, rows: int = 3, likely_rows: int = 100) ->
     ],
 )  # fmt: skip
 def test_slips_of_the_pen(rare: str, likely: str) -> None:
-    assert is_told(rare, likely)
+    assert is_reported(rare, likely)
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def test_slips_of_the_pen(rare: str, likely: str) -> None:
     ],
 )  # fmt: skip
 def test_words_of_their_own(rare: str, likely: str) -> None:
-    assert not is_told(rare, likely)
+    assert not is_reported(rare, likely)
 
 
 def test_how_rare_a_misspelling_is() -> None:
-    assert is_told("postive", "positive", rows=20)
-    assert not is_told("postive", "positive", rows=21)
+    assert is_reported("postive", "positive", rows=20)
+    assert not is_reported("postive", "positive", rows=21)
     # two letters amiss: very rare, and against very many
-    assert is_told("postve", "positive", rows=5)
-    assert not is_told("postve", "positive", rows=6, likely_rows=1000)
-    assert not is_told("postve", "positive", rows=5, likely_rows=99)
-    assert not is_told("ostve", "positive")
-    assert not is_told("osstive", "positive")
+    assert is_reported("postve", "positive", rows=5)
+    assert not is_reported("postve", "positive", rows=6, likely_rows=1000)
+    assert not is_reported("postve", "positive", rows=5, likely_rows=99)
+    assert not is_reported("ostve", "positive")
+    assert not is_reported("osstive", "positive")
 
 
 def test_a_class_without_rows_is_no_misspelling() -> None:
@@ -86,9 +86,9 @@ def test_how_much_is_compared(
     limit: str, enough: int, rare: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = {"another": 200, "positive": 100, rare: 3}
-    for most, found in ((enough, {rare: "positive"}), (enough - 1, {})):
+    for most, result in ((enough, {rare: "positive"}), (enough - 1, {})):
         monkeypatch.setattr(label_misspellings, limit, most)
-        assert likely_misspellings(counts) == found
+        assert likely_misspellings(counts) == result
 
 
 def test_names_that_lack_the_same_letter_share_a_bucket(monkeypatch: pytest.MonkeyPatch) -> None:

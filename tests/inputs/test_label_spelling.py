@@ -55,7 +55,7 @@ def test_the_order_of_rows_does_not_matter(labels: list[str], draw: Any) -> None
     assert [one[i] for i in order] == other
 
 
-def test_what_was_joined_is_told_of_each_source() -> None:
+def test_what_was_joined_is_reported_for_each_source() -> None:
     sources = {
         "train": memory(["pos", "Pos", "pos", " pos", "neg"]),
         "validation": memory(["POS", "neg", "other"], "v"),
@@ -112,23 +112,23 @@ def checked(data: Any, *sets: str) -> ValidatedInputs:
 
 def test_a_recipe_that_asks_for_it() -> None:
     rows = [{"text": f"number {i}", "label": ["pos", "neg", "Pos"][i % 3]} for i in range(60)]
-    found = checked({"train": rows}, "data.normalize_labels=true", "data.labels=[Pos,neg]")
-    assert found.task.as_json()["labels"] == ("Pos", "neg")
-    assert any('"pos" (20) → "Pos"' in note for note in found.notes)
+    result = checked({"train": rows}, "data.normalize_labels=true", "data.labels=[Pos,neg]")
+    assert result.task.as_json()["labels"] == ("Pos", "neg")
+    assert any('"pos" (20) → "Pos"' in note for note in result.notes)
     with pytest.raises(RecipeError) as caught:
         checked({"train": rows}, "data.normalize_labels=true", "task=masked-lm")
     assert str(caught.value.problems[0].place) == "--set data.normalize_labels=true"
 
 
-def test_respelt_rows_are_other_content(tmp_path: Path) -> None:
+def test_respelled_rows_are_other_content(tmp_path: Path) -> None:
     rows = [{"text": f"number {i}", "label": ["pos", "neg", "Pos"][i % 3]} for i in range(60)]
     path = tmp_path / "a.csv"
     path.write_text("text,label\n" + "".join(f"{r['text']},{r['label']}\n" for r in rows))
     plain = normalize_labels(task(), {"train": memory(["pos", "neg"])})["train"]
     assert plain.notes == ()
-    spelt = checked({"train": rows}, "data.normalize_labels=true").splits["train"]
+    spelled = checked({"train": rows}, "data.normalize_labels=true").splits["train"]
     lower = [{**row, "label": str(row["label"]).title()} for row in rows]
-    assert spelt.source.name == "data:train"
-    assert spelt.digest != checked({"train": lower}).splits["train"].digest
+    assert spelled.source.name == "data:train"
+    assert spelled.digest != checked({"train": lower}).splits["train"].digest
     source = normalize_labels(task(), open_splits(str(path)))["train"]
     assert source.places([2])[2].line == 4

@@ -24,7 +24,7 @@ from tunesmith.recipe import gather
 Records = dict[str, list[dict[str, Any]]]
 
 
-def told(data: Splits, *sets: str) -> dict[tuple[str, str], Problem]:
+def reported(data: Splits, *sets: str) -> dict[tuple[str, str], Problem]:
     """The problems by code and split."""
     layers = gather(sets=["model=embedded:mini", "data.train=python", *sets], environment={})
     try:
@@ -35,20 +35,20 @@ def told(data: Splits, *sets: str) -> dict[tuple[str, str], Problem]:
 
 
 def test_the_planted_faults_are_found_and_nothing_else() -> None:
-    found = told(open_splits("embedded:tickets"))
+    result = reported(open_splits("embedded:tickets"))
     planted: dict[str, set[int]] = {}
     for fault in faults():
         planted.setdefault(fault.kind, set()).add(fault.row)
     twins = {fault.row: fault.twin for fault in faults() if fault.twin is not None}
 
     def rows(kinds: list[str]) -> set[int]:
-        """Of a row and its twin the later one is told."""
+        """Of a row and its twin the later one is reported."""
         return {max(row, twins[row]) for kind in kinds for row in planted[kind]}  # type: ignore[type-var]
 
-    repeated = set(found["D408", "train"].row_numbers)
+    repeated = set(result["D408", "train"].row_numbers)
     assert repeated == rows(["duplicate", "near duplicate"])
-    assert set(found["D403", "train"].row_numbers) == rows(["conflict"])
-    leak = found["D401", "test"]
+    assert set(result["D403", "train"].row_numbers) == rows(["conflict"])
+    leak = result["D401", "test"]
     assert set(leak.row_numbers) == planted["leak"]
     assert leak.severity is Severity.WARNING  # 0.8 % of a published set
     assert "(0.83%)" in leak.message
@@ -73,7 +73,7 @@ def disturbed(record: dict[str, Any], draw: random.Random) -> dict[str, Any]:
 def test_leaks_planted_into_mrpc(glue: Callable[[str], Path]) -> None:
     """2 % of the test rows copied from train, 5 % nearly so."""
     data, draw = mrpc(glue("mrpc")), random.Random(3)
-    before = told(from_python(data), "data.validation=null")
+    before = reported(from_python(data), "data.validation=null")
     test, train = data["test"], data["train"]
     places = draw.sample(range(len(test)), round(0.07 * len(test)))
     copied, changed = places[: round(0.02 * len(test))], places[round(0.02 * len(test)) :]
@@ -81,15 +81,15 @@ def test_leaks_planted_into_mrpc(glue: Callable[[str], Path]) -> None:
         test[row] = {**draw.choice(train), "idx": row}
     for row in changed:
         test[row] = disturbed(draw.choice(train), draw)
-    found = told(from_python(data), "data.validation=null")
-    leak, near = found["D401", "test"], found["D402", "test"]
+    result = reported(from_python(data), "data.validation=null")
+    leak, near = result["D401", "test"], result["D402", "test"]
     assert leak.severity is Severity.ERROR
     assert ("D401", "test") not in before
     assert set(leak.row_numbers) == set(copied)
-    told_near = set(near.row_numbers)
-    assert len(told_near & set(changed)) >= 0.95 * len(changed)
+    reported_near = set(near.row_numbers)
+    assert len(reported_near & set(changed)) >= 0.95 * len(changed)
     natural = set(before["D402", "test"].row_numbers)
-    assert len(told_near & (set(changed) | natural)) >= 0.95 * len(told_near)
+    assert len(reported_near & (set(changed) | natural)) >= 0.95 * len(reported_near)
 
 
 def rows(texts: list[str], labels: str = "ab") -> list[dict[str, Any]]:
@@ -120,7 +120,9 @@ def with_leak(leaked: int, of: int = 200) -> Records:
 def test_from_one_percent_on_a_leak_of_own_rows_stops(
     leaked: int, sets: list[str], severity: Severity
 ) -> None:
-    problem = told(from_python(with_leak(leaked)), "data.validation=null", *sets)["D401", "test"]
+    problem = reported(from_python(with_leak(leaked)), "data.validation=null", *sets)[
+        "D401", "test"
+    ]
     assert (problem.count, problem.severity) == (leaked, severity)
     assert "--allow-leak" in str(problem)
 
@@ -132,11 +134,11 @@ def test_published_splits_are_warned_of() -> None:
         name: HubSplit.of(Dataset.from_list(made), f"owner/name:{name}", revision="0" * 40)
         for name, made in with_leak(20).items()
     }
-    assert told(data)["D401", "test"].severity is Severity.WARNING
+    assert reported(data)["D401", "test"].severity is Severity.WARNING
 
 
 @pytest.mark.parametrize("key", ["data.corrections", "data.normalize_labels", "data.on_bad_row"])
-def test_published_splits_stay_so_when_labels_are_mended_or_rows_left_out(
+def test_published_splits_stay_so_when_labels_are_fixed_or_rows_left_out(
     key: str, tmp_path: Path
 ) -> None:
     from datasets import Dataset
@@ -151,17 +153,17 @@ def test_published_splits_stay_so_when_labels_are_mended_or_rows_left_out(
         name: HubSplit.of(Dataset.from_list(rows), f"owner/name:{name}", revision="0" * 40)
         for name, rows in made.items()
     }
-    found = told(data, *(f"{name}={setting}" for name, setting in settings.items()))
-    assert found["D401", "test"].severity is Severity.WARNING
+    result = reported(data, *(f"{name}={setting}" for name, setting in settings.items()))
+    assert result["D401", "test"].severity is Severity.WARNING
 
 
 def test_the_order_of_rows_changes_no_count() -> None:
     data = with_leak(9)
     data["train"] += [{**row, "text": row["text"] + " ok"} for row in data["train"][:30]]
-    before = told(from_python(data), "data.validation=null")
+    before = reported(from_python(data), "data.validation=null")
     for made in data.values():
         random.Random(5).shuffle(made)
-    after = told(from_python(data), "data.validation=null")
+    after = reported(from_python(data), "data.validation=null")
     assert {"D401", "D409"} <= {code for code, _split in before}
     assert {key: p.count for key, p in before.items()} == {key: p.count for key, p in after.items()}
 
@@ -169,9 +171,9 @@ def test_the_order_of_rows_changes_no_count() -> None:
 def test_texts_that_are_not_held_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     data = with_leak(9)
     data["test"] += [{**row, "text": row["text"] + " ok"} for row in data["train"][:30]]
-    held = told(from_python(data), "data.validation=null")
+    held = reported(from_python(data), "data.validation=null")
     monkeypatch.setattr(column_stats, "_HELD_BYTES", 100)
-    read = told(from_python(data), "data.validation=null")
+    read = reported(from_python(data), "data.validation=null")
     assert held == read
     assert {"D401", "D402"} <= {code for code, _split in held}
 
@@ -181,22 +183,24 @@ def test_near_rows_are_those_that_comparing_all_with_all_finds() -> None:
     test = [" ".join(text.split()[: 9 - i % 4]) for i, text in enumerate(train[:80])]
     alike = [max(similarities([text] * len(train), train)) for text in test]
     near = {i for i, share in enumerate(alike) if share >= NEAR and test[i] not in train}
-    found = told(from_python({"train": rows(train), "test": rows(test)}), "data.validation=null")
-    told_rows = set(found["D402", "test"].row_numbers)
-    assert told_rows <= near
-    assert len(told_rows) >= 0.95 * len(near) > 10
+    result = reported(
+        from_python({"train": rows(train), "test": rows(test)}), "data.validation=null"
+    )
+    reported_rows = set(result["D402", "test"].row_numbers)
+    assert reported_rows <= near
+    assert len(reported_rows) >= 0.95 * len(near) > 10
 
 
 def test_a_pair_turned_round_is_near() -> None:
     texts = sentences(40, 1)
     pairs = [{"text": texts[i], "text_pair": texts[i + 1], "label": "ab"[i % 2]} for i in range(38)]
     turned = {**pairs[4], "text": pairs[4]["text_pair"], "text_pair": pairs[4]["text"]}
-    found = told(from_python({"train": pairs, "validation": [turned, *pairs[:1]]}))
-    assert found["D402", "validation"].row_numbers == (0,)
+    result = reported(from_python({"train": pairs, "validation": [turned, *pairs[:1]]}))
+    assert result["D402", "validation"].row_numbers == (0,)
 
 
 def test_shares_never_leak(tmp_path: Path) -> None:
     made = rows([text.upper() if i % 3 else text for i, text in enumerate(sentences(60, 1) * 3)])
-    found = told(from_python({"train": made}), "data.validation=20%")
-    assert ("D401", "train") not in found
-    assert found["D408", "train"].count == 120
+    result = reported(from_python({"train": made}), "data.validation=20%")
+    assert ("D401", "train") not in result
+    assert result["D408", "train"].count == 120

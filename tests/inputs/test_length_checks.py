@@ -24,13 +24,13 @@ def test_the_counts_are_those_of_training(tickets: Path, tiny_bert: Path) -> Non
         sets=[f"model={tiny_bert}", f"data.train={tickets}", "train.max_length=9"], environment={}
     )
     checked = validate_inputs(resolve_inputs(layers), audited=True)
-    found = checked.lengths
-    assert found is not None
+    result = checked.lengths
+    assert result is not None
     whole = prepare_run(checked).examples["train"].prepared
-    assert found.limit == 9
-    assert found.rows == 60
-    assert found.rows_cut == whole.num_cut / 60
-    assert sum(found.histogram.values()) == 60
+    assert result.limit == 9
+    assert result.rows == 60
+    assert result.rows_cut == whole.num_cut / 60
+    assert sum(result.histogram.values()) == 60
     assert {"D320"} <= {problem.code for problem in checked.warnings}
 
 
@@ -44,9 +44,9 @@ def test_a_pair_is_read_jointly(tiny_bert: Path) -> None:
 def test_unknown_signs_are_counted(tiny_bert: Path) -> None:
     reader = reader_of(str(tiny_bert), None)
     assert reader is not None
-    found = measure(reader, [("the 汤",)], 64)
-    assert found.unknown == 0.25
-    (problem,) = length_problems(found, "tiny", Place("a.csv"))
+    result = measure(reader, [("the 汤",)], 64)
+    assert result.unknown == 0.25
+    (problem,) = length_problems(result, "tiny", Place("a.csv"))
     assert problem.code == "D322"
     assert "25% of tokens are unknown to tiny" in problem.message
 
@@ -56,9 +56,9 @@ def test_every_row_is_in_the_histogram(tokens: int, tiny_bert: Path) -> None:
     reader = reader_of(str(tiny_bert), None)
     assert reader is not None
     rows = [("the " * n,) for n in np.linspace(1, tokens, 9).astype(int)]
-    found = measure(reader, rows, 64)
-    assert sum(found.histogram.values()) == 9
-    assert max(found.histogram) >= found.longest
+    result = measure(reader, rows, 64)
+    assert sum(result.histogram.values()) == 9
+    assert max(result.histogram) >= result.longest
 
 
 @pytest.mark.parametrize("content", ["{}", "no json", '{"model": {"type": "WordPiece"}}'])
@@ -71,7 +71,7 @@ def test_what_is_no_tokenizer_is_left_to_who_loads_it(content: str, tmp_path: Pa
     assert reader_of(None, None) is None
 
 
-def test_long_rows_are_told_without_a_model() -> None:
+def test_long_rows_are_reported_without_a_model() -> None:
     rows = [("word " * 2000,), ("短" * 600,), ("short",), ("a " * 300, "b " * 212)]
     (problem,) = estimated_length_problems(rows, None, Place("a.csv"))
     assert (problem.code, problem.severity) == ("D410", Severity.WARNING)

@@ -1,4 +1,4 @@
-"""From what was asked to rows fit to train on, and the answers to bad input, before any model."""
+"""From a recipe to rows fit to train on, and the answers to bad input, before any model."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ def checked(*sets: str, data: object = None) -> ValidatedInputs:
     return validate_inputs(resolve_inputs(layers, None if data is None else from_python(data)))
 
 
-def told(*sets: str, data: object = None) -> tuple[str, int]:
+def reported(*sets: str, data: object = None) -> tuple[str, int]:
     with pytest.raises(TunesmithError) as caught:
         checked(*sets, data=data)
     return str(caught.value), caught.value.exit_code
 
 
 def test_what_is_left_out_is_filled_in_with_its_reason(tickets: Path) -> None:
-    found = checked(f"data.train={tickets}")
-    recipe = found.recipe
+    result = checked(f"data.train={tickets}")
+    recipe = result.recipe
     assert recipe.task == "text-classification"
     assert (recipe.data.text, recipe.data.text_pair, recipe.data.label) == ("body", None, "queue")
     assert recipe.data.validation == Percentage(0.1)
     assert recipe.metrics == ("f1", "accuracy")
     assert recipe.train.select_by == "f1"
-    assert str(found.layers.origin("data", "label")) == "automatic: by its name"
-    assert str(found.layers.origin("train", "select_by")) == "automatic: the first of the scores"
-    assert found.task.as_json()["labels"] == ("order", "repair")
-    assert {name: split.num_rows for name, split in found.splits.items()} == {
+    assert str(result.layers.origin("data", "label")) == "automatic: by its name"
+    assert str(result.layers.origin("train", "select_by")) == "automatic: the first of the scores"
+    assert result.task.as_json()["labels"] == ("order", "repair")
+    assert {name: split.num_rows for name, split in result.splits.items()} == {
         "validation": 6,
         "train": 54,
     }
 
 
 def test_what_is_said_stays(tickets: Path) -> None:
-    found = checked(
+    result = checked(
         f"data.train={tickets}",
         "data.text=queue",
         "data.label=id",
@@ -54,16 +54,16 @@ def test_what_is_said_stays(tickets: Path) -> None:
         "data.validation=null",
         "metrics=[pearson]",
     )
-    assert found.recipe.data.text == "queue"
-    assert found.task.name == "text-regression"
-    assert list(found.splits) == ["train"]
-    assert found.recipe.train.select_by is None
-    assert found.recipe.metrics == ("pearson",)
+    assert result.recipe.data.text == "queue"
+    assert result.task.name == "text-regression"
+    assert list(result.splits) == ["train"]
+    assert result.recipe.train.select_by is None
+    assert result.recipe.metrics == ("pearson",)
 
 
 def test_shares_are_disjoint(tickets: Path) -> None:
-    found = checked(f"data.train={tickets}", "data.validation=20%", "data.test=30%")
-    sizes = {name: split.num_rows for name, split in found.splits.items()}
+    result = checked(f"data.train={tickets}", "data.validation=20%", "data.test=30%")
+    sizes = {name: split.num_rows for name, split in result.splits.items()}
     assert sizes == {"validation": 12, "test": 18, "train": 30}
 
 
@@ -95,23 +95,23 @@ def glue_like(test_label: int = -1) -> DatasetDict:
 
 
 def test_a_data_set_as_glue_has_it() -> None:
-    found = checked("data.train=python", data=glue_like())
-    assert found.recipe.data.text_pair == "sentence2"
-    assert found.recipe.data.validation == "validation"
-    assert found.recipe.data.test is None  # its labels are all -1
-    assert found.task.as_json()["labels"] == ("not_equivalent", "equivalent")
+    result = checked("data.train=python", data=glue_like())
+    assert result.recipe.data.text_pair == "sentence2"
+    assert result.recipe.data.validation == "validation"
+    assert result.recipe.data.test is None  # its labels are all -1
+    assert result.task.as_json()["labels"] == ("not_equivalent", "equivalent")
 
 
 def test_a_test_split_without_labels_is_for_prediction_only() -> None:
-    found = checked("data.train=python", "data.test=test", data=glue_like())
-    assert not found.splits["test"].is_labeled
-    assert found.splits["validation"].is_labeled
+    result = checked("data.train=python", "data.test=test", data=glue_like())
+    assert not result.splits["test"].is_labeled
+    assert result.splits["validation"].is_labeled
 
 
-def test_a_labelled_test_split_is_taken() -> None:
-    found = checked("data.train=python", data=glue_like(test_label=1))
-    assert found.recipe.data.test == "test"
-    assert found.splits["test"].is_labeled
+def test_a_labeled_test_split_is_taken() -> None:
+    result = checked("data.train=python", data=glue_like(test_label=1))
+    assert result.recipe.data.test == "test"
+    assert result.splits["test"].is_labeled
 
 
 @pytest.mark.parametrize("name", ["mrpc", "cola", "sst2"])
@@ -123,11 +123,11 @@ def test_glue_sets_have_their_own_scores(name: str) -> None:
         split: HubSplit.of(made, f"nyu-mll/glue/{name}:{split}")
         for split, made in glue_like().items()
     }
-    found = validate_inputs(
+    result = validate_inputs(
         resolve_inputs(gather(sets=[MODEL, "data.train=x"], environment={}), splits)
     )
-    assert found.recipe.metrics == GLUE[name]
-    assert found.recipe.train.select_by == GLUE[name][0]
+    assert result.recipe.metrics == GLUE[name]
+    assert result.recipe.train.select_by == GLUE[name][0]
 
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(20))
@@ -152,7 +152,7 @@ GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in rang
 def test_bad_files(content: str, code: str, words: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(content)
-    message, exit_code = told(f"data.train={path}")
+    message, exit_code = reported(f"data.train={path}")
     assert exit_code == 3
     assert f"error {code} " in message
     assert words in message
@@ -162,7 +162,7 @@ def test_all_problems_of_all_splits_together(tmp_path: Path) -> None:
     train, validation = tmp_path / "train.csv", tmp_path / "validation.csv"
     train.write_text(GOOD + ",a\nx,\na,b,c\n")
     validation.write_text("text,label\nx,neutral\ny,a\n,b\nz,neutral\n")
-    message, _code = told(f"data.train={train}", f"data.validation={validation}")
+    message, _code = reported(f"data.train={train}", f"data.validation={validation}")
     for code, words in (
         ("D310", "train.csv:22"),
         ("D201", "train.csv:23"),
@@ -177,21 +177,21 @@ def test_all_problems_of_all_splits_together(tmp_path: Path) -> None:
 def test_minus_one_in_training() -> None:
     broken = glue_like()
     broken["train"] = broken["test"]
-    message, code = told("data.train=python", data=broken)
+    message, code = reported("data.train=python", data=broken)
     assert code == 3
     assert "D201" in message
     assert "the label is -1, which marks a row without one" in message
 
 
-def test_validation_must_be_labelled_and_test_not_in_part() -> None:
+def test_validation_must_be_labeled_and_test_not_in_part() -> None:
     data = glue_like()
     data["validation"] = data["test"]
-    assert "D201" in told("data.train=python", data=data)[0]
+    assert "D201" in reported("data.train=python", data=data)[0]
     mixed = glue_like()
     rows = mixed["test"].to_list()
     rows[0]["label"] = 1
     mixed["test"] = Dataset.from_list(rows, features=mixed["test"].features)
-    message, _code = told("data.train=python", "data.test=test", data=mixed)
+    message, _code = reported("data.train=python", "data.test=test", data=mixed)
     assert "D201" in message
     assert "(7 rows)" in message
 
@@ -218,13 +218,13 @@ def test_bad_recipes(
 ) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(GOOD)
-    message, found = told(f"data.train={path}", *sets)
+    message, result = reported(f"data.train={path}", *sets)
     assert f"{code} " in message
     assert words in message
-    assert found == exit_code
+    assert result == exit_code
 
 
-def test_a_missing_column_is_told_at_its_place_in_the_recipe(tmp_path: Path) -> None:
+def test_a_missing_column_is_reported_at_its_place_in_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(GOOD)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
@@ -241,38 +241,38 @@ def test_a_missing_column_is_told_at_its_place_in_the_recipe(tmp_path: Path) -> 
 
 def test_labels_in_several_columns(tmp_path: Path) -> None:
     rows = [{"text": f"t {i}", "rude": i % 2, "loud": i % 3 == 0} for i in range(30)]
-    found = checked("data.train=python", "data.label=[rude, loud]", data=rows)
-    assert found.task.name == "multi-label-classification"
-    assert found.recipe.metrics == ("f1_micro", "f1_macro", "accuracy")
+    result = checked("data.train=python", "data.label=[rude, loud]", data=rows)
+    assert result.task.name == "multi-label-classification"
+    assert result.recipe.metrics == ("f1_micro", "f1_macro", "accuracy")
 
 
 def test_labels_with_a_separator(tmp_path: Path) -> None:
     rows = [{"text": f"t {i}", "tags": "a|b" if i % 2 else "b"} for i in range(30)]
-    found = checked("data.train=python", "data.label_separator=|", data=rows)
-    assert found.task.as_json()["labels"] == ("a", "b")
+    result = checked("data.train=python", "data.label_separator=|", data=rows)
+    assert result.task.as_json()["labels"] == ("a", "b")
 
 
-def test_what_was_detected_stands_in_the_recipe(tmp_path: Path) -> None:
+def test_what_was_detected_is_in_the_recipe(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     lines = [f"Schöne Grüße Nummer {i};{'ja' if i % 2 else 'nein'}" for i in range(40)]
     path.write_bytes("\r\n".join(["Text;Klasse", *lines]).encode("cp1252"))
-    found = checked(f"data.train={path}", "data.encoding=auto", "data.delimiter=auto")
-    assert (found.recipe.data.encoding, found.recipe.data.delimiter) == ("cp1252", ";")
+    result = checked(f"data.train={path}", "data.encoding=auto", "data.delimiter=auto")
+    assert (result.recipe.data.encoding, result.recipe.data.delimiter) == ("cp1252", ";")
     reason = "automatic: detected from the content of the file"
-    assert str(found.layers.origin("data", "encoding")) == reason
-    assert str(found.layers.origin("data", "delimiter")) == reason
+    assert str(result.layers.origin("data", "encoding")) == reason
+    assert str(result.layers.origin("data", "delimiter")) == reason
     path.write_text("\n".join(["Text,Klasse", *(line.replace(";", ",") for line in lines)]))
-    found = checked(f"data.train={path}", "data.encoding=auto")
-    assert (found.recipe.data.encoding, found.recipe.data.delimiter) == (None, None)
+    result = checked(f"data.train={path}", "data.encoding=auto")
+    assert (result.recipe.data.encoding, result.recipe.data.delimiter) == (None, None)
 
 
 def test_columns_without_a_name_or_with_one_name_are_no_error(tmp_path: Path) -> None:
     rows = [f"{i},note,text {i},{'ab'[i % 2]},more" for i in range(40)]
     path = tmp_path / "frame.csv"
     path.write_text("\n".join([",note,text,label,note", *rows]))
-    found = checked(f"data.train={path}")
-    assert (found.recipe.data.text, found.recipe.data.label) == ("text", "label")
-    message, code = told(f"data.train={path}", "data.text=note")
+    result = checked(f"data.train={path}")
+    assert (result.recipe.data.text, result.recipe.data.label) == ("text", "label")
+    message, code = reported(f"data.train={path}", "data.text=note")
     assert (code, 'called "note": 2, 5' in message) == (3, True)
     checked(f"data.train={path}", "data.label=Unnamed: 0", "task=text-regression")
 
@@ -306,7 +306,7 @@ def test_a_format_that_no_task_trains_is_refused_until_columns_are_named(tmp_pat
     path = tmp_path / "alpaca.jsonl"
     rows = [{"instruction": f"say {i}", "input": "", "output": "ab"[i % 2]} for i in range(40)]
     path.write_text("\n".join(map(json.dumps, rows)))
-    message, exit_code = told(f"data.train={path}")
+    message, exit_code = reported(f"data.train={path}")
     assert exit_code == 2
     assert f"error R203 {path}: this looks like instructions with responses" in message
     named = checked(f"data.train={path}", "data.text=instruction", "data.label=output")
@@ -315,7 +315,7 @@ def test_a_format_that_no_task_trains_is_refused_until_columns_are_named(tmp_pat
 
 def test_two_columns_that_may_be_the_label_are_asked_about(tmp_path: Path) -> None:
     rows = [{"text": f"t {i}", "topic": "ab"[i % 2], "sentiment": "xy"[i % 2]} for i in range(40)]
-    message, exit_code = told("data.train=python", data=rows)
+    message, exit_code = reported("data.train=python", data=rows)
     assert (exit_code, "R204" in message) == (2, True)
     assert "--task text-classification --label topic" in message
     assert checked("data.train=python", "data.label=topic", data=rows).recipe.data.label == "topic"

@@ -61,11 +61,11 @@ def test_one_constant_side_of_a_pair_is_only_odd() -> None:
 
 
 def test_questions_that_changed_places() -> None:
-    asked = [f"who is number {i}?" for i in range(30)]
+    requested = [f"who is number {i}?" for i in range(30)]
     said = [f"that is number {i}." for i in range(30)]
-    train = {"a": column(*asked), "b": column(*said)}
-    assert not list(swapped_problems(train, {"a": column(*asked), "b": column(*said)}, PLACE))
-    (problem,) = swapped_problems(train, {"a": column(*said), "b": column(*asked)}, PLACE)
+    train = {"a": column(*requested), "b": column(*said)}
+    assert not list(swapped_problems(train, {"a": column(*requested), "b": column(*said)}, PLACE))
+    (problem,) = swapped_problems(train, {"a": column(*said), "b": column(*requested)}, PLACE)
     assert problem.code == "D330"
 
 

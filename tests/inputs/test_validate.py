@@ -26,11 +26,11 @@ def rows(*labels: str) -> Memory:
 
 def test_a_test_split_may_lack_all_labels_but_not_some() -> None:
     for labels, codes in ((("", ""), []), (("a", ""), ["D201"]), (("a", "b"), [])):
-        split, kept = validate_split("test", rows(*labels), TASK)
-        assert [problem.code for problem in kept.problems] == codes
+        split, retained = validate_split("test", rows(*labels), TASK)
+        assert [problem.code for problem in retained.problems] == codes
         assert split.is_labeled == ("a" in labels)
-    _split, kept = validate_split("validation", rows("", ""), TASK)
-    assert [problem.code for problem in kept.problems] == ["D201"]
+    _split, retained = validate_split("validation", rows("", ""), TASK)
+    assert [problem.code for problem in retained.problems] == ["D201"]
 
 
 BASE = ("model=embedded:mini", "data.train=rows")
@@ -114,7 +114,7 @@ def test_several_labels_in_one_field_are_asked_about() -> None:
     assert problems_of(["a;b", "a", "b;a"], "data.labels=[a;b, a, b;a]") == []
 
 
-def test_a_recognized_separator_is_taken_and_told() -> None:
+def test_a_recognized_separator_is_taken_and_reported() -> None:
     data = [{"text": f"t {i}", "label": ["a;b", "b", "", "c ;a"][i % 4]} for i in range(24)]
     layers = gather(sets=[*BASE, MULTI], environment={})
     checked = validate_inputs(resolve_inputs(layers, from_python(data)))
@@ -134,7 +134,7 @@ def test_a_recognized_separator_is_taken_and_told() -> None:
     )
 
 
-def test_rows_without_a_label_are_told_as_such() -> None:
+def test_rows_without_a_label_are_reported_as_such() -> None:
     (empty,) = problems_of(["a", " ", "b"])
     assert empty.message == "the label is empty (12 rows)"
     assert empty.fix == "Label or remove the rows."
@@ -142,15 +142,15 @@ def test_rows_without_a_label_are_told_as_such() -> None:
     assert str(of_several.fix).endswith("a row without any label holds an empty list.")
 
 
-def test_thousands_of_unknown_labels_are_told_together() -> None:
+def test_thousands_of_unknown_labels_are_reported_together() -> None:
     known = tuple(f"class {i:04}" for i in range(5_000))
     task = TextClassification(Roles("text", None, "label"), known)
-    _split, kept = validate_split(
+    _split, retained = validate_split(
         "validation", rows(*(f"clazz {i:04}" for i in range(3_000))), task
     )
-    assert {problem.code for problem in kept.problems} == {"D206"}
-    assert sum(problem.count or 0 for problem in kept.problems) == 3_000
-    assert len(kept.problems) == 11
+    assert {problem.code for problem in retained.problems} == {"D206"}
+    assert sum(problem.count or 0 for problem in retained.problems) == 3_000
+    assert len(retained.problems) == 11
 
 
 GOOD = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(20))
@@ -172,19 +172,19 @@ def bad(tmp_path: Path) -> Path:
     return path
 
 
-def test_left_out_rows_are_told_and_the_others_are_used(bad: Path) -> None:
-    found = checked(bad, "data.on_bad_row=skip")
-    train = found.splits["train"]
+def test_left_out_rows_are_reported_and_the_others_are_used(bad: Path) -> None:
+    result = checked(bad, "data.on_bad_row=skip")
+    train = result.splits["train"]
     assert train.num_rows == 22
-    assert [(p.code, p.severity) for p in found.warnings] == [
+    assert [(p.code, p.severity) for p in result.warnings] == [
         ("D110", Severity.WARNING),
         ("D310", Severity.WARNING),
         ("D201", Severity.WARNING),
     ]
-    assert all(problem.message.startswith("left out: ") for problem in found.warnings)
-    assert not found.rejected
+    assert all(problem.message.startswith("left out: ") for problem in result.warnings)
+    assert not result.rejected
     assert train.source.places([20, 21])[21].line == 26
-    examples = prepare_run(found).examples["train"]
+    examples = prepare_run(result).examples["train"]
     assert len(examples) == 22
 
 
@@ -205,10 +205,10 @@ def test_left_out_is_another_content(bad: Path, tmp_path: Path) -> None:
 
 
 def test_shares_are_drawn_from_what_is_left(bad: Path) -> None:
-    found = checked(bad, "data.on_bad_row=skip", "data.validation=20%")
+    result = checked(bad, "data.on_bad_row=skip", "data.validation=20%")
     rows = {
         name: {split.source.places([place])[place].line for place in split.places}
-        for name, split in found.splits.items()
+        for name, split in result.splits.items()
         if split.places is not None
     }
     assert len(rows["train"] | rows["validation"]) == 22
@@ -218,10 +218,10 @@ def test_shares_are_drawn_from_what_is_left(bad: Path) -> None:
 def test_a_test_split_that_lacks_some_labels(bad: Path, tmp_path: Path) -> None:
     clean = tmp_path / "clean.csv"
     clean.write_text(GOOD)
-    found = checked(clean, f"data.test={bad}", "data.on_bad_row=skip")
-    assert found.splits["test"].num_rows == 22
-    assert found.splits["test"].is_labeled
-    assert prepare_run(found).examples["test"].labels.shape == (22,)
+    result = checked(clean, f"data.test={bad}", "data.on_bad_row=skip")
+    assert result.splits["test"].num_rows == 22
+    assert result.splits["test"].is_labeled
+    assert prepare_run(result).examples["test"].labels.shape == (22,)
 
 
 def test_quarantine_writes_what_was_left_out_with_its_reason(bad: Path, tmp_path: Path) -> None:
@@ -231,8 +231,8 @@ def test_quarantine_writes_what_was_left_out_with_its_reason(bad: Path, tmp_path
     )
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
-    found = inputs_of(layers, run)
-    write_inputs(run, found.recipe, found.layers, found.rejected)
+    result = inputs_of(layers, run)
+    write_inputs(run, result.recipe, result.layers, result.rejected)
     written = [json.loads(line) for line in run.rejected.read_text().splitlines()]
     assert [(row["split"], row["place"], row["code"]) for row in written] == [
         ("train", f"{bad}:22", "D310"),

@@ -37,7 +37,7 @@ def test_words_tell_topics_apart() -> None:
     assert right["tfidf"] > 0.85 > 0.5 > right["constant"]
 
 
-def test_counting_words_does_not_solve_the_pairs() -> None:
+def test_the_baseline_does_not_solve_the_pairs() -> None:
     """What the set was made for."""
     rows = make_pairs()
     train, judged = rows["train"], rows["validation"] + rows["test"]

@@ -75,8 +75,8 @@ def test_only_scores_of_single_examples_are_drawn() -> None:
 
     predicted, truth = np.array([[1.0, 9.0], [3.0, 9.0]]), np.array([2.0, 2.0])
     metrics = [Metric("total", (), total, by_example=True), Metric("other", (), total)]
-    found = scores_of_draws(metrics, 7)((truth, predicted), np.array([[2, 0], [1, 1]]))
-    assert {name: list(values) for name, values in found.items()} == {"total": [7.5, 8.0]}
+    result = scores_of_draws(metrics, 7)((truth, predicted), np.array([[2, 0], [1, 1]]))
+    assert {name: list(values) for name, values in result.items()} == {"total": [7.5, 8.0]}
 
 
 def test_the_value_unchanged_and_those_of_draws() -> None:
@@ -95,23 +95,23 @@ def test_it_is_as_wide_as_students() -> None:
     """Draws of a mean of n rows vary less than the rows by (n - 1) / n."""
     for rows in (10, 400):
         drawn = stats.norm.ppf(np.linspace(0, 1, 200_001)[1:-1]) / np.sqrt(rows)
-        told = interval_of_draws(0.0, drawn * np.sqrt((rows - 1) / rows), rows)
+        reported = interval_of_draws(0.0, drawn * np.sqrt((rows - 1) / rows), rows)
         expected = stats.t.ppf(0.975, rows - 1) / np.sqrt(rows)
-        assert told is not None
-        assert (told.low, told.high) == pytest.approx((-expected, expected), rel=2e-3)
+        assert reported is not None
+        assert (reported.low, reported.high) == pytest.approx((-expected, expected), rel=2e-3)
 
 
 def test_it_holds_the_value_and_leaves_out_what_is_not_finite() -> None:
     drawn = np.linspace(1, 2, 11)
-    told = interval_of_draws(5.0, drawn, 1_000)
-    assert told == Interval(pytest.approx(1.025, abs=2e-3), 5.0)
+    reported = interval_of_draws(5.0, drawn, 1_000)
+    assert reported == Interval(pytest.approx(1.025, abs=2e-3), 5.0)
     assert interval_of_draws(0.0, drawn, 1_000) == Interval(0.0, pytest.approx(1.975, abs=2e-3))
     half = np.concatenate([drawn, np.full(11, np.nan)])
     assert interval_of_draws(1.5, half, 1_000) == interval_of_draws(1.5, drawn, 1_000)
     assert interval_of_draws(1.5, np.append(half, np.inf), 1_000) is None
 
 
-def test_draws_that_do_not_differ_tell_nothing() -> None:
+def test_draws_that_do_not_differ_give_no_interval() -> None:
     assert interval_of_draws(1.0, np.ones(50), 50) is None
     assert interval_of_draws(np.nan, np.arange(9.0), 50) is None
     assert interval_of_draws(3.0, np.arange(9.0), 1) is None

@@ -30,7 +30,7 @@ def test_a_temperature_alone(kind: LabelKind) -> None:
 
 
 @given(seeds, shares)
-def test_answers_are_as_accurate_as_asked(seed: int, at_least: float) -> None:
+def test_answers_are_as_accurate_as_requested(seed: int, at_least: float) -> None:
     logits, truth = drawn(ONE, 60, seed=seed)
     try:
         fit = calibrate(ONE, logits, truth, goal=Goal("accuracy", at_least))
@@ -45,7 +45,7 @@ def test_answers_are_as_accurate_as_asked(seed: int, at_least: float) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=seeds, at_least=shares)
-def test_each_label_is_as_precise_as_asked(kind: LabelKind, seed: int, at_least: float) -> None:
+def test_each_label_is_as_precise_as_requested(kind: LabelKind, seed: int, at_least: float) -> None:
     logits, truth = drawn(kind, 60, seed=seed)
     try:
         fit = calibrate(kind, logits, truth, goal=Goal("precision", at_least))
@@ -92,7 +92,7 @@ def test_thresholds_are_the_lowest_that_reach_their_goal() -> None:
     assert (fit.after.classes["y"].predicted, fit.after.accuracy) == (1, 1.0)
 
 
-def test_each_class_is_asked_for_its_own_precision() -> None:
+def test_each_class_has_its_own_precision() -> None:
     """Three classes, each answered four times; only the surest two answers of "b" are right."""
     confident = np.array([4.0, 3.0, 2.0, 1.0] * 3)
     answer = np.repeat([0, 1, 2], 4)
@@ -141,21 +141,21 @@ def test_the_numbers_are_those_of_scikit_learn() -> None:
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
     logits, truth = drawn(ONE, 200, seed=5)
-    found = measure(ONE, Calibration("classes"), logits, truth)
+    result = measure(ONE, Calibration("classes"), logits, truth)
     theirs = precision_recall_fscore_support(truth, logits.argmax(-1))
     for i, name in enumerate(NAMES):
-        tally = found.classes[name]
+        tally = result.classes[name]
         assert (tally.precision, tally.recall, tally.f1) == pytest.approx(
             tuple(values[i] for values in theirs[:3])
         )
-    assert found.accuracy == accuracy_score(truth, logits.argmax(-1))
+    assert result.accuracy == accuracy_score(truth, logits.argmax(-1))
 
 
 def test_where_nothing_is_answered_there_is_no_accuracy() -> None:
     logits, truth = drawn(ONE, 10, seed=0)
-    found = measure(ONE, Calibration("classes").with_threshold(ONE, 1.0), logits, truth)
-    assert found.coverage == 0
-    assert found.accuracy is None
+    result = measure(ONE, Calibration("classes").with_threshold(ONE, 1.0), logits, truth)
+    assert result.coverage == 0
+    assert result.accuracy is None
 
 
 @pytest.mark.parametrize(

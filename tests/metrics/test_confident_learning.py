@@ -33,24 +33,24 @@ def by_definition(probabilities: NDArray[np.float64], labels: NDArray[np.int64])
         else np.inf
         for k in range(classes)
     ]
-    found = []
+    result = []
     for i in range(rows):
         sure = [k for k in range(classes) if probabilities[i, k] >= limits[k] - 1e-9]
         best = max(sure, key=lambda k: probabilities[i, k]) if sure else labels[i]
         is_likelier = probabilities[i, best] > probabilities[i, labels[i]]
-        found.append(bool(best != labels[i] and is_likelier))
-    return found
+        result.append(bool(best != labels[i] and is_likelier))
+    return result
 
 
 @given(answers())
 def test_as_the_paper_defines_it(drawn: Answers) -> None:
     probabilities, labels = drawn
-    found = suspect_classes(probabilities, labels)
-    assert found.is_suspect.tolist() == by_definition(probabilities, labels)
-    assert (found.suggested != labels).tolist() == found.is_suspect.tolist()
-    ordered = found.margin[found.order]
-    assert (np.diff(ordered) >= 0).all() and len(ordered) == found.is_suspect.sum()
-    assert (found.margin[found.is_suspect] < 0).all()
+    result = suspect_classes(probabilities, labels)
+    assert result.is_suspect.tolist() == by_definition(probabilities, labels)
+    assert (result.suggested != labels).tolist() == result.is_suspect.tolist()
+    ordered = result.margin[result.order]
+    assert (np.diff(ordered) >= 0).all() and len(ordered) == result.is_suspect.sum()
+    assert (result.margin[result.is_suspect] < 0).all()
 
 
 @given(answers())
@@ -66,7 +66,7 @@ def test_the_order_of_rows_and_of_classes_means_nothing(drawn: Answers) -> None:
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=20))
-def test_perfect_answers_suspect_nobody(labels: list[int]) -> None:
+def test_perfect_answers_suspect_no_one(labels: list[int]) -> None:
     truth = np.array(labels)
     assert not suspect_classes(np.eye(4)[truth], truth).is_suspect.any()
     assert not suspect_labels(np.eye(4)[truth], np.eye(4, dtype=np.uint8)[truth]).is_suspect.any()
@@ -96,12 +96,12 @@ def test_numbers_far_out_whatever_the_unit(scale: float) -> None:
     predicted = chance.normal(size=200) * scale
     targets = predicted + chance.normal(size=200) * 0.1 * scale
     targets[[3, 50]] += scale
-    found = suspect_numbers(predicted, targets)
-    assert set(found.order[:2].tolist()) == {3, 50} and found.is_suspect.sum() <= 4
-    assert found.suggested[3] == predicted[3] and found.suggested[4] == targets[4]
+    result = suspect_numbers(predicted, targets)
+    assert set(result.order[:2].tolist()) == {3, 50} and result.is_suspect.sum() <= 4
+    assert result.suggested[3] == predicted[3] and result.suggested[4] == targets[4]
 
 
 def test_without_spread_only_what_differs() -> None:
-    found = suspect_numbers(np.zeros(5), np.array([0.0, 0, 0, 0, 2]))
-    assert found.is_suspect.tolist() == [False] * 4 + [True]
+    result = suspect_numbers(np.zeros(5), np.array([0.0, 0, 0, 0, 2]))
+    assert result.is_suspect.tolist() == [False] * 4 + [True]
     assert not suspect_numbers(np.zeros(0), np.zeros(0)).is_suspect.any()

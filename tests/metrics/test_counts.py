@@ -48,8 +48,8 @@ def test_a_score_of_counts_is_that_of_the_rows(
     expected = compute(metrics, predicted[rows], truth[rows], positive=positive)
     assert counts.rows == len(rows)
     for metric in metrics:
-        told = score_of(metric.name, counts, positive)[0]
-        assert told == pytest.approx(expected[metric.name], abs=1e-12), metric.name
+        reported = score_of(metric.name, counts, positive)[0]
+        assert reported == pytest.approx(expected[metric.name], abs=1e-12), metric.name
 
 
 @pytest.mark.parametrize(("kind", "metrics"), KINDS)
@@ -66,14 +66,14 @@ def test_slopes_are_the_derivatives(
         if metric.name == "matthews_correlation" and min(map(np.ptp, (truth, predicted))) == 0:
             continue  # it jumps where one side has one class only
         _score, slopes = score_of(metric.name, units.count(weights), positive)
-        told = units.slope_of_units(slopes)
+        reported = units.slope_of_units(slopes)
         for unit in range(len(truth)):
             near = [weights.copy(), weights.copy()]
             near[0][unit] -= small
             near[1][unit] += small
             below, above = (score_of(metric.name, units.count(w), positive)[0] for w in near)
             expected = (above - below) / (2 * small)
-            assert told[unit] == pytest.approx(expected, abs=1e-6), (metric.name, unit)
+            assert reported[unit] == pytest.approx(expected, abs=1e-6), (metric.name, unit)
 
 
 def test_what_is_counted() -> None:

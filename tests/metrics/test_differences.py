@@ -57,23 +57,23 @@ def test_exchanged_models_are_mirror_images(
     truth, one, two = triple
     first, second = Answers(CLASSES, one, truth), Answers(CLASSES, two, truth)
     there, back = difference(first, second, draws=100), difference(second, first, draws=100)
-    for name, told in there.items():
+    for name, reported in there.items():
         mirror = back[name]
-        assert (told.first, told.second) == (mirror.second, mirror.first)
-        assert told.interval is not None and mirror.interval is not None
-        assert told.interval.low == pytest.approx(-mirror.interval.high, abs=1e-9)
-        assert told.interval.high == pytest.approx(-mirror.interval.low, abs=1e-9)
-        assert told.is_sure == mirror.is_sure
+        assert (reported.first, reported.second) == (mirror.second, mirror.first)
+        assert reported.interval is not None and mirror.interval is not None
+        assert reported.interval.low == pytest.approx(-mirror.interval.high, abs=1e-9)
+        assert reported.interval.high == pytest.approx(-mirror.interval.low, abs=1e-9)
+        assert reported.is_sure == mirror.is_sure
 
 
 @given(pairs)
 @few_examples
 def test_a_model_that_differs_nowhere_may_yet_do_so(pair: tuple[np.ndarray, np.ndarray]) -> None:
     answers = Answers(CLASSES, *pair)
-    for told in difference(answers, answers).values():
-        assert (told.change, told.is_sure) == (0, False)
-        assert told.interval is not None
-        assert told.interval.low == pytest.approx(-told.interval.high, abs=1e-9)
+    for reported in difference(answers, answers).values():
+        assert (reported.change, reported.is_sure) == (0, False)
+        assert reported.interval is not None
+        assert reported.interval.low == pytest.approx(-reported.interval.high, abs=1e-9)
 
 
 @given(triples)
@@ -82,11 +82,11 @@ def test_the_order_of_rows_changes_nothing(
     triple: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     order = np.random.default_rng(0).permutation(len(triple[0]))
-    told = [
+    reported = [
         difference(Answers(CLASSES, one, truth), Answers(CLASSES, two, truth))
         for truth, one, two in (triple, [column[order] for column in triple])
     ]
-    assert told[0] == told[1]
+    assert reported[0] == reported[1]
 
 
 @given(triples)
@@ -96,8 +96,8 @@ def test_fewer_than_six_changed_rows_are_no_difference(
 ) -> None:
     truth, one, two = triple
     two = np.where(np.cumsum(one != two) <= 5, two, one)
-    found = difference(Answers(CLASSES, one, truth), Answers(CLASSES, two, truth), draws=100)
-    assert not any(told.is_sure for told in found.values())
+    result = difference(Answers(CLASSES, one, truth), Answers(CLASSES, two, truth), draws=100)
+    assert not any(reported.is_sure for reported in result.values())
 
 
 # against other hands
@@ -119,10 +119,10 @@ def test_a_clear_difference_is_one() -> None:
     truth = np.arange(400) % 2
     worse = np.where(np.arange(400) % 5 == 0, 1 - truth, truth)
     better = np.where(np.arange(400) % 40 == 0, 1 - truth, truth)
-    found = difference(of(worse, truth, "accuracy", "f1"), of(better, truth, "accuracy", "f1"))
-    assert all(told.is_sure and told.change > 0.1 for told in found.values())
-    assert found["accuracy"].interval is not None
-    assert found["accuracy"].change in found["accuracy"].interval
+    result = difference(of(worse, truth, "accuracy", "f1"), of(better, truth, "accuracy", "f1"))
+    assert all(reported.is_sure and reported.change > 0.1 for reported in result.values())
+    assert result["accuracy"].interval is not None
+    assert result["accuracy"].change in result["accuracy"].interval
 
 
 def test_differences_of_numbers_and_losses() -> None:
@@ -130,18 +130,18 @@ def test_differences_of_numbers_and_losses() -> None:
     truth = random.normal(size=300)
     near, far = truth + 0.2 * random.normal(size=300), truth + 2 * random.normal(size=300)
     first, second = (
-        Answers(NUMBERS, found, truth, losses=(found - truth) ** 2) for found in (far, near)
+        Answers(NUMBERS, result, truth, losses=(result - truth) ** 2) for result in (far, near)
     )
-    found = difference(first, second)
-    assert set(found) == {"pearson", "spearman", "mean_squared_error", "loss"}
-    assert all(told.is_sure for told in found.values())
-    assert found["loss"].change == pytest.approx(found["mean_squared_error"].change)
+    result = difference(first, second)
+    assert set(result) == {"pearson", "spearman", "mean_squared_error", "loss"}
+    assert all(reported.is_sure for reported in result.values())
+    assert result["loss"].change == pytest.approx(result["mean_squared_error"].change)
 
 
 def test_a_score_that_one_model_lacks_has_no_difference() -> None:
     truth = np.arange(8.0)
-    found = difference(of(np.ones(8), truth, "pearson"), of(truth, truth, "pearson"))
-    assert found == {}
+    result = difference(of(np.ones(8), truth, "pearson"), of(truth, truth, "pearson"))
+    assert result == {}
 
 
 @pytest.mark.parametrize(
@@ -149,31 +149,31 @@ def test_a_score_that_one_model_lacks_has_no_difference() -> None:
 )
 def test_of_accuracy_mcnemar_decides(fixed: int, broken: int) -> None:
     """The interval holds zero unless the exact test is sure, whatever the score test says."""
-    told = difference(*changed(fixed, broken, 60))["accuracy"]
+    reported = difference(*changed(fixed, broken, 60))["accuracy"]
     expected = bool(stats.binomtest(fixed, fixed + broken).pvalue < 0.05)
-    assert told.is_sure is expected
-    assert told.interval is not None and (0.0 in told.interval) is not expected
+    assert reported.is_sure is expected
+    assert reported.interval is not None and (0.0 in reported.interval) is not expected
     tango = paired_fraction_interval(fixed, broken, 60)
-    assert told.interval == Interval(
+    assert reported.interval == Interval(
         tango.low if expected else min(0.0, tango.low),
         tango.high if expected else max(0.0, tango.high),
     )
-    assert told.change == pytest.approx((fixed - broken) / 60)
+    assert reported.change == pytest.approx((fixed - broken) / 60)
 
 
 def test_five_rows_that_change_are_no_difference_of_any_score() -> None:
     """Of 30 rows five that all fall one way: the interval of F1 alone would be sure."""
     for fixed, expected in ((5, False), (6, True)):
-        told = difference(*changed(fixed, 0, 30, "f1_macro"))["f1_macro"]
-        assert told.is_sure is expected
-        assert told.interval is not None
-        assert (told.interval.low == 0.0) is not expected
-        assert told.interval.high > told.change > 0
+        reported = difference(*changed(fixed, 0, 30, "f1_macro"))["f1_macro"]
+        assert reported.is_sure is expected
+        assert reported.interval is not None
+        assert (reported.interval.low == 0.0) is not expected
+        assert reported.interval.high > reported.change > 0
 
 
 def test_a_difference_of_f1_is_as_wide_as_that_of_accuracy_where_classes_are_even() -> None:
-    found = difference(*changed(60, 30, 400, "accuracy", "f1_macro"))
-    one, two = found["accuracy"].interval, found["f1_macro"].interval
+    result = difference(*changed(60, 30, 400, "accuracy", "f1_macro"))
+    one, two = result["accuracy"].interval, result["f1_macro"].interval
     assert one is not None and two is not None
     assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=0.004)
 
@@ -183,8 +183,8 @@ def test_the_differences_of_numbers_are_those_of_the_formulas() -> None:
     truth = random.normal(size=90)
     one, two = truth + random.normal(size=90), truth + random.normal(size=90)
     first, second = (Answers(NUMBERS, column, truth, losses=column**2) for column in (one, two))
-    found = difference(first, second)
-    assert list(found) == [*(metric.name for metric in NUMBERS), "loss"]
+    result = difference(first, second)
+    assert list(result) == [*(metric.name for metric in NUMBERS), "loss"]
     expected = {
         "mean_squared_error": mean_interval((two - truth) ** 2 - (one - truth) ** 2),
         "loss": mean_interval(two**2 - one**2),
@@ -193,14 +193,14 @@ def test_the_differences_of_numbers_are_those_of_the_formulas() -> None:
         was, now = coefficient(one, truth), coefficient(two, truth)
         assert was is not None and now is not None
         expected[name] = correlation_difference(was, now)
-        assert (found[name].first, found[name].second) == (was.value, now.value)
+        assert (result[name].first, result[name].second) == (was.value, now.value)
     for name, interval in expected.items():
-        told = found[name]
-        assert interval is not None and told.interval is not None
-        assert told.is_sure is (0.0 not in interval)
-        assert (told.interval.low, told.interval.high) == (interval.low, interval.high)
-    assert found["loss"].first == pytest.approx((one**2).mean())
-    assert found["loss"].second == pytest.approx((two**2).mean())
+        reported = result[name]
+        assert interval is not None and reported.interval is not None
+        assert reported.is_sure is (0.0 not in interval)
+        assert (reported.interval.low, reported.interval.high) == (interval.low, interval.high)
+    assert result["loss"].first == pytest.approx((one**2).mean())
+    assert result["loss"].second == pytest.approx((two**2).mean())
 
 
 def middle(predicted: np.ndarray, truth: np.ndarray, _positive: int) -> float:
@@ -212,8 +212,8 @@ def test_custom_scores_are_drawn_in_pairs() -> None:
     truth, noise = random.normal(size=(2, 60))
     metric = Metric("middle", (), middle, higher_is_better=False, by_example=True)
     far, near = (Answers([metric], truth + scale * noise, truth) for scale in (2.0, 1.0))
-    told, back = difference(far, near, draws=200), difference(near, far, draws=200)
-    change = told["middle"]
+    reported, back = difference(far, near, draws=200), difference(near, far, draws=200)
+    change = reported["middle"]
     assert (change.first, change.second) == (
         middle(far.predicted, truth, 1), middle(near.predicted, truth, 1)
     )  # fmt: skip
@@ -232,8 +232,8 @@ def test_models_that_trade_rows_have_an_interval_about_zero() -> None:
     truth = np.concatenate([values, values])
     one, two = np.concatenate([values, -values]), np.concatenate([-values, values])
     metric = Metric("middle", (), middle, by_example=True)
-    told = difference(Answers([metric], one, truth), Answers([metric], two, truth), draws=99)
-    interval = told["middle"].interval
+    reported = difference(Answers([metric], one, truth), Answers([metric], two, truth), draws=99)
+    interval = reported["middle"].interval
     assert interval is not None and interval.low == -interval.high < 0
 
 
@@ -242,11 +242,11 @@ def test_of_losses_six_rows_must_differ() -> None:
     for count in (5, 6):
         losses = np.where(np.arange(40) < count, 1.0 + np.arange(40) / 1000, 0.0)
         first = of(truth, truth, losses=np.zeros(40))
-        told = difference(first, of(truth, truth, losses=losses))["loss"]
+        reported = difference(first, of(truth, truth, losses=losses))["loss"]
         plain = mean_interval(losses)
         assert plain is not None and plain.low > 0
-        assert told.is_sure is (count == 6)
-        assert told.interval == (plain if count == 6 else Interval(0.0, plain.high))
+        assert reported.is_sure is (count == 6)
+        assert reported.interval == (plain if count == 6 else Interval(0.0, plain.high))
 
 
 def test_nothing_has_no_difference() -> None:
@@ -261,15 +261,15 @@ def test_second_minus_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("reported", "words"),
     [
         (Difference(0.8, 0.9, Interval(0.05, 0.15), is_sure=True), "a difference"),
         (Difference(0.8, 0.81, Interval(-0.01, 0.03), is_sure=False), "not distinguishable"),
         (Difference(0.8, 0.8, Interval(0.0, 0.0), is_sure=False), "the same"),
     ],
 )
-def test_a_difference_as_text(told: Difference, words: str) -> None:
-    assert told.describe() == words
+def test_a_difference_as_text(reported: Difference, words: str) -> None:
+    assert reported.describe() == words
 
 
 def test_changes_as_text() -> None:

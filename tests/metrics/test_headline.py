@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.metrics.test_shortfall import ELSEWHERE, TRUTH, beside, flipped, scored
+from tests.metrics.test_shortfall import ELSEWHERE, TRUTH, flipped, scored, with_baselines
 from tunesmith.i18n import use_language
 from tunesmith.metrics.headline import Outcome, headline
 from tunesmith.metrics.scores import Scores
@@ -25,26 +25,26 @@ def sentence(metadata: Mapping[str, Any], outcome: Outcome) -> str:
     return judged.sentence
 
 
-def told(scores: Scores, name: str = "accuracy") -> str:
+def shown(scores: Scores, name: str = "accuracy") -> str:
     low, high = scores.intervals[name].low, scores.intervals[name].high
     return f"{name} {scores[name]:.4f} (95%: {low:.4f} to {high:.4f})"
 
 
 def test_better_than_all_baselines_is_good() -> None:
-    scores = beside(flipped(0.05), flipped(0.2))
+    scores = with_baselines(flipped(0.05), flipped(0.2))
     bar = scores.baselines["tfidf"]["accuracy"]
     assert sentence(metadata(scores), Outcome.GOOD) == (
-        f"Good: {told(scores)} on 408 test rows; the strongest baseline, TF-IDF, scores {bar:.4f}."
+        f"Good: {shown(scores)} on 408 test rows; the strongest baseline, TF-IDF, scores {bar:.4f}."
     )
     alone = scored(flipped(0.14))
     assert "the majority class, scores 0.6838" in sentence(metadata(alone), Outcome.GOOD)
 
 
 def test_level_with_tfidf_is_no_better() -> None:
-    scores = beside(flipped(0.14), ELSEWHERE)
+    scores = with_baselines(flipped(0.14), ELSEWHERE)
     bar = scores.baselines["tfidf"]["accuracy"]
     assert sentence(metadata(scores), Outcome.LEVEL) == (
-        f"No better than a baseline: {told(scores)} on 408 test rows; TF-IDF scores {bar:.4f}."
+        f"No better than a baseline: {shown(scores)} on 408 test rows; TF-IDF scores {bar:.4f}."
     )
     few = {**metadata(scores), "rows": {"test": 99}}
     assert "Too few rows to tell: acc" in sentence(few, Outcome.FEW_ROWS)
@@ -54,7 +54,7 @@ def test_level_with_tfidf_is_no_better() -> None:
 def test_level_with_the_majority_is_no_better() -> None:
     scores = scored(flipped(0.30))
     assert sentence(metadata(scores), Outcome.LEVEL) == (
-        f"No better than a baseline: {told(scores)} on 408 test rows; the majority class scores "
+        f"No better than a baseline: {shown(scores)} on 408 test rows; the majority class scores "
         "0.6838."
     )
 
@@ -68,17 +68,17 @@ def test_a_score_that_is_in_no_table_may_decide() -> None:
 
 
 def test_worse_than_tfidf() -> None:
-    scores = beside(flipped(0.2), flipped(0.05))
+    scores = with_baselines(flipped(0.2), flipped(0.05))
     bar = scores.baselines["tfidf"]["accuracy"]
     assert sentence(metadata(scores), Outcome.BEATEN) == (
-        f"Worse than a baseline (M137): {told(scores)} on 408 test rows; TF-IDF scores {bar:.4f}."
+        f"Worse than a baseline (M137): {shown(scores)} on 408 test rows; TF-IDF scores {bar:.4f}."
     )
 
 
 def test_collapsed() -> None:
     words = sentence(metadata(scored(np.ones(408, int))), Outcome.COLLAPSED)
     assert words == "Collapsed (M135): all answers are the same on 408 test rows."
-    words = sentence(metadata(beside(np.ones(408, int), flipped(0.05))), Outcome.COLLAPSED)
+    words = sentence(metadata(with_baselines(np.ones(408, int), flipped(0.05))), Outcome.COLLAPSED)
     assert words == (
         "Collapsed (M135): all answers are the same on 408 test rows; TF-IDF scores accuracy "
         f"{scored(flipped(0.05))['accuracy']:.4f}."
@@ -104,7 +104,7 @@ def test_the_strongest_of_errors_is_the_least() -> None:
 def test_without_a_baseline() -> None:
     alone = replace(scored(flipped(0.14)), baselines={})
     words = sentence(metadata(alone), Outcome.NO_BASELINE)
-    assert words == f"No baseline to compare with: {told(alone)} on 408 test rows."
+    assert words == f"No baseline to compare with: {shown(alone)} on 408 test rows."
     own = {"scores": {"test": {"mine": 0.5}}}
     assert sentence(own, Outcome.NO_BASELINE) == (
         "No baseline to compare with: mine 0.5000 on the rows of test."
@@ -141,9 +141,9 @@ def test_the_score_that_chose_the_model_comes_first() -> None:
 @pytest.mark.parametrize(
     "scores",
     [
-        beside(flipped(0.05), flipped(0.2)),
-        beside(flipped(0.14), ELSEWHERE),
-        beside(flipped(0.2), flipped(0.05)),
+        with_baselines(flipped(0.05), flipped(0.2)),
+        with_baselines(flipped(0.14), ELSEWHERE),
+        with_baselines(flipped(0.2), flipped(0.05)),
         scored(flipped(0.30)),
         scored(np.ones_like(TRUTH)),
         replace(scored(flipped(0.14)), baselines={}),

@@ -46,10 +46,10 @@ def test_quantiles_are_the_expansion_of_the_handbook(degrees: float) -> None:
 def test_of_a_fraction_it_is_wilsons(case: tuple[int, int]) -> None:
     part, whole = case
     expected = stats.binomtest(part, whole).proportion_ci(0.95, method="wilson")
-    told = fraction_interval(part, whole)
-    assert told.low == pytest.approx(expected.low, abs=1e-12)
-    assert told.high == pytest.approx(expected.high, abs=1e-12)
-    assert part / whole in told
+    reported = fraction_interval(part, whole)
+    assert reported.low == pytest.approx(expected.low, abs=1e-12)
+    assert reported.high == pytest.approx(expected.high, abs=1e-12)
+    assert part / whole in reported
 
 
 def test_the_ends_of_a_fraction_are_exact() -> None:
@@ -83,46 +83,46 @@ def score_statistic(difference: float, fixed: int, broken: int, rows: int) -> fl
 def test_the_ends_of_a_paired_difference_are_just_not_rejected(
     fixed: int, broken: int, rows: int
 ) -> None:
-    told = paired_fraction_interval(fixed, broken, rows)
-    for end, sign in ((told.low, 1), (told.high, -1)):
+    reported = paired_fraction_interval(fixed, broken, rows)
+    for end, sign in ((reported.low, 1), (reported.high, -1)):
         assert sign * score_statistic(end, fixed, broken, rows) == pytest.approx(Z, abs=2e-3)
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 200))
 def test_a_paired_difference_turns_with_its_sides(fixed: int, broken: int, same: int) -> None:
     rows = fixed + broken + same + 1
-    told = paired_fraction_interval(fixed, broken, rows)
+    reported = paired_fraction_interval(fixed, broken, rows)
     back = paired_fraction_interval(broken, fixed, rows)
-    assert (told.low, told.high) == (-back.high, -back.low)
-    assert -1 <= told.low < (fixed - broken) / rows < told.high <= 1
+    assert (reported.low, reported.high) == (-back.high, -back.low)
+    assert -1 <= reported.low < (fixed - broken) / rows < reported.high <= 1
 
 
 def test_no_row_that_differs_is_no_proof_that_none_will() -> None:
-    told = paired_fraction_interval(0, 0, 60)
-    assert told.high == pytest.approx(Z**2 / (60 + Z**2), abs=1e-9)
-    assert told.low == -told.high
+    reported = paired_fraction_interval(0, 0, 60)
+    assert reported.high == pytest.approx(Z**2 / (60 + Z**2), abs=1e-9)
+    assert reported.low == -reported.high
 
 
 def test_of_a_mean_it_is_students_where_nothing_is_skewed() -> None:
     values = np.random.default_rng(0).normal(3, 2, 40)
     values = np.concatenate([values, 6 - values])
-    told = mean_interval(values)
+    reported = mean_interval(values)
     expected = stats.t.interval(0.95, 79, values.mean(), stats.sem(values))
-    assert told is not None
-    assert (told.low, told.high) == pytest.approx(expected, abs=1e-9)
+    assert reported is not None
+    assert (reported.low, reported.high) == pytest.approx(expected, abs=1e-9)
 
 
 def test_of_skewed_values_it_reaches_further_to_the_long_side() -> None:
     values = np.random.default_rng(1).exponential(size=80)
-    told, mirrored = mean_interval(values), mean_interval(-values)
-    assert told is not None and mirrored is not None
+    reported, mirrored = mean_interval(values), mean_interval(-values)
+    assert reported is not None and mirrored is not None
     mean = values.mean()
     plain = stats.t.interval(0.95, 79, mean, stats.sem(values))
-    assert told.high - mean > plain[1] - mean > 0
-    assert 0 < mean - told.low < mean - plain[0]
-    assert (told.low, told.high) == pytest.approx((-mirrored.high, -mirrored.low))
+    assert reported.high - mean > plain[1] - mean > 0
+    assert 0 < mean - reported.low < mean - plain[0]
+    assert (reported.low, reported.high) == pytest.approx((-mirrored.high, -mirrored.low))
     bend = stats.skew(values, bias=True) * (79 / 80) ** 1.5 / math.sqrt(80)
-    for end in (told.low, told.high):  # Hall's polynomial of the end is Student's quantile
+    for end in (reported.low, reported.high):  # Hall's polynomial of the end is Student's quantile
         t = (mean - end) / stats.sem(values)
         polynomial = t + bend * t**2 / 3 + bend**2 * t**3 / 27 + bend / 6
         assert abs(polynomial) == pytest.approx(stats.t.ppf(0.975, 79), abs=1e-4)
@@ -138,38 +138,40 @@ def test_of_normal_columns_it_is_fishers() -> None:
     random = np.random.default_rng(4)
     x = random.uniform(size=100)  # of a uniform column the rows move less than the formula says
     y = x + random.uniform(size=100)
-    told = CORRELATIONS["pearson"](x, y)
-    assert told is not None
-    assert told.value == pytest.approx(stats.pearsonr(x, y).statistic)
+    reported = CORRELATIONS["pearson"](x, y)
+    assert reported is not None
+    assert reported.value == pytest.approx(stats.pearsonr(x, y).statistic)
     half = stats.t.ppf(0.975, 98) / math.sqrt(97)
-    middle = math.atanh(told.value)
+    middle = math.atanh(reported.value)
     expected = (math.tanh(middle - half), math.tanh(middle + half))
-    assert (told.interval.low, told.interval.high) == pytest.approx(expected, abs=1e-6)
+    assert (reported.interval.low, reported.interval.high) == pytest.approx(expected, abs=1e-6)
 
 
 def test_of_ranks_it_is_bonetts_and_wrights() -> None:
     random = np.random.default_rng(7)
     x = random.normal(size=60)
     y = x + 2 * random.normal(size=60)
-    told = CORRELATIONS["spearman"](x, y)
-    assert told is not None
-    assert told.value == pytest.approx(stats.spearmanr(x, y).statistic)
-    half = stats.t.ppf(0.975, 58) * math.sqrt((1 + told.value**2 / 2) / 57)
-    middle = math.atanh(told.value)
+    reported = CORRELATIONS["spearman"](x, y)
+    assert reported is not None
+    assert reported.value == pytest.approx(stats.spearmanr(x, y).statistic)
+    half = stats.t.ppf(0.975, 58) * math.sqrt((1 + reported.value**2 / 2) / 57)
+    middle = math.atanh(reported.value)
     expected = (math.tanh(middle - half), math.tanh(middle + half))
-    assert (told.interval.low, told.interval.high) == pytest.approx(expected, abs=1e-6)
+    assert (reported.interval.low, reported.interval.high) == pytest.approx(expected, abs=1e-6)
 
 
 def test_rows_that_pull_make_a_correlation_less_sure() -> None:
     random = np.random.default_rng(5)
     x = random.normal(size=200)
     y = x + random.standard_t(2.1, size=200)
-    told = Correlation.pearson(x, y)
-    assert told is not None
-    robust = (told.influence**2).mean() / (1 - told.value**2) ** 2
+    reported = Correlation.pearson(x, y)
+    assert reported is not None
+    robust = (reported.influence**2).mean() / (1 - reported.value**2) ** 2
     assert robust > 1.2
     half = stats.t.ppf(0.975, 198) * math.sqrt(robust / 197)
-    assert told.interval.high == pytest.approx(math.tanh(math.atanh(told.value) + half), abs=1e-6)
+    assert reported.interval.high == pytest.approx(
+        math.tanh(math.atanh(reported.value) + half), abs=1e-6
+    )
 
 
 @given(st.integers(0, 50), st.booleans())
@@ -177,9 +179,9 @@ def test_the_influence_of_a_row_is_what_it_moves(seed: int, by_ranks: bool) -> N
     random = np.random.default_rng(seed)
     x = random.normal(size=50).round(1)
     y = x + random.normal(size=50)
-    told = Correlation.pearson(x, y)
-    assert told is not None
-    assert told.influence.mean() == pytest.approx(0, abs=1e-12)
+    reported = Correlation.pearson(x, y)
+    assert reported is not None
+    assert reported.influence.mean() == pytest.approx(0, abs=1e-12)
     weights, small = np.ones(50), 1e-5
     weights[3] += small
 
@@ -188,8 +190,8 @@ def test_the_influence_of_a_row_is_what_it_moves(seed: int, by_ranks: bool) -> N
             np.cov(x, aweights=w) * np.cov(y, aweights=w)
         ))  # fmt: skip
 
-    moved = (weighted(weights) - told.value) / small * 50
-    assert told.influence[3] == pytest.approx(moved, abs=1e-3)
+    moved = (weighted(weights) - reported.value) / small * 50
+    assert reported.influence[3] == pytest.approx(moved, abs=1e-3)
 
 
 @pytest.mark.parametrize("rows", [30, 300])
@@ -233,9 +235,9 @@ def test_of_independent_models_it_is_zous() -> None:
     low, high = np.array([1.0, -1.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0, -1.0])
     first = Correlation(0.5, Interval(0.4, 0.55), low)
     second = Correlation(0.7, Interval(0.66, 0.82), high)
-    told = correlation_difference(first, second)
-    assert told.low == pytest.approx(0.2 - math.hypot(0.7 - 0.66, 0.55 - 0.5))
-    assert told.high == pytest.approx(0.2 + math.hypot(0.82 - 0.7, 0.5 - 0.4))
+    reported = correlation_difference(first, second)
+    assert reported.low == pytest.approx(0.2 - math.hypot(0.7 - 0.66, 0.55 - 0.5))
+    assert reported.high == pytest.approx(0.2 + math.hypot(0.82 - 0.7, 0.5 - 0.4))
     alike = correlation_difference(first, Correlation(0.7, Interval(0.66, 0.82), low))
     sizes = ((0.55 - 0.4) / 2, (0.82 - 0.66) / 2)  # what is left where all that is random is shared
     assert alike.low == pytest.approx(0.2 - (sizes[1] - sizes[0]))

@@ -24,12 +24,12 @@ def mean_of(values: np.ndarray):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("part", "whole"), [(48, 60), (1, 30), (29, 30), (250, 1000)])
 def test_of_a_fraction_it_is_wilsons(part: int, whole: int) -> None:
     weights = np.array([part, whole - part]) / whole
-    told = profile_interval(
+    reported = profile_interval(
         mean_of(np.array([1.0, 0.0])), weights, part / whole, rows=whole, quantile=plain
     )
     expected = stats.binomtest(part, whole).proportion_ci(0.95, method="wilson")
     width = expected.high - expected.low
-    assert told == pytest.approx((expected.low, expected.high), abs=0.002 * width)
+    assert reported == pytest.approx((expected.low, expected.high), abs=0.002 * width)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_of_a_fraction_it_is_wilsons(part: int, whole: int) -> None:
 )
 def test_of_a_paired_difference_it_is_tangos(fixed: int, broken: int, rows: int) -> None:
     weights = np.array([fixed, broken, rows - fixed - broken]) / rows
-    told = profile_interval(
+    reported = profile_interval(
         mean_of(np.array([1.0, -1.0, 0.0])),
         weights,
         (fixed - broken) / rows,
@@ -46,7 +46,7 @@ def test_of_a_paired_difference_it_is_tangos(fixed: int, broken: int, rows: int)
     )
     expected = paired_fraction_interval(fixed, broken, rows)
     width = expected.high - expected.low
-    assert told == pytest.approx((expected.low, expected.high), abs=0.01 * width)
+    assert reported == pytest.approx((expected.low, expected.high), abs=0.01 * width)
 
 
 def test_more_rows_and_fewer_errors_are_narrower() -> None:
@@ -66,8 +66,8 @@ def test_the_quantile_grows_where_few_rows_decide() -> None:
     even, slope = np.array([0.5, 0.5]), np.array([0.5, -0.5])
     for rows in (20, 2000):
         for side in (-1, 1):
-            told = few_rows_quantile(even, slope, rows, side)
-            assert told == pytest.approx(stats.t.ppf(0.975, rows - 1), abs=1e-4)
+            reported = few_rows_quantile(even, slope, rows, side)
+            assert reported == pytest.approx(stats.t.ppf(0.975, rows - 1), abs=1e-4)
     rare = np.array([0.1, 0.9])
     slope = np.array([-0.9, 0.1])  # a row in ten pulls the score down
     fourth, second = rare @ slope**4, rare @ slope**2
@@ -119,10 +119,10 @@ def test_a_score_that_bends_is_followed() -> None:
 
 def test_each_class_gets_a_quarter_of_a_row() -> None:
     truth, predicted = np.array([0] * 8 + [1] * 2), np.array([0] * 6 + [1] * 4)
-    found = supported(truth, [predicted])
+    result = supported(truth, [predicted])
     rows = {
         (int(t), int(p)): w * 10.5
-        for t, p, w in zip(found.truth, found.predicted[0], found.weights, strict=True)
+        for t, p, w in zip(result.truth, result.predicted[0], result.weights, strict=True)
     }
     right = 8.5 / 11
     assert rows == {
@@ -131,28 +131,28 @@ def test_each_class_gets_a_quarter_of_a_row() -> None:
         (0, 1): pytest.approx(2 + 0.25 * (1 - right)),
         (1, 0): pytest.approx(0.25 * (1 - right)),
     }
-    assert found.weights.sum() == pytest.approx(1.0)
+    assert result.weights.sum() == pytest.approx(1.0)
 
 
 def test_a_class_is_mistaken_as_it_mostly_is() -> None:
     truth = np.array([0] * 9 + [1] * 5 + [2] * 3)
     predicted = truth.copy()
-    predicted[:2] = [2, 2]  # 0 is taken for 2, twice
-    found = supported(truth, [predicted])
-    cells = set(zip(found.truth.tolist(), found.predicted[0].tolist(), strict=True))
+    predicted[:2] = [2, 2]  # 0 is read as 2, twice
+    result = supported(truth, [predicted])
+    cells = set(zip(result.truth.tolist(), result.predicted[0].tolist(), strict=True))
     assert cells == {(0, 0), (1, 1), (2, 2), (0, 2), (2, 0), (1, 0), (0, 1)}
-    (weight,) = found.weights[(found.truth == 0) & (found.predicted[0] == 2)]
+    (weight,) = result.weights[(result.truth == 0) & (result.predicted[0] == 2)]
     wrong = 2.5 / 18  # both from the side of 0 and from that of 2
     assert weight * 17.75 == pytest.approx(2 + 0.25 * wrong)
 
 
 def test_of_two_models_each_pattern_might_come_up() -> None:
     truth = np.array([0] * 10 + [1] * 10)
-    found = supported(truth, [truth, truth])
-    cells = set(zip(found.truth.tolist(), *(p.tolist() for p in found.predicted), strict=True))
+    result = supported(truth, [truth, truth])
+    cells = set(zip(result.truth.tolist(), *(p.tolist() for p in result.predicted), strict=True))
     assert cells == {(t, one, two) for t in (0, 1) for one in (0, 1) for two in (0, 1)}
     fixed = sum(
-        w for t, one, two, w in zip(found.truth, *found.predicted, found.weights, strict=True)
+        w for t, one, two, w in zip(result.truth, *result.predicted, result.weights, strict=True)
         if one != t and two == t
     )  # fmt: skip
     assert fixed * 20.5 == pytest.approx(0.5 * 0.25 / 21)
@@ -160,10 +160,10 @@ def test_of_two_models_each_pattern_might_come_up() -> None:
 
 def test_labels_might_be_missed_and_made_up() -> None:
     truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
-    found = supported(truth, [truth])
+    result = supported(truth, [truth])
     rows = {
         (tuple(map(int, t)), tuple(map(int, p))): w * 4.5
-        for t, p, w in zip(found.truth, found.predicted[0], found.weights, strict=True)
+        for t, p, w in zip(result.truth, result.predicted[0], result.weights, strict=True)
     }
     right = 4.5 / 5  # of the four labels that are there
     assert rows == {
@@ -181,14 +181,14 @@ def test_labels_might_be_missed_and_made_up() -> None:
 def test_a_rare_class_that_is_all_right_is_the_least_sure() -> None:
     """28 of one class and 2 of another, all right: macro F1 may be far below accuracy."""
     truth = np.array([0] * 28 + [1] * 2)
-    found = supported(truth, [truth])
-    tally = CountedUnits.of(found.truth, found.predicted[0])
+    result = supported(truth, [truth])
+    tally = CountedUnits.of(result.truth, result.predicted[0])
 
     def macro(weights: Floats) -> tuple[float, Floats]:
         score, slopes = score_of("f1_macro", tally.count(weights), 1)
         return score, tally.slope_of_units(slopes)
 
-    low, high = profile_interval(macro, found.weights, 1.0, rows=30)
+    low, high = profile_interval(macro, result.weights, 1.0, rows=30)
     assert high == 1.0
     assert 0.6 < low < stats.binomtest(30, 30).proportion_ci(0.95, method="wilson").low
     assert not math.isnan(low)

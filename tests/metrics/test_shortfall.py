@@ -22,11 +22,11 @@ TRUTH = np.array([1] * 279 + [0] * 129)
 
 
 def scored(predicted: np.ndarray, truth: np.ndarray = TRUTH, *names: str) -> Scores:
-    """With the interval, beside always the most frequent class or the mean."""
+    """With the interval, next to the most frequent class or the mean."""
     metrics = [METRICS[name] for name in names or ("accuracy", "f1")]
     same = np.full_like(truth, truth.mean() if truth.dtype.kind == "f" else np.median(truth))
-    found = with_intervals(compute(metrics, predicted, truth), examples=len(truth))
-    return replace(found, baselines={"constant": compute(metrics, same, truth).values})
+    result = with_intervals(compute(metrics, predicted, truth), examples=len(truth))
+    return replace(result, baselines={"constant": compute(metrics, same, truth).values})
 
 
 def flipped(share: float, truth: np.ndarray = TRUTH) -> np.ndarray:
@@ -38,7 +38,7 @@ ELSEWHERE = np.where((np.arange(408) * 37 + 50) % 100 < 13, 1 - TRUTH, TRUTH)
 """Wrong in thirteen of a hundred rows, others than `flipped` begins with."""
 
 
-def test_the_same_answer_to_all_is_called_collapsed() -> None:
+def test_a_constant_prediction_is_called_collapsed() -> None:
     verdict = find_shortfall(scored(np.ones(408, dtype=int)))
     assert verdict == Shortfall(COLLAPSED, 408)
     problem = verdict.problem("validation")
@@ -121,62 +121,64 @@ def test_an_interval_that_just_reaches_the_bar_is_level() -> None:
         assert (verdict and verdict.code) == expected
 
 
-# beside TF-IDF
+# next to TF-IDF
 
 
-def beside(
+def with_baselines(
     predicted: np.ndarray, tfidf: np.ndarray, *names: str, places: np.ndarray | None = None
 ) -> Scores:
     """A model, and what the TF-IDF baseline answers to the same rows, or to some of them."""
     scores = scored(predicted, TRUTH, *names)
     metrics = scores.answers.metrics if scores.answers else ()
     rows = np.arange(len(TRUTH)) if places is None else places
-    found = compute(metrics, tfidf[rows], TRUTH[rows])
-    assert found.answers is not None
+    result = compute(metrics, tfidf[rows], TRUTH[rows])
+    assert result.answers is not None
     return replace(
         scores,
-        baselines={**scores.baselines, "tfidf": found.values},
-        baseline_answers={"tfidf": BaselineAnswers(places, found.answers)},
+        baselines={**scores.baselines, "tfidf": result.values},
+        baseline_answers={"tfidf": BaselineAnswers(places, result.answers)},
     )
 
 
 def test_losing_to_tfidf_comes_first() -> None:
-    """It is better than always the same answer, yet TF-IDF is better still."""
-    verdict = find_shortfall(beside(flipped(0.2), flipped(0.05)), by="accuracy")
+    """It is better than a constant prediction, yet TF-IDF is better still."""
+    verdict = find_shortfall(with_baselines(flipped(0.2), flipped(0.05)), by="accuracy")
     assert verdict is not None
     assert (verdict.code, verdict.rows, verdict.score) == (BEATEN, 408, "accuracy")
     tfidf, model = (scored(flipped(wrong)).answers for wrong in (0.05, 0.2))
     assert tfidf is not None and model is not None
-    told = difference(tfidf, model)["accuracy"]
-    assert told.interval is not None
-    assert (verdict.low, verdict.high) == (told.interval.low, told.interval.high)
-    assert (verdict.value, verdict.tfidf) == (told.second, told.first)
+    reported = difference(tfidf, model)["accuracy"]
+    assert reported.interval is not None
+    assert (verdict.low, verdict.high) == (reported.interval.low, reported.interval.high)
+    assert (verdict.value, verdict.tfidf) == (reported.second, reported.first)
     assert verdict.high is not None and verdict.high < 0
     problem = verdict.problem("test")
     assert problem.message == (
-        f"test: worse than the TF-IDF baseline: accuracy {told.second:.4f}, the baseline "
-        f"{told.first:.4f} on the same 408 rows (difference {told.change:+.4f}, 95%: "
+        f"test: worse than the TF-IDF baseline: accuracy {reported.second:.4f}, the baseline "
+        f"{reported.first:.4f} on the same 408 rows (difference {reported.change:+.4f}, 95%: "
         f"{verdict.low:+.4f} to {verdict.high:+.4f})"
     )
     assert "TF-IDF baseline may be good enough" in str(problem.fix)
     assert "epoch" not in str(problem.fix)
-    level = find_shortfall(beside(flipped(0.3), flipped(0.05)), by="accuracy")
+    level = find_shortfall(with_baselines(flipped(0.3), flipped(0.05)), by="accuracy")
     assert level is not None and level.code == BEATEN  # though it is level with the majority, too
 
 
 def test_a_model_that_is_as_good_as_tfidf_has_not_lost() -> None:
-    assert find_shortfall(beside(flipped(0.14), ELSEWHERE)) is None
-    assert find_shortfall(beside(flipped(0.05), flipped(0.2))) is None
-    told = compare_with_tfidf(beside(flipped(0.05), flipped(0.2)), by="f1")
-    assert told is not None and told.score == "f1" and told.is_sure and told.is_better
-    level = compare_with_tfidf(beside(flipped(0.14), ELSEWHERE))
+    assert find_shortfall(with_baselines(flipped(0.14), ELSEWHERE)) is None
+    assert find_shortfall(with_baselines(flipped(0.05), flipped(0.2))) is None
+    reported = compare_with_tfidf(with_baselines(flipped(0.05), flipped(0.2)), by="f1")
+    assert (
+        reported is not None and reported.score == "f1" and reported.is_sure and reported.is_better
+    )
+    level = compare_with_tfidf(with_baselines(flipped(0.14), ELSEWHERE))
     assert level is not None and not level.is_sure and not level.is_better
     assert level.score == "accuracy" and level.low <= 0 <= level.high
     assert compare_with_tfidf(scored(flipped(0.1))) is None
 
 
 def test_a_collapsed_model_that_tfidf_beats_says_both() -> None:
-    scores = beside(np.ones(408, int), flipped(0.05))
+    scores = with_baselines(np.ones(408, int), flipped(0.05))
     verdict = find_shortfall(scores, by="accuracy")
     assert verdict is not None and verdict.code == COLLAPSED
     tfidf = scores.baselines["tfidf"]["accuracy"]
@@ -184,24 +186,24 @@ def test_a_collapsed_model_that_tfidf_beats_says_both() -> None:
     assert Shortfall.from_json(verdict.as_json()) == verdict
 
 
-def test_beside_a_part_of_the_rows() -> None:
+def test_with_a_part_of_the_rows() -> None:
     """Of many rows the baseline answers some, in an order of its own; the model's are those."""
     places = np.array([5, 3, *range(100, 300)])
-    told = compare_with_tfidf(beside(flipped(0.2), flipped(0.05), places=places))
-    assert told is not None and told.rows == 202
-    assert told.model == (flipped(0.2)[places] == TRUTH[places]).mean()
-    assert told.tfidf == (flipped(0.05)[places] == TRUTH[places]).mean()
+    reported = compare_with_tfidf(with_baselines(flipped(0.2), flipped(0.05), places=places))
+    assert reported is not None and reported.rows == 202
+    assert reported.model == (flipped(0.2)[places] == TRUTH[places]).mean()
+    assert reported.tfidf == (flipped(0.05)[places] == TRUTH[places]).mean()
 
 
 def test_only_scores_that_have_a_better_side_are_compared() -> None:
-    scores = beside(flipped(0.2), flipped(0.05))
+    scores = with_baselines(flipped(0.2), flipped(0.05))
     for known, name in (({"f1": True}, "f1"), ({"accuracy": True}, "accuracy")):
         both = {"accuracy": None, "f1": None, **known}
-        told = compare_with_tfidf(replace(scores, higher_is_better=both), by="loss")
-        assert told is not None and told.score == name
+        reported = compare_with_tfidf(replace(scores, higher_is_better=both), by="loss")
+        assert reported is not None and reported.score == name
         other = ({"accuracy", "f1"} - {name}).pop()
-        assert compare_with_tfidf(replace(scores, higher_is_better=both), by=other) == told
-        assert compare_with_tfidf(replace(scores, higher_is_better=known)) == told
+        assert compare_with_tfidf(replace(scores, higher_is_better=both), by=other) == reported
+        assert compare_with_tfidf(replace(scores, higher_is_better=known)) == reported
     assert compare_with_tfidf(replace(scores, higher_is_better={})) is None
 
 
@@ -212,16 +214,16 @@ def test_less_of_an_error_is_better() -> None:
     scores = scored(truth + noise, truth, "mean_squared_error")
     near = compute(metrics, truth + 0.5 * noise, truth).answers
     assert near is not None
-    told = compare_with_tfidf(
+    reported = compare_with_tfidf(
         replace(scores, baseline_answers={"tfidf": BaselineAnswers(None, near)})
     )
-    assert told is not None and told.is_sure and not told.is_better and told.low > 0
+    assert reported is not None and reported.is_sure and not reported.is_better and reported.low > 0
 
 
 def test_verdicts_by_split() -> None:
     verdict = Shortfall(COLLAPSED, 5)
-    told = {"verdicts": {"validation": {**verdict.as_json(), "later": 1}, "test": None}}
-    assert shortfalls_of(told) == {"validation": verdict}
+    reported = {"verdicts": {"validation": {**verdict.as_json(), "later": 1}, "test": None}}
+    assert shortfalls_of(reported) == {"validation": verdict}
     assert shortfalls_of({}) == {}
 
 

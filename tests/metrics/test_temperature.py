@@ -32,9 +32,9 @@ def test_a_temperature_moves_no_answer(seed: int, temperature: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @given(size=st.floats(0, 1e30))
 def test_probabilities_of_any_logits(kind: LabelKind, size: float) -> None:
-    found = kind.probabilities(np.array([[size, -size, 0.0], [-size, -size, size]]))
-    assert np.isfinite(found).all()
-    assert ((found >= 0) & (found <= 1)).all()
+    result = kind.probabilities(np.array([[size, -size, 0.0], [-size, -size, size]]))
+    assert np.isfinite(result).all()
+    assert ((result >= 0) & (result <= 1)).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -44,21 +44,21 @@ def test_the_loss_is_never_above_that_of_one(
 ) -> None:
     logits, truth = drawn(kind, 30, seed=seed)
     logits = logits * temperature
-    found = fit_temperature(kind, logits, truth)
-    assert kind.losses(logits / found, truth).mean() <= kind.losses(logits, truth).mean()
-    for other in (found * 0.9, found * 1.1):  # and no neighbour is better
+    result = fit_temperature(kind, logits, truth)
+    assert kind.losses(logits / result, truth).mean() <= kind.losses(logits, truth).mean()
+    for other in (result * 0.9, result * 1.1):  # and no neighbor is better
         if 0.05 < other < 20:
-            least = kind.losses(logits / found, truth).mean() - 1e-9
+            least = kind.losses(logits / result, truth).mean() - 1e-9
             assert kind.losses(logits / other, truth).mean() >= least
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_what_was_spoilt_is_mended(kind: LabelKind, temperature: float) -> None:
+def test_what_was_spoiled_is_fixed(kind: LabelKind, temperature: float) -> None:
     """Logits whose labels were drawn from their own probabilities are calibrated as they are."""
     logits, truth = drawn(kind, 20_000, seed=1)
-    found = fit_temperature(kind, logits * temperature, truth)
-    assert found == pytest.approx(temperature, rel=0.05)
+    result = fit_temperature(kind, logits * temperature, truth)
+    assert result == pytest.approx(temperature, rel=0.05)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -68,11 +68,11 @@ def test_the_loss_is_that_of_torch(kind: LabelKind) -> None:
 
     logits, truth = drawn(kind, 40, seed=3)
     ours = kind.losses(logits * 30, truth).mean()
-    given, wanted = torch.tensor(logits * 30), torch.tensor(truth)
+    scaled, expected = torch.tensor(logits * 30), torch.tensor(truth)
     theirs = (
-        functional.cross_entropy(given, wanted)
+        functional.cross_entropy(scaled, expected)
         if kind is ONE
-        else functional.binary_cross_entropy_with_logits(given, wanted.double())
+        else functional.binary_cross_entropy_with_logits(scaled, expected.double())
     )
     assert ours == pytest.approx(float(theirs), rel=1e-9)
 

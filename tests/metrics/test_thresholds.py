@@ -14,63 +14,63 @@ rows = st.lists(
 """Probabilities with many ties, and whether each is true."""
 
 
-def hits(given: list[tuple[float, bool]], threshold: float) -> tuple[int, int]:
+def hits(answers: list[tuple[float, bool]], threshold: float) -> tuple[int, int]:
     """How many reach it, and how many of these are true."""
-    passed = [true for share, true in given if share >= threshold]
+    passed = [true for share, true in answers if share >= threshold]
     return len(passed), sum(passed)
 
 
-def candidates(given: list[tuple[float, bool]]) -> list[float]:
-    return [0.0, *(share for share, _true in given)]
+def candidates(answers: list[tuple[float, bool]]) -> list[float]:
+    return [0.0, *(share for share, _true in answers)]
 
 
-def unpacked(given: list[tuple[float, bool]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([share for share, _ in given]), np.array([true for _, true in given])
+def unpacked(answers: list[tuple[float, bool]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([share for share, _ in answers]), np.array([true for _, true in answers])
 
 
 @given(rows)
-def test_no_threshold_has_a_higher_f1(given: list[tuple[float, bool]]) -> None:
-    total = sum(true for _share, true in given)
+def test_no_threshold_has_a_higher_f1(answers: list[tuple[float, bool]]) -> None:
+    total = sum(true for _share, true in answers)
 
     def f1(threshold: float) -> float:
-        passed, right = hits(given, threshold)
+        passed, right = hits(answers, threshold)
         return 2 * right / (passed + total)
 
-    found = threshold_for_f1(*unpacked(given))
+    result = threshold_for_f1(*unpacked(answers))
     if total == 0:
-        assert found is None
+        assert result is None
     else:
-        assert found is not None
-        assert f1(found) == pytest.approx(max(f1(other) for other in candidates(given)))
+        assert result is not None
+        assert f1(result) == pytest.approx(max(f1(other) for other in candidates(answers)))
 
 
 @given(rows, st.sampled_from([0.3, 0.5, 2 / 3, 0.9, 1.0]))
 def test_the_goal_is_reached_by_the_most_rows_or_by_none(
-    given: list[tuple[float, bool]], at_least: float
+    answers: list[tuple[float, bool]], at_least: float
 ) -> None:
-    found = threshold_for_precision(*unpacked(given), at_least)
+    result = threshold_for_precision(*unpacked(answers), at_least)
     reaching = [
         passed
-        for passed, right in (hits(given, other) for other in candidates(given))
+        for passed, right in (hits(answers, other) for other in candidates(answers))
         if passed and right / passed >= at_least - 1e-12
     ]
-    if found is None:
+    if result is None:
         assert not reaching
     else:
-        passed, right = hits(given, found)
+        passed, right = hits(answers, result)
         assert right / passed >= at_least - 1e-12
         assert passed == max(reaching)
 
 
 @given(rows)
-def test_a_threshold_lies_between_the_rows(given: list[tuple[float, bool]]) -> None:
+def test_a_threshold_lies_between_the_rows(answers: list[tuple[float, bool]]) -> None:
     """A little noise in the probabilities changes no decision."""
-    for found in (
-        threshold_for_f1(*unpacked(given)),
-        threshold_for_precision(*unpacked(given), 0.5),
+    for result in (
+        threshold_for_f1(*unpacked(answers)),
+        threshold_for_precision(*unpacked(answers), 0.5),
     ):
-        if found is not None:
-            assert all(abs(share - found) > 0.02 for share, _true in given if share > 0)
+        if result is not None:
+            assert all(abs(share - result) > 0.02 for share, _true in answers if share > 0)
 
 
 def test_without_a_row_there_is_none() -> None:

@@ -43,18 +43,18 @@ def of(predicted: object, truth: object, *names: str, **more: object) -> Answers
 @few_examples
 def test_an_interval_holds_its_score(pair: tuple[np.ndarray, np.ndarray]) -> None:
     predicted, truth = pair
-    found = intervals(Answers(CLASSES, predicted, truth))
+    result = intervals(Answers(CLASSES, predicted, truth))
     scores = compute(CLASSES, predicted, truth)
     for metric in CLASSES:
         if metric.name == "matthews_correlation" and len(set(truth.tolist())) < 2:
-            assert metric.name not in found
+            assert metric.name not in result
             continue
-        told, value = found[metric.name], scores[metric.name]
-        assert told.low < told.high
+        reported, value = result[metric.name], scores[metric.name]
+        assert reported.low < reported.high
         assert value is not None
-        assert told.low - 1e-12 <= value <= told.high + 1e-12
-        assert told.low >= (-1 if metric.name == "matthews_correlation" else 0)
-        assert told.high <= 1 + 1e-12
+        assert reported.low - 1e-12 <= value <= reported.high + 1e-12
+        assert reported.low >= (-1 if metric.name == "matthews_correlation" else 0)
+        assert reported.high <= 1 + 1e-12
 
 
 @given(pairs)
@@ -85,15 +85,15 @@ def test_custom_scores_are_drawn_by_a_seed() -> None:
     assert intervals(alone) == {}
 
 
-def test_a_custom_score_beside_standard_ones() -> None:
+def test_a_custom_score_next_to_standard_ones() -> None:
     truth = np.arange(40) % 2
     predicted = np.where(np.arange(40) % 5 == 0, 1 - truth, truth)
     distance = replace(own(), name="distance", function=lambda p, t, _p: float((p != t).mean()))
     both = Answers([distance, METRICS["accuracy"]], predicted, truth)
-    found = intervals(both, draws=200)
-    assert list(found) == ["distance", "accuracy"]
-    assert found["accuracy"] == intervals(of(predicted, truth))["accuracy"]
-    assert found["distance"].low < 0.2 < found["distance"].high
+    result = intervals(both, draws=200)
+    assert list(result) == ["distance", "accuracy"]
+    assert result["accuracy"] == intervals(of(predicted, truth))["accuracy"]
+    assert result["distance"].low < 0.2 < result["distance"].high
 
 
 def test_a_fraction_of_rows_has_wilsons_interval() -> None:
@@ -107,12 +107,12 @@ def test_a_fraction_of_rows_has_wilsons_interval() -> None:
         return Interval(pytest.approx(ends.low), pytest.approx(ends.high))
 
     names = ("accuracy", "f1_micro", "precision_micro", "recall_micro", "precision", "recall")
-    found = intervals(of(predicted, truth, *names, positive=1))
-    assert list(found) == list(names)
-    assert {found[name] for name in names[1:4]} == {found["accuracy"]}
-    assert found["accuracy"] == wilson(48, 60)
-    assert found["precision"] == wilson(20, 32)
-    assert found["recall"] == wilson(20, 20)
+    result = intervals(of(predicted, truth, *names, positive=1))
+    assert list(result) == list(names)
+    assert {result[name] for name in names[1:4]} == {result["accuracy"]}
+    assert result["accuracy"] == wilson(48, 60)
+    assert result["precision"] == wilson(20, 32)
+    assert result["recall"] == wilson(20, 20)
     rare = intervals(of(predicted, truth, "precision", "recall", positive=2))
     assert (rare["precision"], rare["recall"]) == (wilson(8, 8), wilson(8, 20))
     sets = intervals(of([[1, 0], [1, 1], [0, 0]], [[1, 0], [0, 1], [0, 0]], "accuracy"))
@@ -122,19 +122,19 @@ def test_a_fraction_of_rows_has_wilsons_interval() -> None:
 def test_f1_has_the_interval_of_the_fraction_it_grows_with() -> None:
     predicted, truth = [1] * 15 + [0] * 5 + [1] * 4 + [0] * 76, [1] * 20 + [0] * 80
     share = stats.binomtest(15, 24).proportion_ci(0.95, method="wilson")
-    told = intervals(of(predicted, truth, "f1"))["f1"]
-    assert told.low == pytest.approx(2 * share.low / (1 + share.low))
-    assert told.high == pytest.approx(2 * share.high / (1 + share.high))
+    reported = intervals(of(predicted, truth, "f1"))["f1"]
+    assert reported.low == pytest.approx(2 * share.low / (1 + share.low))
+    assert reported.high == pytest.approx(2 * share.high / (1 + share.high))
 
 
 def test_the_average_over_one_class_is_its_own_score() -> None:
-    found = intervals(
+    result = intervals(
         of([3] * 9, [3] * 9, "f1_macro", "precision_macro", "f1_weighted", "accuracy")
     )
     share = stats.binomtest(9, 9).proportion_ci(0.95, method="wilson").low
-    assert found["precision_macro"] == found["accuracy"] == Interval(pytest.approx(share), 1.0)
-    assert found["f1_macro"] == found["f1_weighted"]
-    assert found["f1_macro"].low == pytest.approx(2 * share / (1 + share))
+    assert result["precision_macro"] == result["accuracy"] == Interval(pytest.approx(share), 1.0)
+    assert result["f1_macro"] == result["f1_weighted"]
+    assert result["f1_macro"].low == pytest.approx(2 * share / (1 + share))
 
 
 def test_averages_over_classes_bear_the_rows_of_each() -> None:
@@ -144,8 +144,8 @@ def test_averages_over_classes_bear_the_rows_of_each() -> None:
     rare = np.where(np.arange(300) % 30 < 2, np.arange(300) % 30, 2)
 
     def width(truth: np.ndarray, name: str) -> float:
-        found = intervals(of(np.where(right, truth, (truth + 1) % 3), truth, name))[name]
-        return found.high - found.low
+        result = intervals(of(np.where(right, truth, (truth + 1) % 3), truth, name))[name]
+        return result.high - result.low
 
     for name in ("f1_macro", "recall_macro", "precision_macro"):
         assert width(even, name) == pytest.approx(width(even, "accuracy"), rel=0.1)
@@ -160,10 +160,10 @@ def test_sets_of_labels_bear_what_their_labels_share() -> None:
     predicted = np.where(random.random((200, 1)) < 0.8, truth, 1 - truth)
 
     def width(copies: int) -> float:
-        found = intervals(
+        result = intervals(
             of(np.repeat(predicted, copies, 1), np.repeat(truth, copies, 1), "f1_micro")
         )["f1_micro"]
-        return found.high - found.low
+        return result.high - result.low
 
     assert width(3) == pytest.approx(width(1), rel=0.03)
     both, real = (predicted * truth).sum(), (predicted | truth).sum()
@@ -172,17 +172,17 @@ def test_sets_of_labels_bear_what_their_labels_share() -> None:
     assert width(1) == pytest.approx(expected, rel=0.05)
 
 
-# what stands at the edge
+# what is at the edge
 
 
 def test_all_right_is_not_certainty() -> None:
     names = ("accuracy", "f1", "f1_macro", "matthews_correlation", "recall_macro")
-    found = intervals(of([0, 1] * 15, [0, 1] * 15, *names))
+    result = intervals(of([0, 1] * 15, [0, 1] * 15, *names))
     share = stats.binomtest(30, 30).proportion_ci(method="wilson").low
-    assert all(told.high == 1.0 for told in found.values())
-    assert found["accuracy"].low == pytest.approx(share)
-    assert found["f1_macro"].low == pytest.approx(share, abs=0.05)
-    assert 0.5 < found["matthews_correlation"].low < 0.85
+    assert all(reported.high == 1.0 for reported in result.values())
+    assert result["accuracy"].low == pytest.approx(share)
+    assert result["f1_macro"].low == pytest.approx(share, abs=0.05)
+    assert 0.5 < result["matthews_correlation"].low < 0.85
     wrong = intervals(of([1, 0, 1, 0], [0, 1, 0, 1], "accuracy", "f1_macro"))
     assert wrong["accuracy"].low == wrong["f1_macro"].low == 0.0
     assert wrong["accuracy"].high == pytest.approx(
@@ -192,8 +192,8 @@ def test_all_right_is_not_certainty() -> None:
 
 
 def test_what_never_came_up_is_not_known() -> None:
-    found = intervals(of([0, 0, 0], [0, 0, 0], "f1", "recall", "matthews_correlation"))
-    assert found == {"f1": Interval(0.0, 1.0), "recall": Interval(0.0, 1.0)}
+    result = intervals(of([0, 0, 0], [0, 0, 0], "f1", "recall", "matthews_correlation"))
+    assert result == {"f1": Interval(0.0, 1.0), "recall": Interval(0.0, 1.0)}
     assert "matthews_correlation" not in intervals(of([0, 1], [0, 0], "matthews_correlation"))
     assert "matthews_correlation" in intervals(of([0, 0], [0, 1], "matthews_correlation"))
     beyond = intervals(of([0, 0, 0], [0, 0, 0], "recall", positive=7))
@@ -204,12 +204,12 @@ def test_numbers_have_their_formulas() -> None:
     random = np.random.default_rng(3)
     truth = random.normal(size=80)
     predicted = truth + random.normal(size=80)
-    found = intervals(of(predicted, truth, "mean_squared_error", "spearman", "pearson"))
-    assert list(found) == ["mean_squared_error", "spearman", "pearson"]
-    assert found["mean_squared_error"] == mean_interval((predicted - truth) ** 2)
+    result = intervals(of(predicted, truth, "mean_squared_error", "spearman", "pearson"))
+    assert list(result) == ["mean_squared_error", "spearman", "pearson"]
+    assert result["mean_squared_error"] == mean_interval((predicted - truth) ** 2)
     for name in ("spearman", "pearson"):
         correlation = CORRELATIONS[name](predicted, truth)
-        assert correlation is not None and found[name] == correlation.interval
+        assert correlation is not None and result[name] == correlation.interval
     errors = np.zeros(30)
     errors[0] = 1.0  # Student's interval of one error in thirty would go below zero
     assert intervals(of(errors, np.zeros(30), "mean_squared_error"))["mean_squared_error"].low == 0
@@ -218,12 +218,12 @@ def test_numbers_have_their_formulas() -> None:
 def test_losses_have_an_interval() -> None:
     losses = np.random.default_rng(0).exponential(size=500)
     labels = np.arange(500) % 2
-    found = intervals(of(labels, labels, "accuracy", losses=losses))
-    assert list(found) == ["accuracy", "loss"]
-    assert found["loss"] == mean_interval(losses)
+    result = intervals(of(labels, labels, "accuracy", losses=losses))
+    assert list(result) == ["accuracy", "loss"]
+    assert result["loss"] == mean_interval(losses)
     assert "loss" not in intervals(of(labels, labels, losses=np.full(500, 0.3)))
     single = intervals(of(labels, labels, losses=losses.astype(np.float32)))["loss"]
-    assert single.low == pytest.approx(found["loss"].low, abs=1e-6)
+    assert single.low == pytest.approx(result["loss"].low, abs=1e-6)
     assert "loss" not in intervals(of(labels, labels))
     one_error = np.eye(1, 30).ravel()
     assert intervals(of(labels[:30], labels[:30], losses=one_error))["loss"].low == 0.0
@@ -269,11 +269,15 @@ def test_which_rows_are_right() -> None:
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=6))
 def test_the_spread_over_seeds(values: list[float]) -> None:
-    found = spread(values)
-    assert found.lowest - 1e-12 <= found.mean <= found.highest + 1e-12
-    assert (found.values, found.lowest, found.highest) == (tuple(values), min(values), max(values))
-    assert found.mean == pytest.approx(np.mean(values), abs=1e-12)
+    result = spread(values)
+    assert result.lowest - 1e-12 <= result.mean <= result.highest + 1e-12
+    assert (result.values, result.lowest, result.highest) == (
+        tuple(values),
+        min(values),
+        max(values),
+    )
+    assert result.mean == pytest.approx(np.mean(values), abs=1e-12)
     if len(values) == 1:
-        assert found.deviation is None
+        assert result.deviation is None
     else:
-        assert found.deviation == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+        assert result.deviation == pytest.approx(np.std(values, ddof=1), abs=1e-9)

@@ -21,7 +21,7 @@ def bare(text: str) -> str:
 
 
 def test_no_text_by_which_one_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run is told to keep apart what the first one said."""
+    """A second run is reported to keep apart what the first one said."""
     sizes = {"train": 3000, "validation": 100}
     rows = corpus.make_corpus(sizes)
     both = [(str(row["text"]), str(row["text_pair"])) for part in rows.values() for row in part]
@@ -47,7 +47,7 @@ def test_no_text_by_which_one_is_judged(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_ticks_tell_the_truth() -> None:
-    """What is crossed out hardly ever stands in the message: a pear may, in a pear pie."""
+    """What is crossed out hardly ever is in the message: a pear may, in a pear pie."""
     sizes = {"train": 400, "validation": 1}
     crossed = named = 0
     for row in corpus.make_corpus(sizes)["train"]:
@@ -64,7 +64,7 @@ def test_ticks_tell_the_truth() -> None:
 
 
 def test_a_note_counts_what_was_ordered() -> None:
-    """Each number stands beside one thing of the order; a cross stands beside none of it."""
+    """Each number is next to one thing of the order; a cross is next to none of it."""
     rows = corpus.make_corpus({"train": 300}, kinds={"items counted": 1.0})["train"]
     english = [row for row in rows if str(row["text"]).isascii()]
     assert 100 < len(english) < 300
@@ -130,7 +130,7 @@ def test_a_wrong_name_lists_the_right_ones() -> None:
     assert 'Did you mean "embedded:tickets"?' in str(caught.value)
 
 
-def test_kinds_are_drawn_as_asked() -> None:
+def test_kinds_are_drawn_as_requested() -> None:
     rows = corpus.make_corpus({"train": 50}, seed=3, kinds={"items ticked": 1.0})["train"]
     assert all("✓" in str(row["text_pair"]) for row in rows)
     assert rows == corpus.make_corpus({"train": 50}, seed=3, kinds={"items ticked": 1.0})["train"]

@@ -25,7 +25,7 @@ def test_the_shape_is_that_of_mrpc(pairs: Rows) -> None:
         assert [row["idx"] for row in rows] == list(range(len(rows)))
 
 
-def test_no_sentence_stands_twice(pairs: Rows) -> None:
+def test_no_sentence_occurs_twice(pairs: Rows) -> None:
     texts = [
         str(row[key])
         for rows in pairs.values()

@@ -13,10 +13,10 @@ KINDS = (
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_concept_can_be_said_in_both_languages(kind: str) -> None:
-    found = concepts(kind)
-    assert len(found) >= 7
-    assert len({concept.name for concept in found}) == len(found)
-    for concept in found:
+    result = concepts(kind)
+    assert len(result) >= 7
+    assert len({concept.name for concept in result}) == len(result)
+    for concept in result:
         assert concept.kind == kind
         for language in LANGUAGES:
             assert all(way == way.strip() and way for way in concept.ways(language))
@@ -37,7 +37,7 @@ def test_words_have_a_second_form() -> None:
     assert potato.ways("en", other_form=True) == ("potatoes", "spuds")
 
 
-def test_qualities_stand_in_pairs() -> None:
+def test_qualities_are_in_pairs() -> None:
     for quality in concepts("quality"):
         other = opposite(quality)
         assert opposite(other) is quality

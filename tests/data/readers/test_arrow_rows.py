@@ -19,15 +19,15 @@ from tunesmith.errors import DataError, Problem
 def rows(
     *batches: pa.RecordBatch, names: list[str] | None = None, limit: int | None = None
 ) -> list[Row]:
-    wanted = batches[0].schema.names if names is None else names
-    return [row for chunk in rows_of(batches, wanted, "a", limit) for row in chunk]
+    expected = batches[0].schema.names if names is None else names
+    return [row for chunk in rows_of(batches, expected, "a", limit) for row in chunk]
 
 
 def problem(*batches: pa.RecordBatch, limit: int | None = None) -> Problem:
     with pytest.raises(DataError) as caught:
         rows(*batches, limit=limit)
-    (found,) = caught.value.problems
-    return found
+    (result,) = caught.value.problems
+    return result
 
 
 def batch(**columns: object) -> pa.RecordBatch:
@@ -50,9 +50,9 @@ def test_rows_hold_what_arrow_holds() -> None:
     records = [
         dict(zip(VALUES, record, strict=True)) for record in zip(*VALUES.values(), strict=True)
     ]
-    found = rows(batch(**VALUES), batch(**VALUES))
-    assert [row.values for row in found] == records * 2
-    assert [row.index for row in found] == list(range(6))
+    result = rows(batch(**VALUES), batch(**VALUES))
+    assert [row.values for row in result] == records * 2
+    assert [row.index for row in result] == list(range(6))
 
 
 def test_dictionaries_of_texts_and_lists_of_them() -> None:
@@ -60,9 +60,9 @@ def test_dictionaries_of_texts_and_lists_of_them() -> None:
     lists = pa.ListArray.from_arrays(
         [0, 2, 2, 3, 4], pa.array(["x", "y", "x", "z"]).dictionary_encode()
     )
-    found = rows(pa.RecordBatch.from_arrays([texts, lists], names=["t", "l"]))
-    assert [row.values["t"] for row in found] == ["a", "b", None, "a"]
-    assert [row.values["l"] for row in found] == [["x", "y"], [], ["x"], ["z"]]
+    result = rows(pa.RecordBatch.from_arrays([texts, lists], names=["t", "l"]))
+    assert [row.values["t"] for row in result] == ["a", "b", None, "a"]
+    assert [row.values["l"] for row in result] == [["x", "y"], [], ["x"], ["z"]]
 
 
 def test_of_columns_of_one_name_the_first_is_read() -> None:
@@ -91,8 +91,8 @@ def test_a_row_without_end_is_refused(kind: str) -> None:
         "list": pa.array([["a"], ["b", long]]),
         "struct": pa.array([{"k": "a"}, {"k": long}]),
     }[kind]
-    found = problem(batch(n=[1, 2, 3]), pa.RecordBatch.from_arrays([made], names=["n"]))
-    assert (found.code, str(found.place)) == ("D150", "a[4]")
+    result = problem(batch(n=[1, 2, 3]), pa.RecordBatch.from_arrays([made], names=["n"]))
+    assert (result.code, str(result.place)) == ("D150", "a[4]")
 
 
 def test_a_row_of_ten_megabytes_is_read() -> None:
@@ -106,8 +106,8 @@ def test_what_decodes_to_more_than_the_limit_is_refused_after_the_rows_before() 
     with pytest.raises(DataError) as caught:
         for chunk in rows_of([bomb], ["t"], "a.parquet", 100 << 20):
             seen += len(chunk)
-    (found,) = caught.value.problems
-    assert (found.code, str(found.place)) == ("D131", "a.parquet")
+    (result,) = caught.value.problems
+    assert (result.code, str(result.place)) == ("D131", "a.parquet")
     assert 80 <= seen <= 104
     assert len(rows(batch(t=["abc"] * 4), limit=12)) == 4
     assert problem(batch(t=["abc"] * 4), limit=11).code == "D131"
@@ -116,8 +116,8 @@ def test_what_decodes_to_more_than_the_limit_is_refused_after_the_rows_before() 
 def test_the_limit_grows_with_the_file() -> None:
     assert bomb_limit(0) == 512 << 20
     assert bomb_limit(10 << 20) == 2000 << 20
-    (found,) = too_large_decoded("a", 5 << 20).problems
-    assert "more than 200 times its size (5 MB)" in found.message
+    (result,) = too_large_decoded("a", 5 << 20).problems
+    assert "more than 200 times its size (5 MB)" in result.message
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_times_that_python_cannot_hold_are_texts(kind: pa.DataType) -> None:
     integers = pa.int32() if kind == pa.date32() else pa.int64()
     far = 2**31 - 1 if kind == pa.date32() else 2**62
     times = pa.array([1, far], integers).view(kind)
-    found = rows(pa.RecordBatch.from_arrays([times, pa.array(["a", "b"])], names=["when", "text"]))
-    assert [row.values["text"] for row in found] == ["a", "b"]
-    assert all(isinstance(row.values["when"], str) for row in found)
+    result = rows(pa.RecordBatch.from_arrays([times, pa.array(["a", "b"])], names=["when", "text"]))
+    assert [row.values["text"] for row in result] == ["a", "b"]
+    assert all(isinstance(row.values["when"], str) for row in result)
 
 
 def test_what_is_no_unicode_is_an_error() -> None:
@@ -158,7 +158,7 @@ def test_what_is_no_unicode_is_an_error() -> None:
         (pa.date32(), "date32[day]"),
     ],
 )
-def test_types_as_people_call_them(kind: pa.DataType, word: str) -> None:
+def test_types_as_users_call_them(kind: pa.DataType, word: str) -> None:
     assert type_name(kind) == word
     (column,) = columns_of(pa.schema([("c", kind)]))
     assert (column.name, column.type, column.duplicates) == ("c", word, ())

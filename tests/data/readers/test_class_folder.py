@@ -120,7 +120,7 @@ def test_a_training_file_comes_before_folders(tmp_path: Path) -> None:
     assert sum(len(chunk) for chunk in open_splits(str(tmp_path))["train"].chunks()) == 1
 
 
-def test_files_that_cannot_be_read_are_told_and_the_others_come(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_reported_and_the_others_come(tmp_path: Path) -> None:
     bad: dict[str, str | bytes] = {
         "pos/3.txt": SENTENCES["german"].encode("cp1252"),
         "pos/4.txt": b"\x81\x8d\x90",

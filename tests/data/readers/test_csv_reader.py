@@ -31,7 +31,7 @@ def rows(source: DelimitedFile) -> list[dict[str, object]]:
     return [dict(row.values) for chunk in source.chunks() for row in chunk]
 
 
-def told(path: Path, delimiter: str | None = None) -> str:
+def reported(path: Path, delimiter: str | None = None) -> str:
     with pytest.raises(DataError) as caught:
         rows(opened(path, delimiter))
     return str(caught.value)
@@ -85,7 +85,7 @@ def test_what_csv_writes_is_read_and_found_by_its_line(
 
 def test_ragged_rows_are_named_by_their_lines(tmp_path: Path) -> None:
     path = write(tmp_path, 'text,label\n"two\nlines",x\n\nhello, world,pos\nb\nc,y\n')
-    words = told(path)
+    words = reported(path)
     assert "D110" in words
     assert 'a.csv:5: 3 fields, the header has 2: "hello, world,pos" (2 rows)' in words
     assert "a.csv:6" in words
@@ -108,7 +108,7 @@ def test_rows_after_a_ragged_one_keep_their_lines(tmp_path: Path) -> None:
 def test_an_unclosed_quote_is_named(
     content: str, line: int, swallowed: int, tmp_path: Path
 ) -> None:
-    words = told(write(tmp_path, content))
+    words = reported(write(tmp_path, content))
     assert "D111" in words
     assert f"a.csv:{line}: " in words
     assert f"({swallowed} line" in words
@@ -127,7 +127,7 @@ def test_an_inch_sign_is_no_open_quote(tmp_path: Path) -> None:
     ],
 )
 def test_headers_that_cannot_be(content: str, code: str, words: str, tmp_path: Path) -> None:
-    message = told(write(tmp_path, content))
+    message = reported(write(tmp_path, content))
     assert code in message
     assert words in message
 
@@ -194,7 +194,7 @@ def test_a_long_row_is_read_and_an_endless_one_refused(tmp_path: Path) -> None:
     long = "x" * 2_000_000
     assert rows(opened(write(tmp_path, f"text,label\n{long},a\n")))[0]["text"] == long
     endless = "x" * 20_000_000
-    assert "D150" in told(write(tmp_path, f"text,label\n{endless},a\n"))
+    assert "D150" in reported(write(tmp_path, f"text,label\n{endless},a\n"))
 
 
 def test_many_rows_come_in_chunks(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_what_excel_writes_in_german(tmp_path: Path) -> None:
     assert source.notes == (f'{source.name}: fields are separated by ";" (detected)',)
 
 
-def test_what_is_detected_is_told(tmp_path: Path) -> None:
+def test_what_is_detected_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("Text\tArt\nSchöne Grüße\tgut\n".encode("cp1252"))
     source = DelimitedFile.open(TextFile.check(path, "auto"), "auto")
@@ -289,10 +289,10 @@ def test_a_delimiter_that_is_named_and_wrong(content: str, shown: str, tmp_path:
 def test_a_quote_opened_in_a_later_field_is_named_though_their_number_is_even(
     tmp_path: Path,
 ) -> None:
-    words = told(write(tmp_path, 'text,label\na 5" pipe,"never closed\nb,z\n'))
+    words = reported(write(tmp_path, 'text,label\na 5" pipe,"never closed\nb,z\n'))
     assert "D111" in words
     assert "a.csv:2: a quote opened here is never closed (1 line swallowed)" in words
-    assert "(0 lines swallowed)" in told(write(tmp_path, 'text,label\na,"b'))
+    assert "(0 lines swallowed)" in reported(write(tmp_path, 'text,label\na,"b'))
 
 
 def test_rows_before_an_open_quote_are_read(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_rows_before_an_open_quote_are_read(tmp_path: Path) -> None:
 
 def test_an_open_quote_does_not_swallow_more_than_a_row_may_hold(tmp_path: Path) -> None:
     path = write(tmp_path, 'text,label\n"a,b\n' + ("x" * 99 + "\n") * 200_000)
-    words = told(path)
+    words = reported(path)
     assert "D111" in words
     assert re.search(r"a.csv:2: .*\((99|100)\d\d\d lines swallowed\)", words)
 
@@ -316,7 +316,7 @@ def test_places_of_no_rows_take_no_reading(tmp_path: Path) -> None:
 
 
 def test_a_long_field_is_shortened_in_messages(tmp_path: Path) -> None:
-    assert len(told(write(tmp_path, "text,label\n" + "x" * 100_000 + "\n"))) < 500
+    assert len(reported(write(tmp_path, "text,label\n" + "x" * 100_000 + "\n"))) < 500
 
 
 @pytest.mark.parametrize(
@@ -340,23 +340,23 @@ def test_how_long_a_row_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(module, "MAX_ROW_BYTES", 50)
     path = write(tmp_path, "text,label\n" + f"{'x' * 47},y\n" * 9)
     assert len(rows(opened(path))) == 9  # each of fifty characters with its line end
-    words = told(write(tmp_path, f"text,label\na,b\n{'x' * 48},y\n"))
+    words = reported(write(tmp_path, f"text,label\na,b\n{'x' * 48},y\n"))
     assert "D150" in words and "a.csv:3" in words
     within = f'text,label\n"{"x" * 20}\n{"x" * 24}",y\n'
     assert len(rows(opened(write(tmp_path, within)))) == 1
-    assert "D150" in told(write(tmp_path, within.replace(",y", ",yy")))
-    words = told(write(tmp_path, f'text,label\n"{"x" * 20}\n{"x" * 10}\n{"x" * 17}",y\n'))
+    assert "D150" in reported(write(tmp_path, within.replace(",y", ",yy")))
+    words = reported(write(tmp_path, f'text,label\n"{"x" * 20}\n{"x" * 10}\n{"x" * 17}",y\n'))
     assert "a.csv:2: a quote opened here is never closed (1 line swallowed)" in words
 
 
 def test_rows_have_their_number_and_size_and_ragged_ones_none(tmp_path: Path) -> None:
     source = opened(write(tmp_path, "text,label\nabc,x\nbad\n\nde,\n"))
     ragged = RaggedRows(source.width, ",", fix_if_wide="")
-    found = [(row.index, row.values, size) for row, size in source._good_rows(["label"], ragged)]
-    assert found == [(0, {"label": "x"}, 4), (1, {"label": ""}, 2)]
+    result = [(row.index, row.values, size) for row, size in source._good_rows(["label"], ragged)]
+    assert result == [(0, {"label": "x"}, 4), (1, {"label": ""}, 2)]
     (record,) = ragged.error().records
     assert str(record.place) == f"{source.name}:3"
 
 
 def test_an_empty_table_is_named_by_its_first_line(tmp_path: Path) -> None:
-    assert "a.csv:1: the file has no header line" in told(write(tmp_path, "\n\n"))
+    assert "a.csv:1: the file has no header line" in reported(write(tmp_path, "\n\n"))

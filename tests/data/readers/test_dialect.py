@@ -44,9 +44,9 @@ def test_the_delimiter_that_cuts_the_records(
 ) -> None:
     if not content:
         content = "\n"
-    found = dialect(tmp_path, content, name=name)
-    assert (found.delimiter, found.is_detected) == (expected, is_detected)
-    assert found.skipped_lines == 0
+    result = dialect(tmp_path, content, name=name)
+    assert (result.delimiter, result.is_detected) == (expected, is_detected)
+    assert result.skipped_lines == 0
 
 
 def test_a_few_ragged_records_do_not_unseat_the_usual_delimiter(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_the_width_that_is_known_decides(tmp_path: Path) -> None:
     "line", ["sep=;\n", "sep=;\r\n", '"sep=;"\r\n', "SEP=;\n", "\ufeffsep=;\n"]
 )
 def test_what_excel_writes_above_the_header(line: str, tmp_path: Path) -> None:
-    found = dialect(tmp_path, line + "text;label\na;b\n")
-    assert (found.delimiter, found.skipped_lines, found.is_detected) == (";", 1, True)
-    assert found.sample == (("text", "label"), ("a", "b"))
+    result = dialect(tmp_path, line + "text;label\na;b\n")
+    assert (result.delimiter, result.skipped_lines, result.is_detected) == (";", 1, True)
+    assert result.sample == (("text", "label"), ("a", "b"))
     assert dialect(tmp_path, line + "a|b\n", "|").delimiter == "|"
 
 
@@ -80,13 +80,13 @@ def test_a_column_called_sep_is_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", " ", "é", "，", "\u2028", "\x01", "a"])
 def test_any_character_may_be_a_delimiter(delimiter: str, tmp_path: Path) -> None:
-    found = dialect(tmp_path, f"text{delimiter}l\nx{delimiter}y\n", delimiter)
-    assert (found.delimiter, found.is_detected) == (delimiter, False)
-    assert found.sample[1][-1] == "y"
+    result = dialect(tmp_path, f"text{delimiter}l\nx{delimiter}y\n", delimiter)
+    assert (result.delimiter, result.is_detected) == (delimiter, False)
+    assert result.sample[1][-1] == "y"
 
 
 @pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r", "\0", "\udce9", "none"])
-def test_what_cannot_be_a_delimiter_is_told(delimiter: str, tmp_path: Path) -> None:
+def test_what_cannot_be_a_delimiter_is_reported(delimiter: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         dialect(tmp_path, "a,b\n", delimiter)
     (problem,) = caught.value.problems
@@ -97,8 +97,8 @@ def test_what_cannot_be_a_delimiter_is_told(delimiter: str, tmp_path: Path) -> N
 
 
 def test_auto_is_as_good_as_nothing(tmp_path: Path) -> None:
-    found = dialect(tmp_path, "a;b\n1;2\n", "auto")
-    assert (found.delimiter, found.is_detected) == (";", True)
+    result = dialect(tmp_path, "a;b\n1;2\n", "auto")
+    assert (result.delimiter, result.is_detected) == (";", True)
     assert dialect(tmp_path, "a,b\n1,2\n", "auto").is_detected is False
 
 

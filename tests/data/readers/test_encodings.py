@@ -77,7 +77,7 @@ def test_a_sign_within_a_word_is_no_letter_of_this_encoding() -> None:
 
 
 @pytest.mark.parametrize("sample", [b"", b"plain", b"\x81\x8d\x8f \x90 \x9d \x81"])
-def test_what_tells_nothing_has_no_name(sample: bytes) -> None:
+def test_what_is_ambiguous_has_no_name(sample: bytes) -> None:
     assert detect_encoding(sample) is None
 
 

@@ -105,7 +105,7 @@ def test_many_rows_come_in_chunks(tmp_path: Path) -> None:
     assert [row.index for chunk in chunks for row in chunk] == list(range(1500))
 
 
-def test_cells_beyond_the_header_are_told_by_their_row(tmp_path: Path) -> None:
+def test_cells_beyond_the_header_are_reported_by_their_row(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", {"S": [HEADER, ("a", "x", "more"), ("b", "y")]})
     source = ExcelFile.open(path)
     chunks = source.chunks()
@@ -144,7 +144,7 @@ def test_other_archives_are_named(inner: str, kind: str, tmp_path: Path) -> None
     assert "Save it as .xlsx" in str(problem.fix)
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damage_is_reported(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", {"S": [HEADER, ("a", "x")]})
     whole = path.read_bytes()
     for content in (

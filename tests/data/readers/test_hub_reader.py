@@ -127,17 +127,17 @@ def test_names_that_do_not_exist(
     name: str, words: list[str], server: Hub, run: Run, tmp_path: Path
 ) -> None:
     server.add("dataset", "nyu-mll/glue", glue_like(tmp_path / "on-the-hub"))
-    told = run("data", "show", name)
-    assert told.returncode == 3, told.stderr
+    reported = run("data", "show", name)
+    assert reported.returncode == 3, reported.stderr
     for word in words:
-        assert word in told.stderr
+        assert word in reported.stderr
 
 
 def test_a_private_data_set(server: Hub, run: Run, tmp_path: Path) -> None:
     server.add("dataset", "owner/secret", glue_like(tmp_path / "on-the-hub"), private=True)
-    told = run("data", "show", "owner/secret")
-    assert told.returncode == 4
-    assert "M106" in told.stderr
+    reported = run("data", "show", "owner/secret")
+    assert reported.returncode == 4
+    assert "M106" in reported.stderr
     shown = run("data", "show", "owner/secret", HF_TOKEN=server.token)
     assert shown.returncode == 0, shown.stderr
     assert server.token not in shown.stdout + shown.stderr

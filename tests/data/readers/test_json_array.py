@@ -18,7 +18,7 @@ DECODER = json.JSONDecoder()
 
 
 class Trickle(io.StringIO):
-    """Hands out few characters at a time, whatever is asked for."""
+    """Hands out few characters at a time, whatever is requested."""
 
     def read(self, size: int | None = -1) -> str:
         return super().read(3)
@@ -46,7 +46,7 @@ def test_the_elements_are_those_of_the_whole_array(
 
 
 @given(st.lists(values, min_size=1, max_size=4), st.data())
-def test_a_text_that_ends_early_is_told_as_cut_off(
+def test_a_text_that_ends_early_is_reported_as_cut_off(
     written: list[object], data: st.DataObject
 ) -> None:
     text = json.dumps(written)
@@ -68,7 +68,7 @@ def test_a_text_that_ends_early_is_told_as_cut_off(
         ("[1,]", "Expecting value", 1, 4),
     ],
 )
-def test_what_is_no_array_is_told_by_line_and_column(
+def test_what_is_no_array_is_reported_by_line_and_column(
     text: str, message: str, line: int, column: int
 ) -> None:
     for slowly in (False, True):
@@ -97,10 +97,10 @@ def test_lines_are_counted_over_many_pieces() -> None:
 
 
 def test_elements_come_before_what_is_wrong_behind_them() -> None:
-    found = elements_of(io.StringIO("[1, 2, x"), DECODER)
-    assert [next(found), next(found)] == [(1, 1), (2, 1)]
+    result = elements_of(io.StringIO("[1, 2, x"), DECODER)
+    assert [next(result), next(result)] == [(1, 1), (2, 1)]
     with pytest.raises(ArrayError):
-        next(found)
+        next(result)
 
 
 def test_an_element_may_be_long_but_not_endless() -> None:

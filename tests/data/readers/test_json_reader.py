@@ -25,7 +25,7 @@ def rows(source: JsonFile) -> list[dict[str, object]]:
     return [dict(row.values) for chunk in source.chunks() for row in chunk]
 
 
-def told(source: JsonFile) -> str:
+def reported(source: JsonFile) -> str:
     with pytest.raises(DataError) as caught:
         rows(source)
     return str(caught.value)
@@ -91,14 +91,14 @@ def test_columns_and_their_types(tmp_path: Path) -> None:
 )
 def test_bad_lines_are_named(bad: str, code: str, words: str, tmp_path: Path) -> None:
     good = '{"text": "x", "label": "a"}\n'
-    message = told(opened(tmp_path, good * 2 + bad + "\n" + good))
+    message = reported(opened(tmp_path, good * 2 + bad + "\n" + good))
     assert code in message
     assert ":3" in message
     assert words in message
 
 
 def test_a_file_cut_off_in_its_last_line(tmp_path: Path) -> None:
-    message = told(opened(tmp_path, '{"text": "x", "label": "a"}\n{"text": "y", "la'))
+    message = reported(opened(tmp_path, '{"text": "x", "label": "a"}\n{"text": "y", "la'))
     assert "D141" in message
     assert ":2" in message
 
@@ -117,7 +117,7 @@ def test_arrays_that_are_not_json(content: str, code: str, tmp_path: Path) -> No
 
 
 def test_something_else_in_an_array(tmp_path: Path) -> None:
-    assert "D144" in told(opened(tmp_path, '[{"a": 1}, 2]', "a.json"))
+    assert "D144" in reported(opened(tmp_path, '[{"a": 1}, 2]', "a.json"))
 
 
 def test_good_rows_around_bad_ones_are_read(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_half_a_character_is_found_wherever_it_is(value: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("is_array", [False, True])
-def test_numbers_without_end_are_told(is_array: bool, tmp_path: Path) -> None:
+def test_numbers_without_end_are_reported(is_array: bool, tmp_path: Path) -> None:
     line = '{"text": "a", "label": ' + "9" * 5000 + "}"
     words = refused(tmp_path, (f"[{line}]" if is_array else line + "\n"))
     assert "D140" in words
@@ -213,7 +213,7 @@ def test_rows_of_an_array_come_before_what_is_wrong_behind_them(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("opening", ["[" * 100_000, '{"a":' * 100_000])
-def test_nesting_without_end_is_told(opening: str, tmp_path: Path) -> None:
+def test_nesting_without_end_is_reported(opening: str, tmp_path: Path) -> None:
     words = refused(tmp_path, (f'{{"text": {opening}\n'))
     assert "D140" in words or "D141" in words
     assert "D140" in refused(tmp_path, (f'[{{"text": {opening}\n'))
@@ -254,7 +254,7 @@ def test_up_to_a_hundred_keys_are_compared(tmp_path: Path) -> None:
             assert len(rows(opened(tmp_path, content))) == 1001
 
 
-def test_a_key_that_stands_beside_the_other_is_no_slip(tmp_path: Path) -> None:
+def test_a_key_next_to_the_other_is_no_typo(tmp_path: Path) -> None:
     content = '{"label": 1}\n{"label": 1, "labels": 2}\n'
     assert [column.name for column in opened(tmp_path, content).columns] == ["label", "labels"]
     content = '{"label": 1}\n{"labels": 2}\n'  # as many of each
@@ -279,7 +279,7 @@ def test_records_that_are_refused_have_places(tmp_path: Path) -> None:
 
 def test_rows_keep_their_numbers_and_sizes(tmp_path: Path) -> None:
     source = opened(tmp_path, '{"a": 1}\n3\n{"a": 23}\n')
-    found = list(source._good_rows(None, Findings(source), []))
-    assert [(row.index, row.values, size) for row, size in found] == [
+    result = list(source._good_rows(None, Findings(source), []))
+    assert [(row.index, row.values, size) for row, size in result] == [
         (0, {"a": 1}, 9), (2, {"a": 23}, 10),
     ]  # fmt: skip

@@ -78,7 +78,7 @@ def test_every_kind_reads_the_same(make: object, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
-def test_damaged_files_are_told_as_that(name: str, tmp_path: Path) -> None:
+def test_damaged_files_are_reported_as_such(name: str, tmp_path: Path) -> None:
     (parquet if name.endswith("parquet") else arrow_file)(tmp_path)
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:-200])

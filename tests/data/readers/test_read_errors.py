@@ -35,24 +35,24 @@ def raised(error: Exception, name: str = "a.csv") -> TunesmithError:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_every_exception_has_a_code(error: Exception, code: str, words: str) -> None:
-    told = raised(error)
-    (problem,) = told.problems
-    assert isinstance(told, DataError)
+    reported = raised(error)
+    (problem,) = reported.problems
+    assert isinstance(reported, DataError)
     assert (problem.code, str(problem.place)) == (code, "a.csv")
     assert words in problem.message
     assert "\n" not in problem.message
-    assert told.__cause__ is error
+    assert reported.__cause__ is error
 
 
 @pytest.mark.parametrize("error", [MemoryError(), pa.ArrowMemoryError("malloc")])
 def test_memory_is_a_resource(error: Exception) -> None:
-    told = raised(error)
-    assert isinstance(told, ResourceError)
-    assert told.problems[0].code == "D137"
-    assert told.exit_code == 4
+    reported = raised(error)
+    assert isinstance(reported, ResourceError)
+    assert reported.problems[0].code == "D137"
+    assert reported.exit_code == 4
 
 
-def test_the_size_of_the_file_is_told(tmp_path: Path) -> None:
+def test_the_size_of_the_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
     assert "(5 bytes)" in str(raised(ValueError("x"), str(tmp_path / "a")))
     assert "(? bytes)" in str(raised(ValueError("x"), "a\0b"))

@@ -17,8 +17,8 @@ def texts(content: bytes, encoding: str | None = None) -> list[object]:
 def problem(content: bytes, *columns: str, encoding: str | None = None) -> Problem:
     with pytest.raises(DataError) as caught:
         list(rows_of_lines(io.BytesIO(content), columns or ["text"], encoding))
-    (found,) = caught.value.problems
-    return found
+    (result,) = caught.value.problems
+    return result
 
 
 line = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n")).filter(
@@ -47,11 +47,11 @@ def test_a_pair_has_one_tab() -> None:
     rows = list(rows_of_lines(io.BytesIO(b"a b\tc\n\nd\te\n"), ["x", "y"]))
     assert rows == [{"x": "a b", "y": "c"}, {"x": "d", "y": "e"}]
     for content, count in ((b"a\tb\nno tab\n", 0), (b"a\tb\na\tb\tc\n", 2)):
-        found = problem(content, "x", "y")
-        assert (found.code, str(found.place)) == ("D126", "stdin:2")
-        assert f"this one has {count}" in found.message
-        assert "(x, y)" in found.message
-        assert found.evidence
+        result = problem(content, "x", "y")
+        assert (result.code, str(result.place)) == ("D126", "stdin:2")
+        assert f"this one has {count}" in result.message
+        assert "(x, y)" in result.message
+        assert result.evidence
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_another_encoding_is_named(encoding: str, written: str) -> None:
 
 
 def test_bytes_that_are_not_utf_8() -> None:
-    found = problem("fine\nMüll in Köln\n".encode("cp1252"))
-    assert (found.code, str(found.place)) == ("D127", "stdin:2")
-    assert found.message == "not UTF-8 (byte 0xfc)"
-    assert found.flags == ("--encoding", "cp1252")
+    result = problem("fine\nMüll in Köln\n".encode("cp1252"))
+    assert (result.code, str(result.place)) == ("D127", "stdin:2")
+    assert result.message == "not UTF-8 (byte 0xfc)"
+    assert result.flags == ("--encoding", "cp1252")
     assert problem(b"\x81\x8d\x90\n").flags == ()
     assert problem("x\n".encode("utf-16")[:3], encoding="utf-16").code == "D127"
     assert problem(b"a\n", encoding="rot13").code == "D106"
@@ -80,8 +80,8 @@ def test_each_line_is_detected_if_asked_for() -> None:
 
 def test_a_line_has_an_end() -> None:
     assert len(str(texts(b"x" * 9_999_999 + b"\n")[0])) == 9_999_999
-    found = problem(b"fine\n" + b"x" * 10_000_001)
-    assert (found.code, str(found.place)) == ("D150", "stdin:2")
+    result = problem(b"fine\n" + b"x" * 10_000_001)
+    assert (result.code, str(result.place)) == ("D150", "stdin:2")
 
 
 def test_arguments_are_whole_texts() -> None:
@@ -89,6 +89,6 @@ def test_arguments_are_whole_texts() -> None:
     check_arguments([])
     with pytest.raises(DataError) as caught:
         check_arguments(["fine", "caf\udce9"])
-    (found,) = caught.value.problems
-    assert (found.code, str(found.place)) == ("D127", "the given texts[1]")
-    assert "--encoding" in str(found.fix)
+    (result,) = caught.value.problems
+    assert (result.code, str(result.place)) == ("D127", "the given texts[1]")
+    assert "--encoding" in str(result.fix)

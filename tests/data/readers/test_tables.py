@@ -29,7 +29,7 @@ def test_one_record() -> None:
     )  # fmt: skip
 
 
-def test_many_records_are_told_together_by_the_first_places() -> None:
+def test_many_records_are_reported_together_by_the_first_places() -> None:
     error = ragged(*[["a"]] * 7, ["a", "b", "c"]).error()
     (problem,) = error.problems
     assert problem.message == '1 field, the header has 2: "a" (8 rows)'

@@ -16,7 +16,7 @@ from tunesmith.errors import DataError
 CHINESE = "文本,标签\n打印机又坏了，请尽快修理。,维修\n我想订一张今天晚上的桌子。,预订\n" * 20
 
 
-def told(path: Path, encoding: str | None = None) -> str:
+def reported(path: Path, encoding: str | None = None) -> str:
     with pytest.raises(DataError) as caught:
         TextFile.check(path, encoding)
     assert caught.value.exit_code == 3
@@ -45,7 +45,7 @@ def test_a_mark_decides_else_it_is_utf_8(content: bytes, encoding: str, tmp_path
 def test_gbk_is_named_not_guessed(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(CHINESE.encode("gbk"))
-    words = told(path)
+    words = reported(path)
     assert "D101" in words
     assert "a.csv:1" in words
     assert "not UTF-8 (byte 0xce)" in words
@@ -57,31 +57,31 @@ def test_gbk_is_named_not_guessed(tmp_path: Path) -> None:
 def test_the_line_of_the_first_bad_byte(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"text,label\n" + b"good,a\n" * 300_000 + b"bad \xff here,b\n")
-    assert "a.csv:300002" in told(path)
+    assert "a.csv:300002" in reported(path)
 
 
-def test_the_wrong_encoding_is_told_as_that(tmp_path: Path) -> None:
+def test_the_wrong_encoding_is_reported_as_such(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("é".encode() * 3)
-    assert "not ASCII" in told(path, "ascii")
-    assert "D106" in told(path, "klingon")
+    assert "not ASCII" in reported(path, "ascii")
+    assert "D106" in reported(path, "klingon")
 
 
 def test_nul_bytes_and_nothing(tmp_path: Path) -> None:
     (tmp_path / "nul").write_bytes(b"a,b\nc\x00,d\n")
-    assert "D103" in told(tmp_path / "nul")
-    assert ":2:" in told(tmp_path / "nul")
+    assert "D103" in reported(tmp_path / "nul")
+    assert ":2:" in reported(tmp_path / "nul")
     (tmp_path / "empty").write_bytes(b"")
-    assert "D121" in told(tmp_path / "empty")
+    assert "D121" in reported(tmp_path / "empty")
 
 
-def test_gzip_is_unpacked_and_its_damage_told(tmp_path: Path) -> None:
+def test_gzip_is_unpacked_and_its_damage_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(CHINESE.encode()))
     with TextFile.check(path, None).open_text() as file:
         assert file.read() == CHINESE
     path.write_bytes(path.read_bytes()[:-20])
-    assert "D132" in told(path)
+    assert "D132" in reported(path)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -108,21 +108,21 @@ def test_the_encoding_is_detected_if_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for written, named in (("gbk", "gb18030"), ("big5", "big5")):
         path.write_bytes((CHINESE * 3).encode(written, "replace"))
-        found = TextFile.check(path, AUTO)
-        assert (found.encoding, found.is_detected) == (named, True)
-        assert found.detected == {"encoding": named}
-        assert found.notes == (f"{path} is read as {named} (detected)",)
+        result = TextFile.check(path, AUTO)
+        assert (result.encoding, result.is_detected) == (named, True)
+        assert result.detected == {"encoding": named}
+        assert result.notes == (f"{path} is read as {named} (detected)",)
     path.write_bytes(("text,label\n" + "hello,a\n" * 20).encode("utf-16-le"))
     assert TextFile.check(path, AUTO).encoding == "utf-16-le"
     for content, named in ((CHINESE.encode(), "utf-8"), (CHINESE.encode("utf-8-sig"), "utf-8-sig")):
         path.write_bytes(content)
-        found = TextFile.check(path, AUTO)
-        assert (found.encoding, found.is_detected, found.detected) == (named, False, {})
+        result = TextFile.check(path, AUTO)
+        assert (result.encoding, result.is_detected, result.detected) == (named, False, {})
     path.write_bytes(CHINESE.encode("utf-16"))
     assert TextFile.check(path, AUTO).detected == {}
 
 
-def test_what_cannot_be_detected_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_detected_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"text\nfine\n\x81\x8d\x90\n")
     with pytest.raises(DataError) as caught:
@@ -132,7 +132,7 @@ def test_what_cannot_be_detected_is_told(tmp_path: Path) -> None:
     assert "byte 0x81 is not UTF-8" in problem.message
 
 
-def test_two_encodings_are_told_even_if_one_is_to_be_detected(tmp_path: Path) -> None:
+def test_two_encodings_are_reported_even_if_one_is_to_be_detected(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(CHINESE.encode() * 3 + CHINESE.encode("gbk"))
     with pytest.raises(DataError, match="D102"):
@@ -191,7 +191,7 @@ def test_what_is_no_file_is_refused_at_once(
             require_regular_file(tmp_path / "socket")
 
 
-def test_exceptions_of_whoever_reads_pass_through(tmp_path: Path) -> None:
+def test_exceptions_of_the_reader_pass_through(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     with pytest.raises(KeyError), open_bytes(tmp_path / "a"):
         raise KeyError("theirs")

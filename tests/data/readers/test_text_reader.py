@@ -33,7 +33,7 @@ def test_many_lines_and_no_columns(tmp_path: Path) -> None:
     assert first_rows(source, 1, ())[0].values == {}
 
 
-def test_other_encodings_are_told(tmp_path: Path) -> None:
+def test_other_encodings_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_bytes("汤很咸，服务员很慢。\n".encode("gb18030") * 20)
     with pytest.raises(DataError, match="D101"):
