@@ -68,7 +68,7 @@ def ours(session: Session, recorder: Recorder) -> Iterator[Event]:
         micro_batches=session.micro_batches,
     )
     while (event := recorder.timed(stream)) is not None:
-        yield from recorder.told([event])
+        yield from recorder.record([event])
 
 
 def bare(session: Session, optimizer: torch.optim.Optimizer, batches: list[Any]) -> None:

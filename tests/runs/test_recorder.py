@@ -41,9 +41,9 @@ def test_of_steps_told_at_once_the_last_is_saved(
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.save_every=3 steps"])
     due = []
     with Recorder(made, None) as recorder:
-        for told in ((1, 2, 3, 4, 5), (6,), (7, 8)):
-            made.progress.step = told[-1]
-            due += [n for n in told if recorder.save_is_due(step(n))]
+        for record in ((1, 2, 3, 4, 5), (6,), (7, 8)):
+            made.progress.step = record[-1]
+            due += [n for n in record if recorder.save_is_due(step(n))]
     assert due == [5, 6]
 
 
@@ -132,19 +132,19 @@ def test_what_a_tracker_could_not_do_is_told(
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=1"])
     end = Finished(2, "all steps done", 2, None, None, 1.0, 2.0)
-    told: list[object] = []
-    with Recorder(made, told.append) as recorder:
+    record: list[object] = []
+    with Recorder(made, record.append) as recorder:
         recorder._trackers._trackers["wandb"] = FailingTracker()
-        after = list(recorder.told([step(1)]))
+        after = list(recorder.record([step(1)]))
         recorder._trackers._trackers["wandb"] = FailingTracker()
-        before = list(recorder.told([end]))
+        before = list(recorder.record([end]))
     assert [type(event) for event in after] == [StepDone, Warned]
     assert [type(event) for event in before] == [Warned, Finished]
     assert [event.step for event in (after[1], before[0])] == [1, 2]
     assert after[1].problem.code == before[0].problem.code == "M118"  # type: ignore[union-attr]
     written = [json.loads(line) for line in made.run.log.read_text().splitlines()]
     assert [line["event"] for line in written] == ["step", "warned", "warned", "finished"]
-    assert told == written
+    assert record == written
 
 
 def test_leaving_closes_log_and_trackers(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
@@ -164,10 +164,10 @@ def test_a_log_that_cannot_be_written_is_told_once(
     made.run.log.mkdir()
     made.progress.step = 3
     with Recorder(made, None) as recorder:
-        assert [type(event) for event in recorder.told([step(2), step(3)])] == [
+        assert [type(event) for event in recorder.record([step(2), step(3)])] == [
             StepDone, StepDone, Warned,
         ]  # fmt: skip
-        assert [type(event) for event in recorder.told([step(4)])] == [StepDone]
+        assert [type(event) for event in recorder.record([step(4)])] == [StepDone]
 
 
 def test_lines_know_their_epoch_and_the_last_step_is_always_written(
@@ -176,7 +176,7 @@ def test_lines_know_their_epoch_and_the_last_step_is_always_written(
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=5", "train.epochs=1"])
     assert made.job.plan.total_steps == 7
     with Recorder(made, None) as recorder:
-        list(recorder.told([step(number) for number in range(1, 8)]))
+        list(recorder.record([step(number) for number in range(1, 8)]))
     written = [json.loads(line) for line in made.run.log.read_text().splitlines()]
     assert [(line["step"], line["epoch"]) for line in written] == [
         (n, round(made.job.plan.epoch_at(n), 4)) for n in (5, 7)
@@ -190,11 +190,11 @@ def test_settings_are_shown_to_trackers_by_their_whole_names() -> None:
 
 def test_each_line_is_told_as_it_is_written(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=1"])
-    told: list[object] = []
-    with Recorder(made, told.append) as recorder:
-        assert [e.step for e in recorder.told([step(1), step(2)])] == [1, 2]
+    record: list[object] = []
+    with Recorder(made, record.append) as recorder:
+        assert [e.step for e in recorder.record([step(1), step(2)])] == [1, 2]
     written = [json.loads(line) for line in made.run.log.read_text().splitlines()]
-    assert told == written
+    assert record == written
 
 
 def test_a_save_says_how_long_it_took(
@@ -260,7 +260,7 @@ def test_the_clock_goes_on_over_sessions(
         with monkeypatch.context() as patched:
             patched.setattr("tunesmith.runs.recorder.time.perf_counter", lambda: now[0])
             kinds = [
-                type(event) for event in recorder.told(iter(lambda: recorder.timed(events), None))
+                type(event) for event in recorder.record(iter(lambda: recorder.timed(events), None))
             ]
         assert kinds == [StepDone, Saved, StepDone]
         assert recorder.train_seconds == 5.0

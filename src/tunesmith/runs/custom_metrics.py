@@ -1,4 +1,4 @@
-"""A person's own scores, beside those of the task."""
+"""Custom metrics, in addition to those of the task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ComputeMetrics = Callable[[tuple[NDArray[Any], NDArray[Any]]], Mapping[str, floa
 def with_own(
     scores: Scores, compute: ComputeMetrics, predictions: Predictions, truth: NDArray[Any]
 ) -> Scores:
-    """The scores with a person's own in front.
+    """Return the scores with custom metrics first.
 
     Raises:
         RecipeError: the task has no logits (R116), or the person's code fails or finds another
@@ -36,7 +36,7 @@ def with_own(
     try:
         own = compute((predictions["logits"], truth))
         values = {str(name): finite(float(value)) for name, value in own.items()}
-    except Exception as error:  # whatever a person's own code does
+    except Exception as error:  # custom code may raise anything
         raise RecipeError(
             Problem(
                 "R170",

@@ -1,4 +1,4 @@
-"""The dry run: what a run takes, told from steps, predictions and a checkpoint made for real.
+"""The dry run: what a run takes, measured on real steps, predictions and a checkpoint.
 
 They are made in a folder that is gone afterwards, on the disk of the run to be; nothing of them
 stays.
@@ -73,7 +73,7 @@ class Estimate:
         train_seconds: in steps.
         evaluation_seconds: predicting and scoring.
         saving_seconds: writing checkpoints and model, if every evaluation is the best so far.
-        peak_bytes: the most memory held; None where nobody knows.
+        peak_bytes: the most memory held; None if unknown.
         memory_bytes: all that the device has.
         disk_bytes: of the run folder at the end, if every evaluation is the best so far.
         free_bytes: on its disk.
@@ -107,7 +107,7 @@ class Estimate:
 
     @property
     def is_unsteady(self) -> bool:
-        """Whether the times tell nothing of the run, as on a machine that others use."""
+        """Whether the times say nothing about the run, as on a machine in use."""
         return self.spread > _UNSTEADY
 
     @property
@@ -133,7 +133,7 @@ def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
     Args:
         job: from `prepare_run`.
         run: the folder that the run would have; it is neither made nor read.
-        stop: whether somebody asked to stop.
+        stop: whether a stop was requested.
 
     Raises:
         TunesmithError: what would also end the run.
@@ -188,7 +188,7 @@ def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
 
 @contextmanager
 def _scratch_folder(parent: Path) -> Iterator[Path]:
-    """A folder of this dry run alone; what killed ones left beside it is deleted."""
+    """A folder of this dry run alone; leftovers of killed ones are deleted."""
     _sweep(parent)
     with atomic.scratch(parent, "dry-run") as folder, hold(folder):
         yield folder
@@ -301,5 +301,5 @@ def _time_saving(session: Session, saves: int) -> tuple[float, int]:
         size = sum(path.stat().st_size for path in saved.iterdir())
         weights = (saved / "model.safetensors").stat().st_size
     session.accelerator.wait_for_everyone()
-    kept = min(saves, session.job.recipe.train.keep_checkpoints)
-    return seconds * (saves + weights / max(size, 1)), kept * size + weights
+    retained = min(saves, session.job.recipe.train.keep_checkpoints)
+    return seconds * (saves + weights / max(size, 1)), retained * size + weights

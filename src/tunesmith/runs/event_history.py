@@ -1,6 +1,6 @@
 """Reading events.jsonl: line by line, whatever its length, each line checked before it is believed.
 
-A step that was made again after a kill stands there twice; the later line counts.
+A step that was repeated after a kill is there twice; the later line counts.
 """
 
 from __future__ import annotations
@@ -206,8 +206,8 @@ class _Thinned:
         self._events.pop(key, None)
         self._events[key] = event
         if len(self._events) > 2 * self._most:
-            kept = enumerate(list(self._events.items()))
-            self._events = dict(pair for i, pair in kept if i % 2 or pair[1].get("is_best"))
+            numbered = enumerate(list(self._events.items()))
+            self._events = dict(pair for i, pair in numbered if i % 2 or pair[1].get("is_best"))
 
     def events(self) -> list[dict[str, Any]]:
         return list(self._events.values())
@@ -267,7 +267,7 @@ def _last_of_each(
 def _step_events(
     steps: NDArray[np.int64], table: NDArray[np.float64], most: int
 ) -> list[dict[str, Any]]:
-    """As lines of the log; of very many, neighbours are joined as a larger `log_every` would."""
+    """As lines of the log; of very many, neighbors are joined as a larger `log_every` would."""
     size = -(-len(steps) // most) or 1
     return [
         {"event": "step", "step": int(steps[min(start + size, len(steps)) - 1])}
@@ -278,7 +278,7 @@ def _step_events(
 
 
 def _joined(steps: NDArray[np.int64], table: NDArray[np.float64], since: int) -> dict[str, object]:
-    """Of some neighbouring lines the mean loss by steps, the largest norm, the last of the rest."""
+    """Of some neighboring lines the mean loss by steps, the largest norm, the last of the rest."""
     known = np.isfinite(table)
     weights = np.diff(steps, prepend=since) * known[:, 0]
     losses, norms = np.where(known[:, 0], table[:, 0], 0.0), table[known[:, 2], 2]

@@ -51,7 +51,7 @@ class EventLog:
         try:
             if self._path.is_fifo():  # to open it would wait for a reader
                 raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
-            _mend_last_line(self._path)
+            _repair_last_line(self._path)
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
             self._failed(error)
@@ -112,7 +112,7 @@ class EventLog:
         self._has_failed = True
 
 
-def _mend_last_line(path: Path) -> None:
+def _repair_last_line(path: Path) -> None:
     """Take away a line that a kill tore, so that the next one starts on its own."""
     if not path.is_file():
         return

@@ -143,7 +143,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list
                     _("the {what} changed since the run began").format(what=_(part)),
                     Place(run),
                     evidence=lines[:5],
-                    fix=_("Start another run with --out, or begin anew with --restart."),
+                    fix=_("Start another run with --out, or start again with --restart."),
                 )
                 for part, lines in changed.items()
             ]
@@ -163,19 +163,19 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list
     ]
 
 
-def refuse_foreign(folder: Path, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def refuse_foreign(folder: Path, saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse a checkpoint that another run wrote, whatever the shapes of its tensors.
 
     Args:
         folder: of the checkpoint.
-        kept: the fingerprint that it was saved with.
+        saved: the fingerprint in it.
         now: that of this run.
 
     Raises:
         IntegrityError: a part that decides the numbers differs, or it has no fingerprint (C109).
     """
-    changed = differences(kept, now)
-    if kept.keys() >= set(_PARTS) and not changed:
+    changed = differences(saved, now)
+    if saved.keys() >= set(_PARTS) and not changed:
         return
     lines = [line for lines in changed.values() for line in lines]
     raise IntegrityError(

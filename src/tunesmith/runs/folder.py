@@ -8,7 +8,7 @@ runs/NAME/
   checkpoints/     whole folders, one per saved step
   model/           the best model
   predictions/     one Parquet file per evaluated split
-  report.html      all of it for people
+  report.html      all of it, to read
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RunFolder:
 
     @property
     def recipe(self) -> Path:
-        """The recipe as it was asked."""
+        """The recipe of the run."""
         return self.path / "recipe.yaml"
 
     @property
@@ -102,7 +102,7 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """The page that tells of it."""
+        """The report."""
         return self.path / "report.html"
 
     @property

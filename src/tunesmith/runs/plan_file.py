@@ -1,7 +1,7 @@
 """plan.json: what was derived from a recipe and its data, and the fingerprint of all of it.
 
-It is written before the first step and read by whatever later relies on the run. Its own sha256 is
-part of it, so that a cut or altered one is known as such.
+It is written before the first step, and read by everything that relies on the run. Its own sha256
+is part of it, so that a cut or altered one is known as such.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def write_plan(run: RunFolder, facts: Mapping[str, Any], warnings: Iterable[Prob
     Raises:
         ResourceError: the disk is full or cannot be written (C107).
     """
-    told = [problem.as_json() for problem in warnings]
-    kept = json.loads(json.dumps({**facts, "warnings": told}))
-    text = json.dumps({**kept, _CHECK: _sha256_of(kept)}, indent=1, ensure_ascii=False)
+    stored = [problem.as_json() for problem in warnings]
+    plan = json.loads(json.dumps({**facts, "warnings": stored}))
+    text = json.dumps({**plan, _CHECK: _sha256_of(plan)}, indent=1, ensure_ascii=False)
     atomic.write_file(run.plan, escape_controls(text, keep="\n") + "\n")
 
 
@@ -62,14 +62,14 @@ def _sha256_of(facts: Mapping[str, Any]) -> str:
 
 def remembered_warnings(plan: Mapping[str, Any]) -> list[Problem]:
     """The warnings about the data that a plan holds."""
-    return [Problem.from_json(told) for told in plan.get("warnings", ())]
+    return [Problem.from_json(stored) for stored in plan.get("warnings", ())]
 
 
 def learned_from(run: RunFolder) -> dict[str, str]:
     """The hash of the rows of each split that a run used; empty where nothing says so any more."""
     plan, _damage = read_plan(run)
-    found = plan["fingerprint"]["data"] if plan else run.facts().get("data")
-    return dict(found) if isinstance(found, dict) else {}
+    hashes = plan["fingerprint"]["data"] if plan else run.facts().get("data")
+    return dict(hashes) if isinstance(hashes, dict) else {}
 
 
 def has_begun(run: RunFolder) -> bool:

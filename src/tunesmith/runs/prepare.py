@@ -1,4 +1,4 @@
-"""The job: a checked recipe made ready to train, with tokenised rows, plan and scores."""
+"""A validated recipe made ready to train: tokenized rows, plan and metrics."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PreparedRun:
         max_length: tokens per row; longer rows are cut.
         padding: how batches are filled.
         splits: the rows of each split.
-        examples: the same, tokenised.
+        examples: the same, tokenized.
         plan: what follows from recipe and data.
         metrics: what is computed at each evaluation.
         choice: which score chooses; None keeps the last weights.
@@ -74,7 +74,7 @@ class PreparedRun:
     warnings: Sequence[Problem]
     rejected: Sequence[tuple[str, Rejected]] = ()
 
-    def rows(self, wanted: Mapping[str, Collection[int]]) -> dict[str, dict[int, Row]]:
+    def rows(self, numbers: Mapping[str, Collection[int]]) -> dict[str, dict[int, Row]]:
         """Some rows of some splits with the used columns, by their number in the source.
 
         A source that several splits share is read once.
@@ -82,7 +82,7 @@ class PreparedRun:
         Raises:
             IntegrityError: the data is not what was surveyed (D160).
         """
-        return rows_by_number(self.splits, self.task.roles, wanted)
+        return rows_by_number(self.splits, self.task.roles, numbers)
 
     def truth(self, split: str, examples: Examples | None = None) -> NDArray[Any]:
         """The true answers of the rows of a labeled split, or of the rows of some examples.
@@ -129,7 +129,7 @@ def prepare_run(
     custom_metrics: bool = False,
     revision: str | None = None,
 ) -> PreparedRun:
-    """Find the model, tokenise what is not tokenised yet, derive the plan.
+    """Find the model, tokenize what is not tokenized yet, derive the plan.
 
     Args:
         checked: from `validate_inputs`.
@@ -150,7 +150,7 @@ def prepare_run(
     limit = longest_input(files, tokenizer)
     max_length = min(recipe.train.max_length or limit, limit)
     identity = tokenizer_identity(tokenizer)
-    examples = _tokenise(checked.splits, task, tokenizer, max_length, identity)
+    examples = _tokenize(checked.splits, task, tokenizer, max_length, identity)
     for name, found in examples.items():
         if not len(found):
             source = checked.splits[name].source.name
@@ -216,12 +216,12 @@ def tokenizer_identity(tokenizer: Any) -> str:
     )
 
 
-def _tokenise(
+def _tokenize(
     splits: Mapping[str, Split], task: Task, tokenizer: Any, max_length: int, identity: str
 ) -> dict[str, Examples]:
     """The examples of each split; a source is prepared whole, whatever shares are drawn from it.
 
-    A share is drawn by rows, and a row may have given several examples, or none.
+    A fraction is drawn by rows, and a row may have given several examples, or none.
     """
     opened_session: dict[int, Prepared] = {}
     examples = {}
@@ -286,7 +286,7 @@ def _classes(checked: ValidatedInputs, examples: Examples) -> BalancedClasses | 
 
 
 def _repetition(plan: Plan) -> list[str]:
-    """What balanced sampling does, in words."""
+    """Return what balanced sampling does, as text."""
     if plan.classes is None:
         return []
     sizes = [len(members) for members in plan.classes.members]
@@ -303,8 +303,8 @@ def _notes(
 ) -> list[str]:
     notes = []
     # the check before has said it, of a sample; splits drawn from one source share their set
-    is_told = any(problem.code == "D320" for problem in checked.warnings)
-    told: set[str] = set()
+    is_reported = any(problem.code == "D320" for problem in checked.warnings)
+    reported: set[str] = set()
     for name, split in checked.splits.items():
         found = examples[name]
         prepared, lengths = found.prepared, found.lengths
@@ -318,8 +318,8 @@ def _notes(
         if not split.is_labeled:
             line += ", " + _("without labels: predicted, not scored")
         notes.append(line)
-        if prepared.num_cut and not is_told and split.source.name not in told:
-            told.add(split.source.name)
+        if prepared.num_cut and not is_reported and split.source.name not in reported:
+            reported.add(split.source.name)
             notes.append(
                 _("{source}: {rows} rows were longer than {limit} tokens and lost {tokens}").format(
                     source=split.source.name,

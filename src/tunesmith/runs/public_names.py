@@ -35,7 +35,7 @@ def with_public_names(recipe: Recipe) -> Recipe:
 
 
 def _public(value: object) -> object:
-    """The same for one name or several; a share of the rows stays what it is."""
+    """The same for one name or several; a fraction of the rows stays unchanged."""
     if isinstance(value, str):
         return public_name(value)
     if isinstance(value, tuple):

@@ -21,7 +21,7 @@ __all__ = ["Recorder"]
 
 
 class Recorder:
-    """Keeps the books of one session.
+    """Log, trackers, clock and checkpoints of one session.
 
     Attributes:
         train_seconds: time spent in steps, over all sessions of the run.
@@ -32,7 +32,7 @@ class Recorder:
     def __init__(
         self, session: Session, on_line: Callable[[Mapping[str, object]], None] | None
     ) -> None:
-        """Open the books; `on_line` is told of each line of events.jsonl as it is written."""
+        """Open log and trackers; `on_line` is called with each line of events.jsonl."""
         self._session = session
         self._on_line = on_line
         settings = session.job.recipe.train
@@ -85,7 +85,7 @@ class Recorder:
         return event
 
     def _with_rows(self, event: Warned) -> Warned:
-        """The loop names examples; people look for rows of their files."""
+        """Replace the examples that the loop names by rows of files."""
         job = self._session.job
         rows = job.examples["train"].rows[list(event.rows)].tolist()
         places = [str(place) for place in job.places_of("train", rows)]
@@ -94,10 +94,10 @@ class Recorder:
         self._skipped.append(evidence)
         return Warned(event.step, replace(event.problem, evidence=(evidence,)), tuple(rows))
 
-    def told(self, events: Iterable[Event]) -> Iterator[Event]:
-        """Log, track and hand on."""
+    def record(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Log and track events, and yield them."""
         for event in events:
-            if isinstance(event, Finished):  # what fails at the end is told before it
+            if isinstance(event, Finished):  # what fails at the end is reported before it
                 yield from self._warned(event.step, self._trackers.close())
             line = self._noted(event)
             failed = self._trackers.take(event, line)
@@ -129,7 +129,7 @@ class Recorder:
     def save_is_due(self, event: Event) -> bool:
         """Whether to save after an event: a new best model always, else as the recipe says.
 
-        Of steps that are told several at once only after the last, where the weights stand.
+        Of steps that finish several at once only after the last, whose weights are there.
         """
         if isinstance(event, Evaluated):
             return event.is_best
@@ -147,7 +147,7 @@ class Recorder:
         return due
 
     def save(self) -> Saved | Warned:
-        """Commit a checkpoint of where training stands, and let old ones go.
+        """Commit a checkpoint, and delete old ones.
 
         On a full disk spare checkpoints go first; if that does not help, training goes on without
         this one, and says so.

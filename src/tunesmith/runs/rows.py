@@ -13,27 +13,27 @@ __all__ = ["rows_by_number"]
 
 
 def rows_by_number(
-    splits: Mapping[str, Split], roles: Roles, wanted: Mapping[str, Collection[int]]
+    splits: Mapping[str, Split], roles: Roles, numbers: Mapping[str, Collection[int]]
 ) -> dict[str, dict[int, Row]]:
-    """Some rows of some splits with the used columns, by their number in the source.
+    """Return some rows of some splits with the used columns, by their number in the source.
 
     Args:
         splits: as they were surveyed.
         roles: the used columns.
-        wanted: for each split the numbers of its rows.
+        numbers: for each split, those of its rows.
 
     Raises:
         IntegrityError: the data is not what was surveyed (D160).
     """
-    found: dict[str, dict[int, Row]] = {name: {} for name in wanted}
-    for source, names in _by_source(splits, wanted):
+    rows: dict[str, dict[int, Row]] = {name: {} for name in numbers}
+    for source, names in _by_source(splits, numbers):
         present = {column.name for column in source.columns}
         columns = [name for name in roles.columns if name in present]
-        numbers = {name: set(wanted[name]) for name in names}
+        chosen = {name: set(numbers[name]) for name in names}
         for chunk in verified_chunks(source, columns, splits[names[0]].digest):
             for name in names:
-                found[name] |= {row.index: row for row in chunk if row.index in numbers[name]}
-    return found
+                rows[name] |= {row.index: row for row in chunk if row.index in chosen[name]}
+    return rows
 
 
 def _by_source(splits: Mapping[str, Split], names: Iterable[str]) -> list[tuple[Source, list[str]]]:

@@ -1,4 +1,4 @@
-"""Stop requests: a signal sets a flag that the conductor reads between steps.
+"""Stop requests: a signal sets a flag that is read between steps.
 
 SIGTERM, SIGUSR1, Ctrl-C, and SIGHUP, which comes when a terminal is closed, unless under `nohup`.
 """
@@ -29,8 +29,8 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 class StopRequest:
     """Listens for signals while it is entered.
 
-    Within `deferred` a signal only sets `was_made`, and whoever steps saves and stops. At any other
-    time it raises `Interrupted` where the program stands: nothing is lost that a rerun would not
+    Within `deferred` a signal only sets `was_made`, and the loop saves and stops. At any other
+    time it raises `Interrupted` at once: nothing is lost that a rerun would not
     redo. A second signal ends the process at once.
     """
 
@@ -41,7 +41,7 @@ class StopRequest:
 
     @property
     def was_made(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether a stop was requested."""
         return self.signal is not None
 
     def __enter__(self) -> StopRequest:
@@ -58,7 +58,7 @@ class StopRequest:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """While entered, a signal only sets the flag: whoever steps saves and stops."""
+        """While entered, a signal only sets the flag: the loop saves and stops."""
         self._is_deferred = True
         try:
             yield

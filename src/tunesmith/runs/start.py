@@ -1,4 +1,4 @@
-"""Starting a run: the folder, its lock, and what was asked of it before. No torch yet."""
+"""Starting a run: the folder, its lock, and its earlier recipe. No torch yet."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def held(run: RunFolder, *, restart: bool = False) -> Iterator[None]:
 
     Args:
         run: the folder.
-        restart: move what is there aside and begin anew.
+        restart: move what is there aside and start from scratch.
 
     Raises:
         FolderInUseError: another process trains in it (C106).
-        RecipeError: it cannot be moved while somebody works in it (C126).
+        RecipeError: it cannot be moved while it is in use (C126).
         ResourceError: the disk does not let it be moved (C127) or locked (C107).
     """
     if not is_main_process():
@@ -94,7 +94,7 @@ def _move_aside(run: RunFolder) -> None:
         )
     stamp = time.strftime("%Y%m%dT%H%M%S")
     try:
-        kept = atomic.move_aside(folder, f"{folder.name}-before-{stamp}")
+        moved = atomic.move_aside(folder, f"{folder.name}-before-{stamp}")
     except ResourceError as error:
         (problem,) = error.problems
         message = _("--restart cannot move the old run aside: {reason}")
@@ -107,7 +107,7 @@ def _move_aside(run: RunFolder) -> None:
             )
         ) from error
     with suppress(OSError):
-        (kept / HOLDER).unlink()
+        (moved / HOLDER).unlink()
 
 
 def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> ValidatedInputs:
@@ -131,7 +131,7 @@ def inputs_of(layers: Layers, run: RunFolder, data: Splits | None = None) -> Val
 
 
 def look_up_model(layers: Layers) -> None:
-    """See that the model that was asked for exists, before minutes are spent on the data.
+    """Check that the requested model exists, before minutes are spent on the data.
 
     Raises:
         ModelError: there is no such model (M107), or it has no safetensors (M101).
@@ -170,7 +170,7 @@ def _written(rejected: tuple[str, Rejected]) -> str:
 
 
 def remarks(layers: Layers) -> dict[KeyPath, str]:
-    """Why each value that nobody set is what it is, for the recipe's comments."""
+    """Return why each default value is what it is, for the recipe's comments."""
     paths = flatten(layers.recipe().model_dump(mode="json"))
     origins = {path: layers.origin(*path) for path in paths}
     return {path: str(origin) for path, origin in origins.items() if origin.kind == "automatic"}
@@ -194,7 +194,7 @@ def _refuse_other_recipe(run: RunFolder, recipe: Recipe) -> None:
                     f"{'.'.join(path)}: {as_written(was)} → {as_written(value)}"
                     for path, was, value in changes
                 ),
-                fix=_("Choose another --out, or --restart to begin anew (the old run is kept)."),
+                fix=_("Choose another --out, or --restart to start again (the old run is kept)."),
             )
         )
 
@@ -238,11 +238,11 @@ def start(
     """Hold the run's folder while it is trained.
 
     Args:
-        layers: what was asked.
+        layers: the requested settings.
         out: the folder; None for `runs/NAME`.
         data: splits given from Python.
         named_after: the recipe or data it was started with, from which NAME is made.
-        restart: keep what is there under another name and begin anew.
+        restart: keep what is there under another name and start from scratch.
 
     Raises:
         TunesmithError: whatever is wrong with recipe, data or folder, before any model is loaded.

@@ -1,4 +1,4 @@
-"""Trackers: TensorBoard, Weights & Biases, MLflow, Trackio, SwanLab, told of the same events.
+"""Trackers: TensorBoard, Weights & Biases, MLflow, Trackio, SwanLab, with the same events.
 
 None is imported or contacted unless it is named. The adapters are Accelerate's own.
 """
@@ -96,7 +96,7 @@ class Trackers:
             self._trackers[name] = tracker
 
     def take(self, event: Event, line: Mapping[str, object] | None) -> list[Problem]:
-        """Pass on what the event log wrote; a tracker that fails is told nothing more.
+        """Pass on what the event log wrote; a tracker that fails gets nothing more.
 
         Returns:
             the failures.
@@ -140,7 +140,7 @@ class Trackers:
 def _failed(name: str, error: Exception) -> Problem:
     return Problem(
         "M118",
-        _('the tracker "{name}" failed and is told nothing more: {reason}').format(
+        _('the tracker "{name}" failed and gets nothing more: {reason}').format(
             name=name, reason=shortened(f"{type(error).__name__}: {error}", at_most=200)
         ),
         fix=_("Training goes on; events.jsonl holds the same numbers."),

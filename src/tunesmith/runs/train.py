@@ -1,6 +1,6 @@
-"""The conductor: a job in its folder, from the loop's events to a finished model.
+"""A run in its folder, from the loop's events to a finished model.
 
-The loop's events pass through here on their way to whoever called: they are written to
+The loop's events pass through here on their way to the caller: they are written to
 events.jsonl, they make checkpoints due, and at the end they leave a model folder.
 """
 
@@ -51,9 +51,9 @@ def train_run(
     Args:
         job: from `prepare_run`.
         run: its folder.
-        stop: whether somebody asked to stop.
-        compute_metrics: a person's own scores.
-        on_line: told of each line of events.jsonl as it is written.
+        stop: whether a stop was requested.
+        compute_metrics: custom metrics.
+        on_line: called with each line of events.jsonl as it is written.
 
     Yields:
         The loop's events, `Saved` and `Warned` between them, and `Finished` once the model is
@@ -69,11 +69,11 @@ def train_run(
             preflight(session)
         write_recipe_and_plan(session)
         with Recorder(session, on_line) as recorder:
-            yield from recorder.told(_warnings(session))
+            yield from recorder.record(_warnings(session))
             yield from _steps(session, recorder)
             seconds, examples = recorder.train_seconds, recorder.examples
             finished = finish(session, train_seconds=seconds, examples=examples)
-            yield from recorder.told([*_warnings(session), finished])
+            yield from recorder.record([*_warnings(session), finished])
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def opened_session(
     with (
         deterministic_kernels(settings.deterministic),
         tuned(is_fast and "process" not in settings.disable),
-        _telling_of_the_device(),
+        _device_errors_reported(),
     ):
         session = open_session(
             job, run, accelerator, precision=precision, stop=stop, compute_metrics=compute_metrics
@@ -109,7 +109,7 @@ def opened_session(
 
 
 def _warnings(session: Session) -> list[Event]:
-    """What the session has found odd and not told yet."""
+    """Return the warnings of the session that are not reported yet."""
     return [Warned(session.progress.step, problem) for problem in session.take_warnings()]
 
 
@@ -129,19 +129,19 @@ def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
             try:
                 event = recorder.timed(stream)
             except Interrupted:  # in the midst of an evaluation, which the rerun makes again
-                yield from recorder.told([recorder.save()])
+                yield from recorder.record([recorder.save()])
                 raise session.stop.interruption(recorder.saved) from None
             if event is None:
                 return
-            yield from recorder.told([*_warnings(session), event])
-            is_newest = event.step >= session.progress.step  # else more is told of steps now done
+            yield from recorder.record([*_warnings(session), event])
+            is_newest = event.step >= session.progress.step  # else more steps are reported now
             stop, due = _agree(
                 session.accelerator,
                 session.stop.was_made and is_newest,
                 recorder.save_is_due(event),
             )
             if stop or due:
-                yield from recorder.told([recorder.save()])
+                yield from recorder.record([recorder.save()])
             if stop:
                 raise session.stop.interruption(recorder.saved)
 
@@ -156,8 +156,8 @@ def _agree(accelerator: Accelerator, *flags: bool) -> tuple[bool, ...]:
 
 
 @contextmanager
-def _telling_of_the_device() -> Iterator[None]:
-    """Tell what a device refused as what it is.
+def _device_errors_reported() -> Iterator[None]:
+    """Report what a device refused.
 
     Raises:
         ResourceError: memory does not suffice (M111), or a kernel cannot repeat exactly (M120).

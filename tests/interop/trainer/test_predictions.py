@@ -62,14 +62,14 @@ def test_what_is_not_asked_for_is_not_kept() -> None:
 def test_rows_without_labels_have_no_loss() -> None:
     found = gathered(batches([2], labelled=False))
     assert found.losses is None and found.labels is None
-    assert metrics_of(found, lambda _given: {"x": 1}, prefix="test", wanted=()) == {}
+    assert metrics_of(found, lambda _given: {"x": 1}, prefix="test", include=()) == {}
 
 
 def test_a_batch_without_targets_has_a_loss_of_zero() -> None:
     nothing, some = batches([2, 2])
     found = gathered([replace(nothing, num_targets=0), some])
     assert found.losses.tolist() == [0, 0, 1, 1]
-    assert metrics_of(found, None, prefix="eval", wanted=())["eval_loss"] == 0.5
+    assert metrics_of(found, None, prefix="eval", include=())["eval_loss"] == 0.5
 
 
 def test_several_labels_are_a_pair(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_losses_that_are_no_numbers_are_left_out_if_that_is_asked_for() -> None:
     answers = Answers(None, None, None, losses, 4)
 
     def loss(only_finite: bool, of: Any = answers) -> float:
-        found = metrics_of(of, None, prefix="x", wanted=(), only_finite=only_finite)
+        found = metrics_of(of, None, prefix="x", include=(), only_finite=only_finite)
         return float(found["x_loss"])
 
     assert loss(True) == 2.0 and np.isnan(loss(False))
@@ -157,6 +157,6 @@ def test_metrics_are_named_with_the_prefix(wanted: tuple[str, ...]) -> None:
         return {"same": np.mean(logits == labels), "eval_named": 2}
 
     answers = gathered(batches([2, 2]), keeps_inputs=True)
-    found = metrics_of(answers, compute, prefix="eval", wanted=wanted)
+    found = metrics_of(answers, compute, prefix="eval", include=wanted)
     assert found == {"eval_loss": 0.5, "eval_same": 1.0, "eval_named": 2}
     assert type(found["eval_same"]) is float

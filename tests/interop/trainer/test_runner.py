@@ -79,7 +79,7 @@ def test_whoever_predicts_answers_as_the_plain_model(
     expected = [desk.logits(rows) for rows in (desk.rows, desk.others)]
     engine = desk.begin()
     assert isinstance(engine, FastEngine) == desk.runner.is_fast == (not exact)
-    assert ("the exact engine is used: it was asked for" in told()) == exact
+    assert ("the exact engine is used: it is requested" in told()) == exact
     engine.set_training(True)
     for _again in range(2):
         for rows, logits in zip((desk.rows, desk.others), expected, strict=True):

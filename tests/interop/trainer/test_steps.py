@@ -15,7 +15,7 @@ from tunesmith.training.events import StepDone
 from tunesmith.training.progress import Progress
 
 
-def stretch(rows: int = 20, **more: Any) -> TrainerSession:
+def session(rows: int = 20, **more: Any) -> TrainerSession:
     named = {"per_device_train_batch_size": 4, **more}
     plan = make_plan(TrainingArguments("out", **named), num_examples=rows, num_processes=1)
     nothing: Any = None
@@ -31,7 +31,7 @@ def step(number: int, loss: float) -> StepDone:
 
 
 def test_logs_are_the_mean_since_the_last_ones() -> None:
-    made = stretch()
+    made = session()
     assert made.logs() == {}
     for number, loss in enumerate((1.0, 2.0), start=1):
         made.take(step(number, loss))
@@ -45,7 +45,7 @@ def test_logs_are_the_mean_since_the_last_ones() -> None:
 @given(rows=st.integers(1, 60), accumulated=st.integers(1, 4), size=st.integers(1, 5))
 def test_epochs_are_counted_in_batches(rows: int, accumulated: int, size: int) -> None:
     """As transformers does: an update after so many batches, and after the last of an epoch."""
-    made = stretch(
+    made = session(
         rows, gradient_accumulation_steps=accumulated, per_device_train_batch_size=size,
         num_train_epochs=2,
     )  # fmt: skip
@@ -74,7 +74,7 @@ def test_a_step_that_is_made_again_counts_once() -> None:
             ids = torch.ones((len(places), int(max(places)) + 1))
             return Batch({"input_ids": ids}, None, len(places), 7 * len(places), places)
 
-    made = stretch()
+    made = session()
     made.rows = Ragged()
     made._micro_batches(0)
     before = {**made.sums}
@@ -88,10 +88,10 @@ def test_a_step_that_is_made_again_counts_once() -> None:
 
 
 def test_it_goes_on_where_it_stood() -> None:
-    before = stretch()
+    before = session()
     before.take(step(1, 3.0))
     facts = {**before.facts()}
-    after = stretch(learning_rate=1e-2)
+    after = session(learning_rate=1e-2)
     changed = after.go_on(Progress(step=1), facts)
     assert changed == [("learning_rate", 5e-5, 1e-2)]
     assert after.sums == before.sums and after.progress.step == 1
@@ -107,13 +107,13 @@ def test_it_goes_on_where_it_stood() -> None:
 
 def test_the_schedule_goes_on_where_it_stood() -> None:
     """Also where a callback moved it, and after a training by another loop, which notes nothing."""
-    before = stretch()
+    before = session()
     before.advance(3)
     assert before.learning_rate == pytest.approx(1e-3 / 8)
-    after = stretch(learning_rate=1e-2)
+    after = session(learning_rate=1e-2)
     after.go_on(Progress(step=2), before.facts())
     assert after.learning_rate == pytest.approx(1e-2 / 8)
-    other = stretch()
+    other = session()
     assert other.go_on(Progress(step=2), {}) == []
     assert other.learning_rate == pytest.approx(1e-3 / 4) and other.left_out == 0
 
@@ -123,7 +123,7 @@ def test_an_epoch_that_is_cut_short_is_followed_by_the_next(
     rows: int, epochs: int, stops: set[int]
 ) -> None:
     """Each step takes rows of its own epoch, and training is over after the last epoch."""
-    made = stretch(rows, num_train_epochs=epochs, per_device_train_batch_size=3)
+    made = session(rows, num_train_epochs=epochs, per_device_train_batch_size=3)
     plan, reference = made.plan, []
     for epoch in range(epochs):
         for place in range(plan.steps_per_epoch):

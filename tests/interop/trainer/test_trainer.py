@@ -453,7 +453,7 @@ def test_a_training_that_fails_leaves_the_plain_model(tmp_path: Path) -> None:
     trainer = small(tmp_path, Fails())
     with pytest.raises(InterruptedError):
         trainer.train()
-    assert (trainer._running, trainer._stretch, trainer.is_in_train) == (None, None, False)
+    assert (trainer._running, trainer._session, trainer.is_in_train) == (None, None, False)
     held = {id(p) for group in trainer.optimizer.param_groups for p in group["params"]}
     assert held == {id(p) for p in trainer.model.parameters()}
     assert trainer.model.config._attn_implementation == "sdpa"

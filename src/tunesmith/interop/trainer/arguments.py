@@ -28,10 +28,10 @@ class Removed:
     """An argument that transformers no longer has.
 
     Attributes:
-        default: what it was when nobody set it; None also counts as that.
+        default: its old default; None also counts as that.
         turned: its value in today's arguments; none if it is left out.
         why: why it is left out, or what to use if it is refused, marked for translation.
-        refused: whether a value asks for something that cannot be had.
+        refused: whether a value requests something that is not supported.
     """
 
     default: object = None
@@ -51,13 +51,13 @@ def _left_out(default: object, why: str, refused: object = ()) -> Removed:
 
 
 def _tensorboard(folder: str) -> Mapping[str, object]:
-    """TensorBoard's folder is told by a variable now; one that is set already stays."""
+    """TensorBoard reads its folder from a variable now; one that is set already stays."""
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder))
     return {}
 
 
 _AUTOMATIC = N_("it is automatic now")
-_GONE = N_("nothing hangs on it any more")
+_GONE = N_("it no longer has any effect")
 _AMP = N_("mixed precision is torch's own; use bf16=True")
 _SHARDED = N_("training is shared among processes as a whole; use transformers' Trainer")
 
@@ -116,7 +116,7 @@ class TrainingArguments(transformers.TrainingArguments):  # type: ignore[misc]
 
         Raises:
             ArgumentError: an argument that never was (R130), that is set twice (R132), or asks for
-                what cannot be had (R131).
+                something not supported (R131).
             ValueError: transformers' own checks of the values.
         """
         now = {field.name for field in fields(type(self)) if field.init}
@@ -134,7 +134,7 @@ class Seq2SeqTrainingArguments(TrainingArguments, transformers.Seq2SeqTrainingAr
 
 
 def _turn(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Old arguments in today's words, a line told for each that says something."""
+    """Translate old arguments to today's; log a line for each that has an effect."""
     taken: dict[str, Any] = {}
     problems = []
     for name, value in old.items():
@@ -148,11 +148,11 @@ def _turn(old: Mapping[str, Any]) -> dict[str, Any]:
             notice("TrainingArguments: " + words.format(name=name, why=_(removed.why)))
         else:
             turned = removed.turned(value)
-            told = ", ".join(f"{key}={_shown(key, item)}" for key, item in turned.items())
+            text = ", ".join(f"{key}={_shown(key, item)}" for key, item in turned.items())
             notice(
                 "TrainingArguments: "
                 + _("{name} is gone from transformers and taken as {now}").format(
-                    name=name, now=told or "TENSORBOARD_LOGGING_DIR"
+                    name=name, now=text or "TENSORBOARD_LOGGING_DIR"
                 )
             )
             taken = _joined(taken, turned)
@@ -162,7 +162,7 @@ def _turn(old: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _joined(taken: Mapping[str, Any], turned: Mapping[str, Any]) -> dict[str, Any]:
-    """Two old arguments may be parts of one: an organisation and a name, keys of a mapping."""
+    """Two old arguments may be parts of one: an organization and a name, keys of a mapping."""
     joined = dict(taken)
     for key, value in turned.items():
         before = joined.get(key)

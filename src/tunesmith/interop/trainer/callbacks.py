@@ -1,4 +1,4 @@
-"""Callbacks of transformers on a model that may be dressed: who hears what, and what they keep."""
+"""Callbacks of transformers on a model that may be patched: events, and state in checkpoints."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INSIDE_A_STEP = ("on_pre_optimizer_step", "on_optimizer_step", "on_substep_end")
 
 
 class Handler(CallbackHandler):  # type: ignore[misc]
-    """The callbacks of a Trainer; whoever may look at the model finds the plain one."""
+    """The callbacks of a Trainer; those that may look at the model get the plain one."""
 
     def __init__(
         self, before: CallbackHandler, plain_model: Callable[[], AbstractContextManager[None]]
@@ -39,10 +39,10 @@ class Handler(CallbackHandler):  # type: ignore[misc]
         self.__dict__.update(vars(before))
         self._plain_model = plain_model
 
-    def call_event(self, event: str, *given: Any, **more: Any) -> TrainerControl:
+    def call_event(self, event: str, *arguments: Any, **more: Any) -> TrainerControl:
         """Call every callback, with the plain model if one of a script's own hears of the event."""
         with self._plain_model() if hears(self.callbacks, event) else nullcontext():
-            return super().call_event(event, *given, **more)
+            return super().call_event(event, *arguments, **more)
 
 
 def hears(callbacks: Iterable[TrainerCallback], *events: str) -> bool:
@@ -62,12 +62,12 @@ def note_states(callbacks: Iterable[Any], state: TrainerState) -> None:
         callbacks: and the control of the Trainer, which is saved like one.
         state: of the Trainer.
     """
-    noted: dict[str, Any] = {}
+    states: dict[str, Any] = {}
     for callback in callbacks:
         if isinstance(callback, ExportableState):
-            noted.setdefault(type(callback).__name__, []).append(callback.state())
+            states.setdefault(type(callback).__name__, []).append(callback.state())
     state.stateful_callbacks = {
-        name: states if len(states) > 1 else states[0] for name, states in noted.items()
+        name: several if len(several) > 1 else several[0] for name, several in states.items()
     }
 
 
@@ -76,18 +76,18 @@ def put_states_back(callbacks: Iterable[Any], state: TrainerState) -> None:
 
     Their settings stay those of now.
     """
-    noted = {
-        name: list(found) if isinstance(found, list) else [found]
-        for name, found in (state.stateful_callbacks or {}).items()
+    saved = {
+        name: list(states) if isinstance(states, list) else [states]
+        for name, states in (state.stateful_callbacks or {}).items()
     }
     for callback in callbacks:
-        if isinstance(callback, ExportableState) and noted.get(type(callback).__name__):
-            for name, value in noted[type(callback).__name__].pop(0)["attributes"].items():
+        if isinstance(callback, ExportableState) and saved.get(type(callback).__name__):
+            for name, value in saved[type(callback).__name__].pop(0)["attributes"].items():
                 setattr(callback, name, value)
 
 
 def set_level(args: Any) -> None:
-    """Let transformers and this room speak as loudly as the arguments say."""
+    """Set the log level of transformers and of this package as the arguments say."""
     if args.log_level != "passive":
         level = args.get_process_log_level()
         transformers_logging.set_verbosity(level)

@@ -118,16 +118,16 @@ def best_of(step: int | None, homes: Iterable[Path]) -> str | None:
 
 
 def keep(newest: Path, *, limit: int | None, best: str | None) -> None:
-    """Delete the oldest checkpoints beside the newest until `limit` are left; the best stays, too.
+    """Delete the oldest checkpoints until `limit` are left; the newest and the best stay.
 
     The oldest by time: those of an earlier training in this folder may have higher numbers.
     """
     if limit is None or limit <= 0:
         return
-    found = [(folder.stat().st_mtime_ns, step, folder) for step, folder in _all(newest.parent)]
+    saved = [(folder.stat().st_mtime_ns, step, folder) for step, folder in _all(newest.parent)]
     protected = {Path(name).resolve() for name in (newest, best) if name is not None}
-    others = [folder for *_age, folder in sorted(found) if folder.resolve() not in protected]
-    for folder in others[: max(0, len(found) - max(limit, len(found) - len(others)))]:
+    others = [folder for *_age, folder in sorted(saved) if folder.resolve() not in protected]
+    for folder in others[: max(0, len(saved) - max(limit, len(saved) - len(others)))]:
         atomic.discard(folder)
 
 
@@ -152,7 +152,7 @@ def _none_whole(output: Path, folders: list[Path]) -> Problem:
         _("there is no whole checkpoint to resume from"),
         Place(str(output)),
         evidence=tuple(f"{folder.name}: {atomic.damage(folder)}" for folder in folders),
-        fix=_("Call train() without resume_from_checkpoint to begin anew."),
+        fix=_("Call train() without resume_from_checkpoint to start from scratch."),
     )
 
 

@@ -93,10 +93,10 @@ def why_theirs(trainer: Any) -> str | None:
 
 def _overrides(trainer: Any, names: Iterable[str], allowed: frozenset[str]) -> str | None:
     """That a script's own methods make the steps; a patched instance counts by its class."""
-    if not (found := [name for name in names if name not in allowed]):
+    if not (methods := [name for name in names if name not in allowed]):
         return None
     return _("{name} overrides {methods}").format(
-        name=type(trainer).__name__, methods=", ".join(found)
+        name=type(trainer).__name__, methods=", ".join(methods)
     )
 
 
@@ -153,8 +153,8 @@ def why_theirs_evaluates(trainer: Any) -> str | None:
         "bf16_full_eval": args.bf16_full_eval,
         "fp16_full_eval": args.fp16_full_eval,
     }
-    if asked := [name for name, value in named.items() if value]:
-        return _("only that supports {names}").format(names=", ".join(asked))
+    if unsupported := [name for name, value in named.items() if value]:
+        return _("only that supports {names}").format(names=", ".join(unsupported))
     if hasattr(trainer.optimizer, "eval"):
         return _("the optimizer is your own")
     return _of_the_arguments(args) or _of_the_model(trainer)
@@ -217,9 +217,9 @@ def _surplus(taken: inspect.Signature, passed: inspect.Signature) -> list[str]:
 
 
 def _call_without(
-    surplus: list[str], method: Callable[..., Any], order: list[str], /, *given: Any, **named: Any
+    surplus: list[str], method: Callable[..., Any], order: list[str], /, *args: Any, **named: Any
 ) -> Any:
     """Call a method without the arguments that it does not take, whichever way they come."""
     names = [name for name in order if name != "self"]
-    kept = [value for name, value in zip(names, given, strict=False) if name not in surplus]
-    return method(*kept, **{name: value for name, value in named.items() if name not in surplus})
+    taken = [value for name, value in zip(names, args, strict=False) if name not in surplus]
+    return method(*taken, **{name: value for name, value in named.items() if name not in surplus})

@@ -1,4 +1,4 @@
-"""A tokenised data set as batches, through a person's collator."""
+"""A tokenized data set as batches, made by the script's collator."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class DataSets:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._found: dict[tuple[int, int, str], tuple[Any, Rows]] = {}
+        self._rows: dict[tuple[int, int, str], tuple[Any, Rows]] = {}
 
     def rows(self, data: Any, name: str) -> Rows:
         """The rows of a data set.
@@ -198,12 +198,12 @@ class DataSets:
             raise without_data(name)
         owner = self._owner
         key = (id(data), id(owner.data_collator), name)
-        if key not in self._found:  # the data set is held, so that its id stays its own
+        if key not in self._rows:  # the data set is held, so that its id stays its own
             rows = self._look(data, name)
             own = {id(one) for one in (owner.train_dataset, *each(owner.eval_dataset))}
-            self._found = {k: found for k, found in self._found.items() if k[0] in own}
-            self._found[key] = data, rows
-        return self._found[key][1]
+            self._rows = {k: entry for k, entry in self._rows.items() if k[0] in own}
+            self._rows[key] = data, rows
+        return self._rows[key][1]
 
     def _look(self, data: Any, name: str) -> Rows:
         owner = self._owner
@@ -309,11 +309,11 @@ def _without_length(name: str) -> Problem:
     )
 
 
-def _without_columns(name: str, found: Sequence[str], taken: frozenset[str]) -> Problem:
+def _without_columns(name: str, columns: Sequence[str], taken: frozenset[str]) -> Problem:
     return Problem(
         "R133",
-        _("no column is one that the model takes; found: {names}").format(names=", ".join(found)),
+        _("no column is one that the model takes; found: {names}").format(names=", ".join(columns)),
         Place(name),
         evidence=(_("the model takes {names}").format(names=", ".join(sorted(taken))),),
-        fix=_("Tokenise the texts first, or pass remove_unused_columns=False."),
+        fix=_("Tokenize the texts first, or pass remove_unused_columns=False."),
     )

@@ -23,12 +23,12 @@ __all__ = ["EvaluatingTrainer"]
 @contextmanager
 def _pinned_where_it_helps(args: Any) -> Iterator[None]:
     """Pinned memory for a device of its own; without one torch would warn at each pass."""
-    asked = args.dataloader_pin_memory
-    args.dataloader_pin_memory = asked and args.device.type != "cpu"
+    before = args.dataloader_pin_memory
+    args.dataloader_pin_memory = before and args.device.type != "cpu"
     try:
         yield
     finally:
-        args.dataloader_pin_memory = asked
+        args.dataloader_pin_memory = before
 
 
 class EvaluatingTrainer(SavingTrainer):
@@ -64,10 +64,10 @@ class EvaluatingTrainer(SavingTrainer):
 
     def _is_current(self) -> bool:
         try:
-            found = self.accelerator.mixed_precision, self.accelerator.device.type
+            current = self.accelerator.mixed_precision, self.accelerator.device.type
         except AttributeError:  # the state was reset
             return False
-        return found == (self.args.mixed_precision, self.args.device.type)
+        return current == (self.args.mixed_precision, self.args.device.type)
 
     def get_train_dataloader(self) -> Any:
         """The batches of an epoch.
@@ -99,7 +99,7 @@ class EvaluatingTrainer(SavingTrainer):
             raise unsupported.without_data("test")
         return super().get_test_dataloader(test_dataset)
 
-    def _get_dataloader(self, dataset: Any, description: str, *given: Any, **named: Any) -> Any:
+    def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> Any:
         """That of transformers; which rows it takes is noted, and they are looked at first."""
         name = {"Training": "train", "Evaluation": "evaluation"}.get(description, description)
         has_places = not is_stream(dataset)
@@ -107,7 +107,7 @@ class EvaluatingTrainer(SavingTrainer):
             self.data.rows(dataset, name)
         self.current_accelerator()
         with _pinned_where_it_helps(self.args):
-            loader = super()._get_dataloader(dataset, description, *given, **named)
+            loader = super()._get_dataloader(dataset, description, *args, **kwargs)
         if has_places:
             self._loaders[loader] = dataset, name
         return loader
@@ -129,14 +129,14 @@ class EvaluatingTrainer(SavingTrainer):
             ignore_keys: outputs that are no predictions.
             metric_key_prefix: what every name begins with.
         """
-        given: tuple[Any, ...] = (
+        options: tuple[Any, ...] = (
             description, prediction_loss_only, ignore_keys, metric_key_prefix,
         )  # fmt: skip
         self.current_accelerator()
         is_loader = isinstance(dataloader, DataLoader)  # a script may pass any iterable
         known = self._loaders.get(dataloader) if is_loader else None
         if known is None or self._running == "theirs" or why_theirs_evaluates(self):
-            return self._evaluated_by_transformers(dataloader, *given)
+            return self._evaluated_by_transformers(dataloader, *options)
         self.callback_handler.eval_dataloader = dataloader
         only_loss = self.args.prediction_loss_only
         if prediction_loss_only is not None:
@@ -149,14 +149,14 @@ class EvaluatingTrainer(SavingTrainer):
             keeps_predictions=not only_loss,
         )
 
-    def _evaluated_by_transformers(self, dataloader: Any, *given: Any) -> EvalLoopOutput:
+    def _evaluated_by_transformers(self, dataloader: Any, *options: Any) -> EvalLoopOutput:
         """The plain model through transformers' own loop, also while ours trains."""
         if self._running == "theirs":
-            return super().evaluation_loop(dataloader, *given)
+            return super().evaluation_loop(dataloader, *options)
         training = self.model.training
         with self.runner.plain_model():
             try:
-                return super().evaluation_loop(dataloader, *given)
+                return super().evaluation_loop(dataloader, *options)
             finally:
                 if self.runner.is_fast or self._running is None:
                     self.runner.unwrap(self.model)

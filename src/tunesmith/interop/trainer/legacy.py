@@ -65,7 +65,7 @@ class OlderNames:
         """Tensors as wide as the widest of all processes."""
         return self.accelerator.pad_across_processes(tensor, dim=1, pad_index=pad_index)
 
-    def hyperparameter_search(self, *given: Any, **named: Any) -> NoReturn:
+    def hyperparameter_search(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not offered.
 
         Raises:

@@ -77,7 +77,7 @@ class KnownHead:
 
 
 def known_head(model: Any, batch: Batch, smoothing: float) -> KnownHead | None:
-    """The head of a model of transformers, once its own loss on a labelled batch is found equal.
+    """Return the head of a model of transformers, if its own loss on a labeled batch is equal.
 
     The pass lets the model settle `config.problem_type` by the type of the labels, as it does.
     """
@@ -103,10 +103,10 @@ def known_head(model: Any, batch: Batch, smoothing: float) -> KnownHead | None:
 
 @dataclass(frozen=True)
 class OwnLoss:
-    """Any model: its mean loss times its targets, and all it says besides.
+    """Any model: its mean loss times its targets, and its other outputs.
 
     Attributes:
-        compute: the loss, by the model itself or by a person's `compute_loss`.
+        compute: the loss, by the model itself or by the script's `compute_loss`.
         label_names: the inputs that are labels.
         returns_loss: whether a model that takes no labels returns a loss in evaluation, too.
     """
@@ -128,11 +128,11 @@ class OwnLoss:
             # same, which is zero, also where the mean over nothing is not a number
             loss = (mean if batch.num_targets else mean.nan_to_num()) * batch.num_targets
         if isinstance(outputs, Mapping):
-            kept = {name: value for name, value in outputs.items() if name != "loss"}
+            rest = {name: value for name, value in outputs.items() if name != "loss"}
         else:
             parts = outputs[1:] if loss is not None else outputs
-            kept = {str(i): part for i, part in enumerate(parts)}
-        return Outputs(loss, kept)
+            rest = {str(i): part for i, part in enumerate(parts)}
+        return Outputs(loss, rest)
 
     def _has_loss(self, inputs: Mapping[str, Any]) -> bool:
         if self.label_names:

@@ -1,4 +1,4 @@
-"""Predictions for tokenised rows in their order, and the metrics that a Trainer gives of them."""
+"""Predictions for tokenized rows in their order, and the metrics of a Trainer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Answers:
     Attributes:
         predictions: one array, or a tuple of them, in the order of the rows; None if unasked for.
         labels: likewise; None if rows have none.
-        inputs: the token ids, if they were asked for.
+        inputs: the token ids, if metrics use them.
         losses: the loss of each row: the mean of its batch.
         count: rows.
     """
@@ -59,13 +59,14 @@ def collect(
         batches: in the order of the rows.
         label_names: the inputs that are labels.
         ignored: outputs that are no predictions.
-        keeps_predictions: False if the loss alone is wanted.
-        keeps_inputs: whether token ids are wanted, too.
+        keeps_predictions: False for the loss alone.
+        keeps_inputs: whether to keep token ids, too.
         reduce: makes what is kept of predictions and labels, to save memory.
         after_batch: called after every batch.
     """
     # arrays of different lengths, as those of tokens, are filled up with -100
-    kept = {name: EvalLoopContainer(True, -100) for name in ("predictions", "labels", "inputs")}
+    parts = ("predictions", "labels", "inputs")
+    containers = {name: EvalLoopContainer(True, -100) for name in parts}
     losses: list[torch.Tensor] = []
     count = 0
     with torch.no_grad():
@@ -84,13 +85,13 @@ def collect(
                 answers = answers[0] if len(answers) == 1 else answers
                 if reduce is not None:
                     answers = reduce(answers, labels)
-                kept["predictions"].add(_on_cpu(answers))
+                containers["predictions"].add(_on_cpu(answers))
                 if labels is not None:
-                    kept["labels"].add(labels)
+                    containers["labels"].add(labels)
             if keeps_inputs:
-                kept["inputs"].add(batch.inputs["input_ids"])
+                containers["inputs"].add(batch.inputs["input_ids"])
             after_batch()
-    arrays = {name: container.get_arrays() for name, container in kept.items()}
+    arrays = {name: container.get_arrays() for name, container in containers.items()}
     return Answers(
         arrays["predictions"],
         arrays["labels"],
@@ -105,16 +106,16 @@ def metrics_of(
     compute: Callable[[EvalPrediction], Mapping[str, Any]] | None,
     *,
     prefix: str,
-    wanted: Iterable[str],
+    include: Iterable[str],
     only_finite: bool = False,
 ) -> dict[str, Any]:
-    """A person's own metrics and the loss, each named with the prefix.
+    """Return custom metrics and the loss, each named with the prefix.
 
     Args:
         answers: of a model.
-        compute: a person's own metrics of logits and labels.
-        prefix: "eval" or "test", or what a person calls it.
-        wanted: what `compute` is given besides: "inputs", "loss".
+        compute: custom metrics of logits and labels.
+        prefix: "eval", "test" or another.
+        include: what `compute` gets in addition: "inputs", "loss".
         only_finite: whether losses that are no number are left out of the mean, if others are one.
     """
     metrics: dict[str, Any] = {}
@@ -123,13 +124,13 @@ def metrics_of(
         finite = np.isfinite(losses)
         metrics["loss"] = float((losses[finite] if only_finite and finite.any() else losses).mean())
     if compute is not None and answers.predictions is not None and answers.labels is not None:
-        asked = EvalPrediction(
+        prediction = EvalPrediction(
             predictions=answers.predictions,
             label_ids=answers.labels,
-            inputs=answers.inputs if "inputs" in wanted else None,
-            losses=answers.losses if "loss" in wanted else None,
+            inputs=answers.inputs if "inputs" in include else None,
+            losses=answers.losses if "loss" in include else None,
         )
-        metrics |= denumpify_detensorize(dict(compute(asked)))
+        metrics |= denumpify_detensorize(dict(compute(prediction)))
     return {
         name if name.startswith(f"{prefix}_") else f"{prefix}_{name}": value
         for name, value in metrics.items()
@@ -165,10 +166,10 @@ def evaluated(
         rows: what to predict.
         prefix: what the name of every metric begins with.
         ignore_keys: outputs that are no predictions; None for those that the model says.
-        keeps_predictions: False if the loss alone is wanted.
+        keeps_predictions: False for the loss alone.
     """
     args = scorer.args
-    wanted = args.include_for_metrics
+    include = args.include_for_metrics
 
     def tell() -> None:
         event = scorer.callback_handler.on_prediction_step
@@ -181,13 +182,13 @@ def evaluated(
             label_names=tuple(scorer.label_names),
             ignored=no_predictions(scorer.model) if ignore_keys is None else ignore_keys,
             keeps_predictions=keeps_predictions,
-            keeps_inputs="inputs" in wanted,
+            keeps_inputs="inputs" in include,
             reduce=scorer.preprocess_logits_for_metrics,
             after_batch=tell,
         )
     metrics = metrics_of(
         answers, scorer.compute_metrics,
-        prefix=prefix, wanted=wanted, only_finite=args.logging_nan_inf_filter,
+        prefix=prefix, include=include, only_finite=args.logging_nan_inf_filter,
     )  # fmt: skip
     return EvalLoopOutput(answers.predictions, answers.labels, metrics, answers.count)
 

@@ -1,4 +1,4 @@
-"""What a checkpoint holds besides the model: optimizer, schedule and progress.
+"""What a checkpoint holds in addition to the model: optimizer, schedule and progress.
 
 Tensors are safetensors, everything else is JSON.
 """
@@ -27,7 +27,7 @@ _OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was written of an optimizer and of where training stood.
+    """The optimizer and progress of a checkpoint.
 
     Attributes:
         folder: the checkpoint.

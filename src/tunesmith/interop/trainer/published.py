@@ -58,13 +58,13 @@ def _load_adapter(folder: Path, model: Any, name: str) -> None:
     from peft import set_peft_model_state_dict
 
     try:
-        found: Any = set_peft_model_state_dict(
+        result: Any = set_peft_model_state_dict(
             model, load_file(folder / "adapter_model.safetensors"), adapter_name=name
         )
     except (OSError, RuntimeError, KeyError, SafetensorError) as error:
         raise IntegrityError(_other_adapter(folder, str(error).splitlines()[0])) from error
-    if found.unexpected_keys:
-        raise IntegrityError(_other_adapter(folder, ", ".join(found.unexpected_keys[:3])))
+    if result.unexpected_keys:
+        raise IntegrityError(_other_adapter(folder, ", ".join(result.unexpected_keys[:3])))
 
 
 def _other_adapter(folder: Path, words: str) -> Problem:
@@ -85,7 +85,7 @@ def write_card(trainer: Any, facts: Mapping[str, Any]) -> None:
 def prepare_repository(args: Any, *, token: str | None = None, private: bool | None = None) -> str:
     """Make the repository that the arguments name, unless it is there; returns its full name."""
     name = args.hub_model_id or Path(args.output_dir).absolute().name
-    if name.endswith("/"):  # an organisation alone, as older arguments have it
+    if name.endswith("/"):  # an organization alone, as older arguments have it
         name += Path(args.output_dir).absolute().name
     return hub.make_repository(
         name,

@@ -62,9 +62,9 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     tensors = state["tensors"]
     version, keys, gauss = state["python"]
     random.setstate((version, tuple(keys), gauss))
-    kind, position, has_gauss, kept = state["numpy"]
+    kind, position, has_gauss, cached = state["numpy"]
     np.random.set_state(
-        (kind, tensors["numpy"].numpy().astype(np.uint32), position, has_gauss, kept)
+        (kind, tensors["numpy"].numpy().astype(np.uint32), position, has_gauss, cached)
     )
     torch.set_rng_state(tensors["torch"])
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""How the model of a Trainer is run: on which device, by which engine, dressed or plain."""
+"""How the model of a Trainer is run: on which device, by which engine, patched or plain."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ class Runner:
 
     Attributes:
         accelerator: of the last training or evaluation.
-        engine: of the training that is going on, None besides.
+        engine: of the current training; None outside of one.
     """
 
     def __init__(self, trainer: ModelOwner, *, exact: bool) -> None:
-        """Nothing is built before it is asked for.
+        """Build nothing yet.
 
         Args:
             trainer: whose model.
-            exact: whether the exact engine was asked for.
+            exact: whether to use the exact engine only.
         """
         self._trainer = trainer
         self._exact = exact
@@ -131,7 +131,7 @@ class Runner:
             words = N_("targets are smoothed among classes, and this head has none")
             raise ArgumentError(refusal(f"label_smoothing_factor={smoothing}", words))
         if self._exact:
-            return self._own_loss(model, smoothing), _("it was asked for")
+            return self._own_loss(model, smoothing), _("it is requested")
         if head is None:
             return self._own_loss(model, smoothing), _("the loss is the model's own")
         if is_hooked(model):
@@ -197,12 +197,12 @@ class Runner:
         with self.plain_model():
             model.eval()
             model.to(self.accelerator.device)
-            found = self._forward(model, rows)
+            forward = self._forward(model, rows)
             try:
-                yield found.outputs
+                yield forward.outputs
             finally:
-                if isinstance(found, FastForward):
-                    found.close()
+                if isinstance(forward, FastForward):
+                    forward.close()
                 else:
                     self.unwrap(model)
                 model.train(training)
@@ -237,18 +237,18 @@ class Runner:
             self.unwrap(model)
 
     def unwrap(self, model: Any) -> None:
-        """Take off what Accelerate put around the forward pass for its precision.
+        """Remove what Accelerate put around the forward pass for its precision.
 
         Its own means leave the innermost of a decorated forward, and a mark for which it would not
         put the precision on again.
         """
-        kept = vars(model)
-        if (original := kept.pop("_original_forward", None)) is not None:
+        attributes = vars(model)
+        if (original := attributes.pop("_original_forward", None)) is not None:
             if getattr(original, "__func__", None) is type(model).forward:
                 del model.forward
             else:  # of a model that was patched before
                 model.forward = original
-        kept.pop("_is_accelerate_prepared", None)
+        attributes.pop("_is_accelerate_prepared", None)
         self.accelerator._models.clear()
 
 
@@ -263,12 +263,12 @@ def _hooked_late() -> Problem:
 
 def _all_tokens(several: tuple[Rows, ...]) -> set[int] | None:
     """Every token id that occurs; None if that of some rows is not known."""
-    found: set[int] = set()
+    tokens: set[int] = set()
     for rows in several:
         if rows.token_ids is None:
             return None
-        found |= rows.token_ids
-    return found
+        tokens |= rows.token_ids
+    return tokens
 
 
 def _against_fast(model: Any, batch: Batch, collate: object) -> str | None:

@@ -27,7 +27,7 @@ class SavingTrainer(transformers.Trainer):  # type: ignore[misc]
     """
 
     runner: Runner
-    _stretch: TrainerSession | None
+    _session: TrainerSession | None
     """The training by our loop that is going on; None while none is or another loop trains."""
 
     _random_states: list[dict[str, Any]]
@@ -42,7 +42,7 @@ class SavingTrainer(transformers.Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any, metrics: Any = None) -> None:
         """A checkpoint of ours, whichever loop trains."""
-        if self._stretch is None:
+        if self._session is None:
             self.store_flos()
             self._random_states = gather_object([rng.random_state()])
         with self.runner.plain_model():
@@ -55,13 +55,13 @@ class SavingTrainer(transformers.Trainer):  # type: ignore[misc]
         self._save_rng_state(str(folder))
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        stretch = self._stretch
-        if stretch is None:
+        session = self._session
+        if session is None:
             tensors = read_state(self.model, self.optimizer)
             done, facts = Progress(step=self.state.global_step), {}
         else:
-            tensors = stretch.engine.state()
-            done, facts = stretch.progress, dict(stretch.facts())
+            tensors = session.engine.state()
+            done, facts = session.progress, dict(session.facts())
         progress.write(
             Path(output_dir), tensors,
             optimizer=self.optimizer, scheduler=self.lr_scheduler, progress=done, facts=facts,
@@ -74,7 +74,7 @@ class SavingTrainer(transformers.Trainer):  # type: ignore[misc]
             progress.restore_optimizer(saved, self.model, self.optimizer)
 
     def _save_rng_state(self, output_dir: str) -> None:
-        if self._stretch is None:  # steps of ours draw from the plan
+        if self._session is None:  # steps of ours draw from the plan
             rng.write_random_states(Path(output_dir), self._random_states)
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
@@ -126,16 +126,16 @@ class SavingTrainer(transformers.Trainer):  # type: ignore[misc]
                 self.args, token=token, private=private
             )
 
-    def create_model_card(self, *given: Any, **facts: Any) -> None:
-        """Write a card with the figures of this training beside the model.
+    def create_model_card(self, *args: Any, **metadata: Any) -> None:
+        """Write a card with the figures of this training next to the model.
 
         Args:
-            given: as transformers' Trainer takes them.
-            facts: likewise: language, license, tags, dataset, …
+            args: as transformers' Trainer takes them.
+            metadata: likewise: language, license, tags, dataset, …
         """
         if self.is_world_process_zero():
             names = ("language", "license", "tags", "model_name", "finetuned_from")
-            published.write_card(self, dict(zip(names, given, strict=False)) | facts)
+            published.write_card(self, dict(zip(names, args, strict=False)) | metadata)
 
     def push_to_hub(
         self,

@@ -29,7 +29,7 @@ _COUNTED = ("size", "tokens", "flops")
 
 @dataclass
 class TrainerSession:
-    """Training from where `progress` stands, in this process.
+    """Training from `progress` on, in this process.
 
     Attributes:
         engine: computes the steps; chosen last, when callbacks have heard that training begins.
@@ -38,7 +38,7 @@ class TrainerSession:
         rank: of this process.
         flops_per_place: what one token, padding included, costs forward and backward.
         scheduler: has written the learning rates of the next step into the optimizer.
-        progress: where training stands.
+        progress: how far training is.
         left_out: steps of epochs that a callback cut short.
         sums: of losses and steps since the last log and in all, of flops and of tokens.
     """
@@ -61,7 +61,7 @@ class TrainerSession:
     _begun: tuple[int, dict[str, float]] = (-1, {})
 
     def events(self) -> Iterator[Event]:
-        """The steps, made one by one as they are asked for."""
+        """Yield the steps, each computed when it is requested."""
         return train(
             self.engine,
             plan=self.plan,
@@ -143,7 +143,7 @@ class TrainerSession:
 
     @property
     def position(self) -> int:
-        """Steps done and left out: where in its epochs training stands."""
+        """Steps done and left out: the position in the epochs."""
         return self.progress.step + self.left_out
 
     @property
@@ -161,7 +161,7 @@ class TrainerSession:
         self.left_out += -self.position % self.plan.steps_per_epoch
 
     def facts(self) -> Mapping[str, Any]:
-        """What a checkpoint keeps besides progress."""
+        """Return what a checkpoint keeps in addition to progress."""
         plan = {name: getattr(self.plan, name) for name in _ORDERING}
         led = {"left_out": self.left_out, "scheduler_steps": self.scheduler.last_epoch}
         return {"sums": self.sums, "plan": plan, **led}
@@ -169,7 +169,7 @@ class TrainerSession:
     def go_on(
         self, progress: Progress, facts: Mapping[str, Any]
     ) -> list[tuple[str, object, object]]:
-        """Stand where a checkpoint stood.
+        """Continue from a checkpoint.
 
         Args:
             progress: of then.

@@ -61,11 +61,11 @@ class TrainerLike(Protocol):
         """Add to the history."""
         ...
 
-    def begin_state(self, stretch: TrainerSession, resume: str | None, trial: Any) -> None:
+    def begin_state(self, session: TrainerSession, resume: str | None, trial: Any) -> None:
         """The state before the first step, or that of a checkpoint."""
         ...
 
-    def act(self, stretch: TrainerSession, ignore_keys: list[str] | None, started: float) -> None:
+    def act(self, session: TrainerSession, ignore_keys: list[str] | None, started: float) -> None:
         """Log, evaluate and save, as far as callbacks ask for it."""
         ...
 
@@ -82,81 +82,81 @@ class TrainerLike(Protocol):
         ...
 
 
-def prepare(host: TrainerLike, resume: str | None, trial: Any) -> TrainerSession:
+def prepare(trainer: TrainerLike, resume: str | None, trial: Any) -> TrainerSession:
     """Plan, optimizer, schedule and state, from the start or from a checkpoint.
 
     Args:
-        host: the Trainer, with the weights of the checkpoint.
+        trainer: the Trainer, with the weights of the checkpoint.
         resume: the checkpoint, if training does not begin at the start.
         trial: of a search; None for none.
 
     Raises:
         UnusableError: the checkpoint cannot be resumed from (M130).
     """
-    rows = host.data.rows(host.train_dataset, "train")
-    accelerator = host.runner.accelerator
-    host.model.to(accelerator.device)
-    plan = make_plan(host.args, num_examples=len(rows), num_processes=accelerator.num_processes)
-    host.create_optimizer()
-    stretch = TrainerSession(
-        plan, rows, accelerator.process_index, flops_per_place(host.model),
-        host.create_scheduler(plan.total_steps),
+    rows = trainer.data.rows(trainer.train_dataset, "train")
+    accelerator = trainer.runner.accelerator
+    trainer.model.to(accelerator.device)
+    plan = make_plan(trainer.args, num_examples=len(rows), num_processes=accelerator.num_processes)
+    trainer.create_optimizer()
+    session = TrainerSession(
+        plan, rows, accelerator.process_index, flops_per_place(trainer.model),
+        trainer.create_scheduler(plan.total_steps),
     )  # fmt: skip
-    host.begin_state(stretch, resume, trial)
+    trainer.begin_state(session, resume, trial)
     if resume:
-        _resume(host, stretch, Path(resume))
+        _resume(trainer, session, Path(resume))
     for name in ("model", "optimizer", "lr_scheduler"):
-        setattr(host.callback_handler, name, getattr(host, name))
-    host.callback_handler.train_dataloader = host.get_train_dataloader()
-    return stretch
+        setattr(trainer.callback_handler, name, getattr(trainer, name))
+    trainer.callback_handler.train_dataloader = trainer.get_train_dataloader()
+    return session
 
 
-def engage(host: TrainerLike, stretch: TrainerSession, undone: ExitStack) -> None:
+def engage(trainer: TrainerLike, session: TrainerSession, undone: ExitStack) -> None:
     """Let callbacks hear that training begins, and then choose the engine.
 
-    Whatever they freeze or hang on the model at that moment counts for the choice.
+    What they freeze or register on the model then counts for the choice.
 
     Args:
-        host: the Trainer.
-        stretch: all but its engine.
+        trainer: the Trainer.
+        session: all but its engine.
         undone: what leaves the plain model when training ends, however it ends.
     """
-    _call(host, "on_train_begin")
-    undone.callback(host.runner.end, host.model)
-    stretch.engine = host.runner.begin(
-        host.model, stretch.rows, stretch.plan,
-        evaluated=_evaluated(host), optimizer=lambda: host.optimizer,
+    _call(trainer, "on_train_begin")
+    undone.callback(trainer.runner.end, trainer.model)
+    session.engine = trainer.runner.begin(
+        trainer.model, session.rows, session.plan,
+        evaluated=_evaluated(trainer), optimizer=lambda: trainer.optimizer,
     )  # fmt: skip
-    _headline(host, stretch)
-    undone.enter_context(tuned(host.runner.is_fast))
-    undone.enter_context(deterministic_kernels(host.args.full_determinism))
+    _headline(trainer, session)
+    undone.enter_context(tuned(trainer.runner.is_fast))
+    undone.enter_context(deterministic_kernels(trainer.args.full_determinism))
 
 
-def _headline(host: TrainerLike, stretch: TrainerSession) -> None:
+def _headline(trainer: TrainerLike, session: TrainerSession) -> None:
     """What transformers' Trainer says of a training, where it says it: at its level "info"."""
-    plan, log = stretch.plan, get_logger("transformers.trainer")
+    plan, log = session.plan, get_logger("transformers.trainer")
     log.info("***** Running training *****")
     log.info(f"  Num examples = {plan.num_examples:,}")
-    log.info(f"  Num Epochs = {host.state.num_train_epochs:,}")
+    log.info(f"  Num Epochs = {trainer.state.num_train_epochs:,}")
     log.info(
         f"  Total train batch size (w. parallel, distributed & accumulation) = {plan.batch_size}"
     )
     log.info(f"  Total optimization steps = {plan.total_steps:,}")
 
 
-def _evaluated(host: TrainerLike) -> tuple[Rows, ...]:
+def _evaluated(trainer: TrainerLike) -> tuple[Rows, ...]:
     """What the engine evaluates during training; a stream goes through transformers' own loop."""
-    if host.args.eval_strategy == "no":
+    if trainer.args.eval_strategy == "no":
         return ()
-    parts = [part for part in each(host.eval_dataset) if not is_stream(part)]
-    return tuple(host.data.rows(part, "evaluation") for part in parts)
+    parts = [part for part in each(trainer.eval_dataset) if not is_stream(part)]
+    return tuple(trainer.data.rows(part, "evaluation") for part in parts)
 
 
-def _resume(host: TrainerLike, stretch: TrainerSession, folder: Path) -> None:
+def _resume(trainer: TrainerLike, session: TrainerSession, folder: Path) -> None:
     """Optimizer, schedule and sums of a checkpoint."""
     saved = progress.read(folder)
-    progress.restore_tensors(saved, host.model, host.optimizer)
-    for name, then, now in stretch.go_on(saved.progress, saved.facts):
+    progress.restore_tensors(saved, trainer.model, trainer.optimizer)
+    for name, then, now in session.go_on(saved.progress, saved.facts):
         notice(
             _("{name} was {then} when {folder} was saved and is {now}").format(
                 name=name, then=then, folder=folder.name, now=now
@@ -165,100 +165,100 @@ def _resume(host: TrainerLike, stretch: TrainerSession, folder: Path) -> None:
 
 
 def walk(
-    host: TrainerLike, stretch: TrainerSession, ignore_keys: list[str] | None, started: float
+    trainer: TrainerLike, session: TrainerSession, ignore_keys: list[str] | None, started: float
 ) -> None:
-    """From where the stretch stands to the end of its plan, or until a callback says so.
+    """Train to the end of the plan, or until a callback stops.
 
     The order of events is that of transformers' Trainer.
     """
-    events = stretch.events()
-    if host.args.eval_on_start:
-        host.evaluate_at_start(ignore_keys)
+    events = session.events()
+    if trainer.args.eval_on_start:
+        trainer.evaluate_at_start(ignore_keys)
     begins = True
-    while not stretch.is_over:
+    while not session.is_over:
         if begins:
-            _call(host, "on_epoch_begin")
-        _call(host, "on_step_begin")
-        _step(stretch, events)
-        _note(host, stretch)
-        _call(host, "on_step_end")
-        host.act(stretch, ignore_keys, started)
-        if host.control.should_epoch_stop:
-            stretch.end_epoch()
-        begins = stretch.ends_epoch
-        if begins or host.control.should_training_stop:
-            _call(host, "on_epoch_end")
-            host.act(stretch, ignore_keys, started)
-        if host.control.should_training_stop:
+            _call(trainer, "on_epoch_begin")
+        _call(trainer, "on_step_begin")
+        _step(session, events)
+        _note(trainer, session)
+        _call(trainer, "on_step_end")
+        trainer.act(session, ignore_keys, started)
+        if trainer.control.should_epoch_stop:
+            session.end_epoch()
+        begins = session.ends_epoch
+        if begins or trainer.control.should_training_stop:
+            _call(trainer, "on_epoch_end")
+            trainer.act(session, ignore_keys, started)
+        if trainer.control.should_training_stop:
             return
 
 
-def _call(host: TrainerLike, event: str) -> None:
-    handler = host.callback_handler
-    host.control = getattr(handler, event)(host.args, host.state, host.control)
+def _call(trainer: TrainerLike, event: str) -> None:
+    handler = trainer.callback_handler
+    trainer.control = getattr(handler, event)(trainer.args, trainer.state, trainer.control)
 
 
-def _step(stretch: TrainerSession, events: Iterator[Event]) -> None:
+def _step(session: TrainerSession, events: Iterator[Event]) -> None:
     """One step, with the learning rates that are in the optimizer; then those of the next."""
     event = next(events)
     while isinstance(event, Warned) and event.problem.code == "M140":
         notice(in_arguments(event.problem).message)
         event = next(events)  # the same step, made again
     if isinstance(event, StepDone):
-        stretch.take(event)
+        session.take(event)
     elif isinstance(event, Warned):
         notice(event.problem.message)
-    stretch.advance()
+    session.advance()
 
 
-def _note(host: TrainerLike, stretch: TrainerSession) -> None:
-    """Let the state say where training stands."""
-    accelerator, state = host.runner.accelerator, host.state
-    state.global_step = stretch.progress.step
-    state.epoch = stretch.epoch
-    state.total_flos = sum_over_ranks(accelerator, stretch.sums["flops"])
+def _note(trainer: TrainerLike, session: TrainerSession) -> None:
+    """Write the progress of training into the state."""
+    accelerator, state = trainer.runner.accelerator, trainer.state
+    state.global_step = session.progress.step
+    state.epoch = session.epoch
+    state.total_flos = sum_over_ranks(accelerator, session.sums["flops"])
     counted = {"all": "size", "non_padding": "tokens"}
-    name = counted.get(host.args.include_num_input_tokens_seen)
+    name = counted.get(trainer.args.include_num_input_tokens_seen)
     if name is not None:
-        state.num_input_tokens_seen = int(sum_over_ranks(accelerator, stretch.sums[name]))
+        state.num_input_tokens_seen = int(sum_over_ranks(accelerator, session.sums[name]))
 
 
-def finish(host: TrainerLike, stretch: TrainerSession, started: float) -> TrainOutput:
-    """The last log, the best weights if they were asked for, and no checkpoint too many.
+def finish(trainer: TrainerLike, session: TrainerSession, started: float) -> TrainOutput:
+    """The last log, the best weights if requested, and no surplus checkpoint.
 
     Args:
-        host: the Trainer, its model plain again.
-        stretch: at its end.
+        trainer: the Trainer, its model plain again.
+        session: at its end.
         started: when, in seconds.
     """
-    args, plan = host.args, stretch.plan
+    args, plan = trainer.args, session.plan
     rows = min(plan.batch_size * plan.total_steps, plan.num_examples * args.num_train_epochs)
-    share = rows * stretch.steps_made / max(1, plan.total_steps)
-    metrics = speed_metrics("train", started, num_samples=share, num_steps=stretch.steps_made)
-    metrics["total_flos"] = host.state.total_flos
-    metrics["train_loss"] = stretch.mean_loss
-    host.add_memory(metrics)
-    host.log(metrics)
-    if name := host.state.best_model_checkpoint:
-        _end_with(host, Path(name))
-    _call(host, "on_train_end")
-    return TrainOutput(host.state.global_step, metrics["train_loss"], metrics)
+    share = rows * session.steps_made / max(1, plan.total_steps)
+    metrics = speed_metrics("train", started, num_samples=share, num_steps=session.steps_made)
+    metrics["total_flos"] = trainer.state.total_flos
+    metrics["train_loss"] = session.mean_loss
+    trainer.add_memory(metrics)
+    trainer.log(metrics)
+    if name := trainer.state.best_model_checkpoint:
+        _end_with(trainer, Path(name))
+    _call(trainer, "on_train_end")
+    return TrainOutput(trainer.state.global_step, metrics["train_loss"], metrics)
 
 
-def _end_with(host: TrainerLike, best: Path) -> None:
-    """Put the best weights back and leave no other checkpoint, as far as that is asked for."""
+def _end_with(trainer: TrainerLike, best: Path) -> None:
+    """Put the best weights back and delete other checkpoints, where arguments say so."""
     if not best.is_dir():
-        if host.args.load_best_model_at_end:
+        if trainer.args.load_best_model_at_end:
             notice(
                 _("the best checkpoint is gone: {folder}; the last weights stay").format(
                     folder=best
                 )
             )
         return
-    if host.args.load_best_model_at_end:
-        host.load_best()
-    if host.args.save_total_limit == 1 and host.runner.accelerator.is_main_process:
-        checkpoints.keep_best(Path(host.args.output_dir), best)
+    if trainer.args.load_best_model_at_end:
+        trainer.load_best()
+    if trainer.args.save_total_limit == 1 and trainer.runner.accelerator.is_main_process:
+        checkpoints.keep_best(Path(trainer.args.output_dir), best)
 
 
 _FIXES = {

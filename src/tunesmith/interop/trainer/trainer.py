@@ -97,7 +97,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
         _settle_half_precision(args)
         self._optimizer_made: Any = None
         self._running: Literal["ours", "theirs"] | None = None
-        self._stretch: TrainerSession | None = None
+        self._session: TrainerSession | None = None
         self._random_states: list[dict[str, Any]] = []
         self._loaders: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
         self.data = DataSets(self)
@@ -200,18 +200,18 @@ class Trainer(OlderNames, EvaluatingTrainer):
         self._running = "ours"
         with undisturbed_chance(), ExitStack() as undone:
             undone.callback(setattr, self, "_running", None)
-            undone.callback(setattr, self, "_stretch", None)
-            stretch = prepare(self, resume, trial)
-            self._stretch = stretch
+            undone.callback(setattr, self, "_session", None)
+            session = prepare(self, resume, trial)
+            self._session = session
             started = time.time()
             self._initial_num_input_tokens_seen = self.state.num_input_tokens_seen
-            engage(self, stretch, undone)
-            walk(self, stretch, ignore_keys, started)
-        return finish(self, stretch, started)
+            engage(self, session, undone)
+            walk(self, session, ignore_keys, started)
+        return finish(self, session, started)
 
-    def begin_state(self, stretch: TrainerSession, resume: str | None, trial: Any) -> None:
+    def begin_state(self, session: TrainerSession, resume: str | None, trial: Any) -> None:
         """The state before the first step, or that of a checkpoint."""
-        plan = stretch.plan
+        plan = session.plan
         epochs = -(-plan.total_steps // plan.steps_per_epoch)
         self._init_training_state(plan.total_steps, plan.steps_per_epoch, epochs, resume, trial)
 
@@ -221,13 +221,13 @@ class Trainer(OlderNames, EvaluatingTrainer):
         """That of transformers; the best checkpoint is also found where its folder moved to."""
         if "create_optimizer_and_scheduler" in overridden(self):
             self.create_optimizer_and_scheduler(num_training_steps=max_steps)
-        found = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume, trial)
+        result = super()._init_training_state(max_steps, steps_per_epoch, epochs, resume, trial)
         if resume is not None:
             state = checkpoints.verify(Path(resume))
             homes = (Path(self.args.output_dir), Path(resume).parent)
             best = checkpoints.best_of(state.best_global_step, homes)
             self.state.best_model_checkpoint = best or state.best_model_checkpoint
-        return found
+        return result
 
     def _load_callback_state(self) -> None:
         """What callbacks counted always comes back, for a resumed training to stop where it would.
@@ -239,10 +239,10 @@ class Trainer(OlderNames, EvaluatingTrainer):
         else:
             put_states_back(self.callback_handler.callbacks, self.state)
 
-    def act(self, stretch: TrainerSession, ignore_keys: list[str] | None, started: float) -> None:
+    def act(self, session: TrainerSession, ignore_keys: list[str] | None, started: float) -> None:
         """Log, evaluate and save, as far as callbacks ask for it."""
         control = self.control
-        if control.should_log and (logs := stretch.logs()):
+        if control.should_log and (logs := session.logs()):
             self.log(logs, started)
         if control.should_evaluate:
             metrics = self._evaluate(None, ignore_keys)
@@ -278,8 +278,8 @@ class Trainer(OlderNames, EvaluatingTrainer):
         if self.optimizer is None:
             self.optimizer = self._adamw(model) if self._makes_adamw() else None
             self._optimizer_made = super().create_optimizer(model)
-        found: torch.optim.Optimizer = self.optimizer
-        return found
+        optimizer: torch.optim.Optimizer = self.optimizer
+        return optimizer
 
     def _makes_adamw(self) -> bool:
         plain = is_plain_adamw(self.args) and self.optimizer_cls_and_kwargs is None
@@ -309,11 +309,11 @@ class Trainer(OlderNames, EvaluatingTrainer):
 def _settle_half_precision(args: Any) -> None:
     """fp16 is computed in bfloat16 where that is native, else in float32: no loss is scaled."""
     if args.fp16:
-        found = resolve_precision("auto", "cpu" if args.use_cpu else "auto")
-        args.mixed_precision = "bf16" if found == "bf16" else "no"
+        precision = resolve_precision("auto", "cpu" if args.use_cpu else "auto")
+        args.mixed_precision = "bf16" if precision == "bf16" else "no"
         notice(
             "TrainingArguments: "
             + _("fp16 would need its loss scaled; computed in {precision} instead").format(
-                precision=found
+                precision=precision
             )
         )

@@ -1,4 +1,4 @@
-"""What a Trainer refuses, in words: rather an error than half of what was asked."""
+"""What a Trainer refuses: an error rather than half of what is requested."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class MissingMetricError(ArgumentError, KeyError):
     """A score that was not computed: a KeyError too."""
 
 
-def refuse_contradictions(args: Any, given: Mapping[str, Any]) -> None:
+def refuse_contradictions(args: Any, made_with: Mapping[str, Any]) -> None:
     """Arguments that exclude or need each other.
 
     Args:
         args: of the Trainer.
-        given: what the Trainer was made with, by name.
+        made_with: the arguments of the Trainer itself, by name.
 
     Raises:
         ContradictionError: all that is wrong (R135).
@@ -48,18 +48,18 @@ def refuse_contradictions(args: Any, given: Mapping[str, Any]) -> None:
     problems = [
         Problem("R135", words, _PLACE)
         for words in (
-            _one_of(given, "model", "model_init", needed=True),
-            _one_of(given, "processing_class", "tokenizer"),
-            _one_of(given, "optimizer", "optimizer_cls_and_kwargs"),
-            _one_of(given, "optimizer", "model_init"),
+            _one_of(made_with, "model", "model_init", needed=True),
+            _one_of(made_with, "processing_class", "tokenizer"),
+            _one_of(made_with, "optimizer", "optimizer_cls_and_kwargs"),
+            _one_of(made_with, "optimizer", "model_init"),
         )
         if words
     ]
-    if given["lr_scheduler"] is not None and given["optimizer"] is None:
+    if made_with["lr_scheduler"] is not None and made_with["optimizer"] is None:
         problems.append(
             Problem("R135", _("a scheduler needs the optimizer that it belongs to"), _PLACE)
         )
-    if args.eval_strategy != "no" and given["eval_dataset"] is None:
+    if args.eval_strategy != "no" and made_with["eval_dataset"] is None:
         problems.append(
             Problem(
                 "R135",
@@ -69,7 +69,7 @@ def refuse_contradictions(args: Any, given: Mapping[str, Any]) -> None:
                 _PLACE,
             )
         )
-    data = given["train_dataset"]
+    data = made_with["train_dataset"]
     if data is not None and not hasattr(data, "__len__") and args.max_steps <= 0:
         problems.append(Problem("R135", _("a stream of rows needs max_steps"), _PLACE))
     if args.save_strategy == "best" and args.metric_for_best_model is None:
@@ -80,9 +80,9 @@ def refuse_contradictions(args: Any, given: Mapping[str, Any]) -> None:
         raise ContradictionError(problems)
 
 
-def _one_of(given: Mapping[str, Any], one: str, other: str, *, needed: bool = False) -> str:
-    both = given[one] is not None and given[other] is not None
-    neither = given[one] is None and given[other] is None
+def _one_of(made_with: Mapping[str, Any], one: str, other: str, *, needed: bool = False) -> str:
+    both = made_with[one] is not None and made_with[other] is not None
+    neither = made_with[one] is None and made_with[other] is None
     if both:
         return _("{one} and {other} exclude each other").format(one=one, other=other)
     if neither and needed:
@@ -120,13 +120,13 @@ def without_data(name: str) -> ArgumentError:
     return ArgumentError(Problem("R135", _("there is no {name}").format(name=known[name]), _PLACE))
 
 
-def without_metric(name: str, found: Mapping[str, Any]) -> MissingMetricError:
+def without_metric(name: str, metrics: Mapping[str, Any]) -> MissingMetricError:
     """That the score that chooses the best model was not computed (R136)."""
     return MissingMetricError(
         Problem(
             "R136",
             _("metric_for_best_model is {name}, and evaluation gave {found}").format(
-                name=name, found=", ".join(found)
+                name=name, found=", ".join(metrics)
             ),
             _PLACE,
             fix=_("Name one of these, or let compute_metrics return it."),
