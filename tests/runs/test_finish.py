@@ -9,8 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -18,8 +16,6 @@ import torch
 from tests.runs.test_session import session
 from tunesmith.api.runs import Run
 from tunesmith.api.train import train
-from tunesmith.data.columns import Roles
-from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Problem
 from tunesmith.metrics.headline import headline
 from tunesmith.recipe import gather, to_yaml
@@ -32,7 +28,6 @@ from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.runs.predictions import manifest_of
 from tunesmith.runs.public_names import with_public_names
 from tunesmith.storage.atomic import damage, discard
-from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.training import checkpoint
 from tunesmith.training.events import Finished
 
@@ -293,25 +288,3 @@ def test_a_best_of_another_run_is_not_taken(
     with pytest.raises(IntegrityError, match="C109"):
         train(rows, out=tmp_path / "run", model=str(tiny_bert), settings={"train.epochs": 1})
     assert not (tmp_path / "run" / "model").exists()
-
-
-def test_predictions_are_written_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first pieces hold no label at all, whose type shows only in a later one."""
-    task = MultiLabelClassification(Roles("text", None, "tags"), ("x", "y"))
-    rows = {i: Row(i, {"text": f"t{i}", "tags": ["x"] * (i % 2)}) for i in range(5)}
-    logits = np.array([[-1, -2], [-3, -1], [-2, -2], [2, -1], [1, 1]], dtype=np.float32)
-    numbers = SimpleNamespace(row_numbers=np.arange(5, dtype=np.int64))
-    job = SimpleNamespace(task=task, examples={"validation": numbers})
-    evaluation = SimpleNamespace(predictions={"logits": logits})
-
-    def table() -> pa.Table:
-        return finish._predictions_table(job, "validation", evaluation, rows)  # type: ignore[arg-type]
-
-    whole = table()
-    assert whole["predicted"].to_pylist() == [[], [], [], ["x"], ["x", "y"]]
-    assert whole["row"].to_pylist() == [0, 1, 2, 3, 4]
-    assert whole["text"].to_pylist() == ["t0", "t1", "t2", "t3", "t4"]
-    monkeypatch.setattr(finish, "_ROWS_AT_ONCE", 2)
-    pieces = table()
-    assert pieces.schema == whole.schema
-    assert pieces.to_pylist() == whole.to_pylist()

@@ -5,16 +5,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.runs.stored_files import FACTS as STORED
 from tests.storage.test_atomic import DAMAGES
+from tunesmith.data.columns import Roles
+from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError
+from tunesmith.runs import predictions
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import Record, manifest_of, read_predictions, stored_name
 from tunesmith.storage import atomic
+from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 
 ROW = {"row": [7], "text": ["soup"], "predicted": ["a"], "score": [0.75]}
 SCORES = {"scores": [{"a": 0.75, "b": 0.25}]}
@@ -115,3 +120,18 @@ def test_those_of_another_model_are_refused(tmp_path: Path) -> None:
     shutil.rmtree(one.predictions)
     with pytest.raises(IntegrityError, match=r"C132 .*MANIFEST"):
         read_predictions(one, "test", ["text"])
+
+
+def test_predictions_are_written_in_pieces_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pieces hold no label at all, whose type shows only in a later one."""
+    task = MultiLabelClassification(Roles("text", None, "tags"), ("x", "y"))
+    rows = [Row(i, {"text": f"t{i}", "tags": ["x"] * (i % 2)}) for i in range(5)]
+    logits = np.array([[-1, -2], [-3, -1], [-2, -2], [2, -1], [1, 1]], dtype=np.float32)
+    whole = predictions._table(task, {"logits": logits}, rows)
+    assert whole["predicted"].to_pylist() == [[], [], [], ["x"], ["x", "y"]]
+    assert whole["row"].to_pylist() == [0, 1, 2, 3, 4]
+    assert whole["text"].to_pylist() == ["t0", "t1", "t2", "t3", "t4"]
+    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 2)
+    pieces = predictions._table(task, {"logits": logits}, rows)
+    assert pieces.schema == whole.schema
+    assert pieces.to_pylist() == whole.to_pylist()

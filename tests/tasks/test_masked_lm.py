@@ -162,7 +162,7 @@ def test_the_loss_is_that_of_the_whole_head(tiny_bert: Path) -> None:
     )
     assert outputs.loss_sum is not None
     torch.testing.assert_close(outputs.loss_sum, theirs)
-    assert outputs.per_example["found"][:, 0].sum().item() == pytest.approx(theirs.item(), rel=1e-5)
+    assert outputs.per_example["sums"][:, 0].sum().item() == pytest.approx(theirs.item(), rel=1e-5)
     assert outputs.per_example["targets"].sum() == drawn.num_targets
     predictions = {name: values.detach().numpy() for name, values in outputs.per_example.items()}
     scores = made.score(tuple(made.metrics.values()), predictions, np.zeros(2), None)
@@ -195,9 +195,9 @@ def test_the_stretches_of_a_text_are_one_answer(tiny_bert: Path) -> None:
     numbers = long.rows.tolist()
     assert long.row_numbers.tolist() == [0, 1, 2] and len(numbers) > 4
     found = np.random.default_rng(0).random((len(long), 2))
-    joined = made.join({"found": found, "targets": np.ones(len(long))}, long)
+    joined = made.join({"sums": found, "targets": np.ones(len(long))}, long)
     assert joined["targets"].tolist() == [numbers.count(row) for row in range(3)]
-    np.testing.assert_allclose(joined["found"].sum(axis=0), found.sum(axis=0))
+    np.testing.assert_allclose(joined["sums"].sum(axis=0), found.sum(axis=0))
     answers = made.decode(joined, ())
     assert len(answers) == 3
     assert answers[1]["score"] == pytest.approx(math.exp(found[numbers.index(1), 0]))

@@ -1,3 +1,3 @@
-"""What a finished run gives people: a plain model folder with its card, and `load` for it."""
+"""Finished models: load one, predict and score, with its calibration if it has one."""
 
 from __future__ import annotations

@@ -93,10 +93,10 @@ class Predicted:
 
 
 def _as_text(answer: Mapping[str, object]) -> str:
-    """Return the label, "unsure", or the code of what is wrong with the row."""
+    """Return the label, "abstained", or the code of what is wrong with the row."""
     label = answer["label"]
     if label is None:
-        return str(answer["problem"]) if "problem" in answer else _("unsure")
+        return str(answer["problem"]) if "problem" in answer else _("abstained")
     return ", ".join(map(str, label)) if isinstance(label, list) else str(label)
 
 

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.headline import headline
@@ -17,18 +14,15 @@ from tunesmith.metrics.uncertainty import with_intervals
 from tunesmith.recipe import to_yaml
 from tunesmith.runs.baselines import BaselineScores, baseline_scores, needed_rows
 from tunesmith.runs.fingerprint import hash_of, versions
-from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.model_card import CardFacts
 from tunesmith.runs.model_folder import score_facts, write_model
 from tunesmith.runs.open_session import check_saved
-from tunesmith.runs.predictions import manifest_of, stored_name
+from tunesmith.runs.predictions import manifest_of, write_predictions
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.public_names import public_name, with_public_names
 from tunesmith.runs.session import Session
-from tunesmith.storage import atomic
 from tunesmith.training import checkpoint
 from tunesmith.training.events import Finished
-from tunesmith.training.predict import Evaluation
 
 __all__ = ["finish"]
 
@@ -46,8 +40,8 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     """
     job, progress = session.job, session.progress
     splits = [name for name in ("validation", "test") if name in job.examples]
-    labelled = [name for name in splits if job.splits[name].is_labeled]
-    rows = _rows_of(job, splits, labelled) if session.accelerator.is_main_process else {}
+    labeled = [name for name in splits if job.splits[name].is_labeled]
+    rows = _rows_of(job, splits, labeled) if session.accelerator.is_main_process else {}
     best_step = progress.best_step or progress.step
     if best_step != progress.step:
         _load_best(session, best_step)
@@ -56,7 +50,7 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
         split: with_intervals(
             session.score(split, evaluations[split]), examples=job.examples[split].num_rows
         )
-        for split in labelled
+        for split in labeled
     }
     is_complete = progress.step >= job.plan.total_steps
     finished = Finished(
@@ -69,26 +63,34 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
         examples / train_seconds if train_seconds else 0.0,
     )
     if session.accelerator.is_main_process:
-        simple = baseline_scores(job, labelled, rows)
+        simple = baseline_scores(job, labeled, rows)
         scores = {
             split: replace(
-                found,
+                each,
                 baselines=simple.scores.get(split, {}),
                 baseline_answers=simple.answers.get(split, {}),
             )
-            for split, found in scores.items()
+            for split, each in scores.items()
         }
-        _write_predictions(session.run, job, evaluations, rows)
+        write_predictions(
+            session.run,
+            job.task,
+            {split: each.predictions for split, each in evaluations.items()},
+            {
+                split: [rows[split][number] for number in job.examples[split].row_numbers.tolist()]
+                for split in splits
+            },
+        )
         _write_model(session, finished, scores, simple)
     session.accelerator.wait_for_everyone()
     return finished
 
 
 def _rows_of(
-    job: PreparedRun, splits: Iterable[str], labelled: Iterable[str]
+    job: PreparedRun, splits: Iterable[str], labeled: Iterable[str]
 ) -> dict[str, dict[int, Row]]:
-    """The rows that predictions are written beside, and those that baselines need."""
-    needed: dict[str, Sequence[int]] = dict(needed_rows(job, labelled))
+    """Return the rows of evaluated splits, and those that baselines need, by number."""
+    needed: dict[str, Sequence[int]] = dict(needed_rows(job, labeled))
     needed |= {split: job.examples[split].row_numbers.tolist() for split in splits}
     return job.rows(needed)
 
@@ -98,49 +100,6 @@ def _load_best(session: Session, best_step: int) -> None:
     check_saved(session, folder)
     with session.engine.plain_model():
         checkpoint.load_weights(folder, session.network)
-
-
-_ROWS_AT_ONCE = 4096
-_NO_SCORES = pa.map_(pa.string(), pa.float64())
-
-
-def _write_predictions(
-    run: RunFolder,
-    job: PreparedRun,
-    evaluations: Mapping[str, Evaluation],
-    rows: Mapping[str, Mapping[int, Row]],
-) -> None:
-    """A folder with one Parquet file per split, under a manifest."""
-    atomic.remove(run.predictions)  # of an earlier end that did not come to a model
-    if evaluations:
-        with atomic.publish(run.predictions) as folder:
-            for split, evaluation in evaluations.items():
-                table = _predictions_table(job, split, evaluation, rows[split])
-                pq.write_table(table, folder / f"{split}.parquet")
-
-
-def _predictions_table(
-    job: PreparedRun, split: str, evaluation: Evaluation, rows: Mapping[int, Row]
-) -> pa.Table:
-    """Each row with its number, texts, label and answer."""
-    numbers = job.examples[split].row_numbers.tolist()
-    columns = list(next(iter(rows.values())).values)
-    parts = []
-    for start in range(0, len(numbers), _ROWS_AT_ONCE):  # an answer is ten times its numbers
-        stop = start + _ROWS_AT_ONCE
-        part = {name: values[start:stop] for name, values in evaluation.predictions.items()}
-        some = [rows[number] for number in numbers[start:stop]]
-        answers = job.task.decode(part, some)
-        table: dict[str, object] = {"row": numbers[start:stop]}
-        for name in columns:
-            table[stored_name(name)] = [row.values[name] for row in some]
-        table["predicted"] = [answer["label"] for answer in answers]
-        table["score"] = [answer["score"] for answer in answers]
-        scores: list[Any] = [answer["scores"] for answer in answers]
-        has_names = any(scores)  # Parquet has no structs without a field
-        table["scores"] = scores if has_names else pa.array([[]] * len(scores), _NO_SCORES)
-        parts.append(pa.table(table))
-    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def _write_model(
@@ -154,7 +113,7 @@ def _write_model(
     facts: dict[str, Any] = {
         "metrics": [metric.name for metric in job.metrics],
         **score_facts(scores, by=best),
-        "rows": {split: len(examples) for split, examples in job.examples.items()},
+        "rows": {split: examples.num_rows for split, examples in job.examples.items()},
         "constant": simple.constant,
         "words_counted_in": [simple.learned, simple.rows],
         "steps": finished.step,
@@ -198,7 +157,7 @@ def _card(session: Session, scores: Mapping[str, Scores], sentence: str) -> Card
         base_revision=job.files.revision,
         dataset=source.name if repository else _public_names(source.name),
         hub_dataset=repository,
-        rows={name: found.num_rows for name, found in job.examples.items()},
+        rows={name: examples.num_rows for name, examples in job.examples.items()},
         labels=job.task.summary(),
         length=length,
         scores=scores,

@@ -11,11 +11,11 @@ from tunesmith.text import escape_controls
 __all__ = ["code", "plain", "table"]
 
 _MARKS = re.compile(r"[\\`*_{}\[\]()#+!|~$@]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE)
-"""What makes something of the text beside it; the last two would make links of bare addresses."""
+"""What changes the text next to it; the last two would make links of bare addresses."""
 
 
 def plain(text: str) -> str:
-    """Text within a line of Markdown, as it stands."""
+    """Return text for a line of Markdown that shows it unchanged."""
     shown = " ".join(escape_controls(text).split())
     return html.escape(_MARKS.sub(r"\\\g<0>", shown), quote=False)
 

@@ -16,7 +16,7 @@ from tunesmith.text import escape_controls
 __all__ = ["CardFacts", "with_calibration", "write_card"]
 
 _BEGIN, _END = "<!-- calibration -->", "<!-- /calibration -->"
-"""Lines between which a calibration is told; no text of the data makes a line of its own."""
+"""Lines around the section about calibration; no text of the data makes a line of its own."""
 _SECTION = re.compile(f"^{_BEGIN}$.*?^{_END}$", re.MULTILINE | re.DOTALL)
 
 
@@ -30,10 +30,10 @@ class CardFacts:
         pipeline: of transformers; None if it has none for the task.
         base_model: what was fine-tuned, and at which commit.
         base_revision: the commit, if it came from the Hub.
-        dataset: what people call the data.
+        dataset: a name of the data.
         hub_dataset: its repository on the Hub, if it came from there.
         rows: how many rows each split has.
-        labels: what was learnt from the rows, a line each.
+        labels: what was learned from the rows, a line each.
         length: the most tokens per row, and how many training rows were cut.
         scores: by split, with their intervals and baselines.
         recipe: the whole recipe as YAML.
@@ -64,7 +64,7 @@ class CardFacts:
 
 
 def write_card(facts: CardFacts) -> str:
-    """The card as Markdown with YAML metadata that the Hub reads."""
+    """Return the card as Markdown with YAML metadata that the Hub reads."""
     parts = [
         f"---\n{_metadata(facts)}\n---",
         f"# {plain(facts.name)}",
@@ -82,7 +82,7 @@ def write_card(facts: CardFacts) -> str:
         *_warned(facts),
         "## " + _("Limits"),
         _(
-            "It has learnt from the rows named above and knows nothing of other kinds of text, "
+            "It has learned from the rows named above and knows nothing of other kinds of text, "
             "other languages or other labels. Longer texts are cut. The scores hold for rows like "
             "those they were measured on."
         ),
@@ -99,43 +99,43 @@ def write_card(facts: CardFacts) -> str:
     return escape_controls("\n\n".join(parts), keep="\n") + "\n"
 
 
-def with_calibration(card: str, told: Mapping[str, Any]) -> str:
-    """The card with what a calibration changes, in place of an older one.
+def with_calibration(card: str, calibration: Mapping[str, Any]) -> str:
+    """Return the card with what a calibration changes, instead of an older one.
 
     Args:
         card: as `write_card` wrote it.
-        told: as `tunesmith.json` keeps it under "calibration".
+        calibration: as `tunesmith.json` has it under "calibration".
     """
-    section = escape_controls(f"{_BEGIN}\n\n{_calibration(told)}\n\n{_END}", keep="\n")
-    found = _SECTION.search(card)
-    if found is None:
+    section = escape_controls(f"{_BEGIN}\n\n{_calibration(calibration)}\n\n{_END}", keep="\n")
+    match = _SECTION.search(card)
+    if match is None:
         return f"{card.rstrip()}\n\n{section}\n"
-    return card[: found.start()] + section + card[found.end() :]
+    return card[: match.start()] + section + card[match.end() :]
 
 
-def _calibration(told: Mapping[str, Any]) -> str:
+def _calibration(calibration: Mapping[str, Any]) -> str:
     """Temperature, what it changes on the rows it was fitted on, and thresholds if any."""
-    before, after = told["before"], told["after"]
-    names = ["ece", "loss", *(["accuracy", "coverage"] if told["rule"] else [])]
+    before, after = calibration["before"], calibration["after"]
+    names = ["ece", "loss", *(["accuracy", "coverage"] if calibration["rule"] else [])]
     parts = [
         "## " + _("Calibration"),
         _(
             "Temperature {temperature:.3f}, fitted on the {rows} rows of {split}, which it "
             "flatters. `tunesmith predict --calibrated` follows it; `transformers` alone does not."
-        ).format(**{key: told[key] for key in ("temperature", "rows", "split")}),
+        ).format(**{key: calibration[key] for key in ("temperature", "rows", "split")}),
         table(
-            [told["split"], _("before"), _("after")],
+            [calibration["split"], _("before"), _("after")],
             [[name, _score(before[name]), _score(after[name])] for name in names],
         ),
     ]
-    if told["rule"]:
+    if calibration["rule"]:
         parts += [
             _("Thresholds for the goal {goal}: the least probability of an answer.").format(
-                goal=code(told["goal"])
+                goal=code(calibration["goal"])
             ),
             table(
                 [_("label"), _("threshold")],
-                [[plain(name), _score(least)] for name, least in told["thresholds"].items()],
+                [[plain(name), _score(least)] for name, least in calibration["thresholds"].items()],
             ),
         ]
     return "\n\n".join(parts)
@@ -144,7 +144,7 @@ def _calibration(told: Mapping[str, Any]) -> str:
 def _warned(facts: CardFacts) -> Iterator[str]:
     if facts.warnings:
         yield "## " + _("Data warnings")
-        yield _("What is odd about the rows it has learnt from and was scored on:")
+        yield _("What is odd about the rows it has learned from and was scored on:")
         yield "\n".join(f"- {plain(line)}" for line in facts.warnings)
 
 
@@ -190,14 +190,14 @@ def _score_tables(facts: CardFacts) -> Iterator[str]:
         titles = [split, _("score"), "95%", *(_(BASELINES[name]) for name in simple)]
         rows = []
         for name, value in scores.values.items():
-            told = scores.intervals.get(name)
+            interval = scores.intervals.get(name)
             ends = (
-                _("{low} to {high}").format(low=_score(told.low), high=_score(told.high))
-                if told
+                _("{low} to {high}").format(low=_score(interval.low), high=_score(interval.high))
+                if interval
                 else "-"
             )
-            beside = (_score(scores.baselines[baseline].get(name)) for baseline in simple)
-            rows.append([name, _score(value), ends, *beside])
+            simple_scores = (_score(scores.baselines[baseline].get(name)) for baseline in simple)
+            rows.append([name, _score(value), ends, *simple_scores])
         yield table(titles, rows)
     yield _(
         "95%: where the score on all rows of the same kind may be, if these rows are independent "

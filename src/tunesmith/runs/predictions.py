@@ -1,19 +1,25 @@
-"""The predictions that a finished run leaves behind, read again. No torch."""
+"""The predictions of a finished run: a Parquet file per split, under a manifest. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tunesmith.data.rows import Row
 from tunesmith.errors import IntegrityError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
+from tunesmith.tasks import Predictions, Task
 
-__all__ = ["Record", "manifest_of", "read_predictions", "stored_name"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Record", "manifest_of", "read_predictions", "stored_name", "write_predictions"]
 
 _OWN = ("row", "predicted", "score", "scores")
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +38,59 @@ class Record:
 
 
 def stored_name(column: str) -> str:
-    """Under which name a column of the data is kept beside the answers: its own, if it is free."""
+    """Return the name of a column of the data among the answers: its own, if it is free."""
     return f"data.{column}" if column in _OWN else column
 
 
 def manifest_of(run: RunFolder) -> str | None:
-    """The sha256 of the manifest of the predictions, which the model keeps; None without any."""
+    """Return the sha256 of the manifest, which `tunesmith.json` holds; None without predictions."""
     path = run.predictions / atomic.MANIFEST
     return atomic.sha256_of(path) if path.is_file() else None
 
 
+def write_predictions(
+    run: RunFolder,
+    task: Task,
+    predictions: Mapping[str, Predictions],
+    rows: Mapping[str, Sequence[Row]],
+) -> None:
+    """Write each row of some splits with its number, texts, label and answer.
+
+    Raises:
+        ResourceError: the disk is full or cannot be written (C107).
+    """
+    import pyarrow.parquet as pq
+
+    atomic.remove(run.predictions)  # of an end that was interrupted before the model was written
+    if predictions:
+        with atomic.publish(run.predictions) as folder:
+            for split, values in predictions.items():
+                pq.write_table(_table(task, values, rows[split]), folder / f"{split}.parquet")
+
+
+def _table(task: Task, predictions: Predictions, rows: Sequence[Row]) -> pa.Table:
+    import pyarrow as pa
+
+    parts = []
+    for start in range(0, len(rows), _ROWS_AT_ONCE):  # an answer is ten times its numbers
+        chosen = slice(start, start + _ROWS_AT_ONCE)
+        some = rows[chosen]
+        answers = task.decode({name: values[chosen] for name, values in predictions.items()}, some)
+        table: dict[str, object] = {"row": [row.index for row in some]}
+        for name in rows[0].values:
+            table[stored_name(name)] = [row.values[name] for row in some]
+        table["predicted"] = [answer["label"] for answer in answers]
+        table["score"] = [answer["score"] for answer in answers]
+        scores: list[Any] = [answer["scores"] for answer in answers]
+        if not any(scores):  # Parquet has no structs without a field
+            scores = pa.array([[]] * len(scores), pa.map_(pa.string(), pa.float64()))
+        table["scores"] = scores
+        parts.append(pa.table(table))
+    return pa.concat_tables(parts, promote_options="permissive")
+
+
 def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list[Record]:
-    """The predictions for a split with the named columns of the data; empty if there are none.
+    """Return the predictions for a split with the named columns of the data; empty without any.
 
     Raises:
         IntegrityError: they are damaged, or not as they were written (C132); they are those of
@@ -104,7 +151,7 @@ def _refuse_damaged(run: RunFolder, known: object) -> None:
 
     Args:
         run: whose predictions.
-        known: the hash of their manifest that the model keeps; None if it keeps none.
+        known: the hash of their manifest in `tunesmith.json`; None if it has none.
 
     Raises:
         IntegrityError: a file is damaged or missing (C132), or another run wrote them (C133).

@@ -130,7 +130,7 @@ def _no_such_score(session: Session, name: str, scores: Scores) -> Problem:
 
 
 def _save_and_load(session: Session) -> None:
-    """Save the model as it is finished, load it as people will, and compare the answers."""
+    """Save the model as it is finished, load it as users will, and compare the answers."""
     job, network = session.job, session.network
     lengths = job.examples["train"].lengths
     shortest = session.job.batch(0, np.array([lengths.argmin()]))

@@ -169,8 +169,6 @@ def task_from_json(facts: Mapping[str, Any]) -> Task:
 
 
 def task_from_config(config: Mapping[str, Any], roles: Roles) -> Task | None:
-    """The task of a plain Hugging Face model, None if it is none of these."""
-    for task in _all():
-        if (found := task.from_config(config, roles)) is not None:
-            return found
-    return None
+    """Return the task of a plain Hugging Face model, None if it is none of these."""
+    tasks = (task.from_config(config, roles) for task in _all())
+    return next((task for task in tasks if task is not None), None)

@@ -121,7 +121,7 @@ class TaskDefaults:
         return predictions
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
-        """Return None: answers do not tell what they were made from."""
+        """Return None: answers do not determine what they were made from."""
         return None
 
     def constant(self, rows: Sequence[Row]) -> Sequence[float] | None:

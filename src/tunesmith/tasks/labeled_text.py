@@ -232,8 +232,8 @@ class LabeledTextTask(TaskDefaults):
 
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
         """Return a TF-IDF baseline."""
-        texts, asked = ([self.texts_of(row) for row in part] for part in (rows, others))
-        answers = simple_answers(self.output, texts, self.targets(rows), asked)
+        texts, others_texts = ([self.texts_of(row) for row in part] for part in (rows, others))
+        answers = simple_answers(self.output, texts, self.targets(rows), others_texts)
         return {name: {"logits": logits} for name, logits in answers.items() if name != "constant"}
 
     def labels_of(self, row: Row) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
-"""Masked language modelling: continued pretraining on a person's own text, without labels.
+"""Masked language modeling: continued pretraining on your own text, without labels.
 
 Devlin, Chang, Lee and Toutanova, "BERT: Pre-training of deep bidirectional transformers for
 language understanding" (arXiv 1810.04805). Masking is dynamic, as in RoBERTa (arXiv 1907.11692):
-drawn anew each time a text is seen; `masking` says how.
+drawn again each time a text is seen; `masking` says how.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ _MASKS, _ANSWERS = 8, 5
 
 
 class MaskingOptions(Options):
-    """What masked-lm alone can be told."""
+    """Task-specific options of masked-lm."""
 
     mlm_probability: float = Field(
-        0.15, ge=0.001, lt=1, description=N_("Share of the tokens that are predicted.")
+        0.15, ge=0.001, lt=1, description=N_("Fraction of the tokens that are predicted.")
     )
     whole_word_mask: bool = Field(
         False, description=N_("Hide all pieces of a word together, which is harder.")
     )
     always_mask: list[str] = Field(
         [],
-        description=N_("Words that are hidden wherever they stand, beside that share."),
+        description=N_("Words that are hidden wherever they occur, in addition to that fraction."),
     )
 
 
-def _perplexity(found: NDArray[Any], targets: NDArray[Any], _positive: int) -> float:
+def _perplexity(sums: NDArray[Any], targets: NDArray[Any], _positive: int) -> float:
     """The exponential of the mean negative log-likelihood; 1 is perfect."""
-    return math.exp(min(float(found[:, 0].sum() / targets.sum()), 700.0))
+    return math.exp(min(float(sums[:, 0].sum() / targets.sum()), 700.0))
 
 
-def _token_accuracy(found: NDArray[Any], targets: NDArray[Any], _positive: int) -> float:
-    return float(found[:, 1].sum() / targets.sum())
+def _token_accuracy(sums: NDArray[Any], targets: NDArray[Any], _positive: int) -> float:
+    return float(sums[:, 1].sum() / targets.sum())
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class MaskedLanguageModel(TaskDefaults):
 
     Attributes:
         roles: which column is the text; pairs are read jointly.
-        mlm_probability: share of the tokens that are predicted.
+        mlm_probability: fraction of the tokens that are predicted.
         whole_word_mask: whether all pieces of a word are hidden together.
-        always_mask: words that are hidden wherever they stand: selective masking, as in Gu et al.,
-            "Train no evil" (arXiv 2004.09733), with the words named by a person.
+        always_mask: words that are hidden wherever they occur: selective masking, as in Gu et al.,
+            "Train no evil" (arXiv 2004.09733), with words that the user names.
         tokenizer: known once `with_tokenizer` was called.
     """
 
@@ -165,14 +165,14 @@ class MaskedLanguageModel(TaskDefaults):
                         _('row {row} has no {mask} to fill in: "{text}"').format(
                             row=row.index, mask=mask, text=row.values[self.roles.text]
                         ),
-                        fix=_("Write {mask} where a word is wanted.").format(mask=mask),
+                        fix=_("Write {mask} in place of the word to predict.").format(mask=mask),
                     )
                 )
         ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
-        kept = ragged["input_ids"]
-        ends = kept.lengths.cumsum()
+        ids = ragged["input_ids"]
+        ends = ids.lengths.cumsum()
         for i in np.flatnonzero(full_lengths > max_length).tolist():
-            if tokenizer.mask_token_id not in kept.flat[ends[i] - kept.lengths[i] : ends[i]]:
+            if tokenizer.mask_token_id not in ids.flat[ends[i] - ids.lengths[i] : ends[i]]:
                 raise DataError(
                     Problem(
                         "D331",
@@ -191,7 +191,7 @@ class MaskedLanguageModel(TaskDefaults):
         return {"task": self.name, "columns": list(self.roles.text_columns)}
 
     def corrupt(self, batch: Batch, *, seed: int) -> Batch:
-        """Choose tokens, hide or replace most of them, and make labels of what stood there."""
+        """Choose tokens, hide or replace most of them, and make labels of what was there."""
         inputs = dict(batch.inputs)
         if (columns := inputs.pop("words", None)) is None:
             return batch
@@ -204,7 +204,7 @@ class MaskedLanguageModel(TaskDefaults):
             seed=seed,
             probability=self.mlm_probability,
             whole_word_mask=self.whole_word_mask,
-            always=self._spelt(),
+            always=self._pieces_of_words(),
             mask_id=self.tokenizer.mask_token_id,
             vocabulary=len(self.tokenizer),
         )
@@ -215,7 +215,7 @@ class MaskedLanguageModel(TaskDefaults):
             batch, inputs=inputs, labels=labels, labels_are="token", num_targets=num_targets
         )
 
-    def _spelt(self) -> set[tuple[int, ...]]:
+    def _pieces_of_words(self) -> set[tuple[int, ...]]:
         """The words that are always hidden, as pieces; byte-level ones differ behind a space."""
         ways = (way for word in self.always_mask for way in (word, f" {word}"))
         return {tuple(self.tokenizer.encode(way, add_special_tokens=False)) for way in ways}
@@ -239,7 +239,7 @@ class MaskedLanguageModel(TaskDefaults):
             return zeros.index_add(0, example, values.detach())
 
         per_example = {
-            "found": torch.stack([by_example(losses), by_example(hits)], dim=1),
+            "sums": torch.stack([by_example(losses), by_example(hits)], dim=1),
             "targets": by_example(torch.ones_like(losses)),
         }
         return Outputs(losses.sum(), per_example)
@@ -281,12 +281,12 @@ class MaskedLanguageModel(TaskDefaults):
         loss: float | None,
     ) -> Scores:
         """Over all chosen tokens of all texts."""
-        return compute(metrics, predictions["found"], predictions["targets"], loss=loss)
+        return compute(metrics, predictions["sums"], predictions["targets"], loss=loss)
 
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """For texts with masks the words to fill in; for others the perplexity of each."""
-        if "found" in predictions:
-            pairs = zip(predictions["found"][:, 0], predictions["targets"], strict=True)
+        if "sums" in predictions:
+            pairs = zip(predictions["sums"][:, 0], predictions["targets"], strict=True)
             values = [math.exp(min(float(nll / count), 700.0)) for nll, count in pairs]
             return [
                 {"label": "perplexity", "score": value, "scores": {"perplexity": value}}

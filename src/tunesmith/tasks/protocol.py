@@ -142,7 +142,7 @@ class TaskRows(Protocol):
 
     @property
     def encoding(self) -> Mapping[str, object]:
-        """What the result of `encode` depends on besides rows, tokenizer and length."""
+        """What the result of `encode` depends on in addition to rows, tokenizer and length."""
         ...
 
     def texts_of(self, row: Row) -> tuple[str, ...]:
