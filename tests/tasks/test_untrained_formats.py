@@ -128,7 +128,10 @@ FORMATS: dict[str, list[dict[str, object]]] = {
 
 def numbered(value: object, i: int, *, alike: bool) -> object:
     """The value with a number in each text of prose."""
-    return f"{value} {i}" if isinstance(value, str) and " " in value and not alike else value
+    if alike or not isinstance(value, str):
+        return value
+    is_prose = " " in value or (len(value) > 2 and not value.isascii())
+    return f"{value} {i}" if is_prose else value
 
 
 @pytest.mark.parametrize("alike", [False, True])

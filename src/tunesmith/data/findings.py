@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tunesmith.data.rows import Source
+from tunesmith.data.rows import BadRecordsError, Rejected, Source
 from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.text import escape_controls
 
-__all__ = ["Finding", "Findings", "unwritable_in"]
+__all__ = ["BadRecords", "Finding", "Findings", "unwritable_in"]
 
 _SHOWN = 5
 _MOST_BITS = 14_000
@@ -85,6 +85,23 @@ class Findings:
                 severity=finding.severity,
                 count=kind.count,
             )
+
+
+@dataclass
+class BadRecords(Findings):
+    """The records of a source that cannot be read."""
+
+    records: list[Rejected] = field(default_factory=list)
+
+    def reject(self, index: int, finding: Finding, place: Place) -> None:
+        """Add a record."""
+        self.add(index, finding)
+        self.records.append(Rejected(place, finding.code, finding.message))
+
+    def raise_if_any(self) -> None:
+        """Raise a `BadRecordsError` with all of them."""
+        if self.records:
+            raise BadRecordsError(self.problems(), self.records)
 
 
 def unwritable_in(record: Mapping[str, object]) -> Finding | None:

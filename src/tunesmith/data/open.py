@@ -30,6 +30,7 @@ __all__ = [
     "from_python",
     "is_published",
     "looks_like_a_file",
+    "open_source",
     "open_splits",
 ]
 
@@ -45,7 +46,7 @@ def open_splits(where: str | Sequence[str], options: ReadingOptions = _DEFAULTS)
         ResourceError: the Hub cannot be reached.
     """
     if not isinstance(where, str):
-        parts = [_one_split(name, options) for name in where]
+        parts = [open_source(name, options) for name in where]
         return {"train": _concatenate(parts)}
     if where.startswith("embedded:"):
         from tunesmith.data.embedded import open_embedded
@@ -173,7 +174,8 @@ def _no_training_file(path: Path, names: Sequence[str]) -> Problem:
     )
 
 
-def _one_split(where: str, options: ReadingOptions) -> Source:
+def open_source(where: str, options: ReadingOptions = _DEFAULTS) -> Source:
+    """Open a data set by name; return its split "train", else its first one."""
     splits = open_splits(where, options)
     return splits["train"] if "train" in splits else next(iter(splits.values()))
 

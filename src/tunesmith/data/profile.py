@@ -91,7 +91,6 @@ class Profile:
     source: Source
     columns: tuple[ColumnProfile, ...]
     num_rows: int
-    is_whole: bool
 
     def column(self, name: str) -> ColumnProfile | None:
         """Return the profile of a column, None if there is none of this name."""
@@ -105,16 +104,16 @@ def profile(source: Source, *, rows: int = SAMPLE_ROWS) -> Profile:
         DataError: not one row can be read.
     """
     rows = min(rows, max(_MIN_ROWS, _MOST_CELLS // max(1, len(source.columns))))
-    sample, is_whole = _sample(source, rows)
+    sample = _sample(source, rows)
     columns = tuple(
         _profile_column(column, [row.values.get(column.name) for row in sample])
         for column in source.columns
     )
-    return Profile(source, columns, len(sample), is_whole=is_whole)
+    return Profile(source, columns, len(sample))
 
 
-def _sample(source: Source, count: int) -> tuple[list[Row], bool]:
-    """Return the first rows that can be read, and whether these are all."""
+def _sample(source: Source, count: int) -> list[Row]:
+    """Return the first rows that can be read, fewer if they are long."""
     rows: list[Row] = []
     held = 0
     try:
@@ -122,11 +121,11 @@ def _sample(source: Source, count: int) -> tuple[list[Row], bool]:
             rows += chunk[: count - len(rows)]
             held += sum(len(v) for row in chunk for v in row.values.values() if isinstance(v, str))
             if len(rows) == count or held > _MOST_CHARACTERS:
-                return rows, False
+                break
     except DataError:
         if not rows:
             raise
-    return rows, True
+    return rows
 
 
 def _profile_column(column: Column, values: Sequence[object]) -> ColumnProfile:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
 from tunesmith.errors import DataError, Place, Problem
@@ -20,6 +21,7 @@ __all__ = [
     "Column",
     "Concatenated",
     "NumberedRows",
+    "PathSource",
     "Rejected",
     "Row",
     "Source",
@@ -151,6 +153,18 @@ def distinct_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
 def selected(columns: Iterable[Column], names: Collection[str] | None) -> list[str]:
     """Return the names of the columns to read: those among `names`, or all."""
     return [column.name for column in columns if names is None or column.name in names]
+
+
+@dataclass(frozen=True)
+class PathSource:
+    """A source that reads one file or folder."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
 
 
 class NumberedRows:

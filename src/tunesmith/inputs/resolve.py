@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from tunesmith.data.columns import Roles, missing_columns
-from tunesmith.data.open import detected, open_splits
+from tunesmith.data.open import detected, open_source, open_splits
 from tunesmith.data.profile import Profile, profile
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.readers.text_file import AUTO
@@ -227,11 +227,13 @@ def _check_task(name: str, layers: Layers) -> None:
     try:
         task_named(name)
     except RecipeError as error:
-        (problem,) = error.problems
-        remark, _newline, fix = (problem.fix or "").rpartition("\n")
-        raise RecipeError(
-            layers.problem(problem.code, problem.message, "task", remark=remark, fix=fix)
-        ) from None
+        raise RecipeError(_at_line(error.problems[0], layers, "task")) from None
+
+
+def _at_line(problem: Problem, layers: Layers, *path: str) -> Problem:
+    """Move a problem to the line of a key; the first lines of its fix are shown there."""
+    remark, _newline, fix = (problem.fix or "").rpartition("\n")
+    return layers.problem(problem.code, problem.message, *path, remark=remark, fix=fix)
 
 
 def _suggest_model(
@@ -293,10 +295,9 @@ def _open_others(
             others[name] = data[where]
         elif where is not None:
             try:
-                splits = open_splits(where, options)
+                others[name] = open_source(where, options)
             except DataError as error:
                 raise _neither_split_nor_file(error, layers, name, where, data) from error
-            others[name] = splits["train"] if "train" in splits else next(iter(splits.values()))
     if sum(fractions.values()) >= 1:
         raise RecipeError(
             layers.problem(
@@ -332,11 +333,6 @@ def _columns_problems(
     for source in (train, *others.values()):
         required = texts if source is others.get("test") else texts + labels
         for role, problem in missing_columns(required, source):
-            if problem.place is not None:  # a problem of the data, not of the recipe
-                problems.append(problem)
-                continue
-            remark, _newline, fix = (problem.fix or "").rpartition("\n")
-            problems.append(
-                layers.problem(problem.code, problem.message, "data", role, remark=remark, fix=fix)
-            )
+            is_of_data = problem.place is not None
+            problems.append(problem if is_of_data else _at_line(problem, layers, "data", role))
     return problems

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data.findings import Findings
+from tunesmith.data.findings import BadRecords
 from tunesmith.data.readers import json_reader as module
 from tunesmith.data.readers.json_reader import JsonFile
 from tunesmith.data.readers.text_file import TextFile
@@ -279,7 +279,7 @@ def test_records_that_are_refused_have_places(tmp_path: Path) -> None:
 
 def test_rows_keep_their_numbers_and_sizes(tmp_path: Path) -> None:
     source = opened(tmp_path, '{"a": 1}\n3\n{"a": 23}\n')
-    result = list(source._good_rows(None, Findings(source), []))
+    result = list(source._good_rows(None, BadRecords(source)))
     assert [(row.index, row.values, size) for row, size in result] == [
         (0, {"a": 1}, 9), (2, {"a": 23}, 10),
     ]  # fmt: skip

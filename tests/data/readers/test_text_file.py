@@ -153,7 +153,7 @@ def test_a_guess_comes_with_the_flag(tmp_path: Path) -> None:
     (problem,) = caught.value.problems
     assert (problem.code, problem.flags) == ("D103", ("--encoding", "utf-16-le"))
     path.write_bytes(b"\x81\x8d\x90\n")
-    with pytest.raises(DataError, match="do not tell") as caught:
+    with pytest.raises(DataError, match="do not show") as caught:
         TextFile.check(path, None)
     assert caught.value.problems[0].flags == ()
     with pytest.raises(DataError, match="D101"):

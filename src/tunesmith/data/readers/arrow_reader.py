@@ -20,7 +20,7 @@ from tunesmith.data.readers.arrow_rows import (
 from tunesmith.data.readers.format import Format
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.text_file import require_regular_file
-from tunesmith.data.rows import Column, NumberedRows, Row, selected
+from tunesmith.data.rows import Column, NumberedRows, PathSource, Row, selected
 
 __all__ = ["FORMAT", "ArrowFile"]
 
@@ -29,17 +29,11 @@ _COUNTED_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class ArrowFile(NumberedRows):
+class ArrowFile(NumberedRows, PathSource):
     """An Arrow IPC file or stream, memory-mapped."""
 
-    path: Path
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
 
     @classmethod
     def open(cls, path: Path) -> ArrowFile:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.findings import BadRecords, Finding
 from tunesmith.data.readers.encodings import (
     detect_encoding,
     encoding_by_mark,
@@ -21,9 +21,8 @@ from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.text_file import AUTO, require_regular_file
 from tunesmith.data.rows import (
     MAX_ROW_BYTES,
-    BadRecordsError,
     Column,
-    Rejected,
+    PathSource,
     Row,
     in_chunks,
     selected,
@@ -48,7 +47,7 @@ _SAMPLE_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class ClassFolder:
+class ClassFolder(PathSource):
     """The texts of some classes.
 
     Attributes:
@@ -59,7 +58,6 @@ class ClassFolder:
         notes: on what was left out and detected.
     """
 
-    path: Path
     files: tuple[tuple[Path, str], ...]
     encoding: str
     fallback: str | None = None
@@ -108,34 +106,19 @@ class ClassFolder:
             notes.append(note.format(file=path, encoding=fallback))
         return cls(path, files, AUTO, fallback, tuple(notes))
 
-    @property
-    def name(self) -> str:
-        """The path of the folder."""
-        return str(self.path)
-
-    @property
-    def detected(self) -> dict[str, str]:
-        """Nothing: some of the files may be UTF-8."""
-        return {}
-
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """Yield all rows; then raise a `BadRecordsError` for the files that cannot be read."""
         names = selected(self.columns, columns)
-        findings = Findings(self)
-        bad: list[Rejected] = []
-        yield from in_chunks(self._good_rows(names, findings, bad))
-        if findings:
-            raise BadRecordsError(findings.problems(), bad)
+        bad = BadRecords(self)
+        yield from in_chunks(self._good_rows(names, bad))
+        bad.raise_if_any()
 
-    def _good_rows(
-        self, names: Sequence[str], findings: Findings, bad: list[Rejected]
-    ) -> Iterator[tuple[Row, int]]:
+    def _good_rows(self, names: Sequence[str], bad: BadRecords) -> Iterator[tuple[Row, int]]:
         """Yield the rows whose files can be read, each with its size."""
         for index, (file, label) in enumerate(self.files):
             text = self._text_of(file) if "text" in names else ""
             if isinstance(text, Finding):
-                findings.add(index, text)
-                bad.append(Rejected(Place(str(file)), text.code, text.message))
+                bad.reject(index, text, Place(str(file)))
                 continue
             values: dict[str, object] = {"text": text, "label": label}
             yield Row(index, {name: values[name] for name in names}), len(text)

@@ -12,7 +12,7 @@ from tunesmith.data.readers.dialect import Dialect, dialect_of, shown_delimiter
 from tunesmith.data.readers.format import Format, ReadingOptions
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.tables import RaggedRows, column_names, line_places
-from tunesmith.data.readers.text_file import AUTO, TextFile
+from tunesmith.data.readers.text_file import AUTO, TextFile, TextFileSource
 from tunesmith.data.rows import (
     MAX_COLUMNS,
     MAX_ROW_BYTES,
@@ -42,31 +42,24 @@ class _EndlessRowError(Exception):
 
 
 @dataclass(frozen=True)
-class DelimitedFile:
+class DelimitedFile(TextFileSource):
     """A checked CSV or TSV file.
 
     Attributes:
-        text: the file.
         dialect: how its lines are split into fields.
         columns: from the header, each name once; empty columns at the end are dropped.
         names: of the fields of a record, in order.
         width: fields in a full record, dropped ones included.
-        notes: on how the file is read.
+        own_notes: on delimiter and columns.
         has_header: whether the first record names the columns.
     """
 
-    text: TextFile
     dialect: Dialect
     columns: tuple[Column, ...]
     names: tuple[str, ...]
     width: int
-    notes: tuple[str, ...] = ()
+    own_notes: tuple[str, ...] = ()
     has_header: bool = True
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.text.path)
 
     @property
     def delimiter(self) -> str:
@@ -78,6 +71,11 @@ class DelimitedFile:
         """The detected encoding and delimiter, by the keys of a recipe."""
         delimiter = {"delimiter": self.delimiter} if self.dialect.is_detected else {}
         return {**self.text.detected, **delimiter}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on encoding, delimiter and columns."""
+        return (*self.text.notes, *self.own_notes)
 
     @classmethod
     def open(
@@ -103,7 +101,7 @@ class DelimitedFile:
             raise DataError(Problem("D121", _("the file has no header line"), place))
         if len(first) > MAX_COLUMNS:
             raise DataError(too_many_columns(len(first), place))
-        notes = list(text.notes)
+        notes: list[str] = []
         if dialect.is_detected:
             note = _('{file}: fields are separated by "{delimiter}" (detected)')
             notes.append(note.format(file=text.path, delimiter=shown_delimiter(dialect.delimiter)))

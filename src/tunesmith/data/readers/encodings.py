@@ -123,7 +123,7 @@ def not_in_encoding(codec: str, sample: bytes, place: Place, byte: int | None = 
         message = _("not {encoding} (byte {byte:#04x})").format(encoding=encoding, byte=byte)
     guess = detect_encoding(sample)
     if guess is None:
-        message += "; " + _("its bytes do not tell which encoding it is in")
+        message += "; " + _("its bytes do not show its encoding")
         fix = _("Name the encoding with --encoding, or save the file as UTF-8.")
         return Problem("D101", message, place, fix=fix)
     message += "; " + _("it looks like {encoding}").format(encoding=guess)

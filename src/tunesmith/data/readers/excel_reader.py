@@ -23,6 +23,7 @@ from tunesmith.data.rows import (
     MAX_COLUMNS,
     MAX_ROW_BYTES,
     Column,
+    PathSource,
     Row,
     distinct_columns,
     in_chunks,
@@ -46,11 +47,10 @@ _FAILED = frozenset(("#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NUM!", "
 
 
 @dataclass(frozen=True)
-class ExcelFile:
+class ExcelFile(PathSource):
     """One sheet of a workbook.
 
     Attributes:
-        path: of the workbook.
         sheet: the name of the sheet.
         columns: from the first row that is not empty, each name once.
         names: of the cells of a row, in order.
@@ -58,17 +58,11 @@ class ExcelFile:
         notes: on how the sheet is read.
     """
 
-    path: Path
     sheet: str
     columns: tuple[Column, ...]
     names: tuple[str, ...]
     header_row: int
     notes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
 
     @classmethod
     def open(cls, path: Path, sheet: str | None = None) -> ExcelFile:

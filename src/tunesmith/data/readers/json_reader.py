@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from tunesmith.data.findings import Finding, Findings, unwritable_in
+from tunesmith.data.findings import BadRecords, Finding, unwritable_in
 from tunesmith.data.readers.format import Format
 from tunesmith.data.readers.json_array import (
     ArrayError,
@@ -18,12 +18,10 @@ from tunesmith.data.readers.json_array import (
     is_cut_off,
 )
 from tunesmith.data.readers.read_errors import coded
-from tunesmith.data.readers.text_file import TextFile
+from tunesmith.data.readers.text_file import TextFile, TextFileSource
 from tunesmith.data.rows import (
     MAX_COLUMNS,
-    BadRecordsError,
     Column,
-    Rejected,
     Row,
     in_chunks,
     selected,
@@ -73,33 +71,16 @@ class _BadLine:
 
 
 @dataclass(frozen=True)
-class JsonFile:
+class JsonFile(TextFileSource):
     """A checked file of JSON objects.
 
     Attributes:
-        text: the file.
         is_array: whether it is one array of objects, not one object per line.
         columns: every key of the first thousand records, in order of appearance.
     """
 
-    text: TextFile
     is_array: bool
     columns: tuple[Column, ...]
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.text.path)
-
-    @property
-    def detected(self) -> dict[str, str]:
-        """The detected encoding, by its key in a recipe."""
-        return self.text.detected
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A note on its encoding, if it is not UTF-8."""
-        return self.text.notes
 
     @classmethod
     def open(cls, text: TextFile) -> JsonFile:
@@ -117,11 +98,10 @@ class JsonFile:
                 if not piece:
                     raise DataError(Problem("D121", _("the file is empty"), place))
                 start = piece.lstrip()
-        file_without_columns = cls(text, start[0] == "[", ())
-        is_array = file_without_columns.is_array
+        is_array = start[0] == "["
         if not is_array and text.endless_line is not None:
             raise DataError(too_long(Place(str(text.path), text.endless_line)))
-        sample = file_without_columns._sample()
+        sample = cls(text, is_array, ())._sample()
         types: dict[str, str] = {}
         for record in sample:
             for key, value in record.items():
@@ -147,16 +127,14 @@ class JsonFile:
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """Yield all rows; then raise a `BadRecordsError` for records that are no good objects."""
-        findings = Findings(self)
-        bad: list[Rejected] = []
-        yield from in_chunks(self._good_rows(columns, findings, bad))
-        if findings:
-            raise BadRecordsError(findings.problems(), bad)
+        bad = BadRecords(self)
+        yield from in_chunks(self._good_rows(columns, bad))
+        bad.raise_if_any()
 
     def _good_rows(
-        self, columns: Collection[str] | None, findings: Findings, bad: list[Rejected]
+        self, columns: Collection[str] | None, bad: BadRecords
     ) -> Iterator[tuple[Row, int]]:
-        """Yield the good rows, each with its size; add other records to `findings` and `bad`."""
+        """Yield the good rows, each with its size; add the other records to `bad`."""
         names = selected(self.columns, columns)
         misspelled = _MisspelledKeys([column.name for column in self.columns])
         for index, (line, size, record) in enumerate(self._records()):
@@ -167,9 +145,8 @@ class JsonFile:
                 if finding is None:
                     yield Row(index, {name: record.get(name) for name in names}), size
             if finding is not None:
-                findings.add(index, finding)
                 place = Place(self.name, row=index) if self.is_array else Place(self.name, line)
-                bad.append(Rejected(place, finding.code, finding.message))
+                bad.reject(index, finding, place)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
         """Return the lines of some rows; for an array their numbers."""

@@ -9,14 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from tunesmith.data.findings import Findings, unwritable_in
+from tunesmith.data.findings import BadRecords, unwritable_in
 from tunesmith.data.readers.arrow_rows import columns_of
 from tunesmith.data.rows import (
     CHUNK_ROWS,
-    BadRecordsError,
     Column,
     NumberedRows,
-    Rejected,
     Row,
     distinct_columns,
     selected,
@@ -79,22 +77,18 @@ class Memory(NumberedRows):
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """Yield all rows; then raise a `BadRecordsError` for the others (D142, D140)."""
         names = selected(self.columns, columns)
-        findings = Findings(self)
-        bad: list[Rejected] = []
+        bad = BadRecords(self)
         for start in range(0, len(self.records), CHUNK_ROWS):
             chunk = []
             for index, record in enumerate(self.records[start : start + CHUNK_ROWS], start):
                 row = Row(index, {name: record.get(name) for name in names})
                 if finding := unwritable_in(row.values):
-                    findings.add(index, finding)
-                    place = Place(self.name, row=index)
-                    bad.append(Rejected(place, finding.code, finding.message))
+                    bad.reject(index, finding, Place(self.name, row=index))
                 else:
                     chunk.append(row)
             if chunk:
                 yield chunk
-        if findings:
-            raise BadRecordsError(findings.problems(), bad)
+        bad.raise_if_any()
 
 
 def _plain_records(frame: Any) -> list[dict[str, object]]:

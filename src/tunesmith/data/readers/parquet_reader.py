@@ -29,6 +29,7 @@ from tunesmith.data.rows import (
     CHUNK_ROWS,
     Column,
     NumberedRows,
+    PathSource,
     Row,
     selected,
 )
@@ -37,26 +38,19 @@ __all__ = ["FORMAT", "ParquetFile"]
 
 
 @dataclass(frozen=True)
-class ParquetFile(NumberedRows):
+class ParquetFile(NumberedRows, PathSource):
     """A Parquet file.
 
     Attributes:
-        path: of the file.
         columns: of its schema.
         notes: none.
         longest: bytes of the longest text in the dictionary of each column of texts, by the numbers
             of row group and leaf.
     """
 
-    path: Path
     columns: tuple[Column, ...]
     notes: tuple[str, ...] = ()
     longest: Mapping[tuple[int, int], int] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.path)
 
     @classmethod
     def open(cls, path: Path) -> ParquetFile:

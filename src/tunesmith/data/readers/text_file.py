@@ -29,7 +29,7 @@ from tunesmith.data.rows import MAX_ROW_BYTES
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 
-__all__ = ["AUTO", "TextFile", "open_bytes", "require_regular_file"]
+__all__ = ["AUTO", "TextFile", "TextFileSource", "open_bytes", "require_regular_file"]
 
 AUTO = "auto"
 """Instead of an encoding or a delimiter: detect it."""
@@ -168,6 +168,28 @@ class TextFile:
         else:
             note = _("{file} is read as {encoding}")
         return (note.format(file=self.path, encoding=self.encoding),)
+
+
+@dataclass(frozen=True)
+class TextFileSource:
+    """A source that reads a text file."""
+
+    text: TextFile
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.text.path)
+
+    @property
+    def detected(self) -> dict[str, str]:
+        """What was detected, by the keys of a recipe."""
+        return self.text.detected
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on how the file is read."""
+        return self.text.notes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tunesmith.data.readers.format import Format
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.tables import line_places
-from tunesmith.data.readers.text_file import TextFile
+from tunesmith.data.readers.text_file import TextFile, TextFileSource
 from tunesmith.data.rows import Column, Row, in_chunks, too_long
 from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
@@ -17,14 +17,9 @@ __all__ = ["FORMAT", "LinesFile"]
 
 
 @dataclass(frozen=True)
-class LinesFile:
-    """A checked text file.
+class LinesFile(TextFileSource):
+    """A checked text file."""
 
-    Attributes:
-        text: the file.
-    """
-
-    text: TextFile
     columns: tuple[Column, ...] = (Column("text", "text"),)
 
     @classmethod
@@ -37,21 +32,6 @@ class LinesFile:
         if text.endless_line is not None:
             raise DataError(too_long(Place(str(text.path), text.endless_line)))
         return cls(text)
-
-    @property
-    def name(self) -> str:
-        """The path."""
-        return str(self.text.path)
-
-    @property
-    def detected(self) -> dict[str, str]:
-        """The detected encoding, by its key in a recipe."""
-        return self.text.detected
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A note on its encoding, if it is not UTF-8."""
-        return self.text.notes
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """Yield all rows."""
