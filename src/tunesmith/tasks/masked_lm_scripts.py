@@ -25,8 +25,7 @@ _ENCODE_PAIR = """\
 def word_numbers(words, texts):
     first = max((word + 1 for word, text in zip(words, texts) if text == 0), default=0)
     return [
-        0 if word is None else word + 1 + (first if text else 0)
-        for word, text in zip(words, texts)
+        0 if word is None else word + 1 + (first if text else 0) for word, text in zip(words, texts)
     ]
 
 
@@ -82,8 +81,8 @@ always_tokens = [tokenizer.encode(text, add_special_tokens=False) for text in sp
 
 def find_always(ids, words):
     is_always = np.zeros(ids.shape, dtype=bool)
-    for tokens, numbers, marks in zip(ids.tolist(), words.tolist(), is_always):
-        is_edge = [True, *(one != two for one, two in zip(numbers, numbers[1:])), True]
+    for tokens, numbers, marks in zip(ids.tolist(), words, is_always):
+        is_edge = [True, *(numbers[1:] != numbers[:-1]), True]
         for pieces in filter(None, always_tokens):
             for start in range(len(tokens) - len(pieces) + 1):
                 stop = start + len(pieces)

@@ -21,6 +21,7 @@ from tunesmith.training.events import StepDone
 
 TEXTS = [row[1] for row in ticket_rows(40)[1:]]
 PAIR = {"data.text": "first", "data.text_pair": "second"}
+ALWAYS = {"options.always_mask": ["printer"], "options.whole_word_mask": True}
 KINDS: Mapping[str, tuple[list[dict[str, object]], dict[str, object]]] = {
     "single": ([{"body": t, "queue": "ab"[i % 2]} for i, t in enumerate(TEXTS)], {}),
     "pair": (
@@ -36,6 +37,10 @@ KINDS: Mapping[str, tuple[list[dict[str, object]], dict[str, object]]] = {
         {"task": "text-regression", "data.label": "stars", "train.learning_rate": 0.02},
     ),
     "words": ([{"text": t} for t in TEXTS], {"task": "masked-lm"}),
+    "word pairs": (
+        [{"first": t, "second": TEXTS[i // 2]} for i, t in enumerate(TEXTS)],
+        {**PAIR, "task": "masked-lm", **ALWAYS},
+    ),
 }
 
 
