@@ -10,6 +10,7 @@ from typing import Any
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext, split_name
+from tunesmith.metrics.baselines import BASELINES
 from tunesmith.metrics.score_table import as_interval, as_score
 from tunesmith.metrics.scores import METRICS
 from tunesmith.metrics.shortfall import (
@@ -40,14 +41,10 @@ class Outcome(Enum):
 
 
 _SENTENCES = {
-    Outcome.GOOD: N_(
-        "Good: {result} on {where}; the strongest baseline, {baseline}, scores {bar}."
-    ),
-    Outcome.LEVEL: N_("No better than a baseline: {result} on {where}; {baseline} scores {bar}."),
-    Outcome.FEW_ROWS: N_("Too few rows to tell: {result} on {where}; {baseline} scores {bar}."),
-    Outcome.BEATEN: N_(
-        "Worse than a baseline (M137): {result} on {where}; {baseline} scores {bar}."
-    ),
+    Outcome.GOOD: N_("Good: {result} on {where}; strongest baseline ({baseline}): {bar}."),
+    Outcome.LEVEL: N_("No better than a baseline: {result} on {where}; {baseline}: {bar}."),
+    Outcome.FEW_ROWS: N_("Too few rows to tell: {result} on {where}; {baseline}: {bar}."),
+    Outcome.BEATEN: N_("Worse than a baseline (M137): {result} on {where}; {baseline}: {bar}."),
 }
 """Of the outcomes that come from a comparison."""
 
@@ -90,8 +87,7 @@ def headline(metadata: Mapping[str, Any]) -> Headline:
         sentence = _("Collapsed (M135): all answers are the same on {where}.")
         if verdict.tfidf is not None:
             sentence = _(
-                "Collapsed (M135): all answers are the same on {where}; TF-IDF scores {score} "
-                "{bar:.4f}."
+                "Collapsed (M135): all answers are the same on {where}; TF-IDF: {score} {bar:.4f}."
             )
         sentence = sentence.format(where=where, score=verdict.score, bar=verdict.tfidf)
         return Headline(Outcome.COLLAPSED, sentence, split)
@@ -108,7 +104,7 @@ def headline(metadata: Mapping[str, Any]) -> Headline:
     metric = METRICS.get(score)
     pick = max if metric is None or metric.higher_is_better else min
     strongest = pick(bars, key=bars.__getitem__)
-    words |= {"baseline": _name(strongest, score), "bar": as_score(bars[strongest])}
+    words |= {"baseline": _(BASELINES[strongest]), "bar": as_score(bars[strongest])}
     return Headline(outcome, _(_SENTENCES[outcome]).format(**words), split)
 
 
@@ -165,9 +161,3 @@ def _where(split: str, count: int | None, *, is_untested: bool) -> str:
     else:
         words = ngettext("{count} row of {split}", "{count} rows of {split}", count)
     return words.format(count=f"{count:,}", split=split_name(split))
-
-
-def _name(baseline: str, score: str) -> str:
-    if baseline == "tfidf":
-        return _("TF-IDF")
-    return _("the mean label") if "numbers" in METRICS[score].kinds else _("the majority class")

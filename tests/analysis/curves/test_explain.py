@@ -150,7 +150,7 @@ def test_a_model_that_tfidf_beats_hears_that_first(
     diagnosis = facts["verdicts"]["validation"]
     assert diagnosis["code"] in ("M135", "M137") and diagnosis["tfidf"] == 1.0
     card = (run.model / "README.md").read_text(encoding="utf-8")
-    assert 0 < card.index("TF-IDF scores") < card.index("## Scores")
+    assert 0 < card.index("TF-IDF:") < card.index("## Scores")
     first, *others = explain(run)
     assert first.diagnosis is Diagnosis.BEATEN and first.change is None
     assert first.evidence.startswith("validation: ") and "TF-IDF baseline" in first.evidence

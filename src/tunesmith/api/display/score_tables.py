@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.api.display.terminal import Terminal
@@ -47,9 +47,12 @@ def show_scores(terminal: Terminal, metadata: Mapping[str, Any]) -> None:
 
 
 def score_warnings(metadata: Mapping[str, Any]) -> Iterable[Problem]:
-    """Yield the warnings that go with the last message of a command."""
+    """Yield the warnings that go with the last message of a command, each fix once."""
+    fixes = set[str | None]()
     for split, shortfall in shortfalls_of(metadata).items():
-        yield shortfall.problem(split)
+        problem = shortfall.problem(split)
+        yield problem if problem.fix not in fixes else replace(problem, fix=None)
+        fixes.add(problem.fix)
 
 
 def show_spread(
