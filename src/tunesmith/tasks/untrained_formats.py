@@ -125,12 +125,20 @@ _TOKEN_TAG = (
     "bio biotags iob entitytags slotlabels 实体标签 词性 词性标签 序列标签 标签序列 命名实体"
 )
 _TAG = f"{_TOKEN_TAG} tags tag labels label slots 标签 标注 标签列表 类别 实体"
-_RESPONSE = "output outputs response responses completion completions answer reply generation"
-_RESPONSE_ZH = "输出 回答 回复 答复 答案 响应 补全"
+_ASKED = "question questions 问题 提问"
+_RESPONSE = (
+    "output outputs response responses completion completions answer reply generation "
+    "输出 回答 回复 答复 答案 响应 补全"
+)
+
+
+def _generated(description: str, *columns: str) -> _Signature:
+    """Return the signature of texts from texts, which labeled data may have, too."""
+    return _Signature(description, columns, _is_generated, is_weak=True)
+
 
 _SIGNATURES = (
-    _Signature(_PREFERENCES, ("chosen", "rejected")),
-    _Signature(_PREFERENCES, ("选中 优选 偏好回答", "拒绝 拒选 非偏好回答")),
+    _Signature(_PREFERENCES, ("chosen 选中 优选 偏好回答", "rejected 拒绝 拒选 非偏好回答")),
     _Signature(
         _CHAT,
         (
@@ -139,23 +147,10 @@ _SIGNATURES = (
         ),
         _has_turns,
     ),
-    _Signature(
-        _INSTRUCTIONS,
-        ("instruction instructions 指令 指示", f"{_RESPONSE} target {_RESPONSE_ZH} 目标"),
-    ),
-    _Signature(_INSTRUCTIONS, ("prompt prompts 提示 提示词", f"{_RESPONSE} {_RESPONSE_ZH}")),
-    _Signature(
-        _INSTRUCTIONS,
-        ("user human 用户 人类", "assistant bot gpt 助手 助理 机器人"),
-        _is_generated,
-        is_weak=True,
-    ),
-    _Signature(
-        _INSTRUCTIONS,
-        ("query question 问题 问", "response completion reply 回复 答复"),
-        _is_generated,
-        is_weak=True,
-    ),
+    _Signature(_INSTRUCTIONS, ("instruction instructions 指令 指示", f"{_RESPONSE} target 目标")),
+    _Signature(_INSTRUCTIONS, ("prompt prompts 提示 提示词", _RESPONSE)),
+    _generated(_INSTRUCTIONS, "user human 用户 人类", "assistant bot gpt 助手 助理 机器人"),
+    _generated(_INSTRUCTIONS, "query question 问题 问", "response completion reply 回复 答复"),
     _Signature(_TOKENS, (_TOKEN, _TAG), _has_lists),
     _Signature(_TOKENS, (f"{_TOKEN} sentence text 句子 文本", _TAG), _has_bio),
     _Signature(_TOKENS, (f"{_TOKEN} sentence text 句子 文本", _TOKEN_TAG), is_weak=True),
@@ -172,61 +167,30 @@ _SIGNATURES = (
     _Signature(_CHOICES, ("endings",)),
     _Signature(_CHOICES, (_QUESTION, "choices options candidates 选项 候选 候选项 备选答案")),
     _Signature(_CHOICES, ("question query problem stem prompt 问题 题目 题干", "a", "b")),
-    _Signature(_ANSWERS, ("question questions 问题", _CONTEXT, "answers 答案列表")),
-    _Signature(_ANSWERS, ("question questions 问题 提问", _CONTEXT, "answerstart 答案起始位置")),
+    _Signature(_ANSWERS, (_ASKED, _CONTEXT, "answers answerstart 答案列表 答案起始位置")),
     _Signature(_ANSWERS, ("title id", "paragraphs"), _is_nested, is_weak=True),
     _Signature(_ANSWERS, ("version", "data"), _is_nested, is_weak=True),
-    _Signature(
-        _ANSWERS,
-        ("question questions query 问题 提问", _CONTEXT, "answer answertext 答案 回答"),
-        _is_generated,
-        is_weak=True,
-    ),
-    _Signature(
-        _ANSWERS,
-        ("question questions query q 问题 提问 问", "answer answers a 答案 回答 答"),
-        _is_generated,
-        is_weak=True,
-    ),
-    _Signature(
-        _TRIPLETS,
-        (
-            "anchor query question 查询",
-            "positive pos positives 正例",
-            "negative neg negatives 负例",
-        ),
-    ),
+    _generated(_ANSWERS, f"{_ASKED} query", _CONTEXT, "answer answertext 答案 回答"),
+    _generated(_ANSWERS, f"{_ASKED} query q 问", "answer answers a 答案 回答 答"),
+    _Signature(_TRIPLETS, ("anchor query question 查询", "positive pos 正例", "negative neg 负例")),
     _Signature(_TRIPLETS, ("anchor", "positive 正例")),
     _Signature(_TEXT_TO_TEXT, ("translation translations 翻译",), _is_nested),
-    _Signature(
+    _generated(
         _TEXT_TO_TEXT,
-        (
-            "source sourcetext src input inputs inputtext 原文 源语言 源文本 源文 输入 源",
-            "target targettext tgt trg output outputs translation 译文 翻译 目标语言 目标文本 目标 "
-            "输出",
-        ),
-        _is_generated,
-        is_weak=True,
+        "source sourcetext src input inputs inputtext 原文 源语言 源文本 源文 输入 源",
+        "target targettext tgt output outputs translation 译文 翻译 目标语言 目标文本 目标 输出",
     ),
-    _Signature(
+    _generated(
         _TEXT_TO_TEXT,
-        (
-            "document documents article articles text dialogue dialog body content report "
-            "description reviewbody 文章 正文 文档 文本 内容 原文 对话",
-            "summary summaries highlights abstract tldr headline reviewtitle 摘要 总结 概要",
-        ),
-        _is_generated,
-        is_weak=True,
+        "document documents article articles text dialogue dialog body content report description "
+        "reviewbody 文章 正文 文档 文本 内容 原文 对话",
+        "summary summaries highlights abstract tldr headline reviewtitle 摘要 总结 概要",
     ),
-    _Signature(
+    _generated(
         _TEXT_TO_TEXT,
-        (
-            "en english enus 英文 英语",
-            "zh chinese zhcn de fr es ja ru ko it pt ar cs ro hi vi 中文 汉语 german french "
-            "spanish japanese",
-        ),
-        _is_generated,
-        is_weak=True,
+        "en english enus 英文 英语",
+        "zh chinese zhcn de german fr french es spanish ja japanese ru ko it pt ar cs ro hi vi "
+        "中文 汉语",
     ),
 )
 
