@@ -81,7 +81,7 @@ def test_the_first_answers_in_a_notebook() -> None:
     assert "<caption>12 rows</caption>" in html
     assert ">a&lt;b&gt;</td>" in rows[1] and ">0.5124</td>" in rows[1]
     assert ">x, y</td>" in rows[2]
-    assert ">unsure</td>" in rows[3] and ">0.4000</td>" in rows[3]
+    assert ">abstained</td>" in rows[3] and ">0.4000</td>" in rows[3]
     assert ">D310</td>" in rows[4] and "None" not in html
     assert rows[1].count("word") == 24 and "word…" in rows[1]
     assert ">a&lt;b&gt;</td>" in Predicted(answers, {}, None, None)._repr_html_()
