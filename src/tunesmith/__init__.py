@@ -1,4 +1,4 @@
-"""Fine-tune pretrained transformers on your own labelled text.
+"""Fine-tune pretrained transformers on your own labeled text.
 
 `import tunesmith as ts` is light: torch is loaded by the first call that computes.
 """
