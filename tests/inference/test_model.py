@@ -101,7 +101,7 @@ def test_answers_keep_their_texts(model: Model) -> None:
     found = model.predict(PAIRS[:2])
     assert found.texts == [{k: row[k] for k in ("sentence1", "sentence2")} for row in PAIRS[:2]]
     html = model.evaluate(PAIRS)._repr_html_()
-    assert ">constant prediction</th>" in html and ">accuracy</td>" in html and " to " in html
+    assert ">majority class</th>" in html and ">accuracy</td>" in html and " to " in html
 
 
 def test_scores_by_name(model: Model) -> None:

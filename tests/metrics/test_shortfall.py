@@ -141,7 +141,7 @@ def with_baselines(
 
 
 def test_losing_to_tfidf_comes_first() -> None:
-    """It is better than a constant prediction, yet TF-IDF is better still."""
+    """It is better than the majority class, yet TF-IDF is better still."""
     verdict = find_shortfall(with_baselines(flipped(0.2), flipped(0.05)), by="accuracy")
     assert verdict is not None
     assert (verdict.code, verdict.rows, verdict.score) == (BEATEN, 408, "accuracy")

@@ -1,8 +1,7 @@
-"""Baselines: a constant prediction, and TF-IDF. No torch.
+"""Baselines: the majority class or mean, and TF-IDF. No torch.
 
-A score means little by itself: 0.68 on MRPC is what always answering "equivalent" gives. The
-constant is the majority class, the labels that most rows have, or the mean. The other baseline is
-TF-IDF over words and pairs of words (for Chinese, characters) with a linear model; it
+A score means little by itself: 0.68 on MRPC is what always answering "equivalent" gives. The other
+baseline is TF-IDF over words and pairs of words (for Chinese, characters) with a linear model; it
 trains in seconds and is hard to beat on topics.
 """
 
@@ -19,8 +18,8 @@ from tunesmith.metrics.output_kinds import RawKind
 
 __all__ = ["BASELINES", "WORDS", "simple_answers"]
 
-BASELINES = {"tfidf": N_("TF-IDF"), "constant": N_("constant prediction")}
-"""The names of all baselines, and their titles in tables."""
+BASELINES = {"tfidf": N_("TF-IDF"), "constant": N_("majority class")}
+"""The names of all baselines, and their titles; see `score_table.baseline_title`."""
 
 _MOST_ROWS = 20_000
 """More rows than these teach TF-IDF little and take long."""

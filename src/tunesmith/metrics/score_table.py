@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
 from tunesmith.metrics.baselines import BASELINES
 
-__all__ = ["as_interval", "as_score", "numeric_titles", "score_rows", "score_tables"]
+__all__ = [
+    "OF_NUMBERS",
+    "as_interval",
+    "as_score",
+    "baseline_title",
+    "numeric_titles",
+    "score_rows",
+    "score_tables",
+]
+
+
+OF_NUMBERS = frozenset({"pearson", "spearman", "mean_squared_error"})
+"""The standard scores of numbers."""
 
 
 def score_rows(
@@ -33,8 +45,8 @@ def score_rows(
             _("score"): as_score(value),
             "95%": as_interval(intervals.get(name)),
             **{
-                _(words): as_score(baselines[baseline].get(name))
-                for baseline, words in BASELINES.items()
+                baseline_title(baseline, scores): as_score(baselines[baseline].get(name))
+                for baseline in BASELINES
                 if baseline in baselines
             },
         }
@@ -56,9 +68,15 @@ def score_tables(metadata: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[s
         )
 
 
+def baseline_title(baseline: str, scores: Iterable[str]) -> str:
+    """Return the title of a baseline with these scores: of numbers the constant is the mean."""
+    is_mean = baseline == "constant" and not OF_NUMBERS.isdisjoint(scores)
+    return _("mean label") if is_mean else _(BASELINES[baseline])
+
+
 def numeric_titles() -> list[str]:
     """The headings of numbers, which are aligned on the right."""
-    return [_("score"), *map(_, BASELINES.values())]
+    return [_("score"), *map(_, BASELINES.values()), _("mean label")]
 
 
 def as_score(value: float | None) -> str:

@@ -14,6 +14,7 @@ from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.metrics.counts import is_counted
 from tunesmith.metrics.differences import difference
+from tunesmith.metrics.score_table import baseline_title
 from tunesmith.metrics.scores import METRICS, Answers, Interval, Scores
 from tunesmith.metrics.uncertainty import intervals, is_constant
 
@@ -31,7 +32,7 @@ __all__ = [
 COLLAPSED, LEVEL, BEATEN = "M135", "M136", "M137"
 _TITLES = {
     COLLAPSED: N_("collapsed"),
-    LEVEL: N_("not shown to be better than a constant prediction"),
+    LEVEL: N_("not shown to be better than the {baseline}"),
     BEATEN: N_("worse than the TF-IDF baseline"),
 }
 _CHECK_DATA = N_(
@@ -96,13 +97,13 @@ class Shortfall(_Stored):
 
     Attributes:
         code: `COLLAPSED` if its predictions are constant, `BEATEN` if the TF-IDF baseline
-            is better, else `LEVEL`: not shown to be better than a constant prediction.
+            is better, else `LEVEL`: not shown to be better than the majority class or mean.
         rows: the number of rows.
         score: the score that shows it; None if the model collapsed.
         value: the model's.
         low: the lower end of its interval; of `BEATEN` of the difference to the baseline.
         high: the upper end.
-        constant: the score of a constant prediction.
+        constant: the score of the majority class, or of the mean.
         tfidf: that of the TF-IDF baseline, where it is better.
     """
 
@@ -118,7 +119,11 @@ class Shortfall(_Stored):
     @property
     def title(self) -> str:
         """The code and a few words."""
-        return f"{self.code} {_(_TITLES[self.code])}"
+        return f"{self.code} {_(_TITLES[self.code]).format(baseline=self._constant_title)}"
+
+    @property
+    def _constant_title(self) -> str:
+        return baseline_title("constant", [self.score or ""])
 
     def problem(self, split: str) -> Problem:
         """Return it as a warning."""
@@ -146,12 +151,12 @@ class Shortfall(_Stored):
             )
         else:
             words = _(
-                "not shown to be better than a constant prediction: {score} {value:.4f} (95%: "
-                "{low:.4f} to {high:.4f}) on {count} rows, and a constant prediction scores "
-                "{constant:.4f}"
+                "not shown to be better than the {baseline}: {score} {value:.4f} (95%: "
+                "{low:.4f} to {high:.4f}) on {count} rows, and the {baseline} scores {constant:.4f}"
             )
         change = (self.value or 0.0) - (self.tfidf or 0.0)
-        return words.format(count=self.rows, change=change, **asdict(self))
+        values = {**asdict(self), "count": self.rows, "change": change}
+        return words.format(baseline=self._constant_title, **values)
 
 
 def shortfalls_of(metadata: Mapping[str, Any]) -> dict[str, Shortfall]:
@@ -161,12 +166,12 @@ def shortfalls_of(metadata: Mapping[str, Any]) -> dict[str, Shortfall]:
 
 
 def find_shortfall(scores: Scores, *, by: str | None = None) -> Shortfall | None:
-    """Judge whether a model is worth no more than a constant prediction, or than TF-IDF.
+    """Judge whether a model is worth no more than the majority class or mean, or than TF-IDF.
 
     It is worse than TF-IDF if the paired difference on the same rows is significant. It is no
-    better than a constant prediction if its interval reaches the score of that. A constant
-    prediction scores next to nothing by scores like F1, and guessing beats it, so classes are also
-    judged by Matthews' coefficient, which is zero for both.
+    better than the majority class if its interval reaches the score of that. Scores like F1 give
+    the majority class next to nothing, and guessing beats it, so classes are also judged by
+    Matthews' coefficient, which is zero for both.
 
     Args:
         scores: with answers, intervals and baselines.

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.baselines import BASELINES
+from tunesmith.metrics.score_table import baseline_title
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.markdown import code, plain, table
 from tunesmith.text import escape_controls
@@ -187,7 +188,12 @@ def _score_tables(facts: CardFacts) -> Iterator[str]:
         yield "## " + _("Scores")
     for split, scores in facts.scores.items():
         simple = [name for name in BASELINES if name in scores.baselines]
-        titles = [split, _("score"), "95%", *(_(BASELINES[name]) for name in simple)]
+        titles = [
+            split,
+            _("score"),
+            "95%",
+            *(baseline_title(name, scores.values) for name in simple),
+        ]
         rows = []
         for name, value in scores.values.items():
             interval = scores.intervals.get(name)

@@ -76,7 +76,7 @@ def test_a_notebook(cells: dict[str, list[Any]]) -> None:
         "5 steps, 1 epoch of 36 rows, batch size 8",
         "warning ",
         "validation f1",
-        "constant prediction",
+        "majority class",
         'next   ts.load("run").predict("…")',
     ):
         assert words in text, words

@@ -25,9 +25,9 @@ def test_a_table_per_split(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out.splitlines() == [
         "→ No baseline to compare with: f1 0.9000 on the rows of test.",
         "→ M135 validation: collapsed: the predictions for all 408 rows are the same",
-        "validation   score  95%               TF-IDF  constant prediction",
-        "f1          0.8997  0.8741 to 0.9230  0.8217               0.8122",
-        "accuracy         -  -                      -                    -",
+        "validation   score  95%               TF-IDF  majority class",
+        "f1          0.8997  0.8741 to 0.9230  0.8217          0.8122",
+        "accuracy         -  -                      -               -",
         "test   score  95%",
         "f1    0.9000  -",
     ]
