@@ -57,11 +57,11 @@ def test_the_written_probabilities_are_as_good_as_logits(run: RunFolder) -> None
     before = {p.name: atomic.sha256_of(p) for p in run.model.iterdir()}
     fit = calibrate_run(run)
     model = ts.load(run.path)
-    found = model.predict(ROWS[:30])
-    assert found.labels is not None
-    wanted = fit_temperature(model.task.output, found.logits, found.labels)
-    assert fit.calibration.temperature == pytest.approx(wanted, rel=1e-3)
-    assert fit.before.loss == pytest.approx(found.loss, rel=1e-5)
+    result = model.predict(ROWS[:30])
+    assert result.labels is not None
+    expected = fit_temperature(model.task.output, result.logits, result.labels)
+    assert fit.calibration.temperature == pytest.approx(expected, rel=1e-3)
+    assert fit.before.loss == pytest.approx(result.loss, rel=1e-5)
     after = {p.name: atomic.sha256_of(p) for p in run.model.iterdir()}
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"tunesmith.json", "README.md", "MANIFEST.json"}
@@ -73,11 +73,11 @@ def test_several_labels(several: Path, tmp_path: Path) -> None:
     run = RunFolder(Path(shutil.copytree(several, tmp_path / "run")))
     fit = calibrate_run(run, goal=Goal("f1"))
     model = ts.load(run.path)
-    found = model.predict(TAGS[:20])
-    assert found.labels is not None
-    assert fit.before.loss == pytest.approx(found.loss, rel=1e-5)
+    result = model.predict(TAGS[:20])
+    assert result.labels is not None
+    assert fit.before.loss == pytest.approx(result.loss, rel=1e-5)
     calibrated = model.predict(TAGS[:20], calibrated=True)
-    shares = model.task.output.probabilities(found.logits / fit.calibration.temperature)
+    shares = model.task.output.probabilities(result.logits / fit.calibration.temperature)
     found_least = fit.calibration.thresholds or {}
     least = {name: 2.0 if value is None else value for name, value in found_least.items()}
     for answer, row in zip(calibrated, shares, strict=True):
@@ -92,12 +92,12 @@ def test_answers_follow_it_when_asked_and_only_then(run: RunFolder) -> None:
     fit = ts.Run(run.path).calibrate("accuracy=0.3")
     model = ts.load(run.path)
     assert list(model.predict(ROWS[:30])) == list(plain)
-    found = model.predict(ROWS[:30], calibrated=True)
-    np.testing.assert_array_equal(found.logits, plain.logits)
+    result = model.predict(ROWS[:30], calibrated=True)
+    np.testing.assert_array_equal(result.logits, plain.logits)
     shares = model.task.output.probabilities(plain.logits / fit.calibration.temperature)
     (least,) = set((fit.calibration.thresholds or {}).values())
     assert least is not None
-    for answer, row in zip(found, shares, strict=True):
+    for answer, row in zip(result, shares, strict=True):
         assert answer["score"] == pytest.approx(row.max())
         assert answer["label"] == (str(row.argmax()) if row.max() >= least else None)
     scores = model.evaluate(ROWS[:30], calibrated=True)
@@ -113,10 +113,10 @@ def test_a_later_one_takes_the_place_of_an_earlier(run: RunFolder) -> None:
     assert run.facts()["calibration"]["rule"] is None
     assert Calibration.from_json(run.facts()["calibration"]) == fit.calibration
     spoil(run)
-    kept = run.facts()
+    retained = run.facts()
     with pytest.raises(RecipeError, match="R182"):
         calibrate_run(run, goal=Goal("accuracy", 0.9))
-    assert run.facts() == kept
+    assert run.facts() == retained
 
 
 def spoil(run: RunFolder) -> None:
@@ -128,7 +128,7 @@ def spoil(run: RunFolder) -> None:
         pq.write_table(pa.Table.from_pylist(records), folder / "validation.parquet")
 
 
-def test_a_kill_between_two_renames_is_mended_first(run: RunFolder) -> None:
+def test_a_kill_between_two_renames_is_fixed_first(run: RunFolder) -> None:
     run.model.rename(run.path / ".old-model-1")
     assert not run.is_finished
     calibrate_run(run)
@@ -154,7 +154,7 @@ def test_runs_that_cannot_be_calibrated(run: RunFolder, tmp_path: Path) -> None:
         calibrate_run(run)
 
 
-def test_the_card_tells_of_the_last_one(run: RunFolder) -> None:
+def test_the_card_reports_the_last_one(run: RunFolder) -> None:
     calibrate_run(run, goal=Goal("precision", 0.2))
     card = (run.model / "README.md").read_text(encoding="utf-8")
     assert "goal `precision=0.2`" in card
@@ -168,9 +168,9 @@ def test_the_card_tells_of_the_last_one(run: RunFolder) -> None:
 
 def test_what_is_kept_is_plain_json(run: RunFolder) -> None:
     calibrate_run(run, goal=Goal("precision", 0.2))
-    kept = json.loads((run.model / "tunesmith.json").read_text())["calibration"]
-    assert kept["goal"] == "precision=0.2"
-    assert kept["rows"] == 30
-    assert kept["split"] == "validation"
-    assert set(kept["thresholds"]) == {"0", "1"}
-    assert sum(point["count"] for point in kept["after"]["curve"]) == 30
+    retained = json.loads((run.model / "tunesmith.json").read_text())["calibration"]
+    assert retained["goal"] == "precision=0.2"
+    assert retained["rows"] == 30
+    assert retained["split"] == "validation"
+    assert set(retained["thresholds"]) == {"0", "1"}
+    assert sum(point["count"] for point in retained["after"]["curve"]) == 30

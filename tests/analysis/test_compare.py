@@ -55,14 +55,16 @@ def test_what_was_written_scores_as_it_did(pair: tuple[RunFolder, RunFolder]) ->
     for run, side in zip(pair, ("first", "second"), strict=True):
         for name, value in run.facts()["scores"]["validation"].items():
             if value is not None:
-                told = getattr(comparison.scores[name], side)
-                assert told == pytest.approx(value, rel=1e-4, abs=1e-5), name
+                reported = getattr(comparison.scores[name], side)
+                assert reported == pytest.approx(value, rel=1e-4, abs=1e-5), name
     json.dumps(comparison.as_json(), allow_nan=False)
 
 
 def test_a_run_and_itself(pair: tuple[RunFolder, RunFolder]) -> None:
     comparison = compare_runs(pair[0], pair[0])["validation"]
-    assert all(told.change == 0 and not told.is_sure for told in comparison.scores.values())
+    assert all(
+        reported.change == 0 and not reported.is_sure for reported in comparison.scores.values()
+    )
     if comparison.changes is not None:
         assert (comparison.changes.fixed, comparison.changes.broken) == ([], [])
         assert comparison.changes.p_value == 1.0
@@ -137,7 +139,7 @@ def test_predictions_that_are_damaged_or_gone(run: Run, other: RunFolder) -> Non
 
 
 def test_a_column_with_the_name_of_an_answer(tmp_path: Path, tiny_bert: Path) -> None:
-    """Labels in a column "score" lie beside the model's own scores."""
+    """Labels in a column "score" are next to the model's own scores."""
     rows = [{"text": f"the soup {i} is good", "score": "ab"[i % 2]} for i in range(42)]
     data = {"train": rows[12:], "validation": rows[:12]}
     settings = {"train.max_steps": 2, "data.label": "score"}

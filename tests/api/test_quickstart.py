@@ -57,11 +57,11 @@ def test_pretraining_is_the_lesson(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nearly_all_pairs_are_told_apart(tmp_path: Path) -> None:
+def test_nearly_all_pairs_are_reported_apart(tmp_path: Path) -> None:
     """The mean of three seeds, on the test rows."""
-    found = []
+    result = []
     for seed in (1, 2, 3):
         settings = {"model": room.MODEL, **LESSONS["pairs"].settings, "train.seed": seed}
         run = ts.train(LESSONS["pairs"].data, out=tmp_path / str(seed), settings=settings)
-        found.append(run.test_scores["accuracy"])
-    assert sum(found) / len(found) > 0.88
+        result.append(run.test_scores["accuracy"])
+    assert sum(result) / len(result) > 0.88

@@ -58,8 +58,8 @@ def test_calibration_is_kept_with_the_model(run: ts.Run) -> None:
 
 def test_the_spread_of_several(run: ts.Run) -> None:
     runs = ts.Runs((run, run))
-    told = runs.spread["test"]["accuracy"]
-    assert told.mean == told.lowest == told.highest == run.test_scores["accuracy"]
+    reported = runs.spread["test"]["accuracy"]
+    assert reported.mean == reported.lowest == reported.highest == run.test_scores["accuracy"]
     assert runs.scores == run.scores
 
 

@@ -168,8 +168,8 @@ def test_families_of_models(kind: str, tmp_path: Path) -> None:
     run = ts.train(
         ROWS, out=tmp_path / "run", model=str(model_folder), settings={"train.epochs": 1}
     )
-    found = ts.load(run.model).predict(ROWS[:4])
-    assert found.logits.shape == (4, 2)
+    result = ts.load(run.model).predict(ROWS[:4])
+    assert result.logits.shape == (4, 2)
     last = [e for e in run.events() if e["event"] == "evaluated"][-1]
     assert run.scores["loss"] == pytest.approx(last["scores"]["loss"], rel=1e-5)
 
@@ -215,7 +215,7 @@ def test_the_disk_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert run.scores
 
 
-def test_out_of_memory_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_reported_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     from tunesmith.tasks.text_classification import TextClassification
@@ -237,10 +237,10 @@ def test_several_seeds(tmp_path: Path, tickets: Path) -> None:
     alone = ts.train(str(tickets), out=tmp_path / "one", settings={**SHORT, "train.seed": 43})
     assert [run.folder.name for run in runs.runs] == ["run-seed-42", "run-seed-43"]
     assert runs.runs[1].scores == alone.scores
-    told = runs.spread["validation"]["loss"]
+    reported = runs.spread["validation"]["loss"]
     losses = [run.scores["loss"] for run in runs.runs]
-    assert (told.lowest, told.highest) == (min(losses), max(losses))
-    assert runs.scores["loss"] == told.mean
+    assert (reported.lowest, reported.highest) == (min(losses), max(losses))
+    assert runs.scores["loss"] == reported.mean
     with pytest.raises(ts.TunesmithError, match="R192"):
         ts.train(str(tickets), seeds=1, settings=SHORT)
 
@@ -267,8 +267,8 @@ def test_keywords_are_keys_of_the_recipe(tmp_path: Path) -> None:
         section = next(
             part for part in (recipe, recipe.data, recipe.train) if name in type(part).model_fields
         )
-        found = recipe.train.seed if name == "seed" else getattr(section, name)
-        assert str(found) == str(value), name
+        result = recipe.train.seed if name == "seed" else getattr(section, name)
+        assert str(result) == str(value), name
     assert recipe.train.weight_decay == 0.1
 
 

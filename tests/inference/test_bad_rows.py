@@ -39,20 +39,20 @@ def bad_rows(texts: Sequence[str], policy: str) -> BadRows:
 
 @given(st.lists(st.sampled_from(["good", "", "no mask"]), min_size=1, max_size=40))
 def test_exactly_the_bad_rows_are_sorted_out(texts: list[str]) -> None:
-    wanted = {
+    expected = {
         i: {"": "D310", "no mask": "D331"}[text] for i, text in enumerate(texts) if text != "good"
     }
     good = [text for text in texts if text == "good"]
     for policy in ("skip", "keep"):
         bad = bad_rows(texts, policy)
         codes, encoded = bad.sort_out(rows_of(texts), examine, encode)
-        assert codes == wanted
+        assert codes == expected
         assert encoded == (good or None)
         problem = bad.warning()
-        assert (problem is not None) is bool(wanted)
-        assert problem is None or problem.count == len(wanted)
+        assert (problem is not None) is bool(expected)
+        assert problem is None or problem.count == len(expected)
     strict = bad_rows(texts, "fail")
-    if wanted:
+    if expected:
         with pytest.raises(DataError) as caught:
             strict.sort_out(rows_of(texts), examine, encode)
         assert caught.value.problems[0].code == ("D310" if "" in texts else "D331")

@@ -22,9 +22,9 @@ KEPT = Calibration("classes", 2.0, "positive", {"no": 0.7, "yes": 0.3}, "f1")
 FACTS: dict[str, Any] = {"calibration": {**KEPT.as_json(), "rows": 9}}
 
 
-def chosen(task: Any, facts: Any = None, **asked: Any) -> Calibration | None:
-    given = {"calibrated": False, "threshold": None, **asked}
-    return choose_calibration(task, facts or {}, name="model", **given)
+def chosen(task: Any, facts: Any = None, **requested: Any) -> Calibration | None:
+    arguments = {"calibrated": False, "threshold": None, **requested}
+    return choose_calibration(task, facts or {}, name="model", **arguments)
 
 
 def test_what_is_followed() -> None:
@@ -59,9 +59,9 @@ def test_the_score_is_that_of_the_answer() -> None:
     )
 
 
-def test_an_unsure_answer_has_no_label_but_its_probabilities() -> None:
-    unsure = Calibration("classes").with_threshold(ONE.output, 0.9)
-    answers = decided_answers(ONE, unsure, {"logits": LOGITS}, ())
+def test_an_abstained_answer_has_no_label_but_its_probabilities() -> None:
+    abstained = Calibration("classes").with_threshold(ONE.output, 0.9)
+    answers = decided_answers(ONE, abstained, {"logits": LOGITS}, ())
     plain = ONE.decode({"logits": LOGITS}, ())
     assert [answer["label"] for answer in answers] == [None, "no", "yes"]
     for one, other in zip(answers, plain, strict=True):
@@ -70,15 +70,15 @@ def test_an_unsure_answer_has_no_label_but_its_probabilities() -> None:
 
 
 def test_several_labels_from_their_own_thresholds_on() -> None:
-    found = Calibration("labels", 1.0, "each", {"a": 0.9, "b": 0.2})
-    answers = decided_answers(SEVERAL, found, {"logits": LOGITS}, ())
+    result = Calibration("labels", 1.0, "each", {"a": 0.9, "b": 0.2})
+    answers = decided_answers(SEVERAL, result, {"logits": LOGITS}, ())
     assert [answer["label"] for answer in answers] == [["b"], [], ["b"]]
 
 
 def test_scores_of_what_is_answered() -> None:
     metrics = [METRICS["accuracy"], METRICS["f1"]]
-    unsure = Calibration("classes").with_threshold(ONE.output, 0.9)
-    scores = decided_scores(ONE, unsure, metrics, {"logits": LOGITS}, np.array([1, 0, 0]))
+    abstained = Calibration("classes").with_threshold(ONE.output, 0.9)
+    scores = decided_scores(ONE, abstained, metrics, {"logits": LOGITS}, np.array([1, 0, 0]))
     assert list(scores.values) == ["accuracy", "f1", "loss", "ece", "coverage"]
     assert scores["accuracy"] == 0.5
     assert scores["coverage"] == pytest.approx(2 / 3)

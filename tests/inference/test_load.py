@@ -77,7 +77,7 @@ def test_devices_and_precisions_that_nothing_knows(wrong: dict[str, str], words:
 
 @pytest.fixture
 def finished(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A plain classifier with our file beside it."""
+    """A plain classifier with our file next to it."""
     model = loaded(tiny_bert)
     model.save_pretrained(tmp_path / "m")
     load_tokenizer(locate(str(tiny_bert))).save_pretrained(tmp_path / "m")

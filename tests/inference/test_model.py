@@ -30,15 +30,15 @@ def model(run: ts.Run) -> Model:
 
 
 def test_logits_and_labels_as_the_course_has_them(model: Model) -> None:
-    found = model.predict(PAIRS)
-    assert found.logits.shape == (40, 2)
-    assert found.labels is not None and found.labels.shape == (40,)
-    assert found.labels.tolist() == [i % 2 for i in range(40)]
-    assert found.loss is not None
-    assert len(found) == 40
-    right = np.mean(found.logits.argmax(-1) == found.labels)
+    result = model.predict(PAIRS)
+    assert result.logits.shape == (40, 2)
+    assert result.labels is not None and result.labels.shape == (40,)
+    assert result.labels.tolist() == [i % 2 for i in range(40)]
+    assert result.loss is not None
+    assert len(result) == 40
+    right = np.mean(result.logits.argmax(-1) == result.labels)
     assert model.evaluate(PAIRS)["accuracy"] == pytest.approx(right)
-    assert model.evaluate(PAIRS)["loss"] == pytest.approx(found.loss, rel=1e-6)
+    assert model.evaluate(PAIRS)["loss"] == pytest.approx(result.loss, rel=1e-6)
 
 
 def test_rows_in_every_form(model: Model, tmp_path: Path) -> None:
@@ -57,15 +57,15 @@ def test_rows_in_every_form(model: Model, tmp_path: Path) -> None:
 
 
 def test_rows_without_labels_have_none(model: Model) -> None:
-    found = model.predict([("a", "b"), ("c", "d")])
-    assert found.labels is None
-    assert found.loss is None
-    assert [answer["label"] for answer in found] == [found[0]["label"], found[1]["label"]]
+    result = model.predict([("a", "b"), ("c", "d")])
+    assert result.labels is None
+    assert result.loss is None
+    assert [answer["label"] for answer in result] == [result[0]["label"], result[1]["label"]]
 
 
 def test_a_label_that_is_new_does_not_stop_a_prediction(model: Model) -> None:
-    found = model.predict([{"sentence1": "a", "sentence2": "b", "label": "never seen"}])
-    assert found.labels is None
+    result = model.predict([{"sentence1": "a", "sentence2": "b", "label": "never seen"}])
+    assert result.labels is None
     with pytest.raises(DataError, match="D206"):
         model.evaluate([{"sentence1": "a", "sentence2": "b", "label": "never seen"}])
 
@@ -98,8 +98,8 @@ def test_texts_without_a_token_have_no_perplexity() -> None:
 
 
 def test_answers_keep_their_texts(model: Model) -> None:
-    found = model.predict(PAIRS[:2])
-    assert found.texts == [{k: row[k] for k in ("sentence1", "sentence2")} for row in PAIRS[:2]]
+    result = model.predict(PAIRS[:2])
+    assert result.texts == [{k: row[k] for k in ("sentence1", "sentence2")} for row in PAIRS[:2]]
     html = model.evaluate(PAIRS)._repr_html_()
     assert ">majority class</th>" in html and ">accuracy</td>" in html and " to " in html
 
@@ -125,22 +125,22 @@ def test_thousands_of_rows_stay_in_order(model: Model, monkeypatch: pytest.Monke
 
 
 def test_predicting_while_a_stream_is_half_read(model: Model) -> None:
-    wanted = model.predict(PAIRS[:3])
+    expectation = model.predict(PAIRS[:3])
     source = from_python(PAIRS[:3])["train"]
     streamed = []
     for row, answer in model.stream(source):
         assert model.predict([PAIRS[row.index]])[0]["label"] == answer["label"]
         streamed.append(answer["label"])
-    assert streamed == [wanted[i]["label"] for i in range(3)]
+    assert streamed == [expectation[i]["label"] for i in range(3)]
     assert not [module for module in model.network.modules() if "forward" in vars(module)]
     assert model.network.config._attn_implementation != "tunesmith_packed"
 
 
 def test_several_threads_predict_the_same(model: Model) -> None:
-    wanted = model.predict(PAIRS[:24]).logits
+    expectation = model.predict(PAIRS[:24]).logits
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda row: model.predict([row]).logits, PAIRS[:24]))
-    np.testing.assert_allclose(np.concatenate(found), wanted, atol=1e-5)
+        result = list(pool.map(lambda row: model.predict([row]).logits, PAIRS[:24]))
+    np.testing.assert_allclose(np.concatenate(result), expectation, atol=1e-5)
 
 
 def test_few_rows_cost_one_pass_and_many_no_second_trial(run: ts.Run) -> None:
@@ -168,15 +168,15 @@ def test_bad_rows_of_a_table_get_empty_answers(model: Model, tmp_path: Path) -> 
     rows = [PAIRS[0], {**PAIRS[1], "sentence1": None}, PAIRS[1], PAIRS[2]]
     frame = pd.DataFrame(rows)
     with pytest.warns(UserWarning, match="M153 the given rows: 1 row cannot be predicted"):
-        found = model.predict(frame)
-    assert [answer["label"] for answer in found] == [
+        result = model.predict(frame)
+    assert [answer["label"] for answer in result] == [
         good[0]["label"], None, good[1]["label"], good[2]["label"],
     ]  # fmt: skip
-    assert found[1]["problem"] == "D330"
-    assert found.logits.shape == (4, 2)
-    assert np.isnan(found.logits).any(axis=1).tolist() == [False, True, False, False]
-    np.testing.assert_allclose(found.logits[[0, 2, 3]], good.logits, atol=1e-5)
-    assert found.labels is None and found.loss is None
+    assert result[1]["problem"] == "D330"
+    assert result.logits.shape == (4, 2)
+    assert np.isnan(result.logits).any(axis=1).tolist() == [False, True, False, False]
+    np.testing.assert_allclose(result.logits[[0, 2, 3]], good.logits, atol=1e-5)
+    assert result.labels is None and result.loss is None
     with pytest.warns(UserWarning, match="left out"):
         assert len(model.predict(frame, on_bad_row="skip")) == 3
     with pytest.raises(DataError, match="D330"):
@@ -217,16 +217,16 @@ def test_bad_rows_in_several_parts(model: Model, monkeypatch: pytest.MonkeyPatch
     rows = [bad, bad, PAIRS[0], bad, PAIRS[1], PAIRS[2]]
     monkeypatch.setattr("tunesmith.data.readers.memory.CHUNK_ROWS", 2)
     with pytest.warns(UserWarning, match="M153 .*3 rows"):
-        found = model.predict(rows, on_bad_row="keep")
-    assert np.isnan(found.logits[:, 0]).tolist() == [True, True, False, True, False, False]
-    wanted = model.predict(PAIRS[:3]).logits
-    np.testing.assert_allclose(found.logits[[2, 4, 5]], wanted, atol=1e-5)
+        result = model.predict(rows, on_bad_row="keep")
+    assert np.isnan(result.logits[:, 0]).tolist() == [True, True, False, True, False, False]
+    expectation = model.predict(PAIRS[:3]).logits
+    np.testing.assert_allclose(result.logits[[2, 4, 5]], expectation, atol=1e-5)
 
 
 def test_a_text_without_a_mask_among_others() -> None:
     model = ts.load("embedded:mini")
     texts = ["the [MASK] sat", "nothing to fill in", "the [MASK] sat on the mat"]
     with pytest.warns(UserWarning, match="D331"):
-        found = model.predict(texts, on_bad_row="keep")
-    assert [answer["label"] is None for answer in found] == [False, True, False]
-    assert found[1]["problem"] == "D331"
+        result = model.predict(texts, on_bad_row="keep")
+    assert [answer["label"] is None for answer in result] == [False, True, False]
+    assert result[1]["problem"] == "D331"

@@ -59,10 +59,10 @@ def test_the_mean_is_over_targets() -> None:
 
 def test_a_sequence_of_answers() -> None:
     answers = part(2).answers
-    found = Predicted(answers, joined([part(2)]), None, None)
-    assert len(found) == 2
-    assert list(found) == [found[0], found[1]] == list(answers)
-    assert found.logits.shape == (2, 2)
+    result = Predicted(answers, joined([part(2)]), None, None)
+    assert len(result) == 2
+    assert list(result) == [result[0], result[1]] == list(answers)
+    assert result.logits.shape == (2, 2)
 
 
 def test_the_first_answers_in_a_notebook() -> None:
@@ -73,9 +73,9 @@ def test_the_first_answers_in_a_notebook() -> None:
         {"label": None, "score": None, "scores": None, "problem": "D310"},
     ] * 3
     texts = [{"text": "word " * 40, "other": None}] * 11
-    found = Predicted(answers, {}, None, None, texts)
-    html = found._repr_html_()
-    assert repr(found) == "Predicted(12 answers)"
+    result = Predicted(answers, {}, None, None, texts)
+    html = result._repr_html_()
+    assert repr(result) == "Predicted(12 answers)"
     rows = html.split("<tr>")[1:]
     assert len(rows) == 11
     assert "<caption>12 rows</caption>" in html

@@ -49,7 +49,7 @@ def test_one_dict_is_one_row() -> None:
     assert texts({"one": "a", "two": ""}) == [{"one": "a", "two": ""}]
 
 
-def test_what_is_no_row_is_told_by_its_number() -> None:
+def test_what_is_no_row_is_reported_by_its_number() -> None:
     alone = Roles("body", None, None)
     assert texts(["a", None, {"body": "b"}], alone) == [{"body": t} for t in ("a", "", "b")]
     with pytest.raises(DataError, match=r"D330 the given rows\[1\]"):
@@ -65,7 +65,7 @@ def test_what_the_model_cannot_read(rows: object, code: str) -> None:
         texts(rows)
 
 
-def test_every_missing_column_is_told_at_once() -> None:
+def test_every_missing_column_is_reported_at_once() -> None:
     source = from_python([{"onne": "x", "label": 1}])["train"]
     need_columns(["label"], source)
     with pytest.raises(DataError, match="D301") as caught:

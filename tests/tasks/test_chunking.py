@@ -41,17 +41,17 @@ def column(held: Prepared, name: str) -> list[list[int]]:
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 def test_no_word_is_lost_and_none_comes_twice(texts: list[str], limit: int, tokenizer: Any) -> None:
-    found = encoded(texts, tokenizer, limit)
-    held = hold_in_memory(found)
+    result = encoded(texts, tokenizer, limit)
+    held = hold_in_memory(result)
     assert held.num_cut == 0
     marks = set(tokenizer.all_special_ids)
     for row, text in enumerate(texts):
         mine = [
-            ids for ids, r in zip(column(held, "input_ids"), found.rows, strict=True) if r == row
+            ids for ids, r in zip(column(held, "input_ids"), result.rows, strict=True) if r == row
         ]
         assert max(map(len, mine)) <= limit
-        kept = [token for ids in mine for token in ids if token not in marks]
-        assert kept == tokenizer(text, add_special_tokens=False)["input_ids"]
+        retained = [token for ids in mine for token in ids if token not in marks]
+        assert retained == tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def test_marks_belong_to_no_word(tokenizer: Any) -> None:

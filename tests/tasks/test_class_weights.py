@@ -50,9 +50,9 @@ def named(counts: Sequence[int]) -> dict[str, int]:
 def loss(task: Any, logits: torch.Tensor, labels: torch.Tensor, *, training: bool = True) -> float:
     batch = Batch({}, labels, labels.numel(), 0, np.arange(len(labels)))
     with torch.inference_mode(not training):
-        found = task.forward(Logits(logits), batch).loss_sum
-    assert found is not None
-    return float(found.detach())
+        result = task.forward(Logits(logits), batch).loss_sum
+    assert result is not None
+    return float(result.detach())
 
 
 @given(counted)
@@ -65,8 +65,8 @@ def test_balanced_classes_weigh_the_same_and_rows_one_on_average(counts: list[in
 
 @given(counted, st.floats(0.1, 10))
 def test_weights_of_ones_own_keep_their_ratios(counts: list[int], of_first: float) -> None:
-    asked: dict[str, float] = {"c0": of_first}
-    weights = LossWeights(asked).for_classes(named(counts)).weights
+    requested: dict[str, float] = {"c0": of_first}
+    weights = LossWeights(requested).for_classes(named(counts)).weights
     listed = [of_first] + [1.0] * (len(counts) - 1)
     assert LossWeights(listed).for_classes(named(counts)).weights == weights
     assert weights is not None
@@ -109,11 +109,11 @@ def task_of(kind: type[Any], **options: object) -> Any:
 @pytest.mark.parametrize("training", [True, False])
 def test_without_options_the_loss_is_bit_for_bit_what_it_was(training: bool) -> None:
     logits = torch.randn(5, 2)
-    found = loss(task_of(TextClassification), logits, LABELS, training=training)
-    assert found == float(functional.cross_entropy(logits, LABELS, reduction="sum"))
-    found = loss(task_of(MultiLabelClassification), logits, SETS, training=training)
-    wanted = functional.binary_cross_entropy_with_logits(logits, SETS, reduction="sum")
-    assert found == float(wanted)
+    result = loss(task_of(TextClassification), logits, LABELS, training=training)
+    assert result == float(functional.cross_entropy(logits, LABELS, reduction="sum"))
+    result = loss(task_of(MultiLabelClassification), logits, SETS, training=training)
+    expected = functional.binary_cross_entropy_with_logits(logits, SETS, reduction="sum")
+    assert result == float(expected)
 
 
 @pytest.mark.parametrize("options", [{"class_weights": "balanced"}, {"focal_gamma": 2.0}])
@@ -129,28 +129,28 @@ def test_weighted_losses_are_those_of_torch() -> None:
     logits = torch.randn(5, 2)
     task = task_of(TextClassification, class_weights={"b": 3.0})
     weights = torch.tensor([4 / 6, 12 / 6])
-    wanted = functional.cross_entropy(logits, LABELS, weight=weights, reduction="sum")
-    assert loss(task, logits, LABELS) == pytest.approx(float(wanted), rel=1e-6)
+    expected = functional.cross_entropy(logits, LABELS, weight=weights, reduction="sum")
+    assert loss(task, logits, LABELS) == pytest.approx(float(expected), rel=1e-6)
 
     task = task_of(MultiLabelClassification, class_weights=[1.0, 5.0])
     scale = torch.tensor([1.0, 2 / 6])  # half of the rows have b
-    wanted = functional.binary_cross_entropy_with_logits(
+    expected = functional.binary_cross_entropy_with_logits(
         logits, SETS, weight=scale, pos_weight=torch.tensor([1.0, 5.0]), reduction="sum"
     )
-    assert loss(task, logits, SETS) == pytest.approx(float(wanted), rel=1e-6)
+    assert loss(task, logits, SETS) == pytest.approx(float(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
 def test_the_focal_loss_is_its_formula(gamma: float) -> None:
     logits = torch.randn(5, 2, dtype=torch.float64)
     p = logits.softmax(-1)[torch.arange(5), LABELS]
-    wanted = (-((1 - p) ** gamma) * p.log()).sum()
-    found = loss(task_of(TextClassification, focal_gamma=gamma), logits, LABELS)
-    assert found == pytest.approx(float(wanted), rel=1e-5)
+    expected = (-((1 - p) ** gamma) * p.log()).sum()
+    result = loss(task_of(TextClassification, focal_gamma=gamma), logits, LABELS)
+    assert result == pytest.approx(float(expected), rel=1e-5)
     p = torch.where(SETS > 0, logits.sigmoid(), 1 - logits.sigmoid())
-    wanted = (-((1 - p) ** gamma) * p.log()).sum()
-    found = loss(task_of(MultiLabelClassification, focal_gamma=gamma), logits, SETS)
-    assert found == pytest.approx(float(wanted), rel=1e-5)
+    expected = (-((1 - p) ** gamma) * p.log()).sum()
+    result = loss(task_of(MultiLabelClassification, focal_gamma=gamma), logits, SETS)
+    assert result == pytest.approx(float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.3, 2.0])
@@ -158,10 +158,10 @@ def test_gradients_stay_finite_for_the_surest_and_the_most_mistaken(gamma: float
     logits = torch.tensor([[1000.0, -1000.0], [20.0, -20.0], [0.0, 0.0]], requires_grad=True)
     loss_weights = LossWeights(gamma=gamma)
     for labels in (torch.tensor([0, 0, 0]), torch.tensor([1, 1, 1])):
-        found = loss_weights.loss_sum(functional.cross_entropy, logits, labels)
-        (slope,) = torch.autograd.grad(found, logits)
+        result = loss_weights.loss_sum(functional.cross_entropy, logits, labels)
+        (slope,) = torch.autograd.grad(result, logits)
         assert torch.isfinite(slope).all()
-        assert math.isfinite(float(found.detach()))
+        assert math.isfinite(float(result.detach()))
 
 
 @given(st.integers(1, 4))
@@ -199,7 +199,7 @@ def test_weights_that_are_none(weights: object) -> None:
     assert len(caught.value.problems) == 1
 
 
-def test_what_it_learnt_is_said_and_not_kept_with_the_model() -> None:
+def test_what_it_learned_is_said_and_not_kept_with_the_model() -> None:
     task = task_of(TextClassification, class_weights="balanced", focal_gamma=2)
     assert task.summary()[-2:] == ["weights in the loss: a 0.667, b 2", "focal loss with gamma 2"]
     plain = task_of(TextClassification)

@@ -62,10 +62,10 @@ def test_ids_are_kept_small(tiny_bert: Path) -> None:
 
 
 def test_of_unknown_labels_a_bounded_number_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def spy(word: str, known: Sequence[str]) -> list[str]:
-        asked.append(word)
+        requested.append(word)
         return nearest(word, known)
 
     monkeypatch.setattr(labeled_text, "nearest", spy)
@@ -77,10 +77,10 @@ def test_of_unknown_labels_a_bounded_number_is_looked_up(monkeypatch: pytest.Mon
     respelled = unknown.finding("CLASS\u200b17")
     assert respelled.message == 'the label "CLASS\\u200b17" is not in train'
     assert str(respelled.fix).startswith("Use --normalize-labels, or correct it.\nKnown classes: ")
-    assert asked == ["clas17"]
+    assert requested == ["clas17"]
     for i in range(200):
         last = unknown.finding(f"clazz{i}")
-    assert len(asked) == 49  # fifty findings, one of them a matter of spelling
+    assert len(requested) == 49  # fifty findings, one of them a matter of spelling
     assert last.fix == "Known classes: " + str(near.fix).partition("Known classes: ")[2]
 
 

@@ -33,15 +33,15 @@ def test_words_are_found_whole() -> None:
     """7 8 is a word; so is 7 alone, but not in front of 8."""
     ids = np.array([[5, 7, 8, 7, 9, 8]])
     words = np.array([[1, 2, 2, 3, 4, 5]])
-    for always, wanted in (
+    for always, expectation in (
         ({(7,)}, [3]),
         ({(7, 8)}, [1, 2]),
         ({(8,)}, [5]),
         ({(7, 8), (9,)}, [1, 2, 4]),
     ):
         shown, chosen = mask(ids, words, 0, probability=1e-9, always=always)
-        assert set(wanted) == set(np.flatnonzero(chosen[0]))
-        assert (shown[0, wanted] == MASK).all()
+        assert set(expectation) == set(np.flatnonzero(chosen[0]))
+        assert (shown[0, expectation] == MASK).all()
 
 
 def test_fates_are_shared_out() -> None:
@@ -73,9 +73,9 @@ def test_it_follows_the_definition(
     shown, chosen = mask(
         ids, words, seed, probability=probability, whole_word_mask=whole, always=always
     )
-    for text, seen, asked in zip(ids.tolist(), shown.tolist(), chosen.tolist(), strict=True):
+    for text, seen, requested in zip(ids.tolist(), shown.tolist(), chosen.tolist(), strict=True):
         expected = by_definition(text, seed, probability=probability, whole=whole, always=always)
-        assert (seen, asked) == expected
+        assert (seen, requested) == expected
 
 
 def by_definition(
@@ -107,7 +107,7 @@ def by_definition(
     ]
     chances = {p: draw(0, words[p] if whole else p) for p in range(len(text)) if words[p]}
     lowest = min(chances.values())
-    asked = [
+    requested = [
         bool(words[p])
         and (named[p] or chances[p] < probability or (not any(named) and chances[p] == lowest))
         for p in range(len(text))
@@ -117,5 +117,5 @@ def by_definition(
         fate = 0.0 if named[p] else draw(1, p)
         other = int(draw(2, p) * VOCABULARY)
         replaced = MASK if fate < 0.8 else other if fate < 0.8 + 0.1 else token
-        seen.append(replaced if asked[p] else token)
-    return seen, asked
+        seen.append(replaced if requested[p] else token)
+    return seen, requested

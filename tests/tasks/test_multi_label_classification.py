@@ -61,7 +61,7 @@ def test_how_labels_come(
     assert made.is_labeled(row(**values)) == (target is not None)
 
 
-def test_labels_are_learnt_and_become_numbers() -> None:
+def test_labels_are_learned_and_become_numbers() -> None:
     fitted = task().fit([row(tags=["b", "a"]), row(tags=[]), row(tags=["b"])])
     assert fitted.labels == ("a", "b")
     assert dict(fitted.counts) == {"a": 1, "b": 2}

@@ -25,14 +25,14 @@ def test_every_task_keeps_the_protocol(name: str) -> None:
     task = task_named(name)
     assert task.name == name
     members = {name: value for part in Task.__mro__ for name, value in vars(part).items()}
-    for member, wanted in members.items():
-        if member.startswith("_") or not callable(wanted):
+    for member, expected in members.items():
+        if member.startswith("_") or not callable(expected):
             continue
         assert hasattr(task, member), f"{name} lacks {member}"
         ours: Any = getattr(task, member)
         assert list(inspect.signature(ours).parameters) == [
             p
-            for p in inspect.signature(wanted).parameters
+            for p in inspect.signature(expected).parameters
             if p != "cls" or "cls" in inspect.signature(ours).parameters
         ]
         assert inspect.getdoc(ours)

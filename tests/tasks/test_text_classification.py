@@ -102,8 +102,8 @@ def test_rows_that_cannot_be_used() -> None:
         finding = fitted.validate_row(row)
         assert (finding.code if finding else None) == code
     (row,) = rows("goood")
-    found = fitted.validate_row(row)
-    assert found is not None and 'did you mean "good"' in str(found.fix)
+    result = fitted.validate_row(row)
+    assert result is not None and 'did you mean "good"' in str(result.fix)
     assert not fitted.is_labeled(rows(None)[0])
     assert task(("no", "yes")).is_labeled(rows(1)[0])
     assert not task(("no", "yes")).is_labeled(rows(-1)[0])
@@ -120,7 +120,7 @@ def test_the_loss_is_a_sum() -> None:
     assert fitted.forward(Logits(logits), Batch({}, None, 0, 0, np.arange(5))).loss_sum is None
 
 
-def test_answers_in_words() -> None:
+def test_answers_as_text() -> None:
     fitted = task().fit(rows("a", "b"))
     logits = np.array([[0.0, np.log(3)], [1000.0, -1000.0]], np.float32)
     first, second = fitted.decode({"logits": logits}, ())

@@ -20,7 +20,7 @@ def rows(*scores: object) -> list[Row]:
     return [Row(i, {"text": "x", "score": score}) for i, score in enumerate(scores)]
 
 
-def test_the_range_is_learnt() -> None:
+def test_the_range_is_learned() -> None:
     fitted = TASK.fit(rows("0.5", 5, 2.25))
     assert (fitted.lowest, fitted.highest) == (0.5, 5.0)
     assert fitted.summary() == ["targets from 0.5 to 5"]

@@ -16,9 +16,9 @@ from tunesmith.analysis.bench.roofline import (
 
 
 def counted(model: torch.nn.Module) -> Products:
-    found = products_of(model, classify, batch_of([5, 9]))
-    assert found is not None
-    return found
+    result = products_of(model, classify, batch_of([5, 9]))
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize("family", ["bert", "albert", "distilbert", "electra", "gpt2", "roberta"])
@@ -59,7 +59,7 @@ def test_weights_outside_linear_layers_have_no_limit() -> None:
     assert products_of(model, classify, batch_of([5, 9])) is None
 
 
-def test_one_token_cannot_be_told_from_one_row() -> None:
+def test_one_token_cannot_be_reported_from_one_row() -> None:
     assert products_of(model_of("bert"), classify, batch_of([1, 1])) is None
 
 
@@ -73,9 +73,9 @@ def test_counting_leaves_the_model_as_it_was(training: bool) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_counted_or_has_no_limit(family: str) -> None:
-    found = products_of(model_of(family), classify, batch_of([5, 9]))
+    result = products_of(model_of(family), classify, batch_of([5, 9]))
     linear = [m for m in model_of(family).base_model.modules() if isinstance(m, roofline._LINEAR)]
-    assert found is None or found.of_token > sum(m.weight.numel() for m in linear) / 2
+    assert result is None or result.of_token > sum(m.weight.numel() for m in linear) / 2
 
 
 def test_updates_are_counted_as_they_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +109,6 @@ def test_the_limit_grows_with_work_and_falls_with_speed() -> None:
 
 
 def test_a_machine_is_measured() -> None:
-    found = measure_machine(model_of("bert"), 300, torch.float32)
-    assert 1e6 < found.flops < 1e16
-    assert 1e6 < found.bytes < 1e15
+    result = measure_machine(model_of("bert"), 300, torch.float32)
+    assert 1e6 < result.flops < 1e16
+    assert 1e6 < result.bytes < 1e15

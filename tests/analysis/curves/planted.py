@@ -9,7 +9,7 @@ import numpy as np
 from tunesmith.analysis.curves.series import Curves, PredictionStats
 
 Course = Callable[[np.ndarray], np.ndarray]
-"""The true loss at a share of the run, from 0 to 1."""
+"""The true loss at a fraction of the run, from 0 to 1."""
 
 
 def planted(
@@ -43,7 +43,7 @@ def planted(
         log_every: steps between two lines.
         evaluations: how many, spread evenly.
         validation_rows: on which these are made.
-        wobble: how far the true validation loss is thrown about at each, as a share of it.
+        wobble: how far the true validation loss is thrown about at each, as a fraction of it.
         answers: of the kept model.
         scores: of each evaluation, higher is better.
     """
@@ -83,7 +83,7 @@ def falling(start: float, end: float, speed: float) -> Course:
 
 
 def turning(start: float, low: float, end: float, at: float) -> Course:
-    """Down to the lowest loss at a share of the run, then up in a straight line."""
+    """Down to the lowest loss at a fraction of the run, then up in a straight line."""
 
     def course(share: np.ndarray) -> np.ndarray:
         down = low + (start - low) * np.maximum(0, 1 - share / at) ** 2

@@ -178,13 +178,13 @@ def test_chance_alone_is_hardly_ever_accused(name: str) -> None:
     ],
 )
 def test_overfitting_is_found(rise: float, rows: int, evaluations: int, share: float) -> None:
-    """The share of runs in which a validation loss that rises so far is told of."""
+    """The fraction of runs in which a validation loss that rises so far is reported."""
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.4 * (1 + rise), 0.4)
-    found = [
+    result = [
         assess(
             planted(*courses, seed=seed, evaluations=evaluations, validation_rows=rows), SETTINGS
         )[0].diagnosis
         is Diagnosis.OVERFITTING
         for seed in range(40)
     ]
-    assert np.mean(found) >= share
+    assert np.mean(result) >= share

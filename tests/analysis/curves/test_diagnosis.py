@@ -18,7 +18,7 @@ from tunesmith.i18n import use_language
 from tunesmith.recipe import TrainSettings, gather
 
 
-def test_in_words_and_as_json() -> None:
+def test_as_text_and_as_json() -> None:
     change = Change("train.epochs", "5")
     assessment = Assessment(Diagnosis.OVERFITTING, Confidence.LIKELY, "it rose", change)
     assert str(assessment) == "overfitting (likely): it rose"
@@ -52,12 +52,12 @@ def test_json_is_the_same_in_every_language() -> None:
 @given(st.floats(1e-8, 1.0), st.sampled_from([0.1, 0.2, 0.5, 5.0, 10.0]))
 def test_another_rate_is_a_recipe_value_of_one_digit(rate: float, factor: float) -> None:
     change = scale_learning_rate(TrainSettings(learning_rate=rate), factor)
-    wanted = min(rate * factor, 1e-3)
+    expected = min(rate * factor, 1e-3)
     layers = gather(sets=["data.train=x.csv", f"{change.key}={change.value}"])
-    found = layers.recipe().train.learning_rate
-    assert found == pytest.approx(wanted, rel=0.51)
-    assert f"{found:.0e}" == f"{float(f'{found:.0e}'):.0e}"
-    assert float(f"{found:.0e}") == found
+    result = layers.recipe().train.learning_rate
+    assert result == pytest.approx(expected, rel=0.51)
+    assert f"{result:.0e}" == f"{float(f'{result:.0e}'):.0e}"
+    assert float(f"{result:.0e}") == result
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,6 @@ def test_training_longer_is_no_advice_for_a_beaten_model() -> None:
         slower,
     ]
     assessments = [Assessment(Diagnosis.HEALTHY, None, "x", change) for change in changes]
-    found = without_longer_training(assessments)
-    assert [assessment.change for assessment in found] == [None, None, None, slower]
-    assert [assessment.evidence for assessment in found] == ["x"] * 4
+    result = without_longer_training(assessments)
+    assert [assessment.change for assessment in result] == [None, None, None, slower]
+    assert [assessment.evidence for assessment in result] == ["x"] * 4

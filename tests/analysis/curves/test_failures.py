@@ -31,10 +31,10 @@ def first(curves: Curves, settings: TrainSettings = SETTINGS) -> Assessment:
 def test_three_skipped_updates_at_the_end_are_divergence() -> None:
     curves = planted(falling(0.7, 0.5, 1), None)
     stopped = replace(curves, skipped=(401, 402, 403), is_finished=False)
-    found = first(stopped, TrainSettings(learning_rate=1e-3))
-    assert (found.diagnosis, found.confidence) == (Diagnosis.DIVERGED, Confidence.SURE)
-    assert "401 to 403" in found.evidence
-    assert str(found.change) == "train.learning_rate: 0.0002"
+    result = first(stopped, TrainSettings(learning_rate=1e-3))
+    assert (result.diagnosis, result.confidence) == (Diagnosis.DIVERGED, Confidence.SURE)
+    assert "401 to 403" in result.evidence
+    assert str(result.change) == "train.learning_rate: 0.0002"
     for harmless in ((401, 403, 405), (10, 11, 12), (402, 403)):
         recovered = replace(curves, skipped=harmless, is_finished=True)
         assert first(recovered).diagnosis is not Diagnosis.DIVERGED
@@ -47,17 +47,17 @@ def test_a_loss_that_ends_above_its_beginning_is_divergence() -> None:
 
 def test_a_rise_above_the_beginning_is_a_rate_too_high() -> None:
     hump = planted(lambda share: 0.7 + 4 * np.exp(-(((share - 0.3) / 0.1) ** 2)), None)
-    found = first(hump)
-    assert (found.diagnosis, found.confidence) == (Diagnosis.TOO_HIGH, Confidence.SURE)
-    assert str(found.change) == "train.learning_rate: 1.0e-05"
+    result = first(hump)
+    assert (result.diagnosis, result.confidence) == (Diagnosis.TOO_HIGH, Confidence.SURE)
+    assert str(result.change) == "train.learning_rate: 1.0e-05"
 
 
 def test_worse_than_an_untrained_head_is_a_rate_too_high() -> None:
     """It may fall all the time: what counts is that a head that knows nothing does better."""
     course = falling(3.0, 0.7, 4)
     assert first(planted(course, None)).diagnosis is Diagnosis.HEALTHY
-    found = first(planted(course, None, predictions=GUESSING))
-    assert (found.diagnosis, found.confidence) == (Diagnosis.TOO_HIGH, Confidence.SURE)
+    result = first(planted(course, None, predictions=GUESSING))
+    assert (result.diagnosis, result.confidence) == (Diagnosis.TOO_HIGH, Confidence.SURE)
 
 
 @pytest.mark.parametrize("where", ["train", "validation"])
@@ -67,18 +67,18 @@ def test_ups_and_downs_are_erratic(where: str) -> None:
 
     calm = falling(0.7, 0.1, 5)
     courses = (jumping, calm) if where == "train" else (calm, jumping)
-    found = first(planted(*courses, evaluations=10, validation_rows=400))
-    assert (found.diagnosis, found.confidence) == (Diagnosis.ERRATIC, Confidence.SURE)
-    assert where.removesuffix("ation") in found.evidence
-    assert str(found.change) == "train.learning_rate: 2.0e-05"
+    result = first(planted(*courses, evaluations=10, validation_rows=400))
+    assert (result.diagnosis, result.confidence) == (Diagnosis.ERRATIC, Confidence.SURE)
+    assert where.removesuffix("ation") in result.evidence
+    assert str(result.change) == "train.learning_rate: 2.0e-05"
 
 
 def test_without_clipping_clipping_is_tried_first() -> None:
     def jumping(share: np.ndarray) -> np.ndarray:
         return np.where(np.floor(share * 10) % 2 == 0, 0.65, 0.15)
 
-    found = first(planted(jumping, None), TrainSettings(max_grad_norm=None))
-    assert str(found.change) == "train.max_grad_norm: 1"
+    result = first(planted(jumping, None), TrainSettings(max_grad_norm=None))
+    assert str(result.change) == "train.max_grad_norm: 1"
 
 
 @pytest.mark.parametrize(
@@ -97,25 +97,25 @@ def test_one_answer_is_collapse_where_right_answers_would_differ(
 ) -> None:
     predictions = PredictionStats(rows, 1, "equivalent", majority)
     curves = planted(falling(0.7, 0.68, 1), falling(0.69, 0.69, 1), predictions=predictions)
-    found = first(curves)
-    assert (found.diagnosis is Diagnosis.COLLAPSED) == (sure is not None)
+    result = first(curves)
+    assert (result.diagnosis is Diagnosis.COLLAPSED) == (sure is not None)
     if sure is not None:
-        assert found.confidence is sure
-        assert '"equivalent"' in found.evidence
+        assert result.confidence is sure
+        assert '"equivalent"' in result.evidence
 
 
-def test_collapse_while_the_rows_are_learnt_is_no_matter_of_pace() -> None:
+def test_collapse_while_the_rows_are_learned_is_no_matter_of_pace() -> None:
     predictions = replace(GUESSING, variety=1)
-    found = first(planted(falling(0.7, 0.1, 5), falling(0.69, 0.69, 1), predictions=predictions))
-    assert (found.diagnosis, found.change) == (Diagnosis.COLLAPSED, None)
+    result = first(planted(falling(0.7, 0.1, 5), falling(0.69, 0.69, 1), predictions=predictions))
+    assert (result.diagnosis, result.change) == (Diagnosis.COLLAPSED, None)
 
 
 def test_numbers_that_hardly_vary_are_collapse() -> None:
     flat = falling(2, 1, 3)
     for variety, collapsed in ((0.02, True), (0.6, False)):
         predictions = PredictionStats(100, variety, "3", None)
-        found = first(planted(flat, flat, predictions=predictions))
-        assert (found.diagnosis is Diagnosis.COLLAPSED) == collapsed
+        result = first(planted(flat, flat, predictions=predictions))
+        assert (result.diagnosis is Diagnosis.COLLAPSED) == collapsed
 
 
 @pytest.mark.parametrize(
@@ -131,23 +131,23 @@ def test_a_loss_that_stays_where_guessing_is_is_underfitting(
     settings: TrainSettings, change: str
 ) -> None:
     level = falling(0.69, 0.69, 1)
-    found = first(planted(level, level, predictions=GUESSING, seed=3), settings)
-    assert (found.diagnosis, found.confidence) == (Diagnosis.UNDERFITTING, Confidence.SURE)
-    assert str(found.change) == change
+    result = first(planted(level, level, predictions=GUESSING, seed=3), settings)
+    assert (result.diagnosis, result.confidence) == (Diagnosis.UNDERFITTING, Confidence.SURE)
+    assert str(result.change) == change
 
 
 def test_a_loss_on_its_way_down_wants_time() -> None:
     slow = falling(0.75, 0.3, 0.35)
-    found = first(planted(slow, slow, predictions=GUESSING, validation_rows=1000), SETTINGS)
-    assert found.diagnosis is Diagnosis.UNDERFITTING
-    assert str(found.change) == "train.epochs: 8"
+    result = first(planted(slow, slow, predictions=GUESSING, validation_rows=1000), SETTINGS)
+    assert result.diagnosis is Diagnosis.UNDERFITTING
+    assert str(result.change) == "train.epochs: 8"
 
 
 def test_overfitting_says_since_when_and_ends_there() -> None:
     curves = planted(falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4), evaluations=10)
-    found = first(curves)
-    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.SURE)
-    assert str(found.change) == "train.epochs: 2"
+    result = first(curves)
+    assert (result.diagnosis, result.confidence) == (Diagnosis.OVERFITTING, Confidence.SURE)
+    assert str(result.change) == "train.epochs: 2"
     with_steps = first(curves, TrainSettings(max_steps=400))
     assert with_steps.change is not None
     assert with_steps.change.key == "train.max_steps"
@@ -158,29 +158,29 @@ def test_overfitting_says_since_when_and_ends_there() -> None:
 
 def test_early_stopping_has_seen_to_it() -> None:
     curves = planted(falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4))
-    found = first(replace(curves, total_steps=4000))
-    assert (found.diagnosis, found.change) == (Diagnosis.OVERFITTING, None)
+    result = first(replace(curves, total_steps=4000))
+    assert (result.diagnosis, result.change) == (Diagnosis.OVERFITTING, None)
 
 
 def test_one_evaluation_after_the_lowest_is_perhaps() -> None:
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 1.2, 0.67)
-    found = first(planted(*courses, evaluations=3, validation_rows=2000))
-    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.PERHAPS)
+    result = first(planted(*courses, evaluations=3, validation_rows=2000))
+    assert (result.diagnosis, result.confidence) == (Diagnosis.OVERFITTING, Confidence.PERHAPS)
 
 
 def test_answers_that_go_on_improving_are_said() -> None:
     courses = falling(0.7, 0.02, 6), turning(0.7, 0.4, 0.8, 0.4)
     better = planted(*courses, evaluations=5, scores=np.array([0.6, 0.7, 0.8, 0.85, 0.9]))
-    found = first(better)
-    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.PERHAPS)
-    assert "accuracy kept rising" in found.evidence
-    assert found.change is None
+    result = first(better)
+    assert (result.diagnosis, result.confidence) == (Diagnosis.OVERFITTING, Confidence.PERHAPS)
+    assert "accuracy kept rising" in result.evidence
+    assert result.change is None
     level = first(replace(better, scores=np.full(5, 0.8)))
     assert "accuracy" not in level.evidence
 
 
 def test_a_rising_validation_loss_alone_is_not_overfitting() -> None:
-    """The training loss rises, too: whatever this is, it has not learnt its rows by heart."""
+    """The training loss rises, too: whatever this is, it has not learned its rows by heart."""
     both = turning(0.7, 0.4, 0.65, 0.4)
     verdicts = {assessment.diagnosis for assessment in assess(planted(both, both), SETTINGS)}
     assert Diagnosis.OVERFITTING not in verdicts
@@ -244,16 +244,16 @@ def test_how_far_above_the_beginning_divergence_is(untrained: float | None) -> N
         ceiling = 1.5 * max(1.0, untrained or 0.0)
         errors = (at_end - ceiling) / math.hypot(1.5 * error(1.0), error(at_end, 128))
         expected = expected_confidence(stats.norm.sf(errors))
-        found = diverged(plain([1.0] * 7 + [last], predictions=predictions), SETTINGS)
+        result = diverged(plain([1.0] * 7 + [last], predictions=predictions), SETTINGS)
         seen.add(expected)
-        assert (found and found.confidence) == (
+        assert (result and result.confidence) == (
             None if expected is Confidence.PERHAPS else expected
         )
-        if found is not None:
-            assert found.evidence == (
+        if result is not None:
+            assert result.evidence == (
                 f"the training loss began at 1 and ends at {at_end:.3g}, step 64"
             )
-            assert str(found.change) == "train.learning_rate: 1.0e-05"
+            assert str(result.change) == "train.learning_rate: 1.0e-05"
     assert len(seen) == 4
     assert diverged(plain([1, 99, 99]), SETTINGS) is None
     assert diverged(plain([1, 99, 99, 99]), SETTINGS) is not None
@@ -263,8 +263,8 @@ def test_how_a_rise_above_the_beginning_is_measured() -> None:
     for seed in range(20):
         losses = np.exp(np.random.default_rng(seed).normal(size=4 + seed % 7))
         untrained = (0.0, 1.2)[seed % 2]
-        found = module._rise(plain(losses).windows, untrained)
-        assert found is not None
+        result = module._rise(plain(losses).windows, untrained)
+        assert result is not None
         ceiling = 1.1 * max(losses[0], untrained)
         rises = []
         for i in range(1, len(losses)):
@@ -272,8 +272,8 @@ def test_how_a_rise_above_the_beginning_is_measured() -> None:
             rises.append(min(high - low, high - ceiling) / math.hypot(error(low), error(high)))
         top = int(np.argmax(rises))
         chance = min(1.0, len(rises) * stats.norm.sf(rises[top]))
-        assert found[0] == pytest.approx(chance, rel=1e-9)
-        assert found[1] == (
+        assert result[0] == pytest.approx(chance, rel=1e-9)
+        assert result[1] == (
             f"the training loss rose from {losses[: top + 1].min():.3g} to {losses[top + 1]:.3g} "
             f"at step {8 * (top + 2)}, above where it began ({losses[0]:.3g})"
         )
@@ -282,11 +282,11 @@ def test_how_a_rise_above_the_beginning_is_measured() -> None:
 def test_how_worse_than_untrained_is_measured() -> None:
     losses = [1.2, 1.0, 0.8, 0.7, 0.6, 0.1, 0.1, 0.1]
     curves = plain(losses, predictions=with_untrained(0.69))
-    found = module._worse(curves, curves.windows)
-    assert found is not None
+    result = module._worse(curves, curves.windows)
+    assert result is not None
     mean = np.mean(losses[:4])
-    assert found[0] == pytest.approx(stats.norm.sf((mean - 1.1 * 0.69) / error(mean, 256)))
-    assert found[1] == (
+    assert result[0] == pytest.approx(stats.norm.sf((mean - 1.1 * 0.69) / error(mean, 256)))
+    assert result[1] == (
         f"up to step 32 the training loss was {mean:.3g} on average; an untrained head has 0.69"
     )
     for unknown in (plain(losses), plain(losses, predictions=with_untrained(None))):
@@ -312,16 +312,16 @@ def test_how_worse_than_untrained_is_measured() -> None:
     ],
 )
 def test_what_a_swing_is(values: list[float], swings: list[tuple[float, float, int]]) -> None:
-    found = module._swings(np.array(values, float), [0.1] * len(values))
+    result = module._swings(np.array(values, float), [0.1] * len(values))
     size = math.hypot(0.1, 0.1)
-    assert found == [(pytest.approx((top - low) / size), low, top, at) for low, top, at in swings]
+    assert result == [(pytest.approx((top - low) / size), low, top, at) for low, top, at in swings]
     assert module._swings(np.array([1.0, 1.0, 0.5]), [0.0] * 3) == []
 
 
-def test_ups_and_downs_in_words() -> None:
-    found = module._erratic(plain([1, 5, 1, 6, 1, 1]), SETTINGS)
-    assert found is not None and found.confidence is Confidence.SURE
-    assert found.evidence == (
+def test_ups_and_downs_as_text() -> None:
+    result = module._erratic(plain([1, 5, 1, 6, 1, 1]), SETTINGS)
+    assert result is not None and result.confidence is Confidence.SURE
+    assert result.evidence == (
         "the training loss went up and down again 2 times, most at step 32: 1 to 6"
     )
     assert module._erratic(plain([1, 5, 1, 1, 1, 1]), SETTINGS) is None
@@ -331,7 +331,7 @@ def test_ups_and_downs_in_words() -> None:
     assert by_validation.evidence == (
         "the validation loss went up and down again 2 times, most at step 51: 1 to 6"
     )
-    # a loss far below the first hangs on few rows, and swings by chance
+    # a loss far below the first depends on few rows, and swings by chance
     assert module._erratic(plain([4, 0.01, 0.5, 0.01, 0.5, 0.01]), SETTINGS) is None
     assert module._erratic(plain([0.1, 0.01, 0.5, 0.01, 0.5, 0.01]), SETTINGS) is not None
 
@@ -340,20 +340,20 @@ def test_numbers_that_vary_too_little_by_their_formula() -> None:
     seen = set()
     for variety in np.linspace(0.0, 0.5, 30):
         predictions = PredictionStats(20, variety, "3", None)
-        found = module._collapsed(plain([1] * 8, [1, 1], predictions=predictions), SETTINGS)
+        result = module._collapsed(plain([1] * 8, [1, 1], predictions=predictions), SETTINGS)
         chance = stats.norm.sf(math.log(0.3 / max(variety, 1e-9)) * math.sqrt(40))
         seen.add(expected_confidence(chance))
-        assert (found and found.confidence) == expected_confidence(chance)
-        if found is not None:
-            assert found.evidence == (
+        assert (result and result.confidence) == expected_confidence(chance)
+        if result is not None:
+            assert result.evidence == (
                 f"the predictions for 20 validation rows vary by {variety:.1%} of what the labels "
                 "vary"
             )
     assert len(seen) >= 3
     for rows, is_found in ((1, False), (2, True)):
         predictions = PredictionStats(rows, 1, "x", 0.001)
-        found = module._collapsed(plain([1] * 8, [1, 1], predictions=predictions), SETTINGS)
-        assert (found is not None) is is_found
+        result = module._collapsed(plain([1] * 8, [1, 1], predictions=predictions), SETTINGS)
+        assert (result is not None) is is_found
     assert module._collapsed(plain([1] * 8), SETTINGS) is None
     assert (
         module._collapsed(plain([1] * 8, predictions=PredictionStats(99, 2, "x", 0.5)), SETTINGS)
@@ -362,21 +362,21 @@ def test_numbers_that_vary_too_little_by_their_formula() -> None:
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.8])
-def test_where_guessing_stands_by_its_formula(spread: float) -> None:
+def test_where_guessing_is_next_to_its_formula(spread: float) -> None:
     predictions = replace(GUESSING, guessing_spread=spread)
     seen = set()
     for trained, validated in itertools.product(np.linspace(0.5, 1.0, 9), repeat=2):
         curves = plain([1.0] * 6 + [trained] * 2, [1.0, validated], predictions=predictions)
-        found = module._underfitting(curves, SETTINGS)
+        result = module._underfitting(curves, SETTINGS)
         errors = min(
             (loss - 0.85 * 0.69) / (max(0.5, spread) * 0.69 / math.sqrt(rows))
             for loss, rows in ((trained, 128), (validated, 100))
         )
         expected = expected_confidence(stats.norm.sf(errors))
         seen.add(expected)
-        assert (found and found.confidence) == expected
-        if found is not None:
-            assert found.evidence == (
+        assert (result and result.confidence) == expected
+        if result is not None:
+            assert result.evidence == (
                 f"at the end, epoch 1, the training loss is {trained:.3g} and the validation loss "
                 f"{validated:.3g}; guessing by the frequencies of the labels has 0.69"
             )
@@ -389,7 +389,7 @@ def test_where_guessing_stands_by_its_formula(spread: float) -> None:
         assert module._underfitting(unknown, SETTINGS) is None
 
 
-def test_what_to_try_where_nothing_was_learnt() -> None:
+def test_what_to_try_where_nothing_was_learned() -> None:
     level = plain([0.69] * 6, predictions=GUESSING)  # 48 steps
 
     def change(rate: float, curves: Curves, **more: object) -> str:
@@ -408,17 +408,17 @@ def test_what_to_try_where_nothing_was_learnt() -> None:
     assert change(5e-5, plain([9.0] * 8, predictions=GUESSING)) == "train.learning_rate: 1.0e-05"
 
 
-def test_overfitting_in_words() -> None:
+def test_overfitting_as_text() -> None:
     train = np.linspace(1.0, 0.05, 20)
     curves = plain(train, [0.9, 0.5, 0.8, 1.0, 1.2], rows=2000)
-    found = module._overfitting(curves, SETTINGS)
-    assert found is not None
-    assert (found.diagnosis, found.confidence) == (Diagnosis.OVERFITTING, Confidence.SURE)
-    assert found.evidence == (
+    result = module._overfitting(curves, SETTINGS)
+    assert result is not None
+    assert (result.diagnosis, result.confidence) == (Diagnosis.OVERFITTING, Confidence.SURE)
+    assert result.evidence == (
         "the validation loss is lowest at step 64 (0.5); 3 evaluations later it is 1.2, while the "
         "training loss fell to 0.05"
     )
-    assert str(found.change) == "train.epochs: 1"
+    assert str(result.change) == "train.epochs: 1"
     small = plain(train, [0.9, 0.5, 0.5, 0.5, 0.524], rows=10**9)
     assert module._overfitting(small, SETTINGS) is None
     assert module._overfitting(plain(train, [0.5]), SETTINGS) is None

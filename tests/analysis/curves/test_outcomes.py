@@ -20,9 +20,9 @@ def first(curves: Curves, settings: TrainSettings = SETTINGS) -> Assessment:
 
 def test_too_short_says_how_to_see_more() -> None:
     short = {"epochs": 1, "steps_per_epoch": 20}
-    found = first(planted(falling(0.7, 0.6, 1), falling(0.7, 0.6, 1), evaluations=1, **short))
-    assert (found.diagnosis, found.confidence) == (Diagnosis.TOO_SHORT, None)
-    assert str(found.change) == "train.evaluate_every: 4 steps"
+    result = first(planted(falling(0.7, 0.6, 1), falling(0.7, 0.6, 1), evaluations=1, **short))
+    assert (result.diagnosis, result.confidence) == (Diagnosis.TOO_SHORT, None)
+    assert str(result.change) == "train.evaluate_every: 4 steps"
     blind = planted(falling(0.7, 0.6, 1), None, **short)
     assert str(first(blind).change) == "data.validation: 10%"
     assert first(replace(blind, is_finished=False)).change is None
@@ -35,17 +35,17 @@ def test_too_short_says_how_to_see_more() -> None:
 
 def test_nothing_logged_is_too_short() -> None:
     nothing = planted(falling(1, 1, 1), None, epochs=1, steps_per_epoch=0)
-    found = first(nothing)
-    assert found.diagnosis is Diagnosis.TOO_SHORT
-    assert "steps: 0," in found.evidence
+    result = first(nothing)
+    assert result.diagnosis is Diagnosis.TOO_SHORT
+    assert "steps: 0," in result.evidence
 
 
 def test_still_improving_wants_more_of_the_same() -> None:
     curves = planted(falling(0.7, 0.05, 1.5), falling(0.7, 0.05, 1.5), validation_rows=1000)
-    found = first(curves)
-    assert found.diagnosis is Diagnosis.IMPROVING
-    assert found.confidence is not None
-    assert str(found.change) == "train.epochs: 8"
+    result = first(curves)
+    assert result.diagnosis is Diagnosis.IMPROVING
+    assert result.confidence is not None
+    assert str(result.change) == "train.epochs: 8"
     assert first(replace(curves, is_finished=False)).change is None
 
 
@@ -53,9 +53,9 @@ def test_level_after_a_fall_is_convergence() -> None:
     curves = planted(
         falling(0.7, 0.1, 6), falling(0.7, 0.3, 12), evaluations=10, validation_rows=1000
     )
-    found = first(curves)
-    assert (found.diagnosis, found.change) == (Diagnosis.CONVERGED, None)
-    assert found.confidence in (Confidence.SURE, Confidence.LIKELY)
+    result = first(curves)
+    assert (result.diagnosis, result.change) == (Diagnosis.CONVERGED, None)
+    assert result.confidence in (Confidence.SURE, Confidence.LIKELY)
 
 
 def test_level_without_a_fall_is_not() -> None:
@@ -64,9 +64,9 @@ def test_level_without_a_fall_is_not() -> None:
 
 
 def test_without_validation_rows_little_can_be_said() -> None:
-    found = first(planted(falling(0.7, 0.1, 4), None))
-    assert (found.diagnosis, found.confidence) == (Diagnosis.HEALTHY, None)
-    assert str(found.change) == "data.validation: 10%"
+    result = first(planted(falling(0.7, 0.1, 4), None))
+    assert (result.diagnosis, result.confidence) == (Diagnosis.HEALTHY, None)
+    assert str(result.change) == "data.validation: 10%"
 
 
 def test_the_course_of_a_loss_that_says_nothing() -> None:

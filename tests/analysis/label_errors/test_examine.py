@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.analysis.label_errors.test_held_out import flipped, mended_tickets
+from tests.analysis.label_errors.test_held_out import fixed_tickets, flipped
 from tests.runs.sealed import resealed
 from tunesmith.analysis.label_errors import examine
 from tunesmith.api.runs import Run
@@ -20,7 +20,7 @@ from tunesmith.runs.folder import RunFolder
 def flawed(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> tuple[Run, set[int]]:
     """A finished run on rows of which some bear another label than they should."""
     folder = tmp_path_factory.mktemp("flawed")
-    rows = mended_tickets()[:400]
+    rows = fixed_tickets()[:400]
     wrong = flipped(rows, share=0.03)
     with (folder / "rows.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -37,10 +37,10 @@ def flawed(tmp_path_factory: pytest.TempPathFactory, tiny_bert: Path) -> tuple[R
 
 def test_flipped_rows_come_first(flawed: tuple[Run, set[int]]) -> None:
     run, wrong = flawed
-    found = run.errors(len(wrong), kind="suspect", split="train")
-    assert sum(row.row in wrong for row in found) >= 0.75 * len(found) > 3
+    result = run.errors(len(wrong), kind="suspect", split="train")
+    assert sum(row.row in wrong for row in result) >= 0.75 * len(result) > 3
     texts = [line.rsplit(",", 1) for line in open_lines(run)]
-    for row in found:
+    for row in result:
         assert row.gold != row.suggested and row.place.line is not None
         assert texts[row.place.line - 1][1] == row.gold
 
@@ -64,8 +64,8 @@ def test_the_worst_are_those_of_the_predictions(flawed: tuple[Run, set[int]]) ->
     assert run.errors(3, split="test")[0].split == "test"
 
 
-def test_weak_answers_accuse_nobody(flawed: tuple[Run, set[int]]) -> None:
-    """The model learnt nothing in three steps: its own rows are shown only if asked for alone."""
+def test_weak_answers_accuse_no_one(flawed: tuple[Run, set[int]]) -> None:
+    """The model learned nothing in three steps: its own rows are shown only if asked for alone."""
     run, _wrong = flawed
     examined = examine(RunFolder(run.folder))
     weak = {str(problem.place) for problem in examined.weak_answers()}
@@ -89,7 +89,7 @@ def test_export_speaks_of_the_source(flawed: tuple[Run, set[int]], tmp_path: Pat
 
 
 def test_a_corrected_run(flawed: tuple[Run, set[int]], tiny_bert: Path, tmp_path: Path) -> None:
-    """Corrected labels are learnt, and the next table still knows the rows of the file."""
+    """Corrected labels are learned, and the next table still knows the rows of the file."""
     run, wrong = flawed
     examined = examine(RunFolder(run.folder), "train")
     examined.export(examined.suspect(), tmp_path / "t.csv")

@@ -34,9 +34,9 @@ def by_folds(task: Task, split: Split) -> HeldOut:
     for chunk in split.source.chunks(task.roles.columns):
         for row in chunk:
             seen.update(content_of(row, task.roles.columns))
-    found = held_out.by_folds(task, replace(split, digest=seen.hexdigest()))
-    assert found is not None
-    return found
+    result = held_out.by_folds(task, replace(split, digest=seen.hexdigest()))
+    assert result is not None
+    return result
 
 
 def fitted(name: str, roles: Roles, split: Split) -> Task:
@@ -46,7 +46,7 @@ def fitted(name: str, roles: Roles, split: Split) -> Task:
     return task
 
 
-def mended_tickets() -> Records:
+def fixed_tickets() -> Records:
     """The training rows with the labels that they should have."""
     rows = [dict(row) for row in make_tickets()["train"]]
     for fault in faults():
@@ -58,7 +58,7 @@ def mended_tickets() -> Records:
 
 
 def flipped(rows: Records, *, share: float, seed: int = 0) -> set[int]:
-    """Give a share of the rows another class, in place; which ones."""
+    """Give a fraction of the rows another class, in place; which ones."""
     chance = np.random.default_rng(seed)
     chosen = chance.choice(len(rows), round(share * len(rows)), replace=False).tolist()
     for i in chosen:
@@ -68,26 +68,26 @@ def flipped(rows: Records, *, share: float, seed: int = 0) -> set[int]:
 
 
 def precision(rows: Records, wrong: set[int]) -> tuple[float, int]:
-    """The share of wrong labels among as many suspects as labels are wrong, and how many these."""
+    """The fraction of wrong labels among as many suspects as are wrong, and how many these are."""
     split = split_of(rows)
     task = fitted("text-classification", Roles("text", None, "label"), split)
-    found = suspect(by_folds(task, split), len(wrong))
-    return sum(row.row in wrong for row in found) / len(found), len(found)
+    result = suspect(by_folds(task, split), len(wrong))
+    return sum(row.row in wrong for row in result) / len(result), len(result)
 
 
 def test_planted_flips_are_found() -> None:
-    rows = mended_tickets()[:400]
-    share, found = precision(rows, flipped(rows, share=0.03))
-    assert share >= 0.8 and found >= 5
+    rows = fixed_tickets()[:400]
+    share, result = precision(rows, flipped(rows, share=0.03))
+    assert share >= 0.8 and result >= 5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_planted_flips_are_found_in_all_tickets(seed: int) -> None:
-    rows = mended_tickets()
+    rows = fixed_tickets()
     wrong = flipped(rows, share=0.03, seed=seed)
-    share, found = precision(rows, wrong)
-    assert share >= 0.8 and found >= 0.6 * len(wrong)
+    share, result = precision(rows, wrong)
+    assert share >= 0.8 and result >= 0.6 * len(wrong)
 
 
 def alike(count: int, *, seed: int = 0) -> Records:
@@ -116,18 +116,18 @@ def test_pairs_are_judged_by_how_alike_their_texts_are() -> None:
         rows[i]["label"] = "other" if rows[i]["label"] == "same" else "same"
     split = split_of(rows)
     task = fitted("text-classification", Roles("one", "two", "label"), split)
-    found = suspect(by_folds(task, split))
-    assert {row.row for row in found} == {5, 8, 41, 70, 123, 200, 201, 250, 299}
+    result = suspect(by_folds(task, split))
+    assert {row.row for row in result} == {5, 8, 41, 70, 123, 200, 201, 250, 299}
 
 
 def test_pairs_are_judged_by_words_where_these_know_more() -> None:
     """A title and a text: how alike they are says nothing of the topic."""
-    rows = [{**row, "title": row["text"].split()[0]} for row in mended_tickets()[:400]]
+    rows = [{**row, "title": row["text"].split()[0]} for row in fixed_tickets()[:400]]
     wrong = flipped(rows, share=0.03)
     split = split_of(rows)
     task = fitted("text-classification", Roles("title", "text", "label"), split)
-    found = suspect(by_folds(task, split), len(wrong))
-    assert sum(row.row in wrong for row in found) >= 0.8 * len(found) >= 4
+    result = suspect(by_folds(task, split), len(wrong))
+    assert sum(row.row in wrong for row in result) >= 0.8 * len(result) >= 4
 
 
 def test_numbers_for_pairs() -> None:
@@ -138,8 +138,8 @@ def test_numbers_for_pairs() -> None:
     rows[17]["label"], rows[100]["label"] = 1.0, 0.0
     split = split_of(rows)
     task = fitted("text-regression", Roles("one", "two", "label"), split)
-    found = suspect(by_folds(task, split), 2)
-    assert {row.row for row in found} == {17, 100}
+    result = suspect(by_folds(task, split), 2)
+    assert {row.row for row in result} == {17, 100}
 
 
 def test_the_answer_never_saw_the_label_nor_its_twin() -> None:

@@ -15,17 +15,17 @@ PAIRS = [
 
 
 def test_each_column_is_in_the_same_measure() -> None:
-    found = pair_features(PAIRS)
-    assert found.shape == (5, 21) and np.isfinite(found).all()
-    assert found.mean(axis=0) == pytest.approx(0, abs=1e-12)
-    spread = found.std(axis=0)
+    result = pair_features(PAIRS)
+    assert result.shape == (5, 21) and np.isfinite(result).all()
+    assert result.mean(axis=0) == pytest.approx(0, abs=1e-12)
+    spread = result.std(axis=0)
     assert ((spread == 0) | (abs(spread - 1) < 1e-12)).all() and (spread > 0).sum() >= 18
 
 
 def test_what_is_shared() -> None:
     """Words of a row, of two to four in a row, and letters; each text has its own share."""
-    found = pair_features(PAIRS)
-    words, two_words, letters = found[:, :2], found[:, 2:4], found[:, 8:10]
+    result = pair_features(PAIRS)
+    words, two_words, letters = result[:, :2], result[:, 2:4], result[:, 8:10]
     assert (words[0] == words[1]).all()
     assert (two_words[0] > two_words[1]).all() and (letters[0] > letters[1]).all()
     assert words[2, 0] > words[2, 1]  # the second says more
@@ -45,6 +45,6 @@ def test_numbers_of_one_or_both() -> None:
     assert both[0] > both[2]
 
 
-def test_the_rows_do_not_hang_on_their_order() -> None:
+def test_the_rows_do_not_depend_on_their_order() -> None:
     order = [3, 1, 4, 0, 2]
     assert pair_features([PAIRS[i] for i in order]) == pytest.approx(pair_features(PAIRS)[order])

@@ -34,16 +34,16 @@ def answers_of(task: Task, rows: list[Row], outputs: np.ndarray) -> RowAnswers:
 
 
 def test_classes() -> None:
-    found = answered(
+    result = answered(
         CLASSES,
         ["a", "b", "b", "c"],
         [[0.9, 0.1, 0.0], [0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.0, 0.0, 1.0]],
     )
-    first, second = worst(found, 2)
+    first, second = worst(result, 2)
     assert (first.row, first.gold, first.predicted, first.share) == (11, "b", "a", 0.2)
     assert first.loss == pytest.approx(-np.log(0.2)) and second.row == 12
     assert str(first.place) == "test[11]" and first.text == "text 1"
-    (pair,) = confused(found)
+    (pair,) = confused(result)
     assert (pair.gold, pair.predicted, pair.count, pair.worst.row) == ("b", "a", 2, 11)
     assert pair.as_json()["worst"]["place"] == "test[11]"  # type: ignore[index]
 
@@ -53,7 +53,7 @@ def test_a_loss_is_never_endless() -> None:
     assert np.isfinite(row.loss) and row.share == 0
 
 
-def test_suspects_are_told_with_what_they_should_be() -> None:
+def test_suspects_are_reported_with_what_they_should_be() -> None:
     labels = ["a"] * 5 + ["b"] * 5 + ["a"]
     sure = [[0.9, 0.05, 0.05]] * 5 + [[0.05, 0.9, 0.05]] * 5 + [[0.02, 0.97, 0.01]]
     (row,) = suspect(answered(CLASSES, labels, sure))
@@ -63,13 +63,13 @@ def test_suspects_are_told_with_what_they_should_be() -> None:
 
 def test_several_labels() -> None:
     task = MultiLabelClassification(ROLES, ("x", "y"))
-    found = answered(task, [["x"], ["x", "y"], []], [[0.9, 0.7], [0.2, 0.9], [0.1, 0.1]])
-    first, second, _third = worst(found)
+    result = answered(task, [["x"], ["x", "y"], []], [[0.9, 0.7], [0.2, 0.9], [0.1, 0.1]])
+    first, second, _third = worst(result)
     assert (first.gold, first.predicted) == ("x|y", "y")
     assert (second.gold, second.predicted) == ("x", "x|y")
     assert first.share == pytest.approx(0.2 * 0.9)
     assert first.loss == pytest.approx(-np.log(0.2 * 0.9))
-    assert [(p.gold, p.predicted, p.count) for p in confused(found)] == [
+    assert [(p.gold, p.predicted, p.count) for p in confused(result)] == [
         ("without y", "y", 1),
         ("x", "without x", 1),
     ]
@@ -77,12 +77,12 @@ def test_several_labels() -> None:
 
 
 def test_numbers() -> None:
-    found = answered(TextRegression(ROLES), [1.0, 2.0, 9.0], [1.1, 2.5, 3.0])
-    first, second, _third = worst(found)
+    result = answered(TextRegression(ROLES), [1.0, 2.0, 9.0], [1.1, 2.5, 3.0])
+    first, second, _third = worst(result)
     assert (first.gold, first.predicted, first.share) == ("9", "3", None)
     assert first.loss == pytest.approx(36) and second.gold == "2"
-    assert confused(found) == []
-    assert [row.suggested for row in suspect(found)] == ["3"]
+    assert confused(result) == []
+    assert [row.suggested for row in suspect(result)] == ["3"]
 
 
 def test_slices_of_two_files() -> None:
@@ -93,10 +93,10 @@ def test_slices_of_two_files() -> None:
     source = Concatenated(tuple(parts))
     rows = [row for chunk in source.chunks() for row in chunk]
     outputs = np.array([[0.9, 0.1, 0]] * 12 + [[0.1, 0.9, 0]] * 12)
-    found = slices(HeldOut("test", CLASSES, rows, answers_of(CLASSES, rows, outputs), source))
-    assert {(part.by, part.value, part.score) for part in found} == {
+    result = slices(HeldOut("test", CLASSES, rows, answers_of(CLASSES, rows, outputs), source))
+    assert {(part.by, part.value, part.score) for part in result} == {
         ("length", "short", 1.0), ("length", "above the median", 0.0),
         ("language", "latin", 1.0), ("language", "chinese", 0.0),
         ("file", "one.csv", 1.0), ("file", "two.csv", 0.0),
     }  # fmt: skip
-    assert found[0].score == 0
+    assert result[0].score == 0

@@ -1,4 +1,4 @@
-"""Charts: well-formed, inside their frame, and inert."""
+"""Charts: well-formed, inside their frame, and escaped."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_nothing_is_drawn_of_one_step(points: list[tuple[float, float]]) -> None
     assert line_chart([], x_name="x", y_name="y") is None
 
 
-def test_a_single_point_is_drawn_beside_a_curve() -> None:
+def test_a_single_point_is_drawn_next_to_a_curve() -> None:
     lines = [Line("a", "first", [(1, 3.0), (5, 2.0)]), Line("b", "second", [(5, 1.0)], dots=True)]
     root = parsed(line_chart(lines, x_name="x", y_name="y"))
     assert len(list(root.iter("circle"))) == 1
@@ -181,11 +181,11 @@ HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 )
 def test_names_are_only_text(chart: str | None) -> None:
     assert chart is not None
-    found = {
+    result = {
         element.tag
         for element in parsed(chart.replace("scope=col", "").replace("scope=row", "")).iter()
     }
-    assert not found & {"script", "img"}
+    assert not result & {"script", "img"}
     assert HOSTILE not in chart
 
 

@@ -43,21 +43,23 @@ def page_of(text: str) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_element_is_born_of_data(text: str) -> None:
-    plain, found = Elements(page_of("plain")), Elements(page_of(text))
-    assert not found.faults
-    assert found.tags == plain.tags
-    assert {name for name, _value in found.attributes} == {n for n, _value in plain.attributes}
-    assert not {name for name, _value in found.attributes if name.startswith("on")}
+    plain, result = Elements(page_of("plain")), Elements(page_of(text))
+    assert not result.faults
+    assert result.tags == plain.tags
+    assert {name for name, _value in result.attributes} == {n for n, _value in plain.attributes}
+    assert not {name for name, _value in result.attributes if name.startswith("on")}
     assert escape_controls(page_of(text), keep="\n\t") == page_of(text)
-    assert escape_controls(text, keep="\n\t") in found.words
+    assert escape_controls(text, keep="\n\t") in result.words
 
 
 def test_nothing_is_fetched_and_nothing_runs() -> None:
-    found = Elements(page_of("plain"))
-    assert "script" not in found.tags
-    links = [value for name, value in found.attributes if name in ("href", "src", "action")]
+    result = Elements(page_of("plain"))
+    assert "script" not in result.tags
+    links = [value for name, value in result.attributes if name in ("href", "src", "action")]
     assert all(str(link).startswith("#") for link in links)
-    policy = next(str(v) for n, v in found.attributes if n == "content" and "default-src" in str(v))
+    policy = next(
+        str(v) for n, v in result.attributes if n == "content" and "default-src" in str(v)
+    )
     assert policy.startswith("default-src 'none'")
 
 

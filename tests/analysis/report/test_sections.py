@@ -98,15 +98,19 @@ def test_one_step_is_a_line_of_text() -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
 def test_classes_are_counted_as_scikit_learn_does(pairs: list[tuple[int, int]]) -> None:
     task = TextClassification(Roles("text", None, "label"), NAMES)
-    gold, found = [g for g, _f in pairs], [f for _g, f in pairs]
-    outputs = [[0.8 if i == f else 0.1 for i in range(3)] for f in found]
+    gold, result = [g for g, _f in pairs], [f for _g, f in pairs]
+    outputs = [[0.8 if i == f else 0.1 for i in range(3)] for f in result]
     rows = cells(sections.predictions(answered(task, gold, outputs)))
-    expected = precision_recall_fscore_support(gold, found, labels=range(3), zero_division=np.nan)
+    expected = precision_recall_fscore_support(gold, result, labels=range(3), zero_division=np.nan)
     for number, row in enumerate(rows):
         shown = [None if cell == "-" else float(cell) for cell in row[2:5]]
         for value, column in zip(shown, expected[:3], strict=True):
-            wanted = column[number]
-            assert value is None if np.isnan(wanted) else value == pytest.approx(wanted, abs=1e-4)
+            expectation = column[number]
+            assert (
+                value is None
+                if np.isnan(expectation)
+                else value == pytest.approx(expectation, abs=1e-4)
+            )
         assert int(row[1]) == gold.count(number)
 
 

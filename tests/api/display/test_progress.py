@@ -16,9 +16,9 @@ __all__ = ["tunesmith"]  # the fixture, for this file
 
 
 def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:
-    found = run_summary(RunFolder(tmp_path))
-    assert found["steps"] is None
-    assert found["best"] == {"step": None, "scores": {}}
+    result = run_summary(RunFolder(tmp_path))
+    assert result["steps"] is None
+    assert result["best"] == {"step": None, "scores": {}}
 
 
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path, tickets: Path, tiny_bert: Path) -> None:

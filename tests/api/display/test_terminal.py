@@ -46,7 +46,7 @@ def test_tables_count_wide_characters(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.splitlines() == ["run      n", "打印机   5", "ab      12"]
 
 
-def test_no_bar_where_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bar_where_no_one_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Terminal().is_interactive
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     for name in ("CI", "TERM"):
@@ -75,21 +75,21 @@ def test_a_sparkline_survives_a_console_without_blocks(monkeypatch: pytest.Monke
 
 def test_no_text_of_a_row_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\x1b[2J\r\nb\x9b\u202e\ud800\u2028"
-    spelt = r"a\u001b[2J\u000d\u000ab\u009b\u202e\ud800\u2028"
+    spelled = r"a\u001b[2J\u000d\u000ab\u009b\u202e\ud800\u2028"
     Terminal().result(hostile)
-    Terminal().lines(f"{{\n\t{spelt}\n}}")
+    Terminal().lines(f"{{\n\t{spelled}\n}}")
     Terminal().table([{"text": hostile}])
     Terminal(as_json=True).record({"text": hostile})
     Terminal().say(hostile)
     Terminal().problems([Problem("D999", hostile, Place(hostile), (hostile,), fix="a\nb\r")])
     said = capsys.readouterr()
     *plain, record = said.out.splitlines()
-    assert plain == [spelt, "{", f"\t{spelt}", "}", "text", spelt]
+    assert plain == [spelled, "{", f"\t{spelled}", "}", "text", spelled]
     assert json.loads(record) == {"text": hostile}
     assert said.err.splitlines() == [
-        spelt,
-        f"error D999 {spelt}: {spelt}",
-        f"  {spelt}",
+        spelled,
+        f"error D999 {spelled}: {spelled}",
+        f"  {spelled}",
         "  a",
         r"  b\u000d",
     ]
