@@ -101,9 +101,12 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_bert(tmp_path_factory.mktemp("toys") / "bert", layers=1)
 
 
-@pytest.fixture(scope="module", params=toys.TOYS)
+@pytest.fixture(params=toys.TOYS)
 def toy(request: pytest.FixtureRequest, bert: Path) -> Toy:
+    """A toy, trained when it is first needed: tests come in any order."""
     toy = Toy(request.param, bert.parent / request.param)
+    if toy.folder.exists():
+        return toy
     toy.folder.mkdir()
     (toy.folder / "bert").symlink_to(bert)
     rows: list[dict[str, object]] = [
