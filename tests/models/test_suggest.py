@@ -80,14 +80,17 @@ def test_a_few_foreign_words_do_not_make_english_foreign() -> None:
 
 @pytest.mark.usefixtures("online")
 def test_masked_words_need_a_head_for_them() -> None:
-    options = {"device": "cpu", "for_masks": True}
+    options = {"device": "cpu", "model_class": "AutoModelForMaskedLM"}
     assert suggest_model(ENGLISH, **options)[0] == "distilbert/distilbert-base-uncased"
     assert suggest_model(CHINESE, **options) == (
         "bert-base-chinese",
         "100% of the letters are Chinese",
     )
     assert suggest_model(GERMAN, **options)[0] == DISTIL
-    assert suggest_model(ENGLISH, device="cuda", for_masks=True)[0] == "bert-base-uncased"
+    assert (
+        suggest_model(ENGLISH, device="cuda", model_class="AutoModelForMaskedLM")[0]
+        == "bert-base-uncased"
+    )
     assert suggest_model(ENGLISH, device="cpu")[0] == MINILM
 
 

@@ -244,7 +244,8 @@ def _suggest_model(
         for row in first_rows(source, 1000, roles.text_columns)
         for name in roles.text_columns
     ]
-    suggestion = suggest_model(texts, device=requested.train.device, for_masks=not task.needs_label)
+    device = requested.train.device
+    suggestion = suggest_model(texts, device=device, model_class=task.model_class)
     automatic.suggest(("model",), *suggestion)
 
 

@@ -68,7 +68,7 @@ _OTHER_WORDS = frozenset(
 
 
 def suggest_model(
-    texts: Sequence[str], *, device: str = "auto", for_masks: bool = False
+    texts: Sequence[str], *, device: str = "auto", model_class: str | None = None
 ) -> tuple[str, str]:
     """Return the smallest sensible model for texts like these, and why.
 
@@ -77,13 +77,13 @@ def suggest_model(
     Args:
         texts: some of the texts to train on.
         device: as `train.device` says: "auto", "cpu", "cuda" or "mps".
-        for_masks: whether the model needs a pretrained head for masked words.
+        model_class: of transformers, which loads the model; one for masked words needs its head.
     """
     from huggingface_hub import constants
 
     models, language = _for_language(texts)
     is_fast = has_accelerator(device)
-    if for_masks:
+    if model_class == "AutoModelForMaskedLM":
         order = [models.base, models.masked] if is_fast else [models.masked, models.base]
     else:
         order = [models.base, models.small] if is_fast else [models.small, models.base]

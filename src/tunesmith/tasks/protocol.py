@@ -177,6 +177,8 @@ class TaskRows(Protocol):
 class TaskTensors(Protocol):
     """The network and one pass through it."""
 
+    model_class: ClassVar[str]
+    """The class of transformers that loads the model with its head."""
     uses_full_vocabulary: ClassVar[bool]
     """Whether `corrupt` may show the model tokens that the data does not hold."""
 
