@@ -16,7 +16,7 @@ from tunesmith.data.open import open_splits
 from tunesmith.data.rows import Row, first_rows
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks import labeled_text
-from tunesmith.tasks.labeled_text import UnknownLabels, encode_texts, examine_texts
+from tunesmith.tasks.labeled_text import UnknownLabels, encode_texts, validate_texts
 from tunesmith.text import nearest
 
 texts = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
@@ -98,7 +98,7 @@ def test_of_unknown_labels_a_bounded_number_is_looked_up(monkeypatch: pytest.Mon
     ],
 )
 def test_texts_that_cannot_be_used(values: dict[str, object], code: str | None) -> None:
-    finding = examine_texts(Row(0, values), Roles("a", "b"))
+    finding = validate_texts(Row(0, values), Roles("a", "b"))
     assert (finding.code if finding else None) == code
 
 

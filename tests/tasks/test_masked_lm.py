@@ -189,7 +189,7 @@ def test_a_pack_gives_the_same_per_example(tiny_bert: Path) -> None:
         torch.testing.assert_close(found.per_example[name], values)
 
 
-def test_the_stretches_of_a_text_are_one_answer(tiny_bert: Path) -> None:
+def test_the_windows_of_a_text_are_one_answer(tiny_bert: Path) -> None:
     made = task(tiny_bert)
     long = examples(made, ["soup " * 30, "tea", "rice " * 20], limit=16)
     numbers = long.rows.tolist()
@@ -289,7 +289,7 @@ def test_one_mask_is_answered_by_a_word_and_several_by_lists() -> None:
     ids[1, :2] = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     chances[0, 0] = chances[1, 0] = [0.5, 0.25, 0.125, 0.0625, 0.03125]
     chances[1, 1] = [0.25, 0.125, 0.0625, 0.03125, 0.0]
-    one, two = task.decode({"ids": ids, "chances": chances}, ())
+    one, two = task.decode({"ids": ids, "probabilities": chances}, ())
     first = {"d": 0.5, "b": 0.25, "c": 0.125, "a": 0.0625, "e": 0.03125}
     assert one == {"label": "d", "score": 0.5, "scores": first}
     assert two["label"] == ["a", "f"]

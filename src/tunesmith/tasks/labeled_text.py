@@ -34,9 +34,9 @@ __all__ = [
     "LabeledTextTask",
     "UnknownLabels",
     "encode_texts",
-    "examine_texts",
     "has_sequence_head",
     "names_of_outputs",
+    "validate_texts",
 ]
 
 _MOST_NAMES = 1_000_000
@@ -45,7 +45,7 @@ _MOST_SUGGESTIONS = 50
 
 
 class UnknownLabels:
-    """What to say of labels that no training row has, with the ones that are probably meant."""
+    """Findings about labels that no training row has, with the labels that are probably meant."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = labels
@@ -54,7 +54,7 @@ class UnknownLabels:
         self._findings: dict[str, Finding] = {}
 
     def finding(self, name: str) -> Finding:
-        """The finding about a row with this label."""
+        """Return the finding about a row with this label."""
         if name in self._findings:
             return self._findings[name]
         fix = _("Known classes: {names}.").format(names=self._known)
@@ -70,13 +70,13 @@ class UnknownLabels:
 
 
 def has_sequence_head(config: Mapping[str, Any]) -> bool:
-    """Whether a plain model was saved with a head for whole texts."""
+    """Return whether a plain model was saved with a head for whole texts."""
     names = config.get("architectures")
     return isinstance(names, list) and any("SequenceClassification" in str(name) for name in names)
 
 
 def names_of_outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a plain model with a head for whole texts calls its outputs, in order."""
+    """Return what a plain model with a head for whole texts calls its outputs, in order."""
     names = config.get("id2label")
     if names is None and has_sequence_head(config):
         # a file leaves out what its class has anyway: two names
@@ -88,8 +88,8 @@ def names_of_outputs(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(names[key]) for key in sorted(names, key=int))
 
 
-def examine_texts(row: Row, roles: Roles) -> Finding | None:
-    """What is wrong with the texts of a row."""
+def validate_texts(row: Row, roles: Roles) -> Finding | None:
+    """Return what is wrong with the texts of a row."""
     texts = [row.values.get(name) for name in roles.text_columns]
     if all(isinstance(text, str) and text and not text.isspace() for text in texts):
         return None
@@ -130,7 +130,7 @@ def examine_texts(row: Row, roles: Roles) -> Finding | None:
 def encode_texts(
     rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length: int
 ) -> tuple[dict[str, Ragged], NDArray[np.int64]]:
-    """Texts or pairs as token ids, cut to `max_length`, the longer text of a pair first.
+    """Tokenize texts or pairs, cut to `max_length`, the longer text of a pair first.
 
     Returns:
         "input_ids" and, if the model takes them, "token_type_ids"; and the length of each before
@@ -192,17 +192,17 @@ class LabeledTextTask(TaskDefaults):
         raise NotImplementedError
 
     def validate_row(self, row: Row) -> Finding | None:
-        """What is wrong with the texts, then with the label."""
-        return examine_texts(row, self.roles) or self._examine_label(row)
+        """Return what is wrong with the texts, else with the label."""
+        return validate_texts(row, self.roles) or self._validate_label(row)
 
     def is_labeled(self, row: Row) -> bool:
-        """Whether the row has a label."""
+        """Return whether the row has a label."""
         return bool(self.roles.label_columns) and self._target(row) is not None
 
     def encode(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
-        """Texts as token ids, and labels as numbers if the source has them."""
+        """Tokenize the texts, and number the labels if the source has them."""
         ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
         fixed = {"labels": _as_stored(self.targets(rows))} if labeled else {}
@@ -283,7 +283,7 @@ class LabeledTextTask(TaskDefaults):
         """The number of each class or label."""
         return {name: index for index, name in enumerate(self.output.labels)}
 
-    def _examine_label(self, row: Row) -> Finding | None:
+    def _validate_label(self, row: Row) -> Finding | None:
         raise NotImplementedError
 
     def _target(self, row: Row) -> object:

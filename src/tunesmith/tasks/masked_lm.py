@@ -32,7 +32,7 @@ from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.defaults import TaskDefaults
-from tunesmith.tasks.labeled_text import encode_texts, examine_texts
+from tunesmith.tasks.labeled_text import encode_texts, validate_texts
 from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
 from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.matching import Match, match_texts
@@ -113,7 +113,7 @@ class MaskedLanguageModel(TaskDefaults):
         columns: Sequence[Column],
         options: Mapping[str, object],
     ) -> Self:
-        """Any column of text will do; labels are not looked at."""
+        """Take any column of text; labels are not used."""
         chosen = read_options(MaskingOptions, options)
         return cls(
             replace(roles, label=None),
@@ -128,7 +128,7 @@ class MaskedLanguageModel(TaskDefaults):
         return match_texts(profile, requested)
 
     def with_tokenizer(self, tokenizer: Any) -> Self:
-        """Learn the mask; raises `ModelError` if there is none (M121)."""
+        """Take the tokenizer; `ModelError` if it has no mask (M121)."""
         if tokenizer.mask_token_id is None:
             raise ModelError(
                 Problem(
@@ -140,17 +140,17 @@ class MaskedLanguageModel(TaskDefaults):
         return replace(self, tokenizer=tokenizer)
 
     def validate_row(self, row: Row) -> Finding | None:
-        """What is wrong with the texts."""
-        return examine_texts(row, self.roles)
+        """Return what is wrong with the texts."""
+        return validate_texts(row, self.roles)
 
     def is_labeled(self, row: Row) -> bool:
-        """Every text is its own answer."""
+        """Return True: every text is its own answer."""
         return True
 
     def encode(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
-        """Texts as token ids and words; rows to be filled in have no such column."""
+        """Tokenize texts, with the words of tokens; unlabeled rows are to be filled in."""
         if not labeled:
             return self._to_fill(rows, tokenizer, max_length)
         return encode_windows(rows, self.roles, tokenizer, max_length)
@@ -187,11 +187,11 @@ class MaskedLanguageModel(TaskDefaults):
 
     @property
     def encoding(self) -> Mapping[str, object]:
-        """The columns; what is hidden is drawn later."""
+        """The columns; words are masked later."""
         return {"task": self.name, "columns": list(self.roles.text_columns)}
 
     def corrupt(self, batch: Batch, *, seed: int) -> Batch:
-        """Choose tokens, hide or replace most of them, and make labels of what was there."""
+        """Choose tokens, mask or replace most of them, and make labels of what was there."""
         inputs = dict(batch.inputs)
         if (columns := inputs.pop("words", None)) is None:
             return batch
@@ -216,7 +216,7 @@ class MaskedLanguageModel(TaskDefaults):
         )
 
     def _pieces_of_words(self) -> set[tuple[int, ...]]:
-        """The words that are always hidden, as pieces; byte-level ones differ behind a space."""
+        """Return the words that are always masked, as pieces, which may differ after a space."""
         ways = (way for word in self.always_mask for way in (word, f" {word}"))
         return {tuple(self.tokenizer.encode(way, add_special_tokens=False)) for way in ways}
 
@@ -245,16 +245,16 @@ class MaskedLanguageModel(TaskDefaults):
         return Outputs(losses.sum(), per_example)
 
     def _fill(self, model: nn.Module, batch: Batch) -> Outputs:
-        """The likeliest words for each mask: ids and probabilities, shape (B, 8, 5)."""
+        """Return the most likely words for each mask: ids and probabilities, shape (B, 8, 5)."""
         where = batch.inputs["input_ids"] == self.tokenizer.mask_token_id
         best = _logits_at(model, batch, where).softmax(-1).topk(_ANSWERS)
         row, number = where.nonzero()[:, 0], where.cumsum(dim=1)[where] - 1
         shown = number < _MASKS
         place = (row[shown], number[shown])
         ids = best.indices.new_full((len(where), _MASKS, _ANSWERS), -1)
-        chances = best.values.new_zeros((len(where), _MASKS, _ANSWERS))
-        ids[place], chances[place] = best.indices[shown], best.values[shown]
-        return Outputs(None, {"ids": ids, "chances": chances})
+        probabilities = best.values.new_zeros((len(where), _MASKS, _ANSWERS))
+        ids[place], probabilities[place] = best.indices[shown], best.values[shown]
+        return Outputs(None, {"ids": ids, "probabilities": probabilities})
 
     @property
     def output(self) -> FreeText:
@@ -263,11 +263,11 @@ class MaskedLanguageModel(TaskDefaults):
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
-        """Perplexity, and how often the likeliest token was the right one."""
+        """Perplexity, and how often the most likely token was the right one."""
         return ("perplexity", "token_accuracy")
 
     def join(self, predictions: Predictions, examples: Examples) -> Predictions:
-        """Return the sums over all stretches of a text."""
+        """Return the sums over all windows of a text."""
         if examples.num_rows == len(examples):
             return predictions
         starts = examples.row_starts
@@ -280,11 +280,11 @@ class MaskedLanguageModel(TaskDefaults):
         truth: NDArray[Any],
         loss: float | None,
     ) -> Scores:
-        """Over all chosen tokens of all texts."""
+        """Score all chosen tokens of all texts together."""
         return compute(metrics, predictions["sums"], predictions["targets"], loss=loss)
 
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
-        """For texts with masks the words to fill in; for others the perplexity of each."""
+        """Return the words to fill in for texts with masks, the perplexity of others."""
         if "sums" in predictions:
             pairs = zip(predictions["sums"][:, 0], predictions["targets"], strict=True)
             values = [math.exp(min(float(nll / count), 700.0)) for nll, count in pairs]
@@ -293,23 +293,25 @@ class MaskedLanguageModel(TaskDefaults):
                 for value in values
             ]
         return [
-            self._answer(ids.astype(np.int64), chances)
-            for ids, chances in zip(predictions["ids"], predictions["chances"], strict=True)
+            self._answer(ids.astype(np.int64), probabilities)
+            for ids, probabilities in zip(
+                predictions["ids"], predictions["probabilities"], strict=True
+            )
         ]
 
-    def _answer(self, ids: NDArray[np.int64], chances: NDArray[Any]) -> dict[str, object]:
+    def _answer(self, ids: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, object]:
         masks = [
             {
                 self.tokenizer.decode([token]).strip(): float(chance)
                 for token, chance in zip(row, chance_row, strict=True)
             }
-            for row, chance_row in zip(ids.tolist(), chances.tolist(), strict=True)
+            for row, chance_row in zip(ids.tolist(), probabilities.tolist(), strict=True)
             if row[0] >= 0
         ]
         best = [next(iter(mask)) for mask in masks]
         return {
             "label": best[0] if len(best) == 1 else best,
-            "score": float(chances[0, 0]),
+            "score": float(probabilities[0, 0]),
             "scores": masks[0] if len(masks) == 1 else masks,
         }
 
@@ -325,7 +327,7 @@ class MaskedLanguageModel(TaskDefaults):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
-        """A plain model with a language head."""
+        """Return the task of a plain model with a language head."""
         names = config.get("architectures")
         is_one = isinstance(names, list) and any(
             "MaskedLM" in str(name) or "ForPreTraining" in str(name) for name in names
@@ -339,7 +341,7 @@ class MaskedLanguageModel(TaskDefaults):
         return json.dumps(f"… {mask} …", ensure_ascii=False)
 
     def summary(self) -> list[str]:
-        """What is hidden."""
+        """Return what is masked."""
         words = _("whole words") if self.whole_word_mask else _("tokens")
         return [
             _("{share:.0%} of the {unit} are predicted").format(
@@ -349,7 +351,7 @@ class MaskedLanguageModel(TaskDefaults):
 
 
 def _logits_at(model: nn.Module, batch: Batch, where: torch.Tensor) -> torch.Tensor:
-    """Logits for some tokens alone, shape (N, V): the head is by far the widest layer."""
+    """Return logits for some tokens only, shape (N, V): the head is by far the widest layer."""
     with _only_at(model, where):
         logits: torch.Tensor = model(**batch.inputs).logits
     return (logits[where] if logits.ndim == 3 else logits).float()

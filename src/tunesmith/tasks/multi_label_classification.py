@@ -230,9 +230,9 @@ class MultiLabelClassification(LabeledTextTask):
             return list(value)
         return None if is_missing(value) else [value]
 
-    def _examine_label(self, row: Row) -> Finding | None:
+    def _validate_label(self, row: Row) -> Finding | None:
         if isinstance(self.roles.label, tuple):
-            return self._examine_flags(row)
+            return self._validate_flags(row)
         values = self._values(row)
         if values is None:
             value = row.values.get(str(self.roles.label))
@@ -244,7 +244,7 @@ class MultiLabelClassification(LabeledTextTask):
                 return self._unknown_labels.finding(name)
         return None
 
-    def _examine_flags(self, row: Row) -> Finding | None:
+    def _validate_flags(self, row: Row) -> Finding | None:
         for name in self.roles.label_columns:
             value = row.values.get(name)
             if value is not None and _as_flag(value) is None:

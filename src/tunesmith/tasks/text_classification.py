@@ -177,7 +177,7 @@ class TextClassification(LabeledTextTask):
     def _target(self, row: Row) -> str | None:
         return label_text(row.values.get(str(self.roles.label)), self.class_names)
 
-    def _examine_label(self, row: Row) -> Finding | None:
+    def _validate_label(self, row: Row) -> Finding | None:
         if finding := label_finding(row.values.get(str(self.roles.label)), self.class_names):
             return finding
         target = self._target(row)

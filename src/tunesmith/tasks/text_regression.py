@@ -145,7 +145,7 @@ class TextRegression(LabeledTextTask):
     def _target(self, row: Row) -> float | None:
         return as_number(row.values.get(str(self.roles.label)))
 
-    def _examine_label(self, row: Row) -> Finding | None:
+    def _validate_label(self, row: Row) -> Finding | None:
         value = row.values.get(str(self.roles.label))
         number = as_number(value)
         if number is not None and abs(number) > float(np.finfo(np.float32).max):

@@ -113,7 +113,7 @@ def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
     from tunesmith.data.profile import profile
     from tunesmith.inputs import resolve_inputs
     from tunesmith.models import suggest_model
-    from tunesmith.tasks.labeled_text import examine_texts
+    from tunesmith.tasks.labeled_text import validate_texts
 
     recipe = None
     if what.endswith((".yaml", ".yml")):
@@ -134,7 +134,7 @@ def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
         if problems := [p for _role, p in missing_columns(named, source)]:
             raise DataError(problems)
     row = row_at(source, flags["row"], "train")
-    if finding := examine_texts(row, roles):
+    if finding := validate_texts(row, roles):
         findings = Findings(source)
         findings.add(row.index, finding)
         raise DataError(findings.problems())
