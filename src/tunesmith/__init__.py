@@ -64,8 +64,7 @@ if TYPE_CHECKING:
     from tunesmith.interop.datasets import load_dataset, model_folder
     from tunesmith.interop.load_metric import LoadedMetric, load_metric
     from tunesmith.interop.trainer.arguments import Seq2SeqTrainingArguments, TrainingArguments
-    from tunesmith.interop.trainer.seq2seq import Seq2SeqTrainer
-    from tunesmith.interop.trainer.trainer import Trainer
+    from tunesmith.interop.trainer.trainer import Seq2SeqTrainer, Trainer
     from tunesmith.recipe import Recipe
     from tunesmith.training.events import Evaluated, Event, Finished, Saved, StepDone, Warned
 
@@ -160,7 +159,7 @@ _HOMES = {
     "TunesmithError": "tunesmith.errors",
     "Recipe": "tunesmith.recipe",
     "Trainer": "tunesmith.interop.trainer.trainer",
-    "Seq2SeqTrainer": "tunesmith.interop.trainer.seq2seq",
+    "Seq2SeqTrainer": "tunesmith.interop.trainer.trainer",
     **dict.fromkeys(
         ("Seq2SeqTrainingArguments", "TrainingArguments"), "tunesmith.interop.trainer.arguments"
     ),

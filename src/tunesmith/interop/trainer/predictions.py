@@ -13,9 +13,9 @@ from transformers.trainer_pt_utils import EvalLoopContainer, nested_detach
 from transformers.trainer_utils import EvalLoopOutput, denumpify_detensorize
 
 from tunesmith.data.batches import Batch
+from tunesmith.interop.trainer.checkpoint_state import undisturbed_chance
 from tunesmith.interop.trainer.datasets import Rows
 from tunesmith.interop.trainer.losses import no_predictions
-from tunesmith.interop.trainer.rng import undisturbed_chance
 from tunesmith.interop.trainer.runner import Runner
 from tunesmith.tasks import Outputs
 

@@ -16,7 +16,8 @@ from transformers.utils.logging import get_logger
 from tunesmith.errors import Problem, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
-from tunesmith.interop.trainer import checkpoints, progress
+from tunesmith.interop.trainer import checkpoints
+from tunesmith.interop.trainer.checkpoint_state import read_saved, restore_tensors
 from tunesmith.interop.trainer.datasets import DataSets, Rows, each, is_stream
 from tunesmith.interop.trainer.losses import flops_per_place
 from tunesmith.interop.trainer.runner import Runner
@@ -154,8 +155,8 @@ def _evaluated(trainer: TrainerLike) -> tuple[Rows, ...]:
 
 def _resume(trainer: TrainerLike, session: TrainerSession, folder: Path) -> None:
     """Optimizer, schedule and sums of a checkpoint."""
-    saved = progress.read(folder)
-    progress.restore_tensors(saved, trainer.model, trainer.optimizer)
+    saved = read_saved(folder)
+    restore_tensors(saved, trainer.model, trainer.optimizer)
     for name, then, now in session.go_on(saved.progress, saved.facts):
         notice(
             _("{name} was {then} when {folder} was saved and is {now}").format(

@@ -21,6 +21,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.interop.trainer import checkpoints, unsupported
 from tunesmith.interop.trainer.arguments import TrainingArguments
 from tunesmith.interop.trainer.callbacks import Handler, put_states_back, set_level
+from tunesmith.interop.trainer.checkpoint_state import undisturbed_chance
 from tunesmith.interop.trainer.customization import (
     adapt_older_signatures,
     is_plain_adamw,
@@ -30,7 +31,6 @@ from tunesmith.interop.trainer.customization import (
 from tunesmith.interop.trainer.datasets import Collator, DataSets
 from tunesmith.interop.trainer.evaluate import EvaluatingTrainer
 from tunesmith.interop.trainer.legacy import OlderNames
-from tunesmith.interop.trainer.rng import undisturbed_chance
 from tunesmith.interop.trainer.runner import Runner
 from tunesmith.interop.trainer.steps import TrainerSession
 from tunesmith.interop.trainer.support import examine, notice
@@ -38,7 +38,7 @@ from tunesmith.interop.trainer.train import argument_names, engage, finish, prep
 from tunesmith.training.device import resolve_precision
 from tunesmith.training.fast.engine import FAST_DEVICES
 
-__all__ = ["Trainer"]
+__all__ = ["Seq2SeqTrainer", "Trainer"]
 
 
 class Trainer(OlderNames, EvaluatingTrainer):
@@ -304,6 +304,13 @@ class Trainer(OlderNames, EvaluatingTrainer):
             eps=args.adam_epsilon,
             fused=True,
         )
+
+
+class Seq2SeqTrainer(Trainer, transformers.Seq2SeqTrainer):  # type: ignore[misc]
+    """A Trainer that predicts by `generate` with `predict_with_generate=True`.
+
+    Steps are those of a Trainer; evaluation is transformers' own.
+    """
 
 
 def _settle_half_precision(args: Any) -> None:

@@ -1,16 +1,28 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau, StepLR
 
 from tunesmith.errors import IntegrityError
-from tunesmith.interop.trainer.progress import lead_on, read, restore_optimizer, write
+from tunesmith.interop.trainer.checkpoint_state import (
+    lead_on,
+    random_state,
+    read_random_state,
+    read_saved,
+    restore_optimizer,
+    set_random_state,
+    undisturbed_chance,
+    write_random_states,
+    write_saved,
+)
 from tunesmith.training.optimizer import read_state
 from tunesmith.training.progress import Progress
 
@@ -53,13 +65,13 @@ def test_an_optimizer_goes_on_where_it_stood(
     model, optimizer = stepped(kind, 3, **more)
     optimizer.param_groups[0]["lr"] = 0.03
     scheduler = StepLR(optimizer, 1)
-    write(
+    write_saved(
         tmp_path, read_state(model, optimizer), optimizer=optimizer, scheduler=scheduler,
         progress=Progress(step=3, skipped=1), facts={"left_out": 2},
     )  # fmt: skip
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     expected = take_a_step(model, optimizer)
-    saved = read(tmp_path)
+    saved = read_saved(tmp_path)
     assert (saved.progress, saved.facts) == (Progress(step=3, skipped=1), {"left_out": 2})
     again, other = stepped(kind, 0, lr=0.5)
     again.load_state_dict(weights)
@@ -81,8 +93,8 @@ class Unspeakable(StepLR):
 
 
 def saved_of(folder: Path, optimizer: torch.optim.Optimizer, scheduler: LRScheduler) -> Any:
-    write(folder, {}, optimizer=optimizer, scheduler=scheduler, progress=Progress(), facts={})
-    return read(folder)
+    write_saved(folder, {}, optimizer=optimizer, scheduler=scheduler, progress=Progress(), facts={})
+    return read_saved(folder)
 
 
 @pytest.mark.parametrize("kind", ["lambda", "steps", "without a state in JSON"])
@@ -126,19 +138,19 @@ def test_another_optimizer_is_refused(tmp_path: Path) -> None:
     model, optimizer = stepped(torch.optim.AdamW, 1, lr=0.1)
     tensors = read_state(model, optimizer)
     more = {"scheduler": StepLR(optimizer, 1), "progress": Progress(), "facts": {}}
-    write(tmp_path, tensors | {"other.exp_avg": torch.ones(1)}, optimizer=optimizer, **more)
+    write_saved(tmp_path, tensors | {"other.exp_avg": torch.ones(1)}, optimizer=optimizer, **more)
     with pytest.raises(IntegrityError, match=r"M130.*its optimizer does not match: other"):
-        restore_optimizer(read(tmp_path), model, optimizer)
-    write(tmp_path, tensors, optimizer=optimizer, **more)
+        restore_optimizer(read_saved(tmp_path), model, optimizer)
+    write_saved(tmp_path, tensors, optimizer=optimizer, **more)
     with pytest.raises(IntegrityError, match=r"M130.*its optimizer does not match: 2 != 1"):
-        restore_optimizer(read(tmp_path), model, torch.optim.AdamW(model.parameters()))
+        restore_optimizer(read_saved(tmp_path), model, torch.optim.AdamW(model.parameters()))
 
 
 @pytest.mark.parametrize("name", ["progress", "facts", "groups", "scheduler", "scheduler_steps"])
 @pytest.mark.parametrize("change", ["gone", "of another type"])
 def test_a_state_of_something_else_is_told(name: str, change: str, tmp_path: Path) -> None:
     model, optimizer = stepped(torch.optim.AdamW, 1, lr=0.1)
-    write(
+    write_saved(
         tmp_path, read_state(model, optimizer), optimizer=optimizer,
         scheduler=StepLR(optimizer, 1), progress=Progress(), facts={},
     )  # fmt: skip
@@ -149,7 +161,54 @@ def test_a_state_of_something_else_is_told(name: str, change: str, tmp_path: Pat
         state[name] = 3 if name != "scheduler_steps" else "three"
     (tmp_path / "state.json").write_text(json.dumps(state))
     with pytest.raises(IntegrityError, match=r"M130.*cannot be resumed from"):
-        restore_optimizer(read(tmp_path), model, optimizer)
+        restore_optimizer(read_saved(tmp_path), model, optimizer)
     (tmp_path / "optimizer.safetensors").write_bytes(b"no tensors")
     with pytest.raises(IntegrityError, match=r"M130"):
-        read(tmp_path)
+        read_saved(tmp_path)
+
+
+Drawn = tuple[float, float, float, float]
+
+
+def draw() -> Drawn:
+    return (
+        random.gauss(0, 1),
+        float(np.random.normal()),
+        float(torch.rand(())),
+        random.random(),
+    )
+
+
+def test_random_numbers_go_on_from_a_file(tmp_path: Path) -> None:
+    """Also from between the two halves of a pair of normal numbers, and each process's own."""
+    draw()
+    states = [random_state()]
+    first = draw()
+    states.append(random_state())
+    second = draw()
+    write_random_states(tmp_path, states)
+    for rank, expected in enumerate((first, second)):
+        found = read_random_state(tmp_path, rank)
+        assert found is not None
+        set_random_state(found)
+        assert draw() == expected
+    assert read_random_state(tmp_path, 2) is None
+    assert read_random_state(tmp_path / "none", 0) is None
+
+
+def test_what_is_drawn_inside_changes_nothing() -> None:
+    torch.manual_seed(5)
+    before = random_state()
+    expected = draw()
+    set_random_state(before)
+    with pytest.raises(KeyError), undisturbed_chance():
+        torch.manual_seed(9)
+        draw()
+        raise KeyError
+    assert torch.initial_seed() == 5 and draw() == expected
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "random.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(IntegrityError, match=r"M130"):
+        read_random_state(tmp_path, 0)

@@ -1,18 +1,22 @@
-"""What a checkpoint holds in addition to the model: optimizer, schedule and progress.
+"""What a checkpoint holds in addition to the model: optimizer, schedule, progress, random numbers.
 
-Tensors are safetensors, everything else is JSON.
+Our loop draws everything from its plan. Transformers' own loop draws from the process, and resumes
+exactly only if that state is saved, too. Tensors are safetensors, everything else is JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from tunesmith.i18n import gettext as _
@@ -20,7 +24,19 @@ from tunesmith.interop.trainer.checkpoints import UnusableError, unusable
 from tunesmith.training.optimizer import write_state
 from tunesmith.training.progress import Progress
 
-__all__ = ["Saved", "lead_on", "read", "restore_optimizer", "restore_tensors", "write"]
+__all__ = [
+    "Saved",
+    "lead_on",
+    "random_state",
+    "read_random_state",
+    "read_saved",
+    "restore_optimizer",
+    "restore_tensors",
+    "set_random_state",
+    "undisturbed_chance",
+    "write_random_states",
+    "write_saved",
+]
 
 _OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"
 
@@ -48,7 +64,7 @@ class Saved:
     scheduler_steps: int
 
 
-def write(
+def write_saved(
     folder: Path,
     tensors: Mapping[str, torch.Tensor],
     *,
@@ -72,8 +88,8 @@ def write(
     (folder / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
 
 
-def read(folder: Path) -> Saved:
-    """What `write` wrote, of a folder that is whole.
+def read_saved(folder: Path) -> Saved:
+    """Read what `write_saved` wrote, of a folder that is whole.
 
     Raises:
         UnusableError: it was written by something else (M130).
@@ -144,3 +160,78 @@ def _is_json(value: object) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+_RANDOM = "random.safetensors"
+
+
+@contextmanager
+def undisturbed_chance() -> Iterator[None]:
+    """Let whatever is drawn or seeded inside change nothing for the process afterwards."""
+    before = random_state()
+    try:
+        yield
+    finally:
+        set_random_state(before)
+
+
+def random_state() -> dict[str, Any]:
+    """The random numbers of this process: of Python, numpy, and torch on each device."""
+    kind, keys, position, has_gauss, gauss = np.random.get_state()
+    tensors = {
+        "torch": torch.get_rng_state(),
+        "numpy": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+    }
+    if torch.cuda.is_available():
+        tensors |= {f"cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    return {
+        "tensors": tensors,
+        "python": random.getstate(),
+        "numpy": [str(kind), int(position), int(has_gauss), float(gauss)],
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Let random numbers go on from where `random_state` was called."""
+    tensors = state["tensors"]
+    version, keys, gauss = state["python"]
+    random.setstate((version, tuple(keys), gauss))
+    kind, position, has_gauss, cached = state["numpy"]
+    np.random.set_state(
+        (kind, tensors["numpy"].numpy().astype(np.uint32), position, has_gauss, cached)
+    )
+    torch.set_rng_state(tensors["torch"])
+    if torch.cuda.is_available():
+        devices = [tensors[name] for name in sorted(tensors) if name.startswith("cuda.")]
+        torch.cuda.set_rng_state_all(devices[: torch.cuda.device_count()])
+
+
+def write_random_states(folder: Path, states: Sequence[Mapping[str, Any]]) -> None:
+    """Those of all processes in one file."""
+    tensors = {
+        f"{rank}.{name}": tensor
+        for rank, state in enumerate(states)
+        for name, tensor in state["tensors"].items()
+    }
+    rest = [{name: state[name] for name in ("python", "numpy")} for state in states]
+    save_file(tensors, folder / _RANDOM, metadata={"rest": json.dumps(rest)})
+
+
+def read_random_state(folder: Path, rank: int) -> dict[str, Any] | None:
+    """That of one process; None if the checkpoint holds none for it."""
+    if not (folder / _RANDOM).is_file():
+        return None
+    try:
+        with safe_open(folder / _RANDOM, framework="pt") as file:
+            rest = json.loads(file.metadata()["rest"])
+            if rank >= len(rest):
+                return None
+            prefix = f"{rank}."
+            tensors = {
+                name.removeprefix(prefix): file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118 - no mapping
+                if name.startswith(prefix)
+            }
+        return {"tensors": tensors, **rest[rank]}
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise unusable(folder, str(error)) from error
