@@ -165,7 +165,9 @@ def test_a_row_that_does_not_fit_is_named(
     plant: Callable[[Plant], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tunesmith.runs.session.try_model", lambda *_given: None)  # it is no row
+    monkeypatch.setattr(
+        "tunesmith.runs.open_session.try_model", lambda *_given: None
+    )  # it is no row
     plant(memory_for(0))
     with pytest.raises(ResourceError, match="M111") as caught:
         list(started(tickets, tiny_bert, tmp_path / "run", settings=settings))

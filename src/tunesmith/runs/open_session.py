@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.errors import IntegrityError, ModelError, Place, Problem, Severity
+from torch import nn
+
+from tunesmith.errors import (
+    IntegrityError,
+    ModelError,
+    Place,
+    Problem,
+    ResourceError,
+    Severity,
+)
 from tunesmith.i18n import gettext as _
 from tunesmith.models import freeze, try_model
 from tunesmith.runs.custom_metrics import ComputeMetrics
-from tunesmith.runs.disk_space import refuse_small_disk
 from tunesmith.runs.engines import make_engine
 from tunesmith.runs.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.runs.folder import RunFolder
@@ -26,7 +35,13 @@ from tunesmith.training import checkpoint
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["check_saved", "discard_damaged_best", "open_session", "write_recipe_and_plan"]
+__all__ = [
+    "check_saved",
+    "discard_damaged_best",
+    "open_session",
+    "refuse_small_disk",
+    "write_recipe_and_plan",
+]
 
 
 def open_session(
@@ -267,6 +282,39 @@ def _plan_facts(session: Session) -> dict[str, Any]:
         "engine": session.engine_facts,
         "fingerprint": session.fingerprint,
     }
+
+
+def refuse_small_disk(run: RunFolder, network: nn.Module, keep_checkpoints: int) -> None:
+    """Refuse to train where checkpoints and model will not fit.
+
+    A checkpoint holds the weights and, in float32, both moments of those that train. At most
+    `keep_checkpoints`, the best one and one being written are there at a time, then the model.
+
+    Args:
+        run: whose folder; what it holds already needs no more room.
+        network: as it is saved.
+        keep_checkpoints: how many of the newest are kept.
+
+    Raises:
+        ResourceError: too little space is free (C107).
+    """
+    parameters = list(network.parameters())
+    weights = sum(p.numel() * p.element_size() for p in parameters)
+    trained = sum(p.numel() * 4 for p in parameters if p.requires_grad)
+    missing = max(0, keep_checkpoints + 2 - len(checkpoint.saved_steps(run.checkpoints)))
+    needed = int(1.1 * ((weights + 2 * trained) * missing + weights))
+    free = shutil.disk_usage(run.path).free
+    if free < needed:
+        raise ResourceError(
+            Problem(
+                "C107",
+                _(
+                    "{needed:.1f} GB are needed for checkpoints and model, {free:.1f} are free"
+                ).format(needed=needed / 1e9, free=free / 1e9),
+                Place(str(run.path)),
+                fix=_("Make room, name another disk with --out, or lower train.keep_checkpoints."),
+            )
+        )
 
 
 def _unique(problems: Iterable[Problem]) -> list[Problem]:

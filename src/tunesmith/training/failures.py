@@ -15,14 +15,14 @@ __all__ = ["diverged", "halve_micro_batches", "repeat_smaller", "skipped_update"
 
 
 def repeat_smaller(engine: Engine, plan: Plan, progress: Progress, batch: Batch) -> Warned:
-    """Halve the micro-batches if this process is alone.
+    """Halve the micro-batches if this process is alone; others would not halve with it.
 
     Raises:
-        OneRowTooLarge: the batch has a single row (M111).
-        ResourceError: other processes wait for this one's gradient and would not halve (M145).
+        ResourceError: memory does not suffice for a single row (M111), or not for one of several
+            processes (M145).
     """
     if plan.num_processes > 1:
-        raise _out_of_step(batch, plan.num_processes)
+        raise _out_of_memory_alone(batch, plan.num_processes)
     return halve_micro_batches(engine, progress, batch)
 
 
@@ -55,7 +55,7 @@ def halve_micro_batches(engine: Engine, progress: Progress, batch: Batch) -> War
     )
 
 
-def _out_of_step(batch: Batch, num_processes: int) -> ResourceError:
+def _out_of_memory_alone(batch: Batch, num_processes: int) -> ResourceError:
     rows = len(batch.examples)
     return ResourceError(
         Problem(

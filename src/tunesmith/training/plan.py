@@ -122,16 +122,10 @@ class Plan:
         *,
         at_most: int | None,
     ) -> list[tuple[int, Batch]]:
-        """Return the micro-batches of one process as tensors.
+        """Return the micro-batches of one process, made by `make(number, examples, is_dummy)`.
 
-        A process without examples in a short last step gets a dummy batch, since backward passes
-        are collective.
-
-        Args:
-            step: from 0.
-            rank: which process.
-            make: makes a batch of a micro-batch's number, its examples, and whether it is a dummy.
-            at_most: examples per micro-batch where memory allows fewer than planned.
+        A process without examples in a short last step gets a dummy, since backward passes are
+        collective.
         """
         own = self.micro_batches_at(step, rank, at_most=at_most)
         if own:
