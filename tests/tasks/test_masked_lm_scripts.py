@@ -30,7 +30,7 @@ def corrupt_of(*, whole_words: bool, always: list[str]) -> Any:
     assert parts.corrupt is not None
     names: dict[str, Any] = {
         "np": np, "torch": torch, "tokenizer": Tokenizer(),
-        **{constant.name: constant.value for constant in parts.constants},
+        **{name: value for name, value, _comment in parts.constants},
     }  # fmt: skip
     exec(parts.corrupt.code, names)
     return names["corrupt"]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks.class_weights import LossWeights
 from tunesmith.tasks.script_parts import (
-    Constant,
     ScriptParts,
     ScriptTargets,
     TargetExpression,
@@ -126,9 +125,10 @@ def _parts(
     """
     names = task.output.names
     outputs = ["id2label={0: LABEL}", "label2id={LABEL: 0}"]
-    constants, notes = [], {}
+    constants: list[tuple[str, object, str]] = []
+    notes: dict[str, str] = {}
     if positive is not None or not output:
-        constants = [Constant("LABELS", list(names))]
+        constants = [("LABELS", list(names), "")]
         outputs = [
             "id2label=dict(enumerate(LABELS))",
             "label2id={label: i for i, label in enumerate(LABELS)}",

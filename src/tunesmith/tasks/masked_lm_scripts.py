@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunesmith.i18n import gettext as _
-from tunesmith.tasks.script_parts import Constant, ScriptCode, ScriptParts
+from tunesmith.tasks.script_parts import ScriptCode, ScriptParts
 
 __all__ = ["masked_lm_parts"]
 
@@ -133,15 +133,12 @@ def masked_lm_parts(
         always_mask: words that are masked wherever they occur.
         is_pair: whether two texts are read together.
     """
-    constants = [
-        Constant("MLM_PROBABILITY", mlm_probability, _("fraction of the tokens to predict"))
+    constants: list[tuple[str, object, str]] = [
+        ("MLM_PROBABILITY", mlm_probability, _("fraction of the tokens to predict"))
     ]
     if always_mask:
-        constants.append(
-            Constant(
-                "ALWAYS_MASK", list(always_mask), _("words that are masked wherever they occur")
-            )
-        )
+        comment = _("words that are masked wherever they occur")
+        constants.append(("ALWAYS_MASK", list(always_mask), comment))
     return ScriptParts(
         model_class="AutoModelForMaskedLM",
         constants=constants,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from tunesmith.data.rows import Row
 
 __all__ = [
-    "Constant",
     "ScriptCode",
     "ScriptParts",
     "ScriptTargets",
@@ -75,21 +74,6 @@ class ScriptCode:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A setting of the task, assigned at the top of the script.
-
-    Attributes:
-        name: in capitals.
-        value: a plain value, or a list or dict of these.
-        comment: follows it on the same line.
-    """
-
-    name: str
-    value: object
-    comment: str = ""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ScriptParts:
     """The code of a fitted task. It may use TEXT, TEXT_PAIR, LABEL, `tokenizer` and `data`.
@@ -97,7 +81,7 @@ class ScriptParts:
     Attributes:
         model_class: class of transformers that loads the model with its head.
         model_arguments: further arguments of its `from_pretrained`.
-        constants: settings of the task.
+        constants: settings of the task: name, value and a comment for the same line.
         scores: statements that prepare what `metrics` use, from `logits` and `labels` of all rows,
             or from `values`, the statistics of all rows.
         metrics: an expression for each metric by name, and for "loss".
@@ -115,7 +99,7 @@ class ScriptParts:
 
     model_class: str
     model_arguments: Sequence[str] = ()
-    constants: Sequence[Constant] = ()
+    constants: Sequence[tuple[str, object, str]] = ()
     scores: str
     metrics: Mapping[str, str]
     metric_notes: Mapping[str, str] = field(default_factory=dict)

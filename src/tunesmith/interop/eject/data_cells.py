@@ -83,16 +83,12 @@ def rows_cell(run: SourceRun, script: Path) -> RowsCell:
     return RowsCell(cell, targets, roles.text, roles.text_pair, label, files)
 
 
-def _rows_of(source: Source, columns: Sequence[str]) -> Iterator[Row]:
-    return (row for chunk in source.chunks(columns) for row in chunk)
-
-
 def _texts_are_text(sources: Iterable[Source], columns: Sequence[str]) -> bool:
     """Whether every text is a string, and not a number to be written as one."""
     return all(
         isinstance(row.values[name], str)
         for source in sources
-        for row in _rows_of(source, columns)
+        for row in chain.from_iterable(source.chunks(columns))
         for name in columns
     )
 
@@ -226,7 +222,8 @@ def _gives_the_same(
         with source.text.open_text() as file:
             if not isinstance(source, DelimitedFile):
                 file.reconfigure(newline=None)  # type: ignore[attr-defined]
-            for row, other in zip(_rows_of(source, columns), read(file), strict=True):
+            rows = chain.from_iterable(source.chunks(columns))
+            for row, other in zip(rows, read(file), strict=True):
                 if any(row.values[name] != other[name] for name in columns):
                     return False
     except (ValueError, KeyError, TypeError, csv.Error):
@@ -264,11 +261,8 @@ def _calls(
         files[file] = [json.dumps(drawn)]
         constants.append(assignment("ROW_NUMBERS", str(script.with_name(file))))
         lines = ["with open(ROW_NUMBERS) as file:", "    drawn = json.load(file)", *lines]
-        notes.append(
-            _("{file} holds the row numbers of each split, which were drawn once.").format(
-                file=file
-            )
-        )
+        note = _("{file} holds the row numbers of each split, which were drawn once.")
+        notes.append(note.format(file=file))
     return constants, block(lines, _dataset_dict(entries)), notes, files
 
 
@@ -298,11 +292,10 @@ def _written_rows(run: SourceRun, splits: Mapping[str, Split], script: Path) -> 
         assignment("COLUMNS", [name for name in ("text", pair, label) if name]),
     )
     code = stacked(constants, read, block(_dataset_dict(calls)))
-    note = _("The rows are in files next to this script, as the run read them: {files}.").format(
-        files=", ".join(files)
-    )
+    note = _("The rows are in files next to this script, as the run read them: {files}.")
+    cell = Cell(_("Rows"), code, [note.format(files=", ".join(files))])
     targets = target_expression(run.parts, _written_batches(splits.values(), run))
-    return RowsCell(Cell(_("Rows"), code, [note]), targets, "text", pair, label, files)
+    return RowsCell(cell, targets, "text", pair, label, files)
 
 
 def _written_batches(splits: Iterable[Split], run: SourceRun) -> Iterator[Batch]:

@@ -40,7 +40,7 @@ def settings_cell(run: SourceRun, rows: RowsCell, *, model: str, output: str) ->
         ("TEXT", rows.text, ""),
         ("TEXT_PAIR", rows.text_pair, ""),
         ("LABEL", rows.label, ""),
-        *((constant.name, constant.value, constant.comment) for constant in run.parts.constants),
+        *run.parts.constants,
         ("MAX_LENGTH", run.max_length, _("tokens; longer texts are cut")),
         ("SEED", train.seed, _("of the head, the order of rows and dropout")),
         ("TOTAL_STEPS", plan.total_steps, epochs),

@@ -90,7 +90,8 @@ def eject(
     targets = [*map(path.with_name, rows.files), *([start] if start else ())]
     if path.exists():
         atomic.refuse_existing([path, *targets], force=force, code="R122")
-    script = _compose(run, rows, path, model=str(start or _model_name(run)))
+    source = run.files.name if run.files.revision else run.files.folder
+    script = _compose(run, rows, path, model=str(start or source))
     is_notebook = path.suffix == ".ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.scratch(path.parent, f"eject-{path.stem}") as made:
@@ -149,11 +150,6 @@ def _compose(run: SourceRun, rows: RowsCell, path: Path, *, model: str) -> Scrip
 
 def _is_embedded(run: SourceRun) -> bool:
     return run.files.name.startswith("embedded:")
-
-
-def _model_name(run: SourceRun) -> str:
-    """The argument of `from_pretrained`: a Hub name, or a folder."""
-    return run.files.name if run.files.revision else str(run.files.folder)
 
 
 def _move_out(made: Path, targets: Sequence[Path], *, force: bool) -> None:
