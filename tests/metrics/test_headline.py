@@ -37,14 +37,14 @@ def test_better_than_all_baselines_is_good() -> None:
         f"Good: {shown(scores)} on 408 test rows; strongest baseline (TF-IDF): {bar:.4f}."
     )
     alone = scored(flipped(0.14))
-    assert "(constant prediction): 0.6838" in sentence(metadata(alone), Outcome.GOOD)
+    assert "(majority class): 0.6838" in sentence(metadata(alone), Outcome.GOOD)
 
 
 def test_level_with_tfidf_is_no_better() -> None:
     scores = with_baselines(flipped(0.14), ELSEWHERE)
     bar = scores.baselines["tfidf"]["accuracy"]
     assert sentence(metadata(scores), Outcome.LEVEL) == (
-        f"No better than a baseline: {shown(scores)} on 408 test rows; TF-IDF: {bar:.4f}."
+        f"Not shown to beat a baseline: {shown(scores)} on 408 test rows; TF-IDF: {bar:.4f}."
     )
     few = {**metadata(scores), "rows": {"test": 99}}
     assert "Too few rows to tell: acc" in sentence(few, Outcome.FEW_ROWS)
@@ -54,7 +54,7 @@ def test_level_with_tfidf_is_no_better() -> None:
 def test_level_with_the_majority_is_no_better() -> None:
     scores = scored(flipped(0.30))
     assert sentence(metadata(scores), Outcome.LEVEL) == (
-        f"No better than a baseline: {shown(scores)} on 408 test rows; constant prediction: 0.6838."
+        f"Not shown to beat a baseline: {shown(scores)} on 408 test rows; majority class: 0.6838."
     )
 
 
@@ -63,7 +63,7 @@ def test_a_score_that_is_in_no_table_may_decide() -> None:
     guesses = np.random.default_rng(0).integers(0, 2, 400)
     scores = replace(scored(guesses, truth, "f1"), baselines={"constant": {"f1": 0.0}})
     words = sentence(metadata(scores, by="f1"), Outcome.LEVEL)
-    assert "matthews_correlation" in words and "constant prediction: 0.0000" in words
+    assert "matthews_correlation" in words and "majority class: 0.0000" in words
 
 
 def test_worse_than_tfidf() -> None:
@@ -97,7 +97,7 @@ def test_the_strongest_of_errors_is_the_least() -> None:
     words = sentence(metadata(scores, by="mean_squared_error"), Outcome.GOOD)
     assert words.endswith("strongest baseline (TF-IDF): 0.5000.")
     alone = replace(scores, baselines={"constant": {"mean_squared_error": 1.0}})
-    assert "(constant prediction): 1.0000" in headline(metadata(alone)).sentence
+    assert "(majority class): 1.0000" in headline(metadata(alone)).sentence
 
 
 def test_without_a_baseline() -> None:

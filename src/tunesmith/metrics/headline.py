@@ -42,7 +42,7 @@ class Outcome(Enum):
 
 _SENTENCES = {
     Outcome.GOOD: N_("Good: {result} on {where}; strongest baseline ({baseline}): {bar}."),
-    Outcome.LEVEL: N_("No better than a baseline: {result} on {where}; {baseline}: {bar}."),
+    Outcome.LEVEL: N_("Not shown to beat a baseline: {result} on {where}; {baseline}: {bar}."),
     Outcome.FEW_ROWS: N_("Too few rows to tell: {result} on {where}; {baseline}: {bar}."),
     Outcome.BEATEN: N_("Worse than a baseline (M137): {result} on {where}; {baseline}: {bar}."),
 }

@@ -11,7 +11,6 @@ import pytest
 from tests.hostile import HOSTILE, Elements
 from tunesmith.analysis.report.page import (
     Cell,
-    Code,
     Figure,
     Listed,
     Page,
@@ -34,7 +33,10 @@ def page_of(text: str) -> str:
             language="en",
             figures=[Figure(text, text, text)],
             sections=[
-                Section(text, [Words(text), Listed([text]), Code(text), Table([text], cell, text)])
+                Section(
+                    text,
+                    [Words(text), Listed([text]), Words(text, "code"), Table([text], cell, text)],
+                )
             ],
             footer=text,
         )

@@ -31,9 +31,9 @@ EVENTS = [
 NAMES = ("a", "b", "c")
 
 
-def cells(section: Section | None) -> list[list[str]]:
+def cells(section: Section | None, index: int = 0) -> list[list[str]]:
     assert section is not None
-    table = next(part for part in section.parts if isinstance(part, Table))
+    table = [part for part in section.parts if isinstance(part, Table)][index]
     return [[cell.text for cell in row] for row in table.rows]
 
 
@@ -74,9 +74,8 @@ def test_curves_of_loss_and_of_the_score_that_chose() -> None:
     events = [*EVENTS, {"event": "evaluated", "step": 60, "scores": {"f1": 0.6, "loss": 0.6}}]
     section = sections.curves(events, {"best": "f1", "best_step": 20}, ["improving"])
     assert section is not None
-    listed, charts, mark = section.parts
-    assert isinstance(charts, Charts) and len(charts.charts) == 2
-    assert isinstance(mark, Words) and "step 20" in mark.text
+    listed, charts = section.parts
+    assert isinstance(charts, Charts) and len(charts.charts) == 2 and "step 20" in charts.caption
     assert listed == Listed(["improving"])
     assert sections.curves([], {}, []) is None
     alone = sections.curves(events[:1] + events[-1:], {}, [])
@@ -87,7 +86,7 @@ def test_one_step_is_a_line_of_text() -> None:
     """A score at one step, and a loss: no axes, but the number."""
     section = sections.curves(EVENTS, {"best": "f1", "best_step": 20}, [])
     assert section is not None
-    listed, charts, _mark = section.parts
+    listed, charts = section.parts
     assert listed == Listed(["f1: 0.5 at step 20, the only one recorded"])
     assert isinstance(charts, Charts) and len(charts.charts) == 1
     section = sections.curves(EVENTS[:1], {}, [])
@@ -100,7 +99,7 @@ def test_classes_are_counted_as_scikit_learn_does(pairs: list[tuple[int, int]]) 
     task = TextClassification(Roles("text", None, "label"), NAMES)
     gold, result = [g for g, _f in pairs], [f for _g, f in pairs]
     outputs = [[0.8 if i == f else 0.1 for i in range(3)] for f in result]
-    rows = cells(sections.predictions(answered(task, gold, outputs)))
+    rows = cells(sections.predictions(answered(task, gold, outputs)), -1)
     expected = precision_recall_fscore_support(gold, result, labels=range(3), zero_division=np.nan)
     for number, row in enumerate(rows):
         shown = [None if cell == "-" else float(cell) for cell in row[2:5]]
@@ -114,11 +113,21 @@ def test_classes_are_counted_as_scikit_learn_does(pairs: list[tuple[int, int]]) 
         assert int(row[1]) == gold.count(number)
 
 
+@given(st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=3, max_size=3))
+def test_the_confusion_matrix_has_every_count(counts: list[list[int]]) -> None:
+    table = sections._confusion_matrix(np.array(counts), NAMES)
+    assert table.head == ["", *NAMES]
+    assert [row[0].text for row in table.rows] == list(NAMES)
+    shown = [[cell.text for cell in row[1:]] for row in table.rows]
+    assert shown == [[str(count) if count else "·" for count in row] for row in counts]
+    assert all(row[i + 1].kind.startswith("right") for i, row in enumerate(table.rows))
+
+
 def test_numbers_are_drawn_as_points() -> None:
     task = TextRegression(Roles("text", None, "label"))
     section = sections.predictions(answered(task, [1.0, 5.0], [1.5, 2.0]))
     (charts,) = (part for part in section.parts if isinstance(part, Charts))
-    assert str(charts.charts[0].markup).count("<circle") == 2
+    assert str(charts.charts[0]).count("<circle") == 2
     same = sections.predictions(answered(task, [5.0, 5.0], [1.5, 2.0]))
     assert same.parts[1:] == [Words("All labels are the same.")]
 

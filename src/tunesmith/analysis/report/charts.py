@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-__all__ = ["Line", "confusion_chart", "line_chart", "reliability_chart", "scatter_chart"]
+__all__ = ["Line", "line_chart", "reliability_chart", "scatter_chart"]
 
 Point = tuple[float, float]
 
@@ -185,27 +185,6 @@ def scatter_chart(points: Sequence[Point], *, x_name: str, y_name: str) -> Marku
     parts = [frame.line("mark", (low, low), (high, high))]
     parts += [frame.dot(x, y, "thin", 2) for x, y in points]
     return frame.figure(parts, x_name=x_name, y_name=y_name)
-
-
-def confusion_chart(
-    counts: Sequence[Sequence[int]], names: Sequence[str], *, gold: str, predicted: str
-) -> Markup:
-    """A table whose cells are shaded by their fraction of the row."""
-    head = [Markup("<th></th>")] + [Markup("<th scope=col>{}</th>").format(n) for n in names]
-    rows = [Markup("<tr>{}</tr>").format(Markup("").join(head))]
-    for i, (name, row) in enumerate(zip(names, counts, strict=True)):
-        total = sum(row) or 1
-        cells = [Markup("<th scope=row>{}</th>").format(name)]
-        for j, count in enumerate(row):
-            depth = math.ceil(5 * count / total)
-            kind = f"right d{depth}" if i == j else f"wrong d{depth}"
-            cells.append(Markup('<td class="{}">{}</td>').format(kind, count or "·"))
-        rows.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
-    caption = Markup("<caption>{} ↓ &nbsp; {} →</caption>").format(gold, predicted)
-    return Markup(
-        '<div class="wide" tabindex="0" role="region" aria-label="{}">'
-        '<table class="confusion">{}{}</table></div>'
-    ).format(f"{gold} / {predicted}", caption, Markup("").join(rows))
 
 
 def _legend(lines: Sequence[Line]) -> Markup:

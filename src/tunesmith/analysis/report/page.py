@@ -19,27 +19,15 @@ from markupsafe import Markup
 
 from tunesmith.text import escape_controls
 
-__all__ = [
-    "Cell",
-    "Chart",
-    "Charts",
-    "Code",
-    "Figure",
-    "Listed",
-    "Page",
-    "Section",
-    "Table",
-    "Words",
-    "render",
-]
+__all__ = ["Cell", "Charts", "Figure", "Listed", "Page", "Section", "Table", "Words", "render"]
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A paragraph."""
+    """A paragraph; of the kind "code" preformatted text."""
 
-    kind: ClassVar[str] = "words"
     text: str
+    kind: str = "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +39,20 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
-    """Preformatted text."""
+class Charts:
+    """Charts, made by `charts`, next to each other where there is room."""
 
-    kind: ClassVar[str] = "code"
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A chart, made by `charts`."""
-
-    markup: Markup
+    kind: ClassVar[str] = "charts"
+    charts: Sequence[Markup]
     caption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Charts:
-    """Charts next to each other where there is room."""
-
-    kind: ClassVar[str] = "charts"
-    charts: Sequence[Chart]
-
-
-@dataclass(frozen=True, slots=True)
 class Cell:
-    """One field of a table; `kind` is "number", "long" for texts of the data, or nothing."""
+    """One field of a table; `kind` is "number", "long" for texts of the data, or nothing.
+
+    In a confusion matrix "head", and "right d0" to "wrong d5" by the fraction of the row.
+    """
 
     text: str
     kind: str = ""
@@ -84,12 +60,13 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows below a head."""
+    """Rows below a head; `style` is "confusion" or nothing."""
 
     kind: ClassVar[str] = "table"
     head: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
+    style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +83,7 @@ class Section:
     """A part of the page."""
 
     title: str
-    parts: Sequence[Words | Listed | Code | Charts | Table]
+    parts: Sequence[Words | Listed | Charts | Table]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,14 +12,8 @@ from numpy.typing import NDArray
 
 from tunesmith.analysis.label_errors import RowError, Slice
 from tunesmith.analysis.label_errors.held_out import HeldOut
-from tunesmith.analysis.report.charts import (
-    Line,
-    confusion_chart,
-    line_chart,
-    reliability_chart,
-    scatter_chart,
-)
-from tunesmith.analysis.report.page import Cell, Chart, Charts, Code, Listed, Section, Table, Words
+from tunesmith.analysis.report.charts import Line, line_chart, reliability_chart, scatter_chart
+from tunesmith.analysis.report.page import Cell, Charts, Listed, Section, Table, Words
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
 from tunesmith.metrics.counts import ClassReport, class_reports
@@ -103,7 +98,7 @@ def curves(
     for name, group in ((_("loss"), losses), (str(best), chosen)):
         chart = line_chart(group, x_name=_("steps"), y_name=name, mark=mark)
         if chart is not None:
-            charts.append(Chart(chart))
+            charts.append(chart)
         else:
             single += [
                 _("{name}: {value:.4g} at step {step}, the only one recorded").format(
@@ -114,13 +109,10 @@ def curves(
             ]
     if not charts and not single:
         return None
-    parts: list[Any] = [*_listed([*lines, *single])]
+    parts: list[Any] = _listed([*lines, *single])
     if charts:
-        parts.append(Charts(charts))
-    if charts and mark is not None:
-        parts.append(
-            Words(_("The dashed line marks step {step}, which was kept.").format(step=mark))
-        )
+        kept = _("The dashed line marks step {step}, which was kept.").format(step=mark)
+        parts.append(Charts(charts, "" if mark is None else kept))
     return Section(_("Curves"), parts)
 
 
@@ -147,10 +139,7 @@ def predictions(held_out: HeldOut) -> Section:
     parts: list[Any] = [about]
     counts = kind.confusion_matrix(rows)
     if counts is not None and len(labels.names) <= _MOST_CLASSES:
-        table = confusion_chart(
-            counts.tolist(), labels.names, gold=_("label"), predicted=_("predicted")
-        )
-        parts.append(Charts([Chart(table)]))
+        parts.append(_confusion_matrix(counts, labels.names))
     truth, predicted = labels.indicators(rows.truth), labels.indicators(rows.predicted)
     parts.append(_per_class(class_reports(labels.names, truth, predicted), counts))
     curve = _reliability(*labels.reliability_points(rows.probabilities, rows.truth))
@@ -159,7 +148,23 @@ def predictions(held_out: HeldOut) -> Section:
 
 def _charts(chart: Markup | None, otherwise: str, caption: str = "") -> list[Charts | Words]:
     """A chart, or a line where there is nothing to draw."""
-    return [Words(otherwise)] if chart is None else [Charts([Chart(chart, caption)])]
+    return [Words(otherwise)] if chart is None else [Charts([chart], caption)]
+
+
+def _confusion_matrix(counts: NDArray[np.int64], names: Sequence[str]) -> Table:
+    """How often each label (down) got each prediction (across), shaded by fraction of the row."""
+    rows = []
+    for i, (name, row) in enumerate(zip(names, counts.tolist(), strict=True)):
+        cells = [
+            Cell(
+                str(count) if count else "·",
+                f"{'right' if i == j else 'wrong'} d{math.ceil(5 * count / (sum(row) or 1))}",
+            )
+            for j, count in enumerate(row)
+        ]
+        rows.append([Cell(name, "head"), *cells])
+    caption = "{} ↓ {} →".format(_("label"), _("predicted"))
+    return Table(["", *names], rows, caption, "confusion")
 
 
 def _per_class(reports: Mapping[str, ClassReport], counts: NDArray[np.int64] | None) -> Table:
@@ -236,7 +241,7 @@ def label_errors(suspects: Sequence[RowError], run: str) -> Section | None:
     rows = [[*_row(one), Cell(one.suggested or "")] for one in suspects]
     table = Table([_("row"), _("text"), _("label"), _("suggested")], rows)
     more = Words(_("To see those of the training rows, too, and to correct them:"))
-    command = Code(f"tunesmith errors {shell_quoted(run)}")
+    command = Words(f"tunesmith errors {shell_quoted(run)}", "code")
     return Section(_("Probable label errors"), [Words(about), table, more, command])
 
 
@@ -277,10 +282,10 @@ def origin(plan: Mapping[str, Any], recipe: str, versions: Mapping[str, str]) ->
         _("Reproduce"),
         [
             Words(_("Save this recipe as recipe.yaml next to the data, and run:")),
-            Code("tunesmith train recipe.yaml"),
-            Code(recipe.rstrip()),
+            Words("tunesmith train recipe.yaml", "code"),
+            Words(recipe.rstrip(), "code"),
             Words(_("Hashes of rows, tokenizer and model:")),
-            Code("\n".join(f"{name}  {value}" for name, value in hashes.items())),
+            Words("\n".join(f"{name}  {value}" for name, value in hashes.items()), "code"),
             Words(
                 _("Versions: {versions}.").format(
                     versions=", ".join(f"{name} {version}" for name, version in versions.items())
