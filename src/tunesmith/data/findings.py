@@ -111,17 +111,13 @@ def unwritable_in(record: Mapping[str, object]) -> Finding | None:
     """
     for key, value in record.items():
         if _has_endless_number(value):
-            return Finding(
-                "D140", _("a number of thousands of digits"), fix=_("Write it as text, in quotes.")
-            )
+            fix = _("Write it as text, in quotes.")
+            return Finding("D140", _("a number of thousands of digits"), fix)
         if _has_half_character(key) or _has_half_character(value):
-            return Finding(
-                "D142",
-                _('half of a character (lone surrogate) in "{name}"').format(
-                    name=escape_controls(str(key))
-                ),
-                fix=_("Complete or remove the row."),
+            message = _('half of a character (lone surrogate) in "{name}"').format(
+                name=escape_controls(str(key))
             )
+            return Finding("D142", message, _("Complete or remove the row."))
     return None
 
 

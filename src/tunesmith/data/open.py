@@ -112,13 +112,9 @@ def _one_object(data: Any, name: str) -> Source:
         return Memory.of_frame(data, name)
     if hasattr(data, "chunks") and hasattr(data, "places"):
         return data if kind.startswith("tunesmith.") else CustomSource(data)
-    raise DataError(
-        Problem(
-            "D107",
-            _("cannot read rows from {kind}").format(kind=kind),
-            fix=_("Give a list of dicts, a pandas frame, a datasets.Dataset or DatasetDict."),
-        )
-    )
+    message = _("cannot read rows from {kind}").format(kind=kind)
+    fix = _("Give a list of dicts, a pandas frame, a datasets.Dataset or DatasetDict.")
+    raise DataError(Problem("D107", message, fix=fix))
 
 
 def detected(source: Source) -> dict[str, str]:

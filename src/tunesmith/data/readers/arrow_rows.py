@@ -77,16 +77,11 @@ def bomb_limit(file_size: int) -> int:
 
 def too_large_decoded(source: str, size: int) -> DataError:
     """Return the error for a file that decodes to more than `bomb_limit` (D131)."""
-    return DataError(
-        Problem(
-            "D131",
-            _("it decodes to more than {times} times its size ({size} MB)").format(
-                times=_BOMB_TIMES, size=size >> 20
-            ),
-            Place(source),
-            fix=_("If that is right, save it as CSV or JSON lines."),
-        )
+    message = _("it decodes to more than {times} times its size ({size} MB)").format(
+        times=_BOMB_TIMES, size=size >> 20
     )
+    fix = _("If that is right, save it as CSV or JSON lines.")
+    return DataError(Problem("D131", message, Place(source), fix=fix))
 
 
 def rows_of(

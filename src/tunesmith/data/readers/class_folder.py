@@ -78,16 +78,10 @@ class ClassFolder(PathSource):
         classes = _classes_in(path)
         labeled = [folder for folder in classes if folder.name.lower() not in _WITHOUT_LABEL]
         if len(labeled) < 2:
-            raise DataError(
-                Problem(
-                    "D125",
-                    _("texts of one class only: {names}").format(
-                        names=quoted([folder.name for folder in labeled]) or "-"
-                    ),
-                    Place(str(path)),
-                    fix=_("Give the folder with a folder for each class."),
-                )
-            )
+            names = quoted([folder.name for folder in labeled]) or "-"
+            message = _("texts of one class only: {names}").format(names=names)
+            fix = _("Give the folder with a folder for each class.")
+            raise DataError(Problem("D125", message, Place(str(path)), fix=fix))
         files = tuple((file, folder.name) for folder in labeled for file in _texts_of(folder))
         notes = [
             _("{folder}: left out, its texts have no label").format(folder=folder)
@@ -209,16 +203,11 @@ def _texts_of(folder: Path) -> list[Path]:
     entries = _visible(folder)
     others = [entry.name for entry in entries if not (_is_text(entry) and entry.is_file())]
     if others:
-        raise DataError(
-            Problem(
-                "D124",
-                _("other files than .txt among the texts of a class: {names}").format(
-                    names=quoted(others, at_most=5)
-                ),
-                Place(str(folder)),
-                fix=_("Move it elsewhere, or save it as .txt."),
-            )
+        message = _("other files than .txt among the texts of a class: {names}").format(
+            names=quoted(others, at_most=5)
         )
+        fix = _("Move it elsewhere, or save it as .txt.")
+        raise DataError(Problem("D124", message, Place(str(folder)), fix=fix))
     return entries
 
 

@@ -132,14 +132,9 @@ class ExcelFile(PathSource):
 
 def refuse_other_spreadsheet(path: Path, kind: str) -> DataError:
     """Return the error for a table in a format that is not supported (D118)."""
-    return DataError(
-        Problem(
-            "D118",
-            _("{kind} cannot be read").format(kind=kind),
-            Place(str(path)),
-            fix=_("Save it as .xlsx without a password, or as CSV (UTF-8)."),
-        )
-    )
+    message = _("{kind} cannot be read").format(kind=kind)
+    fix = _("Save it as .xlsx without a password, or as CSV (UTF-8).")
+    return DataError(Problem("D118", message, Place(str(path)), fix=fix))
 
 
 def _check_archive(path: Path) -> None:
@@ -157,16 +152,11 @@ def _check_archive(path: Path) -> None:
         raise refuse_other_spreadsheet(path, kind)
     size = sum(entry.file_size for entry in entries)
     if size > max(_BOMB_BYTES, _BOMB_TIMES * path.stat().st_size):
-        raise DataError(
-            Problem(
-                "D131",
-                _("it unpacks to more than {times} times its size ({size} MB)").format(
-                    times=_BOMB_TIMES, size=size >> 20
-                ),
-                Place(str(path)),
-                fix=_("Save it as CSV (UTF-8)."),
-            )
+        message = _("it unpacks to more than {times} times its size ({size} MB)").format(
+            times=_BOMB_TIMES, size=size >> 20
         )
+        fix = _("Save it as CSV (UTF-8).")
+        raise DataError(Problem("D131", message, Place(str(path)), fix=fix))
 
 
 class _Workbook:
@@ -226,14 +216,9 @@ class _Workbook:
 
 
 def _too_many_cells(place: Place) -> Problem:
-    return Problem(
-        "D131",
-        _("more than {count} million cells, most of them empty").format(
-            count=_MAX_CELLS // 1_000_000
-        ),
-        place,
-        fix=_("Save it as CSV (UTF-8)."),
-    )
+    millions = _MAX_CELLS // 1_000_000
+    message = _("more than {count} million cells, most of them empty").format(count=millions)
+    return Problem("D131", message, place, fix=_("Save it as CSV (UTF-8)."))
 
 
 def _choose(sheets: Sequence[str], sheet: str | None, path: Path) -> str:

@@ -74,7 +74,9 @@ def open_file(path: Path, options: ReadingOptions) -> Source:
     if "header" not in actual.takes:
         refuse_header(str(path), options)
     if options.sheet is not None and "sheet" not in actual.takes:
-        raise DataError(_no_sheets(path))
+        message = _("--sheet is for Excel files; this has no sheets")
+        fix = _("Leave out --sheet (data.sheet).")
+        raise DataError(Problem("D119", message, Place(str(path)), fix=fix))
     return actual.open(path, options)
 
 
@@ -85,14 +87,9 @@ def refuse_header(where: str, options: ReadingOptions) -> None:
         DataError: there are such names (D114).
     """
     if options.header:
-        raise DataError(
-            Problem(
-                "D114",
-                _("--columns is for CSV and TSV files; this names its columns itself"),
-                Place(where),
-                fix=_("Leave out --columns (data.header)."),
-            )
-        )
+        message = _("--columns is for CSV and TSV files; this names its columns itself")
+        fix = _("Leave out --columns (data.header).")
+        raise DataError(Problem("D114", message, Place(where), fix=fix))
 
 
 def _suffix(name: str) -> str:
@@ -122,23 +119,11 @@ def _unreadable_kind(head: bytes, suffix: str) -> str | None:
     return None
 
 
-def _no_sheets(path: Path) -> Problem:
-    return Problem(
-        "D119",
-        _("--sheet is for Excel files; this has no sheets"),
-        Place(str(path)),
-        fix=_("Leave out --sheet (data.sheet)."),
-    )
-
-
 def _wrong_format(path: Path, named: Format | None, head: bytes) -> Problem:
     if head.startswith((b"PK\x03\x04", _OLE)):
-        return Problem(
-            "D104",
-            _("this is an Excel file or another archive, not a table of text"),
-            Place(str(path)),
-            fix=_("Call it .xlsx if it is a workbook, or export it as CSV (UTF-8)."),
-        )
+        message = _("this is an Excel file or another archive, not a table of text")
+        fix = _("Call it .xlsx if it is a workbook, or export it as CSV (UTF-8).")
+        return Problem("D104", message, Place(str(path)), fix=fix)
     actual = _recognized(head)
     kind = (
         _("of an unknown kind") if actual is None else _("text") if actual.is_text else actual.name

@@ -45,6 +45,7 @@ _TYPES = {
 }
 
 
+_EXAMPLE = '{"text": "…", "label": "…"}'
 _MAX_COMPARED_KEYS = 100
 """Among more keys none is compared with others: they are data, not names."""
 
@@ -229,21 +230,12 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
         return _BadLine(error.finding)
     except json.JSONDecodeError as error:
         if last and is_cut_off(error):
-            return _BadLine(
-                Finding("D141", _("the file is cut off here"), fix=_("Export it again."))
-            )
-        return _BadLine(
-            Finding(
-                "D140",
-                _("not JSON at column {column}: {text}").format(
-                    column=error.colno, text=shortened(written[:1000])
-                ),
-                fix=_("Each line is one object: {example}").format(
-                    example='{"text": "…", "label": "…"}'
-                ),
-            ),
-            error.colno,
+            return _BadLine(_cut_off())
+        message = _("not JSON at column {column}: {text}").format(
+            column=error.colno, text=shortened(written[:1000])
         )
+        fix = _("Each line is one object: {example}").format(example=_EXAMPLE)
+        return _BadLine(Finding("D140", message, fix), error.colno)
     except (ValueError, RecursionError) as error:
         return _BadLine(_beyond_limits(error))
     if not isinstance(record, dict):
@@ -255,17 +247,18 @@ def _beyond_limits(error: Exception) -> Finding:
     """Return the finding of JSON that is nested too deeply or has too long a number."""
     if isinstance(error, RecursionError):
         return Finding("D140", _("nested too deeply"), fix=_("Keep only text and label."))
-    return Finding(
-        "D140", _("a number of thousands of digits"), fix=_("Write it as text, in quotes.")
-    )
+    fix = _("Write it as text, in quotes.")
+    return Finding("D140", _("a number of thousands of digits"), fix)
+
+
+def _cut_off() -> Finding:
+    return Finding("D141", _("the file is cut off here"), _("Export it again."))
 
 
 def _not_an_object(value: object) -> Finding:
-    return Finding(
-        "D144",
-        _("not an object with columns: {text}").format(text=shortened(json.dumps(value))),
-        fix=_("Each record is one object: {example}").format(example='{"text": "…", "label": "…"}'),
-    )
+    message = _("not an object with columns: {text}").format(text=shortened(json.dumps(value)))
+    fix = _("Each record is one object: {example}").format(example=_EXAMPLE)
+    return Finding("D144", message, fix)
 
 
 def _without_surrogates(record: dict[str, object]) -> Mapping[str, object] | _BadLine:
@@ -278,22 +271,14 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(record) < len(pairs):
         counts = Counter(name for name, _value in pairs)
         repeated = next(name for name, count in counts.items() if count > 1)
-        raise _RefusedError(
-            Finding(
-                "D143",
-                _('the key "{name}" occurs twice in one record').format(name=repeated),
-                fix=_("Keep one of them."),
-            )
-        )
+        message = _('the key "{name}" occurs twice in one record').format(name=repeated)
+        raise _RefusedError(Finding("D143", message, _("Keep one of them.")))
     return record
 
 
 def _refuse_constant(word: str) -> Any:
-    raise _RefusedError(
-        Finding(
-            "D202", _("{word} is not a value").format(word=word), fix=_("Use null or a number.")
-        )
-    )
+    message = _("{word} is not a value").format(word=word)
+    raise _RefusedError(Finding("D202", message, _("Use null or a number.")))
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
@@ -307,10 +292,8 @@ def _array_problem(error: Exception, name: str) -> Problem:
         return too_long(Place(name, error.line))
     elif isinstance(error, ArrayError):
         place = Place(name, error.line, error.column)
-        if error.is_cut:
-            finding = Finding("D141", _("the file is cut off here"), fix=_("Export it again."))
-        else:
-            finding = Finding("D140", _("not JSON: {reason}").format(reason=error.message))
+        finding = Finding("D140", _("not JSON: {reason}").format(reason=error.message))
+        finding = _cut_off() if error.is_cut else finding
     else:
         finding, place = _beyond_limits(error), Place(name)
     return Problem(finding.code, finding.message, place, fix=finding.fix)

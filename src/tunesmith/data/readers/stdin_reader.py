@@ -53,14 +53,10 @@ def check_arguments(texts: Sequence[str]) -> None:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
-            raise DataError(
-                Problem(
-                    "D127",
-                    _("the text is not UTF-8: {text}").format(text=shortened(text)),
-                    Place(_("the given texts"), row=number),
-                    fix=_("Write it to a file, and use --file with --encoding."),
-                )
-            ) from None
+            message = _("the text is not UTF-8: {text}").format(text=shortened(text))
+            place = Place(_("the given texts"), row=number)
+            fix = _("Write it to a file, and use --file with --encoding.")
+            raise DataError(Problem("D127", message, place, fix=fix)) from None
 
 
 def _lines(stream: BinaryIO, encoding: str | None) -> Iterator[tuple[Place, str]]:

@@ -56,14 +56,9 @@ def require_regular_file(path: Path) -> None:
             (stat.S_ISDIR, _("a folder")),
         )
         kind = next((name for is_kind, name in kinds if is_kind(mode)), _("a device"))
-        raise DataError(
-            Problem(
-                "D123",
-                _("{kind} cannot be read as data: data is read several times").format(kind=kind),
-                Place(str(path)),
-                fix=_("Save the rows to a file, and name that."),
-            )
-        )
+        message = _("{kind} cannot be read as data: data is read several times").format(kind=kind)
+        fix = _("Save the rows to a file, and name that.")
+        raise DataError(Problem("D123", message, Place(str(path)), fix=fix))
 
 
 @contextmanager
@@ -117,14 +112,8 @@ class TextFile:
         with open_bytes(path) as file:
             head = file.read(_PIECE)
         if not head:
-            raise DataError(
-                Problem(
-                    "D121",
-                    _("the file is empty"),
-                    Place(str(path)),
-                    fix=_("Export it again, or name another file."),
-                )
-            )
+            fix = _("Export it again, or name another file.")
+            raise DataError(Problem("D121", _("the file is empty"), Place(str(path)), fix=fix))
         by_mark = encoding_by_mark(head)
         is_auto = encoding == AUTO
         named = "utf-8" if is_auto or encoding is None else encoding
@@ -309,14 +298,11 @@ class _Beyond:
 
 
 def _bomb(path: Path, size: int) -> Problem:
-    return Problem(
-        "D131",
-        _("it unpacks to more than {times} times its size ({size} MB so far)").format(
-            times=_BOMB_TIMES, size=size >> 20
-        ),
-        Place(str(path)),
-        fix=_("If that is right, unpack it yourself and give the file."),
+    message = _("it unpacks to more than {times} times its size ({size} MB so far)").format(
+        times=_BOMB_TIMES, size=size >> 20
     )
+    fix = _("If that is right, unpack it yourself and give the file.")
+    return Problem("D131", message, Place(str(path)), fix=fix)
 
 
 def _nul_byte(path: Path, line: int, sample: bytes) -> Problem:
@@ -349,11 +335,7 @@ def _two_encodings(misfit: _Misfit, path: Path) -> Problem:
 
 
 def _undetected(path: Path, misfit: _Misfit) -> Problem:
-    return Problem(
-        "D117",
-        _("the encoding cannot be detected (byte {byte:#04x} is not UTF-8)").format(
-            byte=misfit.byte
-        ),
-        Place(str(path), misfit.line),
-        fix=_("Name the encoding with --encoding, or save the file as UTF-8."),
-    )
+    message = _("the encoding cannot be detected (byte {byte:#04x} is not UTF-8)")
+    fix = _("Name the encoding with --encoding, or save the file as UTF-8.")
+    place = Place(str(path), misfit.line)
+    return Problem("D117", message.format(byte=misfit.byte), place, fix=fix)
