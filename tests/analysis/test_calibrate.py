@@ -128,7 +128,7 @@ def spoil(run: RunFolder) -> None:
         pq.write_table(pa.Table.from_pylist(records), folder / "validation.parquet")
 
 
-def test_a_kill_between_two_renames_is_fixed_first(run: RunFolder) -> None:
+def test_a_kill_between_two_renames_is_repaired_first(run: RunFolder) -> None:
     run.model.rename(run.path / ".old-model-1")
     assert not run.is_finished
     calibrate_run(run)

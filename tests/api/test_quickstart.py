@@ -57,7 +57,7 @@ def test_pretraining_is_the_lesson(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_nearly_all_pairs_are_reported_apart(tmp_path: Path) -> None:
+def test_nearly_all_pairs_are_distinguished(tmp_path: Path) -> None:
     """The mean of three seeds, on the test rows."""
     result = []
     for seed in (1, 2, 3):

@@ -215,7 +215,7 @@ def test_the_disk_is_full_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert run.scores
 
 
-def test_out_of_memory_is_reported_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_reported_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     from tunesmith.tasks.text_classification import TextClassification

@@ -37,7 +37,7 @@ def test_one_row_is_not_counted() -> None:
     assert str(problem) == "error D310 m[7]: the text is empty"
 
 
-def test_of_one_code_a_bounded_number_of_fixes_is_reported_apart() -> None:
+def test_of_one_code_a_bounded_number_of_fixes_is_listed() -> None:
     result = findings()
     for row in range(30):
         result.add(row, Finding("D206", f"no {row}", fix=f"fix {row}"))

@@ -113,9 +113,9 @@ def test_scores_by_name(model: Model) -> None:
 
 
 def test_thousands_of_rows_stay_in_order(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.inference import rows as given
+    from tunesmith.inference import rows as rows_module
 
-    monkeypatch.setattr(given, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(rows_module, "_ROWS_AT_ONCE", 7)
     rows = from_python(PAIRS)["train"]
     streamed = [(row.index, answer) for row, answer in model.stream(rows, batch_size=3)]
     assert [index for index, _answer in streamed] == list(range(40))
@@ -210,9 +210,9 @@ def test_a_table_of_predictions_from_python(model: Model, tmp_path: Path) -> Non
 
 
 def test_bad_rows_in_several_parts(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.inference import rows as given
+    from tunesmith.inference import rows as rows_module
 
-    monkeypatch.setattr(given, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(rows_module, "_ROWS_AT_ONCE", 2)
     bad = {**PAIRS[0], "sentence1": ""}
     rows = [bad, bad, PAIRS[0], bad, PAIRS[1], PAIRS[2]]
     monkeypatch.setattr("tunesmith.data.readers.memory.CHUNK_ROWS", 2)

@@ -9,7 +9,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.errors import DataError
-from tunesmith.inference import rows as given
+from tunesmith.inference import rows as rows_module
 from tunesmith.inference.rows import in_thousands, need_columns, source_of
 
 PAIR = Roles("one", "two", None)
@@ -75,7 +75,7 @@ def test_every_missing_column_is_reported_at_once() -> None:
 
 
 def test_rows_come_some_thousand_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(given, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(rows_module, "_ROWS_AT_ONCE", 4)
     source = from_python([{"n": str(i)} for i in range(10)])["train"]
     parts = list(in_thousands(source, ["n"]))
     assert [row.index for part in parts for row in part] == list(range(10))

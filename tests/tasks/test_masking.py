@@ -12,8 +12,13 @@ rows = st.lists(st.lists(st.integers(5, 49), min_size=6, max_size=6), min_size=1
 
 
 def mask(ids: np.ndarray, words: np.ndarray, seed: int, **more: object) -> tuple[np.ndarray, ...]:
-    given: dict[str, object] = {"probability": 0.3, "whole_word_mask": False, "always": (), **more}
-    return mask_tokens(ids, words, seed=seed, mask_id=MASK, vocabulary=VOCABULARY, **given)  # type: ignore[arg-type]
+    options: dict[str, object] = {
+        "probability": 0.3,
+        "whole_word_mask": False,
+        "always": (),
+        **more,
+    }
+    return mask_tokens(ids, words, seed=seed, mask_id=MASK, vocabulary=VOCABULARY, **options)  # type: ignore[arg-type]
 
 
 @given(rows, st.integers(0, 1000), st.booleans())

@@ -186,7 +186,7 @@ def test_a_named_task_is_not_refused(record: Mapping[str, object], task: str) ->
         {"question": "What {}?", "context": "This {}.", "label": "a"},
     ],
 )
-def test_labeled_texts_are_not_taken_for_a_format(record: Mapping[str, object]) -> None:
+def test_labeled_texts_are_not_read_as_a_format(record: Mapping[str, object]) -> None:
     records: list[dict[str, object]] = []
     for i in range(30):
         row = {n: v.format(i) if isinstance(v, str) and "{}" in v else v for n, v in record.items()}

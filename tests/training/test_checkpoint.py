@@ -74,18 +74,18 @@ def state(engine: ExactEngine) -> dict[str, torch.Tensor]:
 
 def test_it_comes_back_to_the_bit(tmp_path: Path) -> None:
     engine, fresh = save(tmp_path, 5), trained(1)
-    found, warnings = checkpoint.latest(tmp_path)
-    assert found is not None
+    result, warnings = checkpoint.latest(tmp_path)
+    assert result is not None
     assert warnings == []
-    checkpoint.restore(found, fresh)
+    checkpoint.restore(result, fresh)
     before, after = state(engine), state(fresh)
     assert before.keys() == after.keys()
     for name, value in before.items():
         assert torch.equal(value, after[name]), name
         assert value.dtype == after[name].dtype
-    assert found.progress == Progress(step=5, best_step=2, best_value=0.5, evaluated_at=2)
-    assert found.facts == {"train_seconds": 1.5}
-    assert found.fingerprint == {"data": "a"}
+    assert result.progress == Progress(step=5, best_step=2, best_value=0.5, evaluated_at=2)
+    assert result.facts == {"train_seconds": 1.5}
+    assert result.fingerprint == {"data": "a"}
     assert fresh.network.one.weight is fresh.network.two.weight
 
 
@@ -106,8 +106,8 @@ def test_one_under_the_name_of_another_step_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "step-00000005").rename(tmp_path / "step-00000009")
     with pytest.raises(ValueError, match="it holds step 5"):
         checkpoint.read(tmp_path / "step-00000009")
-    found, warnings = checkpoint.latest(tmp_path)
-    assert found is not None and found.progress.step == 3
+    result, warnings = checkpoint.latest(tmp_path)
+    assert result is not None and result.progress.step == 3
     assert [problem.code for problem in warnings] == ["C101"]
     assert "it holds step 5" in warnings[0].message
     (tmp_path / "step-00000003").rename(tmp_path / "copy-of-three")
@@ -118,8 +118,8 @@ def test_the_newest_by_step_not_by_time(tmp_path: Path) -> None:
     for step in (12, 3, 7):
         save(tmp_path, step)
     assert checkpoint.saved_steps(tmp_path) == [3, 7, 12]
-    found, _warnings = checkpoint.latest(tmp_path)
-    assert found is not None and found.progress.step == 12
+    result, _warnings = checkpoint.latest(tmp_path)
+    assert result is not None and result.progress.step == 12
 
 
 FILES = ["model.safetensors", "optimizer.safetensors", "state.json", atomic.MANIFEST]
@@ -133,12 +133,12 @@ def test_a_damaged_newest_is_set_aside(
     save(tmp_path, 1)
     save(tmp_path, 2)
     harm(tmp_path / "step-00000002" / name)
-    found, warnings = checkpoint.latest(tmp_path)
-    assert found is not None and found.progress.step == 1
+    result, warnings = checkpoint.latest(tmp_path)
+    assert result is not None and result.progress.step == 1
     assert [(w.code, w.severity) for w in warnings] == [("C101", Severity.WARNING)]
     assert "step-00000002" in str(warnings[0])
-    (kept,) = tmp_path.glob(".bad-step-00000002-*")
-    assert warnings[0].evidence == (f"kept as {kept.name}",)
+    (retained,) = tmp_path.glob(".bad-step-00000002-*")
+    assert warnings[0].evidence == (f"kept as {retained.name}",)
     assert checkpoint.saved_steps(tmp_path) == [1]
 
 
@@ -158,8 +158,8 @@ def test_whole_but_foreign_state_is_damage_too(tmp_path: Path) -> None:
     save(tmp_path, 1)
     with atomic.publish(tmp_path / "step-00000002") as folder:
         (folder / "state.json").write_text(json.dumps({"progress": {"nonsense": 1}}))
-    found, warnings = checkpoint.latest(tmp_path)
-    assert found is not None and found.progress.step == 1
+    result, warnings = checkpoint.latest(tmp_path)
+    assert result is not None and result.progress.step == 1
     assert len(warnings) == 1
 
 
@@ -169,11 +169,11 @@ def test_no_checkpoint_is_none(tmp_path: Path) -> None:
 
 def test_of_another_model(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    found, _warnings = checkpoint.latest(tmp_path)
-    assert found is not None
+    result, _warnings = checkpoint.latest(tmp_path)
+    assert result is not None
     other = nn.Linear(4, 4)
     with pytest.raises(IntegrityError, match="C109"):
-        checkpoint.restore(found, engine_of(other))
+        checkpoint.restore(result, engine_of(other))
 
 
 def test_saving_the_same_step_again_keeps_it(tmp_path: Path) -> None:
@@ -279,12 +279,12 @@ def test_names_that_are_no_steps(tmp_path: Path) -> None:
 
 def test_the_optimizer_of_another_model(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    found, _warnings = checkpoint.latest(tmp_path)
-    assert found is not None
+    result, _warnings = checkpoint.latest(tmp_path)
+    assert result is not None
     state = {name: torch.zeros(7) for name in trained(1).state()}
     checkpoint.save_file(state, tmp_path / "step-00000001" / "optimizer.safetensors")
     with pytest.raises(IntegrityError, match="C109"):
-        checkpoint.restore(found, trained(1))
+        checkpoint.restore(result, trained(1))
 
 
 @pytest.mark.parametrize("name", ["load_model", "load_file"])
@@ -292,15 +292,15 @@ def test_a_lack_of_memory_is_not_another_model(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path, 1)
-    found, _warnings = checkpoint.latest(tmp_path)
-    assert found is not None
+    result, _warnings = checkpoint.latest(tmp_path)
+    assert result is not None
 
     def fail(*_arguments: object, **_keywords: object) -> None:
         raise RuntimeError("unable to mmap 4096 bytes: Cannot allocate memory (12)")
 
     monkeypatch.setattr(checkpoint, name, fail)
     with pytest.raises(RuntimeError, match="mmap"):
-        checkpoint.restore(found, trained(1))
+        checkpoint.restore(result, trained(1))
 
 
 def test_nothing_is_deleted_while_the_newest_is_damaged(tmp_path: Path) -> None:
@@ -327,14 +327,14 @@ def test_a_full_disk_leaves_nothing_partial(
 
 def test_tensors_of_no_weight_are_refused_by_name(tmp_path: Path) -> None:
     save(tmp_path, 1)
-    found, _warnings = checkpoint.latest(tmp_path)
-    assert found is not None
+    result, _warnings = checkpoint.latest(tmp_path)
+    assert result is not None
     foreign = {f"{name}.step": torch.zeros(()) for name in "dbca"}
     state = trained(1).state() | foreign
     checkpoint.save_file(state, tmp_path / "step-00000001" / "optimizer.safetensors")
     unknown = trained(1).load_state(state)
     with pytest.raises(IntegrityError, match="C109") as caught:
-        checkpoint.restore(found, trained(1))
+        checkpoint.restore(result, trained(1))
     (problem,) = caught.value.problems
     assert problem.message.endswith(": " + ", ".join(sorted(set(unknown))[:3]))
     assert len(set(unknown)) == 4

@@ -16,7 +16,7 @@ from tunesmith.training.device import (
 )
 
 
-def test_one_process_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_unless_reported_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (is_main_process(), num_processes()) == (True, 1)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
@@ -65,20 +65,20 @@ def test_a_device_that_is_not_there() -> None:
 
 def test_auto_is_bf16_where_a_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for has, expected in ((False, "fp32"), (True, "bf16")):
-        monkeypatch.setattr(device, "has_fast_bf16", lambda found=has: found)
+        monkeypatch.setattr(device, "has_fast_bf16", lambda result=has: result)
         assert resolve_precision("auto", "cpu") == expected
         assert resolve_precision("fp32", "cpu") == "fp32"
     assert resolve_precision("bf16", "cpu") == "bf16"
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_the_settings_of_the_process_are_put_back(wanted: bool) -> None:
+@pytest.mark.parametrize("expectation", [True, False])
+def test_the_settings_of_the_process_are_put_back(expectation: bool) -> None:
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
     )
-    with pytest.raises(ZeroDivisionError), deterministic_kernels(wanted):
-        assert torch.are_deterministic_algorithms_enabled() == wanted
+    with pytest.raises(ZeroDivisionError), deterministic_kernels(expectation):
+        assert torch.are_deterministic_algorithms_enabled() == expectation
         _ = 1 / 0
     assert before == (
         torch.are_deterministic_algorithms_enabled(),

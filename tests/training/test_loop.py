@@ -68,9 +68,11 @@ class World:
         self.scores: list[float] = []
 
     def plan(self, *, num_processes: int = 1, **settings: object) -> Plan:
-        wanted = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, **settings}
+        expectation = {"epochs": 2, "batch_size": 8, "learning_rate": 0.01, **settings}
         return make_plan(
-            TrainSettings.model_validate(wanted), num_examples=ROWS, num_processes=num_processes
+            TrainSettings.model_validate(expectation),
+            num_examples=ROWS,
+            num_processes=num_processes,
         )
 
     def batches(self, plan: Plan) -> Callable[[int], list[MicroBatch]]:
@@ -195,36 +197,36 @@ def test_resumed_equals_never_stopped(stop: int) -> None:
 
 @pytest.mark.parametrize("sync_every", [2, 3, 100])
 def test_steps_that_finish_later_give_the_same_events(sync_every: int) -> None:
-    """Steps come several at once, and then `progress` stands at the last of them."""
+    """Steps come several at once, and then `progress` is at the last of them."""
     at_once, later = World(dropout=0.3), World(dropout=0.3)
     at_once.poisoned = later.poisoned = {2, 3, 6}
     first = list(at_once.events(at_once.plan(), evaluate=True))
-    second, stood = [], []
+    second, steps = [], []
     for event in later.events(later.plan(), evaluate=True, sync_every=sync_every):
         second.append(event)
-        stood.append(later.progress.step)
+        steps.append(later.progress.step)
     assert second == first
     assert later.progress == at_once.progress
     assert torch.equal(later.weights(), at_once.weights())
-    assert all(event.step <= step for event, step in zip(second, stood, strict=True))
+    assert all(event.step <= step for event, step in zip(second, steps, strict=True))
     evaluated = [i for i, event in enumerate(second) if isinstance(event, Evaluated)]
-    assert all(stood[i] == second[i].step for i in evaluated)
+    assert all(steps[i] == second[i].step for i in evaluated)
 
 
 def test_a_run_that_diverged_stops_there_however_late_its_steps_finish() -> None:
     world = World()
     world.poisoned = {3, 4, 5}
-    told: list[Event] = []
+    reported: list[Event] = []
     with pytest.raises(IntegrityError, match="stopped at step 6"):
         for event in world.events(world.plan(), sync_every=100):
-            told.append(event)  # noqa: PERF402 - what came before the error counts
-    assert [event.step for event in told] == [1, 2, 3, 4, 5, 6]
-    assert [sorted(event.rows) for event in told if isinstance(event, Warned)] == [
+            reported.append(event)  # noqa: PERF402 - what came before the error counts
+    assert [event.step for event in reported] == [1, 2, 3, 4, 5, 6]
+    assert [sorted(event.rows) for event in reported if isinstance(event, Warned)] == [
         sorted(world.plan().examples_at(step).tolist()) for step in (3, 4, 5)
     ]
 
 
-def test_learning_rates_and_norms_are_told() -> None:
+def test_learning_rates_and_norms_are_reported() -> None:
     world = World()
     plan = world.plan(warmup=3)
     events = [e for e in world.events(plan) if isinstance(e, StepDone)]
@@ -243,7 +245,7 @@ def test_clipping_shortens_the_gradient() -> None:
     assert not torch.equal(clipped.weights(), free.weights())
 
 
-def test_a_poisoned_step_is_skipped_and_told() -> None:
+def test_a_poisoned_step_is_skipped_and_reported() -> None:
     world = World()
     world.poisoned = {2}
     events = list(world.events(world.plan()))
@@ -421,7 +423,7 @@ def test_one_of_several_processes_cannot_halve_alone() -> None:
     assert "train.micro_batch_size=2" in str(caught.value)
 
 
-def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+def test_other_errors_are_not_read_as_a_lack_of_memory() -> None:
     world = World()
     world.model.register_forward_pre_hook(lambda *_given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -429,7 +431,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 
 
 @pytest.mark.parametrize("scales", [(1.0, 1.0), (1.0, 0.25)])
-def test_each_group_has_its_share_of_the_learning_rate(scales: tuple[float, float]) -> None:
+def test_each_group_has_its_fraction_of_the_learning_rate(scales: tuple[float, float]) -> None:
     world = World()
     first, *rest = world.model.parameters()
     groups = [{"params": [first], "lr_scale": scales[0]}, {"params": rest, "lr_scale": scales[1]}]
@@ -499,11 +501,11 @@ def code_lines(part: object) -> set[int]:
             docstrings |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     source = io.StringIO(textwrap.dedent(inspect.getsource(part)))  # type: ignore[arg-type]
     blank = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
-    found: set[int] = set()
+    result: set[int] = set()
     for token in tokenize.generate_tokens(source.readline):
         if token.type not in blank and token.type != tokenize.ENDMARKER:
-            found |= set(range(token.start[0], token.end[0] + 1))
-    return found - docstrings
+            result |= set(range(token.start[0], token.end[0] + 1))
+    return result - docstrings
 
 
 def calls_of(part: object) -> set[str]:

@@ -24,7 +24,7 @@ def caused_by(error: Exception, cause: Exception) -> Exception:
     return error
 
 
-def test_a_real_lack_of_memory_is_recognised() -> None:
+def test_a_real_lack_of_memory_is_recognized() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 46, dtype=torch.uint8)
     assert is_out_of_memory(caught.value)

@@ -96,7 +96,7 @@ class Two(torch.nn.Module):
         self.two.requires_grad_(requires_grad=False)
 
 
-def test_a_state_is_written_to_the_bit_and_names_of_no_weight_are_told() -> None:
+def test_a_state_is_written_to_the_bit_and_names_of_no_weight_are_reported() -> None:
     model = Two()
     optimizer = make_optimizer(model, TrainSettings())
     for parameter in model.one.parameters():

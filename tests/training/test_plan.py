@@ -43,7 +43,7 @@ def test_each_example_once_an_epoch(sizes: tuple[int, int, int, int], epoch: int
 
 
 @given(sizes)
-def test_the_cut_does_not_hang_on_the_number_of_processes(
+def test_the_cut_does_not_depend_on_the_number_of_processes(
     sizes: tuple[int, int, int, int],
 ) -> None:
     n, batch, micro, processes = sizes
@@ -152,8 +152,8 @@ def test_the_largest_micro_batch_is_the_largest_of_all(
     limit = at_most or None
 
     def tokens(places: object) -> int:
-        found = lengths[places]
-        return int(found.max() * len(found) if padded else found.sum())
+        result = lengths[places]
+        return int(result.max() * len(result) if padded else result.sum())
 
     every = [
         tokens(places)

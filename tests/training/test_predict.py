@@ -30,7 +30,7 @@ from tunesmith.training.predict import Evaluation, predict
 
 
 def setup(
-    folder: Path, count: int, *, labelled: bool = True
+    folder: Path, count: int, *, labeled: bool = True
 ) -> tuple[nn.Module, Task, Examples, Padding]:
     random = np.random.default_rng(2)
     rows = [
@@ -43,7 +43,7 @@ def setup(
     files = locate(str(folder))
     tokenizer = load_tokenizer(files)
     listed = [row for chunk in from_python(rows)["train"].chunks() for row in chunk]
-    encoded = task.encode(listed, tokenizer, 64, labeled=labelled)
+    encoded = task.encode(listed, tokenizer, 64, labeled=labeled)
     model = task.build(files, seed=0, dropout=None).model
     return model, task, Examples(hold_in_memory(encoded)), Padding.of(tokenizer)
 
@@ -77,11 +77,11 @@ def run(
     folder: Path,
     *,
     batch_size: int | None,
-    labelled: bool = True,
+    labeled: bool = True,
     memory_for: int | None = None,
     **more: Any,
 ) -> Evaluation:
-    model, task, examples, padding = setup(folder, 23, labelled=labelled)
+    model, task, examples, padding = setup(folder, 23, labeled=labeled)
 
     def full(_module: nn.Module, tensors: tuple[torch.Tensor, ...]) -> None:
         if memory_for is not None and len(tensors[0]) > memory_for:
@@ -100,8 +100,8 @@ def run(
     )
 
 
-def tokens_of(found: Evaluation) -> list[list[int]]:
-    return [ids.tolist() for ids in found.predictions["tokens"].split()]
+def tokens_of(actual: Evaluation) -> list[list[int]]:
+    return [ids.tolist() for ids in actual.predictions["tokens"].split()]
 
 
 def all_tokens(examples: Examples) -> list[NDArray[Any]]:
@@ -109,26 +109,26 @@ def all_tokens(examples: Examples) -> list[NDArray[Any]]:
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
-def test_answers_stand_in_the_order_of_the_rows(batch_size: int, tiny_bert: Path) -> None:
+def test_answers_are_in_the_order_of_the_rows(batch_size: int, tiny_bert: Path) -> None:
     """Whatever the batches: each example alone gives the same logits."""
     _model, _task, examples, _padding = setup(tiny_bert, 23)
-    found = run(tiny_bert, batch_size=batch_size)
+    actual = run(tiny_bert, batch_size=batch_size)
     alone = run(tiny_bert, batch_size=1)
-    np.testing.assert_allclose(found.predictions["logits"], alone.predictions["logits"], atol=1e-5)
-    assert found.loss == pytest.approx(alone.loss, rel=1e-5)
-    assert tokens_of(found) == [ids.tolist() for ids in all_tokens(examples)]
-    assert found.predictions["tokens"].flat.dtype == np.int64
-    generated = [ids.tolist()[::-1] for ids in found.predictions["generated"].split()]
-    assert generated == tokens_of(found)
-    logits = torch.from_numpy(found.predictions["logits"])
+    np.testing.assert_allclose(actual.predictions["logits"], alone.predictions["logits"], atol=1e-5)
+    assert actual.loss == pytest.approx(alone.loss, rel=1e-5)
+    assert tokens_of(actual) == [ids.tolist() for ids in all_tokens(examples)]
+    assert actual.predictions["tokens"].flat.dtype == np.int64
+    generated = [ids.tolist()[::-1] for ids in actual.predictions["generated"].split()]
+    assert generated == tokens_of(actual)
+    logits = torch.from_numpy(actual.predictions["logits"])
     labels = torch.from_numpy(examples.labels)
-    assert found.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
+    assert actual.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item())
 
 
 def test_without_labels_there_is_no_loss(tiny_bert: Path) -> None:
-    found = run(tiny_bert, batch_size=8, labelled=False)
-    assert found.loss is None
-    assert found.predictions["logits"].shape == (23, 2)
+    actual = run(tiny_bert, batch_size=8, labeled=False)
+    assert actual.loss is None
+    assert actual.predictions["logits"].shape == (23, 2)
 
 
 @pytest.mark.parametrize(("batch_size", "halvings"), [(8, 2), (23, 3), (2, 0), (None, 4)])

@@ -34,11 +34,11 @@ def test_the_best_is_strictly_better(
     higher: bool, values: list[float | None], best: list[bool]
 ) -> None:
     progress, choice = Progress(), ModelSelection("f1", higher=higher)
-    found = []
+    result = []
     for step, value in enumerate(values, start=1):
         progress.step = step
-        found.append(progress.record(scores(value), choice))
-    assert found == best
+        result.append(progress.record(scores(value), choice))
+    assert result == best
     assert progress.best_step == max(i + 1 for i, is_best in enumerate(best) if is_best)
     assert progress.evaluated_at == len(values)
 

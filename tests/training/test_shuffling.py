@@ -47,7 +47,7 @@ imbalanced = st.lists(st.integers(1, 40), min_size=1, max_size=6)
 
 
 def balanced(sizes: list[int], batch: int, **more: object) -> tuple[Plan, np.ndarray]:
-    """A plan over classes of these sizes, whose examples lie in any order, and their classes."""
+    """A plan over classes of these sizes, whose examples are in any order, and their classes."""
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
     settings = TrainSettings.model_validate({"batch_size": batch, **more})
     classes = BalancedClasses.of(labels)
@@ -60,7 +60,7 @@ def epoch_of(plan: Plan, epoch: int) -> list[int]:
 
 
 @given(imbalanced, st.integers(1, 9), st.integers(0, 3))
-def test_balanced_epochs_are_as_long_and_give_each_class_its_share(
+def test_balanced_epochs_are_as_long_and_give_each_class_its_fraction_of_rows(
     sizes: list[int], batch: int, epoch: int
 ) -> None:
     plan, labels = balanced(sizes, batch)
@@ -71,14 +71,14 @@ def test_balanced_epochs_are_as_long_and_give_each_class_its_share(
 
 
 @given(imbalanced, st.integers(1, 4))
-def test_over_epochs_no_class_and_no_row_of_one_is_favoured(sizes: list[int], epochs: int) -> None:
+def test_over_epochs_no_class_and_no_row_of_one_is_favored(sizes: list[int], epochs: int) -> None:
     plan, labels = balanced(sizes, 7)
     seen = np.concatenate([epoch_of(plan, epoch) for epoch in range(epochs)])
     times = np.bincount(seen, minlength=len(labels))
     of_classes = [times[labels == number] for number in range(len(sizes))]
-    totals = [int(found.sum()) for found in of_classes]
+    totals = [int(result.sum()) for result in of_classes]
     assert max(totals) - min(totals) <= 1
-    assert all(found.max() - found.min() <= 1 for found in of_classes)
+    assert all(result.max() - result.min() <= 1 for result in of_classes)
 
 
 @given(imbalanced, st.integers(0, 2**31), st.integers(0, 20))
@@ -103,7 +103,7 @@ def test_balanced_epochs_are_mixed_and_differ() -> None:
     assert epoch_of(other, 0) != first
 
 
-def test_a_balanced_plan_is_told_as_numbers() -> None:
+def test_a_balanced_plan_is_reported_as_numbers() -> None:
     import json
 
     plan, _labels = balanced([3, 1], 2)

@@ -59,7 +59,7 @@ def test_weights_outside_linear_layers_have_no_limit() -> None:
     assert products_of(model, classify, batch_of([5, 9])) is None
 
 
-def test_one_token_cannot_be_reported_from_one_row() -> None:
+def test_one_token_is_not_distinguished_from_one_row() -> None:
     assert products_of(model_of("bert"), classify, batch_of([1, 1])) is None
 
 

@@ -1,4 +1,4 @@
-"""Cases planted by training for real: what is wrong with each is known, and the key to mend it."""
+"""Cases planted by training for real: what is wrong with each is known, and the key to fix it."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Planted:
     tickets = [dict(zip(header, row, strict=True)) for row in rows]
 
     def planted(name: str, data: object = tickets, **settings: object) -> RunFolder:
-        given = {key.replace("__", "."): value for key, value in settings.items()}
+        arguments = {key.replace("__", "."): value for key, value in settings.items()}
         try:
-            train(data, out=home / name, model=str(model), settings={**COMMON, **given})
+            train(data, out=home / name, model=str(model), settings={**COMMON, **arguments})
         except IntegrityError:
             assert not (home / name / "model").exists()
         return RunFolder(home / name)
@@ -97,11 +97,11 @@ def test_random_labels_for_long_are_overfitting(run_of: Planted) -> None:
         "overfitting", rows, data__validation="60%", train__learning_rate=2e-3, train__epochs=30,
         train__evaluate_every="3 epochs", train__schedule="constant",
     )  # fmt: skip
-    (found,) = [r for r in explain(run) if r.diagnosis is Diagnosis.OVERFITTING]
-    assert found.confidence in (Confidence.SURE, Confidence.LIKELY)
-    assert found.change is not None
-    assert found.change.key == "train.epochs"
-    assert int(found.change.value) < 30
+    (result,) = [r for r in explain(run) if r.diagnosis is Diagnosis.OVERFITTING]
+    assert result.confidence in (Confidence.SURE, Confidence.LIKELY)
+    assert result.change is not None
+    assert result.change.key == "train.epochs"
+    assert int(result.change.value) < 30
 
 
 @pytest.mark.parametrize(
@@ -111,18 +111,18 @@ def test_random_labels_for_long_are_overfitting(run_of: Planted) -> None:
         ("low", {"train__learning_rate": 1e-7}, "train.learning_rate"),
     ],
 )
-def test_what_learns_nothing_is_told(
+def test_what_learns_nothing_is_reported(
     run_of: Planted, name: str, settings: dict[str, object], key: str
 ) -> None:
-    beaten, found = explain(run_of(name, train__epochs=4, **settings))
+    beaten, result = explain(run_of(name, train__epochs=4, **settings))
     assert beaten.diagnosis is Diagnosis.BEATEN  # by words that tell the classes apart
-    assert found.diagnosis in (Diagnosis.UNDERFITTING, Diagnosis.COLLAPSED)
-    assert found.confidence is Confidence.SURE
-    assert found.change is not None
-    assert found.change.key == key
+    assert result.diagnosis in (Diagnosis.UNDERFITTING, Diagnosis.COLLAPSED)
+    assert result.confidence is Confidence.SURE
+    assert result.change is not None
+    assert result.change.key == key
 
 
-def test_a_huge_rate_is_told_with_what_it_did(run_of: Planted) -> None:
+def test_a_huge_rate_is_reported_with_what_it_did(run_of: Planted) -> None:
     assessments = explain(run_of("high", train__learning_rate=0.5, train__epochs=6))
     verdicts = [assessment.diagnosis for assessment in assessments]
     assert verdicts == [Diagnosis.BEATEN, Diagnosis.TOO_HIGH, Diagnosis.COLLAPSED]
@@ -130,12 +130,12 @@ def test_a_huge_rate_is_told_with_what_it_did(run_of: Planted) -> None:
     assert str(assessments[1].change) == "train.learning_rate: 0.001"
 
 
-def test_a_run_that_diverged_is_told(run_of: Planted) -> None:
+def test_a_run_that_diverged_is_reported(run_of: Planted) -> None:
     run = run_of("diverged", train__learning_rate=1e3, train__epochs=6, train__warmup="90%")
-    beaten, found = explain(run)
+    beaten, result = explain(run)
     assert beaten.diagnosis is Diagnosis.BEATEN
-    assert (found.diagnosis, found.confidence) == (Diagnosis.DIVERGED, Confidence.SURE)
-    assert found.change is not None
+    assert (result.diagnosis, result.confidence) == (Diagnosis.DIVERGED, Confidence.SURE)
+    assert result.change is not None
 
 
 def test_a_model_that_tfidf_beats_hears_that_first(
@@ -144,9 +144,9 @@ def test_a_model_that_tfidf_beats_hears_that_first(
     """Of labels that words tell apart a model that barely trained knows less."""
     run = run_of("beaten", train__epochs=1, train__learning_rate=1e-6)
     facts = run.facts()
-    told = facts["against_tfidf"]["validation"]
-    assert (told["score"], told["tfidf"], told["is_better"]) == ("accuracy", 1.0, False)
-    assert told["is_sure"] and told["high"] < 0
+    reported = facts["against_tfidf"]["validation"]
+    assert (reported["score"], reported["tfidf"], reported["is_better"]) == ("accuracy", 1.0, False)
+    assert reported["is_sure"] and reported["high"] < 0
     diagnosis = facts["verdicts"]["validation"]
     assert diagnosis["code"] in ("M135", "M137") and diagnosis["tfidf"] == 1.0
     card = (run.model / "README.md").read_text(encoding="utf-8")

@@ -135,7 +135,7 @@ def test_texts_of_a_pair_in_the_next_step(
 
 
 class Handle:
-    """Is for IPython's handle of an output."""
+    """A stand-in for IPython's handle of an output."""
 
     def __init__(self, drawn: list[str]) -> None:
         self._drawn = drawn
@@ -203,7 +203,7 @@ def test_other_processes_draw_nothing(drawn: list[str]) -> None:
     assert drawn == []
 
 
-def test_a_notebook_is_reported_by_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_is_recognized_by_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_notebook()
     assert type(terminal_here()) is Terminal
     shells = {"kernel": types.SimpleNamespace(kernel=1), "none": types.SimpleNamespace()}

@@ -21,7 +21,7 @@ def bare(text: str) -> str:
 
 
 def test_no_text_by_which_one_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run is reported to keep apart what the first one said."""
+    """A second run keeps apart what the first one said."""
     sizes = {"train": 3000, "validation": 100}
     rows = corpus.make_corpus(sizes)
     both = [(str(row["text"]), str(row["text_pair"])) for part in rows.values() for row in part]

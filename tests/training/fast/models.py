@@ -92,6 +92,6 @@ def classify(model: Any, batch: Batch) -> Outputs:
     loss = nn.functional.cross_entropy(
         logits.flatten(0, -2), batch.labels.flatten(), reduction="sum", ignore_index=IGNORED
     )
-    if batch.labels.ndim == 2:  # what stands at padding means nothing
+    if batch.labels.ndim == 2:  # what is at padding means nothing
         logits = logits * (batch.labels != IGNORED)[..., None]
     return Outputs(loss, {"logits": logits})

@@ -19,11 +19,11 @@ LAYER = nn.Identity()
 
 @pytest.fixture
 def pack() -> Iterator[Pack]:
-    found, _packed = pack_batch(batch_of(SIZES), first_position=0)
+    result, _packed = pack_batch(batch_of(SIZES), first_position=0)
     context = PackContext()
     with attending(LAYER, context):
-        context.pack = found
-        yield found
+        context.pack = result
+        yield result
 
 
 def inputs(tokens: int, *, heads: int = HEADS, seed: int = 0) -> list[torch.Tensor]:
@@ -44,7 +44,7 @@ def alone(
     window: int | None,
 ) -> torch.Tensor:
     """Sequence by sequence, by the definition."""
-    found = torch.zeros(1, q.shape[2], q.shape[1], WIDTH)
+    result = torch.zeros(1, q.shape[2], q.shape[1], WIDTH)
     for start, stop in zip(pack.starts[:-1], pack.starts[1:], strict=True):
         one, two, three = (t[:, :, start:stop] for t in (q, k, v))
         scores = one @ two.transpose(2, 3) / math.sqrt(WIDTH)
@@ -55,8 +55,8 @@ def alone(
         if window is not None:
             hidden |= distance.abs() >= window
         scores = scores.masked_fill(hidden, -math.inf)
-        found[:, start:stop] = (scores.softmax(-1) @ three).transpose(1, 2)
-    return found
+        result[:, start:stop] = (scores.softmax(-1) @ three).transpose(1, 2)
+    return result
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -65,14 +65,14 @@ def test_every_sequence_attends_to_itself_alone(
     pack: Pack, causal: bool, window: int | None
 ) -> None:
     mine, theirs = inputs(sum(SIZES)), inputs(sum(SIZES))
-    found, nothing = attend(
+    result, nothing = attend(
         LAYER, *mine, None, is_causal=causal, sliding_window=window, dropout=0.0
     )
     expected = alone(*theirs, pack, causal=causal, window=window)
     assert nothing is None
-    torch.testing.assert_close(found, expected)
-    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(9))
-    (found * weights).sum().backward()
+    torch.testing.assert_close(result, expected)
+    weights = torch.randn(result.shape, generator=torch.Generator().manual_seed(9))
+    (result * weights).sum().backward()
     (expected * weights).sum().backward()
     for one, two in zip(mine, theirs, strict=True):
         torch.testing.assert_close(one.grad, two.grad)
@@ -103,9 +103,9 @@ def test_rows_of_equal_length_are_masked_like_any_other(
 
 def test_what_fills_up_a_pack_is_zero_there_and_back(pack: Pack) -> None:
     filled = inputs(32)
-    found, _nothing = attend(LAYER, *filled, dropout=0.1)
-    assert found.shape[1] == 32 and not found[:, sum(SIZES) :].any()
-    found.square().sum().backward()
+    result, _nothing = attend(LAYER, *filled, dropout=0.1)
+    assert result.shape[1] == 32 and not result[:, sum(SIZES) :].any()
+    result.square().sum().backward()
     for tensor in filled:
         assert tensor.grad is not None and not tensor.grad[:, :, sum(SIZES) :].any()
         assert tensor.grad[:, :, : sum(SIZES)].abs().sum() > 0
@@ -148,9 +148,9 @@ def test_dropout_keeps_the_mean(pack: Pack) -> None:
 def test_few_key_heads_are_shared(pack: Pack) -> None:
     q, _k, _v = inputs(sum(SIZES), heads=4)
     _q, k, v = inputs(sum(SIZES), heads=2, seed=1)
-    found, _nothing = attend(LAYER, q, k, v)
+    result, _nothing = attend(LAYER, q, k, v)
     wide = [t.repeat_interleave(2, dim=1) for t in (k, v)]
-    torch.testing.assert_close(found, attend(LAYER, q, *wide)[0])
+    torch.testing.assert_close(result, attend(LAYER, q, *wide)[0])
 
 
 def test_without_a_pack_it_is_an_error(pack: Pack) -> None:
@@ -169,7 +169,7 @@ def test_what_it_cannot_do_is_refused(wish: str, pack: Pack) -> None:
         attend(LAYER, q, k, v, **{wish: 30.0})
 
 
-def test_every_model_has_its_own_pack_in_hand(pack: Pack) -> None:
+def test_every_model_has_its_own_pack(pack: Pack) -> None:
     other, context = nn.Identity(), PackContext()
     short, _packed = pack_batch(batch_of([4, 2]), first_position=0)
     with attending(other, context):
@@ -181,15 +181,15 @@ def test_every_model_has_its_own_pack_in_hand(pack: Pack) -> None:
     attend(LAYER, *inputs(sum(SIZES)))
 
 
-def test_rotated_queries_in_float32_beside_values_in_16_bits(pack: Pack) -> None:
+def test_rotated_queries_in_float32_next_to_values_in_16_bits(pack: Pack) -> None:
     q, k, v = inputs(sum(SIZES))
     plain, _nothing = attend(LAYER, q, k, v)
     half = v.detach().bfloat16().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        found, _nothing = attend(LAYER, q, k, half)
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found.float(), plain, rtol=0.05, atol=0.05)
-    found.float().sum().backward()
+        result, _nothing = attend(LAYER, q, k, half)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.float(), plain, rtol=0.05, atol=0.05)
+    result.float().sum().backward()
     assert q.grad is not None and q.grad.dtype == torch.float32
     assert half.grad is not None and half.grad.dtype == torch.bfloat16
 
@@ -201,14 +201,14 @@ def test_long_rows_without_dropout_take_torchs_kernel(
 ) -> None:
     """The same outputs and gradients, fewer numbers kept."""
     weights = torch.randn(1, 32, HEADS, WIDTH, generator=torch.Generator().manual_seed(9))
-    found = []
+    result = []
     for long in (1024, 8):
         monkeypatch.setattr(attention, "_LONG", long)
         tensors = inputs(32)
         out, _nothing = attend(LAYER, *tensors, is_causal=causal, sliding_window=window)
         (out * weights).sum().backward()
-        found.append([out, *(tensor.grad for tensor in tensors)])
-    for one, two in zip(*found, strict=True):
+        result.append([out, *(tensor.grad for tensor in tensors)])
+    for one, two in zip(*result, strict=True):
         assert one is not None and two is not None
         torch.testing.assert_close(one, two)
     dropped, _nothing = attend(LAYER, *inputs(32), dropout=0.2)  # torch's has none on a CPU

@@ -21,12 +21,12 @@ def test_products_are_those_of_autocast() -> None:
     values = torch.randn(7, 6)
     gradients = []
     for model in (stock, patched):
-        given = values.clone().requires_grad_()
+        arguments = values.clone().requires_grad_()
         with torch.autocast("cpu", torch.bfloat16):
-            found = model(given)
-        assert found.dtype == torch.bfloat16
-        found.float().square().sum().backward()
-        gradients.append([found.detach(), given.grad, *(p.grad for p in model.parameters())])
+            result = model(arguments)
+        assert result.dtype == torch.bfloat16
+        result.float().square().sum().backward()
+        gradients.append([result.detach(), arguments.grad, *(p.grad for p in model.parameters())])
     for one, two in zip(*gradients, strict=True):
         assert one is not None and two is not None and one.dtype == two.dtype
         torch.testing.assert_close(one, two, rtol=0.02, atol=0.02)
@@ -69,8 +69,8 @@ def test_any_number_of_dimensions(shape: tuple[int, ...]) -> None:
     _stock, patched = pair()
     HalfCopies(patched)
     values = torch.randn(shape, requires_grad=True)
-    found = patched(values)
-    assert found.shape == (*shape[:-1], 3)
+    result = patched(values)
+    assert result.shape == (*shape[:-1], 3)
     if len(shape) > 1:
-        found.float().sum().backward()
+        result.float().sum().backward()
         assert values.grad is not None and values.grad.shape == shape

@@ -16,18 +16,18 @@ KINDS = [torch.float32, torch.bfloat16, torch.float16]
 def test_the_rate_is_kept_in_every_lane(rate: float, kind: torch.dtype) -> None:
     """Four elements share a number; none of the four may be dropped more often."""
     torch.manual_seed(3)
-    kept = keep((40_000, 4), rate, torch.empty((), dtype=kind))[0] > 0
-    share = 1 - kept.double().mean(dim=0)
+    retained = keep((40_000, 4), rate, torch.empty((), dtype=kind))[0] > 0
+    share = 1 - retained.double().mean(dim=0)
     assert torch.allclose(share, torch.full((4,), rate, dtype=torch.float64), atol=0.012)
 
 
 def test_lanes_do_not_hang_together() -> None:
     torch.manual_seed(4)
-    kept = (keep((100_000, 4), 0.5, torch.empty(()))[0] > 0).double()
-    correlation = torch.corrcoef(kept.T) - torch.eye(4, dtype=torch.float64)
+    retained = (keep((100_000, 4), 0.5, torch.empty(()))[0] > 0).double()
+    correlation = torch.corrcoef(retained.T) - torch.eye(4, dtype=torch.float64)
     assert correlation.abs().max() < 0.02
-    neighbours = torch.corrcoef(torch.stack([kept[:-1].flatten(), kept[1:].flatten()]))
-    assert neighbours[0, 1].abs() < 0.02
+    neighbors = torch.corrcoef(torch.stack([retained[:-1].flatten(), retained[1:].flatten()]))
+    assert neighbors[0, 1].abs() < 0.02
 
 
 @given(st.integers(1, 50), st.floats(0.01, 0.95))
@@ -38,8 +38,8 @@ def test_what_stays_is_scaled(count: int, rate: float) -> None:
     dropped.sum().backward()
     assert values.grad is not None
     assert torch.equal(values.grad, dropped.detach())  # the same mask backward
-    found = set(dropped.detach().tolist())
-    assert found <= {0.0, torch.tensor(1 / (1 - rate)).item()}
+    actual = set(dropped.detach().tolist())
+    assert actual <= {0.0, torch.tensor(1 / (1 - rate)).item()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,10 +84,10 @@ def test_layers_are_patched_one_by_one_and_only_plain_ones() -> None:
 @pytest.mark.parametrize("rate", [1e-9, 0.1, 0.3, 0.999999])
 def test_what_stays_is_not_rounded(rate: float, kind: torch.dtype) -> None:
     """1 / (1 - rate) in 16 bits would be wrong in the mean; products are in float32."""
-    kept, lift = keep((50_000,), rate, torch.empty((), dtype=kind))
-    found = set((kept.double().unique() * lift).tolist())
-    wanted = torch.tensor(1 / (1 - rate)).item() if lift == 1.0 else 1 / (1 - rate)
-    assert kept.dtype == kind and found <= {0.0, wanted}
+    retained, lift = keep((50_000,), rate, torch.empty((), dtype=kind))
+    actual = set((retained.double().unique() * lift).tolist())
+    expected = torch.tensor(1 / (1 - rate)).item() if lift == 1.0 else 1 / (1 - rate)
+    assert retained.dtype == kind and actual <= {0.0, expected}
 
 
 def test_a_pass_that_is_made_again_drops_the_same() -> None:

@@ -30,14 +30,14 @@ def test_gradients_are_torchs_own(
 ) -> None:
     """Over several steps, rows coming again, with and without setting the gradient back."""
     stock, mine = pair(padding)
-    kept = TableGradient(mine)
-    kept.enter(ExitStack())
+    retained = TableGradient(mine)
+    retained.enter(ExitStack())
     for ids in steps:
         for layer in (stock, mine):
             if not accumulates:
                 layer.zero_grad()
-            found = layer(torch.tensor([ids]))
-            (found * torch.arange(1.0, 4.0)).square().sum().backward()
+            result = layer(torch.tensor([ids]))
+            (result * torch.arange(1.0, 4.0)).square().sum().backward()
         torch.testing.assert_close(mine.weight.grad, stock.weight.grad)
     assert torch.equal(mine(torch.tensor(steps[0])), stock(torch.tensor(steps[0])))
 
@@ -59,14 +59,14 @@ def test_the_memory_stays() -> None:
 def test_rows_are_emptied_once() -> None:
     """What was touched is remembered for the steps since the gradient was last empty, no longer."""
     _stock, layer = pair()
-    kept = TableGradient(layer)
-    kept.enter(ExitStack())
+    retained = TableGradient(layer)
+    retained.enter(ExitStack())
     for ids in ([1, 2], [3], [2, 4]):
         layer.zero_grad()
         layer(torch.tensor(ids)).sum().backward()
-        assert [rows.tolist() for rows in kept._touched] == [sorted(ids)]
+        assert [rows.tolist() for rows in retained._touched] == [sorted(ids)]
     (layer(torch.tensor([5])) @ layer.weight.T).sum().backward()
-    assert kept._touched == [] and kept._kept is None
+    assert retained._touched == [] and retained._kept is None
 
 
 def test_the_padding_token_never_learns() -> None:
@@ -226,7 +226,7 @@ def test_an_optimizer_is_lent_and_handed_back() -> None:
     assert state["exp_avg_sq"][~used].abs().sum() == 0
 
 
-def test_a_look_at_the_compact_table_while_at_rest() -> None:
+def test_a_look_at_the_compact_table_while_plain() -> None:
     layer = table()
     vocabulary = CompactVocabulary(layer, USED)
     compact = layer.weight
@@ -240,7 +240,7 @@ def test_a_look_at_the_compact_table_while_at_rest() -> None:
     assert vocabulary.is_compact
 
 
-def test_weights_loaded_at_rest_are_taken_over() -> None:
+def test_weights_loaded_plain_are_taken_over() -> None:
     layer = table()
     vocabulary = CompactVocabulary(layer, USED)
     vocabulary.expand()

@@ -62,13 +62,13 @@ def fast_engine(
     )
 
 
-def train(engine: Engine, given: list[Batch], settings: TrainSettings) -> list[float]:
+def train(engine: Engine, arguments: list[Batch], settings: TrainSettings) -> list[float]:
     engine.set_training(True)
     losses = []
-    for step, batch in enumerate(given):
+    for step, batch in enumerate(arguments):
         torch.manual_seed(step)
         loss = engine.accumulate(batch, 1 / batch.num_targets, is_last=True)
-        update(engine, settings.learning_rate * (1 - step / len(given)))
+        update(engine, settings.learning_rate * (1 - step / len(arguments)))
         losses.append(float(loss) / batch.num_targets)
     return losses
 
@@ -163,8 +163,8 @@ def test_with_dropout_both_engines_learn_the_same_on_average() -> None:
         for seed in range(12):
             engine: Any = build(model_of("bert"), settings)
             engine.set_training(True)
-            given = batches(12)
-            for step, batch in enumerate(given):
+            arguments = batches(12)
+            for step, batch in enumerate(arguments):
                 torch.manual_seed(1000 * seed + step)
                 engine.accumulate(batch, 1 / batch.num_targets, is_last=True)
                 update(engine, 1e-3)
@@ -182,11 +182,11 @@ def test_with_dropout_both_engines_learn_the_same_on_average() -> None:
 def test_a_run_goes_on_in_either_engine(
     build: Callable[..., Any], other: Callable[..., Any]
 ) -> None:
-    """Weights and optimizer state of one engine, at rest, are those of the other."""
+    """Weights and optimizer state of one engine, plain, are those of the other."""
     settings = TrainSettings(learning_rate=1e-3, weight_decay=0.1)
     straight = build(still("bert"), settings)
-    given = batches(10)
-    train(straight, given[:5], settings)
+    arguments = batches(10)
+    train(straight, arguments[:5], settings)
     with straight.plain_model():
         weights = {k: v.clone() for k, v in straight.network.state_dict().items()}
         state = straight.state()
@@ -197,13 +197,13 @@ def test_a_run_goes_on_in_either_engine(
         again = resumed.state()
     assert again.keys() == state.keys()
     assert all(torch.equal(again[key], state[key]) for key in state)
-    one, two = train(straight, given[5:], settings), train(resumed, given[5:], settings)
+    one, two = train(straight, arguments[5:], settings), train(resumed, arguments[5:], settings)
     if build is other:
         assert one == two
     np.testing.assert_allclose(one, two, rtol=1e-4)
 
 
-def test_at_rest_it_is_the_plain_model(tmp_path: Path) -> None:
+def test_plain_it_is_the_plain_model(tmp_path: Path) -> None:
     model = still("bert")
     plain = {name: tuple(p.shape) for name, p in model.named_parameters()}
     engine = fast_engine(model, TrainSettings())
@@ -235,9 +235,9 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
 
 def test_without_compaction_and_without_packs() -> None:
     settings = TrainSettings(learning_rate=1e-3)
-    given = batches(6)
-    plain = train(exact_engine(still("bert"), settings), given, settings)
-    whole = train(fast_engine(still("bert"), settings, compact=False), given, settings)
+    arguments = batches(6)
+    plain = train(exact_engine(still("bert"), settings), arguments, settings)
+    whole = train(fast_engine(still("bert"), settings, compact=False), arguments, settings)
     np.testing.assert_allclose(whole, plain, rtol=1e-5)
     model = still("bert")
     padded = FastEngine(
@@ -245,7 +245,7 @@ def test_without_compaction_and_without_packs() -> None:
         make_optimizer=lambda: make_optimizer(model, settings), max_grad_norm=1.0,
         probe_result=ProbeResult(None, by_length=False, reason=""), half=False,
     )  # fmt: skip
-    np.testing.assert_allclose(train(padded, given, settings), plain, rtol=1e-5)
+    np.testing.assert_allclose(train(padded, arguments, settings), plain, rtol=1e-5)
 
 
 def test_predictions_are_those_of_the_exact_model() -> None:
@@ -271,7 +271,7 @@ def test_predictions_are_those_of_the_exact_model() -> None:
         )
     )
     padding = Padding({"input_ids": 1})
-    found = []
+    result = []
     for make in (
         lambda: exact_engine(still("bert"), TrainSettings()),
         lambda: FastForward(
@@ -286,8 +286,8 @@ def test_predictions_are_those_of_the_exact_model() -> None:
             padding,
             accelerator=make_accelerator(device="cpu"),  # type: ignore[arg-type]
         )
-        found.append(done.predictions["logits"])
-    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+        result.append(done.predictions["logits"])
+    np.testing.assert_allclose(result[0], result[1], atol=1e-5)
 
 
 RARE: dict[str, object] = {
@@ -306,7 +306,7 @@ def test_a_run_in_each_engine_gives_the_same_scores(
     from tests.conftest import ticket_rows
 
     header, *rows = ticket_rows(60)
-    given = [{"text": row[1], "label": row[2]} for row in rows]
+    arguments = [{"text": row[1], "label": row[2]} for row in rows]
     assert header
     folder = tmp_path / "model"
     shutil.copytree(tiny_bert, folder)
@@ -315,10 +315,10 @@ def test_a_run_in_each_engine_gives_the_same_scores(
     (folder / "config.json").write_text(
         json.dumps({**config, "tie_word_embeddings": how != "untied", "initializer_range": 0.2})
     )
-    found = []
+    result = []
     for engine in ("fast", "exact"):
         run = ts.train(
-            given,
+            arguments,
             out=tmp_path / engine,
             model=str(folder),
             settings={
@@ -328,7 +328,7 @@ def test_a_run_in_each_engine_gives_the_same_scores(
             },
         )  # fmt: skip
         losses = [e["loss"] for e in run.events() if e["event"] == "step"]
-        found.append((losses, run.scores))
-    np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-4)
-    for name, value in found[1][1].items():
-        assert found[0][1][name] == pytest.approx(value, rel=1e-3)
+        result.append((losses, run.scores))
+    np.testing.assert_allclose(result[0][0], result[1][0], rtol=2e-4)
+    for name, value in result[1][1].items():
+        assert result[0][1][name] == pytest.approx(value, rel=1e-3)

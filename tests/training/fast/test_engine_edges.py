@@ -31,7 +31,7 @@ def test_every_family_trains_in_bfloat16(family: str) -> None:
 
 
 def test_a_model_that_compares_token_ids_sees_true_ones() -> None:
-    """ESM leaves embeddings out where the mask stands; a row of the compact table is not its id."""
+    """ESM leaves embeddings out where the mask is; a row of the compact table is not its id."""
     model = still("esm", token_dropout=True, mask_token_id=4)
     batch = batch_of()
     want = classify(model.eval(), batch).per_example["logits"]
@@ -51,21 +51,21 @@ def test_a_row_without_tokens_is_computed_with_padding(family: str, sizes: list[
     engine.set_training(False)
     torch.testing.assert_close(engine.outputs(batch).per_example["logits"], want)
     plain = batch_of([5, 3])  # and packs are packs again
-    found = engine.outputs(plain).per_example["logits"]
+    result = engine.outputs(plain).per_example["logits"]
     engine.close()
-    torch.testing.assert_close(found, classify(model, plain).per_example["logits"])
+    torch.testing.assert_close(result, classify(model, plain).per_example["logits"])
 
 
 def test_two_models_in_two_threads() -> None:
     def turns(seed: int) -> bool:
         model = still("bert")
-        given = [batch_of([3 + seed, 9, 12 - seed], seed=i) for i in range(12)]
-        probe_result = probe(model, classify, given[0], CPU)
+        arguments = [batch_of([3 + seed, 9, 12 - seed], seed=i) for i in range(12)]
+        probe_result = probe(model, classify, arguments[0], CPU)
         with torch.no_grad():
-            want = [classify(model, batch).per_example["logits"] for batch in given]
+            want = [classify(model, batch).per_example["logits"] for batch in arguments]
             forward = FastForward(model, classify, CPU, probe_result=probe_result, half=False)
-            found = [forward.outputs(batch).per_example["logits"] for batch in given]
-        return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(want, found, strict=True))
+            result = [forward.outputs(batch).per_example["logits"] for batch in arguments]
+        return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(want, result, strict=True))
 
     with ThreadPoolExecutor(2) as pool:
         assert all(pool.map(turns, range(6)))

@@ -69,7 +69,7 @@ def test_the_order_of_the_rows_does_not_matter(family: str) -> None:
         layout = PackedLayout(model, probe_result.exit)
         layout.enter(stack)
         one, two = (
-            layout.run(classify, given, torch.device("cpu")).per_example["logits"]
-            for given in (batch, turned)
+            layout.run(classify, arguments, torch.device("cpu")).per_example["logits"]
+            for arguments in (batch, turned)
         )
     torch.testing.assert_close(one, two.flip(0), rtol=1e-5, atol=1e-6)

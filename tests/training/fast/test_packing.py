@@ -118,8 +118,8 @@ def test_labels_of_a_row_are_no_labels_of_tokens(per_token: bool) -> None:
     assert batch.labels is not None
     for part in in_parts(batch):
         assert part.labels is not None
-        kept = part.inputs["input_ids"].shape[1] if per_token else 7
-        assert torch.equal(part.labels, batch.labels[torch.from_numpy(part.examples)][:, :kept])
+        retained = part.inputs["input_ids"].shape[1] if per_token else 7
+        assert torch.equal(part.labels, batch.labels[torch.from_numpy(part.examples)][:, :retained])
     wide = widened(batch, 3, 1).labels
     assert wide is not None and wide.shape[1] == (10 if per_token else 7)
 

@@ -39,8 +39,8 @@ class Setting:
     def logits(self, predictor: Predictor, texts: list[str]) -> np.ndarray:
         examples, padding = self.examples(texts), Padding.of(self.tokenizer)
         with predictor.patched(examples, padding) as forward:
-            found = predict(forward, self.task, examples, padding, accelerator=self.accelerator)
-        return found.predictions["logits"]
+            result = predict(forward, self.task, examples, padding, accelerator=self.accelerator)
+        return result.predictions["logits"]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def setting(tiny_bert: Path) -> Setting:
     return Setting(tiny_bert)
 
 
-def test_few_rows_are_computed_as_the_model_stands(setting: Setting) -> None:
+def test_few_rows_are_computed_as_the_model_is(setting: Setting) -> None:
     predictor = setting.predictor()
     few = setting.logits(predictor, TEXTS[:3])
     assert predictor._probe_result is None

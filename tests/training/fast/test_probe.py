@@ -21,7 +21,7 @@ EXPECTED: dict[str, tuple[str | None, bool]] = {
     **dict.fromkeys(("modernbert mean", "eurobert"), ("padded", False)),
     **dict.fromkeys(("gpt2", "llama", "qwen3"), ("last token", False)),
     **dict.fromkeys(("deberta-v2", "mpnet"), (None, True)),
-    "mobilebert": (None, True),  # its embeddings look at their neighbours, across borders
+    "mobilebert": (None, True),  # its embeddings look at their neighbors, across borders
 }
 
 

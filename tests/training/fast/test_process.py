@@ -24,15 +24,15 @@ def test_nothing_is_touched_when_declined(monkeypatch: pytest.MonkeyPatch) -> No
 
 @NEEDS_GLIBC
 def test_memory_is_kept_and_given_back() -> None:
-    """In a process of its own, whose memory nobody else uses."""
-    told = subprocess.run(
+    """In a process of its own, whose memory no one else uses."""
+    reported = subprocess.run(
         [sys.executable, "-c", _MEMORY], capture_output=True, text=True, check=True, timeout=120
     )
-    before, inside, after, kept, left = map(int, told.stdout.split())
+    before, inside, after, retained, left = map(int, reported.stdout.split())
     assert before < 100, "glibc learns to keep blocks of this size by itself"
     assert inside < 100
     assert after < 100, "the process is slower than it was"
-    assert kept > 120 and left < 40, "megabytes"
+    assert retained > 120 and left < 40, "megabytes"
 
 
 _MEMORY = """
@@ -151,19 +151,19 @@ def test_nothing_stays_set_if_setting_fails(monkeypatch: pytest.MonkeyPatch) -> 
     assert MULTIPLY.fp32_precision == before
 
 
-@pytest.mark.parametrize(("flags", "wanted"), [
+@pytest.mark.parametrize(("flags", "expected"), [
     ({"AuthenticAMD", "avx512bw", "avx512vl", "avx512dq"}, True),
     ({"AuthenticAMD", "avx2"}, False),
     ({"GenuineIntel", "avx512bw", "avx512vl", "avx512dq"}, False),
     ({"AuthenticAMD", "avx512bw", "avx512vl", "avx512dq", "amx_tile"}, False),
 ])  # fmt: skip
 def test_products_are_routed_only_where_that_is_known_to_help(
-    flags: set[str], wanted: bool, monkeypatch: pytest.MonkeyPatch
+    flags: set[str], expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "cpu_flags", lambda: frozenset(flags))
     before = MULTIPLY.fp32_precision
     with tuned(True) as done:
-        if wanted and process._multiplies_exactly():
+        if expected and process._multiplies_exactly():
             assert "onednn" in done
             assert MULTIPLY.fp32_precision == "bf16"
         else:
@@ -198,8 +198,8 @@ def test_the_guard_leaves_room_for_other_orders_of_adding(monkeypatch: pytest.Mo
     real = torch.Tensor.__matmul__
 
     def a_little_off(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        found = real(one, other)
-        return found * (1 + 2e-6) if one.dtype == torch.float32 else found
+        result = real(one, other)
+        return result * (1 + 2e-6) if one.dtype == torch.float32 else result
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", a_little_off)
     assert process._multiplies_exactly()

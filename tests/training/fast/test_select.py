@@ -53,7 +53,7 @@ def chosen(
     )  # fmt: skip
 
 
-def test_on_a_cpu_it_is_the_ordinary_one_and_nothing_is_told() -> None:
+def test_on_a_cpu_it_is_the_ordinary_one_and_nothing_is_reported() -> None:
     notes: list[str] = []
     selection = chosen(notes, disabled=frozenset({"dropout"}))
     assert type(selection.engine) is FastEngine and notes == [] and not selection.is_padded
@@ -65,7 +65,7 @@ def test_on_a_cpu_it_is_the_ordinary_one_and_nothing_is_told() -> None:
 
 
 @pytest.mark.parametrize("because", ["", "it was asked for"])
-def test_the_exact_one_is_told_with_its_reason(because: str) -> None:
+def test_the_exact_one_is_reported_with_its_reason(because: str) -> None:
     notes: list[str] = []
     selection = chosen(notes, exact_because=because)
     assert type(selection.engine) is ExactEngine and selection.is_padded
@@ -82,7 +82,7 @@ def test_a_device_that_the_fast_one_lacks_gets_the_exact_one(
     assert notes == ["the exact engine is used: the fast one does not know cpu"]
 
 
-def test_a_model_that_cannot_run_packed_is_told() -> None:
+def test_a_model_that_cannot_run_packed_is_reported() -> None:
     notes: list[str] = []
     selection = chosen(notes, model=model_of("deberta-v2"))
     assert selection.is_padded and selection.as_json()["layout"] == "parts of equal length"
@@ -110,7 +110,7 @@ def test_the_sample_is_made_smaller_where_memory_does_not_suffice(
     assert tried == [6, 3, 1]
 
 
-def test_why_attention_is_in_groups_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_attention_is_in_groups_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels that are not there: the rehearsal finds out."""
     notes: list[str] = []
     probe_result = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
@@ -147,9 +147,9 @@ def test_the_device_has_the_rows_that_are_copied(
 
 def run_of(model: Path, out: Path, *, device: str = "cpu", **settings: object) -> Any:
     _header, *rows = ticket_rows(60)
-    given = [{"text": row[1], "label": row[2]} for row in rows]
+    arguments = [{"text": row[1], "label": row[2]} for row in rows]
     return ts.train(
-        given,
+        arguments,
         out=out,
         model=str(model),
         settings={
@@ -239,20 +239,22 @@ def test_kernel_refusal_there_is_nothing_to_try() -> None:
     assert rehearse(network, classify, batch_of(), CPU, probe_result=probe_result, half=False) == (
         probe_result, (),
     )  # fmt: skip
-    told = replace(probe_result, kernel_refusal="off by 1")
-    assert rehearse(network, classify, batch_of(), CPU, probe_result=told, half=False)[1] == (
+    reported = replace(probe_result, kernel_refusal="off by 1")
+    assert rehearse(network, classify, batch_of(), CPU, probe_result=reported, half=False)[1] == (
         "off by 1",
     )
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_kernels_that_are_not_there_are_told_and_the_model_is_as_before(half: bool) -> None:
+def test_kernels_that_are_not_there_are_reported_and_the_model_is_as_before(half: bool) -> None:
     """On a CPU each call is refused, and groups compute."""
     network: Any = model_of("bert")
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    given = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
-    found, reasons = rehearse(network, classify, batch_of(), CPU, probe_result=given, half=half)
-    assert found.kernels is not None and len(reasons) == 1
+    arguments = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
+    result, reasons = rehearse(
+        network, classify, batch_of(), CPU, probe_result=arguments, half=half
+    )
+    assert result.kernels is not None and len(reasons) == 1
     assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
     assert all(p.grad is None for p in network.parameters())
     assert not any("forward" in vars(module) for module in network.modules())
@@ -262,6 +264,8 @@ def test_a_gradient_that_is_not_finite_speaks_against_them() -> None:
     network: Any = model_of("bert")
     with torch.no_grad():
         network.classifier.weight.fill_(float("inf"))
-    given = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
-    found, reasons = rehearse(network, classify, batch_of(), CPU, probe_result=given, half=False)
-    assert found.kernels is None and reasons == ("the gradient is not finite",)
+    arguments = ProbeResult("first token", by_length=False, reason="", kernels=Kernels())
+    result, reasons = rehearse(
+        network, classify, batch_of(), CPU, probe_result=arguments, half=False
+    )
+    assert result.kernels is None and reasons == ("the gradient is not finite",)

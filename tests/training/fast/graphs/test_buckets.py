@@ -12,7 +12,7 @@ lengths = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
 
 def laid_of(sizes: list[int], *, longest: int = 40) -> tuple[Bucket, BucketPack, torch.Tensor]:
-    """Rows whose tokens stand in the order of the rows, with seven others before them."""
+    """Rows whose tokens are in the order of the rows, with seven others before them."""
     ends = torch.tensor(sizes).cumsum(0)
     offsets = 7 + ends - torch.tensor(sizes)
     bucket = bucket_for(sum(sizes), len(sizes), longest)
@@ -20,7 +20,7 @@ def laid_of(sizes: list[int], *, longest: int = 40) -> tuple[Bucket, BucketPack,
 
 
 @given(lengths)
-def test_every_real_token_stands_in_the_pack_once_and_in_order(sizes: list[int]) -> None:
+def test_every_real_token_is_in_the_pack_once_and_in_order(sizes: list[int]) -> None:
     _bucket, pack, _offsets = laid_of(sizes)
     real = pack.sources[: sum(sizes)]
     assert real.tolist() == list(range(7, 7 + sum(sizes)))
@@ -69,14 +69,14 @@ def test_buckets_are_few_and_hold_what_they_are_for(one: int, other: int) -> Non
 
 def test_eight_buckets_to_a_doubling() -> None:
     for low in (512, 1024, 2048, 4096, 65_536):
-        found = {bucket_for(tokens, 1, 128).tokens for tokens in range(low + 1, 2 * low + 1)}
-        assert len(found) == 8
+        result = {bucket_for(tokens, 1, 128).tokens for tokens in range(low + 1, 2 * low + 1)}
+        assert len(result) == 8
     assert [bucket_for(n, 1, 128).tokens for n in (1, 64, 65, 1024, 1025)] == [
         64, 64, 128, 1024, 1152,
     ]  # fmt: skip
 
 
-def test_a_shape_hangs_on_the_bucket_alone() -> None:
+def test_a_shape_depends_on_the_bucket_alone() -> None:
     """What is recorded for one batch serves another."""
     shapes = []
     for sizes in ([10, 20, 30], [40, 1, 1], [1, 1, 1], [21, 21, 22]):
@@ -86,7 +86,7 @@ def test_a_shape_hangs_on_the_bucket_alone() -> None:
     assert all(one == shapes[0] for one in shapes)
 
 
-def test_kernels_are_told_where_sequences_begin() -> None:
+def test_kernels_are_reported_where_sequences_begin() -> None:
     bucket = bucket_for(6, 2, 4)
     pack = pack_bucket(bucket, torch.tensor([0, 4]), torch.tensor([4, 2]), Kernels())
     ragged = pack.ragged

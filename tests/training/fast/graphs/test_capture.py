@@ -36,14 +36,14 @@ def test_on_a_gpu_the_second_call_is_recorded_and_replays_do_the_same() -> None:
     device = torch.device("cuda", 0)
     notes: list[str] = []
     graphs, calls = Graphs(device, notes.append), []
-    total, given = torch.zeros(4, device=device), torch.ones(4, device=device)
+    total, arguments = torch.zeros(4, device=device), torch.ones(4, device=device)
 
     def run() -> None:
         calls.append(1)
-        total.add_(given)
+        total.add_(arguments)
 
     for time in range(5):
-        given.fill_(time)
+        arguments.fill_(time)
         graphs.play("add", run)
     assert total.tolist() == [10.0] * 4
     assert len(calls) == 2 and notes == []
@@ -63,16 +63,16 @@ def test_on_a_gpu_seeds_give_the_numbers_they_give_without_a_graph() -> None:
         drawn.copy_(torch.nn.functional.dropout(torch.ones_like(drawn), 0.4))
         drawn.add_(torch.rand_like(drawn))
 
-    found: dict[int, list[torch.Tensor]] = {1: [], 2: []}
+    result: dict[int, list[torch.Tensor]] = {1: [], 2: []}
     for seed in (1, 2, 1, 2, 1, 2):
         torch.manual_seed(seed)
         graphs.play("draw", run)
-        found[seed].append(drawn.clone())
-    for seed, several in found.items():
+        result[seed].append(drawn.clone())
+    for seed, several in result.items():
         torch.manual_seed(seed)
         run()
         assert all(torch.equal(one, drawn) for one in several)
-    assert not torch.equal(found[1][0], found[2][0])
+    assert not torch.equal(result[1][0], result[2][0])
 
 
 @ON_GPU
@@ -132,7 +132,7 @@ def test_dummies_change_nothing_to_the_bit() -> None:
     network: Any = still("bert")
     layout = PackedLayout(network, "first token")
     batch = batch_of([5, 12, 17, 9])
-    found = []
+    result = []
     for longest in (20, 33):
         network.zero_grad(set_to_none=True)
         bucket = bucket_for(batch.num_tokens, 4, longest)
@@ -142,8 +142,8 @@ def test_dummies_change_nothing_to_the_bit() -> None:
             static.weight.fill_(1.0)
             static.table.fill(batch)
             static.run()
-        found.append([static.loss, *(p.grad for p in network.parameters() if p.grad is not None)])
-    for one, two in zip(*found, strict=True):
+        result.append([static.loss, *(p.grad for p in network.parameters() if p.grad is not None)])
+    for one, two in zip(*result, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-7)
 
 
@@ -173,10 +173,10 @@ class OnTheDevice(TorchDispatchMode):
     """Refuses tensors of the host, of which a recording would keep an old copy."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        for one in tree_leaves((args, kwargs, found)):
+        result = func(*args, **(kwargs or {}))
+        for one in tree_leaves((args, kwargs, result)):
             assert not isinstance(one, torch.Tensor) or one.device.type == "meta", func
-        return found
+        return result
 
 
 @pytest.mark.parametrize(

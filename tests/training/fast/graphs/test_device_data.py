@@ -44,16 +44,16 @@ def test_gathering_there_is_packing_here(sizes: list[int], seed: int) -> None:
     data = DataSet.copied(examples, CPU)
     assert data is not None
     rows = data.longest_first(places)
-    found = packed_from(data.table, rows, batch.num_tokens)
+    result = packed_from(data.table, rows, batch.num_tokens)
     sent = Table.empty(batch, bucket_for(batch.num_tokens, len(places), 20), CPU)
     for _time in range(2):  # the memory is used again
         sent.fill(batch)
     again = packed_from(sent, torch.arange(len(places)), batch.num_tokens)
     for name in ("input_ids", "token_type_ids"):
         real = expected.inputs[name][0, : batch.num_tokens].tolist()
-        assert found[name][0, : batch.num_tokens].tolist() == real
+        assert result[name][0, : batch.num_tokens].tolist() == real
         assert again[name][0, : batch.num_tokens].tolist() == real
-        assert found[name].dtype == torch.int64 and found[name].shape == again[name].shape
+        assert result[name].dtype == torch.int64 and result[name].shape == again[name].shape
     lengths = examples.lengths[places]
     order = places[np.argsort(-lengths, kind="stable")]
     assert data.table.labels[rows].tolist() == examples.labels[order].tolist()

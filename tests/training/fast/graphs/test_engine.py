@@ -71,22 +71,22 @@ def run(
     engine: FastEngine,
     settings: TrainSettings,
     *,
-    given: Examples | None = None,
+    arguments: Examples | None = None,
     progress: Progress | None = None,
     poisoned: frozenset[int] = frozenset(),
 ) -> list[Event]:
     """The loop over the rows; in poisoned steps a weight of the head is infinite for a moment."""
-    rows = given or examples()
+    rows = arguments or examples()
     plan = make_plan(settings, num_examples=ROWS, num_processes=1)
     padding = Padding({"input_ids": 1})
 
     def micro_batches(step: int) -> list[tuple[int, Batch]]:
-        found = []
+        result = []
         for number, places in plan.micro_batches_at(step):
             light = engine.batch(places) if isinstance(engine, GraphedEngine) else None
             batch = light or make_batch(rows, places, padding)
-            found.append((number, batch))
-        return found
+            result.append((number, batch))
+        return result
 
     accumulate = engine.accumulate
     count = iter(range(10_000))
@@ -142,7 +142,7 @@ def test_the_same_losses_norms_and_weights(family: str, whole: bool) -> None:
 
 def test_in_double_precision_nothing_is_left_of_the_difference() -> None:
     settings = SETTINGS.model_copy(update={"epochs": 20})
-    found = []
+    result = []
     for build in (fast_engine, graphed_engine):
         engine: Any = build(still("bert").double(), settings)
 
@@ -153,9 +153,9 @@ def test_in_double_precision_nothing_is_left_of_the_difference() -> None:
             return replace(outputs, loss_sum=loss)
 
         engine._run = forward
-        found.append(numbers(run(engine, settings)))
-    assert len(found[0]) == 100
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+        result.append(numbers(run(engine, settings)))
+    assert len(result[0]) == 100
+    np.testing.assert_allclose(result[1], result[0], rtol=1e-9)
 
 
 def test_micro_batches_add_up() -> None:
@@ -174,7 +174,7 @@ def test_copies_in_bfloat16_follow_and_stay_in_place() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=0.05)
     assert static._copies is not None
     before = [copy.data_ptr() for copy in static._copies._copies]
-    weights(static)  # undresses and dresses again
+    weights(static)  # restores and patches again
     assert [copy.data_ptr() for copy in static._copies._copies] == before
     for copy, master in zip(static._copies._copies, static._copies._masters, strict=True):
         assert torch.equal(copy, master.to(torch.bfloat16))
@@ -202,13 +202,13 @@ def test_a_step_that_is_not_finite_is_skipped() -> None:
 
 
 def test_three_in_a_row_stop_the_run_where_they_happened() -> None:
-    """Steps after the third change nothing, however late somebody looks."""
+    """Steps after the third change nothing, however late someone looks."""
     stopped = graphed_engine(still("bert"), SETTINGS)
     stopped.sync_every = 15
     progress = Progress()
     events = run(stopped, SETTINGS, progress=progress, poisoned=frozenset({5, 6, 7}))
-    told = events[-1]
-    assert isinstance(told, Warned) and told.problem.code == "M110"
+    reported = events[-1]
+    assert isinstance(reported, Warned) and reported.problem.code == "M110"
     assert progress.step == 8 and progress.skipped == MAX_SKIPPED
     assert [e.step for e in events[:-1]] == list(range(1, 9))
     state = stopped.state()
@@ -296,44 +296,44 @@ def test_forgetting_leaves_no_gradient() -> None:
 @pytest.mark.parametrize("whole", [False, True])
 def test_on_a_gpu_recorded_steps_are_called_steps(half: bool, whole: bool) -> None:
     """With dropout, whose seeds both obey; over buckets that are called, recorded and replayed."""
-    found = []
+    result = []
     for records in (True, False):
         engine = graphed_engine(model_of("bert"), SETTINGS, half=half, device="cuda")
         engine._graphs._records = records
         engine.sync_every = 4
         assert not whole or engine.keep(examples())
-        found.append((numbers(run(engine, SETTINGS)), weights(engine)))
+        result.append((numbers(run(engine, SETTINGS)), weights(engine)))
         assert engine.notes == []  # type: ignore[attr-defined]
         assert bool(engine._graphs._graphs) is records
-    np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-2 if half else 1e-4)
-    for one, two in zip(found[0][1].values(), found[1][1].values(), strict=True):
+    np.testing.assert_allclose(result[0][0], result[1][0], rtol=2e-2 if half else 1e-4)
+    for one, two in zip(result[0][1].values(), result[1][1].values(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-2, atol=2e-3 if half else 1e-4)
 
 
 @ON_GPU
 def test_on_a_gpu_static_steps_are_those_of_the_cpu() -> None:
-    found = []
+    result = []
     for device in ("cpu", "cuda"):
         engine = graphed_engine(still("bert"), SETTINGS, device=device)
         assert engine.keep(examples())
-        found.append(numbers(run(engine, SETTINGS, poisoned=frozenset({3, 9}))))
-    np.testing.assert_allclose(found[1], found[0], rtol=5e-3)
+        result.append(numbers(run(engine, SETTINGS, poisoned=frozenset({3, 9}))))
+    np.testing.assert_allclose(result[1], result[0], rtol=5e-3)
 
 
 def test_what_speaks_against_graphs() -> None:
     cuda = torch.device("cuda")
-    asked: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "num_processes": 1,
         "in_groups": False,
         "longest": 9,
         "disabled": frozenset(),
     }
     first = ProbeResult("first token", by_length=False, reason="")
-    assert against_graphs(first, cuda, **asked) is None
-    assert against_graphs(first, CPU, **asked) == ""
-    assert against_graphs(first, cuda, **{**asked, "disabled": frozenset({"graphs"})}) == ""
-    assert against_graphs(ProbeResult(None, True, ""), cuda, **asked) == ""
-    assert against_graphs(first, cuda, **{**asked, "num_processes": 2})
-    assert against_graphs(first, cuda, **{**asked, "in_groups": True})
-    assert against_graphs(first, cuda, **{**asked, "longest": None})
-    assert against_graphs(ProbeResult("padded", False, ""), cuda, **asked)
+    assert against_graphs(first, cuda, **requested) is None
+    assert against_graphs(first, CPU, **requested) == ""
+    assert against_graphs(first, cuda, **{**requested, "disabled": frozenset({"graphs"})}) == ""
+    assert against_graphs(ProbeResult(None, True, ""), cuda, **requested) == ""
+    assert against_graphs(first, cuda, **{**requested, "num_processes": 2})
+    assert against_graphs(first, cuda, **{**requested, "in_groups": True})
+    assert against_graphs(first, cuda, **{**requested, "longest": None})
+    assert against_graphs(ProbeResult("padded", False, ""), cuda, **requested)

@@ -36,19 +36,19 @@ def gradients(step: int, *, size: float = 1.0) -> list[torch.Tensor]:
 def made(
     weights: list[nn.Parameter], *, limit: float = math.inf, folds: bool = True
 ) -> tuple[DeviceUpdate, torch.optim.AdamW, list[bool]]:
-    optimizer, told = adamw(weights), list[bool]()
+    optimizer, reported = adamw(weights), list[bool]()
     update = DeviceUpdate(
         optimizer, weights, CPU, limit=limit, folds=folds,
-        then=lambda: told.append(bool(update.skips)),
+        then=lambda: reported.append(bool(update.skips)),
     )  # fmt: skip
-    return update, optimizer, told
+    return update, optimizer, reported
 
 
 @pytest.mark.parametrize("limit", [math.inf, 1.0])
 @pytest.mark.parametrize("folds", [True, False])
 def test_it_is_adamw_with_clipping(limit: float, folds: bool) -> None:
     mine, theirs = parameters(), parameters()
-    update, mine_optimizer, told = made(mine, limit=limit, folds=folds)
+    update, mine_optimizer, reported = made(mine, limit=limit, folds=folds)
     plain = adamw(theirs)
     for step in range(20):
         rate = 0.1 * (1 - step / 20)
@@ -67,7 +67,7 @@ def test_it_is_adamw_with_clipping(limit: float, folds: bool) -> None:
         assert all(not bool(one.any()) for one in held if one is not None)
     for one, two in zip(mine, theirs, strict=True):
         torch.testing.assert_close(one, two)
-    assert told == [False] * 20
+    assert reported == [False] * 20
 
 
 def steps_of(update: DeviceUpdate, weights: list[nn.Parameter], sizes: list[float]) -> list[bool]:
@@ -86,16 +86,16 @@ def steps_of(update: DeviceUpdate, weights: list[nn.Parameter], sizes: list[floa
 
 def test_what_is_not_finite_changes_nothing() -> None:
     weights = parameters()
-    update, optimizer, told = made(weights, limit=1.0)
+    update, optimizer, reported = made(weights, limit=1.0)
     sizes = [1.0, math.inf, math.nan, 1.0, math.nan, 1.0]
     assert steps_of(update, weights, sizes) == [True, False, False, True, False, True]
-    assert told == [False, True, True, False, True, False]
+    assert reported == [False, True, True, False, True, False]
     assert {float(state["step"]) for state in optimizer.state.values()} == {3.0}
 
 
 def test_three_in_a_row_latch_until_it_is_reset() -> None:
     weights = parameters()
-    update, _optimizer, _told = made(weights)
+    update, _optimizer, _reported = made(weights)
     sizes = [1.0, *[math.nan] * MAX_SKIPPED, 1.0, 1.0]
     assert steps_of(update, weights, sizes) == [True, False, False, False, False, False]
     update.reset()
@@ -105,7 +105,7 @@ def test_three_in_a_row_latch_until_it_is_reset() -> None:
 def test_a_weight_without_gradient_is_left_alone() -> None:
     """As AdamW leaves it: no decay, no state."""
     weights = parameters()
-    update, optimizer, _told = made(weights)
+    update, optimizer, _reported = made(weights)
     weights[0].grad = torch.ones(5, 3)
     update.copy_rates()
     update.run()
@@ -153,7 +153,7 @@ def test_each_group_keeps_its_rate_as_a_number() -> None:
 
 
 def test_a_recording_is_for_its_options() -> None:
-    update, optimizer, _told = made(parameters())
+    update, optimizer, _reported = made(parameters())
     before = update.options
     set_rate(optimizer, 0.3)
     assert update.options == before
