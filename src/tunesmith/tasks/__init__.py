@@ -14,6 +14,7 @@ from tunesmith.data.profile import Profile
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
+from tunesmith.recipe.renamed import new_name
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
 from tunesmith.tasks.script_parts import ScriptParts, TargetExpression
@@ -153,17 +154,21 @@ def _undecided(tied: Sequence[tuple[type[Task], Match]], profile: Profile) -> Pr
 
 
 def task_from_json(facts: Mapping[str, Any]) -> Task:
-    """The fitted task that `Task.as_json` described.
+    """Return the fitted task that `Task.as_json` described, in this version or an earlier one.
 
     Raises:
         RecipeError: there is no such task (R109).
         ValueError: a field is missing, unknown, or of another type.
     """
     known = task_named(str(facts["task"]))
-    fields = {key: value for key, value in facts.items() if key != "task"}
+    fields = {
+        new_name(f"options.{key}").removeprefix("options."): value
+        for key, value in facts.items()
+        if key != "task"
+    }
     TypeAdapter(known).validate_json(json.dumps(fields), strict=True)
     try:
-        return known.from_json(facts)
+        return known.from_json(fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
