@@ -97,7 +97,7 @@ def test_the_strongest_of_errors_is_the_least() -> None:
     words = sentence(metadata(scores, by="mean_squared_error"), Outcome.GOOD)
     assert words.endswith("strongest baseline (TF-IDF): 0.5000.")
     alone = replace(scores, baselines={"constant": {"mean_squared_error": 1.0}})
-    assert "(majority class): 1.0000" in headline(metadata(alone)).sentence
+    assert "(mean label): 1.0000" in headline(metadata(alone)).sentence
 
 
 def test_without_a_baseline() -> None:

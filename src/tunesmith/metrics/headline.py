@@ -10,8 +10,7 @@ from typing import Any
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.i18n import ngettext, split_name
-from tunesmith.metrics.baselines import BASELINES
-from tunesmith.metrics.score_table import as_interval, as_score
+from tunesmith.metrics.score_table import as_interval, as_score, baseline_title
 from tunesmith.metrics.scores import METRICS
 from tunesmith.metrics.shortfall import (
     BEATEN,
@@ -104,7 +103,7 @@ def headline(metadata: Mapping[str, Any]) -> Headline:
     metric = METRICS.get(score)
     pick = max if metric is None or metric.higher_is_better else min
     strongest = pick(bars, key=bars.__getitem__)
-    words |= {"baseline": _(BASELINES[strongest]), "bar": as_score(bars[strongest])}
+    words |= {"baseline": baseline_title(strongest, (score,)), "bar": as_score(bars[strongest])}
     return Headline(outcome, _(_SENTENCES[outcome]).format(**words), split)
 
 
