@@ -111,8 +111,8 @@ def curves(
         return None
     parts: list[Any] = _listed([*lines, *single])
     if charts:
-        kept = _("The dashed line marks step {step}, which was kept.").format(step=mark)
-        parts.append(Charts(charts, "" if mark is None else kept))
+        note = _("The dashed line marks step {step}, which was kept.").format(step=mark)
+        parts.append(Charts(charts, "" if mark is None else note))
     return Section(_("Curves"), parts)
 
 
