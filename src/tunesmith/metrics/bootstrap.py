@@ -125,7 +125,7 @@ def values_of_draws(
 
 
 def interval_of_draws(value: float, drawn: NDArray[np.float64], rows: int) -> Interval | None:
-    """The expanded percentile interval, which holds the value; None where draws tell nothing.
+    """The expanded percentile interval, which contains the value; None if the draws do not differ.
 
     The percentiles are those that make the interval of a mean as wide as Student's: the plain ones
     are too narrow with few rows (Hesterberg, "What teachers should know about the bootstrap", The

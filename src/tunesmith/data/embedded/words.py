@@ -119,7 +119,7 @@ pudding | 布丁
 jam, preserve | 果酱
 cookies, biscuits | 饼干, 曲奇
 """
-_PEOPLE = """
+_WORKERS = """
 the cook, the chef | 厨师, 大厨
 the waiter, the server | 服务员, 侍者
 the baker | 面包师
@@ -290,7 +290,7 @@ spicy, not mild, anything but mild | 很辣, 一点也不温和
 """
 
 _TABLES = {
-    "person": _PEOPLE,
+    "person": _WORKERS,
     "place": _PLACES,
     "thing": _THINGS,
     "time": _TIMES,
