@@ -16,6 +16,7 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.inputs import Split, ValidatedInputs, resolve_inputs, validate_inputs
+from tunesmith.metrics.scores import parse_selection
 from tunesmith.models import ModelFiles, locate, overridden_dropout
 from tunesmith.recipe import Layers, Recipe, TrainSettings, gather
 from tunesmith.runs.folder import RunFolder
@@ -150,10 +151,10 @@ class SourceRun:
             return None
         stop = self.train.early_stopping
         patience = int(stop.amount) if stop else None
-        word, _space, own = best.partition(" ")
-        if word in ("highest", "lowest") and own:
+        own, higher = parse_selection(best)
+        if higher is not None:
             known = own == "loss" or own in self.task.metrics
-            return ScriptSelection(own, word == "highest", patience) if known else None
+            return ScriptSelection(own, higher, patience) if known else None
         if best == "loss":
             return ScriptSelection("loss", higher=False, patience=patience)
         return ScriptSelection(best, self.task.metrics[best].higher_is_better, patience)
