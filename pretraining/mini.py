@@ -195,7 +195,7 @@ def prepare_prior(model: BertForMaskedLM, tokenizer: Any) -> None:
         model.cls.predictions.bias.copy_((counts / counts.sum()).log())
 
 
-def halve_micro_batches(folder: Path) -> None:
+def store_in_float16(folder: Path) -> None:
     """Weights in float16 on disk: half the bytes; `config.json` has them computed in float32."""
     path = folder / "model.safetensors"
     weights = {name: tensor.half() for name, tensor in load_file(path).items()}
@@ -212,7 +212,7 @@ def publish(run: ts.Run, out: Path, facts: dict[str, Any]) -> None:
     out.mkdir(parents=True)
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
         shutil.copy(run.model / name, out / name)
-    halve_micro_batches(out)
+    store_in_float16(out)
     card = Path(__file__).with_name("card.md").read_text(encoding="utf-8")
     (out / "README.md").write_text(card.format(**facts), encoding="utf-8")
 
