@@ -19,7 +19,8 @@ for name in [name for name in os.environ if name.startswith("TUNESMITH_")]:
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from tunesmith.cli import COMMANDS, load_command  # noqa: E402
+from tunesmith.cli import load_command  # noqa: E402
+from tunesmith.cli.commands import COMMANDS  # noqa: E402
 from tunesmith.i18n import use_language  # noqa: E402
 
 settings.register_profile("house", deadline=None)  # machines are shared; time is no law here

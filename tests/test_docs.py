@@ -13,7 +13,8 @@ import pytest
 from tests import reference
 from tests.conftest import ticket_rows
 from tests.doc_names import Names, unknown_names
-from tunesmith.cli import COMMANDS, main
+from tunesmith.cli import main
+from tunesmith.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tunesmith.cli import COMMANDS
+from tunesmith.cli.commands import COMMANDS
 from tunesmith.cli.options import layers_from, reading
 from tunesmith.data.readers.format import ReadingOptions
 

@@ -15,7 +15,7 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError, ResourceError
 from tunesmith.models import load_tokenizer, locate, longest_input, read_backend
 from tunesmith.models import tokenizer as module
-from tunesmith.tasks.labeled_text import encode_texts
+from tunesmith.tasks.tokenize_texts import encode_texts
 
 
 def test_the_longest_input(tiny_bert: Path, tmp_path: Path) -> None:

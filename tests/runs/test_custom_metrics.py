@@ -9,7 +9,8 @@ import pytest
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.custom_metrics import with_own
-from tunesmith.training.progress import ModelSelection, Progress
+from tunesmith.training.early_stopping import ModelSelection
+from tunesmith.training.progress import Progress
 
 THEIRS = Scores({"f1": 0.5}, {"f1": True})
 LOGITS = np.array([[1.0, 2.0], [3.0, 0.0]], dtype=np.float32)

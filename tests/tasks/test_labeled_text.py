@@ -16,7 +16,8 @@ from tunesmith.data.open import open_splits
 from tunesmith.data.rows import Row, first_rows
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.tasks import labeled_text
-from tunesmith.tasks.labeled_text import UnknownLabels, encode_texts, validate_texts
+from tunesmith.tasks.labeled_text import UnknownLabels
+from tunesmith.tasks.tokenize_texts import encode_texts, validate_texts
 from tunesmith.text import nearest
 
 texts = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)

@@ -6,7 +6,7 @@ from sklearn import metrics
 
 from tunesmith.metrics.scores import METRICS, compute
 from tunesmith.tasks import TASKS, task_named
-from tunesmith.tasks.defaults import TaskDefaults
+from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.script_parts import sklearn_metrics
 
 RANDOM = np.random.default_rng(5)

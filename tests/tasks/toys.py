@@ -26,7 +26,7 @@ from tunesmith.data.rows import Row
 from tunesmith.metrics.output_kinds import ColumnType, FreeText, OutputKind
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.tasks import Match, Outputs, Predictions
-from tunesmith.tasks.defaults import TaskDefaults
+from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.matching import Confidence
 from tunesmith.tasks.text_classification import TextClassification
 

@@ -25,12 +25,13 @@ from tunesmith.tasks import Outputs
 from tunesmith.training import engine as engines
 from tunesmith.training import loop
 from tunesmith.training.device import make_accelerator
+from tunesmith.training.early_stopping import ModelSelection
 from tunesmith.training.engine import MAX_SKIPPED, ExactEngine, FinishedStep, MicroBatch, Step
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
 from tunesmith.training.loop import train
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Plan, make_plan
-from tunesmith.training.progress import ModelSelection, Progress
+from tunesmith.training.progress import Progress
 
 ROWS, WIDTH = 37, 6
 

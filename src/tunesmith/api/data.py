@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.format import ReadingOptions
-from tunesmith.data.readers.formats import refuse_header
+from tunesmith.data.readers.registry import refuse_header
 from tunesmith.data.rows import Splits
 from tunesmith.i18n import gettext as _
 

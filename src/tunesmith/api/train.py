@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, overload
 from tunesmith.api.data import load_data
 from tunesmith.api.runs import Run, Runs
 from tunesmith.data.open import from_python, open_splits
-from tunesmith.data.readers.formats import refuse_header
+from tunesmith.data.readers.registry import refuse_header
 from tunesmith.data.rows import Splits
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _

@@ -15,6 +15,7 @@ from importlib import import_module
 import click
 
 from tunesmith.api.display.terminal import Terminal
+from tunesmith.cli.commands import COMMANDS
 from tunesmith.cli.streams import lost_result, shielded
 from tunesmith.cli.suggestions import (
     SuggestingGroup,
@@ -25,35 +26,12 @@ from tunesmith.cli.suggestions import (
 from tunesmith.errors import ModelError, Place, Problem, RecipeError, ResourceError, TunesmithError
 from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, use_language
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import gettext_noop as N_
 from tunesmith.storage import notices
 from tunesmith.storage.disk import name_too_long
 from tunesmith.text import shortened
 from tunesmith.training.memory import is_out_of_memory, memory_problem
 
-__all__ = ["COMMANDS", "load_command", "main"]
-
-COMMANDS = {
-    "quickstart": N_("Run the whole workflow on embedded data, offline."),
-    "init": N_("Inspect data and write a commented recipe."),
-    "check": N_("Validate data and recipe."),
-    "train": N_("Train, or continue a stopped run."),
-    "predict": N_("Predict texts with a finished model."),
-    "eval": N_("Score a finished model on labeled data."),
-    "calibrate": N_("Calibrate a model's probabilities."),
-    "errors": N_("Show misclassified rows and suspect labels."),
-    "metric": N_("Score predictions in a file."),
-    "data": N_("Inspect data sets."),
-    "inspect": N_("Show the tokens that a model reads."),
-    "tokenizer": N_("Train tokenizers on your own text."),
-    "runs": N_("List, show, compare and delete runs."),
-    "report": N_("Rewrite the report of a run."),
-    "eject": N_("Write a run as a plain script."),
-    "config": N_("Show recipes and their schema."),
-    "bench": N_("Benchmark against transformers' Trainer."),
-    "doctor": N_("Check versions, device, disk and mirrors."),
-}
-"""Each command, a module in `commands`, with its help line; `--help` loads none of them."""
+__all__ = ["load_command", "main"]
 
 
 class _Commands(SuggestingGroup):

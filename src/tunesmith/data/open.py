@@ -15,10 +15,10 @@ from tunesmith.data.readers.class_folder import (
     tables_among_classes,
 )
 from tunesmith.data.readers.format import ReadingOptions
-from tunesmith.data.readers.formats import has_known_suffix, open_file, refuse_header
 from tunesmith.data.readers.hub_reader import HubSplit
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.readers.read_errors import coded
+from tunesmith.data.readers.registry import has_known_suffix, open_file, refuse_header
 from tunesmith.data.rows import Concatenated, Source, Splits
 from tunesmith.data.wrapped import CustomSource, innermost
 from tunesmith.errors import DataError, Place, Problem

@@ -39,6 +39,7 @@ __all__ = [
     "RawKind",
     "RowAnswers",
     "SingleClass",
+    "softmax",
 ]
 
 Floats = NDArray[np.float64]
@@ -54,6 +55,14 @@ _LEAST_FREQUENCY = 1e-9
 
 NO_LABEL = "none"
 """How no label at all is written."""
+
+
+def softmax(logits: NDArray[Any]) -> Floats:
+    """Return probabilities over the last axis, in double precision."""
+    values = logits.astype(np.float64)
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    probabilities: Floats = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,11 +349,8 @@ class SingleClass(LabelKind):
         return np.asarray(np.array([self.names.index(name) for name in other.names])[entries])
 
     def probabilities(self, raw: NDArray[Any]) -> Floats:
-        """Softmax."""
-        values = raw.astype(np.float64)
-        powers = np.exp(values - values.max(axis=-1, keepdims=True))
-        shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
-        return shares
+        """The softmax of the logits."""
+        return softmax(raw)
 
     def decide(self, raw: NDArray[Any], *, half: float = 0.0) -> NDArray[np.int64]:
         """The most likely class."""

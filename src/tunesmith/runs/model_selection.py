@@ -9,7 +9,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.inputs import ValidatedInputs
 from tunesmith.metrics.scores import Metric, choose_metrics, parse_selection
 from tunesmith.recipe import Layers
-from tunesmith.training.progress import ModelSelection
+from tunesmith.training.early_stopping import ModelSelection
 
 __all__ = ["choose_scores"]
 

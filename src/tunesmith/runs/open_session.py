@@ -21,9 +21,9 @@ from tunesmith.errors import (
 from tunesmith.i18n import gettext as _
 from tunesmith.models import freeze, try_model
 from tunesmith.runs.custom_metrics import ComputeMetrics
-from tunesmith.runs.engines import make_engine
 from tunesmith.runs.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.make_engine import make_engine
 from tunesmith.runs.plan_file import has_begun, read_plan, remembered_warnings, write_plan
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.session import Session

@@ -26,9 +26,9 @@ from tunesmith.runs.model_selection import choose_scores
 from tunesmith.runs.rows import rows_by_number
 from tunesmith.runs.trackers import check_trackers
 from tunesmith.tasks import Task
+from tunesmith.training.early_stopping import ModelSelection
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.plan import Plan, make_plan
-from tunesmith.training.progress import ModelSelection
 from tunesmith.training.shuffling import BalancedClasses
 
 __all__ = ["PreparedRun", "prepare_run"]

@@ -31,13 +31,13 @@ from tunesmith.metrics.output_kinds import FreeText
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.chunking import encode_windows
-from tunesmith.tasks.defaults import TaskDefaults
-from tunesmith.tasks.labeled_text import encode_texts, validate_texts
+from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
 from tunesmith.tasks.masking import mask_tokens
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
+from tunesmith.tasks.tokenize_texts import encode_texts, validate_texts
 
 if TYPE_CHECKING:
     import torch

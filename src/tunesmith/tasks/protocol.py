@@ -1,7 +1,7 @@
 """The protocol that every task implements, in four parts: rows, tensors, answers, storage.
 
 A task knows columns, heads, labels, losses, decoding and scores. It knows nothing of files, steps
-or devices. Adding a task adds a file to this package and a line to `TASKS`; `defaults.TaskDefaults`
+or devices. Adding a task adds a file to this package and a line to `TASKS`; `default_methods`
 has what most tasks share.
 """
 

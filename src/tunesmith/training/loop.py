@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from tunesmith.metrics.scores import Scores
+from tunesmith.training.early_stopping import ModelSelection, is_exhausted
 from tunesmith.training.engine import MAX_SKIPPED, Engine, MicroBatch, Step, sum_over_ranks
 from tunesmith.training.events import Evaluated, Event, StepDone
 from tunesmith.training.failures import diverged, repeat_smaller, skipped_update
 from tunesmith.training.memory import is_out_of_memory
 from tunesmith.training.plan import Plan
-from tunesmith.training.progress import ModelSelection, Progress
+from tunesmith.training.progress import Progress
 
 __all__ = ["train"]
 
@@ -64,7 +65,7 @@ def train(
             scores = evaluate()
             engine.set_training(True)
             yield Evaluated(progress.step, "validation", scores, progress.record(scores, choice))
-        if progress.step >= plan.total_steps or progress.is_exhausted(choice):
+        if progress.step >= plan.total_steps or is_exhausted(choice, progress):
             return
 
         batches = micro_batches(progress.step)

@@ -18,27 +18,18 @@ from numpy.typing import NDArray
 from tunesmith.data.batches import Batch
 from tunesmith.recipe import Duration, Percentage, TrainSettings
 from tunesmith.rng import seed_of
+from tunesmith.training.learning_rate import schedule_factor
 from tunesmith.training.shuffling import BalancedClasses, balanced_examples, row_order
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "SCHEDULERS",
     "Plan",
     "in_steps",
     "make_plan",
     "reaches_multiple",
 ]
-
-SCHEDULERS = {
-    "linear": "linear",
-    "cosine": "cosine",
-    "constant": "constant_with_warmup",
-    "polynomial": "polynomial",
-    "inverse_sqrt": "inverse_sqrt",
-}
-"""The name of each schedule in transformers."""
 
 _SEARCHED_EXAMPLES, _SEARCHED_EPOCHS = 1_000_000, 10_000
 """The examples and epochs that are searched for the largest micro-batch."""
@@ -169,30 +160,21 @@ class Plan:
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of step `step` (from 0), as transformers' schedulers do."""
-        return self.learning_rate * (1.0 if self.schedule is None else self._factor(step))
+        if self.schedule is None:
+            return self.learning_rate
+        return self.learning_rate * schedule_factor(
+            self.schedule,
+            step,
+            warmup=self.warmup_steps,
+            total=self.total_steps,
+            learning_rate=self.learning_rate,
+        )
 
     def set_learning_rates(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         """Write the learning rate of step `step` (from 0) into each group, times its `lr_scale`."""
         if self.schedule is not None:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate_at(step) * group.get("lr_scale", 1.0)
-
-    def _factor(self, step: int) -> float:
-        warmup, total = self.warmup_steps, self.total_steps
-        if step < warmup:
-            return step / max(1, warmup)
-        if self.schedule == "constant":
-            return 1.0
-        if self.schedule == "inverse_sqrt":
-            timescale = warmup or 10_000
-            return 1.0 / math.sqrt((step - warmup + timescale) / timescale)
-        progress = (step - warmup) / max(1, total - warmup)
-        if self.schedule == "cosine":
-            return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
-        if self.schedule == "polynomial":
-            end = 1e-7 / self.learning_rate
-            return (1 - end) * max(0.0, 1 - progress) + end
-        return max(0.0, 1.0 - progress)
 
     def dropout_seed(self, step: int, micro_batch: int) -> int:
         """Return the seed of one forward pass, 64 well-mixed bits."""

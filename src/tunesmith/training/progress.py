@@ -5,24 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tunesmith.metrics.scores import Scores
+from tunesmith.training.early_stopping import ModelSelection
 from tunesmith.training.engine import MAX_SKIPPED
 
-__all__ = ["ModelSelection", "Progress"]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSelection:
-    """How the best model is chosen.
-
-    Attributes:
-        score: the score's name.
-        higher: whether higher is better.
-        patience: evaluations without a better score after which to stop; None for never.
-    """
-
-    score: str
-    higher: bool
-    patience: int | None = None
+__all__ = ["Progress"]
 
 
 @dataclass
@@ -67,8 +53,3 @@ class Progress:
             return True
         self.evaluations_since_best += 1
         return False
-
-    def is_exhausted(self, choice: ModelSelection | None) -> bool:
-        """Return whether early stopping ends the run."""
-        patience = choice.patience if choice else None
-        return patience is not None and self.evaluations_since_best >= patience

@@ -11,7 +11,8 @@ from tests.interop.eject.proof import OTHER_LIBRARIES, RunScript, check_kind, ch
 from tunesmith.interop.eject.loop_cells import loop_cells
 from tunesmith.interop.eject.source_run import load_run
 from tunesmith.recipe import Duration, TrainSettings
-from tunesmith.training.plan import SCHEDULERS, make_plan
+from tunesmith.training.learning_rate import SCHEDULERS
+from tunesmith.training.plan import make_plan
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant", "polynomial", "inverse_sqrt"])

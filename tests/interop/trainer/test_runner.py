@@ -20,8 +20,8 @@ from tunesmith.interop.trainer.arguments import TrainingArguments
 from tunesmith.interop.trainer.datasets import DataSets
 from tunesmith.interop.trainer.runner import Runner
 from tunesmith.interop.trainer.steps import make_plan
+from tunesmith.training import choose_engine
 from tunesmith.training.device import make_accelerator
-from tunesmith.training.fast import select
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.optimizer import adamw
@@ -185,7 +185,7 @@ def test_why_the_fast_engine_is_not_tried(
 
 def over_static_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU, but called where it would be recorded."""
-    monkeypatch.setattr(select, "against_graphs", lambda *_given, **_named: None)
+    monkeypatch.setattr(choose_engine, "against_graphs", lambda *_given, **_named: None)
 
 
 def trained(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunesmith.analysis.bench.roofline import measure_machine, products_of, work_of
-from tunesmith.training.plan import SCHEDULERS
+from tunesmith.training.learning_rate import SCHEDULERS
 
 __all__ = [
     "TrainedStep",

@@ -113,7 +113,7 @@ def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
     from tunesmith.data.profile import profile
     from tunesmith.inputs import resolve_inputs
     from tunesmith.models import suggest_model
-    from tunesmith.tasks.labeled_text import validate_texts
+    from tunesmith.tasks.tokenize_texts import validate_texts
 
     recipe = None
     if what.endswith((".yaml", ".yml")):

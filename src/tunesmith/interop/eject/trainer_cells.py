@@ -5,7 +5,7 @@ from __future__ import annotations
 from tunesmith.i18n import gettext as _
 from tunesmith.interop.eject.cells import Cell, block, stacked
 from tunesmith.interop.eject.source_run import SourceRun
-from tunesmith.training.plan import SCHEDULERS
+from tunesmith.training.learning_rate import SCHEDULERS
 
 __all__ = ["trainer_cells"]
 

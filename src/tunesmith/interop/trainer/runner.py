@@ -17,11 +17,11 @@ from tunesmith.interop.trainer.datasets import Rows, is_plain
 from tunesmith.interop.trainer.losses import OwnLoss, known_head, mean_loss, shifts_labels
 from tunesmith.interop.trainer.support import notice, refusal
 from tunesmith.tasks import Outputs
+from tunesmith.training.choose_engine import TrainingRows, choose_engine
 from tunesmith.training.engine import Engine, ExactForward, Pass
 from tunesmith.training.fast.engine import FAST_DEVICES, FastEngine, FastForward
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.fast.probe import ProbeResult, probe
-from tunesmith.training.fast.select import TrainingRows, choose_engine
 from tunesmith.training.plan import Plan
 
 __all__ = ["ModelOwner", "Runner"]

@@ -13,7 +13,7 @@ from tunesmith.data.rows import Row
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import TASKS, task_named
-from tunesmith.tasks.defaults import TaskDefaults
+from tunesmith.tasks.default_methods import TaskDefaults
 
 
 class Bare(TaskDefaults):

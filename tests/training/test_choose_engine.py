@@ -18,19 +18,14 @@ from tests.training.fast.graphs.test_engine import SETTINGS, examples
 from tests.training.fast.models import batch_of, classify, model_of
 from tests.training.fast.test_engine import still
 from tunesmith.data.batches import Batch, Examples
+from tunesmith.training import choose_engine as select
+from tunesmith.training.choose_engine import EngineSelection, TrainingRows, choose_engine, rehearse
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactEngine
-from tunesmith.training.fast import select
 from tunesmith.training.fast.engine import FastEngine
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.fast.ragged_attention import Kernels
-from tunesmith.training.fast.select import (
-    EngineSelection,
-    TrainingRows,
-    choose_engine,
-    rehearse,
-)
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.optimizer import make_optimizer
 

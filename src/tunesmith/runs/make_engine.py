@@ -11,8 +11,8 @@ import torch
 from tunesmith.data.batches import make_batch
 from tunesmith.recipe import TrainSettings
 from tunesmith.runs.prepare import PreparedRun
+from tunesmith.training.choose_engine import EngineSelection, TrainingRows, choose_engine
 from tunesmith.training.fast.probe import probed_places
-from tunesmith.training.fast.select import EngineSelection, TrainingRows, choose_engine
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.optimizer import make_optimizer
 

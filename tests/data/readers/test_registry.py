@@ -8,7 +8,7 @@ from datasets import Dataset
 from tests.data.test_open import CSV, RECORDS, every_format, rows, write
 from tests.data.workbooks import workbook
 from tunesmith.data.open import open_splits
-from tunesmith.data.readers import formats
+from tunesmith.data.readers import registry
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.errors import DataError
 
@@ -84,11 +84,11 @@ def test_text_that_is_called_xls_is_read(tmp_path: Path) -> None:
 
 
 def test_every_reader_of_a_format_is_listed() -> None:
-    folder = Path(str(formats.__file__)).parent
+    folder = Path(str(registry.__file__)).parent
     readers = {
         path.stem for path in folder.glob("*.py") if "\nFORMAT = " in path.read_text("utf-8")
     }
-    assert readers == {one.open.__module__.rpartition(".")[2] for one in formats.FORMATS}
-    suffixes = [suffix for one in formats.FORMATS for suffix in one.suffixes]
+    assert readers == {one.open.__module__.rpartition(".")[2] for one in registry.FORMATS}
+    suffixes = [suffix for one in registry.FORMATS for suffix in one.suffixes]
     assert len(suffixes) == len(set(suffixes))
-    assert [one.name for one in formats.FORMATS if one.is_text] == ["CSV", "JSON", "text"]
+    assert [one.name for one in registry.FORMATS if one.is_text] == ["CSV", "JSON", "text"]

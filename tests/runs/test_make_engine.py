@@ -10,7 +10,7 @@ from transformers import AutoConfig
 from tests.runs.test_session import session
 from tests.training.fast.models import model_of
 from tunesmith.errors import Severity
-from tunesmith.runs import engines
+from tunesmith.runs import make_engine
 from tunesmith.runs.open_session import write_recipe_and_plan
 from tunesmith.training.engine import ExactEngine
 from tunesmith.training.fast.engine import FastEngine
@@ -33,14 +33,14 @@ def test_who_looks_at_steps_is_told_in_time(
         tickets, tiny_bert, tmp_path / "run",
         [f"train.save_every={save_every}", "train.log_every=10"],
     )  # fmt: skip
-    assert engines._sync_every(made.job.recipe.train) == sync_every
+    assert make_engine._sync_every(made.job.recipe.train) == sync_every
 
 
 def test_weights_that_take_no_part_are_seen(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.engine=exact"])
-    assert not engines._leaves_weights_unused(made.network, made.job)
+    assert not make_engine._leaves_weights_unused(made.network, made.job)
     made.network.idle = torch.nn.Linear(2, 2)
-    assert engines._leaves_weights_unused(made.network, made.job)
+    assert make_engine._leaves_weights_unused(made.network, made.job)
 
 
 def test_what_cannot_run_packed_is_told(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Texts and pairs of texts: what is wrong with them, and their token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.data.columns import Roles
+from tunesmith.data.encoded import Ragged
+from tunesmith.data.findings import Finding
+from tunesmith.data.rows import Row
+from tunesmith.i18n import gettext as _
+
+__all__ = ["encode_texts", "validate_texts"]
+
+
+def validate_texts(row: Row, roles: Roles) -> Finding | None:
+    """Return what is wrong with the texts of a row."""
+    texts = [row.values.get(name) for name in roles.text_columns]
+    if all(isinstance(text, str) and text and not text.isspace() for text in texts):
+        return None
+    for name, text in zip(roles.text_columns, texts, strict=True):
+        if isinstance(text, bytes):
+            return Finding(
+                "D303",
+                _('"{column}" holds binary data').format(column=name),
+                fix=_("Name another column with --text."),
+            )
+        if isinstance(text, dict | list):
+            return Finding(
+                "D304",
+                _('"{column}" is {kind}, not text').format(
+                    column=name, kind=_("an object") if isinstance(text, dict) else _("a list")
+                ),
+                fix=_("Name another column with --text."),
+            )
+    empty = [text is None or not str(text).strip() for text in texts]
+    if any(empty) and not all(empty):
+        return Finding(
+            "D330",
+            _('"{column}" is empty, its partner is not').format(
+                column=roles.text_columns[empty.index(True)]
+            ),
+            fix=_("Complete or remove the row."),
+        )
+    if all(empty):
+        is_blank = any(isinstance(text, str) and text for text in texts)
+        return Finding(
+            "D311" if is_blank else "D310",
+            _("the text holds only spaces") if is_blank else _("the text is empty"),
+            fix=_("Complete or remove the row."),
+        )
+    return None
+
+
+def encode_texts(
+    rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length: int
+) -> tuple[dict[str, Ragged], NDArray[np.int64]]:
+    """Tokenize texts or pairs, cut to `max_length`, the longer text of a pair first.
+
+    Returns:
+        "input_ids" and, if the model takes them, "token_type_ids"; and the length of each before
+        the cut, shape (n,).
+    """
+    texts: list[Any] = [
+        str(row.values[roles.text])
+        if roles.text_pair is None
+        else (str(row.values[roles.text]), str(row.values[roles.text_pair]))
+        for row in rows
+    ]
+    backend = tokenizer.backend_tokenizer
+    encodings = backend.encode_batch_fast(texts)
+    full_lengths = np.fromiter((len(e) for e in encodings), np.int64, len(texts))
+    if too_long := np.flatnonzero(full_lengths > max_length).tolist():
+        backend.enable_truncation(
+            max_length, strategy="longest_first", direction=tokenizer.truncation_side
+        )
+        try:
+            for i, cut in zip(
+                too_long, backend.encode_batch_fast([texts[i] for i in too_long]), strict=True
+            ):
+                encodings[i] = cut
+        finally:
+            backend.no_truncation()
+    lengths = np.minimum(full_lengths, max_length)
+    narrow = np.uint16 if len(tokenizer) <= 1 << 16 else np.int32
+    total = int(lengths.sum())
+    ragged = {
+        "input_ids": Ragged(
+            np.fromiter(chain.from_iterable(e.ids for e in encodings), narrow, total), lengths
+        )
+    }
+    if "token_type_ids" in tokenizer.model_input_names:
+        types = np.fromiter(chain.from_iterable(e.type_ids for e in encodings), np.uint8, total)
+        ragged["token_type_ids"] = Ragged(types, lengths)
+    return ragged, full_lengths

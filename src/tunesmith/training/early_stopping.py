@@ -1,0 +1,32 @@
+"""Early stopping: which score chooses the best model, and when no better one is expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunesmith.training.progress import Progress
+
+__all__ = ["ModelSelection", "is_exhausted"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSelection:
+    """How the best model is chosen.
+
+    Attributes:
+        score: the score's name.
+        higher: whether higher is better.
+        patience: evaluations without a better score after which to stop; None for never.
+    """
+
+    score: str
+    higher: bool
+    patience: int | None = None
+
+
+def is_exhausted(selection: ModelSelection | None, progress: Progress) -> bool:
+    """Return whether early stopping ends the run."""
+    patience = selection.patience if selection else None
+    return patience is not None and progress.evaluations_since_best >= patience
