@@ -482,7 +482,7 @@ CALLED_BY_TRAIN = {
     "append", "double", "len", "manual_seed", "stack", "sum",
     # pure functions of the step, events, and evaluations
     "dropout_seed", "evaluation_due", "set_learning_rates", "micro_batches", "evaluate",
-    "Evaluated", "record", "is_exhausted",
+    "Evaluated", "record", "ends_run",
     # failures
     "is_out_of_memory", "repeat_smaller", "diverged",
 }  # fmt: skip

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.metrics.scores import Scores
-from tunesmith.training.early_stopping import ModelSelection, is_exhausted
+from tunesmith.training.early_stopping import ModelSelection, ends_run
 from tunesmith.training.engine import MAX_SKIPPED
 from tunesmith.training.progress import Progress
 
@@ -52,11 +52,5 @@ def test_without_a_score_that_chooses_nothing_is_the_best() -> None:
 
 @pytest.mark.parametrize(("patience", "ends"), [(None, False), (3, False), (2, True)])
 def test_patience_counts_evaluations(patience: int | None, ends: bool) -> None:
-    progress = Progress(evaluations_since_best=2)
-    assert (
-        is_exhausted(
-            ModelSelection("f1", higher=True, patience=patience), progress.evaluations_since_best
-        )
-        is ends
-    )
-    assert not is_exhausted(None, progress.evaluations_since_best)
+    assert ends_run(ModelSelection("f1", higher=True, patience=patience), 2) is ends
+    assert not ends_run(None, 2)

@@ -3,7 +3,7 @@
 In this order: `start` locks the folder, `prepare` tokenizes, `open_session` builds the model or
 resumes it, `preflight` tries what could fail later, `train` consumes the events of the loop,
 `recorder` writes log and checkpoints, `finish` scores the best model and writes `predictions` and
-the `model_folder`. `folder` knows where each file is; `engines` and `model_selection` choose.
+the `model_folder`. `folder` knows where each file is; `make_engine` and `model_selection` choose.
 """
 
 from __future__ import annotations

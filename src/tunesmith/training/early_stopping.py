@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tunesmith.training.progress import Progress
-
-__all__ = ["ModelSelection", "is_exhausted"]
+__all__ = ["ModelSelection", "ends_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +22,7 @@ class ModelSelection:
     patience: int | None = None
 
 
-def is_exhausted(selection: ModelSelection | None, progress: Progress) -> bool:
+def ends_run(selection: ModelSelection | None, evaluations_since_best: int) -> bool:
     """Return whether early stopping ends the run."""
     patience = selection.patience if selection else None
-    return patience is not None and progress.evaluations_since_best >= patience
+    return patience is not None and evaluations_since_best >= patience

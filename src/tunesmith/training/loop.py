@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from tunesmith.metrics.scores import Scores
-from tunesmith.training.early_stopping import ModelSelection, is_exhausted
+from tunesmith.training.early_stopping import ModelSelection, ends_run
 from tunesmith.training.engine import MAX_SKIPPED, Engine, MicroBatch, Step, sum_over_ranks
 from tunesmith.training.events import Evaluated, Event, StepDone
 from tunesmith.training.failures import diverged, repeat_smaller, skipped_update
@@ -65,7 +65,7 @@ def train(
             scores = evaluate()
             engine.set_training(True)
             yield Evaluated(progress.step, "validation", scores, progress.record(scores, choice))
-        if progress.step >= plan.total_steps or is_exhausted(choice, progress):
+        if progress.step >= plan.total_steps or ends_run(choice, progress.evaluations_since_best):
             return
 
         batches = micro_batches(progress.step)

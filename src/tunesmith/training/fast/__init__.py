@@ -1,8 +1,8 @@
 """The fast engine: the same steps as the exact engine, computed faster.
 
-`probe` compares both on a few rows and `select` chooses the layout; `engine` computes steps with
-`packing`, `attention`, `dropout`, `embedding` and `bf16_linear`. On a GPU: `ragged_attention` and
-CUDA `graphs`. `predictor` predicts, `process` tunes the process.
+`probe` compares both on a few rows; `engine` computes steps with `packing`, `attention`, `dropout`,
+`embedding` and `bf16_linear`. On a GPU: `ragged_attention` and CUDA `graphs`. `predictor` predicts,
+`process` tunes the process.
 """
 
 from __future__ import annotations
