@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
@@ -159,6 +159,21 @@ class TunesmithError(Exception):
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__(self.problems)
+
+    @classmethod
+    def of(
+        cls,
+        code: str,
+        message: str,
+        place: Place | None = None,
+        evidence: tuple[str, ...] = (),
+        fix: str | None = None,
+        *,
+        count: int | None = None,
+        flags: tuple[str, ...] = (),
+    ) -> Self:
+        """Return the error of a single `Problem`, whose attributes these are."""
+        return cls(Problem(code, message, place, evidence, fix, count=count, flags=flags))
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)

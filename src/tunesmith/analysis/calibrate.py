@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.rows import Row
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.decisions import with_probabilities
 from tunesmith.metrics.calibration import CalibrationResult, calibrate
@@ -67,13 +67,11 @@ def _validation(
     """Return logits and labels of the validation rows, from the predictions of the run."""
     records = read_predictions(run, "validation", task.roles.columns)
     if not records:
-        raise RecipeError(
-            Problem(
-                "R185",
-                _("there are no validation predictions to calibrate on"),
-                Place(str(run.predictions / "validation.parquet")),
-                fix=_("Train with validation rows, such as --validation 10%."),
-            )
+        raise RecipeError.of(
+            "R185",
+            _("there are no validation predictions to calibrate on"),
+            Place(str(run.predictions / "validation.parquet")),
+            fix=_("Train with validation rows, such as --validation 10%."),
         )
     rows = [Row(record.row, record.values) for record in records]
     return kind.raw_values([record.answer for record in records]), task.targets(rows)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.rows import Row
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.differences import Difference, difference, mcnemar
 from tunesmith.metrics.output_kinds import OutputKind, RowAnswers
@@ -95,16 +95,14 @@ def _refuse_other_labels(one: Task, two: Task, first: RunFolder, second: RunFold
         message = _("{first} learned {one}, {second} learned {two}").format(
             first=first.name, second=second.name, one=one.name, two=two.name
         )
-        raise RecipeError(Problem("R161", message, fix=_("Compare runs of one task.")))
+        raise RecipeError.of("R161", message, fix=_("Compare runs of one task."))
     if different := set(one.output.labels) ^ set(two.output.labels):
-        raise RecipeError(
-            Problem(
-                "R161",
-                _("the runs learned different classes: only one of them knows {names}").format(
-                    names=quoted(sorted(different))
-                ),
-                fix=_("Compare runs with the same classes."),
-            )
+        raise RecipeError.of(
+            "R161",
+            _("the runs learned different classes: only one of them knows {names}").format(
+                names=quoted(sorted(different))
+            ),
+            fix=_("Compare runs with the same classes."),
         )
 
 
@@ -130,13 +128,11 @@ class _Scored:
         place = str(run.predictions / f"{split}.parquet")
         records = read_predictions(run, split, task.roles.columns)
         if not records:
-            raise RecipeError(
-                Problem(
-                    "R162",
-                    _("there are no predictions to compare"),
-                    Place(place),
-                    fix=_("Compare other runs, or train it again with --restart."),
-                )
+            raise RecipeError.of(
+                "R162",
+                _("there are no predictions to compare"),
+                Place(place),
+                fix=_("Compare other runs, or train it again with --restart."),
             )
         rows = [Row(record.row, record.values) for record in records]
         truth = like.output.aligned(task.targets(rows), task.output)
@@ -156,7 +152,7 @@ def _refuse_other_rows(one: _Scored, two: _Scored) -> None:
         message = _("scored on other rows: {one} here, {two} in {other}").format(
             one=len(one.rows), two=len(two.rows), other=two.place
         )
-        raise RecipeError(Problem("R160", message, Place(one.place), fix=fix))
+        raise RecipeError.of("R160", message, Place(one.place), fix=fix)
     labels = [each.answers.truth.reshape(len(each.rows), -1) for each in (one, two)]
     for i, (row, text) in enumerate(zip(one.rows.tolist(), one.texts, strict=True)):
         same = row == two.rows[i] and text == two.texts[i]
@@ -171,7 +167,7 @@ def _refuse_other_rows(one: _Scored, two: _Scored) -> None:
             row=row, other=two.place, text=shortened(" | ".join(map(str, text))),
             theirs=shortened(" | ".join(map(str, other))),
         )  # fmt: skip
-        raise RecipeError(Problem("R160", message, Place(one.place), fix=fix))
+        raise RecipeError.of("R160", message, Place(one.place), fix=fix)
 
 
 def _changes(kind: OutputKind, first: _Scored, second: _Scored) -> Changes | None:

@@ -199,13 +199,11 @@ def _folders(
         RecipeError: there are fewer than two (R192).
     """
     if seeds < 2:
-        raise RecipeError(
-            Problem(
-                "R192",
-                _("{count} seeds have no spread").format(count=seeds),
-                Place("seeds"),
-                fix=_("Name two or more, or none."),
-            )
+        raise RecipeError.of(
+            "R192",
+            _("{count} seeds have no spread").format(count=seeds),
+            Place("seeds"),
+            fix=_("Name two or more, or none."),
         )
     named = dict(settings)
     if _is_held(named.get("data.validation")):

@@ -161,19 +161,17 @@ def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> Tunesmi
     if isinstance(error, click.ClickException):
         context = error.ctx if isinstance(error, click.UsageError) else None
         fix = context.get_usage() if context else None
-        return RecipeError(Problem("R100", error.format_message(), fix=fix))
+        return RecipeError.of("R100", error.format_message(), fix=fix)
     if isinstance(error, OSError) and error.errno is not None:
         return _system_error(error)
     if is_out_of_memory(error):
         return ResourceError(memory_problem(error))
     first, *more = f"{type(error).__name__}: {error}".split("\n")
-    return TunesmithError(
-        Problem(
-            "M000",
-            _("a bug in tunesmith: {error}").format(error=first),
-            evidence=tuple(more),
-            fix=None if debug else _("Run again with --debug for the traceback."),
-        )
+    return TunesmithError.of(
+        "M000",
+        _("a bug in tunesmith: {error}").format(error=first),
+        evidence=tuple(more),
+        fix=None if debug else _("Run again with --debug for the traceback."),
     )
 
 
@@ -182,13 +180,11 @@ def _system_error(error: OSError) -> TunesmithError:
     if error.errno == errno.ENAMETOOLONG:
         return RecipeError(name_too_long(str(error.filename)))
     place = Place(shortened(str(error.filename or "-")))
-    return ResourceError(
-        Problem(
-            "C107",
-            _("operating system error: {reason}").format(reason=error.strerror or error),
-            place,
-            fix=_("Check this file, its folder and the disk; --debug shows the traceback."),
-        )
+    return ResourceError.of(
+        "C107",
+        _("operating system error: {reason}").format(reason=error.strerror or error),
+        place,
+        fix=_("Check this file, its folder and the disk; --debug shows the traceback."),
     )
 
 

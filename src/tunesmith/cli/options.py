@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tunesmith.api.display.terminal import Terminal
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import LANGUAGES
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
@@ -352,7 +352,7 @@ def split_named(splits: Mapping[str, Source], name: str) -> Source:
     if name not in splits:
         fix = _("Splits: {names}.").format(names=", ".join(splits))
         message = _('there is no split "{name}"').format(name=name)
-        raise DataError(Problem("D307", message, fix=did_you_mean(name, splits, otherwise=fix)))
+        raise DataError.of("D307", message, fix=did_you_mean(name, splits, otherwise=fix))
     return splits[name]
 
 
@@ -369,5 +369,5 @@ def row_at(source: Source, index: int, split: str) -> Row:
         message = _("there is no row {row}; {split} has {count} rows, from 0").format(
             row=index, split=split, count=len(rows)
         )
-        raise DataError(Problem("D308", message, Place(source.name)))
+        raise DataError.of("D308", message, Place(source.name))
     return rows[index]

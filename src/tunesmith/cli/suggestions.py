@@ -46,7 +46,7 @@ def with_new_flags(words: Sequence[str]) -> list[str]:
             continue
         if new in names:
             fix = _("Remove {name}.").format(name=old)
-            raise RecipeError(Problem("R125", both_message(old, new), Place(old), fix=fix))
+            raise RecipeError.of("R125", both_message(old, new), Place(old), fix=fix)
         message = renamed_message(old, new)
         notices.show_now(Problem("R124", message, Place(old), severity=Severity.NOTE))
         for i, name in enumerate(names):

@@ -168,4 +168,4 @@ def need_a_role(role: str, profile: Profile) -> DataError:
     if role == "label":
         fix += "\n" + _("Text without labels is for --task masked-lm.")
     message = _("it is not clear which column holds the {role}").format(role=role)
-    return DataError(Problem("D301", message, Place(profile.source.name), fix=fix))
+    return DataError.of("D301", message, Place(profile.source.name), fix=fix)

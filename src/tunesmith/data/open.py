@@ -114,7 +114,7 @@ def _one_object(data: Any, name: str) -> Source:
         return data if kind.startswith("tunesmith.") else CustomSource(data)
     message = _("cannot read rows from {kind}").format(kind=kind)
     fix = _("Give a list of dicts, a pandas frame, a datasets.Dataset or DatasetDict.")
-    raise DataError(Problem("D107", message, fix=fix))
+    raise DataError.of("D107", message, fix=fix)
 
 
 def detected(source: Source) -> dict[str, str]:

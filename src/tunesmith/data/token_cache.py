@@ -70,12 +70,10 @@ def cache_limit() -> int:
     written = os.environ.get("TUNESMITH_CACHE_SIZE") or _DEFAULT_SIZE
     match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kMGT]?)B?\s*", written, re.IGNORECASE)
     if match is None:
-        raise RecipeError(
-            Problem(
-                "C137",
-                _('TUNESMITH_CACHE_SIZE is "{value}", which is no size').format(value=written),
-                fix=_('Write bytes, or a number with kB, MB, GB or TB, such as "20 GB".'),
-            )
+        raise RecipeError.of(
+            "C137",
+            _('TUNESMITH_CACHE_SIZE is "{value}", which is no size').format(value=written),
+            fix=_('Write bytes, or a number with kB, MB, GB or TB, such as "20 GB".'),
         )
     return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
 

@@ -35,15 +35,13 @@ class BadRows:
             RecipeError: it is not (R104).
         """
         if policy not in POLICIES:
-            raise RecipeError(
-                Problem(
-                    "R104",
-                    _("{name} cannot be {value}: {reason}").format(
-                        name="on_bad_row",
-                        value=quoted([policy]),
-                        reason=_("choose from {choices}").format(choices=", ".join(POLICIES)),
-                    ),
-                )
+            raise RecipeError.of(
+                "R104",
+                _("{name} cannot be {value}: {reason}").format(
+                    name="on_bad_row",
+                    value=quoted([policy]),
+                    reason=_("choose from {choices}").format(choices=", ".join(POLICIES)),
+                ),
             )
         self._source = source
         self._policy = policy

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tunesmith.data.rows import Row
-from tunesmith.errors import ModelError, Place, Problem, RecipeError
+from tunesmith.errors import ModelError, Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.calibration import Calibration, measure
 from tunesmith.metrics.output_kinds import LabelKind
@@ -43,25 +43,19 @@ def choose_calibration(
     if calibrated:
         saved = facts.get("calibration")
         if saved is None:
-            raise ModelError(
-                Problem(
-                    "M152",
-                    _("the model is not calibrated"),
-                    Place(name),
-                    fix=_("`tunesmith calibrate RUN` does it."),
-                )
+            raise ModelError.of(
+                "M152",
+                _("the model is not calibrated"),
+                Place(name),
+                fix=_("`tunesmith calibrate RUN` does it."),
             )
         calibration = Calibration.from_json(saved)
     if threshold is None:
         return calibration
     if not 0 <= threshold <= 1:
-        raise RecipeError(
-            Problem(
-                "R187",
-                _("a threshold is a probability from 0 to 1, not {value:g}").format(
-                    value=threshold
-                ),
-            )
+        raise RecipeError.of(
+            "R187",
+            _("a threshold is a probability from 0 to 1, not {value:g}").format(value=threshold),
         )
     kind = with_probabilities(task, name)
     return (calibration or Calibration(kind.name)).with_threshold(kind, threshold)
@@ -75,12 +69,10 @@ def with_probabilities(task: Task, name: str) -> LabelKind:
     """
     if (kind := task.output.label_kind) is not None:
         return kind
-    raise RecipeError(
-        Problem(
-            "R184",
-            _("{task} gives no probabilities of classes or labels").format(task=task.name),
-            Place(name),
-        )
+    raise RecipeError.of(
+        "R184",
+        _("{task} gives no probabilities of classes or labels").format(task=task.name),
+        Place(name),
     )
 
 

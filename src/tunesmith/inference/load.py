@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.data.columns import Roles
-from tunesmith.errors import ModelError, Place, Problem, RecipeError
+from tunesmith.errors import ModelError, Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.model import Model
 from tunesmith.models import load_tokenizer, locate, longest_input, try_model
@@ -53,26 +53,22 @@ def load(
         task = task_from_config(files.config(), roles or Roles("text", None, "label"))
         max_length = longest_input(files, tokenizer)
     if task is None:
-        raise ModelError(
-            Problem(
-                "M114",
-                _("it has no trained head for a task; `tunesmith train` gives it one"),
-                Place(str(name)),
-            )
+        raise ModelError.of(
+            "M114",
+            _("it has no trained head for a task; `tunesmith train` gives it one"),
+            Place(str(name)),
         )
     if roles is not None:
         task = replace(task, roles=roles)  # type: ignore[type-var]
     task = task.with_tokenizer(tokenizer)
     loaded = task.build(files, seed=0, dropout=None)
     if loaded.new_weights:
-        raise ModelError(
-            Problem(
-                "M114",
-                _("weights of its head are missing: {names}").format(
-                    names=", ".join(loaded.new_weights[:3])
-                ),
-                Place(str(name)),
-            )
+        raise ModelError.of(
+            "M114",
+            _("weights of its head are missing: {names}").format(
+                names=", ".join(loaded.new_weights[:3])
+            ),
+            Place(str(name)),
         )
     try_model(files.name, loaded.model, tokenizer)
     return Model(
@@ -82,13 +78,11 @@ def load(
 
 def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise RecipeError(
-            Problem(
-                "R104",
-                _("{name} cannot be {value}: {reason}").format(
-                    name=name,
-                    value=quoted([value]),
-                    reason=_("choose from {choices}").format(choices=", ".join(known)),
-                ),
-            )
+        raise RecipeError.of(
+            "R104",
+            _("{name} cannot be {value}: {reason}").format(
+                name=name,
+                value=quoted([value]),
+                reason=_("choose from {choices}").format(choices=", ".join(known)),
+            ),
         )

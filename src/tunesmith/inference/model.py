@@ -16,7 +16,7 @@ from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Row, Source
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.bad_rows import BadRows, OnBadRow
 from tunesmith.inference.decisions import choose_calibration, decided_answers, decided_scores
@@ -307,8 +307,8 @@ class Model:
         )
         if not parts:
             if any(source.chunks(self.task.roles.text_columns)):
-                raise DataError(Problem("D122", _("its texts hold no token"), Place(source.name)))
-            raise DataError(Problem("D120", _("no rows"), Place(source.name)))
+                raise DataError.of("D122", _("its texts hold no token"), Place(source.name))
+            raise DataError.of("D120", _("no rows"), Place(source.name))
         return parts
 
     def _predict_all(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.output_kinds import ColumnType
 from tunesmith.storage import atomic
@@ -110,13 +110,11 @@ def refuse_format(path: Path) -> None:
         RecipeError: it says none that is written here (R153).
     """
     if not path.name.lower().endswith(FORMATS):
-        raise RecipeError(
-            Problem(
-                "R153",
-                _("predictions cannot be written in this format"),
-                Place(str(path)),
-                fix=_("Name a file that ends in {endings}.").format(endings=", ".join(FORMATS)),
-            )
+        raise RecipeError.of(
+            "R153",
+            _("predictions cannot be written in this format"),
+            Place(str(path)),
+            fix=_("Name a file that ends in {endings}.").format(endings=", ".join(FORMATS)),
         )
 
 
@@ -246,15 +244,13 @@ def _as_array(path: Path, name: str, values: Sequence[object], kind: Any) -> Any
             return pa.array(values, type=pa.float64()).cast(kind)  # alone it would cut 1.5 to 1
         return pa.array(values, type=kind)
     except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
-        raise RecipeError(
-            Problem(
-                "R163",
-                _("its column {name} holds values of several types: {reason}").format(
-                    name=name, reason=str(error).split("\n")[0]
-                ),
-                Place(str(path)),
-                fix=_("Write .jsonl, which keeps each value as it is."),
-            )
+        raise RecipeError.of(
+            "R163",
+            _("its column {name} holds values of several types: {reason}").format(
+                name=name, reason=str(error).split("\n")[0]
+            ),
+            Place(str(path)),
+            fix=_("Write .jsonl, which keeps each value as it is."),
         ) from error
 
 

@@ -9,7 +9,7 @@ from tunesmith.data.columns import Roles, missing_columns
 from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Row, Source
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.inference.bad_rows import BadRows
 from tunesmith.inputs.label_spelling import normalize_labels
@@ -37,7 +37,7 @@ def source_of(rows: object, roles: Roles, options: ReadingOptions) -> Source:
     if isinstance(rows, str) or _is_record(rows):
         rows = [rows]
     if isinstance(rows, list | tuple) and not rows:
-        raise DataError(Problem("D120", _("no rows"), Place(_("the given rows"))))
+        raise DataError.of("D120", _("no rows"), Place(_("the given rows")))
     if isinstance(rows, list | tuple):
         rows = [
             item if isinstance(item, Mapping) else _record(item, i, roles.text_columns)
@@ -72,14 +72,12 @@ def _record(item: object, row: int, columns: Sequence[str]) -> Mapping[str, obje
         return dict.fromkeys(columns, "")
     texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else []
     if len(texts) != len(columns):
-        raise DataError(
-            Problem(
-                "D330",
-                _("this model reads {count} texts per row ({columns}), not {found}").format(
-                    count=len(columns), columns=", ".join(columns), found=len(texts)
-                ),
-                Place(_("the given rows"), row=row),
-            )
+        raise DataError.of(
+            "D330",
+            _("this model reads {count} texts per row ({columns}), not {found}").format(
+                count=len(columns), columns=", ".join(columns), found=len(texts)
+            ),
+            Place(_("the given rows"), row=row),
         )
     return dict(zip(columns, texts, strict=True))
 

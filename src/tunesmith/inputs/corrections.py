@@ -41,12 +41,10 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
     if not files:
         return dict(sources)
     if not task.needs_label:
-        raise RecipeError(
-            Problem(
-                "R175",
-                _("{task} has no label per text that could be corrected").format(task=task.name),
-                Place("data.corrections"),
-            )
+        raise RecipeError.of(
+            "R175",
+            _("{task} has no label per text that could be corrected").format(task=task.name),
+            Place("data.corrections"),
         )
     known = _known_labels(task, sources["train"])
     changes: dict[str, dict[int, Change]] = {}

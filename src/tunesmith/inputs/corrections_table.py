@@ -137,12 +137,10 @@ def read_corrections(path: Path) -> list[Correction]:
                     corrections.append(correction)
                 line = table.line_num + 1
     except OSError as error:
-        raise DataError(
-            Problem(
-                "D105",
-                _("cannot read the file: {reason}").format(reason=error.strerror),
-                Place(str(path)),
-            )
+        raise DataError.of(
+            "D105",
+            _("cannot read the file: {reason}").format(reason=error.strerror),
+            Place(str(path)),
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(_not_corrections(path, str(error))) from error

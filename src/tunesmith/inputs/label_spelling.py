@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row, Source, readable_rows
 from tunesmith.data.wrapped import WrappedSource
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks import Task
 from tunesmith.text import quoted
@@ -41,15 +41,13 @@ def normalize_labels(
             in spelling only (R191).
     """
     if not task.has_named_labels:
-        raise RecipeError(
-            Problem(
-                "R190",
-                _("{task} has no class names in its rows that could be normalized").format(
-                    task=task.name
-                ),
-                Place("data.normalize_labels"),
-                fix=_("Remove data.normalize_labels."),
-            )
+        raise RecipeError.of(
+            "R190",
+            _("{task} has no class names in its rows that could be normalized").format(
+                task=task.name
+            ),
+            Place("data.normalize_labels"),
+            fix=_("Remove data.normalize_labels."),
         )
     spellings = {name: _spellings(source, task) for name, source in sources.items()}
     winners = {**_winners(spellings.get("train", Counter())), **_by_key(known)}
@@ -81,13 +79,11 @@ def _by_key(known: Sequence[str]) -> dict[str, str]:
     for name in known:
         other = by_key.setdefault(label_key(name), name)
         if other != name:
-            raise RecipeError(
-                Problem(
-                    "R191",
-                    _("{names} differ in spelling only").format(names=quoted([other, name])),
-                    Place("data.labels"),
-                    fix=_("Keep one of them, or remove data.normalize_labels."),
-                )
+            raise RecipeError.of(
+                "R191",
+                _("{names} differ in spelling only").format(names=quoted([other, name])),
+                Place("data.labels"),
+                fix=_("Keep one of them, or remove data.normalize_labels."),
             )
     return by_key
 

@@ -293,15 +293,13 @@ def _draw(resolved: ResolvedInputs, survey: Survey, rows: GoodRows) -> dict[str,
             fraction = Percentage(
                 resolved.fractions.get(name, 1 - sum(resolved.fractions.values()))
             )
-            raise DataError(
-                Problem(
-                    "D120",
-                    _("{fraction} of {count} rows are not enough for one {split} row").format(
-                        fraction=fraction, count=rows.num_rows, split=name
-                    ),
-                    Place(source.name),
-                    fix=_("Give more rows, a larger fraction, or a file of its own."),
-                )
+            raise DataError.of(
+                "D120",
+                _("{fraction} of {count} rows are not enough for one {split} row").format(
+                    fraction=fraction, count=rows.num_rows, split=name
+                ),
+                Place(source.name),
+                fix=_("Give more rows, a larger fraction, or a file of its own."),
             )
         splits[name] = Split(name, source, digest, places, len(places))
     return splits

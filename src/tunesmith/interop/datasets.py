@@ -24,7 +24,7 @@ from tunesmith.data.profile import profile
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.readers.hub_reader import HubSplit
 from tunesmith.data.rows import Source, Splits
-from tunesmith.errors import DataError, Place, Problem, RecipeError
+from tunesmith.errors import DataError, Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.models import locate
 from tunesmith.recipe import DataSettings
@@ -121,7 +121,7 @@ def _open(path: str | Path, data_files: DataFiles | None, options: ReadingOption
             message = _("data_files is for a folder or for one of {names}")
             fix = _("Give the files alone: load_dataset({files}).").format(files=repr(data_files))
             names = quoted(_READERS)
-            raise RecipeError(Problem("R156", message.format(names=names), Place(where), fix=fix))
+            raise RecipeError.of("R156", message.format(names=names), Place(where), fix=fix)
         folder = Path()
     by_split = data_files if isinstance(data_files, Mapping) else {"train": data_files}
     return {
@@ -153,7 +153,7 @@ def _requested(split: str | None, sources: Splits, where: str) -> set[str] | Non
         known = _("Splits: {names}.").format(names=", ".join(sources))
         fix = did_you_mean(name, sources, otherwise=known)
         message = _('there is no split "{name}"').format(name=name)
-        raise DataError(Problem("D307", message, Place(where), fix=fix))
+        raise DataError.of("D307", message, Place(where), fix=fix)
     return names
 
 
@@ -172,7 +172,7 @@ def _cut(made: Mapping[str, Dataset], split: str, where: str) -> Dataset:
         message = _('"{split}" is not a part of the data: {reason}')
         message = message.format(split=split, reason=str(error).split("\n")[0])
         fix = _("Write for example train[:100], train[:10%] or train+test.")
-        raise DataError(Problem("D307", message, Place(where), fix=fix)) from error
+        raise DataError.of("D307", message, Place(where), fix=fix) from error
     pieces = [made[part.splitname].select(range(part.from_, part.to)) for part in parts]
     return pieces[0] if len(pieces) == 1 else concatenate_datasets(pieces)
 
@@ -195,7 +195,7 @@ def _label_column(sources: Splits, label: str | None, where: str) -> str:
         message = _('there is no column "{name}"').format(name=label)
     name_it = _("Name it: label={names}.").format(names=quoted(names))
     fix = did_you_mean(label or "", names, otherwise=name_it)
-    raise RecipeError(Problem("R157", message, Place(where), fix=fix))
+    raise RecipeError.of("R157", message, Place(where), fix=fix)
 
 
 def _dataset(source: Source, label: str | None, labels: tuple[str, ...]) -> Dataset:
@@ -259,5 +259,5 @@ def _as_integers(
         )
         place = source.places([row]).get(row, Place(source.name, row=row))
         fix = did_you_mean(word, labels, otherwise=known)
-        raise DataError(Problem("D206", message, place, fix=fix))
+        raise DataError.of("D206", message, place, fix=fix)
     return integers

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tunesmith.errors import Problem, RecipeError
+from tunesmith.errors import RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.text import did_you_mean
 
@@ -96,7 +96,7 @@ class LoadedMetric:
         if len(one) != len(two):
             message = _("{predictions} predictions for {references} references")
             message = message.format(predictions=len(one), references=len(two))
-            raise RecipeError(Problem("R118", message))
+            raise RecipeError.of("R118", message)
         self._predictions.append(one)
         self._references.append(two)
 
@@ -123,12 +123,12 @@ class LoadedMetric:
             raise TypeError(f"no score takes {unknown[0]!r}")
         if (predictions is None) != (references is None):
             message = _("predictions and references must be passed together")
-            raise RecipeError(Problem("R119", message))
+            raise RecipeError.of("R119", message)
         if predictions is not None and references is not None:
             self.add_batch(predictions=predictions, references=references)
         if not self._predictions:
             fix = _("Pass predictions and references, or add batches first.")
-            raise RecipeError(Problem("R119", _("there is nothing to score"), fix=fix))
+            raise RecipeError.of("R119", _("there is nothing to score"), fix=fix)
         one, two = np.concatenate(self._predictions), np.concatenate(self._references)
         self._predictions.clear()
         self._references.clear()
@@ -173,4 +173,4 @@ def _flat(values: ArrayLike) -> NDArray[Any]:
 def _unknown(name: str, known: Sequence[str]) -> RecipeError:
     otherwise = _("Metrics: {names}.").format(names=", ".join(known))
     fix = did_you_mean(name, known, otherwise=otherwise)
-    return RecipeError(Problem("R117", _('there is no metric "{name}"').format(name=name), fix=fix))
+    return RecipeError.of("R117", _('there is no metric "{name}"').format(name=name), fix=fix)

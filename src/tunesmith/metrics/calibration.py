@@ -195,9 +195,7 @@ def _rule(kind: LabelKind, goal: Goal) -> Rule:
         if goal.score != "accuracy":
             return "each"
         fix = _("Several labels per row take f1 or precision=0.9.")
-    raise RecipeError(
-        Problem("R181", _('the goal "{goal}" does not fit').format(goal=goal), fix=fix)
-    )
+    raise RecipeError.of("R181", _('the goal "{goal}" does not fit').format(goal=goal), fix=fix)
 
 
 def _thresholds(
@@ -231,12 +229,10 @@ def _unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Probl
     """A warning for labels that will never be answered; an error if these are all."""
     missing = [name for name, value in thresholds.items() if value is None]
     if len(missing) == len(thresholds):
-        raise RecipeError(
-            Problem(
-                "R182",
-                _("no threshold reaches {goal} on the validation rows").format(goal=goal),
-                fix=_("Ask for less, or train a better model; nothing was changed."),
-            )
+        raise RecipeError.of(
+            "R182",
+            _("no threshold reaches {goal} on the validation rows").format(goal=goal),
+            fix=_("Ask for less, or train a better model; nothing was changed."),
         )
     if not missing:
         return []

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.errors import Problem, RecipeError
+from tunesmith.errors import RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.text import nearest
 
@@ -58,9 +58,7 @@ class Goal:
         fix = _("Goals: f1, precision=0.9, accuracy=0.95, with numbers above 0 and up to 1.")
         if close and close[0] != score:
             fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
-        raise RecipeError(
-            Problem("R180", _('"{written}" is no goal').format(written=written), fix=fix)
-        )
+        raise RecipeError.of("R180", _('"{written}" is no goal').format(written=written), fix=fix)
 
     def __str__(self) -> str:
         return self.score if self.at_least is None else f"{self.score}={self.at_least:g}"

@@ -60,24 +60,20 @@ class ModelFiles:
         try:
             config = read_json(path, max_bytes=_MAX_JSON_BYTES)
         except FileNotFoundError:
-            raise ModelError(
-                Problem(
-                    "M109",
-                    _("there is no config.json; this is not a model folder"),
-                    Place(str(self.folder)),
-                    fix=_("Name a folder that holds config.json, weights and tokenizer."),
-                )
+            raise ModelError.of(
+                "M109",
+                _("there is no config.json; this is not a model folder"),
+                Place(str(self.folder)),
+                fix=_("Name a folder that holds config.json, weights and tokenizer."),
             ) from None
         except UnreadableFile as error:
-            raise ModelError(
-                Problem(
-                    "M109",
-                    _("config.json cannot be read: {reason}").format(reason=error),
-                    Place(str(path)),
-                )
+            raise ModelError.of(
+                "M109",
+                _("config.json cannot be read: {reason}").format(reason=error),
+                Place(str(path)),
             ) from error
         if not isinstance(config.get("model_type"), str):
-            raise ModelError(Problem("M109", _("config.json has no model_type"), Place(str(path))))
+            raise ModelError.of("M109", _("config.json has no model_type"), Place(str(path)))
         return config
 
     def weights(self) -> list[Path]:
@@ -119,16 +115,14 @@ class ModelFiles:
             ModelError: there is an adapter_config.json (M112).
         """
         if os.path.lexists(self.folder / "adapter_config.json"):
-            raise ModelError(
-                Problem(
-                    "M112",
-                    _("it holds an adapter (adapter_config.json), which is not supported"),
-                    Place(self.name),
-                    fix=_(
-                        "Merge the adapter into its base model with peft (merge_and_unload, then "
-                        "save_pretrained) and name the result."
-                    ),
-                )
+            raise ModelError.of(
+                "M112",
+                _("it holds an adapter (adapter_config.json), which is not supported"),
+                Place(self.name),
+                fix=_(
+                    "Merge the adapter into its base model with peft (merge_and_unload, then "
+                    "save_pretrained) and name the result."
+                ),
             )
 
     def fingerprint(self) -> dict[str, str]:
@@ -156,12 +150,8 @@ class ModelFiles:
             except FileNotFoundError:
                 continue  # an optional file
             except UnreadableFile as error:
-                raise ModelError(
-                    Problem(
-                        "M109",
-                        _("it cannot be read: {reason}").format(reason=error),
-                        Place(str(path)),
-                    )
+                raise ModelError.of(
+                    "M109", _("it cannot be read: {reason}").format(reason=error), Place(str(path))
                 ) from error
         self._refuse_changed(hashes)
         return hashes
@@ -170,16 +160,14 @@ class ModelFiles:
         recorded = recorded_hashes(self.folder)
         changed = [name for name in recorded if hashes.get(name, recorded[name]) != recorded[name]]
         if changed:
-            raise IntegrityError(
-                Problem(
-                    "C118",
-                    _("{files}: not the content that was written").format(files=quoted(changed)),
-                    Place(str(self.folder)),
-                    fix=_(
-                        "The files were damaged or edited. Restore them or train again; if the "
-                        "change is yours, delete {manifest} in this folder."
-                    ).format(manifest=MANIFEST),
-                )
+            raise IntegrityError.of(
+                "C118",
+                _("{files}: not the content that was written").format(files=quoted(changed)),
+                Place(str(self.folder)),
+                fix=_(
+                    "The files were damaged or edited. Restore them or train again; if the "
+                    "change is yours, delete {manifest} in this folder."
+                ).format(manifest=MANIFEST),
             )
 
 

@@ -177,15 +177,13 @@ def _class_of(files: ModelFiles, head: Any, config: Any, stored: Mapping[str, St
         with quiet_transformers(), torch.random.fork_rng(devices=[]), torch.device("meta"), bounds:
             return type(head.from_config(config, trust_remote_code=False))
     except TooLarge as error:
-        raise ModelError(
-            Problem(
-                "M128",
-                _("config.json describes a model far larger than its weights: {reason}").format(
-                    reason=error
-                ),
-                Place(str(files.folder / "config.json")),
-                fix=_("The weights and config.json do not belong together."),
-            )
+        raise ModelError.of(
+            "M128",
+            _("config.json describes a model far larger than its weights: {reason}").format(
+                reason=error
+            ),
+            Place(str(files.folder / "config.json")),
+            fix=_("The weights and config.json do not belong together."),
         ) from error
     except Exception as error:  # of any type: caused by values of config.json
         raise ModelError(impossible_config(files, error)) from error
@@ -242,20 +240,18 @@ def freeze(model: Any, patterns: Sequence[str]) -> int:
         matched = [name for name in named if _matches(name, pattern, model.base_model_prefix)]
         if not matched:
             close = nearest(pattern, named, how_many=3)
-            raise RecipeError(
-                Problem(
-                    "R111",
-                    _('train.freeze: no weight is called "{pattern}"').format(pattern=pattern),
-                    fix=_("Weights are called, for example: {names}.").format(
-                        names=quoted(close or list(named)[:3])
-                    ),
-                )
+            raise RecipeError.of(
+                "R111",
+                _('train.freeze: no weight is called "{pattern}"').format(pattern=pattern),
+                fix=_("Weights are called, for example: {names}.").format(
+                    names=quoted(close or list(named)[:3])
+                ),
             )
         for name in matched:
             named[name].requires_grad_(requires_grad=False)
     frozen = sum(p.numel() for p in named.values() if not p.requires_grad)
     if all(not parameter.requires_grad for parameter in named.values()):
-        raise RecipeError(Problem("R111", _("train.freeze leaves no weight to train")))
+        raise RecipeError.of("R111", _("train.freeze leaves no weight to train"))
     return frozen
 
 
@@ -287,18 +283,16 @@ def try_model(name: str, model: Any, tokenizer: Any) -> None:
     size = model.get_input_embeddings().num_embeddings
     highest = max(tokenizer.get_vocab().values(), default=0)
     if highest >= size:
-        raise ModelError(
-            Problem(
-                "M147",
-                _("its tokenizer has tokens up to number {highest}, its weights {size}").format(
-                    highest=highest, size=size
-                ),
-                Place(name),
-                fix=_(
-                    "Fetch tokenizer and model again; tokens that were added need "
-                    "model.resize_token_embeddings(len(tokenizer)) before the model is saved."
-                ),
-            )
+        raise ModelError.of(
+            "M147",
+            _("its tokenizer has tokens up to number {highest}, its weights {size}").format(
+                highest=highest, size=size
+            ),
+            Place(name),
+            fix=_(
+                "Fetch tokenizer and model again; tokens that were added need "
+                "model.resize_token_embeddings(len(tokenizer)) before the model is saved."
+            ),
         )
     was_training = model.training
     with (
@@ -311,13 +305,11 @@ def try_model(name: str, model: Any, tokenizer: Any) -> None:
         is_finite = bool(torch.isfinite(logits).all())
     model.train(was_training)
     if not is_finite:
-        raise ModelError(
-            Problem(
-                "M126",
-                _("its outputs are NaN or infinity"),
-                Place(name),
-                fix=_("Its weights or its config.json are damaged: fetch the model again."),
-            )
+        raise ModelError.of(
+            "M126",
+            _("its outputs are NaN or infinity"),
+            Place(name),
+            fix=_("Its weights or its config.json are damaged: fetch the model again."),
         )
 
 

@@ -52,12 +52,10 @@ def load_tokenizer(files: ModelFiles) -> Any:
 
     if not any((files.folder / name).is_file() for name in _VOCABULARIES):
         # transformers would silently make one with an empty vocabulary
-        raise ModelError(
-            Problem(
-                "M113",
-                _("it has no tokenizer ({names})").format(names=", ".join(_VOCABULARIES)),
-                Place(files.name),
-            )
+        raise ModelError.of(
+            "M113",
+            _("it has no tokenizer ({names})").format(names=", ".join(_VOCABULARIES)),
+            Place(files.name),
         )
     with (
         tempfile.TemporaryDirectory(prefix="tokenizer-") as folder,
@@ -69,8 +67,8 @@ def load_tokenizer(files: ModelFiles) -> Any:
             folder, config=_plain_config(files), trust_remote_code=False
         )
     if not getattr(tokenizer, "is_fast", False):
-        raise ModelError(
-            Problem("M113", _("it has no fast tokenizer (tokenizer.json)"), Place(files.name))
+        raise ModelError.of(
+            "M113", _("it has no fast tokenizer (tokenizer.json)"), Place(files.name)
         )
     with coded(lambda reason: _unusable(files, reason)):
         _settle(files, tokenizer)

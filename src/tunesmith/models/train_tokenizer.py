@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from tunesmith.data.rows import Source
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 
 __all__ = ["Texts", "TokenizerKind", "retrain_tokenizer", "train_tokenizer"]
@@ -200,4 +200,4 @@ def _not_empty(texts: Iterable[str]) -> Iterator[str]:
         yield text
     if is_empty:
         name = texts.source.name if isinstance(texts, Texts) else _("the given texts")
-        raise DataError(Problem("D120", _("no text to learn from"), Place(name)))
+        raise DataError.of("D120", _("no text to learn from"), Place(name))

@@ -129,34 +129,28 @@ def read_document(path: Path) -> Document:
     except FileNotFoundError:
         siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         close = nearest(path.name, siblings)
-        raise RecipeError(
-            Problem(
-                "R107",
-                _("no such recipe"),
-                Place(str(path)),
-                fix=_('Did you mean "{name}"?').format(name=path.parent / close[0])
-                if close
-                else _("`tunesmith init DATA` writes one."),
-            )
+        raise RecipeError.of(
+            "R107",
+            _("no such recipe"),
+            Place(str(path)),
+            fix=_('Did you mean "{name}"?').format(name=path.parent / close[0])
+            if close
+            else _("`tunesmith init DATA` writes one."),
         ) from None
     except UnicodeDecodeError as error:
-        raise RecipeError(
-            Problem(
-                "R106",
-                _("the recipe is not UTF-8 (byte {byte:#04x} at offset {offset})").format(
-                    byte=error.object[error.start], offset=error.start
-                ),
-                Place(str(path)),
-                fix=_("Save it as UTF-8."),
-            )
+        raise RecipeError.of(
+            "R106",
+            _("the recipe is not UTF-8 (byte {byte:#04x} at offset {offset})").format(
+                byte=error.object[error.start], offset=error.start
+            ),
+            Place(str(path)),
+            fix=_("Save it as UTF-8."),
         ) from None
     except OSError as error:
-        raise RecipeError(
-            Problem(
-                "R107",
-                _("cannot read the recipe: {reason}").format(reason=error.strerror),
-                Place(str(path)),
-            )
+        raise RecipeError.of(
+            "R107",
+            _("cannot read the recipe: {reason}").format(reason=error.strerror),
+            Place(str(path)),
         ) from error
     return parse_document(text, name=str(path))
 
@@ -169,14 +163,14 @@ def _content(path: Path) -> bytes:
         OSError: it cannot be read.
     """
     if path.exists() and not path.is_file():
-        raise RecipeError(
-            Problem("R107", _("this is a folder or a device, not a file"), Place(str(path)))
+        raise RecipeError.of(
+            "R107", _("this is a folder or a device, not a file"), Place(str(path))
         )
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         message = _("a recipe has at most {limit} kB").format(limit=MAX_BYTES // 1024)
-        raise RecipeError(Problem("R106", message, Place(str(path))))
+        raise RecipeError.of("R106", message, Place(str(path)))
     return content
 
 
@@ -191,12 +185,12 @@ def parse_document(text: str, *, name: str) -> Document:
     except MarkedYAMLError as error:
         raise RecipeError(_syntax_problem(error, bare)) from None
     except (YAMLError, ValueError) as error:
-        raise RecipeError(Problem("R106", str(error), Place(name))) from None
+        raise RecipeError.of("R106", str(error), Place(name)) from None
     if root is None:
         return bare
     if not isinstance(root, MappingNode):
-        raise RecipeError(
-            Problem("R106", _("a recipe is a list of `key: value` lines"), Place(name, 1, 1))
+        raise RecipeError.of(
+            "R106", _("a recipe is a list of `key: value` lines"), Place(name, 1, 1)
         )
     reader = _Reader(bare)
     values = reader.mapping(root, ())

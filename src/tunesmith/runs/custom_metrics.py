@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tunesmith.errors import Problem, RecipeError
+from tunesmith.errors import RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores, finite
 from tunesmith.tasks import Predictions
@@ -30,39 +30,33 @@ def with_own(
             value for a score of the task's (R170).
     """
     if "logits" not in predictions:
-        raise RecipeError(
-            Problem("R116", _("compute_metrics needs logits and labels; this task has none"))
+        raise RecipeError.of(
+            "R116", _("compute_metrics needs logits and labels; this task has none")
         )
     try:
         own = compute((predictions["logits"], truth))
         values = {str(name): finite(float(value)) for name, value in own.items()}
     except Exception as error:  # custom code may raise anything
-        raise RecipeError(
-            Problem(
-                "R170",
-                _("compute_metrics failed: {reason}").format(
-                    reason=f"{type(error).__name__}: {error}"
-                ),
-                fix=_(
-                    "It is called with (logits, labels), two arrays with a row per example, and "
-                    "returns a dict from names to numbers. --debug shows where it failed."
-                ),
-            )
+        raise RecipeError.of(
+            "R170",
+            _("compute_metrics failed: {reason}").format(reason=f"{type(error).__name__}: {error}"),
+            fix=_(
+                "It is called with (logits, labels), two arrays with a row per example, and "
+                "returns a dict from names to numbers. --debug shows where it failed."
+            ),
         ) from error
     known = [name for name in values if name in scores.values]
     if others := [name for name in known if not _agree(values[name], scores[name])]:
-        raise RecipeError(
-            Problem(
-                "R170",
-                _("compute_metrics finds other values for {names}").format(names=quoted(others)),
-                evidence=tuple(
-                    _("{name}: {own}; here {value}").format(
-                        name=name, own=values[name], value=scores[name]
-                    )
-                    for name in others
-                ),
-                fix=_("Give them other names, or leave them out."),
-            )
+        raise RecipeError.of(
+            "R170",
+            _("compute_metrics finds other values for {names}").format(names=quoted(others)),
+            evidence=tuple(
+                _("{name}: {own}; here {value}").format(
+                    name=name, own=values[name], value=scores[name]
+                )
+                for name in others
+            ),
+            fix=_("Give them other names, or leave them out."),
         )
     return Scores(
         {**values, **scores.values},

@@ -178,16 +178,14 @@ def refuse_foreign(folder: Path, saved: Mapping[str, Any], now: Mapping[str, Any
     if saved.keys() >= set(_PARTS) and not changed:
         return
     lines = [line for lines in changed.values() for line in lines]
-    raise IntegrityError(
-        Problem(
-            "C109",
-            _("the checkpoint belongs to another run: it differs in {parts}").format(
-                parts=", ".join(_(part) for part in changed)
-            )
-            if changed
-            else _("the checkpoint does not say which run it belongs to"),
-            Place(str(folder)),
-            evidence=tuple(lines[:5]),
-            fix=_("Move it out of the folder; the same command continues without it."),
+    raise IntegrityError.of(
+        "C109",
+        _("the checkpoint belongs to another run: it differs in {parts}").format(
+            parts=", ".join(_(part) for part in changed)
         )
+        if changed
+        else _("the checkpoint does not say which run it belongs to"),
+        Place(str(folder)),
+        evidence=tuple(lines[:5]),
+        fix=_("Move it out of the folder; the same command continues without it."),
     )

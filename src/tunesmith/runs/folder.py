@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.open import looks_like_a_file
-from tunesmith.errors import Place, Problem, RecipeError, ResourceError
+from tunesmith.errors import Place, RecipeError, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.event_history import History, read_events, read_history
 from tunesmith.runs.stored import read_plan, read_run_facts
@@ -204,12 +204,10 @@ def runs_under(root: Path) -> Iterator[RunFolder]:
             (_modified(run.recipe), run) for run in map(RunFolder, root.iterdir()) if run.has_traces
         ]
     except OSError as error:
-        raise ResourceError(
-            Problem(
-                "C107",
-                _("the folder cannot be read: {reason}").format(reason=error.strerror),
-                Place(str(root)),
-            )
+        raise ResourceError.of(
+            "C107",
+            _("the folder cannot be read: {reason}").format(reason=error.strerror),
+            Place(str(root)),
         ) from error
     yield from (run for _time, run in sorted(found, key=lambda pair: pair[0], reverse=True))
 
@@ -228,13 +226,11 @@ def refuse_unfinished(run: RunFolder) -> None:
         RecipeError: it is not finished (C114).
     """
     if not run.is_finished:
-        raise RecipeError(
-            Problem(
-                "C114",
-                _("the run is not finished"),
-                Place(str(run.path)),
-                fix=_("Run the same train command again to finish it."),
-            )
+        raise RecipeError.of(
+            "C114",
+            _("the run is not finished"),
+            Place(str(run.path)),
+            fix=_("Run the same train command again to finish it."),
         )
 
 
@@ -254,20 +250,16 @@ def refuse_other(run: RunFolder) -> None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise RecipeError(name_too_long(run.path)) from error
-        raise ResourceError(
-            Problem(
-                "C107",
-                _("the folder cannot be read: {reason}").format(reason=error.strerror),
-                Place(str(run.path)),
-                fix=_("Choose another one with --out; nothing was changed."),
-            )
+        raise ResourceError.of(
+            "C107",
+            _("the folder cannot be read: {reason}").format(reason=error.strerror),
+            Place(str(run.path)),
+            fix=_("Choose another one with --out; nothing was changed."),
         ) from error
     if is_other:
-        raise ResourceError(
-            Problem(
-                "C111",
-                _("the folder exists and is not a run"),
-                Place(str(run.path)),
-                fix=_("Choose another one with --out; nothing was changed."),
-            )
+        raise ResourceError.of(
+            "C111",
+            _("the folder exists and is not a run"),
+            Place(str(run.path)),
+            fix=_("Choose another one with --out; nothing was changed."),
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.errors import ModelError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.metrics.shortfall import compare_with_tfidf, find_shortfall
@@ -121,18 +121,16 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except UnreadableFile as error:
-        raise ModelError(
-            Problem("M109", _("cannot be read: {reason}").format(reason=error), Place(str(path)))
+        raise ModelError.of(
+            "M109", _("cannot be read: {reason}").format(reason=error), Place(str(path))
         ) from error
     try:
         check_model_facts(facts)
     except ValueError as error:
-        raise ModelError(
-            Problem(
-                "M109",
-                _("it is not as tunesmith wrote it: {reason}").format(reason=reason_of(error)),
-                Place(str(path)),
-                fix=_("Take the file from the run again, or train again."),
-            )
+        raise ModelError.of(
+            "M109",
+            _("it is not as tunesmith wrote it: {reason}").format(reason=reason_of(error)),
+            Place(str(path)),
+            fix=_("Take the file from the run again, or train again."),
         ) from error
     return facts

@@ -218,13 +218,11 @@ def check_saved(session: Session, folder: Path) -> None:
         IntegrityError: it is damaged (C102), or another run saved it (C109).
     """
     if damage := _damage_of(folder):
-        raise IntegrityError(
-            Problem(
-                "C102",
-                _("the best checkpoint is damaged: {damage}").format(damage=damage),
-                Place(str(folder)),
-                fix=_("Run again: training goes back to a checkpoint that is whole."),
-            )
+        raise IntegrityError.of(
+            "C102",
+            _("the best checkpoint is damaged: {damage}").format(damage=damage),
+            Place(str(folder)),
+            fix=_("Run again: training goes back to a checkpoint that is whole."),
         )
     refuse_foreign(folder, checkpoint.read(folder).fingerprint, session.fingerprint)
 
@@ -305,15 +303,13 @@ def refuse_small_disk(run: RunFolder, network: nn.Module, keep_checkpoints: int)
     needed = int(1.1 * ((weights + 2 * trained) * missing + weights))
     free = shutil.disk_usage(run.path).free
     if free < needed:
-        raise ResourceError(
-            Problem(
-                "C107",
-                _(
-                    "{needed:.1f} GB are needed for checkpoints and model, {free:.1f} are free"
-                ).format(needed=needed / 1e9, free=free / 1e9),
-                Place(str(run.path)),
-                fix=_("Make room, name another disk with --out, or lower train.keep_checkpoints."),
-            )
+        raise ResourceError.of(
+            "C107",
+            _("{needed:.1f} GB are needed for checkpoints and model, {free:.1f} are free").format(
+                needed=needed / 1e9, free=free / 1e9
+            ),
+            Place(str(run.path)),
+            fix=_("Make room, name another disk with --out, or lower train.keep_checkpoints."),
         )
 
 

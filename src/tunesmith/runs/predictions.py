@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.rows import Row
-from tunesmith.errors import IntegrityError, Place, Problem
+from tunesmith.errors import IntegrityError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
@@ -111,28 +111,22 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
             needed = [*_OWN, *map(stored_name, columns)]
             rows: list[dict[str, Any]] = file.read(columns=needed).to_pylist()
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise IntegrityError(
-            Problem(
-                "C132",
-                _("the predictions cannot be read: {reason}").format(
-                    reason=str(error).splitlines()[0]
-                ),
-                Place(str(path)),
-                fix=_again(),
-            )
+        raise IntegrityError.of(
+            "C132",
+            _("the predictions cannot be read: {reason}").format(reason=str(error).splitlines()[0]),
+            Place(str(path)),
+            fix=_again(),
         ) from error
     try:
         return [_as_record(row, columns) for row in rows]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise IntegrityError(
-            Problem(
-                "C133",
-                _("the predictions do not have the form of a run's: {reason}").format(
-                    reason=repr(error)
-                ),
-                Place(str(path)),
-                fix=_again(),
-            )
+        raise IntegrityError.of(
+            "C133",
+            _("the predictions do not have the form of a run's: {reason}").format(
+                reason=repr(error)
+            ),
+            Place(str(path)),
+            fix=_again(),
         ) from error
 
 
@@ -157,22 +151,18 @@ def _refuse_damaged(run: RunFolder, known: object) -> None:
         IntegrityError: a file is damaged or missing (C132), or another run wrote them (C133).
     """
     if damage := atomic.damage(run.predictions):
-        raise IntegrityError(
-            Problem(
-                "C132",
-                _("the predictions are damaged: {damage}").format(damage=damage),
-                Place(str(run.predictions)),
-                fix=_again(),
-            )
+        raise IntegrityError.of(
+            "C132",
+            _("the predictions are damaged: {damage}").format(damage=damage),
+            Place(str(run.predictions)),
+            fix=_again(),
         )
     if known is not None and known != manifest_of(run):
-        raise IntegrityError(
-            Problem(
-                "C133",
-                _("the predictions are those of another model"),
-                Place(str(run.predictions)),
-                fix=_again(),
-            )
+        raise IntegrityError.of(
+            "C133",
+            _("the predictions are those of another model"),
+            Place(str(run.predictions)),
+            fix=_again(),
         )
 
 

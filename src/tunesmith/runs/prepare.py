@@ -154,7 +154,7 @@ def prepare_run(
     for name, found in examples.items():
         if not len(found):
             source = checked.splits[name].source.name
-            raise DataError(Problem("D122", _("its texts hold no token"), Place(source)))
+            raise DataError.of("D122", _("its texts hold no token"), Place(source))
     plan = make_plan(
         recipe.train,
         num_examples=len(examples["train"]),

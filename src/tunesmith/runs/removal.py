@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
@@ -23,24 +23,18 @@ def refuse_deletion(run: RunFolder) -> None:
     """
     folder = Path(os.path.realpath(run.path))
     if foreign := run.foreign_entries():
-        raise RecipeError(
-            Problem(
-                "R155",
-                _("the folder holds more than a run: {names}").format(
-                    names=quoted(foreign, at_most=5)
-                ),
-                Place(str(run.path)),
-                fix=_("Move that to another place, or delete the folder yourself."),
-            )
+        raise RecipeError.of(
+            "R155",
+            _("the folder holds more than a run: {names}").format(names=quoted(foreign, at_most=5)),
+            Place(str(run.path)),
+            fix=_("Move that to another place, or delete the folder yourself."),
         )
     if Path(os.path.realpath(".")).is_relative_to(folder):
-        raise RecipeError(
-            Problem(
-                "R155",
-                _("this is the folder that you work in"),
-                Place(str(run.path)),
-                fix=_("Call the command from another folder."),
-            )
+        raise RecipeError.of(
+            "R155",
+            _("this is the folder that you work in"),
+            Place(str(run.path)),
+            fix=_("Call the command from another folder."),
         )
 
 

@@ -84,13 +84,11 @@ def _move_aside(run: RunFolder) -> None:
     """
     folder = Path(os.path.realpath(run.path))
     if Path.cwd().is_relative_to(folder):
-        raise RecipeError(
-            Problem(
-                "C126",
-                _("--restart cannot move the folder that you work in"),
-                Place(str(run.path)),
-                fix=_("Call it from another folder, or choose another --out."),
-            )
+        raise RecipeError.of(
+            "C126",
+            _("--restart cannot move the folder that you work in"),
+            Place(str(run.path)),
+            fix=_("Call it from another folder, or choose another --out."),
         )
     stamp = time.strftime("%Y%m%dT%H%M%S")
     try:
@@ -185,17 +183,15 @@ def _refuse_other_recipe(run: RunFolder, recipe: Recipe) -> None:
         if path not in MAY_CHANGE and _value(before, path) != _value(now, path)
     ]
     if changes:
-        raise RecipeError(
-            Problem(
-                "C108",
-                _("the folder holds a run of another recipe"),
-                Place(str(run.path)),
-                evidence=tuple(
-                    f"{'.'.join(path)}: {as_written(was)} → {as_written(value)}"
-                    for path, was, value in changes
-                ),
-                fix=_("Choose another --out, or --restart to start again (the old run is kept)."),
-            )
+        raise RecipeError.of(
+            "C108",
+            _("the folder holds a run of another recipe"),
+            Place(str(run.path)),
+            evidence=tuple(
+                f"{'.'.join(path)}: {as_written(was)} → {as_written(value)}"
+                for path, was, value in changes
+            ),
+            fix=_("Choose another --out, or --restart to start again (the old run is kept)."),
         )
 
 

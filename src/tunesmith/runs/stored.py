@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from tunesmith.errors import IntegrityError, Place, Problem
+from tunesmith.errors import IntegrityError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.model_metadata import STRICT, parse, parse_run_facts, reason_of
 from tunesmith.training.plan import Plan
@@ -111,11 +111,9 @@ def _read(path: Path, take: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise IntegrityError(
-            Problem(
-                "C138",
-                _("the file is damaged: {reason}").format(reason=reason_of(error)),
-                Place(str(path)),
-                fix=_("Bring it back from a copy, or train again with --restart."),
-            )
+        raise IntegrityError.of(
+            "C138",
+            _("the file is damaged: {reason}").format(reason=reason_of(error)),
+            Place(str(path)),
+            fix=_("Bring it back from a copy, or train again with --restart."),
         ) from error

@@ -43,16 +43,14 @@ def check_trackers(names: Sequence[str]) -> None:
         if name not in TRACKERS:
             known = _("Trackers: {names}.").format(names=", ".join(TRACKERS))
             fix = did_you_mean(name, TRACKERS, otherwise=known)
-            raise RecipeError(
-                Problem("R113", _('there is no tracker "{name}"').format(name=name), fix=fix)
+            raise RecipeError.of(
+                "R113", _('there is no tracker "{name}"').format(name=name), fix=fix
             )
         if find_spec(TRACKERS[name]) is None:
-            raise ResourceError(
-                Problem(
-                    "M118",
-                    _('the tracker "{name}" is not installed').format(name=name),
-                    fix=f"pip install {TRACKERS[name]}",
-                )
+            raise ResourceError.of(
+                "M118",
+                _('the tracker "{name}" is not installed').format(name=name),
+                fix=f"pip install {TRACKERS[name]}",
             )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesmith.errors import Interrupted, Problem, ResourceError
+from tunesmith.errors import Interrupted, ResourceError
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.finish import finish
@@ -172,11 +172,9 @@ def _device_errors_reported() -> Iterator[None]:
             raise ResourceError(memory_problem(error)) from error
         if isinstance(error, RuntimeError) and "deterministic" in text:
             message = _("a kernel of this model cannot repeat exactly: {reason}")
-            raise ResourceError(
-                Problem(
-                    "M120",
-                    message.format(reason=text.splitlines()[0]),
-                    fix=_("Allow it with --set train.deterministic=false."),
-                )
+            raise ResourceError.of(
+                "M120",
+                message.format(reason=text.splitlines()[0]),
+                fix=_("Allow it with --set train.deterministic=false."),
             ) from error
         raise

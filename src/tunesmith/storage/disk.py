@@ -67,13 +67,11 @@ def as_path(written: str | os.PathLike[str]) -> Path:
             raise RuntimeError(_("a path cannot hold a NUL character"))
         return path.expanduser() if os.fspath(written).startswith("~") else path
     except RuntimeError as error:
-        raise RecipeError(
-            Problem(
-                "C136",
-                _("there is no such path: {reason}").format(reason=error),
-                Place(str(path)),
-                fix=_("Write the path in full, or ./~name for a folder of that name."),
-            )
+        raise RecipeError.of(
+            "C136",
+            _("there is no such path: {reason}").format(reason=error),
+            Place(str(path)),
+            fix=_("Write the path in full, or ./~name for a folder of that name."),
         ) from error
 
 

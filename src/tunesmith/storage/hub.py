@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from tunesmith.errors import IntegrityError, Place, Problem, ResourceError, TunesmithError
+from tunesmith.errors import IntegrityError, Place, ResourceError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.storage.atomic import write_file
 from tunesmith.storage.downloads import is_commit, limit_responses, mismatch
@@ -161,18 +161,16 @@ def _verify(folder: Path, name: str) -> None:
         if content.parent.name == "blobs" and mismatch(content, content.name):
             path.unlink()
             content.unlink()
-            raise IntegrityError(
-                Problem(
-                    "M103",
-                    _("{file} is not the file that {endpoint} announced: its hash differs").format(
-                        file=path.name, endpoint=endpoint()
-                    ),
-                    Place(name),
-                    fix=_(
-                        "It was deleted from the cache; the same command downloads it again. If it "
-                        "differs again, the server or a proxy changes files."
-                    ),
-                )
+            raise IntegrityError.of(
+                "M103",
+                _("{file} is not the file that {endpoint} announced: its hash differs").format(
+                    file=path.name, endpoint=endpoint()
+                ),
+                Place(name),
+                fix=_(
+                    "It was deleted from the cache; the same command downloads it again. If it "
+                    "differs again, the server or a proxy changes files."
+                ),
             )
 
 

@@ -39,15 +39,13 @@ def valid_responses(repository: str, kind: Kind) -> Iterator[None]:
 
         if problem := disk_problem(error, Path(constants.HF_HUB_CACHE)):
             raise ResourceError(problem) from error
-        raise ResourceError(
-            Problem(
-                "M104",
-                _("the answer of {endpoint} cannot be used: {reason}").format(
-                    endpoint=endpoint(), reason=_reason(error)
-                ),
-                Place(repository),
-                fix=_("Try again later, or another endpoint (HF_ENDPOINT)."),
-            )
+        raise ResourceError.of(
+            "M104",
+            _("the answer of {endpoint} cannot be used: {reason}").format(
+                endpoint=endpoint(), reason=_reason(error)
+            ),
+            Place(repository),
+            fix=_("Try again later, or another endpoint (HF_ENDPOINT)."),
         ) from error
 
 
@@ -110,16 +108,13 @@ def as_error(error: BaseException, repository: str, kind: Kind) -> TunesmithErro
     place = Place(repository)
     wrong_name = ModelError if kind == "model" else DataError
     if isinstance(error, errors.GatedRepoError) or status == 403:
-        return ResourceError(
-            Problem(
-                "M106",
-                _("access is restricted"),
-                place,
-                fix=_(
-                    "Ask for access on its page, then set the variable HF_TOKEN or run "
-                    "`hf auth login`."
-                ),
-            )
+        return ResourceError.of(
+            "M106",
+            _("access is restricted"),
+            place,
+            fix=_(
+                "Ask for access on its page, then set the variable HF_TOKEN or run `hf auth login`."
+            ),
         )
     if isinstance(error, errors.EntryNotFoundError):
         return ResourceError(_out_of_reach(error, repository, kind))

@@ -65,13 +65,11 @@ def _acquire(folder: Path, wait_seconds: float) -> Release:
         waited = time.monotonic() - started
         holder = _as_text(_read_holder(folder / HOLDER))
         if waited >= wait_seconds:
-            raise FolderInUseError(
-                Problem(
-                    "C106",
-                    _("the folder is in use by {holder}").format(holder=holder),
-                    Place(str(folder)),
-                    fix=_("Wait for it, stop it, or choose another folder with --out."),
-                )
+            raise FolderInUseError.of(
+                "C106",
+                _("the folder is in use by {holder}").format(holder=holder),
+                Place(str(folder)),
+                fix=_("Wait for it, stop it, or choose another folder with --out."),
             )
         if waited >= _SILENT_SECONDS and not is_reported:
             is_reported = True

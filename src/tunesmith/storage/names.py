@@ -45,17 +45,15 @@ def locate_run(name: str | Path, root: str | Path = RUNS) -> Path:
             return candidate
     known = run_names(root)
     close = nearest(path.name, known)
-    raise RecipeError(
-        Problem(
-            "C113",
-            _("there is no such run"),
-            Place(str(name)),
-            fix=_('did you mean "{name}"?').format(name=close[0])
-            if close
-            else _("Runs in {root}: {names}.").format(root=root, names=quoted(known))
-            if known
-            else _("no runs in {root}").format(root=root),
-        )
+    raise RecipeError.of(
+        "C113",
+        _("there is no such run"),
+        Place(str(name)),
+        fix=_('did you mean "{name}"?').format(name=close[0])
+        if close
+        else _("Runs in {root}: {names}.").format(root=root, names=quoted(known))
+        if known
+        else _("no runs in {root}").format(root=root),
     )
 
 
@@ -128,13 +126,11 @@ def _refuse_unknown_prefix(name: str) -> None:
     """Refuse `embeded:mini`: neither a Hub name nor, usually, a path has a colon."""
     prefix = re.match(r"([A-Za-z]{2,}):(?![/\\])(.*)", name, re.DOTALL)
     if prefix and prefix[1] != "embedded" and nearest(prefix[1], ["embedded"]):
-        raise ModelError(
-            Problem(
-                "M107",
-                _("there is no such embedded model"),
-                Place(name),
-                fix=_('Did you mean "{name}"?').format(name=f"embedded:{prefix[2]}"),
-            )
+        raise ModelError.of(
+            "M107",
+            _("there is no such embedded model"),
+            Place(name),
+            fix=_('Did you mean "{name}"?').format(name=f"embedded:{prefix[2]}"),
         )
 
 

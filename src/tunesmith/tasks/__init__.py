@@ -55,9 +55,7 @@ def task_named(name: str) -> type[Task]:
     if name not in TASKS:
         known = _("Tasks: {names}.").format(names=", ".join(sorted(TASKS)))
         fix = did_you_mean(name, TASKS, otherwise=known)
-        raise RecipeError(
-            Problem("R109", _('there is no task "{name}"').format(name=name), fix=fix)
-        )
+        raise RecipeError.of("R109", _('there is no task "{name}"').format(name=name), fix=fix)
     module, _colon, of = TASKS[name].partition(":")
     task: type[Task] = getattr(import_module(module, __name__), of)
     return task

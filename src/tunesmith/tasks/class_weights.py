@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe import Options
@@ -159,7 +159,7 @@ class LossWeights:
             known = _("Known classes: {names}.").format(names=quoted(labels))
             fix = did_you_mean(unknown[0], labels, otherwise=known)
         if message is not None:
-            raise RecipeError(Problem("R188", message, Place("options.class_weights"), fix=fix))
+            raise RecipeError.of("R188", message, Place("options.class_weights"), fix=fix)
         if isinstance(requested, dict):
             return [requested.get(name, 1.0) for name in labels]
         assert isinstance(requested, list)  # noqa: S101 - balanced weights need no names

@@ -24,7 +24,7 @@ from tunesmith.data.encoded import Encoded
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, ModelError, Problem
+from tunesmith.errors import DataError, ModelError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.output_kinds import FreeText
@@ -130,12 +130,10 @@ class MaskedLanguageModel(TaskDefaults):
     def with_tokenizer(self, tokenizer: Any) -> Self:
         """Take the tokenizer; `ModelError` if it has no mask (M121)."""
         if tokenizer.mask_token_id is None:
-            raise ModelError(
-                Problem(
-                    "M121",
-                    _("its tokenizer has no mask; masked-lm needs one"),
-                    fix=_("Choose an encoder such as bert-base-uncased."),
-                )
+            raise ModelError.of(
+                "M121",
+                _("its tokenizer has no mask; masked-lm needs one"),
+                fix=_("Choose an encoder such as bert-base-uncased."),
             )
         return replace(self, tokenizer=tokenizer)
 
@@ -159,28 +157,24 @@ class MaskedLanguageModel(TaskDefaults):
         mask = tokenizer.mask_token
         for row in rows:
             if not any(mask in str(row.values[name]) for name in self.roles.text_columns):
-                raise DataError(
-                    Problem(
-                        "D331",
-                        _('row {row} has no {mask} to fill in: "{text}"').format(
-                            row=row.index, mask=mask, text=row.values[self.roles.text]
-                        ),
-                        fix=_("Write {mask} in place of the word to predict.").format(mask=mask),
-                    )
+                raise DataError.of(
+                    "D331",
+                    _('row {row} has no {mask} to fill in: "{text}"').format(
+                        row=row.index, mask=mask, text=row.values[self.roles.text]
+                    ),
+                    fix=_("Write {mask} in place of the word to predict.").format(mask=mask),
                 )
         ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
         ids = ragged["input_ids"]
         ends = ids.lengths.cumsum()
         for i in np.flatnonzero(full_lengths > max_length).tolist():
             if tokenizer.mask_token_id not in ids.flat[ends[i] - ids.lengths[i] : ends[i]]:
-                raise DataError(
-                    Problem(
-                        "D331",
-                        _("row {row}: no {mask} is among the {limit} tokens that are read").format(
-                            row=rows[i].index, mask=mask, limit=max_length
-                        ),
-                        fix=_("Shorten the text around it."),
-                    )
+                raise DataError.of(
+                    "D331",
+                    _("row {row}: no {mask} is among the {limit} tokens that are read").format(
+                        row=rows[i].index, mask=mask, limit=max_length
+                    ),
+                    fix=_("Shorten the text around it."),
                 )
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
         return Encoded(ragged, {}, indices, full_lengths)

@@ -22,7 +22,7 @@ from tunesmith.data.label_lists import (
 from tunesmith.data.labels import as_python, is_list, is_missing, label_text, labels_finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Problem
+from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.metrics.output_kinds import NO_LABEL, LabelSet
@@ -135,11 +135,8 @@ class MultiLabelClassification(LabeledTextTask):
             num_empty += not names
             counts.update(names)
         if not counts:
-            raise DataError(
-                Problem(
-                    "D204",
-                    _("none of {count} rows has a label; nothing to learn").format(count=total),
-                )
+            raise DataError.of(
+                "D204", _("none of {count} rows has a label; nothing to learn").format(count=total)
             )
         labels = self.labels or order_labels(counts)
         in_order = {name: counts[name] for name in labels}

@@ -13,7 +13,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile, as_number, as_text
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, Problem
+from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.output_kinds import Number
 from tunesmith.metrics.scores import Metric, scoring
@@ -88,14 +88,12 @@ class TextRegression(LabeledTextTask):
                 total += 1
                 lowest, highest = min(lowest, value), max(highest, value)
         if total and lowest == highest:
-            raise DataError(
-                Problem(
-                    "D204",
-                    _("all {count} targets are {value}; nothing to learn").format(
-                        count=total, value=lowest
-                    ),
-                    fix=_("Name another column with --label."),
-                )
+            raise DataError.of(
+                "D204",
+                _("all {count} targets are {value}; nothing to learn").format(
+                    count=total, value=lowest
+                ),
+                fix=_("Name another column with --label."),
             )
         return replace(self, lowest=float(lowest), highest=float(highest))
 

@@ -101,14 +101,12 @@ def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accele
         "mps": torch.backends.mps.is_available(),
     }
     if not available.get(device, True):
-        raise ResourceError(
-            Problem(
-                "M117",
-                _("train.device is {device}, and torch {version} sees no such device").format(
-                    device=device, version=torch.__version__
-                ),
-                fix=_("`tunesmith doctor` says what torch sees. Use --set train.device=auto."),
-            )
+        raise ResourceError.of(
+            "M117",
+            _("train.device is {device}, and torch {version} sees no such device").format(
+                device=device, version=torch.__version__
+            ),
+            fix=_("`tunesmith doctor` says what torch sees. Use --set train.device=auto."),
         )
     # Accelerate keeps its settings per process; a second run may want others
     AcceleratorState._reset_state(reset_partial_state=True)

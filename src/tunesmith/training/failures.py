@@ -57,17 +57,15 @@ def halve_micro_batches(engine: Engine, progress: Progress, batch: Batch) -> War
 
 def _out_of_memory_alone(batch: Batch, num_processes: int) -> ResourceError:
     rows = len(batch.examples)
-    return ResourceError(
-        Problem(
-            "M145",
-            _("one of {count} processes is out of memory with {rows} rows at once").format(
-                count=num_processes, rows=rows
-            ),
-            fix=_(
-                "Continue from the last checkpoint with the same command and "
-                "--set train.micro_batch_size={fewer}."
-            ).format(fewer=max(1, rows // 2)),
-        )
+    return ResourceError.of(
+        "M145",
+        _("one of {count} processes is out of memory with {rows} rows at once").format(
+            count=num_processes, rows=rows
+        ),
+        fix=_(
+            "Continue from the last checkpoint with the same command and "
+            "--set train.micro_batch_size={fewer}."
+        ).format(fewer=max(1, rows // 2)),
     )
 
 
@@ -85,15 +83,13 @@ def skipped_update(step: Step, loss: float, grad_norm: float) -> Warned:
 
 def diverged(progress: Progress) -> IntegrityError:
     """Return M110: too many updates in a row were skipped."""
-    return IntegrityError(
-        Problem(
-            "M110",
-            _("{count} updates in a row were not finite; stopped at step {step}").format(
-                count=progress.skipped_in_a_row, step=progress.step
-            ),
-            fix=_(
-                "Lower train.learning_rate, add train.warmup, or look at the rows named above. The "
-                "last good checkpoint stays."
-            ),
-        )
+    return IntegrityError.of(
+        "M110",
+        _("{count} updates in a row were not finite; stopped at step {step}").format(
+            count=progress.skipped_in_a_row, step=progress.step
+        ),
+        fix=_(
+            "Lower train.learning_rate, add train.warmup, or look at the rows named above. The "
+            "last good checkpoint stays."
+        ),
     )

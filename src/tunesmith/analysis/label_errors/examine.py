@@ -174,12 +174,10 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
     refuse_unfinished(run)
     task = task_from_json(run.facts()["task"])
     if not task.needs_label:
-        raise RecipeError(
-            Problem(
-                "R175",
-                _("{task} has no label per text that could be wrong").format(task=task.name),
-                Place(str(run.path)),
-            )
+        raise RecipeError.of(
+            "R175",
+            _("{task} has no label per text that could be wrong").format(task=task.name),
+            Place(str(run.path)),
         )
     data, warnings = _data_of(run)
     if warnings and split == "train":
@@ -194,15 +192,13 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
         if held_out is not None:
             answered[name] = held_out
     if not answered:
-        raise RecipeError(
-            Problem(
-                "R179",
-                _(
-                    "no labeled rows of {split} have answers of a model that has not learned them"
-                ).format(split=split or ", ".join(SPLITS)),
-                Place(str(run.path)),
-                fix=_("Name another split with --split: {names}.").format(names=", ".join(SPLITS)),
-            )
+        raise RecipeError.of(
+            "R179",
+            _(
+                "no labeled rows of {split} have answers of a model that has not learned them"
+            ).format(split=split or ", ".join(SPLITS)),
+            Place(str(run.path)),
+            fix=_("Name another split with --split: {names}.").format(names=", ".join(SPLITS)),
         )
     return ErrorAnalysis(run, answered, warnings, data)
 

@@ -13,7 +13,7 @@ from tunesmith.analysis.label_errors.held_out import by_the_model
 from tunesmith.analysis.label_errors.ranking import slices, suspect, worst
 from tunesmith.analysis.report import sections
 from tunesmith.analysis.report.page import Figure, Page, Section, render
-from tunesmith.errors import IntegrityError, Place, Problem
+from tunesmith.errors import IntegrityError, Place
 from tunesmith.i18n import current_language, split_name
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.headline import Outcome, headline
@@ -47,7 +47,7 @@ def write_report(run: RunFolder) -> None:
 def _page(run: RunFolder) -> Page:
     metadata, plan, history = run.facts(), run.plan_facts(), run.history()
     if not plan:
-        raise IntegrityError(Problem("C138", _("the file is missing"), Place(str(run.plan))))
+        raise IntegrityError.of("C138", _("the file is missing"), Place(str(run.plan)))
     recipe = gather(file=run.recipe, environment={}).recipe()
     judged = headline(metadata)
     assessments = explain(run, curves_of(run, history))

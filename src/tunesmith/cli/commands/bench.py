@@ -75,7 +75,7 @@ def command(
                 fix = _("Contenders: {names}.").format(names=", ".join(CONTENDERS))
                 message = _('there is no contender "{name}"').format(name=name)
                 fix_name = did_you_mean(name, CONTENDERS, otherwise=fix)
-                raise RecipeError(Problem("R100", message, fix=fix_name))
+                raise RecipeError.of("R100", message, fix=fix_name)
         contenders = [CONTENDERS[name] for name in names]
     settings = _settings(recipe, steps_taken(turns, steps))
     results = compare(contenders, settings, turns=turns, steps=steps, say=terminal.say)

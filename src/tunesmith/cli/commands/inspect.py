@@ -9,7 +9,7 @@ import click
 
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, data_options, examples, layers_from, reading, row_at
-from tunesmith.errors import DataError, Problem, RecipeError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
@@ -51,13 +51,9 @@ def command(
     from tunesmith.models.inspect_tokens import inspect_texts
 
     if len(texts) > 2:
-        raise RecipeError(
-            Problem(
-                "R100",
-                _("a model reads one text, or two jointly; these are {count}").format(
-                    count=len(texts)
-                ),
-            )
+        raise RecipeError.of(
+            "R100",
+            _("a model reads one text, or two jointly; these are {count}").format(count=len(texts)),
         )
     subject = _Subject(texts, model or what) if texts else _row_of(what, model, flags)
     files = locate(subject.model, revision=subject.revision)

@@ -11,7 +11,7 @@ import click
 from tunesmith.api.display.score_tables import format_scores
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, examples
-from tunesmith.errors import DataError, Problem, RecipeError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.i18n import gettext as _
 
 __all__ = ["command"]
@@ -71,12 +71,10 @@ def command(
     except (ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         fix = _("Choose the positive class with --positive, or --average.")
-        raise RecipeError(
-            Problem(
-                "R120",
-                _("{name} cannot score this: {reason}").format(name=name, reason=reason),
-                fix=fix,
-            )
+        raise RecipeError.of(
+            "R120",
+            _("{name} cannot score this: {reason}").format(name=name, reason=reason),
+            fix=fix,
         ) from error
     scores = {key: value if math.isfinite(value) else None for key, value in scores.items()}
     terminal.result(format_scores(scores))

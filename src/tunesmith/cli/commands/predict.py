@@ -22,7 +22,7 @@ from tunesmith.cli.options import (
     reading,
 )
 from tunesmith.cli.streams import has_reader
-from tunesmith.errors import DataError, Place, Problem, RecipeError
+from tunesmith.errors import DataError, Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.storage.names import model_source
@@ -139,9 +139,9 @@ def _check(texts: Sequence[str], file: str | None, out: Path | None, *, force: b
         atomic.refuse_existing([out], force=force)
     if file is None and not texts and sys.stdin.isatty():
         fix = _("Give texts, --file, or lines on stdin.")
-        raise RecipeError(Problem("R100", _("no text to predict"), fix=fix))
+        raise RecipeError.of("R100", _("no text to predict"), fix=fix)
     if file is not None and texts:
-        raise RecipeError(Problem("R100", _("give either texts or --file, not both")))
+        raise RecipeError.of("R100", _("give either texts or --file, not both"))
     check_arguments(texts)
 
 
@@ -154,7 +154,7 @@ def _typed(texts: Sequence[str], columns: Sequence[str], encoding: str | None) -
         return from_python(_as_records(texts, columns), _("arguments"))["train"]
     piped = list(rows_of_lines(sys.stdin.buffer, columns, encoding))
     if not piped:
-        raise DataError(Problem("D120", _("no rows"), Place("stdin")))
+        raise DataError.of("D120", _("no rows"), Place("stdin"))
     return from_python(piped, "stdin")["train"]
 
 
@@ -218,13 +218,11 @@ def _as_cell(text: str) -> str:
 def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, object]]:
     width = len(columns)
     if len(texts) % width:
-        raise RecipeError(
-            Problem(
-                "R100",
-                _("this model reads text pairs ({columns}); pass an even number of texts").format(
-                    columns=", ".join(columns)
-                ),
-            )
+        raise RecipeError.of(
+            "R100",
+            _("this model reads text pairs ({columns}); pass an even number of texts").format(
+                columns=", ".join(columns)
+            ),
         )
     return [
         dict(zip(columns, texts[i : i + width], strict=True)) for i in range(0, len(texts), width)

@@ -236,8 +236,8 @@ def delete(terminal: Terminal, names: tuple[str, ...], root: str, yes: bool) -> 
         for run in runs:
             terminal.say(str(run.path))
         if not sys.stdin.isatty():
-            raise RecipeError(
-                Problem("R154", _("no terminal to confirm in"), fix=_("Add --yes to delete."))
+            raise RecipeError.of(
+                "R154", _("no terminal to confirm in"), fix=_("Add --yes to delete.")
             )
         question = ngettext("Delete {count} run?", "Delete {count} runs?", len(runs))
         click.confirm(question.format(count=len(runs)), abort=True, err=True)

@@ -21,7 +21,7 @@ from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Column, Splits
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.text import nearest
 
@@ -65,8 +65,8 @@ def open_embedded(name: str) -> Splits:
         fix = _("Embedded sets: {names}.").format(names=", ".join(f"embedded:{n}" for n in NAMES))
         if close:
             fix = _('Did you mean "{name}"?').format(name=f"embedded:{close[0]}") + "\n" + fix
-        raise DataError(
-            Problem("D105", _("there is no such embedded set"), Place(f"embedded:{name}"), fix=fix)
+        raise DataError.of(
+            "D105", _("there is no such embedded set"), Place(f"embedded:{name}"), fix=fix
         )
     columns = _SETS[name][1]
     return {

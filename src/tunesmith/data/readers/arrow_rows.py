@@ -22,7 +22,7 @@ from tunesmith.data.rows import (
     too_long,
     too_many_columns,
 )
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 
 __all__ = [
@@ -81,7 +81,7 @@ def too_large_decoded(source: str, size: int) -> DataError:
         times=_BOMB_TIMES, size=size >> 20
     )
     fix = _("If that is right, save it as CSV or JSON lines.")
-    return DataError(Problem("D131", message, Place(source), fix=fix))
+    return DataError.of("D131", message, Place(source), fix=fix)
 
 
 def rows_of(

@@ -81,7 +81,7 @@ class ClassFolder(PathSource):
             names = quoted([folder.name for folder in labeled]) or "-"
             message = _("texts of one class only: {names}").format(names=names)
             fix = _("Give the folder with a folder for each class.")
-            raise DataError(Problem("D125", message, Place(str(path)), fix=fix))
+            raise DataError.of("D125", message, Place(str(path)), fix=fix)
         files = tuple((file, folder.name) for folder in labeled for file in _texts_of(folder))
         notes = [
             _("{folder}: left out, its texts have no label").format(folder=folder)
@@ -207,7 +207,7 @@ def _texts_of(folder: Path) -> list[Path]:
             names=quoted(others, at_most=5)
         )
         fix = _("Move it elsewhere, or save it as .txt.")
-        raise DataError(Problem("D124", message, Place(str(folder)), fix=fix))
+        raise DataError.of("D124", message, Place(str(folder)), fix=fix)
     return entries
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tunesmith.data.readers.text_file import AUTO, TextFile
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.text import escape_controls
 
@@ -80,18 +80,14 @@ def _usable(delimiter: str, text: TextFile) -> str:
     is_half = "\ud800" <= delimiter <= "\udfff"  # of a character: a byte that is not UTF-8
     if len(delimiter) == 1 and delimiter not in '"\r\n\0' and not is_half:
         return delimiter
-    raise DataError(
-        Problem(
-            "D115",
-            _('"{delimiter}" cannot be a delimiter').format(
-                delimiter=escape_controls(delimiter[:20])
-            ),
-            Place(str(text.path)),
-            fix=_(
-                "Name one character other than a quote or a line end, such as "
-                '--delimiter ";" (\\t for a tab), or leave it out: it is detected.'
-            ),
-        )
+    raise DataError.of(
+        "D115",
+        _('"{delimiter}" cannot be a delimiter').format(delimiter=escape_controls(delimiter[:20])),
+        Place(str(text.path)),
+        fix=_(
+            "Name one character other than a quote or a line end, such as "
+            '--delimiter ";" (\\t for a tab), or leave it out: it is detected.'
+        ),
     )
 
 

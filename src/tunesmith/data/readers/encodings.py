@@ -80,15 +80,13 @@ def known_codec(name: str, place: Place) -> str:
         if codec.incrementaldecoder is None:
             raise LookupError(name)
     except (LookupError, ValueError):
-        raise DataError(
-            Problem(
-                "D106",
-                _('there is no encoding "{name}"').format(name=name),
-                place,
-                fix=_("Common ones: utf-8, gb18030, big5, shift_jis, cp1252, latin-1.")
-                + "\n"
-                + _("--encoding auto detects it from the bytes."),
-            )
+        raise DataError.of(
+            "D106",
+            _('there is no encoding "{name}"').format(name=name),
+            place,
+            fix=_("Common ones: utf-8, gb18030, big5, shift_jis, cp1252, latin-1.")
+            + "\n"
+            + _("--encoding auto detects it from the bytes."),
         ) from None
     return name if name == "utf-8-sig" else codec.name
 

@@ -84,7 +84,7 @@ class ExcelFile(PathSource):
                 rows = list(islice(workbook.rows(chosen), _SAMPLE_ROWS))
         if not rows:
             message = _('the sheet "{sheet}" is empty').format(sheet=chosen)
-            raise DataError(Problem("D121", message, Place(str(path))))
+            raise DataError.of("D121", message, Place(str(path)))
         (number, header), *others = rows
         if len(header) > MAX_COLUMNS:
             raise DataError(too_many_columns(len(header), Place(str(path), number)))
@@ -134,7 +134,7 @@ def refuse_other_spreadsheet(path: Path, kind: str) -> DataError:
     """Return the error for a table in a format that is not supported (D118)."""
     message = _("{kind} cannot be read").format(kind=kind)
     fix = _("Save it as .xlsx without a password, or as CSV (UTF-8).")
-    return DataError(Problem("D118", message, Place(str(path)), fix=fix))
+    return DataError.of("D118", message, Place(str(path)), fix=fix)
 
 
 def _check_archive(path: Path) -> None:
@@ -156,7 +156,7 @@ def _check_archive(path: Path) -> None:
             times=_BOMB_TIMES, size=size >> 20
         )
         fix = _("Save it as CSV (UTF-8).")
-        raise DataError(Problem("D131", message, Place(str(path)), fix=fix))
+        raise DataError.of("D131", message, Place(str(path)), fix=fix)
 
 
 class _Workbook:
@@ -170,13 +170,11 @@ class _Workbook:
         try:
             import openpyxl
         except ImportError:
-            raise ResourceError(
-                Problem(
-                    "D136",
-                    _("reading Excel files needs the package openpyxl"),
-                    Place(str(path)),
-                    fix='pip install "tunesmith[excel]"\n' + _("Or save it as CSV (UTF-8)."),
-                )
+            raise ResourceError.of(
+                "D136",
+                _("reading Excel files needs the package openpyxl"),
+                Place(str(path)),
+                fix='pip install "tunesmith[excel]"\n' + _("Or save it as CSV (UTF-8)."),
             ) from None
         self._path = path
         with warnings.catch_warnings(action="ignore"):
@@ -227,14 +225,12 @@ def _choose(sheets: Sequence[str], sheet: str | None, path: Path) -> str:
     if sheet in sheets:
         return str(sheet)
     close = nearest(sheet or "", sheets)
-    raise DataError(
-        Problem(
-            "D119",
-            _('there is no sheet "{sheet}"').format(sheet=sheet or ""),
-            Place(str(path)),
-            fix=(_('Did you mean "{name}"?').format(name=close[0]) + "\n" if close else "")
-            + _("Sheets: {names}.").format(names=quoted(sheets) or "-"),
-        )
+    raise DataError.of(
+        "D119",
+        _('there is no sheet "{sheet}"').format(sheet=sheet or ""),
+        Place(str(path)),
+        fix=(_('Did you mean "{name}"?').format(name=close[0]) + "\n" if close else "")
+        + _("Sheets: {names}.").format(names=quoted(sheets) or "-"),
     )
 
 

@@ -109,8 +109,8 @@ def _loaded(repository: str, config: str | None, commit: str | None) -> Any:
                 kind="dataset",
             )
     except datasets.exceptions.DatasetNotFoundError as error:
-        raise DataError(
-            Problem("D105", _("there is no such data set"), Place(repository), fix=str(error))
+        raise DataError.of(
+            "D105", _("there is no such data set"), Place(repository), fix=str(error)
         ) from error
     except (ValueError, datasets.exceptions.DataFilesNotFoundError) as error:
         raise DataError(_unreadable(repository, config, error)) from error

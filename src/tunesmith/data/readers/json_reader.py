@@ -97,7 +97,7 @@ class JsonFile(TextFileSource):
             while not start:
                 piece = file.read(1024)
                 if not piece:
-                    raise DataError(Problem("D121", _("the file is empty"), place))
+                    raise DataError.of("D121", _("the file is empty"), place)
                 start = piece.lstrip()
         is_array = start[0] == "["
         if not is_array and text.endless_line is not None:

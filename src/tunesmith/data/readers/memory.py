@@ -19,7 +19,7 @@ from tunesmith.data.rows import (
     distinct_columns,
     selected,
 )
-from tunesmith.errors import DataError, Place, Problem
+from tunesmith.errors import DataError, Place
 from tunesmith.i18n import gettext as _
 
 __all__ = ["Memory"]
@@ -45,12 +45,10 @@ class Memory(NumberedRows):
         has_other_keys = False
         for i, record in enumerate(records):
             if not isinstance(record, Mapping):
-                raise DataError(
-                    Problem(
-                        "D144",
-                        _("not an object with columns: {text}").format(text=repr(record)[:80]),
-                        Place(name, row=i),
-                    )
+                raise DataError.of(
+                    "D144",
+                    _("not an object with columns: {text}").format(text=repr(record)[:80]),
+                    Place(name, row=i),
                 )
             for key, value in record.items():
                 if value is not None:

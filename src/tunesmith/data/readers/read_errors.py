@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tunesmith.errors import DataError, Place, Problem, ResourceError, TunesmithError
+from tunesmith.errors import DataError, Place, ResourceError, TunesmithError
 from tunesmith.i18n import gettext as _
 from tunesmith.text import shortened
 
@@ -55,18 +55,18 @@ def _as_coded(error: Exception, name: str, kind: str) -> TunesmithError:
     if isinstance(error, MemoryError):
         message = _("not enough memory to read the {kind} file").format(kind=kind)
         fix = _("Split it into smaller files, or use a machine with more memory.")
-        return ResourceError(Problem("D137", message, place, fix=fix))
+        return ResourceError.of("D137", message, place, fix=fix)
     if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
         message = _("the gzip file is cut off or damaged: {reason}").format(reason=error)
-        return DataError(Problem("D132", message, place, fix=_("Copy or export it again.")))
+        return DataError.of("D132", message, place, fix=_("Copy or export it again."))
     if isinstance(error, OSError) and error.errno is not None:
         message = _("cannot read the file: {reason}").format(reason=reason_of(error))
-        return DataError(Problem("D105", message, place))
+        return DataError.of("D105", message, place)
     message = _("not a whole {kind} file ({size} bytes): {reason}").format(
         kind=kind, size=_size(name), reason=reason_of(error)
     )
     fix = _("It may be cut off; copy or export it again.")
-    return DataError(Problem("D130", message, place, fix=fix))
+    return DataError.of("D130", message, place, fix=fix)
 
 
 def _size(name: str) -> int | str:

@@ -76,7 +76,7 @@ def open_file(path: Path, options: ReadingOptions) -> Source:
     if options.sheet is not None and "sheet" not in actual.takes:
         message = _("--sheet is for Excel files; this has no sheets")
         fix = _("Leave out --sheet (data.sheet).")
-        raise DataError(Problem("D119", message, Place(str(path)), fix=fix))
+        raise DataError.of("D119", message, Place(str(path)), fix=fix)
     return actual.open(path, options)
 
 
@@ -89,7 +89,7 @@ def refuse_header(where: str, options: ReadingOptions) -> None:
     if options.header:
         message = _("--columns is for CSV and TSV files; this names its columns itself")
         fix = _("Leave out --columns (data.header).")
-        raise DataError(Problem("D114", message, Place(where), fix=fix))
+        raise DataError.of("D114", message, Place(where), fix=fix)
 
 
 def _suffix(name: str) -> str:

@@ -56,7 +56,7 @@ def check_arguments(texts: Sequence[str]) -> None:
             message = _("the text is not UTF-8: {text}").format(text=shortened(text))
             place = Place(_("the given texts"), row=number)
             fix = _("Write it to a file, and use --file with --encoding.")
-            raise DataError(Problem("D127", message, place, fix=fix)) from None
+            raise DataError.of("D127", message, place, fix=fix) from None
 
 
 def _lines(stream: BinaryIO, encoding: str | None) -> Iterator[tuple[Place, str]]:
@@ -72,7 +72,7 @@ def _lines(stream: BinaryIO, encoding: str | None) -> Iterator[tuple[Place, str]
             line = wide.readline(MAX_ROW_BYTES + 2) if wide else stream.readline(MAX_ROW_BYTES + 2)
         except UnicodeError:
             message = _("not {encoding}").format(encoding=codec.upper())
-            raise DataError(Problem("D127", message, place)) from None
+            raise DataError.of("D127", message, place) from None
         if len(line) > MAX_ROW_BYTES:
             raise DataError(too_long(place))
         if isinstance(line, bytes):
@@ -96,8 +96,8 @@ def _decoded(line: bytes, codec: str, place: Place, *, detects: bool) -> str:
                 encoding=codec.upper(), byte=line[error.start]
             )
         fix = _("Name the encoding with --encoding.")
-        raise DataError(
-            Problem("D127", message, place, fix=fix, flags=("--encoding", guess) if guess else ())
+        raise DataError.of(
+            "D127", message, place, fix=fix, flags=("--encoding", guess) if guess else ()
         ) from None
 
 

@@ -58,7 +58,7 @@ def require_regular_file(path: Path) -> None:
         kind = next((name for is_kind, name in kinds if is_kind(mode)), _("a device"))
         message = _("{kind} cannot be read as data: data is read several times").format(kind=kind)
         fix = _("Save the rows to a file, and name that.")
-        raise DataError(Problem("D123", message, Place(str(path)), fix=fix))
+        raise DataError.of("D123", message, Place(str(path)), fix=fix)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ class TextFile:
             head = file.read(_PIECE)
         if not head:
             fix = _("Export it again, or name another file.")
-            raise DataError(Problem("D121", _("the file is empty"), Place(str(path)), fix=fix))
+            raise DataError.of("D121", _("the file is empty"), Place(str(path)), fix=fix)
         by_mark = encoding_by_mark(head)
         is_auto = encoding == AUTO
         named = "utf-8" if is_auto or encoding is None else encoding

@@ -199,15 +199,13 @@ def load_run(folder: RunFolder, *, style: str) -> SourceRun:
     """
     planned = folder.plan_facts()
     if not planned:
-        raise ResourceError(
-            Problem(
-                "C121",
-                _("the run has no plan.json: it has not started to train"),
-                Place(str(folder.path)),
-                fix=_("Train it first: tunesmith train {recipe} --out {run}").format(
-                    recipe=shell_quoted(folder.recipe), run=shell_quoted(folder.path)
-                ),
-            )
+        raise ResourceError.of(
+            "C121",
+            _("the run has no plan.json: it has not started to train"),
+            Place(str(folder.path)),
+            fix=_("Train it first: tunesmith train {recipe} --out {run}").format(
+                recipe=shell_quoted(folder.recipe), run=shell_quoted(folder.path)
+            ),
         )
     inputs = _read_inputs(folder, gather(file=folder.recipe, environment={}), planned)
     recipe = inputs.recipe
@@ -236,28 +234,24 @@ def load_run(folder: RunFolder, *, style: str) -> SourceRun:
 def _script_parts(task: Task) -> ScriptParts:
     if (parts := task.script_parts) is not None:
         return parts
-    raise RecipeError(
-        Problem(
-            "R200",
-            _("{task} cannot be written as a script: parts of it exist only in tunesmith").format(
-                task=task.name
-            ),
-            Place("task"),
-            fix=_("Continue to train and evaluate the run with tunesmith."),
-        )
+    raise RecipeError.of(
+        "R200",
+        _("{task} cannot be written as a script: parts of it exist only in tunesmith").format(
+            task=task.name
+        ),
+        Place("task"),
+        fix=_("Continue to train and evaluate the run with tunesmith."),
     )
 
 
 def _read_inputs(folder: RunFolder, layers: Layers, planned: Mapping[str, Any]) -> ValidatedInputs:
     """Read the run's rows, and check that they are those that it was trained on."""
     if layers.recipe().data.train == "python":
-        raise ResourceError(
-            Problem(
-                "C123",
-                _("its rows were passed from Python; a script cannot read them again"),
-                Place(str(folder.path)),
-                fix=_("Write them to a file, such as rows.jsonl, and train on that."),
-            )
+        raise ResourceError.of(
+            "C123",
+            _("its rows were passed from Python; a script cannot read them again"),
+            Place(str(folder.path)),
+            fix=_("Write them to a file, such as rows.jsonl, and train on that."),
         )
     inputs = validate_inputs(resolve_inputs(layers))
     digests = planned["fingerprint"]["data"]

@@ -118,7 +118,7 @@ def _check_style(style: str) -> None:
         known = _("Styles: {names}.").format(names=", ".join(STYLES))
         message = _('there is no style "{style}"').format(style=style)
         fix = did_you_mean(style, STYLES, otherwise=known)
-        raise RecipeError(Problem("R123", message, fix=fix))
+        raise RecipeError.of("R123", message, fix=fix)
 
 
 def _compose(run: SourceRun, rows: RowsCell, path: Path, *, model: str) -> Script:
@@ -197,7 +197,7 @@ def _check_module_name(path: Path) -> None:
         message = _("a script of this name would hide the module {name}").format(name=path.stem)
         other = path.with_name(f"train_{path.name}")
         fix = _("Choose another name, such as {name}.").format(name=other)
-        raise RecipeError(Problem("R152", message, Place(str(path)), fix=fix))
+        raise RecipeError.of("R152", message, Place(str(path)), fix=fix)
 
 
 def _copy_model(run: SourceRun, target: Path) -> None:

@@ -158,11 +158,9 @@ def _none_whole(output: Path, folders: list[Path]) -> Problem:
 
 def unusable(folder: Path, damage: str) -> UnusableError:
     """That a checkpoint cannot be resumed from (M130)."""
-    return UnusableError(
-        Problem(
-            "M130",
-            _("the checkpoint cannot be resumed from: {damage}").format(damage=damage),
-            Place(str(folder)),
-            fix=_("Only checkpoints that this Trainer wrote hold what an exact resumption needs."),
-        )
+    return UnusableError.of(
+        "M130",
+        _("the checkpoint cannot be resumed from: {damage}").format(damage=damage),
+        Place(str(folder)),
+        fix=_("Only checkpoints that this Trainer wrote hold what an exact resumption needs."),
     )

@@ -70,7 +70,7 @@ class Rows:
         if not hasattr(data, "__len__"):
             raise DatasetError(_without_length(name))
         if not len(data):
-            raise DatasetError(Problem("R133", _("the data set has no rows"), Place(name)))
+            raise DatasetError.of("R133", _("the data set has no rows"), Place(name))
         self._data = self._narrowed(data)
         if is_plain(collate):
             _refuse_words(self._data, name)
@@ -250,16 +250,14 @@ def _refuse_words(data: Any, name: str) -> None:
         value = first.get(column)
         word = value[0] if isinstance(value, list) and value else value
         if isinstance(word, str):
-            raise DatasetError(
-                Problem(
-                    "R158",
-                    _('the labels are words, such as "{word}"').format(word=word),
-                    Place(f"{name}.{column}"),
-                    fix=_(
-                        'Read the file with tunesmith.load_dataset(FILE, labels=["…", "…"]), or '
-                        'call dataset.class_encode_column("{column}").'
-                    ).format(column=column),
-                )
+            raise DatasetError.of(
+                "R158",
+                _('the labels are words, such as "{word}"').format(word=word),
+                Place(f"{name}.{column}"),
+                fix=_(
+                    'Read the file with tunesmith.load_dataset(FILE, labels=["…", "…"]), or '
+                    'call dataset.class_encode_column("{column}").'
+                ).format(column=column),
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from tunesmith.errors import ArgumentError, Place, Problem
+from tunesmith.errors import ArgumentError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.text import nearest
@@ -73,7 +73,7 @@ class OlderNames:
         """
         name = "hyperparameter_search"
         message = _("{name} is not offered here").format(name=name)
-        raise ArgumentError(Problem("R197", message, Place("Trainer"), fix=_(NOT_OFFERED[name])))
+        raise ArgumentError.of("R197", message, Place("Trainer"), fix=_(NOT_OFFERED[name]))
 
     def __getattr__(self, name: str) -> Any:
         """Say where a name of older versions is now, or which known name is near."""
@@ -81,7 +81,7 @@ class OlderNames:
         message = _('there is no attribute "{name}"').format(name=name)
         if name in _GONE:
             words = _("It is gone from transformers; see {name}.").format(name=_GONE[name])
-            raise MissingNameError(Problem("R196", message, place, fix=words))
+            raise MissingNameError.of("R196", message, place, fix=words)
         close = () if name.startswith("_") else nearest(name, dir(type(self)))
         fix = _('did you mean "{name}"?').format(name=close[0]) if close else None
-        raise MissingNameError(Problem("R196", message, place, fix=fix))
+        raise MissingNameError.of("R196", message, place, fix=fix)

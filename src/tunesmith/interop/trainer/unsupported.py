@@ -102,33 +102,29 @@ def refuse_headless(model: Any) -> None:
         for name in ((names,) if isinstance(names, str) else names)
     }
     if type(model).__name__ in bodies:
-        raise HeadlessError(
-            Problem(
-                "M131",
-                _("{name} has no head: it gives hidden states and no loss").format(
-                    name=type(model).__name__
-                ),
-                _PLACE,
-                fix=_("Load it with AutoModelForSequenceClassification or another AutoModelFor…"),
-            )
+        raise HeadlessError.of(
+            "M131",
+            _("{name} has no head: it gives hidden states and no loss").format(
+                name=type(model).__name__
+            ),
+            _PLACE,
+            fix=_("Load it with AutoModelForSequenceClassification or another AutoModelFor…"),
         )
 
 
 def without_data(name: str) -> ArgumentError:
     """That the data set for training, evaluation or test is missing (R135)."""
     known = {"train": "train_dataset", "evaluation": "eval_dataset", "test": "test_dataset"}
-    return ArgumentError(Problem("R135", _("there is no {name}").format(name=known[name]), _PLACE))
+    return ArgumentError.of("R135", _("there is no {name}").format(name=known[name]), _PLACE)
 
 
 def without_metric(name: str, metrics: Mapping[str, Any]) -> MissingMetricError:
     """That the score that chooses the best model was not computed (R136)."""
-    return MissingMetricError(
-        Problem(
-            "R136",
-            _("metric_for_best_model is {name}, and evaluation gave {found}").format(
-                name=name, found=", ".join(metrics)
-            ),
-            _PLACE,
-            fix=_("Name one of these, or let compute_metrics return it."),
-        )
+    return MissingMetricError.of(
+        "R136",
+        _("metric_for_best_model is {name}, and evaluation gave {found}").format(
+            name=name, found=", ".join(metrics)
+        ),
+        _PLACE,
+        fix=_("Name one of these, or let compute_metrics return it."),
     )

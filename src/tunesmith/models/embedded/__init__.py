@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from tunesmith.data.token_cache import cache_folder
-from tunesmith.errors import ModelError, Place, Problem
+from tunesmith.errors import ModelError, Place
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic
 from tunesmith.storage.library_logging import quiet_transformers
@@ -46,8 +46,8 @@ def embedded_folder(name: str) -> Path:
     fix = _("Embedded models: {names}.").format(names=", ".join(f"embedded:{n}" for n in NAMES))
     if close:
         fix = _('Did you mean "{name}"?').format(name=f"embedded:{close[0]}") + "\n" + fix
-    raise ModelError(
-        Problem("M107", _("there is no such embedded model"), Place(f"embedded:{short}"), fix=fix)
+    raise ModelError.of(
+        "M107", _("there is no such embedded model"), Place(f"embedded:{short}"), fix=fix
     )
 
 
