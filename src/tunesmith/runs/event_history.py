@@ -37,7 +37,7 @@ Step = Annotated[int, Field(ge=0, le=10**15)]
 Scores = dict[str, float | None]
 
 
-class _Step(TypedDict):
+class _StepDone(TypedDict):
     __pydantic_config__ = STRICT  # type: ignore[misc]
     event: Literal["step"]
     step: Step
@@ -79,7 +79,7 @@ class _Finished(TypedDict):
 @cache
 def _checker() -> TypeAdapter[Any]:
     return TypeAdapter(
-        Annotated[_Step | _Evaluated | _Saved | _Warned | _Finished, Discriminator("event")]
+        Annotated[_StepDone | _Evaluated | _Saved | _Warned | _Finished, Discriminator("event")]
     )
 
 
@@ -260,8 +260,8 @@ def _last_of_each(
     steps: NDArray[np.int64], table: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Each step once, rising, with its last row."""
-    found, places = np.unique(steps[::-1], return_index=True)
-    return found, table[::-1][places]
+    distinct, places = np.unique(steps[::-1], return_index=True)
+    return distinct, table[::-1][places]
 
 
 def _step_events(

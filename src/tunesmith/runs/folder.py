@@ -164,14 +164,14 @@ class RunFolder:
 
         Damaged lines, and a torn last one as a kill leaves it, are left out.
         """
-        kept: dict[tuple[object, ...], dict[str, Any]] = {}
+        latest: dict[tuple[object, ...], dict[str, Any]] = {}
         for number, event in enumerate(read_events(self.log)):
             kind = event["event"]
             warning = number if kind == "warned" else None
             key = (kind, event["step"], event.get("split"), warning)
-            kept.pop(key, None)
-            kept[key] = event
-        return sorted(kept.values(), key=lambda event: int(event["step"]))
+            latest.pop(key, None)
+            latest[key] = event
+        return sorted(latest.values(), key=lambda event: int(event["step"]))
 
     def history(self) -> History:
         """The same, thinned out where there are very many, and how many lines are damaged."""
@@ -200,7 +200,7 @@ def runs_under(root: Path) -> Iterator[RunFolder]:
     if not root.is_dir():
         return
     try:
-        found = [
+        started = [
             (_modified(run.recipe), run) for run in map(RunFolder, root.iterdir()) if run.has_traces
         ]
     except OSError as error:
@@ -209,7 +209,7 @@ def runs_under(root: Path) -> Iterator[RunFolder]:
             _("the folder cannot be read: {reason}").format(reason=error.strerror),
             Place(str(root)),
         ) from error
-    yield from (run for _time, run in sorted(found, key=lambda pair: pair[0], reverse=True))
+    yield from (run for _time, run in sorted(started, key=lambda pair: pair[0], reverse=True))
 
 
 def _modified(path: Path) -> float:

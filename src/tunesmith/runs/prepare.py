@@ -1,4 +1,4 @@
-"""A validated recipe made ready to train: tokenized rows, plan and metrics."""
+"""A validated recipe prepared for training: tokenized rows, plan and metrics."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ class PreparedRun:
     def places_of(self, split: str, rows: Sequence[int]) -> list[Place]:
         """Where source rows of a split are, for messages; by their number if it cannot be read."""
         source = self.splits[split].source
-        found: Mapping[int, Place] = {}
+        known: Mapping[int, Place] = {}
         with suppress(TunesmithError):
-            found = source.places(rows)
-        return [found.get(row, Place(source.name, row=row)) for row in rows]
+            known = source.places(rows)
+        return [known.get(row, Place(source.name, row=row)) for row in rows]
 
     def batch(self, step: int, places: NDArray[Any], *, is_dummy: bool = False) -> Batch:
         """Some training examples, with what chance decides about them in a step."""
@@ -151,8 +151,8 @@ def prepare_run(
     max_length = min(recipe.train.max_length or limit, limit)
     identity = tokenizer_identity(tokenizer)
     examples = _tokenize(checked.splits, task, tokenizer, max_length, identity)
-    for name, found in examples.items():
-        if not len(found):
+    for name, split_examples in examples.items():
+        if not len(split_examples):
             source = checked.splits[name].source.name
             raise DataError.of("D122", _("its texts hold no token"), Place(source))
     plan = make_plan(
@@ -306,11 +306,11 @@ def _notes(
     is_reported = any(problem.code == "D320" for problem in checked.warnings)
     reported: set[str] = set()
     for name, split in checked.splits.items():
-        found = examples[name]
-        prepared, lengths = found.prepared, found.lengths
-        line = ngettext("{split}: {count} row", "{split}: {count} rows", len(found)).format(
-            split=name, count=len(found)
-        )
+        split_examples = examples[name]
+        prepared, lengths = split_examples.prepared, split_examples.lengths
+        line = ngettext(
+            "{split}: {count} row", "{split}: {count} rows", len(split_examples)
+        ).format(split=name, count=len(split_examples))
         median, longest = int(np.median(lengths)), int(lengths.max())
         line += ", " + _("median {median} tokens, longest {longest}").format(
             median=median, longest=longest

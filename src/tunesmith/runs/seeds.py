@@ -28,10 +28,10 @@ def folders_of_seeds(
 def spread_over(runs: Sequence[RunFolder]) -> dict[str, dict[str, Spread]]:
     """By split and score, for what all of these finished runs have a value of."""
     scores = [run.facts()["scores"] for run in runs]
-    found: dict[str, dict[str, Spread]] = {}
+    spreads: dict[str, dict[str, Spread]] = {}
     for split, names in scores[0].items():
         for name in names:
             values = [of_run.get(split, {}).get(name) for of_run in scores]
             if None not in values:
-                found.setdefault(split, {})[name] = spread(values)
-    return found
+                spreads.setdefault(split, {})[name] = spread(values)
+    return spreads

@@ -71,16 +71,18 @@ def collect(
     count = 0
     with torch.no_grad():
         for batch in batches:
-            found = outputs(batch)
+            result = outputs(batch)
             rows = len(batch.examples)
             count += rows
-            if found.loss_sum is not None:
-                mean = found.loss_sum / max(1, batch.num_targets)  # 0 without targets
+            if result.loss_sum is not None:
+                mean = result.loss_sum / max(1, batch.num_targets)  # 0 without targets
                 losses.append(mean.float().cpu().repeat(rows))
             labels = _labels(batch, label_names)
             if keeps_predictions:
                 answers = nested_detach(
-                    tuple(value for name, value in found.per_example.items() if name not in ignored)
+                    tuple(
+                        value for name, value in result.per_example.items() if name not in ignored
+                    )
                 )
                 answers = answers[0] if len(answers) == 1 else answers
                 if reduce is not None:
@@ -195,10 +197,10 @@ def evaluated(
 
 def _labels(batch: Batch, names: tuple[str, ...]) -> Any:
     """The labels of a batch: one tensor, or a tuple of them where a model takes several."""
-    found = tuple(batch.labels if name == "labels" else batch.inputs.get(name) for name in names)
-    if not found or any(tensor is None for tensor in found):
+    labels = tuple(batch.labels if name == "labels" else batch.inputs.get(name) for name in names)
+    if not labels or any(tensor is None for tensor in labels):
         return None
-    return found[0] if len(found) == 1 else found
+    return labels[0] if len(labels) == 1 else labels
 
 
 def _on_cpu(answers: Any) -> Any:
