@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from tunesmith.errors import IntegrityError, Place
+from tunesmith.errors import IntegrityError, Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.model_metadata import STRICT, parse, parse_run_facts, reason_of
+from tunesmith.tasks import task_from_json
 from tunesmith.training.plan import Plan
 
 __all__ = ["read_plan", "read_run_facts"]
@@ -96,7 +97,8 @@ def _parse_plan(text: bytes) -> dict[str, Any]:
     facts = parse(_Plan, text)
     try:
         Plan(**facts["plan"])
-    except TypeError as error:  # a field too many or too few
+        task_from_json(facts["task"])
+    except (KeyError, TypeError, RecipeError) as error:  # a field too many or too few, an odd task
         raise ValueError(str(error)) from error
     return facts
 
