@@ -27,6 +27,7 @@ from tunesmith.metrics.confident_learning import (
     suspect_labels,
     suspect_numbers,
 )
+from tunesmith.metrics.probabilities import Floats, sigmoid, softmax
 
 __all__ = [
     "NO_LABEL",
@@ -39,10 +40,8 @@ __all__ = [
     "RawKind",
     "RowAnswers",
     "SingleClass",
-    "softmax",
 ]
 
-Floats = NDArray[np.float64]
 ColumnType = Literal["text", "list", "number"]
 Answers = Sequence[Mapping[str, Any]]
 """For each row "label", "score" and, by name, "scores"; a file of predictions holds them."""
@@ -55,14 +54,6 @@ _LEAST_FREQUENCY = 1e-9
 
 NO_LABEL = "none"
 """How no label at all is written."""
-
-
-def softmax(logits: NDArray[Any]) -> Floats:
-    """Return probabilities over the last axis, in double precision."""
-    values = logits.astype(np.float64)
-    powers = np.exp(values - values.max(axis=-1, keepdims=True))
-    probabilities: Floats = powers / powers.sum(axis=-1, keepdims=True)
-    return probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -450,8 +441,7 @@ class LabelSet(LabelKind):
 
     def probabilities(self, raw: NDArray[Any]) -> Floats:
         """Sigmoid, which neither overflows nor rounds to 0."""
-        shares: Floats = np.exp(-np.logaddexp(0, -raw.astype(np.float64)))
-        return shares
+        return sigmoid(raw)
 
     def as_truth(self, labels: NDArray[Any]) -> NDArray[np.int64]:
         """The zeros and ones as integers."""

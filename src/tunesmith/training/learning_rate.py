@@ -1,10 +1,14 @@
-"""Learning-rate schedules as functions of the step, equal to transformers' schedulers."""
+"""The learning rate of every step: schedules as functions of the step, and their one writer."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-__all__ = ["SCHEDULERS", "schedule_factor"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["SCHEDULERS", "learning_rate_at", "set_learning_rates"]
 
 SCHEDULERS = {
     "linear": "linear",
@@ -16,18 +20,28 @@ SCHEDULERS = {
 """The name of each schedule in transformers."""
 
 
-def schedule_factor(
-    schedule: str, step: int, *, warmup: int, total: int, learning_rate: float
+def learning_rate_at(
+    step: int, schedule: str, *, warmup: int, total: int, learning_rate: float
 ) -> float:
-    """Return the factor of the learning rate at step `step` (from 0), between 0 and 1.
+    """Return the learning rate of a step, as transformers' schedulers do.
 
     Args:
+        step: from 0.
         schedule: one of `SCHEDULERS`.
-        step: steps done.
-        warmup: steps in which the factor rises from zero.
+        warmup: steps in which the rate rises from zero.
         total: steps of the whole run.
         learning_rate: the highest; a polynomial ends at 1e-7, whatever it is.
     """
+    return learning_rate * _factor(step, schedule, warmup, total, learning_rate)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Write a step's learning rate into each group of parameters, times the group's `lr_scale`."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group.get("lr_scale", 1.0)
+
+
+def _factor(step: int, schedule: str, warmup: int, total: int, learning_rate: float) -> float:
     if step < warmup:
         return step / max(1, warmup)
     if schedule == "constant":

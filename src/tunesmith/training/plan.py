@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tunesmith.data.batches import Batch
 from tunesmith.recipe import Duration, Percentage, TrainSettings
 from tunesmith.rng import seed_of
-from tunesmith.training.learning_rate import schedule_factor
+from tunesmith.training.learning_rate import learning_rate_at, set_learning_rates
 from tunesmith.training.shuffling import BalancedClasses, balanced_examples, row_order
 
 if TYPE_CHECKING:
@@ -159,22 +159,16 @@ class Plan:
         return largest
 
     def learning_rate_at(self, step: int) -> float:
-        """Return the learning rate of step `step` (from 0), as transformers' schedulers do."""
+        """Return the learning rate of step `step` (from 0); constant without a schedule."""
         if self.schedule is None:
             return self.learning_rate
-        return self.learning_rate * schedule_factor(
-            self.schedule,
-            step,
-            warmup=self.warmup_steps,
-            total=self.total_steps,
-            learning_rate=self.learning_rate,
-        )
+        ends = {"warmup": self.warmup_steps, "total": self.total_steps}
+        return learning_rate_at(step, self.schedule, learning_rate=self.learning_rate, **ends)
 
     def set_learning_rates(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Write the learning rate of step `step` (from 0) into each group, times its `lr_scale`."""
+        """Write the learning rate of step `step` (from 0); without a schedule others do."""
         if self.schedule is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate_at(step) * group.get("lr_scale", 1.0)
+            set_learning_rates(optimizer, self.learning_rate_at(step))
 
     def dropout_seed(self, step: int, micro_batch: int) -> int:
         """Return the seed of one forward pass, 64 well-mixed bits."""
