@@ -34,9 +34,9 @@ def examples(made: MaskedLanguageModel, texts: list[str], limit: int = 64) -> Ex
 
 
 def batch_of(
-    made: MaskedLanguageModel, found: Examples, places: list[int], seed: int = 1
+    made: MaskedLanguageModel, tokenized: Examples, places: list[int], seed: int = 1
 ) -> tuple[Batch, Batch]:
-    plain = make_batch(found, np.array(places), Padding.of(made.tokenizer))
+    plain = make_batch(tokenized, np.array(places), Padding.of(made.tokenizer))
     return plain, made.corrupt(plain, seed=seed)
 
 
@@ -48,7 +48,7 @@ LIGHT = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], ma
 
 @LIGHT
 @given(texts=texts_of_words, seed=st.integers(0, 99), whole=st.booleans())
-def test_labels_are_what_stood_there(
+def test_labels_are_the_original_tokens(
     texts: list[str], seed: int, whole: bool, tiny_bert: Path
 ) -> None:
     made = task(tiny_bert, whole_word_mask=whole)
@@ -66,34 +66,34 @@ def test_labels_are_what_stood_there(
 
 @LIGHT
 @given(texts=texts_of_words, seed=st.integers(0, 99), cut=st.integers(1, 5))
-def test_what_is_hidden_hangs_on_seed_and_text_alone(
+def test_masking_depends_on_seed_and_text_alone(
     texts: list[str], seed: int, cut: int, tiny_bert: Path
 ) -> None:
     """However rows are cut into batches: 1 process or 2, packed or padded."""
     made = task(tiny_bert)
-    found = examples(made, texts)
+    tokenized = examples(made, texts)
     places = list(range(len(texts)))
-    whole = batch_of(made, found, places, seed)[1]
+    whole = batch_of(made, tokenized, places, seed)[1]
     for start in range(0, len(texts), cut):
-        part = batch_of(made, found, places[start : start + cut], seed)[1]
+        part = batch_of(made, tokenized, places[start : start + cut], seed)[1]
         longest = part.inputs["input_ids"].shape[1]
         for name in ("input_ids", "labels"):
             one: Any = part.labels if name == "labels" else part.inputs[name]
             all_of_it: Any = whole.labels if name == "labels" else whole.inputs[name]
             assert torch.equal(one, all_of_it[start : start + cut, :longest])
-    others = [batch_of(made, found, places, seed + i)[1].labels for i in range(1, 30)]
+    others = [batch_of(made, tokenized, places, seed + i)[1].labels for i in range(1, 30)]
     assert any(not torch.equal(o, whole.labels) for o in others if o is not None) or all(
         len(text.split()) == 1 for text in texts
     )
 
 
-def test_shares_are_as_asked(tiny_bert: Path) -> None:
+def test_fractions_are_as_requested(tiny_bert: Path) -> None:
     made = task(tiny_bert)
     text = " ".join(WORDS)
-    found = examples(made, [text] * 1 + [f"{text} {word}" for word in WORDS])
+    tokenized = examples(made, [text] * 1 + [f"{text} {word}" for word in WORDS])
     chosen = masked = replaced = total = 0
     for seed in range(40):
-        plain, drawn = batch_of(made, found, list(range(len(found))), seed)
+        plain, drawn = batch_of(made, tokenized, list(range(len(tokenized))), seed)
         assert drawn.labels is not None
         where = drawn.labels != IGNORED
         shown = drawn.inputs["input_ids"][where]
@@ -110,8 +110,8 @@ def test_shares_are_as_asked(tiny_bert: Path) -> None:
 
 def test_whole_words_are_hidden_together(tiny_bert: Path) -> None:
     made = task(tiny_bert, whole_word_mask=True, mlm_probability=0.3)
-    found = examples(made, ["zebra quickly jumped over unknownwords again and again"])
-    plain, drawn = batch_of(made, found, [0])
+    tokenized = examples(made, ["zebra quickly jumped over unknownwords again and again"])
+    plain, drawn = batch_of(made, tokenized, [0])
     words, labels = plain.inputs["words"][0], drawn.labels
     assert labels is not None
     for word in set(words.tolist()) - {0}:
@@ -124,11 +124,11 @@ def test_words_named_are_always_hidden(tiny_bert: Path) -> None:
     texts = ["the table for two is for the fork", "thank you"] * 20
     plain, drawn = batch_of(made, examples(made, texts), list(range(40)))
     assert drawn.labels is not None
-    wanted = {*made.tokenizer.encode("for", add_special_tokens=False)}
+    piece = {*made.tokenizer.encode("for", add_special_tokens=False)}
     pieces = made.tokenizer.encode("fork", add_special_tokens=False)
     assert len(pieces) == 2
     ids, mask = plain.inputs["input_ids"], made.tokenizer.mask_token_id
-    both = torch.isin(ids, torch.tensor([*wanted, *pieces]))
+    both = torch.isin(ids, torch.tensor([*piece, *pieces]))
     assert both.sum() >= 60
     assert (drawn.labels[both] == ids[both]).all()
     assert (drawn.inputs["input_ids"][both] == mask).all()
@@ -137,7 +137,7 @@ def test_words_named_are_always_hidden(tiny_bert: Path) -> None:
 
 
 def test_a_word_named_is_no_part_of_another(tiny_bert: Path) -> None:
-    """ "for" stands at the start of "fork", which is spelt by pieces."""
+    """ "fork" starts with "for" and is written in pieces."""
     made = task(tiny_bert, mlm_probability=0.001, always_mask=["for"])
     plain, drawn = batch_of(made, examples(made, ["fork the table and send me a phone"]), [0])
     assert drawn.labels is not None
@@ -182,11 +182,11 @@ def test_a_pack_gives_the_same_per_example(tiny_bert: Path) -> None:
     inputs["position_ids"] = columns[None]
     inputs["attention_mask"] = (rows[:, None] == rows[None, :])[None, None]
     packed = replace(drawn, inputs=inputs, labels=drawn.labels[real][None], rows=rows[None])
-    expected, found = made.forward(model, drawn), made.forward(model, packed)
-    torch.testing.assert_close(found.loss_sum, expected.loss_sum)
+    expected, packed_outputs = made.forward(model, drawn), made.forward(model, packed)
+    torch.testing.assert_close(packed_outputs.loss_sum, expected.loss_sum)
     for name, values in expected.per_example.items():
         assert len(values) == 3
-        torch.testing.assert_close(found.per_example[name], values)
+        torch.testing.assert_close(packed_outputs.per_example[name], values)
 
 
 def test_the_windows_of_a_text_are_one_answer(tiny_bert: Path) -> None:
@@ -194,13 +194,13 @@ def test_the_windows_of_a_text_are_one_answer(tiny_bert: Path) -> None:
     long = examples(made, ["soup " * 30, "tea", "rice " * 20], limit=16)
     numbers = long.rows.tolist()
     assert long.row_numbers.tolist() == [0, 1, 2] and len(numbers) > 4
-    found = np.random.default_rng(0).random((len(long), 2))
-    joined = made.join({"sums": found, "targets": np.ones(len(long))}, long)
+    sums = np.random.default_rng(0).random((len(long), 2))
+    joined = made.join({"sums": sums, "targets": np.ones(len(long))}, long)
     assert joined["targets"].tolist() == [numbers.count(row) for row in range(3)]
-    np.testing.assert_allclose(joined["sums"].sum(axis=0), found.sum(axis=0))
+    np.testing.assert_allclose(joined["sums"].sum(axis=0), sums.sum(axis=0))
     answers = made.decode(joined, ())
     assert len(answers) == 3
-    assert answers[1]["score"] == pytest.approx(math.exp(found[numbers.index(1), 0]))
+    assert answers[1]["score"] == pytest.approx(math.exp(sums[numbers.index(1), 0]))
     assert made.truth(long, iter(())).shape == (3,)
 
 
