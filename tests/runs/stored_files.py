@@ -71,12 +71,12 @@ def write_finished(folder: Path, **changes: Any) -> tuple[dict[str, Any], dict[s
 def fields_of(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The paths of all values inside a JSON value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value)
-    found: list[tuple[str | int, ...]] = []
+    paths: list[tuple[str | int, ...]] = []
     for key, part in inner:
-        found.append((*path, key))
+        paths.append((*path, key))
         if isinstance(part, dict | list):
-            found += fields_of(part, (*path, key))
-    return found
+            paths += fields_of(part, (*path, key))
+    return paths
 
 
 def changed(value: Any, path: tuple[str | int, ...], to: Any) -> Any:

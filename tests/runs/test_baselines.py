@@ -20,20 +20,20 @@ def job_of(train: object, model: Path, **more: Any) -> PreparedRun:
 
 def test_both_are_scored_on_each_split(tickets: Path, tiny_bert: Path) -> None:
     job = job_of(tickets, tiny_bert, **{"data.test": "20%"})
-    found = baseline_scores(job, ["validation", "test"])
-    assert set(found.scores) == {"validation", "test"}
-    for simple in found.scores.values():
+    baselines = baseline_scores(job, ["validation", "test"])
+    assert set(baselines.scores) == {"validation", "test"}
+    for simple in baselines.scores.values():
         assert set(simple) == {"constant", "tfidf"}
         assert simple["constant"]["accuracy"] == pytest.approx(0.5)
         assert simple["tfidf"]["accuracy"] == 1.0  # two words tell these classes apart
         assert "loss" not in simple["constant"]
-    for split, kept in found.answers.items():
-        assert kept["constant"].places is None
-        assert kept["tfidf"].places is not None
-        assert kept["tfidf"].places.tolist() == list(range(len(job.examples[split])))
-        assert (kept["tfidf"].answers.predicted == kept["tfidf"].answers.truth).all()
-    assert found.constant is not None and len(found.constant) == 2
-    assert found.learned == found.rows == len(job.examples["train"])
+    for split, by_baseline in baselines.answers.items():
+        assert by_baseline["constant"].places is None
+        assert by_baseline["tfidf"].places is not None
+        assert by_baseline["tfidf"].places.tolist() == list(range(len(job.examples[split])))
+        assert (by_baseline["tfidf"].answers.predicted == by_baseline["tfidf"].answers.truth).all()
+    assert baselines.constant is not None and len(baselines.constant) == 2
+    assert baselines.learned == baselines.rows == len(job.examples["train"])
 
 
 def test_of_many_rows_some_teach_and_all_count(
@@ -47,10 +47,11 @@ def test_of_many_rows_some_teach_and_all_count(
     assert (some.learned, some.rows) == (10, whole.rows)
     assert some.scores["validation"]["constant"] == whole.scores["validation"]["constant"]
     assert some.scores["validation"]["tfidf"]["accuracy"] is not None
-    kept = some.answers["validation"]
-    assert kept["tfidf"].places is not None and len(set(kept["tfidf"].places.tolist())) == 10
-    truth = kept["constant"].answers.truth
-    assert (kept["tfidf"].answers.truth == truth[kept["tfidf"].places]).all()
+    by_baseline = some.answers["validation"]
+    assert by_baseline["tfidf"].places is not None
+    assert len(set(by_baseline["tfidf"].places.tolist())) == 10
+    truth = by_baseline["constant"].answers.truth
+    assert (by_baseline["tfidf"].answers.truth == truth[by_baseline["tfidf"].places]).all()
     monkeypatch.setattr(room, "_MOST_CHARACTERS", 100)
     assert 1 <= baseline_scores(job, ["validation"]).learned < 10
 
@@ -63,10 +64,10 @@ def test_numbers_have_a_mean(tiny_bert: Path, write_jsonl: Any) -> None:
         task="text-regression",
         **{"data.text": "text", "data.label": "stars", "data.validation": "50%"},
     )
-    found = baseline_scores(job, ["validation"])
-    assert found.constant == [pytest.approx(2.5, abs=0.2)]
-    assert found.scores["validation"]["constant"]["pearson"] is None
-    assert found.scores["validation"]["constant"]["mean_squared_error"] is not None
+    baselines = baseline_scores(job, ["validation"])
+    assert baselines.constant == [pytest.approx(2.5, abs=0.2)]
+    assert baselines.scores["validation"]["constant"]["pearson"] is None
+    assert baselines.scores["validation"]["constant"]["mean_squared_error"] is not None
 
 
 def test_nothing_simple_fills_in_words(tiny_bert: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def failing(_pair: object) -> dict[str, float]:
         (lambda _pair: {"mine": "high"}, "ValueError"),
     ],
 )
-def test_what_a_persons_code_does_is_told(compute: Callable[[Any], Any], said: str) -> None:
+def test_problems_of_custom_code_are_reported(compute: Callable[[Any], Any], said: str) -> None:
     with pytest.raises(RecipeError, match="R170") as caught:
         computed(compute)
     assert said in str(caught.value)

@@ -56,7 +56,7 @@ def named(sets: dict[str, object]) -> dict[str, object]:
 
 
 def launched(launcher: Sequence[str], data: Path, model: Path, out: Path) -> RunFolder:
-    """As people start it: by a launcher, and a command with flags."""
+    """As users start it: by a launcher, and a command with flags."""
     settings = [f"{key}={value}" for key, value in SETTINGS.items()]
     flags = [part for written in settings for part in ("--set", written)]
     done = subprocess.run(

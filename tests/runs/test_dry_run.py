@@ -34,7 +34,9 @@ def job_of(tickets: Path, model: Path, **settings: Any) -> PreparedRun:
 
 
 @pytest.fixture(scope="module")
-def found(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Estimate, ts.Run]:
+def estimate_and_run(
+    tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Estimate, ts.Run]:
     """An estimate, and the run that then happens in the same folder."""
     import csv
 
@@ -44,49 +46,51 @@ def found(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Es
     data = home / "tickets.csv"
     with data.open("w", newline="") as file:
         csv.writer(file).writerows(ticket_rows(60))
-    told = estimate(job_of(data, tiny_bert, **SETTINGS), home / "runs" / "a", stop=StopRequest())
+    predicted = estimate(
+        job_of(data, tiny_bert, **SETTINGS), home / "runs" / "a", stop=StopRequest()
+    )
     assert [path.name for path in home.iterdir()] == ["tickets.csv"]
     run = ts.train(str(data), out=home / "runs" / "a", model=str(tiny_bert), settings=SETTINGS)
-    return told, run
+    return predicted, run
 
 
-def test_what_follows_from_the_plan_is_exact(found: tuple[Estimate, ts.Run]) -> None:
-    told, run = found
-    assert told.total_steps == run.facts["steps"] == 8
+def test_what_follows_from_the_plan_is_exact(estimate_and_run: tuple[Estimate, ts.Run]) -> None:
+    predicted, run = estimate_and_run
+    assert predicted.total_steps == run.facts["steps"] == 8
     evaluated = [event for event in run.events() if event["event"] == "evaluated"]
-    assert told.evaluations == len(evaluated) + 1
-    assert told.rows == {"train": 54, "validation": 6}
-    assert told.parameters == told.trained > 20_000
-    assert (told.batch_size, told.micro_batch_size, told.num_processes) == (8, 8, 1)
-    assert 4 <= told.measured_steps <= 6  # two warm up; a slow machine has enough after four
-    assert told.engine["name"] == "fast"
+    assert predicted.evaluations == len(evaluated) + 1
+    assert predicted.rows == {"train": 54, "validation": 6}
+    assert predicted.parameters == predicted.trained > 20_000
+    assert (predicted.batch_size, predicted.micro_batch_size, predicted.num_processes) == (8, 8, 1)
+    assert 4 <= predicted.measured_steps <= 6  # two warm up; a slow machine has enough after four
+    assert predicted.engine["name"] == "fast"
 
 
-def test_the_disk_is_that_of_the_run(found: tuple[Estimate, ts.Run]) -> None:
-    """Two checkpoints and the model; the small files beside them are not counted."""
-    told, run = found
+def test_the_disk_is_that_of_the_run(estimate_and_run: tuple[Estimate, ts.Run]) -> None:
+    """Two checkpoints and the model; the small files next to them are not counted."""
+    predicted, run = estimate_and_run
     weights = sum(p.stat().st_size for p in run.folder.rglob("*.safetensors"))
-    assert told.disk_bytes == pytest.approx(weights, rel=0.2)
-    assert told.free_bytes > told.disk_bytes
+    assert predicted.disk_bytes == pytest.approx(weights, rel=0.2)
+    assert predicted.free_bytes > predicted.disk_bytes
 
 
-def test_times_and_memory_are_measured(found: tuple[Estimate, ts.Run]) -> None:
-    told, _run = found
-    assert 0 < told.step_seconds < 60 and 0 < told.largest_seconds < 60
-    assert told.train_seconds == pytest.approx(8 * told.step_seconds)
-    assert told.evaluation_seconds > 0 and told.saving_seconds > 0
-    assert told.seconds == pytest.approx(
-        told.train_seconds + told.evaluation_seconds + told.saving_seconds
+def test_times_and_memory_are_measured(estimate_and_run: tuple[Estimate, ts.Run]) -> None:
+    predicted, _run = estimate_and_run
+    assert 0 < predicted.step_seconds < 60 and 0 < predicted.largest_seconds < 60
+    assert predicted.train_seconds == pytest.approx(8 * predicted.step_seconds)
+    assert predicted.evaluation_seconds > 0 and predicted.saving_seconds > 0
+    assert predicted.seconds == pytest.approx(
+        predicted.train_seconds + predicted.evaluation_seconds + predicted.saving_seconds
     )
-    assert told.peak_bytes is not None and told.memory_bytes is not None
-    assert 0 < told.peak_bytes < told.memory_bytes
-    assert told.as_json()["seconds"] == told.seconds
+    assert predicted.peak_bytes is not None and predicted.memory_bytes is not None
+    assert 0 < predicted.peak_bytes < predicted.memory_bytes
+    assert predicted.as_json()["seconds"] == predicted.seconds
 
 
 def test_an_estimate_changes_nothing_of_the_run_after_it(
-    found: tuple[Estimate, ts.Run], tiny_bert: Path, tmp_path: Path
+    estimate_and_run: tuple[Estimate, ts.Run], tiny_bert: Path, tmp_path: Path
 ) -> None:
-    _told, run = found
+    _predicted, run = estimate_and_run
     data = str(run.folder.parents[1] / "tickets.csv")
     alone = ts.train(data, out=tmp_path / "run", model=str(tiny_bert), settings=SETTINGS)
     assert strip_times(alone.events()) == strip_times(run.events())
@@ -96,8 +100,9 @@ def test_a_run_of_one_step_without_validation(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     job = job_of(tickets, tiny_bert, **{"train.max_steps": 1, "data.validation": None})
-    told = estimate(job, tmp_path / "run", stop=StopRequest())
-    assert (told.measured_steps, told.evaluations, told.evaluation_seconds) == (1, 0, 0.0)
+    predicted = estimate(job, tmp_path / "run", stop=StopRequest())
+    assert predicted.measured_steps == 1
+    assert (predicted.evaluations, predicted.evaluation_seconds) == (0, 0.0)
     assert not (tmp_path / "run").exists()
 
 

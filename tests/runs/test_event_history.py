@@ -166,10 +166,10 @@ def test_thinning_is_what_a_larger_log_every_writes(
         for n, loss, norm in zip(numbers, losses, norms, strict=True)
     ]
     written(path, *lines)
-    found = read_history(path, most=most).events
-    assert len(found) <= most
+    events = read_history(path, most=most).events
+    assert len(events) <= most
     size = -(-len(losses) // most)
-    for i, event in enumerate(found):
+    for i, event in enumerate(events):
         part = slice(i * size, (i + 1) * size)
         known = [loss for loss in losses[part] if loss is not None]
         assert event["step"] == numbers[part][-1]
@@ -180,9 +180,9 @@ def test_thinning_is_what_a_larger_log_every_writes(
             assert event["loss"] == pytest.approx(sum(known) / len(known))
         else:
             assert event["loss"] is None
-    assert len(found) == -(-len(losses) // size)
+    assert len(events) == -(-len(losses) // size)
     if len(losses) <= most:
-        assert found == lines
+        assert events == lines
 
 
 def test_a_mean_of_lines_weighs_them_by_their_steps(tmp_path: Path) -> None:
@@ -193,10 +193,10 @@ def test_a_mean_of_lines_weighs_them_by_their_steps(tmp_path: Path) -> None:
 
 def test_of_very_many_others_every_second_goes_but_for_the_best(tmp_path: Path) -> None:
     events = [evaluated(i, is_best=i == 4) for i in range(25)]
-    found = read_history(written(tmp_path / "e", *events), most=5).of("evaluated")
-    assert len(found) <= 10
-    assert found[-1]["step"] == 24
-    assert [event["step"] for event in found if event["is_best"]] == [4]
+    evaluations = read_history(written(tmp_path / "e", *events), most=5).of("evaluated")
+    assert len(evaluations) <= 10
+    assert evaluations[-1]["step"] == 24
+    assert [event["step"] for event in evaluations if event["is_best"]] == [4]
     ten = read_history(written(tmp_path / "f", *events[:10]), most=5).of("evaluated")
     assert ten == events[:10]
 

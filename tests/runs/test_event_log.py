@@ -58,7 +58,7 @@ def test_no_message_breaks_a_line_of_the_log(tmp_path: Path) -> None:
     assert [event["message"] for event in RunFolder(tmp_path).events()] == [odd]
 
 
-def test_a_warning_that_was_told_again_is_listed_once(tmp_path: Path) -> None:
+def test_a_repeated_warning_is_listed_once(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl", 1, {})
     for step, code in ((0, "D321"), (0, "D403"), (2, "D321")):
         log.take(Warned(step, Problem(code, "odd")), epoch=0.0, is_last=False)
@@ -122,8 +122,8 @@ def test_readers_drop_a_torn_line_and_let_the_later_one_win(tmp_path: Path) -> N
     log = EventLog(run.log, 1, {})
     log.take(step(4, 3.0), epoch=0, is_last=False)
     log.close()
-    found = [(e["event"], e["step"], e.get("loss")) for e in run.events()]
-    assert found == [
+    summaries = [(e["event"], e["step"], e.get("loss")) for e in run.events()]
+    assert summaries == [
         ("step", 2, 1),
         ("warned", 4, None),
         ("warned", 4, None),

@@ -86,7 +86,7 @@ def test_what_decides_the_numbers_may_not_change(part: str, value: object, line:
     assert str(problem.place) == "step-00000001"
 
 
-def test_all_changes_are_told_together_and_long_lists_are_cut() -> None:
+def test_all_changes_are_reported_together_and_long_lists_are_cut() -> None:
     now = {**BEFORE, "tokenizer": "x", "data": {}}
     with pytest.raises(IntegrityError) as caught:
         compare(BEFORE, now, "runs/x")
@@ -111,15 +111,15 @@ def test_what_an_older_version_did_not_keep_is_not_compared() -> None:
 
 @pytest.mark.parametrize("part", [None, "recipe", "data", "tokenizer", "model"])
 def test_a_checkpoint_that_does_not_say_whose_it_is_is_nobodys(part: str | None) -> None:
-    kept = {key: value for key, value in BEFORE.items() if part is not None and key != part}
+    stored = {key: value for key, value in BEFORE.items() if part is not None and key != part}
     with pytest.raises(IntegrityError, match=r"C109 .*does not say"):
-        refuse_foreign(Path("step-00000001"), kept, BEFORE)
+        refuse_foreign(Path("step-00000001"), stored, BEFORE)
 
 
 def test_settings_that_may_change_are_left_out() -> None:
     def settings(*sets: str) -> dict[str, object]:
-        asked = ["data.train=x.csv", "model=m", *sets]
-        return lasting_settings(gather(sets=asked, environment={}).recipe())
+        assignments = ["data.train=x.csv", "model=m", *sets]
+        return lasting_settings(gather(sets=assignments, environment={}).recipe())
 
     plain = settings()
     assert plain["train.epochs"] == 3 and plain["model"] == "m" and plain["data.train"] == "x.csv"

@@ -227,12 +227,12 @@ def test_rows_edited_while_they_are_trained_on_end_the_run_before_anything_is_wr
     before = file.read_text()
     shutil.rmtree(home / "run", ignore_errors=True)
     try:
-        with pytest.raises(IntegrityError, match="D160") as told:
+        with pytest.raises(IntegrityError, match="D160") as caught:
             train_with(file, change)
     finally:
         file.write_text(before)
-    assert told.value.exit_code == 6
-    assert str(told.value.problems[0].place) == str(file)
+    assert caught.value.exit_code == 6
+    assert str(caught.value.problems[0].place) == str(file)
     assert not (home / "run" / "model").exists()
     assert not (home / "run" / "predictions").exists()
     assert not RunFolder(home / "run").facts()
@@ -278,8 +278,8 @@ def test_a_best_of_another_run_is_not_taken(
         folder = session.run.checkpoints / f"step-{best:08d}"
         shutil.rmtree(folder)
         progress = replace(session.progress, step=best)
-        kept = {**session.fingerprint, "data": {"train": "another"}}
-        checkpoint.save(session.run.checkpoints, session.engine, progress, {}, kept)
+        fingerprint = {**session.fingerprint, "data": {"train": "another"}}
+        checkpoint.save(session.run.checkpoints, session.engine, progress, {}, fingerprint)
         session.progress.step += best == session.progress.step
         return real(session, **more)
 

@@ -149,7 +149,7 @@ def test_a_root_that_cannot_be_listed_is_refused(
         list(runs_under(tmp_path))
 
 
-def test_every_part_lies_where_the_page_says(tmp_path: Path) -> None:
+def test_every_part_is_where_the_page_says(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "one" / ".." / "run")
     assert run.name == "run"
     parts = (

@@ -26,7 +26,7 @@ def test_the_recipe_chooses(tickets: Path, tiny_bert: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("save_every", "sync_every"), [("epoch", 10), ("4 steps", 2), ("15 steps", 5)]
 )
-def test_who_looks_at_steps_is_told_in_time(
+def test_the_engine_syncs_as_often_as_steps_are_read(
     save_every: str, sync_every: int, tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     made = session(
@@ -43,7 +43,7 @@ def test_weights_that_take_no_part_are_seen(tickets: Path, tiny_bert: Path, tmp_
     assert make_engine._leaves_weights_unused(made.network, made.job)
 
 
-def test_what_cannot_run_packed_is_told(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+def test_what_cannot_run_packed_is_reported(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "deberta"
     config = AutoConfig.from_pretrained(tiny_bert)
     model_of("deberta-v2", vocab_size=config.vocab_size, type_vocab_size=2).save_pretrained(folder)

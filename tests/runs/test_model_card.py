@@ -75,7 +75,7 @@ def test_how_to_use_it() -> None:
     assert data["model-index"][0]["results"][0]["task"]["type"] == "text-classification"
 
 
-def test_what_is_odd_about_the_rows_is_told() -> None:
+def test_what_is_odd_about_the_rows_is_reported() -> None:
     assert "## Data warnings" not in write_card(facts())
     card = write_card(facts(warnings=["D403 3 texts | two labels", 'D315 "a_b" looks like an id']))
     section = card.split("## Data warnings\n")[1].split("\n## ")[0]
@@ -100,30 +100,34 @@ def calibration(**changes: object) -> dict[str, object]:
 
 def test_a_calibration_takes_its_place_in_the_card() -> None:
     card = write_card(facts())
-    told = with_calibration(card, calibration())
-    section = told.split("## Calibration\n")[1].split("\n## ")[0]
+    calibrated = with_calibration(card, calibration())
+    section = calibrated.split("## Calibration\n")[1].split("\n## ")[0]
     assert "Temperature 1.235, fitted on the 30 rows of validation" in section
     assert "| ece | 0.2500 | 0.1250 |" in section
     assert "accuracy" not in section
-    assert told.index("## Scores") < told.index("## Calibration") < told.index("## Use")
-    thresholds = {"a": 0.75, "never | given": None}
-    told = with_calibration(
-        told, calibration(rule="unsure", goal="precision=0.9", thresholds=thresholds)
+    assert (
+        calibrated.index("## Scores")
+        < calibrated.index("## Calibration")
+        < calibrated.index("## Use")
     )
-    assert told.count("## Calibration") == 1
+    thresholds = {"a": 0.75, "never | given": None}
+    calibrated = with_calibration(
+        calibrated, calibration(rule="unsure", goal="precision=0.9", thresholds=thresholds)
+    )
+    assert calibrated.count("## Calibration") == 1
     for line in ("| accuracy | 0.5000 | - |", "| a | 0.7500 |", r"| never \| given | - |"):
-        assert line in told
-    assert "goal `precision=0.9`" in told
-    begin, end = (told.index(f"<!-- {mark}calibration -->") for mark in ("", "/"))
-    assert (told[:begin] + told[end:]).replace("\n", "") == card.replace(
+        assert line in calibrated
+    assert "goal `precision=0.9`" in calibrated
+    begin, end = (calibrated.index(f"<!-- {mark}calibration -->") for mark in ("", "/"))
+    assert (calibrated[:begin] + calibrated[end:]).replace("\n", "") == card.replace(
         "<!-- calibration -->", ""
     ).replace("\n", "")
 
 
-def test_a_card_without_a_place_for_it_tells_of_it_at_its_end() -> None:
-    told = with_calibration("# mine\n", calibration())
-    assert told.startswith("# mine\n\n<!-- calibration -->\n\n## Calibration\n")
-    assert with_calibration(told, calibration()) == told
+def test_a_card_without_a_place_for_it_gets_it_at_its_end() -> None:
+    calibrated = with_calibration("# mine\n", calibration())
+    assert calibrated.startswith("# mine\n\n<!-- calibration -->\n\n## Calibration\n")
+    assert with_calibration(calibrated, calibration()) == calibrated
 
 
 MARKDOWN = [
@@ -153,7 +157,7 @@ def test_text_of_the_data_does_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_no_element_is_born_of_data(text: str) -> None:
     def shown(text: str) -> Elements:
-        told = facts(
+        card_facts = facts(
             name=text,
             dataset=text,
             base_model=text,
@@ -162,16 +166,16 @@ def test_no_element_is_born_of_data(text: str) -> None:
             headline=text,
         )
         named = calibration(rule="unsure", goal=text, thresholds={text: 0.5})
-        card = ModelCard(with_calibration(write_card(told), named))
+        card = ModelCard(with_calibration(write_card(card_facts), named))
         assert card.data.to_dict()["library_name"] == "transformers"
         body = card.content.split("---\n", 2)[2]
         assert escape_controls(body, keep="\n") == body
         return Elements(MarkdownIt("commonmark").enable("table").render(body))
 
-    plain, found = shown("plain"), shown(text)
-    assert not found.faults
-    assert found.tags == plain.tags
-    assert " ".join(escape_controls(text).split()) in found.words
+    plain, hostile = shown("plain"), shown(text)
+    assert not hostile.faults
+    assert hostile.tags == plain.tags
+    assert " ".join(escape_controls(text).split()) in hostile.words
 
 
 @given(st.text(max_size=60))

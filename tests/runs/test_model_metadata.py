@@ -43,7 +43,7 @@ def test_a_field_that_is_missing_is_damage(name: str) -> None:
 
 
 def test_no_field_may_have_every_type() -> None:
-    """Whatever stands in a field that is read again: most other types are refused, none crashes."""
+    """Whatever a field that is read again holds: most other types are refused, none crashes."""
     refused = 0
     for path in fields_of(FACTS):
         if path in FREE:

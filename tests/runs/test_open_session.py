@@ -80,9 +80,9 @@ def test_gradient_checkpointing_changes_no_gradient(
 ) -> None:
     """With dropout on: the recomputed pass must draw the same."""
     gradients = []
-    for i, wanted in enumerate(("true", "false")):
+    for i, checkpointing in enumerate(("true", "false")):
         made = session(
-            tickets, tiny_bert, tmp_path / str(i), [f"train.gradient_checkpointing={wanted}"]
+            tickets, tiny_bert, tmp_path / str(i), [f"train.gradient_checkpointing={checkpointing}"]
         )
         ((_number, batch),) = made.micro_batches(0)
         made.engine.set_training(True)
@@ -93,7 +93,7 @@ def test_gradient_checkpointing_changes_no_gradient(
         torch.testing.assert_close(one, two)
 
 
-def test_a_disk_too_small_is_told_before_training(
+def test_a_disk_too_small_is_reported_before_training(
     tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -139,11 +139,11 @@ def test_the_padding_token_of_the_config_will_do(
 
 
 def saved(made: Session, step: int, **fingerprint: object) -> Path:
-    """A checkpoint of a session that has begun, as if it stood at a step."""
+    """A checkpoint of a session that has begun, as if saved at `step`."""
     write_recipe_and_plan(made)
     made.progress.step = step
-    kept = {**made.fingerprint, **fingerprint}
-    return checkpoint.save(made.run.checkpoints, made.engine, made.progress, {}, kept)
+    stored = {**made.fingerprint, **fingerprint}
+    return checkpoint.save(made.run.checkpoints, made.engine, made.progress, {}, stored)
 
 
 def test_another_runs_checkpoint_is_refused_whatever_its_shapes(
@@ -157,10 +157,10 @@ def test_another_runs_checkpoint_is_refused_whatever_its_shapes(
     other = session(tickets, tiny_bert, tmp_path / "other", ["train.seed=7"])
     copied = first.run.checkpoints / "step-00000003"
     shutil.copytree(saved(other, 3), copied)
-    with pytest.raises(IntegrityError, match="C109") as told:
+    with pytest.raises(IntegrityError, match="C109") as caught:
         session(tickets, tiny_bert, tmp_path / "run")
-    assert "train.seed: 7 → 42" in str(told.value)
-    assert str(told.value.problems[0].place) == str(copied)
+    assert "train.seed: 7 → 42" in str(caught.value)
+    assert str(caught.value.problems[0].place) == str(copied)
     first.run.plan.unlink()
     with pytest.raises(IntegrityError, match="C109"):
         session(tickets, tiny_bert, tmp_path / "run")
@@ -198,14 +198,14 @@ def test_what_changed_since_is_an_error_whatever_became_of_the_plan(
         first.run.plan.unlink()
     rows, weights = tickets.read_text(), (model / "model.safetensors").read_bytes()
     tickets.write_text(rows.replace("printer", "plotter"))
-    with pytest.raises(IntegrityError, match=r"C104 .*the data changed") as told:
+    with pytest.raises(IntegrityError, match=r"C104 .*the data changed") as caught:
         session(tickets, model, tmp_path / "run")
-    assert told.value.exit_code == 6
+    assert caught.value.exit_code == 6
     tickets.write_text(rows)
     (model / "model.safetensors").write_bytes(weights[:-4] + bytes(4))
-    with pytest.raises(IntegrityError, match=r"C104 .*the model changed") as told:
+    with pytest.raises(IntegrityError, match=r"C104 .*the model changed") as caught:
         session(tickets, model, tmp_path / "run")
-    assert "files.model.safetensors: " in str(told.value)
+    assert "files.model.safetensors: " in str(caught.value)
     (model / "model.safetensors").write_bytes(weights)
     again = session(tickets, model, tmp_path / "run")
     told_of = [problem.code for problem in again.take_warnings()]
@@ -232,7 +232,7 @@ def test_what_a_start_without_a_step_left_is_replaced(
     assert first.run.plan_facts()["fingerprint"] == json.loads(json.dumps(second.fingerprint))
 
 
-def test_warnings_about_the_data_are_told_until_they_are_logged(
+def test_warnings_about_the_data_are_reported_until_they_are_logged(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     layers = gather(sets=[f"data.train={tickets}", f"model={tiny_bert}"], environment={})
@@ -266,10 +266,10 @@ def test_a_model_folder_that_is_not_whole_is_set_aside(
     run = RunFolder(tmp_path / "run")
     run.model.mkdir(parents=True)
     made = session(tickets, tiny_bert, run.path)
-    (kept,) = run.path.glob(".bad-model-*")
+    (renamed,) = run.path.glob(".bad-model-*")
     problem = made.take_warnings()[-1]
     assert (problem.code, problem.severity) == ("C101", Severity.WARNING)
-    assert problem.evidence == (f"kept as {kept.name}",)
+    assert problem.evidence == (f"kept as {renamed.name}",)
     assert not run.model.exists()
 
 
@@ -278,10 +278,10 @@ def test_a_best_of_this_step_or_of_none_needs_no_checkpoint(
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run")
     made.progress.step, made.progress.best_value = 3, 0.5
-    for best, kept in ((0, (0, 0.5)), (3, (3, 0.5)), (2, (0, None))):
+    for best, remaining in ((0, (0, 0.5)), (3, (3, 0.5)), (2, (0, None))):
         made.progress.best_step = best
         discard_damaged_best(made)
-        assert (made.progress.best_step, made.progress.best_value) == kept
+        assert (made.progress.best_step, made.progress.best_value) == remaining
     assert [problem.code for problem in made.take_warnings()] == ["C101"]
 
 
@@ -294,7 +294,7 @@ def test_a_best_of_this_step_or_of_none_needs_no_checkpoint(
         (9, False, int(1.1 * 400)),
     ],
 )
-def test_the_room_that_is_needed(
+def test_the_disk_space_that_is_needed(
     saved: int, frozen: bool, needed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = nn.Linear(9, 10)  # a hundred weights of four bytes
@@ -303,17 +303,17 @@ def test_the_room_that_is_needed(
     for step in range(saved):
         (run.checkpoints / f"step-{step + 1:08d}").mkdir(parents=True)
     usage = shutil.disk_usage(tmp_path)
-    asked = []
+    checked = []
 
     def free_bytes(path: Path, free: int) -> object:
-        asked.append(path)
+        checked.append(path)
         return usage._replace(free=free)
 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free_bytes(path, needed))
     refuse_small_disk(run, network, 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free_bytes(path, needed - 1))
-    with pytest.raises(ResourceError, match="C107") as told:
+    with pytest.raises(ResourceError, match="C107") as caught:
         refuse_small_disk(run, network, 2)
-    assert told.value.exit_code == 4
-    assert asked == [tmp_path, tmp_path]
-    assert "0.0 GB are needed for checkpoints and model, 0.0 are free" in str(told.value)
+    assert caught.value.exit_code == 4
+    assert checked == [tmp_path, tmp_path]
+    assert "0.0 GB are needed for checkpoints and model, 0.0 are free" in str(caught.value)

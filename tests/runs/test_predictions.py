@@ -60,10 +60,10 @@ def test_damage_of_a_byte_is_an_error(
     run = RunFolder(tmp_path)
     write(run, **ROW, **SCORES)
     harm(run.predictions / name)
-    with pytest.raises(IntegrityError, match="C132") as told:
+    with pytest.raises(IntegrityError, match="C132") as caught:
         read_predictions(run, "test", ["text"])
-    assert told.value.exit_code == 6
-    assert str(run.predictions) in str(told.value)
+    assert caught.value.exit_code == 6
+    assert str(run.predictions) in str(caught.value)
 
 
 def test_half_of_the_rows_in_a_file_that_can_be_read(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def test_a_file_that_was_whole_but_is_no_table(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     with atomic.publish(run.predictions) as folder:
         (folder / "test.parquet").write_bytes(b"PAR1 cut")
-    with pytest.raises(IntegrityError, match=r"C132 .*cannot be read") as told:
+    with pytest.raises(IntegrityError, match=r"C132 .*cannot be read") as caught:
         read_predictions(run, "test", ["text"])
-    assert "test.parquet" in str(told.value)
+    assert "test.parquet" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,13 @@ def test_it_changes_no_bit_of_a_run(
     engine: str, tickets: Path, signed_zeros: Path, tmp_path: Path
 ) -> None:
     runs = []
-    for wanted in (True, False):
-        out = tmp_path / f"{engine}-{wanted}"
+    for enabled in (True, False):
+        out = tmp_path / f"{engine}-{enabled}"
         settings = {
             "train.max_steps": 3,
             "train.warmup": 1,  # a first step that learns nothing keeps every sign
             "train.engine": engine,
-            "train.preflight": wanted,
+            "train.preflight": enabled,
             "train.weight_decay": 0.01,
         }
         runs.append(ts.train(str(tickets), out=out, model=str(signed_zeros), settings=settings))
@@ -66,8 +66,8 @@ def test_it_leaves_weights_optimizer_and_chance_alone(
     made = session(tickets, signed_zeros, tmp_path / "run")
 
     def bits() -> list[Any]:
-        kept = [p.detach().view(torch.int32).clone() for p in made.network.parameters()]
-        return [*kept, torch.get_rng_state()]
+        state = [p.detach().view(torch.int32).clone() for p in made.network.parameters()]
+        return [*state, torch.get_rng_state()]
 
     before = bits()
     assert any(bool((part == -(2**31)).any()) for part in before[:-1])  # minus zero
@@ -89,8 +89,8 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[[Plant], None]:
     def install(fault: Plant) -> None:
         build, count = TextClassification.build, iter(range(1000))
 
-        def faulty(self: TextClassification, *given: Any, **more: Any) -> LoadedModel:
-            loaded = build(self, *given, **more)
+        def faulty(self: TextClassification, *args: Any, **more: Any) -> LoadedModel:
+            loaded = build(self, *args, **more)
             fault(loaded.model, next(count))
             return loaded
 
@@ -129,11 +129,11 @@ def test_memory_is_tried_out_and_the_result_is_the_same(
     warned = [event.problem.code for event in tight if isinstance(event, Warned)]
     assert warned == ["M140", "M140", "M142"]
     assert isinstance(tight[2], Warned) and isinstance(tight[3], StepDone)
-    kept = [
+    weights = [
         load_file(tmp_path / name / "model" / "model.safetensors") for name in ("roomy", "tight")
     ]
-    for name, tensor in kept[0].items():
-        torch.testing.assert_close(kept[1][name], tensor, rtol=1e-4, atol=1e-5)
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-4, atol=1e-5)
     assert [e.loss for e in tight if isinstance(e, StepDone)] == pytest.approx(
         [e.loss for e in roomy if isinstance(e, StepDone)], rel=1e-5
     )
@@ -199,7 +199,7 @@ def test_a_model_that_answers_otherwise_once_loaded(
 ) -> None:
     def shifted(model: nn.Module, number: int) -> None:
         if number == 0:
-            model.classifier.register_forward_hook(lambda _m, _i, found: found + 1)  # type: ignore
+            model.classifier.register_forward_hook(lambda _m, _i, output: output + 1)  # type: ignore
 
     plant(shifted)
     with pytest.raises(ModelError, match=r"M143.*its answers are off by"):
@@ -258,7 +258,7 @@ def test_own_scores_that_need_more_rows_are_given_them(
     assert seen[:2] == [32, 48]
 
 
-def test_a_score_to_choose_by_that_nobody_computes(
+def test_a_score_to_select_by_that_no_code_computes(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     events = started(

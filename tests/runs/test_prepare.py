@@ -20,12 +20,12 @@ def job(tickets: Path, model: Path | str, *sets: str, custom_metrics: bool = Fal
 
 def test_all_that_training_needs(tickets: Path, tiny_bert: Path) -> None:
     made = job(tickets, tiny_bert, "data.validation=25%")
-    assert {name: len(found) for name, found in made.examples.items()} == {
+    assert {name: len(rows) for name, rows in made.examples.items()} == {
         "validation": 15,
         "train": 45,
     }
     train, validation = made.examples["train"], made.examples["validation"]
-    assert train.prepared.key == validation.prepared.key  # one file is tokenised once
+    assert train.prepared.key == validation.prepared.key  # one file is tokenized once
     assert not set(train.rows) & set(validation.rows)
     assert made.plan.num_examples == 45
     assert made.choice is not None and made.choice.score == "f1"
@@ -62,10 +62,10 @@ def test_the_fingerprint_holds_data_tokenizer_and_model(tickets: Path, tiny_bert
 def test_the_commit_that_a_run_began_with_goes_before_the_recipes(
     tickets: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    revisions = []
 
     def located(name: str, *, revision: str | None) -> ModelFiles:
-        asked.append(revision)
+        revisions.append(revision)
         return ModelFiles(name, tiny_bert, revision)
 
     monkeypatch.setattr(module, "locate", located)
@@ -73,7 +73,7 @@ def test_the_commit_that_a_run_began_with_goes_before_the_recipes(
     checked = validate_inputs(resolve_inputs(gather(sets=sets, environment={})))
     assert prepare_run(checked, revision="0" * 40).files.revision == "0" * 40
     assert prepare_run(checked).files.revision == "main"
-    assert asked == ["0" * 40, "main"]
+    assert revisions == ["0" * 40, "main"]
 
 
 def test_places_are_numbers_where_the_file_cannot_be_read(tickets: Path, tiny_bert: Path) -> None:
@@ -83,7 +83,7 @@ def test_places_are_numbers_where_the_file_cannot_be_read(tickets: Path, tiny_be
     assert [str(place) for place in made.places_of("train", [3])] == [f"{tickets}[3]"]
 
 
-def test_balanced_sampling_is_told_and_planned(tickets: Path, tiny_bert: Path) -> None:
+def test_balanced_sampling_is_reported_and_planned(tickets: Path, tiny_bert: Path) -> None:
     made = job(tickets, tiny_bert, "train.sampling=balanced")
     assert any(note.startswith("balanced sampling: about 27 rows") for note in made.notes)
     assert made.plan.classes is not None

@@ -127,7 +127,7 @@ class FailingTracker:
         raise OSError(f"no disk at {step}")
 
 
-def test_what_a_tracker_could_not_do_is_told(
+def test_what_a_tracker_could_not_do_is_reported(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=1"])
@@ -157,7 +157,7 @@ def test_leaving_closes_log_and_trackers(tickets: Path, tiny_bert: Path, tmp_pat
     assert recorder._trackers._trackers == {}
 
 
-def test_a_log_that_cannot_be_written_is_told_once(
+def test_a_log_that_cannot_be_written_is_reported_once(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=1"])
@@ -188,7 +188,9 @@ def test_settings_are_shown_to_trackers_by_their_whole_names() -> None:
     assert _flat(nested) == {"a.b.c": 1.5, "a.d": None, "e": "x", "f": "[1, 2]"}
 
 
-def test_each_line_is_told_as_it_is_written(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+def test_each_line_is_reported_as_it_is_written(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run", ["train.log_every=1"])
     record: list[object] = []
     with Recorder(made, record.append) as recorder:

@@ -58,17 +58,17 @@ def test_the_folder_that_one_works_in_stays(
 
 
 def test_a_run_in_which_a_process_trains_stays(run: RunFolder) -> None:
-    held, told = os.pipe()
+    lock_is_held, report_held = os.pipe()
     done, finish = os.pipe()
     child = os.fork()
     if child == 0:
         from tunesmith.storage.lock import hold
 
         with hold(run.path):
-            os.write(told, b"x")
+            os.write(report_held, b"x")
             os.read(done, 1)
         os._exit(0)
-    os.read(held, 1)
+    os.read(lock_is_held, 1)
     try:
         with pytest.raises(FolderInUseError, match="C106"):
             delete_run(run)
@@ -76,7 +76,7 @@ def test_a_run_in_which_a_process_trains_stays(run: RunFolder) -> None:
     finally:
         os.write(finish, b"x")
         os.waitpid(child, 0)
-        for end in (held, told, done, finish):
+        for end in (lock_is_held, report_held, done, finish):
             os.close(end)
     delete_run(run)
     assert not run.path.exists()

@@ -25,15 +25,15 @@ def test_rows_of_several_splits_come_from_one_reading(
         return real(self, columns)
 
     monkeypatch.setattr(type(source), "chunks", counted)
-    found = rows_by_number(
+    by_split = rows_by_number(
         made.splits, made.task.roles, {"train": train[:2], "validation": validation[-1:]}
     )
     assert readings == [("body", "queue")]
-    assert {name: list(rows) for name, rows in found.items()} == {
+    assert {name: list(rows) for name, rows in by_split.items()} == {
         "train": sorted(train[:2]),
         "validation": validation[-1:],
     }
-    for rows in found.values():
+    for rows in by_split.values():
         for number, row in rows.items():
             assert f" {number}" in str(row.values["body"])
             assert row.values["queue"] == ("repair" if number % 2 == 0 else "order")
@@ -47,8 +47,8 @@ def test_sources_of_their_own_are_each_read_once(write_jsonl: WriteRows, tiny_be
     train = write_jsonl(rows, "train.jsonl")
     test = write_jsonl([{"text": f"unlabeled {i}"} for i in range(3)], "test.jsonl")
     made = job(train, tiny_bert, f"data.test={test}", "data.validation=25%")
-    found = made.rows({"test": [2], "train": [], "validation": []})
-    assert found == {"test": {2: Row(2, {"text": "unlabeled 2"})}, "train": {}, "validation": {}}
+    by_split = made.rows({"test": [2], "train": [], "validation": []})
+    assert by_split == {"test": {2: Row(2, {"text": "unlabeled 2"})}, "train": {}, "validation": {}}
     train.write_text(train.read_text().replace("soup", "rice"))
     assert made.rows({"test": [0]})["test"][0].values == {"text": "unlabeled 0"}
     with pytest.raises(IntegrityError, match=r"D160 .*train\.jsonl"):

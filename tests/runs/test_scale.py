@@ -60,6 +60,6 @@ def test_real_weights_learn_real_pairs(tmp_path: Path, glue: Callable[[str], Pat
     )
     assert float(run.scores["accuracy"] or 0) > 0.6838 + 0.03
     model = ts.load(run.model)
-    found = model.predict(str(glue("mrpc") / "validation.jsonl"))
-    assert found.logits.shape == (408, 2)
-    assert found.labels is not None and found.labels.shape == (408,)
+    predictions = model.predict(str(glue("mrpc") / "validation.jsonl"))
+    assert predictions.logits.shape == (408, 2)
+    assert predictions.labels is not None and predictions.labels.shape == (408,)

@@ -57,7 +57,9 @@ def test_bf16_is_near_fp32(tickets: Path, tiny_bert: Path, tmp_path: Path) -> No
     assert near.item() != exact
 
 
-def test_own_scores_stand_beside_the_others(tickets: Path, tiny_bert: Path, tmp_path: Path) -> None:
+def test_custom_metrics_are_next_to_the_others(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
     layers = gather(sets=[f"data.train={tickets}", f"model={tiny_bert}"], environment={})
     seen = []
 
@@ -80,7 +82,7 @@ def test_own_scores_stand_beside_the_others(tickets: Path, tiny_bert: Path, tmp_
     assert seen == [((6, 2), (6,))]
 
 
-def test_a_process_without_a_share_of_a_step_keeps_in_step(
+def test_a_process_without_rows_of_a_step_keeps_in_step(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run")
@@ -122,7 +124,7 @@ def test_a_stop_is_obeyed_between_batches_of_an_evaluation(
         made.predict("validation")
 
 
-def test_memory_that_halves_an_evaluation_is_told_once(
+def test_memory_that_halves_an_evaluation_is_reported_once(
     tickets: Path, tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = session(tickets, tiny_bert, tmp_path / "run")

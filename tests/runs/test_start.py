@@ -64,17 +64,21 @@ def test_the_recipe_is_written_with_every_choice_explained(tmp_path: Path, ticke
     assert not run.rejected.exists()
 
 
-def test_rows_in_quarantine_are_written_beside_it(tmp_path: Path, write_jsonl) -> None:  # type: ignore[no-untyped-def]
+def test_rows_in_quarantine_are_written_to_the_run_folder(tmp_path: Path, write_jsonl) -> None:  # type: ignore[no-untyped-def]
     rows = [{"text": f"soup {i}", "label": "ab"[i % 2]} for i in range(20)] + [{"text": "汤"}]
-    asked = [f"data.train={write_jsonl(rows)}", "model=embedded:mini", "data.on_bad_row=quarantine"]
+    assignments = [
+        f"data.train={write_jsonl(rows)}",
+        "model=embedded:mini",
+        "data.on_bad_row=quarantine",
+    ]
     run = RunFolder(tmp_path / "run")
-    checked = inputs_of(gather(sets=asked, environment={}), run)
+    checked = inputs_of(gather(sets=assignments, environment={}), run)
     write_inputs(run, checked.recipe, checked.layers, checked.rejected)
     (line,) = run.rejected.read_text(encoding="utf-8").splitlines()
-    assert "汤" in line  # as people wrote it
-    told = json.loads(line)
-    assert told["split"] == "train" and told["place"].endswith("rows.jsonl:21")
-    assert told["code"].startswith("D") and told["values"] == {"text": "汤", "label": None}
+    assert "汤" in line  # as it was written
+    rejected = json.loads(line)
+    assert rejected["split"] == "train" and rejected["place"].endswith("rows.jsonl:21")
+    assert rejected["code"].startswith("D") and rejected["values"] == {"text": "汤", "label": None}
 
 
 def test_the_same_recipe_may_come_again_and_another_not(tmp_path: Path, tickets: Path) -> None:
@@ -98,15 +102,17 @@ def test_a_run_without_a_step_refuses_no_recipe(tmp_path: Path, tickets: Path) -
 
 def test_rows_are_audited_until_a_plan_holds_what_was_found(tmp_path: Path, write_csv) -> None:  # type: ignore[no-untyped-def]
     rows = [["text", "label"], *([f"soup {i // 2}", "ab"[i % 2]] for i in range(40))]
-    asked = gather(sets=[f"data.train={write_csv(rows)}", "model=embedded:mini"], environment={})
+    recipe_layers = gather(
+        sets=[f"data.train={write_csv(rows)}", "model=embedded:mini"], environment={}
+    )
     run = run_folder(tmp_path / "run", named_after="x")
 
     def codes() -> list[str]:
-        return [problem.code for problem in inputs_of(asked, run).warnings]
+        return [problem.code for problem in inputs_of(recipe_layers, run).warnings]
 
     first = codes()
     assert first and all(code.startswith("D") for code in first)
-    checked = inputs_of(asked, run)
+    checked = inputs_of(recipe_layers, run)
     write_inputs(run, checked.recipe, checked.layers, checked.rejected)
     assert codes() == first  # killed right after the recipe
     begun(run, checked, log="")
@@ -117,11 +123,11 @@ def test_rows_are_audited_until_a_plan_holds_what_was_found(tmp_path: Path, writ
     assert codes() == first
 
 
-def test_a_model_that_does_not_exist_is_told_before_the_data_is_read(tmp_path: Path) -> None:
+def test_a_model_that_does_not_exist_is_reported_before_the_data_is_read(tmp_path: Path) -> None:
     for model in ("embeded:mini", "embedded:mimi", str(tmp_path / "no-model"), "./none"):
-        asked = gather(sets=["data.train=no-such.csv", f"model={model}"], environment={})
+        recipe_layers = gather(sets=["data.train=no-such.csv", f"model={model}"], environment={})
         with pytest.raises(ModelError, match=r"M107|M10"):
-            inputs_of(asked, RunFolder(tmp_path / "run"))
+            inputs_of(recipe_layers, RunFolder(tmp_path / "run"))
     with pytest.raises(ResourceError):  # the Hub is out of reach here
         look_up_model(gather(sets=["data.train=x.csv", "model=no/model"], environment={}))
     look_up_model(gather(sets=["data.train=x.csv"], environment={}))
@@ -129,10 +135,12 @@ def test_a_model_that_does_not_exist_is_told_before_the_data_is_read(tmp_path: P
         inputs_of(layers(tmp_path / "no-such.csv"), RunFolder(tmp_path / "run"))
 
 
-def test_a_model_of_the_hub_is_asked_for_and_not_fetched(
+def test_a_model_of_the_hub_is_looked_up_and_not_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = gather(sets=["data.train=x.csv", "model=own/model", "revision=v2"], environment={})
+    recipe_layers = gather(
+        sets=["data.train=x.csv", "model=own/model", "revision=v2"], environment={}
+    )
     calls: list[tuple[str, str | None]] = []
 
     def cached(name: str, *, revision: str | None) -> Path | None:
@@ -145,20 +153,20 @@ def test_a_model_of_the_hub_is_asked_for_and_not_fetched(
 
     monkeypatch.setattr(hub, "cached_folder", cached)
     monkeypatch.setattr(hub, "resolve_commit", commit_of)
-    look_up_model(asked)
-    assert calls == [("own/model", "v2")]  # it is in the cache: nobody is asked
-    look_up_model(asked)
+    look_up_model(recipe_layers)
+    assert calls == [("own/model", "v2")]  # it is in the cache: no request is made
+    look_up_model(recipe_layers)
     assert calls[1:] == [("own/model", "v2"), ("model own/model", "v2")]
 
 
-def test_the_name_follows_from_what_was_asked(
+def test_the_folder_is_named_after_the_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_folder(None, named_after="data/tickets.csv").path == Path("runs/tickets")
 
 
-def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_not_treated_as_a_run(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ResourceError, match="C111"):
         run_folder(tmp_path, named_after="x")
@@ -172,10 +180,10 @@ def test_restart_keeps_the_old_run(tmp_path: Path, tickets: Path) -> None:
     ) as started:
         assert not (out / "events.jsonl").exists()
         assert started.checked.recipe.train.epochs == 1
-    (kept,) = tmp_path.glob("run-before-*")
-    assert re.fullmatch(r"run-before-\d{8}T\d{6}", kept.name)
-    assert (kept / "events.jsonl").read_text() == STEP
-    assert sorted(path.name for path in kept.iterdir()) == [
+    (old,) = tmp_path.glob("run-before-*")
+    assert re.fullmatch(r"run-before-\d{8}T\d{6}", old.name)
+    assert (old / "events.jsonl").read_text() == STEP
+    assert sorted(path.name for path in old.iterdir()) == [
         ".lock", "events.jsonl", "plan.json", "recipe.yaml",
     ]  # fmt: skip
 
@@ -196,9 +204,9 @@ def test_restarts_within_a_second_keep_every_run(tmp_path: Path) -> None:
                 pass
         (tmp_path / "run" / ".lock").unlink()
         (tmp_path / "run").rmdir()
-    kept = sorted(tmp_path.glob("run-before-*"))
-    assert len(kept) == 3
-    assert all((path / "recipe.yaml").read_text() == "old" for path in kept)
+    old_runs = sorted(tmp_path.glob("run-before-*"))
+    assert len(old_runs) == 3
+    assert all((path / "recipe.yaml").read_text() == "old" for path in old_runs)
 
 
 def test_restart_behind_a_link_moves_what_it_points_to(tmp_path: Path) -> None:
@@ -208,8 +216,8 @@ def test_restart_behind_a_link_moves_what_it_points_to(tmp_path: Path) -> None:
     with held(run, restart=True):
         assert not run.exists
         assert (tmp_path / "disk" / "real").is_dir()
-    (kept,) = (tmp_path / "disk").glob("real-before-*")
-    assert RunFolder(kept).exists
+    (old,) = (tmp_path / "disk").glob("real-before-*")
+    assert RunFolder(old).exists
     assert (tmp_path / "run").is_symlink()
 
 
@@ -279,8 +287,8 @@ def test_a_kill_at_any_operation_leaves_the_old_run_or_none(tmp_path: Path) -> N
             finally:
                 os._exit(1)
         codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-        kept = list(folder.parent.glob("run-before-*"))
-        (old,) = (RunFolder(path) for path in kept or [folder])
+        set_aside = list(folder.parent.glob("run-before-*"))
+        (old,) = (RunFolder(path) for path in set_aside or [folder])
         assert [old.recipe.read_text(), old.log.read_text()] == ["old", STEP]
         with held(RunFolder(folder), restart=True):  # the same command again
             assert not RunFolder(folder).exists

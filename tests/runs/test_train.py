@@ -138,7 +138,7 @@ def test_the_negative_control(
 
 @pytest.mark.parametrize("harm", DAMAGES)
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
-def test_a_damaged_newest_checkpoint_is_told_and_the_one_before_is_used(
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_is_used(
     harm: Callable[[Path], None],
     name: str,
     world: tuple[Path, Path],
@@ -193,7 +193,7 @@ def test_a_signal_saves_and_the_same_command_continues(
     checked(out, reference)
 
 
-def test_the_second_command_is_told_who_holds_it(world: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_second_command_reports_who_holds_it(world: tuple[Path, Path], tmp_path: Path) -> None:
     with hold(tmp_path / "run"):
         assert in_child(train, tmp_path / "run", *world, SETTINGS) == 5
     assert str(os.getpid()) in (tmp_path / "error.txt").read_text()
@@ -247,8 +247,8 @@ def test_another_recipe_in_the_folder_is_refused(
     said = (tmp_path / "error.txt").read_text()
     assert "C108" in said
     assert "train.learning_rate: 0.001 → 0.002" in said
-    kept = {**SETTINGS, "train.log_every": 7, "train.keep_checkpoints": 5}
-    assert in_child(train, out, *world, kept) == 0
+    allowed = {**SETTINGS, "train.log_every": 7, "train.keep_checkpoints": 5}
+    assert in_child(train, out, *world, allowed) == 0
 
 
 def test_the_folder_holds_what_the_plan_says(reference: RunFolder) -> None:
@@ -268,10 +268,10 @@ def test_the_folder_holds_what_the_plan_says(reference: RunFolder) -> None:
     assert kinds == {"step", "evaluated", "saved", "finished"}
     steps = [e["step"] for e in reference.events() if e["event"] == "step"]
     assert steps == list(range(2, 25, 2))
-    kept = sorted(p.name for p in reference.checkpoints.iterdir())
+    checkpoints = sorted(p.name for p in reference.checkpoints.iterdir())
     best = f"step-{reference.facts()['best_step']:08d}"
-    assert best in kept
-    assert len(kept) <= 4
+    assert best in checkpoints
+    assert len(checkpoints) <= 4
 
 
 def test_a_run_of_an_earlier_version_is_resumed_read_and_ejected(
