@@ -1,4 +1,4 @@
-"""Tokenised pairs and small models, as scripts for a Trainer bring them."""
+"""Tokenized pairs and small models, as scripts for a Trainer bring them."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def make_model(bert: Path) -> MakeModel:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
-    """What the room said so far, a line each."""
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]:
+    """What has been logged so far, a line each."""
 
     def lines() -> list[str]:
         return [r.getMessage() for r in caplog.records if r.name == "tunesmith.interop.trainer"]

@@ -13,7 +13,7 @@ from tests.recipe.test_renamed import REMOVED_SINCE_4_57
 from tunesmith.errors import RecipeError
 from tunesmith.interop.trainer.arguments import REMOVED, TrainingArguments
 
-Told = Callable[[], list[str]]
+Logged = Callable[[], list[str]]
 
 TAKEN: list[tuple[str, Any, dict[str, Any]]] = [
     ("evaluation_strategy", "epoch", {"eval_strategy": "epoch"}),
@@ -73,15 +73,15 @@ def _no_folder_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("name", "value", "now"), TAKEN, ids=str)
 def test_an_old_name_is_taken_as_todays(
-    name: str, value: Any, now: dict[str, Any], told: Told
+    name: str, value: Any, now: dict[str, Any], logged: Logged
 ) -> None:
     args = TrainingArguments("out", **{name: value})
     plain = transformers.TrainingArguments("out", **now)
     for field in dataclasses.fields(plain):
         assert getattr(args, field.name) == getattr(plain, field.name), field.name
-    assert len(told()) == 1
-    assert told()[0].startswith(f"TrainingArguments: {name} is gone from transformers")
-    assert "secret" not in told()[0]
+    assert len(logged()) == 1
+    assert logged()[0].startswith(f"TrainingArguments: {name} is gone from transformers")
+    assert "secret" not in logged()[0]
 
 
 def test_tensorboards_folder_becomes_a_variable() -> None:
@@ -92,10 +92,10 @@ def test_tensorboards_folder_becomes_a_variable() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), LEFT_OUT)
-def test_an_old_name_without_effect_is_noted(name: str, value: Any, told: Told) -> None:
+def test_an_old_name_without_effect_is_noted(name: str, value: Any, logged: Logged) -> None:
     args = TrainingArguments("out", **{name: value})
     assert not hasattr(args, name) or name == "_n_gpu"  # which transformers still counts in
-    assert len(told()) == 1 and f"{name} is gone from transformers and left out" in told()[0]
+    assert len(logged()) == 1 and f"{name} is gone from transformers and left out" in logged()[0]
 
 
 @pytest.mark.parametrize(("name", "value"), REFUSED)
@@ -108,12 +108,14 @@ def test_what_cannot_be_had_is_refused(name: str, value: Any) -> None:
 def test_parts_of_other_arguments(
     name: str, value: Any, now: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: dict[str, Any] = {}
+    passed: dict[str, Any] = {}
     monkeypatch.setattr(
-        transformers.TrainingArguments, "__init__", lambda _self, *_args, **more: given.update(more)
+        transformers.TrainingArguments,
+        "__init__",
+        lambda _self, *_args, **more: passed.update(more),
     )
     TrainingArguments("out", **{name: value})
-    assert given == now
+    assert passed == now
 
 
 def test_every_old_name_is_in_one_of_these_lists() -> None:
@@ -123,27 +125,27 @@ def test_every_old_name_is_in_one_of_these_lists() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(REMOVED))
-def test_a_default_says_nothing(name: str, told: Told) -> None:
+def test_a_default_says_nothing(name: str, logged: Logged) -> None:
     TrainingArguments("out", **{name: REMOVED[name].default})
-    assert told() == []
+    assert logged() == []
 
 
-def test_an_organisation_and_a_name_are_one() -> None:
+def test_an_organization_and_a_name_are_joined() -> None:
     named = {"push_to_hub_model_id": "name", "push_to_hub_organization": "org"}
     assert TrainingArguments("out", **named).hub_model_id == "org/name"
     turned = dict(reversed(named.items()))
     assert TrainingArguments("out", **turned).hub_model_id == "org/name"
 
 
-def test_a_name_that_never_was_is_told_with_the_nearest() -> None:
+def test_an_unknown_name_is_reported_with_the_nearest() -> None:
     with pytest.raises(RecipeError) as caught:
         TrainingArguments("out", learning_rat=1e-3, evaluation_stratgy="epoch")
-    told = str(caught.value)
-    assert 'R130 TrainingArguments: there is no argument "learning_rat"' in told
-    assert '"learning_rate"' in told and '"evaluation_strategy"' in told
+    message = str(caught.value)
+    assert 'R130 TrainingArguments: there is no argument "learning_rat"' in message
+    assert '"learning_rate"' in message and '"evaluation_strategy"' in message
 
 
-def test_an_old_name_beside_todays() -> None:
+def test_an_old_name_together_with_the_current_one() -> None:
     with pytest.raises(RecipeError, match=r"R132.*eval_strategy is set twice"):
         TrainingArguments("out", evaluation_strategy="epoch", eval_strategy="steps")
 

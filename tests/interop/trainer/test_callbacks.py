@@ -61,7 +61,7 @@ def test_what_callbacks_remember_comes_back() -> None:
     put_states_back(after, state)
     counters = [callback.early_stopping_patience_counter for callback in after]
     assert counters == [2, 4]
-    assert after[1].early_stopping_patience == 9  # what is asked for now
+    assert after[1].early_stopping_patience == 9  # what the arguments say now
     assert state.stateful_callbacks["EarlyStoppingCallback"][0]["attributes"] == {
         "early_stopping_patience_counter": 2
     }  # not used up

@@ -58,7 +58,7 @@ def take_a_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[torc
         (torch.optim.RMSprop, {"lr": 0.1}),
     ],
 )
-def test_an_optimizer_goes_on_where_it_stood(
+def test_an_optimizer_resumes_its_state(
     kind: type[torch.optim.Optimizer], more: dict[str, Any], tmp_path: Path
 ) -> None:
     """With the options that a callback wrote into its groups."""
@@ -98,7 +98,7 @@ def saved_of(folder: Path, optimizer: torch.optim.Optimizer, scheduler: LRSchedu
 
 
 @pytest.mark.parametrize("kind", ["lambda", "steps", "without a state in JSON"])
-def test_a_scheduler_goes_on_where_it_stood(kind: str, tmp_path: Path) -> None:
+def test_a_scheduler_resumes_its_state(kind: str, tmp_path: Path) -> None:
     def make() -> tuple[torch.optim.Optimizer, LRScheduler]:
         optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0)
         if kind == "lambda":
@@ -148,7 +148,7 @@ def test_another_optimizer_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["progress", "facts", "groups", "scheduler", "scheduler_steps"])
 @pytest.mark.parametrize("change", ["gone", "of another type"])
-def test_a_state_of_something_else_is_told(name: str, change: str, tmp_path: Path) -> None:
+def test_a_state_of_something_else_is_reported(name: str, change: str, tmp_path: Path) -> None:
     model, optimizer = stepped(torch.optim.AdamW, 1, lr=0.1)
     write_saved(
         tmp_path, read_state(model, optimizer), optimizer=optimizer,
@@ -188,9 +188,9 @@ def test_random_numbers_go_on_from_a_file(tmp_path: Path) -> None:
     second = draw()
     write_random_states(tmp_path, states)
     for rank, expected in enumerate((first, second)):
-        found = read_random_state(tmp_path, rank)
-        assert found is not None
-        set_random_state(found)
+        stored = read_random_state(tmp_path, rank)
+        assert stored is not None
+        set_random_state(stored)
         assert draw() == expected
     assert read_random_state(tmp_path, 2) is None
     assert read_random_state(tmp_path / "none", 0) is None
@@ -208,7 +208,7 @@ def test_what_is_drawn_inside_changes_nothing() -> None:
     assert torch.initial_seed() == 5 and draw() == expected
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "random.safetensors").write_bytes(b"no tensors")
     with pytest.raises(IntegrityError, match=r"M130"):
         read_random_state(tmp_path, 0)

@@ -34,7 +34,7 @@ class Keeper:
         return home / f"checkpoint-{step}"
 
 
-def test_a_checkpoint_is_whole_and_says_where_training_stood(tmp_path: Path) -> None:
+def test_a_checkpoint_is_whole_and_holds_the_training_progress(tmp_path: Path) -> None:
     early = EarlyStoppingCallback(3)
     early.early_stopping_patience_counter = 2
     keeper = Keeper(early)
@@ -118,8 +118,8 @@ def test_the_oldest_go_first(
         (tmp_path / f"checkpoint-{step}").mkdir()
     name = None if best is None else str(tmp_path / "." / f"checkpoint-{best}")
     checkpoints.keep(tmp_path / "checkpoint-10", limit=limit, best=name)
-    found = sorted(int(path.name.partition("-")[2]) for path in tmp_path.iterdir())
-    assert found == left
+    remaining = sorted(int(path.name.partition("-")[2]) for path in tmp_path.iterdir())
+    assert remaining == left
     checkpoints.keep_best(tmp_path, tmp_path / f"checkpoint-{left[0]}")
     assert [path.name for path in tmp_path.iterdir()] == [f"checkpoint-{left[0]}"]
     (tmp_path / "new" / "checkpoint-20").mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_the_oldest_by_time_goes_first_whatever_its_number(tmp_path: Path) -> No
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-20", "checkpoint-10"}
 
 
-def test_however_a_folder_is_spelt_the_best_stays(
+def test_however_a_folder_is_spelled_the_best_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

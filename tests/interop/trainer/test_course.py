@@ -214,14 +214,14 @@ def generated() -> Sets:
     return {"train": rows[:16], "validation": rows[16:]}
 
 
-def test_section_3(run: Run, told: Callable[[], list[str]]) -> None:
+def test_section_3(run: Run, logged: Callable[[], list[str]]) -> None:
     printed = run(DATA + ENGLISH + EPOCHS + CHINESE + FEATURES, generated())
     assert "(8, 2) (8,)" in printed
     assert printed.count("eval_f1") == 3 + 3 + 3 + 1
     words = "TrainingArguments: evaluation_strategy is gone from transformers and taken as "
-    assert words + "eval_strategy='epoch'" in told()
-    assert "Trainer: tokenizer is taken as processing_class" in told()
-    assert any("fp16 would need its loss scaled" in line for line in told())
+    assert words + "eval_strategy='epoch'" in logged()
+    assert "Trainer: tokenizer is taken as processing_class" in logged()
+    assert any("fp16 would need its loss scaled" in line for line in logged())
 
 
 def test_section_4(run: Run) -> None:
@@ -231,21 +231,21 @@ def test_section_4(run: Run) -> None:
 
 def mrpc(folder: Path) -> Sets:
     classes = {"not_equivalent": 0, "equivalent": 1}
-    found: Sets = {}
+    splits: Sets = {}
     for name in ("train", "validation"):
         lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
-        found[name] = [{**row, "label": classes[row["label"]]} for row in rows]
-    return found
+        splits[name] = [{**row, "label": classes[row["label"]]} for row in rows]
+    return splits
 
 
 @pytest.mark.slow
 def test_section_3_on_the_real_data(run: Run, glue: Callable[[str], Path]) -> None:
-    told = """
+    code = """
 assert trainer.state.global_step == trainer.state.max_steps == 1377
 assert [log["step"] for log in trainer.state.log_history if "loss" in log] == [500, 1000]
 """
-    assert "(408, 2) (408,)" in run(DATA + ENGLISH + told, mrpc(glue("mrpc")))
+    assert "(408, 2) (408,)" in run(DATA + ENGLISH + code, mrpc(glue("mrpc")))
 
 
 @pytest.mark.slow

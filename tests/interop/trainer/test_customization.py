@@ -28,7 +28,7 @@ from tunesmith.interop.trainer.customization import (
     why_theirs_evaluates,
 )
 
-Told = Callable[[], list[str]]
+Logged = Callable[[], list[str]]
 
 
 def script_of(
@@ -229,12 +229,12 @@ LEFT_TO_TRANSFORMERS: dict[str, tuple[Script, str]] = {
 
 @pytest.mark.parametrize("name", LEFT_TO_TRANSFORMERS)
 def test_what_makes_other_steps_is_as_with_transformers(
-    name: str, tmp_path: Path, told: Told
+    name: str, tmp_path: Path, logged: Logged
 ) -> None:
     """To the bit, dropout included, and said once."""
     script, reason = LEFT_TO_TRANSFORMERS[name]
     compare(script, tmp_path, exact=True)
-    assert [line for line in told() if "own loop trains" in line] == [
+    assert [line for line in logged() if "own loop trains" in line] == [
         f"transformers' own loop trains: {reason}"
     ]
 
@@ -314,7 +314,7 @@ class HooksLate(TrainerCallback):
 
 
 def causal_model() -> Any:
-    """GPT-2, whose loss is divided by as many targets as it is told."""
+    """GPT-2, whose loss is divided by the number of targets passed to it."""
     transformers.set_seed(1)
     config = transformers.GPT2Config(
         vocab_size=40, n_embd=16, n_layer=1, n_head=2, n_positions=16, resid_pdrop=0.0,
@@ -395,34 +395,34 @@ TRAINED_BY_OURS: dict[str, tuple[Script, list[str]]] = {
 
 @pytest.mark.parametrize("name", TRAINED_BY_OURS)
 def test_what_leaves_steps_alone_is_trained_by_our_loop(
-    name: str, tmp_path: Path, told: Told
+    name: str, tmp_path: Path, logged: Logged
 ) -> None:
     script, expected = TRAINED_BY_OURS[name]
     compare(script, tmp_path)
-    assert [line for line in told() if "own loop" in line or "engine" in line] == expected
+    assert [line for line in logged() if "own loop" in line or "engine" in line] == expected
 
 
 @pytest.mark.filterwarnings("ignore:`gradient_checkpointing`:FutureWarning")
 @pytest.mark.parametrize("engine", ["fast", "exact"])
 @pytest.mark.parametrize("again", [False, True])
-def test_activations_are_computed_again_if_that_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, again: bool, told: Told
+def test_activations_are_recomputed_if_requested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, again: bool, logged: Logged
 ) -> None:
     """Each layer a second time in the backward pass of each step."""
     calls: list[None] = []
     forward = BertSelfOutput.forward
 
-    def counted(module: Any, *given: Any, **named: Any) -> Any:
+    def counted(module: Any, *args: Any, **named: Any) -> Any:
         if module.training:
             calls.append(None)
-        return forward(module, *given, **named)
+        return forward(module, *args, **named)
 
     monkeypatch.setattr(BertSelfOutput, "forward", counted)
     script_of(
         gradient_checkpointing=again, max_steps=3, trainer=lambda: {"engine": engine}
     )(tunesmith, tmp_path).train()  # fmt: skip
     assert len(calls) == 3 * 2 * (2 if again else 1)  # steps and layers
-    assert [line for line in told() if "hooks" in line] == []
+    assert [line for line in logged() if "hooks" in line] == []
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, 1e-3])
@@ -479,7 +479,7 @@ def test_a_method_that_is_put_on_an_instance_counts(tmp_path: Path) -> None:
     assert trainer.train().training_loss == 7.0
 
 
-def test_methods_of_an_older_signature(tmp_path: Path, told: Told) -> None:
+def test_methods_of_an_older_signature(tmp_path: Path, logged: Logged) -> None:
     """Written for transformers 4, when less was passed to them."""
     seen: list[str] = []
 
@@ -510,7 +510,7 @@ def test_methods_of_an_older_signature(tmp_path: Path, told: Told) -> None:
     assert seen == ["create for 2", *step, *step, "log"]
     rates = [log["learning_rate"] for log in trainer.state.log_history[:2]]
     assert rates == pytest.approx([0.1, 0.01])
-    assert told() == [
+    assert logged() == [
         "methods of an older signature are called without what transformers added: compute_loss "
         "(num_items_in_batch); log (start_time); training_step (num_items_in_batch)",
         "transformers' own loop trains: Older overrides compute_loss, "
@@ -519,11 +519,11 @@ def test_methods_of_an_older_signature(tmp_path: Path, told: Told) -> None:
     assert trainer.evaluate()["eval_loss"] > 0
 
 
-def test_methods_of_todays_signature_stay_as_they_are(tmp_path: Path, told: Told) -> None:
+def test_methods_of_todays_signature_stay_as_they_are(tmp_path: Path, logged: Logged) -> None:
     methods = {"training_step": adversarial_step, "compute_loss": weighted_loss}
     trainer = script_of(methods=methods)(tunesmith, tmp_path)
     adapt_older_signatures(trainer)
-    assert "training_step" not in vars(trainer) and told() == []
+    assert "training_step" not in vars(trainer) and logged() == []
 
 
 def test_the_names_in_these_lists_are_methods_of_transformers() -> None:
@@ -561,8 +561,8 @@ def test_why_transformers_evaluates(
     trainer = script_of()(tunesmith, tmp_path)
     for name, value in change.items():
         setattr(trainer, name, value)
-    found = why_theirs_evaluates(trainer)
-    assert found is None if reason is None else (found or "").startswith(reason)
+    actual = why_theirs_evaluates(trainer)
+    assert actual is None if reason is None else (actual or "").startswith(reason)
 
 
 @pytest.mark.parametrize(

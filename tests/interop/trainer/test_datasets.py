@@ -38,8 +38,8 @@ def test_a_batch_is_what_the_collator_makes(pairs: Any, tokenizer: Any) -> None:
     collate = DataCollatorWithPadding(tokenizer)
     places = [5, 0, 7]
     batch = rows_of(pairs["train"], collate).batch(np.array(places), seed=0)
-    kept = pairs["train"].remove_columns(["sentence1", "sentence2"])
-    expected = collate([kept[place] for place in places])
+    model_columns = pairs["train"].remove_columns(["sentence1", "sentence2"])
+    expected = collate([model_columns[place] for place in places])
     assert torch.equal(batch.labels, expected.pop("labels"))
     for name, tensor in expected.items():
         assert torch.equal(batch.inputs[name], tensor)
@@ -56,18 +56,18 @@ def test_all_rows_come_once_and_in_order(count: int, size: int) -> None:
     assert torch.cat([batch.labels for batch in batches]).tolist() == list(range(count))
 
 
-def test_columns_that_no_model_takes_are_told(pairs: Any, tokenizer: Any, told: Any) -> None:
+def test_columns_that_no_model_takes_are_reported(pairs: Any, tokenizer: Any, logged: Any) -> None:
     rows_of(pairs["train"], DataCollatorWithPadding(tokenizer))
-    assert told() == [
+    assert logged() == [
         "train data: columns that the model does not take are left out: sentence1, sentence2"
     ]
 
 
-def test_rows_that_are_no_arrow_table(told: Any) -> None:
+def test_rows_that_are_no_arrow_table(logged: Any) -> None:
     data = [{"input_ids": [1, 2], "labels": 0, "extra": 5}]
     rows = rows_of(data, default_data_collator)
     assert set(rows.batch(np.array([0]), seed=0).inputs) == {"input_ids"}
-    assert rows.token_ids is None and "extra" in told()[0]
+    assert rows.token_ids is None and "extra" in logged()[0]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_targets_of_a_decoder_begin_at_the_second_token() -> None:
     assert (plain.num_targets, shifted.num_targets) == (2, 1)
 
 
-def test_what_a_collator_draws_hangs_on_the_seed(pairs: Any, tokenizer: Any) -> None:
+def test_what_a_collator_draws_depends_on_the_seed(pairs: Any, tokenizer: Any) -> None:
     collate = DataCollatorForLanguageModeling(tokenizer)
     rows = rows_of(pairs["train"].remove_columns("label"), collate)
 
@@ -141,13 +141,13 @@ def test_collators(tokenizer: Any) -> None:
 
 
 def test_data_sets_are_looked_at_once(
-    pairs: Any, tokenizer: Any, make_model: Callable[..., Any], told: Any
+    pairs: Any, tokenizer: Any, make_model: Callable[..., Any], logged: Any
 ) -> None:
     owner = owner_of(make_model(), tokenizer)
     data = DataSets(owner)
     first = data.rows(pairs["train"], "train")
     assert data.rows(pairs["train"], "train") is first
-    assert len(told()) == 1
+    assert len(logged()) == 1
     owner.data_collator = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=64)
     later = data.rows(pairs["train"], "train")
     assert later is not first  # a collator that a script sets afterwards counts
@@ -163,9 +163,9 @@ def test_of_other_data_sets_the_latest_is_kept(
     data = DataSets(owner_of(make_model(), tokenizer, train_dataset=train, eval_dataset=parts))
     own = [data.rows(train, "train"), *(data.rows(part, "evaluation") for part in each(parts))]
     others = [train.select([i]) for i in range(3)]
-    found = [data.rows(other, "test") for other in others]
-    assert data.rows(others[2], "test") is found[2]
-    assert data.rows(others[0], "test") is not found[0]
+    prepared = [data.rows(other, "test") for other in others]
+    assert data.rows(others[2], "test") is prepared[2]
+    assert data.rows(others[0], "test") is not prepared[0]
     assert data.rows(train, "train") is own[0]
     assert [data.rows(part, "evaluation") for part in each(parts)] == own[1:]
 

@@ -52,15 +52,15 @@ def test_a_loop_over_any_loader_is_that_of_transformers(
     make: Make, only_loss: bool | None, of_args: bool
 ) -> None:
     """By the engine over a loader of the Trainer, by transformers' loop over another."""
-    found = []
+    results = []
     for library in (transformers, tunesmith):
         trainer = make(library=library, metrics=accuracy, prediction_loss_only=of_args)
         loaders = (trainer.get_eval_dataloader(), own_loader(trainer, trainer.eval_dataset))
-        found.append([
+        results.append([
             trainer.evaluation_loop(loader, "Evaluation", only_loss, None, "seen")
             for loader in loaders
         ])  # fmt: skip
-    for theirs, ours in zip(*found, strict=True):
+    for theirs, ours in zip(*results, strict=True):
         names = {"seen_loss", "seen_accuracy"} & theirs.metrics.keys()
         assert ("seen_accuracy" in names) == (not (of_args if only_loss is None else only_loss))
         for name in names:
@@ -79,11 +79,11 @@ def test_the_engine_predicts_what_a_loader_of_the_trainer_holds(
     passed: list[str] = []
     theirs = transformers.Trainer.evaluation_loop
 
-    def noted(trainer: Any, *given: Any, **named: Any) -> Any:
+    def recorded(trainer: Any, *args: Any, **named: Any) -> Any:
         passed.append("transformers")
-        return theirs(trainer, *given, **named)
+        return theirs(trainer, *args, **named)
 
-    monkeypatch.setattr(transformers.Trainer, "evaluation_loop", noted)
+    monkeypatch.setattr(transformers.Trainer, "evaluation_loop", recorded)
     trainer = make()
     trainer.evaluate()
     trainer.predict(rows_of(5))
@@ -98,9 +98,9 @@ def test_the_engine_predicts_what_a_loader_of_the_trainer_holds(
 def test_any_iterable_of_batches_is_evaluated(make: Make) -> None:
     trainer = make()
     batches = [dict(batch) for batch in trainer.get_eval_dataloader()]
-    found = trainer.evaluation_loop(batches, "Evaluation")
+    result = trainer.evaluation_loop(batches, "Evaluation")
     expected = trainer.evaluation_loop(trainer.get_eval_dataloader(), "Evaluation")
-    np.testing.assert_allclose(found.predictions, expected.predictions, atol=1e-6)
+    np.testing.assert_allclose(result.predictions, expected.predictions, atol=1e-6)
 
 
 def test_loaders_hold_the_rows_themselves(make: Make) -> None:
@@ -116,15 +116,15 @@ def test_loaders_hold_the_rows_themselves(make: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["train", "eval", "test"])
-def test_what_is_missing_is_told(make: Make, name: str) -> None:
+def test_what_is_missing_is_reported(make: Make, name: str) -> None:
     trainer = make()
     trainer.train_dataset = trainer.eval_dataset = None
-    given = (None,) if name == "test" else ()
+    arguments = (None,) if name == "test" else ()
     with pytest.raises(ValueError, match=f"R135 Trainer: there is no {name}_dataset"):
-        getattr(trainer, f"get_{name}_dataloader")(*given)
+        getattr(trainer, f"get_{name}_dataloader")(*arguments)
 
 
-def test_rows_that_the_model_cannot_read_are_told_before_they_are_read(make: Make) -> None:
+def test_rows_that_the_model_cannot_read_are_reported_before_they_are_read(make: Make) -> None:
     with pytest.raises(ValueError, match="R133 evaluation: no column is one that the model takes"):
         make().evaluate([{"text": "a"}])
 
@@ -138,7 +138,7 @@ def test_nothing_is_pinned_for_a_processor(tmp_path: Path) -> None:
     assert len(list(loader)) == 4
 
 
-def test_accelerate_is_set_as_the_arguments_say_whoever_used_it_last(make: Make) -> None:
+def test_accelerate_is_set_as_the_arguments_say_after_any_other_use(make: Make) -> None:
     trainer = make()
     first = trainer.current_accelerator()
     assert trainer.current_accelerator() is first

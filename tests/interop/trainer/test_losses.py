@@ -49,11 +49,11 @@ def test_the_sum_of_a_known_head_is_the_models_mean_times_its_targets(
     model, some = make_model(**settings).eval(), batch(labels)
     head = known_head(model, some, 0.0)
     assert head is not None
-    found = head(model, some)
+    result = head(model, some)
     own = model(**some.inputs, labels=labels)
-    assert found.loss_sum is not None
-    torch.testing.assert_close(found.loss_sum / some.num_targets, own.loss)
-    assert torch.equal(found.per_example["logits"], own.logits)
+    assert result.loss_sum is not None
+    torch.testing.assert_close(result.loss_sum / some.num_targets, own.loss)
+    assert torch.equal(result.per_example["logits"], own.logits)
     assert head.is_of_classes == (labels.dtype == torch.long)
     assert head(model, batch(None)).loss_sum is None
 
@@ -63,17 +63,17 @@ def test_tokens_count_each_for_itself(make_model: MakeModel) -> None:
     some = batch(torch.tensor([[IGNORED, 1, 2, IGNORED], [0, IGNORED, IGNORED, IGNORED]]))
     head = known_head(model, some, 0.0)
     assert head is not None and head.is_of_classes and some.num_targets == 3
-    found = head(model, some).loss_sum
-    assert found is not None
-    torch.testing.assert_close(found / 3, model(**some.inputs, labels=some.labels).loss)
+    loss_sum = head(model, some).loss_sum
+    assert loss_sum is not None
+    torch.testing.assert_close(loss_sum / 3, model(**some.inputs, labels=some.labels).loss)
 
 
 def test_a_head_whose_loss_is_another_is_not_known(make_model: MakeModel) -> None:
     model = make_model(num_labels=2)
     forward = model.forward
 
-    def doubled(*given: Any, **more: Any) -> Any:
-        outputs = forward(*given, **more)
+    def doubled(*args: Any, **more: Any) -> Any:
+        outputs = forward(*args, **more)
         outputs["loss"] = outputs["loss"] * 2
         return outputs
 
@@ -94,11 +94,11 @@ def test_the_loss_of_its_own_is_a_mean_times_targets(make_model: MakeModel) -> N
         return outputs["loss"], outputs
 
     model, labels = make_model(num_labels=3).eval(), torch.tensor([2, 0])
-    found = OwnLoss(compute, ("labels",))(model, batch(labels))
+    result = OwnLoss(compute, ("labels",))(model, batch(labels))
     outputs = model(**batch(labels).inputs, labels=labels)
-    assert found.loss_sum is not None and seen == [2]
-    torch.testing.assert_close(found.loss_sum, outputs.loss * 2)
-    assert torch.equal(found.per_example["logits"], outputs.logits)
+    assert result.loss_sum is not None and seen == [2]
+    torch.testing.assert_close(result.loss_sum, outputs.loss * 2)
+    assert torch.equal(result.per_example["logits"], outputs.logits)
     without = OwnLoss(compute, ("labels",))(model, batch(None))
     assert without.loss_sum is None and torch.equal(without.per_example["logits"], outputs.logits)
 
@@ -111,9 +111,9 @@ def test_a_mean_over_no_targets_adds_nothing(make_model: MakeModel) -> None:
         return outputs["loss"], outputs
 
     model = make_model(AutoModelForTokenClassification, num_labels=3)
-    found = OwnLoss(compute, ("labels",))(model, batch(torch.full((2, 4), IGNORED)))
-    assert found.loss_sum is not None and found.loss_sum.item() == 0
-    found.loss_sum.backward()
+    result = OwnLoss(compute, ("labels",))(model, batch(torch.full((2, 4), IGNORED)))
+    assert result.loss_sum is not None and result.loss_sum.item() == 0
+    result.loss_sum.backward()
     assert not model.classifier.weight.grad.any()
 
 
@@ -126,9 +126,9 @@ def test_models_with_several_labels(make_model: MakeModel) -> None:
         outputs = model(**inputs)
         return outputs["loss"], outputs
 
-    found = OwnLoss(compute, names)(model, batch(None, **where))
-    assert found.loss_sum is not None
-    assert list(found.per_example) == ["start_logits", "end_logits"]
+    result = OwnLoss(compute, names)(model, batch(None, **where))
+    assert result.loss_sum is not None
+    assert list(result.per_example) == ["start_logits", "end_logits"]
     assert OwnLoss(compute, names)(model, batch(None)).loss_sum is None
 
 
@@ -148,9 +148,9 @@ def test_a_model_without_labels(returns_loss: bool) -> None:
     assert trained.loss_sum is not None and trained.loss_sum.item() == 2
     assert list(trained.per_example) == ["0"] and torch.equal(trained.per_example["0"], rows * 2)
     with torch.no_grad():
-        found = own(Twice(), some)
-    assert (found.loss_sum is not None) == returns_loss
-    assert list(found.per_example) == (["0"] if returns_loss else ["0", "1"])
+        result = own(Twice(), some)
+    assert (result.loss_sum is not None) == returns_loss
+    assert list(result.per_example) == (["0"] if returns_loss else ["0", "1"])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -171,7 +171,7 @@ def test_the_mean_loss_of_a_model(make_model: MakeModel, smoothing: float, shift
     assert mean_loss(pairs, {}, smoothing=smoothing, shifts=False)[0] == 3.0
 
 
-def test_a_model_that_returns_no_loss_is_told(make_model: MakeModel) -> None:
+def test_a_model_that_returns_no_loss_is_reported(make_model: MakeModel) -> None:
     with pytest.raises(
         ValueError, match=r"R198 Trainer: .*only logits\n  the batch holds input_ids"
     ):

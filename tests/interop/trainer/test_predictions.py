@@ -16,12 +16,12 @@ from tunesmith.interop.trainer.predictions import Answers, collect, metrics_of
 from tunesmith.tasks import Outputs
 
 
-def batches(lengths: list[int], *, labelled: bool = True) -> list[Batch]:
+def batches(lengths: list[int], *, labeled: bool = True) -> list[Batch]:
     """Two rows each, of so many tokens."""
     made = []
     for i, length in enumerate(lengths):
         ids = torch.full((2, length), i)
-        labels = torch.full((2, length), i) if labelled else None
+        labels = torch.full((2, length), i) if labeled else None
         made.append(Batch({"input_ids": ids}, labels, 2 * length, 2 * length, np.arange(2)))
     return made
 
@@ -40,19 +40,19 @@ def gathered(some: list[Batch], **more: Any) -> Answers:
 
 
 def test_answers_of_different_lengths_are_filled_up() -> None:
-    found = gathered(batches([2, 3]), keeps_inputs=True)
-    assert found.predictions.tolist() == [[0, 0, -100]] * 2 + [[1, 1, 1]] * 2
-    assert found.labels.tolist() == found.predictions.tolist() == found.inputs.tolist()
-    assert found.losses.tolist() == [0, 0, 1, 1]
-    assert found.count == 4
+    answers = gathered(batches([2, 3]), keeps_inputs=True)
+    assert answers.predictions.tolist() == [[0, 0, -100]] * 2 + [[1, 1, 1]] * 2
+    assert answers.labels.tolist() == answers.predictions.tolist() == answers.inputs.tolist()
+    assert answers.losses.tolist() == [0, 0, 1, 1]
+    assert answers.count == 4
 
 
 def test_what_is_not_asked_for_is_not_kept() -> None:
     heard: list[None] = []
-    found = gathered(
+    answers = gathered(
         batches([2, 2]), keeps_predictions=False, after_batch=lambda: heard.append(None)
     )
-    assert found.predictions is None and found.inputs is None and len(heard) == 2
+    assert answers.predictions is None and answers.inputs is None and len(heard) == 2
     both = gathered(batches([2]), ignored=())
     assert isinstance(both.predictions, tuple) and len(both.predictions) == 2
     less = gathered(batches([2, 2]), reduce=lambda answers, labels: answers[:, 0] + labels[:, 0])
@@ -60,25 +60,25 @@ def test_what_is_not_asked_for_is_not_kept() -> None:
 
 
 def test_rows_without_labels_have_no_loss() -> None:
-    found = gathered(batches([2], labelled=False))
-    assert found.losses is None and found.labels is None
-    assert metrics_of(found, lambda _given: {"x": 1}, prefix="test", include=()) == {}
+    answers = gathered(batches([2], labeled=False))
+    assert answers.losses is None and answers.labels is None
+    assert metrics_of(answers, lambda _given: {"x": 1}, prefix="test", include=()) == {}
 
 
 def test_a_batch_without_targets_has_a_loss_of_zero() -> None:
     nothing, some = batches([2, 2])
-    found = gathered([replace(nothing, num_targets=0), some])
-    assert found.losses.tolist() == [0, 0, 1, 1]
-    assert metrics_of(found, None, prefix="eval", include=())["eval_loss"] == 0.5
+    answers = gathered([replace(nothing, num_targets=0), some])
+    assert answers.losses.tolist() == [0, 0, 1, 1]
+    assert metrics_of(answers, None, prefix="eval", include=())["eval_loss"] == 0.5
 
 
 def test_several_labels_are_a_pair(tmp_path: Path) -> None:
     """And none where one of them is missing."""
-    (some,) = batches([2], labelled=False)
+    (some,) = batches([2], labeled=False)
     both = {"start": torch.tensor([1, 2]), "end": torch.tensor([3, 4])}
-    labelled = replace(some, inputs={**some.inputs, **both})
-    found = gathered([labelled], label_names=("start", "end"))
-    assert [part.tolist() for part in found.labels] == [[1, 2], [3, 4]]
+    labeled = replace(some, inputs={**some.inputs, **both})
+    answers = gathered([labeled], label_names=("start", "end"))
+    assert [part.tolist() for part in answers.labels] == [[1, 2], [3, 4]]
     del both["end"]
     assert gathered([replace(some, inputs={**some.inputs, **both})],
                     label_names=("start", "end")).labels is None  # fmt: skip
@@ -90,26 +90,26 @@ def test_half_precision_is_kept_as_single() -> None:
 
     def halves(batch: Batch) -> Outputs:
         half = torch.ones(2, 1, dtype=torch.bfloat16)
-        kept: Any = {"nest": (half, [half * 2]), "double": half.double()}
-        return Outputs(None, kept)
+        per_example: Any = {"nest": (half, [half * 2]), "double": half.double()}
+        return Outputs(None, per_example)
 
-    found = gathered(batches([2], labelled=False), ignored=())
-    assert found.predictions[0].dtype == np.float32
+    answers = gathered(batches([2], labeled=False), ignored=())
+    assert answers.predictions[0].dtype == np.float32
     nest, double = collect(
-        halves, batches([2], labelled=False), label_names=("labels",), ignored=(),
+        halves, batches([2], labeled=False), label_names=("labels",), ignored=(),
         keeps_predictions=True, keeps_inputs=False, reduce=None, after_batch=lambda: None,
     ).predictions  # fmt: skip
     assert nest[0].dtype == np.float32 and nest[0].tolist() == [[1.0], [1.0]]
     assert nest[1][0].tolist() == [[2.0], [2.0]] and double.dtype == np.float64
 
 
-def test_losses_that_are_no_numbers_are_left_out_if_that_is_asked_for() -> None:
+def test_losses_that_are_not_finite_are_left_out_if_requested() -> None:
     losses = np.array([1.0, np.nan, 3.0, np.inf], np.float32)
     answers = Answers(None, None, None, losses, 4)
 
     def loss(only_finite: bool, of: Any = answers) -> float:
-        found = metrics_of(of, None, prefix="x", include=(), only_finite=only_finite)
-        return float(found["x_loss"])
+        metrics = metrics_of(of, None, prefix="x", include=(), only_finite=only_finite)
+        return float(metrics["x_loss"])
 
     assert loss(True) == 2.0 and np.isnan(loss(False))
     assert np.isnan(loss(True, replace(answers, losses=losses[1:2])))
@@ -118,7 +118,7 @@ def test_losses_that_are_no_numbers_are_left_out_if_that_is_asked_for() -> None:
 @pytest.mark.parametrize("only_loss", [False, True])
 def test_an_evaluation_is_that_of_transformers(tmp_path: Path, only_loss: bool) -> None:
     """With everything that metrics may be given, and callbacks hear of each batch."""
-    found = []
+    results = []
     for library in (transformers, tunesmith):
         seen: list[Any] = []
         heard: list[None] = []
@@ -141,22 +141,22 @@ def test_an_evaluation_is_that_of_transformers(tmp_path: Path, only_loss: bool) 
         )  # fmt: skip
         metrics = trainer.evaluate(metric_key_prefix="seen")
         names = {"seen_loss", "seen_mean"} & metrics.keys()
-        found.append(([metrics[name] for name in sorted(names)], seen, len(heard)))
-    (theirs, expected, count), (ours, given, heard_count) = found
+        results.append(([metrics[name] for name in sorted(names)], seen, len(heard)))
+    (theirs, expected, count), (ours, actual, heard_count) = results
     assert ours == pytest.approx(theirs, rel=1e-5) and count == heard_count == 2
-    assert len(given) == len(expected) == (0 if only_loss else 4)
-    for one, two in zip(given, expected, strict=True):
+    assert len(actual) == len(expected) == (0 if only_loss else 4)
+    for one, two in zip(actual, expected, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("wanted", [(), ("inputs", "loss")])
-def test_metrics_are_named_with_the_prefix(wanted: tuple[str, ...]) -> None:
-    def compute(given: Any) -> dict[str, Any]:
-        logits, labels = (given.predictions, given.label_ids)
-        assert (given.inputs is not None) == (given.losses is not None) == bool(wanted)
+@pytest.mark.parametrize("include", [(), ("inputs", "loss")])
+def test_metrics_are_named_with_the_prefix(include: tuple[str, ...]) -> None:
+    def compute(prediction: Any) -> dict[str, Any]:
+        logits, labels = (prediction.predictions, prediction.label_ids)
+        assert (prediction.inputs is not None) == (prediction.losses is not None) == bool(include)
         return {"same": np.mean(logits == labels), "eval_named": 2}
 
     answers = gathered(batches([2, 2]), keeps_inputs=True)
-    found = metrics_of(answers, compute, prefix="eval", include=wanted)
-    assert found == {"eval_loss": 0.5, "eval_same": 1.0, "eval_named": 2}
-    assert type(found["eval_same"]) is float
+    metrics = metrics_of(answers, compute, prefix="eval", include=include)
+    assert metrics == {"eval_loss": 0.5, "eval_same": 1.0, "eval_named": 2}
+    assert type(metrics["eval_same"]) is float

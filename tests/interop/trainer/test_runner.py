@@ -69,17 +69,17 @@ class Desk:
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_whoever_predicts_answers_as_the_plain_model(
-    make_model: MakeModel, pairs: Any, tokenizer: Any, exact: bool, told: Any
+def test_every_way_to_predict_gives_the_outputs_of_the_plain_model(
+    make_model: MakeModel, pairs: Any, tokenizer: Any, exact: bool, logged: Any
 ) -> None:
-    """Before a training, in it, dressed and at rest, for rows it knows and others, and after."""
+    """Before, during (patched and unpatched) and after a training, for known and other rows."""
     model = make_model()
     desk = Desk(model, pairs, tokenizer, exact=exact)
     plain = {name: value.clone() for name, value in model.state_dict().items()}
     expected = [desk.logits(rows) for rows in (desk.rows, desk.others)]
     engine = desk.begin()
     assert isinstance(engine, FastEngine) == desk.runner.is_fast == (not exact)
-    assert ("the exact engine is used: it is requested" in told()) == exact
+    assert ("the exact engine is used: it is requested" in logged()) == exact
     engine.set_training(True)
     for _again in range(2):
         for rows, logits in zip((desk.rows, desk.others), expected, strict=True):
@@ -95,7 +95,7 @@ def test_whoever_predicts_answers_as_the_plain_model(
     assert "forward" not in vars(model)
 
 
-def test_half_precision_is_taken_off_again(
+def test_half_precision_is_removed_afterwards(
     make_model: MakeModel, pairs: Any, tokenizer: Any
 ) -> None:
     desk = Desk(make_model(), pairs, tokenizer, bf16=True, exact=True)
@@ -117,7 +117,7 @@ def test_numbers_are_not_smoothed(
 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_model_with_hooks_is_run_as_it_is(
-    make_model: MakeModel, pairs: Any, tokenizer: Any, later: bool, told: Any
+    make_model: MakeModel, pairs: Any, tokenizer: Any, later: bool, logged: Any
 ) -> None:
     """Hooks see padded batches, and those put there between two predictions are called."""
     seen: list[int] = []
@@ -127,12 +127,12 @@ def test_a_model_with_hooks_is_run_as_it_is(
     handle = model.bert.embeddings.register_forward_hook(
         lambda _module, _inputs, outputs: seen.append(outputs.dim())
     )
-    found = desk.logits(desk.rows)
+    logits = desk.logits(desk.rows)
     assert set(seen) == {3}
     if expected is not None:
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
     assert not isinstance(desk.begin(), FastEngine)
-    assert "the exact engine is used: the model or a weight has hooks" in told()
+    assert "the exact engine is used: the model or a weight has hooks" in logged()
     desk.runner.end(model)
     handle.remove()
     assert isinstance(desk.begin(), FastEngine)
@@ -208,13 +208,13 @@ def trained(
 class Meddling(TrainerCallback):
     """Freezes the embeddings after an epoch, and halves learning rates and decay from then on."""
 
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        given["model"].get_input_embeddings().weight.requires_grad_(False)
-        for group in given["optimizer"].param_groups:
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        parts["model"].get_input_embeddings().weight.requires_grad_(False)
+        for group in parts["optimizer"].param_groups:
             group["weight_decay"] /= 2
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        for group in given["optimizer"].param_groups:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
+        for group in parts["optimizer"].param_groups:
             assert isinstance(group["lr"], float)
             group["lr"] *= 0.5
 
@@ -236,7 +236,7 @@ def test_a_trainer_over_static_memory_trains_the_same(
     monkeypatch.setattr(
         Runner,
         "begin",
-        lambda *given, **named: engines.append(begin(*given, **named)) or engines[0],
+        lambda *args, **named: engines.append(begin(*args, **named)) or engines[0],
     )
     static = trained(make_model, pairs, tokenizer, tmp_path / "static", callbacks=callbacks)
     (engine,) = engines

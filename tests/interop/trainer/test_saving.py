@@ -76,7 +76,7 @@ def equal(one: Any, two: Any) -> bool:
     ids=str,
 )
 def test_resuming_is_as_never_stopped(
-    callbacks: tuple[Any, ...], more: dict[str, Any], make: Make, told: Any
+    callbacks: tuple[Any, ...], more: dict[str, Any], make: Make, logged: Any
 ) -> None:
     """By whichever loop, dropout on, and without a pickle."""
     whole = make(*callbacks, **more)
@@ -85,13 +85,13 @@ def test_resuming_is_as_never_stopped(
     resumed.train(resume_from_checkpoint=str(Path(whole.args.output_dir) / "checkpoint-2"))
     assert equal(whole, resumed) and resumed.state.global_step == 5
     compare_logs(resumed.state.log_history[:-1], whole.state.log_history[:-1])
-    assert not [line for line in told() if "random" in line]
+    assert not [line for line in logged() if "random" in line]
 
 
 @pytest.mark.usefixtures("no_pickles")
 @pytest.mark.parametrize("first", [(), (LooksIntoSteps,)], ids=["ours", "transformers"])
 def test_the_other_loop_goes_on_from_a_checkpoint(
-    first: tuple[Any, ...], make: Make, told: Any
+    first: tuple[Any, ...], make: Make, logged: Any
 ) -> None:
     """With weights, optimizer, schedule and state; without dropout it comes to the same."""
     second = () if first else (LooksIntoSteps,)
@@ -102,7 +102,7 @@ def test_the_other_loop_goes_on_from_a_checkpoint(
     for one, two in zip(whole.model.parameters(), other.model.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=2e-4, atol=5e-5)
     compare_logs(other.state.log_history[:-1], whole.state.log_history[:-1])
-    said = [line for line in told() if "random numbers" in line]
+    said = [line for line in logged() if "random numbers" in line]
     assert said == ([] if first else ["the checkpoint holds no random numbers of this process"])
 
 
@@ -200,9 +200,9 @@ def test_adapters_alone_are_saved_and_resumed(callbacks: tuple[Any, ...], make: 
     assert not {"model.safetensors", "config.json"} & names
     loaded = peft.PeftModel.from_pretrained(model_of(), str(home / "checkpoint-5"))
     expected = peft.get_peft_model_state_dict(whole.model)
-    found = peft.get_peft_model_state_dict(loaded)
-    assert found.keys() == expected.keys() and len(found) > 2
-    assert all(torch.equal(found[name], expected[name]) for name in found)
+    adapters = peft.get_peft_model_state_dict(loaded)
+    assert adapters.keys() == expected.keys() and len(adapters) > 2
+    assert all(torch.equal(adapters[name], expected[name]) for name in adapters)
     resumed = make(*callbacks, model=with_adapters())
     resumed.train(resume_from_checkpoint=str(home / "checkpoint-2"))
     assert equal(whole, resumed)
@@ -212,12 +212,12 @@ def test_adapters_alone_are_saved_and_resumed(callbacks: tuple[Any, ...], make: 
     chosen.train()
     assert Path(chosen.state.best_model_checkpoint).name == "checkpoint-2"
     left = peft.PeftModel.from_pretrained(model_of(), chosen.state.best_model_checkpoint)
-    found, expected = map(peft.get_peft_model_state_dict, (chosen.model, left))
-    assert all(torch.equal(found[name], expected[name]) for name in found)
+    adapters, expected = map(peft.get_peft_model_state_dict, (chosen.model, left))
+    assert all(torch.equal(adapters[name], expected[name]) for name in adapters)
 
 
 def test_callbacks_count_on_with_the_settings_of_now(make: Make) -> None:
-    """And with those of then, if that is asked for, as transformers does it."""
+    """With the settings of the checkpoint if requested, as transformers does it."""
     more = {
         "load_best_model_at_end": True, "metric_for_best_model": "loss",
         "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1,
@@ -248,8 +248,8 @@ def test_a_plain_folder_without_secrets(
     write_folder(tmp_path / "m", model, tokenizer, args)
     loaded = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "m")
     assert torch.equal(loaded.classifier.weight, model.classifier.weight)
-    kept = (tmp_path / "m" / "training_args.json").read_text(encoding="utf-8")
-    assert json.loads(kept)["output_dir"] == "out" and "secret" not in kept
+    written = (tmp_path / "m" / "training_args.json").read_text(encoding="utf-8")
+    assert json.loads(written)["output_dir"] == "out" and "secret" not in written
     write_folder(tmp_path / "n", nn.Linear(1, 1), None, args)
     assert (tmp_path / "n" / "model.safetensors").is_file()
 
@@ -290,8 +290,8 @@ def adapters_of(**more: Any) -> Any:
 
 
 def weights_of(model: Any, name: str = "default") -> dict[str, Any]:
-    found: dict[str, Any] = peft.get_peft_model_state_dict(model, adapter_name=name)
-    return {key: value.clone() for key, value in found.items()}
+    adapters: dict[str, Any] = peft.get_peft_model_state_dict(model, adapter_name=name)
+    return {key: value.clone() for key, value in adapters.items()}
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # of peft
@@ -307,13 +307,13 @@ def test_adapters_come_back_in_place(tmp_path: Path) -> None:
         nn.init.zeros_(parameter)
     load_weights(tmp_path, model)
     for name, weights in zip(("default", "other"), expected, strict=True):
-        found = weights_of(model, name)
-        assert found.keys() == weights.keys() and len(found) > 2
-        assert all(torch.equal(found[key], weights[key]) for key in found)
+        adapters = weights_of(model, name)
+        assert adapters.keys() == weights.keys() and len(adapters) > 2
+        assert all(torch.equal(adapters[key], weights[key]) for key in adapters)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # of peft
-def test_adapters_of_another_model_are_told(tmp_path: Path) -> None:
+def test_adapters_of_another_model_are_reported(tmp_path: Path) -> None:
     """Of another size, of other layers, or none at all."""
     write_folder(tmp_path, adapters_of(), None, TrainingArguments("out"))
     for more in ({"r": 4}, {"target_modules": ["value"]}):
@@ -345,14 +345,14 @@ class Repository:
     """Stands for the Hub, and remembers."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[Any] = []
+        self.calls: list[Any] = []
 
         def make(name: str, **more: Any) -> str:
-            self.asked.append((name, more))
+            self.calls.append((name, more))
             return f"me/{name}" if "/" not in name else name
 
         def send(folder: Path, repository: str, **more: Any) -> str:
-            self.asked.append((folder, repository, more))
+            self.calls.append((folder, repository, more))
             return f"https://hub/{repository}"
 
         monkeypatch.setattr(hub, "make_repository", make)
@@ -363,7 +363,7 @@ def test_an_upload_leaves_checkpoints_out(monkeypatch: pytest.MonkeyPatch) -> No
     repository = Repository(monkeypatch)
     args = TrainingArguments("out/model", hub_token="hf_x", hub_private_repo=True)
     assert upload(args, "words", token=None, revision=None) == "https://hub/me/model"
-    (name, made), (folder, full, sent) = repository.asked
+    (name, made), (folder, full, sent) = repository.calls
     assert (name, made) == ("model", {"token": "hf_x", "private": True})
     assert (folder, full, sent["message"]) == (Path("out/model"), "me/model", "words")
     assert "checkpoint-*" in sent["without"] and sent["token"] == "hf_x"
@@ -371,7 +371,7 @@ def test_an_upload_leaves_checkpoints_out(monkeypatch: pytest.MonkeyPatch) -> No
     assert prepare_repository(named) == "org/model"
 
 
-def test_without_a_network_it_is_told_before_training(
+def test_a_missing_network_is_reported_before_training(
     tmp_path: Path, make_model: MakeModel
 ) -> None:
     with pytest.raises(ResourceError, match=r"M104"):

@@ -39,23 +39,23 @@ def script(library: Any, folder: Path) -> Any:
 
 def test_texts_are_generated_as_with_transformers(tmp_path: Path) -> None:
     ours, theirs = compare(script, tmp_path)
-    found, expected = (
+    output, expected = (
         trainer.predict(trainer.eval_dataset, max_length=9, num_beams=1)
         for trainer in (ours, theirs)
     )
-    assert found.predictions.shape == expected.predictions.shape == (12, 20)
-    np.testing.assert_array_equal(found.predictions, expected.predictions)
-    np.testing.assert_array_equal(found.label_ids, expected.label_ids)
+    assert output.predictions.shape == expected.predictions.shape == (12, 20)
+    np.testing.assert_array_equal(output.predictions, expected.predictions)
+    np.testing.assert_array_equal(output.label_ids, expected.label_ids)
     assert isinstance(ours, transformers.Seq2SeqTrainer) and isinstance(ours, tunesmith.Trainer)
 
 
-def test_its_arguments_take_older_names_too(told: Any) -> None:
+def test_its_arguments_take_older_names_too(logged: Any) -> None:
     args = Seq2SeqTrainingArguments(
         "out", evaluation_strategy="epoch", predict_with_generate=True, generation_num_beams=4
     )
     assert isinstance(args, transformers.Seq2SeqTrainingArguments)
     assert isinstance(args, tunesmith.TrainingArguments)
     assert (args.eval_strategy, args.generation_num_beams) == ("epoch", 4)
-    assert len(told()) == 1 and "evaluation_strategy" in told()[0]
+    assert len(logged()) == 1 and "evaluation_strategy" in logged()[0]
     with pytest.raises(ValueError, match=r'R130.*\n  did you mean "generation_num_beams"'):
         Seq2SeqTrainingArguments("out", generation_num_beam=4)

@@ -55,12 +55,12 @@ def test_epochs_are_counted_in_batches(rows: int, accumulated: int, size: int) -
         for batch in range(1, batches + 1):
             if batch % accumulated == 0 or batch == batches:
                 expected.append(epoch + batch / batches)
-    found = []
+    epochs = []
     for number in range(1, made.plan.total_steps + 1):
         made.progress.step = number
-        found.append(made.epoch)
-        assert made.ends_epoch == (found[-1] == round(found[-1]))
-    assert found == pytest.approx(expected)
+        epochs.append(made.epoch)
+        assert made.ends_epoch == (epochs[-1] == round(epochs[-1]))
+    assert epochs == pytest.approx(expected)
 
 
 def test_a_step_that_is_made_again_counts_once() -> None:
@@ -87,7 +87,7 @@ def test_a_step_that_is_made_again_counts_once() -> None:
     assert added == {"tokens": 28, "size": size, "flops": size}
 
 
-def test_it_goes_on_where_it_stood() -> None:
+def test_it_continues_from_its_position() -> None:
     before = session()
     before.take(step(1, 3.0))
     facts = {**before.facts()}
@@ -105,7 +105,7 @@ def test_it_goes_on_where_it_stood() -> None:
     assert (after.steps_made, after.mean_loss) == (2, 5.5)
 
 
-def test_the_schedule_goes_on_where_it_stood() -> None:
+def test_the_schedule_continues_from_its_position() -> None:
     """Also where a callback moved it, and after a training by another loop, which notes nothing."""
     before = session()
     before.advance(3)
@@ -130,13 +130,13 @@ def test_an_epoch_that_is_cut_short_is_followed_by_the_next(
             reference.append(epoch * plan.steps_per_epoch + place)
             if len(reference) in stops:
                 break
-    found = []
+    positions = []
     while not made.is_over:
-        found.append(made.position)
+        positions.append(made.position)
         made.progress.step += 1
         if made.progress.step in stops:
             made.end_epoch()
-    assert found == reference
+    assert positions == reference
 
 
 def test_steps_and_batches_of_a_plan() -> None:

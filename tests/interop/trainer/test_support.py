@@ -18,7 +18,7 @@ from tunesmith.interop.trainer.support import (
     treatment_of,
 )
 
-Told = Callable[[], list[str]]
+Logged = Callable[[], list[str]]
 
 
 def test_every_argument_of_the_installed_version_has_its_treatment() -> None:
@@ -26,35 +26,35 @@ def test_every_argument_of_the_installed_version_has_its_treatment() -> None:
     assert names <= set(TREATMENTS)
 
 
-def test_an_argument_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_argument_is_refused() -> None:
     assert treatment_of("invented_in_transformers_6", True).kind == "refused"
 
 
 @pytest.mark.parametrize("name", sorted(TREATMENTS))
-def test_who_is_left_out_or_refused_is_told_why(name: str) -> None:
+def test_arguments_left_out_or_refused_are_reported_with_a_reason(name: str) -> None:
     treatment = treatment_of(name, "anything")
     assert (treatment.kind in {"done", "transformers"}) == (not treatment.words)
 
 
-def test_defaults_say_nothing(told: Told) -> None:
+def test_defaults_say_nothing(logged: Logged) -> None:
     examine(transformers.TrainingArguments("out"))
     examine(transformers.TrainingArguments("out", use_cpu=True, eval_strategy="steps"))
-    assert told() == []
+    assert logged() == []
 
 
-def test_what_is_done_says_nothing(told: Told) -> None:
+def test_what_is_done_says_nothing(logged: Logged) -> None:
     examine(transformers.TrainingArguments(
         "out", num_train_epochs=2, learning_rate=1e-3, seed=1, load_best_model_at_end=True,
         eval_strategy="epoch", save_strategy="epoch", lr_scheduler_type="cosine", optim="sgd",
     ))  # fmt: skip
-    assert told() == []
+    assert logged() == []
 
 
-def test_what_is_left_out_is_a_line_each(told: Told) -> None:
+def test_what_is_left_out_is_a_line_each(logged: Logged) -> None:
     examine(transformers.TrainingArguments(
         "out", use_cpu=True, dataloader_num_workers=2, save_only_model=True,
     ))  # fmt: skip
-    assert {line.split(" is left out")[0] for line in told()} == {
+    assert {line.split(" is left out")[0] for line in logged()} == {
         "TrainingArguments: dataloader_num_workers",
         "TrainingArguments: save_only_model",
     }
@@ -73,10 +73,12 @@ def test_what_is_left_out_is_a_line_each(told: Told) -> None:
     ],
     ids=lambda more: next(iter(more)),
 )
-def test_what_makes_other_steps_is_left_to_transformers(more: dict[str, Any], told: Told) -> None:
+def test_what_makes_other_steps_is_left_to_transformers(
+    more: dict[str, Any], logged: Logged
+) -> None:
     args = transformers.TrainingArguments("out", **more)
     examine(args)
-    assert left_to_transformers(args) == [next(iter(more))] and told() == []
+    assert left_to_transformers(args) == [next(iter(more))] and logged() == []
 
 
 def test_all_refusals_at_once_and_as_a_value_error() -> None:
@@ -93,24 +95,24 @@ def test_all_refusals_at_once_and_as_a_value_error() -> None:
     ]
 
 
-def test_fields_of_a_subclass_of_transformers_count_and_those_of_a_person_do_not() -> None:
+def test_fields_of_a_subclass_of_transformers_count_and_those_of_a_user_do_not() -> None:
     @dataclasses.dataclass
     class Mine(transformers.TrainingArguments):
-        colour: str = "red"
+        color: str = "red"
 
-    examine(Mine("out", colour="blue"))
+    examine(Mine("out", color="blue"))
     generating = transformers.Seq2SeqTrainingArguments("out", predict_with_generate=True)
     with pytest.raises(RecipeError, match="predict_with_generate=True"):
         examine(generating)
     examine(generating, generates=True)
 
 
-def test_only_the_first_process_speaks(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_process_speaks(logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     notice("from the second")
     monkeypatch.setenv("RANK", "0")
     notice("from the first")
-    assert told() == ["from the first"]
+    assert logged() == ["from the first"]
 
 
 def test_a_refusal_has_its_place() -> None:

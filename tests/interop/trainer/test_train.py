@@ -71,7 +71,7 @@ def test_callbacks_ask_for_what_is_not_due(make: Make, tmp_path: Path) -> None:
     assert (tmp_path / "checkpoint-2" / "MANIFEST.json").is_file()
 
 
-def test_gradients_can_be_looked_at(make: Make, told: Any) -> None:
+def test_gradients_can_be_looked_at(make: Make, logged: Any) -> None:
     """Clipped before the update, there until it is done, by a callback that hears of both."""
     norms: list[float] = []
 
@@ -88,24 +88,24 @@ def test_gradients_can_be_looked_at(make: Make, told: Any) -> None:
     trainer.train()
     np.testing.assert_allclose(norms, 1e-4, rtol=1e-3)
     assert trainer.state.log_history[0]["grad_norm"] > 1e-4
-    assert "transformers' own loop trains: a callback listens to events inside a step" in told()
+    assert "transformers' own loop trains: a callback listens to events inside a step" in logged()
 
 
-def test_updates_that_are_not_finite(make: Make, told: Any) -> None:
+def test_updates_that_are_not_finite(make: Make, logged: Any) -> None:
     trainer = make(max_steps=8)
     with torch.no_grad():
         trainer.model.classifier.bias.fill_(float("nan"))
     with pytest.raises(IntegrityError, match=r"M110") as caught:
         trainer.train()
     assert "Lower learning_rate, raise warmup_steps" in str(caught.value)
-    assert sum("the update is skipped" in line for line in told()) == 3
+    assert sum("the update is skipped" in line for line in logged()) == 3
     assert trainer.state.global_step == 3
 
 
-def test_another_plan_than_that_of_the_checkpoint_is_told(make: Make, told: Any) -> None:
+def test_another_plan_than_that_of_the_checkpoint_is_reported(make: Make, logged: Any) -> None:
     make(save_strategy="steps", max_steps=2).train()
     make(max_steps=4).train(resume_from_checkpoint=True)
-    assert "total_steps was 2 when checkpoint-2 was saved and is 4" in told()
+    assert "total_steps was 2 when checkpoint-2 was saved and is 4" in logged()
 
 
 def test_training_is_headed_as_by_transformers(
@@ -204,7 +204,7 @@ def test_each_training_of_a_model_init_is_the_same(
     assert trials == [None] * 3
 
 
-def test_what_does_not_fit_into_memory_is_made_again_unheard(make: Make, told: Any) -> None:
+def test_what_does_not_fit_into_memory_is_made_again_unheard(make: Make, logged: Any) -> None:
     heard: list[str] = []
 
     class Hears(TrainerCallback):
@@ -225,7 +225,7 @@ def test_what_does_not_fit_into_memory_is_made_again_unheard(make: Make, told: A
     trainer.model.classifier.register_forward_pre_hook(full)
     trainer.train()
     assert heard == ["begin", "end"] * 2 and trainer.state.global_step == 2
-    assert sum("out of memory" in line for line in told()) == 2
+    assert sum("out of memory" in line for line in logged()) == 2
     assert trainer.state.num_input_tokens_seen == roomy.state.num_input_tokens_seen
     for one, two in zip(trainer.model.parameters(), roomy.model.parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
@@ -243,7 +243,7 @@ def best_first(output: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_the_best_is_found_in_a_folder_that_moved(
-    make: Make, tmp_path: Path, told: Any, gone: bool
+    make: Make, tmp_path: Path, logged: Any, gone: bool
 ) -> None:
     make(max_steps=2, **best_first(str(tmp_path / "a"))).train()
     (tmp_path / "a").rename(tmp_path / "b")
@@ -252,15 +252,15 @@ def test_the_best_is_found_in_a_folder_that_moved(
     again = make(max_steps=4, **best_first(str(tmp_path / "b")))
     again.compute_metrics = lambda _given: {"own": 0.1}
     again.train(resume_from_checkpoint=True)
-    assert any("the best checkpoint is gone" in line for line in told()) == gone
+    assert any("the best checkpoint is gone" in line for line in logged()) == gone
     best = "checkpoint-4" if gone else "checkpoint-1"
-    kept = {path.name for path in (tmp_path / "b").iterdir()}
-    assert kept == ({"checkpoint-3", "checkpoint-4"} if gone else {best, "checkpoint-4"})
-    found = load_file(tmp_path / "b" / best / "model.safetensors")
-    assert torch.equal(found["classifier.bias"], again.model.classifier.bias)
+    folders = {path.name for path in (tmp_path / "b").iterdir()}
+    assert folders == ({"checkpoint-3", "checkpoint-4"} if gone else {best, "checkpoint-4"})
+    weights = load_file(tmp_path / "b" / best / "model.safetensors")
+    assert torch.equal(weights["classifier.bias"], again.model.classifier.bias)
 
 
-def test_the_output_folder_may_be_spelt_otherwise(
+def test_the_output_folder_may_be_spelled_otherwise(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -270,8 +270,8 @@ def test_the_output_folder_may_be_spelt_otherwise(
     again.compute_metrics = lambda _given: {"own": 0.1}
     again.train(resume_from_checkpoint=True)
     assert again.state.best_model_checkpoint == str(tmp_path / "out" / "checkpoint-1")
-    kept = {path.name for path in (tmp_path / "out").iterdir()}
-    assert kept == {"checkpoint-1", "checkpoint-4"}
+    folders = {path.name for path in (tmp_path / "out").iterdir()}
+    assert folders == {"checkpoint-1", "checkpoint-4"}
 
 
 def test_no_epochs_and_no_learning_rate(make: Make) -> None:

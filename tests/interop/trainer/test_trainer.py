@@ -82,8 +82,8 @@ def test_a_script_decides_as_with_transformers(
     assert trainer.state.best_global_step == other.state.best_global_step
     best = Path(trainer.state.best_model_checkpoint)
     assert best.name == Path(other.state.best_model_checkpoint).name
-    kept = [sorted(p.name for p in Path(t.args.output_dir).iterdir()) for t in (trainer, other)]
-    assert kept[0] == kept[1]
+    files = [sorted(p.name for p in Path(t.args.output_dir).iterdir()) for t in (trainer, other)]
+    assert files[0] == files[1]
     assert output.global_step == expected.global_step
     assert output.training_loss == pytest.approx(expected.training_loss, rel=1e-5)
 
@@ -249,13 +249,13 @@ def test_callbacks_find_the_plain_model(
     class Looks(transformers.TrainerCallback):
         trainer: Any = None
 
-        def on_step_end(self, _args: Any, _state: Any, _control: Any, **given: Any) -> None:
-            table = given["model"].get_input_embeddings()
-            heard.append((len(table.weight), given["model"].config._attn_implementation))
+        def on_step_end(self, _args: Any, _state: Any, _control: Any, **parts: Any) -> None:
+            table = parts["model"].get_input_embeddings()
+            heard.append((len(table.weight), parts["model"].config._attn_implementation))
 
         def on_epoch_end(self, _args: Any, _state: Any, _control: Any, **_more: Any) -> None:
-            found = self.trainer.evaluate(pairs["train"], metric_key_prefix="seen")
-            heard.append(found["seen_loss"])
+            metrics = self.trainer.evaluate(pairs["train"], metric_key_prefix="seen")
+            heard.append(metrics["seen_loss"])
 
     def run(*callbacks: Any) -> Any:
         trainer = tunesmith.Trainer(
@@ -308,26 +308,26 @@ def test_events_come_in_the_order_of_transformers(
 
 
 def test_old_names_of_the_trainer(
-    tmp_path: Path, make_model: MakeModel, pairs: Any, tokenizer: Any, told: Any
+    tmp_path: Path, make_model: MakeModel, pairs: Any, tokenizer: Any, logged: Any
 ) -> None:
     trainer = tunesmith.Trainer(
         make_model(), arguments(tunesmith, tmp_path, max_steps=1), train_dataset=pairs["train"],
         tokenizer=tokenizer,
     )  # fmt: skip
     assert trainer.processing_class is tokenizer
-    assert "Trainer: tokenizer is taken as processing_class" in told()
+    assert "Trainer: tokenizer is taken as processing_class" in logged()
     trainer.train(model_path=None)
     trainer.save_model()
-    kept = {path.name for path in Path(trainer.args.output_dir).iterdir()}
-    assert {"config.json", "model.safetensors", "tokenizer.json", "training_args.json"} <= kept
+    files = {path.name for path in Path(trainer.args.output_dir).iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "training_args.json"} <= files
     assert (
         "train data: columns that the model does not take are left out: sentence1, sentence2"
-        in (told())
+        in (logged())
     )
 
 
 def test_models_that_are_not_known_use_their_own_loss(
-    tmp_path: Path, bert: Path, make_model: MakeModel, pairs: Any, tokenizer: Any, told: Any
+    tmp_path: Path, bert: Path, make_model: MakeModel, pairs: Any, tokenizer: Any, logged: Any
 ) -> None:
     """Masked words: another head, a collator that draws, labels that count each for itself."""
     kind = transformers.AutoModelForMaskedLM
@@ -343,7 +343,7 @@ def test_models_that_are_not_known_use_their_own_loss(
         )  # fmt: skip
         trainer.train()
         losses.append(trainer.evaluate()["eval_loss"])
-    assert "the exact engine is used: the loss is the model's own" in told()
+    assert "the exact engine is used: the loss is the model's own" in logged()
     assert losses[1] == pytest.approx(losses[0], rel=0.2)  # other words are hidden
     assert trainer.evaluate()["eval_loss"] == losses[1]
 
@@ -479,7 +479,7 @@ def test_a_score_that_was_not_computed(tmp_path: Path, callbacks: tuple[Any, ...
 
 @pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "no")])
 def test_no_loss_is_scaled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Any, native: bool, precision: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Any, native: bool, precision: str
 ) -> None:
     """fp16 is computed in bfloat16 where that is native, else in float32."""
     monkeypatch.setattr(device, "has_fast_bf16", lambda: native)
@@ -488,7 +488,7 @@ def test_no_loss_is_scaled(
     trainer = tunesmith.Trainer(model_of(), args, train_dataset=rows_of())
     assert trainer.args.mixed_precision == trainer.accelerator.mixed_precision == precision
     named = "bf16" if native else "fp32"
-    assert f"computed in {named} instead" in told()[0]
+    assert f"computed in {named} instead" in logged()[0]
 
 
 def test_a_best_checkpoint_is_found_where_its_folder_moved(tmp_path: Path) -> None:

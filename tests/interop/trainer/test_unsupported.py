@@ -22,7 +22,7 @@ GIVEN: dict[str, Any] = dict.fromkeys(
 
 
 @pytest.mark.parametrize(
-    ("args", "given", "words"),
+    ("args", "changes", "words"),
     [
         ({}, {"model": None}, "one of model and model_init is needed"),
         ({}, {"model_init": "f"}, "model and model_init exclude each other"),
@@ -35,9 +35,9 @@ GIVEN: dict[str, Any] = dict.fromkeys(
         ({}, {"train_dataset": iter(())}, "a stream of rows needs max_steps"),
     ],
 )
-def test_contradictions(args: dict[str, Any], given: dict[str, Any], words: str) -> None:
+def test_contradictions(args: dict[str, Any], changes: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=f"R135 Trainer: .*{words}") as caught:
-        refuse_contradictions(TrainingArguments("out", **args), {**GIVEN, **given})
+        refuse_contradictions(TrainingArguments("out", **args), {**GIVEN, **changes})
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, RuntimeError)
 
 
@@ -58,5 +58,5 @@ def test_a_body_without_a_head(make_model: MakeModel) -> None:
 def test_what_is_missing() -> None:
     assert "R135 Trainer: there is no test_dataset" in str(without_data("test"))
     assert isinstance(without_metric("eval_f1", {}), KeyError)
-    told = str(without_metric("eval_f1", {"eval_loss": 1.0, "eval_accuracy": 0.5}))
-    assert "metric_for_best_model is eval_f1, and evaluation gave eval_loss, eval_accuracy" in told
+    text = str(without_metric("eval_f1", {"eval_loss": 1.0, "eval_accuracy": 0.5}))
+    assert "metric_for_best_model is eval_f1, and evaluation gave eval_loss, eval_accuracy" in text
