@@ -15,15 +15,8 @@ def texts(source: str, path: str = PATH) -> list[str]:
 
 @pytest.mark.parametrize("path", words.files(), ids=lambda path: str(path.relative_to(words.ROOT)))
 def test_words_of_the_field(path: Path) -> None:
-    if not words.allowed(path):
-        hits = words.in_file(path)
-        assert not hits, "\n".join(["write instead:", *map(str, hits)])
-
-
-def test_the_list_of_files_that_are_not_clean_names_files() -> None:
-    entries = words.ALLOWED.read_text(encoding="utf-8").split() if words.ALLOWED.is_file() else []
-    for entry in entries:
-        assert (words.ROOT / entry).exists(), f"{words.ALLOWED.name}: {entry} is gone"
+    hits = words.in_file(path)
+    assert not hits, "\n".join(["write instead:", *map(str, hits)])
 
 
 @pytest.mark.parametrize(

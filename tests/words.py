@@ -167,8 +167,6 @@ DEFINITIONS = {
 GETTEXT = {"_", "N_", "gettext", "ngettext", "gettext_noop"}
 TEXTS = ("docs", "README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md")
 CODE = ("src", "tests", "benchmarks", "pretraining", "examples")
-ALLOWED = Path(__file__).with_name("words_allowed.txt")
-"""Folders and files, a line each, that are not clean yet; a folder does not cover its folders."""
 CATALOG = "src/tunesmith/locale/zh/LC_MESSAGES/tunesmith.po"
 TERMS = ROOT / "docs" / "terms.md"
 SELF = {"tests/words.py", "tests/test_words.py", "docs/terms.md"}
@@ -370,13 +368,6 @@ def files(paths: Iterable[Path] = ()) -> list[Path]:
         if file.suffix in {".py", ".md", ".po"}
     }
     return sorted(f for f in every if f.relative_to(ROOT).as_posix() not in SELF)
-
-
-def allowed(path: Path) -> bool:
-    """Whether a file, or the folder it is in, is not clean yet."""
-    name = path.relative_to(ROOT)
-    entries = ALLOWED.read_text(encoding="utf-8").split() if ALLOWED.is_file() else []
-    return name.as_posix() in entries or f"{name.parent.as_posix()}/" in entries
 
 
 def main() -> int:

@@ -80,6 +80,12 @@ def test_one_class() -> None:
     assert ONE.decode(raw)[1]["label"] == "b"
 
 
+def test_the_score_is_that_of_the_class_decided_on() -> None:
+    probabilities = np.array([[0.2, 0.8], [0.4, 0.6]])
+    assert ONE.certainties(probabilities, np.array([0, 1])).tolist() == [0.2, 0.6]
+    assert SEVERAL.certainties(probabilities, np.array([[0, 0], [1, 1]])).tolist() == [0.8, 0.6]
+
+
 def test_several_labels() -> None:
     answers = SEVERAL.answers(np.array([[1.0, -1.0, 2.0]]), np.array([[0, 0, 1]]))
     assert list(SEVERAL.confusions(answers)) == [(0, "without a", "a")]

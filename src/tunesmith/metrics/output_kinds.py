@@ -182,7 +182,10 @@ class OutputKind(ABC):
 
 
 class RawKind(OutputKind):
-    """Answers that follow from the raw values of a row, one for each name."""
+    """Answers that follow from the raw values of a row: exactly one for each name, in their order.
+
+    A head with another number of outputs turns them into these in the task's `forward`.
+    """
 
     @property
     def raw_kind(self) -> RawKind:
@@ -282,21 +285,28 @@ class LabelKind(RawKind):
         """One entry of answers as "label" of `decode`."""
 
     def decode(self, raw: NDArray[Any]) -> list[dict[str, object]]:
-        """The answer without thresholds, the highest probability, and all of them by name."""
+        """The answer without thresholds, its probability, and all of them by name."""
         shares = self.probabilities(raw)
+        decided = self.decide(shares, half=0.5)
+        scores = self.certainties(shares, decided)
         return [
             {
                 "label": self.as_answer(entry),
-                "score": float(row.max()),
+                "score": float(score),
                 "scores": dict(zip(self.names, map(float, row), strict=True)),
             }
-            for row, entry in zip(shares, self.decide(shares, half=0.5), strict=True)
+            for row, entry, score in zip(shares, decided, scores, strict=True)
         ]
+
+    def certainties(self, probabilities: Floats, decided: NDArray[Any]) -> Floats:
+        """The highest probability of each row, shape (n,)."""
+        return np.asarray(probabilities.max(axis=1))
 
     def of_probabilities(self, probabilities: Floats, truth: NDArray[Any]) -> RowAnswers:
         """The answers to labeled rows that probabilities give."""
         predicted = self.decide(probabilities, half=0.5)
-        return RowAnswers(truth, predicted, probabilities, probabilities.max(axis=1))
+        certainties = self.certainties(probabilities, predicted)
+        return RowAnswers(truth, predicted, probabilities, certainties)
 
     def answers(self, raw: NDArray[Any], truth: NDArray[Any]) -> RowAnswers:
         """The answers that logits give to labeled rows."""
@@ -346,6 +356,10 @@ class SingleClass(LabelKind):
     def decide(self, raw: NDArray[Any], *, half: float = 0.0) -> NDArray[np.int64]:
         """The most likely class."""
         return np.asarray(raw.argmax(axis=-1))
+
+    def certainties(self, probabilities: Floats, decided: NDArray[Any]) -> Floats:
+        """The probability of the class that was decided on, shape (n,)."""
+        return np.asarray(np.take_along_axis(probabilities, decided[:, None], axis=1)[:, 0])
 
     def losses(self, raw: NDArray[Any], truth: NDArray[Any]) -> Floats:
         """Cross entropy."""

@@ -24,6 +24,12 @@ def test_one_kind_as_json(tunesmith: Command, trained: Path) -> None:
     assert first["place"].rsplit(":", 1)[0].endswith("tickets.csv")
 
 
+def test_too_few_rows_for_slices(tunesmith: Command, trained: Path) -> None:
+    output = tunesmith("errors", trained, "--slices", "--split", "validation")
+    assert output.code == 0
+    assert output.out.endswith("no slice has enough rows to be scored apart\n")
+
+
 def test_export_and_corrections(
     tunesmith: Command, trained: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:

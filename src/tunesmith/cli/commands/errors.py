@@ -151,8 +151,10 @@ def _report_suspects(
 
 def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
     parts = examined.slices()[:top]
-    if parts:
-        _title(terminal, examined, _("worst slices of the {split} rows"))
+    if not parts:
+        terminal.result(_("no slice has enough rows to be scored apart"))
+        return []
+    _title(terminal, examined, _("worst slices of the {split} rows"))
     score = _("correct") if examined.kind.higher_is_better else _("mean error")
     lines = []
     for part in parts:
