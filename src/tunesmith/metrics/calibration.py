@@ -67,15 +67,15 @@ class Calibration:
         least = np.array(
             [math.inf if value is None else value for value in (self.thresholds or {}).values()]
         )
-        if self.rule is None:
-            chosen = kind.indicators(kind.decide(shares, half=0.5))
-        elif self.rule == "each":
+        if self.rule == "each":
             chosen = shares >= least
+        elif self.rule == "positive":
+            chosen = kind.indicators((shares - least).argmax(axis=-1))
         else:
-            best = (shares - least if self.rule == "positive" else shares).argmax(axis=-1)
-            chosen = np.arange(shares.shape[1]) == best[:, np.newaxis]
+            decided = kind.decide(shares, half=0.5)
+            chosen = kind.indicators(decided)
             if self.rule == "unsure":
-                answered = shares[np.arange(len(shares)), best] >= least[best]
+                answered = kind.certainties(shares, decided) >= least[decided]
         return np.where(chosen, 1.0, -1.0), answered
 
     def with_threshold(self, kind: LabelKind, threshold: float) -> Calibration:
