@@ -11,11 +11,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.runs.preloaded"])
+ROOT = Path(__file__).parents[2]
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(["tests.runs.preloaded"])
 
 SETTINGS: dict[str, object] = {
     "train.epochs": 2,
@@ -27,6 +30,17 @@ SETTINGS: dict[str, object] = {
     "train.select_by": "loss",
     "data.validation": "20%",
 }
+
+
+def fork_context() -> ForkServerContext:
+    """The context of processes that are forked from a server, which starts now if it has not yet.
+
+    It preloads modules of `tests` and says nothing if it does not find them, as in the folder of a
+    test; each child would then load them itself, in seconds.
+    """
+    with contextlib.chdir(ROOT):
+        forkserver.ensure_running()
+    return FORKED
 
 
 def train(out: Path, data: Path, model: Path, settings: dict[str, object]) -> None:
@@ -89,7 +103,7 @@ def train_in_another_order(out: Path, data: Path, model: Path, settings: dict[st
 
 def in_child(target: Callable[..., None], *arguments: object, timeout: float = 120) -> int:
     """Run to the end in a child; returns its exit code, negative for a signal."""
-    child: BaseProcess = CONTEXT.Process(target=target, args=arguments)
+    child: BaseProcess = fork_context().Process(target=target, args=arguments)
     child.start()
     child.join(timeout)
     if child.is_alive():
@@ -106,7 +120,7 @@ def start_pair(target: Callable[..., None], *arguments: object) -> list[BaseProc
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     pair: list[BaseProcess] = [
-        CONTEXT.Process(target=_as_worker, args=(rank, port, target, arguments))
+        fork_context().Process(target=_as_worker, args=(rank, port, target, arguments))
         for rank in range(2)
     ]
     for child in pair:

@@ -17,8 +17,8 @@ import pytest
 
 from tests.conftest import ticket_rows
 from tests.runs.children import (
-    CONTEXT,
     SETTINGS,
+    fork_context,
     in_child,
     random_delays,
     train,
@@ -176,7 +176,7 @@ def test_a_signal_saves_and_the_same_command_continues(
     number: int, code: int, world: tuple[Path, Path], reference: RunFolder, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    child = CONTEXT.Process(target=train, args=(out, *world, SETTINGS))
+    child = fork_context().Process(target=train, args=(out, *world, SETTINGS))
     child.start()
     log = out / "events.jsonl"
     deadline = time.monotonic() + 60
