@@ -46,8 +46,10 @@ def _commands_in_english() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _english() -> None:
+def _english() -> Iterator[None]:
     use_language("en")
+    yield
+    use_language("en")  # fixtures of the next module may be made before this one
 
 
 @pytest.fixture

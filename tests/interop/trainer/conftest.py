@@ -23,6 +23,14 @@ def _young_heap() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.fixture(autouse=True)
+def _no_open_loader() -> None:
+    """A loader that an earlier test left halfway would tell accelerate how many rows to keep."""
+    from accelerate.state import GradientState
+
+    GradientState().dataloader_references = [None]
+
+
 @pytest.fixture(scope="package")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of two layers without dropout."""
