@@ -43,7 +43,7 @@ fix: $(INSTALLED)  ## write what format and lint can fix
 	$(BIN)/ruff check --fix .
 
 catalog: $(INSTALLED)  ## collect the messages, and compile the Chinese ones
-	$(BIN)/python -m tests.catalogue
+	$(BIN)/python -m tests.catalog
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -233,6 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers: dict[str, str | None] = {
             "Content-Type": "application/json",
             "Content-Length": str(len(answer.body)),
+            "Connection": "close",  # a client without notice may send the next request there
             **answer.headers,
         }
         self.send_response(answer.status)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.house import Module, Tree
 
-OWNERS = ("tasks/", "metrics/output_kinds.py")
+OWNERS = ("tasks/", "metrics/output_kinds.py", "metrics/concrete_kinds.py")
 """The files that may tell tasks and kinds of output apart."""
 KINDS = {"classes", "labels", "numbers"}
 """How kinds of output were written as text."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import catalogue
+from tests import catalog
 from tunesmith.i18n import current_language, gettext, gettext_noop, split_name, use_language
 
 ROOT = Path(__file__).parents[1]
@@ -54,9 +54,9 @@ def placeholders(text: str) -> set[str]:
 
 
 def test_every_text_of_the_code_is_translated() -> None:
-    committed = {message.id: message for message in catalogue.read() if message.id}
-    expected = {message.id for message in catalogue.collect() if message.id}
-    assert expected == set(committed), "run `make catalogue`"
+    committed = {message.id: message for message in catalog.read() if message.id}
+    expected = {message.id for message in catalog.collect() if message.id}
+    assert expected == set(committed), "run `make catalog`"
     for text, message in committed.items():
         translated = message.string if isinstance(text, str) else message.string[0]
         english = text if isinstance(text, str) else text[-1]
@@ -66,12 +66,12 @@ def test_every_text_of_the_code_is_translated() -> None:
 
 
 def test_the_compiled_catalog_is_that_of_the_texts() -> None:
-    assert catalogue.MO.read_bytes() == catalogue.compiled(catalogue.read())
+    assert catalog.MO.read_bytes() == catalog.compiled(catalog.read())
 
 
 def test_no_text_hides_from_the_catalog() -> None:
     """Texts inside an f-string are not found by the extractor."""
-    paths = list(catalogue.SOURCE.rglob("*.py"))
+    paths = list(catalog.SOURCE.rglob("*.py"))
     assert len(paths) > 100
     for path in paths:
         assert not re.search(r"f[\"'][^\"'\n]*\{_\([\"']", path.read_text()), path

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics.output_kinds import LabelKind, LabelSet, SingleClass
+from tunesmith.metrics.concrete_kinds import LabelSet, SingleClass
+from tunesmith.metrics.output_kinds import LabelKind
 
 NAMES = ("a", "b", "c")
 ONE, SEVERAL = SingleClass(NAMES), LabelSet(NAMES)

@@ -6,7 +6,7 @@ import pytest
 from tunesmith.data.embedded.pairs import make_pairs
 from tunesmith.data.embedded.tickets import make_tickets
 from tunesmith.metrics.baselines import BASELINES, simple_answers
-from tunesmith.metrics.output_kinds import LabelSet, Number, SingleClass
+from tunesmith.metrics.concrete_kinds import LabelSet, Number, SingleClass
 
 TWO = SingleClass(("n", "y"))
 

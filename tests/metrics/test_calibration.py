@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.metrics.logits import KINDS, NAMES, ONE, SEVERAL, drawn
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.calibration import Calibration, calibrate, measure
-from tunesmith.metrics.output_kinds import LabelKind, LabelSet, SingleClass
+from tunesmith.metrics.concrete_kinds import LabelSet, SingleClass
+from tunesmith.metrics.output_kinds import LabelKind
 from tunesmith.metrics.thresholds import Goal
 
 seeds = st.integers(0, 2**32 - 1)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.metrics.logits import KINDS, ONE, SEVERAL, drawn
 from tunesmith.metrics.calibration import Calibration
-from tunesmith.metrics.output_kinds import LabelKind, LabelSet, SingleClass
+from tunesmith.metrics.concrete_kinds import LabelSet, SingleClass
+from tunesmith.metrics.output_kinds import LabelKind
 
 seeds = st.integers(0, 2**32 - 1)
 

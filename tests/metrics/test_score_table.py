@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tunesmith.i18n import use_language
-from tunesmith.metrics.output_kinds import Number
+from tunesmith.metrics.concrete_kinds import Number
 from tunesmith.metrics.score_table import (
     OF_NUMBERS,
     as_interval,

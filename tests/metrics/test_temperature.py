@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.metrics.logits import KINDS, ONE, SEVERAL, drawn
-from tunesmith.metrics.output_kinds import LabelKind, LabelSet, SingleClass
+from tunesmith.metrics.concrete_kinds import LabelSet, SingleClass
+from tunesmith.metrics.output_kinds import LabelKind
 from tunesmith.metrics.temperature import (
     calibration_error,
     fit_temperature,

@@ -37,12 +37,12 @@ def test_a_score_of_the_task_found_otherwise_is_an_error() -> None:
 def test_a_number_that_is_not_finite_is_none_and_never_the_best(value: float) -> None:
     scores = computed(lambda _pair: {"mine": np.float32(value)})
     assert scores["mine"] is None
-    choice, progress = ModelSelection("mine", higher=value > 0), Progress(step=1)
-    assert not progress.record(scores, choice)
+    selection, progress = ModelSelection("mine", higher=value > 0), Progress(step=1)
+    assert not progress.record(scores, selection)
     progress.step = 2
-    assert progress.record(computed(lambda _pair: {"mine": 0.0}), choice)
+    assert progress.record(computed(lambda _pair: {"mine": 0.0}), selection)
     progress.step = 3
-    assert not progress.record(scores, choice)
+    assert not progress.record(scores, selection)
     assert (progress.best_step, progress.best_value) == (2, 0.0)
 
 

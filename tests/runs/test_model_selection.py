@@ -47,8 +47,8 @@ def test_wrong_names_are_found_before_training(
 )
 def test_what_chooses(best: str, score: str, higher: bool, tickets: Path, tiny_bert: Path) -> None:
     made = job(tickets, tiny_bert, f"train.select_by={best}", custom_metrics=True)
-    assert made.choice is not None
-    assert (made.choice.score, made.choice.higher) == (score, higher)
+    assert made.selection is not None
+    assert (made.selection.score, made.selection.higher) == (score, higher)
     if score in ("matthews_correlation",):
         assert score in [metric.name for metric in made.metrics]
 
@@ -59,9 +59,9 @@ def test_an_own_score_needs_a_direction(tickets: Path, tiny_bert: Path) -> None:
 
 
 def test_nothing_chooses_without_validation(tickets: Path, tiny_bert: Path) -> None:
-    assert job(tickets, tiny_bert, "data.validation=null").choice is None
-    assert job(tickets, tiny_bert, "train.select_by=null").choice is None
-    patient = job(tickets, tiny_bert, "train.early_stopping=3 evaluations").choice
+    assert job(tickets, tiny_bert, "data.validation=null").selection is None
+    assert job(tickets, tiny_bert, "train.select_by=null").selection is None
+    patient = job(tickets, tiny_bert, "train.early_stopping=3 evaluations").selection
     assert patient is not None and patient.patience == 3
 
 

@@ -28,7 +28,7 @@ def test_all_that_training_needs(tickets: Path, tiny_bert: Path) -> None:
     assert train.prepared.key == validation.prepared.key  # one file is tokenized once
     assert not set(train.rows) & set(validation.rows)
     assert made.plan.num_examples == 45
-    assert made.choice is not None and made.choice.score == "f1"
+    assert made.selection is not None and made.selection.score == "f1"
     assert any("median" in note for note in made.notes)
 
 

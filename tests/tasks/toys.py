@@ -23,7 +23,8 @@ from tunesmith.data.batches import IGNORED, Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Encoded, Ragged
 from tunesmith.data.rows import Row
-from tunesmith.metrics.output_kinds import ColumnType, FreeText, OutputKind
+from tunesmith.metrics.concrete_kinds import FreeText
+from tunesmith.metrics.output_kinds import ColumnType, OutputKind
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.tasks import Match, Outputs, Predictions
 from tunesmith.tasks.default_methods import TaskDefaults

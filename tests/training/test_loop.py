@@ -106,7 +106,7 @@ class World:
         self,
         plan: Plan,
         *,
-        choice: ModelSelection | None = None,
+        selection: ModelSelection | None = None,
         evaluate: bool = False,
         max_grad_norm: float | None = 1.0,
         sync_every: int = 1,
@@ -125,7 +125,7 @@ class World:
             progress=self.progress,
             micro_batches=self.batches(plan),
             evaluate=self.evaluate if evaluate else None,
-            choice=choice,
+            selection=selection,
         )
 
     def weights(self) -> torch.Tensor:
@@ -292,7 +292,7 @@ def test_three_in_a_row_end_the_run() -> None:
     assert sum(isinstance(event, Warned) for event in events) == 1 + MAX_SKIPPED
 
 
-CHOICE = ModelSelection("f1", higher=True)
+SELECTION = ModelSelection("f1", higher=True)
 
 
 def evaluations(events: list[Event]) -> list[tuple[int, bool]]:
@@ -303,7 +303,7 @@ def test_the_best_is_remembered() -> None:
     world = World()
     world.scores = [0.5, 0.7, 0.7, 0.6]
     plan = world.plan(evaluate_every="3 steps")
-    events = list(world.events(plan, choice=CHOICE, evaluate=True))
+    events = list(world.events(plan, selection=SELECTION, evaluate=True))
     assert evaluations(events) == [(3, True), (6, True), (9, False), (10, False)]
     assert (world.progress.best_step, world.progress.best_value) == (6, 0.7)
 
@@ -313,16 +313,17 @@ def test_early_stopping_counts_evaluations() -> None:
     world.scores = [0.5, 0.4, 0.3, 0.9]
     plan = world.plan(evaluate_every="2 steps")
     patient = ModelSelection("f1", higher=True, patience=2)
-    events = list(world.events(plan, choice=patient, evaluate=True))
+    events = list(world.events(plan, selection=patient, evaluate=True))
     assert events[-1].step == 6
     assert world.progress.best_step == 2
-    assert list(world.events(plan, choice=patient, evaluate=True)) == []
+    assert list(world.events(plan, selection=patient, evaluate=True)) == []
 
 
 def test_a_score_that_is_none_is_never_the_best() -> None:
     world = World()
     world.scores = [float("nan")] * 9
-    events = list(world.events(world.plan(evaluate_every="5 steps"), choice=CHOICE, evaluate=True))
+    plan = world.plan(evaluate_every="5 steps")
+    events = list(world.events(plan, selection=SELECTION, evaluate=True))
     assert evaluations(events) == [(5, False), (10, False)]
     assert world.progress.best_step == 0
 
@@ -331,10 +332,10 @@ def test_a_pending_evaluation_is_made_on_return() -> None:
     """Stopped between a step and its evaluation, the rerun makes it first."""
     world = World()
     plan = world.plan(evaluate_every="5 steps")
-    for event in world.events(plan, choice=CHOICE, evaluate=True):
+    for event in world.events(plan, selection=SELECTION, evaluate=True):
         if isinstance(event, StepDone) and event.step == 5:
             break
-    again = list(world.events(plan, choice=CHOICE, evaluate=True))
+    again = list(world.events(plan, selection=SELECTION, evaluate=True))
     assert isinstance(again[0], Evaluated)
     assert again[0].step == 5
     assert evaluations(again) == [(5, True), (10, False)]
@@ -343,15 +344,15 @@ def test_a_pending_evaluation_is_made_on_return() -> None:
 def test_a_finished_run_has_nothing_to_say() -> None:
     world = World()
     plan = world.plan(max_steps=2, evaluate_every="1 epoch")
-    list(world.events(plan, choice=CHOICE, evaluate=True))
-    assert list(world.events(plan, choice=CHOICE, evaluate=True)) == []
+    list(world.events(plan, selection=SELECTION, evaluate=True))
+    assert list(world.events(plan, selection=SELECTION, evaluate=True)) == []
 
 
 def test_lower_is_better_where_it_is() -> None:
     world = World()
     world.scores = [0.5, 0.4, 0.6]
     plan = world.plan(evaluate_every="4 steps")
-    events = list(world.events(plan, choice=ModelSelection("f1", higher=False), evaluate=True))
+    events = list(world.events(plan, selection=ModelSelection("f1", higher=False), evaluate=True))
     assert evaluations(events) == [(4, True), (8, True), (10, False)]
     assert np.isclose(world.progress.best_value or 0, 0.4)
 
@@ -482,7 +483,7 @@ CALLED_BY_TRAIN = {
     "append", "double", "len", "manual_seed", "stack", "sum",
     # pure functions of the step, events, and evaluations
     "dropout_seed", "evaluation_due", "set_learning_rates", "micro_batches", "evaluate",
-    "Evaluated", "record", "ends_run",
+    "Evaluated", "record", "is_over",
     # failures
     "is_out_of_memory", "repeat_smaller", "diverged",
 }  # fmt: skip

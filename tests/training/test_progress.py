@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.metrics.scores import Scores
-from tunesmith.training.early_stopping import ModelSelection, ends_run
+from tunesmith.training.early_stopping import ModelSelection, is_over
 from tunesmith.training.engine import MAX_SKIPPED
 from tunesmith.training.progress import Progress
 
@@ -34,11 +34,11 @@ def test_a_run_that_diverges_is_at_the_step_where_it_did() -> None:
 def test_the_best_is_strictly_better(
     higher: bool, values: list[float | None], best: list[bool]
 ) -> None:
-    progress, choice = Progress(), ModelSelection("f1", higher=higher)
+    progress, selection = Progress(), ModelSelection("f1", higher=higher)
     result = []
     for step, value in enumerate(values, start=1):
         progress.step = step
-        result.append(progress.record(scores(value), choice))
+        result.append(progress.record(scores(value), selection))
     assert result == best
     assert progress.best_step == max(i + 1 for i, is_best in enumerate(best) if is_best)
     assert progress.evaluated_at == len(values)
@@ -52,5 +52,5 @@ def test_without_a_score_that_chooses_nothing_is_the_best() -> None:
 
 @pytest.mark.parametrize(("patience", "ends"), [(None, False), (3, False), (2, True)])
 def test_patience_counts_evaluations(patience: int | None, ends: bool) -> None:
-    assert ends_run(ModelSelection("f1", higher=True, patience=patience), 2) is ends
-    assert not ends_run(None, 2)
+    assert is_over(ModelSelection("f1", higher=True, patience=patience), 2) is ends
+    assert not is_over(None, 2)

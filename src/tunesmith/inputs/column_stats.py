@@ -151,7 +151,7 @@ class SplitStats:
         keys: sketches of these texts, shape (n, bands); None if there are too many rows.
         classes: the index of the class of each row, shape (n,); None without classes.
         class_names: by that index.
-        is_labelled: False for rows that are only predicted.
+        is_labeled: False for rows that are only predicted.
     """
 
     name: str

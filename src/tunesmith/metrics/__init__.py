@@ -1,6 +1,6 @@
 """Scores, their intervals, baselines and calibration. No torch.
 
-`scores` has the metrics; `output_kinds` what an answer is, with decisions and losses;
+`scores` has the metrics; `output_kinds` and `concrete_kinds` what an answer is;
 `probabilities` has softmax and sigmoid.
 `uncertainty` gives intervals by the methods of `intervals`, `likelihood` and `bootstrap`,
 `differences` compares two models, `calibration` fits `temperature` and `thresholds`.

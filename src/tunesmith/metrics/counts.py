@@ -232,6 +232,8 @@ def _by_class(
     if part == "precision":
         share = _inverse(claimed)
         return both * share, share, -both * share**2, nothing
+    if part != "recall":
+        raise ValueError(f"{part} has no derivative here")
     share = _inverse(real)
     return both * share, share, nothing, -both * share**2
 

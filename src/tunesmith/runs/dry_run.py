@@ -150,7 +150,7 @@ def estimate(job: PreparedRun, run: Path, *, stop: StopRequest) -> Estimate:
         due = sum(plan.evaluation_due(step) for step in range(1, plan.total_steps + 1))
         evaluation_seconds = _time_evaluations(session, due + 1)  # and the chosen one at the end
         saves = _saves(plan, job.recipe.train.save_every, train_seconds)
-        saves += due if job.choice else 0
+        saves += due if job.selection else 0
         saving_seconds, disk_bytes = _time_saving(session, saves)
         with session.engine.plain_model():
             parameters = list(session.network.parameters())

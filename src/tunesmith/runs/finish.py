@@ -109,7 +109,7 @@ def _write_model(
     simple: BaselineScores,
 ) -> None:
     job = session.job
-    best = job.choice.score if job.choice else None
+    best = job.selection.score if job.selection else None
     facts: dict[str, Any] = {
         "metrics": [metric.name for metric in job.metrics],
         **score_facts(scores, by=best),

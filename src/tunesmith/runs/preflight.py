@@ -113,8 +113,8 @@ def _score_some(session: Session) -> None:
             scores = session.score("validation", evaluation, some)
     except RecipeError:
         scores = session.evaluate()
-    if job.choice is not None and job.choice.score not in scores:
-        raise RecipeError(_no_such_score(session, job.choice.score, scores))
+    if job.selection is not None and job.selection.score not in scores:
+        raise RecipeError(_no_such_score(session, job.selection.score, scores))
 
 
 def _no_such_score(session: Session, name: str, scores: Scores) -> Problem:

@@ -16,7 +16,7 @@ from tunesmith.data.rows import Rejected, Row
 from tunesmith.data.token_cache import prepare
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, TunesmithError
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import ngettext
+from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import Split, ValidatedInputs
 from tunesmith.metrics.scores import Metric
 from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
@@ -50,7 +50,7 @@ class PreparedRun:
         examples: the same, tokenized.
         plan: what follows from recipe and data.
         metrics: what is computed at each evaluation.
-        choice: which score chooses; None keeps the last weights.
+        selection: which score chooses; None keeps the last weights.
         fingerprint: what the run's numbers depend on, without the machine.
         notes: what was chosen and found, a line each.
         warnings: what is odd but does not stop.
@@ -68,7 +68,7 @@ class PreparedRun:
     examples: Mapping[str, Examples]
     plan: Plan
     metrics: Sequence[Metric]
-    choice: ModelSelection | None
+    selection: ModelSelection | None
     fingerprint: Mapping[str, Any]
     notes: Sequence[str]
     warnings: Sequence[Problem]
@@ -142,7 +142,7 @@ def prepare_run(
     """
     recipe, task = checked.recipe, checked.task
     check_trackers(recipe.trackers)
-    metrics, choice = choose_scores(checked, custom_metrics=custom_metrics)
+    metrics, selection = choose_scores(checked, custom_metrics=custom_metrics)
     assert recipe.model is not None  # noqa: S101 - filled in by `resolve_inputs`
     files = locate(recipe.model, revision=revision or recipe.revision)
     tokenizer = load_tokenizer(files)
@@ -197,7 +197,7 @@ def prepare_run(
         examples=examples,
         plan=plan,
         metrics=metrics,
-        choice=choice,
+        selection=selection,
         fingerprint=fingerprint,
         notes=notes,
         warnings=warnings,
@@ -308,16 +308,20 @@ def _notes(
     for name, split in checked.splits.items():
         split_examples = examples[name]
         prepared, lengths = split_examples.prepared, split_examples.lengths
-        line = ngettext(
-            "{split}: {count} row", "{split}: {count} rows", len(split_examples)
-        ).format(split=name, count=len(split_examples))
-        median, longest = int(np.median(lengths)), int(lengths.max())
-        line += ", " + _("median {median} tokens, longest {longest}").format(
-            median=median, longest=longest
-        )
+        parts = [ngettext("{split}: {count} row", "{split}: {count} rows", len(split_examples))]
+        parts.append(_("median {median} tokens, longest {longest}"))
         if not split.is_labeled:
-            line += ", " + _("without labels: predicted, not scored")
-        notes.append(line)
+            parts.append(_("without labels: predicted, not scored"))
+        notes.append(
+            _(", ")
+            .join(parts)
+            .format(
+                split=split_name(name),
+                count=len(split_examples),
+                median=int(np.median(lengths)),
+                longest=int(lengths.max()),
+            )
+        )
         if prepared.num_cut and not is_reported and split.source.name not in reported:
             reported.add(split.source.name)
             notes.append(

@@ -122,7 +122,7 @@ def _steps(session: Session, recorder: Recorder) -> Iterator[Event]:
         progress=session.progress,
         micro_batches=session.micro_batches,
         evaluate=session.evaluate if "validation" in job.examples else None,
-        choice=job.choice,
+        selection=job.selection,
     )
     with session.stop.deferred():
         while True:

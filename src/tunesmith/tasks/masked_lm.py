@@ -27,7 +27,7 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, ModelError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
-from tunesmith.metrics.output_kinds import FreeText
+from tunesmith.metrics.concrete_kinds import FreeText
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.chunking import encode_windows

@@ -25,7 +25,7 @@ from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.metrics.output_kinds import NO_LABEL, LabelSet
+from tunesmith.metrics.concrete_kinds import NO_LABEL, LabelSet
 from tunesmith.metrics.scores import Metric, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights

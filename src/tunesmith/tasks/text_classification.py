@@ -18,7 +18,7 @@ from tunesmith.data.profile import Profile, as_number
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.output_kinds import SingleClass
+from tunesmith.metrics.concrete_kinds import SingleClass
 from tunesmith.metrics.scores import Metric, scoring
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.class_weights import ImbalanceOptions, LossWeights

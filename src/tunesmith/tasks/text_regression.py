@@ -15,7 +15,7 @@ from tunesmith.data.profile import Profile, as_number, as_text
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.output_kinds import Number
+from tunesmith.metrics.concrete_kinds import Number
 from tunesmith.metrics.scores import Metric, scoring
 from tunesmith.recipe import DataSettings, read_options
 from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ModelSelection", "ends_run"]
+__all__ = ["ModelSelection", "is_over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ModelSelection:
     patience: int | None = None
 
 
-def ends_run(selection: ModelSelection | None, evaluations_since_best: int) -> bool:
+def is_over(selection: ModelSelection | None, evaluations_since_best: int) -> bool:
     """Return whether early stopping ends the run."""
     patience = selection.patience if selection else None
     return patience is not None and evaluations_since_best >= patience

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from tunesmith.metrics.scores import Scores
-from tunesmith.training.early_stopping import ModelSelection, ends_run
+from tunesmith.training.early_stopping import ModelSelection, is_over
 from tunesmith.training.engine import MAX_SKIPPED, Engine, MicroBatch, Step, sum_over_ranks
 from tunesmith.training.events import Evaluated, Event, StepDone
 from tunesmith.training.failures import diverged, repeat_smaller, skipped_update
@@ -32,7 +32,7 @@ def train(
     progress: Progress,
     micro_batches: Callable[[int], Sequence[MicroBatch]],
     evaluate: Callable[[], Scores] | None = None,
-    choice: ModelSelection | None = None,
+    selection: ModelSelection | None = None,
 ) -> Iterator[Event]:
     """Train from `progress` to the end of the plan.
 
@@ -46,7 +46,7 @@ def train(
         progress: updated as training goes.
         micro_batches: the batches of this process for a step, at least one.
         evaluate: scores the current model, in evaluation mode; None for never.
-        choice: which score chooses the best model, and when to stop.
+        selection: which score chooses the best model, and when to stop.
 
     Yields:
         `StepDone` or `Warned` for each step, `Evaluated` for each evaluation; `Warned` also where
@@ -64,8 +64,8 @@ def train(
         if evaluate is not None and is_pending:
             scores = evaluate()
             engine.set_training(True)
-            yield Evaluated(progress.step, "validation", scores, progress.record(scores, choice))
-        if progress.step >= plan.total_steps or ends_run(choice, progress.evaluations_since_best):
+            yield Evaluated(progress.step, "validation", scores, progress.record(scores, selection))
+        if progress.step >= plan.total_steps or is_over(selection, progress.evaluations_since_best):
             return
 
         batches = micro_batches(progress.step)

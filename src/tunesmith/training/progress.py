@@ -42,13 +42,13 @@ class Progress:
         if self.skipped_in_a_row >= MAX_SKIPPED:
             self.step = step
 
-    def record(self, scores: Scores, choice: ModelSelection | None) -> bool:
+    def record(self, scores: Scores, selection: ModelSelection | None) -> bool:
         """Count an evaluation; return whether it is the best so far."""
         self.evaluated_at = self.step
-        if choice is None:
+        if selection is None:
             return False
-        if scores.is_better(choice.score, self.best_value, higher=choice.higher):
-            self.best_step, self.best_value = self.step, scores[choice.score]
+        if scores.is_better(selection.score, self.best_value, higher=selection.higher):
+            self.best_step, self.best_value = self.step, scores[selection.score]
             self.evaluations_since_best = 0
             return True
         self.evaluations_since_best += 1

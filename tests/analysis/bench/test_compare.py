@@ -30,7 +30,7 @@ def test_the_same_training_side_by_side(tickets: Path, tiny_bert: Path) -> None:
         assert abs(result.loss - trainer.loss) < 1e-4
     assert trainer.fraction is None and fast.fraction is not None and 0 < fast.fraction < 1.5
     assert broken.problem is not None and broken.ratio is None
-    assert len(said) == 6, "the turn that warms up is not told, and not counted"
+    assert len(said) == 6, "the warm-up turn is neither reported nor counted"
     assert fast.as_json()["name"] == "fast"
 
 

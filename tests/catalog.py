@@ -1,6 +1,6 @@
 """The Chinese catalog: collect the texts of the code into it, and compile it.
 
-`make catalogue` runs this; new texts get an empty translation to fill in.
+`make catalog` runs this; new texts get an empty translation to fill in.
 """
 
 from __future__ import annotations
