@@ -19,8 +19,10 @@ from datasets import DatasetDict
 from tunesmith.interop.datasets import load_dataset
 
 COURSE = Path(__file__).parents[1] / "docs" / "course"
-ZH = COURSE / "zh"
-PAGES = sorted(path for path in COURSE.rglob("*.md") if path.name != "README.md")
+ZH = COURSE.parent / "zh" / "course"
+PAGES = sorted(
+    path for home in (COURSE, ZH) for path in home.glob("*.md") if path.name != "index.md"
+)
 DATA = 'load_dataset("embedded:pairs")'
 """What the pages load; a test may pass other rows instead."""
 

@@ -1,4 +1,4 @@
-"""docs/recipe.md, written from the settings themselves: `python -m tests.reference`."""
+"""docs/reference/recipe.md, written from the settings themselves: `python -m tests.reference`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tunesmith.recipe.renamed import RENAMED_FLAGS, RENAMED_KEYS
 from tunesmith.recipe.settings import PRESET_DESCRIPTIONS, PRESETS, description_of
 from tunesmith.tasks import TASKS, task_named
 
-TARGET = Path(__file__).parents[1] / "docs" / "recipe.md"
+TARGET = Path(__file__).parents[1] / "docs" / "reference" / "recipe.md"
 INTRODUCTION = """\
 # The recipe
 

@@ -32,8 +32,8 @@ def test_every_kind_has_cases_with_names_of_their_own() -> None:
 
 
 def test_the_page_counts_them() -> None:
-    """`docs/reliability.md` says how many cases there are of each kind."""
-    page = Path(__file__).parents[1] / "docs" / "reliability.md"
+    """`docs/explanation/reliability.md` says how many cases there are of each kind."""
+    page = Path(__file__).parents[1] / "docs" / "explanation" / "reliability.md"
     table = page.read_text(encoding="utf-8").partition("<!-- cases -->")[2]
     written = re.findall(r"^\| (\w+) \| .* \| (\d+) \|$", table, re.MULTILINE)
     counts = Counter(kind for kind, _case in all_cases())

@@ -96,9 +96,9 @@ NOT_CHINESE = {
 
 
 def test_terms_of_the_field_in_chinese() -> None:
-    pages = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "course" / "zh").glob("*.md"))]
+    pages = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "zh").rglob("*.md"))]
     pages.append(ROOT / "src/tunesmith/locale/zh/LC_MESSAGES/tunesmith.po")
-    assert len(pages) == 8
+    assert len(pages) >= 8
     for page in pages:
         text = page.read_text(encoding="utf-8")
         for word, why in NOT_CHINESE.items():

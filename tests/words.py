@@ -353,7 +353,7 @@ def in_file(path: Path) -> list[Hit]:
         hits += in_code(text, name)
     if path.suffix == ".md":
         hits += in_markdown(text, name)
-    if name == CATALOG or name.startswith("docs/course/zh/") or name.endswith(".zh-CN.md"):
+    if name == CATALOG or name.startswith("docs/zh/") or name.endswith(".zh-CN.md"):
         hits += in_chinese(text, name)
     return sorted(hits, key=lambda hit: (hit.line, hit.text))
 

@@ -6,7 +6,7 @@
 
 Each module of `KINDS` has a function `cases()`. A case gets an empty folder, does a harmful thing,
 and returns what was seen, in a few words ("C101, resumed at step 4"); it raises if a promise of
-docs/reliability.md was broken.
+docs/explanation/reliability.md was broken.
 """
 
 from __future__ import annotations
