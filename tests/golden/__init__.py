@@ -6,7 +6,7 @@ all of it again and compares.
 
 `python -m tests.golden` records them again. That is right only
 
-* where a change of numbers is intended and explained in docs/decisions.md, or
+* where a change of numbers is intended and explained in docs/decisions, or
 * where the comparison to the bit has passed at the same commit with the recorded environment, and
   only the environment is to change, such as after an update of torch.
 

@@ -15,7 +15,7 @@ def main() -> None:
         changed = unequal_bits(read()[1], runs)
         print("\n".join(changed) or "The same bits as before.")
         if changed:
-            print("Explain in docs/decisions.md why these numbers changed.")
+            print("Explain in docs/decisions why these numbers changed.")
     write(runs)
     print(f"{RECORDED} is written.")
 
