@@ -39,10 +39,8 @@ def test_every_line_runs(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ENGLISH, ids=lambda page: page.stem)
-def test_the_chinese_page_has_the_same_code(page: Path) -> None:
-    chinese = course.ZH / page.name
-    for kind in ("python", "sh", "text"):
-        assert list(blocks(page, kind)) == list(blocks(chinese, kind))
+def test_the_chinese_page_shows_the_same_output(page: Path) -> None:
+    assert blocks(page, "text") == blocks(course.ZH / page.name, "text")
 
 
 def test_both_languages_have_the_same_pages() -> None:

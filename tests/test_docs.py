@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import reference
+from tests import doc_twins, reference
 from tests.conftest import ticket_rows
 from tests.doc_names import Names, unknown_names
 from tunesmith.cli import main
@@ -19,17 +18,19 @@ from tunesmith.cli.commands import COMMANDS
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ALL = [*PAGES, ROOT / "CHANGELOG.md"]
-APART = [page for page in PAGES if page.parent.name != "course"]
+TWINS = [page for page in PAGES if doc_twins.is_chinese(page)]
+RUN = [
+    page
+    for page in PAGES
+    if page not in TWINS or not doc_twins.has_same_code(doc_twins.twin(page), page)
+]
+"""Pages whose code is run: the Chinese ones only if it differs from that of the English page."""
+APART = [page for page in RUN if page.parent.name != "course"]
 """Pages whose Python blocks are independent; tests/test_course.py runs the others as a whole."""
-BLOCK = re.compile(
-    r"(?P<mark><!-- not run: [^\n]* -->\n)?```(?P<kind>\w*)\n(?P<code>.*?)```", re.DOTALL
-)
 
 
-def blocks(page: Path, kind: str) -> Iterator[tuple[bool, str]]:
-    for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        if match["kind"] == kind:
-            yield match["mark"] is None, match["code"]
+def blocks(page: Path, kind: str) -> list[tuple[bool, str]]:
+    return [(block.runs, block.code) for block in doc_twins.code_blocks(page) if block.kind == kind]
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def sheet(path: Path, rows: list[list[str]]) -> None:
     book.close()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_run(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for runs, code in blocks(page, "sh"):
         for line in code.splitlines():
@@ -119,20 +120,19 @@ def test_python_runs(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_resolve(page: Path) -> None:
-    for target in links(page):
-        assert (page.parent / target).exists(), f"{page.name}: {target}"
+    assert doc_twins.broken_links(page) == []
 
 
-def links(page: Path) -> list[str]:
-    """The files that a page links to."""
-    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    return [target for target in targets if not target.startswith("http")]
+@pytest.mark.parametrize("page", TWINS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_chinese_page_has_what_the_english_one_has(page: Path) -> None:
+    assert list(doc_twins.differences(doc_twins.twin(page), page)) == []
+    assert doc_twins.foreign_links(page) == []
 
 
 def test_pages_have_code_and_links() -> None:
     """The tests of this file loop over code and links of the pages: there must be some."""
     for page in PAGES[:2]:
-        assert len(links(page)) > 5
+        assert len(doc_twins.links(page)) > 5
         assert any(runs for runs, _code in blocks(page, "python"))
         lines = [line for runs, code in blocks(page, "sh") if runs for line in code.splitlines()]
         assert sum(line.startswith("tunesmith ") for line in lines) > 3
@@ -210,14 +210,3 @@ def test_scripts_import_names_that_exist(tmp_path: Path) -> None:
 def test_unknown_names_are_found(known: str, unknown: str) -> None:
     assert unknown_names(f"a `{known}`\n```\n`{unknown}`\n```\n", NAMES) == []
     assert unknown_names(f"a `{known}` and `{unknown}`, and `x`", NAMES) == [unknown]
-
-
-def test_both_readmes_have_the_same_commands() -> None:
-    english, chinese = ([code for _runs, code in blocks(page, "sh")] for page in PAGES[:2])
-    assert [commands(code) for code in english] == [commands(code) for code in chinese]
-
-
-def commands(code: str) -> list[list[str]]:
-    """The words of each line without comments and without texts for users."""
-    lines = (shlex.split(line, comments=True) for line in code.splitlines())
-    return [[word for word in words if " " not in word and word.isascii()] for words in lines]
