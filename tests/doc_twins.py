@@ -160,7 +160,8 @@ def foreign_links(page: Path) -> list[str]:
     return [
         target
         for target in links(page)
-        if not is_chinese(file := _file(page, target))
+        if (file := _file(page, target)).suffix == ".md"
+        and not is_chinese(file)
         and (other := twin(file)).exists()
         and other != page.resolve()
     ]
