@@ -1,10 +1,17 @@
 # Every target first makes a virtual environment; Python 3.11 or newer is all it needs.
-PYTHON ?= python3
 VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := $(VENV)/Scripts
+else
+PYTHON ?= python3
 BIN := $(VENV)/bin
+endif
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help quickstart test test-all faults check fix format lint types catalog clean
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-all faults check format lint types fix hooks catalog golden \
+	wheel wheel-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,23 +34,35 @@ test-all: $(INSTALLED)  ## also the slow tests: real weights, many processes
 faults: $(INSTALLED)  ## kills, damage, failing disks, hostile files and bombs: a line per case
 	$(BIN)/python -m tests.faults
 
-check: format lint types test  ## everything that must pass
+check: format lint types test  ## everything that must pass before a pull request
 
-format: $(INSTALLED)
+format: $(INSTALLED)  ## is the code formatted?
 	$(BIN)/ruff format --check .
 
-lint: $(INSTALLED)
+lint: $(INSTALLED)  ## ruff's rules
 	$(BIN)/ruff check .
 
-types: $(INSTALLED)
+types: $(INSTALLED)  ## mypy, strict
 	$(BIN)/mypy
 
 fix: $(INSTALLED)  ## write what format and lint can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+hooks: $(INSTALLED)  ## run format, lint and types at each commit, test at each push
+	$(BIN)/pre-commit install --install-hooks
+
 catalog: $(INSTALLED)  ## collect the messages, and compile the Chinese ones
 	$(BIN)/python -m tests.catalog
 
-clean:
+golden: $(INSTALLED)  ## record the reference runs again, after an intended change of results
+	$(BIN)/python -m tests.golden
+
+wheel: $(INSTALLED)  ## dist/: the source archive, and the wheel built from it
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+wheel-check: wheel  ## install the wheel into an empty environment and use it
+	$(BIN)/python tests/wheel_check.py dist
+
+clean:  ## remove the environment, caches and builds
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
