@@ -7,7 +7,9 @@ is known are marked with `gettext_noop as N_` and translated where they are show
 
 from __future__ import annotations
 
+import ctypes
 import gettext as _gettext
+import locale
 import os
 from pathlib import Path
 
@@ -30,12 +32,16 @@ _state: dict[str, tuple[str, _gettext.NullTranslations]] = {}
 
 
 def _from_environment() -> str:
-    """Return the language of the first POSIX variable that is set; English unless Chinese."""
-    for variable in ("TUNESMITH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(variable)
-        if value:
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
+    """Return the language of the first POSIX variable that is set; English unless Chinese.
+
+    Windows sets none: there it is the language of its windows.
+    """
+    names = ("TUNESMITH_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+    written = [os.environ[name] for name in names if os.environ.get(name)]
+    if not written and (windows := getattr(ctypes, "windll", None)) is not None:
+        number = windows.kernel32.GetUserDefaultUILanguage()
+        written = [locale.windows_locale.get(number, "")]
+    return "zh" if written and written[0].lower().startswith("zh") else "en"
 
 
 def use_language(language: str | None) -> str:

@@ -116,13 +116,20 @@ def quoted(words: Sequence[object], *, at_most: int = 20) -> str:
     return shown
 
 
-def shell_quoted(argument: object) -> str:
-    """Quote a path or name for a shell, where it needs quotes."""
-    if os.name == "nt":
-        import subprocess
+def shell_quoted(argument: object, *, windows: bool = os.name == "nt") -> str:
+    """Quote a path or name for a shell, where it needs quotes.
 
-        return subprocess.list2cmdline([str(argument)])
-    return shlex.quote(str(argument))
+    Args:
+        argument: the path or name.
+        windows: for cmd and PowerShell, which both take double quotes, instead of POSIX shells.
+    """
+    text = str(argument)
+    if not windows:
+        return shlex.quote(text)
+    if re.fullmatch(r"[\w.:/\\+-]+", text):
+        return text
+    ends = len(text) - len(text.rstrip("\\"))  # a backslash before the last quote would escape it
+    return '"' + text.replace('"', '\\"') + "\\" * ends + '"'
 
 
 def shortened(text: str, *, at_most: int = 80) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import sys
+from importlib.util import spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -141,38 +143,44 @@ def test_a_named_device_decides(device: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "torch", "visible", "driver", "expected"),
+    ("system", "machine", "library", "visible", "driver", "expected"),
     [
-        ("Darwin", "arm64", "2.13.0", None, False, True),
-        ("Darwin", "x86_64", "2.13.0", None, True, False),
-        ("Linux", "x86_64", "2.13.0", None, True, True),
-        ("Linux", "x86_64", "2.13.0+cu130", "0", True, True),
-        ("Linux", "x86_64", "2.13.0", None, False, False),
-        ("Linux", "x86_64", "2.13.0+cpu", None, True, False),
-        ("Linux", "x86_64", "2.13.0", "", True, False),
-        ("Linux", "x86_64", "2.13.0", "-1", True, False),
-        ("Linux", "x86_64", None, None, True, False),
+        ("darwin", "arm64", None, None, False, True),
+        ("darwin", "x86_64", "libtorch_cuda.so", None, True, False),
+        ("linux", "x86_64", "libtorch_cuda.so", None, True, True),
+        ("linux", "x86_64", "libtorch_hip.so", "0", True, True),
+        ("linux", "x86_64", "libtorch_cuda.so", None, False, False),
+        ("linux", "x86_64", "libtorch_cuda_linalg.so", None, True, False),
+        ("linux", "x86_64", "libtorch_cuda.so", "", True, False),
+        ("linux", "x86_64", "libtorch_cuda.so", "-1", True, False),
+        ("linux", "x86_64", None, None, True, False),
+        ("win32", "AMD64", "torch_cuda.dll", None, True, True),
+        ("win32", "AMD64", "torch_cpu.dll", None, True, False),
     ],
 )
 def test_a_gpu_is_seen_without_torch(
     system: str,
     machine: str,
-    torch: str | None,
+    library: str | None,
     visible: str | None,
     driver: bool,
     expected: bool,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def version(package: str) -> str:
-        assert package == "torch"
-        if torch is None:
-            raise suggest.PackageNotFoundError
-        return torch
-
-    monkeypatch.setattr(platform, "system", lambda: system)
+    """From the platform, the libraries of torch and the drivers on the disk."""
+    (tmp_path / "torch" / "lib").mkdir(parents=True)
+    (tmp_path / "torch" / "lib" / "libtorch_python.so").touch()
+    (tmp_path / "torch" / "__init__.py").touch()
+    if library:
+        (tmp_path / "torch" / "lib" / library).touch()
+    if driver:
+        (tmp_path / "driver").touch()
+    spec = spec_from_file_location("torch", tmp_path / "torch" / "__init__.py")
+    monkeypatch.setattr(suggest, "find_spec", lambda _name: spec)
+    monkeypatch.setattr(suggest, "_DRIVERS", (str(tmp_path / "driver"),))
+    monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    monkeypatch.setattr(suggest, "version", version)
-    monkeypatch.setattr(Path, "exists", lambda path: driver and str(path) == "/dev/nvidiactl")
     if visible is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import FolderInUseError, Problem, ResourceError, Severity
-from tunesmith.storage import lock, notices
+from tunesmith.storage import lock, notices, operating_system
 from tunesmith.storage.lock import HOLDER, LOCK, hold
 
 HERE = {"host": socket.gethostname(), "boot": lock._boot_id()}
@@ -65,7 +65,7 @@ def test_the_folder_may_be_behind_a_dangling_link(tmp_path: Path) -> None:
 def test_the_lock_of_a_folder_that_was_moved_meanwhile_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, moves = lock._lock_file, iter([True])
+    real, moves = operating_system.lock_file, iter([True])
 
     def locked_after_the_move(descriptor: int) -> bool:
         if next(moves, False):
@@ -73,7 +73,7 @@ def test_the_lock_of_a_folder_that_was_moved_meanwhile_is_none(
             (tmp_path / "run").mkdir()
         return real(descriptor)
 
-    monkeypatch.setattr(lock, "_lock_file", locked_after_the_move)
+    monkeypatch.setattr(operating_system, "lock_file", locked_after_the_move)
     with hold(tmp_path / "run", wait_seconds=5):
         assert (tmp_path / "run" / HOLDER).is_file()
         assert not (tmp_path / "kept" / HOLDER).exists()

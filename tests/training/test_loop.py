@@ -480,7 +480,7 @@ CALLED_BY_TRAIN = {
     # counted above
     "_report", "accumulate", "set_training", "update", "Step", "sum_over_ranks",
     # torch, lists and generators
-    "append", "double", "len", "manual_seed", "stack", "sum",
+    "append", "len", "manual_seed", "stack", "sum",
     # pure functions of the step, events, and evaluations
     "dropout_seed", "evaluation_due", "set_learning_rates", "micro_batches", "evaluate",
     "Evaluated", "record", "is_over",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import errno
 import gettext as stdlib_gettext
 import logging
 import os
@@ -27,7 +26,8 @@ from tunesmith.errors import ModelError, Place, Problem, RecipeError, ResourceEr
 from tunesmith.i18n import DOMAIN, LANGUAGES, LOCALE_FOLDER, current_language, use_language
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import notices
-from tunesmith.storage.disk import name_too_long
+from tunesmith.storage.disk import is_too_long, name_too_long
+from tunesmith.storage.operating_system import expanded
 from tunesmith.text import shortened
 from tunesmith.training.memory import is_out_of_memory, memory_problem
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _main(list(arguments))
     ending = {"code": 70}
     atexit.register(_leave, ending)  # first, so that it is called last
-    ending["code"] = _main(sys.argv[1:])
+    ending["code"] = _main(expanded(sys.argv[1:]))
     return ending["code"]
 
 
@@ -177,7 +177,7 @@ def _as_known(error: Exception, words: Sequence[str], *, debug: bool) -> Tunesmi
 
 def _system_error(error: OSError) -> TunesmithError:
     """An error of the operating system: a name that is too long, a disk that fails."""
-    if error.errno == errno.ENAMETOOLONG:
+    if is_too_long(error):
         return RecipeError(name_too_long(str(error.filename)))
     place = Place(shortened(str(error.filename or "-")))
     return ResourceError.of(

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from tunesmith.storage.operating_system import MOVES_OPEN_FILES
+
 __all__ = ["SilencingStream", "has_reader", "lost_result", "shielded"]
 
 
@@ -111,4 +113,5 @@ def has_reader() -> bool:
 def lost_result() -> Exception | None:
     """Why the result was not written; None if its reader merely closed the pipe."""
     loss: Exception | None = getattr(sys.stdout, "loss", None)
-    return None if getattr(loss, "errno", None) == errno.EPIPE else loss
+    closed = (errno.EPIPE,) if MOVES_OPEN_FILES else (errno.EPIPE, errno.EINVAL)
+    return None if getattr(loss, "errno", None) in closed else loss  # Windows reports EINVAL

@@ -134,9 +134,8 @@ def _open_folder(path: Path, options: ReadingOptions) -> Splits:
     if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
         refuse_header(str(path), options)
         return hub_reader.open_saved(path)
-    files = sorted(
-        file for file in path.iterdir() if file.is_file() and has_known_suffix(file.name)
-    )
+    files = [file for file in path.iterdir() if file.is_file() and has_known_suffix(file.name)]
+    files.sort(key=lambda file: file.name)  # by paths Windows would sort without regard to case
     named = {
         split: [file for file in files if re.split(r"[-_.]", file.name.lower())[0] in words]
         for split, words in SPLIT_WORDS.items()

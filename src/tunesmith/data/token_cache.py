@@ -36,6 +36,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.storage import atomic, notices
 from tunesmith.storage.disk import as_path
 from tunesmith.storage.lock import hold
+from tunesmith.storage.operating_system import MOVES_OPEN_FILES
 
 __all__ = [
     "cache_folder",
@@ -134,7 +135,10 @@ def prepare(
 
 
 def _prepare_apart(key: str, write: Callable[[Path], None], problem: Problem) -> Prepared:
-    """Prepare in a folder of this process alone, which goes as soon as the arrays are mapped."""
+    """Prepare in a folder of this process alone, which goes as soon as the arrays are mapped.
+
+    Where a mapped file cannot be deleted they are read into memory.
+    """
     notices.notify_once(
         "cache",
         replace(
@@ -147,7 +151,7 @@ def _prepare_apart(key: str, write: Callable[[Path], None], problem: Problem) ->
     )
     with atomic.scratch(Path(tempfile.gettempdir()), f"tunesmith-{key}") as folder:
         write(folder)
-        return _open(folder, key)
+        return _open(folder, key, mapped=MOVES_OPEN_FILES)
 
 
 def _write(
@@ -201,7 +205,8 @@ class _Writer:
         for file in self._files.values():
             file.close()
         index = {"examples": self._count, "arrays": self._arrays}
-        (self._folder / "index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+        text = json.dumps(index, indent=1)
+        (self._folder / "index.json").write_text(text, encoding="utf-8", newline="\n")
 
     def _append(self, name: str, values: NDArray[Any]) -> None:
         file = self._files.get(name)
@@ -211,9 +216,11 @@ class _Writer:
         file.write(np.ascontiguousarray(values).tobytes())
 
 
-def _open(folder: Path, key: str) -> Prepared:
+def _open(folder: Path, key: str, *, mapped: bool = True) -> Prepared:
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     arrays = {name: _map(folder / f"{name}.bin", facts) for name, facts in index["arrays"].items()}
+    if not mapped:
+        arrays = {name: np.array(values) for name, values in arrays.items()}
     offsets = dict(_with_suffix(arrays, ".offsets"))
     parts = offsets.pop(_EXAMPLES, None)
     return Prepared(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from tunesmith.data.profile import script_fractions
@@ -67,6 +68,13 @@ _OTHER_WORDS = frozenset(
 """Frequent short words that identify languages in Latin letters."""
 
 
+_DRIVERS = (
+    "/dev/nvidiactl", "/dev/kfd", "/dev/dxg",
+    r"C:\Windows\System32\nvcuda.dll", r"C:\Windows\System32\amdhip64.dll",
+)  # fmt: skip
+"""What the drivers of NVIDIA and AMD put on a machine: Linux, WSL, Windows."""
+
+
 def suggest_model(
     texts: Sequence[str], *, device: str = "auto", model_class: str | None = None
 ) -> tuple[str, str]:
@@ -113,15 +121,17 @@ def has_accelerator(device: str) -> bool:
     """
     if device != "auto":
         return device != "cpu"
-    if platform.system() == "Darwin":
+    if sys.platform == "darwin":
         return platform.machine() == "arm64"
-    try:
-        is_for_cpus = version("torch").endswith("+cpu")
-    except PackageNotFoundError:
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return False
-    if is_for_cpus or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return False
-    return any(Path(driver).exists() for driver in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+    spec = find_spec("torch")
+    libraries = Path(spec.origin).parent / "lib" if spec and spec.origin else None
+    is_for_gpus = libraries is not None and any(
+        re.fullmatch(r"(lib)?torch_(cuda|hip)\.(so|dll)", library.name)
+        for library in libraries.glob("*torch_*")
+    )
+    return is_for_gpus and any(Path(driver).exists() for driver in _DRIVERS)
 
 
 def _for_language(texts: Sequence[str]) -> tuple[_Models, str]:

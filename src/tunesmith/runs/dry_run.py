@@ -25,7 +25,8 @@ from tunesmith.runs.signals import StopRequest
 from tunesmith.runs.train import opened_session
 from tunesmith.storage import atomic
 from tunesmith.storage.disk import nearest_existing
-from tunesmith.storage.lock import hold
+from tunesmith.storage.lock import hold, hold_to_move
+from tunesmith.storage.operating_system import delete_folder
 from tunesmith.training import checkpoint
 from tunesmith.training.engine import sum_over_ranks
 from tunesmith.training.events import StepDone
@@ -100,7 +101,7 @@ class Estimate:
     evaluation_seconds: float
     saving_seconds: float
     peak_bytes: int | None
-    memory_bytes: int | None
+    memory_bytes: int
     disk_bytes: int
     free_bytes: int
     warnings: Sequence[Problem]
@@ -201,8 +202,8 @@ def _sweep(parent: Path) -> None:
             continue
         with suppress(OSError, FolderInUseError, ResourceError):
             if time.time() - left.stat().st_mtime > _BEING_MADE_SECONDS:
-                with hold(left):
-                    shutil.rmtree(left, ignore_errors=True)
+                with hold_to_move(left):
+                    delete_folder(left)
 
 
 def _time_largest(session: Session) -> float:

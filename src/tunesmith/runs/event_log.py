@@ -52,7 +52,7 @@ class EventLog:
             if self._path.is_fifo():  # to open it would wait for a reader
                 raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
             _repair_last_line(self._path)
-            self._file = self._path.open("a", encoding="utf-8")
+            self._file = self._path.open("a", encoding="utf-8", newline="\n")
         except OSError as error:
             self._failed(error)
 

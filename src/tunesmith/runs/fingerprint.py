@@ -92,6 +92,8 @@ def machine_facts(
     if device.startswith("cuda"):
         facts["gpu"] = torch.cuda.get_device_name()
         facts["cuda"] = torch.version.cuda
+    if device.startswith("mps"):  # its kernels are compiled by the system
+        facts["macos"] = platform.mac_ver()[0]
     return facts
 
 

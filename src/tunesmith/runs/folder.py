@@ -13,7 +13,6 @@ runs/NAME/
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterator
@@ -27,8 +26,9 @@ from tunesmith.i18n import gettext as _
 from tunesmith.runs.event_history import History, read_events, read_history
 from tunesmith.runs.stored import read_plan, read_run_facts
 from tunesmith.storage import atomic
-from tunesmith.storage.disk import name_too_long
+from tunesmith.storage.disk import is_too_long, name_too_long
 from tunesmith.storage.names import RUNS
+from tunesmith.storage.operating_system import file_name
 
 __all__ = [
     "RUNS",
@@ -184,11 +184,14 @@ class RunFolder:
 
 
 def run_name(where: str) -> str:
-    """The name of a run from what it was started with: the stem of a file, or a data set's name."""
+    """The name of a run from what it was started with: the stem of a file, or a data set's name.
+
+    It is one that every system takes for a folder, also where the run is copied to later.
+    """
     name = where.removeprefix("embedded:").rstrip("/")
     if looks_like_a_file(name) or Path(name).exists():
         name = Path(Path(name).name.removesuffix(".gz")).stem
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    return file_name(name) or "run"
 
 
 def runs_under(root: Path) -> Iterator[RunFolder]:
@@ -248,7 +251,7 @@ def refuse_other(run: RunFolder) -> None:
             else run.path.exists() and not run.path.is_dir()
         )
     except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
+        if is_too_long(error):
             raise RecipeError(name_too_long(run.path)) from error
         raise ResourceError.of(
             "C107",

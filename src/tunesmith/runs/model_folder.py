@@ -55,7 +55,7 @@ def write_model(
         with quiet_transformers():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-        (folder / CARD).write_text(write_card(card), encoding="utf-8")
+        (folder / CARD).write_text(write_card(card), encoding="utf-8", newline="\n")
         _write_facts(folder, content)
 
 
@@ -76,13 +76,14 @@ def amend_facts(folder: Path, facts: Mapping[str, object]) -> None:
         card = with_calibration(card, calibration)
     with atomic.amend(folder, CARD, FACTS) as unfinished:
         if card is not None:
-            (unfinished / CARD).write_text(card, encoding="utf-8")
+            (unfinished / CARD).write_text(card, encoding="utf-8", newline="\n")
         _write_facts(unfinished, content)
 
 
 def _write_facts(folder: Path, facts: Mapping[str, object]) -> None:
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / FACTS).write_text(escape_controls(text, keep="\n") + "\n", encoding="utf-8")
+    text = escape_controls(text, keep="\n") + "\n"
+    (folder / FACTS).write_text(text, encoding="utf-8", newline="\n")
 
 
 def score_facts(scores: Mapping[str, Scores], *, by: str | None) -> dict[str, Any]:

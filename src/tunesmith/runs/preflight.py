@@ -51,7 +51,8 @@ def preflight(session: Session) -> None:
             (C107).
     """
     device = session.accelerator.device
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    devices = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices, device_type=None if not devices else device.type):
         _step_on_the_largest(session)
         if session.accelerator.is_main_process:
             _save_and_load(session)

@@ -9,7 +9,8 @@ from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
-from tunesmith.storage.lock import hold
+from tunesmith.storage.lock import hold_to_move
+from tunesmith.storage.operating_system import is_inside
 from tunesmith.text import quoted
 
 __all__ = ["delete_run", "refuse_deletion"]
@@ -29,7 +30,7 @@ def refuse_deletion(run: RunFolder) -> None:
             Place(str(run.path)),
             fix=_("Move that to another place, or delete the folder yourself."),
         )
-    if Path(os.path.realpath(".")).is_relative_to(folder):
+    if is_inside(Path(os.path.realpath(".")), folder):
         raise RecipeError.of(
             "R155",
             _("this is the folder that you work in"),
@@ -48,7 +49,7 @@ def delete_run(run: RunFolder) -> None:
     """
     refuse_deletion(run)
     folder = Path(os.path.realpath(run.path))
-    with hold(folder):
+    with hold_to_move(folder):
         atomic.discard(folder)
     if run.path.is_symlink():
         run.path.unlink()

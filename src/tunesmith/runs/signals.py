@@ -1,6 +1,7 @@
 """Stop requests: a signal sets a flag that is read between steps.
 
 SIGTERM, SIGUSR1, Ctrl-C, and SIGHUP, which comes when a terminal is closed, unless under `nohup`.
+On Windows Ctrl-C and Ctrl-Break (SIGBREAK): what else ends a process there cannot be caught.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ __all__ = ["StopRequest"]
 
 _SIGNALS = tuple(
     getattr(signal, name)
-    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP")
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP", "SIGBREAK")
     if hasattr(signal, name)
 )
 _HANGUP = getattr(signal, "SIGHUP", None)

@@ -25,7 +25,8 @@ from tunesmith.runs.folder import RUNS, RunFolder, refuse_other, run_name
 from tunesmith.runs.plan_file import has_begun, learned_from, read_plan
 from tunesmith.storage import atomic, hub
 from tunesmith.storage.disk import as_path
-from tunesmith.storage.lock import HOLDER, hold
+from tunesmith.storage.lock import HOLDER, hold, hold_to_move
+from tunesmith.storage.operating_system import is_inside
 from tunesmith.text import escape_controls
 from tunesmith.training.device import is_main_process
 from tunesmith.training.events import Finished
@@ -70,7 +71,7 @@ def held(run: RunFolder, *, restart: bool = False) -> Iterator[None]:
         yield
         return
     if restart and run.exists and has_begun(run):
-        with hold(run.path):
+        with hold_to_move(run.path):
             _move_aside(run)
     with hold(run.path):
         run.sweep()
@@ -83,7 +84,7 @@ def _move_aside(run: RunFolder) -> None:
     One rename of the whole folder, lock included: a kill leaves the old run or none.
     """
     folder = Path(os.path.realpath(run.path))
-    if Path.cwd().is_relative_to(folder):
+    if is_inside(Path.cwd(), folder):
         raise RecipeError.of(
             "C126",
             _("--restart cannot move the folder that you work in"),

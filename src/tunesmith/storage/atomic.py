@@ -12,6 +12,7 @@ time leaves only names that begin with a dot, which `sweep` removes under the lo
 was about to be amended gets its name back.
 
 File systems that cannot sync a folder or change a mode (FUSE, CIFS, FAT) do without, once reported.
+Windows renames no folder with an open file in it: writers close theirs before.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 
 from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
+from tunesmith.storage import operating_system as system
 from tunesmith.storage.disk import disk_errors, lacks, report_missing_feature
 from tunesmith.storage.manifest import MANIFEST, as_manifest, damage, sha256_of
 
@@ -65,7 +67,7 @@ def publish(target: Path) -> Iterator[Path]:
     with _made(target) as unfinished:
         yield unfinished
         _seal(unfinished)
-        unfinished.rename(target)
+        system.rename(unfinished, target)
 
 
 @contextmanager
@@ -92,13 +94,13 @@ def amend(target: Path, *rewrites: str) -> Iterator[Path]:
         yield unfinished
         _seal(unfinished, modes_of=target)
         _change_mode(unfinished, stat.S_IMODE(target.stat().st_mode))
-        target.rename(old)
+        system.rename(target, old)
         try:
-            unfinished.rename(target)
+            system.rename(unfinished, target)
         except BaseException:
-            old.rename(target)
+            system.rename(old, target)
             raise
-    shutil.rmtree(old, ignore_errors=True)
+    system.delete_folder(old)
 
 
 def _link(source: str, target: str) -> None:
@@ -120,7 +122,7 @@ def _made(target: Path) -> Iterator[Path]:
             yield unfinished
             _sync_folder(target.parent)
         except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            system.delete_folder(unfinished)
             raise
 
 
@@ -138,7 +140,7 @@ def scratch(parent: Path, name: str) -> Iterator[Path]:
             folder.mkdir()
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            system.delete_folder(folder)
 
 
 @contextmanager
@@ -154,7 +156,7 @@ def replace_file(path: Path) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield unfinished
             _sync_file(unfinished)
-            unfinished.replace(path)
+            system.replace(unfinished, path)
             _sync_folder(path.parent)
         except BaseException:
             with suppress(OSError):
@@ -165,7 +167,7 @@ def replace_file(path: Path) -> Iterator[Path]:
 def write_file(path: Path, content: str) -> None:
     """Replace a small text file atomically; raises as `replace_file` does."""
     with replace_file(path) as unfinished:
-        unfinished.write_text(content, encoding="utf-8")
+        unfinished.write_text(content, encoding="utf-8", newline="\n")
 
 
 def refuse_existing(
@@ -217,7 +219,7 @@ def _seal(folder: Path, *, modes_of: Path | None = None) -> None:
         name = path.relative_to(folder).as_posix()
         entries[name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     manifest = folder / MANIFEST
-    manifest.write_text(as_manifest(entries), encoding="utf-8")
+    manifest.write_text(as_manifest(entries), encoding="utf-8", newline="\n")
     if modes_of and (modes_of / MANIFEST).is_file():
         _change_mode(manifest, stat.S_IMODE((modes_of / MANIFEST).stat().st_mode))
     _sync_file(manifest)
@@ -253,7 +255,7 @@ def _free_name(path: Path) -> Path:
 def _rename(path: Path, target: Path) -> None:
     """Rename within a folder and sync the folder."""
     with disk_errors(path):
-        path.rename(target)
+        system.rename(path, target)
         _sync_folder(target.parent)
 
 
@@ -334,7 +336,7 @@ def is_leftover(name: str) -> bool:
 def _delete(path: Path) -> None:
     """Delete a file, link or folder, ignoring errors."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        system.delete_folder(path)
     else:
         with suppress(OSError):
             path.unlink()
@@ -359,7 +361,7 @@ def _change_mode(path: Path, mode: int) -> None:
 def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR)
     try:
-        os.fsync(descriptor)
+        system.sync(descriptor)
     except OSError as error:
         if not lacks(error):
             raise
@@ -370,12 +372,12 @@ def _sync_file(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    if os.name == "nt":  # Windows cannot sync a folder
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder, nor sync it
         return
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            system.sync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -20,6 +20,7 @@ from tunesmith.errors import (
 )
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import notices
+from tunesmith.storage.operating_system import MOVES_OPEN_FILES
 from tunesmith.text import shortened
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "disk_errors",
     "disk_problem",
     "is_full",
+    "is_too_long",
     "lacks",
     "name_too_long",
     "nearest_existing",
@@ -48,11 +50,29 @@ _LACKING = {
 """Error numbers for operations that a file system does not support."""
 
 
+_NO_SUCH_FOLDER, _NAME_TOO_LONG, _LONGEST_FOLDER = 3, 206, 247
+"""Error codes of Windows, and the longest path of a folder without long paths."""
+
+
 def name_too_long(path: str | os.PathLike[str]) -> Problem:
     """Return the problem of a name that is too long."""
-    return Problem(
-        "R195", _("the name of a file or folder is too long"), Place(shortened(str(path)))
-    )
+    fix = _("Use shorter names, or a folder nearer to the root of the disk.")
+    if not MOVES_OPEN_FILES:
+        fix += " " + _("Windows takes paths of 260 characters unless LongPathsEnabled is set.")
+    place = Place(shortened(str(path)))
+    return Problem("R195", _("the name of a file or folder is too long"), place, fix=fix)
+
+
+def is_too_long(error: OSError) -> bool:
+    """Return whether a name or path is longer than the system takes.
+
+    Windows says so only of names; of a path it says that there is no such folder.
+    """
+    code = getattr(error, "winerror", None)
+    if error.errno == errno.ENAMETOOLONG or code == _NAME_TOO_LONG:
+        return True
+    is_long = len(os.path.abspath(str(error.filename))) > _LONGEST_FOLDER  # noqa: PTH100
+    return code == _NO_SUCH_FOLDER and is_long
 
 
 def as_path(written: str | os.PathLike[str]) -> Path:
@@ -109,6 +129,8 @@ def disk_errors(target: Path) -> Iterator[None]:
 def _error_number(error: BaseException, target: Path) -> int | None:
     """Return the error number if the error is one of the disk under `target`."""
     if isinstance(error, OSError) and error.errno is not None:
+        if is_too_long(error):
+            return None
         number = error.errno
         if number in _FAULTS:
             return number
@@ -145,11 +167,11 @@ def _problem_of(number: int, target: Path) -> Problem:
             pass
     else:
         message = _("cannot write here: {reason}").format(reason=os.strerror(number))
-        fix = (
-            _("Choose another folder, or change its permissions.")
-            if number in _NO_RIGHTS
-            else _("Check the disk, or choose another one. Nothing partial was left; run again.")
-        )
+        fix = _("Check the disk, or choose another one. Nothing partial was left; run again.")
+        if number in _NO_RIGHTS:
+            fix = _("Choose another folder, or change its permissions.")
+            if not MOVES_OPEN_FILES:
+                fix = _("Close the program that has it open, if one has.") + " " + fix
     return Problem("C107", message, Place(str(target)), evidence=evidence, fix=fix)
 
 

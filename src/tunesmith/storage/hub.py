@@ -47,12 +47,14 @@ _MODEL_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
 def prepare_environment() -> str | None:
-    """Set variables that a mirror needs, before the client is loaded; return a note if any was set.
+    """Set variables before libraries read them; return a note if a mirror needs any.
 
     Xet serves large files from an address that the Hub returns, so with another endpoint alone the
-    client would still contact the Hub. A value of `HF_HUB_DISABLE_XET` is left unchanged.
+    client would still contact the Hub. A value of `HF_HUB_DISABLE_XET` is left unchanged. On a Mac
+    torch computes on the CPU what its GPU cannot, and says so; without the variable it fails.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     endpoint = os.environ.get("HF_ENDPOINT", "")
     if endpoint and "//huggingface.co" not in endpoint and "HF_HUB_DISABLE_XET" not in os.environ:
         os.environ["HF_HUB_DISABLE_XET"] = "1"

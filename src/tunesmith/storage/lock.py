@@ -1,29 +1,29 @@
 """One process at a time in a folder.
 
-The lock is one of the operating system (`flock`), which ends with its process. File systems without
-locks (some NFS, Lustre and FUSE mounts) get a lease instead: `.holder.json` itself, created by one
-process only. It is valid while its process runs or, on another host, while it is renewed.
+The lock is one of the operating system (`flock`, on Windows `LockFile`), which ends with its
+process. File systems without locks (some NFS, Lustre and FUSE mounts) get a lease instead:
+`.holder.json` itself, created by one process only. It is valid while its process runs or, on
+another host, while it is renewed.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tunesmith.errors import FolderInUseError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.storage import notices
+from tunesmith.storage import operating_system as system
 from tunesmith.storage.disk import disk_errors, lacks, report_missing_feature
 
-__all__ = ["HOLDER", "LOCK", "hold"]
+__all__ = ["HOLDER", "LOCK", "hold", "hold_to_move"]
 
 LOCK = ".lock"
 HOLDER = ".holder.json"
@@ -57,6 +57,20 @@ def hold(folder: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
         yield
     finally:
         release()
+
+
+@contextmanager
+def hold_to_move(folder: Path) -> Iterator[None]:
+    """Hold a folder that is about to be renamed as a whole; raises as `hold` does.
+
+    Where an open file keeps its folder from being renamed, that of the lock is closed first. It is
+    not needed any more: another process that takes the lock meanwhile keeps the folder where it is.
+    """
+    with ExitStack() as held:
+        held.enter_context(hold(folder))
+        if not system.MOVES_OPEN_FILES:
+            held.close()
+        yield
 
 
 def _acquire(folder: Path, wait_seconds: float) -> Release:
@@ -95,7 +109,7 @@ def _try(folder: Path) -> Release | None:
     path = folder / LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        is_free = _lock_file(descriptor)
+        is_free = system.lock_file(descriptor)
     except OSError as error:
         os.close(descriptor)
         if not lacks(error):
@@ -111,7 +125,7 @@ def _try(folder: Path) -> Release | None:
         return None
     text = _describe_this_process()
     with suppress(OSError):  # the lock works without the holder file
-        (folder / HOLDER).write_text(text, encoding="utf-8")
+        (folder / HOLDER).write_text(text, encoding="utf-8", newline="\n")
 
     def release() -> None:
         _remove_own(folder / HOLDER, text)
@@ -120,35 +134,10 @@ def _try(folder: Path) -> Release | None:
     return release
 
 
-if sys.platform == "win32":
-
-    def _lock_file(descriptor: int) -> bool:
-        """Lock an open file; return whether no other process has locked it."""
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-else:
-
-    def _lock_file(descriptor: int) -> bool:
-        """Lock an open file; return whether no other process has locked it."""
-        import fcntl
-
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES):
-                return False
-            raise
-        return True
-
-
 def _is_at(descriptor: int, path: Path) -> bool:
     """Return whether an open file is still at a path: its folder may have been moved."""
+    if not system.MOVES_OPEN_FILES:
+        return True
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
@@ -199,7 +188,7 @@ def _remove_own(path: Path, text: str) -> None:
 
 def _boot_id() -> str | None:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None
 
@@ -207,13 +196,16 @@ def _boot_id() -> str | None:
 def _start_of(pid: int) -> str | None:
     """Return when a process started, in ticks since boot: process ids are reused."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return status.rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
 
 
 def _runs(pid: int, started: object) -> bool:
-    if sys.platform == "win32":  # there every file system has locks
+    if (
+        not system.MOVES_OPEN_FILES
+    ):  # Windows has locks on every file system, and kills by `os.kill`
         return True
     try:
         os.kill(pid, 0)
@@ -234,7 +226,7 @@ def _take_lease(path: Path) -> Release | None:
         return None
     text = _describe_this_process()
     try:
-        with path.open("x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
         return None

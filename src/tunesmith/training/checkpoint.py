@@ -105,9 +105,8 @@ def write(
         "facts": dict(facts),
         "fingerprint": dict(fingerprint or {}),
     }
-    (folder / "state.json").write_text(
-        json.dumps(state, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(state, indent=1, allow_nan=False) + "\n"
+    (folder / "state.json").write_text(text, encoding="utf-8", newline="\n")
 
 
 def restore(checkpoint: Checkpoint, engine: Engine) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import Problem, RecipeError, ResourceError
@@ -14,16 +15,19 @@ from tunesmith.i18n import gettext as _
 from tunesmith.text import shortened
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
     from torch import nn
 
 __all__ = [
+    "choose_device",
     "deterministic_kernels",
     "has_fast_bf16",
     "is_main_process",
     "make_accelerator",
     "num_processes",
     "resolve_precision",
+    "widest_float",
     "wrap",
 ]
 
@@ -108,14 +112,51 @@ def make_accelerator(*, device: str = "auto", precision: str = "fp32") -> Accele
             ),
             fix=_("`tunesmith doctor` says what torch sees. Use --set train.device=auto."),
         )
+    chosen = choose_device(device, available, processes=num_processes())
     # Accelerate keeps its settings per process; a second run may want others
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
         # without the word, Accelerate would run several processes on a CPU side by side, alone
-        cpu=device == "cpu" or (device == "auto" and not any(available.values())),
+        cpu=chosen == "cpu",
         mixed_precision="bf16" if precision == "bf16" else "no",
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_TIMEOUT)],
     )
+
+
+def choose_device(requested: str, available: Mapping[str, bool], *, processes: int) -> str:
+    """Return "cuda", "mps" or "cpu" for a device that is "auto", or there.
+
+    Args:
+        requested: "auto", "cpu", "cuda" or "mps".
+        available: whether torch sees "cuda" and "mps".
+        processes: that share the job. torch has no collective operations on Apple's GPUs, so
+            several train on the CPU.
+
+    Raises:
+        RecipeError: several processes are to share the GPU of a Mac (M149).
+    """
+    if requested == "mps" and processes > 1:
+        raise RecipeError.of(
+            "M149",
+            _("several processes cannot train on mps: torch exchanges no gradients there"),
+            fix=_("Start one process, or use --set train.device=cpu."),
+        )
+    if requested != "auto":
+        return requested
+    if available["cuda"]:
+        return "cuda"
+    return "mps" if available["mps"] and processes == 1 else "cpu"
+
+
+@cache
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return float64, or float32 for a device without it: GPUs of Apple."""
+    import torch
+
+    try:
+        return torch.zeros(1, dtype=torch.float64, device=device).dtype
+    except (TypeError, RuntimeError):
+        return torch.float32
 
 
 def wrap(accelerator: Accelerator, network: nn.Module, *, has_unused: bool) -> nn.Module:

@@ -17,7 +17,7 @@ from torch import nn
 
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
-from tunesmith.training.device import wrap
+from tunesmith.training.device import widest_float, wrap
 from tunesmith.training.memory import release_memory
 from tunesmith.training.optimizer import read_state, write_state
 
@@ -56,7 +56,7 @@ class Step:
         number: steps done, this one included.
         batches: of this process.
         targets: how many, over all processes; 1 for none.
-        loss_sum: the summed loss of this process, a double scalar on the device.
+        loss_sum: the summed loss of this process, a scalar of `Engine.loss_dtype` on the device.
     """
 
     number: int
@@ -89,6 +89,9 @@ class Engine(Forward, Protocol):
 
     accelerator: Accelerator
     """Its device, and the processes that share each step."""
+
+    loss_dtype: torch.dtype
+    """In which losses are added: double precision, single where the device has no other."""
 
     optimizer: torch.optim.Optimizer
     """Its groups hold the learning rates of the next update."""
@@ -210,6 +213,7 @@ class ExactEngine(ExactForward):
         self.network = network
         self._run = run
         self.accelerator = accelerator
+        self.loss_dtype = widest_float(accelerator.device)
         self._model = wrap(accelerator, network, has_unused=has_unused)
         self.optimizer = make_optimizer()
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]

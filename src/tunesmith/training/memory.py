@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ __all__ = [
 
 _WORDS = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
-    "alloc_failed", "bad_alloc", "(os error 12)", "failed to map segment",
+    "alloc_failed", "bad_alloc", "(os error 12)", "failed to map segment", "invalid buffer size",
 )  # fmt: skip
 """What allocators say that have no exception of their own: CPU, MPS, CUDA, Rust and the system."""
 
@@ -92,29 +91,39 @@ def release_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
+        # compiled graphs of every shape seen so far; newer versions of torch can drop them
+        getattr(torch.mps, "clear_graph_cache", lambda: None)()
         torch.mps.empty_cache()
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """The most memory that this process has held so far: of the GPU, else of the machine."""
+    """The most memory that this process has held so far: of the GPU, else of the machine.
+
+    Of a GPU of Apple, which has no peak, what Metal holds for it now, with what is kept for reuse.
+    """
     import torch
 
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
-    if sys.platform == "win32":
-        return None
-    import resource
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
 
+        return getattr(psutil.Process().memory_info(), "peak_wset", None)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def installed_bytes(device: torch.device) -> int | None:
-    """All memory that the device has."""
+def installed_bytes(device: torch.device) -> int:
+    """All memory that the device has; of a GPU of Apple what Metal recommends to use at most."""
+    import psutil
     import torch
 
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[1])
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory()
+    return int(psutil.virtual_memory().total)

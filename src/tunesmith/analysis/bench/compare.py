@@ -166,6 +166,7 @@ def _result(
 
 def machine() -> dict[str, Any]:
     """Return what the figures were measured on."""
+    import psutil
     import torch
 
     cpu = Path("/proc/cpuinfo")
@@ -177,7 +178,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "load": [round(value, 2) for value in os.getloadavg()],
+        "load": [round(value, 2) for value in psutil.getloadavg()],
         "python": platform.python_version(),
         **{name: version(name) for name in _LIBRARIES},
     }

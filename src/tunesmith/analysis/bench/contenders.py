@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 import sys
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from tunesmith.analysis.bench.trainings import trainer_steps, tunesmith_steps
+from tunesmith.training.memory import peak_bytes
 
 __all__ = ["CONTENDERS", "Child", "Contender", "Turn", "ablations"]
 
@@ -141,13 +141,15 @@ class Child:
         try:
             self._pipe.send(request)
             return self._pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except (EOFError, ConnectionError, OSError):
             self._process.join(timeout=30)
             return f"the process ended with code {self._process.exitcode}"
 
 
 def _serve(contender: Contender, settings: dict[str, object], pipe: Connection) -> None:
     """Train in the child process, a turn for each request."""
+    import torch
+
     sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     sys.stderr = sys.stdout
     pipe.recv()
@@ -184,7 +186,7 @@ def _serve(contender: Contender, settings: dict[str, object], pipe: Connection) 
             order=hashlib.sha256(indices.encode()).hexdigest()[:12],
         )
         pipe.send(turn)
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    pipe.send((peak_bytes(torch.device("cpu")) or 0) / (1 << 20))
 
 
 def _as_line(error: Exception) -> str:

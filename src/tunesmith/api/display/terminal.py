@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -133,7 +134,10 @@ class Terminal:
     def record(self, value: object) -> None:
         """Print one JSON object of the result on a line, if it is printed as JSON."""
         if self.is_main and self.as_json:
-            self._write(sys.stdout, json.dumps(value, ensure_ascii=False, default=str))
+            text = json.dumps(value, ensure_ascii=False, default=str)
+            if not _encodes(sys.stdout, text):  # JSON has a way to write every character in ASCII
+                text = json.dumps(value, ensure_ascii=True, default=str)
+            self._write(sys.stdout, text)
 
     def say(self, text: str) -> None:
         """Print a remark on stderr, unless -q is set."""
@@ -174,14 +178,28 @@ class Terminal:
 
     def _write(self, stream: IO[str], *lines: str) -> None:
         text = redact("\n".join(escape_controls(line, keep="\t") for line in lines))
-        encoding = getattr(stream, "encoding", None) or "utf-8"
-        try:
-            text.encode(encoding)
-        except UnicodeEncodeError:
+        if not _encodes(stream, text):
+            encoding = _encoding_of(stream)
             text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
-        except LookupError:  # an encoding that Python does not know
-            text = text.translate(_ASCII).encode("ascii", "replace").decode("ascii")
         print(text, file=stream, flush=True)
+
+
+def _encoding_of(stream: IO[str]) -> str:
+    """The encoding of a stream; ASCII for one that Python does not know."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        return "ascii"
+
+
+def _encodes(stream: IO[str], text: str) -> bool:
+    """Whether a stream takes every character of a text."""
+    try:
+        text.encode(_encoding_of(stream))
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def padded(text: str, width: int) -> str:

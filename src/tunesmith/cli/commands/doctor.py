@@ -83,7 +83,11 @@ def _device() -> str:
             .format(version=torch.version.cuda)
         )  # fmt: skip
     if torch.backends.mps.is_available():
-        lines.insert(0, "mps")
+        fallback = os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK", "0")
+        memory = _("{size:.1f} GB recommended at most").format(
+            size=torch.mps.recommended_max_memory() / 1e9
+        )
+        lines.insert(0, f"mps: {memory}, PYTORCH_ENABLE_MPS_FALLBACK {fallback}")
     lines.append(
         _("train.precision auto means {precision}").format(
             precision=resolve_precision("auto", "auto")

@@ -164,8 +164,7 @@ def _plan_lines(plan: Estimate) -> dict[str, str]:
         str(plan.engine[key]) for key in ("name", "layout", "reason") if plan.engine.get(key)
     )
     memory = _("unknown") if plan.peak_bytes is None else _size(plan.peak_bytes)
-    if plan.memory_bytes is not None:
-        memory = _("{part} of {whole}").format(part=memory, whole=_size(plan.memory_bytes))
+    memory = _("{part} of {whole}").format(part=memory, whole=_size(plan.memory_bytes))
     return {
         _("plan"): f"{plan.model} · {weights} · {rows}",
         _("device"): f"{plan.device}, {plan.precision} · {batches} · {engine}",

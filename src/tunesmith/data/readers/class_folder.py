@@ -6,6 +6,7 @@ A folder has either classes, or splits (`train`, `test`) with classes.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class ClassFolder(PathSource):
             message = _("texts of one class only: {names}").format(names=names)
             fix = _("Give the folder with a folder for each class.")
             raise DataError.of("D125", message, Place(str(path)), fix=fix)
-        files = tuple((file, folder.name) for folder in labeled for file in _texts_of(folder))
+        files = tuple((file, _label_of(folder)) for folder in labeled for file in _texts_of(folder))
         notes = [
             _("{folder}: left out, its texts have no label").format(folder=folder)
             for folder in classes
@@ -177,6 +178,11 @@ def _holds_classes(path: Path) -> bool:
     return bool(_classes_in(path))
 
 
+def _label_of(folder: Path) -> str:
+    """The name of a folder with accents as parts of their letters, whatever system named it."""
+    return unicodedata.normalize("NFC", folder.name)
+
+
 def _visible(path: Path) -> list[Path]:
     """Return the entries of a folder that are not hidden; 2.txt comes before 10.txt."""
     hidden = ("thumbs.db", "desktop.ini")
@@ -185,7 +191,8 @@ def _visible(path: Path) -> list[Path]:
 
 
 def _by_numbers(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
-    parts = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", path.name)
+    name = unicodedata.normalize("NFC", path.name)
+    parts = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", name)
     return [
         (not p.isdigit(), int(p) if len(p) < 19 and p.isdigit() else 0, p) for p in parts
     ], path.name

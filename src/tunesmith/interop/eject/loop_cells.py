@@ -115,6 +115,8 @@ def _device(run: SourceRun) -> str:
     name = f'"{run.train.device}"'
     if run.train.device == "auto":
         name = '"cuda" if torch.cuda.is_available() else "cpu"'
+        if run.device == "mps":
+            name = '"mps" if torch.backends.mps.is_available() else "cpu"'
     return block(f"device = torch.device({name})", "model.to(device)")
 
 

@@ -27,6 +27,7 @@ from tunesmith.interop.eject.source_run import STYLES, SourceRun, load_run
 from tunesmith.interop.eject.trainer_cells import trainer_cells
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
+from tunesmith.storage.operating_system import rename
 from tunesmith.text import did_you_mean
 
 __all__ = ["Ejected", "eject", "left_out_problem"]
@@ -96,13 +97,12 @@ def eject(
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.scratch(path.parent, f"eject-{path.stem}") as made:
         for name, lines in rows.files.items():
-            with (made / name).open("w", encoding="utf-8") as file:
+            with (made / name).open("w", encoding="utf-8", newline="\n") as file:
                 file.writelines(f"{line}\n" for line in lines)
         if start:
             _copy_model(run, made / start.name)
-        (made / path.name).write_text(
-            script.as_notebook() if is_notebook else script.as_text(), encoding="utf-8"
-        )
+        text = script.as_notebook() if is_notebook else script.as_text()
+        (made / path.name).write_text(text, encoding="utf-8", newline="\n")
         _move_out(made, [*targets, path], force=force)
     return Ejected(path, tuple(targets), run.left_out)
 
@@ -171,7 +171,7 @@ def _move_out(made: Path, targets: Sequence[Path], *, force: bool) -> None:
             atomic.discard(path)
         elif os.path.lexists(path):
             atomic.set_aside(path)
-        (made / path.name).rename(path)
+        rename(made / path.name, path)
 
 
 def _is_same(one: Path, other: Path) -> bool:

@@ -85,7 +85,8 @@ def write_saved(
         "scheduler": _json_state(scheduler),
         "scheduler_steps": int(getattr(scheduler, "last_epoch", progress.step)),
     }
-    (folder / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(state, indent=1) + "\n"
+    (folder / _STATE).write_text(text, encoding="utf-8", newline="\n")
 
 
 def read_saved(folder: Path) -> Saved:
@@ -184,6 +185,8 @@ def random_state() -> dict[str, Any]:
     }
     if torch.cuda.is_available():
         tensors |= {f"cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    if torch.backends.mps.is_available():
+        tensors["mps"] = torch.mps.get_rng_state()
     return {
         "tensors": tensors,
         "python": random.getstate(),
@@ -204,6 +207,8 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     if torch.cuda.is_available():
         devices = [tensors[name] for name in sorted(tensors) if name.startswith("cuda.")]
         torch.cuda.set_rng_state_all(devices[: torch.cuda.device_count()])
+    if torch.backends.mps.is_available() and "mps" in tensors:
+        torch.mps.set_rng_state(tensors["mps"])
 
 
 def write_random_states(folder: Path, states: Sequence[Mapping[str, Any]]) -> None:
