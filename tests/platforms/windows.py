@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import importlib
 import io
 import os
 import re
@@ -25,7 +26,7 @@ import shutil
 import signal
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,28 +51,50 @@ def become_windows() -> None:
     """Turn this process into one; there is no way back."""
     loaded = [name for name in sys.modules if name.split(".")[0] == "tunesmith"]
     assert not loaded, f"imported before: {loaded}"
-    # what other libraries decided at import on Windows cannot be imitated; they stay as they are
-    import accelerate  # noqa: F401
-    import datasets  # noqa: F401
-    import huggingface_hub
-    import psutil  # noqa: F401
-    import transformers  # noqa: F401
-
-    assert huggingface_hub.snapshot_download  # lazy modules load now
     _lock_by_msvcrt()
-    for name in MODULES:
-        sys.modules[name] = None  # type: ignore[assignment]
-    for name in FUNCTIONS:
-        if hasattr(os, name):
-            delattr(os, name)
-    for name in SIGNALS:
-        if hasattr(signal, name):
-            delattr(signal, name)
+    _hide_modules()
     _refuse_names()
     _refuse_open_files()
     _open_as_text_of_windows()
     for name in ("LANG", "LC_ALL", "LC_MESSAGES", "XDG_CACHE_HOME"):
         os.environ.pop(name, None)
+
+
+def _hide_modules() -> None:
+    """From tunesmith alone: other libraries decide by the name of the system, which is Linux."""
+    partial = {"os": _Without(os, FUNCTIONS), "signal": _Without(signal, SIGNALS)}
+    real, by_name = builtins.__import__, importlib.import_module
+
+    def hidden(name: str, globals: Any = None, *rest: Any, **more: Any) -> Any:
+        if (globals or {}).get("__name__", "").startswith("tunesmith"):
+            if name in MODULES:
+                raise ImportError(f"No module named {name}")
+            if name in partial:
+                return partial[name]
+        return real(name, globals, *rest, **more)
+
+    def hidden_by_name(name: str, package: str | None = None) -> Any:
+        caller = sys._getframe(1).f_globals.get("__name__", "")
+        if name in MODULES and caller.startswith("tunesmith"):
+            raise ImportError(f"No module named {name}")
+        return by_name(name, package)
+
+    builtins.__import__, importlib.import_module = hidden, hidden_by_name  # type: ignore[assignment]
+
+
+class _Without(types.ModuleType):
+    """A module without some of its names."""
+
+    def __init__(self, module: types.ModuleType, names: Sequence[str]) -> None:
+        super().__init__(module.__name__)
+        self._whole, self._names = module, names
+
+    def __getattr__(self, name: str) -> Any:
+        if (self.__name__, name) == ("os", "name"):
+            return "nt"
+        if name in self._names:
+            raise AttributeError(f"module {self.__name__} has no attribute {name}")
+        return getattr(self._whole, name)
 
 
 def _lock_by_msvcrt() -> None:
