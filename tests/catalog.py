@@ -13,6 +13,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from tunesmith.explanations import explanations
 from tunesmith.recipe import DataSettings, Recipe, TrainSettings
 from tunesmith.recipe.settings import description_of
 
@@ -44,6 +45,9 @@ def collect() -> Catalog:
     for section in (Recipe, DataSettings, TrainSettings):
         for name in section.model_fields:
             catalog.add(description_of(section, name))
+    for each in explanations().values():
+        for text in (each.title, each.cause, each.fix):
+            catalog.add(text)
     for text in CLICK_WORDS:
         catalog.add(text)
     return catalog

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from tunesmith.explanations import explanations
+
 FRONT = {"__init__", "__main__"}
 """Modules above all packages: the public names."""
 HEAVY = ("accelerate", "datasets", "pandas", "scipy", "sklearn", "torch", "transformers")
@@ -290,6 +292,17 @@ def vague_names(tree: Tree) -> list[str]:
     ]
 
 
+def unexplained_codes(tree: Tree) -> list[str]:
+    """Codes of errors, warnings and notes that no entry of `explanations` explains."""
+    known = {*explanations()}
+    return [
+        f"{module.relative.as_posix()}: explain {code} in src/tunesmith/explanations, in both "
+        "languages, and run python -m docs.generate"
+        for module in tree.modules
+        for code in sorted({*re.findall(r'"([A-Z]\d{3})"', module.text)} - known)
+    ]
+
+
 def undocumented(tree: Tree) -> list[str]:
     """Modules without a docstring, or whose public names are not listed once each."""
     broken = []
@@ -342,7 +355,7 @@ RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
         unlisted_packages, wrong_imports, import_cycles, heavy_imports, prints, unsafe_code,
-        model_readers, vague_names, undocumented,
+        model_readers, vague_names, unexplained_codes, undocumented,
     )
 }  # fmt: skip
 """The rules that need nothing but the tree."""

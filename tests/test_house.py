@@ -130,6 +130,7 @@ def module(code: str) -> str:
         ("model_readers", "tasks/x.py", "AutoModel.from_pretrained('x')", "from_pretrained"),
         ("vague_names", "tasks/utils.py", "", "name it"),
         ("undocumented", "tasks/x.py", "__all__ = ['x', 'x']", "twice"),
+        ("unexplained_codes", "tasks/x.py", 'Problem("D999", "x")', "explain D999"),
     ],
 )
 def test_rule_finds(rule: str, file: str, code: str, message: str, tmp_path: Path) -> None:

@@ -369,5 +369,6 @@ def row_at(source: Source, index: int, split: str) -> Row:
         message = _("there is no row {row}; {split} has {count} rows, from 0").format(
             row=index, split=split, count=len(rows)
         )
-        raise DataError.of("D308", message, Place(source.name))
+        fix = _("Name a smaller number.")
+        raise DataError.of("D308", message, Place(source.name), fix=fix)
     return rows[index]

@@ -56,6 +56,7 @@ def choose_calibration(
         raise RecipeError.of(
             "R187",
             _("a threshold is a probability from 0 to 1, not {value:g}").format(value=threshold),
+            fix=_("Pass a number from 0 to 1."),
         )
     kind = with_probabilities(task, name)
     return (calibration or Calibration(kind.name)).with_threshold(kind, threshold)
@@ -73,6 +74,7 @@ def with_probabilities(task: Task, name: str) -> LabelKind:
         "R184",
         _("{task} gives no probabilities of classes or labels").format(task=task.name),
         Place(name),
+        fix=_("Leave out calibration and threshold for this model."),
     )
 
 

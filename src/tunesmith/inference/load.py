@@ -57,6 +57,9 @@ def load(
             "M114",
             _("it has no trained head for a task; `tunesmith train` gives it one"),
             Place(str(name)),
+            fix=_("Train it on labeled rows first: tunesmith train DATA --model {name}").format(
+                name=name
+            ),
         )
     if roles is not None:
         task = replace(task, roles=roles)  # type: ignore[type-var]
@@ -69,6 +72,7 @@ def load(
                 names=", ".join(loaded.new_weights[:3])
             ),
             Place(str(name)),
+            fix=_("Fetch the model again, or choose another one."),
         )
     try_model(files.name, loaded.model, tokenizer)
     return Model(

@@ -16,8 +16,7 @@ from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Row, Source
-from tunesmith.errors import DataError, Place
-from tunesmith.i18n import gettext as _
+from tunesmith.errors import DataError
 from tunesmith.inference.bad_rows import BadRows, OnBadRow
 from tunesmith.inference.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.inference.predicted import (
@@ -30,6 +29,7 @@ from tunesmith.inference.predicted import (
 from tunesmith.inference.prediction_files import OutputColumns, refuse_format, write_predictions
 from tunesmith.inference.rows import as_known, in_thousands, is_table, need_columns, source_of
 from tunesmith.inputs import validate_split
+from tunesmith.inputs.resolve import no_rows, no_token
 from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.metrics.uncertainty import with_intervals
@@ -307,8 +307,8 @@ class Model:
         )
         if not parts:
             if any(source.chunks(self.task.roles.text_columns)):
-                raise DataError.of("D122", _("its texts hold no token"), Place(source.name))
-            raise DataError.of("D120", _("no rows"), Place(source.name))
+                raise DataError(no_token(source))
+            raise DataError(no_rows(source))
         return parts
 
     def _predict_all(

@@ -37,7 +37,8 @@ def source_of(rows: object, roles: Roles, options: ReadingOptions) -> Source:
     if isinstance(rows, str) or _is_record(rows):
         rows = [rows]
     if isinstance(rows, list | tuple) and not rows:
-        raise DataError.of("D120", _("no rows"), Place(_("the given rows")))
+        fix = _("Pass one text or row at least.")
+        raise DataError.of("D120", _("no rows"), Place(_("the given rows")), fix=fix)
     if isinstance(rows, list | tuple):
         rows = [
             item if isinstance(item, Mapping) else _record(item, i, roles.text_columns)
@@ -78,6 +79,7 @@ def _record(item: object, row: int, columns: Sequence[str]) -> Mapping[str, obje
                 count=len(columns), columns=", ".join(columns), found=len(texts)
             ),
             Place(_("the given rows"), row=row),
+            fix=_("Pass a text for each of these columns, such as a tuple, or a dict."),
         )
     return dict(zip(columns, texts, strict=True))
 

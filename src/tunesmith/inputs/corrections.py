@@ -45,6 +45,7 @@ def correct(files: Sequence[str], task: Task, sources: Mapping[str, Source]) -> 
             "R175",
             _("{task} has no label per text that could be corrected").format(task=task.name),
             Place("data.corrections"),
+            fix=_("Remove data.corrections."),
         )
     known = _known_labels(task, sources["train"])
     changes: dict[str, dict[int, Change]] = {}

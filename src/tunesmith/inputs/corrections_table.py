@@ -141,6 +141,7 @@ def read_corrections(path: Path) -> list[Correction]:
             "D105",
             _("cannot read the file: {reason}").format(reason=error.strerror),
             Place(str(path)),
+            fix=_("Check that it is a readable file, and its permissions."),
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(_not_corrections(path, str(error))) from error

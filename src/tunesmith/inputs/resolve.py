@@ -199,6 +199,16 @@ def reading_options(settings: DataSettings) -> ReadingOptions:
     )
 
 
+def no_token(source: Source) -> Problem:
+    """Return the problem of a source from whose texts the tokenizer makes nothing."""
+    return Problem(
+        "D122",
+        _("its texts hold no token"),
+        Place(source.name),
+        fix=_("Name another column with --text, or choose a model for this language."),
+    )
+
+
 def no_rows(source: Source) -> Problem:
     """Return the problem of a source without rows."""
     return Problem(
@@ -302,7 +312,11 @@ def _open_others(
     if sum(fractions.values()) >= 1:
         raise RecipeError(
             layers.problem(
-                "R104", _("these fractions leave no row to train on"), "data", "validation"
+                "R104",
+                _("these fractions leave no row to train on"),
+                "data",
+                "validation",
+                fix=_("Write fractions with a sum below 100%."),
             )
         )
     return others, fractions

@@ -96,7 +96,8 @@ class LoadedMetric:
         if len(one) != len(two):
             message = _("{predictions} predictions for {references} references")
             message = message.format(predictions=len(one), references=len(two))
-            raise RecipeError.of("R118", message)
+            fix = _("Pass as many predictions as references, in the same order.")
+            raise RecipeError.of("R118", message, fix=fix)
         self._predictions.append(one)
         self._references.append(two)
 
@@ -123,7 +124,8 @@ class LoadedMetric:
             raise TypeError(f"no score takes {unknown[0]!r}")
         if (predictions is None) != (references is None):
             message = _("predictions and references must be passed together")
-            raise RecipeError.of("R119", message)
+            fix = _("Pass predictions and references, or add batches first.")
+            raise RecipeError.of("R119", message, fix=fix)
         if predictions is not None and references is not None:
             self.add_batch(predictions=predictions, references=references)
         if not self._predictions:

@@ -242,6 +242,7 @@ def _unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Probl
             _("no threshold reaches {goal} for {names}, which will never be answered").format(
                 goal=goal, names=quoted(missing)
             ),
+            fix=_("Ask for less, or train with more rows of these labels."),
             severity=Severity.WARNING,
         )
     ]

@@ -100,7 +100,11 @@ def _unknown_architecture(files: ModelFiles, kind: str, *, wants_code: bool) -> 
         "M102",
         _('the architecture "{kind}" is not known to transformers').format(kind=kind[:100]),
         Place(files.name),
-        fix=did_you_mean(kind[:100], CONFIG_MAPPING),
+        fix=did_you_mean(
+            kind[:100],
+            CONFIG_MAPPING,
+            otherwise=_("Update transformers, or choose another model."),
+        ),
     )
 
 

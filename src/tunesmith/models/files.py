@@ -71,9 +71,13 @@ class ModelFiles:
                 "M109",
                 _("config.json cannot be read: {reason}").format(reason=error),
                 Place(str(path)),
+                fix=_("Fetch the model again, or choose another one."),
             ) from error
         if not isinstance(config.get("model_type"), str):
-            raise ModelError.of("M109", _("config.json has no model_type"), Place(str(path)))
+            fix = _("Fetch the model again, or choose another one.")
+            raise ModelError.of(
+                "M109", _("config.json has no model_type"), Place(str(path)), fix=fix
+            )
         return config
 
     def weights(self) -> list[Path]:
@@ -151,7 +155,10 @@ class ModelFiles:
                 continue  # an optional file
             except UnreadableFile as error:
                 raise ModelError.of(
-                    "M109", _("it cannot be read: {reason}").format(reason=error), Place(str(path))
+                    "M109",
+                    _("it cannot be read: {reason}").format(reason=error),
+                    Place(str(path)),
+                    fix=_("Fetch the model again, or choose another one."),
                 ) from error
         self._refuse_changed(hashes)
         return hashes

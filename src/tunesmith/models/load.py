@@ -251,7 +251,11 @@ def freeze(model: Any, patterns: Sequence[str]) -> int:
             named[name].requires_grad_(requires_grad=False)
     frozen = sum(p.numel() for p in named.values() if not p.requires_grad)
     if all(not parameter.requires_grad for parameter in named.values()):
-        raise RecipeError.of("R111", _("train.freeze leaves no weight to train"))
+        raise RecipeError.of(
+            "R111",
+            _("train.freeze leaves no weight to train"),
+            fix=_("Freeze less, such as only `base`, so that the head is trained."),
+        )
     return frozen
 
 

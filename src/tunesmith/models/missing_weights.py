@@ -133,6 +133,7 @@ def _new_by_permission(name: str, permitted: Sequence[str]) -> Problem:
             len(permitted),
         ).format(count=len(permitted), names=quoted(permitted, at_most=_SHOWN)),
         Place(name),
+        fix=_("Check that these are the tensors that you mean."),
         severity=Severity.WARNING,
     )
 

@@ -56,6 +56,7 @@ def load_tokenizer(files: ModelFiles) -> Any:
             "M113",
             _("it has no tokenizer ({names})").format(names=", ".join(_VOCABULARIES)),
             Place(files.name),
+            fix=_("Fetch the model again, or choose another one."),
         )
     with (
         tempfile.TemporaryDirectory(prefix="tokenizer-") as folder,
@@ -68,7 +69,10 @@ def load_tokenizer(files: ModelFiles) -> Any:
         )
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError.of(
-            "M113", _("it has no fast tokenizer (tokenizer.json)"), Place(files.name)
+            "M113",
+            _("it has no fast tokenizer (tokenizer.json)"),
+            Place(files.name),
+            fix=_("Choose another model, or another revision of it."),
         )
     with coded(lambda reason: _unusable(files, reason)):
         _settle(files, tokenizer)

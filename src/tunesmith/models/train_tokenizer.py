@@ -200,4 +200,5 @@ def _not_empty(texts: Iterable[str]) -> Iterator[str]:
         yield text
     if is_empty:
         name = texts.source.name if isinstance(texts, Texts) else _("the given texts")
-        raise DataError.of("D120", _("no text to learn from"), Place(name))
+        fix = _("Add rows, or name another file.")
+        raise DataError.of("D120", _("no text to learn from"), Place(name), fix=fix)

@@ -151,6 +151,7 @@ def read_document(path: Path) -> Document:
             "R107",
             _("cannot read the recipe: {reason}").format(reason=error.strerror),
             Place(str(path)),
+            fix=_("Check that it is a readable file, and its permissions."),
         ) from error
     return parse_document(text, name=str(path))
 
@@ -164,13 +165,17 @@ def _content(path: Path) -> bytes:
     """
     if path.exists() and not path.is_file():
         raise RecipeError.of(
-            "R107", _("this is a folder or a device, not a file"), Place(str(path))
+            "R107",
+            _("this is a folder or a device, not a file"),
+            Place(str(path)),
+            fix=_("Name a recipe: `tunesmith init DATA` writes one."),
         )
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         message = _("a recipe has at most {limit} kB").format(limit=MAX_BYTES // 1024)
-        raise RecipeError.of("R106", message, Place(str(path)))
+        fix = _("Name a recipe: `tunesmith init DATA` writes one.")
+        raise RecipeError.of("R106", message, Place(str(path)), fix=fix)
     return content
 
 
@@ -190,7 +195,10 @@ def parse_document(text: str, *, name: str) -> Document:
         return bare
     if not isinstance(root, MappingNode):
         raise RecipeError.of(
-            "R106", _("a recipe is a list of `key: value` lines"), Place(name, 1, 1)
+            "R106",
+            _("a recipe is a list of `key: value` lines"),
+            Place(name, 1, 1),
+            fix=_("Name a recipe: `tunesmith init DATA` writes one."),
         )
     reader = _Reader(bare)
     values = reader.mapping(root, ())
@@ -243,7 +251,9 @@ def _refused(text: str, document: Document) -> Iterator[Problem]:
         depth += isinstance(event, MappingStartEvent | SequenceStartEvent)
         depth -= isinstance(event, MappingEndEvent | SequenceEndEvent)
         if depth > MAX_DEPTH:
-            yield Problem("R106", _("the recipe is nested too deeply"), Place(document.name))
+            message = _("the recipe is nested too deeply")
+            fix = _("Write sections and keys only, as `tunesmith init DATA` does.")
+            yield Problem("R106", message, Place(document.name), fix=fix)
             return
 
 
@@ -257,6 +267,7 @@ def _syntax_problem(error: MarkedYAMLError, document: Document) -> Problem:
         _("not valid YAML: {reason}").format(reason=error.problem or error.context),
         Place(document.name, line + 1, mark.column + 1),
         evidence=document.caret(Mark(line + 1, mark.column + 1, 1), ""),
+        fix=_("Indent with spaces, and put values with special characters in quotes."),
     )
 
 

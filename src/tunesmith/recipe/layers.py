@@ -28,7 +28,7 @@ from tunesmith.text import nearest, shortened
 __all__ = ["Layer", "Layers", "Origin", "gather"]
 
 PREFIX = "TUNESMITH_"
-RESERVED = frozenset({"TUNESMITH_LANG", "TUNESMITH_CACHE", "TUNESMITH_CACHE_SIZE"})
+RESERVED = frozenset({"TUNESMITH_LANG", "TUNESMITH_CACHE"})
 
 _MOST_REPORTED = 40
 """At most so many findings about one recipe are reported."""
@@ -136,18 +136,19 @@ class Layers:
         of_key: bool = False,
     ) -> Problem:
         """Return a problem with the value (or the key) at `path`, at the place it comes from."""
-        origin = self.origin(*path)
-        if origin.kind == "recipe" and self.document:
-            return Problem(
-                code,
-                message,
-                self.document.place(path, of_key=of_key),
-                evidence=self.document.excerpt(path, of_key=of_key, remark=remark),
-                fix=fix,
-            )
-        place = Place(origin.detail) if origin.detail and origin.kind != "automatic" else None
+        place = self.place_of(*path, of_key=of_key)
+        if self.origin(*path).kind == "recipe" and self.document:
+            evidence = self.document.excerpt(path, of_key=of_key, remark=remark)
+            return Problem(code, message, place, evidence, fix)
         fix = "\n".join(part for part in (remark, fix) if part) or None
         return Problem(code, message, place, fix=fix)
+
+    def place_of(self, *path: str, of_key: bool = False) -> Place | None:
+        """Return where the value (or the key) at `path` comes from; None if from the data."""
+        origin = self.origin(*path)
+        if origin.kind == "recipe" and self.document:
+            return self.document.place(path, of_key=of_key)
+        return Place(origin.detail) if origin.detail and origin.kind != "automatic" else None
 
     def recipe(self) -> Recipe:
         """Merge and validate the recipe.
@@ -189,6 +190,7 @@ class Layers:
                 "R139",
                 _("{name} contains {what}").format(name=shortened(".".join(path)), what=what),
                 *path,
+                fix=_("Write the value again with ordinary characters."),
             )
 
     def _merged(self) -> dict[str, object]:
@@ -222,8 +224,8 @@ class Layers:
                     continue
                 names = ".".join(old), ".".join(new)
                 here = replace(self, layers=(layer,))
-                notice = here.problem("R124", renamed_message(*names), *old, of_key=True)
-                notices.append(replace(notice, evidence=(), fix=None, severity=Severity.NOTE))
+                message, place = renamed_message(*names), here.place_of(*old, of_key=True)
+                notices.append(Problem("R124", message, place, severity=Severity.NOTE))
                 if lookup(values, new)[0]:
                     fix = _("Remove {name}.").format(name=names[0])
                     problems.append(

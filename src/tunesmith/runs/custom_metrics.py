@@ -31,7 +31,9 @@ def with_own(
     """
     if "logits" not in predictions:
         raise RecipeError.of(
-            "R116", _("compute_metrics needs logits and labels; this task has none")
+            "R116",
+            _("compute_metrics needs logits and labels; this task has none"),
+            fix=_("Leave it out: the scores of the task are computed anyway."),
         )
     try:
         own = compute((predictions["logits"], truth))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from tunesmith.errors import Place, Problem
+from tunesmith.errors import Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.event_history import is_event
@@ -108,6 +108,7 @@ class EventLog:
                 _("events are not written: {reason}").format(reason=error.strerror or error),
                 Place(str(self._path)),
                 fix=_("Training goes on; each event tries again."),
+                severity=Severity.WARNING,
             )
         self._has_failed = True
 

@@ -157,6 +157,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any], run: str) -> list
                 what=key, before=before_value, now=now_value
             ),
             Place(run),
+            fix=_("The result differs by rounding; for the same bits, resume as the run began."),
             severity=Severity.WARNING,
         )
         for part in ("machine", "versions")

@@ -211,6 +211,7 @@ def runs_under(root: Path) -> Iterator[RunFolder]:
             "C107",
             _("the folder cannot be read: {reason}").format(reason=error.strerror),
             Place(str(root)),
+            fix=_("Choose another folder, or change its permissions."),
         ) from error
     yield from (run for _time, run in sorted(started, key=lambda pair: pair[0], reverse=True))
 

@@ -123,7 +123,10 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         return None
     except UnreadableFile as error:
         raise ModelError.of(
-            "M109", _("cannot be read: {reason}").format(reason=error), Place(str(path))
+            "M109",
+            _("cannot be read: {reason}").format(reason=error),
+            Place(str(path)),
+            fix=_("Take the file from the run again, or train again."),
         ) from error
     try:
         check_model_facts(facts)

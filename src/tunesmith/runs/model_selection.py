@@ -9,6 +9,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.inputs import ValidatedInputs
 from tunesmith.metrics.scores import Metric, choose_metrics, parse_selection
 from tunesmith.recipe import Layers
+from tunesmith.text import did_you_mean
 from tunesmith.training.early_stopping import ModelSelection
 
 __all__ = ["choose_scores"]
@@ -51,9 +52,15 @@ def choose_scores(
     own, higher = parse_selection(best)
     if higher is not None:
         if own not in task.metrics and own != "loss" and not custom_metrics:
+            scores = [*task.metrics, "loss"]
+            known = _("Scores of {task}: {names}.").format(task=task.name, names=", ".join(scores))
             raise RecipeError(
                 layers.problem(
-                    "R110", _('there is no score "{name}"').format(name=own), "train", "select_by"
+                    "R110",
+                    _('there is no score "{name}"').format(name=own),
+                    "train",
+                    "select_by",
+                    fix=did_you_mean(own, scores, otherwise=known),
                 )
             )
         return metrics, ModelSelection(own, higher, limit)

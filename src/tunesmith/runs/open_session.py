@@ -173,6 +173,7 @@ def _resume(session: Session) -> None:
                 _("damaged model folder set aside; it is written again"),
                 Place(str(run.model)),
                 evidence=(_("kept as {name}").format(name=moved.name),),
+                fix=_("Nothing has to be done: the newest whole checkpoint is used."),
                 severity=Severity.WARNING,
             )
         )

@@ -18,6 +18,7 @@ from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, T
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 from tunesmith.inputs import Split, ValidatedInputs
+from tunesmith.inputs.resolve import no_token
 from tunesmith.metrics.scores import Metric
 from tunesmith.models import ModelFiles, load_tokenizer, locate, longest_input
 from tunesmith.recipe import Layers, Recipe
@@ -153,8 +154,8 @@ def prepare_run(
     examples = _tokenize(checked.splits, task, tokenizer, max_length, identity)
     for name, split_examples in examples.items():
         if not len(split_examples):
-            source = checked.splits[name].source.name
-            raise DataError.of("D122", _("its texts hold no token"), Place(source))
+            source = checked.splits[name].source
+            raise DataError(no_token(source))
     plan = make_plan(
         recipe.train,
         num_examples=len(examples["train"]),
@@ -170,6 +171,7 @@ def prepare_run(
                 _("train.max_length is {asked}, {model} takes at most {limit}").format(
                     asked=recipe.train.max_length, model=files.name, limit=limit
                 ),
+                fix=_("The limit of the model is used. Lower train.max_length."),
                 severity=Severity.WARNING,
             )
         )
@@ -279,7 +281,7 @@ def _classes(checked: ValidatedInputs, examples: Examples) -> BalancedClasses | 
                 "sampling",
                 fix=_("Several labels per row can be weighted: options.class_weights=balanced.")
                 if labels is not None and labels.ndim > 1
-                else None,
+                else _("Set train.sampling to natural."),
             )
         )
     return BalancedClasses.of(examples.labels)

@@ -136,7 +136,9 @@ class MultiLabelClassification(LabeledTextTask):
             counts.update(names)
         if not counts:
             raise DataError.of(
-                "D204", _("none of {count} rows has a label; nothing to learn").format(count=total)
+                "D204",
+                _("none of {count} rows has a label; nothing to learn").format(count=total),
+                fix=_("Name another column with --label."),
             )
         labels = self.labels or order_labels(counts)
         in_order = {name: counts[name] for name in labels}
@@ -249,6 +251,7 @@ class MultiLabelClassification(LabeledTextTask):
                 return Finding(
                     "D217",
                     _('"{column}" is "{value}", neither 0 nor 1').format(column=name, value=shown),
+                    fix=_("Write 1 where the row has the label, and 0 where it has not."),
                 )
         return None
 

@@ -163,7 +163,7 @@ class TextRegression(LabeledTextTask):
                 _("the target is {value}").format(value=value),
                 fix=_("Complete or remove the row."),
             )
-        hint = None
+        hint = _("Write a number, or remove the row.")
         if "," in text and as_number(text.replace(",", "")) is not None:
             hint = _("A thousands separator? Write plain numbers.")
         return Finding(

@@ -190,6 +190,7 @@ def latest(home: Path) -> tuple[Checkpoint | None, list[Problem]]:
                 _("damaged checkpoint set aside: {damage}").format(damage=damage),
                 Place(str(folder)),
                 evidence=(_("kept as {name}").format(name=moved.name),),
+                fix=_("Nothing has to be done: the newest whole checkpoint is used."),
                 severity=Severity.WARNING,
             )
         )

@@ -76,6 +76,8 @@ def skipped_update(step: Step, loss: float, grad_norm: float) -> Warned:
         _("step {step}: the update is skipped, loss {loss}, gradient norm {norm}").format(
             step=step.number, loss=loss, norm=grad_norm
         ),
+        fix=_("If this repeats, lower train.learning_rate, and look at these rows."),
+        severity=Severity.WARNING,
     )
     examples = tuple(int(i) for _number, batch in step.batches for i in batch.examples)
     return Warned(step.number, problem, rows=examples)

@@ -178,6 +178,7 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
             "R175",
             _("{task} has no label per text that could be wrong").format(task=task.name),
             Place(str(run.path)),
+            fix=_("Name a run of a task with labels."),
         )
     data, warnings = _data_of(run)
     if warnings and split == "train":

@@ -47,7 +47,8 @@ def write_report(run: RunFolder) -> None:
 def _page(run: RunFolder) -> Page:
     metadata, plan, history = run.facts(), run.plan_facts(), run.history()
     if not plan:
-        raise IntegrityError.of("C138", _("the file is missing"), Place(str(run.plan)))
+        fix = _("Bring it back from a copy, or train again with --restart.")
+        raise IntegrityError.of("C138", _("the file is missing"), Place(str(run.plan)), fix=fix)
     recipe = gather(file=run.recipe, environment={}).recipe()
     judged = headline(metadata)
     assessments = explain(run, curves_of(run, history))

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": N_("Rewrite the report of a run."),
     "eject": N_("Write a run as a plain script."),
     "config": N_("Show recipes and their schema."),
+    "explain": N_("Explain an error code."),
     "bench": N_("Benchmark against transformers' Trainer."),
     "doctor": N_("Check versions, device, disk and mirrors."),
 }

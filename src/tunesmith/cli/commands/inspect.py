@@ -54,6 +54,7 @@ def command(
         raise RecipeError.of(
             "R100",
             _("a model reads one text, or two jointly; these are {count}").format(count=len(texts)),
+            fix=_("Put a text with spaces in quotes."),
         )
     subject = _Subject(texts, model or what) if texts else _row_of(what, model, flags)
     files = locate(subject.model, revision=subject.revision)

@@ -96,7 +96,8 @@ def _columns(file: str, names: tuple[str, str]) -> list[list[Any]]:
     for row in rows:
         for name in names:
             if row.values[name] in (None, ""):
-                empty.add(row.index, Finding("D309", _('"{column}" is empty').format(column=name)))
+                message = _('"{column}" is empty').format(column=name)
+                empty.add(row.index, Finding("D309", message, _("Complete or remove the row.")))
                 break
     if empty:
         raise DataError(empty.problems())

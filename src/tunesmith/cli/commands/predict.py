@@ -141,7 +141,8 @@ def _check(texts: Sequence[str], file: str | None, out: Path | None, *, force: b
         fix = _("Give texts, --file, or lines on stdin.")
         raise RecipeError.of("R100", _("no text to predict"), fix=fix)
     if file is not None and texts:
-        raise RecipeError.of("R100", _("give either texts or --file, not both"))
+        fix = _("Put a text with spaces in quotes.")
+        raise RecipeError.of("R100", _("give either texts or --file, not both"), fix=fix)
     check_arguments(texts)
 
 
@@ -154,7 +155,8 @@ def _typed(texts: Sequence[str], columns: Sequence[str], encoding: str | None) -
         return from_python(_as_records(texts, columns), _("arguments"))["train"]
     piped = list(rows_of_lines(sys.stdin.buffer, columns, encoding))
     if not piped:
-        raise DataError.of("D120", _("no rows"), Place("stdin"))
+        fix = _("Give texts, --file, or lines on stdin.")
+        raise DataError.of("D120", _("no rows"), Place("stdin"), fix=fix)
     return from_python(piped, "stdin")["train"]
 
 
@@ -223,6 +225,7 @@ def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, 
             _("this model reads text pairs ({columns}); pass an even number of texts").format(
                 columns=", ".join(columns)
             ),
+            fix=_("Put a text with spaces in quotes."),
         )
     return [
         dict(zip(columns, texts[i : i + width], strict=True)) for i in range(0, len(texts), width)

@@ -286,8 +286,8 @@ def _show_changes(terminal: Terminal, split: str, comparison: Comparison) -> Non
 def _state(run: RunFolder) -> dict[str, Any]:
     """The state of a run, from its files."""
     if not run.exists:
-        problem = Problem("C138", _("the file is missing"), Place(str(run.recipe)))
-        raise IntegrityError(problem)
+        fix = _("Bring it back from a copy, or train again with --restart.")
+        raise IntegrityError.of("C138", _("the file is missing"), Place(str(run.recipe)), fix=fix)
     plan, facts = run.plan_facts(), run.facts()
     return {
         "run": str(run.path),

@@ -135,7 +135,11 @@ class ClassFolder(PathSource):
             problem = not_in_encoding(codec, content[:_SAMPLE_BYTES], Place(str(file)))
             return Finding(problem.code, problem.message, problem.fix)
         if "\0" in text:
-            return Finding("D103", _("the file holds a NUL byte; it is not clean text"))
+            return Finding(
+                "D103",
+                _("the file holds a NUL byte; it is not clean text"),
+                _("Export it again as UTF-8 text, or name its encoding with --encoding."),
+            )
         return text.strip()
 
 

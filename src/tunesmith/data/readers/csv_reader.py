@@ -98,7 +98,8 @@ class DelimitedFile(TextFileSource):
         line, first = next(_records(text, dialect), (1, []))
         place = Place(str(text.path), line)
         if not first:
-            raise DataError.of("D121", _("the file has no header line"), place)
+            fix = _("Export it again, or name another file.")
+            raise DataError.of("D121", _("the file has no header line"), place, fix=fix)
         if len(first) > MAX_COLUMNS:
             raise DataError(too_many_columns(len(first), place))
         notes: list[str] = []

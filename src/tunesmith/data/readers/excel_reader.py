@@ -84,7 +84,8 @@ class ExcelFile(PathSource):
                 rows = list(islice(workbook.rows(chosen), _SAMPLE_ROWS))
         if not rows:
             message = _('the sheet "{sheet}" is empty').format(sheet=chosen)
-            raise DataError.of("D121", message, Place(str(path)))
+            fix = _("Name another sheet with --sheet, or another file.")
+            raise DataError.of("D121", message, Place(str(path)), fix=fix)
         (number, header), *others = rows
         if len(header) > MAX_COLUMNS:
             raise DataError(too_many_columns(len(header), Place(str(path), number)))

@@ -97,7 +97,8 @@ class JsonFile(TextFileSource):
             while not start:
                 piece = file.read(1024)
                 if not piece:
-                    raise DataError.of("D121", _("the file is empty"), place)
+                    fix = _("Export it again, or name another file.")
+                    raise DataError.of("D121", _("the file is empty"), place, fix=fix)
                 start = piece.lstrip()
         is_array = start[0] == "["
         if not is_array and text.endless_line is not None:
@@ -292,7 +293,8 @@ def _array_problem(error: Exception, name: str) -> Problem:
         return too_long(Place(name, error.line))
     elif isinstance(error, ArrayError):
         place = Place(name, error.line, error.column)
-        finding = Finding("D140", _("not JSON: {reason}").format(reason=error.message))
+        message = _("not JSON: {reason}").format(reason=error.message)
+        finding = Finding("D140", message, _("Correct this place, or export the file again."))
         finding = _cut_off() if error.is_cut else finding
     else:
         finding, place = _beyond_limits(error), Place(name)

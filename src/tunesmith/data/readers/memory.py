@@ -49,6 +49,9 @@ class Memory(NumberedRows):
                     "D144",
                     _("not an object with columns: {text}").format(text=repr(record)[:80]),
                     Place(name, row=i),
+                    fix=_("Each record is one object: {example}").format(
+                        example='{"text": "…", "label": "…"}'
+                    ),
                 )
             for key, value in record.items():
                 if value is not None:

@@ -61,7 +61,8 @@ def _as_coded(error: Exception, name: str, kind: str) -> TunesmithError:
         return DataError.of("D132", message, place, fix=_("Copy or export it again."))
     if isinstance(error, OSError) and error.errno is not None:
         message = _("cannot read the file: {reason}").format(reason=reason_of(error))
-        return DataError.of("D105", message, place)
+        fix = _("Check that it is a readable file, and its permissions.")
+        return DataError.of("D105", message, place, fix=fix)
     message = _("not a whole {kind} file ({size} bytes): {reason}").format(
         kind=kind, size=_size(name), reason=reason_of(error)
     )

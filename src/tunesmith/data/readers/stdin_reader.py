@@ -72,7 +72,8 @@ def _lines(stream: BinaryIO, encoding: str | None) -> Iterator[tuple[Place, str]
             line = wide.readline(MAX_ROW_BYTES + 2) if wide else stream.readline(MAX_ROW_BYTES + 2)
         except UnicodeError:
             message = _("not {encoding}").format(encoding=codec.upper())
-            raise DataError.of("D127", message, place) from None
+            fix = _("Name the encoding with --encoding.")
+            raise DataError.of("D127", message, place, fix=fix) from None
         if len(line) > MAX_ROW_BYTES:
             raise DataError(too_long(place))
         if isinstance(line, bytes):

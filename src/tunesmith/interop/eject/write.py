@@ -110,7 +110,8 @@ def eject(
 def left_out_problem(key: str, reason: str, *, severity: Severity = Severity.ERROR) -> Problem:
     """Return the problem (R121) about a part that a script does not reproduce."""
     message = _("the script cannot reproduce it: {reason}").format(reason=reason)
-    return Problem("R121", message, Place(key), severity=severity)
+    fix = _("Leave it out of the recipe for a script that gives the same numbers.")
+    return Problem("R121", message, Place(key), fix=fix, severity=severity)
 
 
 def _check_style(style: str) -> None:

@@ -70,7 +70,8 @@ class Rows:
         if not hasattr(data, "__len__"):
             raise DatasetError(_without_length(name))
         if not len(data):
-            raise DatasetError.of("R133", _("the data set has no rows"), Place(name))
+            fix = _("Pass a data set with rows.")
+            raise DatasetError.of("R133", _("the data set has no rows"), Place(name), fix=fix)
         self._data = self._narrowed(data)
         if is_plain(collate):
             _refuse_words(self._data, name)
