@@ -10,7 +10,7 @@ endif
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all faults check format lint types fix hooks catalog golden \
+.PHONY: help quickstart test test-all faults check format lint types fix hooks docs catalog golden \
 	wheel wheel-check clean
 
 help:  ## this list
@@ -52,6 +52,9 @@ fix: $(INSTALLED)  ## write what format and lint can fix
 hooks: $(INSTALLED)  ## run format, lint and types at each commit, test at each push
 	$(BIN)/pre-commit install --install-hooks
 
+docs: $(INSTALLED)  ## site/: the documentation in both languages, with every link checked
+	$(BIN)/python -m docs.website
+
 catalog: $(INSTALLED)  ## collect the messages, and compile the Chinese ones
 	$(BIN)/python -m tests.catalog
 
@@ -65,4 +68,4 @@ wheel-check: wheel  ## install the wheel into an empty environment and use it
 	$(BIN)/python tests/wheel_check.py dist
 
 clean:  ## remove the environment, caches and builds
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site

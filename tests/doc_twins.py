@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 DOCS, ZH = ROOT / "docs", ROOT / "docs" / "zh"
 BLOCK = re.compile(
     r"(?P<mark><!-- not run: [^\n]* -->\n)?"
-    r"^ *(?P<fence>```+)(?P<kind>\w*)\n(?P<code>.*?)^ *(?P=fence)$",
+    r"^ *(?P<fence>```+)(?P<kind>[\w{}-]*)\n(?P<code>.*?)^ *(?P=fence)$",
     re.DOTALL | re.MULTILINE,
 )
 TEXT = "<text>"

@@ -152,7 +152,12 @@ def first_problems(problems: Iterable[Problem], *, at_most: int = 20) -> list[Pr
 
 
 class TunesmithError(Exception):
-    """Something the user can fix. Carries every problem, not only the first."""
+    """Something the user can fix. Carries every problem, not only the first.
+
+    Attributes:
+        problems: all of them.
+        exit_code: of the command line.
+    """
 
     exit_code = 70
 

@@ -38,12 +38,12 @@ class Run:
 
     @property
     def model(self) -> Path:
-        """The model folder: for `ts.load`, `AutoModel…from_pretrained` or `pipeline`."""
+        """The folder of the model, for `ts.load`, `AutoModel…from_pretrained` or `pipeline`."""
         return RunFolder(self.folder).model
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `tunesmith.json` holds: steps, best step, times, scores by split."""
+        """The content of `tunesmith.json`, with steps, best step, times, and scores by split."""
         return RunFolder(self.folder).facts()
 
     @property

@@ -109,7 +109,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """The name in messages: a path, or a data set and its split."""
+        """Its name in messages, a path or a data set and its split."""
         ...
 
     @property

@@ -47,11 +47,13 @@ class Trainer(OlderNames, EvaluatingTrainer):
     The signature, the methods, the attributes and what comes back are those of transformers'
     Trainer, which it is a subclass of; batches, learning rates and decisions are the same, and with
     dropout off the losses are, too.
-
-    Attributes:
-        data: the rows of each data set.
-        runner: the model on its device.
     """
+
+    data: DataSets
+    """The rows of each data set."""
+
+    runner: Runner
+    """The model on its device."""
 
     def __init__(  # noqa: PLR0917 - in the order of transformers
         self,
@@ -72,7 +74,12 @@ class Trainer(OlderNames, EvaluatingTrainer):
         tokenizer: Any = None,
         engine: Literal["fast", "exact"] = "fast",
     ) -> None:
-        """Everything of transformers' Trainer, the old `tokenizer`, and which engine to use.
+        """Create a Trainer.
+
+        Args:
+            model: as all arguments that are not listed here, that of transformers' Trainer.
+            tokenizer: the older name of `processing_class`.
+            engine: "fast", or "exact" for the unchanged model of transformers.
 
         Raises:
             ArgumentError: arguments not supported (R131), that contradict each other or are
@@ -147,7 +154,7 @@ class Trainer(OlderNames, EvaluatingTrainer):
             trial: passed on to `model_init`.
             ignore_keys_for_eval: outputs that are no predictions.
             model_path: the older name of `resume_from_checkpoint`.
-            more: as transformers' Trainer takes it.
+            **more: as transformers' Trainer takes it.
 
         Raises:
             UnusableError: there is no such checkpoint (M130).

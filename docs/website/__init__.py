@@ -1,0 +1,17 @@
+"""What the site adds to Sphinx: navigation, links, languages, formulas, Chinese search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from docs.website import api, languages, links, mathml, navigation, search
+from sphinx.application import Sphinx
+
+__all__ = ["setup"]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register every part with Sphinx."""
+    for part in (api, languages, links, mathml, navigation, search):
+        part.setup(app)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
