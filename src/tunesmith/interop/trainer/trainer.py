@@ -74,12 +74,9 @@ class Trainer(OlderNames, EvaluatingTrainer):
         tokenizer: Any = None,
         engine: Literal["fast", "exact"] = "fast",
     ) -> None:
-        """Create a Trainer.
+        """Take the arguments of transformers' Trainer, the old `tokenizer`, and `engine`.
 
-        Args:
-            model: as all arguments that are not listed here, that of transformers' Trainer.
-            tokenizer: the older name of `processing_class`.
-            engine: "fast", or "exact" for the unchanged model of transformers.
+        `engine` is "fast", or "exact" for the unchanged model of transformers.
 
         Raises:
             ArgumentError: arguments not supported (R131), that contradict each other or are
