@@ -114,6 +114,7 @@ def test_an_unknown_preset_names_the_nearest(tmp_path: Path) -> None:
 
 def test_reserved_variables_are_no_keys() -> None:
     variables = {"TUNESMITH_LANG": "zh", "TUNESMITH_CACHE": "/x", "OTHER": "1"}
+    variables |= {"TUNESMITH_CACHE_SIZE": "20GB"}
     assert gather(sets=["data.train=x"], environment=variables).recipe()
     with pytest.raises(RecipeError, match="TUNESMITH_MODLE"):
         gather(sets=["data.train=x"], environment={"TUNESMITH_MODLE": "x"}).recipe()

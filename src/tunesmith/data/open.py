@@ -20,6 +20,7 @@ from tunesmith.data.readers.memory import Memory
 from tunesmith.data.readers.read_errors import coded
 from tunesmith.data.readers.registry import has_known_suffix, open_file, refuse_header
 from tunesmith.data.rows import Concatenated, Source, Splits
+from tunesmith.data.shapes import canonical
 from tunesmith.data.wrapped import CustomSource, innermost
 from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
@@ -40,13 +41,23 @@ _DEFAULTS = ReadingOptions()
 def open_splits(where: str | Sequence[str], options: ReadingOptions = _DEFAULTS) -> Splits:
     """Open a data set by name. A file, or a list of files, is the split "train".
 
+    Rows that other tools wrote in shapes of their own become those that tasks read: see `shapes`.
+
     Raises:
         DataError: it does not exist, it cannot be read, or `options` name columns that it names
             itself (D114).
         ResourceError: the Hub cannot be reached.
     """
+    return _canonical(_open_splits(where, options))
+
+
+def _canonical(splits: Splits) -> Splits:
+    return {name: canonical(source) for name, source in splits.items()}
+
+
+def _open_splits(where: str | Sequence[str], options: ReadingOptions) -> Splits:
     if not isinstance(where, str):
-        parts = [open_source(name, options) for name in where]
+        parts = [_first(_open_splits(name, options)) for name in where]
         return {"train": _concatenate(parts)}
     if where.startswith("embedded:"):
         from tunesmith.data.embedded import open_embedded
@@ -98,8 +109,9 @@ def from_python(data: object, name: str = "data") -> Splits:
         DataError: an object of another kind (D107).
     """
     if isinstance(data, Mapping):
-        return {str(key): _one_object(value, f"{name}:{key}") for key, value in data.items()}
-    return {"train": _one_object(data, name)}
+        splits = {str(key): _one_object(value, f"{name}:{key}") for key, value in data.items()}
+        return _canonical(splits)
+    return _canonical({"train": _one_object(data, name)})
 
 
 def _one_object(data: Any, name: str) -> Source:
@@ -171,7 +183,10 @@ def _no_training_file(path: Path, names: Sequence[str]) -> Problem:
 
 def open_source(where: str, options: ReadingOptions = _DEFAULTS) -> Source:
     """Open a data set by name; return its split "train", else its first one."""
-    splits = open_splits(where, options)
+    return _first(open_splits(where, options))
+
+
+def _first(splits: Splits) -> Source:
     return splits["train"] if "train" in splits else next(iter(splits.values()))
 
 

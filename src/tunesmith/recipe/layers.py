@@ -28,7 +28,7 @@ from tunesmith.text import nearest, shortened
 __all__ = ["Layer", "Layers", "Origin", "gather"]
 
 PREFIX = "TUNESMITH_"
-RESERVED = frozenset({"TUNESMITH_LANG", "TUNESMITH_CACHE"})
+RESERVED = frozenset({"TUNESMITH_LANG", "TUNESMITH_CACHE", "TUNESMITH_CACHE_SIZE"})
 
 _MOST_REPORTED = 40
 """At most so many findings about one recipe are reported."""

@@ -16,8 +16,7 @@ class ReadingOptions:
     """How to read data.
 
     Attributes:
-        encoding: of text files; None for UTF-8 or the encoding of a byte-order mark, "auto" to
-            detect it.
+        encoding: of text files; "auto" to detect it; None for UTF-8 or that of a byte-order mark.
         delimiter: between the fields of text tables; None or "auto" to detect it from the suffix or
             the first lines.
         config: configuration of a Hub data set.
@@ -45,6 +44,7 @@ class Format:
         open: opens a file, without reading all of it.
         first_bytes: by which a file is recognized whatever its name; none for text formats.
         takes: the options "header" and "sheet", where the format has them.
+        recognizes: whether the first characters of a file are of this format; None: by its suffix.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Format:
     open: Callable[[Path, ReadingOptions], Source]
     first_bytes: tuple[bytes, ...] = ()
     takes: tuple[str, ...] = ()
+    recognizes: Callable[[str], bool] | None = None
 
     @property
     def is_text(self) -> bool:

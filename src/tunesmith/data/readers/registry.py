@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tunesmith.data.readers import (
     arrow_reader,
+    conll_reader,
     csv_reader,
     excel_reader,
     json_reader,
@@ -35,8 +36,10 @@ FORMATS = (
     parquet_reader.FORMAT,
     arrow_reader.FORMAT,
     excel_reader.FORMAT,
+    conll_reader.FORMAT,
 )
 
+_HEAD = 4096
 _BY_SUFFIX = {suffix: format_ for format_ in FORMATS for suffix in format_.suffixes}
 _OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -65,11 +68,12 @@ def open_file(path: Path, options: ReadingOptions) -> Source:
     suffix = _suffix(path.name)
     named = _BY_SUFFIX.get(suffix)
     with open_bytes(path) as file:
-        head = file.read(512)
+        head = file.read(_HEAD)
     actual = _recognized(head, suffix)
     if named is None and (kind := _unreadable_kind(head, suffix)):
         raise excel_reader.refuse_other_spreadsheet(path, kind)
-    if actual is None or named not in (None, actual):
+    is_other = named is not None and actual is not named
+    if actual is None or (is_other and not (actual.recognizes and named and named.is_text)):
         raise DataError(_wrong_format(path, named, head))
     if "header" not in actual.takes:
         refuse_header(str(path), options)
@@ -104,6 +108,11 @@ def _recognized(head: bytes, suffix: str = "") -> Format | None:
     if head.startswith(_NO_TABLES):
         return None
     named = _BY_SUFFIX.get(suffix)
+    if named is None or named.is_text:
+        # tags are ASCII in every encoding but UTF-16, so that any other will do here
+        start = head.decode("latin-1")
+        if by_content := [one for one in FORMATS if one.recognizes and one.recognizes(start)]:
+            return by_content[0]
     if named is not None and named.is_text:
         return named
     is_json = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")

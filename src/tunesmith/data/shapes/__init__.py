@@ -1,0 +1,30 @@
+"""Data in the shapes that other tools write, as rows that tasks read.
+
+A shape is a function in a module of its own, listed in `SHAPES`: it recognizes a source by its
+columns and first values and wraps it; places of rows stay those of the file. `open` passes every
+source through `canonical`.
+
+Canonical values, and the type of their column:
+
+`tokens`    a list of words
+`tags`      a list of one tag for each word
+`entities`  a list of {"start", "end", "label"}, in characters (code points), the end exclusive
+"""
+
+from __future__ import annotations
+
+from tunesmith.data.rows import Source
+from tunesmith.data.shapes import token_lists
+from tunesmith.data.shapes.shape import Sample, Shape
+
+__all__ = ["SHAPES", "canonical"]
+
+SHAPES: tuple[Shape, ...] = (token_lists.recognize,)
+"""In the order in which they are tried."""
+
+
+def canonical(source: Source) -> Source:
+    """Return a source with canonical values, wrapped by the first shape that recognizes it."""
+    sample = Sample(source)
+    found = (shape(sample) for shape in SHAPES)
+    return next((wrapped for wrapped in found if wrapped is not None), source)
