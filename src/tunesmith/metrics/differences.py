@@ -148,8 +148,8 @@ def _differences_of_numbers(first: Answers, second: Answers) -> dict[str, Differ
     truth, one, two = map(as_floats, (first.truth, first.predicted, second.predicted))
     by_name = {}
     for metric in standard_metrics(first):
-        if metric.name == "mean_squared_error":
-            errors, others = (one - truth) ** 2, (two - truth) ** 2
+        if metric.row_values is not None:
+            errors, others = (metric.row_values(column, truth) for column in (one, two))
             by_name[metric.name] = Difference(
                 float(errors.mean()), float(others.mean()), mean_interval(others - errors),
                 is_sure=False,

@@ -46,6 +46,8 @@ class Metric:
         function: called with predictions and truths of equal shape, and the index of the positive
             class; "classes" are integers (n,), "labels" are 0/1 (n, C), "numbers" are floats (n,).
         higher_is_better: the direction.
+        row_values: of a score of numbers that is a mean over rows: the value of each row, zero or
+            more, from predictions and truths; its interval follows from them.
         by_example: of a score of one task, whether the first dimension of its arguments counts
             examples and a call is cheap, so that examples can be resampled.
     """
@@ -54,6 +56,7 @@ class Metric:
     kinds: tuple[str, ...]
     function: Callable[[NDArray[Any], NDArray[Any], int], float]
     higher_is_better: bool = True
+    row_values: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]] | None = None
     by_example: bool = False
 
 
@@ -183,6 +186,11 @@ def _correlation(
     return float(getattr(stats, name)(predicted, truth).statistic)
 
 
+def _squared_errors(predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[Any]:
+    errors: NDArray[Any] = (predicted - truth) ** 2
+    return errors
+
+
 _CLASSES: tuple[str, ...] = ("classes",)
 _SETS: tuple[str, ...] = ("classes", "labels")
 _NUMBERS: tuple[str, ...] = ("numbers",)
@@ -209,6 +217,7 @@ METRICS: Mapping[str, Metric] = {
             _NUMBERS,
             partial(_sklearn, name="mean_squared_error"),
             higher_is_better=False,
+            row_values=_squared_errors,
         ),
     )
 }

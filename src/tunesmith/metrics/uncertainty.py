@@ -176,8 +176,8 @@ def _of_numbers(answers: Answers) -> dict[str, Interval | None]:
     by_name: dict[str, Interval | None] = {}
     for metric in standard_metrics(answers):
         predicted, truth = as_floats(answers.predicted), as_floats(answers.truth)
-        if metric.name == "mean_squared_error":
-            interval = _not_negative(mean_interval((predicted - truth) ** 2))
+        if metric.row_values is not None:
+            interval = _not_negative(mean_interval(metric.row_values(predicted, truth)))
         else:
             correlation = CORRELATIONS[metric.name](predicted, truth)
             interval = correlation.interval if correlation is not None else None
