@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-KEPT = (
+INHERITED = (
     "PATH",
     "SYSTEMROOT",
     "TEMP",
@@ -50,9 +50,9 @@ class NewUser:
     @property
     def variables(self) -> dict[str, str]:
         """The environment of the commands: a home of its own, no network for models."""
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         home = str(self.home)
-        return kept | {"HOME": home, "USERPROFILE": home, "HF_HUB_OFFLINE": "1"}
+        return inherited | {"HOME": home, "USERPROFILE": home, "HF_HUB_OFFLINE": "1"}
 
     def step(self, title: str, command: Sequence[str]) -> str:
         """Run a command in the working folder and return what it printed.

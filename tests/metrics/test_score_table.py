@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from tunesmith.i18n import use_language
+from tunesmith.metrics.concrete_kinds import Number
 from tunesmith.metrics.score_table import (
+    OF_NUMBERS,
     as_interval,
     as_score,
     numeric_titles,
     score_rows,
 )
+from tunesmith.metrics.scores import scoring
 
 
 def test_a_row_per_score_with_its_interval_and_baselines() -> None:
@@ -29,6 +32,10 @@ def test_without_baselines_there_are_no_columns_for_them() -> None:
     assert list(row.values()) == ["f1", "1.0000", "-"]
     (row,) = score_rows("x", {"pearson": 1.0}, {}, {"constant": {"pearson": None}})
     assert list(row)[-1] == "mean label" and list(row)[-1] in numeric_titles()
+
+
+def test_scores_of_numbers_are_those_of_the_table_of_metrics() -> None:
+    assert scoring(Number.name).keys() == OF_NUMBERS
 
 
 def test_numbers() -> None:

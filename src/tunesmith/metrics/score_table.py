@@ -10,6 +10,7 @@ from tunesmith.i18n import split_name
 from tunesmith.metrics.baselines import BASELINES
 
 __all__ = [
+    "OF_NUMBERS",
     "as_interval",
     "as_score",
     "baseline_title",
@@ -17,6 +18,10 @@ __all__ = [
     "score_rows",
     "score_tables",
 ]
+
+
+OF_NUMBERS = frozenset({"pearson", "spearman", "mean_squared_error"})
+"""The standard scores of numbers."""
 
 
 def score_rows(
@@ -65,9 +70,7 @@ def score_tables(metadata: Mapping[str, Any]) -> Iterator[tuple[str, list[dict[s
 
 def baseline_title(baseline: str, scores: Iterable[str]) -> str:
     """Return the title of a baseline with these scores: of numbers the constant is the mean."""
-    from tunesmith.metrics.scores import scoring  # it loads numpy, which tables need not
-
-    is_mean = baseline == "constant" and not scoring("numbers").keys().isdisjoint(scores)
+    is_mean = baseline == "constant" and not OF_NUMBERS.isdisjoint(scores)
     return _("mean label") if is_mean else _(BASELINES[baseline])
 
 
