@@ -22,6 +22,8 @@ BLOCK = re.compile(
     r"^ *(?P<fence>```+)(?P<kind>[\w{}-]*)\n(?P<code>.*?)^ *(?P=fence)$",
     re.DOTALL | re.MULTILINE,
 )
+NUMBER = re.compile(r"(?<=\| )[-+]?\d[\d.,]*%?(?= \|)")
+"""A cell of a table that is a number."""
 TEXT = "<text>"
 """Placeholder for a text in a command, such as one to predict."""
 
@@ -115,13 +117,14 @@ def differences(page: Path, other: Path) -> Iterator[str]:
 
 
 def _outline(page: Path) -> dict[str, list[object]]:
-    """The levels of headings, the size of each table (rows, columns), and the pages linked to."""
+    """The levels of headings, the size and numbers of each table, and the pages linked to."""
     prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
     plain = re.sub(r"`[^`\n]*`", "", prose).replace(r"\|", "")
     tables = [table.splitlines() for table in re.findall(r"(?:^\|.*\|\n?)+", plain, re.MULTILINE)]
     return {
         "headings": [len(mark) for mark in re.findall(r"^(#+) ", prose, re.MULTILINE)],
         "tables": [(len(rows), rows[0].count("|") - 1) for rows in tables],
+        "numbers": [number for rows in tables for row in rows for number in NUMBER.findall(row)],
         "links": sorted({_linked(page, target) for target in links(page)}),
     }
 

@@ -67,7 +67,8 @@ def test_twins_without_differences(pages: tuple[Path, Path]) -> None:
     [
         ("## 部分", "", "headings"),
         ("## 部分", "# 部分", "headings"),
-        ("| 1 | `x|y` |\n", "", "tables"),
+        ("| 甲 | 乙 |", "| 甲 | 乙 | 丙 |", "tables"),
+        ("| 1 |", "| 2 |", "numbers"),
         ("[配方](recipe.md#键)", "配方", "links"),
         ("predict my", "predict your", "code"),
         ('"一段新的文本"', "--file new.csv", "code"),

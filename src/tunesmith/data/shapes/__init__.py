@@ -1,14 +1,14 @@
 """Data in the shapes that other tools write, as rows that tasks read.
 
 A shape is a function in a module of its own, listed in `SHAPES`: it recognizes a source by its
-columns and first values and wraps it; places of rows stay those of the file. `open` passes every
-source through `canonical`.
+columns and first values and wraps it; places of rows stay those of the file. `data.open` passes
+every source through `canonical`.
 
 Canonical values, and the type of their column:
 
-`tokens`    a list of words
-`tags`      a list of one tag for each word
-`entities`  a list of {"start", "end", "label"}, in characters (code points), the end exclusive
+"tokens"    a list of words
+"tags"      a list of one tag for each word
+"entities"  a list of {"start", "end", "label"}, in characters (code points), the end exclusive
 """
 
 from __future__ import annotations
