@@ -34,6 +34,7 @@ __all__ = [
     "Problem",
     "RecipeError",
     "ResourceError",
+    "ScoreError",
     "Severity",
     "TunesmithError",
     "first_problems",
@@ -218,6 +219,12 @@ class ResourceError(TunesmithError):
     """Memory, disk, device, a missing extra, or a Hub that cannot be reached."""
 
     exit_code = 4
+
+
+class ScoreError(TunesmithError):
+    """A score is worse than required."""
+
+    exit_code = 1
 
 
 class FolderInUseError(TunesmithError):

@@ -12,8 +12,9 @@ from tests.runs.sealed import resealed
 from tunesmith.analysis.compare import compare_runs
 from tunesmith.api.runs import Run
 from tunesmith.api.train import train
-from tunesmith.errors import IntegrityError, RecipeError
+from tunesmith.errors import IntegrityError, Problem, RecipeError
 from tunesmith.runs.folder import RunFolder
+from tunesmith.storage import notices
 
 KINDS = ("classes", "labels", "numbers")
 
@@ -113,6 +114,25 @@ def test_other_rows_are_refused(run: Run, other: RunFolder, column: str, words: 
     with pytest.raises(RecipeError, match="R160") as caught:
         compare_runs(RunFolder(run.folder), other)
     assert words in str(caught.value)
+
+
+def test_a_split_with_other_rows_is_left_out_if_another_has_the_same(
+    tmp_path: Path, tiny_bert: Path
+) -> None:
+    """As after corrections: random validation rows differ, those of a test file do not."""
+    rows = rows_of("classes", 60)
+    pair = []
+    for seed in (1, 2):
+        settings = {"train.max_steps": 1, "data.seed": seed, "data.test": "test"}
+        data = {"train": rows[12:], "test": rows[:12]}
+        out = tmp_path / str(seed)
+        run = train(data, out=out, model=str(tiny_bert), validation="20%", settings=settings)
+        pair.append(RunFolder(run.folder))
+    notes: list[Problem] = []
+    with notices.listening(notes.append):
+        comparisons = compare_runs(*pair)
+    assert list(comparisons) == ["test"]
+    assert [(note.code, str(note.severity)) for note in notes] == [("R160", "note")]
 
 
 def test_fewer_rows_are_refused(run: Run, other: RunFolder) -> None:

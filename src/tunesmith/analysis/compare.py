@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.rows import Row
-from tunesmith.errors import Place, RecipeError
+from tunesmith.errors import Place, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.differences import Difference, difference, mcnemar
 from tunesmith.metrics.output_kinds import OutputKind, RowAnswers
 from tunesmith.metrics.scores import Answers, choose_metrics
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
+from tunesmith.storage import notices
 from tunesmith.tasks import Task, task_from_json
 from tunesmith.text import quoted, shortened
 
@@ -60,11 +61,12 @@ class Comparison:
 def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
     """Compare two runs on the splits that both scored, from their predictions.
 
-    Empty where a run is not finished, or its task has no labels.
+    Empty where a run is not finished, or its task has no labels. A split of which the runs scored
+    other rows, such as random validation rows after labels were corrected, is left out with a note.
 
     Raises:
-        RecipeError: they learned other tasks or classes (R161), were scored on other rows (R160),
-            or have no predictions (R162).
+        RecipeError: they learned other tasks or classes (R161), were scored on other rows in every
+            split (R160), or have no predictions (R162).
         IntegrityError: predictions cannot be read (C132).
     """
     facts = [run.facts() for run in (first, second)]
@@ -76,16 +78,24 @@ def compare_runs(first: RunFolder, second: RunFolder) -> dict[str, Comparison]:
     _refuse_other_labels(one, two, first, second)
     names = [name for name in facts[0]["metrics"] if name in facts[1]["metrics"]]
     metrics = choose_metrics(names, one.metrics, one.name)
-    comparisons = {}
+    comparisons, refusals = {}, []
     for split in (name for name in facts[0]["scores"] if name in facts[1]["scores"]):
         tables = [
             _Scored.read(run, split, task, like=one) for run, task in ((first, one), (second, two))
         ]
-        _refuse_other_rows(*tables)
+        try:
+            _refuse_other_rows(*tables)
+        except RecipeError as error:
+            refusals.append(error)
+            continue
         answers = [replace(table.answers, metrics=metrics) for table in tables]
         comparisons[split] = Comparison(
             len(tables[0].rows), difference(*answers), _changes(one.output, *tables)
         )
+    if refusals and not comparisons:
+        raise refusals[0]
+    for problem in (problem for refusal in refusals for problem in refusal.problems):
+        notices.show_now(replace(problem, severity=Severity.NOTE))
     return comparisons
 
 

@@ -9,6 +9,7 @@ import click
 
 from tunesmith.api.display.score_tables import score_warnings, show_scores
 from tunesmith.api.display.terminal import Terminal
+from tunesmith.cli.least_scores import LeastScore, fail_under_option, require_scores
 from tunesmith.cli.options import (
     ROOT,
     common,
@@ -34,7 +35,7 @@ __all__ = ["command"]
     help=_("Score a finished model on labeled data."),
     epilog=examples(
         "tunesmith eval runs/tickets test.csv",
-        "tunesmith eval runs/tickets test.csv --calibrated",
+        "tunesmith eval runs/tickets test.csv --fail-under accuracy=0.8",
         "tunesmith eval owner/model glue/mrpc --split validation --json",
     ),
 )
@@ -50,6 +51,7 @@ __all__ = ["command"]
     multiple=True,
     help=_("Metrics to compute instead of those of the run; repeatable."),
 )
+@fail_under_option
 @decision_options
 @model_options
 @data_options
@@ -71,6 +73,7 @@ def command(
     from tunesmith.inference.load import load
     from tunesmith.runs.model_folder import score_facts
 
+    fail_under: tuple[LeastScore, ...] = flags["fail_under"]
     is_decided = flags["calibrated"] or flags["threshold"] is not None
     splits = open_splits(what, reading(flags))
     name = split or next(
@@ -82,9 +85,10 @@ def command(
     path = model_source(model, flags["root"])
     loaded = load(path, revision=flags["revision"], device=flags["device"], roles=roles)
     known = KnownRows() if is_decided or not loaded.facts else _known(terminal, path)
+    names = [metric.name for metric in loaded.metrics(metrics or None)]
     scores = loaded.evaluate(
         source,
-        metrics=metrics or None,
+        metrics=[*names, *(least.metric for least in fail_under)],
         calibrated=flags["calibrated"],
         threshold=flags["threshold"],
         batch_size=flags["batch_size"],
@@ -97,6 +101,7 @@ def command(
     of_split = {key: of_splits.get(title, {}) for key, of_splits in facts.items()}
     terminal.record({"model": model, "data": what, "split": name, **of_split})
     terminal.problems(score_warnings(facts))
+    require_scores(fail_under, scores, what)
     return 0
 
 

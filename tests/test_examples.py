@@ -1,0 +1,95 @@
+"""The examples do what their READMEs show."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.examples import EXAMPLES, FOLDERS, READMES, as_pattern, blocks, copied, printed_by
+
+IN_PROCESS = [folder for folder in FOLDERS if folder.name not in ("notebook", "slurm")]
+PAGES = [EXAMPLES / name for name in READMES] + [
+    folder / name for folder in FOLDERS for name in READMES
+]
+
+
+@pytest.mark.parametrize("folder", IN_PROCESS, ids=lambda folder: folder.name)
+def test_commands_print_what_the_page_shows(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copied(folder, tmp_path / "examples"))
+    monkeypatch.setenv("COLUMNS", "100")
+    compared = 0
+    for block in blocks(folder / "README.md"):
+        if not block.is_run:
+            continue
+        printed = printed_by(block)
+        if block.shown is not None:
+            assert as_pattern(block.shown).search(printed), f"{block.shown}\n---\n{printed}"
+            compared += 1
+    assert compared > 0
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_both_languages_have_the_same_commands(folder: Path) -> None:
+    english, chinese = (blocks(folder / name) for name in READMES)
+    assert english == chinese
+    assert sum(len(block.steps) for block in english) > 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(EXAMPLES)))
+def test_links_resolve(page: Path) -> None:
+    targets = re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert targets
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_tables_name_every_example() -> None:
+    for name in READMES:
+        named = re.findall(r"\]\(([\w-]+)/" + re.escape(name), (EXAMPLES / name).read_text())
+        assert sorted(named) == [folder.name for folder in FOLDERS]
+
+
+def test_runs_are_not_committed() -> None:
+    """What running an example writes is ignored by git."""
+    made = ["tickets/runs/first/model/config.json", "tickets/predictions.csv", "slurm/slurm-1.out"]
+    done = subprocess.run(
+        ["git", "check-ignore", *(str(EXAMPLES / path) for path in made)],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert len(done.stdout.splitlines()) == len(made), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "is_same"),
+    [
+        ("f1  0.5 to 0.7\n", "note\nf1 0.41 to   0.73\nend", True),
+        ("4 rows\n", "5 rows\n", False),
+        ("a ... b\n", "a 1\n2 b\n", True),
+        ("a\nb\n", "a\nc\nb\n", False),
+        ("a\n...\nb\n", "a\nc\nb\n", True),
+    ],
+)
+def test_output_is_compared_apart_from_decimals(shown: str, printed: str, is_same: bool) -> None:
+    assert bool(as_pattern(shown).search(printed)) is is_same
+
+
+def test_commands_are_read_with_their_exit_codes(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(
+        "```sh\ntunesmith check a \\\n  --strict  # exit code 3\n# no\n```\n\n```text\nx\n```\n"
+    )
+    (block,) = blocks(page)
+    assert [(shlex.join(step.words), step.code) for step in block.steps] == [
+        ("tunesmith check a --strict", 3)
+    ]
+    assert block.shown == "x\n" and block.is_run
