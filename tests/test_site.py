@@ -35,7 +35,6 @@ WITHOUT_TWIN = {
     "how-to/scores.md",
     "how-to/scripts.md",
     "how-to/speed.md",
-    "reference/recipe.md",
 }
 """English pages that have no Chinese page yet."""
 
