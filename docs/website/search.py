@@ -20,7 +20,7 @@ class ChineseSearch(SearchEnglish):
     """Pairs of Chinese characters, and English words by their stems."""
 
     lang = "zh"
-    language_name = "Chinese"
+    language_name = "English"  # of the stemmer
     js_splitter_code = """
 function splitQuery(query) {
   return (query.match(/[\\u3400-\\u9fff]+|[A-Za-z0-9_]+/g) || []).flatMap((word) =>
