@@ -72,11 +72,12 @@ def test_navigation_follows_the_lists_of_an_index(tmp_path: Path) -> None:
 * [a](a/index.md): more
   1. [b](a/b.md#part)
 * [b](a/b.md), again [c](c.md)
+| [c](c.md) | a row, not [out](../out.md) |
 * [index](index.md) and [out](../out.md)
 - [out](../out.md)
 - [gone](gone.md)
 """
-    assert pages_listed(text, "index", tmp_path / "docs") == ["a/index", "a/b"]
+    assert pages_listed(text, "index", tmp_path / "docs") == ["a/index", "a/b", "c"]
     assert pages_listed("* [b](b.md)", "a/index", tmp_path / "docs") == ["a/b"]
 
 

@@ -1,4 +1,4 @@
-"""Navigation from the lists of links in index pages.
+"""Navigation from the lists and tables of links in index pages.
 
 An index page lists the pages below it, as any reader of the repository sees them. Sphinx needs the
 same list as a `toctree`; it is added here, so that pages have no Sphinx-only syntax.
@@ -13,8 +13,8 @@ from sphinx.application import Sphinx
 
 __all__ = ["is_index", "pages_listed", "setup"]
 
-_ITEM = re.compile(r"^\s*(?:[*-]|\d+\.)\s+\[[^\]]+\]\((?P<path>[^)#:]+\.md)\)", re.MULTILINE)
-"""A list item that begins with a link to a page."""
+_ITEM = re.compile(r"^\s*(?:[*-]|\d+\.|\|)\s+\[[^\]]+\]\((?P<path>[^)#:]+\.md)\)", re.MULTILINE)
+"""An item of a list, or a row of a table, that begins with a link to a page."""
 
 
 def is_index(page: str) -> bool:
