@@ -7,8 +7,10 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import nbformat
 import pytest
 
+from tests import notebook
 from tests.examples import EXAMPLES, FOLDERS, READMES, as_pattern, blocks, copied, printed_by
 
 IN_PROCESS = [folder for folder in FOLDERS if folder.name not in ("notebook", "slurm")]
@@ -67,6 +69,24 @@ def test_runs_are_not_committed() -> None:
     if done.returncode == 128:
         pytest.skip("not a git checkout")
     assert len(done.stdout.splitlines()) == len(made), done.stdout
+
+
+def test_the_notebook_has_outputs() -> None:
+    page = nbformat.read(notebook.NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(page)
+    code = [cell for cell in page.cells if cell.cell_type == "code"]
+    assert len(code) > 5
+    for cell in code:
+        compile(cell.source, str(notebook.NOTEBOOK), "exec")
+        assert cell.outputs and all(output.output_type != "error" for output in cell.outputs)
+    assert notebook.NOTEBOOK.stat().st_size < 30_000
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_notebook_prints_what_it_shows(tmp_path: Path) -> None:
+    page = nbformat.read(notebook.NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    assert notebook.texts(notebook.run(tmp_path)) == notebook.texts(page)
 
 
 @pytest.mark.parametrize(
