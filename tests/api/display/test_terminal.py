@@ -110,3 +110,37 @@ def test_a_bar_shows_how_far_it_is_and_leaves_nothing_but_lines() -> None:
 def test_where_nothing_can_be_redrawn_there_is_none() -> None:
     with Terminal(is_quiet=True).bar(10) as bar:
         assert bar is None
+
+
+def test_colors_are_for_terminals_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    Terminal().result("fine", style="good")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    Terminal().result("a\x1b[2J", style="good")
+    Terminal().table([{"score": 1}])
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as context:
+            context.setenv(name, value)
+            Terminal().result("plain", style="good")
+    green, soft, off = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
+    lines = ["fine", rf"{green}a\u001b[2J{off}", f"{soft}score{off}", "1", "plain", "plain"]
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_the_first_line_of_a_problem_is_colored(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    Terminal().problems(
+        [Problem("D1", "bad", fix="change it"), Problem("D2", "odd", severity=Severity.NOTE)]
+    )
+    assert capsys.readouterr().err.splitlines() == [
+        "\x1b[1;31merror D1: bad\x1b[0m",
+        "  change it",
+        "\x1b[2mnote D2: odd\x1b[0m",
+    ]

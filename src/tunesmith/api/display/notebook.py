@@ -52,7 +52,7 @@ class NotebookTerminal(Terminal):
         finally:
             bar.draw()
 
-    def _write(self, _stream: IO[str], *lines: str) -> None:
+    def _write(self, _stream: IO[str], *lines: str, style: str = "") -> None:
         super()._write(sys.stdout, *lines)  # a notebook shows stderr in red
 
 

@@ -99,7 +99,7 @@ class Display:
                 break
         if (change := change_to_try(assessments)) is not None:
             terminal.say(_("try    {change}").format(change=change))
-        terminal.say(self._next_step())
+        terminal.say(self._next_step(), style="strong")
         terminal.problems(score_warnings(metadata))
 
     def _finished_before(self) -> str:
@@ -121,7 +121,6 @@ class ProgressReport:
         self._bar: Bar | None = None
         self._last_line = 0.0
         self._rate = _Rate()
-        self._scores = ""
         self._loss: float | None = None
 
     @contextmanager
@@ -152,9 +151,9 @@ class ProgressReport:
             self._step(event)
             return
         if isinstance(event, Evaluated):
-            self._scores = format_scores(event.scores.values)
             best = "  ← " + _("best") if event.is_best else ""
-            self._line(event.step, f"{split_name(event.split)} {self._scores}{best}")
+            scores = format_scores(event.scores.values)
+            self._line(event.step, f"{split_name(event.split)} {scores}{best}")
         elif isinstance(event, Warned):
             problem = event.problem
             if problem.severity is Severity.ERROR:
@@ -171,15 +170,20 @@ class ProgressReport:
                 event.step,
                 epoch=_("epoch {epoch:.2f}").format(epoch=epoch),
                 rate=self._rate.as_text(),
-                text=_("loss {loss:.4f}").format(loss=self._loss) + "  " + self._scores,
+                text=_("loss {loss:.4f}").format(loss=self._loss),
             )
         elif time.monotonic() - self._last_line >= _PLAIN_EVERY_SECONDS:
             self._line(event.step, "")
 
     def _line(self, step: int, text: str) -> None:
-        """Print one line, without carriage returns."""
+        """Print one line, without carriage returns; a bar shows steps and time itself."""
         assert self._plan is not None  # noqa: S101 - `drawn` came first
         self._last_line = time.monotonic()
+        if self._bar is not None:
+            epoch = _("epoch {epoch:.2f}").format(epoch=self._plan.epoch_at(step))
+            loss = "" if self._loss is None else "  " + _("loss {loss:.4f}").format(loss=self._loss)
+            self._bar.print(escape_controls(f"{epoch}{loss}  {text}"))
+            return
         left = self._rate.left(self._plan.total_steps - step)
         parts = [
             time.strftime("%Y-%m-%dT%H:%M:%S"),
@@ -190,11 +194,7 @@ class ProgressReport:
             parts.append(f"loss={self._loss:.4f}")
         if left is not None:
             parts.append(f"eta={left:.0f}s")
-        line = " ".join(parts) + ("  " + text if text else "")
-        if self._bar is not None:
-            self._bar.print(escape_controls(line))
-        else:
-            self._terminal.say(line)
+        self._terminal.say(" ".join(parts) + ("  " + text if text else ""))
 
 
 class _Rate:

@@ -11,7 +11,7 @@ from tunesmith.api.display.terminal import Terminal
 from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
-from tunesmith.metrics.headline import headline
+from tunesmith.metrics.headline import Outcome, headline
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_tables
 from tunesmith.metrics.shortfall import shortfalls_of
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from tunesmith.runs.folder import RunFolder
 
 __all__ = ["format_scores", "score_warnings", "show_scores", "show_spread", "spread_rows"]
+
+_STYLE_OF = {
+    Outcome.GOOD: "good",
+    Outcome.LEVEL: "weak",
+    Outcome.FEW_ROWS: "weak",
+    Outcome.BEATEN: "bad",
+    Outcome.COLLAPSED: "bad",
+}
 
 
 def show_scores(terminal: Terminal, metadata: Mapping[str, Any]) -> None:
@@ -31,11 +39,12 @@ def show_scores(terminal: Terminal, metadata: Mapping[str, Any]) -> None:
     """
     shortfalls, judged = shortfalls_of(metadata), headline(metadata)
     if "scores" in metadata:
-        terminal.result(f"→ {judged.sentence}")
+        terminal.result(f"→ {judged.sentence}", style=_STYLE_OF.get(judged.outcome, "strong"))
     for split, rows in score_tables(metadata):
         if split in shortfalls and split != judged.split:  # numbers alone look good
             shortfall = shortfalls[split]
-            terminal.result(f"→ {shortfall.code} {split_name(split)}: {shortfall.sentence()}")
+            sentence = f"→ {shortfall.code} {split_name(split)}: {shortfall.sentence()}"
+            terminal.result(sentence, style="bad")
         terminal.table(rows, align_right=numeric_titles())
     learned, total = metadata.get("words_counted_in") or (0, 0)
     if learned < total:

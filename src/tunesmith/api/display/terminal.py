@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bar", "Terminal", "padded", "rich_bar", "sparkline"]
+__all__ = ["STYLES", "Bar", "Terminal", "padded", "rich_bar", "sparkline"]
 
+STYLES = {"good": "1;32", "weak": "1;33", "bad": "1;31", "strong": "1", "soft": "2"}
+"""What lines may look like on a terminal, as codes of ANSI."""
+
+_STYLE_OF = {Severity.ERROR: "bad", Severity.WARNING: "weak", Severity.NOTE: "soft"}
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII = str.maketrans(
     {"→": "->", "…": "...", "✔": "ok", "⚠": "!", "✘": "x", "·": "-", "←": "<-"}
@@ -121,10 +125,10 @@ class Terminal:
         with rich_bar(self.console(), total) as bar:
             yield bar
 
-    def result(self, text: str) -> None:
-        """Print a line of the result, unless it is printed as JSON."""
+    def result(self, text: str, *, style: str = "") -> None:
+        """Print a line of the result, unless it is printed as JSON; a style is one of `STYLES`."""
         if self.is_main and not self.as_json:
-            self._write(sys.stdout, text)
+            self._write(sys.stdout, text, style=style)
 
     def lines(self, text: str) -> None:
         """Print lines of the result, unless it is printed as JSON."""
@@ -139,10 +143,10 @@ class Terminal:
                 text = json.dumps(value, ensure_ascii=True, default=str)
             self._write(sys.stdout, text)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, style: str = "") -> None:
         """Print a remark on stderr, unless -q is set."""
         if self.is_main and not self.is_quiet:
-            self._write(sys.stderr, text)
+            self._write(sys.stderr, text, style=style)
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Print errors, warnings and notes; with -q errors alone."""
@@ -150,7 +154,10 @@ class Terminal:
             if self.is_quiet and problem.severity is not Severity.ERROR:
                 continue
             if self.is_main:
-                self._write(sys.stderr, *str(problem).split("\n"))
+                first, *others = str(problem).split("\n")
+                self._write(sys.stderr, first, style=_STYLE_OF[problem.severity])
+                if others:
+                    self._write(sys.stderr, *others)
             if problem.severity is Severity.ERROR:
                 self.record({"event": "error", **problem.as_json()})
 
@@ -162,26 +169,39 @@ class Terminal:
             return
         shown = [{key: escape_controls(str(value)) for key, value in row.items()} for row in rows]
         widths = {key: max(_width(key), *(_width(row[key]) for row in shown)) for key in shown[0]}
-        for row in ({key: key for key in widths}, *shown):
+        for number, row in enumerate(({key: key for key in widths}, *shown)):
             cells = (
                 " " * (widths[key] - _width(cell)) + cell
                 if key in align_right
                 else cell + " " * (widths[key] - _width(cell))
                 for key, cell in row.items()
             )
-            self.result("  ".join(cells).rstrip())
+            self.result("  ".join(cells).rstrip(), style="" if number else "soft")
 
     def traceback(self) -> None:
         """Print the exception that is being handled, for --debug."""
         if self.is_main:
             self._write(sys.stderr, *traceback.format_exc().rstrip().split("\n"))
 
-    def _write(self, stream: IO[str], *lines: str) -> None:
+    def _write(self, stream: IO[str], *lines: str, style: str = "") -> None:
         text = redact("\n".join(escape_controls(line, keep="\t") for line in lines))
         if not _encodes(stream, text):
             encoding = _encoding_of(stream)
             text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+        if style and _has_color(stream):
+            text = f"\x1b[{STYLES[style]}m{text}\x1b[0m"
         print(text, file=stream, flush=True)
+
+
+def _has_color(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal that knows colors, and nobody asked to leave them out."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
+        return False
+    if sys.platform != "win32":
+        return True
+    from rich.console import detect_legacy_windows
+
+    return not detect_legacy_windows()
 
 
 def _encoding_of(stream: IO[str]) -> str:
