@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from docs import generate
+from docs.pictures.data import write_tickets
 
-from tests import doc_twins
+from tests import doc_outputs, doc_twins
 from tests.conftest import ticket_rows
 from tests.doc_names import Names, unknown_names
 from tunesmith.cli import main
@@ -98,7 +99,9 @@ def sheet(path: Path, rows: list[list[str]]) -> None:
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_run(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = doc_outputs.shown_outputs(page)
     for runs, code in blocks(page, "sh"):
+        capsys.readouterr()
         for line in code.splitlines():
             words = shlex.split(line, comments=True)
             if not words or words[0] != "tunesmith":
@@ -108,15 +111,40 @@ def test_commands_run(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]
                 if words[1] == "train" and "train.epochs" not in line:
                     words += ["--set", "train.epochs=1"]
                 assert main(words[1:]) == 0, f"{line}\n{capsys.readouterr().err}"
+        check_output(shown.get(code), capsys.readouterr().out)
     assert desk.is_dir()
 
 
 @pytest.mark.parametrize("page", APART, ids=lambda page: str(page.relative_to(ROOT)))
-@pytest.mark.usefixtures("desk")
-def test_python_runs(page: Path) -> None:
+def test_python_runs(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if page.parent == ROOT:
+        write_tickets(desk)  # what the pictures of the README are made from
+    shown = doc_outputs.shown_outputs(page)
     for runs, code in blocks(page, "python"):
         if runs:
+            capsys.readouterr()
             exec(compile(code, str(page), "exec"), {"__name__": "__main__"})
+            check_output(shown.get(code), capsys.readouterr().out)
+
+
+def check_output(shown: str | None, printed: str) -> None:
+    """Compare the output that a page shows, if it does."""
+    if shown is not None:
+        assert doc_outputs.agree(shown, printed), f"the page shows:\n{shown}printed:\n{printed}"
+
+
+def test_shown_outputs_are_found_and_compared(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    python, text = "```python\nprint(0.51)\n```\n", "```text\n0.50\n```\n"
+    page.write_text(
+        f"{python}\n{text}{python}\nProse.\n\n{text}<!-- not run: why -->\n{python}{text}"
+    )
+    assert doc_outputs.shown_outputs(page) == {"print(0.51)\n": "0.50\n"}
+    assert doc_outputs.agree("a 0.50\n", "a 0.51\n")
+    for other in ("a 0.60\n", "b 0.50\n", "a 0.50 0.50\n"):
+        assert not doc_outputs.agree("a 0.50\n", other)
+    for readme in PAGES[:2]:
+        assert doc_outputs.shown_outputs(readme)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
