@@ -10,7 +10,8 @@ from docs.pictures import report, speed, terminal
 from docs.pictures.data import write_tickets
 
 _NAMES = ("terminal", "report", "speed")
-_TARGET = Path(__file__).parents[1] / "images"
+_DOCS = Path(__file__).parents[1]
+_TARGETS = {"en": _DOCS / "images", "zh": _DOCS / "zh" / "images"}
 
 
 def _main() -> None:
@@ -19,18 +20,18 @@ def _main() -> None:
     names = parser.parse_args().names
     if unknown := set(names) - set(_NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(_NAMES)}")
-    for language in ("en", "zh"):
+    for language, target in _TARGETS.items():
         if "speed" in names:
-            speed.draw(_TARGET, language)
+            speed.draw(target, language)
         if {"terminal", "report"} & set(names):
             with tempfile.TemporaryDirectory() as folder:
                 write_tickets(Path(folder))
                 lines = terminal.train(Path(folder), language)
                 if "terminal" in names:
-                    terminal.draw(lines, _TARGET, language)
+                    terminal.draw(lines, target)
                 if "report" in names:
                     page = Path(folder, terminal.RUN, "report.html")
-                    report.photograph(page, _TARGET, language)
+                    report.photograph(page, target)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _SCHEMES = {"light": 1, "dark": 0}
 
 
-def photograph(report: Path, target: Path, language: str) -> None:
+def photograph(report: Path, target: Path) -> None:
     """Write the pictures of a report, light and dark.
 
     Raises:
@@ -24,7 +24,7 @@ def photograph(report: Path, target: Path, language: str) -> None:
     if browser is None:
         raise FileNotFoundError(f"none of {', '.join(_BROWSERS)} is on PATH")
     for scheme, number in _SCHEMES.items():
-        name = f"report-{scheme}{'' if language == 'en' else '.' + language}.png"
+        name = f"report-{scheme}.png"
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             picture = Path(folder) / "report.png"
             subprocess.run(

@@ -18,7 +18,7 @@ BARS = {
     "fast-bf16": ("Tunesmith", "bfloat16"),
 }
 _RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "speed.json"
-_WIDE, _NAMES, _FIGURES, _STEP, _BAR = 760, 190, 190, 36, 22
+_WIDE, _TOP, _NAMES, _FIGURES, _STEP, _BAR = 820, 12, 190, 190, 36, 22
 _CAPTION = {
     "en": "MiniLM-L6 on MRPC, batch size 32, two CPU cores: rows per second, more is better",
     "zh": "MiniLM-L6，MRPC，批大小 32，两个 CPU 核心：每秒训练的行数，越长越快",
@@ -40,23 +40,25 @@ def figures() -> dict[str, tuple[float, float]]:
 def draw(target: Path, language: str) -> None:
     """Write the charts of one language."""
     for palette in (LIGHT, DARK):
-        name = f"speed-{palette.name}{'' if language == 'en' else '.' + language}.svg"
+        name = f"speed-{palette.name}.svg"
         (target / name).write_text(_chart(palette, language), encoding="utf-8")
 
 
 def _chart(palette: Palette, language: str) -> str:
     bars = figures()
     scale = (_WIDE - _NAMES - _FIGURES) / max(rate for rate, _ratio in bars.values())
-    high = len(bars) * _STEP + 34
+    high = _TOP + len(bars) * _STEP + 40
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE} {high}" width="{_WIDE}" '
         f'height="{high}" font-family="{SANS}" font-size="15" fill="{palette.ink}">',
-        f'<line x1="{_NAMES}" x2="{_NAMES}" y1="4" y2="{len(bars) * _STEP - 4}" '
+        f'<rect x=".5" y=".5" width="{_WIDE - 1}" height="{high - 1}" rx="8" '
+        f'fill="{palette.paper}" stroke="{palette.edge}"/>',
+        f'<line x1="{_NAMES}" x2="{_NAMES}" y1="{_TOP}" y2="{_TOP + len(bars) * _STEP}" '
         f'stroke="{palette.edge}"/>',
     ]
     for row, (name, (rate, ratio)) in enumerate(bars.items()):
         tool, precision = BARS[name]
-        top, long = row * _STEP + (_STEP - _BAR) / 2, rate * scale
+        top, long = _TOP + row * _STEP + (_STEP - _BAR) / 2, rate * scale
         middle, weight = top + _BAR / 2 + 5, "600" if tool == "Tunesmith" else "400"
         parts += [
             f'<text x="{_NAMES - 12}" y="{middle}" text-anchor="end">'
@@ -69,7 +71,7 @@ def _chart(palette: Palette, language: str) -> str:
             f'<tspan fill="{palette.soft}" font-weight="400" dx="8">{ratio:.1f}×</tspan></text>',
         ]
     parts.append(
-        f'<text x="{_WIDE / 2}" y="{high - 8}" text-anchor="middle" font-size="13" '
+        f'<text x="{_WIDE / 2}" y="{high - 16}" text-anchor="middle" font-size="13" '
         f'fill="{palette.soft}">{escape(_CAPTION[language])}</text>'
     )
     return "\n".join([*parts, "</svg>", ""])

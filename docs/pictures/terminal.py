@@ -39,10 +39,10 @@ def train(folder: Path, language: str) -> list[list[Run]]:
     return [*_prompt(shlex.join(command)), *_shortened(render(written, COLUMNS))]
 
 
-def draw(lines: Sequence[Sequence[Run]], target: Path, language: str) -> None:
-    """Write the pictures of one language."""
+def draw(lines: Sequence[Sequence[Run]], target: Path) -> None:
+    """Write the pictures, light and dark."""
     for palette in (LIGHT, DARK):
-        name = f"terminal-{palette.name}{'' if language == 'en' else '.' + language}.svg"
+        name = f"terminal-{palette.name}.svg"
         svg = draw_terminal(lines, palette, columns=COLUMNS)
         (target / name).write_text(svg, encoding="utf-8")
 
