@@ -194,10 +194,10 @@ class Terminal:
 
 
 def _has_color(stream: IO[str]) -> bool:
-    """Whether a stream is a terminal that knows colors, and nobody asked to leave them out."""
+    """Whether a stream is a terminal that knows colors, and NO_COLOR is not set."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
         return False
-    if sys.platform != "win32":
+    if os.name != "nt":
         return True
     from rich.console import detect_legacy_windows
 
