@@ -32,7 +32,7 @@ PHRASES = {
     r"stand(ing)? (in|on|under|beside|there|at|alone|still|next)": "is in, is at",
     r"(as|the way|where|wherever) (it|they|one|each) stands?": "unchanged, as is",
     r"(lies?|lying|lay) (in|on|under|at|there|beside|outside|inside|within|next|where)": "is in",
-    r"(can ?not|can|could|to|not) be had": "is (not) available, is (not) supported",
+    r"(cannot|can|could|to|not) be had": "is (not) available, is (not) supported",
     r"anew": "again, from scratch",
     r"whoever": "the caller, the code that",
     r"(some|no|any)body": "the user, no one, anyone",

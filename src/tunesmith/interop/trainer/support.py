@@ -220,7 +220,7 @@ def _defaults(kind: type, use_cpu: bool) -> Any:
 
 
 def refusal(argument: str, words: str, place: str = "TrainingArguments") -> Problem:
-    """That an argument asks for what cannot be had.
+    """That an argument asks for what is not supported.
 
     Args:
         argument: its name and value.
@@ -229,7 +229,7 @@ def refusal(argument: str, words: str, place: str = "TrainingArguments") -> Prob
     """
     return Problem(
         "R131",
-        _("{argument} cannot be had").format(argument=argument),
+        _("{argument} is not supported").format(argument=argument),
         Place(place),
         fix=_(words),
     )
