@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ctypes
 import re
 import string
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,6 +33,22 @@ def test_the_environment_chooses(
         monkeypatch.setenv(name, value)
     assert use_language(None) == language
     assert current_language() == language
+
+
+@pytest.mark.parametrize(
+    ("number", "variables", "language"),
+    [(0x0804, {}, "zh"), (0x0404, {}, "zh"), (0x0409, {}, "en"), (0x0804, {"LANG": "en"}, "en")],
+)
+def test_on_windows_the_language_of_its_windows_counts(
+    number: int, variables: dict[str, str], language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TUNESMITH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    kernel = SimpleNamespace(GetUserDefaultUILanguage=lambda: number)
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=kernel), raising=False)
+    assert use_language(None) == language
 
 
 def test_a_marked_text_is_translated_when_shown() -> None:

@@ -8,7 +8,7 @@ import re
 import shlex
 from html.parser import HTMLParser
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunesmith.text import (
@@ -141,3 +141,37 @@ def test_a_shell_reads_back_what_is_typed(argument: str) -> None:
         argument,
     ]
     assert shell_quoted("runs/tickets") == "runs/tickets"
+
+
+def read_as_a_windows_program_does(line: str) -> list[str]:
+    """The words of a command line by the rules of Microsoft's C runtime."""
+    words, rest = [], line
+    while rest := rest.lstrip(" "):
+        word, is_quoted = "", False
+        while rest and (is_quoted or rest[0] != " "):
+            slashes = len(rest) - len(rest.lstrip("\\"))
+            rest = rest[slashes:]
+            if rest.startswith('"'):
+                word += "\\" * (slashes // 2)
+                if slashes % 2:
+                    word += '"'
+                else:
+                    is_quoted = not is_quoted
+                rest = rest[1:]
+                continue
+            word += "\\" * slashes
+            if rest and (is_quoted or rest[0] != " "):
+                word, rest = word + rest[0], rest[1:]
+        words.append(word)
+    return words
+
+
+@given(st.text(st.characters(exclude_characters="\0\n\r"), min_size=1))
+@example("a b\\")
+@example('a\\"b')
+@example("C:\\data\\tickets (2).csv")
+def test_a_windows_program_reads_back_what_is_typed(argument: str) -> None:
+    quoted = shell_quoted(argument, windows=True)
+    assert read_as_a_windows_program_does(f"tunesmith train {quoted}")[2:] == [argument]
+    assert shell_quoted("C:\\runs\\a-b", windows=True) == "C:\\runs\\a-b"
+    assert shell_quoted("a&b", windows=True) == '"a&b"'  # cmd would run `b`

@@ -128,8 +128,8 @@ def shell_quoted(argument: object, *, windows: bool = os.name == "nt") -> str:
         return shlex.quote(text)
     if re.fullmatch(r"[\w.:/\\+-]+", text):
         return text
-    ends = len(text) - len(text.rstrip("\\"))  # a backslash before the last quote would escape it
-    return '"' + text.replace('"', '\\"') + "\\" * ends + '"'
+    # backslashes count only before a quote, the last one included: there two mean one
+    return '"' + re.sub(r'(\\*)("|$)', r"\1\1\2", text).replace('"', '\\"') + '"'
 
 
 def shortened(text: str, *, at_most: int = 80) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tunesmith.cli import main
+from tunesmith.cli import streams as cli_streams
 from tunesmith.cli.streams import SilencingStream, has_reader, lost_result, shielded
 from tunesmith.errors import ModelError, Problem
 
@@ -120,12 +121,24 @@ def test_streams_are_restored_and_buffers_discarded(tmp_path: Path) -> None:
     assert (sys.stdout, sys.stderr) == before
 
 
-def test_broken_pipe_is_no_lost_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", Refusing(BrokenPipeError(errno.EPIPE, "pipe")))
+@pytest.mark.parametrize(
+    ("number", "moves_open_files", "is_lost"),
+    [
+        (errno.EPIPE, True, False),
+        (errno.EINVAL, True, True),
+        (errno.EINVAL, False, False),  # what Windows says of a closed pipe
+        (errno.ENOSPC, False, True),
+    ],
+)
+def test_broken_pipe_is_no_lost_result(
+    number: int, moves_open_files: bool, is_lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_streams, "MOVES_OPEN_FILES", moves_open_files)
+    monkeypatch.setattr(sys, "stdout", Refusing(OSError(number, "reason")))
     with shielded():
         print("x")
         assert not has_reader()
-        assert lost_result() is None
+        assert (lost_result() is not None) is is_lost
 
 
 def in_a_process(*arguments: str, closed: tuple[int, ...] = (), full: tuple[int, ...] = ()) -> int:

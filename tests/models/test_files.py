@@ -165,3 +165,16 @@ def test_a_file_that_is_not_as_it_was_written_is_refused(
         files.fingerprint()
     (files.folder / MANIFEST).unlink()
     assert files.fingerprint()
+
+
+def test_the_causes_of_an_unknown_name_come_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that was its own cause kept the search for a lack of memory going for ever."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="M107") as caught:
+        locate("运行")  # no name that the Hub takes, and nothing near it
+    causes: list[BaseException] = [caught.value]
+    while (cause := causes[-1].__cause__) is not None:
+        assert cause not in causes
+        causes.append(cause)

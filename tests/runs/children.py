@@ -1,4 +1,7 @@
-"""Runs in processes of their own, forked from a server that has the libraries loaded already."""
+"""Runs in processes of their own, forked from a server that has the libraries loaded already.
+
+Where Python itself starts processes anew (macOS, Windows), these are, too: it takes seconds more.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["tests.runs.preloaded"])
+FORKS = multiprocessing.get_start_method() != "spawn"
+FORKED = multiprocessing.get_context("forkserver" if FORKS else "spawn")
+if FORKS:
+    FORKED.set_forkserver_preload(["tests.runs.preloaded"])
 
 SETTINGS: dict[str, object] = {
     "train.epochs": 2,
@@ -32,14 +36,17 @@ SETTINGS: dict[str, object] = {
 }
 
 
-def fork_context() -> ForkServerContext:
+def fork_context() -> BaseContext:
     """The context of processes that are forked from a server, which starts now if it has not yet.
 
     It preloads modules of `tests` and says nothing if it does not find them, as in the folder of a
     test; each child would then load them itself, in seconds.
     """
-    with contextlib.chdir(ROOT):
-        forkserver.ensure_running()
+    if FORKS:
+        from multiprocessing import forkserver
+
+        with contextlib.chdir(ROOT):
+            forkserver.ensure_running()
     return FORKED
 
 
@@ -107,8 +114,7 @@ def in_child(target: Callable[..., None], *arguments: object, timeout: float = 1
     child.start()
     child.join(timeout)
     if child.is_alive():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid or 0, signal.SIGKILL)
+        child.kill()
         raise TimeoutError(f"{target.__name__} did not end")
     assert child.exitcode is not None
     return child.exitcode

@@ -11,7 +11,9 @@ from tunesmith.storage import disk, notices
 from tunesmith.storage.disk import (
     as_path,
     disk_problem,
+    is_too_long,
     lacks,
+    name_too_long,
     nearest_existing,
     report_missing_feature,
 )
@@ -43,6 +45,42 @@ def test_every_refusal_of_the_system_is_one_of_the_disk(number: int, tmp_path: P
     assert len(problem.evidence) == (number in SAYS)
     assert problem.fix is not None
     assert ("permissions" in problem.fix) == (number in REFUSES)
+
+
+@pytest.mark.parametrize(
+    ("number", "windows", "length", "expected"),
+    [
+        (errno.ENAMETOOLONG, None, 10, True),
+        (errno.ENOENT, None, 300, False),
+        (errno.ENOENT, 206, 10, True),  # ERROR_FILENAME_EXCED_RANGE
+        (errno.ENOENT, 3, 10, False),  # ERROR_PATH_NOT_FOUND
+        (errno.ENOENT, 3, 300, True),  # what Windows says of a long path
+        (errno.EACCES, 5, 300, False),
+    ],
+)
+def test_a_path_that_is_too_long_is_known_by_what_each_system_says(
+    number: int, windows: int | None, length: int, expected: bool, tmp_path: Path
+) -> None:
+    error = OSError(number, "whatever it says", str(tmp_path / ("n" * length)))
+    if windows is not None:
+        error.winerror = windows  # type: ignore[attr-defined]
+    assert is_too_long(error) is expected
+    problem = disk_problem(error, tmp_path / "x")
+    assert (problem is None) is expected  # the command line reports it (R195)
+
+
+def test_on_windows_the_advice_is_that_of_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = OSError(errno.EACCES, "Permission denied", str(tmp_path))
+    advice = {}
+    for moves_open_files in (True, False):
+        monkeypatch.setattr(disk, "MOVES_OPEN_FILES", moves_open_files)
+        problem = disk_problem(refused, tmp_path)
+        assert problem is not None
+        advice[moves_open_files] = f"{problem.fix} {name_too_long(tmp_path).fix}"
+    assert "Close the program" in advice[False] and "LongPathsEnabled" in advice[False]
+    assert "Close the program" not in advice[True] and "LongPathsEnabled" not in advice[True]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])

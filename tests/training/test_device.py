@@ -8,6 +8,7 @@ import torch
 from tunesmith.errors import RecipeError, ResourceError
 from tunesmith.training import device
 from tunesmith.training.device import (
+    choose_device,
     deterministic_kernels,
     is_main_process,
     make_accelerator,
@@ -61,6 +62,28 @@ def test_a_device_that_is_not_there() -> None:
     with pytest.raises(ResourceError, match="M117") as caught:
         make_accelerator(device="cuda")
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("requested", "cuda", "mps", "processes", "chosen"),
+    [
+        ("auto", False, False, 1, "cpu"), ("auto", True, False, 1, "cuda"),
+        ("auto", True, False, 2, "cuda"), ("auto", False, True, 1, "mps"),
+        ("auto", False, True, 2, "cpu"), ("mps", False, True, 1, "mps"),
+        ("cpu", True, True, 1, "cpu"), ("cpu", False, True, 2, "cpu"),
+        ("cuda", True, False, 8, "cuda"),
+    ],
+)  # fmt: skip
+def test_the_device_of_a_process(
+    requested: str, cuda: bool, mps: bool, processes: int, chosen: str
+) -> None:
+    available = {"cuda": cuda, "mps": mps}
+    assert choose_device(requested, available, processes=processes) == chosen
+
+
+def test_several_processes_do_not_share_the_gpu_of_a_mac() -> None:
+    with pytest.raises(RecipeError, match=r"M149: several processes"):
+        choose_device("mps", {"cuda": False, "mps": True}, processes=2)
 
 
 def test_auto_is_bf16_where_a_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

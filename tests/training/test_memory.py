@@ -37,6 +37,7 @@ def test_a_real_lack_of_memory_is_recognized() -> None:
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         torch.OutOfMemoryError(),
         RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+        RuntimeError("Invalid buffer size: 25.34 GiB"),  # of MPS, for one tensor
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
         RuntimeError("unable to mmap 4096 bytes from file <x>: Cannot allocate memory (12)"),

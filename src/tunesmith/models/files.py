@@ -247,7 +247,7 @@ def _downloaded(name: str, revision: str | None) -> Path:
     try:
         return hub.download_model(name, revision=revision)
     except (ModelError, ResourceError) as error:
-        raise with_near_names(error, name, NAMES) from error
+        raise with_near_names(error, name, NAMES) from error.__cause__
 
 
 def _no_such_folder(path: Path) -> Problem:

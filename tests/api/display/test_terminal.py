@@ -73,6 +73,25 @@ def test_a_sparkline_survives_a_console_without_blocks(monkeypatch: pytest.Monke
     assert raw.getvalue().decode() == "_.-~=+*#\n"
 
 
+class Unknown(io.TextIOWrapper):
+    """A stream with an encoding that Python does not know."""
+
+    encoding = "x-mac-unknown"  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437", "gbk", "utf-8", None])
+def test_json_loses_no_character_on_any_console(
+    encoding: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding) if encoding else Unknown(raw, "utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    value = {"text": "the café 打印机 🖨 costs €5 →", "label": "订购"}
+    Terminal(as_json=True).record(value)
+    stream.flush()
+    assert json.loads(raw.getvalue().decode(encoding or "ascii")) == value
+
+
 def test_no_text_of_a_row_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     hostile = "a\x1b[2J\r\nb\x9b\u202e\ud800\u2028"
     spelled = r"a\u001b[2J\u000d\u000ab\u009b\u202e\ud800\u2028"
