@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generate import cli, errors, recipe
+from docs.generate import cli, errors, metrics, recipe
 from docs.generate.codes import package_codes
 
 from tunesmith.i18n import LANGUAGES, current_language, use_language
@@ -26,6 +26,7 @@ def pages() -> Mapping[Path, str]:
     makers: dict[str, Callable[[], str]] = {
         "cli": cli.page,
         "errors": lambda: errors.page(codes),
+        "metrics": metrics.page,
         "recipe": recipe.page,
     }
     before = current_language()
