@@ -13,7 +13,13 @@ import pytest
 from tests import notebook
 from tests.examples import EXAMPLES, FOLDERS, READMES, as_pattern, blocks, copied, printed_by
 
-IN_PROCESS = [folder for folder in FOLDERS if folder.name not in ("notebook", "slurm")]
+SLOW = ("pairs", "tickets")
+"""They train twice."""
+IN_PROCESS = [
+    pytest.param(folder, marks=pytest.mark.slow) if folder.name in SLOW else folder
+    for folder in FOLDERS
+    if folder.name not in ("notebook", "slurm")
+]
 PAGES = [EXAMPLES / name for name in READMES] + [
     folder / name for folder in FOLDERS for name in READMES
 ]
