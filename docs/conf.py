@@ -22,7 +22,7 @@ project_copyright = author
 language = LANGUAGE.sphinx
 exclude_patterns = ["zh"] if LANGUAGE is ENGLISH else []
 nitpicky = True
-default_role = "py:obj"
+default_role = "name"
 
 extensions = [
     "myst_parser",
@@ -34,14 +34,14 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 
 autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints_description_target = "documented_params"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = False
+napoleon_use_ivar = True
 add_module_names = False
 
 html_theme = "pydata_sphinx_theme"
@@ -59,6 +59,10 @@ html_theme_options = {
     "search_bar_text": LANGUAGE.search,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {
+    "**": ["sidebar-nav-bs"],
+    **{page: [] for page in ("index", "start", "comparison", "platforms")},  # alone in a section
 }
 html_context = {"default_mode": "auto"}
 templates_path = ["website/templates"]

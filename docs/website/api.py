@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from docs.website.languages import language_of
 from docutils import nodes
+from docutils.parsers.rst.states import Inliner
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject, PyXRefRole
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 
@@ -15,15 +19,34 @@ __all__ = ["setup"]
 _WITHOUT_ENTRY = re.compile(
     r"""
     (collections|datasets|numpy|pathlib|torch|transformers|typing)\..*
-    | Path | nn\.Module                        # as annotations write them
-    | .*\.(Answers | BadRows | BaselineAnswers | Bin | Calibration | ClassReport
-        | Confidence | DataSets | Diagnosis)
-    | (.*\.)?(Runner | Task)                   # the inside of the package
-    | ComputeMetrics | DataFiles               # aliases, explained where they are used
+    | Dataset | DatasetDict | Path | nn\.Module     # as annotations write them
+    | array | ComputeMetrics | DataFiles            # explained where they are used
+    | .*\.(Answers | BadRows | BaselineAnswers | Bin | Calibration | ClassReport | Confidence
+        | DataSets | Diagnosis | Metric)            # the inside of the package
+    | (.*\.)?(Runner | Task)
     """,
     re.VERBOSE,
 )
 """Types that are no part of the reference: they are shown without a link."""
+
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
+"""A name of Python, with or without its module."""
+
+
+def _code(
+    role: str, rawtext: str, text: str, line: int, inliner: Inliner, *_options: Any, **_more: Any
+) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+    """Read what is in backticks: a name links to its entry, if it has one."""
+    if _NAME.fullmatch(text):
+        return PyXRefRole()("py:obj", rawtext, text, line, inliner)
+    return [nodes.literal(rawtext, text)], []
+
+
+def _name_attributes(app: Sphinx) -> None:
+    """Set the heading of a list of attributes, which Sphinx calls variables."""
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = language_of(app.tags).attributes
 
 
 def _show_all_keywords(_app: Sphinx) -> None:
@@ -63,5 +86,7 @@ def _resolve(
 
 def setup(app: Sphinx) -> None:
     """Register it."""
+    app.add_role("name", _code)
+    app.connect("builder-inited", _name_attributes)
     app.connect("builder-inited", _show_all_keywords)
     app.connect("missing-reference", _resolve)

@@ -26,6 +26,7 @@ class Language:
         search: text of an empty search field.
         copy: text of the button that copies a block.
         copied: text of this button afterwards.
+        attributes: heading of the attributes of a class.
     """
 
     code: str
@@ -35,6 +36,7 @@ class Language:
     search: str
     copy: str
     copied: str
+    attributes: str
 
     @property
     def source(self) -> Path:
@@ -42,8 +44,8 @@ class Language:
         return DOCS / self.folder
 
 
-ENGLISH = Language("en", "en", "English", "", "Search", "Copy", "Copied")
-CHINESE = Language("zh-CN", "zh_CN", "中文", "zh", "搜索", "复制", "已复制")
+ENGLISH = Language("en", "en", "English", "", "Search", "Copy", "Copied", "Attributes")
+CHINESE = Language("zh-CN", "zh_CN", "中文", "zh", "搜索", "复制", "已复制", "属性")
 
 _WITHOUT_SOURCE = ("search", "genindex")
 """Pages that Sphinx makes in each language."""

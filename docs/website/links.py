@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docs.website.languages import DOCS
+from docs.website.languages import CHINESE, DOCS, ENGLISH, path_to_twin
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -63,12 +63,21 @@ class LeavingLinks(SphinxTransform):
             if node.get("reftargetid"):
                 link += f"#{node['reftargetid']}"
             target = target_of(link, page, root)
-            if target is not None:
+            if target is None:
+                continue
+            if len(node.parent) == 1 and target == f"{_twin_of(page, root)}.html":
+                node.parent.parent.remove(node.parent)  # a line with nothing but the switch
+            else:
                 reference = nodes.reference("", "", refuri=target)
                 for child in node.children:
                     reference += child
                     reference[-1]["classes"] = []
                 node.replace_self(reference)
+
+
+def _twin_of(page: Path, root: Path) -> str:
+    name = page.relative_to(root).with_suffix("").as_posix()
+    return path_to_twin(name, ENGLISH if root == DOCS else CHINESE)
 
 
 def _is_link(node: nodes.Node) -> bool:

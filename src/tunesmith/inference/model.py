@@ -217,14 +217,20 @@ class Model:
         training_rows: Sequence[Row] = (),
         options: ReadingOptions = ReadingOptions(),  # noqa: B008
     ) -> Scores:
-        """Score labeled rows; `data`, `calibrated` and `threshold` as in `predict`.
+        """Score labeled rows, with 95% intervals and the scores of the constant answer.
 
-        With these two the scores are of the answered rows, and "ece" is the calibration error.
-        `normalize_labels` reads labels that differ only by case and white space from the model's
-        own as these. With `training_rows`, rows of the training data, the scores also have those of
-        a TF-IDF baseline that learned from them.
-
-        The scores carry their 95% intervals, and the scores of the constant answer.
+        Args:
+            data: labeled rows, otherwise as in `predict`.
+            metrics: names of scores; None for those of the training run.
+            calibrated: as in `predict`; then the scores are of the answered rows, and "ece" is
+                the calibration error.
+            threshold: as in `predict`, with the same effect on the scores.
+            batch_size: as in `predict`.
+            normalize_labels: read labels that differ only by case and white space from the
+                model's own as these.
+            training_rows: rows of the training data, for the scores of a TF-IDF baseline that
+                learned from them.
+            options: as in `predict`.
 
         Raises:
             DataError: rows without text or label, or labels that training did not know.

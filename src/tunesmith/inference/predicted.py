@@ -38,7 +38,8 @@ class Predicted:
             a row that could not be predicted all three, with "problem", the code of what is wrong.
         predictions: what the task collects of each row, by name; NaN (-1 among integers) for rows
             that could not be predicted.
-        labels: the rows' own labels as the model numbers them, shape (n,) or (n, C); None without.
+        labels (array | None): the rows' own labels as the model numbers them, shape (n,) or (n, C);
+            None without.
         loss: the mean loss; None without labels.
         texts: what was read of each row, by column; empty if that is not known.
     """

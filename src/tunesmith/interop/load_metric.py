@@ -111,8 +111,8 @@ class LoadedMetric:
         """Score these pairs and those added before, and discard them.
 
         Args:
-            predictions: (n,) classes or numbers.
-            references: the truth, likewise.
+            predictions (array): (n,) classes or numbers.
+            references (array): the truth, likewise.
             options: of the function of scikit-learn, such as `average="macro"`; each score takes
                 those that it knows.
 
