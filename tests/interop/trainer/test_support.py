@@ -85,7 +85,7 @@ def test_all_refusals_at_once_and_as_a_value_error() -> None:
     args = transformers.TrainingArguments("out")
     args.enable_jit_checkpoint, args.deepspeed = True, {"stage": 3}
     with pytest.raises(
-        ValueError, match=r"R131 TrainingArguments: \w+=.*cannot be had\n  \w"
+        ValueError, match=r"R131 TrainingArguments: \w+=.*is not supported\n  \w"
     ) as caught:
         examine(args)
     assert isinstance(caught.value, RecipeError)
