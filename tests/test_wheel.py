@@ -17,7 +17,7 @@ from hatchling.build import build_sdist, build_wheel
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 9_000_000
-"""Bytes of the wheel; seven eighths of them are the weights of `embedded:mini`."""
+"""Bytes of the wheel; most of them are the weights of `embedded:mini`."""
 
 
 @pytest.fixture(scope="module")
