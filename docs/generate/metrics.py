@@ -104,8 +104,13 @@ DESCRIBED: Mapping[str, Described] = {
         _FRACTION,
         Text(
             "Harmonic mean of precision and recall of the positive class: the one of "
-            "`data.positive_label`, else the last.",
-            "正类精确率与召回率的调和平均。正类由 `data.positive_label` 指定，否则为最后一个类别。",
+            "`data.positive_label`, else the last. In token-classification, `f1`, `precision` and "
+            "`recall` count entities of all types together, and `f1_macro` is the mean over types: "
+            "an entity is right if its borders and its type are, as in conlleval and in seqeval's "
+            "default mode; `accuracy` is then that of words. Their intervals are by bootstrap.",
+            "正类精确率与召回率的调和平均。正类由 `data.positive_label` 指定，否则为最后一个类别。"
+            "在 token-classification 中，`f1`、`precision` 和 `recall` 统计所有类型的实体，`f1_macro` 是各类型的平均："
+            "边界和类型都正确的实体才算正确，与 conlleval 和 seqeval 的默认模式一致；`accuracy` 则按词计算。区间用自助法得到。",
         ),
         _ZERO,
         "wilson",
@@ -121,6 +126,17 @@ DESCRIBED: Mapping[str, Described] = {
         _ZERO_EACH,
         "likelihood",
         "sklearn.metrics.f1_score",
+    ),
+    "f1_strict": Described(
+        r"\frac{2\,TP}{2\,TP + FP + FN}",
+        _FRACTION,
+        Text(
+            "F1 of entities whose first tag is B-, as in seqeval's strict mode with IOB2: an entity "
+            "that the model begins with I- does not count. `f1` counts it.",
+            "只统计首个标签为 B- 的实体的 F1，与 seqeval 的 strict 模式（IOB2）一致：模型以 I- 开头的实体不计入，而 `f1` 计入。",
+        ),
+        Text("0 where no entity is marked and none is there.", "既无标注也无预测的实体时为 0。"),
+        "bootstrap",
     ),
     "f1_micro": Described(
         r"\frac{2\sum_c TP_c}{\sum_c (2\,TP_c + FP_c + FN_c)}",
@@ -352,10 +368,13 @@ def _overview() -> str:
 
 
 def _answers_of(name: str) -> str:
-    if name in METRICS:
-        return str(WORDS["comma"]).join(str(KINDS[kind]) for kind in METRICS[name].kinds)
-    tasks = [task for task in TASKS if name in task_named(task).metrics]
-    return str(WORDS["comma"]).join(f"`{task}`" for task in tasks) or str(WORDS["every"])
+    kinds = [str(KINDS[kind]) for kind in METRICS[name].kinds] if name in METRICS else []
+    own = [
+        f"`{task}`"
+        for task in TASKS
+        if name in (scores := task_named(task).metrics) and scores[name] is not METRICS.get(name)
+    ]
+    return str(WORDS["comma"]).join([*kinds, *own]) or str(WORDS["every"])
 
 
 def _entry(name: str, described: Described) -> list[str]:

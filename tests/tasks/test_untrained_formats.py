@@ -46,16 +46,7 @@ FORMATS: dict[str, list[dict[str, object]]] = {
         {"chosen": CHAT, "rejected": CHAT},
     ],
     "tokens with tags, for token classification": [
-        {"tokens": ["Ann", "runs"], "ner_tags": ["B-PER", "O"]},
-        {"tokens": ["Ann", "runs"], "ner_tags": [1, 0], "id": "0"},
-        {"words": ["Ann", "runs"], "pos_tags": ["NNP", "VBZ"]},
-        {"tokens": ["Ann", "runs"], "tags": ["B-PER", "O"], "language": "en"},
-        {"tokens": ["Ann", "runs"], "labels": [1, 0]},
-        {"tokens": "Ann runs", "tags": "B-PER O"},
         {"Sentence #": "1", "Word": "Ann", "POS": "NNP", "Tag": "B-PER"},
-        {"sentence": "Ann runs", "word_labels": "B-PER,O"},
-        {"词": ["小明", "跑步"], "标签": ["B-PER", "O"]},
-        {"字": ["小", "明"], "实体标签": ["B-PER", "I-PER"]},
     ],
     "texts with marked spans, for token classification": [
         {"text": "Ann runs", "spans": [{"start": 0, "end": 3, "label": "PER"}], "answer": "accept"},

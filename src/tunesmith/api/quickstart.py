@@ -241,7 +241,7 @@ def _tokens_of(job: Any) -> TokensSeen:
     batch = make_batch(examples, places, job.padding)
     ids = examples.prepared.sequence("input_ids", 0)
     row = first_rows(job.splits["train"].source, 1)[0]
-    text = " | ".join(str(row.values[name]) for name in job.task.roles.text_columns)
+    text = " | ".join(job.task.texts_of(row))
     count, longest = batch.inputs["input_ids"].shape
     return TokensSeen(
         text,

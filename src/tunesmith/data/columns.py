@@ -15,6 +15,7 @@ from tunesmith.text import did_you_mean, quoted
 
 __all__ = [
     "NOT_CONTENT",
+    "SHAPED",
     "Roles",
     "Suggestion",
     "missing_columns",
@@ -49,6 +50,9 @@ NOT_CONTENT = (
     "createdat",
 )
 """Columns that are neither texts nor labels: they number or sort rows."""
+
+SHAPED = frozenset({"tokens", "tags", "marked text", "entities"})
+"""Types of columns in which `data.shapes` put canonical values; only their task learns them."""
 
 
 @dataclass(frozen=True, slots=True)

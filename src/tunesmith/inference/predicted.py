@@ -14,6 +14,7 @@ from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.inference.bad_rows import BadRows
+from tunesmith.metrics.output_kinds import shown_label
 from tunesmith.tasks import Predictions
 from tunesmith.text import html_table, shortened
 
@@ -98,7 +99,7 @@ def _as_text(answer: Mapping[str, object]) -> str:
     label = answer["label"]
     if label is None:
         return str(answer["problem"]) if "problem" in answer else _("abstained")
-    return ", ".join(map(str, label)) if isinstance(label, list) else str(label)
+    return shown_label(label)
 
 
 @dataclass(frozen=True, slots=True)

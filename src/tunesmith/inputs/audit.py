@@ -53,7 +53,8 @@ class Audit:
 
     def stats(self, source: Source) -> SourceStats:
         """Return empty statistics of a source."""
-        return SourceStats(source, self.resolved.task.roles)
+        task = self.resolved.task
+        return SourceStats(source, task.roles, task.texts_of)
 
     def close(
         self, name: str, stats: SourceStats, survey: Survey, *, is_labeled: bool = True
@@ -117,12 +118,13 @@ class Audit:
         reader = reader_of(recipe.model, recipe.revision)
         place = Place(train.stats.source.name)
         if reader is None:
-            sample, limit = train.stats.sample, recipe.train.max_length
-            yield from estimated_length_problems(sample, limit, place)
+            if task.cuts_long_texts:
+                sample, limit = train.stats.sample, recipe.train.max_length
+                yield from estimated_length_problems(sample, limit, place)
             return
         limit = reader.limit(recipe.train.max_length)
         self.lengths = measure(reader, train.stats.sample, limit)
-        yield from length_problems(self.lengths, reader.name, place)
+        yield from length_problems(self.lengths, reader.name, place, are_cut=task.cuts_long_texts)
         yield from self._label_order(reader, task)
 
     def _label_order(self, reader: Reader, task: Task) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,9 +45,22 @@ class SourceStats:
         sample: the texts of some rows, evenly spaced.
     """
 
-    def __init__(self, source: Source, roles: Roles) -> None:
+    def __init__(
+        self,
+        source: Source,
+        roles: Roles,
+        texts_of: Callable[[Row], tuple[str, ...]] | None = None,
+    ) -> None:
+        """Start without rows.
+
+        Args:
+            source: of the rows.
+            roles: of the columns.
+            texts_of: returns the texts of a row; None to take the values of its columns.
+        """
         self.source = source
         self.roles = roles
+        self._texts_of = texts_of or self._values_of
         self.columns = {name: TextColumn() for name in roles.text_columns}
         self.label_kinds: Counter[str] = Counter()
         self.odd = Findings(source)
@@ -66,7 +79,7 @@ class SourceStats:
             row: to add.
             text: its texts, normalized.
         """
-        texts = tuple([str(row.values[name]) for name in self.roles.text_columns])
+        texts = self._texts_of(row)
         for column, one in zip(self.columns.values(), texts, strict=True):
             column.add(one)
             if (finding := odd_text(one)) is not None:
@@ -81,6 +94,9 @@ class SourceStats:
         self._rows.append(row.index)
         self._held.append(text)
         self._sketch(text)
+
+    def _values_of(self, row: Row) -> tuple[str, ...]:
+        return tuple([str(row.values[name]) for name in self.roles.text_columns])
 
     def _count_kinds(self, value: object) -> None:
         """Count the kinds of values of the labels of a row."""

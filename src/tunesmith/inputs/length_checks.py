@@ -224,9 +224,18 @@ def _least_tokens(text: str) -> int:
     return len(_PIECE.findall(text))
 
 
-def length_problems(lengths: Lengths, model: str, place: Place) -> Iterator[Problem]:
-    """Yield the problems of texts that are cut, or that the model cannot read."""
-    if lengths.rows_cut:
+def length_problems(
+    lengths: Lengths, model: str, place: Place, *, are_cut: bool = True
+) -> Iterator[Problem]:
+    """Yield the problems of texts that are cut, or that the model cannot read.
+
+    Args:
+        lengths: of the rows.
+        model: its name.
+        place: of the source.
+        are_cut: whether longer texts are cut.
+    """
+    if are_cut and lengths.rows_cut:
         yield Problem(
             "D320",
             _(

@@ -18,7 +18,11 @@ from tunesmith.metrics.output_kinds import RawKind
 
 __all__ = ["BASELINES", "WORDS", "simple_answers"]
 
-BASELINES = {"tfidf": N_("TF-IDF"), "constant": N_("majority class")}
+BASELINES = {
+    "tfidf": N_("TF-IDF"),
+    "frequent": N_("usual tag of each word"),
+    "constant": N_("majority class"),
+}
 """The names of all baselines, and their titles; see `score_table.baseline_title`."""
 
 _MOST_ROWS = 20_000

@@ -32,6 +32,7 @@ __all__ = [
     "OutputKind",
     "RawKind",
     "RowAnswers",
+    "shown_label",
 ]
 
 ColumnType = Literal["text", "list", "number"]
@@ -40,6 +41,16 @@ Answers = Sequence[Mapping[str, Any]]
 
 _LEAST = 1e-12
 """A probability of zero would give an infinite loss."""
+
+
+def shown_label(label: object) -> str:
+    """The label of an answer as one line; several with commas, parts of a text with their types."""
+    if not isinstance(label, list):
+        return str(label)
+    return ", ".join(
+        f"{item['text']} ({item['label']})" if isinstance(item, Mapping) else str(item)
+        for item in label
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -148,6 +148,7 @@ def _save_and_load(session: Session) -> None:
         off = _difference(answers, _answers(session, loaded.model, shortest))
         if not off <= _AGREE:
             raise ModelError(_another(_("its answers are off by {share:.1%}").format(share=off)))
+        _serve_some(session, loaded.model)
         if session.progress.micro_batch_size == 1:
             return  # there is no memory for two rows, and no need of padding
         both = session.job.batch(0, np.array([lengths.argmin(), lengths.argmax()]))
@@ -155,6 +156,19 @@ def _save_and_load(session: Session) -> None:
     off = _difference(answers, padded)
     if not off <= _AGREE:
         session.warnings.append(_sees_padding(off))
+
+
+def _serve_some(session: Session, model: nn.Module) -> None:
+    """Compare the answers of the pipeline of transformers with those of the task."""
+    job = session.job
+    numbers = job.examples["train"].row_numbers[:_ROWS].tolist()
+    rows = job.rows({"train": numbers})["train"]
+    with quiet_transformers():
+        differ = job.task.served_otherwise(
+            model.eval(), job.tokenizer, [rows[number] for number in numbers]
+        )
+    if differ:
+        session.warnings.append(_served_otherwise(differ, len(numbers)))
 
 
 def _answers(session: Session, network: Any, batch: Batch) -> _Answers:
@@ -190,6 +204,17 @@ def _another(how: str) -> Problem:
         "M143",
         _("saved and loaded again, the model is another: {how}").format(how=how),
         fix=_("What it would learn could not be kept. Choose another model."),
+    )
+
+
+def _served_otherwise(differ: int, count: int) -> Problem:
+    return Problem(
+        "M160",
+        _("the pipeline of transformers answers {differ} of {count} rows otherwise").format(
+            differ=differ, count=count
+        ),
+        fix=_("Predict with tunesmith, or choose another model."),
+        severity=Severity.WARNING,
     )
 
 

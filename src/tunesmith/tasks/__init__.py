@@ -15,7 +15,7 @@ from tunesmith.errors import Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 from tunesmith.recipe.renamed import new_name
-from tunesmith.tasks.matching import Match, match_texts
+from tunesmith.tasks.matching import Confidence, Match, match_texts
 from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
 from tunesmith.tasks.script_parts import ScriptParts, TargetExpression
 from tunesmith.tasks.untrained_formats import UntrainedFormat, untrained_format
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 TASKS = {
+    "token-classification": ".token_classification:TokenClassification",
     "multi-label-classification": ".multi_label_classification:MultiLabelClassification",
     "text-regression": ".text_regression:TextRegression",
     "text-classification": ".text_classification:TextClassification",
@@ -82,7 +83,8 @@ def match_task(
     """
     if task is None:
         matches = _matches(profile, requested)
-        unsupported = untrained_format(profile, _label(matches))
+        is_known = bool(matches) and matches[0][1].confidence is Confidence.BY_SHAPE
+        unsupported = None if is_known else untrained_format(profile, _label(matches))
         if unsupported and requested.label is None:
             raise RecipeError(_untrained(unsupported, profile))
     else:

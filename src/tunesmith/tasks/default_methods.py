@@ -34,6 +34,7 @@ class TaskDefaults:
     pipeline_options: ClassVar[str] = ""
     """Further arguments of the pipeline, as code."""
     needs_label: ClassVar[bool] = True
+    cuts_long_texts: ClassVar[bool] = True
     uses_full_vocabulary: ClassVar[bool] = False
     generates: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
@@ -171,6 +172,10 @@ class TaskDefaults:
             f"model = {self.model_class}.from_pretrained({path})\n"
             f'print(model(**tokenizer({example}, return_tensors="pt")))'
         )
+
+    def served_otherwise(self, model: nn.Module, tokenizer: Any, rows: Sequence[Row]) -> int:
+        """Return 0: the pipeline has nothing to decide."""
+        return 0
 
     @property
     def encoding(self) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from tunesmith.data.columns import NOT_CONTENT, Roles, Suggestion, plain_name, suggest_texts
+from tunesmith.data.columns import NOT_CONTENT, SHAPED, Roles, Suggestion, plain_name, suggest_texts
 from tunesmith.data.profile import ColumnProfile, Profile
 from tunesmith.errors import Problem
 from tunesmith.i18n import gettext as _
@@ -34,6 +34,8 @@ class Confidence(IntEnum):
     """By a column named after its role, such as "label"."""
     REQUESTED = 5
     """The user named the columns."""
+    BY_SHAPE = 6
+    """By values of a shape that no other task reads, such as tokens with tags."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,11 @@ def match_label(
     rivals: list[str] = []
     label = requested.label
     if label is None:
-        free = {c.name: c for c in profile.columns if _confidence(c, names) is not None}
+        free = {
+            c.name: c
+            for c in profile.columns
+            if c.column.type not in SHAPED and _confidence(c, names) is not None
+        }
         for taken in (requested.text, requested.text_pair):
             free.pop(str(taken), None)
         if not free:
@@ -99,7 +105,7 @@ def match_label(
         return None
     suggested |= texts.suggested
     roles = replace(texts.roles, label=label)
-    if column is None or not fits(column):
+    if column is None or column.column.type in SHAPED or not fits(column):
         return Match(roles, "", Confidence.ON_REQUEST, suggested, rivals)
     confidence = _confidence(column, names) if requested.label is None else None
     return Match(roles, reason(column), confidence or Confidence.REQUESTED, suggested, rivals)

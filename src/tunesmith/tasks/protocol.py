@@ -69,6 +69,8 @@ class TaskRows(Protocol):
     name: ClassVar[str]
     needs_label: ClassVar[bool]
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
+    cuts_long_texts: ClassVar[bool]
+    """Whether a text of more tokens than the model takes loses its rest."""
     options_type: ClassVar[type[Options]]
     """Task-specific options: the recipe's section `options`."""
 
@@ -314,6 +316,16 @@ class TaskStorage(Protocol):
     @property
     def usage(self) -> str:
         """Code that prints an answer of the model in "path/to/this/folder", with transformers."""
+        ...
+
+    def served_otherwise(self, model: nn.Module, tokenizer: Any, rows: Sequence[Row]) -> int:
+        """Return for how many rows `pipeline` gives other answers than the task itself.
+
+        Args:
+            model: saved and loaded again.
+            tokenizer: of the model.
+            rows: a few rows to try.
+        """
         ...
 
     @property

@@ -125,7 +125,7 @@ def _prediction_stats(run: RunFolder, task_json: Mapping[str, Any]) -> Predictio
         return None
     task = task_from_json(task_json)
     try:
-        records = read_predictions(run, "validation", task.roles.label_columns)
+        records = read_predictions(run, "validation", task.roles.columns)
     except IntegrityError:
         return None  # the curves are assessed all the same
     rows = [Row(record.row, record.values) for record in records]

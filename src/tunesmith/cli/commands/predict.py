@@ -25,6 +25,7 @@ from tunesmith.cli.streams import has_reader
 from tunesmith.errors import DataError, Place, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
+from tunesmith.metrics.output_kinds import shown_label
 from tunesmith.storage.names import model_source
 from tunesmith.text import escape_controls, shortened
 
@@ -236,4 +237,4 @@ def _label(answer: Any) -> str:
     label = answer["label"]
     if label is None:
         return "" if "problem" in answer else _("abstained")
-    return ", ".join(label) if isinstance(label, list) else str(label)
+    return shown_label(label)

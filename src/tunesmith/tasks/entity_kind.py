@@ -1,0 +1,105 @@
+"""Entities of a text as answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.i18n import gettext as _
+from tunesmith.metrics.concrete_kinds import NO_LABEL
+from tunesmith.metrics.entities import OUTSIDE, Entity, Mistake, is_exactly_right, mistakes
+from tunesmith.metrics.output_kinds import Answers, OutputKind, RowAnswers
+
+__all__ = ["Entities", "EntityList", "MarkedEntity", "as_objects", "entities_of_answer"]
+
+
+class MarkedEntity(Entity):
+    """An entity with its text: two are equal if borders and type are."""
+
+    text: str = ""
+
+    @classmethod
+    def of(cls, entity: Entity, text: str) -> MarkedEntity:
+        """Return an entity of a text."""
+        marked = cls(*entity)
+        marked.text = text[entity.start : entity.end]
+        return marked
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and self[:3] == other[:3]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:3])
+
+
+EntityList = tuple[MarkedEntity, ...]
+
+
+def as_objects(values: Iterable[object]) -> NDArray[Any]:
+    """Return values as an array of objects, shape (n,)."""
+    return np.fromiter(values, dtype=object)
+
+
+@final
+@dataclass(frozen=True)
+class Entities(OutputKind):
+    """Any number of entities per row: tuples of `MarkedEntity`, rising."""
+
+    name: ClassVar[str] = "entities"
+
+    def format(self, entry: Any) -> str:
+        """Each entity with its type."""
+        return ", ".join(f"{one.text} ({one.label})" for one in entry) or NO_LABEL
+
+    def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
+        """Stored answers to labeled rows."""
+        predicted = as_objects(entities_of_answer(answer) for answer in answers)
+        scores = np.array([answer["score"] for answer in answers], dtype=np.float64)
+        return RowAnswers(as_objects(map(_entities, truth)), predicted, scores=scores)
+
+    def is_right(self, answers: RowAnswers) -> NDArray[np.bool_]:
+        """Which rows have exactly their entities, shape (n,)."""
+        if answers.predicted.dtype != object:  # the columns that scores are computed from
+            return is_exactly_right(answers.predicted)
+        pairs = zip(answers.predicted, answers.truth, strict=True)
+        return np.array([tuple(one) == _entities(other) for one, other in pairs], dtype=bool)
+
+    def confusions(self, answers: RowAnswers) -> Iterator[tuple[int, str, str]]:
+        """Each mistake: the row, the type of the entity, and what it was marked as."""
+        for row, (truth, predicted) in enumerate(
+            zip(answers.truth, answers.predicted, strict=True)
+        ):
+            for mistake, true, marked in mistakes(_entities(truth), predicted):
+                gold = OUTSIDE if true is None else true.label
+                answer = OUTSIDE if marked is None else marked.label
+                if mistake is Mistake.BORDER:
+                    answer = _("{label}, other borders").format(label=answer)
+                yield row, gold, answer
+
+
+def _entities(entry: Any) -> EntityList:
+    """The entities of an entry of the truth, which may also hold the words of the row."""
+    return tuple(getattr(entry, "entities", entry))
+
+
+def entities_of_answer(answer: Mapping[str, Any]) -> EntityList:
+    """Return the entities that an answer lists."""
+    return tuple(map(_of_json, answer["label"] or ()))
+
+
+def _of_json(one: Mapping[str, Any]) -> MarkedEntity:
+    entity = Entity(int(one["start"]), int(one["end"]), str(one["label"]), _is_begun(one))
+    marked = MarkedEntity(*entity)
+    marked.text = str(one["text"])
+    return marked
+
+
+def _is_begun(one: Mapping[str, Any]) -> bool:
+    return one.get("strict") is not False

@@ -1,0 +1,72 @@
+"""The entities of the pipeline of transformers beside those of the task itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesmith.data.batches import Examples, Padding, make_batch
+from tunesmith.data.encoded import Ragged, hold_in_memory
+from tunesmith.data.rows import Row
+from tunesmith.tasks.protocol import Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["count_differences"]
+
+_TOKENS = 512
+"""Longer texts are cut by the pipeline or read in other windows."""
+
+Found = set[tuple[int, int, str]]
+
+
+def count_differences(task: Task, model: nn.Module, tokenizer: Any, texts: Sequence[str]) -> int:
+    """Return for how many texts of one window both mark other entities.
+
+    Args:
+        task: whose entities.
+        model: on the CPU, in float32.
+        tokenizer: of the model.
+        texts: to mark.
+    """
+    from transformers import pipeline
+
+    limit = min(_TOKENS, tokenizer.model_max_length)
+    short = [text for text in texts if len(tokenizer.encode(text)) <= limit]
+    serve: Any = pipeline(
+        "token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple"
+    )
+    return sum(_own(task, model, tokenizer, text, limit) != _served(serve, text) for text in short)
+
+
+def _own(task: Task, model: nn.Module, tokenizer: Any, text: str, limit: int) -> Found:
+    import torch
+
+    row = Row(0, {task.roles.text: text})
+    encoded = task.encode([row], tokenizer, limit, labeled=False)
+    examples = Examples(hold_in_memory(encoded))
+    places = np.arange(len(examples))
+    batch = make_batch(examples, places, Padding.of(tokenizer))
+    with torch.inference_mode():
+        (_of, logits) = task.forward(model, batch.to(next(model.parameters()).device)).ragged[
+            "logits"
+        ]
+    values = logits.float().cpu().numpy()
+    joined = task.join({"logits": Ragged(values, np.array([len(values)]))}, examples)
+    listed: Any = task.decode(joined, [row])[0]["label"]
+    return {(one["start"], one["end"], one["label"]) for one in listed}
+
+
+def _served(serve: Any, text: str) -> Found:
+    found = set()
+    for one in serve(text):
+        start, end = int(one["start"]), int(one["end"])
+        inside = text[start:end]
+        start += len(inside) - len(inside.lstrip())
+        end -= len(inside) - len(inside.rstrip())
+        if start < end:
+            found.add((start, end, str(one["entity_group"])))
+    return found
