@@ -66,7 +66,7 @@ _CONSTANT = Text(
 
 DESCRIBED: Mapping[str, Described] = {
     "accuracy": Described(
-        r"\frac{1}{n}\sum_{i=1}^{n}[\hat{y}_i = y_i]",
+        r"\frac{1}{n}\sum_{i=1}^{n}[a_i = y_i]",
         _FRACTION,
         Text(
             "Fraction of rows that are answered exactly right. With several labels per row, all of "
@@ -202,8 +202,8 @@ DESCRIBED: Mapping[str, Described] = {
         "sklearn.metrics.recall_score",
     ),
     "matthews_correlation": Described(
-        r"\frac{n\sum_c TP_c - \sum_c n_c\,\hat{n}_c}"
-        r"{\sqrt{\left(n^2 - \sum_c \hat{n}_c^2\right)\left(n^2 - \sum_c n_c^2\right)}}",
+        r"\frac{n\sum_c TP_c - \sum_c n_c\,h_c}"
+        r"{\sqrt{\left(n^2 - \sum_c h_c^2\right)\left(n^2 - \sum_c n_c^2\right)}}",
         _SIGNED,
         Text(
             "Correlation of answers and labels: 0 for a constant prediction and for guessing, however "
@@ -218,8 +218,8 @@ DESCRIBED: Mapping[str, Described] = {
         "sklearn.metrics.matthews_corrcoef",
     ),
     "pearson": Described(
-        r"\frac{\sum_i (\hat{y}_i - \bar{\hat{y}})(y_i - \bar{y})}"
-        r"{\sqrt{\sum_i (\hat{y}_i - \bar{\hat{y}})^2 \sum_i (y_i - \bar{y})^2}}",
+        r"\frac{\sum_i (a_i - \bar{a})(y_i - \bar{y})}"
+        r"{\sqrt{\sum_i (a_i - \bar{a})^2 \sum_i (y_i - \bar{y})^2}}",
         _SIGNED,
         Text(
             "Linear correlation of predicted and true numbers.",
@@ -230,7 +230,7 @@ DESCRIBED: Mapping[str, Described] = {
         "scipy.stats.pearsonr",
     ),
     "spearman": Described(
-        r"\mathrm{pearson}\left(\mathrm{rank}(\hat{y}),\ \mathrm{rank}(y)\right)",
+        r"\mathrm{pearson}\left(\mathrm{rank}(a),\ \mathrm{rank}(y)\right)",
         _SIGNED,
         Text(
             "Correlation of the ranks; equal numbers share their mean rank. It is 1 wherever the "
@@ -242,7 +242,7 @@ DESCRIBED: Mapping[str, Described] = {
         "scipy.stats.spearmanr",
     ),
     "mean_squared_error": Described(
-        r"\frac{1}{n}\sum_{i=1}^{n}(\hat{y}_i - y_i)^2",
+        r"\frac{1}{n}\sum_{i=1}^{n}(a_i - y_i)^2",
         "≥ 0",
         Text("Mean of the squared errors.", "误差平方的平均。"),
         _NEVER,
@@ -265,7 +265,7 @@ DESCRIBED: Mapping[str, Described] = {
         "bootstrap",
     ),
     "token_accuracy": Described(
-        r"\frac{1}{m}\sum_{j=1}^{m}[\hat{t}_j = t_j]",
+        r"\frac{1}{m}\sum_{j=1}^{m}[u_j = t_j]",
         _FRACTION,
         Text(
             "Fraction of masked tokens whose most likely token is the right one.",
