@@ -76,6 +76,12 @@ def test_a_sign_within_a_word_is_no_letter_of_this_encoding() -> None:
     assert detect_encoding("ma³y du¿y mi³o³".encode("cp1252")) == "cp1250"  # mały duży miłoł
 
 
+@pytest.mark.parametrize("text", ["打印机又坏了", "东西不错", "快递太慢"])
+def test_few_characters_of_chinese_are_no_other_alphabet(text: str) -> None:
+    sample = "".join(f"{text} {i},甲\r\n" for i in range(9)).encode("gbk")
+    assert detect_encoding(sample) == "gb18030"
+
+
 @pytest.mark.parametrize("sample", [b"", b"plain", b"\x81\x8d\x8f \x90 \x9d \x81"])
 def test_what_is_ambiguous_has_no_name(sample: bytes) -> None:
     assert detect_encoding(sample) is None

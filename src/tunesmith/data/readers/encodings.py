@@ -60,6 +60,7 @@ _SCRIPTS = (
 )
 """Whole scripts. Only lowercase counts: cp1251 and koi8_r swap it with uppercase."""
 _MIN_FRACTION, _MIN_LOWERCASE_FRACTION = 0.9, 0.75
+_MIN_RUNS = 8
 
 
 def encoding_by_mark(head: bytes) -> str | None:
@@ -101,9 +102,12 @@ def detect_encoding(sample: bytes) -> str | None:
         return utf_16
     if sample.isascii():
         return None
+    is_gb2312 = _is_gb2312(sample)
+    if is_gb2312 and _has_pairs_only(sample):
+        return "gb18030"
     if by_letters := _detect_by_letters(sample):
         return by_letters
-    return "gb18030" if _is_gb2312(sample) else _detect_by_statistics(sample)
+    return "gb18030" if is_gb2312 else _detect_by_statistics(sample)
 
 
 def not_in_encoding(codec: str, sample: bytes, place: Place, byte: int | None = None) -> Problem:
@@ -177,6 +181,16 @@ def _fraction_of_letters(
     if total:
         return own / total
     return 0.0 if pairs else 1.0
+
+
+def _has_pairs_only(sample: bytes) -> bool:
+    """Whether all runs of bytes beyond ASCII have even lengths, as in two-byte encodings.
+
+    Words of single-byte encodings have odd lengths half of the time. The first and the last run
+    may be cut.
+    """
+    lengths = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)][1:-1]
+    return len(lengths) >= _MIN_RUNS and all(length % 2 == 0 for length in lengths)
 
 
 def _is_gb2312(sample: bytes) -> bool:
