@@ -52,8 +52,8 @@ def test_photographs_are_sharp_and_small(language: str) -> None:
     for scheme in ("light", "dark"):
         data = (IMAGES[language] / f"report-{scheme}.png").read_bytes()
         assert data.startswith(b"\x89PNG")
-        assert int.from_bytes(data[16:20]) >= 1900  # pixels, of a page of half as many
-        assert len(data) < 150_000
+        assert int.from_bytes(data[16:20]) == 1800  # pixels, of a page of half as many
+        assert len(data) < 80_000
 
 
 @LANGUAGES

@@ -23,8 +23,8 @@ SANS = (
     "-apple-system, BlinkMacSystemFont, 'Segoe UI', 'Noto Sans', Helvetica, Arial, 'PingFang SC', "
     "'Microsoft YaHei', 'Noto Sans CJK SC', sans-serif"
 )
-_CELL, _LINE, _SIZE, _MARGIN, _BAR = 8.4, 20, 14, 18, 36
-"""Width of a column, height of a line, font size, margin and height of the title, in pixels."""
+_CELL, _LINE, _SIZE, _WIDE_SIZE, _MARGIN, _BAR = 8.4, 20, 14, 15, 18, 36
+"""Width of a column, height of a line, font sizes, margin and height of the title, in pixels."""
 
 _SVG = "http://www.w3.org/2000/svg"
 
@@ -94,12 +94,16 @@ def _text(run: Run, y: float, palette: Palette) -> str:
     lead = len(run.text) - len(run.text.lstrip())
     text = run.text.strip()
     weight = ' font-weight="600"' if run.style.is_bold else ""
-    x, length = _MARGIN + (run.column + lead) * _CELL, width(text) * _CELL
-    is_wide = east_asian_width(text[0]) in "WF"
-    adjust = "spacing" if is_wide else "spacingAndGlyphs"
+    x = _MARGIN + (run.column + lead) * _CELL
+    if east_asian_width(text[0]) in "WF":  # each in the middle of its two columns
+        across = [x + _CELL - _WIDE_SIZE / 2 + 2 * _CELL * i for i in range(len(text))]
+        place = f'x="{" ".join(f"{one:.1f}" for one in across)}" font-size="{_WIDE_SIZE}"'
+    else:
+        length = width(text) * _CELL
+        place = f'x="{x:.1f}" textLength="{length:.1f}" lengthAdjust="spacingAndGlyphs"'
     return (
-        f'<text x="{x:.1f}" y="{y}" fill="{palette.color(run.style)}"{weight} '
-        f'textLength="{length:.1f}" lengthAdjust="{adjust}">{escape(text, quote=False)}</text>'
+        f'<text {place} y="{y}" fill="{palette.color(run.style)}"{weight}>'
+        f"{escape(text, quote=False)}</text>"
     )
 
 
@@ -107,7 +111,8 @@ def read_terminal(path: Path) -> list[str]:
     """Return the lines of text that a picture of a terminal shows."""
     rows: dict[float, dict[int, str]] = {}
     for text in ElementTree.parse(path).getroot().iter(f"{{{_SVG}}}text"):
-        column = round((float(text.get("x", "0")) - _MARGIN) / _CELL)
+        left = float(text.get("x", "0").split()[0])
+        column = round((left - _MARGIN) / _CELL)
         rows.setdefault(float(text.get("y", "0")), {})[column] = text.text or ""
     lines = []
     for y in range(_BAR + 14, round(max(rows)) + 1, _LINE):
