@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import KINDS, Case, all_cases
+for module in ("fcntl", "resource"):  # most faults are made of forks, signals, links and limits
+    pytest.importorskip(module)
+
+from tests.faults import KINDS, Case, all_cases  # noqa: E402
 
 QUICK = [(kind, case) for kind, case in all_cases() if case.is_quick]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import tunesmith as ts
+from tests.capabilities import needs
 from tunesmith.analysis.curves.diagnosis import Assessment
 
 ROWS = [
@@ -63,6 +64,7 @@ def test_the_spread_of_several(run: ts.Run) -> None:
     assert runs.scores == run.scores
 
 
+@needs("links")
 def test_runs_by_name(run: ts.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     root = run.folder.parent
     assert ts.find_run("run", root) == run

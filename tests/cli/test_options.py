@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tests.cli.conftest import Command
 from tunesmith.cli.commands import COMMANDS
 from tunesmith.cli.options import layers_from, reading
@@ -153,6 +154,7 @@ def test_common_options_before_the_command(tunesmith: Command) -> None:
         assert "Traceback" not in output.err
 
 
+@needs("links")
 def test_home_folder_is_expanded_in_every_path(
     tunesmith: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.capabilities import needs
 from tests.cli.conftest import Command
 from tunesmith.cli import main
 from tunesmith.cli import streams as cli_streams
@@ -101,6 +102,7 @@ def test_closed_stream_counts_as_failed() -> None:
     assert not stream.isatty()
 
 
+@needs("/dev")
 def test_streams_are_restored_and_buffers_discarded(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
@@ -168,6 +170,7 @@ def in_a_process(*arguments: str, closed: tuple[int, ...] = (), full: tuple[int,
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@needs("/dev", "fork")
 @pytest.mark.parametrize(
     ("streams", "code"),
     [
@@ -181,11 +184,13 @@ def test_exit_code_of_a_lost_result(streams: dict[str, Any], code: int, trained:
     assert in_a_process("--help", **streams) == code
 
 
+@needs("/dev", "fork")
 def test_an_error_keeps_its_exit_code(tmp_path: Path) -> None:
     for streams in ({"full": (1, 2)}, {"closed": (1, 2)}):
         assert in_a_process("runs", "show", str(tmp_path / "none"), **streams) == 2
 
 
+@needs("/dev", "fork")
 def test_a_finished_run_does_not_need_a_reader(trained: Path) -> None:
     """Its result is a folder."""
     recipe = str(trained / "recipe.yaml")

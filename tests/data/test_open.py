@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict
 
+from tests.capabilities import needs
 from tunesmith.data.open import detected, from_python, looks_like_a_file, open_splits
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Source
@@ -171,7 +172,10 @@ def test_what_was_detected_as_far_as_all_files_agree(tmp_path: Path) -> None:
     assert detected(from_python(RECORDS)["train"]) == {}
 
 
-@pytest.mark.parametrize("where", ["~nobody-of-this-name/a.csv", "/dev/null", "a\0b.csv"])
+@pytest.mark.parametrize(
+    "where",
+    ["~nobody-of-this-name/a.csv", pytest.param("/dev/null", marks=needs("/dev")), "a\0b.csv"],
+)
 def test_paths_that_are_none(where: str) -> None:
     with pytest.raises(DataError) as caught:
         open_splits(where)

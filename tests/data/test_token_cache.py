@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.capabilities import needs
 from tunesmith.data.encoded import Encoded, Prepared, Ragged, hold_in_memory
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import Row
@@ -185,6 +186,7 @@ def age(folder: Path, days: float) -> None:
     os.utime(folder, (then, then), follow_symlinks=False)
 
 
+@needs("links")
 def test_what_is_used_stays_and_what_is_not_ours_too(tmp_path: Path) -> None:
     home = tmp_path / "prepared"
     old, used = (home / prepared([text], tmp_path).key for text in ("old", "used"))
@@ -201,6 +203,7 @@ def test_what_is_used_stays_and_what_is_not_ours_too(tmp_path: Path) -> None:
     assert {used.name, "notes", "0" * 31 + "g", "dangling"} <= names
 
 
+@needs("links")
 def test_a_dangling_link_under_the_name_of_a_set_is_set_aside(tmp_path: Path) -> None:
     home = tmp_path / "prepared"
     key = prepared(["abc"], tmp_path).key
@@ -330,6 +333,7 @@ def resident_kilobytes(folder: Path) -> int:
     return kilobytes
 
 
+@needs("/proc")
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells it")
 def test_what_was_read_is_released_and_can_be_read_again(tmp_path: Path) -> None:
     result = prepared(["abcdefg"] * 20_000, tmp_path)

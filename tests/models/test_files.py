@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tests.models.folders import edited
 from tunesmith.errors import IntegrityError, ModelError
 from tunesmith.models import EMBEDDED, ModelFiles, load_tokenizer, locate
@@ -78,6 +79,7 @@ def test_pickled_weights_are_never_loaded(tiny_bert: Path, tmp_path: Path) -> No
     assert "pytorch_model.bin" in str(caught.value)
 
 
+@needs("pipes")
 def test_the_fingerprint_holds_every_file_that_is_read(tiny_bert: Path, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     shutil.copytree(tiny_bert, folder)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.capabilities import needs
 from tests.models.folders import edited
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
@@ -137,6 +138,7 @@ def test_the_length_of_a_step_is_bounded_exactly(folder: Path) -> None:
         assert ("decoder is larger than 2 MB" not in str(caught.value)) == fits
 
 
+@needs("pipes")
 def test_only_regular_files_of_known_names_are_read(folder: Path) -> None:
     for name in ("chat_template.jinja", "tekken.json", "processor_config.json", "vocab.bpe"):
         os.mkfifo(folder / name)  # to read one of them would wait for ever
@@ -145,6 +147,7 @@ def test_only_regular_files_of_known_names_are_read(folder: Path) -> None:
     refused(folder, "special_tokens_map.json: it is not a regular file")
 
 
+@needs("/dev")
 def test_what_names_code_or_files_is_left_out(folder: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     (folder / "evil.py").write_text(f"open({str(canary)!r}, 'w')")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.capabilities import needs
 from tunesmith.errors import ModelError, Problem, RecipeError
 from tunesmith.models.untrusted import (
     MAX_DEPTH,
@@ -101,6 +102,7 @@ def test_the_limit_of_size_is_exact(path: Path) -> None:
         read_json(path, max_bytes=2_000_000)
 
 
+@needs("/dev", "links", "pipes")
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")

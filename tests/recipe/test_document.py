@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.capabilities import needs
 from tunesmith.errors import RecipeError
 from tunesmith.recipe.document import parse_document, read_document, read_scalar
 
@@ -173,6 +174,7 @@ def test_a_value_that_is_left_out_is_at_its_key() -> None:
     assert document.excerpt(("b",)) == ("2 | b:", "  | ^")
 
 
+@needs("/dev", "links", "pipes")
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     os.mkfifo(tmp_path / "pipe.yaml")

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.capabilities import needs
 from tests.runs.children import ended, in_child, start_pair, train
 from tunesmith.runs.folder import RunFolder
 
@@ -150,6 +151,7 @@ def test_more_processes_than_micro_batches(
     check_equal(one, two_processes(tickets, tiny_bert, tmp_path / "two", **sets))
 
 
+@needs("signals")
 def test_a_stop_is_agreed_on_and_the_same_command_continues(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import tunesmith as ts
+from tests.capabilities import needs
 from tests.runs.test_train import strip_times
 from tunesmith.errors import FolderInUseError
 from tunesmith.inputs import resolve_inputs, validate_inputs
@@ -106,6 +107,7 @@ def test_a_run_of_one_step_without_validation(
     assert not (tmp_path / "run").exists()
 
 
+@needs("links")
 def test_what_a_killed_dry_run_left_is_deleted_by_the_next(tmp_path: Path) -> None:
     for name in (
         ".tmp-dry-run-11", ".tmp-dry-run-12", ".tmp-dry-run-13", ".tmp-dry-run-x", "runs",

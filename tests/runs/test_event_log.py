@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tunesmith.errors import Problem, Severity
 from tunesmith.metrics.scores import Scores
 from tunesmith.runs.event_log import EventLog, as_line
@@ -153,6 +154,7 @@ def test_a_last_line_that_lacks_only_its_end_stays(tmp_path: Path) -> None:
     assert path.read_text() == f"x\n{line}\n"
 
 
+@needs("/dev", "links")
 def test_a_full_disk_never_stops_training(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
@@ -165,6 +167,7 @@ def test_a_full_disk_never_stops_training(tmp_path: Path) -> None:
     assert "No space left on device" in log.problem.message
 
 
+@needs("pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "e")
     log = EventLog(tmp_path / "e", 1, {})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tests.runs.stored_files import write_finished
 from tunesmith.errors import IntegrityError, RecipeError, ResourceError
 from tunesmith.runs.folder import RunFolder, refuse_other, refuse_unfinished, run_name, runs_under
@@ -29,6 +30,7 @@ def test_names_of_runs(where: str, name: str) -> None:
     assert run_name(where) == name
 
 
+@needs("links")
 def test_runs_under_a_root_the_newest_first(tmp_path: Path) -> None:
     for age, name in enumerate(("new", "old")):
         (tmp_path / name).mkdir()
@@ -100,7 +102,8 @@ def test_only_what_a_kill_left_in_a_run_is_swept(tmp_path: Path) -> None:
     assert [path for path in [*leftovers, *others] if path.exists()] == others
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@needs("modes")
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="root may read everything")
 def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0)
     with pytest.raises(ResourceError, match="C107"):
@@ -178,6 +181,7 @@ def test_only_a_whole_model_is_a_finished_run(tmp_path: Path) -> None:
         refuse_unfinished(run)
 
 
+@needs("links")
 @pytest.mark.parametrize("mark", ["recipe.yaml", "plan.json", "events.jsonl", "checkpoints"])
 def test_any_trace_of_a_run_is_one(mark: str, tmp_path: Path) -> None:
     assert not RunFolder(tmp_path).has_traces

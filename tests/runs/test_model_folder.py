@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.capabilities import needs
 from tunesmith.api.train import train
 from tunesmith.data.columns import Roles
 from tunesmith.errors import ModelError
@@ -163,6 +164,7 @@ def test_what_is_no_such_file(tmp_path: Path, text: str) -> None:
         facts_of(tmp_path, text)
 
 
+@needs("pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / FACTS)
     with pytest.raises(ModelError, match="not a regular file"):

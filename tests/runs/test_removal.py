@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tunesmith.errors import FolderInUseError, RecipeError
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.removal import delete_run, refuse_deletion
@@ -57,6 +58,7 @@ def test_the_folder_that_one_works_in_stays(
     refuse_deletion(run)
 
 
+@needs("fork")
 def test_a_run_in_which_a_process_trains_stays(run: RunFolder) -> None:
     lock_is_held, report_held = os.pipe()
     done, finish = os.pipe()
@@ -82,6 +84,7 @@ def test_a_run_in_which_a_process_trains_stays(run: RunFolder) -> None:
     assert not run.path.exists()
 
 
+@needs("links")
 def test_a_link_goes_with_what_it_leads_to(run: RunFolder, tmp_path: Path) -> None:
     link = tmp_path / "linked"
     link.symlink_to(run.path)

@@ -7,10 +7,12 @@ import threading
 
 import pytest
 
+from tests.capabilities import needs
 from tunesmith.errors import Interrupted
 from tunesmith.runs.signals import StopRequest
 
 
+@needs("signals")
 def test_outside_steps_it_stops_at_once() -> None:
     with pytest.raises(Interrupted) as caught, StopRequest():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -18,6 +20,7 @@ def test_outside_steps_it_stops_at_once() -> None:
     assert caught.value.exit_code == 75
 
 
+@needs("signals")
 def test_between_steps_it_only_sets_a_flag() -> None:
     with StopRequest() as stop, stop.deferred():
         assert not stop.was_made
@@ -28,6 +31,7 @@ def test_between_steps_it_only_sets_a_flag() -> None:
     assert "step-00000003" in str(interruption)
 
 
+@needs("signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP"])
 def test_each_of_these_signals_asks_to_stop(name: str) -> None:
     number = getattr(signal, name)
@@ -41,6 +45,7 @@ def test_each_of_these_signals_asks_to_stop(name: str) -> None:
         signal.signal(number, before)
 
 
+@needs("signals")
 def test_under_nohup_a_closed_terminal_is_nothing() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -52,6 +57,7 @@ def test_under_nohup_a_closed_terminal_is_nothing() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+@needs("signals")
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest():
@@ -66,6 +72,7 @@ def ask_twice() -> None:
         os._exit(0)
 
 
+@needs("signals")
 def test_the_second_time_ends_the_process() -> None:
     child = multiprocessing.get_context("spawn").Process(target=ask_twice)
     child.start()
@@ -73,6 +80,7 @@ def test_the_second_time_ends_the_process() -> None:
     assert child.exitcode == -signal.SIGTERM
 
 
+@needs("signals")
 def test_in_another_thread_it_listens_to_nothing() -> None:
     before = signal.getsignal(signal.SIGTERM)
     seen = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tests.runs.stored_files import FACTS as STORED
 from tunesmith.errors import (
     DataError,
@@ -209,6 +210,7 @@ def test_restarts_within_a_second_keep_every_run(tmp_path: Path) -> None:
     assert all((path / "recipe.yaml").read_text() == "old" for path in old_runs)
 
 
+@needs("links")
 def test_restart_behind_a_link_moves_what_it_points_to(tmp_path: Path) -> None:
     old_run(tmp_path / "disk" / "real")
     (tmp_path / "run").symlink_to(tmp_path / "disk" / "real")
@@ -275,6 +277,7 @@ def restart_and_die_at(operation: int, folder: Path) -> None:
         os._exit(DONE)
 
 
+@needs("fork")
 def test_a_kill_at_any_operation_leaves_the_old_run_or_none(tmp_path: Path) -> None:
     codes = []
     while DONE not in codes:

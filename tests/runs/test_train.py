@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.capabilities import needs
 from tests.conftest import ticket_rows
 from tests.runs.children import (
     SETTINGS,
@@ -87,6 +88,7 @@ def test_the_same_command_twice_gives_the_same_bits(
     checked(tmp_path / "run", reference)
 
 
+@needs("signals")
 @pytest.mark.parametrize("part", range(2))
 def test_killed_at_random_moments(
     part: int, world: tuple[Path, Path], reference: RunFolder, tmp_path: Path
@@ -107,6 +109,7 @@ def test_killed_at_random_moments(
     checked(out, reference)
 
 
+@needs("signals")
 @pytest.mark.parametrize("first", range(1, 9))
 def test_killed_inside_the_commits(
     first: int, world: tuple[Path, Path], reference: RunFolder, tmp_path: Path
@@ -125,6 +128,7 @@ def test_killed_inside_the_commits(
     checked(out, reference)
 
 
+@needs("signals")
 def test_the_negative_control(
     world: tuple[Path, Path], reference: RunFolder, tmp_path: Path
 ) -> None:
@@ -169,11 +173,10 @@ def test_all_checkpoints_damaged_is_an_error_that_names_them(
     assert "C102" in (tmp_path / "error.txt").read_text()
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
-)
+@needs("signals")
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 75), ("SIGUSR1", 75), ("SIGINT", 130)])
 def test_a_signal_saves_and_the_same_command_continues(
-    number: int, code: int, world: tuple[Path, Path], reference: RunFolder, tmp_path: Path
+    name: str, code: int, world: tuple[Path, Path], reference: RunFolder, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
     child = fork_context().Process(target=train, args=(out, *world, SETTINGS))
@@ -183,7 +186,7 @@ def test_a_signal_saves_and_the_same_command_continues(
     while not (log.is_file() and log.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.005)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(child.pid or 0, number)
+        os.kill(child.pid or 0, getattr(signal, name))
     child.join(60)
     assert child.exitcode == code
     said = (tmp_path / "error.txt").read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tunesmith.errors import RecipeError, ResourceError
 from tunesmith.storage import atomic, notices
 
@@ -55,6 +56,7 @@ def test_never_over_an_existing_folder(tmp_path: Path) -> None:
         pass
 
 
+@needs("modes")
 def test_files_get_the_mode_that_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
@@ -129,6 +131,7 @@ def kill_at(operation: int, target: Path) -> None:
         write_two_files(folder)
 
 
+@needs("signals")
 @pytest.mark.parametrize("operation", range(1, 22))
 def test_a_kill_at_each_operation_leaves_whole_or_absent(operation: int, tmp_path: Path) -> None:
     child = multiprocessing.get_context("spawn").Process(
@@ -222,6 +225,7 @@ def amend_and_die_at(operation: int, target: Path) -> None:
     amend(target)
 
 
+@needs("signals")
 @pytest.mark.parametrize("operation", [1, 2, 3])
 def test_a_kill_while_amending_leaves_the_old_or_the_new(operation: int, tmp_path: Path) -> None:
     target = tmp_path / "done"
@@ -258,6 +262,7 @@ OTHERS = [
 ]  # fmt: skip
 
 
+@needs("links")
 def test_only_leftovers_of_ours_are_swept(tmp_path: Path) -> None:
     (tmp_path / "done").mkdir()
     for name in (*OTHERS, ".tmp-done-17", ".trash-done-17", ".old-done-17"):
@@ -303,6 +308,7 @@ def test_moving_aside_takes_a_free_name(tmp_path: Path) -> None:
     assert [(path / "x").read_text() for path in moved] == ["0", "1", "2"]
 
 
+@needs("links")
 def test_links_are_set_aside_and_discarded_as_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "x").write_text("kept")
@@ -336,6 +342,7 @@ def refuse_some(
     monkeypatch.setattr(os, name, refuse)
 
 
+@needs("modes")
 @pytest.mark.parametrize(
     ("name", "folders", "what"),
     [
@@ -361,6 +368,7 @@ def test_what_a_file_system_cannot_do_is_done_without_and_reported_once(
     assert what in problem.message
 
 
+@needs("modes")
 @pytest.mark.parametrize(("name", "folders"), [("fsync", True), ("fsync", False), ("chmod", False)])
 def test_what_fails_is_not_done_without(
     name: str, folders: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -373,6 +381,7 @@ def test_what_fails_is_not_done_without(
             atomic.write_file(tmp_path / "file", "x")
 
 
+@needs("/proc")
 def test_missing_parents_are_made_and_the_parent_is_synced_after_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +420,7 @@ def test_missing_parents_are_made_and_the_parent_is_synced_after_the_rename(
     assert calls[1] == ("sync", "two")
 
 
+@needs("limits")
 def test_a_file_that_may_not_grow_leaves_nothing(tmp_path: Path) -> None:
     """The system's own refusal, by a limit on file size as a quota would."""
     import resource
@@ -439,6 +449,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
 
 
+@needs("links")
 def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
     new, file, folder, link = (tmp_path / name for name in ("new", "file", "folder", "link"))
     file.write_text("mine")
@@ -460,6 +471,7 @@ def test_what_a_user_made_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
+@needs("modes")
 def test_amended_files_keep_their_modes(tmp_path: Path) -> None:
     """Whatever the umask of the moment: a model of 0600 stays with its owner."""
     target = tmp_path / "model"
@@ -481,6 +493,7 @@ def test_amended_files_keep_their_modes(tmp_path: Path) -> None:
     assert atomic.damage(target) is None
 
 
+@needs("links")
 def test_whatever_is_there_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "folder" / "inner").mkdir(parents=True)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import multiprocessing
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import CAPABILITIES, needs
 from tunesmith.errors import FolderInUseError, Problem, ResourceError, Severity
 from tunesmith.storage import lock, notices, operating_system
 from tunesmith.storage.lock import HOLDER, LOCK, hold
@@ -29,6 +29,7 @@ def hold_and_wait(folder: Path, ready: object, go: object) -> None:
         go.wait(60)  # type: ignore[attr-defined]
 
 
+@needs("signals")
 def test_the_second_is_reported_who_holds_it(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     ready, go = context.Event(), context.Event()
@@ -56,6 +57,7 @@ def test_while_it_is_held_the_holder_is_named_and_then_no_more(tmp_path: Path) -
         pass
 
 
+@needs("links")
 def test_the_folder_may_be_behind_a_dangling_link(tmp_path: Path) -> None:
     (tmp_path / "run").symlink_to(tmp_path / "disk" / "run")
     with hold(tmp_path / "run"):
@@ -105,6 +107,7 @@ def test_a_holder_that_cannot_be_read_is_another_process(content: str, tmp_path:
     assert lock._as_text({}) == "another process"
 
 
+@needs("flock")
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EROFS])
 @pytest.mark.parametrize("call", ["open", "mkdir", "flock"])
 def test_on_a_disk_error_nothing_goes_on_without_the_lock(
@@ -114,7 +117,7 @@ def test_on_a_disk_error_nothing_goes_on_without_the_lock(
         raise OSError(number, os.strerror(number))
 
     if call == "flock":
-        monkeypatch.setattr(fcntl, "flock", fail)
+        monkeypatch.setattr(operating_system._fcntl, "flock", fail)
     elif call == "open":
         monkeypatch.setattr(lock.os, "open", fail)
     else:
@@ -124,19 +127,21 @@ def test_on_a_disk_error_nothing_goes_on_without_the_lock(
     assert caught.value.exit_code == 4
 
 
+@needs("/proc", "flock")
 def test_what_is_no_error_of_the_disk_is_not_called_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> None:
         raise OSError(errno.ENOMEM, "memory")
 
-    monkeypatch.setattr(fcntl, "flock", fail)
+    monkeypatch.setattr(operating_system._fcntl, "flock", fail)
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match="memory"), hold(tmp_path):
         pass
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 
+@needs("/proc")
 def test_no_descriptor_is_left(tmp_path: Path) -> None:
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     with hold(tmp_path), pytest.raises(FolderInUseError), hold(tmp_path):
@@ -188,10 +193,13 @@ def test_a_lock_that_is_given_back_is_taken(tmp_path: Path) -> None:
 
 @pytest.fixture(params=["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL"])
 def lockless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if not CAPABILITIES["flock"]:
+        pytest.skip("needs flock")
+
     def refuse(*_arguments: object) -> None:
         raise OSError(getattr(errno, request.param), request.param)
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(operating_system._fcntl, "flock", refuse)
     monkeypatch.setattr(notices, "_known", set())
     notices.take()
     yield
@@ -302,6 +310,7 @@ def test_a_lease_is_renewed_while_it_is_held(
     assert not renewing.is_alive()
 
 
+@needs("/proc")
 def test_a_process_that_is_gone_is_gone() -> None:
     assert lock._runs(os.getpid(), None)
     assert lock._runs(os.getpid(), lock._start_of(os.getpid()))
@@ -329,6 +338,7 @@ def test_a_holder_file_is_read_to_a_limit(tmp_path: Path) -> None:
         assert lock._read_holder(tmp_path / HOLDER) == holder
 
 
+@needs("modes")
 def test_all_who_may_use_the_folder_may_lock_it(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

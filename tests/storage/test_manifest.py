@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capabilities import needs
 from tests.storage.test_atomic import DAMAGES, write_two_files
 from tunesmith.storage import atomic, manifest
 from tunesmith.storage.manifest import MANIFEST, damage, recorded_hashes, sha256_of
@@ -44,6 +45,7 @@ def test_a_manifest_with_other_values_is_damage(
     assert seen is not None and seen.startswith("a ") and reason in seen
 
 
+@needs("links", "pipes")
 def test_a_file_that_became_something_else_is_damage(tmp_path: Path) -> None:
     for make in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")):
         target = tmp_path / f"done-{len(list(tmp_path.iterdir()))}"

@@ -6,6 +6,7 @@ Each toy is trained once; every verb works on that run.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,7 +109,7 @@ def toy(request: pytest.FixtureRequest, bert: Path) -> Toy:
     if toy.folder.exists():
         return toy
     toy.folder.mkdir()
-    (toy.folder / "bert").symlink_to(bert)
+    shutil.copytree(bert, toy.folder / "bert")
     rows: list[dict[str, object]] = [
         {"text": text, "label": label}
         for text, label in zip(TEXTS, LABELS[request.param], strict=True)

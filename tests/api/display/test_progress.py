@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import os
-import pty
 import select
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from tests.capabilities import needs
 from tests.cli.conftest import Command, tunesmith
 from tunesmith.api.display.progress import run_summary
 from tunesmith.runs.folder import RunFolder
@@ -21,8 +21,11 @@ def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:
     assert result["best"] == {"step": None, "scores": {}}
 
 
+@needs("terminal")
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path, tickets: Path, tiny_bert: Path) -> None:
     """A pseudo-terminal: rate, time left, loss and last score on one line that is redrawn."""
+    import pty
+
     leader, follower = pty.openpty()
     environment = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")}
     child = subprocess.Popen(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from tests.capabilities import needs
 from tests.cli.conftest import Command
 
 
@@ -72,6 +73,7 @@ def test_unknown_run(tunesmith: Command, tmp_path: Path) -> None:
     assert output.code == 2
 
 
+@needs("links")
 def test_existing_table_is_not_replaced(tunesmith: Command, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "filled.csv").write_text("an hour of somebody's work")
     (tmp_path / "nowhere.csv").symlink_to("gone.csv")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.capabilities import needs
 from tunesmith.data.readers.text_file import AUTO, TextFile, open_bytes, require_regular_file
 from tunesmith.errors import DataError
 
@@ -173,6 +174,7 @@ def test_lines_without_end_are_known_by_their_number(tmp_path: Path) -> None:
         assert TextFile.check(path, None).endless_line == line
 
 
+@needs("/dev", "pipes")
 def test_what_is_no_file_is_refused_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
