@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 __all__ = ["is_index", "pages_listed", "setup"]
@@ -53,6 +54,21 @@ def _add_toctree(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] += f"\n\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
 
 
+def _show_cards(_app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Show the list of the front page as cards: a title, and below it what it is about."""
+    lists = list(tree.findall(nodes.bullet_list)) if page == "index" else []
+    if not lists:
+        return
+    lists[-1]["classes"].append("cards")
+    for paragraph in list(lists[-1].findall(nodes.paragraph)):
+        title, *about = paragraph.children
+        if about:
+            text = "".join(node.astext() for node in about).lstrip(":： ")
+            paragraph.children = [title]
+            paragraph.parent += nodes.paragraph("", text[0].upper() + text[1:])
+
+
 def setup(app: Sphinx) -> None:
     """Register the navigation."""
     app.connect("source-read", _add_toctree)
+    app.connect("doctree-resolved", _show_cards)
