@@ -242,7 +242,7 @@ CASES = [
     Case(73, "swapped columns",
          {"a.csv": table([(t, t[:8], label) for t, label in pairs()], PAIR),
           "v.csv": table([(t[:8], t, label) for t, label in pairs(seed=5)], PAIR)},
-         "warning", "D330", "v.csv", ["swapped", "swap the names"], OTHER),
+         "warning", "D333", "v.csv", ["swapped", "swap the names"], OTHER),
 ]  # fmt: skip
 """Rows 71 and 72 are of tasks on tokens, which do not exist yet."""
 

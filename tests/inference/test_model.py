@@ -73,8 +73,8 @@ def test_a_label_that_is_new_does_not_stop_a_prediction(model: Model) -> None:
 @pytest.mark.parametrize(
     ("rows", "code"),
     [
-        (["only one text"], "D330"),
-        ([("a", "b", "c")], "D330"),
+        (["only one text"], "D332"),
+        ([("a", "b", "c")], "D332"),
         ([("", "b")], "D330"),
         ([("", "")], "D310"),
         ([("a", "b"), None], r"D310 the given rows\[1\]"),

@@ -52,13 +52,13 @@ def test_one_dict_is_one_row() -> None:
 def test_what_is_no_row_is_reported_by_its_number() -> None:
     alone = Roles("body", None, None)
     assert texts(["a", None, {"body": "b"}], alone) == [{"body": t} for t in ("a", "", "b")]
-    with pytest.raises(DataError, match=r"D330 the given rows\[1\]"):
+    with pytest.raises(DataError, match=r"D332 the given rows\[1\]"):
         texts(["a", float("nan")], alone)
 
 
 @pytest.mark.parametrize(
     ("rows", "code"),
-    [([], "D120"), (["alone"], "D330"), ([("a", "b", "c")], "D330"), ([1], "D330")],
+    [([], "D120"), (["alone"], "D332"), ([("a", "b", "c")], "D332"), ([1], "D332")],
 )
 def test_what_the_model_cannot_read(rows: object, code: str) -> None:
     with pytest.raises(DataError, match=code):

@@ -66,7 +66,7 @@ def test_questions_that_changed_places() -> None:
     train = {"a": column(*requested), "b": column(*said)}
     assert not list(swapped_problems(train, {"a": column(*requested), "b": column(*said)}, PLACE))
     (problem,) = swapped_problems(train, {"a": column(*said), "b": column(*requested)}, PLACE)
-    assert problem.code == "D330"
+    assert problem.code == "D333"
 
 
 def test_ids_are_of_ascii_letters() -> None:

@@ -29,7 +29,7 @@ def test_they_stand_before_the_others() -> None:
 def test_a_score_of_the_task_found_otherwise_is_an_error() -> None:
     """The function of the course returns accuracy and F1, as they are computed here, too."""
     assert computed(lambda _pair: {"mine": 1.0, "f1": 0.5000001}).values == {"mine": 1.0, "f1": 0.5}
-    with pytest.raises(RecipeError, match=r'R170: compute_metrics finds other values for "f1"'):
+    with pytest.raises(RecipeError, match=r'R172: compute_metrics finds other values for "f1"'):
         computed(lambda _pair: {"mine": 1.0, "f1": 9.0})
 
 

@@ -30,7 +30,7 @@ def source_of(rows: object, roles: Roles, options: ReadingOptions) -> Source:
         options: how to read a file.
 
     Raises:
-        DataError: there are none (D120), or they have another number of texts (D330).
+        DataError: there are none (D120), or they have another number of texts (D332).
     """
     if isinstance(rows, Path) or (isinstance(rows, str) and _is_file(rows)):
         return next(iter(open_splits(str(rows), options).values()))
@@ -74,7 +74,7 @@ def _record(item: object, row: int, columns: Sequence[str]) -> Mapping[str, obje
     texts = [item] if isinstance(item, str) else list(item) if isinstance(item, Iterable) else []
     if len(texts) != len(columns):
         raise DataError.of(
-            "D330",
+            "D332",
             _("this model reads {count} texts per row ({columns}), not {found}").format(
                 count=len(columns), columns=", ".join(columns), found=len(texts)
             ),

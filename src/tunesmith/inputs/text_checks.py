@@ -135,7 +135,7 @@ def swapped_problems(
     if (by_length and swapped[0]) or (by_questions and swapped[1]):
         first, second = train
         yield Problem(
-            "D330",
+            "D333",
             _('"{first}" and "{second}" seem to be swapped here').format(
                 first=first, second=second
             ),

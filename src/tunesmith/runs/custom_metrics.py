@@ -26,8 +26,8 @@ def with_own(
     """Return the scores with custom metrics first.
 
     Raises:
-        RecipeError: the task has no logits (R116), or the person's code fails or finds another
-            value for a score of the task's (R170).
+        RecipeError: the task has no logits (R116), or the custom code fails (R170) or finds another
+            value for a score of the task's (R172).
     """
     if "logits" not in predictions:
         raise RecipeError.of(
@@ -50,7 +50,7 @@ def with_own(
     known = [name for name in values if name in scores.values]
     if others := [name for name in known if not _agree(values[name], scores[name])]:
         raise RecipeError.of(
-            "R170",
+            "R172",
             _("compute_metrics finds other values for {names}").format(names=quoted(others)),
             evidence=tuple(
                 _("{name}: {own}; here {value}").format(

@@ -35,7 +35,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
     Raises:
         RecipeError: there is no such tracker (R113).
-        ResourceError: its package is not installed (M118).
+        ResourceError: its package is not installed (M155).
     """
     from importlib.util import find_spec
 
@@ -48,7 +48,7 @@ def check_trackers(names: Sequence[str]) -> None:
             )
         if find_spec(TRACKERS[name]) is None:
             raise ResourceError.of(
-                "M118",
+                "M155",
                 _('the tracker "{name}" is not installed').format(name=name),
                 fix=f"pip install {TRACKERS[name]}",
             )

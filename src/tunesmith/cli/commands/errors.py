@@ -146,7 +146,7 @@ def _report_suspects(
     if suspects:
         fix = _("tunesmith errors {run} --export corrections.csv writes them for you to correct.")
         fix = fix.format(run=shell_quoted(examined.run.path))
-        terminal.problems([Problem("D406", message, fix=fix, severity=Severity.NOTE)])
+        terminal.problems([Problem("D411", message, fix=fix, severity=Severity.NOTE)])
 
 
 def _slices(terminal: Terminal, examined: ErrorAnalysis, top: int) -> list[dict[str, object]]:
