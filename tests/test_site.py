@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import pytest
 from docs.website import build, check
@@ -12,6 +14,8 @@ from docs.website.languages import CHINESE, DOCS, ENGLISH, path_to_twin
 from docs.website.links import target_of
 from docs.website.navigation import is_index, pages_listed
 from docs.website.search import ChineseSearch
+from sphinx.application import Sphinx
+from sphinx.deprecation import RemovedInSphinx11Warning
 
 import tunesmith
 
@@ -117,6 +121,90 @@ def test_chinese_is_searched_by_pairs_of_characters() -> None:
     assert split("如何续训？") == ["如何", "何续", "续训"]
     assert set(split("续训")) < set(split("如何续训"))
     assert split("行 D203、train.epochs") == ["行", "D203", "train", "epochs"]
+
+
+SMALL_SITE = {
+    "index.md": """# Front
+
+[中文](../zh/index.md)
+
+<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="a-dark.svg">
+  <img alt="a &amp; b" src="a-light.svg" width="100%">
+</picture>
+
+Wrong spelling is D203, also in `D203`; `D20` is no code.
+
+```text
+D203
+```
+
+The mean is $\\frac{1}{n}$.
+
+* [Errors](reference/errors.md): all of them, with `D203`
+* [Other](other.md)
+""",
+    "other.md": "# Other\n\n## Part\n\nBack to [the front](index.md#front). 如何续训？\n",
+    "reference/errors.md": "# Errors\n\n## D203\n\nSee D203.\n",
+    "a-light.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "a-dark.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
+}
+
+
+@pytest.fixture(scope="module")
+def small_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A built site of three pages in Chinese, with every part but the Python API."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, text in SMALL_SITE.items():
+        path = folder / "docs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    parts = "error_codes languages links mathml navigation pictures search".split()
+    warnings = io.StringIO()
+    app = Sphinx(
+        folder / "docs",
+        None,
+        folder / "built",
+        folder / "cache",
+        "html",
+        confoverrides={
+            "extensions": ["myst_parser", *(f"docs.website.{part}" for part in parts)],
+            "myst_enable_extensions": ["dollarmath"],
+            "myst_heading_anchors": 4,
+            "language": "zh_CN",
+            "nitpicky": True,
+        },
+        status=None,
+        warning=warnings,
+    )
+    with catch_warnings():
+        simplefilter("ignore", RemovedInSphinx11Warning)  # MyST uses names that Sphinx 11 removes
+        app.build()
+    lines = [line for line in warnings.getvalue().splitlines() if "zh/index.md" not in line]
+    assert lines == []
+    return folder / "built"
+
+
+def test_parts_of_the_site(small_site: Path) -> None:
+    front = (small_site / "index.html").read_text(encoding="utf-8")
+    code = r'<a class="reference internal" href="reference/errors.html#d203"><code'
+    assert front.count(code) == 2
+    assert "<pre><span></span>D203" in front
+    assert re.search(r'alt="a &amp; b" class="only-light" src="_images/a-light.svg"', front)
+    assert re.search(r'alt="a &amp; b" class="only-dark" src="_images/a-dark.svg"', front)
+    assert "<mfrac>" in front and "MathJax" not in front
+    card = front[front.index('<ul class="cards') :]
+    assert re.search(r"Errors</span></a></p>\s*<p>All of them, with D203</p>", card)
+    assert '<a class="reference internal" href="other.html">Other</a>' in front  # navigation
+    errors = (small_site / "reference" / "errors.html").read_text(encoding="utf-8")
+    assert "<p>See D203.</p>" in errors
+    index = (small_site / "searchindex.js").read_text(encoding="utf-8")
+    assert "续训" in index and "如何续训" not in index
+    script = (small_site / "_static" / "language_data.js").read_text(encoding="utf-8")
+    assert "function splitQuery" in script and "EnglishStemmer" in script
+    assert list(check.problems(small_site, check.read_pages(small_site))) == [
+        "index.html: ../zh/index.md: no such file"
+    ]
 
 
 PAGE = '<a href="b.html#here">x</a><p id="top"></p>'

@@ -37,9 +37,11 @@ class Pictures(SphinxTransform):
         for light in list(self.document.findall(nodes.image)):
             dark = light["uri"].replace("-light.", "-dark.")
             if dark != light["uri"] and (folder / dark).is_file():
+                both = nodes.inline("", "", classes=["picture"])
+                light.replace_self(both)
                 light["classes"].append("only-light")
-                other = nodes.image(uri=dark, alt=light.get("alt", ""), classes=["only-dark"])
-                light.parent.insert(light.parent.index(light) + 1, other)
+                both += light
+                both += nodes.image(uri=dark, alt=light.get("alt", ""), classes=["only-dark"])
 
 
 def setup(app: Sphinx) -> None:
