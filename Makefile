@@ -10,7 +10,7 @@ endif
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all faults check format lint types fix hooks docs catalog golden \
+.PHONY: help quickstart test test-all faults check format lint types fix hooks docs reference catalog golden \
 	wheel wheel-check clean
 
 help:  ## this list
@@ -54,6 +54,9 @@ hooks: $(INSTALLED)  ## run format, lint and types at each commit, test at each 
 
 docs: $(INSTALLED)  ## site/: the documentation in both languages, with every link checked
 	$(BIN)/python -m docs.website
+
+reference: $(INSTALLED)  ## write docs/reference from the code, in both languages
+	$(BIN)/python -m docs.generate
 
 catalog: $(INSTALLED)  ## collect the messages, and compile the Chinese ones
 	$(BIN)/python -m tests.catalog
