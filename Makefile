@@ -10,8 +10,8 @@ endif
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all faults check format lint types fix hooks docs reference catalog golden \
-	wheel wheel-check clean
+.PHONY: help quickstart test test-all faults check format lint types fix hooks docs reference \
+	pictures catalog golden wheel wheel-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ docs: $(INSTALLED)  ## site/: the documentation in both languages, with every li
 
 reference: $(INSTALLED)  ## write docs/reference from the code, in both languages
 	$(BIN)/python -m docs.generate
+
+pictures: $(INSTALLED)  ## record the pictures of README and pages again, from real runs
+	$(BIN)/python -m docs.pictures
 
 catalog: $(INSTALLED)  ## collect the messages, and compile the Chinese ones
 	$(BIN)/python -m tests.catalog
