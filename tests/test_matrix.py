@@ -90,6 +90,33 @@ TEST = ("a.csv", "--test", "t.csv")
 PAIR = "text,text_pair,label"
 MINI = ("--model", "embedded:mini")
 
+LONDON = {"start": 3, "end": 9, "label": "PLACE", "text": "London"}
+CONLL = "".join(f"in O\nLondon B-PLACE\n{i} O\n\n" for i in range(20))
+
+
+def tagged(tokens: object, tags: object) -> str:
+    rows = [{"tokens": ["in", "London", str(i)], "tags": ["O", "B-P", "O"]} for i in range(20)]
+    return "".join(json.dumps(row) + "\n" for row in [*rows, {"tokens": tokens, "tags": tags}])
+
+
+def marked(text: str, entities: object) -> str:
+    rows = [{"text": f"in London {i}", "entities": [LONDON]} for i in range(200)]
+    return "".join(json.dumps(row) + "\n" for row in [*rows, {"text": text, "entities": entities}])
+
+
+def studio(*ends: int) -> str:
+    """Tasks of Label Studio; the last one was annotated with these ends."""
+
+    def task(i: int, ends: Sequence[int]) -> Mapping[str, object]:
+        values = [
+            {"start": 3, "end": end, "text": "London"[: end - 3], "labels": ["P"]} for end in ends
+        ]
+        annotations = [{"result": [{"value": value}]} for value in values]
+        return {"data": {"text": f"in London {i}"}, "annotations": annotations}
+
+    return json.dumps([*(task(i, [9]) for i in range(20)), task(20, ends)])
+
+
 CASES = [
     Case(1, "BOM", {"a.csv": b"\xef\xbb\xbf" + GOOD.encode()}),
     Case(2, "GBK", {"a.csv": ("text,label\n" + CHINESE).encode("gb18030")},
@@ -243,6 +270,40 @@ CASES = [
          {"a.csv": table([(t, t[:8], label) for t, label in pairs()], PAIR),
           "v.csv": table([(t[:8], t, label) for t, label in pairs(seed=5)], PAIR)},
          "warning", "D333", "v.csv", ["swapped", "swap the names"], OTHER),
+    Case(80, "CoNLL", {"a.conll": CONLL, "a.txt": CONLL}),
+    Case(80, "CoNLL by its content", {"a.txt": CONLL}),
+    Case(80, "ragged CoNLL", {"a.conll": CONLL + "Paris\n"},
+         "error", "D340", "a.conll:81", ['1 column, not 2: "Paris"', "a word and its tag"]),
+    Case(81, "more tags than tokens", {"a.jsonl": tagged(["in", "Rome"], ["O", "B-P", "O"])},
+         "error", "D341", "a.jsonl:21", ["2 tokens with 3 tags", "one tag"]),
+    Case(82, "another text", {"a.jsonl": marked("in Paris now", [LONDON])},
+         "error", "D342", "a.jsonl:201", ['3 to 9 are "Paris", the data says "London"']),
+    Case(82, "another end in one row", {"a.jsonl": marked("in London", [{**LONDON, "end": 8}])},
+         "error", "D342", "a.jsonl:201",
+         ['are "Londo"', "fits if ends are those of the last character", "code points"]),
+    Case(82, "UTF-16 and characters",
+         {"a.jsonl": marked("in \U0001f600 London", [{**LONDON, "start": 6, "end": 12}])}),
+    Case(83, "overlaps",
+         {"a.jsonl": marked("in London", [LONDON, {"start": 6, "end": 9, "label": "X"}])},
+         "error", "D343", "a.jsonl:201",
+         ['overlap, such as "don" (X)', "overlaps=longest", "GLiNER"]),
+    Case(83, "overlaps that are shortened",
+         {"a.jsonl": marked("in London", [LONDON, {"start": 6, "end": 9, "label": "PLACE"}])},
+         arguments=["--set", "options.overlaps=longest"]),
+    Case(84, "outside the text",
+         {"a.jsonl": marked("in", [{"start": 3, "end": 9, "label": "PLACE"}])},
+         "error", "D344", "a.jsonl:201", ["3 to 9 are not in the text, which has 2", "Count"]),
+    Case(85, "no scheme", {"a.jsonl": tagged(["in", "Rome"], ["O", "X-P"])},
+         "error", "D345", "a.jsonl:21", ['"X-P" is no tag of IOB', "Write B- or I-"]),
+    Case(85, "with and without marks", {"a.jsonl": tagged(["in", "Rome"], ["O", "P"])},
+         "error", "D345", "a.jsonl", ['such as "B-P", others have none: "P"', "its mark"]),
+    Case(86, "annotators disagree", {"a.json": studio(9, 8)},
+         "error", "D346", "a.json[20]", ["2 annotations of this text differ", "Agree on one"]),
+    Case(86, "annotators agree", {"a.json": studio(9, 9)}),
+    Case(87, "a token is missing", {"a.jsonl": tagged(["in", None], ["O", "O"])},
+         "error", "D362", "a.jsonl:21", ["token 2 is None"]),
+    Case(88, "no entities", {"a.jsonl": marked("in London", ["London"])},
+         "error", "D363", "a.jsonl:201", ["not an entity: London", '{"start": 0']),
 ]  # fmt: skip
 """Rows 71 and 72 are of tasks on tokens, which do not exist yet."""
 

@@ -45,15 +45,8 @@ FORMATS: dict[str, list[dict[str, object]]] = {
         {"prompt": "Why?", "chosen": "So.", "rejected": "No."},
         {"chosen": CHAT, "rejected": CHAT},
     ],
-    "tokens with tags, for token classification": [
+    "a word with its tag in each row": [
         {"Sentence #": "1", "Word": "Ann", "POS": "NNP", "Tag": "B-PER"},
-    ],
-    "texts with marked spans, for token classification": [
-        {"text": "Ann runs", "spans": [{"start": 0, "end": 3, "label": "PER"}], "answer": "accept"},
-        {"text": "Ann runs", "label": [[0, 3, "PER"]]},
-        {"text": "Ann runs", "entities": [{"start_offset": 0, "end_offset": 3, "label": "PER"}]},
-        {"text": "小明跑步", "label": {"name": {"小明": [[0, 1]]}}},
-        {"文本": "小明跑步", "实体": [{"start": 0, "end": 2, "label": "人名"}]},
     ],
     "questions with answers from a text": [
         {

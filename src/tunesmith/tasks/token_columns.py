@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunesmith.data.columns import Roles, Suggestion
+from tunesmith.data.columns import Roles, Suggestion, suggest_texts
 from tunesmith.data.profile import Profile
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.entities import OUTSIDE
@@ -23,7 +23,11 @@ def match_tokens(profile: Profile, requested: DataSettings) -> Match | None:
     asked = requested.label
     label = asked or of_type.get("tags") or of_type.get("entities")
     kind = types.get(label, "") if isinstance(label, str) else ""
-    text = requested.text or of_type.get("tokens" if kind == "tags" else "marked text")
+    text = requested.text
+    if text is None and kind == "tags":
+        text = of_type.get("tokens")
+    elif text is None and (hint := suggest_texts(profile, (str(label),)).get("text")):
+        text = hint.value
     if text is None or label is None or requested.text_pair is not None:
         return None
     roles = Roles(text, None, label)

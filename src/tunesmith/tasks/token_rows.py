@@ -173,6 +173,14 @@ def _in_text(text: str, entities: object, *, keeps_longest: bool) -> Finding | N
                 message.format(start=start, end=end, length=len(text)),
                 _("Count characters from 0; the end is after the last one."),
             )
+        if entity.get("text") not in (None, text[start:end]):
+            message = _('characters {start} to {end} are "{found}", the data says "{text}"')
+            found, said = shortened(text[start:end]), shortened(str(entity["text"]))
+            return Finding(
+                "D342",
+                message.format(start=start, end=end, found=found, text=said),
+                _("Name the column of their text with --text, or correct the positions."),
+            )
         spans.append(Entity(start, end, entity["label"]))
     kept = without_overlaps(spans)
     if len(kept) < len(set(spans)) and not keeps_longest:

@@ -52,10 +52,6 @@ def _has_turns(columns: Columns) -> bool:
     return columns[0].num_lists > 0 or _is_nested(columns)
 
 
-def _has_lists(columns: Columns) -> bool:
-    return columns[0].num_lists > 0
-
-
 def _has_bio(columns: Columns) -> bool:
     return any(map(_BIO.search, columns[-1].counts))
 
@@ -99,8 +95,7 @@ _CHAT = N_("conversations")
 _INSTRUCTIONS = N_("instructions with responses")
 _PREFERENCES = N_("preferences between responses")
 _TRIPLETS = N_("texts with similar and different ones, for embeddings")
-_TOKENS = N_("tokens with tags, for token classification")
-_SPANS = N_("texts with marked spans, for token classification")
+_TOKENS = N_("a word with its tag in each row")
 _ANSWERS = N_("questions with answers from a text")
 _CHOICES = N_("questions with several choices")
 _TEXT_TO_TEXT = N_("texts to be turned into other texts, such as translations or summaries")
@@ -119,12 +114,8 @@ _CONTEXT = (
     "context contexts passage passages paragraph article story document text "
     "上下文 文章 段落 材料 原文 正文 背景 文本 文档 篇章"
 )
-_TOKEN = "tokens words token word tokenlist wordlist 词 词语 字 字符 分词 单词 词元 词列表 字列表"
-_TOKEN_TAG = (
-    "nertags nertag postags postag chunktags ner nerlabels tokenlabels wordlabels upos xpos pos "
-    "bio biotags iob entitytags slotlabels 实体标签 词性 词性标签 序列标签 标签序列 命名实体"
-)
-_TAG = f"{_TOKEN_TAG} tags tag labels label slots 标签 标注 标签列表 类别 实体"
+_TOKEN = "token word tokens words 词 词语 字 字符 单词 词元"
+_TAG = "tag tags nertag ner bio iob entity label labels 标签 标注 实体"
 _ASKED = "question questions 问题 提问"
 _RESPONSE = (
     "output outputs response responses completion completions answer reply generation "
@@ -151,19 +142,7 @@ _SIGNATURES = (
     _Signature(_INSTRUCTIONS, ("prompt prompts 提示 提示词", _RESPONSE)),
     _generated(_INSTRUCTIONS, "user human 用户 人类", "assistant bot gpt 助手 助理 机器人"),
     _generated(_INSTRUCTIONS, "query question 问题 问", "response completion reply 回复 答复"),
-    _Signature(_TOKENS, (_TOKEN, _TAG), _has_lists),
-    _Signature(_TOKENS, (f"{_TOKEN} sentence text 句子 文本", _TAG), _has_bio),
-    _Signature(_TOKENS, (f"{_TOKEN} sentence text 句子 文本", _TOKEN_TAG), is_weak=True),
-    _Signature(
-        _SPANS,
-        (
-            "text content sentence data 文本 内容 句子",
-            "label labels entities entity spans ents ner annotations annotation "
-            "标签 标注 实体 实体列表 命名实体",
-        ),
-        _is_nested,
-        is_weak=True,
-    ),
+    _Signature(_TOKENS, (_TOKEN, _TAG), _has_bio),
     _Signature(_CHOICES, ("endings",)),
     _Signature(_CHOICES, (_QUESTION, "choices options candidates 选项 候选 候选项 备选答案")),
     _Signature(_CHOICES, ("question query problem stem prompt 问题 题目 题干", "a", "b")),

@@ -184,8 +184,9 @@ class JsonFile(TextFileSource):
         with coded(self.name, "JSON"), self.text.open_text() as file:
             try:
                 for index, (record, size) in enumerate(elements_of(file, _DECODER)):
-                    if isinstance(record, dict):
-                        yield index, size, _without_surrogates(record)
+                    named = _as_object(record)
+                    if named is not None:
+                        yield index, size, _without_surrogates(named)
                     else:
                         yield index, size, _BadLine(_not_an_object(record))
             except (ValueError, RecursionError) as error:
@@ -242,6 +243,17 @@ def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLi
     if not isinstance(record, dict):
         return _BadLine(_not_an_object(record))
     return record if "\\u" not in written else _without_surrogates(record)
+
+
+def _as_object(record: object) -> dict[str, object] | None:
+    """Return a record with named values; a text with its annotations, as spaCy has it, as one."""
+    if isinstance(record, dict):
+        return record
+    if isinstance(record, list) and len(record) == 2:
+        text, annotations = record
+        if isinstance(text, str) and isinstance(annotations, dict) and "text" not in annotations:
+            return {"text": text, **annotations}
+    return None
 
 
 def _beyond_limits(error: Exception) -> Finding:

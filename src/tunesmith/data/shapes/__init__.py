@@ -14,12 +14,12 @@ Canonical values, and the type of their column:
 from __future__ import annotations
 
 from tunesmith.data.rows import Source
-from tunesmith.data.shapes import token_lists
+from tunesmith.data.shapes import spans, token_lists
 from tunesmith.data.shapes.shape import Sample, Shape
 
 __all__ = ["SHAPES", "canonical"]
 
-SHAPES: tuple[Shape, ...] = (token_lists.recognize,)
+SHAPES: tuple[Shape, ...] = (token_lists.recognize, spans.recognize)
 """In the order in which they are tried."""
 
 

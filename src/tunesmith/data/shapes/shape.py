@@ -29,7 +29,7 @@ __all__ = [
     "nested",
 ]
 
-_SAMPLE_ROWS = 200
+_SAMPLE_ROWS, _MANY_ROWS = 200, 20_000
 _LONGEST_JSON = 1_000_000
 
 Record = Mapping[str, object]
@@ -58,6 +58,14 @@ class Sample:
         """The first rows that can be read; what is wrong with others is reported later."""
         try:
             return first_rows(self.source, _SAMPLE_ROWS)
+        except DataError:
+            return ()
+
+    @cached_property
+    def many_rows(self) -> Sequence[Row]:
+        """More rows, for what only some of them tell."""
+        try:
+            return first_rows(self.source, _MANY_ROWS)
         except DataError:
             return ()
 

@@ -1,0 +1,159 @@
+"""How the positions of marked parts of a text are counted.
+
+Canonical positions count characters (code points), and the end is after the last one. Tools also
+count UTF-16 units, in which an emoji has two, or bytes of UTF-8, or give the last character as the
+end. What is marked says how: its text, where the data has it, else words that are cut.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from tunesmith.i18n import gettext as _
+
+__all__ = ["CHARACTERS", "Counting", "Mark", "consistent", "fitting", "located", "say"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marked part of a text, as the data has it.
+
+    Attributes:
+        start: where it starts.
+        end: where it ends.
+        label: its type.
+        text: what is marked; None where the data does not say.
+    """
+
+    start: int
+    end: int
+    label: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """A way to count positions.
+
+    Attributes:
+        name: in messages.
+        size: of a character; None for one each.
+        is_inclusive: whether the end is that of the last character.
+    """
+
+    name: str
+    size: Callable[[str], int] | None = None
+    is_inclusive: bool = False
+
+    def found(self, text: str, mark: Mark) -> tuple[int, int] | None:
+        """Return the characters of a mark without white space around; None if there are none."""
+        start, end = mark.start, mark.end + self.is_inclusive
+        if self.size is not None and not text.isascii():
+            edges = [0, *accumulate(map(self.size, text))]
+            places = [bisect_left(edges, one) for one in (start, end)]
+            if any(
+                i == len(edges) or edges[i] != one
+                for i, one in zip(places, (start, end), strict=True)
+            ):
+                return None
+            start, end = places
+        if not 0 <= start < end <= len(text):
+            return None
+        part = text[start:end]
+        if self.is_inclusive and part != part.strip():
+            return None  # the end would be that of a space
+        start += len(part) - len(part.lstrip())
+        end -= len(part) - len(part.rstrip())
+        return (start, end) if start < end else None
+
+    def fits(self, text: str, mark: Mark) -> bool:
+        """Return whether a mark is what the data says, or at least cuts no word."""
+        found = self.found(text, mark)
+        if found is None:
+            return False
+        start, end = found
+        if mark.text is not None:
+            return text[start:end] == mark.text.strip()
+        return not (_cuts_a_word(text, start) or _cuts_a_word(text, end))
+
+
+def _cuts_a_word(text: str, place: int) -> bool:
+    """Whether letters or digits of a script with spaces are on both sides."""
+    around = text[max(0, place - 1) : place + 1]
+    return 0 < place < len(text) and all(one.isalnum() and ord(one) < 0x2E80 for one in around)
+
+
+def _utf_16_units(character: str) -> int:
+    return 2 if ord(character) > 0xFFFF else 1
+
+
+def _utf_8_bytes(character: str) -> int:
+    return len(character.encode("utf-8", "surrogatepass"))
+
+
+CHARACTERS = Counting("characters")
+_OTHERS = (
+    Counting("UTF-16", _utf_16_units),
+    Counting("bytes", _utf_8_bytes),
+    Counting("inclusive", is_inclusive=True),
+    Counting("inclusive UTF-16", _utf_16_units, is_inclusive=True),
+    Counting("inclusive bytes", _utf_8_bytes, is_inclusive=True),
+)
+_NEARLY_ALL = 0.99
+
+
+def consistent(rows: Iterable[tuple[str, Sequence[Mark]]]) -> tuple[Counting, ...]:
+    """Return the ways to count that explain nearly all rows, the most likely first.
+
+    Without evidence they are characters alone.
+    """
+    counted = dict.fromkeys((CHARACTERS, *_OTHERS), 0)
+    total = 0
+    for text, marks in rows:
+        if not marks:
+            continue
+        total += 1
+        for way in counted:
+            counted[way] += all(way.fits(text, mark) for mark in marks)
+    ways = [way for way, count in counted.items() if total and count >= _NEARLY_ALL * total]
+    return tuple(ways) or (CHARACTERS,)
+
+
+def located(
+    text: str, marks: Sequence[Mark], ways: Sequence[Counting]
+) -> list[tuple[int, int]] | Mark:
+    """Return the characters of all marks of a row, or the first mark that does not fit.
+
+    Of several ways to count the first one is taken by which all marks of the row fit, if the data
+    says what is marked; else the most likely way, also where positions cut a word.
+    """
+    first = ways[0]
+    for way in ways if all(mark.text is not None for mark in marks) else ():
+        if all(way.fits(text, mark) for mark in marks):
+            return [way.found(text, mark) or (mark.start, mark.end) for mark in marks]
+    for mark in marks:
+        if mark.text is not None and not first.fits(text, mark):
+            return mark
+    return [first.found(text, mark) or (mark.start, mark.end) for mark in marks]
+
+
+def fitting(text: str, marks: Sequence[Mark]) -> Counting | None:
+    """Return a way to count by which all marks of a row are what the data says."""
+    ways = (CHARACTERS, *_OTHERS)
+    return next((way for way in ways if all(way.fits(text, mark) for mark in marks)), None)
+
+
+def say(way: Counting) -> str:
+    """Return how positions are counted, for a note or an advice."""
+    ends = {
+        "characters": _("positions count characters"),
+        "UTF-16": _("positions count UTF-16 units"),
+        "bytes": _("positions count bytes"),
+        "inclusive": _("ends are those of the last character"),
+        "inclusive UTF-16": _("positions count UTF-16 units, ends are those of the last character"),
+        "inclusive bytes": _("positions count bytes, ends are those of the last character"),
+    }
+    return ends[way.name]
