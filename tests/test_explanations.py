@@ -50,6 +50,8 @@ def planted(tmp_path: Path) -> Codes:
         '    raise ModelError.of("D101", message, fix=_FIXES[number])\n'
         "def _problem(code, message, fix):\n"
         "    return Problem(code, message, fix=fix, severity=Severity.ERROR)\n"
+        "def three():\n"
+        '    raise DataError.of("D102", _("no"))\n'
         '_FIXES = {1: N_("Do this."), 2: N_("Do that.")}\n'
     )
     return Codes(tmp_path)
@@ -68,6 +70,7 @@ def test_messages_and_fixes_are_followed_to_their_texts(planted: Codes) -> None:
 def test_what_is_missing_is_reported(planted: Codes, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = "\n".join(errors.faults(planted))
     assert "D901: tunesmith.some:5 reports it; explain it" in faults
+    assert "D102: tunesmith.some:10 does not say what to do; pass `fix`" in faults
     assert "D203: nothing reports it; remove it" in faults
     assert "D101: its exit code is one of [2]" in faults
     empty = {"D901": Explanation("D901", "A title", "A cause", "", 3)}

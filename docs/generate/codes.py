@@ -43,6 +43,7 @@ class Use:
         severities: "error", "warning", "note", as far as the place decides it.
         exceptions: finds the classes of the error that is raised for it.
         has_place: whether a file, row or key is named.
+        has_fix: whether it says what to do, also where only a run knows the words.
     """
 
     code: str
@@ -53,6 +54,7 @@ class Use:
     severities: frozenset[str]
     exceptions: Callable[[], frozenset[str]]
     has_place: bool
+    has_fix: bool
 
 
 @cache
@@ -149,6 +151,7 @@ class Codes:
             return
         origin, outer = at or (scope.source, call)
         severity = _argument(call, None, "severity")
+        remark = name == "Described" and _argument(call, 3, "remark")
         has_place = _argument(call, places[3], "place") is not None or name == "Finding"
         for one in codes:
             yield Use(
@@ -160,6 +163,7 @@ class Codes:
                 frozenset(self._severities(severity, scope)),
                 lambda: frozenset(self._raised(origin, outer, name)),
                 has_place,
+                has_fix=fix is not None or name == "Rejected" or bool(remark),
             )
 
     def _replaced(self, call: ast.Call, scope: Scope) -> Iterator[Use]:
@@ -178,6 +182,7 @@ class Codes:
             frozenset(self._severities(by_name.get("severity"), scope)),
             lambda: frozenset(self._raised(scope.source, call, "replace")),
             has_place=True,
+            has_fix="fix" in by_name,
         )
 
     def _codes(self, value: ast.expr, scope: Scope, *, direct: bool) -> list[str]:

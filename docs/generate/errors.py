@@ -91,6 +91,11 @@ def faults(codes: Codes) -> list[str]:
         each, uses = known[code], used[code]
         if not each.title or not each.cause or not each.fix:
             wrong.append(f"{code}: it needs a title, a cause and a fix")
+        wrong += [
+            f"{code}: {use.module}:{use.line} does not say what to do; pass `fix`"
+            for use in uses
+            if "error" in use.severities and not use.has_fix
+        ]
         is_error = any("error" in use.severities for use in uses)
         exits = {
             classes[name]

@@ -10,7 +10,7 @@ from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.text import quoted
+from tunesmith.text import did_you_mean, quoted
 
 __all__ = ["POLICIES", "BadRows", "OnBadRow"]
 
@@ -42,6 +42,7 @@ class BadRows:
                     value=quoted([policy]),
                     reason=_("choose from {choices}").format(choices=", ".join(POLICIES)),
                 ),
+                fix=did_you_mean(policy, POLICIES, otherwise=_("Use one of these.")),
             )
         self._source = source
         self._policy = policy

@@ -12,7 +12,7 @@ from tunesmith.inference.model import Model
 from tunesmith.models import load_tokenizer, locate, longest_input, try_model
 from tunesmith.runs.model_folder import read_facts
 from tunesmith.tasks import Task, task_from_config, task_from_json
-from tunesmith.text import quoted
+from tunesmith.text import did_you_mean, quoted
 
 __all__ = ["load"]
 
@@ -89,4 +89,5 @@ def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
                 value=quoted([value]),
                 reason=_("choose from {choices}").format(choices=", ".join(known)),
             ),
+            fix=did_you_mean(value, known, otherwise=_("Use one of these.")),
         )

@@ -29,6 +29,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tunesmith.errors import Place, Problem, RecipeError, first_problems
 from tunesmith.i18n import gettext as _
+from tunesmith.i18n import gettext_noop as N_
 from tunesmith.recipe.nested import KeyPath
 from tunesmith.text import nearest, shortened
 
@@ -40,6 +41,8 @@ MAX_DEPTH = 20
 _MOST_BEFORE, _MOST_SHOWN = 60, 160
 """Characters of a long line that are shown: before the caret, and in total."""
 
+
+_YAML_FIX = N_("Indent with spaces, and put values with special characters in quotes.")
 
 _COMMENT = re.compile(r"""\A[^"'\[{]*(?:\A|\s)#""")
 """A number sign with which YAML begins a comment."""
@@ -190,7 +193,7 @@ def parse_document(text: str, *, name: str) -> Document:
     except MarkedYAMLError as error:
         raise RecipeError(_syntax_problem(error, bare)) from None
     except (YAMLError, ValueError) as error:
-        raise RecipeError.of("R106", str(error), Place(name)) from None
+        raise RecipeError.of("R106", str(error), Place(name), fix=_(_YAML_FIX)) from None
     if root is None:
         return bare
     if not isinstance(root, MappingNode):
@@ -260,14 +263,14 @@ def _refused(text: str, document: Document) -> Iterator[Problem]:
 def _syntax_problem(error: MarkedYAMLError, document: Document) -> Problem:
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return Problem("R106", str(error), Place(document.name))
+        return Problem("R106", str(error), Place(document.name), fix=_(_YAML_FIX))
     line = min(mark.line, len(document.lines) - 1)
     return Problem(
         "R106",
         _("not valid YAML: {reason}").format(reason=error.problem or error.context),
         Place(document.name, line + 1, mark.column + 1),
         evidence=document.caret(Mark(line + 1, mark.column + 1, 1), ""),
-        fix=_("Indent with spaces, and put values with special characters in quotes."),
+        fix=_(_YAML_FIX),
     )
 
 
@@ -312,7 +315,7 @@ class _Reader:
     def _refuse(self, mark: Mark, message: str) -> None:
         place = Place(self.document.name, mark.line, mark.column)
         evidence = self.document.caret(mark, "")
-        self.problems.append(Problem("R106", message, place, evidence=evidence))
+        self.problems.append(Problem("R106", message, place, evidence, _(_YAML_FIX)))
 
     def value(self, node: Node, path: KeyPath) -> object:
         if node.start_mark.index < node.end_mark.index:  # what is left empty is at its key

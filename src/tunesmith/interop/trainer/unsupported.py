@@ -46,7 +46,7 @@ def refuse_contradictions(args: Any, made_with: Mapping[str, Any]) -> None:
         ContradictionError: all that is wrong (R135).
     """
     problems = [
-        Problem("R135", words, _PLACE)
+        Problem("R135", words, _PLACE, fix=_("Pass one of the two."))
         for words in (
             _one_of(made_with, "model", "model_init", needed=True),
             _one_of(made_with, "processing_class", "tokenizer"),
@@ -57,27 +57,24 @@ def refuse_contradictions(args: Any, made_with: Mapping[str, Any]) -> None:
     ]
     if made_with["lr_scheduler"] is not None and made_with["optimizer"] is None:
         problems.append(
-            Problem("R135", _("a scheduler needs the optimizer that it belongs to"), _PLACE)
+            _lacking(_("a scheduler needs the optimizer that it belongs to"), "optimizer")
         )
     if args.eval_strategy != "no" and made_with["eval_dataset"] is None:
-        problems.append(
-            Problem(
-                "R135",
-                _("eval_strategy={value} needs an eval_dataset").format(
-                    value=args.eval_strategy.value
-                ),
-                _PLACE,
-            )
-        )
+        message = _("eval_strategy={value} needs an eval_dataset")
+        message = message.format(value=args.eval_strategy.value)
+        problems.append(_lacking(message, "eval_dataset"))
     data = made_with["train_dataset"]
     if data is not None and not hasattr(data, "__len__") and args.max_steps <= 0:
-        problems.append(Problem("R135", _("a stream of rows needs max_steps"), _PLACE))
+        problems.append(_lacking(_("a stream of rows needs max_steps"), "max_steps"))
     if args.save_strategy == "best" and args.metric_for_best_model is None:
-        problems.append(
-            Problem("R135", _("save_strategy=best needs metric_for_best_model"), _PLACE)
-        )
+        message = _("save_strategy=best needs metric_for_best_model")
+        problems.append(_lacking(message, "metric_for_best_model"))
     if problems:
         raise ContradictionError(problems)
+
+
+def _lacking(message: str, name: str) -> Problem:
+    return Problem("R135", message, _PLACE, fix=_("Pass {name}.").format(name=name))
 
 
 def _one_of(made_with: Mapping[str, Any], one: str, other: str, *, needed: bool = False) -> str:
@@ -115,7 +112,7 @@ def refuse_headless(model: Any) -> None:
 def without_data(name: str) -> ArgumentError:
     """That the data set for training, evaluation or test is missing (R135)."""
     known = {"train": "train_dataset", "evaluation": "eval_dataset", "test": "test_dataset"}
-    return ArgumentError.of("R135", _("there is no {name}").format(name=known[name]), _PLACE)
+    return ArgumentError(_lacking(_("there is no {name}").format(name=known[name]), known[name]))
 
 
 def without_metric(name: str, metrics: Mapping[str, Any]) -> MissingMetricError:
