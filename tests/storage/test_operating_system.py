@@ -35,11 +35,11 @@ def test_names_that_windows_refuses(name: str) -> None:
     assert is_unusable_name(name)
 
 
-def test_a_file_named_after_a_device_has_a_run_all_the_same(tmp_path: Path) -> None:
-    for name, expected in (("aux.csv", "_aux"), ("re\u0301sume\u0301.csv", "résumé")):
-        (tmp_path / name).touch()
-        assert run_name(str(tmp_path / name)) == expected
-    assert run_name("data/con.csv") == "_con"
+def test_a_file_named_after_a_device_has_a_run_all_the_same() -> None:
+    for where, name in (
+        ("aux.csv", "_aux"), ("data/con.csv", "_con"), ("re\u0301sume\u0301.csv", "résumé"),
+    ):  # fmt: skip
+        assert run_name(where) == name
 
 
 def opened_for(seconds: float, path: Path) -> None:

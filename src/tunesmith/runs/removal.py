@@ -10,7 +10,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.runs.folder import RunFolder
 from tunesmith.storage import atomic
 from tunesmith.storage.lock import hold_to_move
-from tunesmith.storage.operating_system import is_inside
+from tunesmith.storage.operating_system import delete_folder, is_inside
 from tunesmith.text import quoted
 
 __all__ = ["delete_run", "refuse_deletion"]
@@ -50,6 +50,8 @@ def delete_run(run: RunFolder) -> None:
     refuse_deletion(run)
     folder = Path(os.path.realpath(run.path))
     with hold_to_move(folder):
-        atomic.discard(folder)
+        trash = atomic.move_to_trash(folder)
+    # after the lock, which is a file in it: on network disks an open one would keep its folder
+    delete_folder(trash)
     if run.path.is_symlink():
         run.path.unlink()

@@ -40,6 +40,7 @@ __all__ = [
     "discard",
     "is_leftover",
     "move_aside",
+    "move_to_trash",
     "publish",
     "refuse_existing",
     "remove",
@@ -279,10 +280,19 @@ def discard(folder: Path) -> None:
     Raises:
         ResourceError: the disk does not let it be renamed (C107).
     """
+    _delete(move_to_trash(folder))
+
+
+def move_to_trash(folder: Path) -> Path:
+    """Rename a folder that is about to be deleted; return its new path.
+
+    Raises:
+        ResourceError: the disk does not let it be renamed (C107).
+    """
     trash = folder.parent / f".trash-{folder.name}-{os.getpid()}"
     _delete(trash)
     _rename(folder, trash)
-    _delete(trash)
+    return trash
 
 
 def remove(path: Path) -> None:
