@@ -142,6 +142,8 @@ D203
 
 The mean is $\\frac{1}{n}$.
 
+$\\sqrt n$
+
 * [Errors](reference/errors.md): all of them, with `D203`
 * [Other](other.md)
 """,
@@ -193,6 +195,7 @@ def test_parts_of_the_site(small_site: Path) -> None:
     assert "<pre><span></span>D203" in front
     assert re.search(r'alt="a &amp; b" class="only-light" src="_images/a-light.svg"', front)
     assert re.search(r'alt="a &amp; b" class="only-dark" src="_images/a-dark.svg"', front)
+    assert front.count("<math displaystyle") == 1 and "<msqrt>" in front
     assert "<mfrac>" in front and "MathJax" not in front
     card = front[front.index('<ul class="cards') :]
     assert re.search(r"Errors</span></a></p>\s*<p>All of them, with D203</p>", card)

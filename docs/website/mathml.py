@@ -11,7 +11,10 @@ __all__ = ["setup"]
 
 
 def _inline(translator: HTML5Translator, node: nodes.math) -> None:
-    translator.body.append(tex2mathml(node.astext()))
+    formula = tex2mathml(node.astext())
+    if len(node.parent) == 1:  # a line of its own
+        formula = formula.replace("<math ", '<math displaystyle="true" ', 1)
+    translator.body.append(formula)
     raise nodes.SkipNode
 
 
