@@ -31,9 +31,15 @@ def test_every_picture_is_there_light_and_dark(language: str) -> None:
     named = pictures(READMES[language])
     assert sorted(ROOT / name for name in named) == sorted(IMAGES[language].iterdir())
     for dark, light in zip(named[::2], named[1::2], strict=True):
-        assert dark == light.replace("light", "dark")
+        assert dark == light.replace("light", "dark") != light
     text = READMES[language].read_text(encoding="utf-8")
-    assert text.count("<picture>") == 3 == len(re.findall(r'<img alt="[^"]{20,}" src=', text))
+    least = 20 if language == "en" else 10
+    assert (
+        text.count("<picture>") == 3 == len(re.findall(rf'<img alt="[^"]{{{least},}}" src=', text))
+    )
+    media = re.findall(r'media="([^"]+)"', text)
+    assert media[0] == f"(max-width: 600px) and {media[2]}"
+    assert set(media[2:]) == {"(prefers-color-scheme: dark)"}
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: str(path.relative_to(DOCS)))
@@ -84,13 +90,15 @@ def tables(lines: list[str]) -> list[str]:
     return [line for line in lines if re.match(r"f1 +0\.", line)]
 
 
-def test_both_languages_show_the_same_scores() -> None:
+def test_all_terminals_show_the_same_scores() -> None:
     numbers = [
-        re.findall(r"0\.\d{4}", "\n".join(read_terminal(folder / "terminal-light.svg")))
+        re.findall(r"0\.\d{4}", "".join(read_terminal(folder / f"{name}-{palette.name}.svg")))
         for folder in IMAGES.values()
+        for name in terminal.COLUMNS
+        for palette in (LIGHT, DARK)
     ]
-    assert len(numbers[0]) > 20
-    assert numbers[0] == numbers[1]
+    assert len(numbers) == 8 and len(numbers[0]) > 20
+    assert all(others == numbers[0] for others in numbers)
 
 
 @LANGUAGES
@@ -150,8 +158,9 @@ def test_a_drawing_keeps_columns_and_escapes_texts(tmp_path: Path) -> None:
 def test_the_terminal_is_that_of_a_run(language: str, tmp_path: Path) -> None:
     write_tickets(tmp_path)
     path = tmp_path / "terminal.svg"
-    lines = terminal.train(tmp_path, language)
-    path.write_text(draw_terminal(lines, LIGHT, columns=terminal.COLUMNS), encoding="utf-8")
+    columns = terminal.COLUMNS["terminal"]
+    lines = terminal.train(tmp_path, language, columns)
+    path.write_text(draw_terminal(lines, LIGHT, columns=columns), encoding="utf-8")
     shown, now = (
         "\n".join(re.sub(r"[\d.]+ (?=s,|rows/s|行|秒)", "# ", line) for line in read_terminal(one))
         for one in (IMAGES[language] / "terminal-light.svg", path)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from docs.pictures import report, speed, terminal
 from docs.pictures.data import write_tickets
+from docs.pictures.screen import Run
 
 _NAMES = ("terminal", "report", "speed")
 _DOCS = Path(__file__).parents[1]
@@ -23,15 +26,21 @@ def _main() -> None:
     for language, target in _TARGETS.items():
         if "speed" in names:
             speed.draw(target, language)
-        if {"terminal", "report"} & set(names):
-            with tempfile.TemporaryDirectory() as folder:
-                write_tickets(Path(folder))
-                lines = terminal.train(Path(folder), language)
-                if "terminal" in names:
-                    terminal.draw(lines, target)
-                if "report" in names:
-                    page = Path(folder, terminal.RUN, "report.html")
-                    report.photograph(page, target)
+        if "terminal" in names:
+            for name, columns in terminal.COLUMNS.items():
+                with _trained(language, columns) as (lines, _folder):
+                    terminal.draw(lines, target, name)
+        if "report" in names:
+            with _trained(language, terminal.COLUMNS["terminal"]) as (_lines, folder):
+                report.photograph(folder / terminal.RUN / "report.html", target)
+
+
+@contextmanager
+def _trained(language: str, columns: int) -> Iterator[tuple[list[list[Run]], Path]]:
+    """Train in a temporary folder; give the lines of the terminal, and the folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_tickets(Path(folder))
+        yield terminal.train(Path(folder), language, columns), Path(folder)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from docs.pictures.screen import Run, Style, record, render, width
 
 __all__ = ["COLUMNS", "COMMAND", "RUN", "draw", "train"]
 
-COLUMNS = 106
+COLUMNS = {"terminal": 106, "terminal-narrow": 64}
+"""Width of each picture; the narrow one is for phones."""
+
 COMMAND = (
     "tunesmith train tickets.csv --test test.csv --model embedded:mini"
     " --batch-size 32 --learning-rate 3e-4"
@@ -21,8 +24,8 @@ COMMAND = (
 RUN = Path("runs", "tickets")
 
 
-def train(folder: Path, language: str) -> list[list[Run]]:
-    """Train in a folder with `tickets.csv`; return the lines of the terminal."""
+def train(folder: Path, language: str, columns: int) -> list[list[Run]]:
+    """Train in a folder with `tickets.csv`; return the lines of a terminal of some columns."""
     program = Path(sys.executable).with_name("tunesmith")
     environment = {
         "PATH": os.environ["PATH"],
@@ -34,23 +37,23 @@ def train(folder: Path, language: str) -> list[list[Run]]:
     }
     command = [*shlex.split(COMMAND), *_flags(language)]
     written = record(
-        [str(program), *command[1:]], folder=folder, environment=environment, columns=COLUMNS
+        [str(program), *command[1:]], folder=folder, environment=environment, columns=columns
     )
-    return [*_prompt(shlex.join(command)), *_shortened(render(written, COLUMNS))]
+    return [*_prompt(shlex.join(command), columns), *_shortened(render(written, columns))]
 
 
-def draw(lines: Sequence[Sequence[Run]], target: Path) -> None:
-    """Write the pictures, light and dark."""
+def draw(lines: Sequence[Sequence[Run]], target: Path, name: str) -> None:
+    """Write the pictures of this name, light and dark."""
     for palette in (LIGHT, DARK):
-        name = f"terminal-{palette.name}.svg"
-        svg = draw_terminal(lines, palette, columns=COLUMNS)
-        (target / name).write_text(svg, encoding="utf-8")
+        svg = draw_terminal(lines, palette, columns=COLUMNS[name])
+        (target / f"{name}-{palette.name}.svg").write_text(svg, encoding="utf-8")
 
 
 def _shortened(lines: list[list[Run]]) -> list[list[Run]]:
     """Leave out what is said between the choices and the first epoch: sizes and notes."""
-    start = next(i for i, line in enumerate(lines) if i and not line[0].text.startswith(" "))
-    end = next(i for i, line in enumerate(lines) if " 1.00 " in line[0].text)
+    texts = [line[0].text if line else "" for line in lines]
+    start = max(i for i, text in enumerate(texts) if re.match(r"  [\w.]+ = ", text)) + 1
+    end = next(i for i, text in enumerate(texts) if " 1.00 " in text)
     return [*lines[:start], [Run(2, "…", Style(is_dim=True))], *lines[end:]]
 
 
@@ -58,12 +61,12 @@ def _flags(language: str) -> list[str]:
     return [] if language == "en" else ["--lang", language]
 
 
-def _prompt(command: str) -> list[list[Run]]:
+def _prompt(command: str, columns: int) -> list[list[Run]]:
     """The command after a prompt, as typed into a shell."""
     lines = [[Run(0, "$", Style(is_dim=True))]]
     column = 2
     for word in command.split():
-        if column + width(word) > COLUMNS - 2:
+        if column + width(word) > columns - 2:
             lines[-1].append(Run(column, "\\", Style(is_dim=True)))
             lines.append([])
             column = 4
