@@ -100,7 +100,7 @@ DESCRIBED: Mapping[str, Described] = {
         "sklearn.metrics.recall_score",
     ),
     "f1": Described(
-        r"\frac{2\,TP_+}{2\,TP_+ + FP_+ + FN_+}",
+        r"\frac{2\ TP_+}{2\ TP_+ + FP_+ + FN_+}",
         _FRACTION,
         Text(
             "Harmonic mean of precision and recall of the positive class: the one of "
@@ -128,7 +128,7 @@ DESCRIBED: Mapping[str, Described] = {
         "sklearn.metrics.f1_score",
     ),
     "f1_strict": Described(
-        r"\frac{2\,TP}{2\,TP + FP + FN}",
+        r"\frac{2\ TP}{2\ TP + FP + FN}",
         _FRACTION,
         Text(
             "F1 of entities whose first tag is B-, as in seqeval's strict mode with IOB2: an entity "
@@ -139,7 +139,7 @@ DESCRIBED: Mapping[str, Described] = {
         "bootstrap",
     ),
     "f1_micro": Described(
-        r"\frac{2\sum_c TP_c}{\sum_c (2\,TP_c + FP_c + FN_c)}",
+        r"\frac{2\sum_c TP_c}{\sum_c (2\ TP_c + FP_c + FN_c)}",
         _FRACTION,
         Text(
             "F1 of all labels counted together. With one class per row it is the accuracy.",
@@ -150,7 +150,7 @@ DESCRIBED: Mapping[str, Described] = {
         "sklearn.metrics.f1_score",
     ),
     "f1_weighted": Described(
-        r"\frac{\sum_c n_c\, F1_c}{\sum_c n_c}",
+        r"\frac{\sum_c n_c\  F1_c}{\sum_c n_c}",
         _FRACTION,
         Text(
             "Mean of the F1 of each class, weighted by its rows.",
@@ -202,7 +202,7 @@ DESCRIBED: Mapping[str, Described] = {
         "sklearn.metrics.recall_score",
     ),
     "matthews_correlation": Described(
-        r"\frac{n\sum_c TP_c - \sum_c n_c\,h_c}"
+        r"\frac{n\sum_c TP_c - \sum_c n_c\ h_c}"
         r"{\sqrt{\left(n^2 - \sum_c h_c^2\right)\left(n^2 - \sum_c n_c^2\right)}}",
         _SIGNED,
         Text(
