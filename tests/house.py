@@ -25,6 +25,9 @@ LIGHT_UP_TO = "inputs"
 """The last package that must not import them at import time; commands stay light, too."""
 UNSAFE_MODULES = {"pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal"}
 UNSAFE_CALLS = {"eval", "exec", "torch.load", "torch.save", "yaml.load"}
+NOT_EVERYWHERE = {"fcntl", "grp", "msvcrt", "pwd", "resource", "termios", "winreg"}
+KNOWS_SYSTEMS = {"storage/operating_system.py", "training/memory.py"}
+"""Modules that import them where they are."""
 READS_MODELS = {"from_pretrained", "from_file", "load_file", "safe_open"}
 VAGUE = {"base", "common", "core", "helper", "helpers", "misc", "tools", "util", "utils"}
 MAX_UNTESTED_LINES = 60
@@ -272,6 +275,38 @@ def unsafe_code(tree: Tree) -> list[str]:
     return broken
 
 
+def system_dependent(tree: Tree) -> list[str]:
+    """What is another thing on another system: modules it lacks, its encoding, its line ends."""
+    broken = []
+    for module in tree.modules:
+        if module.relative.as_posix() not in KNOWS_SYSTEMS:
+            broken += [
+                module.at(node, f"imports {name}, which not every system has")
+                for node, name in tree.imports(module)
+                if name in NOT_EVERYWHERE
+            ]
+        for node in module.nodes():
+            if isinstance(node, ast.Call) and (lacking := _text_without(node)):
+                broken.append(module.at(node, f"reads or writes text without {lacking}="))
+    return broken
+
+
+def _text_without(call: ast.Call) -> str | None:
+    """The argument that a call needs to read or write the same text everywhere, if it lacks it."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+    named = {keyword.arg for keyword in call.keywords}
+    if name == "open":
+        arguments = call.args if isinstance(call.func, ast.Attribute) else call.args[1:]
+        modes = [a.value for a in arguments if isinstance(a, ast.Constant)]
+        is_text = all(isinstance(mode, str) and set(mode) <= set("rwaxt+") for mode in modes)
+        if (arguments and not modes) or not is_text or ast.unparse(call.func) == "os.open":
+            return None
+        needed = ["encoding", *(["newline"] if set("".join(modes)) & set("wax") else [])]
+    else:
+        needed = {"read_text": ["encoding"], "write_text": ["encoding", "newline"]}.get(name, [])
+    return next((argument for argument in needed if argument not in named), None)
+
+
 def model_readers(tree: Tree) -> list[str]:
     """Files of a model read outside of `models`, which bounds and checks what they can do."""
     return [
@@ -355,7 +390,7 @@ RULES: Mapping[str, Rule] = {
     rule.__name__: rule
     for rule in (
         unlisted_packages, wrong_imports, import_cycles, heavy_imports, prints, unsafe_code,
-        model_readers, vague_names, unexplained_codes, undocumented,
+        system_dependent, model_readers, vague_names, unexplained_codes, undocumented,
     )
 }  # fmt: skip
 """The rules that need nothing but the tree."""

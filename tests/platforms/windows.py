@@ -220,9 +220,10 @@ def _open_as_text_of_windows() -> None:
                 _check_name(file)
             if Path(file).is_dir():
                 raise _denied(file)
-        caller = sys._getframe(1).f_globals.get("__name__", "")
-        if caller == "pathlib":
-            caller = sys._getframe(2).f_globals.get("__name__", "")
+        frame = sys._getframe(1)
+        while frame.f_back and frame.f_globals.get("__name__", "").startswith("pathlib"):
+            frame = frame.f_back
+        caller = frame.f_globals.get("__name__", "")
         if "b" not in mode and caller.startswith("tunesmith") and len(rest) < 2:
             if more.get("encoding") in (None, "locale"):
                 more["encoding"] = CODE_PAGE

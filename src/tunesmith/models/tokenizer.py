@@ -121,7 +121,7 @@ def _copy_checked(files: ModelFiles, target: Path) -> None:
                 config = read_json(path, max_bytes=_MAX_BYTES)
                 config = {key: v for key, v in config.items() if not _UNSAFE.fullmatch(key)}
                 _check_class(config.get("tokenizer_class"))
-                (target / name).write_text(json.dumps(config), encoding="utf-8")
+                (target / name).write_text(json.dumps(config), encoding="utf-8", newline="\n")
                 continue
             elif name.endswith(".json"):
                 read_json(path, max_bytes=_MAX_BYTES)

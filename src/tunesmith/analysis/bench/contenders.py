@@ -150,7 +150,7 @@ def _serve(contender: Contender, settings: dict[str, object], pipe: Connection) 
     """Train in the child process, a turn for each request."""
     import torch
 
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stdout = open(os.devnull, "w", encoding="utf-8", newline="\n")  # noqa: PTH123, SIM115
     sys.stderr = sys.stdout
     pipe.recv()
     try:
