@@ -308,6 +308,7 @@ WORDS = {
     "every": Text("every task", "所有任务"),
     "undefined": Text("**Edge cases.** {text}", "**边界情况**：{text}"),
     "interval_line": Text("**Interval.** {text}.", "**区间**：{text}"),
+    "space": Text(" ", ""),
     "same_as": Text("The same number as `{name}`.", "与 `{name}` 的数值相同。"),
     "glue": Text("GLUE", "GLUE"),
     "set": Text("set", "数据集"),
@@ -380,7 +381,7 @@ def _answers_of(name: str) -> str:
 def _entry(name: str, described: Described) -> list[str]:
     text = str(described.text)
     if described.reference:
-        text += " " + WORDS["same_as"].format(name=described.reference)
+        text += str(WORDS["space"]) + WORDS["same_as"].format(name=described.reference)
     return [
         f"### {name}",
         f"$$\n{described.formula}\n$$",

@@ -1,8 +1,11 @@
-// The order of search results: guides before pages for contributors, which name everything.
+// The order of search results: an error code first, and pages for contributors, which name
+// everything, after guides.
 const forContributors = /^(architecture|decisions\/|lab-notes|terms)/;
+const errorCode = / > [RDMC]\d{3}$/;
 
 var Scorer = {
-  score: ([page, , , , score]) => (forContributors.test(page) ? score - 4 : score),
+  score: ([page, title, , , score]) =>
+    score + (errorCode.test(title) ? 15 : 0) - (forContributors.test(page) ? 4 : 0),
   objNameMatch: 11,
   objPartialMatch: 6,
   objPrio: { 0: 15, 1: 5, 2: -5 },

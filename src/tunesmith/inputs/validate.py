@@ -157,7 +157,14 @@ def good_rows(survey: Survey, on_bad_row: str) -> GoodRows:
     num_good = survey.num_rows - len(survey.bad)
     is_unreadable = survey.reading_problems and not survey.unreadable
     has_bad_rows = survey.bad or survey.unreadable
-    if on_bad_row == "fail" or is_unreadable or not num_good or not has_bad_rows:
+    if is_unreadable or not num_good or not has_bad_rows:
+        return GoodRows(source, survey.digest, survey.num_rows, problems)
+    if on_bad_row == "fail":
+        flags = ("--on-bad-row", "skip")
+        problems = [
+            replace(problem, flags=flags) if problem.severity is Severity.ERROR else problem
+            for problem in problems
+        ]
         return GoodRows(source, survey.digest, survey.num_rows, problems)
     warnings = [
         replace(

@@ -169,10 +169,17 @@ def _written(rejected: tuple[str, Rejected]) -> str:
 
 
 def remarks(layers: Layers) -> dict[KeyPath, str]:
-    """Return why each default value is what it is, for the recipe's comments."""
+    """Return why each value chosen from the data is what it is, and what options mean.
+
+    For the recipe's comments: options depend on the task, so the recipe has no description of them.
+    """
     paths = flatten(layers.recipe().model_dump(mode="json"))
     origins = {path: layers.origin(*path) for path in paths}
-    return {path: str(origin) for path, origin in origins.items() if origin.kind == "automatic"}
+    return {
+        path: origin.detail if path[0] == "options" else str(origin)
+        for path, origin in origins.items()
+        if origin.kind == "automatic"
+    }
 
 
 def _refuse_other_recipe(run: RunFolder, recipe: Recipe) -> None:

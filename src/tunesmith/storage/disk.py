@@ -58,7 +58,7 @@ def name_too_long(path: str | os.PathLike[str]) -> Problem:
     """Return the problem of a name that is too long."""
     fix = _("Use shorter names, or a folder nearer to the root of the disk.")
     if not MOVES_OPEN_FILES:
-        fix += " " + _("Windows takes paths of 260 characters unless LongPathsEnabled is set.")
+        fix += "\n" + _("Windows takes paths of 260 characters unless LongPathsEnabled is set.")
     place = Place(shortened(str(path)))
     return Problem("R195", _("the name of a file or folder is too long"), place, fix=fix)
 
@@ -171,7 +171,7 @@ def _problem_of(number: int, target: Path) -> Problem:
         if number in _NO_RIGHTS:
             fix = _("Choose another folder, or change its permissions.")
             if not MOVES_OPEN_FILES:
-                fix = _("Close the program that has it open, if one has.") + " " + fix
+                fix = _("Close the program that has it open, if one has.") + "\n" + fix
     return Problem("C107", message, Place(str(target)), evidence=evidence, fix=fix)
 
 

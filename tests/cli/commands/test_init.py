@@ -39,8 +39,10 @@ def test_existing_recipe_is_not_replaced(tunesmith: Command, tickets: Path) -> N
 def test_values_are_aligned(tunesmith: Command, tickets: Path) -> None:
     lines = tunesmith("init", tickets).out.splitlines()
     values = {line.split()[0]: line.split()[1] for line in lines if "(automatic" in line}
-    assert values["options.class_weights"] == values["options.focal_gamma"] == "null"
     assert values["data.label"] == "queue"
+    assert values["data.validation"] == "10%"
+    assert not any(key.startswith("options") for key in values)  # defaults, not choices
+    assert "# Weights of the classes" in Path("recipe.yaml").read_text()
 
 
 def test_json(tunesmith: Command, tickets: Path) -> None:

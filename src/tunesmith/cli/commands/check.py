@@ -90,9 +90,7 @@ def _summary(counts: Counter[Severity]) -> str:
     errors, warnings = counts[Severity.ERROR], counts[Severity.WARNING]
     if not errors and not warnings:
         return _("no problems")
-    return ", ".join(
-        (
-            ngettext("{count} error", "{count} errors", errors).format(count=errors),
-            ngettext("{count} warning", "{count} warnings", warnings).format(count=warnings),
-        )
+    return _("{errors}, {warnings}").format(
+        errors=ngettext("{count} error", "{count} errors", errors).format(count=errors),
+        warnings=ngettext("{count} warning", "{count} warnings", warnings).format(count=warnings),
     )

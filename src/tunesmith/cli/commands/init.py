@@ -71,12 +71,13 @@ def command(
         splits, later = dict(checked.splits), []
     why = remarks(layers)
     atomic.write_file(target, to_yaml(recipe, remarks=why, without=later))
+    chosen = {path: reason for path, reason in why.items() if path[0] != "options"}
     for split in splits.values():
         count = _("{count} rows").format(count=split.num_rows)
         terminal.result(padded(split_name(split.name), 12) + f"{count}  {split.source.name}")
     for line in notes:
         terminal.result(f"{'':<12}{line}")
-    for path, reason in why.items():
+    for path, reason in chosen.items():
         value = recipe.model_dump(mode="json")
         for part in path:
             value = value[part]
@@ -85,7 +86,7 @@ def command(
         {
             "recipe": str(target),
             "values": recipe.model_dump(mode="json"),
-            "automatic": {".".join(path): reason for path, reason in why.items()},
+            "automatic": {".".join(path): reason for path, reason in chosen.items()},
             "rows": {name: split.num_rows for name, split in splits.items()},
             "errors": errors,
         }
