@@ -180,7 +180,9 @@ def test_a_model_that_returns_no_loss_is_reported(make_model: MakeModel) -> None
 
 def test_facts_of_models(make_model: MakeModel) -> None:
     model = make_model()
-    assert no_predictions(model) == ["past_key_values"]
+    model.config.keys_to_ignore_at_inference = ["mems"]
+    assert no_predictions(model) == ["mems"]
+    assert no_predictions(nn.Linear(1, 1)) == ["past_key_values"]
     assert not shifts_labels(model) and not shifts_labels(nn.Linear(1, 1))
     assert flops_per_place(model) == 6 * model.num_parameters(exclude_embeddings=True)
     assert flops_per_place(nn.Linear(1, 1)) == 0
