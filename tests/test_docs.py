@@ -158,6 +158,15 @@ def test_chinese_page_has_what_the_english_one_has(page: Path) -> None:
     assert doc_twins.foreign_links(page) == []
 
 
+@pytest.mark.parametrize("page", TWINS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_shown_outputs_have_the_same_numbers_in_both_languages(page: Path) -> None:
+    chinese, english = (
+        [re.findall(r"\d\.\d{2,}", code) for _runs, code in blocks(one, "text")]
+        for one in (page, doc_twins.twin(page))
+    )
+    assert chinese == english
+
+
 def test_pages_have_code_and_links() -> None:
     """The tests of this file loop over code and links of the pages: there must be some."""
     for page in PAGES[:2]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
+from tests.doc_outputs import NUMBER, agree
+from tests.doc_twins import ZH, code_blocks
 from tunesmith.api import quickstart
 from tunesmith.api.quickstart import LESSONS
 
@@ -46,6 +48,12 @@ def test_without_network_and_home(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "未经预训练的同一编码器" in done.stdout
     assert (tmp_path / "runs" / "quickstart" / "pairs" / "mini" / "model").is_dir()
+    for page in (ZH / "index.md", ZH / "start.md"):
+        (shown,) = (block.code for block in code_blocks(page) if "TF-IDF " in block.code)
+        scores = [line for line in shown.splitlines() if len(NUMBER.findall(line)) == 2]
+        assert len(scores) == 4
+        for line in scores:
+            assert any(agree(line, other) for other in done.stdout.splitlines()), line
 
 
 def test_quickstart_shows_every_stage(tunesmith: Command, tmp_path: Path) -> None:
