@@ -59,3 +59,26 @@ def test_an_answer_gives_its_entities_back() -> None:
         is False
     )  # type: ignore[index]
     assert entities_of_answer({"label": None}) == ()
+
+
+def test_a_text_in_pieces_says_what_is_marked() -> None:
+    kind = Entities()
+    assert kind.pieces(TEXT, (ROME, ANN)) == [("Ann", "P"), (" in ", None), ("Rome", "L")]
+    assert kind.pieces(TEXT, ()) == [(TEXT, None)]
+
+
+def test_a_row_for_each_type_counts_mistakes() -> None:
+    short, other = MarkedEntity(0, 2, "P"), MarkedEntity(7, 11, "X")
+    truth = as_objects([(ANN, ROME), (ANN,), (ANN,)])
+    predicted = as_objects([(short, other), (ANN,), (ROME,)])
+    by_type = {row["type"]: row for row in Entities().counted(RowAnswers(truth, predicted))}
+    assert list(by_type) == ["L", "P", "X"]
+    people = by_type["P"]
+    assert [people[name] for name in ("entities", "right", "other borders", "missed")] == [
+        3,
+        1,
+        1,
+        1,
+    ]
+    assert people["precision"] == 0.5 and people["F1"] == 2 / 5
+    assert by_type["L"]["other type"] == 1 and by_type["L"]["spurious"] == 1

@@ -23,7 +23,7 @@ from tunesmith.api.train import start
 from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Ragged, hold_in_memory
-from tunesmith.data.open import from_python
+from tunesmith.data.open import from_python, open_source
 from tunesmith.data.profile import profile
 from tunesmith.data.rows import Row
 from tunesmith.errors import DataError
@@ -285,6 +285,22 @@ def test_predictions_of_tokens_texts_and_files(trained: Trained, tunesmith: Comm
     assert output.code == 0, output.err
 
 
+def test_answers_in_conll_are_read_again(trained: Trained, tunesmith: Command) -> None:
+    output = tunesmith("predict", trained.run.folder, "--format", "conll", "broken now, \U0001f600")
+    assert output.code == 0, output.err
+    lines = [line.split("\t") for line in output.out.splitlines()]
+    assert [line[0] for line in lines] == ["broken", "now", ",", "\U0001f600", ""]
+    model, data = trained.run.folder, trained.data
+    output = tunesmith("predict", model, "--file", data, "--format", "conll", "--out", "a.conll")
+    assert output.code == 0, output.err
+    again = [row.values for chunk in open_source("a.conll").chunks() for row in chunk]
+    assert [row["tokens"] for row in again] == WORDS
+    output = tunesmith("eval", model, "a.conll", "--json")
+    assert output.records[0]["scores"]["f1"] == 1.0
+    output = tunesmith("predict", model, "--format", "xml", "a")
+    assert output.code == 2 and "R210" in output.err
+
+
 def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     chosen = {record.row for record in trained.records}
     rows = [
@@ -302,6 +318,8 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert output.code and "R184" in output.err
     output = tunesmith("report", trained.run.folder)
     assert output.code == 0, output.err
+    page = (trained.run.folder / "report.html").read_text()
+    assert "<mark>" in page and "other borders" in page
     card = (trained.run.folder / "model" / "README.md").read_text()
     assert "token-classification" in card and 'aggregation_strategy="simple"' in card
 

@@ -30,12 +30,14 @@ __all__ = [
     "ColumnType",
     "LabelKind",
     "OutputKind",
+    "Pieces",
     "RawKind",
     "RowAnswers",
     "shown_label",
 ]
 
 ColumnType = Literal["text", "list", "number"]
+Pieces = Sequence[tuple[str, str | None]]
 Answers = Sequence[Mapping[str, Any]]
 """For each row "label", "score" and, by name, "scores"; a file of predictions holds them."""
 
@@ -168,6 +170,14 @@ class OutputKind(ABC):
     def confusion_matrix(self, answers: RowAnswers) -> NDArray[np.int64] | None:
         """How often each class (down) is answered with each (across), (C, C); None without."""
         return None
+
+    def counted(self, answers: RowAnswers) -> list[Mapping[str, str | int | float]]:
+        """Rows of a table of what is right and wrong, by their titles; none without."""
+        return []
+
+    def pieces(self, text: str, entry: Any) -> Pieces:
+        """A text in pieces, each with the label that marks it, or None; none without marks."""
+        return ()
 
     def suspects(self, answers: RowAnswers) -> Suspects | None:
         """How probably wrong each label is; None where that is not known."""

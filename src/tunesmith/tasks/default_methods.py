@@ -39,6 +39,7 @@ class TaskDefaults:
     generates: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
     baseline_names: ClassVar[tuple[str, ...]] = ()
+    formats: ClassVar[tuple[str, ...]] = ()
 
     def stratum(self, row: Row) -> Hashable:
         """Return the same for all rows: random splits keep nothing in proportion."""
@@ -120,6 +121,10 @@ class TaskDefaults:
     def join(self, predictions: Predictions, examples: Examples) -> Predictions:
         """Return the predictions themselves: each row has one example."""
         return predictions
+
+    def written(self, row: Row, answer: Mapping[str, Any]) -> str:
+        """Return the label: the task has no format."""
+        return str(answer["label"])
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
         """Return None: answers do not determine what they were made from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.concrete_kinds import NO_LABEL
 from tunesmith.metrics.entities import OUTSIDE, Entity, Mistake, is_exactly_right, mistakes
-from tunesmith.metrics.output_kinds import Answers, OutputKind, RowAnswers
+from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
 
 __all__ = ["Entities", "EntityList", "MarkedEntity", "as_objects", "entities_of_answer"]
 
@@ -82,6 +83,45 @@ class Entities(OutputKind):
                 if mistake is Mistake.BORDER:
                     answer = _("{label}, other borders").format(label=answer)
                 yield row, gold, answer
+
+    def pieces(self, text: str, entry: Any) -> Pieces:
+        """The text with its entities."""
+        pieces: list[tuple[str, str | None]] = []
+        place = 0
+        for one in sorted(_entities(entry)):
+            pieces += [(text[place : one.start], None), (text[one.start : one.end], one.label)]
+            place = one.end
+        return [(piece, label) for piece, label in [*pieces, (text[place:], None)] if piece]
+
+    def counted(self, answers: RowAnswers) -> list[Mapping[str, str | int | float]]:
+        """The entities of each type, and the mistakes by kind."""
+        true, marked, right = Counter[str](), Counter[str](), Counter[str]()
+        wrong: dict[Mistake, Counter[str]] = {kind: Counter() for kind in Mistake}
+        for truth, predicted in zip(answers.truth, answers.predicted, strict=True):
+            entities = _entities(truth)
+            true.update(one.label for one in entities)
+            marked.update(one.label for one in predicted)
+            right.update(one.label for one in set(entities) & set(predicted))
+            for kind, gold, answer in mistakes(entities, predicted):
+                wrong[kind][(gold or answer).label] += 1  # type: ignore[union-attr]  # one is there
+        titles = {
+            Mistake.TYPE: _("other type"),
+            Mistake.BORDER: _("other borders"),
+            Mistake.MISSED: _("missed"),
+            Mistake.SPURIOUS: _("spurious"),
+        }
+        return [
+            {
+                _("type"): name,
+                _("entities"): true[name],
+                _("right"): right[name],
+                **{title: wrong[kind][name] for kind, title in titles.items()},
+                _("precision"): right[name] / max(1, marked[name]),
+                _("recall"): right[name] / max(1, true[name]),
+                "F1": 2 * right[name] / max(1, marked[name] + true[name]),
+            }
+            for name in sorted({*true, *marked})
+        ]
 
 
 def _entities(entry: Any) -> EntityList:

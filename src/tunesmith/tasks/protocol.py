@@ -271,6 +271,18 @@ class TaskAnswers(Protocol):
         """Return one answer per row: at least "label", "score" and "scores"."""
         ...
 
+    formats: ClassVar[tuple[str, ...]]
+    """The formats of the field in which `written` gives answers, such as "conll"."""
+
+    def written(self, row: Row, answer: Mapping[str, Any]) -> str:
+        """Return a row with its answer in the format, if the task has `formats`.
+
+        Args:
+            row: as it was predicted.
+            answer: as `decode` gives it.
+        """
+        ...
+
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
         """Return predictions that `decode` turns into these answers; None if none are known."""
         ...

@@ -9,9 +9,12 @@ from typing import Any
 
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.entities import OUTSIDE, entities_of_tags, split_tag
+from tunesmith.text import quoted
 
-__all__ = ["TagCounts"]
+__all__ = ["TagCounts", "described"]
 
+_FEW_ENTITIES = 10
+"""Of a type with fewer nothing reliable is learned."""
 _SCHEMES = {"L": "BILOU", "U": "BILOU", "M": "BMES", "E": "BIOES", "S": "BIOES"}
 _RARE = 0.01
 """In IOB1 an entity begins with B- only next to one of the same type."""
@@ -87,3 +90,23 @@ class TagCounts:
             yield _("entities that begin with I-: {count}; they are read as if with B-").format(
                 count=self._opened["I"]
             )
+
+
+def described(counts: Mapping[str, int], notes: Sequence[str], *, are_plain: bool) -> list[str]:
+    """Return what was learned from the rows, a line each.
+
+    Args:
+        counts: entities of each type, or words of each class.
+        notes: what the tags are read as.
+        are_plain: whether words have classes.
+    """
+    listed = ", ".join(f"{name} {count}" for name, count in list(counts.items())[:20])
+    listed += " …" if len(counts) > 20 else ""
+    if are_plain:
+        message = _("{count} classes of words: {counts}")
+        return [message.format(count=len(counts), counts=listed)]
+    lines = [_("{count} types of entities: {counts}").format(count=len(counts), counts=listed)]
+    if few := [name for name, count in counts.items() if count < _FEW_ENTITIES]:
+        message = _("fewer than {count} entities to learn from: {names}")
+        lines.append(message.format(count=_FEW_ENTITIES, names=quoted(few, at_most=10)))
+    return [*lines, *notes]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics.entities import Entity, entities_of_tags
+from tunesmith.metrics.entities import OUTSIDE, Entity, entities_of_tags, word_tags
 from tunesmith.metrics.probabilities import softmax
 from tunesmith.tasks.entity_kind import MarkedEntity
 from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.token_rows import MarkedText
 
-__all__ = ["Marked", "mark"]
+__all__ = ["Marked", "conll_lines", "mark"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +90,20 @@ def _of_row(
             entities.append(Entity(start, end, unit.label, unit.is_begun))
             scores.append(float(sure[unit.start : unit.end].min()))
     return Marked(entities, scores, float(sure.min()))
+
+
+def conll_lines(text: MarkedText, entities: Sequence[Entity], *, are_plain: bool) -> str:
+    """Return a line for each word: the word, a tab and its tag.
+
+    Args:
+        text: whose words.
+        entities: in characters, rising.
+        are_plain: whether each word has a class of its own.
+    """
+    if are_plain:
+        classes = {entity.start: entity.label for entity in entities}
+        tags = [classes.get(start, OUTSIDE) for start, _end in text.words]
+    else:
+        tags = word_tags(text.words, [Entity(*entity[:3]) for entity in entities])
+    words = (text.text[start:end] or " " for start, end in text.words)
+    return "".join(f"{word}\t{tag}\n" for word, tag in zip(words, tags, strict=True))

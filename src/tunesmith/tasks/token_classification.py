@@ -45,22 +45,18 @@ from tunesmith.tasks.entity_kind import (
 from tunesmith.tasks.labeled_text import UnknownLabels
 from tunesmith.tasks.matching import Match
 from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.tag_counts import TagCounts
-from tunesmith.tasks.token_answers import mark
+from tunesmith.tasks.tag_counts import TagCounts, described
+from tunesmith.tasks.token_answers import conll_lines, mark
 from tunesmith.tasks.token_baselines import usual_tags
 from tunesmith.tasks.token_columns import are_iob2, labels_of_config, match_tokens
 from tunesmith.tasks.token_pipeline import count_differences
 from tunesmith.tasks.token_rows import MarkedText, read_row, validate_tokens
 from tunesmith.tasks.token_windows import encode_marked, join_windows
-from tunesmith.text import quoted
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["TokenClassification"]
-
-_FEW_ENTITIES = 10
-"""Of a type with fewer nothing reliable is learned."""
 
 
 class TokenOptions(Options):
@@ -110,6 +106,7 @@ class TokenClassification(TaskDefaults):
     metrics: ClassVar[Mapping[str, Metric]] = ENTITY_METRICS
     baseline_names: ClassVar[tuple[str, ...]] = ("frequent", "constant")
     cuts_long_texts: ClassVar[bool] = False
+    formats: ClassVar[tuple[str, ...]] = ("conll",)
 
     @classmethod
     def make(
@@ -332,6 +329,11 @@ class TokenClassification(TaskDefaults):
         marked = mark(predictions, self.labels, are_plain=self.are_plain)
         return [one.as_answer(text) for text, one in zip(texts, marked, strict=True)]
 
+    def written(self, row: Row, answer: Mapping[str, Any]) -> str:
+        """Return a line for each word with its tag, in IOB2."""
+        text = self._read(replace(row, values=_without(row, self.roles.label)))
+        return conll_lines(text, entities_of_answer(answer), are_plain=self.are_plain)
+
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
         """Return the entities themselves."""
         return {"entities": as_objects(entities_of_answer(answer) for answer in answers)}
@@ -380,19 +382,7 @@ class TokenClassification(TaskDefaults):
 
     def summary(self) -> list[str]:
         """Return types with their entities, what the tags are, and types with few entities."""
-        counts = ", ".join(f"{name} {count}" for name, count in list(self.counts.items())[:20])
-        counts += " …" if len(self.counts) > 20 else ""
-        total = len(self.types)
-        if self.are_plain:
-            return [_("{count} classes of words: {counts}").format(count=total, counts=counts)]
-        lines = [_("{count} types of entities: {counts}").format(count=total, counts=counts)]
-        if few := [name for name, count in self.counts.items() if count < _FEW_ENTITIES]:
-            lines.append(
-                _("fewer than {count} entities to learn from: {names}").format(
-                    count=_FEW_ENTITIES, names=quoted(few, at_most=10)
-                )
-            )
-        return [*lines, *self.notes]
+        return described(self.counts, self.notes, are_plain=self.are_plain)
 
 
 def _without(row: Row, label: object) -> Mapping[str, object]:

@@ -15,6 +15,7 @@ from tunesmith.data.rows import Concatenated
 from tunesmith.errors import Place
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.metrics.output_kinds import Pieces
 
 __all__ = [
     "Confusion",
@@ -60,6 +61,8 @@ class RowError:
         share: the probability of `gold`; None where answers have none.
         suggested: what the label should be, if it is probably wrong; else None.
         margin: of a suspect label, the lower the more suspect; else None.
+        gold_pieces: the text with what its label marks; empty for labels of whole texts.
+        predicted_pieces: likewise with what the answer marks.
     """
 
     split: str
@@ -72,6 +75,8 @@ class RowError:
     share: float | None
     suggested: str | None = None
     margin: float | None = None
+    gold_pieces: Pieces = ()
+    predicted_pieces: Pieces = ()
 
     @property
     def text(self) -> str:
@@ -80,7 +85,8 @@ class RowError:
 
     def as_json(self) -> dict[str, object]:
         """As plain values."""
-        return {**asdict(self), "place": str(self.place)}
+        values = {**asdict(self), "place": str(self.place)}
+        return {name: value for name, value in values.items() if not name.endswith("_pieces")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +237,16 @@ def _row_errors(held_out: HeldOut, chosen: Sequence[int]) -> Iterator[RowError]:
     task, kind, answers, losses = held_out.task, held_out.kind, held_out.answers, held_out.losses()
     shares = kind.truth_probabilities(answers)
     for i, place in zip(chosen, held_out.places(chosen), strict=True):
+        texts = task.texts_of(held_out.rows[i])
         yield RowError(
             held_out.split,
             held_out.rows[i].index,
             place,
-            task.texts_of(held_out.rows[i]),
+            texts,
             kind.format(answers.truth[i]),
             kind.format(answers.predicted[i]),
             float(losses[i]),
             None if shares is None else float(np.prod(shares[i])),
+            gold_pieces=kind.pieces(texts[0], answers.truth[i]),
+            predicted_pieces=kind.pieces(texts[0], answers.predicted[i]),
         )

@@ -18,6 +18,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import split_name
 from tunesmith.metrics.counts import ClassReport, class_reports
 from tunesmith.metrics.headline import Headline
+from tunesmith.metrics.output_kinds import Pieces
 from tunesmith.metrics.score_table import as_score, numeric_titles, score_tables
 from tunesmith.metrics.shortfall import shortfalls_of
 from tunesmith.metrics.temperature import calibration_error, reliability
@@ -135,7 +136,8 @@ def predictions(held_out: HeldOut) -> Section:
         return Section(_("Predictions"), [about, *_charts(chart, _("All labels are the same."))])
     labels = kind.label_kind
     if labels is None:
-        return Section(_("Predictions"), [about])
+        counted = kind.counted(rows)
+        return Section(_("Predictions"), [about, *([_counted(counted)] if counted else [])])
     parts: list[Any] = [about]
     counts = kind.confusion_matrix(rows)
     if counts is not None and len(labels.names) <= _MOST_CLASSES:
@@ -144,6 +146,22 @@ def predictions(held_out: HeldOut) -> Section:
     parts.append(_per_class(class_reports(labels.names, truth, predicted), counts))
     curve = _reliability(*labels.reliability_points(rows.probabilities, rows.truth))
     return Section(_("Predictions"), [*parts, *curve])
+
+
+def _counted(rows: Sequence[Mapping[str, str | int | float]]) -> Table:
+    """What is right and wrong, a row for each label."""
+    cells = [
+        [
+            Cell(value)
+            if isinstance(value, str)
+            else Cell(f"{value:,}", "number")
+            if isinstance(value, int)
+            else _number(value)
+            for value in row.values()
+        ]
+        for row in rows
+    ]
+    return Table(list(rows[0]), cells)
 
 
 def _charts(chart: Markup | None, otherwise: str, caption: str = "") -> list[Charts | Words]:
@@ -224,10 +242,32 @@ def mistakes(worst: Sequence[RowError], split: str) -> Section | None:
     about = _("Rows of {split} with the largest loss, the worst first.").format(
         split=split_name(split)
     )
+    if wrong[0].gold_pieces:
+        head = [_("row"), _("label"), _("predicted"), _("loss")]
+        marked = [
+            [
+                Cell(str(one.row), "number"),
+                Cell(_marked(one.gold_pieces), "long"),
+                Cell(_marked(one.predicted_pieces), "long"),
+                _number(one.loss),
+            ]
+            for one in wrong
+        ]
+        return Section(_("Mistakes"), [Words(about), Table(head, marked)])
     rows = [[*_row(one), Cell(one.predicted), _probability_or_loss(one)] for one in wrong]
     last = _("loss") if wrong[0].share is None else _("probability of the label")
     head = [_("row"), _("text"), _("label"), _("predicted"), last]
     return Section(_("Mistakes"), [Words(about), Table(head, rows)])
+
+
+def _marked(pieces: Pieces) -> Markup:
+    """A text with marked parts, each with its label."""
+    return Markup("").join(
+        Markup("{}").format(text)
+        if label is None
+        else Markup("<mark>{} <small>{}</small></mark>").format(text, label)
+        for text, label in pieces
+    )
 
 
 def label_errors(suspects: Sequence[RowError], run: str) -> Section | None:

@@ -27,11 +27,12 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.metrics.output_kinds import shown_label
 from tunesmith.storage.names import model_source
-from tunesmith.text import escape_controls, shortened
+from tunesmith.text import escape_controls, quoted, shortened
 
 if TYPE_CHECKING:
     from tunesmith.data.rows import Row, Source
     from tunesmith.inference.model import Model
+    from tunesmith.tasks import Task
 
     Answered = tuple[Row, Mapping[str, object]]
 
@@ -67,6 +68,12 @@ _WIDTH = 60
 @click.option(
     "--scores", is_flag=True, help=_("Add a column with the probability of each class to --out.")
 )
+@click.option(
+    "--format",
+    "written_as",
+    metavar="NAME",
+    help=_("Write a format of the task instead of a table: conll for tags of words."),
+)
 @click.option("--force", is_flag=True, help=_("Replace an existing file."))
 @click.option(
     "--on-bad-row",
@@ -99,7 +106,8 @@ def command(
     from tunesmith.inference.bad_rows import BadRows
     from tunesmith.inference.load import load
 
-    _check(texts, file, out, force=flags["force"])
+    is_table = flags["written_as"] is None
+    _check(texts, file, out, is_table=is_table, force=flags["force"])
     name = model_source(model, flags["root"])
     source = None if file is None else next(iter(open_splits(file, reading(flags)).values()))
     loaded = load(
@@ -109,6 +117,7 @@ def command(
         precision=flags["precision"],
         roles=Roles(flags["text"], flags["text_pair"]) if flags["text"] else None,
     )
+    _check_format(flags["written_as"], loaded.task)
     if source is None:
         source = _typed(texts, loaded.task.roles.text_columns, flags["encoding"])
     bad_rows = BadRows(source, flags["on_bad_row"] or ("fail" if file is None else "keep"))
@@ -120,7 +129,9 @@ def command(
         bad_rows=bad_rows,
         with_all_columns=True,
     )
-    if out is not None:
+    if not is_table:
+        _write_format(terminal, out, loaded.task, answered)
+    elif out is not None:
         _write(terminal, out, loaded, source, answered, with_scores=flags["scores"])
     else:
         _print(terminal, answered, loaded)
@@ -129,14 +140,17 @@ def command(
     return 0
 
 
-def _check(texts: Sequence[str], file: str | None, out: Path | None, *, force: bool) -> None:
+def _check(
+    texts: Sequence[str], file: str | None, out: Path | None, *, is_table: bool, force: bool
+) -> None:
     """Refuse what no model is needed for: a wrong format, an existing file, no text or too many."""
     from tunesmith.data.readers.stdin_reader import check_arguments
     from tunesmith.inference.prediction_files import refuse_format
     from tunesmith.storage import atomic
 
     if out is not None:
-        refuse_format(out)
+        if is_table:
+            refuse_format(out)
         atomic.refuse_existing([out], force=force)
     if file is None and not texts and sys.stdin.isatty():
         fix = _("Give texts, --file, or lines on stdin.")
@@ -175,6 +189,40 @@ def _write(
     columns = OutputColumns.of(model.task, source.columns, with_scores=with_scores)
     rows = write_predictions(out, _counted(terminal, answered), columns)
     terminal.record({"file": str(out), "rows": rows, "columns": columns.names})
+    written = ngettext("{count} row in {file}", "{count} rows in {file}", rows)
+    terminal.result(written.format(count=rows, file=out))
+
+
+def _check_format(name: str | None, task: Task) -> None:
+    """Refuse a format that a task does not write (R210)."""
+    if name is None or name in task.formats:
+        return
+    known = quoted(task.formats) if task.formats else "-"
+    message = _('{task} is not written as "{name}"').format(task=task.name, name=name)
+    fix = _("Formats of {task}: {names}. Without --format a table is written.")
+    raise RecipeError.of("R210", message, fix=fix.format(task=task.name, names=known))
+
+
+def _write_format(
+    terminal: Terminal, out: Path | None, task: Task, answered: Iterable[Answered]
+) -> None:
+    """Write each row with its answer and a blank line, into a file or to stdout."""
+    from tunesmith.storage import atomic
+
+    blocks = (task.written(row, answer) + "\n" for row, answer in answered)
+    if out is None:
+        for block in blocks:
+            if not has_reader():
+                return
+            for line in block.split("\n")[:-1]:
+                terminal.result(line)
+        return
+    rows = 0
+    with atomic.replace_file(out) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        for block in blocks:
+            file.write(block)
+            rows += 1
+    terminal.record({"file": str(out), "rows": rows})
     written = ngettext("{count} row in {file}", "{count} rows in {file}", rows)
     terminal.result(written.format(count=rows, file=out))
 
