@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 from pathlib import Path
@@ -80,6 +81,24 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     write("ratings.csv", ["text", "stars"], [[t, i % 5 + 1] for i, t in enumerate(body)])
     (tmp_path / "notes.txt").write_text("\n".join(body), encoding="utf-8")
+    words = ["Ann Lee flew to Paris on Monday .", "We met Tom in New York ."]
+    tags = ["B-PER I-PER O O B-LOC O B-DATE O", "O O B-PER O B-LOC I-LOC O"]
+    (tmp_path / "people.conll").write_text(
+        "".join(
+            "".join(
+                f"{w} {t}\n" for w, t in zip(words[i % 2].split(), tags[i % 2].split(), strict=True)
+            )
+            + f"{i} O\n\n"
+            for i in range(40)
+        )
+    )
+    paris = {"start": 16, "end": 21, "label": "LOC", "text": "Paris"}
+    (tmp_path / "marked.jsonl").write_text(
+        "".join(
+            json.dumps({"text": f"Ann Lee flew to Paris {i}", "entities": [paris]}) + "\n"
+            for i in range(40)
+        )
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

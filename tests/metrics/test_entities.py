@@ -144,8 +144,8 @@ def test_words_have_the_tag_of_the_entity_that_they_touch() -> None:
 def test_mistakes_by_kind() -> None:
     truth = [Entity(0, 2, "A"), Entity(3, 5, "A"), Entity(6, 8, "A"), Entity(9, 10, "B")]
     predicted = [Entity(0, 2, "B"), Entity(3, 6, "A"), Entity(9, 10, "B"), Entity(11, 12, "A")]
-    found = {kind: (true, marked) for kind, true, marked in mistakes(truth, predicted)}
-    assert found == {
+    by_kind = {kind: (true, marked) for kind, true, marked in mistakes(truth, predicted)}
+    assert by_kind == {
         Mistake.TYPE: (truth[0], predicted[0]),
         Mistake.BORDER: (truth[1], predicted[1]),
         Mistake.MISSED: (truth[2], None),

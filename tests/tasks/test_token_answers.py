@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.data.encoded import Ragged
 from tunesmith.tasks.entity_kind import as_objects
-from tunesmith.tasks.token_answers import mark
+from tunesmith.tasks.token_answers import mark_rows
 
 LABELS = ("O", "B-A", "I-A")
 TEXT = "Ann Lee in Rome"
@@ -31,7 +31,7 @@ def test_an_entity_is_as_sure_as_its_least_sure_word() -> None:
         [0.1, 0.8, 0.1],
         [0.05, 0.1, 0.85],
     ]
-    (marked,) = mark(of_shares([*shares], [5]), LABELS, are_plain=False)
+    (marked,) = mark_rows(of_shares([*shares], [5]), LABELS, are_plain=False)
     answer = marked.as_answer(TEXT)
     first, second = answer["label"]  # type: ignore[misc]
     assert first == {
@@ -46,12 +46,12 @@ def test_an_entity_is_as_sure_as_its_least_sure_word() -> None:
 
 
 def test_what_begins_inside_does_not_count_strictly() -> None:
-    (marked,) = mark(of_shares([[0.1, 0.1, 0.8]], [1]), LABELS, are_plain=False)
+    (marked,) = mark_rows(of_shares([[0.1, 0.1, 0.8]], [1]), LABELS, are_plain=False)
     assert marked.as_answer(TEXT)["label"][0]["strict"] is False  # type: ignore[index]
 
 
 def test_rows_without_words_and_without_entities() -> None:
-    empty, outside = mark(of_shares([[0.8, 0.1, 0.1]], [0, 1]), LABELS, are_plain=False)
+    empty, outside = mark_rows(of_shares([[0.8, 0.1, 0.1]], [0, 1]), LABELS, are_plain=False)
     assert empty.as_answer(TEXT) == {"label": [], "score": 1.0, "scores": {}}
     assert outside.as_answer(TEXT)["label"] == []
     assert outside.score == pytest.approx(0.8)
@@ -59,10 +59,10 @@ def test_rows_without_words_and_without_entities() -> None:
 
 def test_each_word_may_have_a_class() -> None:
     shares = [[0.9, 0.05, 0.05], [0.9, 0.05, 0.05]]
-    (marked,) = mark(of_shares(shares, [2]), ("N", "V", "X"), are_plain=True)
+    (marked,) = mark_rows(of_shares(shares, [2]), ("N", "V", "X"), are_plain=True)
     assert [entity[:3] for entity in marked.entities] == [(0, 3, "N"), (4, 7, "N")]
 
 
 def test_known_entities_are_sure() -> None:
-    (marked,) = mark({"entities": as_objects([()])}, LABELS, are_plain=False)
+    (marked,) = mark_rows({"entities": as_objects([()])}, LABELS, are_plain=False)
     assert marked.as_answer("") == {"label": [], "score": 1.0, "scores": {}}

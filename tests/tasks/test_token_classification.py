@@ -139,9 +139,9 @@ def matched(record: Mapping[str, object], **named: Any) -> tuple[str, Roles]:
 def test_columns_of_tokens_and_tags_are_found(
     record: Mapping[str, object], roles: tuple[str, str]
 ) -> None:
-    name, found = matched(record)
+    name, matching = matched(record)
     assert name == "token-classification"
-    assert (found.text, found.label) == roles
+    assert (matching.text, matching.label) == roles
 
 
 def test_a_label_that_the_user_names_is_learned() -> None:
@@ -264,8 +264,8 @@ def test_predictions_of_tokens_texts_and_files(trained: Trained, tunesmith: Comm
     expected = [record.answer["label"] for record in trained.records]
     rows = [{"tokens": record.values["tokens"]} for record in trained.records]
     model = load(trained.run.folder)
-    found = [answer["label"] for answer in model.predict(rows)]
-    for one, other in zip(found, expected, strict=True):
+    answers = [answer["label"] for answer in model.predict(rows)]
+    for one, other in zip(answers, expected, strict=True):
         assert spans(one) == spans(other)
     text = "\U0001f600 " + " ".join(WORDS[0] + WORDS[1] + WORDS[2])
     (answer,) = model.predict(text)
@@ -275,7 +275,7 @@ def test_predictions_of_tokens_texts_and_files(trained: Trained, tunesmith: Comm
     output = tunesmith("predict", trained.run.folder, "--file", "rows.jsonl", "--out", "out.jsonl")
     assert output.code == 0, output.err
     lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
-    assert [line["prediction"] for line in lines] == found
+    assert [line["prediction"] for line in lines] == answers
     for end in ("csv", "parquet"):
         output = tunesmith(
             "predict", trained.run.folder, "--file", "rows.jsonl", "--out", f"o.{end}"
@@ -330,9 +330,9 @@ def test_runs_are_compared_by_their_entities(
     other = trained.train(tmp_path / "run", **{"train.learning_rate": 3e-2, "train.max_steps": 12})
     output = tunesmith("runs", "compare", trained.run.folder, other.folder, "--json")
     assert output.code == 0, output.err
-    found = output.records[0]["differences"]["validation"]["scores"]
+    answers = output.records[0]["differences"]["validation"]["scores"]
     for name in ("f1", "accuracy"):
-        compared = (found[name]["first"], found[name]["second"])
+        compared = (answers[name]["first"], answers[name]["second"])
         assert compared == pytest.approx((trained.run.scores[name], other.scores[name]))
 
 
@@ -367,8 +367,8 @@ def test_windows_of_a_long_text_give_one_answer(trained: Trained) -> None:
     with torch.no_grad():
         of, logits = model.task.forward(model.network, batch).ragged["logits"]
     lengths = np.bincount(of.numpy(), minlength=len(examples))
-    found = model.task.join({"logits": Ragged(logits.numpy(), lengths)}, examples)
-    assert found["logits"].lengths.tolist() == [len(words)]
+    answers = model.task.join({"logits": Ragged(logits.numpy(), lengths)}, examples)
+    assert answers["logits"].lengths.tolist() == [len(words)]
     (answer,) = model.predict([{"tokens": words}])
     assert all(text_of(words)[e["start"] : e["end"]] == e["text"] for e in entities(answer))
     assert max(one["end"] for one in entities(answer)) > len(text_of(words)) / 2

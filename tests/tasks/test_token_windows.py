@@ -72,11 +72,11 @@ def encode(
 def back(encoded: Encoded) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The labels of units that come back if each piece is predicted to be what it is labeled."""
     labels = encoded.ragged["labels"].split()
-    kept = [each[each != IGNORED] for each in labels]
-    flat = np.concatenate(kept)
+    counted = [each[each != IGNORED] for each in labels]
+    flat = np.concatenate(counted)
     logits = np.zeros((len(flat), LABELS), dtype=np.float32)
     logits[np.arange(len(flat)), flat] = 9.0
-    lengths = np.array([len(each) for each in kept], dtype=np.int64)
+    lengths = np.array([len(each) for each in counted], dtype=np.int64)
     values, spans = join_windows(
         Ragged(logits, lengths), Examples(hold_in_memory(encoded)), inside_of=np.arange(LABELS)
     )
@@ -171,10 +171,10 @@ def test_some_examples_of_many_are_joined(bert: Any) -> None:
     encoded = encode(texts, bert, 12)
     whole = Examples(hold_in_memory(encoded))
     some = whole.of_rows(np.array([1, 2]))
-    kept = [each[each != IGNORED] for each in encoded.ragged["labels"].split()]
-    kept = [kept[i] for i in some.indices] if some.indices is not None else kept
-    lengths = np.array([len(each) for each in kept])
-    logits = np.eye(LABELS, dtype=np.float32)[np.concatenate(kept)]
+    counted = [each[each != IGNORED] for each in encoded.ragged["labels"].split()]
+    counted = [counted[i] for i in some.indices] if some.indices is not None else counted
+    lengths = np.array([len(each) for each in counted])
+    logits = np.eye(LABELS, dtype=np.float32)[np.concatenate(counted)]
     values, _spans = join_windows(Ragged(logits, lengths), some, inside_of=np.arange(LABELS))
     assert [each.argmax(-1).tolist() for each in values.split()] == [
         list(range(32)),

@@ -14,7 +14,7 @@ from tunesmith.tasks.entity_kind import MarkedEntity
 from tunesmith.tasks.protocol import Predictions
 from tunesmith.tasks.token_rows import MarkedText
 
-__all__ = ["Marked", "conll_lines", "mark"]
+__all__ = ["Marked", "conll_lines", "mark_rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,9 @@ class Marked:
         return {"label": listed, "score": self.score, "scores": {}}
 
 
-def mark(predictions: Predictions, labels: Sequence[str], *, are_plain: bool) -> Iterator[Marked]:
+def mark_rows(
+    predictions: Predictions, labels: Sequence[str], *, are_plain: bool
+) -> Iterator[Marked]:
     """Yield the entities of each row.
 
     Args:

@@ -46,7 +46,7 @@ from tunesmith.tasks.labeled_text import UnknownLabels
 from tunesmith.tasks.matching import Match
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.tag_counts import TagCounts, described
-from tunesmith.tasks.token_answers import conll_lines, mark
+from tunesmith.tasks.token_answers import conll_lines, mark_rows
 from tunesmith.tasks.token_baselines import usual_tags
 from tunesmith.tasks.token_columns import are_iob2, labels_of_config, match_tokens
 from tunesmith.tasks.token_pipeline import count_differences
@@ -315,7 +315,7 @@ class TokenClassification(TaskDefaults):
         loss: float | None,
     ) -> Scores:
         """Score the marked entities of all rows together."""
-        marked = mark(predictions, self.labels, are_plain=self.are_plain)
+        marked = mark_rows(predictions, self.labels, are_plain=self.are_plain)
         rows = [
             (text.words, text.entities, one.entities)
             for text, one in zip(truth, marked, strict=True)
@@ -326,7 +326,7 @@ class TokenClassification(TaskDefaults):
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """Return the entities of each row; its score is the probability of its least sure word."""
         texts = [self.texts_of(row)[0] for row in rows]
-        marked = mark(predictions, self.labels, are_plain=self.are_plain)
+        marked = mark_rows(predictions, self.labels, are_plain=self.are_plain)
         return [one.as_answer(text) for text, one in zip(texts, marked, strict=True)]
 
     def written(self, row: Row, answer: Mapping[str, Any]) -> str:

@@ -20,8 +20,8 @@ def match_tokens(profile: Profile, requested: DataSettings) -> Match | None:
     """Match columns of tokens and tags, or of a text and its entities, by their types."""
     types = {column.name: column.column.type for column in profile.columns}
     of_type = {kind: name for name, kind in reversed(types.items())}
-    asked = requested.label
-    label = asked or of_type.get("tags") or of_type.get("entities")
+    requested_label = requested.label
+    label = requested_label or of_type.get("tags") or of_type.get("entities")
     kind = types.get(label, "") if isinstance(label, str) else ""
     text = requested.text
     if text is None and kind == "tags":
@@ -36,7 +36,7 @@ def match_tokens(profile: Profile, requested: DataSettings) -> Match | None:
     suggested = {}
     if requested.text is None:
         suggested["text"] = Suggestion(text, _("by its values"))
-    if asked is None:
+    if requested_label is None:
         suggested["label"] = Suggestion(str(label), _("by its values"))
     what = _("tags of words") if kind == "tags" else _("entities of texts")
     reason = _("{what} in column {column}").format(what=what, column=label)

@@ -1,4 +1,4 @@
-"""The entities of the pipeline of transformers beside those of the task itself."""
+"""The entities of the pipeline of transformers and those of the task itself."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def _own(task: Task, model: nn.Module, tokenizer: Any, text: str, limit: int) ->
 
 
 def _served(serve: Any, text: str) -> Found:
-    found = set()
+    entities = set()
     for one in serve(text):
         start, end = int(one["start"]), int(one["end"])
         inside = text[start:end]
         start += len(inside) - len(inside.lstrip())
         end -= len(inside) - len(inside.rstrip())
         if start < end:
-            found.add((start, end, str(one["entity_group"])))
-    return found
+            entities.add((start, end, str(one["entity_group"])))
+    return entities

@@ -70,11 +70,11 @@ def words_of(text: str) -> list[tuple[int, int]]:
 
 def without_overlaps(entities: Sequence[Entity]) -> tuple[Entity, ...]:
     """Return the longest entities, in order; of equally long ones the first."""
-    kept: list[Entity] = []
+    longest: list[Entity] = []
     for entity in sorted(entities, key=lambda one: (one.start - one.end, one.start)):
-        if all(entity.end <= one.start or one.end <= entity.start for one in kept):
-            kept.append(entity)
-    return tuple(sorted(kept))
+        if all(entity.end <= one.start or one.end <= entity.start for one in longest):
+            longest.append(entity)
+    return tuple(sorted(longest))
 
 
 def read_row(row: Row, roles: Roles, *, are_plain: bool = False) -> MarkedText:
@@ -122,10 +122,10 @@ def validate_tokens(row: Row, roles: Roles, *, keeps_longest: bool) -> Finding |
         if not isinstance(token, str):
             message = _("token {number} is {value}, not text").format(number=number, value=token)
             return Finding("D362", message, _("Correct or remove the row."))
-    return None if label is None else _beside_tokens(value, label)
+    return None if label is None else _next_to_tokens(value, label)
 
 
-def _beside_tokens(tokens: Sequence[str], tags: object) -> Finding | None:
+def _next_to_tokens(tokens: Sequence[str], tags: object) -> Finding | None:
     if not isinstance(tags, list | tuple):
         message = _("not a list of tags: {value}")
         return _malformed(message, tags, '["B-PER", "O"]')
@@ -174,17 +174,17 @@ def _in_text(text: str, entities: object, *, keeps_longest: bool) -> Finding | N
                 _("Count characters from 0; the end is after the last one."),
             )
         if entity.get("text") not in (None, text[start:end]):
-            message = _('characters {start} to {end} are "{found}", the data says "{text}"')
-            found, said = shortened(text[start:end]), shortened(str(entity["text"]))
+            message = _('characters {start} to {end} are "{shown}", the data says "{text}"')
+            shown, said = shortened(text[start:end]), shortened(str(entity["text"]))
             return Finding(
                 "D342",
-                message.format(start=start, end=end, found=found, text=said),
+                message.format(start=start, end=end, shown=shown, text=said),
                 _("Name the column of their text with --text, or correct the positions."),
             )
         spans.append(Entity(start, end, entity["label"]))
-    kept = without_overlaps(spans)
-    if len(kept) < len(set(spans)) and not keeps_longest:
-        one = next(each for each in spans if each not in kept)
+    longest = without_overlaps(spans)
+    if len(longest) < len(set(spans)) and not keeps_longest:
+        one = next(each for each in spans if each not in longest)
         message = _('entities overlap, such as "{text}" ({label})').format(
             text=shortened(text[one.start : one.end]), label=one.label
         )

@@ -90,7 +90,7 @@ def encode_marked(
     for text, row, encoding in zip(texts, rows, encodings, strict=True):
         pieces = _pieces(text, encoding, by_words=by_words)
         labels = _labels(pieces, *labels_of(text, pieces.spans))
-        kept = np.cumsum([0, *(label != IGNORED for label in labels)])
+        counted = np.cumsum([0, *(label != IGNORED for label in labels)])
         windows = list(_windows(pieces, size))
         for number, (start, stop, first, last) in enumerate(windows):
             own = [IGNORED] * (first - start) + labels[first:last] + [IGNORED] * (stop - last)
@@ -100,7 +100,7 @@ def encode_marked(
             columns.labels += [IGNORED] * len(before) + own + [IGNORED] * len(after)
             columns.lengths.append(len(ids))
             columns.rows.append(row)
-            heads = [_moved(head, kept) for head in pieces.heads] if number == 0 else []
+            heads = [_moved(head, counted) for head in pieces.heads] if number == 0 else []
             columns.heads += heads
             columns.num_heads.append(len(heads))
             columns.spans += [end for span in pieces.spans for end in span] if heads else []
@@ -215,11 +215,11 @@ def _share(
             heads[unit] = -2 - piece
 
 
-def _moved(head: int, kept: NDArray[np.int64]) -> int:
+def _moved(head: int, counted: NDArray[np.int64]) -> int:
     """Return a head by its number among the pieces that count."""
     if head == _UNSEEN:
         return head
-    return int(kept[head]) if head >= 0 else -2 - int(kept[-2 - head])
+    return int(counted[head]) if head >= 0 else -2 - int(counted[-2 - head])
 
 
 def _labels(pieces: _Pieces, firsts: Sequence[int], rest: Sequence[int]) -> list[int]:
@@ -266,12 +266,12 @@ def join_windows(
     heads = prepared.aside("heads", examples.indices)
     spans = prepared.aside("spans", examples.indices)
     starts = examples.row_starts
-    kept = np.add.reduceat(logits.lengths, starts) if len(starts) else logits.lengths
+    counted = np.add.reduceat(logits.lengths, starts) if len(starts) else logits.lengths
     counts = np.add.reduceat(heads.lengths, starts) if len(starts) else heads.lengths
     numbers = heads.flat.astype(np.int64)
     is_unseen, is_shared = numbers == _UNSEEN, numbers < _UNSEEN
     numbers[is_shared] = -2 - numbers[is_shared]
-    numbers += np.repeat(kept.cumsum() - kept, counts)
+    numbers += np.repeat(counted.cumsum() - counted, counts)
     values = np.zeros((len(numbers), len(inside_of)), dtype=np.float32)
     values[~is_unseen] = logits.flat[numbers[~is_unseen]]
     values[is_unseen, 1:] = -_FAR

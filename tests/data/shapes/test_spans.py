@@ -139,10 +139,10 @@ def test_annotators_who_disagree_are_refused() -> None:
         entities(from_python(rows)["train"])
 
 
-def test_cancelled_and_missing_annotations() -> None:
-    cancelled = task([STUDIO], [])
-    cancelled["annotations"][1]["was_cancelled"] = True  # type: ignore[index]
-    rows = [task([STUDIO]), cancelled, task(), task([])]
+def test_discarded_and_missing_annotations() -> None:
+    discarded = task([STUDIO], [])
+    discarded["annotations"][1]["was_cancelled"] = True  # type: ignore[index]
+    rows = [task([STUDIO]), discarded, task(), task([])]
     assert entities(from_python(rows)["train"]) == [[LONDON], [LONDON], None, []]
 
 

@@ -26,5 +26,5 @@ SHAPES: tuple[Shape, ...] = (token_lists.recognize, spans.recognize)
 def canonical(source: Source) -> Source:
     """Return a source with canonical values, wrapped by the first shape that recognizes it."""
     sample = Sample(source)
-    found = (shape(sample) for shape in SHAPES)
-    return next((wrapped for wrapped in found if wrapped is not None), source)
+    sources = (shape(sample) for shape in SHAPES)
+    return next((wrapped for wrapped in sources if wrapped is not None), source)

@@ -48,7 +48,7 @@ class Counting:
     size: Callable[[str], int] | None = None
     is_inclusive: bool = False
 
-    def found(self, text: str, mark: Mark) -> tuple[int, int] | None:
+    def span_of(self, text: str, mark: Mark) -> tuple[int, int] | None:
         """Return the characters of a mark without white space around; None if there are none."""
         start, end = mark.start, mark.end + self.is_inclusive
         if self.size is not None and not text.isascii():
@@ -71,10 +71,10 @@ class Counting:
 
     def fits(self, text: str, mark: Mark) -> bool:
         """Return whether a mark is what the data says, or at least cuts no word."""
-        found = self.found(text, mark)
-        if found is None:
+        span = self.span_of(text, mark)
+        if span is None:
             return False
-        start, end = found
+        start, end = span
         if mark.text is not None:
             return text[start:end] == mark.text.strip()
         return not (_cuts_a_word(text, start) or _cuts_a_word(text, end))
@@ -133,11 +133,11 @@ def located(
     first = ways[0]
     for way in ways if all(mark.text is not None for mark in marks) else ():
         if all(way.fits(text, mark) for mark in marks):
-            return [way.found(text, mark) or (mark.start, mark.end) for mark in marks]
+            return [way.span_of(text, mark) or (mark.start, mark.end) for mark in marks]
     for mark in marks:
         if mark.text is not None and not first.fits(text, mark):
             return mark
-    return [first.found(text, mark) or (mark.start, mark.end) for mark in marks]
+    return [first.span_of(text, mark) or (mark.start, mark.end) for mark in marks]
 
 
 def fitting(text: str, marks: Sequence[Mark]) -> Counting | None:

@@ -38,7 +38,7 @@ Convert = Callable[[Record], "Record | Finding"]
 
 
 class Sample:
-    """The columns of a source and its first rows, which are read when they are asked for.
+    """The columns of a source and its first rows, which are read on demand.
 
     Attributes:
         source: where they are from.
@@ -108,8 +108,8 @@ class ConvertedSource(WrappedSource):
     def columns(self) -> tuple[Column, ...]:
         """The columns of the inner source, with those that are made in their places or at last."""
         made = {column.name: column for column in self.made}
-        kept = [c for c in self.source.columns if c.name not in self.removed]
-        return (*(made.pop(c.name, c) for c in kept), *made.values())
+        remaining = [c for c in self.source.columns if c.name not in self.removed]
+        return (*(made.pop(c.name, c) for c in remaining), *made.values())
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[Sequence[Row]]:
         """Yield all rows; then raise a `BadRecordsError` for rows that cannot be converted."""

@@ -51,7 +51,7 @@ ReadMarks = Callable[[Any], "list[Mark] | None"]
 
 
 def recognize(sample: Sample) -> Source | None:
-    """Recognize a text beside lists of positions and types, or tasks of Label Studio."""
+    """Recognize a text with lists of positions and types, or tasks of Label Studio."""
     if (tasks := _label_studio(sample)) is not None:
         return tasks
     text = sample.column(*_TEXTS)
@@ -71,10 +71,10 @@ def recognize(sample: Sample) -> Source | None:
 
 def _wrapped(sample: Sample, text: Column, marks: Column, read: ReadMarks) -> Source:
     def pair(values: Record) -> tuple[str, list[Mark]] | None:
-        written, found = values.get(text.name), read(nested(values.get(marks.name)))
-        return (written, found) if isinstance(written, str) and found is not None else None
+        written, marked = values.get(text.name), read(nested(values.get(marks.name)))
+        return (written, marked) if isinstance(written, str) and marked is not None else None
 
-    pairs = [found for row in sample.many_rows if (found := pair(row.values)) is not None]
+    pairs = [marked for row in sample.many_rows if (marked := pair(row.values)) is not None]
     ways = consistent(pairs)
     notes = () if ways[0] is CHARACTERS else (_note(sample.source, ways[0]),)
     convert = _Marked(text.name, marks.name, pair, ways)
@@ -141,10 +141,10 @@ def entities_of(
 
 
 def _misplaced(text: str, mark: Mark, marks: Sequence[Mark]) -> Finding:
-    message = _('characters {start} to {end} are "{found}", the data says "{text}"').format(
+    message = _('characters {start} to {end} are "{shown}", the data says "{text}"').format(
         start=mark.start,
         end=mark.end,
-        found=shortened(text[max(0, mark.start) : max(0, mark.end)]),
+        shown=shortened(text[max(0, mark.start) : max(0, mark.end)]),
         text=shortened(mark.text or ""),
     )
     fix = _("Count characters (code points) from 0; the end is after the last one.")
@@ -159,10 +159,10 @@ def _listed(value: Any) -> list[Mark] | None:
         return None
     marks: list[Mark] = []
     for item in value:
-        found = _of_object(item) if isinstance(item, Mapping) else _of_triple(item)
-        if found is None:
+        marked = _of_object(item) if isinstance(item, Mapping) else _of_triple(item)
+        if marked is None:
             return None
-        marks += found
+        marks += marked
     return marks
 
 
@@ -231,15 +231,15 @@ def _label_studio(sample: Sample) -> Source | None:
     notes = () if ways[0] is CHARACTERS else (_note(sample.source, ways[0]),)
 
     def convert(values: Record) -> Record | Finding:
-        found = list(pairs(values))
+        marked = list(pairs(values))
         task = nested(values.get(data.name))
         text = task.get(name) if isinstance(task, Mapping) else None
-        if len({frozenset(marks) for _text, marks in found}) > 1:
-            message = _("{count} annotations of this text differ").format(count=len(found))
+        if len({frozenset(marks) for _text, marks in marked}) > 1:
+            message = _("{count} annotations of this text differ").format(count=len(marked))
             return Finding("D346", message, _("Agree on one of them before exporting."))
-        if not found:
+        if not marked:
             return {_TEXT: text, _ENTITIES: None}
-        made = entities_of(*found[0], ways, _ENTITIES)
+        made = entities_of(*marked[0], ways, _ENTITIES)
         return made if isinstance(made, Finding) else {_TEXT: text, **made}
 
     columns = (Column(_TEXT, "text"), Column(_ENTITIES, "entities"))
@@ -260,7 +260,7 @@ def _name_of_text(tasks: Sequence[Any]) -> str | None:
 
 
 def _results(value: Any) -> Iterator[Any]:
-    """The result of each annotation that was not cancelled."""
+    """The result of each annotation that was not discarded."""
     for one in value if isinstance(value, list) else ():
         if isinstance(one, Mapping) and not one.get("was_cancelled"):
             yield one.get("result")

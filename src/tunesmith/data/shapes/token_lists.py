@@ -25,7 +25,7 @@ _TAGS = tuple(
 
 
 def recognize(sample: Sample) -> Source | None:
-    """Recognize lists of words beside lists of as many tags."""
+    """Recognize lists of words with lists of as many tags."""
     tags = [column for name in _TAGS if (column := sample.column(name)) is not None]
     tokens = sample.column(*_TOKENS)
     if tokens is None or not tags or not sample.rows:
