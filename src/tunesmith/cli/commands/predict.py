@@ -218,7 +218,10 @@ def _write_format(
                 terminal.result(line)
         return
     rows = 0
-    with atomic.replace_file(out) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+    with (
+        atomic.replace_file(out) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="\n") as file,
+    ):
         for block in blocks:
             file.write(block)
             rows += 1
