@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from tunesmith.data.profile import ColumnProfile, Profile
 from tunesmith.data.rows import Source
@@ -51,7 +51,7 @@ NOT_CONTENT = (
 )
 """Columns that are neither texts nor labels: they number or sort rows."""
 
-SHAPED = frozenset({"tokens", "tags", "entities"})
+SHAPED = frozenset({"tokens", "tags", "entities", "choices", "choice"})
 """Types of columns in which `data.shapes` put canonical values; only their task learns them."""
 
 
@@ -63,11 +63,14 @@ class Roles:
         text: the column of the text.
         text_pair: the column of the second text, if texts come in pairs.
         label: the column of the label, several 0/1 columns, or None for rows without labels.
+        context: the column of what the text refers to, such as the article of a question; only
+            tasks that say so read one.
     """
 
     text: str
     text_pair: str | None = None
     label: str | tuple[str, ...] | None = None
+    context: str | None = None
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -78,8 +81,14 @@ class Roles:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The one or two columns of text."""
-        return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
+        """The columns of text: the context if there is one, then one or two."""
+        columns = (self.context, self.text, self.text_pair)
+        return tuple(name for name in columns if name is not None)
+
+    def as_json(self) -> dict[str, object]:
+        """As plain values; a context only if there is one."""
+        facts = asdict(self)
+        return facts if self.context is not None else {k: facts[k] for k in facts if k != "context"}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -158,7 +158,8 @@ def _batches(texts: Sequence[Any]) -> Iterator[list[Any]]:
 
 def measure(reader: Reader, rows: Sequence[tuple[str, ...]], limit: int) -> Lengths:
     """Count the tokens of rows, at least one."""
-    texts: list[Any] = [row[0] if len(row) == 1 else row for row in rows]
+    # tokenizers take one text or two
+    texts: list[Any] = [row if len(row) == 2 else "\n".join(row) for row in rows]
     lengths = np.empty(len(texts), dtype=np.int64)
     unknown = counted = start = 0
     for batch in _batches(texts):

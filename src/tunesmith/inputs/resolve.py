@@ -344,6 +344,8 @@ def _columns_problems(
     texts = [("text", roles.text)]
     if roles.text_pair:
         texts.append(("text_pair", roles.text_pair))
+    if roles.context:
+        texts.append(("context", roles.context))
     problems: list[Problem] = []
     for source in (train, *others.values()):
         required = texts if source is others.get("test") else texts + labels

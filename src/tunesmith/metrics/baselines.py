@@ -21,6 +21,8 @@ __all__ = ["BASELINES", "WORDS", "simple_answers"]
 BASELINES = {
     "tfidf": N_("TF-IDF"),
     "frequent": N_("usual tag of each word"),
+    "choices": N_("choices alone, TF-IDF"),
+    "longest": N_("longest choice"),
     "constant": N_("majority class"),
 }
 """The names of all baselines, and their titles; see `score_table.baseline_title`."""

@@ -185,7 +185,11 @@ def measure(
 
 def _rule(kind: LabelKind, goal: Goal) -> Rule:
     """How thresholds for a goal decide; raises `RecipeError` if it does not fit (R181)."""
-    if kind.is_exclusive:
+    if kind.names_are_places:
+        if goal.score == "accuracy":
+            return "unsure"
+        fix = _("Choices take accuracy=0.95.")
+    elif kind.is_exclusive:
         if len(kind.names) == 2 and goal.score != "accuracy":
             return "positive"
         if goal.score != "f1":

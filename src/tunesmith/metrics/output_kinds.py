@@ -96,6 +96,8 @@ class OutputKind(ABC):
     """Whether each row has exactly one of the labels."""
     higher_is_better: ClassVar[bool] = True
     """The direction of `merits`."""
+    names_are_places: ClassVar[bool] = False
+    """Whether a name means another thing in each row, such as the first of its choices."""
 
     @property
     def raw_kind(self) -> RawKind | None:
@@ -195,8 +197,8 @@ class RawKind(OutputKind):
     """
 
     @property
-    def raw_kind(self) -> RawKind:
-        """This kind."""
+    def raw_kind(self) -> RawKind | None:
+        """This kind; None where a linear model of the texts cannot answer."""
         return self
 
     def as_truth(self, labels: NDArray[Any]) -> NDArray[Any]:

@@ -305,6 +305,8 @@ def try_model(name: str, model: Any, tokenizer: Any) -> None:
         torch.no_grad(),
     ):
         inputs = tokenizer("a", return_tensors="pt")
+        if "MultipleChoice" in type(model).__name__:  # which takes several texts per row
+            inputs = {name: values.unsqueeze(1) for name, values in inputs.items()}
         logits = model.eval()(**inputs).logits
         is_finite = bool(torch.isfinite(logits).all())
     model.train(was_training)

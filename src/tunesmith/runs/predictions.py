@@ -132,7 +132,8 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
 
 def _as_record(row: Mapping[str, Any], columns: Sequence[str]) -> Record:
     scores = dict(row["scores"])  # a map of Arrow comes as pairs
-    scores = {name: float(score) for name, score in scores.items()}
+    # a row may lack what another has, such as a fifth choice
+    scores = {name: float(score) for name, score in scores.items() if score is not None}
     return Record(
         int(row["row"]),
         {name: row.get(stored_name(name)) for name in columns},

@@ -39,6 +39,7 @@ __all__ = [
 
 TASKS = {
     "token-classification": ".token_classification:TokenClassification",
+    "multiple-choice": ".multiple_choice:MultipleChoice",
     "multi-label-classification": ".multi_label_classification:MultiLabelClassification",
     "text-regression": ".text_regression:TextRegression",
     "text-classification": ".text_classification:TextClassification",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -146,7 +146,7 @@ class TaskDefaults:
         """Return the name and the fields, without those that comparison leaves out."""
         stored = [one.name for one in fields(self) if one.compare]  # type: ignore[arg-type]
         values = {name: getattr(self, name) for name in stored}
-        return {"task": self.name, **values, "roles": asdict(self.roles)}
+        return {"task": self.name, **values, "roles": self.roles.as_json()}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Self:
@@ -159,6 +159,11 @@ class TaskDefaults:
     def example(self) -> str:
         """What the usage shows in place of a row: one text, or the two of a pair."""
         return '"…"' if self.roles.text_pair is None else '{"text": "…", "text_pair": "…"}'
+
+    @property
+    def example_texts(self) -> tuple[str, ...]:
+        """A text for each column."""
+        return ("…",) * len(self.roles.text_columns)
 
     @property
     def usage(self) -> str:

@@ -16,7 +16,7 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.labels import label_key, spelled
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.baselines import BASELINES, simple_answers
+from tunesmith.metrics.baselines import simple_answers
 from tunesmith.metrics.output_kinds import LabelKind, RawKind
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.tasks.default_methods import TaskDefaults
@@ -100,7 +100,7 @@ class LabeledTextTask(TaskDefaults):
     pipeline: ClassVar[str | None] = "text-classification"
     pipeline_options: ClassVar[str] = ", top_k=None"
     problem_type: ClassVar[str]
-    baseline_names: ClassVar[tuple[str, ...]] = tuple(BASELINES)
+    baseline_names: ClassVar[tuple[str, ...]] = ("tfidf", "constant")
 
     @property
     def output(self) -> RawKind:

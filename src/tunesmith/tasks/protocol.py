@@ -341,6 +341,11 @@ class TaskStorage(Protocol):
         ...
 
     @property
+    def example_texts(self) -> tuple[str, ...]:
+        """What is shown in place of the texts of a row in a command that predicts."""
+        ...
+
+    @property
     def script_parts(self) -> ScriptParts | None:
         """The task as code for a script; None if a script cannot reproduce it."""
         ...

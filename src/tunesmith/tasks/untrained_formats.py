@@ -7,7 +7,7 @@ before any label is looked for, so that nothing trains on an answer that is no c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tunesmith.data.columns import plain_name
@@ -97,7 +97,6 @@ _PREFERENCES = N_("preferences between responses")
 _TRIPLETS = N_("texts with similar and different ones, for embeddings")
 _TOKENS = N_("a word with its tag in each row")
 _ANSWERS = N_("questions with answers from a text")
-_CHOICES = N_("questions with several choices")
 _TEXT_TO_TEXT = N_("texts to be turned into other texts, such as translations or summaries")
 
 _LONGEST_LABEL = 40
@@ -106,10 +105,6 @@ _NESTED_JSON = re.compile(r"\s*(\[\s*[\[{]|\{\s*[\"'])")
 _BIO = re.compile(r"(^|[\s,'\"\[])[BIESLU]-\w")
 """A tag of an entity, alone or among others in one field."""
 
-_QUESTION = (
-    "question query questionstem stem problem goal ctx context premise article passage sentence "
-    "startphrase prompt input text 问题 题目 题干 提问 问"
-)
 _CONTEXT = (
     "context contexts passage passages paragraph article story document text "
     "上下文 文章 段落 材料 原文 正文 背景 文本 文档 篇章"
@@ -143,9 +138,6 @@ _SIGNATURES = (
     _generated(_INSTRUCTIONS, "user human 用户 人类", "assistant bot gpt 助手 助理 机器人"),
     _generated(_INSTRUCTIONS, "query question 问题 问", "response completion reply 回复 答复"),
     _Signature(_TOKENS, (_TOKEN, _TAG), _has_bio),
-    _Signature(_CHOICES, ("endings",)),
-    _Signature(_CHOICES, (_QUESTION, "choices options candidates 选项 候选 候选项 备选答案")),
-    _Signature(_CHOICES, ("question query problem stem prompt 问题 题目 题干", "a", "b")),
     _Signature(_ANSWERS, (_ASKED, _CONTEXT, "answers answerstart 答案列表 答案起始位置")),
     _Signature(_ANSWERS, ("title id", "paragraphs"), _is_nested, is_weak=True),
     _Signature(_ANSWERS, ("version", "data"), _is_nested, is_weak=True),
@@ -173,11 +165,6 @@ _SIGNATURES = (
     ),
 )
 
-_NUMBERED = re.compile(
-    r"(ending|choice|option|opt|op|candidate|alternative|answer|ans|solution|sol|hypothesis|"
-    r"选项|选择|候选|答案|备选)([0-9]|[a-e]|[一二三四])"
-)
-
 
 def untrained_format(profile: Profile, label: str | None = None) -> UntrainedFormat | None:
     """Return the format that a data set is in, if no task trains it.
@@ -187,8 +174,6 @@ def untrained_format(profile: Profile, label: str | None = None) -> UntrainedFor
         label: the column that the best task would learn.
     """
     by_name = {plain_name(column.name): column for column in profile.columns}
-    if numbered := _numbered(by_name):
-        return UntrainedFormat(_(_CHOICES), numbered)
     better = profile.column(label) if label is not None else None
     for signature in _SIGNATURES:
         columns = [
@@ -203,12 +188,3 @@ def untrained_format(profile: Profile, label: str | None = None) -> UntrainedFor
             names = tuple(column.name for column in present)
             return UntrainedFormat(_(signature.description), names)
     return None
-
-
-def _numbered(by_name: Mapping[str, ColumnProfile]) -> tuple[str, ...]:
-    """The columns that number the choices of one question, such as "ending0" and "ending1"."""
-    stems: dict[str, list[str]] = {}
-    for name, column in by_name.items():
-        if match := _NUMBERED.fullmatch(name):
-            stems.setdefault(match[1], []).append(column.name)
-    return next((tuple(names) for names in stems.values() if len(names) > 1), ())

@@ -142,8 +142,9 @@ def predictions(held_out: HeldOut) -> Section:
     counts = kind.confusion_matrix(rows)
     if counts is not None and len(labels.names) <= _MOST_CLASSES:
         parts.append(_confusion_matrix(counts, labels.names))
-    truth, predicted = labels.indicators(rows.truth), labels.indicators(rows.predicted)
-    parts.append(_per_class(class_reports(labels.names, truth, predicted), counts))
+    if not kind.names_are_places:
+        truth, predicted = labels.indicators(rows.truth), labels.indicators(rows.predicted)
+        parts.append(_per_class(class_reports(labels.names, truth, predicted), counts))
     curve = _reliability(*labels.reliability_points(rows.probabilities, rows.truth))
     return Section(_("Predictions"), [*parts, *curve])
 

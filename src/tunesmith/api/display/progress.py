@@ -246,7 +246,7 @@ def example_texts(model: Path) -> tuple[str, ...]:
         return ("…",)
     task = task_from_json(metadata["task"])
     if task.needs_label:
-        return ("…",) * len(task.roles.text_columns)
+        return task.example_texts
     settings = json.loads((model / "tokenizer_config.json").read_text(encoding="utf-8"))
     mask = settings.get("mask_token") or "[MASK]"
     return (f"… {mask if isinstance(mask, str) else mask['content']} …",)

@@ -274,8 +274,8 @@ def _as_records(texts: Sequence[str], columns: Sequence[str]) -> list[dict[str, 
     if len(texts) % width:
         raise RecipeError.of(
             "R100",
-            _("this model reads text pairs ({columns}); pass an even number of texts").format(
-                columns=", ".join(columns)
+            _("this model reads {count} texts per row ({columns}), not {found}").format(
+                count=width, columns=", ".join(columns), found=len(texts)
             ),
             fix=_("Put a text with spaces in quotes."),
         )

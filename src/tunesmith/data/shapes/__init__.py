@@ -9,17 +9,19 @@ Canonical values, and the type of their column:
 "tokens"    a list of words
 "tags"      a list of one tag for each word
 "entities"  a list of {"start", "end", "label"}, in characters (code points), the end exclusive
+"choices"   a list of texts, beside a "question" and maybe a "context"
+"choice"    which of the choices is right, from 0; None for no label
 """
 
 from __future__ import annotations
 
 from tunesmith.data.rows import Source
-from tunesmith.data.shapes import spans, token_lists
+from tunesmith.data.shapes import choices, spans, token_lists
 from tunesmith.data.shapes.shape import Sample, Shape
 
 __all__ = ["SHAPES", "canonical"]
 
-SHAPES: tuple[Shape, ...] = (token_lists.recognize, spans.recognize)
+SHAPES: tuple[Shape, ...] = (token_lists.recognize, spans.recognize, choices.recognize)
 """In the order in which they are tried."""
 
 

@@ -49,7 +49,8 @@ def exits_of(network: Any) -> tuple[Exit, ...]:
         return ()
     if _decoder_head(network) is not None:
         return ("last token",)
-    if "SequenceClassification" in type(network).__name__:
+    name = type(network).__name__
+    if "SequenceClassification" in name or "MultipleChoice" in name:
         return ("first token, last layer cut", "first token", "padded")
     return ("padded",)
 

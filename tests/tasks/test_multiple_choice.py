@@ -1,0 +1,303 @@
+"""Multiple choice: columns it learns, and a small run through every command."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForMultipleChoice, AutoTokenizer
+
+from tests.cli.conftest import Command, tunesmith
+from tests.conftest import make_tiny_bert, ticket_rows
+from tests.runs import children
+from tests.runs.children import ended, in_child, start_pair
+from tunesmith.api.runs import Run
+from tunesmith.api.train import start
+from tunesmith.data.columns import Roles
+from tunesmith.data.open import from_python, open_splits
+from tunesmith.data.profile import profile
+from tunesmith.data.rows import Row
+from tunesmith.errors import DataError
+from tunesmith.inference.load import load
+from tunesmith.recipe import DataSettings
+from tunesmith.runs.folder import RunFolder
+from tunesmith.runs.predictions import Record, read_predictions
+from tunesmith.tasks import match_task, task_from_config, task_from_json
+from tunesmith.tasks.choice_rows import read_question
+from tunesmith.tasks.multiple_choice import MultipleChoice
+
+__all__ = ["tunesmith"]  # the fixture
+
+ROLES = Roles("sent2", "choices", "label", "sent1")
+TEXTS = [row[1] for row in ticket_rows(36)[1:]]
+SETTINGS: dict[str, object] = {
+    "data.validation": "30%", "train.max_steps": 6, "train.save_every": "2 steps",
+    "train.evaluate_every": "3 steps", "train.batch_size": 6, "train.learning_rate": 3e-3,
+    "train.log_every": 1, "train.device": "cpu", "train.engine": "exact",
+    "train.max_length": 48,
+}  # fmt: skip
+PLAIN = {"train.dropout": 0.0}
+
+
+def swag() -> list[list[object]]:
+    """Rows as SWAG has them, with two, three or four endings."""
+    table: list[list[object]] = [["sent1", "sent2", *(f"ending{i}" for i in range(4)), "label"]]
+    for i, text in enumerate(TEXTS):
+        *first, last = text.split()
+        count = 2 + i % 3
+        endings = [f"{word} {i}" for word in "door light cup moon".split()[:count]]
+        endings[i % count] = f"{last} {i}"
+        table.append([" ".join(first), "it is", *endings, *[""] * (4 - count), i % count])
+    return table
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Rows with choices, and a run of the exact engine on them."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "swag.csv"
+
+    @property
+    def run(self) -> Run:
+        return Run(self.folder / "run")
+
+    def arguments(self, out: Path, **more: object) -> tuple[Path, Path, Path, dict[str, object]]:
+        return out, self.data, self.folder / "bert", {**SETTINGS, **more}
+
+    def train(self, out: Path, **more: object) -> Run:
+        out, data, model, settings = self.arguments(out, **more)
+        for _event in start(str(data), out=out, settings={"model": str(model), **settings}):
+            pass
+        return Run(out)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        return read_predictions(RunFolder(self.run.folder), "validation", ROLES.columns)
+
+    @cached_property
+    def held_out(self) -> list[list[object]]:
+        """The validation rows as a table."""
+        return [swag()[0], *(swag()[1 + record.row] for record in self.records)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("choices")
+    make_tiny_bert(folder / "bert", layers=1)
+    done = Trained(folder)
+    write(done.data, swag())
+    done.train(done.run.folder)
+    return done
+
+
+def write(path: Path, table: list[list[object]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(table)
+
+
+def losses(run: Path) -> list[float]:
+    lines = map(json.loads, (run / "events.jsonl").read_text().splitlines())
+    return [event["loss"] for event in lines if event["event"] == "step"]
+
+
+def matched(record: Mapping[str, object], **named: Any) -> tuple[str, Roles]:
+    source = from_python([record] * 3)["train"]
+    task, match = match_task(profile(source), DataSettings(train="x", **named))
+    return task.name, match.roles
+
+
+def test_columns_are_found() -> None:
+    record = {"sent1": "So", "sent2": "it", "ending0": "up", "ending1": "down", "label": 1}
+    assert matched(record) == ("multiple-choice", ROLES)
+    record = {"goal": "Boil it", "sol1": "up", "sol2": "down", "label": 0, "topic": "water"}
+    assert matched(record) == ("multiple-choice", Roles("goal", "choices", "label"))
+    assert matched(record, text="goal", label="topic")[0] == "text-classification"
+
+
+def test_choices_without_labels_cannot_be_learned() -> None:
+    with pytest.raises(DataError, match="D301"):
+        matched({"question": "Where?", "choices": ["up", "down"]})
+
+
+def test_the_most_choices_of_a_row_are_learned() -> None:
+    rows = [Row(i, {"sent2": "it", "choices": list("abcdefghijkl")[: i + 2]}) for i in range(11)]
+    task = MultipleChoice(ROLES).fit(rows)
+    assert task.most == 12 and task.output.names[-1] == "L"
+    assert MultipleChoice(ROLES).fit(rows[:3]).width == 10
+    assert task.summary() == ["up to 12 choices per row"]
+    with pytest.raises(DataError, match="D204"):
+        MultipleChoice(ROLES).fit([])
+
+
+def test_a_plain_model_is_recognized() -> None:
+    task = task_from_config({"architectures": ["BertForMultipleChoice"]}, ROLES)
+    assert isinstance(task, MultipleChoice)
+
+
+def test_training_scores_each_row_once(trained: Trained) -> None:
+    assert len(losses(trained.run.folder)) == 6
+    rows = [record.row for record in trained.records]
+    assert len(rows) == len(set(rows)) == 11
+    right = [record.answer["label"] == "ABCD"[int(record.values["label"])]  # type: ignore[call-overload]
+             for record in trained.records]  # fmt: skip
+    assert trained.run.scores["accuracy"] == pytest.approx(np.mean(right))
+    for record in trained.records:
+        choices: Any = record.values["choices"]
+        assert [*record.answer["scores"]] == list("ABCD")[: len(choices)]
+        assert sum(record.answer["scores"].values()) == pytest.approx(1)
+    assert set(trained.run.scores) == {"accuracy", "loss"}
+
+
+def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
+    arguments = trained.arguments(tmp_path / "run")
+    assert in_child(children.train_and_die_at, 60, *arguments) == -9
+    assert not (tmp_path / "run" / "model").exists()
+    assert in_child(children.train, *arguments) == 0
+    ends = [f / "model" / "model.safetensors" for f in (tmp_path / "run", trained.run.folder)]
+    assert ends[0].read_bytes() == ends[1].read_bytes()
+
+
+def test_the_fast_engine_and_two_processes_compute_the_same(
+    trained: Trained, tmp_path: Path
+) -> None:
+    pair = start_pair(children.train, *trained.arguments(tmp_path / "pair", **PLAIN))
+    exact = trained.train(tmp_path / "exact", **PLAIN)
+    fast = trained.train(tmp_path / "fast", **PLAIN, **{"train.engine": "fast"})
+    assert ended(pair) == [0, 0], (tmp_path / "error.txt").read_text()
+    engine = json.loads((fast.folder / "plan.json").read_text())["engine"]
+    assert engine["name"] == "fast"
+    assert engine["layout"].startswith("first token")
+    for other in (fast, Run(tmp_path / "pair")):
+        np.testing.assert_allclose(losses(other.folder), losses(exact.folder), atol=1e-5)
+        assert other.scores == pytest.approx(exact.scores, abs=1e-5)
+
+
+def test_predictions_of_rows_and_files(trained: Trained, tunesmith: Command) -> None:
+    expected = [record.answer["label"] for record in trained.records]
+    model = load(trained.run.folder)
+    rows = [
+        {name: record.values[name] for name in ("sent1", "sent2", "choices")}
+        for record in trained.records
+    ]
+    answers = model.predict(rows)
+    assert [answer["label"] for answer in answers] == expected
+    for row, answer in zip(rows, answers, strict=True):
+        place: Any = answer["index"]
+        choices: Any = row["choices"]
+        assert answer["text"] == choices[place] and answer["label"] == "ABCD"[place]
+    write(Path("rows.csv"), [line[:-1] for line in trained.held_out])
+    for end in ("csv", "jsonl", "parquet"):
+        output = tunesmith(
+            "predict", trained.run.folder, "--file", "rows.csv", "--out", f"o.{end}", "--scores"
+        )
+        assert output.code == 0, output.err
+    lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
+    assert [line["prediction"] for line in lines] == expected
+    assert lines[0]["ending0"] == trained.held_out[1][2]
+    output = tunesmith("predict", trained.run.folder, "The door", "it is", "open | shut", "--json")
+    assert output.code == 0, output.err
+    assert output.records[0]["text"] in ("open", "shut")
+
+
+def test_more_choices_than_any_training_row_had(trained: Trained) -> None:
+    model = load(trained.run.folder)
+    row = {"sent1": "The door", "sent2": "it is", "choices": [f"word {i}" for i in range(10)]}
+    (answer,) = model.predict([row])
+    scores: Any = answer["scores"]
+    assert [*scores] == list("ABCDEFGHIJ")
+    with pytest.raises(DataError, match="D369"):
+        model.predict([{**row, "choices": [f"word {i}" for i in range(11)]}])
+
+
+def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
+    write(Path("rows.csv"), trained.held_out)
+    output = tunesmith("eval", trained.run.folder, "rows.csv", "--json")
+    assert output.code == 0, output.err
+    assert output.records[0]["scores"] == pytest.approx(trained.run.scores, abs=1e-6)
+    assert {"choices", "longest"} <= set(output.records[0]["baselines"])
+    output = tunesmith("errors", trained.run.folder, "--worst", "--json")
+    assert output.code == 0, output.err
+    assert "A. " in output.records[0]["worst"][0]["texts"][-1]
+    output = tunesmith("calibrate", trained.run.folder, "--goal", "accuracy=0.01")
+    assert output.code == 0, output.err
+    output = tunesmith("eval", trained.run.folder, "rows.csv", "--calibrated", "--json")
+    assert output.code == 0, output.err
+    assert "ece" in output.records[0]["scores"]
+    output = tunesmith("predict", trained.run.folder, "--file", "rows.csv", "--threshold", "1")
+    assert output.code == 0 and "abstained" in output.out
+    output = tunesmith("report", trained.run.folder)
+    assert output.code == 0, output.err
+    card = (trained.run.folder / "model" / "README.md").read_text()
+    assert "AutoModelForMultipleChoice" in card and "longest choice" in card
+
+
+def test_runs_are_compared(trained: Trained, tunesmith: Command, tmp_path: Path) -> None:
+    other = trained.train(tmp_path / "run", **{"train.learning_rate": 3e-2, "train.max_steps": 12})
+    output = tunesmith("runs", "compare", trained.run.folder, other.folder, "--json")
+    assert output.code == 0, output.err
+    found = output.records[0]["differences"]["validation"]["scores"]["accuracy"]
+    assert (found["first"], found["second"]) == pytest.approx(
+        (trained.run.scores["accuracy"], other.scores["accuracy"])
+    )
+
+
+def test_labels_are_corrected_by_letter(
+    trained: Trained, tunesmith: Command, tmp_path: Path
+) -> None:
+    output = tunesmith("errors", trained.run.folder, "--worst", "--export", "issues.csv")
+    assert output.code == 0, output.err
+    with Path("issues.csv").open(encoding="utf-8-sig", newline="") as file:
+        table = list(csv.DictReader(file))
+    new = "B" if table[0]["label"] == "A" else "A"
+    table[0]["corrected"] = new
+    with Path("issues.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+    source = str(Path("issues.csv").absolute())
+    run = trained.train(tmp_path / "run", **{"data.corrections": [source], "train.max_steps": 1})
+    records = read_predictions(RunFolder(run.folder), "validation", ROLES.columns)
+    places = {record.row: record.values["label"] for record in records}
+    row = int(table[0]["place"].rpartition(":")[2]) - 2
+    assert places.get(row, "AB".index(new)) == "AB".index(new)
+
+
+def test_a_saved_task_is_the_same(trained: Trained) -> None:
+    metadata: Any = json.loads((trained.run.folder / "model" / "tunesmith.json").read_text())
+    again = task_from_json(metadata["task"])
+    assert json.loads(json.dumps(again.as_json())) == metadata["task"]
+    assert again.roles == ROLES
+
+
+def test_the_lines_of_the_card_give_the_same_answer(trained: Trained, capsys: Any) -> None:
+    folder = trained.run.folder / "model"
+    model = load(trained.run.folder)
+    source = open_splits(str(trained.data))["train"]
+    row = next(iter(source.chunks()))[4]
+    question = read_question(row, ROLES)
+    (answer,) = model.predict([{"sent1": "a … b", "sent2": "it", "choices": ["one", "two"]}])
+    code = model.task.usage.replace("path/to/this/folder", str(folder))
+    code = code.replace('"…", "…"\n', '"a … b", "it"\n', 1).replace('["…", "…"]', '["one", "two"]')
+    exec(code, {})
+    assert capsys.readouterr().out.startswith(f"{answer['text']} ")
+    plain = AutoModelForMultipleChoice.from_pretrained(folder)
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        *map(list, zip(*question.pairs, strict=True)), return_tensors="pt", padding=True
+    )
+    with torch.no_grad():
+        logits = plain(**{name: values[None] for name, values in tokens.items()}).logits[0]
+    (answer,) = model.predict([dict(row.values)])
+    scores: Any = answer["scores"]
+    np.testing.assert_allclose([*scores.values()], logits.softmax(0).numpy(), atol=1e-6)
