@@ -80,6 +80,16 @@ def parquet(**columns: Sequence[object]) -> bytes:
     return written.getvalue()
 
 
+def questions(choices: object, answer: str) -> str:
+    """Lines of questions with choices, the last of which is given."""
+    rows: list[dict[str, object]] = [
+        {"question": text, "choices": [f"{text} a", f"{text} b"], "answer": "AB"[i % 2]}
+        for i, text in enumerate(texts())
+    ]
+    rows.append({"question": "Where is it?", "choices": choices, "answer": answer})
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
 GOOD = table(pairs())
 GOOD_LINES = lines(pairs())
 CHINESE = "".join(f"打印机坏了请尽快派人来修理谢谢第{i}号,{'好坏'[i % 2]}\n" for i in range(20))
@@ -304,6 +314,22 @@ CASES = [
          "error", "D362", "a.jsonl:21", ["token 2 is None"]),
     Case(88, "no entities", {"a.jsonl": marked("in London", ["London"])},
          "error", "D363", "a.jsonl:201", ["not an entity: London", '{"start": 0']),
+    Case(91, "choices", {"a.jsonl": questions(["up", "down"], "B")}),
+    Case(91, "choices in columns", {"a.csv": "question,A,B,C,answer\n" + "".join(
+        f"{text}?,{text} a,{text} b,{'' if i % 2 else text},{'AB'[i % 2]}\n"
+        for i, text in enumerate(texts()))}),
+    Case(92, "a key that is none of the choices", {"a.jsonl": questions(["up", "down"], "C")},
+         "error", "D356", "a.jsonl:21", ['is "C"; the choices are "A", "B"', "Correct"]),
+    Case(93, "equal choices", {"a.jsonl": questions(["up", "down", " up"], "A")},
+         "error", "D357", "a.jsonl:21", ['choices A and C are both "up"']),
+    Case(93, "one choice", {"a.jsonl": questions(["up"], "A")},
+         "error", "D357", "a.jsonl:21", ["1 choice", "two choices or more"]),
+    Case(94, "no choices", {"a.jsonl": questions(None, "A")},
+         "error", "D368", "a.jsonl:21", ["not a list of choices", '["red", "green"]']),
+    Case(94, "an empty choice", {"a.jsonl": questions(["up", ""], "A")},
+         "error", "D368", "a.jsonl:21", ["choice B is ''"]),
+    Case(95, "no answer to a question", {"a.jsonl": questions(["up", "down"], "-1")},
+         "error", "D201", "a.jsonl:21", ["the label is empty"]),
 ]  # fmt: skip
 """Rows 71 and 72 are of tasks on tokens, which do not exist yet."""
 

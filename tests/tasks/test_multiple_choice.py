@@ -261,7 +261,7 @@ def test_labels_are_corrected_by_letter(
     with Path("issues.csv").open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
     new = "B" if table[0]["label"] == "A" else "A"
-    table[0]["corrected"] = new
+    table[0]["correct"] = new
     with Path("issues.csv").open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith.data.columns import plain_name
 from tunesmith.data.label_lists import parsed_list
+from tunesmith.data.profile import as_text
 from tunesmith.data.rows import Column
 from tunesmith.data.shapes.shape import Record, nested
 
@@ -83,9 +84,9 @@ class InColumns:
     def __call__(self, values: Record) -> Listed | None:
         """Return the choices of a row, None if it has none."""
         present = {
-            number: str(value)
+            number: as_text(value)
             for number, name in enumerate(self.columns.values())
-            if (value := values.get(name)) is not None and str(value).strip()
+            if (value := values.get(name)) is not None and as_text(value).strip()
         }
         return Listed([*present.values()], numbers=tuple(present)) if present else None
 
@@ -126,7 +127,7 @@ def _listed(value: object) -> Listed | None:
         keys = [one.get("label", one.get("key")) for one in value]
         known = () if None in keys else tuple(map(str, keys))
         return Listed([one["text"] for one in value], known)
-    return Listed([one if isinstance(one, str) else _as_text(one) for one in value])
+    return Listed([one if isinstance(one, str) else _text_of(one) for one in value])
 
 
 def _with_keys(value: Mapping[str, Any]) -> Listed | None:
@@ -152,9 +153,9 @@ def _separated(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()] if len(parts) > 1 else []
 
 
-def _as_text(value: object) -> object:
+def _text_of(value: object) -> object:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if is_number else value
+    return as_text(value) if is_number else value
 
 
 def stem_of(column: str) -> str:

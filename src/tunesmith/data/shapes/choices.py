@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesmith.data.columns import plain_name
+from tunesmith.data.profile import as_text
 from tunesmith.data.rows import Column, Source
 from tunesmith.data.shapes.choice_lists import (
     KEY,
@@ -63,7 +64,7 @@ class UnknownKey(str):
     @classmethod
     def of(cls, label: object, known: Sequence[str]) -> UnknownKey:
         """Return a label with the keys of its row."""
-        key = cls(str(label))
+        key = cls(as_text(label))
         key.known = tuple(known)
         return key
 
@@ -134,8 +135,7 @@ def _are_keys(sample: Sample, reader: ChoiceReader, column: Column) -> bool:
         if found is None or _is_missing(value):
             continue
         total += 1
-        is_key = isinstance(value, str | int) and KEY.fullmatch(str(value)) is not None
-        known += is_key or _place_of_text(value, found) is not None
+        known += _key_of(value) is not None or _place_of_text(value, found) is not None
     return 2 * known >= total
 
 
@@ -144,8 +144,8 @@ def _is_missing(value: object) -> bool:
 
 
 def _place_of_text(value: object, found: Listed) -> int | None:
-    texts = [str(text).strip() for text in found.texts]
-    text = str(value).strip()
+    texts = [as_text(text).strip() for text in found.texts]
+    text = as_text(value).strip()
     return texts.index(text) if text in texts else None
 
 
@@ -206,23 +206,29 @@ class _Convert:
         if found.keys:
             return found.keys
         numbers = found.numbers or range(len(found.texts))
-        if _is_number(value):
+        if _number_of(value) is not None:
             return tuple(str(number + self.first) for number in numbers)
         return tuple(_LETTERS[number] for number in numbers if number < len(_LETTERS))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
+def _key_of(value: object) -> str | None:
+    """Return the letter or number that a label is; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    match = KEY.fullmatch(as_text(value))
+    return None if match is None else match[1].upper()
+
+
+def _number_of(value: object) -> int | None:
+    key = _key_of(value)
+    return int(key) if key is not None and key.isdecimal() else None
 
 
 def _place_of_key(value: object, found: Listed, first: int) -> int | None:
     """Return which choice a label names, None if none."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    key = _key_of(value)
+    if key is None:
         return None
-    match = KEY.fullmatch(str(value))
-    if match is None:
-        return None
-    key = match[1].upper()
     keys = [one.strip().upper() for one in found.keys]
     if keys:
         return keys.index(key) if key in keys else None
@@ -238,10 +244,11 @@ def _first_number(sample: Sample, reader: ChoiceReader, label: Column | None) ->
     numbers, beyond = set[int](), False
     for row in sample.rows:
         value, found = row.values.get(label.name), reader(row.values)
-        if found is None or found.keys or _is_missing(value) or not _is_number(value):
+        number = _number_of(value)
+        if found is None or found.keys or _is_missing(value) or number is None:
             continue
-        numbers.add(int(str(value)))
-        beyond |= int(str(value)) == len(found.texts)
+        numbers.add(number)
+        beyond |= number == len(found.texts)
     if 0 in numbers or not numbers:
         return 0
     return 1 if beyond or _counts_from_1(reader) else 0
