@@ -56,7 +56,7 @@ class Step:
         number: steps done, this one included.
         batches: of this process.
         targets: how many, over all processes; 1 for none.
-        loss_sum: the summed loss of this process, a scalar of `Engine.loss_dtype` on the device.
+        loss_sum: the summed loss of this process, a scalar of `Engine.sum_type` on the device.
     """
 
     number: int
@@ -90,7 +90,7 @@ class Engine(Forward, Protocol):
     accelerator: Accelerator
     """Its device, and the processes that share each step."""
 
-    loss_dtype: torch.dtype
+    sum_type: torch.dtype
     """In which losses are added: double precision, single where the device has no other."""
 
     optimizer: torch.optim.Optimizer
@@ -213,7 +213,7 @@ class ExactEngine(ExactForward):
         self.network = network
         self._run = run
         self.accelerator = accelerator
-        self.loss_dtype = widest_float(accelerator.device)
+        self.sum_type = widest_float(accelerator.device)
         self._model = wrap(accelerator, network, has_unused=has_unused)
         self.optimizer = make_optimizer()
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]

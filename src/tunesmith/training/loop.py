@@ -86,9 +86,7 @@ def train(
 
         plan.set_learning_rates(engine.optimizer, progress.step)
         progress.step += 1
-        step = Step(
-            progress.step, batches, targets, torch.stack(losses).sum(dtype=engine.loss_dtype)
-        )
+        step = Step(progress.step, batches, targets, torch.stack(losses).sum(dtype=engine.sum_type))
         is_awaited = step.number == plan.total_steps or plan.evaluation_due(step.number)
         for done, loss_sum, grad_norm in engine.update(step, wait=is_awaited):
             yield _report(done, loss_sum / done.targets, grad_norm, plan, progress)

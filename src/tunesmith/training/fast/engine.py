@@ -185,7 +185,7 @@ class FastEngine(FastForward):
         keeps = is_alone and "vocabulary" not in disabled
         self._kept = TableGradient(table) if table and keeps else None
         self.accelerator = accelerator
-        self.loss_dtype = torch.float64
+        self.sum_type = torch.float64
         super().__init__(
             network,
             run,
