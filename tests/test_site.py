@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import io
 import json
 import os
@@ -9,12 +10,14 @@ import re
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
+import pydata_sphinx_theme
 import pytest
 from docs.website import build, check
-from docs.website.languages import CHINESE, DOCS, ENGLISH, path_to_twin
+from docs.website.languages import CHINESE, DOCS, ENGLISH, THEME_WORDS, path_to_twin
 from docs.website.links import target_of
 from docs.website.navigation import is_index, pages_listed
 from docs.website.search import ChineseSearch
+from sphinx import locale
 from sphinx.application import Sphinx
 from sphinx.deprecation import RemovedInSphinx11Warning
 
@@ -115,6 +118,17 @@ def test_a_page_and_its_twin_lead_to_each_other() -> None:
         there = Path(os.path.normpath(here.parent / f"{path_to_twin(page, ENGLISH)}.html"))
         assert there == Path("/site/zh", f"{page}.html")
         assert os.path.normpath(there.parent / f"{path_to_twin(page, CHINESE)}.html") == str(here)
+
+
+def test_the_words_of_the_theme_are_in_chinese() -> None:
+    theme = Path(pydata_sphinx_theme.__file__).parent
+    own = gettext.translation("sphinx", theme / "locale", ["zh"])
+    sphinx = gettext.translation("sphinx", Path(locale.__file__).parent, ["zh_CN"])
+    own.add_fallback(sphinx)
+    templates = [path.read_text(encoding="utf-8") for path in (theme / "theme").rglob("*.html")]
+    words = {word for text in templates for word in re.findall(r"_\([\"']([^\"']+)", text)}
+    assert len(words) > 15
+    assert [word for word in words if THEME_WORDS.get(word, own.gettext(word)) == word] == []
 
 
 def test_chinese_is_searched_by_pairs_of_characters() -> None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.locale import get_translator
 
-__all__ = ["CHINESE", "DOCS", "ENGLISH", "Language", "language_of", "path_to_twin", "setup"]
+__all__ = [
+    "CHINESE",
+    "DOCS",
+    "ENGLISH",
+    "THEME_WORDS",
+    "Language",
+    "language_of",
+    "path_to_twin",
+    "setup",
+]
 
 DOCS = Path(__file__).parents[1]
 
@@ -51,6 +62,28 @@ _WITHOUT_SOURCE = ("search", "genindex")
 """Pages that Sphinx makes in each language."""
 
 
+THEME_WORDS = {
+    "Breadcrumb": "当前位置",
+    "Collapse Sidebar": "收起侧栏",
+    "Color mode": "颜色模式",
+    "Dark": "深色",
+    "Expand Sidebar": "展开侧栏",
+    "Home": "首页",
+    "Light": "浅色",
+    "On this page": "本页内容",
+    "System Settings": "跟随系统",
+    "© Copyright %(copyright)s.": "© %(copyright)s",
+}
+"""What the theme does not translate into Chinese, or not as Chinese sites say it."""
+
+
+class _ThemeWords(NullTranslations):
+    """Answers before the catalog of the theme, which is loaded later."""
+
+    def gettext(self, message: str) -> str:
+        return THEME_WORDS.get(message) or super().gettext(message)
+
+
 def language_of(tags: Iterable[str]) -> Language:
     """Return the language of a build by its tags (`-t zh`)."""
     return CHINESE if "zh" in tags else ENGLISH
@@ -79,5 +112,7 @@ def _add_twin(
 
 
 def setup(app: Sphinx) -> None:
-    """Register the switch."""
+    """Register the switch, and the words of the theme."""
+    if language_of(app.tags) is CHINESE:
+        get_translator("sphinx").add_fallback(_ThemeWords())
     app.connect("html-page-context", _add_twin)

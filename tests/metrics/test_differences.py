@@ -16,6 +16,7 @@ from tunesmith.metrics.intervals import (
     mean_interval,
     paired_fraction_interval,
 )
+from tunesmith.metrics.score_table import OF_NUMBERS
 from tunesmith.metrics.scores import METRICS, Answers, Interval, Metric
 from tunesmith.metrics.uncertainty import intervals, is_right
 
@@ -133,7 +134,7 @@ def test_differences_of_numbers_and_losses() -> None:
         Answers(NUMBERS, result, truth, losses=(result - truth) ** 2) for result in (far, near)
     )
     result = difference(first, second)
-    assert set(result) == {"pearson", "spearman", "mean_squared_error", "loss"}
+    assert set(result) == {*OF_NUMBERS, "loss"}
     assert all(reported.is_sure for reported in result.values())
     assert result["loss"].change == pytest.approx(result["mean_squared_error"].change)
 
