@@ -1,6 +1,6 @@
 """Runs in processes of their own, forked from a server that has the libraries loaded already.
 
-Where Python itself starts processes anew (macOS, Windows), these are, too: it takes seconds more.
+Where Python itself spawns processes (macOS, Windows), these are, too: it takes seconds more.
 """
 
 from __future__ import annotations

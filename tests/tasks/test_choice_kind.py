@@ -8,7 +8,7 @@ import pytest
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.calibration import calibrate
 from tunesmith.metrics.thresholds import Goal
-from tunesmith.tasks.choice_kind import Choice, letter
+from tunesmith.tasks.choice_kind import ChoiceKind, letter
 
 NONE = -np.inf
 RAW = np.array([[1.0, 1.0, NONE], [0.0, 1.0, 2.0]])
@@ -19,14 +19,14 @@ def test_letters_then_numbers() -> None:
 
 
 def test_the_first_of_equally_likely_choices_is_taken() -> None:
-    kind = Choice.of(3)
+    kind = ChoiceKind.of(3)
     assert kind.decide(RAW).tolist() == [0, 2]
     np.testing.assert_allclose(kind.probabilities(RAW)[0], [0.5, 0.5, 0.0])
     assert kind.losses(RAW, np.array([1, 2]))[0] == pytest.approx(np.log(2))
 
 
 def test_stored_answers_give_the_same() -> None:
-    kind = Choice.of(3)
+    kind = ChoiceKind.of(3)
     answers = [
         {"label": "A", "score": 0.5, "scores": {"A": 0.5, "B": 0.5}},
         {"label": "C", "score": 0.6, "scores": {"A": 0.1, "B": 0.3, "C": 0.6}},
@@ -40,7 +40,7 @@ def test_stored_answers_give_the_same() -> None:
 
 
 def test_letters_are_no_classes() -> None:
-    kind = Choice.of(3)
+    kind = ChoiceKind.of(3)
     answers = kind.answers(RAW, np.array([1, 2]))
     assert not list(kind.confusions(answers))
     assert kind.groups(answers.truth) is None
@@ -52,7 +52,7 @@ def test_a_temperature_and_one_threshold_for_all() -> None:
     raw = rng.normal(size=(400, 4)) * 3
     raw[::2, 3] = NONE
     truth = np.where(rng.random(400) < 0.6, raw.argmax(axis=1), rng.integers(0, 3, 400))
-    kind = Choice.of(4)
+    kind = ChoiceKind.of(4)
     fit = calibrate(kind, raw, truth, goal=Goal.read("accuracy=0.8"))
     assert fit.calibration.temperature > 1.2 and fit.after.loss < fit.before.loss
     assert fit.calibration.rule == "unsure"

@@ -73,12 +73,12 @@ def test_a_row_for_each_type_counts_mistakes() -> None:
     predicted = as_objects([(short, other), (ANN,), (ROME,)])
     by_type = {row["type"]: row for row in Entities().counted(RowAnswers(truth, predicted))}
     assert list(by_type) == ["L", "P", "X"]
-    of_persons = by_type["P"]
-    assert [of_persons[name] for name in ("entities", "right", "other borders", "missed")] == [
+    of_type_p = by_type["P"]
+    assert [of_type_p[name] for name in ("entities", "right", "other borders", "missed")] == [
         3,
         1,
         1,
         1,
     ]
-    assert of_persons["precision"] == 0.5 and of_persons["F1"] == 2 / 5
+    assert of_type_p["precision"] == 0.5 and of_type_p["F1"] == 2 / 5
     assert by_type["L"]["other type"] == 1 and by_type["L"]["spurious"] == 1

@@ -247,8 +247,8 @@ def test_runs_are_compared(trained: Trained, tunesmith: Command, tmp_path: Path)
     other = trained.train(tmp_path / "run", **{"train.learning_rate": 3e-2, "train.max_steps": 12})
     output = tunesmith("runs", "compare", trained.run.folder, other.folder, "--json")
     assert output.code == 0, output.err
-    found = output.records[0]["differences"]["validation"]["scores"]["accuracy"]
-    assert (found["first"], found["second"]) == pytest.approx(
+    accuracy = output.records[0]["differences"]["validation"]["scores"]["accuracy"]
+    assert (accuracy["first"], accuracy["second"]) == pytest.approx(
         (trained.run.scores["accuracy"], other.scores["accuracy"])
     )
 
@@ -281,7 +281,7 @@ def test_a_saved_task_is_the_same(trained: Trained) -> None:
     assert again.roles == ROLES
 
 
-def test_the_lines_of_the_card_give_the_same_answer(trained: Trained, capsys: Any) -> None:
+def test_the_lines_of_the_card_predict_the_same(trained: Trained, capsys: Any) -> None:
     folder = trained.run.folder / "model"
     model = load(trained.run.folder)
     source = open_splits(str(trained.data))["train"]

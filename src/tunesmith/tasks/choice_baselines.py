@@ -28,7 +28,7 @@ def by_choices_alone(
 ) -> NDArray[np.float32]:
     """Return the raw values of a linear model of TF-IDF that sees choices, and no question.
 
-    Where it is better than guessing, choices were written so that right ones can be told apart.
+    Where it is better than guessing, choices were written so that the right ones can be recognized.
 
     Args:
         choices: of the rows to learn from.

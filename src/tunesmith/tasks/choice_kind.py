@@ -13,7 +13,7 @@ from tunesmith.metrics.concrete_kinds import SingleClass
 from tunesmith.metrics.output_kinds import Answers, LabelKind, RowAnswers
 from tunesmith.metrics.probabilities import Floats
 
-__all__ = ["Choice", "letter"]
+__all__ = ["ChoiceKind", "letter"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -25,7 +25,7 @@ def letter(number: int) -> str:
 
 @final
 @dataclass(frozen=True)
-class Choice(LabelKind):
+class ChoiceKind(LabelKind):
     """The number of a choice, which is called by its letter.
 
     Raw values are those of as many choices as any row may have; of those that a row lacks they are
@@ -37,7 +37,7 @@ class Choice(LabelKind):
     names_are_places: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, count: int) -> Choice:
+    def of(cls, count: int) -> ChoiceKind:
         """Return the kind of so many choices."""
         return cls(tuple(map(letter, range(count))))
 

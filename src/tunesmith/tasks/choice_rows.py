@@ -137,14 +137,14 @@ def encode_questions(
     parts = np.array([len(question.choices) for question in questions], dtype=np.int64)
     encodings = tokenizer.backend_tokenizer.encode_batch_fast(pairs)
     full = np.array([len(encoding) for encoding in encodings], dtype=np.int64)
-    kept = [_kept(encoding, max_length) for encoding in encodings]
-    lengths = np.array([len(places) for places in kept], dtype=np.int64)
+    retained = [_kept(encoding, max_length) for encoding in encodings]
+    lengths = np.array([len(places) for places in retained], dtype=np.int64)
     narrow = np.uint16 if len(tokenizer) <= 1 << 16 else np.int32
 
     def ragged(name: str, kind: Any) -> Ragged:
         values = [
             getattr(encoding, name)[place]
-            for encoding, places in zip(encodings, kept, strict=True)
+            for encoding, places in zip(encodings, retained, strict=True)
             for place in places
         ]
         return Ragged(np.array(values, dtype=kind), lengths)
@@ -157,7 +157,7 @@ def encode_questions(
 
 
 def _kept(encoding: Any, max_length: int) -> Sequence[int]:
-    """Return the places of the tokens that are kept."""
+    """Return the places of the tokens that are retained."""
     excess = len(encoding) - max_length
     if excess <= 0:
         return range(len(encoding))

@@ -24,7 +24,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import METRICS, Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.choice_baselines import by_choices_alone, longest
-from tunesmith.tasks.choice_kind import Choice, letter
+from tunesmith.tasks.choice_kind import ChoiceKind, letter
 from tunesmith.tasks.choice_rows import (
     Question,
     encode_questions,
@@ -191,9 +191,9 @@ class MultipleChoice(TaskDefaults):
         return {"logits": logits}
 
     @property
-    def output(self) -> Choice:
+    def output(self) -> ChoiceKind:
         """One of the choices."""
-        return Choice.of(self.width)
+        return ChoiceKind.of(self.width)
 
     def truth(self, examples: Examples, rows: Iterable[Row]) -> NDArray[Any]:
         """Return the labels as they were encoded."""
@@ -230,9 +230,14 @@ class MultipleChoice(TaskDefaults):
 
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
         """Return a TF-IDF model of the choices alone, and the longest choice."""
-        seen, asked = ([self._read(row).choices for row in part] for part in (rows, others))
-        alone = by_choices_alone(seen, self.targets(rows), asked, self.width)
-        return {"choices": {"logits": alone}, "longest": {"logits": longest(asked, self.width)}}
+        seen, others_choices = (
+            [self._read(row).choices for row in part] for part in (rows, others)
+        )
+        alone = by_choices_alone(seen, self.targets(rows), others_choices, self.width)
+        return {
+            "choices": {"logits": alone},
+            "longest": {"logits": longest(others_choices, self.width)},
+        }
 
     @property
     def example_texts(self) -> tuple[str, ...]:

@@ -34,9 +34,9 @@ ANYTHING: list[object] = [
     ],
 )
 def test_one_column(value: object, texts: list[object], keys: tuple[str, ...]) -> None:
-    found = READ({"choices": value})
-    assert found is not None
-    assert [*found.texts] == texts and found.keys == keys
+    listed = READ({"choices": value})
+    assert listed is not None
+    assert [*listed.texts] == texts and listed.keys == keys
 
 
 def test_columns_follow_each_other() -> None:

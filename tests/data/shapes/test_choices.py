@@ -1,4 +1,4 @@
-"""Questions with several choices, in the shapes of published data sets and of people's files."""
+"""Questions with several choices, in the shapes of published data sets and of users' own files."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def test_shapes_are_recognized(
     record: Mapping[str, object], columns: str, choices: list[str], place: int | None
 ) -> None:
     source = source_of(record)
-    found = types(source)
+    columns_of = types(source)
     order = ("context", "question", "choices", "choice")
-    assert " ".join(found[kind] for kind in order if kind in found) == columns
+    assert " ".join(columns_of[kind] for kind in order if kind in columns_of) == columns
     (values,) = rows_of(source)
-    assert values[found["choices"]] == choices
-    if "choice" in found:
-        assert values[found["choice"]] == place
-    assert isinstance(values[found["question"]], str)
+    assert values[columns_of["choices"]] == choices
+    if "choice" in columns_of:
+        assert values[columns_of["choice"]] == place
+    assert isinstance(values[columns_of["question"]], str)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_texts_that_are_numbers_are_labels_if_all_are() -> None:
     assert [values["label"] for values in rows_of(source_of(*records))] == [2, 1]
 
 
-def test_copa_asks_in_words() -> None:
+def test_copa_asks_by_its_column() -> None:
     record = {"premise": "It fell.", "question": "cause", "choice1": "up", "choice2": "down"}
     (values,) = rows_of(source_of(record))
     assert values["question"] == "What was the cause of this?"

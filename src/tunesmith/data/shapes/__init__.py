@@ -9,7 +9,7 @@ Canonical values, and the type of their column:
 "tokens"    a list of words
 "tags"      a list of one tag for each word
 "entities"  a list of {"start", "end", "label"}, in characters (code points), the end exclusive
-"choices"   a list of texts, beside a "question" and maybe a "context"
+"choices"   a list of texts, with a "question" and maybe a "context"
 "choice"    which of the choices is right, from 0; None for no label
 """
 

@@ -135,8 +135,8 @@ def _with_keys(value: Mapping[str, Any]) -> Listed | None:
     stem = next((value[name] for name in ("stem", "question") if name in value), None)
     inside = next((value[name] for name in ("choices", "options") if name in value), None)
     if inside is not None:
-        found = _listed(inside)
-        return None if found is None else Listed(found.texts, found.keys, stem)
+        listed = _listed(inside)
+        return None if listed is None else Listed(listed.texts, listed.keys, stem)
     texts, keys = value.get("text"), value.get("label", value.get("key"))
     if isinstance(texts, list | tuple):
         known = keys if isinstance(keys, list | tuple) and len(keys) == len(texts) else ()

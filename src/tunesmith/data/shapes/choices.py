@@ -1,7 +1,7 @@
 """Questions with several choices, in a list, with keys, or in a column for each choice.
 
 The names of columns are those of SWAG, HellaSwag, ARC, CommonsenseQA, OpenBookQA, RACE, MMLU, PIQA,
-COPA, SocialIQA, CosmosQA, WinoGrande and C-Eval, and what people call the same.
+COPA, SocialIQA, CosmosQA, WinoGrande and C-Eval, and what users call the same.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ def recognize(sample: Sample) -> Source | None:
 
 def _are_choices(sample: Sample, reader: ChoiceReader) -> bool:
     """Whether most rows have several texts to choose from."""
-    found = [reader(row.values) for row in sample.rows]
+    listed = [reader(row.values) for row in sample.rows]
     several = sum(
         one is not None and len(one.texts) > 1 and all(isinstance(t, str) for t in one.texts)
-        for one in found
+        for one in listed
     )
-    return 2 * several > len(found)
+    return 2 * several > len(listed)
 
 
 def _texts(
@@ -112,7 +112,7 @@ def _texts(
     if (
         own is not None
         and own in reader.read
-        and not any(found.question for row in sample.rows if (found := reader(row.values)))
+        and not any(listed.question for row in sample.rows if (listed := reader(row.values)))
     ):
         question = None
     if context is not None and context.name in reader.read:
@@ -131,11 +131,11 @@ def _are_keys(sample: Sample, reader: ChoiceReader, column: Column) -> bool:
     """Whether the values of a column may be keys of choices: letters, numbers, or their texts."""
     known = total = 0
     for row in sample.rows:
-        value, found = row.values.get(column.name), reader(row.values)
-        if found is None or _is_missing(value):
+        value, listed = row.values.get(column.name), reader(row.values)
+        if listed is None or _is_missing(value):
             continue
         total += 1
-        known += _key_of(value) is not None or _place_of_text(value, found) is not None
+        known += _key_of(value) is not None or _place_of_text(value, listed) is not None
     return 2 * known >= total
 
 
@@ -143,8 +143,8 @@ def _is_missing(value: object) -> bool:
     return value is None or value == -1 or (isinstance(value, str) and value.strip() in ("", "-1"))
 
 
-def _place_of_text(value: object, found: Listed) -> int | None:
-    texts = [as_text(text).strip() for text in found.texts]
+def _place_of_text(value: object, listed: Listed) -> int | None:
+    texts = [as_text(text).strip() for text in listed.texts]
     text = as_text(value).strip()
     return texts.index(text) if text in texts else None
 
@@ -171,41 +171,41 @@ class _Convert:
 
     def __call__(self, values: Record) -> Record:
         """Return the choices, the question where it is not a text, and the label as a number."""
-        found = self.reader(values)
+        listed = self.reader(values)
         made: dict[str, object] = {}
         question = values.get(self.question)
-        if found is not None:
-            made[self.made] = list(found.texts)
-            if found.question is not None:
-                made[self.question] = found.question
+        if listed is not None:
+            made[self.made] = list(listed.texts)
+            if listed.question is not None:
+                made[self.question] = listed.question
         if self.made not in made and self.made not in values:
             made[self.made] = None
         if isinstance(question, str) and question.strip().casefold() in _COPA:
             made[self.question] = _COPA[question.strip().casefold()]
         if self.label is not None:
-            made[self.label] = self._label(values.get(self.label), found)
+            made[self.label] = self._label(values.get(self.label), listed)
         return made
 
-    def _label(self, value: object, found: Listed | None) -> object:
+    def _label(self, value: object, listed: Listed | None) -> object:
         if _is_missing(value):
             return None
-        if found is None:
+        if listed is None:
             return value
         if self.are_texts:
-            place = _place_of_text(value, found)
+            place = _place_of_text(value, listed)
         else:
-            place = _place_of_key(value, found, self.first)
+            place = _place_of_key(value, listed, self.first)
             if place is None:
-                place = _place_of_text(value, found)
-        return place if place is not None else UnknownKey.of(value, self._keys(value, found))
+                place = _place_of_text(value, listed)
+        return place if place is not None else UnknownKey.of(value, self._keys(value, listed))
 
-    def _keys(self, value: object, found: Listed) -> tuple[str, ...]:
+    def _keys(self, value: object, listed: Listed) -> tuple[str, ...]:
         """Return what the label of a row could be."""
         if self.are_texts:
-            return tuple(map(str, found.texts))
-        if found.keys:
-            return found.keys
-        numbers = found.numbers or range(len(found.texts))
+            return tuple(map(str, listed.texts))
+        if listed.keys:
+            return listed.keys
+        numbers = listed.numbers or range(len(listed.texts))
         if _number_of(value) is not None:
             return tuple(str(number + self.first) for number in numbers)
         return tuple(_LETTERS[number] for number in numbers if number < len(_LETTERS))
@@ -224,17 +224,17 @@ def _number_of(value: object) -> int | None:
     return int(key) if key is not None and key.isdecimal() else None
 
 
-def _place_of_key(value: object, found: Listed, first: int) -> int | None:
+def _place_of_key(value: object, listed: Listed, first: int) -> int | None:
     """Return which choice a label names, None if none."""
     key = _key_of(value)
     if key is None:
         return None
-    keys = [one.strip().upper() for one in found.keys]
+    keys = [one.strip().upper() for one in listed.keys]
     if keys:
         return keys.index(key) if key in keys else None
     if key.isdecimal():
-        return found.place(int(key) - first)
-    return found.place(_LETTERS.index(key)) if key in _LETTERS else None
+        return listed.place(int(key) - first)
+    return listed.place(_LETTERS.index(key)) if key in _LETTERS else None
 
 
 def _first_number(sample: Sample, reader: ChoiceReader, label: Column | None) -> int:
@@ -243,12 +243,12 @@ def _first_number(sample: Sample, reader: ChoiceReader, label: Column | None) ->
         return 0
     numbers, beyond = set[int](), False
     for row in sample.rows:
-        value, found = row.values.get(label.name), reader(row.values)
+        value, listed = row.values.get(label.name), reader(row.values)
         number = _number_of(value)
-        if found is None or found.keys or _is_missing(value) or number is None:
+        if listed is None or listed.keys or _is_missing(value) or number is None:
             continue
         numbers.add(number)
-        beyond |= number == len(found.texts)
+        beyond |= number == len(listed.texts)
     if 0 in numbers or not numbers:
         return 0
     return 1 if beyond or _counts_from_1(reader) else 0
@@ -273,15 +273,15 @@ def _wrapped(
     choices = reader.read[0] if is_list else _free(_COLUMN, names)
     first = _first_number(sample, reader, label)
     pairs = [
-        (value, found)
+        (value, listed)
         for row in sample.rows
         if label is not None
         and not _is_missing(value := row.values.get(label.name))
-        and (found := reader(row.values)) is not None
+        and (listed := reader(row.values)) is not None
     ]
     are_texts = bool(pairs) and all(
-        isinstance(value, str) and _place_of_text(value, found) is not None
-        for value, found in pairs
+        isinstance(value, str) and _place_of_text(value, listed) is not None
+        for value, listed in pairs
     )
     made = [Column(question.name, "question"), Column(choices, "choices")]
     if context is not None:
