@@ -34,7 +34,7 @@ def test_rows_are_those_of_the_source(name: str) -> None:
         for column in source.columns:
             feature, expected = features[column.name], rows[0][column.name]
             loaded = raw[split][0][column.name]
-            if column.class_names is not None and column.type == "list":
+            if column.class_names is not None and column.type == "tags":
                 loaded = feature.feature.int2str(loaded)
             elif isinstance(feature, ClassLabel):
                 loaded = feature.int2str(loaded)

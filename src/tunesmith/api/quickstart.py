@@ -81,6 +81,16 @@ LESSONS: Mapping[str, Lesson] = {
             "zh": ("蘑菇汤等了一个小时，端上来还是凉的。",),
         },
     ),
+    "entities": Lesson(
+        "embedded:spans",
+        {**_COMMON, "train.epochs": 4, "train.learning_rate": 2e-3},
+        {
+            "en": (
+                "Two bowls of mushroom soup for table five, and the plum cake at half past six.",
+            ),
+            "zh": ("五号桌要两碗蘑菇汤，六点半上李子蛋糕。",),
+        },
+    ),
     "ratings": Lesson(
         "embedded:ratings",
         {**_COMMON, "train.epochs": 4, "train.learning_rate": 1e-3},

@@ -14,6 +14,7 @@ from tunesmith.cli.options import common, examples
 from tunesmith.i18n import current_language
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
+from tunesmith.metrics.output_kinds import shown_label
 from tunesmith.metrics.score_table import as_score
 from tunesmith.storage.disk import as_path
 from tunesmith.text import shell_quoted, shortened
@@ -27,6 +28,7 @@ _TRAININGS = {
 _TITLES = {
     "constant": N_("majority class"),
     "tfidf": N_("TF-IDF baseline (linear model)"),
+    "frequent": N_("usual tag of each word"),
     "embedded:mini-untrained": N_("encoder without pretraining"),
     "embedded:mini": N_("embedded:mini, pretrained"),
 }
@@ -41,7 +43,7 @@ _TITLES = {
     epilog=examples("tunesmith quickstart", "tunesmith quickstart --task ratings --lang zh"),
 )
 @click.option(
-    "--task", type=click.Choice(["pairs", "tickets", "ratings"]), default="pairs",
+    "--task", type=click.Choice(["pairs", "tickets", "ratings", "entities"]), default="pairs",
     show_default=True, help=_("Embedded data set to learn from."),
 )  # fmt: skip
 @click.option(
@@ -159,7 +161,7 @@ class _Tour:
         self._head(_("a new example"))
         for text in stage.texts:
             self._terminal.result(f"  {text}")
-        label = stage.label if isinstance(stage.label, str) else str(stage.label)
+        label = shown_label(stage.label)
         self._terminal.result(f"  → {label}  {stage.score:.2f}")
         self._record["answer"] = {"texts": list(stage.texts), "label": label, "score": stage.score}
 

@@ -4,6 +4,7 @@
 `embedded:tickets`   messages in six classes, with known faults
 `embedded:ratings`   reviews with a number
 `embedded:entities`  tokens with BIO tags
+`embedded:spans`     the same texts with entities in characters
 `embedded:corpus`    unlabeled text with the same words, on which `embedded:mini` was pretrained
 
 All are in English and Chinese. The same seed gives the same bytes on every machine.
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from tunesmith.data.embedded.corpus import make_corpus
-from tunesmith.data.embedded.entities import TAGS, make_entities
+from tunesmith.data.embedded.entities import TAGS, make_entities, make_spans
 from tunesmith.data.embedded.pairs import CLASS_NAMES, make_pairs
 from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
@@ -48,6 +49,10 @@ _SETS: Mapping[str, tuple[Callable[[], Rows], tuple[Column, ...]]] = {
     "entities": (
         make_entities,
         (Column("tokens", "list"), Column("tags", "list", TAGS), _LANGUAGE),
+    ),
+    "spans": (
+        make_spans,
+        (Column("text", "text"), Column("entities", "list"), _LANGUAGE),
     ),
     "corpus": (make_corpus, (Column("text", "text"), Column("text_pair", "text"))),
 }
