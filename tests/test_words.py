@@ -88,6 +88,13 @@ def test_chinese_terms_are_those_of_the_list() -> None:
     assert hits == [(1, "打分"), (1, "分,"), (3, "您")]
 
 
+def test_lines_of_chinese_pages_do_not_end_between_characters() -> None:
+    page = "# 题\n文本\n\n先读，\n再写。用 CPU\n训练\n\n* 一\n* 二\n\n"
+    page += "```\n甲\n乙\n```\n说明\n| 甲 |\n| 乙 |\n"
+    hits = [(hit.line, hit.text) for hit in words.broken_lines(page, "x.md")]
+    assert hits == [(4, "先读，")]
+
+
 def test_the_command_prints_the_line_and_the_replacement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

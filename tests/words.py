@@ -344,6 +344,29 @@ def in_chinese(text: str, path: str) -> Iterator[Hit]:
             )
 
 
+_WIDE = "[\u3000-\u303f\u3400-\u9fff\uff00-\uffef“”]"
+_BLOCK = re.compile(r"\s*([#|>]|[-*+] |\d+\. |<|!\[|\[\^|\$\$| {4}\*\*)")
+"""Begins a block, or another tool in a footnote of the comparison."""
+
+
+def broken_lines(page: str, path: str) -> Iterator[Hit]:
+    """Line ends next to Chinese characters: a page shows them as spaces."""
+    before, in_code = "", False
+    for number, line in enumerate(page.splitlines()):
+        is_fence = line.lstrip().startswith("```")
+        in_code ^= is_fence
+        if (
+            line
+            and before
+            and not (in_code or is_fence or _BLOCK.match(line))
+            and before[0] not in "|#<"
+        ):
+            begins = re.match(rf"\s*[*`\[]*{_WIDE}", line)
+            if re.search(rf"{_WIDE}$", before) and (begins or before[-1] in "，。；：、！？（）”"):
+                yield Hit(path, number, before[-4:], "no line end next to Chinese: it is a space")
+        before = "" if is_fence else line
+
+
 def in_file(path: Path) -> list[Hit]:
     """The banned words of one file, by line."""
     name = path.resolve().relative_to(ROOT).as_posix()
@@ -355,6 +378,7 @@ def in_file(path: Path) -> list[Hit]:
         hits += in_markdown(text, name)
     if name == CATALOG or name.startswith("docs/zh/") or name.endswith(".zh-CN.md"):
         hits += in_chinese(text, name)
+        hits += broken_lines(text, name) if path.suffix == ".md" else ()
     return sorted(hits, key=lambda hit: (hit.line, hit.text))
 
 
