@@ -23,7 +23,7 @@ ZH = COURSE.parent / "zh" / "course"
 PAGES = sorted(
     path for home in (COURSE, ZH) for path in home.glob("*.md") if path.name != "index.md"
 )
-DATA = 'load_dataset("embedded:pairs")'
+DATA = re.compile(r'load_dataset\("embedded:(\w+)"\)')
 """What the pages load; a test may pass other rows instead."""
 
 _BLOCK = re.compile(
@@ -43,17 +43,17 @@ class Block:
     printed: str
 
 
-def few_rows(count: int = 24) -> DatasetDict:
+def few_rows(name: str = "pairs", count: int = 24) -> DatasetDict:
     """The first rows of each split: enough to see that every line runs."""
-    raw = load_dataset("embedded:pairs")
+    raw = load_dataset(f"embedded:{name}")
     return DatasetDict({name: split.select(range(count)) for name, split in raw.items()})
 
 
-def run(page: Path, data: Callable[[], Any] | None = None) -> Iterator[Block]:
+def run(page: Path, data: Callable[[str], Any] | None = None) -> Iterator[Block]:
     """Run the blocks of a page one after the other, as a notebook would."""
     names: dict[str, Any] = {"__name__": "__main__", "_data": data}
     for match in _BLOCK.finditer(page.read_text(encoding="utf-8")):
-        code = match["code"].replace(DATA, "_data()") if data else match["code"]
+        code = DATA.sub(r'_data("\1")', match["code"]) if data else match["code"]
         out = io.StringIO()
         with redirect_stdout(out):
             exec(compile(code, page.name, "exec"), names)

@@ -80,7 +80,7 @@ def test_pages_on_mrpc_itself(name: str, glue: Callable[[str], Path]) -> None:
     label = ClassLabel(names=["not_equivalent", "equivalent"])
     mrpc = DatasetDict({key: split.cast_column("label", label) for key, split in raw.items()})
     printed = "".join(
-        block.printed for block in course.run(course.COURSE / f"{name}.md", lambda: mrpc)
+        block.printed for block in course.run(course.COURSE / f"{name}.md", lambda _name: mrpc)
     )
     assert "1377" in printed
     if name == "trainer":
