@@ -34,6 +34,15 @@ def reported(data: Splits, *sets: str) -> dict[tuple[str, str], Problem]:
     return {(p.code, str(p.place).split(":")[-1].split("[")[0]): p for p in problems}
 
 
+def test_texts_are_shown_as_they_were_written() -> None:
+    rows = [{"text": f"Row Number {i}！", "label": "ab"[i % 2]} for i in range(40)]
+    rows.append({"text": "row number 3!", "label": "a"})
+    for data, text in ((rows, "row number 3!"), (rows[::-1], "Row Number 3！")):
+        problems = reported(from_python(data))
+        (problem,) = (problem for (code, _), problem in problems.items() if code == "D403")
+        assert problem.evidence[0].endswith(f": {text}")
+
+
 def test_the_planted_faults_are_found_and_nothing_else() -> None:
     result = reported(open_splits("embedded:tickets"))
     planted: dict[str, set[int]] = {}

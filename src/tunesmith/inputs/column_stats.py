@@ -143,6 +143,19 @@ class SourceStats:
                     break
         return {row: texts[row] for row in requested if row in texts}
 
+    def texts_as_written(self, rows: Collection[int]) -> Mapping[int, str]:
+        """Return the texts of a few rows as the source has them, for messages."""
+        texts: dict[int, str] = {}
+        names = self.roles.text_columns
+        with suppress(DataError):  # the survey reports records that cannot be read
+            for chunk in self.source.chunks(names):
+                for row in chunk:
+                    if row.index in rows:
+                        texts[row.index] = " ".join(str(row.values[name]) for name in names)
+                if len(texts) == len(set(rows)):
+                    break
+        return texts
+
     def _sketch(self, text: str) -> None:
         if self._sketches is None:
             return

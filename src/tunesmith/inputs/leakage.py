@@ -161,7 +161,7 @@ def _problem(
     rows, others = one.rows[shown[:, 0]].tolist(), other.rows[shown[:, 1]].tolist()
     places = one.stats.source.places(rows)
     other_places = other.stats.source.places(others)
-    texts = one.stats.texts(rows)
+    texts = one.stats.texts_as_written(rows)
     evidence = [
         _("{place} as {other}: {text}").format(
             place=_at(places, row, one),
