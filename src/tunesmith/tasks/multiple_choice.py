@@ -32,9 +32,11 @@ from tunesmith.tasks.choice_rows import (
     read_question,
     validate_question,
 )
+from tunesmith.tasks.choice_scripts import choice_parts
 from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.matching import Confidence, Match
 from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,10 +54,12 @@ class MultipleChoice(TaskDefaults):
     Attributes:
         roles: the question, the choices as `text_pair`, the number of the right one, the context.
         most: choices that a training row has at most; 0 until fitted.
+        fewest: choices that a training row has at least.
     """
 
     roles: Roles
     most: int = 0
+    fewest: int = 0
 
     name: ClassVar[str] = "multiple-choice"
     model_class: ClassVar[str] = "AutoModelForMultipleChoice"
@@ -117,16 +121,16 @@ class MultipleChoice(TaskDefaults):
 
     def fit(self, rows: Iterable[Row]) -> Self:
         """Learn how many choices rows have; `DataError` without a row."""
-        most = 0
+        counts = set[int]()
         for row in rows:
             choices: Any = row.values[str(self.roles.text_pair)]
-            most = max(most, len(choices) if isinstance(choices, list | tuple) else 0)
-        if most < 2:
+            counts.add(len(choices) if isinstance(choices, list | tuple) else 0)
+        if max(counts, default=0) < 2:
             raise DataError.of(
                 "D204", _("no row has choices; nothing to learn"),
                 fix=_("Name the column of the choices with --text-pair."),
             )  # fmt: skip
-        return replace(self, most=most)
+        return replace(self, most=max(counts), fewest=min(counts))
 
     def texts_of(self, row: Row) -> tuple[str, ...]:
         """Return the context if there is one, the question, and the choices with their letters."""
@@ -266,6 +270,11 @@ class MultipleChoice(TaskDefaults):
             "logits = model(**{name: values[None] for name, values in inputs.items()}).logits\n"
             "print(choices[logits[0].argmax()], torch.softmax(logits[0], 0))"
         )
+
+    @property
+    def script_parts(self) -> ScriptParts | None:
+        """Rows as a model of transformers takes them, if all have as many choices; else None."""
+        return choice_parts(self, self.most) if 1 < self.fewest == self.most else None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

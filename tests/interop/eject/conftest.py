@@ -36,6 +36,18 @@ KINDS: Mapping[str, tuple[list[dict[str, object]], dict[str, object]]] = {
         [{"text": t, "stars": i % 2 * 4 + 0.5} for i, t in enumerate(TEXTS)],
         {"task": "text-regression", "data.label": "stars", "train.learning_rate": 0.02},
     ),
+    "choices": (
+        [
+            {
+                "sent1": t,
+                "sent2": "it",
+                **{f"ending{j}": f"{TEXTS[i - j]} {j}" for j in range(3)},
+                "label": i % 3,
+            }
+            for i, t in enumerate(TEXTS)
+        ],
+        {},
+    ),
     "words": ([{"text": t} for t in TEXTS], {"task": "masked-lm"}),
     "word pairs": (
         [{"first": t, "second": TEXTS[i // 2]} for i, t in enumerate(TEXTS)],

@@ -30,7 +30,8 @@ _FROM = {
     ),
     "torch.utils.data": ("DataLoader", "RandomSampler"),
     "transformers": (
-        "AutoModelForMaskedLM", "AutoModelForSequenceClassification", "AutoTokenizer",
+        "AutoModelForMaskedLM", "AutoModelForMultipleChoice", "AutoModelForSequenceClassification",
+        "AutoTokenizer", "BatchEncoding", "DataCollatorForMultipleChoice",
         "DataCollatorWithPadding", "EarlyStoppingCallback", "Trainer", "TrainerCallback",
         "TrainingArguments", "get_scheduler",
     ),

@@ -315,7 +315,9 @@ def _lines(split: Split, run: SourceRun) -> Iterator[str]:
     roles = run.task.roles
     for row in chain.from_iterable(_chunks(split, run)):
         record: dict[str, object] = {"text": str(row.values[roles.text])}
-        if roles.text_pair:
+        if run.parts.record is not None:
+            record = dict(run.parts.record(row))
+        elif roles.text_pair:
             record["text_pair"] = str(row.values[roles.text_pair])
         if run.parts.targets:
             record["label"] = run.parts.targets.label_of(row)
