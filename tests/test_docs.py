@@ -99,6 +99,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for i in range(40)
         )
     )
+    endings = ["ending0", "ending1", "ending2", "ending3"]
+    write("swag.csv", ["sent1", "sent2", *endings, "label"], [
+        [t, "it is", *(f"{'on time' if j == i % 4 else 'late'} {i + j}" for j in range(4)), i % 4]
+        for i, t in enumerate(body)
+    ])  # fmt: skip
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

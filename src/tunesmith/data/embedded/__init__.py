@@ -5,6 +5,7 @@
 `embedded:ratings`   reviews with a number
 `embedded:entities`  tokens with BIO tags
 `embedded:spans`     the same texts with entities in characters
+`embedded:choices`   a question on a message, with two to five answers
 `embedded:corpus`    unlabeled text with the same words, on which `embedded:mini` was pretrained
 
 All are in English and Chinese. The same seed gives the same bytes on every machine.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
+from tunesmith.data.embedded.choices import make_choices
 from tunesmith.data.embedded.corpus import make_corpus
 from tunesmith.data.embedded.entities import TAGS, make_entities, make_spans
 from tunesmith.data.embedded.pairs import CLASS_NAMES, make_pairs
@@ -53,6 +55,16 @@ _SETS: Mapping[str, tuple[Callable[[], Rows], tuple[Column, ...]]] = {
     "spans": (
         make_spans,
         (Column("text", "text"), Column("entities", "list"), _LANGUAGE),
+    ),
+    "choices": (
+        make_choices,
+        (
+            Column("context", "text"),
+            Column("question", "text"),
+            Column("choices", "list"),
+            Column("label", "integer"),
+            _LANGUAGE,
+        ),
     ),
     "corpus": (make_corpus, (Column("text", "text"), Column("text_pair", "text"))),
 }
