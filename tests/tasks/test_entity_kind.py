@@ -82,3 +82,16 @@ def test_a_row_for_each_type_counts_mistakes() -> None:
     ]
     assert of_type_p["precision"] == 0.5 and of_type_p["F1"] == 2 / 5
     assert by_type["L"]["other type"] == 1 and by_type["L"]["spurious"] == 1
+
+
+def test_a_label_is_suspect_where_a_sure_answer_differs() -> None:
+    truth = as_objects([(ANN,), (ANN,), (ANN, ROME), (ROME,)])
+    predicted = as_objects([(ANN,), (ANN, ROME), (ANN,), (ROME,)])
+    scores = np.array([0.7, 0.95, 0.6, 0.9])
+    suspects = Entities().suspects(RowAnswers(truth, predicted, scores=scores))
+    assert suspects is not None
+    assert suspects.order.tolist() == [1]
+    assert suspects.suggested[1] == (ANN, ROME) and suspects.suggested[2] == (ANN, ROME)
+    assert Entities().suspects(RowAnswers(truth, predicted)) is None
+    nothing = Entities().suspects(RowAnswers(truth[2:3], predicted[2:3], scores=scores[2:3]))
+    assert nothing is not None and not len(nothing.order)

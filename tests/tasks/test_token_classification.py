@@ -26,7 +26,7 @@ from tunesmith.data.encoded import Ragged, hold_in_memory
 from tunesmith.data.open import from_python, open_source
 from tunesmith.data.profile import profile
 from tunesmith.data.rows import Row
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.inference.load import load
 from tunesmith.recipe import DataSettings
 from tunesmith.runs.folder import RunFolder
@@ -334,6 +334,12 @@ def test_runs_are_compared_by_their_entities(
     for name in ("f1", "accuracy"):
         compared = (answers[name]["first"], answers[name]["second"])
         assert compared == pytest.approx((trained.run.scores[name], other.scores[name]))
+
+
+def test_corrections_may_only_remove_rows() -> None:
+    task = fitted((["a"], ["B-PER"]))
+    with pytest.raises(RecipeError, match='R211: entities cannot be corrected in a table: "a'):
+        task.parse_label("a (PER)")
 
 
 def test_a_saved_task_is_the_same(trained: Trained) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.concrete_kinds import NO_LABEL
+from tunesmith.metrics.confident_learning import Suspects
 from tunesmith.metrics.entities import OUTSIDE, Entity, Mistake, is_exactly_right, mistakes
 from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
 
@@ -83,6 +84,20 @@ class Entities(OutputKind):
                 if mistake is Mistake.BORDER:
                     answer = _("{label}, other borders").format(label=answer)
                 yield row, gold, answer
+
+    def suspects(self, answers: RowAnswers) -> Suspects | None:
+        """Rows whose answer differs from the label, of which the model is as sure as of right ones.
+
+        How sure it is of a row is the probability of its least sure word.
+        """
+        if answers.scores is None:
+            return None
+        scores, is_right = answers.scores, self.is_right(answers)
+        usual = float(scores[is_right].mean()) if is_right.any() else np.inf
+        is_suspect = ~is_right & (scores >= usual)
+        pairs = zip(is_suspect, answers.predicted, answers.truth, strict=True)
+        suggested = as_objects(tuple(one) if wrong else _entities(own) for wrong, one, own in pairs)
+        return Suspects(np.where(is_right, scores, -scores), is_suspect, suggested)
 
     def pieces(self, text: str, entry: Any) -> Pieces:
         """The text with its entities."""

@@ -22,7 +22,7 @@ from tunesmith.data.encoded import Encoded
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.entities import (
@@ -52,6 +52,7 @@ from tunesmith.tasks.token_columns import are_iob2, labels_of_config, match_toke
 from tunesmith.tasks.token_pipeline import count_differences
 from tunesmith.tasks.token_rows import MarkedText, read_row, validate_tokens
 from tunesmith.tasks.token_windows import encode_marked, join_windows
+from tunesmith.text import shortened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -201,6 +202,14 @@ class TokenClassification(TaskDefaults):
     def label_counts(self) -> Mapping[str, int]:
         """Training entities per type, or words per class."""
         return self.counts
+
+    def parse_label(self, text: str) -> tuple[str, ...]:
+        """Refuse a table of corrections with entities, which it names without positions (R211)."""
+        raise RecipeError.of(
+            "R211",
+            _('entities cannot be corrected in a table: "{text}"').format(text=shortened(text)),
+            fix=_("Write only `remove` there, and correct entities where they were annotated."),
+        )
 
     def texts_of(self, row: Row) -> tuple[str, ...]:
         """Return the text, or the tokens as one."""
