@@ -229,7 +229,11 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert {"choices", "longest"} <= set(output.records[0]["baselines"])
     output = tunesmith("errors", trained.run.folder, "--worst", "--json")
     assert output.code == 0, output.err
-    assert "A. " in output.records[0]["worst"][0]["texts"][-1]
+    worst_rows = output.records[0]["worst"]
+    worst = worst_rows[0]
+    choices = worst["texts"][-1].splitlines()
+    assert [line[0] for line in choices] == [*worst["probabilities"]]
+    assert worst["share"] == pytest.approx(worst["probabilities"][worst["gold"]])
     output = tunesmith("calibrate", trained.run.folder, "--goal", "accuracy=0.01")
     assert output.code == 0, output.err
     output = tunesmith("eval", trained.run.folder, "rows.csv", "--calibrated", "--json")
@@ -239,6 +243,9 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert output.code == 0 and "abstained" in output.out
     output = tunesmith("report", trained.run.folder)
     assert output.code == 0, output.err
+    is_wrong = any(row["gold"] != row["predicted"] for row in worst_rows)
+    page = (trained.run.folder / "report.html").read_text()
+    assert (f"A {worst['probabilities']['A']:.1%}, B " in page) is is_wrong
     card = (trained.run.folder / "model" / "README.md").read_text()
     assert "AutoModelForMultipleChoice" in card and "longest choice" in card
 

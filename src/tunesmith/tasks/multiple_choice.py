@@ -172,8 +172,12 @@ class MultipleChoice(TaskDefaults):
         import torch
         from torch.nn import functional
 
-        # a model for choices takes (rows, choices, tokens): here each choice is a row of its own
-        inputs = {name: values.unsqueeze(1) for name, values in batch.inputs.items()}
+        # a model for choices takes (rows, choices, tokens): here each choice is a row of its own;
+        # DistilBERT takes positions as they are, the others either way
+        inputs = {
+            name: values if name == "position_ids" else values.unsqueeze(1)
+            for name, values in batch.inputs.items()
+        }
         scores = model(**inputs).logits.reshape(-1).float()
         assert batch.owner is not None  # noqa: S101 - `encode` gives parts
         loss = None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from torch import nn
 
 from tests.training.fast.models import FAMILIES, batch_of, classify, model_of
 from tunesmith.data.batches import Batch
+from tunesmith.data.columns import Roles
 from tunesmith.tasks import Outputs
+from tunesmith.tasks.multiple_choice import MultipleChoice
 from tunesmith.training.fast import packed_model
 from tunesmith.training.fast.packing import Group, Pack, groups_of
 from tunesmith.training.fast.probe import ProbeResult, difference, probe, probed_places
@@ -38,6 +41,18 @@ def test_what_each_family_needs(family: str) -> None:
 def test_heads_on_tokens(family: str) -> None:
     model = model_of(family, "AutoModelForTokenClassification")
     assert probe(model, classify, batch_of(per_token=True), CPU).exit == "padded"
+
+
+@pytest.mark.parametrize(
+    "family", ["bert", "roberta", "electra", "albert", "distilbert", "modernbert", "ernie"]
+)
+def test_heads_for_choices(family: str) -> None:
+    """Five sequences of two rows, with two and three choices."""
+    task = MultipleChoice(Roles("question", "choices", "label"), most=3, fewest=2)
+    labels, owner = torch.tensor([1, 2]), torch.tensor([0, 0, 1, 1, 1])
+    batch = replace(batch_of(), labels=labels, num_targets=2, examples=np.arange(2), owner=owner)
+    probe_result = probe(model_of(family, task.model_class), task.forward, batch, CPU)
+    assert str(probe_result.exit).startswith("first token"), probe_result.reason
 
 
 def test_predictions_alone_need_no_labels() -> None:

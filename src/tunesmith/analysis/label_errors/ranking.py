@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from tunesmith.data.rows import Concatenated
 from tunesmith.errors import Place
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
-from tunesmith.metrics.output_kinds import Pieces
+from tunesmith.metrics.output_kinds import OutputKind, Pieces, RowAnswers
 
 __all__ = [
     "Confusion",
@@ -63,6 +63,7 @@ class RowError:
         margin: of a suspect label, the lower the more suspect; else None.
         gold_pieces: the text with what its label marks; empty for labels of whole texts.
         predicted_pieces: likewise with what the answer marks.
+        probabilities: of the row's own choices, by letter; empty where all rows have the same.
     """
 
     split: str
@@ -77,6 +78,7 @@ class RowError:
     margin: float | None = None
     gold_pieces: Pieces = ()
     predicted_pieces: Pieces = ()
+    probabilities: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -249,4 +251,13 @@ def _row_errors(held_out: HeldOut, chosen: Sequence[int]) -> Iterator[RowError]:
             None if shares is None else float(np.prod(shares[i])),
             gold_pieces=kind.pieces(texts[0], answers.truth[i]),
             predicted_pieces=kind.pieces(texts[0], answers.predicted[i]),
+            probabilities=_of_choices(kind, answers, i),
         )
+
+
+def _of_choices(kind: OutputKind, answers: RowAnswers, row: int) -> dict[str, float]:
+    """The probability of each choice of a row, by its letter; nothing for classes."""
+    if not kind.names_are_places:
+        return {}
+    shares = answers.probabilities[row].tolist()
+    return {name: share for name, share in zip(kind.names, shares, strict=True) if share > 0}

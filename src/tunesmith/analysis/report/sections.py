@@ -256,9 +256,18 @@ def mistakes(worst: Sequence[RowError], split: str) -> Section | None:
         ]
         return Section(_("Mistakes"), [Words(about), Table(head, marked)])
     rows = [[*_row(one), Cell(one.predicted), _probability_or_loss(one)] for one in wrong]
+    if wrong[0].probabilities:
+        head = [_("row"), _("text"), _("label"), _("predicted"), _("probabilities")]
+        rows = [[*_row(one), Cell(one.predicted), _shares(one)] for one in wrong]
+        return Section(_("Mistakes"), [Words(about), Table(head, rows)])
     last = _("loss") if wrong[0].share is None else _("probability of the label")
     head = [_("row"), _("text"), _("label"), _("predicted"), last]
     return Section(_("Mistakes"), [Words(about), Table(head, rows)])
+
+
+def _shares(one: RowError) -> Cell:
+    """The probability of each choice of a row."""
+    return Cell(", ".join(f"{name} {share:.1%}" for name, share in one.probabilities.items()))
 
 
 def _marked(pieces: Pieces) -> Markup:
