@@ -367,6 +367,8 @@ class TokenClassification(TaskDefaults):
     @property
     def usage(self) -> str:
         """Lines that call the pipeline: neighboring pieces as one entity, long texts in windows."""
+        if self.pipeline is None:
+            return super().usage
         strategy = "none" if self.are_plain else "simple" if self.pieces == "all" else "first"
         stride = "" if self.are_plain else ", stride=32"
         return (
@@ -380,8 +382,7 @@ class TokenClassification(TaskDefaults):
         """Return for how many texts the pipeline marks other entities."""
         if self.are_plain or self.pieces == "first":
             return 0
-        texts = [self.texts_of(row)[0] for row in rows]
-        return count_differences(self, model, tokenizer, texts)
+        return count_differences(self, model, tokenizer, [self.texts_of(r)[0] for r in rows])
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tunesmith.data.open import open_source
 from tunesmith.data.readers.conll_reader import ConllFile, looks_like_conll
@@ -96,3 +98,40 @@ def test_a_file_without_words_has_no_rows(tmp_path: Path) -> None:
 )
 def test_other_text_is_no_conll(text: str) -> None:
     assert not looks_like_conll(text)
+
+
+LINES = st.sampled_from(
+    [
+        "a O",
+        "b B-X",
+        "\u4e2d\tI-X",
+        "c",
+        "",
+        " ",
+        "-DOCSTART- O",
+        "# x",
+        "# O",
+        "\tO",
+        "a b O",
+        "1-2 x",
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(LINES | st.text("a \tO#\r\x85\u2028\u200b", max_size=6), max_size=12))
+@pytest.mark.parametrize("name", ["a.conll", "a.conllu"])
+def test_any_lines_are_read_or_refused(tmp_path: Path, lines: list[str], name: str) -> None:
+    path = tmp_path / name
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+    try:
+        source = open_source(str(path))
+        good = rows(source)
+    except DataError as error:
+        assert {problem.code for problem in error.problems} <= {"D120", "D121", "D340"}
+        return
+    assert all(len(row.values["tokens"]) > 0 for row in good)  # type: ignore[arg-type]
+    numbers = [place.line or 0 for place in source.places([row.index for row in good]).values()]
+    assert numbers == sorted(numbers) and len(set(numbers)) == len(good)
+    for row in good:
+        assert len(row.values.get("tags", row.values["tokens"])) == len(row.values["tokens"])  # type: ignore[arg-type]

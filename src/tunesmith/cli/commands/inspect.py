@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunesmith.api.display.terminal import Terminal
 from tunesmith.cli.options import common, data_options, examples, layers_from, reading, row_at
-from tunesmith.errors import DataError, RecipeError
+from tunesmith.errors import DataError, RecipeError, TunesmithError
 from tunesmith.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from tunesmith.data.profile import Profile
 
 __all__ = ["command"]
 
@@ -102,6 +105,23 @@ class _Subject:
     max_length: int | None = None
 
 
+def _texts_of_task(profiled: Profile, row: int) -> tuple[str, ...] | None:
+    """A row as the task reads it that fits the data best, such as tokens as one text."""
+    from tunesmith.recipe import DataSettings
+    from tunesmith.tasks import match_task
+
+    source, settings = profiled.source, DataSettings(train=profiled.source.name)
+    try:
+        of, match = match_task(profiled, settings)
+    except TunesmithError:
+        return None
+    task = of.make(match.roles, settings, source.columns, {})
+    chosen = row_at(source, row, "train")
+    if (finding := task.validate_row(chosen)) is not None:
+        raise DataError.of(finding.code, finding.message, fix=finding.fix)
+    return task.texts_of(chosen)
+
+
 def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
     """The row of a recipe or of data, where text columns and model are suggested."""
     from tunesmith.data.columns import Roles, missing_columns, need_a_role, suggest_texts
@@ -124,7 +144,9 @@ def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
         only = source.columns[0].name if len(source.columns) == 1 else None
         text = flags["text"] or hinted.get("text") or only
         if not isinstance(text, str):
-            raise need_a_role("text", profiled)
+            if (texts := _texts_of_task(profiled, flags["row"])) is None:
+                raise need_a_role("text", profiled)
+            return _Subject(texts, model or suggest_model(texts)[0])
         pair = flags["text_pair"] or (None if flags["text"] else hinted.get("text_pair"))
         roles = Roles(text, pair if isinstance(pair, str) else None)
         named = list(zip(("text", "text_pair"), roles.text_columns, strict=False))

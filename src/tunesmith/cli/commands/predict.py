@@ -242,7 +242,7 @@ def _counted(terminal: Terminal, answered: Iterable[Answered]) -> Iterator[Answe
 
 def _print(terminal: Terminal, answered: Iterable[Answered], model: Model) -> None:
     """Print a line per row: short in a terminal, complete and with a header in a pipe."""
-    columns = model.task.roles.text_columns
+    columns, texts_of = model.task.roles.text_columns, model.task.texts_of
     is_number = model.task.output.column_type == "number"
     is_terminal = sys.stdout.isatty()
     own = ["prediction"] if is_number else ["prediction", "probability"]
@@ -254,7 +254,8 @@ def _print(terminal: Terminal, answered: Iterable[Answered], model: Model) -> No
             terminal.result(header)
             header = None
         terminal.record({"row": row.index, "input": dict(row.values), **answer})
-        texts = [str(row.values[name] or "") for name in columns]
+        is_bad = "problem" in answer
+        texts = [str(row.values[name] or "") for name in columns] if is_bad else texts_of(row)
         score = "" if answer["score"] is None else f"{answer['score']:.4f}"
         if is_terminal:
             shown = " | ".join(shortened(text, at_most=_WIDTH) for text in texts)
