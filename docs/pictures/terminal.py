@@ -14,7 +14,7 @@ from docs.pictures.screen import Run, Style, record, render, width
 
 __all__ = ["COLUMNS", "COMMAND", "RUN", "draw", "train"]
 
-COLUMNS = {"terminal": 106, "terminal-narrow": 64}
+COLUMNS = {"terminal": 111, "terminal-narrow": 64}
 """Width of each picture; the narrow one is for phones."""
 
 COMMAND = (

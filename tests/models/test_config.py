@@ -207,10 +207,11 @@ def test_an_architecture_that_is_near_none_is_named_and_no_other() -> None:
             made(kind)
         (problem,) = caught.value.problems
         assert problem.message == f'the architecture "{"9" * 100}" is not known to transformers'
-        assert problem.fix is None
+        assert problem.fix == "Update transformers, or choose another model."
     with pytest.raises(ModelError) as caught:
         made("bertt")
-    assert caught.value.problems[0].fix == 'did you mean "bert"?'
+    fix = caught.value.problems[0].fix
+    assert fix == 'did you mean "bert"?\nUpdate transformers, or choose another model.'
 
 
 def test_names_of_labels_come_before_their_number() -> None:

@@ -43,8 +43,9 @@ _FIXES = {
     COLLAPSED: _CHECK_DATA,
     LEVEL: _CHECK_DATA,
     BEATEN: N_(
-        "The TF-IDF baseline may be good enough for these texts: docs/how-to/scores.md has it as a "
-        "few lines of scikit-learn. Otherwise try another pretrained model, or more labeled rows."
+        "The TF-IDF baseline may be good enough for these texts: the how-to page on scores has it "
+        "as a few lines of scikit-learn. Otherwise try another pretrained model, or more labeled "
+        "rows."
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.rows import Row
@@ -132,8 +133,11 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
 
 def _as_record(row: Mapping[str, Any], columns: Sequence[str]) -> Record:
     scores = dict(row["scores"])  # a map of Arrow comes as pairs
-    # a row may lack what another has, such as a fifth choice
-    scores = {name: float(score) for name, score in scores.items() if score is not None}
+    # a row may lack the last ones that another has, such as a fifth choice
+    numbers = list(takewhile(lambda score: score is not None, scores.values()))
+    if any(score is not None for score in list(scores.values())[len(numbers) :]):
+        raise ValueError(scores)
+    scores = {name: float(score) for name, score in zip(scores, numbers, strict=False)}
     return Record(
         int(row["row"]),
         {name: row.get(stored_name(name)) for name in columns},
