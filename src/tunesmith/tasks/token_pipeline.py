@@ -28,7 +28,7 @@ def count_differences(task: Task, model: nn.Module, tokenizer: Any, texts: Seque
 
     Args:
         task: whose entities.
-        model: on the CPU, in float32.
+        model: in float32; it stays on its device.
         tokenizer: of the model.
         texts: to mark.
     """
@@ -37,7 +37,11 @@ def count_differences(task: Task, model: nn.Module, tokenizer: Any, texts: Seque
     limit = min(_TOKENS, tokenizer.model_max_length)
     short = [text for text in texts if len(tokenizer.encode(text)) <= limit]
     serve: Any = pipeline(
-        "token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple"
+        "token-classification",
+        model=model,
+        tokenizer=tokenizer,
+        aggregation_strategy="simple",
+        device=next(model.parameters()).device,
     )
     return sum(_own(task, model, tokenizer, text, limit) != _served(serve, text) for text in short)
 
