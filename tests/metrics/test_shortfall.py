@@ -266,3 +266,16 @@ def test_it_is_kept_and_read_again() -> None:
     ):
         assert verdict is not None
         assert Shortfall.from_json(verdict.as_json()) == verdict
+
+
+def test_without_a_constant_the_best_of_the_other_baselines_is_the_bar() -> None:
+    """As of choices: the longest one, or the choices alone."""
+    others = {"choices": {"accuracy": 0.6}, "longest": {"accuracy": 0.7}}
+    verdict = find_shortfall(replace(scored(flipped(0.3)), baselines=others), by="accuracy")
+    assert verdict is not None
+    assert (verdict.code, verdict.baseline, verdict.constant) == (LEVEL, "longest", 0.7)
+    assert "better than the longest choice: accuracy 0.7" in str(verdict.problem("test"))
+    assert Shortfall.from_json(verdict.as_json()) == verdict
+    assert find_shortfall(replace(scored(flipped(0.1)), baselines=others)) is None
+    unscored = {"longest": {"accuracy": None}}
+    assert find_shortfall(replace(scored(flipped(0.3)), baselines=unscored)) is None

@@ -106,6 +106,7 @@ class Shortfall(_Stored):
         high: the upper end.
         constant: the score of the majority class, or of the mean.
         tfidf: that of the TF-IDF baseline, where it is better.
+        baseline: whose score `constant` is, where there is no majority class.
     """
 
     code: str
@@ -116,6 +117,7 @@ class Shortfall(_Stored):
     high: float | None = None
     constant: float | None = None
     tfidf: float | None = None
+    baseline: str | None = None
 
     @property
     def title(self) -> str:
@@ -124,7 +126,7 @@ class Shortfall(_Stored):
 
     @property
     def _constant_title(self) -> str:
-        return baseline_title("constant", [self.score or ""])
+        return baseline_title(self.baseline or "constant", [self.score or ""])
 
     def problem(self, split: str) -> Problem:
         """Return it as a warning."""
@@ -156,8 +158,10 @@ class Shortfall(_Stored):
                 "{low:.4f} to {high:.4f}) on {count} rows, and the {baseline} scores {constant:.4f}"
             )
         change = (self.value or 0.0) - (self.tfidf or 0.0)
-        values = {**asdict(self), "count": self.rows, "change": change}
-        return words.format(baseline=self._constant_title, **values)
+        title = self._constant_title
+        return words.format(
+            **{**asdict(self), "count": self.rows, "change": change, "baseline": title}
+        )
 
 
 def shortfalls_of(metadata: Mapping[str, Any]) -> dict[str, Shortfall]:
@@ -200,6 +204,8 @@ def find_shortfall(scores: Scores, *, by: str | None = None) -> Shortfall | None
 def _no_better_than_constant(scores: Scores, answers: Answers, by: str | None) -> Shortfall | None:
     constant = scores.baselines.get("constant", {})
     judged = [name for name in scores.intervals if name in constant]
+    if not judged and scores.baselines:
+        return _no_better_than_others(scores, answers, by)
     if judged:
         name = by if by is not None and by in judged else judged[0]
         # what a constant cannot score, such as a correlation, counts as zero
@@ -209,6 +215,25 @@ def _no_better_than_constant(scores: Scores, answers: Answers, by: str | None) -
     if is_counted(answers) and np.ndim(answers.predicted) == 1:
         return _by_chance(answers)
     return None
+
+
+def _no_better_than_others(scores: Scores, answers: Answers, by: str | None) -> Shortfall | None:
+    """Judge where no constant answers: by the best of the other baselines."""
+    bars = {
+        name: {baseline: bar for baseline, each in scores.baselines.items()
+               if (bar := each.get(name)) is not None}
+        for name in scores.intervals
+    }  # fmt: skip
+    judged = [name for name, of_score in bars.items() if of_score]
+    if not judged:
+        return None
+    name = by if by is not None and by in judged else judged[0]
+    higher = scores.higher_is_better[name] is not False
+    baseline, bar = (max if higher else min)(bars[name].items(), key=lambda one: one[1])
+    interval = scores.intervals[name]
+    if not _reaches(interval, bar, higher=higher):
+        return None
+    return replace(_level(answers, name, scores[name], interval, bar), baseline=baseline)
 
 
 def compare_with_tfidf(scores: Scores, *, by: str | None = None) -> TfidfComparison | None:
