@@ -274,7 +274,7 @@ def test_without_a_constant_the_best_of_the_other_baselines_is_the_bar() -> None
     verdict = find_shortfall(replace(scored(flipped(0.3)), baselines=others), by="accuracy")
     assert verdict is not None
     assert (verdict.code, verdict.baseline, verdict.constant) == (LEVEL, "longest", 0.7)
-    assert "better than the longest choice: accuracy 0.7" in str(verdict.problem("test"))
+    assert "better than the longest choice: accuracy 0.6985" in str(verdict.problem("test"))
     assert Shortfall.from_json(verdict.as_json()) == verdict
     assert find_shortfall(replace(scored(flipped(0.1)), baselines=others)) is None
     unscored = {"longest": {"accuracy": None}}
