@@ -178,7 +178,8 @@ def test_the_fast_engine_and_two_processes_compute_the_same(
     assert ended(pair) == [0, 0], (tmp_path / "error.txt").read_text()
     engine = json.loads((fast.folder / "plan.json").read_text())["engine"]
     assert engine["name"] == "fast"
-    assert engine["layout"].startswith("first token")
+    # packs if the probe allows: here most of the gradient cancels between the choices
+    assert engine["layout"].startswith(("first token", "parts of equal length"))
     for other in (fast, Run(tmp_path / "pair")):
         np.testing.assert_allclose(losses(other.folder), losses(exact.folder), atol=1e-5)
         assert other.scores == pytest.approx(exact.scores, abs=1e-5)

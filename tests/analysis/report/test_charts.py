@@ -73,6 +73,7 @@ def test_curves_stay_inside_the_picture(
 @example([(0.0, 1e300), (5.0, -1e300)])
 @example([(0.0, 5e-324), (5.0, 0.0)])
 @example([(1.0, 123456789.0), (2.0, 123456790.0)])
+@example([(0.25, 0.0), (0.5, 0.0)])
 def test_no_two_labels_of_an_axis_are_the_same(points: list[tuple[float, float]]) -> None:
     chart = line_chart([Line("a", "first", points)], x_name="steps", y_name="loss")
     if chart is None:

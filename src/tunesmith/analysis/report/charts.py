@@ -146,7 +146,8 @@ def line_chart(
         parts.append(Markup('<polyline class="line {}" points="{}"/>').format(line.kind, path))
         if line.dots:
             parts += [frame.dot(x, y, line.kind) for x, y in line.points]
-    figure = frame.figure(parts, x_name=x_name, y_name=y_name, least_step=1.0)
+    least_step = 1.0 if max(xs) - min(xs) >= 1.0 else 0.0  # whole steps, if there are any
+    figure = frame.figure(parts, x_name=x_name, y_name=y_name, least_step=least_step)
     return figure + _legend(lines) if len(lines) > 1 else figure
 
 

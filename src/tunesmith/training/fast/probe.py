@@ -182,7 +182,7 @@ def difference(exact: Found, other: Found) -> tuple[float, float]:
     whole = sum(float(g.norm()) ** 2 for g in exact[1].values()) ** 0.5
     gradients = 0.0
     for name, g in exact[1].items():
-        size = float(g.norm()) + 1e-2 * whole + 1e-30
+        size = float(g.norm()) + 1e-3 * whole + 1e-30
         gradients = _larger(gradients, float((g - other[1][name]).norm()) / size)
     return outputs, gradients
 
