@@ -29,11 +29,6 @@ settings.load_profile("house")
 GLUE = Path(__file__).parents[2] / "shared" / "glue"
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than cores: tests wait for processes a third of their time."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Prepared data and embedded models of the tests stay with the tests."""
