@@ -10,7 +10,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeGuard
 
-from docs.generate.templates import Scope, Source, Template, Texts
+from docs.generate.bindings import Source
+from docs.generate.templates import Scope, Template, Texts
 
 __all__ = ["SOURCE", "Codes", "Use", "package_codes"]
 

@@ -9,7 +9,9 @@ from functools import cached_property
 from itertools import product
 from pathlib import Path
 
-__all__ = ["Binding", "Piece", "Scope", "Source", "Template", "Texts"]
+from docs.generate.bindings import Source, reaching, top_level
+
+__all__ = ["Binding", "Piece", "Scope", "Template", "Texts"]
 
 _DEEPEST = 6
 """Calls and names that are followed for one text."""
@@ -27,32 +29,6 @@ class Piece:
 
 
 Template = tuple[Piece, ...]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A module of the package, parsed."""
-
-    name: str
-    tree: ast.Module
-
-    @cached_property
-    def parents(self) -> Mapping[ast.AST, ast.AST]:
-        """The node around each node."""
-        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
-
-    @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """Every node."""
-        return list(ast.walk(self.tree))
-
-    def function_of(self, node: ast.AST) -> ast.FunctionDef | None:
-        """The function that a node is in."""
-        current: ast.AST | None = node
-        while (current := self.parents.get(current) if current else None) is not None:
-            if isinstance(current, ast.FunctionDef):
-                return current
-        return None
 
 
 @dataclass(frozen=True)
@@ -250,15 +226,15 @@ class Texts:
     def _named(self, use: ast.Name, scope: Scope, depth: int) -> list[Template]:
         """What a name of a function, a parameter or a module is bound to where it is used."""
         name, texts = use.id, list[Template]()
-        reaching = _reaching(scope.source, use, name) if scope.function else []
-        for value, mode in reaching:
+        reached = reaching(scope.source, use, name) if scope.function else []
+        for value, mode in reached:
             new = self.of(value, scope, depth + 1)
             if mode == "set":
                 texts += new
             else:
                 longer = [(*old, *more) for old in texts for more in new]
                 texts = longer if mode == "add" else texts + longer
-        if reaching or scope.function is None:
+        if reached or scope.function is None:
             return texts or self._of_module(name, scope, depth)
         if name in scope.bindings:
             bound = scope.bindings[name]
@@ -276,7 +252,7 @@ class Texts:
         top = Scope(scope.source)
         return [
             text
-            for value in _top_level(scope.source.tree, name)
+            for value in top_level(scope.source.tree, name)
             for text in self.of(value, top, depth + 1)
         ]
 
@@ -284,7 +260,7 @@ class Texts:
         """The texts of a table of the module, or of the function."""
         return [
             text
-            for value in _top_level(scope.source.tree, name)
+            for value in top_level(scope.source.tree, name)
             if isinstance(value, ast.Dict)
             for each in value.values
             for text in self.of(each, scope, depth + 1)
@@ -306,100 +282,6 @@ def _unknown(value: ast.expr) -> Template:
         value = value.values[0] if isinstance(value, ast.BoolOp) else value.args[0]
     name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "value")
     return (Piece(f"{{{name}}}", is_translated=False),)
-
-
-def _top_level(tree: ast.Module, name: str) -> Iterator[ast.expr]:
-    """The expressions that a module binds to a name."""
-    for line in tree.body:
-        match line:
-            case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
-                yield line.value
-            case ast.AnnAssign(target=ast.Name(id=target)) if target == name and line.value:
-                yield line.value
-            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
-                for target, value in zip(targets, values, strict=True):
-                    if isinstance(target, ast.Name) and target.id == name:
-                        yield value
-
-
-_Bound = tuple[ast.expr, str]
-"""An expression, and whether it replaces what was there ("set") or is put behind it: always ("add")
-or perhaps ("may add")."""
-
-
-def _reaching(source: Source, use: ast.AST, name: str) -> list[_Bound]:
-    """What a name can be bound to where it is used, in order."""
-    bound: list[_Bound] = []
-    current = use
-    while (parent := source.parents.get(current)) is not None:
-        if isinstance(parent, ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp):
-            for part in parent.generators:
-                match part:
-                    case ast.comprehension(target=ast.Name(id=target), iter=ast.Tuple(elts=values)):
-                        if target == name:
-                            return [(value, "set") for value in values]
-        for block in _blocks(parent):
-            if current in block:
-                before = block[: block.index(current)]
-                new, is_complete = _bound_by(before, name)
-                bound = new + bound
-                if is_complete:
-                    return bound
-        match parent:
-            case ast.For(target=ast.Name(id=target), iter=ast.Tuple(elts=values)):
-                if target == name:
-                    return [*((value, "set") for value in values), *bound]
-            case ast.FunctionDef():
-                break
-        current = parent
-    return bound
-
-
-def _blocks(node: ast.AST) -> list[list[ast.stmt]]:
-    """The lists of statements in a statement."""
-    blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
-    return [block for block in blocks if isinstance(block, list) and block]
-
-
-def _bound_by(lines: list[ast.stmt], name: str) -> tuple[list[_Bound], bool]:
-    """What statements bind a name to, and whether nothing earlier is left of it."""
-    bound: list[_Bound] = []
-    for line in reversed(lines):
-        new, is_complete = _bound_by_one(line, name)
-        bound = new + bound
-        if is_complete:
-            return bound, True
-    return bound, False
-
-
-def _bound_by_one(line: ast.stmt, name: str) -> tuple[list[_Bound], bool]:
-    match line:
-        case ast.Assign(targets=[ast.Name(id=target)]) if target == name:
-            return [(line.value, "set")], True
-        case ast.AnnAssign(target=ast.Name(id=target)) if target == name and line.value:
-            return [(line.value, "set")], True
-        case ast.AugAssign(target=ast.Name(id=target)) if target == name:
-            return [(line.value, "add")], False
-        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
-            for target, value in zip(targets, values, strict=False):
-                if isinstance(target, ast.Name) and target.id == name:
-                    return [(value, "set")], True
-        case ast.Expr(
-            value=ast.Call(func=ast.Attribute(value=ast.Name(id=target), attr="append"))
-        ) if target == name and isinstance(line.value, ast.Call):
-            return [(line.value.args[0], "set")], False
-    bound: list[_Bound] = []
-    branches = []
-    for block in (*_blocks(line), *(h.body for h in getattr(line, "handlers", []))):
-        if isinstance(block[-1], ast.Return | ast.Raise | ast.Continue):
-            branches.append(True)
-            continue
-        new, is_complete = _bound_by(block, name)
-        bound += [(value, "may add" if mode == "add" else mode) for value, mode in new]
-        branches.append(is_complete)
-    has_else = isinstance(line, ast.If) and bool(line.orelse)
-    is_plain = isinstance(line, ast.With)
-    return bound, bool(branches) and all(branches) and (has_else or is_plain)
 
 
 def _dotted(path: Path, package: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -18,9 +18,9 @@ from transformers import AutoModelForMultipleChoice, AutoTokenizer
 from tests.cli.conftest import Command, tunesmith
 from tests.conftest import make_tiny_bert, ticket_rows
 from tests.runs import children
-from tests.runs.children import ended, in_child, start_pair
+from tests.runs.children import ended, start_pair
+from tests.tasks.short_runs import PLAIN, ShortRun, losses, resumes_bit_for_bit
 from tunesmith.api.runs import Run
-from tunesmith.api.train import start
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.profile import profile
@@ -29,7 +29,7 @@ from tunesmith.errors import DataError
 from tunesmith.inference.load import load
 from tunesmith.recipe import DataSettings
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.predictions import Record, read_predictions
+from tunesmith.runs.predictions import read_predictions
 from tunesmith.tasks import match_task, task_from_config, task_from_json
 from tunesmith.tasks.choice_rows import read_question
 from tunesmith.tasks.multiple_choice import MultipleChoice
@@ -38,13 +38,6 @@ __all__ = ["tunesmith"]  # the fixture
 
 ROLES = Roles("sent2", "choices", "label", "sent1")
 TEXTS = [row[1] for row in ticket_rows(36)[1:]]
-SETTINGS: dict[str, object] = {
-    "data.validation": "30%", "train.max_steps": 6, "train.save_every": "2 steps",
-    "train.evaluate_every": "3 steps", "train.batch_size": 6, "train.learning_rate": 3e-3,
-    "train.log_every": 1, "train.device": "cpu", "train.engine": "exact",
-    "train.max_length": 48,
-}  # fmt: skip
-PLAIN = {"train.dropout": 0.0}
 
 
 def swag() -> list[list[object]]:
@@ -60,31 +53,12 @@ def swag() -> list[list[object]]:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(ShortRun):
     """Rows with choices, and a run of the exact engine on them."""
 
-    folder: Path
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "swag.csv"
-
-    @property
-    def run(self) -> Run:
-        return Run(self.folder / "run")
-
-    def arguments(self, out: Path, **more: object) -> tuple[Path, Path, Path, dict[str, object]]:
-        return out, self.data, self.folder / "bert", {**SETTINGS, **more}
-
-    def train(self, out: Path, **more: object) -> Run:
-        out, data, model, settings = self.arguments(out, **more)
-        for _event in start(str(data), out=out, settings={"model": str(model), **settings}):
-            pass
-        return Run(out)
-
-    @cached_property
-    def records(self) -> list[Record]:
-        return read_predictions(RunFolder(self.run.folder), "validation", ROLES.columns)
+    data_name = "swag.csv"
+    columns = ROLES.columns
+    more: ClassVar[Mapping[str, object]] = {"train.max_length": 48}
 
     @cached_property
     def held_out(self) -> list[list[object]]:
@@ -105,11 +79,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def write(path: Path, table: list[list[object]]) -> None:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows(table)
-
-
-def losses(run: Path) -> list[float]:
-    lines = map(json.loads, (run / "events.jsonl").read_text().splitlines())
-    return [event["loss"] for event in lines if event["event"] == "step"]
 
 
 def matched(record: Mapping[str, object], **named: Any) -> tuple[str, Roles]:
@@ -161,12 +130,7 @@ def test_training_scores_each_row_once(trained: Trained) -> None:
 
 
 def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
-    arguments = trained.arguments(tmp_path / "run")
-    assert in_child(children.train_and_die_at, 60, *arguments) == -9
-    assert not (tmp_path / "run" / "model").exists()
-    assert in_child(children.train, *arguments) == 0
-    ends = [f / "model" / "model.safetensors" for f in (tmp_path / "run", trained.run.folder)]
-    assert ends[0].read_bytes() == ends[1].read_bytes()
+    assert resumes_bit_for_bit(trained, tmp_path / "run")
 
 
 def test_the_fast_engine_and_two_processes_compute_the_same(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ from transformers import AutoTokenizer
 from tests.cli.conftest import Command, tunesmith
 from tests.conftest import make_tiny_bert, ticket_rows
 from tests.runs import children
-from tests.runs.children import ended, in_child, start_pair
+from tests.runs.children import ended, start_pair
+from tests.tasks.short_runs import PLAIN, ShortRun, losses, resumes_bit_for_bit
 from tunesmith.api.runs import Run
-from tunesmith.api.train import start
 from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Ragged, hold_in_memory
@@ -29,8 +28,6 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.inference.load import load
 from tunesmith.recipe import DataSettings
-from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.predictions import Record, read_predictions
 from tunesmith.tasks import match_task, task_from_config, task_from_json
 from tunesmith.tasks.token_classification import TokenClassification
 from tunesmith.tasks.token_pipeline import count_differences
@@ -44,13 +41,6 @@ TAGS = [
     [("B-THING" if len(word) == 7 else "B-TIME") if len(word) > 5 else "O" for word in words]
     for words in WORDS
 ]
-SETTINGS: dict[str, object] = {
-    "data.validation": "30%", "train.max_steps": 6, "train.save_every": "2 steps",
-    "train.evaluate_every": "3 steps", "train.batch_size": 6, "train.learning_rate": 3e-3,
-    "train.log_every": 1, "train.device": "cpu", "train.engine": "exact",
-    "train.max_length": 12,
-}  # fmt: skip
-PLAIN = {"train.dropout": 0.0}
 
 
 def fitted(*rows: tuple[Sequence[str], Sequence[str]], **options: Any) -> TokenClassification:
@@ -61,31 +51,12 @@ def fitted(*rows: tuple[Sequence[str], Sequence[str]], **options: Any) -> TokenC
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(ShortRun):
     """Rows of words with tags, and a run of the exact engine on them."""
 
-    folder: Path
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "rows.conll"
-
-    @property
-    def run(self) -> Run:
-        return Run(self.folder / "run")
-
-    def arguments(self, out: Path, **more: object) -> tuple[Path, Path, Path, dict[str, object]]:
-        return out, self.data, self.folder / "bert", {**SETTINGS, **more}
-
-    def train(self, out: Path, **more: object) -> Run:
-        out, data, model, settings = self.arguments(out, **more)
-        for _event in start(str(data), out=out, settings={"model": str(model), **settings}):
-            pass
-        return Run(out)
-
-    @cached_property
-    def records(self) -> list[Record]:
-        return read_predictions(RunFolder(self.run.folder), "validation", ["tokens", "tags"])
+    data_name = "rows.conll"
+    columns = ("tokens", "tags")
+    more: ClassVar[Mapping[str, object]] = {"train.max_length": 12}
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +85,6 @@ def spans(label: Any) -> list[tuple[int, int, str]]:
 
 def text_of(words: list[str]) -> str:
     return joined(words)[0]
-
-
-def losses(run: Path) -> list[float]:
-    lines = map(json.loads, (run / "events.jsonl").read_text().splitlines())
-    return [event["loss"] for event in lines if event["event"] == "step"]
 
 
 def matched(record: Mapping[str, object], **named: Any) -> tuple[str, Roles]:
@@ -239,12 +205,7 @@ def test_training_scores_each_row_once(trained: Trained) -> None:
 
 
 def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
-    arguments = trained.arguments(tmp_path / "run")
-    assert in_child(children.train_and_die_at, 60, *arguments) == -9
-    assert not (tmp_path / "run" / "model").exists()
-    assert in_child(children.train, *arguments) == 0
-    ends = [f / "model" / "model.safetensors" for f in (tmp_path / "run", trained.run.folder)]
-    assert ends[0].read_bytes() == ends[1].read_bytes()
+    assert resumes_bit_for_bit(trained, tmp_path / "run")
 
 
 def test_the_fast_engine_and_two_processes_compute_the_same(

@@ -9,7 +9,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from tests.cli.conftest import Command, tunesmith
 from tests.conftest import make_tiny_bert, ticket_rows
 from tests.runs.children import ended, in_child, start_pair
 from tests.tasks import toys
+from tests.tasks.short_runs import PLAIN, ShortRun, losses
 from tunesmith import tasks
 from tunesmith.api.runs import Run
-from tunesmith.api.train import start
 from tunesmith.inference.load import load
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import Record, read_predictions
@@ -38,52 +37,32 @@ LABELS: dict[str, list[object]] = {
     "toy-text": ["broken" if "broken" in text else "new one" for text in TEXTS],
 }
 CHOICES = [TEXTS[i % 7 : i % 7 + 2 + i % 3] for i in range(len(TEXTS))]
-SETTINGS: dict[str, object] = {
-    "data.validation": "30%", "data.label": "label", "data.text": "text",
-    "train.max_steps": 6, "train.save_every": "2 steps", "train.evaluate_every": "3 steps",
-    "train.batch_size": 6, "train.learning_rate": 3e-3, "train.log_every": 1,
-    "train.device": "cpu", "train.engine": "exact", "train.select_by": "loss",
-}  # fmt: skip
-PLAIN = {"train.dropout": 0.0}
-"""Dropout of the fast engine and of each process is drawn otherwise."""
 
 
 @dataclass(frozen=True)
-class Toy:
+class Toy(ShortRun):
     """A toy task, its data and a run of the exact engine."""
 
     name: str
-    folder: Path
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "rows.jsonl"
+    data_name = "rows.jsonl"
 
     @property
     def run(self) -> Run:
         return Run(self.folder / "runs" / "first")
 
     @property
+    def columns(self) -> list[str]:
+        return [*self.rows[0]]
+
+    @property
+    def more(self) -> dict[str, object]:
+        named = {"task": self.name, "data.label": "label", "data.text": "text"}
+        pair = {"data.text_pair": "pair"} if self.name == "toy-choice" else {}
+        return {"train.select_by": "loss", **named, **pair}
+
+    @property
     def rows(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self.data.read_text().splitlines()]
-
-    def settings(self, **more: object) -> dict[str, object]:
-        pair = {"data.text_pair": "pair"} if self.name == "toy-choice" else {}
-        return {**SETTINGS, "task": self.name, **pair, **more}
-
-    def arguments(self, out: Path, **more: object) -> tuple[Path, Path, Path, dict[str, object]]:
-        return out, self.data, self.folder / "bert", self.settings(**more)
-
-    def train(self, out: Path, **more: object) -> Run:
-        out, data, model, settings = self.arguments(out, **more)
-        for _event in start(str(data), out=out, settings={"model": str(model), **settings}):
-            pass
-        return Run(out)
-
-    @cached_property
-    def records(self) -> list[Record]:
-        """The predictions for the validation rows."""
-        return read_predictions(RunFolder(self.run.folder), "validation", [*self.rows[0]])
 
     def is_right(self, record: Record) -> bool:
         return record.answer["label"] == self.rows[record.row]["label"]
@@ -105,7 +84,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=toys.TOYS)
 def toy(request: pytest.FixtureRequest, bert: Path) -> Toy:
     """A toy, trained when it is first needed: tests come in any order."""
-    toy = Toy(request.param, bert.parent / request.param)
+    toy = Toy(bert.parent / request.param, request.param)
     if toy.folder.exists():
         return toy
     toy.folder.mkdir()
@@ -119,11 +98,6 @@ def toy(request: pytest.FixtureRequest, bert: Path) -> Toy:
     toy.data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     toy.train(toy.run.folder)
     return toy
-
-
-def losses(run: Path) -> list[float]:
-    lines = map(json.loads, (run / "events.jsonl").read_text().splitlines())
-    return [event["loss"] for event in lines if event["event"] == "step"]
 
 
 def test_training_lowers_the_loss_and_scores_each_row_once(toy: Toy) -> None:

@@ -36,3 +36,4 @@ def test_an_unknown_code_has_similar_ones(tunesmith: Command) -> None:
     assert "error R205" in output.err
     assert "D203" in output.err
     assert "R100" in tunesmith("explain", "R").err
+    assert "Similar" not in tunesmith("explain", "XYZ").err

@@ -49,12 +49,13 @@ def _named(code: str) -> Explanation:
     known = explanations()
     if code in known:
         return known[code]
-    similar = nearest(code, known, how_many=3) or [c for c in known if c[:1] == code[:1]][:3]
-    names = ", ".join(similar or list(known)[:3])
+    begun = [each for each in known if each.startswith(code)]
+    similar = ", ".join(nearest(code, known, how_many=3) or begun[:3])
+    fix = _("Similar codes: {names}. `tunesmith explain` lists all.").format(names=similar)
     raise RecipeError.of(
         "R205",
         _('there is no code "{code}"').format(code=code),
-        fix=_("Similar codes: {names}. `tunesmith explain` lists all.").format(names=names),
+        fix=fix if similar else _("`tunesmith explain` lists all codes."),
     )
 
 

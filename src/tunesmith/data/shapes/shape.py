@@ -56,16 +56,16 @@ class Sample:
     @cached_property
     def rows(self) -> Sequence[Row]:
         """The first rows that can be read; what is wrong with others is reported later."""
-        try:
-            return first_rows(self.source, _SAMPLE_ROWS)
-        except DataError:
-            return ()
+        return self._first(_SAMPLE_ROWS)
 
     @cached_property
     def many_rows(self) -> Sequence[Row]:
         """More rows, for what only some of them tell."""
+        return self._first(_MANY_ROWS)
+
+    def _first(self, count: int) -> Sequence[Row]:
         try:
-            return first_rows(self.source, _MANY_ROWS)
+            return first_rows(self.source, count)
         except DataError:
             return ()
 
