@@ -23,7 +23,7 @@ from tunesmith.inference.prediction_files import (
     refuse_format,
     write_predictions,
 )
-from tunesmith.tasks.masked_lm import MaskedLanguageModel
+from tunesmith.tasks.masked_lm.task import MaskedLanguageModel
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression

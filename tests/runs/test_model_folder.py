@@ -16,7 +16,7 @@ from tunesmith.errors import ModelError
 from tunesmith.runs.model_folder import FACTS, amend_facts, read_facts
 from tunesmith.storage import atomic
 from tunesmith.tasks import Task
-from tunesmith.tasks.masked_lm import MaskedLanguageModel
+from tunesmith.tasks.masked_lm.task import MaskedLanguageModel
 from tunesmith.tasks.multi_label_classification import MultiLabelClassification
 from tunesmith.tasks.text_classification import TextClassification
 from tunesmith.tasks.text_regression import TextRegression

@@ -285,7 +285,7 @@ def test_a_run_of_an_earlier_version_is_resumed_read_and_ejected(
     from tunesmith.recipe.renamed import RENAMED_KEYS
     from tunesmith.runs import prepare
     from tunesmith.runs.fingerprint import lasting_settings
-    from tunesmith.tasks.masked_lm import MaskedLanguageModel
+    from tunesmith.tasks.masked_lm.task import MaskedLanguageModel
 
     old = {".".join(new): ".".join(old) for old, new in RENAMED_KEYS.items()}
     as_json = MaskedLanguageModel.as_json

@@ -15,7 +15,7 @@ from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import TASKS, task_named
 from tunesmith.tasks.default_methods import TaskDefaults
-from tunesmith.tasks.token_classification import TokenClassification
+from tunesmith.tasks.token_classification.task import TokenClassification
 
 
 class Bare(TaskDefaults):

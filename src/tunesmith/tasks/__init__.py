@@ -1,4 +1,4 @@
-"""Tasks: one file each, behind one protocol."""
+"""Tasks: one module or package each, behind one protocol."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ __all__ = [
 ]
 
 TASKS = {
-    "token-classification": ".token_classification:TokenClassification",
-    "multiple-choice": ".multiple_choice:MultipleChoice",
+    "token-classification": ".token_classification.task:TokenClassification",
+    "multiple-choice": ".multiple_choice.task:MultipleChoice",
     "multi-label-classification": ".multi_label_classification:MultiLabelClassification",
     "text-regression": ".text_regression:TextRegression",
     "text-classification": ".text_classification:TextClassification",
-    "masked-lm": ".masked_lm:MaskedLanguageModel",
+    "masked-lm": ".masked_lm.task:MaskedLanguageModel",
 }
 """Every task by name: its module (relative to this package) and its class."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tunesmith.data.embedded.choices import SIZES, make_choices
 from tunesmith.data.open import open_splits
-from tunesmith.tasks.choice_baselines import by_choices_alone, longest
+from tunesmith.tasks.multiple_choice.baselines import by_choices_alone, longest
 
 ROWS: dict[str, Any] = make_choices()
 

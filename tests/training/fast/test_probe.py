@@ -12,7 +12,7 @@ from tests.training.fast.models import FAMILIES, batch_of, classify, model_of
 from tunesmith.data.batches import Batch
 from tunesmith.data.columns import Roles
 from tunesmith.tasks import Outputs
-from tunesmith.tasks.multiple_choice import MultipleChoice
+from tunesmith.tasks.multiple_choice.task import MultipleChoice
 from tunesmith.training.fast import packed_model
 from tunesmith.training.fast.packing import Group, Pack, groups_of
 from tunesmith.training.fast.probe import ProbeResult, difference, probe, probed_places

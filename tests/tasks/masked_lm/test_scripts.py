@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
-from tunesmith.tasks.masking import mask_tokens
+from tunesmith.tasks.masked_lm.masking import mask_tokens
+from tunesmith.tasks.masked_lm.scripts import masked_lm_parts
 
 
 class Tokenizer:

@@ -30,10 +30,10 @@ from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.concrete_kinds import FreeText
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
-from tunesmith.tasks.chunking import encode_windows
 from tunesmith.tasks.default_methods import TaskDefaults
-from tunesmith.tasks.masked_lm_scripts import masked_lm_parts
-from tunesmith.tasks.masking import mask_tokens
+from tunesmith.tasks.masked_lm.chunking import encode_windows
+from tunesmith.tasks.masked_lm.masking import mask_tokens
+from tunesmith.tasks.masked_lm.scripts import masked_lm_parts
 from tunesmith.tasks.matching import Match, match_texts
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
-from tunesmith.tasks.choice_rows import place_of, read_question
+from tunesmith.tasks.multiple_choice.rows import place_of, read_question
 from tunesmith.tasks.protocol import Task
 from tunesmith.tasks.script_parts import (
     ScriptCode,

@@ -31,8 +31,8 @@ from tunesmith.recipe import DataSettings
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
 from tunesmith.tasks import match_task, task_from_config, task_from_json
-from tunesmith.tasks.choice_rows import read_question
-from tunesmith.tasks.multiple_choice import MultipleChoice
+from tunesmith.tasks.multiple_choice.rows import read_question
+from tunesmith.tasks.multiple_choice.task import MultipleChoice
 
 __all__ = ["tunesmith"]  # the fixture
 

@@ -7,7 +7,7 @@ import pytest
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.metrics.entities import Entity
-from tunesmith.tasks.token_rows import (
+from tunesmith.tasks.token_classification.rows import (
     joined,
     read_row,
     validate_tokens,

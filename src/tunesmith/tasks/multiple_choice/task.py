@@ -23,18 +23,18 @@ from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.scores import METRICS, Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
-from tunesmith.tasks.choice_baselines import by_choices_alone, longest
-from tunesmith.tasks.choice_kind import ChoiceKind, letter
-from tunesmith.tasks.choice_rows import (
+from tunesmith.tasks.default_methods import TaskDefaults
+from tunesmith.tasks.matching import Confidence, Match
+from tunesmith.tasks.multiple_choice.baselines import by_choices_alone, longest
+from tunesmith.tasks.multiple_choice.choice_kind import ChoiceKind, letter
+from tunesmith.tasks.multiple_choice.rows import (
     Question,
     encode_questions,
     place_of,
     read_question,
     validate_question,
 )
-from tunesmith.tasks.choice_scripts import choice_parts
-from tunesmith.tasks.default_methods import TaskDefaults
-from tunesmith.tasks.matching import Confidence, Match
+from tunesmith.tasks.multiple_choice.scripts import choice_parts
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import IGNORED, Examples
 from tunesmith.data.encoded import Encoded, Ragged
-from tunesmith.tasks.token_rows import MarkedText
+from tunesmith.tasks.token_classification.rows import MarkedText
 
 __all__ = ["OneUnit", "encode_marked", "join_windows"]
 

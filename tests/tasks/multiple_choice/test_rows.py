@@ -12,7 +12,7 @@ from tests.conftest import make_tiny_bert
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.data.shapes.choices import UnknownKey
-from tunesmith.tasks.choice_rows import (
+from tunesmith.tasks.multiple_choice.rows import (
     Question,
     encode_questions,
     place_of,

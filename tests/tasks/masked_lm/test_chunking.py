@@ -12,7 +12,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Encoded, Prepared, hold_in_memory
 from tunesmith.data.rows import Row
 from tunesmith.models import load_tokenizer, locate
-from tunesmith.tasks.chunking import encode_windows
+from tunesmith.tasks.masked_lm.chunking import encode_windows
 
 ALONE, PAIR = Roles("text", None), Roles("text", "pair")
 

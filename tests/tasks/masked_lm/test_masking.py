@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.rng import splitmix64, uniform_at
-from tunesmith.tasks.masking import mask_tokens
+from tunesmith.tasks.masked_lm.masking import mask_tokens
 
 MASK, VOCABULARY = 4, 50
 rows = st.lists(st.lists(st.integers(5, 49), min_size=6, max_size=6), min_size=1, max_size=5)

@@ -36,22 +36,22 @@ from tunesmith.metrics.entities import (
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
-from tunesmith.tasks.entity_kind import (
+from tunesmith.tasks.labeled_text import UnknownLabels
+from tunesmith.tasks.matching import Match
+from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.token_classification.answers import conll_lines, mark_rows
+from tunesmith.tasks.token_classification.baselines import usual_tags
+from tunesmith.tasks.token_classification.columns import are_iob2, labels_of_config, match_tokens
+from tunesmith.tasks.token_classification.entity_kind import (
     Entities,
     MarkedEntity,
     as_objects,
     entities_of_answer,
 )
-from tunesmith.tasks.labeled_text import UnknownLabels
-from tunesmith.tasks.matching import Match
-from tunesmith.tasks.protocol import Outputs, Predictions
-from tunesmith.tasks.tag_counts import TagCounts, described
-from tunesmith.tasks.token_answers import conll_lines, mark_rows
-from tunesmith.tasks.token_baselines import usual_tags
-from tunesmith.tasks.token_columns import are_iob2, labels_of_config, match_tokens
-from tunesmith.tasks.token_pipeline import count_differences
-from tunesmith.tasks.token_rows import MarkedText, read_row, validate_tokens
-from tunesmith.tasks.token_windows import encode_marked, join_windows
+from tunesmith.tasks.token_classification.pipeline import count_differences
+from tunesmith.tasks.token_classification.rows import MarkedText, read_row, validate_tokens
+from tunesmith.tasks.token_classification.tag_counts import TagCounts, described
+from tunesmith.tasks.token_classification.windows import encode_marked, join_windows
 from tunesmith.text import shortened
 
 if TYPE_CHECKING:

@@ -6,8 +6,13 @@ import numpy as np
 
 from tunesmith.metrics.entities import Entity
 from tunesmith.metrics.output_kinds import RowAnswers
-from tunesmith.tasks.entity_kind import Entities, MarkedEntity, as_objects, entities_of_answer
-from tunesmith.tasks.token_rows import MarkedText
+from tunesmith.tasks.token_classification.entity_kind import (
+    Entities,
+    MarkedEntity,
+    as_objects,
+    entities_of_answer,
+)
+from tunesmith.tasks.token_classification.rows import MarkedText
 
 TEXT = "Ann in Rome"
 ANN, ROME = (MarkedEntity.of(Entity(*e), TEXT) for e in ((0, 3, "P"), (7, 11, "L")))

@@ -15,7 +15,7 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
-from tunesmith.tasks.choice_kind import letter
+from tunesmith.tasks.multiple_choice.choice_kind import letter
 from tunesmith.text import quoted, shortened
 
 __all__ = ["Question", "encode_questions", "place_of", "read_question", "validate_question"]

@@ -20,7 +20,7 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import DataError, ModelError, RecipeError
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
-from tunesmith.tasks.masked_lm import MaskedLanguageModel
+from tunesmith.tasks.masked_lm.task import MaskedLanguageModel
 
 
 def task(folder: Path, pair: str | None = None, **options: object) -> MaskedLanguageModel:

@@ -29,9 +29,9 @@ from tunesmith.errors import DataError, RecipeError
 from tunesmith.inference.load import load
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import match_task, task_from_config, task_from_json
-from tunesmith.tasks.token_classification import TokenClassification
-from tunesmith.tasks.token_pipeline import count_differences
-from tunesmith.tasks.token_rows import joined
+from tunesmith.tasks.token_classification.pipeline import count_differences
+from tunesmith.tasks.token_classification.rows import joined
+from tunesmith.tasks.token_classification.task import TokenClassification
 
 __all__ = ["tunesmith"]  # the fixture
 

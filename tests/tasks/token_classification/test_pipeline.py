@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, BertConfig, BertForTokenClassification
 
 from tests.conftest import make_tiny_bert
 from tunesmith.data.columns import Roles
-from tunesmith.tasks.token_classification import TokenClassification
-from tunesmith.tasks.token_pipeline import count_differences
+from tunesmith.tasks.token_classification.pipeline import count_differences
+from tunesmith.tasks.token_classification.task import TokenClassification
 
 LABELS = ("O", "B-A", "I-A", "B-B", "I-B")
 TEXTS = ["the printer is broken", "\U0001f600 soup\U0001f600xyz  again.", "a\u200bb, c", "x"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tunesmith.data.encoded import Ragged
-from tunesmith.tasks.entity_kind import as_objects
-from tunesmith.tasks.token_answers import mark_rows
+from tunesmith.tasks.token_classification.answers import mark_rows
+from tunesmith.tasks.token_classification.entity_kind import as_objects
 
 LABELS = ("O", "B-A", "I-A")
 TEXT = "Ann Lee in Rome"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
-from tunesmith.tasks.multiple_choice import MultipleChoice
+from tunesmith.tasks.multiple_choice.task import MultipleChoice
 
 
 def test_rows_of_several_numbers_of_choices_are_no_script() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.calibration import calibrate
 from tunesmith.metrics.thresholds import Goal
-from tunesmith.tasks.choice_kind import ChoiceKind, letter
+from tunesmith.tasks.multiple_choice.choice_kind import ChoiceKind, letter
 
 NONE = -np.inf
 RAW = np.array([[1.0, 1.0, NONE], [0.0, 1.0, 2.0]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tunesmith.tasks.choice_baselines import by_choices_alone, longest
+from tunesmith.tasks.multiple_choice.baselines import by_choices_alone, longest
 
 
 def test_the_longest_choice_the_first_of_equally_long_ones() -> None:

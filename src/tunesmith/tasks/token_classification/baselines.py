@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tunesmith.metrics.entities import OUTSIDE, Entity, entities_of_tags, word_tags
-from tunesmith.tasks.entity_kind import EntityList, MarkedEntity, as_objects
-from tunesmith.tasks.token_rows import MarkedText
+from tunesmith.tasks.token_classification.entity_kind import EntityList, MarkedEntity, as_objects
+from tunesmith.tasks.token_classification.rows import MarkedText
 
 __all__ = ["usual_tags"]
 

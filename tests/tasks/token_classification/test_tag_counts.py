@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.tasks.tag_counts import TagCounts
+from tunesmith.tasks.token_classification.tag_counts import TagCounts
 
 
 def counted(*rows: str) -> TagCounts:

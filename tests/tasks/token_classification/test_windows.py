@@ -15,8 +15,8 @@ from tests.conftest import make_tiny_bert
 from tunesmith.data.batches import IGNORED, Examples
 from tunesmith.data.encoded import Encoded, Ragged, hold_in_memory
 from tunesmith.metrics.entities import Entity
-from tunesmith.tasks.token_rows import MarkedText, joined, words_of
-from tunesmith.tasks.token_windows import encode_marked, join_windows
+from tunesmith.tasks.token_classification.rows import MarkedText, joined, words_of
+from tunesmith.tasks.token_classification.windows import encode_marked, join_windows
 
 LABELS = 40
 """More than words of a text, so that a label says which word it is of."""
