@@ -215,7 +215,8 @@ def test_the_fast_engine_and_two_processes_compute_the_same(
     exact = trained.train(tmp_path / "exact", **PLAIN)
     fast = trained.train(tmp_path / "fast", **PLAIN, **{"train.engine": "fast"})
     assert ended(pair) == [0, 0], (tmp_path / "error.txt").read_text()
-    assert json.loads((fast.folder / "plan.json").read_text())["engine"]["name"] == "fast"
+    engine = json.loads((fast.folder / "plan.json").read_text())["engine"]
+    assert (engine["name"], engine["layout"]) == ("fast", "every token")
     for other in (fast, Run(tmp_path / "pair")):
         np.testing.assert_allclose(losses(other.folder), losses(exact.folder), atol=1e-5)
         assert other.scores == pytest.approx(exact.scores, abs=1e-5)

@@ -89,9 +89,9 @@ def classify(model: Any, batch: Batch) -> Outputs:
     """The pass of a classification task, per text or per token."""
     logits = model(**batch.inputs).logits.float()
     assert batch.labels is not None
-    loss = nn.functional.cross_entropy(
-        logits.flatten(0, -2), batch.labels.flatten(), reduction="sum", ignore_index=IGNORED
-    )
-    if batch.labels.ndim == 2:  # what is at padding means nothing
-        logits = logits * (batch.labels != IGNORED)[..., None]
+    if batch.labels_are == "token":
+        where = batch.labels != IGNORED
+        loss = nn.functional.cross_entropy(logits[where], batch.labels[where], reduction="sum")
+        return Outputs(loss, {}, {"logits": (batch.example_of_labels()[where], logits[where])})
+    loss = nn.functional.cross_entropy(logits, batch.labels, reduction="sum")
     return Outputs(loss, {"logits": logits})

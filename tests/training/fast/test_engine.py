@@ -50,13 +50,14 @@ def exact_engine(model: nn.Module, settings: TrainSettings) -> ExactEngine:
 def fast_engine(
     model: nn.Module, settings: TrainSettings, *, half: bool = False, compact: bool = True
 ) -> FastEngine:
+    is_for_tokens = "TokenClassification" in type(model).__name__
     return FastEngine(
         model,
         classify,
         make_accelerator(device="cpu"),
         make_optimizer=lambda: make_optimizer(model, settings),
         max_grad_norm=settings.max_grad_norm,
-        probe_result=probe(model, classify, batch_of(), CPU),
+        probe_result=probe(model, classify, batch_of(per_token=is_for_tokens), CPU),
         half=half,
         used_tokens=range(5, 100) if compact else None,
     )
@@ -201,6 +202,29 @@ def test_a_run_goes_on_in_either_engine(
     if build is other:
         assert one == two
     np.testing.assert_allclose(one, two, rtol=1e-4)
+
+
+def test_heads_for_every_token_go_on_in_the_other_engine() -> None:
+    settings = TrainSettings(learning_rate=1e-3, weight_decay=0.1)
+    head, off = "AutoModelForTokenClassification", {
+        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+    }  # fmt: skip
+    random = np.random.default_rng(0)
+    lengths = [random.integers(2, 20, 6).tolist() for _step in range(10)]
+    arguments = [batch_of(each, seed=i, per_token=True) for i, each in enumerate(lengths)]
+    engines: list[Any] = [
+        make(model_of("bert", head, **off), settings)
+        for make in (exact_engine, fast_engine, exact_engine)
+    ]
+    losses = [train(engine, arguments[:5], settings) for engine in engines[:2]]
+    assert engines[1].probe_result.exit == "every token"
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    with engines[1].plain_model(), engines[2].plain_model():
+        engines[2].network.load_state_dict(engines[1].network.state_dict())
+        assert engines[2].load_state(engines[1].state()) == []
+    ends = [train(engine, arguments[5:], settings) for engine in engines]
+    for other in ends[1:]:
+        np.testing.assert_allclose(other, ends[0], rtol=1e-4)
 
 
 def test_plain_it_is_the_plain_model(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 import torch
 
-from tests.training.fast.models import batch_of, classify, model_of
+from tests.training.fast.models import LENGTHS, batch_of, classify, model_of
 from tunesmith.data.batches import Batch
 from tunesmith.training.fast.packed_model import PackedLayout, exits_of, first_position
 from tunesmith.training.fast.probe import probe
@@ -32,8 +32,26 @@ def test_what_is_worth_trying(family: str, exits: tuple[str, ...]) -> None:
     assert exits_of(model_of(family)) == exits
 
 
-def test_token_heads_leave_padded() -> None:
-    assert exits_of(model_of("bert", "AutoModelForTokenClassification")) == ("padded",)
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])
+def test_heads_for_every_token_take_the_pack(family: str) -> None:
+    model = model_of(family, "AutoModelForTokenClassification")
+    assert exits_of(model) == ("every token", "padded")
+    assert exits_of(model_of("bert", "AutoModelForMaskedLM")) == ("padded",)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_answers_for_tokens_come_in_the_order_of_the_batch(left: bool) -> None:
+    model = model_of("bert", "AutoModelForTokenClassification")
+    batch = batch_of(left=left, per_token=True)
+    with ExitStack() as stack:
+        layout = PackedLayout(model, "every token")
+        layout.enter(stack)
+        example, logits = layout.run(classify, batch, torch.device("cpu")).ragged["logits"]
+    assert example.tolist() == [i for i, length in enumerate(LENGTHS) for _token in range(length)]
+    if not left:  # else the plain model counts positions from the padding
+        theirs = classify(model, batch).ragged["logits"]
+        assert torch.equal(theirs[0], example)
+        torch.testing.assert_close(logits, theirs[1])
 
 
 def test_everything_is_taken_away_again() -> None:

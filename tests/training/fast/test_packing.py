@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.fast.models import batch_of
-from tunesmith.training.fast.packing import has_empty_row, in_parts, pack_batch, repad, widened
+from tunesmith.data.batches import IGNORED
+from tunesmith.training.fast.packing import (
+    has_empty_row,
+    in_parts,
+    pack_batch,
+    pack_tokens,
+    repad,
+    widened,
+)
 
 lengths = st.lists(st.integers(1, 30), min_size=1, max_size=12)
 
@@ -65,6 +73,25 @@ def test_padding_by_head_goes_there_and_back(sizes: list[int], heads: int) -> No
             expected = np.minimum(np.arange(group.longest), length - 1) + first
             assert (table[i].numpy() == expected).all()
             first += length
+
+
+@given(lengths, st.booleans())
+def test_tokens_of_a_pack_keep_their_row_and_label(sizes: list[int], left: bool) -> None:
+    batch = batch_of(sizes, left=left, per_token=True)
+    pack, packed = pack_batch(batch, first_position=0)
+    packed = pack_tokens(batch, pack, packed)
+    mask, total = packed.inputs["attention_mask"], sum(sizes)
+    assert mask.shape == packed.inputs["input_ids"].shape
+    assert mask[0].tolist() == [1] * total + [0] * (mask.shape[1] - total)
+    assert packed.labels is not None and packed.rows is not None and batch.labels is not None
+    assert (packed.labels[mask == 0] == IGNORED).all()
+    for row, first in enumerate(pack.first.tolist()):
+        inside = slice(first, first + sizes[row])
+        assert (packed.rows[0, inside] == row).all()
+        real = batch.inputs["attention_mask"][row] == 1
+        assert torch.equal(packed.labels[0, inside], batch.labels[row][real])
+    unlabeled = pack_tokens(replace(batch, labels=None), pack, packed)
+    assert unlabeled.labels is None
 
 
 def test_gradients_pass_through(rows: int = 3) -> None:

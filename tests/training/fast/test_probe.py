@@ -37,10 +37,61 @@ def test_what_each_family_needs(family: str) -> None:
     assert not model.training
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "modernbert"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_heads_on_tokens(family: str) -> None:
+    """Whatever packs for whole texts packs for tokens, too, and leaves without padding."""
     model = model_of(family, "AutoModelForTokenClassification")
-    assert probe(model, classify, batch_of(per_token=True), CPU).exit == "padded"
+    probe_result = probe(model, classify, batch_of(per_token=True), CPU)
+    packs, by_length = EXPECTED[family]
+    assert probe_result.exit == (packs and "every token"), probe_result.reason
+    assert probe_result.by_length == by_length
+
+
+def test_a_head_that_reads_the_places_of_tokens_stays_padded() -> None:
+    """A softmax over all columns would be one over all sequences of a pack."""
+
+    def find_places(model: Any, batch: Batch) -> Outputs:
+        logits = model(**batch.inputs).logits[..., 0]
+        hidden = batch.inputs["attention_mask"] == 0
+        places = logits.masked_fill(hidden, -1e4).log_softmax(-1)
+        return Outputs(-places[:, 1].sum(), {"first": places[:, 1]})
+
+    model = model_of("bert", "AutoModelForTokenClassification")
+    assert probe(model, find_places, batch_of(), CPU).exit == "padded"
+
+
+def test_places_of_tokens_are_found_in_a_pack() -> None:
+    """Start and end of an answer: a softmax over the tokens of each sequence, by `batch.rows`."""
+
+    def find_places(model: Any, batch: Batch) -> Outputs:
+        logits = model(**batch.inputs).logits[..., 0]
+        assert batch.labels is not None
+        rows, count = batch.example_of_labels(), len(batch.examples)
+        is_real = batch.inputs["attention_mask"] == 1
+        sums = logits.new_zeros(count).index_add(0, rows[is_real], logits[is_real].exp())
+        is_first = batch.labels == 1
+        first = logits.new_zeros(count).index_add(0, rows[is_first], logits[is_first])
+        return Outputs((sums.log() - first).sum(), {"first": first.detach()})
+
+    batch = batch_of(per_token=True)
+    starts = torch.zeros_like(batch.inputs["input_ids"])
+    starts[:, 3] = 1
+    model = model_of("bert", "AutoModelForTokenClassification")
+    assert probe(model, find_places, replace(batch, labels=starts), CPU).exit == "every token"
+
+
+@pytest.mark.parametrize("fault", ["rows", "labels"])
+def test_a_wrong_place_of_labels_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = packed_model.pack_tokens
+
+    def shifted(*arguments: Any) -> Batch:
+        packed = real(*arguments)
+        return replace(packed, **{fault: getattr(packed, fault).roll(1, dims=1)})
+
+    monkeypatch.setattr(packed_model, "pack_tokens", shifted)
+    model = model_of("bert", "AutoModelForTokenClassification")
+    probe_result = probe(model, classify, batch_of(per_token=True), CPU)
+    assert probe_result.exit == "padded"
 
 
 @pytest.mark.parametrize(

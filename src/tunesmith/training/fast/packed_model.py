@@ -1,8 +1,9 @@
 """Where a pack enters and leaves a model, for families that let transformers route attention.
 
 No modeling code is forked. A hook on the stack of layers turns packed hidden states back into what
-the head expects: the first token of each sequence, or a padded batch; the heads of decoders, which
-look for the last token themselves, are called directly. Which of these a model needs is tried out
+the head expects: the first token of each sequence, or a padded batch; heads that answer for every
+token take the pack as it is; the heads of decoders, which look for the last token themselves, are
+called directly. Which of these a model needs is tried out
 by the probe, not looked up: a table would be wrong one day.
 """
 
@@ -21,12 +22,12 @@ from torch import nn
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.fast.attention import NAME, PackContext, attending, register
-from tunesmith.training.fast.packing import Pack, Sequences, pack_batch, repad
+from tunesmith.training.fast.packing import Pack, Sequences, pack_batch, pack_tokens, repad
 from tunesmith.training.fast.ragged_attention import Kernels
 
 __all__ = ["Exit", "PackedLayout", "exits_of", "first_position"]
 
-Exit = Literal["first token", "first token, last layer cut", "padded", "last token"]
+Exit = Literal["first token", "first token, last layer cut", "every token", "padded", "last token"]
 """What the head sees of a pack."""
 
 _STACKS = ("encoder", "transformer", "final_norm", "norm", "layers")
@@ -47,9 +48,11 @@ def exits_of(network: Any) -> tuple[Exit, ...]:
         return ()
     if getattr(network.config, "is_encoder_decoder", False):
         return ()
+    name = type(network).__name__
+    if "TokenClassification" in name or "QuestionAnswering" in name:
+        return ("every token", "padded")
     if _decoder_head(network) is not None:
         return ("last token",)
-    name = type(network).__name__
     if "SequenceClassification" in name or "MultipleChoice" in name:
         return ("first token, last layer cut", "first token", "padded")
     return ("padded",)
@@ -79,6 +82,9 @@ class PackedLayout:
             longest = max(int(pack.lengths[0]), end - int(pack.starts[-1]))
             ragged = self.kernels.ragged(starts, longest, device)
             pack = replaced(pack, ragged=ragged)
+        if self.exit == "every token":
+            packed = pack_tokens(batch, pack, packed).to(device)
+            return _in_order(self.run_packed(forward, pack, packed))
         packed = packed.to(device)
         # attention looks at no mask; a head that pools needs that of the padded batch, and what
         # looks at it before the layers has nothing to hide
@@ -137,7 +143,7 @@ class PackedLayout:
         stack.enter_context(attending(self.network, self._context))
         stack.callback(self.network.set_attn_implementation, config._attn_implementation)
         self.network.set_attn_implementation(NAME)
-        if self.exit != "last token":
+        if self.exit not in ("every token", "last token"):
             handle = _stack_of(self.network).register_forward_hook(self._leave)
             stack.callback(handle.remove)
         layer = _last_attention_output(self.network)
@@ -169,6 +175,15 @@ class PackedLayout:
         if self.exit == "first token":
             hidden = hidden[:, pack.first.to(hidden.device)]
         return hidden.transpose(0, 1)  # (1, B, H) to (B, 1, H)
+
+
+def _in_order(outputs: Outputs) -> Outputs:
+    """Values of tokens by the examples of the batch: a pack begins with the longest."""
+    ragged = {}
+    for name, (example, values) in outputs.ragged.items():
+        order = example.argsort(stable=True)
+        ragged[name] = (example[order], values[order])
+    return replaced(outputs, ragged=ragged)
 
 
 def _stack_of(network: Any) -> nn.Module:

@@ -28,6 +28,7 @@ __all__ = [
     "has_empty_row",
     "in_parts",
     "pack_batch",
+    "pack_tokens",
     "repad",
     "widened",
 ]
@@ -231,6 +232,28 @@ def pack_batch(batch: Batch, *, first_position: int) -> tuple[Pack, Batch]:
     positions = np.concatenate([pack.positions, tail]) + first_position
     inputs["position_ids"] = torch.from_numpy(positions)[None]
     return pack, replace(batch, inputs=inputs)
+
+
+def pack_tokens(batch: Batch, pack: Pack, packed: Batch) -> Batch:
+    """Give each token of a pack what a head for tokens asks for.
+
+    Args:
+        batch: padded, on the CPU.
+        pack: how its sequences lie.
+        packed: the pack as a batch, on the CPU.
+
+    Returns:
+        The pack with "attention_mask", 0 for what fills it up; with the row of each token; and with
+        labels of tokens in its order.
+    """
+    filling = packed.inputs["input_ids"].shape[1] - len(pack.rows)
+    rows = np.append(pack.rows, np.repeat(pack.rows[:1], filling))
+    mask = np.repeat([1, 0], [len(pack.rows), filling])
+    labels = batch.labels
+    if labels is not None and batch.labels_are == "token":
+        labels = nn.functional.pad(labels.flatten()[pack.places], (0, filling), value=IGNORED)[None]
+    inputs = {**packed.inputs, "attention_mask": torch.from_numpy(mask)[None]}
+    return replace(packed, inputs=inputs, labels=labels, rows=torch.from_numpy(rows)[None])
 
 
 def repad(hidden: torch.Tensor, pack: Pack) -> torch.Tensor:

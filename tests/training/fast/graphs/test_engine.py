@@ -337,3 +337,4 @@ def test_what_speaks_against_graphs() -> None:
     assert against_graphs(first, cuda, **{**requested, "in_groups": True})
     assert against_graphs(first, cuda, **{**requested, "longest": None})
     assert against_graphs(ProbeResult("padded", False, ""), cuda, **requested)
+    assert against_graphs(ProbeResult("every token", False, ""), cuda, **requested)

@@ -56,8 +56,14 @@ def against_graphs(
         return ""
     if num_processes > 1:
         return _("several processes exchange their gradients")
-    if probe_result.exit == "padded":
-        return _("the head sees padding, which differs from batch to batch")
+    varying = {
+        "padded": _("the head sees padding, which differs from batch to batch"),
+        "every token": _(
+            "the head answers for every token, and their number differs from batch to batch"
+        ),
+    }
+    if probe_result.exit in varying:
+        return varying[probe_result.exit]
     if in_groups:
         return _("attention is computed in groups, which differ from batch to batch")
     if longest is None:
