@@ -46,7 +46,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             csv.writer(file).writerows([header, *lines])
 
     body, queue = [row[1] for row in rows[1:]], [row[2] for row in rows[1:]]
-    write("tickets.csv", rows[0], [list(row) for row in rows[1:]])
+    write(
+        "tickets.csv",
+        [*rows[0], "customer"],
+        [[*row, f"c{i % 20}"] for i, row in enumerate(rows[1:])],
+    )
     for name in ("my.csv", "test.csv"):
         write(name, ["text", "label"], [list(pair) for pair in zip(body, queue, strict=True)])
     write("new.csv", ["body"], [[text] for text in body[:5]])

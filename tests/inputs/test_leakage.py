@@ -213,3 +213,46 @@ def test_shares_never_leak(tmp_path: Path) -> None:
     result = reported(from_python({"train": made}), "data.validation=20%")
     assert ("D401", "train") not in result
     assert result["D408", "train"].count == 120
+
+
+def authored(count: int, authors: int) -> list[dict[str, Any]]:
+    return [
+        {"text": text, "label": "ab"[i % 2], "author": f"Author {i % authors}"}
+        for i, text in enumerate(sentences(count, 3))
+    ]
+
+
+def test_groups_in_two_splits_are_found() -> None:
+    made = authored(40, 10)
+    made[-1]["author"] = made[-2]["author"] = None  # no group, so no relative
+    data = from_python({"train": made[:20], "test": made[30:]})
+    assert ("D412", "test") not in reported(data, "data.validation=null")
+    leak = reported(data, "data.validation=null", "data.group=author")["D412", "test"]
+    assert leak.severity is Severity.ERROR
+    assert leak.message == '8 of 10 test rows have the "author" of rows of train'
+    assert leak.evidence[0].startswith("data:test[0] as data:train[0]: ")
+    sets = ("data.validation=null", "data.group=author", "data.allow_leak=true")
+    assert reported(data, *sets)["D412", "test"].severity is Severity.WARNING
+    without = [{"text": row["text"], "label": row["label"]} for row in made[30:]]
+    data = from_python({"train": made[:20], "test": without})
+    assert ("D412", "test") not in reported(data, "data.validation=null", "data.group=author")
+
+
+def test_drawn_splits_keep_groups_together() -> None:
+    layers = gather(
+        sets=["model=embedded:mini", "data.train=python", "data.group=author"],
+        environment={},
+    )
+    made = authored(60, 12)
+    splits = validate_inputs(resolve_inputs(layers, from_python(made)), audited=True).splits
+    places = [split.places for split in splits.values() if split.places is not None]
+    parts = [{made[i]["author"] for i in numbers} for numbers in places]
+    assert len(parts) == 2 and not set.intersection(*parts)
+
+
+def test_too_few_groups_are_an_error_that_says_so() -> None:
+    result = reported(from_python(authored(20, 2)), "data.group=author")
+    assert 'Rows with one "author"' in str(next(iter(result.values())).fix)
+    assert next(iter(result))[0] == "D120"
+    (problem,) = reported(from_python(authored(20, 2)), "data.group=writer").values()
+    assert problem.code == "D301" and "data.group" in str(problem.place) + problem.message

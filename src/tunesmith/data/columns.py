@@ -65,12 +65,14 @@ class Roles:
         label: the column of the label, several 0/1 columns, or None for rows without labels.
         context: the column of what the text refers to, such as the article of a question; only
             tasks that say so read one.
+        group: the column by which random splits keep rows together, if the user named one.
     """
 
     text: str
     text_pair: str | None = None
     label: str | tuple[str, ...] | None = None
     context: str | None = None
+    group: str | None = None
 
     @property
     def label_columns(self) -> tuple[str, ...]:
@@ -86,14 +88,23 @@ class Roles:
         return tuple(name for name in columns if name is not None)
 
     def as_json(self) -> dict[str, object]:
-        """As plain values; a context only if there is one."""
-        facts = asdict(self)
-        return facts if self.context is not None else {k: facts[k] for k in facts if k != "context"}
+        """As plain values; a context and a group only if there is one."""
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if value is not None or key not in ("context", "group")
+        }
+
+    @property
+    def labeled_columns(self) -> tuple[str, ...]:
+        """What a row with a label must have."""
+        return (*self.text_columns, *self.label_columns)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All used columns."""
-        return (*self.text_columns, *self.label_columns)
+        group = () if self.group in (None, *self.labeled_columns) else (self.group,)
+        return (*self.labeled_columns, *group)
 
 
 @dataclass(frozen=True, slots=True)

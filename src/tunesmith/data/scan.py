@@ -45,6 +45,7 @@ class Survey:
         text_columns: Sequence[str],
         examine: Callable[[Row], Finding | None],
         stratum: Callable[[Row], Hashable],
+        group_column: str | None = None,
         watch: Callable[[Row, str], None] | None = None,
     ) -> None:
         """Prepare the pass.
@@ -55,6 +56,7 @@ class Survey:
             text_columns: those of them that hold text.
             examine: returns what is wrong with a row, None if nothing.
             stratum: returns what random splits keep in proportion; a float is binned.
+            group_column: random splits keep rows with one value in it together.
             watch: called with every good row and its normalized text.
         """
         self.source = source
@@ -67,9 +69,11 @@ class Survey:
         self._text_columns = tuple(text_columns)
         self._examine = examine
         self._stratum = stratum
+        self._group_column = group_column
         self._watch = watch
         self._hash = hashlib.sha256()
         self._texts = array("q")
+        self._groups = array("q")
         self._strata: array[Any] = array("i")  # numbers of strata, until the first float
         self._known: dict[Hashable, int] = {}
 
@@ -114,6 +118,16 @@ class Survey:
         return np.frombuffer(self._texts, dtype=np.int64)
 
     @property
+    def group_hashes(self) -> NDArray[np.int64] | None:
+        """For each good row a hash of its group; None if rows have no groups.
+
+        A row without a value is a group of its own, with others of the same text.
+        """
+        if self._group_column is None:
+            return None
+        return np.frombuffer(self._groups, dtype=np.int64)
+
+    @property
     def is_continuous(self) -> bool:
         """Whether strata are numbers to be binned, not classes."""
         return self._strata.typecode == "d"
@@ -139,6 +153,10 @@ class Survey:
     def _collect(self, row: Row) -> None:
         text = normalized([row.values.get(name, "") for name in self._text_columns])
         self._texts.append(text_hash(text))
+        if self._group_column is not None:
+            value = row.values.get(self._group_column)
+            group = "" if value is None else normalized([value])
+            self._groups.append(text_hash(group) if group else self._texts[-1])
         stratum = self._stratum(row)
         if isinstance(stratum, float):
             if not self.is_continuous:

@@ -240,7 +240,7 @@ class Model:
         calibration = self._calibration(calibrated, threshold)
         chosen = self.metrics(metrics)
         source = source_of(data, self.task.roles, options)
-        need_columns(self.task.roles.columns, source)
+        need_columns(self.task.roles.labeled_columns, source)
         if normalize_labels:
             source = as_known(source, self.task)
         _split, valid = validate_split("validation", source, self.task)
@@ -329,7 +329,7 @@ class Model:
     ) -> Iterator[PredictedPart]:
         roles = self.task.roles
         need_columns(roles.text_columns, source)
-        columns = roles.columns if labeled else roles.text_columns
+        columns = roles.labeled_columns if labeled else roles.text_columns
         bad_rows = bad_rows or BadRows(source, "fail")
 
         def encode(rows: Sequence[Row]) -> Encoded:

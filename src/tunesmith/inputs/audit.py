@@ -84,7 +84,12 @@ class Audit:
         train = parts.pop("train", source)
         others = [split for name, split in self._splits.items() if name != "train"]
         for split in (*parts.values(), *others):
-            yield from across(train, split, allow_leak=self.resolved.recipe.data.allow_leak)
+            yield from across(
+                train,
+                split,
+                allow_leak=self.resolved.recipe.data.allow_leak,
+                group_column=task.group_column,
+            )
             yield from split_problems(train, split)
         yield from self._model(source, task)
 

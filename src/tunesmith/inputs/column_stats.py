@@ -122,6 +122,7 @@ class SourceStats:
             survey.strata if is_labeled and not survey.is_continuous else None,
             survey.stratum_names,
             is_labeled,
+            survey.group_hashes,
         )
 
     def texts(self, rows: Collection[int]) -> Mapping[int, str]:
@@ -181,6 +182,7 @@ class SplitStats:
         classes: the index of the class of each row, shape (n,); None without classes.
         class_names: by that index.
         is_labeled: False for rows that are only predicted.
+        groups: hashes of their groups, shape (n,); None without groups.
     """
 
     name: str
@@ -191,6 +193,7 @@ class SplitStats:
     classes: NDArray[np.integer[Any]] | None
     class_names: tuple[Hashable, ...]
     is_labeled: bool = True
+    groups: NDArray[np.int64] | None = None
 
     def select(self, name: str, indices: NDArray[np.int64] | None) -> SplitStats:
         """Return the statistics of some of the rows, as a split of another name."""
@@ -203,6 +206,7 @@ class SplitStats:
             hashes=self.hashes[indices],
             keys=self.keys[indices] if self.keys is not None else None,
             classes=self.classes[indices] if self.classes is not None else None,
+            groups=self.groups[indices] if self.groups is not None else None,
         )
 
     def counts(self) -> dict[str, int]:

@@ -26,22 +26,19 @@ _SHOWN, _MOST_LISTED = 3, 10_000
 Indices = NDArray[np.int64]
 
 
-def across(train: SplitStats, other: SplitStats, *, allow_leak: bool) -> Iterator[Problem]:
+def across(
+    train: SplitStats, other: SplitStats, *, allow_leak: bool, group_column: str | None = None
+) -> Iterator[Problem]:
     """Yield the problems of evaluated rows that are also in train, or nearly so.
 
     Args:
         train: the training rows.
         other: the evaluated rows.
         allow_leak: whether leaks are only warnings.
+        group_column: the column of their groups.
     """
-    order = np.argsort(train.hashes, kind="stable")
-    position = np.searchsorted(train.hashes[order], other.hashes)
-    twins = order[np.minimum(position, len(order) - 1)]
-    leaked = np.flatnonzero(train.hashes[twins] == other.hashes)
+    twins, leaked = _shared(train.hashes, other.hashes)
     if len(leaked):
-        published = [is_published(part.stats.source) for part in (train, other)]
-        is_much = len(leaked) >= LEAK_FRACTION * len(other.rows)
-        stops = is_much and other.is_labeled and not all(published)
         pairs = np.stack([leaked, twins[leaked]], axis=1)
         yield _problem(
             "D401",
@@ -55,8 +52,30 @@ def across(train: SplitStats, other: SplitStats, *, allow_leak: bool) -> Iterato
             other,
             train,
             fix=_("Remove them on one side: they flatter the score. If it is meant: --allow-leak."),
-            severity=Severity.ERROR if stops and not allow_leak else Severity.WARNING,
+            severity=Severity.ERROR
+            if not allow_leak and _stops(leaked, train, other)
+            else Severity.WARNING,
         )
+    if train.groups is not None and other.groups is not None:
+        relatives, related = _shared(train.groups, other.groups)
+        fresh = np.setdiff1d(related, leaked, assume_unique=True)
+        if len(fresh):
+            yield _problem(
+                "D412",
+                _('{count} of {total} {split} rows have the "{column}" of rows of train').format(
+                    count=len(fresh), total=len(other.rows), split=other.name, column=group_column
+                ),
+                np.stack([fresh, relatives[fresh]], axis=1),
+                other,
+                train,
+                fix=_(
+                    "Put all rows of one group into one split: the model knows part of the "
+                    "answer. If it is meant: --allow-leak."
+                ),
+                severity=Severity.ERROR
+                if not allow_leak and _stops(fresh, train, other)
+                else Severity.WARNING,
+            )
     if train.keys is not None and other.keys is not None:
         fresh = np.setdiff1d(np.arange(len(other.rows)), leaked, assume_unique=True)
         pairs = candidates(other.keys[fresh], train.keys)
@@ -74,6 +93,21 @@ def across(train: SplitStats, other: SplitStats, *, allow_leak: bool) -> Iterato
                 # random splits have no chosen rows, and equal texts are in one split
                 severity=Severity.NOTE if other.stats is train.stats else Severity.WARNING,
             )
+
+
+def _shared(train: Indices, other: Indices) -> tuple[Indices, Indices]:
+    """Return for each of the other hashes where in train it is, if it is; and which are."""
+    order = np.argsort(train, kind="stable")
+    position = np.searchsorted(train[order], other)
+    twins = order[np.minimum(position, len(order) - 1)]
+    return twins, np.flatnonzero(train[twins] == other)
+
+
+def _stops(leaked: Indices, train: SplitStats, other: SplitStats) -> bool:
+    """Whether leaked rows stop training: many labeled ones, except between published splits."""
+    published = [is_published(part.stats.source) for part in (train, other)]
+    is_much = len(leaked) >= LEAK_FRACTION * len(other.rows)
+    return is_much and other.is_labeled and not all(published)
 
 
 def within(part: SplitStats) -> Iterator[Problem]:

@@ -111,11 +111,12 @@ def resolve_inputs(layers: Layers, data: Splits | None = None) -> ResolvedInputs
     layers = layers.with_automatic(automatic.values, automatic.reasons)
     recipe = layers.recipe()
     others, fractions = _open_others(recipe, layers, data, options)
-    problems = _columns_problems(match.roles, layers, train, others)
+    roles = replace(match.roles, group=recipe.data.group)
+    problems = _columns_problems(roles, layers, train, others)
     if problems:
         raise DataError(first_problems(problems))
     with at_keys(layers):
-        task = task_class.make(match.roles, recipe.data, train.columns, recipe.options)
+        task = task_class.make(roles, recipe.data, train.columns, recipe.options)
     sources = correct(recipe.data.corrections, task, {"train": train, **others})
     if recipe.data.normalize_labels:
         with at_keys(layers):
@@ -349,6 +350,8 @@ def _columns_problems(
     problems: list[Problem] = []
     for source in (train, *others.values()):
         required = texts if source is others.get("test") else texts + labels
+        if source is train and roles.group:
+            required = [*required, ("group", roles.group)]
         for role, problem in missing_columns(required, source):
             is_of_data = problem.place is not None
             problems.append(problem if is_of_data else _at_line(problem, layers, "data", role))

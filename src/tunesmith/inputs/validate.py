@@ -232,6 +232,7 @@ def _survey(
         text_columns=task.roles.text_columns,
         examine=examine,
         stratum=task.stratum,
+        group_column=task.group_column if task.group_column in names else None,
         watch=stats.watch if stats else None,
     )
 
@@ -293,7 +294,9 @@ def _draw(resolved: ResolvedInputs, survey: Survey, rows: GoodRows) -> dict[str,
         survey.strata,
         list(resolved.fractions.values()),
         seed=resolved.recipe.data.seed,
+        groups=survey.group_hashes,
     )
+    column = resolved.task.group_column
     splits = {}
     for name, places in zip((*resolved.fractions, "train"), drawn, strict=True):
         if len(places) == 0:
@@ -306,7 +309,12 @@ def _draw(resolved: ResolvedInputs, survey: Survey, rows: GoodRows) -> dict[str,
                     fraction=fraction, count=rows.num_rows, split=name
                 ),
                 Place(source.name),
-                fix=_("Give more rows, a larger fraction, or a file of its own."),
+                fix=_("Give more rows, a larger fraction, or a file of its own.")
+                if column is None
+                else _(
+                    'Rows with one "{column}" are in one split: give more of them, a larger '
+                    "fraction, or a file of its own."
+                ).format(column=column),
             )
         splits[name] = Split(name, source, digest, places, len(places))
     return splits

@@ -168,6 +168,9 @@ class DataSettings(_Section):
     label_separator: str | None = Field(None, min_length=1)
     """What separates several labels of one field, such as ; or a comma; json: the field holds a
     list."""
+    group: Column | None = None
+    """Column whose equal values stay in one split, such as an author or a document; null: as the
+    task says, such as the query of a reranker."""
     labels: Words | None = None
     """Class names in order, index 0 first; null for the data set's own order, else sorted."""
     positive_label: Word | None = None

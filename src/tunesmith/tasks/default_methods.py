@@ -45,6 +45,11 @@ class TaskDefaults:
         """Return the same for all rows: random splits keep nothing in proportion."""
         return 0
 
+    @property
+    def group_column(self) -> str | None:
+        """The column that the user named: rows may be split in any way."""
+        return self.roles.group
+
     def fit(self, rows: Iterable[Row]) -> Self:
         """Return the task itself: it needs nothing from the rows."""
         return self

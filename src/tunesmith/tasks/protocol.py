@@ -127,6 +127,11 @@ class TaskRows(Protocol):
         """Return what random splits keep in proportion; a float is binned."""
         ...
 
+    @property
+    def group_column(self) -> str | None:
+        """The column whose equal values stay in one split, such as that of a query; or None."""
+        ...
+
     def fit(self, rows: Iterable[Row]) -> Self:
         """Return the task with the labels of the training rows; it need not read them.
 

@@ -77,7 +77,7 @@ def rows_cell(run: SourceRun, script: Path) -> RowsCell:
     functions = list(dict.fromkeys(reader.function for reader in readers.values()))
     if any("csv." in function for function in functions):
         notes.append(_("Every field of a CSV file is text, whatever it looks like."))
-    columns = assignment("COLUMNS", list(roles.columns))
+    columns = assignment("COLUMNS", list(roles.labeled_columns))
     code = stacked(block(constants, columns), *functions, calls)
     cell = Cell(_("Rows"), code, notes)
     return RowsCell(cell, targets, roles.text, roles.text_pair, label, files)
@@ -97,7 +97,7 @@ def _batches(sources: Iterable[Source], run: SourceRun) -> Iterator[Batch]:
     """Return the labels of all rows: values of the label column, or tuples of several columns."""
     roles = run.task.roles
     for source in sources:
-        for rows in source.chunks(roles.columns):
+        for rows in source.chunks(roles.labeled_columns):
             labels = [tuple(row.values[name] for name in roles.label_columns) for row in rows]
             yield labels if isinstance(roles.label, tuple) else [one for (one,) in labels], rows
 
@@ -123,7 +123,7 @@ class _Reader:
 
 def _reader(source: Source, run: SourceRun) -> _Reader | None:
     """Return the code that reads a source, None if there is none that gives its rows."""
-    columns = run.task.roles.columns
+    columns = run.task.roles.labeled_columns
     if isinstance(source, Concatenated):
         parts = [_reader(part, run) for part in source.parts]
         files = [part for part in parts if part is not None and part.constant == "FILES"]
@@ -307,7 +307,7 @@ def _written_batches(splits: Iterable[Split], run: SourceRun) -> Iterator[Batch]
 
 def _chunks(split: Split, run: SourceRun) -> Iterator[Sequence[Row]]:
     rows = None if split.places is None else set(split.places.tolist())
-    for chunk in split.source.chunks(run.task.roles.columns):
+    for chunk in split.source.chunks(run.task.roles.labeled_columns):
         yield chunk if rows is None else [row for row in chunk if row.index in rows]
 
 
