@@ -91,4 +91,5 @@ def test_every_reader_of_a_format_is_listed() -> None:
     assert readers == {one.open.__module__.rpartition(".")[2] for one in registry.FORMATS}
     suffixes = [suffix for one in registry.FORMATS for suffix in one.suffixes]
     assert len(suffixes) == len(set(suffixes))
-    assert [one.name for one in registry.FORMATS if one.is_text] == ["CSV", "JSON", "text", "CoNLL"]
+    text_formats = [one.name for one in registry.FORMATS if one.is_text]
+    assert text_formats == ["CSV", "JSON", "text", "CoNLL", "SQuAD"]

@@ -90,7 +90,6 @@ def test_shapes_are_recognized(
     [
         {"text": "a text", "label": "a"},
         {"question": "Where?", "choices": TWO, "label": "a topic"},
-        {"question": "Where?", "context": "So", "answers": {"text": TWO, "answer_start": [0, 3]}},
         {"question": "Where?", "answers": TWO},
         {"question": "Where?", "choices": ["one"], "label": 0},
         {"question1": "Where?", "question2": "Who?", "label": 0},

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tunesmith.data.rows import MAX_ROW_BYTES
 
-__all__ = ["ArrayError", "ElementTooLongError", "elements_of", "is_cut_off"]
+__all__ = ["ArrayError", "ElementTooLongError", "Window", "elements_of", "is_cut_off"]
 
 _FIRST_PIECE = 1 << 16
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -51,17 +51,10 @@ def elements_of(file: TextIO, decoder: json.JSONDecoder) -> Iterator[tuple[objec
         ElementTooLongError: an element has no end within `MAX_ROW_BYTES`.
         ValueError: the decoder refuses an element.
     """
-    window = _Window(file)
+    window = Window(file)
     window.expect("[", "Expecting an array")
-    if window.next_sign() == "]":
-        window.take(1)
-    else:
-        while True:
-            yield window.element(decoder)
-            if window.next_sign() == "]":
-                window.take(1)
-                break
-            window.expect(",", "Expecting ',' delimiter")
+    for _number in window.items("]"):
+        yield window.element(decoder)
     if window.next_sign():
         raise window.error("Extra data", 0)
 
@@ -75,15 +68,19 @@ def is_cut_off(error: json.JSONDecodeError) -> bool:
     return bool(is_escape) or any(word.startswith(rest) for word in ("true", "false", "null"))
 
 
-class _Window:
-    """The part of a text that is at hand, and where in the whole it begins."""
+class Window:
+    """The part of a text that is at hand, and where in the whole it begins.
+
+    Attributes:
+        line: of what comes next, from 1.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
         self._text = ""
         self._position = 0
         self._is_at_end = False
-        self._line, self._column = 1, 1
+        self.line, self._column = 1, 1
 
     def next_sign(self) -> str:
         """Skip what is blank; the next character, empty at the end of the text."""
@@ -98,6 +95,21 @@ class _Window:
         """Take one character that must come next."""
         if self.next_sign() != sign:
             raise self.error(message, 0)
+        self.take(1)
+
+    def items(self, end: str) -> Iterator[int]:
+        """Yield a number for each item of a list; the caller takes the item.
+
+        Args:
+            end: the sign after the last item, "]" or "}".
+        """
+        number = 0
+        while self.next_sign() != end or number:
+            yield number
+            number += 1
+            if self.next_sign() == end:
+                break
+            self.expect(",", "Expecting ',' delimiter")
         self.take(1)
 
     def element(self, decoder: json.JSONDecoder) -> tuple[object, int]:
@@ -121,7 +133,7 @@ class _Window:
         """Go on by some characters."""
         taken = self._text[self._position : self._position + count]
         newlines = taken.count("\n")
-        self._line += newlines
+        self.line += newlines
         self._column = len(taken) - taken.rfind("\n") if newlines else self._column + count
         self._position += count
 
@@ -129,7 +141,7 @@ class _Window:
         """What is wrong some characters on."""
         self.take(offset)
         is_cut = is_cut or self._position >= len(self._text)
-        return ArrayError(message, self._line, self._column, is_cut=is_cut)
+        return ArrayError(message, self.line, self._column, is_cut=is_cut)
 
     def _read_more(self) -> bool:
         """As much text again as is not taken yet; whether there was any."""
@@ -137,7 +149,7 @@ class _Window:
             return False
         rest = self._text[self._position :]
         if len(rest) > MAX_ROW_BYTES:
-            raise ElementTooLongError(self._line)
+            raise ElementTooLongError(self.line)
         piece = self._file.read(max(_FIRST_PIECE, len(rest)))
         self._is_at_end = not piece
         self._text, self._position = rest + piece, 0

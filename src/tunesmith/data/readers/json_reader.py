@@ -32,7 +32,7 @@ from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.text import nearest, shortened
 
-__all__ = ["FORMAT", "JsonFile"]
+__all__ = ["DECODER", "FORMAT", "JsonFile", "json_problem"]
 
 _SAMPLE_ROWS, _SAMPLE_CHARACTERS = 1000, 32 << 20
 _TYPES = {
@@ -183,14 +183,14 @@ class JsonFile(TextFileSource):
     def _from_array(self) -> Iterator[tuple[int, int, Mapping[str, object] | _BadLine]]:
         with coded(self.name, "JSON"), self.text.open_text() as file:
             try:
-                for index, (record, size) in enumerate(elements_of(file, _DECODER)):
+                for index, (record, size) in enumerate(elements_of(file, DECODER)):
                     named = _as_object(record)
                     if named is not None:
                         yield index, size, _without_surrogates(named)
                     else:
                         yield index, size, _BadLine(_not_an_object(record))
             except (ValueError, RecursionError) as error:
-                raise DataError(_array_problem(error, self.name)) from None
+                raise DataError(json_problem(error, self.name)) from None
 
 
 class _MisspelledKeys:
@@ -227,7 +227,7 @@ class _RefusedError(ValueError):
 
 def _parse(written: str, *, last: bool = False) -> Mapping[str, object] | _BadLine:
     try:
-        record = _DECODER.decode(written)
+        record = DECODER.decode(written)
     except _RefusedError as error:
         return _BadLine(error.finding)
     except json.JSONDecodeError as error:
@@ -294,11 +294,12 @@ def _refuse_constant(word: str) -> Any:
     raise _RefusedError(Finding("D202", message, _("Use null or a number.")))
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
-"""One for all lines: `json.loads` makes one for every line."""
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+"""Strict; one for all lines: `json.loads` makes one for every line."""
 
 
-def _array_problem(error: Exception, name: str) -> Problem:
+def json_problem(error: Exception, name: str) -> Problem:
+    """Return why a file that is one value of JSON cannot be read."""
     if isinstance(error, _RefusedError):
         finding, place = error.finding, Place(name)
     elif isinstance(error, ElementTooLongError):

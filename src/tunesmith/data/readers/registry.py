@@ -14,6 +14,7 @@ from tunesmith.data.readers import (
     excel_reader,
     json_reader,
     parquet_reader,
+    squad_reader,
     text_reader,
 )
 from tunesmith.data.readers.format import Format, ReadingOptions
@@ -37,6 +38,7 @@ FORMATS = (
     arrow_reader.FORMAT,
     excel_reader.FORMAT,
     conll_reader.FORMAT,
+    squad_reader.FORMAT,
 )
 
 _HEAD = 4096

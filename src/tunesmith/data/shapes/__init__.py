@@ -11,17 +11,24 @@ Canonical values, and the type of their column:
 "entities"  a list of {"start", "end", "label"}, in characters (code points), the end exclusive
 "choices"   a list of texts, with a "question" and maybe a "context"
 "choice"    which of the choices is right, from 0; None for no label
+"answers"   a list of {"text", "answer_start"} for a "question" on a "context", in characters;
+            empty if it has no answer, None for no label; see `questions`
 """
 
 from __future__ import annotations
 
 from tunesmith.data.rows import Source
-from tunesmith.data.shapes import choices, spans, token_lists
+from tunesmith.data.shapes import choices, questions, spans, token_lists
 from tunesmith.data.shapes.shape import Sample, Shape
 
 __all__ = ["SHAPES", "canonical"]
 
-SHAPES: tuple[Shape, ...] = (token_lists.recognize, spans.recognize, choices.recognize)
+SHAPES: tuple[Shape, ...] = (
+    token_lists.recognize,
+    spans.recognize,
+    choices.recognize,
+    questions.recognize,
+)
 """In the order in which they are tried."""
 
 

@@ -7,14 +7,22 @@ end. What is marked says how: its text, where the data has it, else words that a
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from tunesmith.i18n import gettext as _
 
-__all__ = ["CHARACTERS", "Counting", "Mark", "consistent", "fitting", "located", "say"]
+__all__ = [
+    "CHARACTERS",
+    "POSITIONS",
+    "Counting",
+    "Mark",
+    "consistent",
+    "cuts_a_word",
+    "fitting",
+    "located",
+    "say",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +48,32 @@ class Counting:
 
     Attributes:
         name: in messages.
-        size: of a character; None for one each.
+        encoding: whose units are counted; None for characters.
+        unit: its bytes.
         is_inclusive: whether the end is that of the last character.
     """
 
     name: str
-    size: Callable[[str], int] | None = None
+    encoding: str | None = None
+    unit: int = 1
     is_inclusive: bool = False
+
+    def place(self, text: str, position: int) -> int | None:
+        """Return the character at a position, None if it is within one or outside of the text."""
+        if self.encoding is None or text.isascii():
+            return position if 0 <= position <= len(text) else None
+        units = text.encode(self.encoding, "surrogatepass")
+        if not 0 <= position * self.unit <= len(units):
+            return None
+        try:
+            return len(units[: position * self.unit].decode(self.encoding))
+        except UnicodeDecodeError:
+            return None
 
     def span_of(self, text: str, mark: Mark) -> tuple[int, int] | None:
         """Return the characters of a mark without white space around; None if there are none."""
-        start, end = mark.start, mark.end + self.is_inclusive
-        if self.size is not None and not text.isascii():
-            edges = [0, *accumulate(map(self.size, text))]
-            places = [bisect_left(edges, one) for one in (start, end)]
-            if any(
-                i == len(edges) or edges[i] != one
-                for i, one in zip(places, (start, end), strict=True)
-            ):
-                return None
-            start, end = places
-        if not 0 <= start < end <= len(text):
+        start, end = (self.place(text, p) for p in (mark.start, mark.end + self.is_inclusive))
+        if start is None or end is None or start >= end:
             return None
         part = text[start:end]
         if self.is_inclusive and part != part.strip():
@@ -77,30 +90,23 @@ class Counting:
         start, end = span
         if mark.text is not None:
             return text[start:end] == mark.text.strip()
-        return not (_cuts_a_word(text, start) or _cuts_a_word(text, end))
+        return not (cuts_a_word(text, start) or cuts_a_word(text, end))
 
 
-def _cuts_a_word(text: str, place: int) -> bool:
+def cuts_a_word(text: str, place: int) -> bool:
     """Whether letters or digits of a script with spaces are on both sides."""
     around = text[max(0, place - 1) : place + 1]
     return 0 < place < len(text) and all(one.isalnum() and ord(one) < 0x2E80 for one in around)
 
 
-def _utf_16_units(character: str) -> int:
-    return 2 if ord(character) > 0xFFFF else 1
-
-
-def _utf_8_bytes(character: str) -> int:
-    return len(character.encode("utf-8", "surrogatepass"))
-
-
 CHARACTERS = Counting("characters")
+POSITIONS = (CHARACTERS, Counting("UTF-16", "utf-16-le", 2), Counting("bytes", "utf-8"))
+"""The ways to count where something starts."""
 _OTHERS = (
-    Counting("UTF-16", _utf_16_units),
-    Counting("bytes", _utf_8_bytes),
+    *POSITIONS[1:],
     Counting("inclusive", is_inclusive=True),
-    Counting("inclusive UTF-16", _utf_16_units, is_inclusive=True),
-    Counting("inclusive bytes", _utf_8_bytes, is_inclusive=True),
+    Counting("inclusive UTF-16", "utf-16-le", 2, is_inclusive=True),
+    Counting("inclusive bytes", "utf-8", is_inclusive=True),
 )
 _NEARLY_ALL = 0.99
 
