@@ -225,9 +225,9 @@ def in_name(name: str) -> Iterator[tuple[str, str]]:
                 yield f"{name} ({words})", instead
 
 
-def bound(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def bound(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Line and name of everything a file binds itself; what it imports keeps its name."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
                 yield node.lineno, name
@@ -243,20 +243,20 @@ def bound(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
-def _docstrings(tree: ast.AST) -> set[int]:
+def _docstrings(nodes: Iterable[ast.AST]) -> set[int]:
     """The ids of the nodes that are documentation: also of attributes."""
     return {
         id(node.value)
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
 
 
-def _messages(tree: ast.AST) -> set[int]:
+def _messages(nodes: Iterable[ast.AST]) -> set[int]:
     """The ids of the constants that gettext translates."""
     return {
         id(part)
-        for call in ast.walk(tree)
+        for call in nodes
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Name)
         and call.func.id in GETTEXT
@@ -292,10 +292,10 @@ def _comments(source: str) -> Iterator[tuple[int, str]]:
 
 def in_code(source: str, path: str) -> Iterator[Hit]:
     """Banned words in the texts and bound names of a Python file."""
-    tree, lines = ast.parse(source), source.splitlines()
-    documented, translated = _docstrings(tree), _messages(tree)
+    nodes, lines = list(ast.walk(ast.parse(source))), source.splitlines()
+    documented, translated = _docstrings(nodes), _messages(nodes)
     shown = not path.startswith(("tests/", *DATA))  # strings of tests are inputs and expectations
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             continue
         text = node.value
@@ -305,10 +305,10 @@ def in_code(source: str, path: str) -> Iterator[Hit]:
     for start, text in _comments(source):
         for offset, words, instead in in_text(text):
             yield Hit(path, start + text.count("\n", 0, offset), words, instead)
-    for line, name in bound(tree):
+    for line, name in bound(nodes):
         for words, instead in in_name(name):
             yield Hit(path, line, words, instead)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in DEFINITIONS:
             yield Hit(path, node.lineno, node.name, DEFINITIONS[node.name])
 

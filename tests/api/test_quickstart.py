@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import tunesmith as ts
+from tests.api.short_lessons import short_lessons
 from tunesmith.api import quickstart as room
 from tunesmith.api.quickstart import (
     LESSONS,
@@ -13,23 +13,17 @@ from tunesmith.api.quickstart import (
     Begun,
     Compared,
     DataSeen,
-    Lesson,
     TokensSeen,
     Trained,
     quickstart,
 )
 
-
-def short(lesson: Lesson) -> Lesson:
-    """The same, ended after three steps."""
-    return replace(lesson, settings={**lesson.settings, "train.max_steps": 3})
+__all__ = ["short_lessons"]  # the fixture
 
 
+@pytest.mark.usefixtures("short_lessons")
 @pytest.mark.parametrize("task", LESSONS)
-def test_the_stages_of_each_lesson(
-    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(room, "LESSONS", {task: short(LESSONS[task])})
+def test_the_stages_of_each_lesson(task: str, tmp_path: Path) -> None:
     stages = list(quickstart(task, tmp_path, "en"))
     kinds = (DataSeen, TokensSeen, Begun, Trained, Compared, Answer)
     order = [type(stage) for stage in stages if isinstance(stage, kinds)]

@@ -5,25 +5,18 @@ import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.api.short_lessons import short_lessons
 from tests.cli.conftest import Command
 from tests.doc_outputs import NUMBER, agree
 from tests.doc_twins import ZH, code_blocks
-from tunesmith.api import quickstart
-from tunesmith.api.quickstart import LESSONS
 
+__all__ = ["short_lessons"]  # the fixture
 
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    lessons = {
-        name: replace(lesson, settings={**lesson.settings, "train.max_steps": 2})
-        for name, lesson in LESSONS.items()
-    }
-    monkeypatch.setattr(quickstart, "LESSONS", lessons)
+pytestmark = pytest.mark.usefixtures("short_lessons")
 
 
 @pytest.fixture(autouse=True)
