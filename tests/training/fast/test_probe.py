@@ -14,6 +14,7 @@ from tunesmith.data.columns import Roles
 from tunesmith.tasks import Outputs
 from tunesmith.tasks.multiple_choice.task import MultipleChoice
 from tunesmith.training.fast import packed_model
+from tunesmith.training.fast import probe as probe_module
 from tunesmith.training.fast.packing import Group, Pack, groups_of
 from tunesmith.training.fast.probe import ProbeResult, difference, probe, probed_places
 
@@ -137,6 +138,69 @@ def test_a_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     probe_result = probe(model_of("bert"), classify, batch_of(), CPU)
     assert probe_result.exit is None
     assert "off by" in probe_result.reason
+
+
+def alike() -> tuple[nn.Module, Batch]:
+    """A model and rows of two kinds that it reads nearly alike, so that gradients cancel."""
+    model, batch = model_of("bert", num_labels=1), batch_of((9, 9, 9, 9, 17))
+    ids = batch.inputs["input_ids"]
+    ids[1:4] = ids[:1]
+    ids[:4, 3] = torch.tensor([5, 6, 5, 6])
+    words = model.get_input_embeddings().weight  # type: ignore[operator, union-attr]
+    with torch.no_grad():
+        words[6] = words[5] + 1e-4 * words[7]
+    return model, batch
+
+
+def compare_pairs(model: Any, batch: Batch) -> Outputs:
+    """Cross entropy over the first two rows and the next two, as of choices."""
+    logits = model(**batch.inputs).logits.float()
+    pairs = logits[:4].reshape(2, 2)
+    loss = nn.functional.cross_entropy(pairs, torch.tensor([0, 0]), reduction="sum")
+    return Outputs(loss, {"logits": logits})
+
+
+def test_a_gradient_that_cancels_is_compared_in_float64() -> None:
+    model, batch = alike()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    probe_result = probe(model, compare_pairs, batch, CPU)
+    assert probe_result.exit == "first token, last layer cut"
+    assert "in float64" in probe_result.reason, probe_result.reason
+    for name, p in model.named_parameters():
+        assert p.dtype == torch.float32 and torch.equal(p, before[name])
+
+
+@pytest.mark.parametrize("rows", ["alike", "different"])
+@pytest.mark.parametrize("where", ["always", "in float32"])
+def test_a_wrong_gradient_is_found(rows: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs are right in both, and in the second float64 is, too."""
+    real = packed_model.PackedLayout.run
+
+    def run(self: Any, *inputs: Any) -> Outputs:
+        outputs = real(self, *inputs)
+        loss = outputs.loss_sum
+        assert loss is not None
+        weights = next(self.network.parameters())
+        if where == "always" or weights.dtype == torch.float32:
+            more = (weights * weights.detach()).sum() * 3e-4
+            loss = loss + more - more.detach()
+        return replace(outputs, loss_sum=loss)
+
+    monkeypatch.setattr(packed_model.PackedLayout, "run", run)
+    model, batch = alike() if rows == "alike" else (model_of("bert"), batch_of())
+    run_task = compare_pairs if rows == "alike" else classify
+    probe_result = probe(model, run_task, batch, CPU)
+    assert probe_result.exit is None
+    assert "in float64; rounding" in probe_result.reason, probe_result.reason
+
+
+def test_a_model_too_large_for_float64_is_not_compared_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(probe_module, "installed_bytes", lambda _device: 1)
+    model, batch = alike()
+    probe_result = probe(model, compare_pairs, batch, CPU)
+    assert probe_result.exit is None and "float64 needs more memory" in probe_result.reason
 
 
 def test_the_model_is_left_in_its_mode() -> None:
