@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tunesmith.data.columns import Roles
 from tunesmith.errors import Place, Severity
 from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.inputs.length_checks import (
@@ -14,9 +16,13 @@ from tunesmith.inputs.length_checks import (
     length_problems,
     measure,
     reader_of,
+    times_windows,
 )
 from tunesmith.recipe import gather
 from tunesmith.runs.prepare import prepare_run
+from tunesmith.tasks.text_classification import TextClassification
+
+TASK = TextClassification(Roles("text", None, "label"))
 
 
 def test_the_counts_are_those_of_training(tickets: Path, tiny_bert: Path) -> None:
@@ -46,7 +52,7 @@ def test_unknown_signs_are_counted(tiny_bert: Path) -> None:
     assert reader is not None
     result = measure(reader, [("the 汤",)], 64)
     assert result.unknown == 0.25
-    (problem,) = length_problems(result, "tiny", Place("a.csv"))
+    (problem,) = length_problems(result, "tiny", Place("a.csv"), TASK)
     assert problem.code == "D322"
     assert "25% of tokens are unknown to tiny" in problem.message
 
@@ -73,14 +79,16 @@ def test_what_is_no_tokenizer_is_left_to_who_loads_it(content: str, tmp_path: Pa
 
 def test_long_rows_are_reported_without_a_model() -> None:
     rows = [("word " * 2000,), ("短" * 600,), ("short",), ("a " * 300, "b " * 212)]
-    (problem,) = estimated_length_problems(rows, None, Place("a.csv"))
+    in_windows = replace(TASK, long="windows")
+    assert not list(estimated_length_problems(rows, None, Place("a.csv"), in_windows))
+    (problem,) = estimated_length_problems(rows, None, Place("a.csv"), TASK)
     assert (problem.code, problem.severity) == ("D410", Severity.WARNING)
     assert problem.message == (
         "50.0% of rows have more than 512 words or Chinese characters, the longest 2000; "
         "a model that reads 512 tokens cuts them"
     )
-    assert not list(estimated_length_problems(rows[2:], None, Place("a.csv")))
-    (shorter,) = estimated_length_problems(rows[2:], 511, Place("a.csv"))
+    assert not list(estimated_length_problems(rows[2:], None, Place("a.csv"), TASK))
+    (shorter,) = estimated_length_problems(rows[2:], 511, Place("a.csv"), TASK)
     assert "50.0% of rows have more than 511 words" in shorter.message
 
 
@@ -103,3 +111,19 @@ def test_of_an_immense_text_the_beginning_is_counted() -> None:
     (pair,) = (measure(reader, [(text, "the soup")], 256),)
     assert pair.longest == pytest.approx(long.longest, rel=0.001)
     assert measure(reader, [("the soup",)] * 1001, 256).rows == 1001
+
+
+def test_the_cost_of_windows_is_that_of_their_tokens(tiny_bert: Path) -> None:
+    assert times_windows(np.array([100, 512]), 512) == 1
+    assert times_windows(np.array([1024]), 512) == (1024 + 2 * 128) / 512
+    assert times_windows(np.array([10**6]), 512) == 16
+    reader = reader_of(str(tiny_bert), None)
+    assert reader is not None
+    lengths = measure(reader, [("the " * 30,), ("the",)], 16)
+    assert lengths.times_windows == (32 + 2 * 4 + 3) / (16 + 3)
+    (cut,) = length_problems(lengths, "tiny", Place("a.csv"), TASK)
+    assert cut.fix is not None
+    assert "--long windows, at 2.3 times the compute.\nOr keep" in cut.fix
+    (cut,) = length_problems(lengths, "tiny", Place("a.csv"), replace(TASK, long="tail"))
+    assert cut.fix is not None and cut.fix.endswith("2.3 times the compute.")
+    assert not list(length_problems(lengths, "tiny", Place("a.csv"), replace(TASK, long="windows")))

@@ -154,6 +154,11 @@ _RECIPE = {
     ),
     **_NORMALIZE,
     **_TRAINING,
+    "long": _Flag(
+        "options.long",
+        N_("How to read texts longer than --max-length."),
+        click={"type": click.Choice(("head", "tail", "head_tail", "windows"))},
+    ),
     "preflight": _Flag(
         "train.preflight",
         N_("Try the longest batch, saving and every metric before the first step."),

@@ -206,7 +206,7 @@ def make_batch(
         if name == "input_ids":
             tensors["attention_mask"] = torch.from_numpy(mask)
             num_tokens = int(mask.sum())
-            if prepared.has_parts:
+            if prepared.has_parts and any(len(part) != 1 for part in parts):
                 owner = torch.from_numpy(np.repeat(np.arange(len(parts)), list(map(len, parts))))
     labels: torch.Tensor | None = tensors.pop("labels", None)
     labels_are: LabelsAre = "token"

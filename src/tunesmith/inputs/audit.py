@@ -123,13 +123,12 @@ class Audit:
         reader = reader_of(recipe.model, recipe.revision)
         place = Place(train.stats.source.name)
         if reader is None:
-            if task.cuts_long_texts:
-                sample, limit = train.stats.sample, recipe.train.max_length
-                yield from estimated_length_problems(sample, limit, place)
+            sample, limit = train.stats.sample, recipe.train.max_length
+            yield from estimated_length_problems(sample, limit, place, task)
             return
         limit = reader.limit(recipe.train.max_length)
         self.lengths = measure(reader, train.stats.sample, limit)
-        yield from length_problems(self.lengths, reader.name, place, are_cut=task.cuts_long_texts)
+        yield from length_problems(self.lengths, reader.name, place, task)
         yield from self._label_order(reader, task)
 
     def _label_order(self, reader: Reader, task: Task) -> Iterator[Problem]:

@@ -15,6 +15,9 @@ from tunesmith.errors import ModelError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.models import EMBEDDED, ModelFiles, longest_input, read_backend
 from tunesmith.storage import hub
+from tunesmith.tasks import Task
+from tunesmith.tasks.long_texts.options import HEAD
+from tunesmith.tasks.long_texts.places import num_windows
 
 __all__ = [
     "Lengths",
@@ -107,6 +110,8 @@ class Lengths:
         rows_cut: fraction of the rows that are longer.
         tokens_cut: fraction of all tokens that is cut.
         unknown: fraction of the tokens that are unknown.
+        times_windows: tokens of all rows in windows that overlap by a quarter, relative to those
+            that are not cut.
         histogram: rows by the power of two that their tokens do not exceed.
     """
 
@@ -118,6 +123,7 @@ class Lengths:
     rows_cut: float
     tokens_cut: float
     unknown: float
+    times_windows: float
     histogram: dict[int, int]
 
     @property
@@ -179,6 +185,7 @@ def measure(reader: Reader, rows: Sequence[tuple[str, ...]], limit: int) -> Leng
         float((lengths > limit).mean()),
         float(np.maximum(lengths - limit, 0).sum() / max(1, total)),
         unknown / max(1, counted),
+        times_windows(lengths, limit),
         _histogram(lengths),
     )
 
@@ -191,7 +198,7 @@ def _histogram(lengths: NDArray[np.int64]) -> dict[int, int]:
 
 
 def estimated_length_problems(
-    rows: Sequence[tuple[str, ...]], limit: int | None, place: Place
+    rows: Sequence[tuple[str, ...]], limit: int | None, place: Place, task: Task
 ) -> Iterator[Problem]:
     """Yield a problem if texts will probably be cut, without a tokenizer to count their tokens.
 
@@ -199,7 +206,10 @@ def estimated_length_problems(
         rows: the texts of rows, at least one.
         limit: tokens that a row may have; None for the limit of most models.
         place: of the source.
+        task: what reads them.
     """
+    if not task.cuts_long_texts:
+        return
     limit = limit or _USUAL_LIMIT
     pieces = np.array([sum(map(_least_tokens, row)) for row in rows])
     too_long = pieces > limit
@@ -212,12 +222,27 @@ def estimated_length_problems(
             "{longest}; a model that reads {limit} tokens cuts them"
         ).format(rows=float(too_long.mean()), limit=limit, longest=int(pieces.max())),
         place,
-        fix=_(
-            "Choose a model that reads longer texts, or shorten them; tokens are counted once the "
-            "model is on this machine."
+        fix=_with_advice(
+            _(
+                "Choose a model that reads longer texts, or shorten them; tokens are counted once "
+                "the model is on this machine."
+            ),
+            task.advise_on_cuts(times_windows(pieces, limit)),
         ),
         severity=Severity.WARNING,
     )
+
+
+def times_windows(lengths: NDArray[np.int64], limit: int) -> float:
+    """Return the tokens of rows in windows, relative to those of rows that are cut."""
+    needed = np.array([num_windows(length, limit) for length in lengths.tolist()])
+    overlap = (np.minimum(needed, HEAD.max_windows) - 1) * (limit // 4)
+    most = limit * HEAD.max_windows - overlap
+    return float((np.minimum(lengths, most) + overlap).sum() / np.minimum(lengths, limit).sum())
+
+
+def _with_advice(fix: str, advice: str | None) -> str:
+    return f"{fix}\n{advice}" if advice else fix
 
 
 def _least_tokens(text: str) -> int:
@@ -225,25 +250,26 @@ def _least_tokens(text: str) -> int:
     return len(_PIECE.findall(text))
 
 
-def length_problems(
-    lengths: Lengths, model: str, place: Place, *, are_cut: bool = True
-) -> Iterator[Problem]:
+def length_problems(lengths: Lengths, model: str, place: Place, task: Task) -> Iterator[Problem]:
     """Yield the problems of texts that are cut, or that the model cannot read.
 
     Args:
         lengths: of the rows.
         model: its name.
         place: of the source.
-        are_cut: whether longer texts are cut.
+        task: what reads them.
     """
-    if are_cut and lengths.rows_cut:
+    if task.cuts_long_texts and lengths.rows_cut:
         yield Problem(
             "D320",
             _(
                 "{rows:.1%} of rows are longer than {limit} tokens; {tokens:.1%} of tokens are cut"
             ).format(rows=lengths.rows_cut, limit=lengths.limit, tokens=lengths.tokens_cut),
             place,
-            fix=_("Raise train.max_length if the model takes more, or choose one that does."),
+            fix=_with_advice(
+                _("Raise train.max_length if the model takes more, or choose one that does."),
+                task.advise_on_cuts(lengths.times_windows),
+            ),
             severity=Severity.WARNING,
         )
     if lengths.unknown > _MUCH_UNKNOWN:

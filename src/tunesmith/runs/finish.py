@@ -146,9 +146,11 @@ def _card(session: Session, scores: Mapping[str, Scores], sentence: str) -> Card
     source = job.splits["train"].source
     repository = getattr(source, "repository", None)
     cut = job.examples["train"].prepared
-    length = _("rows are cut at {limit} tokens ({rows} of {total} were longer)").format(
-        limit=job.max_length, rows=cut.num_cut, total=len(cut)
-    )
+    length = (
+        _("rows are cut at {limit} tokens ({rows} of {total} were longer)")
+        if job.task.cuts_long_texts
+        else _("sequences have up to {limit} tokens ({rows} of {total} rows were not read whole)")
+    ).format(limit=job.max_length, rows=cut.num_cut, total=len(cut))
     return CardFacts(
         name=session.run.name,
         task=job.task.name,

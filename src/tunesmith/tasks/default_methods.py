@@ -34,12 +34,20 @@ class TaskDefaults:
     pipeline_options: ClassVar[str] = ""
     """Further arguments of the pipeline, as code."""
     needs_label: ClassVar[bool] = True
-    cuts_long_texts: ClassVar[bool] = True
     uses_full_vocabulary: ClassVar[bool] = False
     generates: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
     baseline_names: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def cuts_long_texts(self) -> bool:
+        """True: the rest of a long text is cut."""
+        return True
+
+    def advise_on_cuts(self, times_windows: float) -> str | None:
+        """Return None: only the beginning of a text can be read."""
+        return None
 
     def stratum(self, row: Row) -> Hashable:
         """Return the same for all rows: random splits keep nothing in proportion."""

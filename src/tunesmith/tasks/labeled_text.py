@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,8 +20,13 @@ from tunesmith.metrics.baselines import simple_answers
 from tunesmith.metrics.output_kinds import LabelKind, RawKind
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.tasks.default_methods import TaskDefaults
+from tunesmith.tasks.long_texts.advice import advice
+from tunesmith.tasks.long_texts.encode import encode_long_texts
+from tunesmith.tasks.long_texts.options import HEAD, LongTexts
+from tunesmith.tasks.long_texts.pooling import pool
+from tunesmith.tasks.long_texts.usage import usage_of_windows
 from tunesmith.tasks.protocol import Predictions
-from tunesmith.tasks.tokenize_texts import encode_texts, validate_texts
+from tunesmith.tasks.tokenize_texts import validate_texts
 from tunesmith.text import nearest, quoted
 
 if TYPE_CHECKING:
@@ -92,9 +97,15 @@ class LabeledTextTask(TaskDefaults):
 
     Attributes:
         roles: which column is what.
+        long: what becomes of texts longer than the model reads, see `LongTexts`.
+        max_windows: most windows of a text.
+        pooling: how the logits of windows become those of their text.
     """
 
     roles: Roles
+    long: str = field(default=HEAD.long, kw_only=True)
+    max_windows: int = field(default=HEAD.max_windows, kw_only=True)
+    pooling: str = field(default=HEAD.pooling, kw_only=True)
     name: ClassVar[str]
     model_class: ClassVar[str] = "AutoModelForSequenceClassification"
     pipeline: ClassVar[str | None] = "text-classification"
@@ -119,10 +130,31 @@ class LabeledTextTask(TaskDefaults):
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
         """Tokenize the texts, and number the labels if the source has them."""
-        ragged, full_lengths = encode_texts(rows, self.roles, tokenizer, max_length)
+        texts = encode_long_texts(rows, self.roles, tokenizer, max_length, self._long_texts)
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
         fixed = {"labels": _as_stored(self.targets(rows))} if labeled else {}
-        return Encoded(ragged, fixed, indices, full_lengths)
+        return Encoded(texts.ragged, fixed, indices, texts.full_lengths, texts.parts)
+
+    @property
+    def _long_texts(self) -> LongTexts:
+        return LongTexts(self.long, self.max_windows, self.pooling)
+
+    @property
+    def cuts_long_texts(self) -> bool:
+        """Whether a text of more tokens than the model takes loses some."""
+        return not self._long_texts.in_windows
+
+    def advise_on_cuts(self, times_windows: float) -> str | None:
+        """Return the options for long texts, and what they cost."""
+        return advice(self._long_texts, times_windows)
+
+    @property
+    def usage(self) -> str:
+        """Lines that call the pipeline, or the model on the windows of a text."""
+        if not self._long_texts.in_windows:
+            return super().usage
+        has_pair = self.roles.text_pair is not None
+        return usage_of_windows(self.problem_type, self._long_texts, has_pair=has_pair)
 
     @property
     def head_settings(self) -> Mapping[str, object]:
@@ -165,8 +197,11 @@ class LabeledTextTask(TaskDefaults):
         return isinstance(self.output, LabelKind) and isinstance(self.roles.label, str)
 
     def _logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        logits: torch.Tensor = model(**batch.inputs).logits
-        return logits.float()
+        """The logits of each text of a batch, those of its windows pooled."""
+        logits: torch.Tensor = model(**batch.inputs).logits.float()
+        if batch.owner is None:
+            return logits
+        return pool(logits, batch.owner, len(batch.examples), self.pooling)
 
     def truth(self, examples: Examples, rows: Iterable[Row]) -> NDArray[Any]:
         """Return the labels as they were encoded, of each row once."""

@@ -149,7 +149,7 @@ def _parts(
         metric_notes=notes,
         loss_sum=f'{loss}(outputs.logits{output}, labels, reduction="sum")',
         targets=ScriptTargets(targets, task.targets, lambda row: _as_json(task.stratum(row))),
-        left_out=_left_out(weights),
+        left_out=_left_out(weights, task),
     )
 
 
@@ -158,11 +158,14 @@ def _as_json(label: object) -> object:
     return list(label) if isinstance(label, tuple) else label
 
 
-def _left_out(weights: LossWeights | None) -> dict[str, str]:
-    """Options of the training loss that the plain loss does not know."""
+def _left_out(weights: LossWeights | None, task: Task) -> dict[str, str]:
+    """Options that the script does not know."""
     options = {
         "options.class_weights": weights is not None and weights.weights is not None,
         "options.focal_gamma": weights is not None and weights.gamma > 0,
     }
     reason = _("the script trains with the plain loss of the model")
-    return {key: reason for key, is_used in options.items() if is_used}
+    left_out = {key: reason for key, is_used in options.items() if is_used}
+    if getattr(task, "long", "head") != "head":
+        left_out["options.long"] = _("the script reads the beginning of long texts")
+    return left_out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +35,7 @@ from tunesmith.tasks.labeled_text import (
     names_of_outputs,
 )
 from tunesmith.tasks.labeled_text_scripts import multi_label_parts
+from tunesmith.tasks.long_texts.options import SeveralLabelsOptions
 from tunesmith.tasks.matching import Confidence, Match, match_label
 from tunesmith.tasks.protocol import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
@@ -50,6 +51,10 @@ __all__ = ["MultiLabelClassification"]
 
 _YES = ("1", "true", "yes")
 _NO = ("0", "false", "no", "")
+
+
+class MultiLabelOptions(SeveralLabelsOptions, ImbalanceOptions):
+    """Options of multi-label-classification."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class MultiLabelClassification(LabeledTextTask):
 
     name: ClassVar[str] = "multi-label-classification"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(LabelSet.name)
-    options_type: ClassVar[type[Options]] = ImbalanceOptions
+    options_type: ClassVar[type[Options]] = MultiLabelOptions
     problem_type: ClassVar[str] = "multi_label_classification"
 
     @classmethod
@@ -88,12 +93,16 @@ class MultiLabelClassification(LabeledTextTask):
         options: Mapping[str, object],
     ) -> Self:
         """Take the names of 0/1 columns as labels, else those of recipe or column."""
-        loss_weights = LossWeights.of(read_options(ImbalanceOptions, options))
+        chosen = read_options(MultiLabelOptions, options)
+        more: Any = {
+            "loss_weights": LossWeights.of(chosen),
+            **asdict(chosen.long_texts),
+        }
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         if isinstance(roles.label, tuple):
-            return cls(roles, roles.label, loss_weights=loss_weights)
+            return cls(roles, roles.label, **more)
         labels = settings.labels or names or ()
-        return cls(roles, labels, settings.label_separator, names, loss_weights=loss_weights)
+        return cls(roles, labels, settings.label_separator, names, **more)
 
     @classmethod
     def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:

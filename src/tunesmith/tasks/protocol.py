@@ -69,14 +69,25 @@ class TaskRows(Protocol):
     name: ClassVar[str]
     needs_label: ClassVar[bool]
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
-    cuts_long_texts: ClassVar[bool]
-    """Whether a text of more tokens than the model takes loses its rest."""
     options_type: ClassVar[type[Options]]
     """Task-specific options: the recipe's section `options`."""
 
     @property
     def roles(self) -> Roles:
         """Which column is what."""
+        ...
+
+    @property
+    def cuts_long_texts(self) -> bool:
+        """Whether a text of more tokens than the model takes loses some."""
+        ...
+
+    def advise_on_cuts(self, times_windows: float) -> str | None:
+        """Return how the task can read more of long texts; None if it cannot.
+
+        Args:
+            times_windows: tokens of all windows, relative to those that are read now.
+        """
         ...
 
     @classmethod

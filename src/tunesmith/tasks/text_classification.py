@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ from tunesmith.tasks.labeled_text import (
     names_of_outputs,
 )
 from tunesmith.tasks.labeled_text_scripts import classification_parts
+from tunesmith.tasks.long_texts.options import LongTextOptions
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
@@ -45,6 +46,10 @@ _NAMES = (
     "rating", "stars", "polarity", "类型", "情感", "情绪", "意图", "主题", "话题", "评分", "分数",
 )  # fmt: skip
 """Names of columns that hold classes, or numbers few enough to be classes."""
+
+
+class ClassificationOptions(LongTextOptions, ImbalanceOptions):
+    """Options of text-classification."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class TextClassification(LabeledTextTask):
 
     name: ClassVar[str] = "text-classification"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(SingleClass.name)
-    options_type: ClassVar[type[Options]] = ImbalanceOptions
+    options_type: ClassVar[type[Options]] = ClassificationOptions
     problem_type: ClassVar[str] = "single_label_classification"
 
     @classmethod
@@ -79,10 +84,17 @@ class TextClassification(LabeledTextTask):
         options: Mapping[str, object],
     ) -> Self:
         """Take the labels of the recipe, else those of the column; else `fit` finds them."""
-        loss_weights = LossWeights.of(read_options(ImbalanceOptions, options))
+        chosen = read_options(ClassificationOptions, options)
         names = next((c.class_names for c in columns if c.name == roles.label), None)
         labels = settings.labels or names or ()
-        return cls(roles, labels, settings.positive_label, names, loss_weights=loss_weights)
+        return cls(
+            roles,
+            labels,
+            settings.positive_label,
+            names,
+            loss_weights=LossWeights.of(chosen),
+            **asdict(chosen.long_texts),
+        )
 
     @classmethod
     def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -17,9 +17,10 @@ from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.concrete_kinds import Number
 from tunesmith.metrics.scores import Metric, scoring
-from tunesmith.recipe import DataSettings, read_options
+from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head
 from tunesmith.tasks.labeled_text_scripts import regression_parts
+from tunesmith.tasks.long_texts.options import LongTextOptions
 from tunesmith.tasks.matching import Match, match_label
 from tunesmith.tasks.protocol import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
@@ -47,6 +48,7 @@ class TextRegression(LabeledTextTask):
 
     name: ClassVar[str] = "text-regression"
     metrics: ClassVar[Mapping[str, Metric]] = scoring(Number.name)
+    options_type: ClassVar[type[Options]] = LongTextOptions
     problem_type: ClassVar[str] = "regression"
 
     @classmethod
@@ -57,9 +59,9 @@ class TextRegression(LabeledTextTask):
         columns: Sequence[Column],
         options: Mapping[str, object],
     ) -> Self:
-        """Nothing but the columns is needed."""
-        read_options(cls.options_type, options)
-        return cls(roles)
+        """Take the columns."""
+        chosen = read_options(LongTextOptions, options)
+        return cls(roles, **asdict(chosen.long_texts))
 
     @classmethod
     def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:

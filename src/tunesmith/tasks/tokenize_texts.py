@@ -15,7 +15,7 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.rows import Row
 from tunesmith.i18n import gettext as _
 
-__all__ = ["encode_texts", "validate_texts"]
+__all__ = ["as_ragged", "encode_texts", "texts_of_rows", "validate_texts"]
 
 
 def validate_texts(row: Row, roles: Roles) -> Finding | None:
@@ -57,27 +57,39 @@ def validate_texts(row: Row, roles: Roles) -> Finding | None:
     return None
 
 
-def encode_texts(
-    rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length: int
-) -> tuple[dict[str, Ragged], NDArray[np.int64]]:
-    """Tokenize texts or pairs, cut to `max_length`, the longer text of a pair first.
-
-    Returns:
-        "input_ids" and, if the model takes them, "token_type_ids"; and the length of each before
-        the cut, shape (n,).
-    """
-    texts: list[Any] = [
+def texts_of_rows(rows: Sequence[Row], roles: Roles) -> list[Any]:
+    """Return what a tokenizer takes: texts, or pairs of them."""
+    return [
         str(row.values[roles.text])
         if roles.text_pair is None
         else (str(row.values[roles.text]), str(row.values[roles.text_pair]))
         for row in rows
     ]
+
+
+def encode_texts(
+    rows: Sequence[Row], roles: Roles, tokenizer: Any, max_length: int, *, side: str | None = None
+) -> tuple[dict[str, Ragged], NDArray[np.int64]]:
+    """Tokenize texts or pairs, cut to `max_length`, the longer text of a pair first.
+
+    Args:
+        rows: with the columns of `roles`.
+        roles: which column is a text.
+        tokenizer: a fast one.
+        max_length: tokens of a sequence.
+        side: where texts are cut, "left" or "right"; None for the side of the tokenizer.
+
+    Returns:
+        "input_ids" and, if the model takes them, "token_type_ids"; and the length of each before
+        the cut, shape (n,).
+    """
+    texts = texts_of_rows(rows, roles)
     backend = tokenizer.backend_tokenizer
     encodings = backend.encode_batch_fast(texts)
     full_lengths = np.fromiter((len(e) for e in encodings), np.int64, len(texts))
     if too_long := np.flatnonzero(full_lengths > max_length).tolist():
         backend.enable_truncation(
-            max_length, strategy="longest_first", direction=tokenizer.truncation_side
+            max_length, strategy="longest_first", direction=side or tokenizer.truncation_side
         )
         try:
             for i, cut in zip(
@@ -86,15 +98,27 @@ def encode_texts(
                 encodings[i] = cut
         finally:
             backend.no_truncation()
-    lengths = np.minimum(full_lengths, max_length)
-    narrow = np.uint16 if len(tokenizer) <= 1 << 16 else np.int32
-    total = int(lengths.sum())
-    ragged = {
-        "input_ids": Ragged(
-            np.fromiter(chain.from_iterable(e.ids for e in encodings), narrow, total), lengths
+    return as_ragged([(encoding, None) for encoding in encodings], tokenizer), full_lengths
+
+
+def as_ragged(
+    sequences: Sequence[tuple[Any, NDArray[np.int64] | None]], tokenizer: Any
+) -> dict[str, Ragged]:
+    """Return the inputs of a model: of each encoding the tokens at some places, all for None."""
+    lengths = np.fromiter(
+        (len(e) if places is None else len(places) for e, places in sequences),
+        np.int64,
+        len(sequences),
+    )
+
+    def column(name: str, kind: Any) -> Ragged:
+        values = (
+            ids if places is None else np.array(ids)[places]
+            for ids, places in ((getattr(e, name), places) for e, places in sequences)
         )
-    }
+        return Ragged(np.fromiter(chain.from_iterable(values), kind, int(lengths.sum())), lengths)
+
+    inputs = {"input_ids": column("ids", np.uint16 if len(tokenizer) <= 1 << 16 else np.int32)}
     if "token_type_ids" in tokenizer.model_input_names:
-        types = np.fromiter(chain.from_iterable(e.type_ids for e in encodings), np.uint8, total)
-        ragged["token_type_ids"] = Ragged(types, lengths)
-    return ragged, full_lengths
+        inputs["token_type_ids"] = column("type_ids", np.uint8)
+    return inputs
