@@ -233,6 +233,8 @@ _OTHER_NAMES = {
     "pearsonr": "pearson",
     "spearmanr": "spearman",
     "acc": "accuracy",
+    "exact_match": "exact",
+    "em": "exact",
 }
 
 GLUE: Mapping[str, tuple[str, ...]] = {
