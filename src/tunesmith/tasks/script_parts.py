@@ -94,6 +94,7 @@ class ScriptParts:
             `seed_of(*numbers)`.
         statistics: code for `statistics(logits, labels)` of a batch, which evaluation keeps in
             place of both.
+        scores_read_rows: whether `scores` also read the rows of the split, which is `raw[name]`.
         record: what is written of a row where rows are written next to the script; None for the
             columns of text, as text. It takes a label from `targets` all the same.
         left_out: what this code does not reproduce: the reason by the key of the recipe.
@@ -111,6 +112,7 @@ class ScriptParts:
     encode: ScriptCode | None = None
     corrupt: ScriptCode | None = None
     statistics: ScriptCode | None = None
+    scores_read_rows: bool = False
     record: Callable[[Row], Mapping[str, object]] | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import runpy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,6 +48,35 @@ KINDS: Mapping[str, tuple[list[dict[str, object]], dict[str, object]]] = {
             for i, t in enumerate(TEXTS)
         ],
         {},
+    ),
+    "entities": (
+        [
+            {
+                "text": t,
+                "spans": [
+                    {
+                        "start": m.start(),
+                        "end": m.end(),
+                        "label": "LONG" if len(m[0]) > 7 else "WORD",
+                    }
+                    for m in re.finditer(r"\w{6,}", t)
+                ],
+            }
+            for t in TEXTS
+        ],
+        {"train.max_length": 12, "metrics": ["f1", "f1_strict", "f1_macro", "accuracy"]},
+    ),
+    "tags": (
+        [
+            {
+                "tokens": t.split(),
+                "tags": [
+                    ("B-LONG" if len(w) > 7 else "B-WORD") if len(w) > 5 else "O" for w in t.split()
+                ],
+            }
+            for t in TEXTS
+        ],
+        {"options.pieces": "first", "metrics": ["f1", "precision", "recall", "accuracy"]},
     ),
     "words": ([{"text": t} for t in TEXTS], {"task": "masked-lm"}),
     "word pairs": (

@@ -31,7 +31,8 @@ _FROM = {
     "torch.utils.data": ("DataLoader", "RandomSampler"),
     "transformers": (
         "AutoModelForMaskedLM", "AutoModelForMultipleChoice", "AutoModelForSequenceClassification",
-        "AutoTokenizer", "BatchEncoding", "DataCollatorForMultipleChoice",
+        "AutoModelForTokenClassification", "AutoTokenizer", "BatchEncoding",
+        "DataCollatorForMultipleChoice", "DataCollatorForTokenClassification",
         "DataCollatorWithPadding", "EarlyStoppingCallback", "Trainer", "TrainerCallback",
         "TrainingArguments", "get_scheduler",
     ),

@@ -218,7 +218,7 @@ def _evaluation(run: SourceRun) -> Cell:
         f"    {start}",
         "    for batch in eval_loaders[name]:",
         each_batch,
-        f"    return compute_scores({result})",
+        f"    return compute_scores({result}{', name' if parts.scores_read_rows else ''})",
     )
     notes = []
     if parts.corrupt:

@@ -33,6 +33,8 @@ def settings_cell(run: SourceRun, rows: RowsCell, *, model: str, output: str) ->
     epochs = _("{epochs:g} epochs of {steps} steps").format(
         epochs=plan.total_steps / plan.steps_per_epoch, steps=plan.steps_per_epoch
     )
+    are_cut = run.task.cuts_long_texts
+    lengths = _("tokens; longer texts are cut") if are_cut else _("tokens of a sequence")
     settings: list[tuple[str, object, str]] = [
         ("MODEL", model, ""),
         ("REVISION", run.files.revision, ""),
@@ -41,7 +43,7 @@ def settings_cell(run: SourceRun, rows: RowsCell, *, model: str, output: str) ->
         ("TEXT_PAIR", rows.text_pair, ""),
         ("LABEL", rows.label, ""),
         *run.parts.constants,
-        ("MAX_LENGTH", run.max_length, _("tokens; longer texts are cut")),
+        ("MAX_LENGTH", run.max_length, lengths),
         ("SEED", train.seed, _("of the head, the order of rows and dropout")),
         ("TOTAL_STEPS", plan.total_steps, epochs),
         ("BATCH_SIZE", plan.batch_size, _("rows per step")),
@@ -115,7 +117,8 @@ def seeds_cell(run: SourceRun) -> Cell | None:
 def model_cell(run: SourceRun) -> Cell:
     """The pretrained model with its head, on the CPU in float32."""
     config = run.files.config()
-    has_head = any("SequenceClassification" in str(a) for a in config.get("architectures") or ())
+    head = run.parts.model_class.removeprefix("AutoModelFor")
+    has_head = any(head in str(name) for name in config.get("architectures") or ())
     revision = ["revision=REVISION"] if run.files.revision else []
     arguments = ["MODEL", *revision, *run.parts.model_arguments]
     if (padding := default_padding(config)) is not None:
@@ -169,9 +172,11 @@ def scores_cell(run: SourceRun) -> Cell:
     metrics = {
         name: parts.metrics[name] for name in (*run.metrics, "loss") if name in parts.metrics
     }
+    arguments = ["values", "_labels"] if parts.statistics else ["logits", "labels"]
+    arguments += ["name"] if parts.scores_read_rows else []
     notes = [parts.metric_notes[name] for name in metrics if name in parts.metric_notes]
     code = block(
-        f"def compute_scores({'values, _labels' if parts.statistics else 'logits, labels'}):",
+        f"def compute_scores({', '.join(arguments)}):",
         [f"    {line}" for line in parts.scores.splitlines()],
         "    return {",
         [f'        "{name}": {expression},' for name, expression in metrics.items()],

@@ -172,6 +172,11 @@ def _evaluation_arguments(run: SourceRun) -> list[str]:
     ]
 
 
+def _metrics_of(run: SourceRun, split: str) -> str:
+    name = f', "{split}"' if run.parts.scores_read_rows else ""
+    return f"lambda pair: compute_scores(*pair{name})"
+
+
 def _training(run: SourceRun) -> Cell:
     corrupts = run.parts.corrupt
     callbacks = [
@@ -193,12 +198,14 @@ def _training(run: SourceRun) -> Cell:
         f"data_collator={'lambda batches: batches[0]' if corrupts else 'collate'},",
         "processing_class=tokenizer,",
         run.micro_batch_size and "compute_loss_func=compute_loss,",
-        run.scored and "compute_metrics=lambda pair: compute_scores(*pair),",
+        run.scored and f"compute_metrics={_metrics_of(run, run.scored[0])},",
         run.parts.statistics and run.scored and "preprocess_logits_for_metrics=statistics,",
     ]
     ending = []
     for name, variable in (("validation", "scores"), ("test", "test_scores")):
         if name in run.scored:
+            if run.parts.scores_read_rows and name != run.scored[0]:
+                ending.append(f"trainer.compute_metrics = {_metrics_of(run, name)}")
             evaluated = f'{rows(name)}, metric_key_prefix="{name}"'
             ending += [
                 f"{variable} = trainer.evaluate({evaluated})",

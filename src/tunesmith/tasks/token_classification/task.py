@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from tunesmith.data.batches import IGNORED, Batch, Examples
 from tunesmith.data.columns import Roles
@@ -24,7 +23,6 @@ from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.entities import (
     ENTITY_METRICS,
     OUTSIDE,
@@ -39,6 +37,7 @@ from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.labeled_text import UnknownLabels
 from tunesmith.tasks.matching import Match
 from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.token_classification.answers import conll_lines, mark_rows
 from tunesmith.tasks.token_classification.baselines import usual_tags
 from tunesmith.tasks.token_classification.columns import are_iob2, labels_of_config, match_tokens
@@ -48,8 +47,10 @@ from tunesmith.tasks.token_classification.entity_kind import (
     as_objects,
     entities_of_answer,
 )
+from tunesmith.tasks.token_classification.options import TokenOptions
 from tunesmith.tasks.token_classification.pipeline import count_differences
 from tunesmith.tasks.token_classification.rows import MarkedText, read_row, validate_tokens
+from tunesmith.tasks.token_classification.scripts import token_parts
 from tunesmith.tasks.token_classification.tag_counts import TagCounts, described
 from tunesmith.tasks.token_classification.windows import encode_marked, join_windows
 from tunesmith.text import shortened
@@ -58,21 +59,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["TokenClassification"]
-
-
-class TokenOptions(Options):
-    """Task-specific options of token-classification."""
-
-    pieces: Literal["all", "first"] = Field(
-        "all",
-        description=N_(
-            "Pieces of a word that are labeled: all, or only the first as in run_ner.py."
-        ),
-    )
-    overlaps: Literal["refuse", "longest"] = Field(
-        "refuse",
-        description=N_("Entities that overlap: refuse the row, or keep the longest of them."),
-    )
 
 
 @dataclass(frozen=True)
@@ -87,6 +73,7 @@ class TokenClassification(TaskDefaults):
         pieces: which pieces of a word are labeled.
         overlaps: what becomes of entities that overlap.
         tag_names: the names behind tags that are numbers.
+        has_tokens: whether rows have words with tags, not a text with entities.
         counts: entities of each type in the training source, or words of each class.
         notes: what was found out about the tags.
     """
@@ -97,6 +84,7 @@ class TokenClassification(TaskDefaults):
     pieces: str = "all"
     overlaps: str = "refuse"
     tag_names: tuple[str, ...] = ()
+    has_tokens: bool = True
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -141,7 +129,7 @@ class TokenClassification(TaskDefaults):
         if not self.labels or not self.is_labeled(row):
             return None
         known = set(self.types)
-        for entity in self._read(row).entities:
+        for entity in self.read(row).entities:
             if entity.label not in known:
                 return self._unknown_labels.finding(entity.label)
         return None
@@ -187,6 +175,7 @@ class TokenClassification(TaskDefaults):
             self,
             labels=tuple(labels),
             are_plain=are_plain,
+            has_tokens=bool(tags.tokens),
             counts={name: counts[name] for name in types},
             notes=tuple(tags.notes()),
         )
@@ -213,7 +202,7 @@ class TokenClassification(TaskDefaults):
 
     def texts_of(self, row: Row) -> tuple[str, ...]:
         """Return the text, or the tokens as one."""
-        return (self._read(replace(row, values=_without(row, self.roles.label))).text,)
+        return (self.read(replace(row, values=_without(row, self.roles.label))).text,)
 
     def _named(self, row: Row) -> Row:
         """Return the row with the names of tags that are numbers."""
@@ -228,7 +217,8 @@ class TokenClassification(TaskDefaults):
         ]  # fmt: skip
         return Row(row.index, {**row.values, str(self.roles.label): named})
 
-    def _read(self, row: Row) -> MarkedText:
+    def read(self, row: Row) -> MarkedText:
+        """Return a valid row as a text with its words and entities."""
         return read_row(self._named(row), self.roles, are_plain=self.are_plain)
 
     @cached_property
@@ -241,7 +231,7 @@ class TokenClassification(TaskDefaults):
         """Tokenize texts in windows; of unlabeled rows every word is outside."""
         if not labeled:
             rows = [replace(row, values=_without(row, self.roles.label)) for row in rows]
-        texts = [self._read(row) for row in rows]
+        texts = [self.read(row) for row in rows]
         return encode_marked(
             texts,
             [row.index for row in rows],
@@ -309,7 +299,7 @@ class TokenClassification(TaskDefaults):
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
         """Return the texts with their words and entities."""
-        return as_objects(self._with_texts(self._read(row)) for row in rows)
+        return as_objects(self._with_texts(self.read(row)) for row in rows)
 
     @staticmethod
     def _with_texts(text: MarkedText) -> MarkedText:
@@ -340,7 +330,7 @@ class TokenClassification(TaskDefaults):
 
     def written(self, row: Row, answer: Mapping[str, Any]) -> str:
         """Return a line for each word with its tag, in IOB2."""
-        text = self._read(replace(row, values=_without(row, self.roles.label)))
+        text = self.read(replace(row, values=_without(row, self.roles.label)))
         return conll_lines(text, entities_of_answer(answer), are_plain=self.are_plain)
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
@@ -358,8 +348,8 @@ class TokenClassification(TaskDefaults):
     def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
         """Return for each word the tag that it has most often."""
         marked = usual_tags(
-            [self._read(row) for row in rows],
-            [self._read(row) for row in others],
+            [self.read(row) for row in rows],
+            [self.read(row) for row in others],
             are_plain=self.are_plain,
         )
         return {"frequent": {"entities": marked}}
@@ -389,6 +379,18 @@ class TokenClassification(TaskDefaults):
         """Return the task of a plain model with a head for tokens."""
         labels = labels_of_config(config)
         return cls(roles, labels, are_plain=not are_iob2(labels)) if labels else None
+
+    @property
+    def script_parts(self) -> ScriptParts:
+        """The task in plain code, with its windows and scores."""
+        return token_parts(
+            self,
+            self.labels,
+            self.read,
+            are_plain=self.are_plain,
+            has_tokens=self.has_tokens,
+            is_first=self.pieces == "first",
+        )
 
     def summary(self) -> list[str]:
         """Return types with their entities, what the tags are, and types with few entities."""
