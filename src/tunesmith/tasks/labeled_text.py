@@ -130,31 +130,32 @@ class LabeledTextTask(TaskDefaults):
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
         """Tokenize the texts, and number the labels if the source has them."""
-        texts = encode_long_texts(rows, self.roles, tokenizer, max_length, self._long_texts)
+        texts = encode_long_texts(rows, self.roles, tokenizer, max_length, self.long_texts)
         indices = np.fromiter((row.index for row in rows), np.int64, len(rows))
         fixed = {"labels": _as_stored(self.targets(rows))} if labeled else {}
         return Encoded(texts.ragged, fixed, indices, texts.full_lengths, texts.parts)
 
     @property
-    def _long_texts(self) -> LongTexts:
+    def long_texts(self) -> LongTexts:
+        """What becomes of texts longer than the model reads."""
         return LongTexts(self.long, self.max_windows, self.pooling)
 
     @property
     def cuts_long_texts(self) -> bool:
         """Whether a text of more tokens than the model takes loses some."""
-        return not self._long_texts.in_windows
+        return not self.long_texts.in_windows
 
     def advise_on_cuts(self, times_windows: float) -> str | None:
         """Return the options for long texts, and what they cost."""
-        return advice(self._long_texts, times_windows)
+        return advice(self.long_texts, times_windows)
 
     @property
     def usage(self) -> str:
         """Lines that call the pipeline, or the model on the windows of a text."""
-        if not self._long_texts.in_windows:
+        if not self.long_texts.in_windows:
             return super().usage
         has_pair = self.roles.text_pair is not None
-        return usage_of_windows(self.problem_type, self._long_texts, has_pair=has_pair)
+        return usage_of_windows(self.problem_type, self.long_texts, has_pair=has_pair)
 
     @property
     def head_settings(self) -> Mapping[str, object]:

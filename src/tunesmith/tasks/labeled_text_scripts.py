@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks.class_weights import LossWeights
+from tunesmith.tasks.long_texts.options import LongTexts
+from tunesmith.tasks.long_texts.scripts import long_text_parts
 from tunesmith.tasks.script_parts import (
     ScriptParts,
     ScriptTargets,
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["classification_parts", "multi_label_parts", "regression_parts"]
 
 
-def classification_parts(task: Task, positive: int, weights: LossWeights) -> ScriptParts:
+def classification_parts(
+    task: Task, positive: int, weights: LossWeights, long: LongTexts
+) -> ScriptParts:
     """One class per text: cross entropy, the most probable class."""
     labels = task.output.names
     return _parts(
         task,
+        long,
         problem_type="single_label_classification",
         loss="cross_entropy",
         predicted="logits.argmax(axis=-1)",
@@ -44,7 +49,9 @@ def classification_parts(task: Task, positive: int, weights: LossWeights) -> Scr
     )
 
 
-def multi_label_parts(task: Task, separator: str | None, weights: LossWeights) -> ScriptParts:
+def multi_label_parts(
+    task: Task, separator: str | None, weights: LossWeights, long: LongTexts
+) -> ScriptParts:
     """Any number of labels per text: binary cross entropy, probabilities of at least one half."""
     labels = task.output.names
 
@@ -76,6 +83,7 @@ def multi_label_parts(task: Task, separator: str | None, weights: LossWeights) -
             targets.append(of_names(split, lambda tags, name: name in tags.split(separator), str))
     return _parts(
         task,
+        long,
         problem_type="multi_label_classification",
         loss="binary_cross_entropy_with_logits",
         predicted="(logits >= 0).astype(int)",
@@ -85,10 +93,11 @@ def multi_label_parts(task: Task, separator: str | None, weights: LossWeights) -
     )
 
 
-def regression_parts(task: Task) -> ScriptParts:
+def regression_parts(task: Task, long: LongTexts) -> ScriptParts:
     """One number per text: squared error."""
     return _parts(
         task,
+        long,
         problem_type="regression",
         loss="mse_loss",
         output="[:, 0]",
@@ -100,6 +109,7 @@ def regression_parts(task: Task) -> ScriptParts:
 
 def _parts(
     task: Task,
+    long: LongTexts,
     *,
     problem_type: str,
     loss: str,
@@ -114,6 +124,7 @@ def _parts(
 
     Args:
         task: fitted.
+        long: what becomes of long texts.
         problem_type: the config value of transformers.
         loss: name of the loss function.
         predicted: expression of the predictions, from `logits`.
@@ -124,6 +135,7 @@ def _parts(
         weights: of the training loss.
     """
     names = task.output.names
+    has_pair = task.roles.text_pair is not None
     outputs = ["id2label={0: LABEL}", "label2id={LABEL: 0}"]
     constants: list[tuple[str, object, str]] = []
     notes: dict[str, str] = {}
@@ -142,14 +154,15 @@ def _parts(
     return ScriptParts(
         model_class="AutoModelForSequenceClassification",
         model_arguments=[*outputs, f'problem_type="{problem_type}"'],
-        constants=constants,
+        constants=constants + ([("MAX_WINDOWS", long.max_windows, "")] if long.in_windows else []),
         scores=f"predicted, truth = {predicted}, {truth}\n"
         f"loss = {loss}(torch.as_tensor(logits{output}), torch.as_tensor(labels))",
         metrics={**metrics, "loss": "loss.item()"},
         metric_notes=notes,
         loss_sum=f'{loss}(outputs.logits{output}, labels, reduction="sum")',
         targets=ScriptTargets(targets, task.targets, lambda row: _as_json(task.stratum(row))),
-        left_out=_left_out(weights, task),
+        left_out=_left_out(weights),
+        **long_text_parts(long, f"{loss}(logits{output}, labels)", has_pair=has_pair),
     )
 
 
@@ -158,14 +171,11 @@ def _as_json(label: object) -> object:
     return list(label) if isinstance(label, tuple) else label
 
 
-def _left_out(weights: LossWeights | None, task: Task) -> dict[str, str]:
-    """Options that the script does not know."""
+def _left_out(weights: LossWeights | None) -> dict[str, str]:
+    """Options of the training loss that the plain loss does not know."""
     options = {
         "options.class_weights": weights is not None and weights.weights is not None,
         "options.focal_gamma": weights is not None and weights.gamma > 0,
     }
     reason = _("the script trains with the plain loss of the model")
-    left_out = {key: reason for key, is_used in options.items() if is_used}
-    if getattr(task, "long", "head") != "head":
-        left_out["options.long"] = _("the script reads the beginning of long texts")
-    return left_out
+    return {key: reason for key, is_used in options.items() if is_used}

@@ -206,7 +206,7 @@ class MultiLabelClassification(LabeledTextTask):
     @property
     def script_parts(self) -> ScriptParts:
         """Binary cross entropy."""
-        return multi_label_parts(self, self.separator, self.loss_weights)
+        return multi_label_parts(self, self.separator, self.loss_weights, self.long_texts)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

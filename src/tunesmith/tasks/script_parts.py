@@ -90,6 +90,10 @@ class ScriptParts:
         num_targets: expression of the number of targets in `batch`.
         targets: from the label columns; None if the labels come from the text itself.
         encode: own code for `data` and `collate`, from `raw` and COLUMNS; else one target per text.
+        before_tokens: code between loading `tokenizer` and its first use.
+        tokenize: code for `tokenize(rows)`, where the tokenizer alone would not do.
+        collate: code for `collate(rows)`, where padding alone would not do.
+        network: code that changes `model` once it is loaded.
         corrupt: code for `corrupt(batch, seed)`, which draws inputs and labels of a batch, and for
             `seed_of(*numbers)`.
         statistics: code for `statistics(logits, labels)` of a batch, which evaluation keeps in
@@ -110,6 +114,10 @@ class ScriptParts:
     num_targets: str = 'len(batch["labels"])'
     targets: ScriptTargets | None = None
     encode: ScriptCode | None = None
+    before_tokens: ScriptCode | None = None
+    tokenize: ScriptCode | None = None
+    collate: ScriptCode | None = None
+    network: ScriptCode | None = None
     corrupt: ScriptCode | None = None
     statistics: ScriptCode | None = None
     scores_read_rows: bool = False

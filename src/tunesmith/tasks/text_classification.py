@@ -174,7 +174,7 @@ class TextClassification(LabeledTextTask):
     @property
     def script_parts(self) -> ScriptParts:
         """Cross entropy."""
-        return classification_parts(self, self.output.positive, self.loss_weights)
+        return classification_parts(self, self.output.positive, self.loss_weights, self.long_texts)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

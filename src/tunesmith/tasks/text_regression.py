@@ -130,7 +130,7 @@ class TextRegression(LabeledTextTask):
     @property
     def script_parts(self) -> ScriptParts:
         """Squared error."""
-        return regression_parts(self)
+        return regression_parts(self, self.long_texts)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

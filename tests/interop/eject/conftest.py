@@ -37,6 +37,20 @@ KINDS: Mapping[str, tuple[list[dict[str, object]], dict[str, object]]] = {
         [{"text": t, "stars": i % 2 * 4 + 0.5} for i, t in enumerate(TEXTS)],
         {"task": "text-regression", "data.label": "stars", "train.learning_rate": 0.02},
     ),
+    "windows": (
+        [
+            {"a": " ".join(TEXTS[i : i + 1 + i % 5]), "b": t, "label": ["up", "down"][i % 2 :]}
+            for i, t in enumerate(TEXTS)
+        ],
+        {
+            "data.text": "a",
+            "data.text_pair": "b",
+            "data.label": "label",
+            "train.max_length": 20,
+            "options.long": "windows",
+            "options.max_windows": 4,
+        },
+    ),
     "choices": (
         [
             {

@@ -36,6 +36,7 @@ _FROM = {
         "DataCollatorWithPadding", "EarlyStoppingCallback", "Trainer", "TrainerCallback",
         "TrainingArguments", "get_scheduler",
     ),
+    "transformers.modeling_outputs": ("SequenceClassifierOutput",),
 }  # fmt: skip
 _WHOLE = {"np": "import numpy as np", "torch": "import torch"}
 _DEFINITIONS = ast.FunctionDef | ast.ClassDef

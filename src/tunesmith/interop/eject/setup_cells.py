@@ -8,6 +8,7 @@ from tunesmith.interop.eject.data_cells import RowsCell
 from tunesmith.interop.eject.source_run import SourceRun
 from tunesmith.interop.eject.target_cells import target_assignment
 from tunesmith.models import default_padding
+from tunesmith.tasks.script_parts import ScriptCode
 
 __all__ = ["model_cell", "scores_cell", "seeds_cell", "settings_cell", "tokens_cell"]
 
@@ -77,21 +78,36 @@ def tokens_cell(run: SourceRun, rows: RowsCell) -> Cell:
         ),
     )
     padding = _("A batch is padded to its longest text, not to the longest of all.")
-    if own := run.parts.encode:
+    parts = run.parts
+    if own := parts.encode:
         return Cell(_("Tokens"), stacked(load, own.code), [*own.notes, padding])
+    own_code = [one for one in (parts.before_tokens, parts.tokenize, parts.collate) if one]
+    notes = [note for one in own_code for note in one.notes]
     texts = "rows[TEXT], rows[TEXT_PAIR]" if rows.text_pair else "rows[TEXT]"
     assert rows.targets is not None  # noqa: S101 - a task without them brings its own encoding
+    encoded = f"tokenizer({texts}, truncation=True, max_length=MAX_LENGTH)"
     encode = block(
         "def encode(rows):",
-        f"    encoded = tokenizer({texts}, truncation=True, max_length=MAX_LENGTH)",
+        f"    encoded = {'tokenize(rows)' if parts.tokenize else encoded}",
         [f"    {line}" for line in target_assignment(rows.targets, 'encoded["labels"]', indent=1)],
         "    return encoded",
     )
     data = block(
         "data = raw.map(encode, batched=True, remove_columns=COLUMNS)",
-        "collate = DataCollatorWithPadding(tokenizer)",
+        not parts.collate and "collate = DataCollatorWithPadding(tokenizer)",
     )
-    return Cell(_("Tokens"), stacked(load, encode, data), [padding])
+    code = stacked(
+        block(load, _code(parts.before_tokens)),
+        _code(parts.tokenize),
+        encode,
+        data,
+        _code(parts.collate),
+    )
+    return Cell(_("Tokens"), code, [*notes, padding])
+
+
+def _code(own: ScriptCode | None) -> str | None:
+    return own.code.rstrip() if own else None
 
 
 def _lacks_padding(run: SourceRun) -> bool:
@@ -142,6 +158,8 @@ def model_cell(run: SourceRun) -> Cell:
         and 'model.gradient_checkpointing_enable({"use_reentrant": False})',
     )
     note = _("Seed before loading the model: its new head is drawn at random.")
+    if own := run.parts.network:
+        return Cell(_("Model"), stacked(code, own.code), [note, *own.notes])
     return Cell(_("Model"), code, [note])
 
 
