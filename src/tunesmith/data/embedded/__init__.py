@@ -6,6 +6,7 @@
 `embedded:entities`  tokens with BIO tags
 `embedded:spans`     the same texts with entities in characters
 `embedded:choices`   a question on a message, with two to five answers
+`embedded:questions` questions on notes, with answers that are parts of them, or none
 `embedded:corpus`    unlabeled text with the same words, on which `embedded:mini` was pretrained
 
 All are in English and Chinese. The same seed gives the same bytes on every machine.
@@ -20,6 +21,7 @@ from tunesmith.data.embedded.choices import make_choices
 from tunesmith.data.embedded.corpus import make_corpus
 from tunesmith.data.embedded.entities import TAGS, make_entities, make_spans
 from tunesmith.data.embedded.pairs import CLASS_NAMES, make_pairs
+from tunesmith.data.embedded.questions import make_questions
 from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
 from tunesmith.data.readers.memory import Memory
@@ -63,6 +65,16 @@ _SETS: Mapping[str, tuple[Callable[[], Rows], tuple[Column, ...]]] = {
             Column("question", "text"),
             Column("choices", "list"),
             Column("label", "integer"),
+            _LANGUAGE,
+        ),
+    ),
+    "questions": (
+        make_questions,
+        (
+            Column("id", "text"),
+            Column("context", "text"),
+            Column("question", "text"),
+            Column("answers", "list"),
             _LANGUAGE,
         ),
     ),
