@@ -76,5 +76,6 @@ def test_the_usage_of_a_model_runs(
     code = made.usage.replace("path/to/this/folder", str(tmp_path)).replace("…", "the soup")
     exec(code, {})
     said = capsys.readouterr().out
-    shown = "softmax" if name == "multiple-choice" else "score" if has_pipeline else "logits"
+    own = {"multiple-choice": "softmax", "question-answering": "score"}
+    shown = own.get(name, "score" if has_pipeline else "logits")
     assert shown.lower() in said.lower()

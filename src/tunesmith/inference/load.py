@@ -51,7 +51,8 @@ def load(
         max_length = min(facts["max_length"], longest_input(files, tokenizer))
     else:
         task = task_from_config(files.config(), roles or Roles("text", None, "label"))
-        max_length = longest_input(files, tokenizer)
+        limit = longest_input(files, tokenizer)
+        max_length = min(limit, task.default_length or limit) if task else limit
     if task is None:
         raise ModelError.of(
             "M114",

@@ -23,6 +23,7 @@ BASELINES = {
     "frequent": N_("usual tag of each word"),
     "choices": N_("choices alone, TF-IDF"),
     "longest": N_("longest choice"),
+    "sentence": N_("nearest sentence, TF-IDF"),
     "constant": N_("majority class"),
 }
 """The names of all baselines, and their titles; see `score_table.baseline_title`."""

@@ -307,8 +307,10 @@ def try_model(name: str, model: Any, tokenizer: Any) -> None:
         inputs = tokenizer("a", return_tensors="pt")
         if "MultipleChoice" in type(model).__name__:  # which takes several texts per row
             inputs = {name: values.unsqueeze(1) for name, values in inputs.items()}
-        logits = model.eval()(**inputs).logits
-        is_finite = bool(torch.isfinite(logits).all())
+        outputs = model.eval()(**inputs).to_tuple()
+        is_finite = all(
+            bool(torch.isfinite(one).all()) for one in outputs if isinstance(one, torch.Tensor)
+        )
     model.train(was_training)
     if not is_finite:
         raise ModelError.of(

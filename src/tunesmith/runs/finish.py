@@ -46,6 +46,9 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     if best_step != progress.step:
         _load_best(session, best_step)
     evaluations = {split: session.predict(split) for split in splits}
+    if "validation" in labeled:
+        session.settle(evaluations["validation"])
+        job = session.job
     scores = {
         split: with_intervals(
             session.score(split, evaluations[split]), examples=job.examples[split].num_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Record", "manifest_of", "read_predictions", "stored_name", "write_predictions"]
 
 _OWN = ("row", "predicted", "score", "scores")
+_DETAILS = "answer.details"
+"""What an answer has in addition, as JSON; only where a task has more."""
+_ANSWER = frozenset({"label", "score", "scores"})
 _ROWS_AT_ONCE = 4096
 
 
@@ -30,7 +34,8 @@ class Record:
     Attributes:
         row: its number in the source.
         values: its texts and label, by column.
-        answer: "label", "score" and, by class or label, "scores", as the task decoded it.
+        answer: "label", "score" and, by class or label, "scores", as the task decoded it, with
+            what else it has.
     """
 
     row: int
@@ -86,6 +91,9 @@ def _table(task: Task, predictions: Predictions, rows: Sequence[Row]) -> pa.Tabl
         if not any(scores):  # Parquet has no structs without a field
             scores = pa.array([[]] * len(scores), pa.map_(pa.string(), pa.float64()))
         table["scores"] = scores
+        if answers[0].keys() - _ANSWER:
+            details = [{k: v for k, v in one.items() if k not in _ANSWER} for one in answers]
+            table[_DETAILS] = [json.dumps(one, ensure_ascii=False) for one in details]
         parts.append(pa.table(table))
     return pa.concat_tables(parts, promote_options="permissive")
 
@@ -110,6 +118,7 @@ def read_predictions(run: RunFolder, split: str, columns: Sequence[str]) -> list
     try:
         with pq.ParquetFile(path) as file:  # `read_table` would load pandas
             needed = [*_OWN, *map(stored_name, columns)]
+            needed += [_DETAILS] if _DETAILS in file.schema_arrow.names else []
             rows: list[dict[str, Any]] = file.read(columns=needed).to_pylist()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise IntegrityError.of(
@@ -138,10 +147,11 @@ def _as_record(row: Mapping[str, Any], columns: Sequence[str]) -> Record:
     if any(score is not None for score in list(scores.values())[len(numbers) :]):
         raise ValueError(scores)
     scores = {name: float(score) for name, score in zip(scores, numbers, strict=False)}
+    details = json.loads(row.get(_DETAILS) or "{}")
     return Record(
         int(row["row"]),
         {name: row.get(stored_name(name)) for name in columns},
-        {"label": row["predicted"], "score": float(row["score"]), "scores": scores},
+        {"label": row["predicted"], "score": float(row["score"]), "scores": scores, **details},
     )
 
 

@@ -149,7 +149,7 @@ def prepare_run(
     tokenizer = load_tokenizer(files)
     task = task.with_tokenizer(tokenizer)
     limit = longest_input(files, tokenizer)
-    max_length = min(recipe.train.max_length or limit, limit)
+    max_length = min(recipe.train.max_length or task.default_length or limit, limit)
     identity = tokenizer_identity(tokenizer)
     examples = _tokenize(checked.splits, task, tokenizer, max_length, identity)
     for name, split_examples in examples.items():

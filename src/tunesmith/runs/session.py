@@ -140,6 +140,16 @@ class Session:
             self.warnings.append(_evaluation_halved(1 << self.eval_halvings))
         return evaluation
 
+    def settle(self, evaluation: Evaluation) -> None:
+        """Let the task choose what it chooses on the final predictions for the validation rows."""
+        task = self.job.task.settled(evaluation.predictions, self._truth_of("validation"))
+        self.job = replace(self.job, task=task)
+
+    def _truth_of(self, split: str) -> NDArray[Any]:
+        if split not in self._truth:
+            self._truth[split] = self.job.truth(split)
+        return self._truth[split]
+
     def score(self, split: str, evaluation: Evaluation, examples: Examples | None = None) -> Scores:
         """Score predictions for a labeled split, or some of it, custom metrics included.
 
@@ -147,9 +157,7 @@ class Session:
             RecipeError: custom metrics fail (R170).
         """
         job = self.job
-        if examples is None and split not in self._truth:
-            self._truth[split] = job.truth(split)
-        truth = self._truth[split] if examples is None else job.truth(split, examples)
+        truth = self._truth_of(split) if examples is None else job.truth(split, examples)
         scores = job.task.score(job.metrics, evaluation.predictions, truth, evaluation.loss)
         if self.compute_metrics is None:
             return scores

@@ -39,6 +39,7 @@ __all__ = [
 
 TASKS = {
     "token-classification": ".token_classification.task:TokenClassification",
+    "question-answering": ".question_answering.task:QuestionAnswering",
     "multiple-choice": ".multiple_choice.task:MultipleChoice",
     "multi-label-classification": ".multi_label_classification:MultiLabelClassification",
     "text-regression": ".text_regression:TextRegression",

@@ -34,6 +34,7 @@ class TaskDefaults:
     pipeline_options: ClassVar[str] = ""
     """Further arguments of the pipeline, as code."""
     needs_label: ClassVar[bool] = True
+    default_length: ClassVar[int | None] = None
     uses_full_vocabulary: ClassVar[bool] = False
     generates: ClassVar[bool] = False
     options_type: ClassVar[type[Options]] = Options
@@ -134,6 +135,10 @@ class TaskDefaults:
     def join(self, predictions: Predictions, examples: Examples) -> Predictions:
         """Return the predictions themselves: each row has one example."""
         return predictions
+
+    def settled(self, predictions: Predictions, truth: NDArray[Any]) -> Self:
+        """Return the task itself: nothing is chosen on validation rows."""
+        return self
 
     def written(self, row: Row, answer: Mapping[str, Any]) -> str:
         """Return the label: the task has no format."""

@@ -69,6 +69,8 @@ class TaskRows(Protocol):
     name: ClassVar[str]
     needs_label: ClassVar[bool]
     """Whether rows carry the answer in a column; a language model learns from the text alone."""
+    default_length: ClassVar[int | None]
+    """Tokens of an input where the recipe names no number; None for as many as the model takes."""
     options_type: ClassVar[type[Options]]
     """Task-specific options: the recipe's section `options`."""
 
@@ -281,6 +283,17 @@ class TaskAnswers(Protocol):
         loss: float | None,
     ) -> Scores:
         """Score predictions of labeled rows, in the order of `truth`."""
+        ...
+
+    def settled(self, predictions: Predictions, truth: NDArray[Any]) -> Self:
+        """Return the task with what is chosen on the validation rows of the final model.
+
+        Such as a threshold; scores on these rows are a little optimistic then.
+
+        Args:
+            predictions: of the validation rows.
+            truth: of these rows.
+        """
         ...
 
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:

@@ -1,0 +1,157 @@
+"""A part of the context as the answer to a question, or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.i18n import gettext as _
+from tunesmith.i18n import gettext_noop as N_
+from tunesmith.metrics.confident_learning import Suspects
+from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
+from tunesmith.metrics.probabilities import Floats
+from tunesmith.tasks.question_answering.measures import exact, f1
+from tunesmith.tasks.question_answering.rows import Asked, Span
+
+__all__ = ["AnswerKind", "Mistake", "as_objects", "mistake_of"]
+
+_AROUND = 150
+"""Characters of the context that are shown on each side of an answer."""
+
+
+class Mistake(Enum):
+    """What is wrong with an answer."""
+
+    MISSED = N_("missed")
+    """None was given where there is one."""
+    INVENTED = N_("invented")
+    """One was given where there is none."""
+    BORDER = N_("other borders")
+    """It has words in common with a right one."""
+    ELSEWHERE = N_("elsewhere")
+    """It has no word in common with a right one."""
+
+
+def mistake_of(question: Asked, answer: Span) -> Mistake | None:
+    """Return what is wrong with an answer; None if it is right."""
+    texts = [span.text for span in question.answers]
+    if exact(answer.text, texts):
+        return None
+    if not answer.text:
+        return Mistake.MISSED
+    if not texts:
+        return Mistake.INVENTED
+    return Mistake.BORDER if f1(answer.text, texts) > 0 else Mistake.ELSEWHERE
+
+
+def as_objects(values: Iterable[object]) -> NDArray[Any]:
+    """Return values as an array of objects, shape (n,)."""
+    return np.fromiter(values, dtype=object)
+
+
+@final
+@dataclass(frozen=True)
+class AnswerKind(OutputKind):
+    """A part of the context: truth is `Asked` with all right answers, an answer is a `Span`."""
+
+    name: ClassVar[str] = "answers"
+
+    def format(self, entry: Any) -> str:
+        """The text; of several right ones the first."""
+        spans = entry.answers[:1] if isinstance(entry, Asked) else [entry]
+        text = spans[0].text if spans else ""
+        return text or _("no answer")
+
+    def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
+        """Stored answers to labeled rows."""
+        predicted = as_objects(
+            Span(str(answer["label"]), int(answer.get("start") or 0)) for answer in answers
+        )
+        scores = np.array([answer["score"] for answer in answers], dtype=np.float64)
+        return RowAnswers(truth, predicted, scores=scores)
+
+    def is_right(self, answers: RowAnswers) -> NDArray[np.bool_]:
+        """Which rows have exactly a right answer, shape (n,)."""
+        if answers.predicted.dtype != object:  # the columns that scores are computed from
+            return np.asarray(answers.predicted[:, 0] > 0)
+        return np.array([m is None for m in self._mistakes(answers)], dtype=bool)
+
+    def merits(self, answers: RowAnswers) -> Floats:
+        """The F1 of each answer, shape (n,)."""
+        pairs = zip(answers.truth, answers.predicted, strict=True)
+        values = [f1(answer.text, [s.text for s in question.answers]) for question, answer in pairs]
+        return np.array(values, dtype=np.float64)
+
+    def row_losses(self, answers: RowAnswers) -> Floats:
+        """Minus the logarithm of the probability of an answer, or of its opposite if it is wrong.
+
+        An answer with some of the words of a right one is partly wrong.
+        """
+        scores = np.ones(len(answers)) if answers.scores is None else answers.scores
+        sure, merits = np.clip(np.nan_to_num(scores, nan=1.0), 0.0, 1.0), self.merits(answers)
+        shares = merits * sure + (1 - merits) * (1 - sure)
+        return np.asarray(-np.log(np.maximum(shares, 1e-12)))
+
+    @staticmethod
+    def _mistakes(answers: RowAnswers) -> Iterator[Mistake | None]:
+        return (mistake_of(*pair) for pair in zip(answers.truth, answers.predicted, strict=True))
+
+    def confusions(self, answers: RowAnswers) -> Iterator[tuple[int, str, str]]:
+        """Each mistake: the row, whether it has an answer, and what is wrong."""
+        for row, mistake in enumerate(self._mistakes(answers)):
+            if mistake is not None:
+                has_answer = bool(answers.truth[row].answers)
+                gold = _("an answer") if has_answer else _("no answer")
+                yield row, gold, _(mistake.value)
+
+    def counted(self, answers: RowAnswers) -> list[Mapping[str, str | int | float]]:
+        """Rows with and without an answer: how many are right, and the mistakes by kind."""
+        merits = self.merits(answers)
+        has = np.array([bool(question.answers) for question in answers.truth], dtype=bool)
+        kinds = list(self._mistakes(answers))
+        table: list[Mapping[str, str | int | float]] = []
+        for title, chosen in ((_("an answer"), has), (_("no answer"), ~has)):
+            if chosen.any():
+                counts = Counter(kinds[i] for i in np.flatnonzero(chosen).tolist())
+                table.append(
+                    {
+                        _("label"): title,
+                        _("rows"): int(chosen.sum()),
+                        _("right"): counts[None],
+                        **{_(kind.value): counts[kind] for kind in Mistake},
+                        "F1": float(merits[chosen].mean()),
+                    }
+                )
+        return table
+
+    def pieces(self, text: str, entry: Any) -> Pieces:
+        """The context around the answer, which is marked; the beginning for none."""
+        marked: tuple[Span, ...] = entry.answers if isinstance(entry, Asked) else (entry,)
+        spans = sorted({(span.start, span.end) for span in marked if span.text})
+        if not spans:
+            shown = text[: 2 * _AROUND]
+            return [(shown + (" …" if len(text) > len(shown) else ""), None)]
+        begin, stop = max(0, spans[0][0] - _AROUND), min(len(text), spans[-1][1] + _AROUND)
+        pieces: list[tuple[str, str | None]] = [("… " if begin else "", None)]
+        place = begin
+        for start, end in spans:
+            if start >= place:
+                pieces += [(text[place:start], None), (text[start:end], _("answer"))]
+                place = end
+        pieces += [(text[place:stop], None), (" …" if stop < len(text) else "", None)]
+        return [(piece, label) for piece, label in pieces if piece]
+
+    def suspects(self, answers: RowAnswers) -> Suspects | None:
+        """Rows with a wrong answer of which the model is as sure as of right ones."""
+        if answers.scores is None:
+            return None
+        scores, is_right = answers.scores, self.is_right(answers)
+        usual = float(scores[is_right].mean()) if is_right.any() else np.inf
+        is_suspect = (self.merits(answers) == 0) & (scores >= usual)
+        return Suspects(np.where(is_right, scores, -scores), is_suspect, answers.predicted)
