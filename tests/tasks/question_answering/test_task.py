@@ -129,7 +129,7 @@ def test_training_scores_each_row_once(trained: Trained) -> None:
         for one in answer["n_best"]:
             assert context[one["start"] : one["end"]] == one["text"]
         assert 0 < answer["score"] <= 1
-    assert set(trained.run.scores) == {*fitted().metrics, "loss"}
+    assert set(trained.run.scores) == {*fitted().default_metrics, "loss"}
 
 
 def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:

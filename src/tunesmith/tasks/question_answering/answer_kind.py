@@ -16,7 +16,7 @@ from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.confident_learning import Suspects
 from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
 from tunesmith.metrics.probabilities import Floats
-from tunesmith.tasks.question_answering.measures import exact, f1
+from tunesmith.metrics.squad import exact, f1, is_exactly_right, words_and_characters
 from tunesmith.tasks.question_answering.rows import Asked, Span
 
 __all__ = ["AnswerKind", "Mistake", "as_objects", "mistake_of"]
@@ -38,16 +38,23 @@ class Mistake(Enum):
     """It has no word in common with a right one."""
 
 
+def _f1(question: Asked, answer: Span) -> float:
+    return f1(answer.text, _golds(question), words_and_characters)
+
+
+def _golds(question: Asked) -> list[str]:
+    return [span.text for span in question.answers] or [""]
+
+
 def mistake_of(question: Asked, answer: Span) -> Mistake | None:
     """Return what is wrong with an answer; None if it is right."""
-    texts = [span.text for span in question.answers]
-    if exact(answer.text, texts):
+    if exact(answer.text, _golds(question), words_and_characters):
         return None
     if not answer.text:
         return Mistake.MISSED
-    if not texts:
+    if not question.answers:
         return Mistake.INVENTED
-    return Mistake.BORDER if f1(answer.text, texts) > 0 else Mistake.ELSEWHERE
+    return Mistake.BORDER if _f1(question, answer) > 0 else Mistake.ELSEWHERE
 
 
 def as_objects(values: Iterable[object]) -> NDArray[Any]:
@@ -79,13 +86,13 @@ class AnswerKind(OutputKind):
     def is_right(self, answers: RowAnswers) -> NDArray[np.bool_]:
         """Which rows have exactly a right answer, shape (n,)."""
         if answers.predicted.dtype != object:  # the columns that scores are computed from
-            return np.asarray(answers.predicted[:, 0] > 0)
+            return is_exactly_right(answers.predicted)
         return np.array([m is None for m in self._mistakes(answers)], dtype=bool)
 
     def merits(self, answers: RowAnswers) -> Floats:
         """The F1 of each answer, shape (n,)."""
         pairs = zip(answers.truth, answers.predicted, strict=True)
-        values = [f1(answer.text, [s.text for s in question.answers]) for question, answer in pairs]
+        values = [_f1(question, answer) for question, answer in pairs]
         return np.array(values, dtype=np.float64)
 
     def row_losses(self, answers: RowAnswers) -> Floats:

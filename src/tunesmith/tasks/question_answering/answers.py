@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from tunesmith.data.encoded import Ragged
 from tunesmith.metrics.probabilities import softmax
+from tunesmith.metrics.squad import best_threshold
 from tunesmith.tasks.protocol import Predictions
 from tunesmith.tasks.question_answering.rows import Span
 
-__all__ = ["NO_ANSWER", "Candidates", "answer_rows", "encode_listed"]
+__all__ = ["NO_ANSWER", "Candidates", "answer_rows", "chosen_threshold", "encode_listed"]
 
 NO_ANSWER = Span("", 0)
 
@@ -54,6 +55,11 @@ class Candidates:
         return NO_ANSWER if self.is_empty else self.best
 
     @property
+    def null_score(self) -> float:
+        """By how much having no answer scores more; 0 where that is not known."""
+        return self.no_answer_score or 0.0
+
+    @property
     def score(self) -> float:
         """The probability of the answer that is given."""
         if self.is_empty:
@@ -84,14 +90,16 @@ def answer_rows(
     """Yield the answers to each question.
 
     Args:
-        predictions: "spans", "scores" and "null" of rows.
+        predictions: "spans", "scores" and "null" of rows; "is_empty" where it is known which of
+            them have no answer, whatever the threshold.
         contexts: of the rows.
         threshold: above which `no_answer_score` leaves a row without an answer; None where every
             row has one.
     """
     spans, scores = predictions["spans"].split(), predictions["scores"].split()
-    for context, own, sums, null in zip(
-        contexts, spans, scores, predictions["null"].tolist(), strict=True
+    known = predictions.get("is_empty", [None] * len(spans))
+    for context, own, sums, null, was_empty in zip(
+        contexts, spans, scores, predictions["null"].tolist(), known, strict=True
     ):
         texts = [Span.of(context, start, end) for start, end in own.tolist()]
         if threshold is None:
@@ -101,6 +109,7 @@ def answer_rows(
         shares = softmax(np.array([[*sums.tolist(), null]]))[0]
         difference = null - float(sums[0]) if texts else None
         is_empty = difference is None or difference > threshold
+        is_empty = is_empty if was_empty is None else bool(was_empty)
         yield Candidates(texts, shares[:-1], float(shares[-1]), difference, is_empty)
 
 
@@ -119,4 +128,20 @@ def encode_listed(answers: Sequence[Mapping[str, Any]]) -> Predictions:
         "spans": Ragged(np.array(spans, dtype=np.int32).reshape(-1, 2), lengths),
         "scores": Ragged(np.array(scores, dtype=np.float64), lengths),
         "null": np.array(null, dtype=np.float64),
+        "is_empty": np.array([not answer["label"] for answer in answers], dtype=np.bool_),
     }
+
+
+def chosen_threshold(columns: NDArray[np.float64], null_scores: Sequence[float]) -> float:
+    """Return the threshold with the best F1, between two rows, so that rounding changes no answer.
+
+    Args:
+        columns: of `score_columns`.
+        null_scores: of these rows.
+    """
+    _score, threshold = best_threshold(columns)
+    scores = np.unique(np.array(null_scores))
+    place = int(np.searchsorted(scores, threshold, side="right"))
+    if place == 0:
+        return float(scores[0]) - 1.0
+    return float(scores[place - 1 : place + 1].mean()) if place < len(scores) else threshold + 1.0

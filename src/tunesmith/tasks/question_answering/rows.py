@@ -65,8 +65,9 @@ def validate_asked(row: Row, roles: Roles) -> Finding | None:
     label = None if roles.label is None else str(roles.label)
     if finding := check_question(row.values, roles.text, roles.context, label):
         return finding
-    for answer in read_asked(row, roles).answers:
-        if row.values[str(roles.context)][answer.start : answer.end] != answer.text:
+    question = read_asked(row, roles)
+    for answer in question.answers:
+        if question.context[answer.start : answer.end] != answer.text:
             message = _('the answer "{text}" is not at {start}')
             message = message.format(text=shortened(answer.text), start=answer.start)
             fix = _("Count characters (code points) of the context from 0.")

@@ -18,25 +18,25 @@ from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Encoded, Ragged
 from tunesmith.data.findings import Finding
-from tunesmith.data.profile import Profile
+from tunesmith.data.profile import Profile, script_fractions
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import DataError, ModelError
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import gettext_noop as N_
 from tunesmith.metrics.scores import Metric, Scores, compute
+from tunesmith.metrics.squad import ANSWER_METRICS, AnsweredQuestion, score_columns
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.matching import Match
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.question_answering.answer_kind import AnswerKind, as_objects
-from tunesmith.tasks.question_answering.answers import answer_rows, encode_listed
+from tunesmith.tasks.question_answering.answers import (
+    answer_rows,
+    chosen_threshold,
+    encode_listed,
+)
 from tunesmith.tasks.question_answering.baselines import nearest_sentences
 from tunesmith.tasks.question_answering.columns import match_questions
-from tunesmith.tasks.question_answering.measures import (
-    QUESTION_METRICS,
-    best_threshold,
-    columns_of,
-)
 from tunesmith.tasks.question_answering.n_best import best_of_rows, highest
 from tunesmith.tasks.question_answering.rows import Asked, read_asked, validate_asked
 from tunesmith.tasks.question_answering.scripts import usage_lines
@@ -46,6 +46,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["QuestionAnswering"]
+
+
+_OF_BOTH = ("HasAns_f1", "HasAns_exact", "NoAns_f1", "NoAns_exact", "best_f1", "best_exact")
+_MOSTLY, _SAMPLED = 0.5, 1_000
+"""The fraction of letters from which contexts are Chinese, and of how many."""
 
 
 class QuestionOptions(Options):
@@ -74,6 +79,7 @@ class QuestionAnswering(TaskDefaults):
     Attributes:
         roles: the question, the answers, the context.
         has_unanswerable: whether some questions have no answer in their context.
+        is_cjk: whether contexts are Chinese, so that scores count characters.
         threshold: how much more no answer must score than the best one to be given; None until it
             is chosen.
         stride: tokens by which windows overlap.
@@ -83,6 +89,7 @@ class QuestionAnswering(TaskDefaults):
 
     roles: Roles
     has_unanswerable: bool = False
+    is_cjk: bool = False
     threshold: float | None = None
     stride: int = 128
     n_best: int = 20
@@ -92,7 +99,7 @@ class QuestionAnswering(TaskDefaults):
     name: ClassVar[str] = "question-answering"
     model_class: ClassVar[str] = "AutoModelForQuestionAnswering"
     options_type: ClassVar[type[Options]] = QuestionOptions
-    metrics: ClassVar[Mapping[str, Metric]] = QUESTION_METRICS
+    metrics: ClassVar[Mapping[str, Metric]] = ANSWER_METRICS
     baseline_names: ClassVar[tuple[str, ...]] = ("sentence", "constant")
     cuts_long_texts = False
     default_length: ClassVar[int | None] = 384
@@ -150,9 +157,11 @@ class QuestionAnswering(TaskDefaults):
 
     def fit(self, rows: Iterable[Row]) -> Self:
         """Learn whether some questions have no answer; `DataError` if none has one."""
-        counts = [0, 0]
+        counts, sample = [0, 0], []
         for row in rows:
             counts[bool(row.values.get(str(self.roles.label)))] += 1
+            if sum(counts) <= _SAMPLED:
+                sample.append(str(row.values[str(self.roles.context)]))
         unanswerable, answerable = counts
         if not answerable:
             raise DataError.of(
@@ -162,7 +171,12 @@ class QuestionAnswering(TaskDefaults):
                 ),
                 fix=_("Name the column of the answers with --label."),
             )
-        return replace(self, has_unanswerable=unanswerable > 0, counts=(answerable, unanswerable))
+        return replace(
+            self,
+            has_unanswerable=unanswerable > 0,
+            is_cjk=script_fractions(sample)["chinese"] > _MOSTLY,
+            counts=(answerable, unanswerable),
+        )
 
     def encode(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
@@ -228,7 +242,8 @@ class QuestionAnswering(TaskDefaults):
     @property
     def default_metrics(self) -> tuple[str, ...]:
         """F1 and exact match; also of questions with and without answers, if there are both."""
-        return tuple(self.metrics) if self.has_unanswerable else ("f1", "exact")
+        names = ("f1_cjk", "exact_cjk") if self.is_cjk else ("f1", "exact")
+        return (*names, *_OF_BOTH) if self.has_unanswerable else names
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
         """Return the questions with their answers."""
@@ -242,12 +257,18 @@ class QuestionAnswering(TaskDefaults):
 
     def _columns(self, predictions: Predictions, truth: NDArray[Any]) -> NDArray[np.float64]:
         contexts = [question.context for question in truth]
-        answered = answer_rows(predictions, contexts, threshold=self._threshold)
-        return columns_of(
-            (one.chosen.text, one.best.text, one.no_answer_score or 0.0,
-             [span.text for span in question.answers])
-            for one, question in zip(answered, truth, strict=True)
-        )  # fmt: skip
+        rows = zip(
+            truth, answer_rows(predictions, contexts, threshold=self._threshold), strict=True
+        )
+        return score_columns(
+            AnsweredQuestion(
+                [span.text for span in question.answers],
+                one.chosen.text,
+                one.best.text,
+                one.null_score,
+            )
+            for question, one in rows
+        )
 
     def score(
         self,
@@ -258,13 +279,15 @@ class QuestionAnswering(TaskDefaults):
     ) -> Scores:
         """Compare the answers of all rows with the right ones."""
         columns = self._columns(predictions, truth)
-        return compute(metrics, columns, columns[:, 2], loss=loss)
+        return compute(metrics, columns, columns[:, 4], loss=loss)
 
     def settled(self, predictions: Predictions, truth: NDArray[Any]) -> Self:
         """Return the task with the threshold that gives the best F1 on these rows."""
         if not self.has_unanswerable or self.threshold is not None:
             return self
-        return replace(self, threshold=best_threshold(self._columns(predictions, truth)))
+        contexts = [question.context for question in truth]
+        scores = [one.null_score for one in answer_rows(predictions, contexts, threshold=0.0)]
+        return replace(self, threshold=chosen_threshold(self._columns(predictions, truth), scores))
 
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """Return the answer to each row with its place, its probability, and further ones."""
