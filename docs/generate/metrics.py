@@ -8,8 +8,9 @@ and sources are in `DESCRIBED`, which `tests/test_metrics_page.py` compares with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from docs.generate.answer_metrics import ANSWERS
+from docs.generate.described import Described
 from docs.generate.text import Text, prose, table
 
 from tunesmith.metrics import bootstrap, differences, likelihood, temperature
@@ -18,27 +19,6 @@ from tunesmith.metrics.scores import GLUE, METRICS, Metric
 from tunesmith.tasks import TASKS, task_named
 
 __all__ = ["DESCRIBED", "Described", "page", "scores_of_tasks"]
-
-
-@dataclass(frozen=True)
-class Described:
-    """What the page says of a score.
-
-    Attributes:
-        formula: in LaTeX.
-        span: the values that it can have.
-        text: what it measures.
-        undefined: what is reported where the formula has no value.
-        interval: which of `INTERVALS`.
-        reference: the function that gives the same number, if there is one.
-    """
-
-    formula: str
-    span: str
-    text: Text
-    undefined: Text
-    interval: str
-    reference: str = ""
 
 
 INTERVALS = {
@@ -107,10 +87,11 @@ DESCRIBED: Mapping[str, Described] = {
             "`data.positive_label`, else the last. In token-classification, `f1`, `precision` and "
             "`recall` count entities of all types together, and `f1_macro` is the mean over types: "
             "an entity is right if its borders and its type are, as in conlleval and in seqeval's "
-            "default mode; `accuracy` is then that of words. Their intervals are by bootstrap.",
+            "default mode; `accuracy` is then that of words. Their intervals are by bootstrap. In "
+            "question-answering it is the mean of the F1 of the words of each answer; see `exact`.",
             "正类精确率与召回率的调和平均。正类由 `data.positive_label` 指定，否则为最后一个类别。"
             "在 token-classification 中，`f1`、`precision` 和 `recall` 统计所有类型的实体，`f1_macro` 是各类型的平均："
-            "边界和类型都正确的实体才算正确，与 conlleval 和 seqeval 的默认模式一致；`accuracy` 则按词计算。区间用自助法得到。",
+            "边界和类型都正确的实体才算正确，与 conlleval 和 seqeval 的默认模式一致；`accuracy` 则按词计算。区间用自助法得到。在 question-answering 中，它是各答案按词计算的 F1 的平均，见 `exact`。",
         ),
         _ZERO,
         "wilson",
@@ -274,6 +255,7 @@ DESCRIBED: Mapping[str, Described] = {
         _NEVER,
         "bootstrap",
     ),
+    **ANSWERS,
     "loss": Described(
         r"\frac{1}{m}\sum_{j=1}^{m}\ell_j",
         "≥ 0",
@@ -358,7 +340,7 @@ def _overview() -> str:
         better = "higher" if metric is not None and metric.higher_is_better else "lower"
         rows.append(
             (
-                f"[`{name}`](#{name})",
+                f"[`{name}`](#{name.lower()})",
                 _answers_of(name),
                 str(WORDS[better]),
                 described.span,

@@ -101,7 +101,7 @@ class QuestionAnswering(TaskDefaults):
     options_type: ClassVar[type[Options]] = QuestionOptions
     metrics: ClassVar[Mapping[str, Metric]] = ANSWER_METRICS
     baseline_names: ClassVar[tuple[str, ...]] = ("sentence", "constant")
-    cuts_long_texts = False
+    cuts_long_texts: ClassVar[bool] = False
     default_length: ClassVar[int | None] = 384
 
     @classmethod
