@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from tests.runs import children
 from tests.runs.children import in_child
+from tests.tasks import toys
 from tunesmith.api.runs import Run
 from tunesmith.api.train import start
 from tunesmith.runs.folder import RunFolder
@@ -66,9 +66,10 @@ class ShortRun:
 def resumes_bit_for_bit(trained: ShortRun, out: Path) -> bool:
     """Whether a run that is killed and started again ends in the model of the whole one."""
     arguments = trained.arguments(out)
-    assert in_child(children.train_and_die_at, 60, *arguments) == -9
-    assert not (out / "model").exists()
-    assert in_child(children.train, *arguments) == 0
+    assert in_child(toys.train_and_die_at, 60, *arguments) == -9
+    assert list((out / "checkpoints").iterdir()) and not (out / "model").exists()
+    assert in_child(toys.train, *arguments) == 0
+    assert losses(out)[-2:] == losses(trained.run.folder)[-2:]
     ends = [folder / "model" / "model.safetensors" for folder in (out, trained.run.folder)]
     return ends[0].read_bytes() == ends[1].read_bytes()
 

@@ -17,10 +17,7 @@ from transformers import AutoModelForMultipleChoice, AutoTokenizer
 
 from tests.cli.conftest import Command, tunesmith
 from tests.conftest import make_tiny_bert, ticket_rows
-from tests.runs import children
-from tests.runs.children import ended, start_pair
-from tests.tasks.short_runs import PLAIN, ShortRun, losses, resumes_bit_for_bit
-from tunesmith.api.runs import Run
+from tests.tasks.short_runs import ShortRun, losses
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.profile import profile
@@ -30,7 +27,7 @@ from tunesmith.inference.load import load
 from tunesmith.recipe import DataSettings
 from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.predictions import read_predictions
-from tunesmith.tasks import match_task, task_from_config, task_from_json
+from tunesmith.tasks import match_task, task_from_config
 from tunesmith.tasks.multiple_choice.rows import read_question
 from tunesmith.tasks.multiple_choice.task import MultipleChoice
 
@@ -129,26 +126,6 @@ def test_training_scores_each_row_once(trained: Trained) -> None:
     assert set(trained.run.scores) == {"accuracy", "loss"}
 
 
-def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
-    assert resumes_bit_for_bit(trained, tmp_path / "run")
-
-
-def test_the_fast_engine_and_two_processes_compute_the_same(
-    trained: Trained, tmp_path: Path
-) -> None:
-    pair = start_pair(children.train, *trained.arguments(tmp_path / "pair", **PLAIN))
-    exact = trained.train(tmp_path / "exact", **PLAIN)
-    fast = trained.train(tmp_path / "fast", **PLAIN, **{"train.engine": "fast"})
-    assert ended(pair) == [0, 0], (tmp_path / "error.txt").read_text()
-    engine = json.loads((fast.folder / "plan.json").read_text())["engine"]
-    assert engine["name"] == "fast"
-    # packs if the probe allows: here most of the gradient cancels between the choices
-    assert engine["layout"].startswith(("first token", "parts of equal length"))
-    for other in (fast, Run(tmp_path / "pair")):
-        np.testing.assert_allclose(losses(other.folder), losses(exact.folder), atol=1e-5)
-        assert other.scores == pytest.approx(exact.scores, abs=1e-5)
-
-
 def test_predictions_of_rows_and_files(trained: Trained, tunesmith: Command) -> None:
     expected = [record.answer["label"] for record in trained.records]
     model = load(trained.run.folder)
@@ -215,16 +192,6 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert "AutoModelForMultipleChoice" in card and "longest choice" in card
 
 
-def test_runs_are_compared(trained: Trained, tunesmith: Command, tmp_path: Path) -> None:
-    other = trained.train(tmp_path / "run", **{"train.learning_rate": 3e-2, "train.max_steps": 12})
-    output = tunesmith("runs", "compare", trained.run.folder, other.folder, "--json")
-    assert output.code == 0, output.err
-    accuracy = output.records[0]["differences"]["validation"]["scores"]["accuracy"]
-    assert (accuracy["first"], accuracy["second"]) == pytest.approx(
-        (trained.run.scores["accuracy"], other.scores["accuracy"])
-    )
-
-
 def test_labels_are_corrected_by_letter(
     trained: Trained, tunesmith: Command, tmp_path: Path
 ) -> None:
@@ -244,13 +211,6 @@ def test_labels_are_corrected_by_letter(
     places = {record.row: record.values["label"] for record in records}
     row = int(table[0]["place"].rpartition(":")[2]) - 2
     assert places.get(row, "AB".index(new)) == "AB".index(new)
-
-
-def test_a_saved_task_is_the_same(trained: Trained) -> None:
-    metadata: Any = json.loads((trained.run.folder / "model" / "tunesmith.json").read_text())
-    again = task_from_json(metadata["task"])
-    assert json.loads(json.dumps(again.as_json())) == metadata["task"]
-    assert again.roles == ROLES
 
 
 def test_the_lines_of_the_card_predict_the_same(trained: Trained, capsys: Any) -> None:

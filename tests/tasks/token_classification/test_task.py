@@ -15,10 +15,7 @@ from transformers import AutoTokenizer
 
 from tests.cli.conftest import Command, tunesmith
 from tests.conftest import make_tiny_bert, ticket_rows
-from tests.runs import children
-from tests.runs.children import ended, start_pair
-from tests.tasks.short_runs import PLAIN, ShortRun, losses, resumes_bit_for_bit
-from tunesmith.api.runs import Run
+from tests.tasks.short_runs import ShortRun, losses
 from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.data.columns import Roles
 from tunesmith.data.encoded import Ragged, hold_in_memory
@@ -28,7 +25,7 @@ from tunesmith.data.rows import Row
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.inference.load import load
 from tunesmith.recipe import DataSettings
-from tunesmith.tasks import match_task, task_from_config, task_from_json
+from tunesmith.tasks import match_task, task_from_config
 from tunesmith.tasks.token_classification.pipeline import count_differences
 from tunesmith.tasks.token_classification.rows import joined
 from tunesmith.tasks.token_classification.task import TokenClassification
@@ -204,24 +201,6 @@ def test_training_scores_each_row_once(trained: Trained) -> None:
     assert set(trained.run.scores) == {"f1", "precision", "recall", "accuracy", "loss"}
 
 
-def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
-    assert resumes_bit_for_bit(trained, tmp_path / "run")
-
-
-def test_the_fast_engine_and_two_processes_compute_the_same(
-    trained: Trained, tmp_path: Path
-) -> None:
-    pair = start_pair(children.train, *trained.arguments(tmp_path / "pair", **PLAIN))
-    exact = trained.train(tmp_path / "exact", **PLAIN)
-    fast = trained.train(tmp_path / "fast", **PLAIN, **{"train.engine": "fast"})
-    assert ended(pair) == [0, 0], (tmp_path / "error.txt").read_text()
-    engine = json.loads((fast.folder / "plan.json").read_text())["engine"]
-    assert (engine["name"], engine["layout"]) == ("fast", "every token")
-    for other in (fast, Run(tmp_path / "pair")):
-        np.testing.assert_allclose(losses(other.folder), losses(exact.folder), atol=1e-5)
-        assert other.scores == pytest.approx(exact.scores, abs=1e-5)
-
-
 def test_predictions_of_tokens_texts_and_files(trained: Trained, tunesmith: Command) -> None:
     expected = [record.answer["label"] for record in trained.records]
     rows = [{"tokens": record.values["tokens"]} for record in trained.records]
@@ -286,28 +265,10 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert "token-classification" in card and 'aggregation_strategy="simple"' in card
 
 
-def test_runs_are_compared_by_their_entities(
-    trained: Trained, tunesmith: Command, tmp_path: Path
-) -> None:
-    other = trained.train(tmp_path / "run", **{"train.learning_rate": 3e-2, "train.max_steps": 12})
-    output = tunesmith("runs", "compare", trained.run.folder, other.folder, "--json")
-    assert output.code == 0, output.err
-    answers = output.records[0]["differences"]["validation"]["scores"]
-    for name in ("f1", "accuracy"):
-        compared = (answers[name]["first"], answers[name]["second"])
-        assert compared == pytest.approx((trained.run.scores[name], other.scores[name]))
-
-
 def test_corrections_may_only_remove_rows() -> None:
     task = fitted((["a"], ["B-PER"]))
     with pytest.raises(RecipeError, match='R211: entities cannot be corrected in a table: "a'):
         task.parse_label("a (PER)")
-
-
-def test_a_saved_task_is_the_same(trained: Trained) -> None:
-    metadata: Any = json.loads((trained.run.folder / "model" / "tunesmith.json").read_text())
-    again = task_from_json(metadata["task"])
-    assert json.loads(json.dumps(again.as_json())) == metadata["task"]
 
 
 def test_the_pipeline_marks_the_same_entities(trained: Trained) -> None:
