@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.rows import Row
 from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.inference.decisions import with_probabilities
-from tunesmith.metrics.calibration import CalibrationResult, calibrate
-from tunesmith.metrics.output_kinds import LabelKind
+from tunesmith.inference.decisions import calibrator_of
+from tunesmith.inference.load import load
+from tunesmith.metrics.calibration import CalibrationResult
 from tunesmith.metrics.thresholds import Goal
 from tunesmith.runs.folder import RunFolder, refuse_unfinished
 from tunesmith.runs.model_folder import amend_facts, read_facts
 from tunesmith.runs.predictions import read_predictions
 from tunesmith.storage.lock import hold
-from tunesmith.tasks import Task, task_from_json
+from tunesmith.tasks import Predictions, Task, task_from_json
+from tunesmith.tasks.calibrators import Calibrator
 
 __all__ = ["calibrate_run", "fit_as_json"]
 
@@ -44,8 +44,8 @@ def calibrate_run(run: RunFolder, *, goal: Goal | None = None) -> CalibrationRes
         refuse_unfinished(run)
         facts = read_facts(run.model) or {}
         task = task_from_json(facts["task"])
-        kind = with_probabilities(task, str(run.path))
-        fit = calibrate(kind, *_validation(run, task, kind), goal=goal)
+        calibrator = calibrator_of(task, str(run.path))
+        fit = calibrator.fit(*_validation(run, task, calibrator), goal=goal)
         amend_facts(run.model, {"calibration": fit_as_json(fit)})
     return fit
 
@@ -62,9 +62,12 @@ def fit_as_json(fit: CalibrationResult) -> dict[str, object]:
 
 
 def _validation(
-    run: RunFolder, task: Task, kind: LabelKind
-) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Return logits and labels of the validation rows, from the predictions of the run."""
+    run: RunFolder, task: Task, calibrator: Calibrator
+) -> tuple[Predictions, NDArray[Any]]:
+    """Return predictions and labels of the validation rows.
+
+    Where the stored answers do not say what they were made from, the model answers once more.
+    """
     records = read_predictions(run, "validation", task.roles.columns)
     if not records:
         raise RecipeError.of(
@@ -74,4 +77,8 @@ def _validation(
             fix=_("Train with validation rows, such as --validation 10%."),
         )
     rows = [Row(record.row, record.values) for record in records]
-    return kind.raw_values([record.answer for record in records]), task.targets(rows)
+    predictions = calibrator.recorded([record.answer for record in records])
+    if predictions is None:
+        model = load(run.model)
+        predictions = model.predict([dict(record.values) for record in records]).predictions
+    return predictions, task.targets(rows)

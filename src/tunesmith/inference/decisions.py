@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from tunesmith.data.rows import Row
 from tunesmith.errors import ModelError, Place, RecipeError
 from tunesmith.i18n import gettext as _
-from tunesmith.metrics.calibration import Calibration, measure
-from tunesmith.metrics.output_kinds import LabelKind
+from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.tasks import Predictions, Task
+from tunesmith.tasks.calibrators import Calibrator, of_rows
 
-__all__ = ["choose_calibration", "decided_answers", "decided_scores", "with_probabilities"]
+__all__ = ["calibrator_of", "choose_calibration", "decided_answers", "decided_scores"]
 
 
 def choose_calibration(
@@ -58,18 +58,17 @@ def choose_calibration(
             _("a threshold is a probability from 0 to 1, not {value:g}").format(value=threshold),
             fix=_("Pass a number from 0 to 1."),
         )
-    kind = with_probabilities(task, name)
-    return (calibration or Calibration(kind.name)).with_threshold(kind, threshold)
+    return calibrator_of(task, name).with_threshold(calibration, threshold)
 
 
-def with_probabilities(task: Task, name: str) -> LabelKind:
-    """Return the kind of the answers of a task, if it has probabilities of classes or labels.
+def calibrator_of(task: Task, name: str) -> Calibrator:
+    """Return how the answers of a task are calibrated, if it has probabilities.
 
     Raises:
         RecipeError: it has none (R184); its place is `name`.
     """
-    if (kind := task.output.label_kind) is not None:
-        return kind
+    if (calibrator := task.calibrator) is not None:
+        return calibrator
     raise RecipeError.of(
         "R184",
         _("{task} gives no probabilities of classes or labels").format(task=task.name),
@@ -82,10 +81,10 @@ def decided_answers(
     task: Task, calibration: Calibration, predictions: Predictions, rows: Sequence[Row]
 ) -> list[dict[str, object]]:
     """Return the task's answers with calibrated probabilities; abstentions have the label None."""
-    logits = predictions["logits"]
-    decision, answered = calibration.decide(with_probabilities(task, task.name), logits)
-    answers = task.decode({**predictions, "logits": calibration.scaled(logits)}, rows)
-    decided = task.decode({**predictions, "logits": decision}, rows)
+    calibrator = calibrator_of(task, task.name)
+    decision, answered = calibrator.decide(calibration, predictions)
+    answers = task.decode(calibrator.scaled(calibration, predictions), rows)
+    decided = task.decode(decision, rows)
     for answer, other, is_answered in zip(answers, decided, answered.tolist(), strict=True):
         answer["label"] = label = other["label"] if is_answered else None
         scores = answer["scores"]
@@ -105,13 +104,12 @@ def decided_scores(
 
     Where rows may stay unanswered, "coverage" says how many are not.
     """
-    kind, logits = with_probabilities(task, task.name), predictions["logits"]
-    decision, answered = calibration.decide(kind, logits)
-    measured = measure(kind, calibration, logits, truth)
+    calibrator = calibrator_of(task, task.name)
+    decision, answered = calibrator.decide(calibration, predictions)
+    measured = calibrator.measure(calibration, predictions, truth)
     values: dict[str, float | None] = {metric.name: None for metric in metrics}
     if answered.any():
-        decided = {"logits": decision[answered]}
-        scores = task.score(metrics, decided, truth[answered], None)
+        scores = task.score(metrics, of_rows(decision, answered), truth[answered], None)
         values |= scores.values
     directions: dict[str, bool | None] = {m.name: m.higher_is_better for m in metrics}
     values |= {"loss": measured.loss, "ece": measured.ece}

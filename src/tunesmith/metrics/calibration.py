@@ -29,7 +29,14 @@ from tunesmith.metrics.temperature import (
 from tunesmith.metrics.thresholds import Goal, Rule, threshold_for_f1, threshold_for_precision
 from tunesmith.text import quoted
 
-__all__ = ["Calibration", "CalibrationReport", "CalibrationResult", "calibrate", "measure"]
+__all__ = [
+    "Calibration",
+    "CalibrationReport",
+    "CalibrationResult",
+    "calibrate",
+    "measure",
+    "unreached",
+]
 
 Floats = NDArray[np.float64]
 
@@ -158,7 +165,7 @@ def calibrate(
     if goal is not None and rule is not None:
         values = _thresholds(kind, goal, rule, kind.probabilities(fitted.scaled(logits)), truth)
         thresholds = dict(zip(kind.labels, values, strict=True))
-        warnings += _unreached(goal, thresholds)
+        warnings += unreached(goal, thresholds)
         fitted = replace(fitted, rule=rule, thresholds=thresholds, goal=str(goal))
     before, after = (measure(kind, each, logits, truth) for each in (plain, fitted))
     return CalibrationResult(fitted, len(logits), before, after, warnings)
@@ -229,8 +236,8 @@ def _thresholds(
     return [best(confidence[answer == i], right[answer == i]) for i in range(width)]
 
 
-def _unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Problem]:
-    """A warning for labels that will never be answered; an error if these are all."""
+def unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Problem]:
+    """Return a warning for labels that will never be answered; an error if these are all."""
     missing = [name for name, value in thresholds.items() if value is None]
     if len(missing) == len(thresholds):
         raise RecipeError.of(

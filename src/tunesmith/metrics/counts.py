@@ -147,6 +147,17 @@ class ClassReport:
     recall: float | None
     f1: float | None
 
+    @classmethod
+    def of(cls, both: float, claimed: float, real: float) -> ClassReport:
+        """Return the report of how many are right, answered with it, and have it."""
+        return cls(
+            rows=int(real),
+            predicted=int(claimed),
+            precision=both / claimed if claimed else None,
+            recall=both / real if real else None,
+            f1=2 * both / (claimed + real) if claimed + real else None,
+        )
+
 
 def class_reports(
     names: Sequence[str], truth: NDArray[np.bool_], predicted: NDArray[np.bool_]
@@ -161,13 +172,7 @@ def class_reports(
     counts = CountedUnits.of(truth, predicted).count(np.ones(len(truth)))
     columns = (counts.both, counts.claimed, counts.real)
     return {
-        name: ClassReport(
-            rows=int(real),
-            predicted=int(claimed),
-            precision=both / claimed if claimed else None,
-            recall=both / real if real else None,
-            f1=2 * both / (claimed + real) if claimed + real else None,
-        )
+        name: ClassReport.of(both, claimed, real)
         for name, both, claimed, real in zip(names, *(c.tolist() for c in columns), strict=True)
     }
 

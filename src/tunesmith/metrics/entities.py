@@ -21,6 +21,7 @@ __all__ = [
     "OUTSIDE",
     "Entity",
     "Mistake",
+    "Span",
     "entities_of_tags",
     "is_exactly_right",
     "mistakes",

@@ -185,6 +185,10 @@ class OutputKind(ABC):
         """How probably wrong each label is; None where that is not known."""
         return None
 
+    def reliability(self, answers: RowAnswers) -> tuple[Floats, NDArray[np.bool_]] | None:
+        """Probabilities of answers and whether each is right, (m,); None where none are known."""
+        return None
+
     def groups(self, truth: NDArray[Any]) -> list[str] | None:
         """The class of each row; None for kinds that have not one class each."""
         return [self.format(entry) for entry in truth] if self.is_exclusive else None
@@ -284,6 +288,10 @@ class LabelKind(RawKind):
         self, probabilities: Floats, truth: NDArray[Any]
     ) -> tuple[Floats, NDArray[np.bool_]]:
         """Probabilities of answers, and whether each is right, shape (m,) both."""
+
+    def reliability(self, answers: RowAnswers) -> tuple[Floats, NDArray[np.bool_]]:
+        """Those of `reliability_points`."""
+        return self.reliability_points(answers.probabilities, answers.truth)
 
     @abstractmethod
     def truth_probabilities(self, answers: RowAnswers) -> Floats:

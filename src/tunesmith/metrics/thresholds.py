@@ -64,15 +64,18 @@ class Goal:
         return self.score if self.at_least is None else f"{self.score}={self.at_least:g}"
 
 
-def threshold_for_f1(shares: NDArray[Any], truth: NDArray[Any]) -> float | None:
+def threshold_for_f1(
+    shares: NDArray[Any], truth: NDArray[Any], *, total: int | None = None
+) -> float | None:
     """Return the threshold with the highest F1, the highest of several; None without a true row.
 
     Args:
         shares: probabilities, shape (n,).
         truth: whether each is true, shape (n,).
+        total: how many are true, where some have no probability.
     """
-    total = int(np.count_nonzero(truth))
-    if total == 0:
+    total = int(np.count_nonzero(truth)) if total is None else total
+    if total == 0 or len(shares) == 0:
         return None
     ends, counts, hits = _cuts(shares, truth)
     best = int(np.argmax(2 * hits / (counts + total)))

@@ -141,7 +141,8 @@ def check_model_facts(facts: object) -> None:
 def _check_meaning(facts: Mapping[str, Any]) -> None:
     """Raise `ValueError` unless everything can be used."""
     try:
-        kind = task_from_json(facts["task"]).output
+        task = task_from_json(facts["task"])
+        kind, calibrator = task.output, task.calibrator
         _positive = kind.positive  # raises ValueError if it is none of the labels
         if kind.label_kind is not None and not kind.names:
             raise ValueError("task.labels: none")
@@ -154,7 +155,7 @@ def _check_meaning(facts: Mapping[str, Any]) -> None:
             thresholds = Calibration.from_json(calibration).thresholds
             if calibration["kind"] != kind.name:
                 raise ValueError(f"calibration.kind: {calibration['kind']}")
-            if thresholds and (kind.label_kind is None or tuple(thresholds) != kind.labels):
+            if thresholds and (calibrator is None or tuple(thresholds) != calibrator.labels):
                 raise ValueError(f"calibration.thresholds: {quoted(list(thresholds))}")
     except ValueError:
         raise

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
+from tunesmith.tasks.calibrators import Calibrator, LabelCalibrator
 from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 
@@ -147,6 +149,17 @@ class TaskDefaults:
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
         """Return None: answers do not determine what they were made from."""
         return None
+
+    @property
+    def output(self) -> OutputKind:
+        """Each task has its own."""
+        raise NotImplementedError
+
+    @property
+    def calibrator(self) -> Calibrator | None:
+        """That of probabilities of known labels, if answers have such."""
+        kind = self.output.label_kind
+        return None if kind is None else LabelCalibrator(kind)
 
     def constant(self, rows: Sequence[Row]) -> Sequence[float] | None:
         """Return None: no answer fits several rows."""

@@ -23,6 +23,7 @@ from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
+from tunesmith.tasks.calibrators import Calibrator
 from tunesmith.tasks.matching import Match
 from tunesmith.tasks.script_parts import ScriptParts
 
@@ -314,6 +315,11 @@ class TaskAnswers(Protocol):
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
         """Return predictions that `decode` turns into these answers; None if none are known."""
+        ...
+
+    @property
+    def calibrator(self) -> Calibrator | None:
+        """How answers are calibrated; None if they cannot be."""
         ...
 
     def constant(self, rows: Sequence[Row]) -> Sequence[float] | None:

@@ -255,12 +255,22 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert output.records[0]["scores"] == pytest.approx(trained.run.scores, abs=1e-6)
     output = tunesmith("errors", trained.run.folder, "--json")
     assert output.code == 0, output.err
-    output = tunesmith("calibrate", trained.run.folder)
-    assert output.code and "R184" in output.err
+    output = tunesmith("calibrate", trained.run.folder, "--goal", "f1", "--json")
+    assert output.code == 0, output.err
+    fit = output.records[0]
+    assert (fit["kind"], fit["rule"], fit["rows"]) == ("entities", "each", 11)
+    assert list(fit["thresholds"]) == ["THING", "TIME"]
+    output = tunesmith("eval", trained.run.folder, "rows.jsonl", "--calibrated", "--json")
+    assert output.code == 0, output.err
+    scores = output.records[0]["scores"]
+    assert scores["loss"] == pytest.approx(fit["after"]["loss"], rel=1e-5)
+    assert scores["f1"] >= trained.run.scores["f1"]
+    output = tunesmith("predict", trained.run.folder, "--calibrated", "broken printer")
+    assert output.code == 0, output.err
     output = tunesmith("report", trained.run.folder)
     assert output.code == 0, output.err
     page = (trained.run.folder / "report.html").read_text()
-    assert "<mark>" in page and "other borders" in page
+    assert "<mark>" in page and "other borders" in page and "Calibration error" in page
     card = (trained.run.folder / "model" / "README.md").read_text()
     assert "token-classification" in card and 'aggregation_strategy="simple"' in card
 

@@ -134,10 +134,12 @@ def predictions(held_out: HeldOut) -> Section:
         points = list(zip(rows.truth.tolist(), rows.predicted.tolist(), strict=True))
         chart = scatter_chart(points[:_MOST_POINTS], x_name=_("label"), y_name=_("predicted"))
         return Section(_("Predictions"), [about, *_charts(chart, _("All labels are the same."))])
-    labels = kind.label_kind
+    labels, known = kind.label_kind, kind.reliability(rows)
+    curve = [] if known is None or not len(known[0]) else _reliability(*known)
     if labels is None:
         counted = kind.counted(rows)
-        return Section(_("Predictions"), [about, *([_counted(counted)] if counted else [])])
+        table = [_counted(counted)] if counted else []
+        return Section(_("Predictions"), [about, *table, *curve])
     parts: list[Any] = [about]
     counts = kind.confusion_matrix(rows)
     if counts is not None and len(labels.names) <= _MOST_CLASSES:
@@ -145,7 +147,6 @@ def predictions(held_out: HeldOut) -> Section:
     if not kind.names_are_places:
         truth, predicted = labels.indicators(rows.truth), labels.indicators(rows.predicted)
         parts.append(_per_class(class_reports(labels.names, truth, predicted), counts))
-    curve = _reliability(*labels.reliability_points(rows.probabilities, rows.truth))
     return Section(_("Predictions"), [*parts, *curve])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,19 @@ class Marked:
     scores: Sequence[float]
     score: float
 
+    def at_least(self, thresholds: Mapping[str, float]) -> Marked:
+        """Return only the entities that reach the threshold of their type."""
+        chosen = [
+            (entity, score)
+            for entity, score in zip(self.entities, self.scores, strict=True)
+            if score >= thresholds.get(entity.label, 0.0)
+        ]
+        return replace(
+            self,
+            entities=[entity for entity, _score in chosen],
+            scores=[score for _entity, score in chosen],
+        )
+
     def as_answer(self, text: str) -> dict[str, object]:
         """Return what the user gets for a row with this text."""
         listed = [
@@ -53,10 +66,13 @@ def mark_rows(
     """Yield the entities of each row.
 
     Args:
-        predictions: "entities" themselves, or "logits" and "spans" of words.
+        predictions: "entities" themselves, "marked" with scores, or "logits" and "spans" of words.
         labels: the tags that the logits are of.
         are_plain: whether each word has a class of its own.
     """
+    if (marked := predictions.get("marked")) is not None:
+        yield from marked
+        return
     if (known := predictions.get("entities")) is not None:
         yield from (Marked(entities, [1.0] * len(entities), 1.0) for entities in known)
         return

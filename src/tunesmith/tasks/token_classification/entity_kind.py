@@ -15,14 +15,21 @@ from tunesmith.metrics.concrete_kinds import NO_LABEL
 from tunesmith.metrics.confident_learning import Suspects
 from tunesmith.metrics.entities import OUTSIDE, Entity, Mistake, is_exactly_right, mistakes
 from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
+from tunesmith.metrics.probabilities import Floats
 
 __all__ = ["Entities", "EntityList", "MarkedEntity", "as_objects", "entities_of_answer"]
 
 
 class MarkedEntity(Entity):
-    """An entity with its text: two are equal if borders and type are."""
+    """An entity with its text: two are equal if borders and type are.
+
+    Attributes:
+        text: its characters.
+        score: how sure the model is of it.
+    """
 
     text: str = ""
+    score: float = 1.0
 
     @classmethod
     def of(cls, entity: Entity, text: str) -> MarkedEntity:
@@ -99,6 +106,16 @@ class Entities(OutputKind):
         suggested = as_objects(tuple(one) if wrong else _entities(own) for wrong, one, own in pairs)
         return Suspects(np.where(is_right, scores, -scores), is_suspect, suggested)
 
+    def reliability(self, answers: RowAnswers) -> tuple[Floats, NDArray[np.bool_]]:
+        """Each marked entity."""
+        pairs = [
+            (one.score, one in _entities(truth))
+            for truth, predicted in zip(answers.truth, answers.predicted, strict=True)
+            for one in predicted
+        ]
+        scores = np.array([score for score, _right in pairs], dtype=np.float64)
+        return scores, np.array([right for _score, right in pairs], dtype=np.bool_)
+
     def pieces(self, text: str, entry: Any) -> Pieces:
         """The text with its entities."""
         pieces: list[tuple[str, str | None]] = []
@@ -153,6 +170,7 @@ def _of_json(one: Mapping[str, Any]) -> MarkedEntity:
     entity = Entity(int(one["start"]), int(one["end"]), str(one["label"]), _is_begun(one))
     marked = MarkedEntity(*entity)
     marked.text = str(one["text"])
+    marked.score = float(one["score"])
     return marked
 
 

@@ -15,12 +15,30 @@ from tunesmith.tasks.protocol import Task
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["count_differences"]
+__all__ = ["count_differences", "usage_of"]
 
 _TOKENS = 512
 """Longer texts are cut by the pipeline or read in other windows."""
 
 Found = set[tuple[int, int, str]]
+
+
+def usage_of(pipeline: str, *, are_plain: bool, is_first: bool) -> str:
+    """Return lines that call the pipeline: neighboring pieces as one entity, texts in windows.
+
+    Args:
+        pipeline: its name.
+        are_plain: whether each word has a class of its own.
+        is_first: whether only the first piece of a word is labeled.
+    """
+    strategy = "none" if are_plain else "first" if is_first else "simple"
+    stride = "" if are_plain else ", stride=32"
+    return (
+        "from transformers import pipeline\n\n"
+        f'use = pipeline("{pipeline}", model="path/to/this/folder",\n'
+        f'               aggregation_strategy="{strategy}"{stride})\n'
+        'print(use("…"))'
+    )
 
 
 def count_differences(task: Task, model: nn.Module, tokenizer: Any, texts: Sequence[str]) -> int:

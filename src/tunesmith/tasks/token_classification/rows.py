@@ -16,7 +16,15 @@ from tunesmith.metrics.entities import Entity, entities_of_tags, split_tag
 from tunesmith.tasks.tokenize_texts import validate_texts
 from tunesmith.text import shortened
 
-__all__ = ["MarkedText", "joined", "read_row", "validate_tokens", "without_overlaps", "words_of"]
+__all__ = [
+    "MarkedText",
+    "joined",
+    "read_row",
+    "validate_tokens",
+    "with_tag_names",
+    "without_overlaps",
+    "words_of",
+]
 
 _WIDE = "\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 """Characters of Chinese and Japanese, with their punctuation: no space is between them."""
@@ -100,6 +108,19 @@ def read_row(row: Row, roles: Roles, *, are_plain: bool = False) -> MarkedText:
             for one in entities_of_tags(tags)
         ]
     return MarkedText(text, spans, tuple(entities), has_tokens=True)
+
+
+def with_tag_names(row: Row, roles: Roles, names: Sequence[str]) -> Row:
+    """Return the row with the names of tags that are numbers."""
+    label = row.values.get(str(roles.label))
+    if not names or not isinstance(label, list):
+        return row
+    named = [
+        names[tag] if isinstance(tag, int) and not isinstance(tag, bool) and tag < len(names)
+        else tag
+        for tag in label
+    ]  # fmt: skip
+    return Row(row.index, {**row.values, str(roles.label): named})
 
 
 def validate_tokens(row: Row, roles: Roles, *, keeps_longest: bool) -> Finding | None:

@@ -40,6 +40,7 @@ from tunesmith.tasks.protocol import Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.token_classification.answers import conll_lines, mark_rows
 from tunesmith.tasks.token_classification.baselines import usual_tags
+from tunesmith.tasks.token_classification.calibrator import EntityCalibrator
 from tunesmith.tasks.token_classification.columns import are_iob2, labels_of_config, match_tokens
 from tunesmith.tasks.token_classification.entity_kind import (
     Entities,
@@ -48,8 +49,13 @@ from tunesmith.tasks.token_classification.entity_kind import (
     entities_of_answer,
 )
 from tunesmith.tasks.token_classification.options import TokenOptions
-from tunesmith.tasks.token_classification.pipeline import count_differences
-from tunesmith.tasks.token_classification.rows import MarkedText, read_row, validate_tokens
+from tunesmith.tasks.token_classification.pipeline import count_differences, usage_of
+from tunesmith.tasks.token_classification.rows import (
+    MarkedText,
+    read_row,
+    validate_tokens,
+    with_tag_names,
+)
 from tunesmith.tasks.token_classification.scripts import token_parts
 from tunesmith.tasks.token_classification.tag_counts import TagCounts, described
 from tunesmith.tasks.token_classification.windows import encode_marked, join_windows
@@ -84,7 +90,7 @@ class TokenClassification(TaskDefaults):
     pieces: str = "all"
     overlaps: str = "refuse"
     tag_names: tuple[str, ...] = ()
-    has_tokens: bool = True
+    has_tokens: bool = field(default=True, compare=False)
     counts: Mapping[str, int] = field(default_factory=dict, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
@@ -206,16 +212,7 @@ class TokenClassification(TaskDefaults):
 
     def _named(self, row: Row) -> Row:
         """Return the row with the names of tags that are numbers."""
-        label = row.values.get(str(self.roles.label))
-        if not self.tag_names or not isinstance(label, list):
-            return row
-        names = self.tag_names
-        named = [
-            names[tag] if isinstance(tag, int) and not isinstance(tag, bool) and tag < len(names)
-            else tag
-            for tag in label
-        ]  # fmt: skip
-        return Row(row.index, {**row.values, str(self.roles.label): named})
+        return with_tag_names(row, self.roles, self.tag_names)
 
     def read(self, row: Row) -> MarkedText:
         """Return a valid row as a text with its words and entities."""
@@ -291,6 +288,17 @@ class TokenClassification(TaskDefaults):
         return Entities()
 
     @property
+    def calibrator(self) -> EntityCalibrator:
+        """Of words, and of entities by type."""
+        return EntityCalibrator(
+            self.output.name,
+            self.labels,
+            self.types,
+            self.are_plain,
+            lambda text, units: self._labels_of_units(text, units)[0],
+        )
+
+    @property
     def default_metrics(self) -> tuple[str, ...]:
         """F1 of entities, then precision, recall and accuracy; of classes accuracy and F1."""
         if self.are_plain:
@@ -359,14 +367,7 @@ class TokenClassification(TaskDefaults):
         """Lines that call the pipeline: neighboring pieces as one entity, long texts in windows."""
         if self.pipeline is None:
             return super().usage
-        strategy = "none" if self.are_plain else "simple" if self.pieces == "all" else "first"
-        stride = "" if self.are_plain else ", stride=32"
-        return (
-            "from transformers import pipeline\n\n"
-            f'use = pipeline("{self.pipeline}", model="path/to/this/folder",\n'
-            f'               aggregation_strategy="{strategy}"{stride})\n'
-            'print(use("…"))'
-        )
+        return usage_of(self.pipeline, are_plain=self.are_plain, is_first=self.pieces == "first")
 
     def served_otherwise(self, model: nn.Module, tokenizer: Any, rows: Sequence[Row]) -> int:
         """Return for how many texts the pipeline marks other entities."""
