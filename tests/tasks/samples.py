@@ -42,6 +42,16 @@ _ROWS: Mapping[str, Rows] = {
         {"question": text, "choices": choices, "label": i % 2}
         for i, (text, choices) in enumerate(zip(TEXTS, _CHOICES, strict=True))
     ],
+    "question-answering": [
+        {
+            "id": str(i),
+            "question": f"what is {text.split()[-1]}?",
+            "context": text,
+            "answers": [{"text": text.split()[1], "answer_start": text.index(text.split()[1])}]
+            * (i % 4 > 0),
+        }
+        for i, text in enumerate(TEXTS)
+    ],
     "toy-tags": _each("label", [["OXY"[len(word) % 3] for word in t.split()] for t in TEXTS]),
     "toy-choice": [
         {"text": text, "label": i % 2, "pair": choices}

@@ -28,14 +28,17 @@ from tunesmith.tasks import task_from_json
 
 __all__ = ["tunesmith"]  # the fixture
 
-WITHOUT_PROBABILITIES = {"text-regression", "masked-lm", "token-classification"} | (
-    {*toys.TOYS} - {"toy-windows"}
-)
-WITHOUT_SCRIPT = {"token-classification", *toys.TOYS}
+WITHOUT_PROBABILITIES = {
+    "text-regression",
+    "masked-lm",
+    "token-classification",
+    "question-answering",
+} | ({*toys.TOYS} - {"toy-windows"})
+WITHOUT_SCRIPT = {"question-answering", *toys.TOYS}
 LAYOUTS = {
     "masked-lm": "padded",
     "token-classification": "every token",
-    "multiple-choice": "parts of equal length",
+    "question-answering": "padded",
     "toy-tags": "every token",
     "toy-choice": "parts of equal length",
     "toy-text": "padded",
