@@ -17,6 +17,7 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext, split_name
 
 if TYPE_CHECKING:
+    from tunesmith.analysis.long_text_pilot import Pilot
     from tunesmith.inputs import ValidatedInputs
 
 __all__ = ["command"]
@@ -31,12 +32,33 @@ _BAR = 30
         "Validate data and recipe without changing anything: bad rows, leakage between splits, "
         "duplicates, classes, lengths. Training runs the same checks first."
     ),
-    epilog=examples("tunesmith check tickets.csv", "tunesmith check recipe.yaml --strict --json"),
+    epilog=examples(
+        "tunesmith check tickets.csv",
+        "tunesmith check recipe.yaml --strict --json",
+        "tunesmith check letters.csv --model bert-base-uncased --pilot",
+    ),
 )
 @click.argument("what", nargs=-1, required=True)
 @click.option("--strict", is_flag=True, help=_("Treat warnings as errors."))
+@click.option(
+    "--pilot",
+    is_flag=True,
+    help=_("Train briefly on some rows with each way to read long texts, and compare (minutes)."),
+)
+@click.option(
+    "--pilot-rows", type=click.IntRange(min=60), default=400, show_default=True, metavar="N",
+    help=_("Rows that a pilot learns; half as many long ones are scored."),
+)  # fmt: skip
 @recipe_options
-def command(terminal: Terminal, what: tuple[str, ...], strict: bool, **flags: Any) -> int:
+def command(
+    terminal: Terminal,
+    what: tuple[str, ...],
+    strict: bool,
+    *,
+    pilot: bool,
+    pilot_rows: int,
+    **flags: Any,
+) -> int:
     """Check, and print every problem, errors first; the exit code is that of the errors."""
     from tunesmith.inputs import resolve_inputs, validate_inputs
 
@@ -57,6 +79,7 @@ def command(terminal: Terminal, what: tuple[str, ...], strict: bool, **flags: An
     for problem in sorted(problems, key=lambda problem: _ORDER.index(problem.severity)):
         terminal.lines(str(problem))
     terminal.result(_summary(counts))
+    tried = _pilot(terminal, checked, pilot_rows) if pilot and checked and not code else None
     terminal.record(
         {
             "is_good": code == 0,
@@ -66,6 +89,7 @@ def command(terminal: Terminal, what: tuple[str, ...], strict: bool, **flags: An
             if checked
             else None,
             "lengths": asdict(checked.lengths) if checked and checked.lengths else None,
+            "pilot": tried.as_json() if tried else None,
         }
     )
     return code
@@ -84,6 +108,35 @@ def _show(terminal: Terminal, checked: ValidatedInputs) -> None:
     for top, rows in lengths.histogram.items():
         bar = "#" * -(-rows * _BAR // most)
         terminal.result(f"{'':<12}{top:>6} {rows:>7} {bar}".rstrip())
+
+
+def _pilot(terminal: Terminal, checked: ValidatedInputs, rows: int) -> Pilot:
+    from tunesmith.analysis.long_text_pilot import WAYS, run_pilot
+
+    pilot = run_pilot(checked, rows=rows, say=terminal.say)
+    head = _("pilot: {scored} rows of more than {limit} tokens, learned from {train} others")
+    terminal.result(head.format(scored=pilot.scored, limit=pilot.limit, train=pilot.train))
+    rows_of_table = []
+    for way, names in pilot.differences.items():
+        one = names[pilot.score]
+        interval = one.interval and f"{one.interval.low:+.3f} {one.interval.high:+.3f}"
+        rows_of_table.append(
+            {
+                "": way,
+                pilot.score: f"{one.second:.3f}",
+                WAYS[0]: f"{one.first:.3f}",
+                _("difference"): f"{one.change:+.3f}",
+                "95%": interval or "",
+                _("tokens"): f"{pilot.tokens[way] / pilot.tokens[WAYS[0]]:.1f} ×",
+            }
+        )
+    terminal.table(rows_of_table)
+    terminal.result(
+        _("{way} is better: train with --long {way}").format(way=pilot.best)
+        if pilot.best != WAYS[0]
+        else _("no way is significantly better than {head}").format(head=WAYS[0])
+    )
+    return pilot
 
 
 def _summary(counts: Counter[Severity]) -> str:

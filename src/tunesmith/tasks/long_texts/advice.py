@@ -17,9 +17,12 @@ def advice(long: LongTexts, times_windows: float) -> str | None:
     """
     if long.in_windows:
         return None
-    windows = _("Or read them whole with --long windows, at {times:.1f} times the compute.").format(
-        times=times_windows
-    )
-    if long.long != "head":
-        return windows
-    return windows + "\n" + _("Or keep head and tail with --long head_tail, at the same compute.")
+    lines = [
+        _("Or read them whole with --long windows, at {times:.1f} times the compute.").format(
+            times=times_windows
+        )
+    ]
+    if long.long == "head":
+        lines.append(_("Or keep head and tail with --long head_tail, at the same compute."))
+    lines.append(_("`tunesmith check` with --pilot compares them on some rows."))
+    return "\n".join(lines)
