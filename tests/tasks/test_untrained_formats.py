@@ -48,21 +48,10 @@ FORMATS: dict[str, list[dict[str, object]]] = {
     "a word with its tag in each row": [
         {"Sentence #": "1", "Word": "Ann", "POS": "NNP", "Tag": "B-PER"},
     ],
-    "questions with answers from a text": [
-        {
-            "id": "1",
-            "title": "Normans",
-            "context": "In France.",
-            "question": "Where?",
-            "answers": {"text": ["France"], "answer_start": [3]},
-        },
-        {"question": "Where?", "context": "In France.", "answer": "France", "answer_start": 3},
-        {"question": "Where?", "passage": "In France.", "answer": "France"},
-        {"question": "Where?", "paragraph": "In France.", "answers": ["France"]},
-        {"title": "Normans", "paragraphs": [{"context": "In France.", "qas": []}]},
-        {"version": "1.1", "data": [{"title": "Normans", "paragraphs": []}]},
+    "questions with answers that are no parts of a text": [
+        {"question": "Where is it?", "passage": "In France.", "answer": "Over there"},
         {"question": "Where is it?", "answer": "In France"},
-        {"问题": "在哪里？", "上下文": "在法国。", "答案": "法国"},
+        {"问题": "在哪里？", "上下文": "在法国。", "答案": "那边很远"},
         {"问题": "在哪里？", "答案": "在法国。"},
     ],
     "texts to be turned into other texts, such as translations or summaries": [

@@ -96,7 +96,7 @@ _INSTRUCTIONS = N_("instructions with responses")
 _PREFERENCES = N_("preferences between responses")
 _TRIPLETS = N_("texts with similar and different ones, for embeddings")
 _TOKENS = N_("a word with its tag in each row")
-_ANSWERS = N_("questions with answers from a text")
+_ANSWERS = N_("questions with answers that are no parts of a text")
 _TEXT_TO_TEXT = N_("texts to be turned into other texts, such as translations or summaries")
 
 _LONGEST_LABEL = 40
@@ -138,9 +138,6 @@ _SIGNATURES = (
     _generated(_INSTRUCTIONS, "user human 用户 人类", "assistant bot gpt 助手 助理 机器人"),
     _generated(_INSTRUCTIONS, "query question 问题 问", "response completion reply 回复 答复"),
     _Signature(_TOKENS, (_TOKEN, _TAG), _has_bio),
-    _Signature(_ANSWERS, (_ASKED, _CONTEXT, "answers answerstart 答案列表 答案起始位置")),
-    _Signature(_ANSWERS, ("title id", "paragraphs"), _is_nested, is_weak=True),
-    _Signature(_ANSWERS, ("version", "data"), _is_nested, is_weak=True),
     _generated(_ANSWERS, f"{_ASKED} query", _CONTEXT, "answer answertext 答案 回答"),
     _generated(_ANSWERS, f"{_ASKED} query q 问", "answer answers a 答案 回答 答"),
     _Signature(_TRIPLETS, ("anchor query question 查询", "positive pos 正例", "negative neg 负例")),

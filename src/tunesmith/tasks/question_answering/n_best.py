@@ -8,14 +8,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.batches import Examples
+from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.encoded import Ragged
 from tunesmith.tasks.protocol import Predictions
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["best_of_rows", "highest"]
+__all__ = ["best_of_rows", "highest", "padded_logits"]
+
+_FAR = -1e9
+"""A logit that has no probability."""
+
+
+def padded_logits(outputs: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits of starts and ends of each window, (2, B, T), and which are real, (B, T).
+
+    Padding has no probability, so that no loss depends on the other windows of a batch. Logits of a
+    pack are laid out by window.
+    """
+    import torch
+
+    mask = batch.inputs["attention_mask"]
+    logits = torch.stack([outputs.start_logits, outputs.end_logits]).float()
+    if batch.rows is None:
+        return logits.masked_fill(mask == 0, _FAR), mask
+    is_real = mask[0].bool()
+    rows, places = batch.rows[0][is_real], batch.inputs["position_ids"][0][is_real]
+    places = places - places.min()
+    shape = (len(batch.examples), int(places.max()) + 1)
+    padded = logits.new_full((2, *shape), _FAR)
+    padded[:, rows, places] = logits[:, 0, is_real]
+    real = torch.zeros(shape, dtype=mask.dtype, device=mask.device)
+    real[rows, places] = 1
+    return padded, real
 
 
 def highest(

@@ -37,7 +37,7 @@ from tunesmith.tasks.question_answering.answers import (
 )
 from tunesmith.tasks.question_answering.baselines import nearest_sentences
 from tunesmith.tasks.question_answering.columns import match_questions
-from tunesmith.tasks.question_answering.n_best import best_of_rows, highest
+from tunesmith.tasks.question_answering.n_best import best_of_rows, highest, padded_logits
 from tunesmith.tasks.question_answering.rows import Asked, read_asked, validate_asked
 from tunesmith.tasks.question_answering.scripts import usage_lines
 from tunesmith.tasks.question_answering.windows import encode_asked
@@ -206,22 +206,18 @@ class QuestionAnswering(TaskDefaults):
 
     def forward(self, model: nn.Module, batch: Batch) -> Outputs:
         """Cross entropy of the first and of the last token, summed; padding has no probability."""
-        import torch
         from torch.nn import functional
 
-        outputs = model(**batch.inputs)
-        mask = batch.inputs["attention_mask"]
+        logits, mask = padded_logits(model(**batch.inputs), batch)
         first = mask.int().argmax(dim=1)
-        hidden = torch.stack([outputs.start_logits, outputs.end_logits]).float()
-        hidden = hidden.masked_fill(mask == 0, -1e9)
         loss = None
         if batch.labels is not None:
             targets = (batch.labels + first[:, None]).T.reshape(-1)
-            loss = functional.cross_entropy(hidden.flatten(0, 1), targets, reduction="sum")
-        hidden = hidden.detach()
-        null = hidden.gather(2, first[None, :, None].expand(2, -1, 1)).sum(0)[:, 0]
-        windows, starts, start_logits = highest(hidden[0], mask, self.n_best)
-        others, ends, end_logits = highest(hidden[1], mask, self.n_best)
+            loss = functional.cross_entropy(logits.flatten(0, 1), targets, reduction="sum")
+        logits = logits.detach()
+        null = logits.gather(2, first[None, :, None].expand(2, -1, 1)).sum(0)[:, 0]
+        windows, starts, start_logits = highest(logits[0], mask, self.n_best)
+        others, ends, end_logits = highest(logits[1], mask, self.n_best)
         ragged = {
             "starts": (windows, starts), "start_logits": (windows, start_logits),
             "ends": (others, ends), "end_logits": (others, end_logits),
