@@ -12,13 +12,7 @@ from tunesmith.tasks.script_parts import sklearn_metrics
 RANDOM = np.random.default_rng(5)
 
 
-NOT_YET = pytest.mark.xfail(reason="eject refuses it (R200)", strict=True)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=NOT_YET if name == "question-answering" else ()) for name in TASKS],
-)
+@pytest.mark.parametrize("name", TASKS)
 def test_every_task_can_be_written_as_a_script(name: str) -> None:
     assert task_named(name).script_parts is not TaskDefaults.script_parts
 

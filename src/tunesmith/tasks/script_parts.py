@@ -98,6 +98,9 @@ class ScriptParts:
             `seed_of(*numbers)`.
         statistics: code for `statistics(logits, labels)` of a batch, which evaluation keeps in
             place of both.
+        own_loss: whether Trainer computes the loss by `loss_sum`, not by the model.
+        trainer_arguments: further arguments of `TrainingArguments`, as code.
+        before_final: a statement before the finished model is scored.
         scores_read_rows: whether `scores` also read the rows of the split, which is `raw[name]`.
         record: what is written of a row where rows are written next to the script; None for the
             columns of text, as text. It takes a label from `targets` all the same.
@@ -120,6 +123,9 @@ class ScriptParts:
     network: ScriptCode | None = None
     corrupt: ScriptCode | None = None
     statistics: ScriptCode | None = None
+    own_loss: bool = False
+    trainer_arguments: Sequence[str] = ()
+    before_final: str = ""
     scores_read_rows: bool = False
     record: Callable[[Row], Mapping[str, object]] | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)

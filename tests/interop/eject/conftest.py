@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import make_tiny_bert, ticket_rows
+from tests.tasks.question_answering.asked import asked_rows
 from tunesmith.api.runs import Run
 from tunesmith.api.train import start
 from tunesmith.runs.folder import RunFolder
@@ -91,6 +92,10 @@ KINDS: Mapping[str, tuple[list[dict[str, object]], dict[str, object]]] = {
             for t in TEXTS
         ],
         {"options.pieces": "first", "metrics": ["f1", "precision", "recall", "accuracy"]},
+    ),
+    "questions": (
+        asked_rows(30),
+        {"train.max_length": 32, "options.stride": 6, "options.n_best": 5},
     ),
     "words": ([{"text": t} for t in TEXTS], {"task": "masked-lm"}),
     "word pairs": (

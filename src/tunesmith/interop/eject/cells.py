@@ -15,7 +15,10 @@ __all__ = ["WIDTH", "Cell", "Script", "assignment", "block", "fitted", "literal"
 WIDTH = 100
 """Columns of a line."""
 
-_STANDARD = ("contextlib", "copy", "csv", "fnmatch", "gzip", "itertools", "json", "math", "os")
+_STANDARD = (
+    "collections", "contextlib", "copy", "csv", "fnmatch", "gzip", "itertools", "json", "math",
+    "os", "re", "string", "unicodedata",
+)  # fmt: skip
 _FROM = {
     "accelerate": ("Accelerator",),
     "accelerate.utils": ("DataLoaderConfiguration",),
@@ -30,9 +33,10 @@ _FROM = {
     ),
     "torch.utils.data": ("DataLoader", "RandomSampler"),
     "transformers": (
-        "AutoModelForMaskedLM", "AutoModelForMultipleChoice", "AutoModelForSequenceClassification",
-        "AutoModelForTokenClassification", "AutoTokenizer", "BatchEncoding",
-        "DataCollatorForMultipleChoice", "DataCollatorForTokenClassification",
+        "AutoModelForMaskedLM", "AutoModelForMultipleChoice", "AutoModelForQuestionAnswering",
+        "AutoModelForSequenceClassification", "AutoModelForTokenClassification",
+        "AutoTokenizer", "BatchEncoding", "DataCollatorForMultipleChoice",
+        "DataCollatorForTokenClassification",
         "DataCollatorWithPadding", "EarlyStoppingCallback", "Trainer", "TrainerCallback",
         "TrainingArguments", "get_scheduler",
     ),

@@ -351,6 +351,9 @@ def _ending(run: SourceRun) -> Cell:
     ]
     restore = f"    {use['model']}.load_state_dict(best_weights)"
     code = block(
-        run.selection is not None and ("if best_weights is not None:", restore), scored, save
+        run.selection is not None and ("if best_weights is not None:", restore),
+        run.parts.before_final if run.scored else None,
+        scored,
+        save,
     )
     return Cell(_("The finished model"), code)

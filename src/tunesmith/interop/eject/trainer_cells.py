@@ -100,7 +100,7 @@ def _batches(run: SourceRun) -> Cell | None:
 
 def _loss(run: SourceRun) -> Cell | None:
     """With micro-batches Trainer needs to know how to divide the loss."""
-    if not run.micro_batch_size:
+    if not run.micro_batch_size and not run.parts.own_loss:
         return None
     code = block(
         "def compute_loss(outputs, labels, num_items_in_batch=None):",
@@ -113,6 +113,8 @@ def _loss(run: SourceRun) -> Cell | None:
             "The loss is divided by the targets of the whole step. The mean of the means of its "
             "micro-batches would be another number if their sizes differ."
         )
+        if run.micro_batch_size
+        else _("The loss is the mean over all targets of the step.")
     ]
     return Cell(_("Loss"), code, notes)
 
@@ -141,6 +143,7 @@ def _arguments(run: SourceRun) -> Cell:
         train.device == "cpu" and "use_cpu=True,",
         corrupts and 'train_sampling_strategy="sequential",',
         corrupts and "remove_unused_columns=False,",
+        *(f"{argument}," for argument in run.parts.trainer_arguments),
         not corrupts and 'accelerator_config={"use_seedable_sampler": True},',
         *_evaluation_arguments(run),
         "logging_steps=LOG_EVERY,",
@@ -197,7 +200,7 @@ def _training(run: SourceRun) -> Cell:
         "validation" in run.scored and f"eval_dataset={rows('validation')},",
         f"data_collator={'lambda batches: batches[0]' if corrupts else 'collate'},",
         "processing_class=tokenizer,",
-        run.micro_batch_size and "compute_loss_func=compute_loss,",
+        (run.micro_batch_size or run.parts.own_loss) and "compute_loss_func=compute_loss,",
         run.scored and f"compute_metrics={_metrics_of(run, run.scored[0])},",
         run.parts.statistics and run.scored and "preprocess_logits_for_metrics=statistics,",
     ]
@@ -218,6 +221,7 @@ def _training(run: SourceRun) -> Cell:
         [f"trainer.add_callback({callback})" for callback in callbacks if callback],
         "trainer.train()",
         'losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]',
+        run.scored and run.parts.before_final,
         ending,
         "trainer.save_model(OUTPUT)",
     )

@@ -39,8 +39,9 @@ from tunesmith.tasks.question_answering.baselines import nearest_sentences
 from tunesmith.tasks.question_answering.columns import match_questions
 from tunesmith.tasks.question_answering.n_best import best_of_rows, highest, padded_logits
 from tunesmith.tasks.question_answering.rows import Asked, read_asked, validate_asked
-from tunesmith.tasks.question_answering.scripts import usage_lines
+from tunesmith.tasks.question_answering.scripts import question_parts, usage_lines
 from tunesmith.tasks.question_answering.windows import encode_asked
+from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -325,6 +326,22 @@ class QuestionAnswering(TaskDefaults):
             stride=self.stride,
             longest=self.max_answer_length,
             threshold=self._threshold,
+        )
+
+    @property
+    def script_parts(self) -> ScriptParts:
+        """Windows, answers and scores; the threshold is chosen as `settled` does it."""
+        return question_parts(
+            self,
+            self._read,
+            constants=[
+                ("STRIDE", self.stride, _("tokens by which windows overlap")),
+                ("N_BEST", self.n_best, _("first and last tokens to combine")),
+                ("MAX_ANSWER_LENGTH", self.max_answer_length, _("tokens")),
+            ],
+            threshold=self._threshold,
+            is_chosen=self.threshold is None,
+            is_cjk=self.is_cjk,
         )
 
     @property
