@@ -31,7 +31,6 @@ __all__ = ["tunesmith"]  # the fixture
 WITHOUT_PROBABILITIES = {
     "text-regression",
     "masked-lm",
-    "token-classification",
     "question-answering",
 } | ({*toys.TOYS} - {"toy-windows"})
 WITHOUT_SCRIPT = {"question-answering", *toys.TOYS}
@@ -40,7 +39,6 @@ LAYOUTS = {
     "token-classification": "every token",
     "question-answering": "padded",
     "toy-tags": "every token",
-    "toy-choice": "parts of equal length",
     "toy-text": "padded",
 }
 """How the fast engine computes a batch, where not as for a label per text."""
