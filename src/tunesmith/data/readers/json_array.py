@@ -73,6 +73,7 @@ class Window:
 
     Attributes:
         line: of what comes next, from 1.
+        has_escapes: whether characters of the last element are written as numbers.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -81,6 +82,7 @@ class Window:
         self._position = 0
         self._is_at_end = False
         self.line, self._column = 1, 1
+        self.has_escapes = False
 
     def next_sign(self) -> str:
         """Skip what is blank; the next character, empty at the end of the text."""
@@ -126,6 +128,7 @@ class Window:
             else:
                 if _blank_end(self._text, end) < len(self._text) or not self._read_more():
                     size = end - self._position
+                    self.has_escapes = self._text.find("\\u", self._position, end) >= 0
                     self.take(size)
                     return value, size
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,14 @@ class _Paragraph:
         title: of its article.
         values: as the file has them.
         size: characters, about.
+        has_escapes: whether characters are written as numbers, such as halves of them.
     """
 
     line: int
     title: object
     values: object
     size: int
+    has_escapes: bool
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class SquadFile(TextFileSource):
                 text = shortened(str(values))
                 yield paragraph.line, 0, Finding("D144", message.format(text=text), fix)
                 continue
-            finding = unwritable_in(values)
+            finding = unwritable_in(values) if paragraph.has_escapes else None
             size = paragraph.size // max(1, len(values[squad.QUESTIONS]))
             for row in squad.questions_of(values, paragraph.title):
                 yield paragraph.line, size, finding or row
@@ -147,7 +149,7 @@ def _object(window: Window, title: object) -> Iterator[_Paragraph]:
     line = window.line
     window.expect("{", "Expecting an object")
     own: dict[str, object] = {"title": title} if title is not None else {}
-    size = 0
+    size, has_escapes = 0, False
     waiting: list[_Paragraph] = []
     for _number in window.items("}"):
         key, _size = window.element(DECODER)
@@ -169,10 +171,11 @@ def _object(window: Window, title: object) -> Iterator[_Paragraph]:
         else:
             own[key], taken = window.element(DECODER)
             size += taken
+            has_escapes |= window.has_escapes
     title = own.get("title")
-    yield from (_Paragraph(one.line, title, one.values, one.size) for one in waiting)
+    yield from (replace(one, title=title) for one in waiting)
     if squad.QUESTIONS in own:
-        yield _Paragraph(line, title, own, size)
+        yield _Paragraph(line, title, own, size, has_escapes)
 
 
 def _items(window: Window, title: object) -> Iterator[_Paragraph]:
@@ -180,7 +183,7 @@ def _items(window: Window, title: object) -> Iterator[_Paragraph]:
         window.next_sign()
         line = window.line
         values, size = window.element(DECODER)
-        yield _Paragraph(line, title, values, size)
+        yield _Paragraph(line, title, values, size, window.has_escapes)
 
 
 def looks_like_squad(head: str) -> bool:

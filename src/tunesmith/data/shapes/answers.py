@@ -70,31 +70,31 @@ def are_structured(value: object) -> bool:
 
 def _pairs(value: object, start: object) -> Iterator[tuple[str, object]]:
     """Yield each text with its start."""
-    if isinstance(value, Mapping) and (key := _key(value, _TEXTS)):
-        texts, start = value[key], value.get(_key(value, _STARTS) or "", start)
-        if not isinstance(texts, Mapping):
-            yield from _pairs(texts, start)
-            return
+    if isinstance(value, str):
+        if isinstance(start, list | tuple):
+            (start,) = start
+        yield value, start
     elif isinstance(value, list | tuple):
         starts = start if isinstance(start, list | tuple) else [start]
         if start is None or not starts or not value:
             starts = [None] * len(value)
         for item, begin in zip(value, starts, strict=True):
             yield from _pairs(item, begin)
-        return
-    elif isinstance(value, str):
-        if isinstance(start, list | tuple):
-            (start,) = start
-        yield value, start
-        return
+    elif isinstance(value, Mapping) and (key := _key(value, _TEXTS)) is not None:
+        if isinstance(value[key], Mapping):
+            raise ValueError(value)
+        yield from _pairs(value[key], value.get(_key(value, _STARTS) or "", start))
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield as_text(value), start
-        return
-    raise ValueError(value)
+    else:
+        raise ValueError(value)
 
 
 def _key(values: Mapping[str, Any], keys: Sequence[str]) -> str | None:
-    return next((key for key in keys if key in values), None)
+    for key in keys:
+        if key in values:
+            return key
+    return None
 
 
 def _place(value: object) -> int | None:
