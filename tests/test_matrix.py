@@ -90,6 +90,30 @@ def questions(choices: object, answer: str) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+ROME = {"text": ["Rome"], "answer_start": [9]}
+
+
+def answered(count: int = 20, **values: object) -> str:
+    """Lines of questions on contexts; the last one is as the others, but for these values."""
+    rows: list[dict[str, object]] = [
+        {"id": i, "question": f"{text}?", "context": f"It is in Rome, {text}", "answers": ROME}
+        for i, text in enumerate(texts(count + 1))
+    ]
+    rows[-1] |= values
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def squad(**values: object) -> str:
+    """A file in the format of SQuAD on several lines; its last question has these values."""
+    rows = [json.loads(line) for line in answered().splitlines()]
+    answer = [{"text": "Rome", "answer_start": 9}]
+    for row in rows:
+        question = {"id": str(row["id"]), "question": row["question"], "answers": answer}
+        row["qas"] = [question | (values if row is rows[-1] else {})]
+    paragraphs = [{"context": row["context"], "qas": row["qas"]} for row in rows]
+    return json.dumps({"version": "2.0", "data": [{"paragraphs": paragraphs}]}, indent=1)
+
+
 GOOD = table(pairs())
 GOOD_LINES = lines(pairs())
 CHINESE = "".join(f"打印机坏了请尽快派人来修理谢谢第{i}号,{'好坏'[i % 2]}\n" for i in range(20))
@@ -329,6 +353,39 @@ CASES = [
     Case(94, "an empty choice", {"a.jsonl": questions(["up", ""], "A")},
          "error", "D368", "a.jsonl:21", ["choice B is ''"]),
     Case(95, "no answer to a question", {"a.jsonl": questions(["up", "down"], "-1")},
+         "error", "D201", "a.jsonl:21", ["the label is empty"]),
+    Case(101, "SQuAD", {"a.json": squad()}),
+    Case(101, "answers in a table", {"a.csv": "question,context,answer\n" + "".join(
+        f"{text}?,It is in Rome {text},Rome\n" for text in texts())}),
+    Case(102, "answers without a context",
+         {"a.csv": table([(f"{text}?", f"in {text}") for text in texts()], "question,answer")},
+         "error", "D350", "a.csv", ["no column has the texts", "such as context", "generation"]),
+    Case(102, "a question without its context", {"a.jsonl": answered(context=" ")},
+         "error", "D350", "a.jsonl:21", ["no context that could hold an answer"]),
+    Case(103, "an answer at another place",
+         {"a.jsonl": answered(200, answers={"text": ["Rome"], "answer_start": [11]})},
+         "error", "D351", "a.jsonl:201",
+         ['question 200: the answer "Rome" is not at 11 but at 9 (-2)', "code points"]),
+    Case(103, "bytes in the one row that tells",
+         {"a.jsonl": answered(200, context="C\u2019est \u00e0 Rome",
+                              answers={"text": ["Rome"], "answer_start": [11]})}),
+    Case(103, "a question of SQuAD at another place",
+         {"a.json": squad(answers=[{"text": "Rome", "answer_start": 8}])},
+         "error", "D351", "a.json:306", ["question 20: the answer", "not at 8 but at 9 (+1)"]),
+    Case(104, "an answer that is not there",
+         {"a.jsonl": answered(answers={"text": ["rome"], "answer_start": [9]})},
+         "error", "D352", "a.jsonl:21", ['is not in the context, which has "Rome"', "Copy"]),
+    Case(105, "an answer to an impossible question", {"a.jsonl": answered(is_impossible=True)},
+         "error", "D353", "a.jsonl:21", ['according to "is_impossible", and the answer "Rome"']),
+    Case(106, "no list of answers", {"a.jsonl": answered(answers={"a": 3})},
+         "error", "D365", "a.jsonl:21", ["not a list of answers", '"answer_start": 3']),
+    Case(106, "no question", {"a.json": squad().replace('"qas": [', '"qas": ["x",', 1)},
+         "error", "D365", "a.json:6", ["not a question: x", '"answers": []']),
+    Case(107, "an answer at two places",
+         {"a.csv": "question,context,answer\n" + "".join(
+             f"{text}?,In Rome {text},Rome\n" for text in texts()) + "W?,Rome or Rome,Rome\n"},
+         "warning", "D366", "a.csv:22", ['"Rome" is at 2 places', "answer_start"]),
+    Case(108, "a question without a known answer", {"a.jsonl": answered(answers=None)},
          "error", "D201", "a.jsonl:21", ["the label is empty"]),
 ]  # fmt: skip
 """Rows 71 and 72 are of tasks on tokens, which do not exist yet."""

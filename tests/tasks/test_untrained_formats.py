@@ -10,7 +10,7 @@ import pytest
 from tunesmith.data.columns import Roles
 from tunesmith.data.profile import profile
 from tunesmith.data.readers.memory import Memory
-from tunesmith.errors import RecipeError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import match_task
 
@@ -48,11 +48,10 @@ FORMATS: dict[str, list[dict[str, object]]] = {
     "a word with its tag in each row": [
         {"Sentence #": "1", "Word": "Ann", "POS": "NNP", "Tag": "B-PER"},
     ],
-    "questions with answers that are no parts of a text": [
-        {"question": "Where is it?", "passage": "In France.", "answer": "Over there"},
-        {"question": "Where is it?", "answer": "In France"},
-        {"问题": "在哪里？", "上下文": "在法国。", "答案": "那边很远"},
-        {"问题": "在哪里？", "答案": "在法国。"},
+    "questions with answers that are not parts of their context": [
+        {"question": "Where is it?", "context": "In France.", "answer": "To the west of it."},
+        {"question": "Where is it?", "passage": "In France.", "answers": ["To the west."]},
+        {"问题": "在哪里？", "上下文": "在法国。", "答案": "德国的西边"},
     ],
     "texts to be turned into other texts, such as translations or summaries": [
         {"source": "Good morning", "target": "Guten Morgen"},
@@ -103,6 +102,29 @@ def test_the_format_is_named(description: str, record: Mapping[str, object], ali
     if text != label:  # named columns are taken as they are
         _task, match = match_task(columns, DataSettings(train="x", text=text, label=label))
         assert match.roles == Roles(text, None, label)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"question": "Where is it?", "answer": "In France"},
+        {"question": "Where is it?", "answers": {"text": ["In France"], "answer_start": [3]}},
+        {"问题": "在哪里？", "答案": "在法国。"},
+    ],
+)
+def test_answers_without_a_context_are_refused(record: Mapping[str, object]) -> None:
+    records = [
+        {name: numbered(value, i, alike=False) for name, value in record.items()} for i in range(30)
+    ]
+    columns = profile(Memory.of_records(records, "data.jsonl"))
+    with pytest.raises(DataError) as caught:
+        match_task(columns, DataSettings(train="x"))
+    (problem,) = caught.value.problems
+    assert problem.code == "D350"
+    assert "no column has the texts they are from" in problem.message
+    _task, match = match_task(columns, DataSettings(train="x"), "question-answering")
+    question, answers = record
+    assert match.roles == Roles(question, None, answers)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from tunesmith.data.columns import Roles, need_a_role
 from tunesmith.data.profile import Profile
-from tunesmith.errors import Place, Problem, RecipeError
+from tunesmith.errors import DataError, Place, Problem, RecipeError
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 from tunesmith.recipe.renamed import new_name
@@ -81,13 +81,16 @@ def match_task(
     Raises:
         RecipeError: there is no such task (R109), no task trains data of this format yet (R203), or
             several columns or tasks fit equally well (R204).
-        DataError: no column may hold the text or the label (D301).
+        DataError: no column may hold the text or the label (D301), or answers lack their context
+            (D350).
     """
     if task is None:
         matches = _matches(profile, requested)
         is_known = bool(matches) and matches[0][1].confidence is Confidence.BY_SHAPE
         unsupported = None if is_known else untrained_format(profile, _label(matches))
         if unsupported and requested.label is None:
+            if unsupported.lacks_context:
+                raise DataError(_without_context(unsupported, profile))
             raise RecipeError(_untrained(unsupported, profile))
     else:
         of = task_named(task)
@@ -132,6 +135,18 @@ def _untrained(unsupported: UntrainedFormat, profile: Profile) -> Problem:
             "If it is something else, name the columns and the task: --text COLUMN --label COLUMN "
             "--task TASK. Tasks: {names}."
         ).format(names=", ".join(sorted(TASKS))),
+    )
+
+
+def _without_context(unsupported: UntrainedFormat, profile: Profile) -> Problem:
+    message = _("this looks like {format} ({columns}), and no column has the texts they are from")
+    return Problem(
+        "D350",
+        message.format(format=unsupported.description, columns=quoted(unsupported.columns)),
+        Place(profile.source.name),
+        fix=_("Give each question the text that answers it, in a column such as context.")
+        + "\n"
+        + _("To answer from the question alone is generation, which no task here trains."),
     )
 
 

@@ -28,10 +28,12 @@ class UntrainedFormat:
     Attributes:
         description: the format, translated.
         columns: the columns by which it was recognized.
+        lacks_context: whether a column is missing that would make it data of a task.
     """
 
     description: str
     columns: tuple[str, ...]
+    lacks_context: bool = False
 
 
 def _any(_columns: Columns) -> bool:
@@ -83,12 +85,14 @@ class _Signature:
         columns: for each column its possible names, as `plain_name` writes them.
         holds: what the values of these columns must be, in addition.
         is_weak: whether another column with classes is a better reading.
+        lacks_context: of `UntrainedFormat`.
     """
 
     description: str
     columns: tuple[str, ...]
     holds: Callable[[Columns], bool] = _any
     is_weak: bool = False
+    lacks_context: bool = False
 
 
 _CHAT = N_("conversations")
@@ -96,7 +100,8 @@ _INSTRUCTIONS = N_("instructions with responses")
 _PREFERENCES = N_("preferences between responses")
 _TRIPLETS = N_("texts with similar and different ones, for embeddings")
 _TOKENS = N_("a word with its tag in each row")
-_ANSWERS = N_("questions with answers that are no parts of a text")
+_ANSWERS = N_("questions with answers that are not parts of their context")
+_WITHOUT_CONTEXT = N_("questions with answers")
 _TEXT_TO_TEXT = N_("texts to be turned into other texts, such as translations or summaries")
 
 _LONGEST_LABEL = 40
@@ -112,6 +117,7 @@ _CONTEXT = (
 _TOKEN = "token word tokens words 词 词语 字 字符 单词 词元"
 _TAG = "tag tags nertag ner bio iob entity label labels 标签 标注 实体"
 _ASKED = "question questions 问题 提问"
+_ANSWER = "answer answers answertext a 答案 答案列表 答案文本 回答 答"
 _RESPONSE = (
     "output outputs response responses completion completions answer reply generation "
     "输出 回答 回复 答复 答案 响应 补全"
@@ -138,8 +144,14 @@ _SIGNATURES = (
     _generated(_INSTRUCTIONS, "user human 用户 人类", "assistant bot gpt 助手 助理 机器人"),
     _generated(_INSTRUCTIONS, "query question 问题 问", "response completion reply 回复 答复"),
     _Signature(_TOKENS, (_TOKEN, _TAG), _has_bio),
-    _generated(_ANSWERS, f"{_ASKED} query", _CONTEXT, "answer answertext 答案 回答"),
-    _generated(_ANSWERS, f"{_ASKED} query q 问", "answer answers a 答案 回答 答"),
+    _generated(_ANSWERS, f"{_ASKED} query", _CONTEXT, _ANSWER),
+    _Signature(
+        _WITHOUT_CONTEXT,
+        (f"{_ASKED} query q 问", _ANSWER),
+        _is_generated,
+        is_weak=True,
+        lacks_context=True,
+    ),
     _Signature(_TRIPLETS, ("anchor query question 查询", "positive pos 正例", "negative neg 负例")),
     _Signature(_TRIPLETS, ("anchor", "positive 正例")),
     _Signature(_TEXT_TO_TEXT, ("translation translations 翻译",), _is_nested),
@@ -183,5 +195,6 @@ def untrained_format(profile: Profile, label: str | None = None) -> UntrainedFor
         is_labeled = better is not None and better not in present and _is_label(better, present[0])
         if not (signature.is_weak and is_labeled):
             names = tuple(column.name for column in present)
-            return UntrainedFormat(_(signature.description), names)
+            description = _(signature.description)
+            return UntrainedFormat(description, names, signature.lacks_context)
     return None

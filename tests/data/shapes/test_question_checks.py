@@ -18,6 +18,7 @@ GOOD = {"q": "Where?", "c": "In Rome", "a": [{"text": "Rome", "answer_start": 3}
         ({"c": None}, "D350"),
         ({"q": ""}, "D310"),
         ({"a": "Rome"}, "D365"),
+        ({"a": "Paris"}, "D352"),
         ({"a": [{"text": "Rome"}]}, "D365"),
         ({"a": [{"text": "Rome", "answer_start": 3, "places": 2}]}, "D366"),
     ],

@@ -1,8 +1,8 @@
 """`embedded:questions`: notes from a kitchen, and questions whose answers are parts of them.
 
 Each note has several questions. One in five has no answer: the note says nearly what it asks about,
-with another dish, person or number. One note in eight is longer than a model reads at once. Where a
-note says a thing twice there are two right answers.
+with another dish, person or number. One note in twelve is longer than a model reads at once, and
+where a note says a thing twice there are two right answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["SIZES", "make_questions"]
 
 SIZES = {"train": 1200, "validation": 240, "test": 240}
 _SEED = 20_260_107
-_WITHOUT_ANSWER, _LONG, _TWICE = 0.2, 0.125, 0.15
+_WITHOUT_ANSWER, _LONG, _TWICE = 0.2, 0.08, 0.2
 _PER_NOTE = (2, 3, 4, 5)
 
 
@@ -135,7 +135,7 @@ def make_questions() -> dict[str, list[dict[str, object]]]:
 def _note(language: Language, draw: Draw) -> tuple[str, list[dict[str, object]]]:
     """Return a note, and for each question on it the question and its answers."""
     is_long = draw.fraction() < _LONG
-    count = 55 + draw.below(35) if is_long else 3 + draw.below(5)
+    count = 60 + draw.below(30) if is_long else 3 + draw.below(4)
     facts = [observe(draw, FRAMES[draw.pick(_FRAMES)]) for _fact in range(count)]
     if draw.fraction() < _TWICE:
         facts.insert(draw.below(count), draw.pick(facts))

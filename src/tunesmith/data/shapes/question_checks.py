@@ -31,23 +31,29 @@ def check_question(
         return Finding("D350", message, fix)
     if not _is_text(values.get(question)):
         return Finding("D310", _("the question is empty"), _("Complete or remove the row."))
-    value = None if answers is None else values.get(answers)
+    return _of_answers(values.get(answers), str(values[context])) if answers is not None else None
+
+
+def _of_answers(value: object, context: str) -> Finding | None:
     if value is None:
         return None
+    if isinstance(value, str) and value not in context:
+        message = _('the answer "{text}" is not in the context').format(text=shortened(value))
+        return Finding("D352", message, _("Copy the answer from the context, letter by letter."))
     if not isinstance(value, list | tuple) or not all(map(_is_located, value)):
         message = _("not a list of answers: {value}").format(value=shortened(str(value)))
         example = '[{"text": "Paris", "answer_start": 3}]'
         return Finding("D365", message, _("Write them like {example}.").format(example=example))
     several = [one for one in value if one.get("places", 1) > 1]
-    if several:
-        message = _('the answer "{text}" is at {count} places of the context; its first one counts')
-        return Finding(
-            "D366",
-            message.format(text=shortened(several[0]["text"]), count=several[0]["places"]),
-            _("Say where it starts, in a column answer_start."),
-            severity=Severity.WARNING,
-        )
-    return None
+    if not several:
+        return None
+    message = _('the answer "{text}" is at {count} places of the context; its first one counts')
+    return Finding(
+        "D366",
+        message.format(text=shortened(several[0]["text"]), count=several[0]["places"]),
+        _("Say where it starts, in a column answer_start."),
+        severity=Severity.WARNING,
+    )
 
 
 def _is_text(value: object) -> bool:

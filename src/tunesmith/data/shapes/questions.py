@@ -7,11 +7,12 @@ places an answer is, its first place counts, and "places" says how many there ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from tunesmith.data import squad
+from tunesmith.data.columns import plain_name
 from tunesmith.data.findings import Finding
 from tunesmith.data.rows import Column, Source, readable_rows
 from tunesmith.data.shapes.answers import (
@@ -29,7 +30,7 @@ from tunesmith.data.shapes.shape import ConvertedSource, ExplodedSource, Record,
 from tunesmith.i18n import gettext as _
 from tunesmith.text import shortened
 
-__all__ = ["recognize"]
+__all__ = ["named_columns", "recognize"]
 
 _QUESTIONS = tuple("question query questiontext q 问题 提问 问 题目 问句".split())
 _CONTEXTS = tuple(
@@ -70,6 +71,16 @@ def recognize(sample: Sample) -> Source | None:
         if is_nested or _are_parts(sample, context, column, start):
             return _wrapped(sample, question, context, column, start, are_cells=not is_nested)
     return rows
+
+
+def named_columns(columns: Iterable[Column]) -> tuple[str | None, str | None, str | None]:
+    """Return the columns of question, context and answers by their names, whatever they hold."""
+    by_name = {plain_name(column.name): column.name for column in columns}
+    question, context, answers = (
+        next((by_name[name] for name in names if name in by_name), None)
+        for names in (_QUESTIONS, _CONTEXTS, _ANSWERS)
+    )
+    return question, context, answers
 
 
 def _exploded(sample: Sample) -> ExplodedSource | None:
@@ -169,7 +180,8 @@ class _Convert:
         names = self.names
         context = values.get(names.context)
         answers = _read(values, names)
-        if isinstance(answers, str) or (answers and not isinstance(context, str)):
+        has_context = isinstance(context, str) and bool(context.strip())
+        if isinstance(answers, str) or (answers and not has_context):
             return {}
         if answers is None:
             return {names.answers: [] if self.are_cells else None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tunesmith.data.columns import Roles, Suggestion
 from tunesmith.data.profile import Profile
+from tunesmith.data.shapes.questions import named_columns
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.matching import Confidence, Match
@@ -17,7 +18,11 @@ def match_questions(profile: Profile, requested: DataSettings) -> Match | None:
     own_label = requested.label if isinstance(requested.label, str) else None
     context = requested.text_pair or of_type.get("context")
     question, label = requested.text or of_type.get("question"), own_label or of_type.get("answers")
-    if not (question and context and label) or question == context:
+    if not (question and context and label):  # the rows say what is wrong
+        names = named_columns(column.column for column in profile.columns)
+        parts = zip((question, context, label), names, strict=True)
+        question, context, label = (own or name for own, name in parts)
+    if not (question and label) or question == context:
         return None
     roles = Roles(question, None, label, context)
     column = profile.column(label)
