@@ -128,14 +128,21 @@ LONDON = {"start": 3, "end": 9, "label": "PLACE", "text": "London"}
 CONLL = "".join(f"in O\nLondon B-PLACE\n{i} O\n\n" for i in range(20))
 
 
-def tagged(tokens: object, tags: object) -> str:
-    rows = [{"tokens": ["in", "London", str(i)], "tags": ["O", "B-P", "O"]} for i in range(20)]
+def tagged(tokens: object, tags: object, others: Sequence[object] = ("O", "B-P", "O")) -> str:
+    rows = [{"tokens": ["in", "London", str(i)], "tags": list(others)} for i in range(20)]
     return "".join(json.dumps(row) + "\n" for row in [*rows, {"tokens": tokens, "tags": tags}])
 
 
 def marked(text: str, entities: object) -> str:
     rows = [{"text": f"in London {i}", "entities": [LONDON]} for i in range(200)]
     return "".join(json.dumps(row) + "\n" for row in [*rows, {"text": text, "entities": entities}])
+
+
+def unnamed(start: int, end: int) -> str:
+    """Entities without their text."""
+    entities = [{"start": start, "end": end, "label": "PLACE"}]
+    rows = [{"text": f"in London {i}", "entities": entities} for i in range(20)]
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def studio(*ends: int) -> str:
@@ -331,11 +338,56 @@ CASES = [
          "error", "D345", "a.jsonl:21", ['"X-P" is no tag of IOB', "Write B- or I-"]),
     Case(85, "with and without marks", {"a.jsonl": tagged(["in", "Rome"], ["O", "P"])},
          "error", "D345", "a.jsonl", ['such as "B-P", others have none: "P"', "its mark"]),
+    Case(80, "a tag without a word", {"a.conll": CONLL + "\tO\n"},
+         "error", "D340", "a.conll:81", ['a tag without a word: "O"']),
+    Case(80, "CoNLL with BOM and CR", {"a.conll": ("\ufeff" + CONLL).replace("\n", "\r\n")}),
+    Case(80, "CoNLL in UTF-16", {"a.conll": CONLL.encode("utf-16")}),
+    Case(80, "CoNLL with tabs, words with spaces",
+         {"a.conll": CONLL.replace(" ", "\t") + "New York\tB-PLACE\n"}),
+    Case(81, "all rows have a tag too few", {"a.jsonl": tagged(["in"], [], others=["B-P", "O"])},
+         "error", "D341", "a.jsonl:1", ["3 tokens with 2 tags"]),
+    Case(82, "positions from 1", {"a.jsonl": unnamed(4, 10)}),
+    Case(82, "most positions cut a word", {"a.jsonl": unnamed(4, 8)},
+         "error", "D342", "a.jsonl:1", ['4 to 8 are "ondo", a part of a word', "give each entity"]),
+    Case(84, "start and end are swapped", {"a.jsonl": marked("in London", [
+         {"start": 9, "end": 3, "label": "PLACE"}])},
+         "error", "D344", "a.jsonl:201", ["9 to 3 are not in the text"]),
+    Case(84, "only spaces", {"a.jsonl": marked("in London", [
+         {"start": 2, "end": 3, "label": "PLACE"}])},
+         "error", "D344", "a.jsonl:201", ["2 to 3 are only spaces"]),
+    Case(85, "numbers without names", {"a.jsonl": tagged(["in", "Rome"], [0, 1], others=[0, 1, 0])},
+         "error", "D345", "a.jsonl:1", ["numbers without names, such as 0", "data.labels=[O"]),
+    Case(85, "numbers in text", {"a.jsonl": tagged(["a", "b"], ["0", "1"], others=["0", "1", "0"])},
+         "error", "D345", "a.jsonl:1", ["numbers without names"]),
+    Case(85, "numbers with names",
+         {"a.jsonl": tagged(["in", "Rome"], [0.0, 1.0], others=[0, 1, 0])},
+         arguments=["--set", "data.labels=[O, B-P, I-P]"]),
+    *(Case(85, f"{number} has no name",
+           {"a.jsonl": tagged(["in", "Rome"], [number, 0], others=[0, 1, 0])},
+           "error", "D345", "a.jsonl:21", [f"tag 1 is {number}; the names are numbered 0 to 2"],
+           ["--set", "data.labels=[O, B-P, I-P]"]) for number in (-100, -1, 3)),
+    Case(85, "no tag", {"a.jsonl": tagged(["in", "Rome"], [None, "O"])},
+         "error", "D345", "a.jsonl:21", ["tag 1 is None, not text"]),
+    Case(85, "marks in another form",
+         {"a.jsonl": tagged(["in", "Rome"], ["O", "B_P"], others=["O", "B_P", "I_P"])},
+         "error", "D345", "a.jsonl", ['"B_P" has its mark in another form', "Write B- or I-"]),
     Case(86, "annotators disagree", {"a.json": studio(9, 8)},
          "error", "D346", "a.json[20]", ["2 annotations of this text differ", "Agree on one"]),
     Case(86, "annotators agree", {"a.json": studio(9, 9)}),
     Case(87, "a token is missing", {"a.jsonl": tagged(["in", None], ["O", "O"])},
          "error", "D362", "a.jsonl:21", ["token 2 is None"]),
+    Case(87, "a list of sentences", {"a.jsonl": tagged([["in", "Rome"]], [["O", "B-P"]])},
+         "error", "D362", "a.jsonl:21", ["token 1 is ['in', 'Rome'], not text"]),
+    Case(87, "an entity without a word", {"a.jsonl": tagged(["in", "\u200b"], ["O", "B-P"])},
+         "error", "D362", "a.jsonl:21", ['token 2 is empty and has the tag "B-P"']),
+    Case(88, "places that are not whole numbers",
+         {"a.jsonl": marked("in London", [{**LONDON, "start": 3.0}])},
+         "error", "D363", "a.jsonl:201", ["not an entity: {'start': 3.0"]),
+    Case(88, "a place that is a truth value",
+         {"a.jsonl": marked("in London", [{**LONDON, "start": True}])},
+         "error", "D363", "a.jsonl:201", ["not an entity: {'start': True"]),
+    Case(88, "entities as Python writes them", {"a.csv": 'text,entities\n' + "".join(
+        f'in London {i},"[(3, 9, \'PLACE\')]"\n' for i in range(20))}),
     Case(88, "no entities", {"a.jsonl": marked("in London", ["London"])},
          "error", "D363", "a.jsonl:201", ["not an entity: London", '{"start": 0']),
     Case(91, "choices", {"a.jsonl": questions(["up", "down"], "B")}),

@@ -87,6 +87,24 @@ def test_classes_are_numbered() -> None:
     assert watch.stratum_names == ("a", "b")
 
 
+def test_of_a_set_the_rarest_member_counts() -> None:
+    """Sets are often unique; each would be a stratum of its own, of which nothing is drawn."""
+    records = [{"text": f"row {i}", "label": f"all half{i % 2} {i}"} for i in range(6)]
+    records += [{"text": "none", "label": ""}, {"text": "both", "label": "all half0"}]
+    watch = Survey(
+        Memory.of_records(records, "m"),
+        columns=["text", "label"],
+        text_columns=["text"],
+        examine=lambda _row: None,
+        stratum=lambda row: tuple(str(row.values["label"]).split()),
+    )
+    list(watch.rows())
+    assert watch.strata.tolist() == list(range(8))
+    *own, none, both = watch.split_strata.tolist()
+    assert none == 0 and len({*own, none, both}) == 8
+    assert watch.split_strata.max() == both == 8  # after the six of single rows and "half1"
+
+
 def test_every_good_row_is_watched_with_its_normalized_text() -> None:
     seen: list[tuple[int, str]] = []
     watch = Survey(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -55,7 +56,8 @@ class Survey:
             columns: the used columns.
             text_columns: those of them that hold text.
             examine: returns what is wrong with a row, None if nothing.
-            stratum: returns what random splits keep in proportion; a float is binned.
+            stratum: returns what random splits keep in proportion; a float is binned, and of a
+                tuple the rarest member counts.
             group_column: random splits keep rows with one value in it together.
             watch: called with every good row and its normalized text.
         """
@@ -140,6 +142,25 @@ class Survey:
         values = np.frombuffer(self._strata, dtype=np.float64)
         edges = np.quantile(values, np.linspace(0, 1, 11)[1:-1]) if len(values) else values
         return np.searchsorted(edges, values, side="right").astype(np.intc)
+
+    @property
+    def split_strata(self) -> NDArray[np.integer[Any]]:
+        """The strata that random splits keep in proportion: of tuples, which are sets, one member.
+
+        It is the member that the fewest rows have, so that one of these rows is always left for
+        training. Whole sets are often unique, and of a single row nothing is drawn.
+        """
+        sets = [key if isinstance(key, tuple) else () for key in self._known]
+        if not any(sets):
+            return self.strata
+        rows: Counter[Hashable] = Counter()
+        for members, count in zip(sets, np.bincount(self.strata).tolist(), strict=True):
+            rows.update(dict.fromkeys(members, count))
+        order = sorted(rows, key=lambda member: (rows[member], str(member)))
+        rank = {member: place for place, member in enumerate(order, start=1)}
+        rarest = [min((rank[member] for member in members), default=0) for members in sets]
+        numbers: NDArray[np.intc] = np.array(rarest, dtype=np.intc)
+        return np.take(numbers, self.strata)
 
     @property
     def stratum_names(self) -> tuple[Hashable, ...]:

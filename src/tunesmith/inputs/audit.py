@@ -101,7 +101,8 @@ class Audit:
         labels = counts
         if task.needs_label and isinstance(roles.label, str) and not counts:
             labels = dict(task.label_counts)
-            yield from label_set_problems(train.class_names, len(train.rows), column, place)
+            if task.output.column_type == "list":
+                yield from label_set_problems(train.class_names, len(train.rows), column, place)
         if labels and not settings.labels and not has_names:
             yield from spelling_problems(labels, train.stats.label_kinds, column, place)
             yield from misspelling_problems(labels, column, place)

@@ -291,7 +291,7 @@ def _draw(resolved: ResolvedInputs, survey: Survey, rows: GoodRows) -> dict[str,
         return {"train": Split("train", source, digest, None, rows.num_rows)}
     drawn = random_splits(
         survey.text_hashes,
-        survey.strata,
+        survey.split_strata,
         list(resolved.fractions.values()),
         seed=resolved.recipe.data.seed,
         groups=survey.group_hashes,

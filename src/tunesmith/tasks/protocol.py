@@ -138,7 +138,10 @@ class TaskRows(Protocol):
         ...
 
     def stratum(self, row: Row) -> Hashable:
-        """Return what random splits keep in proportion; a float is binned."""
+        """Return what random splits keep in proportion; a float is binned.
+
+        Of a tuple, which is a set, the member counts that the fewest rows have.
+        """
         ...
 
     @property

@@ -12,8 +12,10 @@ from tunesmith.data.shapes.offsets import (
     Counting,
     Mark,
     consistent,
+    cuts_a_word,
     fitting,
     located,
+    most_cut_words,
     say,
 )
 
@@ -46,6 +48,51 @@ def test_the_way_is_recognized(way: str, is_said: bool) -> None:
     assert ways[0].name == way
     assert located(TEXT, marks, ways) == [(2, 5), (8, 14)]
     assert say(ways[0])
+
+
+@pytest.mark.parametrize(("way", "end"), [("from 1", 1), ("inclusive from 1", 0)])
+def test_positions_from_1_are_recognized(way: str, end: int) -> None:
+    texts = ["in London", "we saw Rome", "Paris is far"]
+    spans = [(3, 9), (7, 11), (0, 5)]
+    rows = [
+        (text, [Mark(start + 1, stop + end, "A")])
+        for text, (start, stop) in zip(texts, spans, strict=True)
+    ]
+    ways = consistent(rows)
+    assert [one.name for one in ways] == [way]
+    assert [located(text, marks, ways) for text, marks in rows] == [[span] for span in spans]
+    assert "from 1" in say(ways[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "cuts"),
+    [
+        ("in London now", 3, 9, False),
+        ("in London now", 4, 9, True),
+        ("in London now", 3, 8, True),
+        ("in London now", 2, 3, True),  # a space
+        ("\u0939\u092e \u0926\u093f\u0932", 3, 4, False),  # no alphabet: it may be meant
+        ("\u4f26\u6566\u5f88\u597d", 1, 2, False),
+        ("\u0e01\u0e23\u0e38\u0e07", 1, 2, False),
+    ],
+)
+def test_words_that_are_cut(text: str, start: int, end: int, cuts: bool) -> None:
+    assert CHARACTERS.cuts(text, Mark(start, end, "A")) is cuts
+    assert not CHARACTERS.cuts(text, Mark(start, end, "A", "a text"))
+
+
+def test_a_sign_is_not_divided() -> None:
+    assert cuts_a_word("\u0926\u093f\u0932", 1) and cuts_a_word("\U0001f468\u200d\U0001f373", 1)
+    assert not cuts_a_word("\u0e01\u0e02", 1)
+
+
+def test_rows_most_of_which_cut_words_are_wrong() -> None:
+    right, wrong = ("in London", [Mark(3, 9, "A")]), ("in London", [Mark(4, 7, "A")])
+    assert most_cut_words([right, *[wrong] * 4], CHARACTERS)
+    assert not most_cut_words([*[right] * 3, *[wrong] * 2], CHARACTERS)
+    assert not most_cut_words([wrong] * 4, CHARACTERS)
+    assert located(*wrong, [CHARACTERS]) == [(4, 7)]
+    assert located(*wrong, [CHARACTERS], refuses_cuts=True) == wrong[1][0]
 
 
 def test_without_evidence_positions_are_characters() -> None:

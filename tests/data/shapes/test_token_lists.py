@@ -61,6 +61,20 @@ def test_other_rows_stay_as_they_are(record: Mapping[str, object]) -> None:
     assert isinstance(one(record), Memory)
 
 
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"tokens": WORDS, "tags": ["B-PER"]}] * 3,  # all of them misaligned
+        [{"tokens": [WORDS], "tags": [TAGS]}] * 3,
+        [{"tokens": WORDS, "tags": [1.0, 0.0]}] * 3,
+        [{"tokens": WORDS, "tags": TAGS}, {"tokens": WORDS, "tags": [None, "O"]}],
+        [{"tokens": WORDS, "tags": TAGS}, {"tokens": [WORDS], "tags": [TAGS]}],
+    ],
+)
+def test_what_is_wrong_with_a_row_is_not_another_format(records: list[dict[str, object]]) -> None:
+    assert types(from_python(records)["train"])["tags"] == "tags"
+
+
 def test_numbers_get_their_names() -> None:
     columns = (Column("tokens", "list"), Column("ner_tags", "list", ("O", "B-PER")))
     records = [{"tokens": WORDS, "ner_tags": [1, 0]}, {"tokens": WORDS, "ner_tags": [1, 7]}]

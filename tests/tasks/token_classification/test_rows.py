@@ -11,6 +11,7 @@ from tunesmith.tasks.token_classification.rows import (
     joined,
     read_row,
     validate_tokens,
+    with_tag_names,
     without_overlaps,
     words_of,
 )
@@ -76,6 +77,11 @@ def test_of_overlapping_entities_the_longest_stay() -> None:
         (tokens(["a"], "O"), "D363", "not a list"),
         (tokens(["a", "b"], ["O"]), "D341", "2 tokens with 1 tags"),
         (tokens(["a"], [3]), "D345", "numbers without names"),
+        (tokens(["a"], [3.0]), "D345", "numbers without names"),
+        (tokens(["a"], ["3"]), "D345", "numbers without names"),
+        (tokens(["a"], [["O"]]), "D345", "tag 1 is ['O'], not text"),
+        (tokens([["a", "b"]], [["O", "O"]]), "D362", "token 1 is ['a', 'b'], not text"),
+        (tokens(["a", "\u200b"], ["O", "B-A"]), "D362", 'token 2 is empty and has the tag "B-A"'),
         (tokens(["a"], [None]), "D345", "tag 1 is None"),
         (tokens(["a"], ["X-PER"]), "D345", '"X-PER" is no tag'),
         (tokens(["a"], ["B-"]), "D345", '"B-" is no tag'),
@@ -95,6 +101,7 @@ def test_bad_tokens(row: Row, code: str, words: str) -> None:
         (marked("abc", span(0, 4)), "D344", "0 to 4 are not in the text, which has 3"),
         (marked("abc", span(2, 2)), "D344", "2 to 2"),
         (marked("abc", span(-1, 2)), "D344", "-1"),
+        (marked("a  c", span(1, 3)), "D344", "1 to 3 are only spaces"),
         (marked("abc", span("0", 2)), "D363", "not an entity"),
         (marked("abc", span(0, 2, "")), "D363", "not an entity"),
         (marked("abc", [0, 2, "A"]), "D363", "not an entity"),
@@ -124,3 +131,24 @@ def test_good_entities(row: Row) -> None:
 def test_good_tokens() -> None:
     for row in (tokens(["a", "\u200b"], ["B", "O"]), tokens(["a"], ["NN-x"]), tokens(["a"])):
         assert validate_tokens(row, TOKENS, keeps_longest=False) is None
+
+
+@pytest.mark.parametrize("tag", [-100, -1, 3, float("nan")])
+def test_numbers_without_a_name_are_refused(tag: float) -> None:
+    names = ("O", "B-A", "I-A")
+    row = tokens(["a", "b", "c", "d"], [1, "2", 0.0, tag])
+    named = with_tag_names(row, TOKENS, names)
+    assert named.values["tags"] == ["B-A", "I-A", "O", tag]
+    finding = validate_tokens(named, TOKENS, keeps_longest=False, num_names=3)
+    assert finding is not None and finding.code == "D345"
+    assert f"tag 4 is {tag}; the names are numbered 0 to 2" in finding.message
+
+
+def test_lists_have_no_name() -> None:
+    row = with_tag_names(tokens([["a"]], [["O"]]), TOKENS, ("O", "B-A"))
+    assert row.values["tags"] == [["O"]]
+
+
+def test_part_of_an_entity_may_be_empty() -> None:
+    row = tokens(["New", "", "York"], ["B-A", "I-A", "I-A"])
+    assert validate_tokens(row, TOKENS, keeps_longest=False) is None

@@ -45,7 +45,30 @@ def test_every_word_has_a_class() -> None:
 def test_tags_with_and_without_marks_are_refused() -> None:
     assert counted("B-A O", "NOUN VERB").problem() == (
         "D345", 'some tags have the mark of an entity, such as "B-A", others have none: "NOUN"',
+        "Give every tag its mark, or none.",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tags", "shown"),
+    [("B_LOC I_LOC O", "B_LOC"), ("o b-loc i-loc", "b-loc"), ("LOC-B LOC-I O", "LOC-B")],
+)
+def test_marks_in_another_form_are_no_types(tags: str, shown: str) -> None:
+    problem = counted(tags).problem()
+    assert problem is not None
+    assert problem[:2] == ("D345", f'"{shown}" has its mark in another form than "B-PER"')
+
+
+@pytest.mark.parametrize("tags", ["e-mail s-bahn O", "NOUN-B VERB", "O O"])
+def test_names_with_dashes_are_types(tags: str) -> None:
+    assert counted(tags).problem() is None
+
+
+def test_words_are_no_tags() -> None:
+    words = " ".join(f"word{i}" for i in range(60))
+    problem = counted(words).problem()
+    assert problem is not None and problem[1].startswith("60 different tags for 60 words")
+    assert counted(*[words] * 6).problem() is None
 
 
 def test_entities_themselves_are_counted() -> None:

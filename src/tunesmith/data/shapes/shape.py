@@ -6,6 +6,7 @@ of its own, such as "tokens" or "entities", by which a task knows it whatever it
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,7 @@ __all__ = [
 
 _SAMPLE_ROWS, _MANY_ROWS = 200, 20_000
 _LONGEST_JSON = 1_000_000
+_LONGEST_PYTHON = 100_000
 
 Record = Mapping[str, object]
 """Values by column."""
@@ -80,11 +82,21 @@ Shape = Callable[[Sample], "Source | None"]
 
 
 def nested(value: object) -> Any:
-    """Return lists and objects that a field holds as JSON; any other value as it is."""
+    """Return lists and objects that a field holds as JSON or Python write them; else the value."""
     if isinstance(value, str) and value[:1] in ("[", "{") and len(value) <= _LONGEST_JSON:
         with suppress(ValueError, RecursionError):
             return json.loads(value)
+        if len(value) <= _LONGEST_PYTHON:
+            with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+                return _as_lists(ast.literal_eval(value))
     return value
+
+
+def _as_lists(value: object) -> object:
+    """Return tuples as lists, as JSON has them, also inside."""
+    if isinstance(value, list | tuple):
+        return [_as_lists(one) for one in value]
+    return {k: _as_lists(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True)

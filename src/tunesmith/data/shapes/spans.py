@@ -19,6 +19,7 @@ from tunesmith.data.shapes.offsets import (
     consistent,
     fitting,
     located,
+    most_cut_words,
     say,
 )
 from tunesmith.data.shapes.shape import (
@@ -66,7 +67,19 @@ def recognize(sample: Sample) -> Source | None:
             known = [marks for value in values if (marks := read(value)) is not None]
             if any(known) and len(known) >= _MOST * len(values):
                 return _wrapped(sample, text, column, read)
+        if any(values) and all(map(_are_meant_as_marks, values)):
+            return _wrapped(sample, text, column, _listed)
     return None
+
+
+def _are_meant_as_marks(value: object) -> bool:
+    """Whether a value is a list of objects with the keys of marks, whatever these hold."""
+    return isinstance(value, list) and all(
+        isinstance(one, Mapping)
+        and any(key in one for key in _STARTS)
+        and any(key in one for key in _ENDS)
+        for one in value
+    )
 
 
 def _wrapped(sample: Sample, text: Column, marks: Column, read: ReadMarks) -> Source:
@@ -77,7 +90,7 @@ def _wrapped(sample: Sample, text: Column, marks: Column, read: ReadMarks) -> So
     pairs = [marked for row in sample.many_rows if (marked := pair(row.values)) is not None]
     ways = consistent(pairs)
     notes = () if ways[0] is CHARACTERS else (_note(sample.source, ways[0]),)
-    convert = _Marked(text.name, marks.name, pair, ways)
+    convert = _Marked(text.name, marks.name, pair, ways, most_cut_words(pairs, ways[0]))
     made = (Column(marks.name, "entities"),)
     answer = sample.column("answer")
     if answer is None or not set(sample.values(answer.name)) <= {"accept", *_REFUSED}:
@@ -111,26 +124,33 @@ class _Marked:
         marks: the column of the marks.
         pair: returns both, None if the row does not have them.
         ways: to count positions.
+        refuses_cuts: whether positions that cut a word are wrong.
     """
 
     text: str
     marks: str
     pair: Callable[[Record], tuple[str, list[Mark]] | None]
     ways: Sequence[Counting]
+    refuses_cuts: bool
 
     def __call__(self, values: Record) -> Record | Finding:
         """Return the entities, or the first one that is not what the data says (D342)."""
         pair = self.pair(values)
         if pair is None:  # the task says what is wrong
             return {}
-        return entities_of(*pair, self.ways, self.marks)
+        return entities_of(*pair, self.ways, self.marks, refuses_cuts=self.refuses_cuts)
 
 
 def entities_of(
-    text: str, marks: Sequence[Mark], ways: Sequence[Counting], name: str
+    text: str,
+    marks: Sequence[Mark],
+    ways: Sequence[Counting],
+    name: str,
+    *,
+    refuses_cuts: bool = False,
 ) -> Record | Finding:
     """Return a record with the entities of a text in a column of this name (D342)."""
-    places = located(text, marks, ways)
+    places = located(text, marks, ways, refuses_cuts=refuses_cuts)
     if isinstance(places, Mark):
         return _misplaced(text, places, marks)
     entities = [
@@ -141,13 +161,20 @@ def entities_of(
 
 
 def _misplaced(text: str, mark: Mark, marks: Sequence[Mark]) -> Finding:
-    message = _('characters {start} to {end} are "{shown}", the data says "{text}"').format(
+    message = _('characters {start} to {end} are "{shown}", the data says "{text}"')
+    if mark.text is None:
+        message = _('characters {start} to {end} are "{shown}", a part of a word, as in most rows')
+    message = message.format(
         start=mark.start,
         end=mark.end,
         shown=shortened(text[max(0, mark.start) : max(0, mark.end)]),
         text=shortened(mark.text or ""),
     )
     fix = _("Count characters (code points) from 0; the end is after the last one.")
+    if mark.text is None:
+        fix += "\n" + _(
+            "If the positions are right, give each entity its text, as {example}."
+        ).format(example='{"start": 0, "end": 3, "label": "PER", "text": "Ann"}')
     if way := fitting(text, marks):
         fix = _("This row fits if {how}; others do not.").format(how=say(way)) + "\n" + fix
     return Finding("D342", message, fix)
@@ -175,10 +202,10 @@ def _of_triple(item: Any) -> list[Mark] | None:
 
 
 def _of_object(item: Mapping[str, Any]) -> list[Mark] | None:
-    start = next((item[key] for key in _STARTS if key in item), None)
-    end = next((item[key] for key in _ENDS if key in item), None)
+    start: Any = next((item[key] for key in _STARTS if key in item), None)
+    end: Any = next((item[key] for key in _ENDS if key in item), None)
     key = next((key for key in _LABELS if item.get(key)), None)
-    if not isinstance(start, int) or not isinstance(end, int) or key is None:
+    if not _is_place(start) or not _is_place(end) or key is None:
         return None
     label = item[key]
     labels = label if isinstance(label, list) else [label]

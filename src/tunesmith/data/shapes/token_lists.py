@@ -37,20 +37,30 @@ def recognize(sample: Sample) -> Source | None:
 
 
 def _are_aligned(sample: Sample, tokens: Column, tags: Column) -> bool:
-    """Whether most rows have as many tags as words, and words are lists or tags of entities."""
+    """Whether rows have as many tags as words, and words are lists or tags of entities.
+
+    Some rows may be wrong, and lists of tags of entities are none of anything else, so the task
+    refuses rows that do not fit.
+    """
     pairs = [
         (words, marks)
         for row in sample.rows
         if (words := _items(row.values.get(tokens.name))) is not None
         and (marks := _items(row.values.get(tags.name))) is not None
     ]
-    equal = sum(len(words) == len(marks) for words, marks in pairs)
-    if not pairs or 2 * len(pairs) < len(sample.rows) or 2 * equal < len(pairs):
+    if not pairs or 2 * len(pairs) < len(sample.rows):
         return False
-    if all(isinstance(value, list) for value in sample.values(tokens.name)):
-        return all(isinstance(item, str | int) for _words, marks in pairs for item in marks)
+    are_lists = all(isinstance(value, list) for value in sample.values(tokens.name))
+    items = [item for _words, marks in pairs for item in marks]
+    # lists within lists are of sentences, not of words, which the task says
+    inner = [one for item in items for one in (item if isinstance(item, list) else (item,))]
+    has_entities = any(map(_is_prefixed, inner))
+    equal = sum(len(words) == len(marks) for words, marks in pairs)
+    if 2 * equal < len(pairs) and not (are_lists and has_entities):
+        return False
+    if are_lists:
+        return 2 * sum(isinstance(one, str | int | float) for one in inner) >= len(inner)
     # a text and a label, each of one word, are no lists
-    has_entities = any(_is_prefixed(mark) for _words, marks in pairs for mark in marks)
     return has_entities and any(len(words) > 1 for words, _marks in pairs)
 
 

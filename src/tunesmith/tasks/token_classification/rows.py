@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category
 
 from tunesmith.data.columns import Roles
 from tunesmith.data.findings import Finding
@@ -111,25 +112,33 @@ def read_row(row: Row, roles: Roles, *, are_plain: bool = False) -> MarkedText:
 
 
 def with_tag_names(row: Row, roles: Roles, names: Sequence[str]) -> Row:
-    """Return the row with the names of tags that are numbers."""
+    """Return the row with the names of tags that are numbers, also in text; others stay."""
     label = row.values.get(str(roles.label))
     if not names or not isinstance(label, list):
         return row
-    named = [
-        names[tag] if isinstance(tag, int) and not isinstance(tag, bool) and tag < len(names)
-        else tag
-        for tag in label
-    ]  # fmt: skip
+    named = [_name_of(tag, names) for tag in label]
     return Row(row.index, {**row.values, str(roles.label): named})
 
 
-def validate_tokens(row: Row, roles: Roles, *, keeps_longest: bool) -> Finding | None:
+def _name_of(tag: Any, names: Sequence[str]) -> object:
+    is_text = isinstance(tag, str) and tag.isdecimal() and tag not in names
+    is_whole = isinstance(tag, float) and tag.is_integer()
+    if not (is_text or is_whole or (isinstance(tag, int) and not isinstance(tag, bool))):
+        return tag
+    place = int(tag)
+    return names[place] if 0 <= place < len(names) else tag
+
+
+def validate_tokens(
+    row: Row, roles: Roles, *, keeps_longest: bool, num_names: int = 0
+) -> Finding | None:
     """Return what is wrong with a row.
 
     Args:
-        row: to check.
+        row: to check, with the names of its tags.
         roles: which column is what.
         keeps_longest: whether entities may overlap.
+        num_names: of tags that are numbers; 0 where they have no names.
     """
     value = row.values.get(roles.text)
     label = None if roles.label is None else row.values.get(str(roles.label))
@@ -137,16 +146,17 @@ def validate_tokens(row: Row, roles: Roles, *, keeps_longest: bool) -> Finding |
         if finding := validate_texts(row, roles):
             return finding
         return None if label is None else _in_text(str(value), label, keeps_longest=keeps_longest)
-    if not any(isinstance(token, str) and token.strip() for token in value):
-        return Finding("D310", _("the text is empty"), _("Complete or remove the row."))
     for number, token in enumerate(value, start=1):
         if not isinstance(token, str):
-            message = _("token {number} is {value}, not text").format(number=number, value=token)
+            shown = shortened(str(token))
+            message = _("token {number} is {value}, not text").format(number=number, value=shown)
             return Finding("D362", message, _("Correct or remove the row."))
-    return None if label is None else _next_to_tokens(value, label)
+    if not any(token.strip() for token in value):
+        return Finding("D310", _("the text is empty"), _("Complete or remove the row."))
+    return None if label is None else _next_to_tokens(value, label, num_names)
 
 
-def _next_to_tokens(tokens: Sequence[str], tags: object) -> Finding | None:
+def _next_to_tokens(tokens: Sequence[str], tags: object, num_names: int) -> Finding | None:
     if not isinstance(tags, list | tuple):
         message = _("not a list of tags: {value}")
         return _malformed(message, tags, '["B-PER", "O"]')
@@ -155,22 +165,46 @@ def _next_to_tokens(tokens: Sequence[str], tags: object) -> Finding | None:
         message = _("{tokens} with {tags} tags").format(tokens=words, tags=len(tags))
         return Finding("D341", message, _("Give each token one tag."))
     for number, tag in enumerate(tags, start=1):
-        if isinstance(tag, int) and not isinstance(tag, bool):
-            return Finding(
-                "D345",
-                _("the tags are numbers without names, such as {tag}").format(tag=tag),
-                _("Name them in order: --set data.labels=[O, B-PER, I-PER]"),
+        if finding := _of_tag(number, tag, num_names):
+            return finding
+    if all(map(_is_visible, tokens)):
+        return None
+    for entity in entities_of_tags(tags):
+        if not any(map(_is_visible, tokens[entity.start : entity.end])):
+            message = _('token {number} is empty and has the tag "{tag}"').format(
+                number=entity.start + 1, tag=shortened(tags[entity.start])
             )
-        if not isinstance(tag, str) or not tag.strip():
-            message = _("tag {number} is {value}, not text").format(number=number, value=repr(tag))
-            return Finding("D345", message, _("Correct or remove the row."))
-        if tag[1:2] == "-" and tag[:1].isupper() and split_tag(tag) is None:
-            return Finding(
-                "D345",
-                _('"{tag}" is no tag of IOB, BIOES or BILOU').format(tag=shortened(tag)),
-                _("Write B- or I- before the type of an entity, and O outside."),
-            )
+            return Finding("D362", message, _("Correct or remove the row."))
     return None
+
+
+def _of_tag(number: int, tag: object, num_names: int) -> Finding | None:
+    is_number = isinstance(tag, int | float) and not isinstance(tag, bool)
+    if is_number and num_names:
+        message = _("tag {number} is {tag}; the names are numbered 0 to {last}")
+        message = message.format(number=number, tag=tag, last=num_names - 1)
+        return Finding("D345", message, _("Correct the tags, or remove the row."))
+    if is_number or (isinstance(tag, str) and tag.isdecimal()):
+        return Finding(
+            "D345",
+            _("the tags are numbers without names, such as {tag}").format(tag=tag),
+            _("Name them in order: --set data.labels=[O, B-PER, I-PER]"),
+        )
+    if not isinstance(tag, str) or not tag.strip():
+        message = _("tag {number} is {value}, not text").format(number=number, value=repr(tag))
+        return Finding("D345", message, _("Correct or remove the row."))
+    if tag[1:2] == "-" and tag[:1].isupper() and split_tag(tag) is None:
+        return Finding(
+            "D345",
+            _('"{tag}" is no tag of IOB, BIOES or BILOU').format(tag=shortened(tag)),
+            _("Write B- or I- before the type of an entity, and O outside."),
+        )
+    return None
+
+
+def _is_visible(token: str) -> bool:
+    """Whether a token has a character that a tokenizer sees, not only spaces and joiners."""
+    return any(not one.isspace() and category(one) not in ("Cf", "Cc") for one in token)
 
 
 def _malformed(message: str, value: object, example: str) -> Finding:
@@ -186,23 +220,9 @@ def _in_text(text: str, entities: object, *, keeps_longest: bool) -> Finding | N
     for entity in entities:
         if not _is_entity(entity):
             return _malformed(_("not an entity: {value}"), entity, example)
-        start, end = entity["start"], entity["end"]
-        if not 0 <= start < end <= len(text):
-            message = _("characters {start} to {end} are not in the text, which has {length}")
-            return Finding(
-                "D344",
-                message.format(start=start, end=end, length=len(text)),
-                _("Count characters from 0; the end is after the last one."),
-            )
-        if entity.get("text") not in (None, text[start:end]):
-            message = _('characters {start} to {end} are "{shown}", the data says "{text}"')
-            shown, said = shortened(text[start:end]), shortened(str(entity["text"]))
-            return Finding(
-                "D342",
-                message.format(start=start, end=end, shown=shown, text=said),
-                _("Name the column of their text with --text, or correct the positions."),
-            )
-        spans.append(Entity(start, end, entity["label"]))
+        if finding := _of_place(text, entity):
+            return finding
+        spans.append(Entity(entity["start"], entity["end"], entity["label"]))
     longest = without_overlaps(spans)
     if len(longest) < len(set(spans)) and not keeps_longest:
         one = next(each for each in spans if each not in longest)
@@ -216,6 +236,29 @@ def _in_text(text: str, entities: object, *, keeps_longest: bool) -> Finding | N
                 "To train on the longest of them: --set options.overlaps=longest. To find nested "
                 "entities, use spaCy's spancat or GLiNER."
             ),
+        )
+    return None
+
+
+def _of_place(text: str, entity: Mapping[str, Any]) -> Finding | None:
+    start, end = entity["start"], entity["end"]
+    if not 0 <= start < end <= len(text):
+        message = _("characters {start} to {end} are not in the text, which has {length}")
+        return Finding(
+            "D344",
+            message.format(start=start, end=end, length=len(text)),
+            _("Count characters from 0; the end is after the last one."),
+        )
+    if not text[start:end].strip():
+        message = _("characters {start} to {end} are only spaces").format(start=start, end=end)
+        return Finding("D344", message, _("Correct the positions, or remove the row."))
+    if entity.get("text") not in (None, text[start:end]):
+        message = _('characters {start} to {end} are "{shown}", the data says "{text}"')
+        shown, said = shortened(text[start:end]), shortened(str(entity["text"]))
+        return Finding(
+            "D342",
+            message.format(start=start, end=end, shown=shown, text=said),
+            _("Name the column of their text with --text, or correct the positions."),
         )
     return None
 

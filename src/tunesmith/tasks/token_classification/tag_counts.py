@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from sys import intern
 from typing import Any
 
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.entities import OUTSIDE, entities_of_tags, split_tag
-from tunesmith.text import quoted
+from tunesmith.text import quoted, shortened
 
-__all__ = ["TagCounts", "described"]
+__all__ = ["TagCounts", "described", "types_of_row"]
 
 _FEW_ENTITIES = 10
 """Of a type with fewer nothing reliable is learned."""
 _SCHEMES = {"L": "BILOU", "U": "BILOU", "M": "BMES", "E": "BIOES", "S": "BIOES"}
+_OTHER_MARKS = tuple(map(re.compile, ("([biesluBIESLU])_.+", "([bieslu])-.+", ".+[-_]([BIESLU])")))
+"""B_PER, b-per, PER-B: if all tags are such, each would be a type, and no entity whole."""
+_MOST_TAGS, _WORDS_PER_TAG = 50, 5
 _RARE = 0.01
 """In IOB1 an entity begins with B- only next to one of the same type."""
 
@@ -67,14 +72,38 @@ class TagCounts:
         """Whether every word has a class, and none is outside: such tags form no entities."""
         return self._marked is None and self._plain is not None and OUTSIDE not in self.tokens
 
-    def problem(self) -> tuple[str, str] | None:
-        """Return code and message of tags with and without marks; None if they agree."""
-        if self._plain is None or self._marked is None:
+    def problem(self) -> tuple[str, str, str] | None:
+        """Return code, message and fix of tags with and without marks; None if they agree."""
+        if self._marked is None:
+            return self._marked_otherwise() or self._too_many()
+        if self._plain is None:
             return None
         message = _(
             'some tags have the mark of an entity, such as "{marked}", others have none: "{plain}"'
         )
-        return "D345", message.format(marked=self._marked, plain=self._plain)
+        fix = _("Give every tag its mark, or none.")
+        return "D345", message.format(marked=self._marked, plain=self._plain), fix
+
+    def _marked_otherwise(self) -> tuple[str, str, str] | None:
+        """Say that all tags have marks, but others than B- and I-, which would all be types."""
+        tags = [tag for tag in self.tokens if tag not in ("O", "o")]
+        for form in _OTHER_MARKS:
+            marks = [match[1] for tag in tags if (match := form.fullmatch(tag)) is not None]
+            if len(marks) == len(tags) and "B" in map(str.upper, marks):
+                message = _('"{tag}" has its mark in another form than "B-PER"')
+                fix = _("Write B- or I- before the type of an entity, and O outside.")
+                return "D345", message.format(tag=shortened(tags[0])), fix
+        return None
+
+    def _too_many(self) -> tuple[str, str, str] | None:
+        """Say that tags differ as words do, which they are where columns are swapped."""
+        words, most = self.tokens.total(), _MOST_TAGS
+        if not self.are_classes or len(self.tokens) <= max(most, words // _WORDS_PER_TAG):
+            return None
+        message = _('{count} different tags for {words} words, such as "{tag}"').format(
+            count=len(self.tokens), words=words, tag=shortened(next(iter(self.tokens)))
+        )
+        return "D345", message, _("Name the column of tags with --label; in CoNLL it is the last.")
 
     def notes(self) -> Iterator[str]:
         """Yield what the tags are read as, where they are not IOB2."""
@@ -90,6 +119,15 @@ class TagCounts:
             yield _("entities that begin with I-: {count}; they are read as if with B-").format(
                 count=self._opened["I"]
             )
+
+
+def types_of_row(label: Any) -> tuple[str, ...]:
+    """Return the types in the tags or the entities of a row, each once, in order."""
+    if label and isinstance(label[0], Mapping):
+        types = {intern(str(one["label"])) for one in label}
+    else:
+        types = {intern(entity.label) for entity in entities_of_tags(label)}
+    return tuple(sorted(types))
 
 
 def described(counts: Mapping[str, int], notes: Sequence[str], *, are_plain: bool) -> list[str]:

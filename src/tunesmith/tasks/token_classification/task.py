@@ -10,7 +10,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,6 @@ from tunesmith.i18n import gettext as _
 from tunesmith.metrics.entities import (
     ENTITY_METRICS,
     OUTSIDE,
-    entities_of_tags,
     score_columns,
     type_of,
     word_tags,
@@ -57,7 +55,7 @@ from tunesmith.tasks.token_classification.rows import (
     with_tag_names,
 )
 from tunesmith.tasks.token_classification.scripts import token_parts
-from tunesmith.tasks.token_classification.tag_counts import TagCounts, described
+from tunesmith.tasks.token_classification.tag_counts import TagCounts, described, types_of_row
 from tunesmith.tasks.token_classification.windows import encode_marked, join_windows
 from tunesmith.text import shortened
 
@@ -130,7 +128,8 @@ class TokenClassification(TaskDefaults):
         """Return what is wrong with tokens or text, else with tags or entities."""
         row = self._named(row)
         longest = self.overlaps == "longest"
-        if finding := validate_tokens(row, self.roles, keeps_longest=longest):
+        names = len(self.tag_names)
+        if finding := validate_tokens(row, self.roles, keeps_longest=longest, num_names=names):
             return finding
         if not self.labels or not self.is_labeled(row):
             return None
@@ -145,13 +144,8 @@ class TokenClassification(TaskDefaults):
         return self.roles.label is not None and row.values.get(str(self.roles.label)) is not None
 
     def stratum(self, row: Row) -> Hashable:
-        """Return a number of the types of a row."""
-        label: Any = self._named(row).values.get(str(self.roles.label)) or ()
-        if label and isinstance(label[0], Mapping):
-            types = {str(one["label"]) for one in label}
-        else:
-            types = {entity.label for entity in entities_of_tags(label)}
-        return crc32("\n".join(sorted(types)).encode())
+        """Return the types of a row."""
+        return types_of_row(self._named(row).values.get(str(self.roles.label)) or ())
 
     def fit(self, rows: Iterable[Row]) -> Self:
         """Learn types and scheme from the tags; `DataError` if nothing is marked."""
@@ -164,8 +158,8 @@ class TokenClassification(TaskDefaults):
 
     def _fitted(self, tags: TagCounts) -> Self:
         if problem := tags.problem():
-            code, message = problem
-            raise DataError.of(code, message, fix=_("Give every tag its mark, or none."))
+            code, message, fix = problem
+            raise DataError.of(code, message, fix=fix)
         are_plain = tags.are_classes
         counts = tags.tokens if are_plain else tags.entities
         if not are_plain and not counts:
