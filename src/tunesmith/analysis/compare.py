@@ -124,12 +124,14 @@ class _Scored:
         place: of the file.
         rows: numbers in the source.
         texts: of each row.
+        labels: of each row.
         answers: without metrics.
     """
 
     place: str
     rows: NDArray[np.int64]
     texts: Sequence[tuple[object, ...]]
+    labels: NDArray[Any]
     answers: Answers
 
     @classmethod
@@ -152,7 +154,12 @@ class _Scored:
         assert answers is not None  # noqa: S101 - `compute` gives them
         texts = [task.texts_of(row) for row in rows]
         numbers = np.array([row.index for row in rows], dtype=np.int64)
-        return cls(place, numbers, texts, answers)
+        return cls(place, numbers, texts, _labels(truth, answers), answers)
+
+
+def _labels(truth: NDArray[Any], answers: Answers) -> NDArray[Any]:
+    """Return the labels of rows as they were scored, or as they are where groups were scored."""
+    return answers.truth if answers.groups is None else truth
 
 
 def _refuse_other_rows(one: _Scored, two: _Scored) -> None:
@@ -163,7 +170,7 @@ def _refuse_other_rows(one: _Scored, two: _Scored) -> None:
             one=len(one.rows), two=len(two.rows), other=two.place
         )
         raise RecipeError.of("R160", message, Place(one.place), fix=fix)
-    labels = [each.answers.truth.reshape(len(each.rows), -1) for each in (one, two)]
+    labels = [each.labels.reshape(len(each.rows), -1) for each in (one, two)]
     for i, (row, text) in enumerate(zip(one.rows.tolist(), one.texts, strict=True)):
         same = row == two.rows[i] and text == two.texts[i]
         if same and (labels[0][i] == labels[1][i]).all():

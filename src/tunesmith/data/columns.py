@@ -51,7 +51,9 @@ NOT_CONTENT = (
 )
 """Columns that are neither texts nor labels: they number or sort rows."""
 
-SHAPED = frozenset({"tokens", "tags", "entities", "choices", "choice", "answers"})
+SHAPED = frozenset(
+    {"tokens", "tags", "entities", "choices", "choice", "answers", "query", "passage"}
+)
 """Types of columns in which `data.shapes` put canonical values; only their task learns them."""
 
 

@@ -101,6 +101,7 @@ def validate_inputs(resolved: ResolvedInputs, *, audited: bool = False) -> Valid
             rows_read = survey.rows()
             task = task.fit(rows_read)
             deque(rows_read, maxlen=0)  # the survey is of all rows, also if the task needs none
+        unlearnable = _at(task.warnings, resolved.train)
     except DataError as error:
         unlearnable = _at(error.problems, resolved.train)
     on_bad_row = resolved.recipe.data.on_bad_row

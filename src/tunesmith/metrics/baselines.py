@@ -24,6 +24,8 @@ BASELINES = {
     "choices": N_("choices alone, TF-IDF"),
     "longest": N_("longest choice"),
     "sentence": N_("nearest sentence, TF-IDF"),
+    "bm25": N_("BM25"),
+    "random": N_("random order"),
     "constant": N_("majority class"),
 }
 """The names of all baselines, and their titles; see `score_table.baseline_title`."""

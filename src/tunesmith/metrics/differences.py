@@ -79,6 +79,7 @@ def difference(
     if not len(first):
         return {}
     changed = np.asarray(first.predicted) != np.asarray(second.predicted)
+    changed = changed.reshape(len(changed), -1).any(axis=1)
     if is_counted(first):
         by_name = _differences_of_counts(first, second)
         changed = is_right(first) != is_right(second)

@@ -64,12 +64,14 @@ class RowAnswers:
         predicted: the answers, in the form of `truth`.
         probabilities: of each class or label, shape (n, C); empty for kinds without.
         scores: how sure each answer is, shape (n,); None where that is not known.
+        groups: a number for the group of each row, such as its query, shape (n,); None without.
     """
 
     truth: NDArray[Any]
     predicted: NDArray[Any]
     probabilities: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     scores: Floats | None = None
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.truth)

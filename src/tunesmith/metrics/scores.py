@@ -81,6 +81,9 @@ class Answers:
         truth: likewise.
         positive: the class that binary scores count.
         losses: the loss of each example, shape (n,); None if unknown.
+        groups: where an answer is one of a group of rows, such as the passages of a query, a number
+            for each group, rising, shape (n,); None where each row has an answer.
+        grouped_rows: how many rows these are of.
     """
 
     metrics: Sequence[Metric]
@@ -88,9 +91,16 @@ class Answers:
     truth: NDArray[Any]
     positive: int = 1
     losses: NDArray[Any] | None = None
+    groups: NDArray[np.int64] | None = None
+    grouped_rows: int = 0
 
     def __len__(self) -> int:
         return len(self.truth)
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows that were scored."""
+        return len(self) if self.groups is None else self.grouped_rows
 
     def at(self, rows: NDArray[np.int64]) -> Answers:
         """Those of some rows."""
@@ -235,6 +245,12 @@ _OTHER_NAMES = {
     "acc": "accuracy",
     "exact_match": "exact",
     "em": "exact",
+    "ndcg": "ndcg_at_10",
+    "ndcg@10": "ndcg_at_10",
+    "mrr": "mrr_at_10",
+    "mrr@10": "mrr_at_10",
+    "recall@10": "recall_at_10",
+    "mean_average_precision": "map",
 }
 
 GLUE: Mapping[str, tuple[str, ...]] = {
@@ -284,7 +300,8 @@ def choose_metrics(
             close = []
         else:
             message = _('there is no score "{name}"').format(name=name)
-            close = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else nearest(name, fitting)
+            other = _OTHER_NAMES.get(name)
+            close = [other] if other in {*fitting, *METRICS} else nearest(name, fitting)
         fix = _("Scores of {task}: {names}.").format(task=task, names=", ".join([*fitting, "loss"]))
         if close:
             fix = _('did you mean "{name}"?').format(name=close[0]) + "\n" + fix
@@ -312,6 +329,8 @@ def compute(
     positive: int = 1,
     loss: float | None = None,
     losses: NDArray[Any] | None = None,
+    groups: NDArray[np.int64] | None = None,
+    grouped_rows: int = 0,
 ) -> Scores:
     """Compute all metrics of one set of predictions; add the loss if it is known.
 
@@ -322,6 +341,8 @@ def compute(
         positive: the class that binary scores count.
         loss: over all targets.
         losses: of each example, with the loss as their mean; they give its interval.
+        groups: see `Answers`.
+        grouped_rows: see `Answers`.
     """
     values: dict[str, float | None] = {}
     directions: dict[str, bool | None] = {}
@@ -333,7 +354,7 @@ def compute(
     if loss is not None:
         values["loss"] = finite(loss)
         directions["loss"] = False
-    answers = Answers(tuple(metrics), predicted, truth, positive, losses)
+    answers = Answers(tuple(metrics), predicted, truth, positive, losses, groups, grouped_rows)
     return Scores(values, directions, answers=answers)
 
 

@@ -261,7 +261,7 @@ def compare_with_tfidf(scores: Scores, *, by: str | None = None) -> TfidfCompari
     assert chosen.interval is not None  # noqa: S101 - those without are left out above
     change = chosen.change if scores.higher_is_better[name] else -chosen.change
     return TfidfComparison(
-        name, len(answers), chosen.second, chosen.first,
+        name, answers.num_rows, chosen.second, chosen.first,
         chosen.interval.low, chosen.interval.high,
         is_sure=chosen.is_sure, is_better=change > 0,
     )  # fmt: skip
@@ -283,4 +283,4 @@ def _reaches(interval: Interval, bar: float, *, higher: bool) -> bool:
 def _level(
     answers: Answers, name: str, value: float | None, interval: Interval, bar: float
 ) -> Shortfall:
-    return Shortfall(LEVEL, len(answers), name, value, interval.low, interval.high, bar)
+    return Shortfall(LEVEL, answers.num_rows, name, value, interval.low, interval.high, bar)

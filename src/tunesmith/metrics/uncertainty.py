@@ -73,7 +73,7 @@ def with_intervals(scores: Scores, *, examples: int) -> Scores:
             interval.
     """
     answers = scores.answers
-    if answers is None or len(answers) != examples:
+    if answers is None or answers.num_rows != examples:
         return scores
     return replace(scores, intervals=intervals(answers))
 

@@ -78,7 +78,8 @@ def baseline_scores(
         with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
             warnings.simplefilter("ignore")
             simple = task.baselines(training, others)
-        predicted += [(name, places, predictions) for name, predictions in simple.items()]
+        at = None if _is_whole(job, split) else places
+        predicted += [(name, at, predictions) for name, predictions in simple.items()]
         for name, at, predictions in predicted:
             some = truth if at is None else truth[at]
             scores[split][name] = scored = task.score(job.metrics, predictions, some, None)
@@ -100,8 +101,14 @@ def needed_rows(job: PreparedRun, splits: Iterable[str]) -> dict[str, list[int]]
     needed = {}
     for name in ("train", *splits):
         numbers = job.examples[name].row_numbers
-        needed[name] = numbers[_drawn(len(numbers))].tolist()
+        order = slice(None) if _is_whole(job, name) else _drawn(len(numbers))
+        needed[name] = numbers[order].tolist()
     return needed
+
+
+def _is_whole(job: PreparedRun, split: str) -> bool:
+    """Whether all rows of a split are answered: groups of rows are never scored in part."""
+    return job.task.scores_groups and split != "train"
 
 
 def drawn_rows(split: Split, roles: Roles) -> list[Row]:
@@ -122,9 +129,9 @@ def _drawn_of(
 ) -> tuple[NDArray[np.int64], list[Row]]:
     """Return positions among the rows of a split that gave examples, and the rows there."""
     numbers = job.examples[split].row_numbers
-    order = _drawn(len(numbers))
+    order = np.arange(len(numbers)) if _is_whole(job, split) else _drawn(len(numbers))
     chosen = [rows[number] for number in numbers[order].tolist()]
-    count = _num_within(chosen, job.task.roles)
+    count = len(chosen) if _is_whole(job, split) else _num_within(chosen, job.task.roles)
     return order[:count], chosen[:count]
 
 

@@ -41,6 +41,7 @@ TASKS = {
     "token-classification": ".token_classification.task:TokenClassification",
     "question-answering": ".question_answering.task:QuestionAnswering",
     "multiple-choice": ".multiple_choice.task:MultipleChoice",
+    "text-ranking": ".text_ranking.task:TextRanking",
     "multi-label-classification": ".multi_label_classification:MultiLabelClassification",
     "text-regression": ".text_regression:TextRegression",
     "text-classification": ".text_classification:TextClassification",

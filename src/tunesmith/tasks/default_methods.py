@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
+from tunesmith.errors import Problem
 from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
@@ -42,6 +43,7 @@ class TaskDefaults:
     options_type: ClassVar[type[Options]] = Options
     baseline_names: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = ()
+    scores_groups: ClassVar[bool] = False
 
     @property
     def cuts_long_texts(self) -> bool:
@@ -64,6 +66,11 @@ class TaskDefaults:
     def fit(self, rows: Iterable[Row]) -> Self:
         """Return the task itself: it needs nothing from the rows."""
         return self
+
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """Nothing: no row is odd."""
+        return ()
 
     def with_tokenizer(self, tokenizer: Any) -> Self:
         """Return the task itself: its answers need no tokenizer."""
@@ -142,9 +149,11 @@ class TaskDefaults:
         """Return the task itself: nothing is chosen on validation rows."""
         return self
 
-    def written(self, row: Row, answer: Mapping[str, Any]) -> str:
-        """Return the label: the task has no format."""
-        return str(answer["label"])
+    def written(
+        self, answered: Iterable[tuple[Row, Mapping[str, Any]]], written_as: str
+    ) -> Iterator[str]:
+        """Yield nothing: the task has no format."""
+        return iter(())
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
         """Return None: answers do not determine what they were made from."""

@@ -7,7 +7,7 @@ has what most tasks share.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -19,6 +19,7 @@ from tunesmith.data.encoded import Encoded
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
+from tunesmith.errors import Problem
 from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles
@@ -158,6 +159,11 @@ class TaskRows(Protocol):
         """
         ...
 
+    @property
+    def warnings(self) -> Sequence[Problem]:
+        """What is odd about the rows that it was fitted to."""
+        ...
+
     def encode(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
     ) -> Encoded:
@@ -256,6 +262,9 @@ class TaskAnswers(Protocol):
         """The field's own scores for this task; the first chooses the best model."""
         ...
 
+    scores_groups: ClassVar[bool]
+    """Whether scores are of groups of rows, such as the passages of a query, not of rows."""
+
     baseline_names: ClassVar[tuple[str, ...]]
     """The baselines that the model is compared with; "constant" is the one of `constant`."""
 
@@ -307,12 +316,14 @@ class TaskAnswers(Protocol):
     formats: ClassVar[tuple[str, ...]]
     """The formats of the field in which `written` gives answers, such as "conll"."""
 
-    def written(self, row: Row, answer: Mapping[str, Any]) -> str:
-        """Return a row with its answer in the format, if the task has `formats`.
+    def written(
+        self, answered: Iterable[tuple[Row, Mapping[str, Any]]], written_as: str
+    ) -> Iterator[str]:
+        """Yield rows with their answers in one of `formats`, each line with its end.
 
         Args:
-            row: as it was predicted.
-            answer: as `decode` gives it.
+            answered: rows as they were predicted, with what `decode` gave for them.
+            written_as: the format.
         """
         ...
 

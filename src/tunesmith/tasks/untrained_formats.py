@@ -152,8 +152,7 @@ _SIGNATURES = (
         is_weak=True,
         lacks_context=True,
     ),
-    _Signature(_TRIPLETS, ("anchor query question 查询", "positive pos 正例", "negative neg 负例")),
-    _Signature(_TRIPLETS, ("anchor", "positive 正例")),
+    _Signature(_TRIPLETS, ("anchor", "positive pos 正例")),
     _Signature(_TEXT_TO_TEXT, ("translation translations 翻译",), _is_nested),
     _generated(
         _TEXT_TO_TEXT,

@@ -138,6 +138,7 @@ def _prediction_stats(run: RunFolder, task_json: Mapping[str, Any]) -> Predictio
 def _stats(kind: OutputKind, answers: RowAnswers) -> PredictionStats | None:
     truth, predicted = answers.truth, answers.predicted
     if kind.column_type == "number":
+        predicted = predicted.astype(np.float64)
         if not truth.var():
             return None
         variety, majority = float(predicted.std() / truth.std()), None

@@ -130,14 +130,14 @@ def predictions(held_out: HeldOut) -> Section:
         )
     )
     kind, rows = held_out.kind, held_out.answers
-    if kind.column_type == "number":
+    counted = kind.counted(rows)
+    if kind.column_type == "number" and not counted:
         points = list(zip(rows.truth.tolist(), rows.predicted.tolist(), strict=True))
         chart = scatter_chart(points[:_MOST_POINTS], x_name=_("label"), y_name=_("predicted"))
         return Section(_("Predictions"), [about, *_charts(chart, _("All labels are the same."))])
     labels, known = kind.label_kind, kind.reliability(rows)
     curve = [] if known is None or not len(known[0]) else _reliability(*known)
     if labels is None:
-        counted = kind.counted(rows)
         table = [_counted(counted)] if counted else []
         return Section(_("Predictions"), [about, *table, *curve])
     parts: list[Any] = [about]

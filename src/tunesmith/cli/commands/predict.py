@@ -130,7 +130,7 @@ def command(
         with_all_columns=True,
     )
     if not is_table:
-        _write_format(terminal, out, loaded.task, answered)
+        _write_format(terminal, out, loaded.task, answered, flags["written_as"])
     elif out is not None:
         _write(terminal, out, loaded, source, answered, with_scores=flags["scores"])
     else:
@@ -204,27 +204,35 @@ def _check_format(name: str | None, task: Task) -> None:
 
 
 def _write_format(
-    terminal: Terminal, out: Path | None, task: Task, answered: Iterable[Answered]
+    terminal: Terminal,
+    out: Path | None,
+    task: Task,
+    answered: Iterable[Answered],
+    written_as: str,
 ) -> None:
-    """Write each row with its answer and a blank line, into a file or to stdout."""
+    """Write rows with their answers in a format of the task, into a file or to stdout."""
     from tunesmith.storage import atomic
 
-    blocks = (task.written(row, answer) + "\n" for row, answer in answered)
     if out is None:
-        for block in blocks:
+        for block in task.written(answered, written_as):
             if not has_reader():
                 return
             for line in block.split("\n")[:-1]:
                 terminal.result(line)
         return
     rows = 0
+
+    def counted() -> Iterator[Answered]:
+        nonlocal rows
+        for pair in answered:
+            rows += 1
+            yield pair
+
     with (
         atomic.replace_file(out) as unfinished,
         unfinished.open("w", encoding="utf-8", newline="\n") as file,
     ):
-        for block in blocks:
-            file.write(block)
-            rows += 1
+        file.writelines(task.written(counted(), written_as))
     terminal.record({"file": str(out), "rows": rows})
     written = ngettext("{count} row in {file}", "{count} rows in {file}", rows)
     terminal.result(written.format(count=rows, file=out))

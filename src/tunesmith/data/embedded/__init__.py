@@ -7,6 +7,7 @@
 `embedded:spans`     the same texts with entities in characters
 `embedded:choices`   a question on a message, with two to five answers
 `embedded:questions` questions on notes, with answers that are parts of them, or none
+`embedded:passages`  a query with passages, of which one says the same
 `embedded:corpus`    unlabeled text with the same words, on which `embedded:mini` was pretrained
 
 All are in English and Chinese. The same seed gives the same bytes on every machine.
@@ -21,6 +22,7 @@ from tunesmith.data.embedded.choices import make_choices
 from tunesmith.data.embedded.corpus import make_corpus
 from tunesmith.data.embedded.entities import TAGS, make_entities, make_spans
 from tunesmith.data.embedded.pairs import CLASS_NAMES, make_pairs
+from tunesmith.data.embedded.passages import make_passages
 from tunesmith.data.embedded.questions import make_questions
 from tunesmith.data.embedded.ratings import make_ratings
 from tunesmith.data.embedded.tickets import CLASSES, make_tickets
@@ -77,6 +79,10 @@ _SETS: Mapping[str, tuple[Callable[[], Rows], tuple[Column, ...]]] = {
             Column("answers", "list"),
             _LANGUAGE,
         ),
+    ),
+    "passages": (
+        make_passages,
+        (Column("query", "text"), Column("pos", "list"), Column("neg", "list"), _LANGUAGE),
     ),
     "corpus": (make_corpus, (Column("text", "text"), Column("text_pair", "text"))),
 }

@@ -13,12 +13,13 @@ Canonical values, and the type of their column:
 "choice"    which of the choices is right, from 0; None for no label
 "answers"   a list of {"text", "answer_start"} for a "question" on a "context", in characters;
             empty if it has no answer, None for no label; see `questions`
+"query"     a text, with a "passage" that is relevant to it or not, as a "label" of 1 or 0 says
 """
 
 from __future__ import annotations
 
 from tunesmith.data.rows import Source
-from tunesmith.data.shapes import choices, questions, spans, token_lists
+from tunesmith.data.shapes import choices, passages, questions, spans, token_lists
 from tunesmith.data.shapes.shape import Sample, Shape
 
 __all__ = ["SHAPES", "canonical"]
@@ -28,6 +29,7 @@ SHAPES: tuple[Shape, ...] = (
     spans.recognize,
     choices.recognize,
     questions.recognize,
+    passages.recognize,
 )
 """In the order in which they are tried."""
 

@@ -6,7 +6,7 @@ and serves; long texts are read in windows, so that none of their words is lost.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -330,10 +330,13 @@ class TokenClassification(TaskDefaults):
         marked = mark_rows(predictions, self.labels, are_plain=self.are_plain)
         return [one.as_answer(text) for text, one in zip(texts, marked, strict=True)]
 
-    def written(self, row: Row, answer: Mapping[str, Any]) -> str:
-        """Return a line for each word with its tag, in IOB2."""
-        text = self.read(replace(row, values=_without(row, self.roles.label)))
-        return conll_lines(text, entities_of_answer(answer), are_plain=self.are_plain)
+    def written(
+        self, answered: Iterable[tuple[Row, Mapping[str, Any]]], written_as: str
+    ) -> Iterator[str]:
+        """Yield a line for each word with its tag, in IOB2, and an empty one after each text."""
+        for row, answer in answered:
+            text = self.read(replace(row, values=_without(row, self.roles.label)))
+            yield conll_lines(text, entities_of_answer(answer), are_plain=self.are_plain) + "\n"
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions:
         """Return the entities themselves."""

@@ -1,0 +1,217 @@
+"""Queries with passages, as data sets for rerankers hold them, as a row for each passage.
+
+Recognized are a query with texts that answer it and texts that do not (FlagEmbedding's `pos` and
+`neg`, the `positive` and `negative` of triples, numbered ones, `positive_passages` of Tevatron,
+MIRACL and Mr. TyDi), and a query with passages of which some are selected (MS MARCO).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.data.columns import plain_name
+from tunesmith.data.findings import Finding
+from tunesmith.data.rows import Column, Source
+from tunesmith.data.shapes.shape import ExplodedSource, Record, Sample, nested
+from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
+
+__all__ = ["recognize"]
+
+QUERY, PASSAGE, LABEL = "query", "passage", "label"
+"""The columns that are made; the first two are also their types."""
+
+_QUERIES = ("query", "question", "searchquery", "查询", "问题", "检索词")
+_POSITIVES = ("pos", "positive", "positives", "positivepassages", "positivectxs", "正例", "正样本")
+_NEGATIVES = (
+    "neg", "negative", "negatives", "negativepassages", "hardnegatives", "hardnegative",
+    "hardnegativectxs", "负例", "负样本",
+)  # fmt: skip
+_IDS = ("queryid", "qid")
+_NUMBERED = re.compile(r"(pos|positive|neg|negative|hardnegative)(\d+)")
+_TEXTS = ("text", "passage_text", "contents", "content", "passage")
+_SELECTED = ("is_selected", "is_relevant", "label")
+
+
+def recognize(sample: Sample) -> Source | None:
+    """Recognize a query with relevant and other passages."""
+    query = sample.column(*_QUERIES)
+    if query is None or not all(isinstance(v, str) for v in sample.values(query.name)):
+        return None
+    passages = sample.column("passages")
+    if passages is not None and _are_selected(sample.values(passages.name)):
+        return _wrapped(sample, query, _Selected(query.name, passages.name))
+    positives, negatives = (
+        _columns_of(sample, names, stem)
+        for names, stem in ((_POSITIVES, "pos"), (_NEGATIVES, "neg"))
+    )
+    columns = [*positives, *negatives]
+    if not positives or not negatives or not all(_are_texts(sample, name) for name in columns):
+        return None
+    return _wrapped(sample, query, _Signed(query.name, positives, negatives))
+
+
+def _columns_of(sample: Sample, names: Sequence[str], stem: str) -> tuple[str, ...]:
+    """Return the columns of these names, and those with a number after such a name."""
+    named = sample.column(*names)
+    numbered = [
+        column.name
+        for column in sample.source.columns
+        if (match := _NUMBERED.fullmatch(plain_name(column.name)))
+        and match[1].removeprefix("hard").startswith(stem)
+    ]
+    return (*([named.name] if named is not None else ()), *numbered)
+
+
+def _are_texts(sample: Sample, name: str) -> bool:
+    """Whether values are texts, or lists of texts or of objects with one."""
+    values = [nested(value) for value in sample.values(name)]
+    return bool(values) and all(isinstance(v, str) or _listed(v) is not None for v in values)
+
+
+def _are_selected(values: Sequence[Any]) -> bool:
+    """Whether most values are passages of which some are selected."""
+    read = [_selected_of(nested(value)) for value in values]
+    return bool(read) and 2 * sum(one is not None for one in read) > len(read)
+
+
+def _text_of(passage: object) -> object:
+    """Return the text of a passage, after its title if it has one."""
+    if not isinstance(passage, Mapping):
+        return passage
+    text = next((passage[name] for name in _TEXTS if name in passage), None)
+    title = passage.get("title")
+    if isinstance(title, str) and title.strip() and isinstance(text, str):
+        return f"{title.strip()} {text}"
+    return text
+
+
+def _listed(value: object) -> list[object] | None:
+    """Return a list of passages as texts; None for anything else."""
+    if not isinstance(value, list | tuple):
+        return None
+    return [_text_of(one) for one in value]
+
+
+def _selected_of(value: object) -> list[tuple[object, object]] | None:
+    """Return passages with whether each is selected; None if the value has another shape."""
+    if isinstance(value, Mapping):
+        texts = next((value[name] for name in _TEXTS if name in value), None)
+        marks = next((value[name] for name in _SELECTED if name in value), None)
+        lists = (list | tuple, list | tuple)
+        if not isinstance(texts, lists[0]) or not isinstance(marks, lists[1]):
+            return None
+        return list(zip(texts, marks, strict=True)) if len(texts) == len(marks) else None
+    if not isinstance(value, list | tuple) or not all(isinstance(one, Mapping) for one in value):
+        return None
+    marked = [
+        (_text_of(one), next((one[name] for name in _SELECTED if name in one), None))
+        for one in value
+    ]
+    return marked if marked and all(mark is not None for _text, mark in marked) else None
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """Rows of a query with columns of relevant and of other passages.
+
+    Attributes:
+        query: the column of the query.
+        positives: the columns of relevant passages.
+        negatives: those of the others.
+    """
+
+    query: str
+    positives: tuple[str, ...]
+    negatives: tuple[str, ...]
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """All columns."""
+        return (self.query, *self.positives, *self.negatives)
+
+    def __call__(self, values: Record) -> list[Record | Finding]:
+        """Return a row for each passage."""
+        marked: list[tuple[object, object]] = []
+        for label, columns in ((1, self.positives), (0, self.negatives)):
+            for name in columns:
+                value = nested(values.get(name))
+                if value is None or value == "":
+                    continue
+                texts = [value] if isinstance(value, str) else _listed(value)
+                if texts is None:
+                    return [_no_texts(name, value)]
+                marked += [(text, label) for text in texts]
+        return list(_rows(values.get(self.query), marked))
+
+
+@dataclass(frozen=True)
+class _Selected:
+    """Rows of a query with passages of which some are selected.
+
+    Attributes:
+        query: the column of the query.
+        passages: that of the passages.
+    """
+
+    query: str
+    passages: str
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """All columns."""
+        return (self.query, self.passages)
+
+    def __call__(self, values: Record) -> list[Record | Finding]:
+        """Return a row for each passage."""
+        marked = _selected_of(nested(values.get(self.passages)))
+        if marked is None:
+            return [_no_texts(self.passages, values.get(self.passages))]
+        return list(_rows(values.get(self.query), marked))
+
+
+def _rows(query: object, marked: Iterable[tuple[object, object]]) -> Iterator[Record | Finding]:
+    """Yield the rows of a query; of a passage that is given twice with one label only the first."""
+    seen: dict[str, object] = {}
+    for text, label in marked:
+        if not isinstance(text, str) or not text.strip():
+            message = _("a passage is {value}, not text").format(value=shortened(repr(text)))
+            yield Finding("D370", message, _("Complete or remove the passage."))
+            continue
+        key = text.strip()
+        if key not in seen:
+            seen[key] = label
+            yield {QUERY: query, PASSAGE: text, LABEL: label}
+        elif seen[key] != label:
+            message = _('a passage is both relevant and not: "{text}"')
+            message = message.format(text=shortened(key))
+            yield Finding("D372", message, _("Remove it from one of the two."))
+    if not seen:
+        message = _("the query has no passage")
+        yield Finding("D374", message, _("Give it passages, or remove the row."))
+
+
+def _no_texts(column: str, value: object) -> Finding:
+    message = _('"{column}" holds no passages: {value}')
+    return Finding(
+        "D370",
+        message.format(column=column, value=shortened(str(value))),
+        _("Write them like {example}.").format(example='["a passage", "another"]'),
+    )
+
+
+def _wrapped(sample: Sample, query: Column, explode: _Signed | _Selected) -> ExplodedSource:
+    names = {column.name: column for column in sample.source.columns}
+    ids = [c for c in names.values() if plain_name(c.name) in _IDS]
+    made = (Column(QUERY, QUERY), Column(PASSAGE, PASSAGE), Column(LABEL, "integer"), *ids)
+    note = _('a row for each passage of "{columns}"').format(columns='", "'.join(explode.read[1:]))
+    return ExplodedSource(
+        sample.source,
+        made,
+        (*explode.read, *(c.name for c in ids)),
+        explode,
+        own_notes=(note,),
+    )
