@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from docs.generate.answer_metrics import ANSWERS
 from docs.generate.described import Described
+from docs.generate.ranking_metrics import RANKINGS
 from docs.generate.text import Text, prose, table
 
 from tunesmith.metrics import bootstrap, differences, likelihood, temperature
@@ -256,6 +257,7 @@ DESCRIBED: Mapping[str, Described] = {
         "bootstrap",
     ),
     **ANSWERS,
+    **RANKINGS,
     "loss": Described(
         r"\frac{1}{m}\sum_{j=1}^{m}\ell_j",
         "≥ 0",

@@ -74,8 +74,14 @@ def test_the_usage_of_a_model_runs(
         monkeypatch.setattr(task_named(name), "pipeline", None)
     assert ("pipeline" in made.usage) == has_pipeline
     code = made.usage.replace("path/to/this/folder", str(tmp_path)).replace("…", "the soup")
+    if "sentence_transformers" in code:
+        pytest.importorskip("sentence_transformers")
     exec(code, {})
     said = capsys.readouterr().out
-    own = {"multiple-choice": "softmax", "question-answering": "score"}
+    own = {
+        "multiple-choice": "softmax",
+        "question-answering": "score",
+        "text-ranking": "scores",
+    }
     shown = own.get(name, "score" if has_pipeline else "logits")
     assert shown.lower() in said.lower()

@@ -68,7 +68,7 @@ FORMATS: dict[str, list[dict[str, object]]] = {
     ],
     "texts with similar and different ones, for embeddings": [
         {"anchor": "A cat", "positive": "A kitten", "negative": "A car"},
-        {"query": "cat", "pos": ["A kitten"], "neg": ["A car"]},
+        {"anchor": "cat", "pos": ["A kitten"], "neg": ["A car"]},
     ],
 }
 

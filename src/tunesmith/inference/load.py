@@ -50,7 +50,8 @@ def load(
         task: Task | None = task_from_json(facts["task"])
         max_length = min(facts["max_length"], longest_input(files, tokenizer))
     else:
-        task = task_from_config(files.config(), roles or Roles("text", None, "label"))
+        config = {**files.config(), **files.library_settings()}
+        task = task_from_config(config, roles or Roles("text", None, "label"))
         limit = longest_input(files, tokenizer)
         max_length = min(limit, task.default_length or limit) if task else limit
     if task is None:

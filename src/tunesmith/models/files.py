@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,19 @@ class ModelFiles:
                 "M109", _("config.json has no model_type"), Place(str(path)), fix=fix
             )
         return config
+
+    def library_settings(self) -> dict[str, Any]:
+        """Return what sentence-transformers says of a model, under the key of config.json for it.
+
+        Version 6 writes a file of its own, earlier ones write into config.json. Nothing without
+        such a file, or if it cannot be read.
+        """
+        path = self.folder / "config_sentence_transformers.json"
+        with suppress(OSError, UnreadableFile):
+            settings = read_json(path, max_bytes=_MAX_JSON_BYTES)
+            if settings.get("model_type") == "CrossEncoder":
+                return {"sentence_transformers": settings}
+        return {}
 
     def weights(self) -> list[Path]:
         """Return the safetensors files of the weights: one, or the sorted shards of the index.

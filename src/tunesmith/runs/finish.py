@@ -157,7 +157,7 @@ def _card(session: Session, scores: Mapping[str, Scores], sentence: str) -> Card
     return CardFacts(
         name=session.run.name,
         task=job.task.name,
-        pipeline=job.task.pipeline,
+        pipeline=job.task.pipeline or job.task.hub_tag,
         base_model=public_name(job.files.name),
         base_revision=job.files.revision,
         dataset=source.name if repository else _public_names(source.name),

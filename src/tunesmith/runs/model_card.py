@@ -28,7 +28,7 @@ class CardFacts:
     Attributes:
         name: of the model.
         task: as recipes name it.
-        pipeline: of transformers; None if it has none for the task.
+        pipeline: of transformers, or what the Hub calls the task; None if it has no name for it.
         base_model: what was fine-tuned, and at which commit.
         base_revision: the commit, if it came from the Hub.
         dataset: a name of the data.

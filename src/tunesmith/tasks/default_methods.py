@@ -17,7 +17,7 @@ from tunesmith.metrics.output_kinds import OutputKind
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 from tunesmith.tasks.calibrators import Calibrator, LabelCalibrator
-from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.protocol import Answered, Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class TaskDefaults:
     model_class: ClassVar[str]
     """The class of transformers that loads the model with its head."""
     pipeline: ClassVar[str | None] = None
+    hub_tag: ClassVar[str | None] = None
     pipeline_options: ClassVar[str] = ""
     """Further arguments of the pipeline, as code."""
     needs_label: ClassVar[bool] = True
@@ -149,9 +150,7 @@ class TaskDefaults:
         """Return the task itself: nothing is chosen on validation rows."""
         return self
 
-    def written(
-        self, answered: Iterable[tuple[Row, Mapping[str, Any]]], written_as: str
-    ) -> Iterator[str]:
+    def written(self, answered: Answered, written_as: str) -> Iterator[str]:
         """Yield nothing: the task has no format."""
         return iter(())
 

@@ -32,13 +32,16 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["EVALUATION_SEED", "Outputs", "Predictions", "Task"]
+__all__ = ["EVALUATION_SEED", "Answered", "Outputs", "Predictions", "Task"]
 
 EVALUATION_SEED = 0
 """The seed of every evaluation, so that a score does not depend on when it was computed."""
 
 Predictions = Mapping[str, Any]
 """What evaluation collects, by name: arrays whose first dimension counts rows, or `Ragged`."""
+
+Answered = Iterable[tuple[Row, Mapping[str, Any]]]
+"""Rows, each with its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +319,7 @@ class TaskAnswers(Protocol):
     formats: ClassVar[tuple[str, ...]]
     """The formats of the field in which `written` gives answers, such as "conll"."""
 
-    def written(
-        self, answered: Iterable[tuple[Row, Mapping[str, Any]]], written_as: str
-    ) -> Iterator[str]:
+    def written(self, answered: Answered, written_as: str) -> Iterator[str]:
         """Yield rows with their answers in one of `formats`, each line with its end.
 
         Args:
@@ -359,6 +360,8 @@ class TaskStorage(Protocol):
 
     pipeline: ClassVar[str | None]
     """The pipeline of transformers that runs the finished model; None if it has none."""
+    hub_tag: ClassVar[str | None]
+    """What the Hub calls the task, if there is no pipeline."""
 
     def as_json(self) -> dict[str, object]:
         """Return all that `from_json` needs."""

@@ -1,7 +1,7 @@
 """`embedded:passages`: a statement, messages that say it in other words, and messages that do not.
 
 Most passages that do not are made from one that does, by changing what the query says or by saying
-it of something else; so words in common do not tell which is right. A few say nothing of it.
+it of something else; so words in common do not show which is right. A few say nothing of it.
 """
 
 from __future__ import annotations

@@ -67,9 +67,10 @@ def _columns_of(sample: Sample, names: Sequence[str], stem: str) -> tuple[str, .
 
 
 def _are_texts(sample: Sample, name: str) -> bool:
-    """Whether values are texts, or lists of texts or of objects with one."""
+    """Whether most values are texts, or lists of texts or of objects with one."""
     values = [nested(value) for value in sample.values(name)]
-    return bool(values) and all(isinstance(v, str) or _listed(v) is not None for v in values)
+    texts = [isinstance(value, str) or _listed(value) is not None for value in values]
+    return 2 * sum(texts) > len(texts)
 
 
 def _are_selected(values: Sequence[Any]) -> bool:

@@ -63,6 +63,7 @@ class MultipleChoice(TaskDefaults):
 
     name: ClassVar[str] = "multiple-choice"
     model_class: ClassVar[str] = "AutoModelForMultipleChoice"
+    hub_tag: ClassVar[str | None] = "multiple-choice"
     metrics: ClassVar[Mapping[str, Metric]] = {"accuracy": METRICS["accuracy"]}
     default_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     baseline_names: ClassVar[tuple[str, ...]] = ("choices", "longest")

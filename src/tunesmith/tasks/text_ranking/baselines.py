@@ -42,6 +42,6 @@ def bm25(pairs: Sequence[tuple[str, str]], passages: Sequence[str]) -> NDArray[n
     counts.data *= idf[counts.indices] / (counts.data + norm[row])
     number = {passage: i for i, passage in enumerate(different)}
     chosen = counts[[number[passage] for _query, passage in pairs]]
-    asked = sparse.csr_array(words.transform([query for query, _passage in pairs]))
-    scores = np.asarray(asked.multiply(chosen).sum(axis=1)).reshape(-1)
+    queries = sparse.csr_array(words.transform([query for query, _passage in pairs]))
+    scores = np.asarray(queries.multiply(chosen).sum(axis=1)).reshape(-1)
     return scores.astype(np.float32)

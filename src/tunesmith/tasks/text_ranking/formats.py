@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tunesmith.data.columns import Roles, plain_name
 from tunesmith.data.rows import Row
+from tunesmith.tasks.protocol import Answered
 from tunesmith.tasks.text_ranking.queries import query_hash
 
 __all__ = ["FORMATS", "ranked"]
@@ -18,15 +19,15 @@ _QUERY_IDS = ("queryid", "qid")
 _PASSAGE_IDS = ("passageid", "docid", "documentid", "pid", "docno")
 _TAG = "tunesmith"
 
-Answered = tuple[Row, Mapping[str, Any]]
+Passages = list[tuple[Row, Mapping[str, Any]]]
 
 
-def ranked(answered: Iterable[Answered], roles: Roles, written_as: str) -> Iterator[str]:
+def ranked(answered: Answered, roles: Roles, written_as: str) -> Iterator[str]:
     """Yield the passages of each query, the most relevant first; queries in their order.
 
     Rows that could not be answered are left out. Passages with equal scores stay in their order.
     """
-    queries: dict[int, list[Answered]] = {}
+    queries: dict[int, Passages] = {}
     for row, answer in answered:
         if answer["score"] is not None:
             queries.setdefault(query_hash(row.values[roles.text]), []).append((row, answer))
@@ -35,7 +36,7 @@ def ranked(answered: Iterable[Answered], roles: Roles, written_as: str) -> Itera
         yield _trec(passages, number) if written_as == "trec" else _json(passages, roles)
 
 
-def _trec(passages: list[Answered], number: int) -> str:
+def _trec(passages: Passages, number: int) -> str:
     """`qid Q0 docid rank score tag`, with numbers where rows have no ids."""
     lines = []
     for place, (row, answer) in enumerate(passages, start=1):
@@ -52,7 +53,7 @@ def _id(row: Row, names: Mapping[str, str], known: tuple[str, ...], number: int)
     return text or str(number)
 
 
-def _json(passages: list[Answered], roles: Roles) -> str:
+def _json(passages: Passages, roles: Roles) -> str:
     listed = [
         {"passage": row.values[str(roles.text_pair)], "score": answer["score"], "row": row.index}
         for row, answer in passages

@@ -30,7 +30,8 @@ from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.labeled_text import has_sequence_head, names_of_outputs
 from tunesmith.tasks.matching import Match
-from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.protocol import Answered, Outputs, Predictions
+from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.text_ranking.baselines import bm25
 from tunesmith.tasks.text_ranking.columns import match_passages
 from tunesmith.tasks.text_ranking.formats import FORMATS, ranked
@@ -88,6 +89,7 @@ class TextRanking(TaskDefaults):
 
     name: ClassVar[str] = "text-ranking"
     model_class: ClassVar[str] = "AutoModelForSequenceClassification"
+    hub_tag: ClassVar[str | None] = "text-ranking"
     options_type: ClassVar[type[Options]] = RankingOptions
     metrics: ClassVar[Mapping[str, Metric]] = RANKING_METRICS
     default_metrics: ClassVar[tuple[str, ...]] = ("ndcg_at_10", "mrr_at_10", "map")
@@ -262,9 +264,7 @@ class TextRanking(TaskDefaults):
                 scores = np.log(scores) - np.log1p(-scores)
         return {"logits": scores.reshape(-1, 1)}
 
-    def written(
-        self, answered: Iterable[tuple[Row, Mapping[str, Any]]], written_as: str
-    ) -> Iterator[str]:
+    def written(self, answered: Answered, written_as: str) -> Iterator[str]:
         """Yield the passages of each query in the order of their scores."""
         return ranked(answered, self.roles, written_as)
 
@@ -297,6 +297,11 @@ class TextRanking(TaskDefaults):
             f"reranker = CrossEncoder({path})\n"
             "print(reranker.rank(query, passages))"
         )
+
+    @property
+    def script_parts(self) -> ScriptParts | None:
+        """None: scores are of queries, which a script does not know."""
+        return None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:

@@ -34,7 +34,7 @@ from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.labeled_text import UnknownLabels
 from tunesmith.tasks.matching import Match
-from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.protocol import Answered, Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.token_classification.answers import conll_lines, mark_rows
 from tunesmith.tasks.token_classification.baselines import usual_tags
@@ -330,9 +330,7 @@ class TokenClassification(TaskDefaults):
         marked = mark_rows(predictions, self.labels, are_plain=self.are_plain)
         return [one.as_answer(text) for text, one in zip(texts, marked, strict=True)]
 
-    def written(
-        self, answered: Iterable[tuple[Row, Mapping[str, Any]]], written_as: str
-    ) -> Iterator[str]:
+    def written(self, answered: Answered, written_as: str) -> Iterator[str]:
         """Yield a line for each word with its tag, in IOB2, and an empty one after each text."""
         for row, answer in answered:
             text = self.read(replace(row, values=_without(row, self.roles.label)))
