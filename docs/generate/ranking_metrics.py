@@ -30,7 +30,6 @@ RANKINGS: Mapping[str, Described] = {
         ),
         _RANKED,
         "bootstrap",
-        "sklearn.metrics.ndcg_score",
     ),
     "mrr_at_10": Described(
         r"\frac{1}{Q}\sum_q \frac{[r_q \le 10]}{r_q}",
@@ -53,7 +52,6 @@ RANKINGS: Mapping[str, Described] = {
         ),
         _RANKED,
         "bootstrap",
-        "sklearn.metrics.average_precision_score",
     ),
     "recall_at_10": Described(
         r"\frac{1}{Q}\sum_q \frac{|\{k : r_{qk} \le 10\}|}{R_q}",

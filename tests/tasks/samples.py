@@ -29,6 +29,8 @@ def _tag(word: str) -> str:
 
 _KINDS = ["repair" if "broken" in text else "order" for text in TEXTS]
 _LONG = ["long" if len(text) > 30 else "short" for text in TEXTS]
+_FIRST = [i - i % 7 + 4 * (i % 7 > 3) for i in range(len(TEXTS))]
+"""Of the four or three passages of a query the one that is relevant."""
 _CHOICES = [TEXTS[i % 7 : i % 7 + 3] for i in range(len(TEXTS))]
 _ROWS: Mapping[str, Rows] = {
     "text-classification": _each("label", _KINDS),
@@ -41,6 +43,10 @@ _ROWS: Mapping[str, Rows] = {
     "multiple-choice": [
         {"question": text, "choices": choices, "label": i % 2}
         for i, (text, choices) in enumerate(zip(TEXTS, _CHOICES, strict=True))
+    ],
+    "text-ranking": [
+        {"query": f"find {TEXTS[first]}", "passage": text, "label": int(i == first)}
+        for i, (text, first) in enumerate(zip(TEXTS, _FIRST, strict=True))
     ],
     "question-answering": [
         {

@@ -32,8 +32,11 @@ WITHOUT_PROBABILITIES = {
     "text-regression",
     "masked-lm",
     "question-answering",
+    "text-ranking",
 } | ({*toys.TOYS} - {"toy-windows"})
-WITHOUT_SCRIPT = {"question-answering", *toys.TOYS}
+NUMBERS = {"text-regression", "text-ranking"}
+"""Tasks whose prediction is a number."""
+WITHOUT_SCRIPT = {"question-answering", "text-ranking", *toys.TOYS}
 LAYOUTS = {
     "masked-lm": "padded",
     "token-classification": "every token",
@@ -119,7 +122,7 @@ def test_rows_are_predicted_as_in_the_run(sample: SampleRun, tunesmith: Command)
         assert "D331" in tunesmith("predict", sample.run.folder, sample.rows[0]["text"]).err
         return
     model = load(sample.run.folder)
-    key = "score" if sample.name == "text-regression" else "label"
+    key = "score" if sample.name in NUMBERS else "label"
     expected = [rounded(record.answer[key]) for record in sample.records]
     rows = held_out(sample)
     for row in rows:

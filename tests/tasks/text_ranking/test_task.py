@@ -15,9 +15,7 @@ import torch
 
 from tests.cli.conftest import Command, tunesmith
 from tests.conftest import make_tiny_bert, ticket_rows
-from tests.runs import children
-from tests.runs.children import ended, start_pair
-from tests.tasks.short_runs import PLAIN, ShortRun, losses, resumes_bit_for_bit
+from tests.tasks.short_runs import ShortRun, losses
 from tunesmith.api.runs import Run
 from tunesmith.data.columns import Roles
 from tunesmith.data.open import from_python
@@ -26,7 +24,7 @@ from tunesmith.errors import DataError, RecipeError
 from tunesmith.inference.load import load
 from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
-from tunesmith.tasks import task_from_config, task_from_json
+from tunesmith.tasks import task_from_config
 from tunesmith.tasks.text_ranking.task import TextRanking
 
 __all__ = ["tunesmith"]  # the fixture
@@ -94,24 +92,6 @@ def test_queries_stay_whole_and_are_scored_whole(trained: Trained) -> None:
     assert facts["baselines"]["validation"]["random"]["mrr_at_10"] == pytest.approx(25 / 48)
 
 
-def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
-    assert resumes_bit_for_bit(trained, tmp_path / "run")
-
-
-def test_the_fast_engine_and_two_processes_compute_the_same(
-    trained: Trained, tmp_path: Path
-) -> None:
-    pair = start_pair(children.train, *trained.arguments(tmp_path / "pair", **PLAIN))
-    exact = trained.train(tmp_path / "exact", **PLAIN)
-    fast = trained.train(tmp_path / "fast", **PLAIN, **{"train.engine": "fast"})
-    assert ended(pair) == [0, 0], (tmp_path / "error.txt").read_text()
-    engine = json.loads((fast.folder / "plan.json").read_text())["engine"]
-    assert engine["name"] == "fast" and engine["layout"].startswith("first token")
-    for other in (fast, Run(tmp_path / "pair")):
-        np.testing.assert_allclose(losses(other.folder), losses(exact.folder), atol=1e-5)
-        assert other.scores == pytest.approx(exact.scores, abs=1e-5)
-
-
 def test_predictions_of_rows_and_files(trained: Trained, tunesmith: Command) -> None:
     write(Path("rows.csv"), [[query, passage] for query, passage, *_rest in table()])
     model = load(trained.run.folder)
@@ -159,25 +139,6 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert output.code == 0, output.err
     card = (trained.run.folder / "model" / "README.md").read_text()
     assert "pipeline_tag: text-ranking" in card and "CrossEncoder(" in card and "BM25" in card
-
-
-def test_runs_are_compared_by_queries(trained: Trained, tunesmith: Command, tmp_path: Path) -> None:
-    other = trained.train(tmp_path / "run", **{"train.learning_rate": 3e-2})
-    output = tunesmith("runs", "compare", trained.run.folder, other.folder, "--json")
-    assert output.code == 0, output.err
-    compared = output.records[0]["differences"]["validation"]
-    mrr = compared["scores"]["mrr_at_10"]
-    assert (mrr["first"], mrr["second"]) == pytest.approx(
-        (trained.run.scores["mrr_at_10"], other.scores["mrr_at_10"])
-    )
-    assert compared["changes"] is None and not mrr["is_sure"]  # of four queries nothing is
-
-
-def test_a_saved_task_is_the_same(trained: Trained) -> None:
-    facts = facts_of(trained.run)["task"]
-    again = task_from_json(facts)
-    assert json.loads(json.dumps(again.as_json())) == facts
-    assert again.roles == ROLES and again.group_column == "query"
 
 
 def test_other_libraries_give_the_same_scores(trained: Trained) -> None:
