@@ -12,13 +12,18 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.text import did_you_mean, quoted
 
-__all__ = ["POLICIES", "BadRows", "OnBadRow"]
+__all__ = ["POLICIES", "BadRows", "OnBadRow", "errors_among"]
 
 OnBadRow = Literal["fail", "skip", "keep"]
 POLICIES: tuple[str, ...] = get_args(OnBadRow)
 """What becomes of rows that cannot be predicted: an error, no answer, or an empty answer."""
 
 T = TypeVar("T")
+
+
+def errors_among(problems: Sequence[Problem]) -> list[Problem]:
+    """Return the problems because of which rows cannot be used; the others are warnings."""
+    return [problem for problem in problems if problem.severity is Severity.ERROR]
 
 
 class BadRows:
@@ -92,7 +97,8 @@ class BadRows:
         codes: dict[int, str] = {}
         good = []
         for row in rows:
-            if finding := examine(row):
+            finding = examine(row)
+            if finding is not None and finding.severity is Severity.ERROR:
                 codes[row.index] = finding.code
                 self._findings.add(row.index, finding)
             else:

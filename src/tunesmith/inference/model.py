@@ -17,7 +17,7 @@ from tunesmith.data.encoded import Encoded, hold_in_memory
 from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError
-from tunesmith.inference.bad_rows import BadRows, OnBadRow
+from tunesmith.inference.bad_rows import BadRows, OnBadRow, errors_among
 from tunesmith.inference.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.inference.predicted import (
     Predicted,
@@ -105,7 +105,7 @@ class Model:
         )
         if labeled:
             split, valid = validate_split("test", source, self.task)
-            labeled = split.is_labeled and not valid.problems
+            labeled = split.is_labeled and not errors_among(valid.problems)
         parts = self._parts(
             source, batch_size, labeled=labeled, calibration=calibration, bad_rows=bad_rows
         )
@@ -244,8 +244,8 @@ class Model:
         if normalize_labels:
             source = as_known(source, self.task)
         _split, valid = validate_split("validation", source, self.task)
-        if valid.problems:
-            raise DataError(valid.problems)
+        if errors := errors_among(valid.problems):
+            raise DataError(errors)
         parts = self._parts(source, batch_size, labeled=True)
         predictions = joined(parts)
         truth = np.concatenate([part.truth for part in parts if part.truth is not None])

@@ -148,6 +148,8 @@ def within(part: SplitStats) -> Iterator[Problem]:
     if part.keys is not None:
         firsts = np.sort(first)
         pairs = firsts[candidates(part.keys[firsts])]
+        if part.groups is not None:  # rows of one group are expected to be similar
+            pairs = pairs[part.groups[pairs[:, 0]] != part.groups[pairs[:, 1]]]
         if len(near := _near(pairs, part, part)):
             yield _problem(
                 "D409",

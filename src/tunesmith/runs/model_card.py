@@ -84,8 +84,8 @@ def write_card(facts: CardFacts) -> str:
         "## " + _("Limits"),
         _(
             "It has learned from the rows named above and knows nothing of other kinds of text, "
-            "other languages or other labels. Longer texts are cut. The scores hold for rows like "
-            "those they were measured on."
+            "other languages or other labels. The scores hold for rows like those they were "
+            "measured on."
         ),
         "## " + _("How it was made"),
         _("Base model: {base}, revision {revision}. Seed {seed}. Versions: {versions}.").format(

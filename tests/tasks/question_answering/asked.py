@@ -7,7 +7,7 @@ from typing import Any
 from tests.conftest import ticket_rows
 from tunesmith.data.columns import Roles
 
-ROLES = Roles("question", None, "answers", "context")
+ROLES = Roles("question", "context", "answers")
 
 
 def asked_rows(count: int = 40) -> list[dict[str, Any]]:

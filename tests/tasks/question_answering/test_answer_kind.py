@@ -10,7 +10,7 @@ from tunesmith.tasks.question_answering.answer_kind import (
     mistake_of,
 )
 from tunesmith.tasks.question_answering.answers import NO_ANSWER
-from tunesmith.tasks.question_answering.rows import Asked, Span
+from tunesmith.tasks.question_answering.rows import Asked, Given, Span
 
 CONTEXT = "The old tower is in Paris. " + "It is tall. " * 40
 PARIS, TOWER, OLD = Span("Paris", 20), Span("The old tower", 0), Span("old tower is", 4)
@@ -19,8 +19,11 @@ WHERE, WHAT, WHO = (
     Asked("Who?", CONTEXT),
 )  # fmt: skip
 PAIRS = [
-    (WHERE, PARIS), (WHERE, NO_ANSWER), (WHERE, TOWER), (WHAT, OLD), (WHO, PARIS), (WHO, NO_ANSWER),
-    (WHAT, PARIS),
+    (question, Given(question, span))
+    for question, span in (
+        (WHERE, PARIS), (WHERE, NO_ANSWER), (WHERE, TOWER), (WHAT, OLD), (WHO, PARIS),
+        (WHO, NO_ANSWER), (WHAT, PARIS),
+    )
 ]  # fmt: skip
 ANSWERS = RowAnswers(
     as_objects(question for question, _given in PAIRS),
@@ -51,23 +54,24 @@ def test_the_worst_rows_are_confident_and_wrong() -> None:
 
 def test_stored_answers_are_read() -> None:
     stored = [
-        {"label": answer.text, "score": 0.5, "scores": {}, "start": answer.start or None}
+        {"label": answer.text, "score": 0.5, "scores": {}, "start": answer.span.start or None}
         for _asked, answer in PAIRS
     ]
     recorded = KIND.recorded(stored, ANSWERS.truth)
     assert list(recorded.predicted) == list(ANSWERS.predicted)
-    assert KIND.format(NO_ANSWER) == KIND.format(WHO) == "no answer"
+    assert KIND.format(Given(WHERE, NO_ANSWER)) == KIND.format(WHO) == "no answer"
     assert KIND.format(WHAT) == "The old tower"
 
 
 def test_answers_are_marked_in_their_context() -> None:
-    pieces = KIND.pieces(CONTEXT, WHAT)
+    heading, *pieces = KIND.pieces("What?", WHAT)
+    assert heading == ("What? \N{EM DASH} ", None)
     assert [piece for piece, label in pieces if label] == ["The old tower", "Paris"]
     assert "".join(piece for piece, _label in pieces).startswith(CONTEXT[:100])
     assert pieces[-1] == (" …", None)
-    assert all(label is None for _piece, label in KIND.pieces(CONTEXT, NO_ANSWER))
-    late = Span("tall", CONTEXT.rindex("tall"))
-    assert KIND.pieces(CONTEXT, late)[0] == ("… ", None)
+    assert all(label is None for _piece, label in KIND.pieces("What?", Given(WHAT, NO_ANSWER)))
+    late = Given(WHAT, Span("tall", CONTEXT.rindex("tall")))
+    assert KIND.pieces("What?", late)[1] == ("… ", None)
 
 
 def test_suspect_labels_are_those_the_model_is_sure_of() -> None:

@@ -53,7 +53,7 @@ def run_parts(parts: ScriptParts, rows: list[Row], folder: Path) -> dict[str, An
         "unicodedata": unicodedata, "np": np, "torch": torch, "cross_entropy": cross_entropy,
         "tokenizer": AutoTokenizer.from_pretrained(folder),
         "DataCollatorWithPadding": DataCollatorWithPadding,
-        "TEXT": "text", "LABEL": "label", "MAX_LENGTH": LENGTH,
+        "TEXT": "text", "TEXT_PAIR": "text_pair", "LABEL": "label", "MAX_LENGTH": LENGTH,
         "raw": DatasetDict(dict.fromkeys(("train", "validation"), Dataset.from_list(records))),
         **{name: value for name, value, _comment in parts.constants},
     }  # fmt: skip

@@ -168,10 +168,22 @@ def test_predictions_of_rows_and_files(trained: Trained, tunesmith: Command) -> 
         assert output.code == 0, output.err
     lines = [json.loads(line) for line in Path("o.jsonl").read_text().splitlines()]
     assert [line["prediction"] for line in lines] == [answer["label"] for answer in expected]
-    output = tunesmith("predict", trained.run.folder, "The new printer.", "What is it?", "--json")
+    output = tunesmith("predict", trained.run.folder, "What is it?", "The new printer.", "--json")
     assert output.code == 0, output.err
     assert output.records[0]["input"] == {"context": "The new printer.", "question": "What is it?"}
     assert len(output.records[0]["n_best"]) <= 5
+
+
+def test_rows_whose_answer_is_at_several_places_are_scored(
+    trained: Trained, tunesmith: Command
+) -> None:
+    Path("rows.csv").write_text(
+        "question,context,answers\nWhat?,the printer is the printer.,printer\nWhy?,It is new.,\n"
+    )
+    output = tunesmith("eval", trained.run.folder, "rows.csv", "--json")
+    assert output.code == 0, output.err
+    output = tunesmith("predict", trained.run.folder, "--file", "rows.csv", "--json")
+    assert output.code == 0 and len(output.records) == 2
 
 
 def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
@@ -186,7 +198,8 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     page = (trained.run.folder / "report.html").read_text()
     assert "<mark>" in page and "invented" in page
     card = (trained.run.folder / "model" / "README.md").read_text()
-    assert "AutoModelForQuestionAnswering" in card
+    assert "AutoModelForQuestionAnswering" in card and "a little optimistic" in card
+    assert "Longer texts are cut" not in card
 
 
 def test_runs_are_compared(trained: Trained, tunesmith: Command, tmp_path: Path) -> None:

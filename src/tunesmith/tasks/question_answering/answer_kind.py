@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, final
@@ -17,7 +17,7 @@ from tunesmith.metrics.confident_learning import Suspects
 from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
 from tunesmith.metrics.probabilities import Floats
 from tunesmith.metrics.squad import exact, f1, is_exactly_right, words_and_characters
-from tunesmith.tasks.question_answering.rows import Asked, Span
+from tunesmith.tasks.question_answering.rows import Asked, Given, Span
 
 __all__ = ["AnswerKind", "Mistake", "as_objects", "mistake_of"]
 
@@ -38,7 +38,7 @@ class Mistake(Enum):
     """It has no word in common with a right one."""
 
 
-def _f1(question: Asked, answer: Span) -> float:
+def _f1(question: Asked, answer: Given) -> float:
     return f1(answer.text, _golds(question), words_and_characters)
 
 
@@ -46,7 +46,7 @@ def _golds(question: Asked) -> list[str]:
     return [span.text for span in question.answers] or [""]
 
 
-def mistake_of(question: Asked, answer: Span) -> Mistake | None:
+def mistake_of(question: Asked, answer: Given) -> Mistake | None:
     """Return what is wrong with an answer; None if it is right."""
     if exact(answer.text, _golds(question), words_and_characters):
         return None
@@ -65,20 +65,20 @@ def as_objects(values: Iterable[object]) -> NDArray[Any]:
 @final
 @dataclass(frozen=True)
 class AnswerKind(OutputKind):
-    """A part of the context: truth is `Asked` with all right answers, an answer is a `Span`."""
+    """A part of the context: truth is `Asked` with all right answers, an answer is `Given`."""
 
     name: ClassVar[str] = "answers"
 
     def format(self, entry: Any) -> str:
         """The text; of several right ones the first."""
-        spans = entry.answers[:1] if isinstance(entry, Asked) else [entry]
-        text = spans[0].text if spans else ""
-        return text or _("no answer")
+        spans = _marked(entry)
+        return (spans[0].text if spans else "") or _("no answer")
 
     def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
         """Stored answers to labeled rows."""
         predicted = as_objects(
-            Span(str(answer["label"]), int(answer.get("start") or 0)) for answer in answers
+            Given(question, Span(str(answer["label"]), int(answer.get("start") or 0)))
+            for answer, question in zip(answers, truth, strict=True)
         )
         scores = np.array([answer["score"] for answer in answers], dtype=np.float64)
         return RowAnswers(truth, predicted, scores=scores)
@@ -138,27 +138,45 @@ class AnswerKind(OutputKind):
         return table
 
     def pieces(self, text: str, entry: Any) -> Pieces:
-        """The context around the answer, which is marked; the beginning for none."""
-        marked: tuple[Span, ...] = entry.answers if isinstance(entry, Asked) else (entry,)
-        spans = sorted({(span.start, span.end) for span in marked if span.text})
-        if not spans:
-            shown = text[: 2 * _AROUND]
-            return [(shown + (" …" if len(text) > len(shown) else ""), None)]
-        begin, stop = max(0, spans[0][0] - _AROUND), min(len(text), spans[-1][1] + _AROUND)
-        pieces: list[tuple[str, str | None]] = [("… " if begin else "", None)]
-        place = begin
-        for start, end in spans:
-            if start >= place:
-                pieces += [(text[place:start], None), (text[start:end], _("answer"))]
-                place = end
-        pieces += [(text[place:stop], None), (" …" if stop < len(text) else "", None)]
-        return [(piece, label) for piece, label in pieces if piece]
+        """The question, and the context around the answer, which is marked."""
+        question = entry if isinstance(entry, Asked) else entry.question
+        spans = sorted({(span.start, span.end) for span in _marked(entry) if span.text})
+        heading = (f"{question.question} \N{EM DASH} ", None)
+        return [heading, *_excerpt(question.context, spans)]
 
     def suspects(self, answers: RowAnswers) -> Suspects | None:
-        """Rows with a wrong answer of which the model is as sure as of right ones."""
+        """Rows with a wrong text as the answer, of which the model is as sure as of right ones.
+
+        That it gives no answer where there is one is what weak models do.
+        """
         if answers.scores is None:
             return None
         scores, is_right = answers.scores, self.is_right(answers)
         usual = float(scores[is_right].mean()) if is_right.any() else np.inf
-        is_suspect = (self.merits(answers) == 0) & (scores >= usual)
+        has_text = np.array([bool(one.text) for one in answers.predicted], dtype=bool)
+        is_suspect = has_text & (self.merits(answers) == 0) & (scores >= usual)
         return Suspects(np.where(is_right, scores, -scores), is_suspect, answers.predicted)
+
+
+def _marked(entry: Any) -> tuple[Span, ...]:
+    """The right answers of a question, or the one that was given."""
+    return entry.answers if isinstance(entry, Asked) else (entry.span,)
+
+
+def _excerpt(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[str, str | None]]:
+    """Yield the part of a text around some places, which are marked; its beginning for none."""
+    begin, stop = 0, 2 * _AROUND
+    if spans:
+        begin, stop = max(0, spans[0][0] - _AROUND), spans[-1][1] + _AROUND
+    if begin:
+        yield "… ", None
+    place = begin
+    for start, end in spans:
+        if start >= place:
+            if start > place:
+                yield text[place:start], None
+            yield text[start:end], _("answer")
+            place = end
+    yield text[place:stop], None
+    if stop < len(text):
+        yield " …", None

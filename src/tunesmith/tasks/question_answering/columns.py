@@ -24,12 +24,16 @@ def match_questions(profile: Profile, requested: DataSettings) -> Match | None:
         question, context, label = (own or name for own, name in parts)
     if not (question and label) or question == context:
         return None
-    roles = Roles(question, None, label, context)
+    roles = Roles(question, context, label)
     column = profile.column(label)
     if column is None or column.column.type != "answers":
         return Match(roles, "", Confidence.ON_REQUEST)
     reason = _("by its values")
-    named = (("text", question, requested.text), ("label", label, own_label))
+    named = (
+        ("text", question, requested.text),
+        ("text_pair", context, requested.text_pair),
+        ("label", label, own_label),
+    )
     suggested = {role: Suggestion(name, reason) for role, name, own in named if own is None}
     why = _("answers to questions in column {column}").format(column=label)
     return Match(roles, why, Confidence.BY_SHAPE, suggested)

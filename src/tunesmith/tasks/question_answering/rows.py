@@ -12,7 +12,7 @@ from tunesmith.data.shapes.question_checks import check_question
 from tunesmith.i18n import gettext as _
 from tunesmith.text import shortened
 
-__all__ = ["Asked", "Span", "read_asked", "validate_asked"]
+__all__ = ["Asked", "Given", "Span", "read_asked", "validate_asked"]
 
 
 class Span(NamedTuple):
@@ -52,9 +52,27 @@ class Asked:
     answers: tuple[Span, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The answer to a question.
+
+    Attributes:
+        question: with its context.
+        span: in the context; that of no text for no answer.
+    """
+
+    question: Asked
+    span: Span
+
+    @property
+    def text(self) -> str:
+        """The answer; empty for none."""
+        return self.span.text
+
+
 def read_asked(row: Row, roles: Roles) -> Asked:
     """Return the question of a valid row; without labels it has no answers."""
-    question, context = (str(row.values[str(name)]) for name in (roles.text, roles.context))
+    question, context = (str(row.values[str(name)]) for name in (roles.text, roles.text_pair))
     answers: Any = row.values.get(str(roles.label)) or ()
     spans = tuple(Span(str(one["text"]), int(one["answer_start"])) for one in answers)
     return Asked(question, context, spans)
@@ -63,7 +81,7 @@ def read_asked(row: Row, roles: Roles) -> Asked:
 def validate_asked(row: Row, roles: Roles) -> Finding | None:
     """Return what is wrong with a row."""
     label = None if roles.label is None else str(roles.label)
-    if finding := check_question(row.values, roles.text, roles.context, label):
+    if finding := check_question(row.values, roles.text, roles.text_pair, label):
         return finding
     question = read_asked(row, roles)
     for answer in question.answers:

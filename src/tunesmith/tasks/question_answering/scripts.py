@@ -64,7 +64,7 @@ def trimmed(text, start, end):
 
 
 def windows_of(row):
-    question, context = row[TEXT].lstrip(), row["context"]
+    question, context = row[TEXT].lstrip(), row[TEXT_PAIR]
     size = MAX_LENGTH - SPECIAL - len(tokenizer(question, add_special_tokens=False)["input_ids"])
     windows = tokenizer(
         question,
@@ -161,7 +161,7 @@ def best_answer(row, kept):
                 is_short = 0 <= last - first < MAX_ANSWER_LENGTH
                 start, stop = places[first][0], places[last][1]
                 if is_short and start < stop and start_logit + end_logit > best:
-                    best, answer = start_logit + end_logit, row["context"][start:stop]
+                    best, answer = start_logit + end_logit, row[TEXT_PAIR][start:stop]
     return answer, kept[:, -2].min() - best if answer else 0.0
 
 
@@ -323,7 +323,7 @@ def question_parts(
         ),
         before_final='FINAL["choose"] = True' if has_both and is_chosen else "",
         scores_read_rows=True,
-        record=lambda row: {"text": read(row).question, "context": read(row).context},
+        record=lambda row: {"text": read(row).question, "text_pair": read(row).context},
     )
 
 

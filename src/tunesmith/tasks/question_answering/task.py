@@ -78,20 +78,23 @@ class QuestionAnswering(TaskDefaults):
     """A part of the context that answers the question.
 
     Attributes:
-        roles: the question, the answers, the context.
+        roles: the question, its context as `text_pair`, the answers.
         has_unanswerable: whether some questions have no answer in their context.
         is_cjk: whether contexts are Chinese, so that scores count characters.
         threshold: how much more no answer must score than the best one to be given; None until it
             is chosen.
+        is_settled: whether it was chosen on validation rows.
         stride: tokens by which windows overlap.
         n_best: first and last tokens to combine in each window.
         max_answer_length: tokens of an answer.
+        counts: training rows with an answer, and without.
     """
 
     roles: Roles
     has_unanswerable: bool = False
     is_cjk: bool = False
     threshold: float | None = None
+    is_settled: bool = False
     stride: int = 128
     n_best: int = 20
     max_answer_length: int = 30
@@ -154,7 +157,7 @@ class QuestionAnswering(TaskDefaults):
     @property
     def group_column(self) -> str | None:
         """The context, unless the user names another column: it would be known in another split."""
-        return self.roles.group or self.roles.context
+        return self.roles.group or self.roles.text_pair
 
     def fit(self, rows: Iterable[Row]) -> Self:
         """Learn whether some questions have no answer; `DataError` if none has one."""
@@ -162,7 +165,7 @@ class QuestionAnswering(TaskDefaults):
         for row in rows:
             counts[bool(row.values.get(str(self.roles.label)))] += 1
             if sum(counts) <= _SAMPLED:
-                sample.append(str(row.values[str(self.roles.context)]))
+                sample.append(str(row.values[str(self.roles.text_pair)]))
         unanswerable, answerable = counts
         if not answerable:
             raise DataError.of(
@@ -284,11 +287,12 @@ class QuestionAnswering(TaskDefaults):
             return self
         contexts = [question.context for question in truth]
         scores = [one.null_score for one in answer_rows(predictions, contexts, threshold=0.0)]
-        return replace(self, threshold=chosen_threshold(self._columns(predictions, truth), scores))
+        threshold = chosen_threshold(self._columns(predictions, truth), scores)
+        return replace(self, threshold=threshold, is_settled=True)
 
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """Return the answer to each row with its place, its probability, and further ones."""
-        contexts = [str(row.values[str(self.roles.context)]) for row in rows]
+        contexts = [str(row.values[str(self.roles.text_pair)]) for row in rows]
         answered = answer_rows(predictions, contexts, threshold=self._threshold)
         return [one.as_answer() for one in answered]
 
@@ -344,11 +348,6 @@ class QuestionAnswering(TaskDefaults):
             is_cjk=self.is_cjk,
         )
 
-    @property
-    def example_texts(self) -> tuple[str, ...]:
-        """A context and a question."""
-        return ("…", "…?")
-
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
         """Return the task of a plain model with a head for questions."""
@@ -356,7 +355,8 @@ class QuestionAnswering(TaskDefaults):
         is_own = isinstance(names, list) and any("QuestionAnswering" in str(n) for n in names)
         if not is_own:
             return None
-        roles = replace(roles, context=roles.context or "context")
+        if roles.text_pair is None:
+            roles = Roles("question", "context", "answers")
         return cls(roles, has_unanswerable=True, threshold=0.0)
 
     def summary(self) -> list[str]:
@@ -368,4 +368,11 @@ class QuestionAnswering(TaskDefaults):
                 answerable=self.counts[0], unanswerable=self.counts[1]
             )
         ]
+        if self.is_settled:
+            lines.append(
+                _(
+                    "no answer is given where it scores more than the best one by {threshold:.3f}; "
+                    "chosen on the validation rows, whose scores are a little optimistic"
+                ).format(threshold=self.threshold)
+            )
         return lines
