@@ -34,6 +34,8 @@ def match_questions(profile: Profile, requested: DataSettings) -> Match | None:
         ("text_pair", context, requested.text_pair),
         ("label", label, own_label),
     )
-    suggested = {role: Suggestion(name, reason) for role, name, own in named if own is None}
+    suggested = {
+        role: Suggestion(name, reason) for role, name, own in named if own is None and name
+    }
     why = _("answers to questions in column {column}").format(column=label)
     return Match(roles, why, Confidence.BY_SHAPE, suggested)
