@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunesmith.data.rows import Row, Source
@@ -108,7 +108,11 @@ def _changes(
             problems.append(_refusal(correction, message, fix))
             continue
         is_removed = correction.label == REMOVE and REMOVE not in known
-        change = None if is_removed else task.label_values(task.parse_label(correction.label))
+        try:
+            change = None if is_removed else task.corrected(row, correction.label)
+        except RecipeError as error:
+            problems += [replace(problem, place=correction.place) for problem in error.problems]
+            continue
         if change is not None and (wrong := _wrong_label(correction, row, change, task, known)):
             problems.append(wrong)
         if changes.setdefault(row.index, change) != change:

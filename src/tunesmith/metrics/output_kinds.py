@@ -65,6 +65,7 @@ class RowAnswers:
         probabilities: of each class or label, shape (n, C); empty for kinds without.
         scores: how sure each answer is, shape (n,); None where that is not known.
         groups: a number for the group of each row, such as its query, shape (n,); None without.
+        suspects: which labels look wrong, where the answers alone do not say.
     """
 
     truth: NDArray[Any]
@@ -72,6 +73,7 @@ class RowAnswers:
     probabilities: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     scores: Floats | None = None
     groups: NDArray[np.int64] | None = None
+    suspects: Suspects | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -129,6 +131,10 @@ class OutputKind(ABC):
     def format(self, entry: Any) -> str:
         """One entry of a truth or of answers as text."""
         return str(entry)
+
+    def written(self, entry: Any, text: str) -> str:
+        """One entry of a row with this text as users correct it in a table."""
+        return self.format(entry)
 
     def aligned(self, entries: NDArray[Any], other: OutputKind) -> NDArray[Any]:
         """The truth of another kind with the same labels, with these in their order here."""

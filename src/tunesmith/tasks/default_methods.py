@@ -13,7 +13,7 @@ from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
 from tunesmith.errors import Problem
-from tunesmith.metrics.output_kinds import OutputKind
+from tunesmith.metrics.output_kinds import OutputKind, RowAnswers
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 from tunesmith.tasks.calibrators import Calibrator, LabelCalibrator
@@ -103,6 +103,10 @@ class TaskDefaults:
         """Return the text as the only label."""
         return (text,)
 
+    def corrected(self, row: Row, text: str) -> Mapping[str, object]:
+        """Return the labels of a text, whatever the row."""
+        return self.label_values(self.parse_label(text))
+
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
         """Return zeros: the text itself is the answer."""
         return np.zeros(len(rows))
@@ -162,6 +166,10 @@ class TaskDefaults:
     def output(self) -> OutputKind:
         """Each task has its own."""
         raise NotImplementedError
+
+    def judge(self, rows: Sequence[Row], parts: Sequence[NDArray[Any]]) -> RowAnswers | None:
+        """Return None: linear models of whole texts answer, where these can."""
+        return None
 
     @property
     def calibrator(self) -> Calibrator | None:

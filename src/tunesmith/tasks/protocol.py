@@ -20,7 +20,7 @@ from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
 from tunesmith.errors import Problem
-from tunesmith.metrics.output_kinds import OutputKind
+from tunesmith.metrics.output_kinds import OutputKind, RowAnswers
 from tunesmith.metrics.scores import Metric, Scores
 from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
@@ -203,7 +203,11 @@ class TaskRows(Protocol):
         ...
 
     def parse_label(self, text: str) -> tuple[str, ...]:
-        """Return the labels that `output.format` wrote, as `label_values` takes them."""
+        """Return the labels that `output.written` wrote, as `label_values` takes them."""
+        ...
+
+    def corrected(self, row: Row, text: str) -> Mapping[str, object]:
+        """Return the label columns of a row with the labels that `output.written` wrote."""
         ...
 
 
@@ -330,6 +334,15 @@ class TaskAnswers(Protocol):
 
     def encode_answers(self, answers: Sequence[Mapping[str, Any]]) -> Predictions | None:
         """Return predictions that `decode` turns into these answers; None if none are known."""
+        ...
+
+    def judge(self, rows: Sequence[Row], parts: Sequence[NDArray[Any]]) -> RowAnswers | None:
+        """Answer training rows by simple models that have not learned them; None without such.
+
+        Args:
+            rows: all of them, labeled.
+            parts: positions of rows that are answered by the same model; together each once.
+        """
         ...
 
     @property

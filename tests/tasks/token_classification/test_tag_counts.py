@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.tasks.token_classification.tag_counts import TagCounts
+from tunesmith.tasks.token_classification.tag_counts import TagCounts, types_of_row
 
 
 def counted(*rows: str) -> TagCounts:
@@ -32,7 +32,7 @@ def test_other_schemes_are_named(rows: list[str], note: str) -> None:
 
 def test_iob2_needs_no_note() -> None:
     counts = counted("B-A I-A O B-A B-A", "O O", "")
-    assert not list(counts.notes()) and counts.problem() is None and not counts.are_classes
+    assert not list(counts.notes()) and counts.learned() == {"A": 3} and not counts.are_classes
     assert counts.entities == {"A": 3} and counts.rows == 3
 
 
@@ -47,6 +47,12 @@ def test_tags_with_and_without_marks_are_refused() -> None:
         "D345", 'some tags have the mark of an entity, such as "B-A", others have none: "NOUN"',
         "Give every tag its mark, or none.",
     )  # fmt: skip
+
+
+def test_types_of_a_row_are_named_once() -> None:
+    assert types_of_row(["B-A", "O", "I-B", "B-A"]) == ("A", "B")
+    assert types_of_row([{"start": 0, "end": 1, "label": "A"}]) == ("A",)
+    assert types_of_row("B-A") == types_of_row(None) == ()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from tunesmith.data.encoded import Ragged, hold_in_memory
 from tunesmith.data.open import from_python, open_source
 from tunesmith.data.profile import profile
 from tunesmith.data.rows import Row
-from tunesmith.errors import DataError, RecipeError
+from tunesmith.errors import DataError
 from tunesmith.inference.load import load
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import match_task, task_from_config
@@ -275,10 +276,31 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert "token-classification" in card and 'aggregation_strategy="simple"' in card
 
 
-def test_corrections_may_only_remove_rows() -> None:
-    task = fitted((["a"], ["B-PER"]))
-    with pytest.raises(RecipeError, match='R211: entities cannot be corrected in a table: "a'):
-        task.parse_label("a (PER)")
+def test_suspects_are_exported_corrected_and_learned(
+    trained: Trained, tunesmith: Command, tmp_path: Path
+) -> None:
+    run, table = trained.run.folder, tmp_path / "fixes.csv"
+    output = tunesmith("errors", run, "--suspect", "--split", "train", "--json")
+    assert output.code == 0 and "suspect" in output.records[0], output.err
+    output = tunesmith("errors", run, "--worst", "--top", 3, "--export", table)
+    assert output.code == 0, output.err
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        first, second, third = csv.DictReader(file)
+    words = [WORDS[int(line["row"])] for line in (first, second, third)]
+    first["correct"] = f"{text_of(words[0])} (TIME)"
+    second["correct"] = "none"
+    third["correct"] = f"{words[2][0]} (PLACE)"
+    for lines, code in (((first, second, third), "R178"), ((first, second), "")):
+        with table.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(first))
+            writer.writeheader()
+            writer.writerows(lines)
+        output = tunesmith(
+            "check", trained.data, "--set", f"data.corrections={table}",
+            "--model", trained.folder / "bert",
+        )  # fmt: skip
+        assert (code in output.out) if code else (output.code == 0), output.out
+    assert "2 labels changed" in output.out + output.err
 
 
 def test_the_pipeline_marks_the_same_entities(trained: Trained) -> None:

@@ -151,8 +151,8 @@ class ErrorAnalysis:
             str(row.place),
             texts[0],
             texts[1],
-            row.gold,
-            row.suggested or row.predicted,
+            row.cells["label"],
+            row.cells["suggested"],
             "",
             mark_of(row.texts),
         )

@@ -91,12 +91,10 @@ def by_folds(task: Task, split: Split) -> HeldOut | None:
     """The answers for the training rows, each by a model that has not seen it.
 
     Rows with the same text are answered by the same model, which has seen none of them. Of several
-    kinds of model, and their mean, the one with the lowest loss is taken. None for kinds of answers
-    that linear models do not give.
+    kinds of model, and their mean, the one with the lowest loss is taken. None for tasks to which
+    no simple model gives answers.
     """
     kind = task.output.raw_kind
-    if kind is None:
-        return None
     numbers = None if split.places is None else set(split.places.tolist())
     rows = [
         row
@@ -105,7 +103,11 @@ def by_folds(task: Task, split: Split) -> HeldOut | None:
         if numbers is None or row.index in numbers
     ]
     texts, truth = [task.texts_of(row) for row in rows], task.targets(rows)
-    parts = random_splits(_hashes(texts), kind.strata(truth), [1 / _FOLDS] * (_FOLDS - 1), seed=0)
+    strata = np.zeros(len(rows), dtype=np.int64) if kind is None else kind.strata(truth)
+    parts = random_splits(_hashes(texts), strata, [1 / _FOLDS] * (_FOLDS - 1), seed=0)
+    if kind is None:
+        judged = task.judge(rows, parts)
+        return None if judged is None else HeldOut("train", task, rows, judged, split.source)
     raw = [_out_of_fold(kind, judge, parts) for judge in _judges(kind, texts, truth)]
     if len(raw) > 1:
         raw.append(np.mean(raw, axis=0))

@@ -64,6 +64,7 @@ class RowError:
         gold_pieces: the text with what its label marks; empty for labels of whole texts.
         predicted_pieces: likewise with what the answer marks.
         probabilities: of the row's own choices, by letter; empty where all rows have the same.
+        cells: label and suggestion as a table of corrections has them, by its columns.
     """
 
     split: str
@@ -79,6 +80,7 @@ class RowError:
     gold_pieces: Pieces = ()
     predicted_pieces: Pieces = ()
     probabilities: Mapping[str, float] = field(default_factory=dict)
+    cells: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -88,7 +90,9 @@ class RowError:
     def as_json(self) -> dict[str, object]:
         """As plain values."""
         values = {**asdict(self), "place": str(self.place)}
-        return {name: value for name, value in values.items() if not name.endswith("_pieces")}
+        return {
+            name: value for name, value in values.items() if not name.endswith(("_pieces", "cells"))
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,10 @@ def suspect(held_out: HeldOut, top: int | None = None) -> list[RowError]:
         replace(
             row,
             suggested=held_out.kind.format(suspects.suggested[i]),
+            cells={
+                **row.cells,
+                "suggested": held_out.kind.written(suspects.suggested[i], row.texts[0]),
+            },
             margin=float(suspects.margin[i]),
         )
         for i, row in zip(order, _row_errors(held_out, order), strict=True)
@@ -252,6 +260,10 @@ def _row_errors(held_out: HeldOut, chosen: Sequence[int]) -> Iterator[RowError]:
             gold_pieces=kind.pieces(texts[0], answers.truth[i]),
             predicted_pieces=kind.pieces(texts[0], answers.predicted[i]),
             probabilities=_of_choices(kind, answers, i),
+            cells={
+                "label": kind.written(answers.truth[i], texts[0]),
+                "suggested": kind.written(answers.predicted[i], texts[0]),
+            },
         )
 
 

@@ -14,7 +14,7 @@ from tunesmith.tasks.protocol import Predictions
 from tunesmith.tasks.token_classification.entity_kind import MarkedEntity
 from tunesmith.tasks.token_classification.rows import MarkedText
 
-__all__ = ["Marked", "conll_lines", "mark_rows"]
+__all__ = ["Marked", "conll_lines", "mark_rows", "with_texts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,12 @@ def _of_row(
             entities.append(Entity(start, end, unit.label, unit.is_begun))
             scores.append(float(sure[unit.start : unit.end].min()))
     return Marked(entities, scores, float(sure.min()))
+
+
+def with_texts(text: MarkedText) -> MarkedText:
+    """Return the text with entities that know their characters."""
+    marked = tuple(MarkedEntity.of(entity, text.text) for entity in text.entities)
+    return replace(text, entities=marked)
 
 
 def conll_lines(text: MarkedText, entities: Sequence[Entity], *, are_plain: bool) -> str:

@@ -16,6 +16,7 @@ from tunesmith.metrics.confident_learning import Suspects
 from tunesmith.metrics.entities import OUTSIDE, Entity, Mistake, is_exactly_right, mistakes
 from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
 from tunesmith.metrics.probabilities import Floats
+from tunesmith.tasks.token_classification.corrections import as_cell
 
 __all__ = ["Entities", "EntityList", "MarkedEntity", "as_objects", "entities_of_answer"]
 
@@ -67,6 +68,10 @@ class Entities(OutputKind):
         """Each entity with its type."""
         return ", ".join(f"{one.text} ({one.label})" for one in entry) or NO_LABEL
 
+    def written(self, entry: Any, text: str) -> str:
+        """Each entity with its type; where it is not the first of its kind, with its place."""
+        return as_cell(text, _entities(entry))
+
     def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
         """Stored answers to labeled rows."""
         predicted = as_objects(entities_of_answer(answer) for answer in answers)
@@ -97,8 +102,8 @@ class Entities(OutputKind):
 
         How sure it is of a row is the probability of its least sure word.
         """
-        if answers.scores is None:
-            return None
+        if answers.suspects is not None or answers.scores is None:
+            return answers.suspects
         scores, is_right = answers.scores, self.is_right(answers)
         usual = float(scores[is_right].mean()) if is_right.any() else np.inf
         is_suspect = ~is_right & (scores >= usual)

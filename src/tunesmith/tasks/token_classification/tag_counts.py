@@ -9,6 +9,7 @@ from itertools import pairwise
 from sys import intern
 from typing import Any
 
+from tunesmith.errors import DataError
 from tunesmith.i18n import gettext as _
 from tunesmith.metrics.entities import OUTSIDE, entities_of_tags, split_tag
 from tunesmith.text import quoted, shortened
@@ -105,6 +106,24 @@ class TagCounts:
         )
         return "D345", message, _("Name the column of tags with --label; in CoNLL it is the last.")
 
+    def learned(self) -> Mapping[str, int]:
+        """Return how many entities of each type, or words of each class, there are to learn from.
+
+        Raises:
+            DataError: tags that do not fit together (D345), or nothing is marked (D204).
+        """
+        if problem := self.problem():
+            code, message, fix = problem
+            raise DataError.of(code, message, fix=fix)
+        counts = self.tokens if self.are_classes else self.entities
+        if not counts:
+            raise DataError.of(
+                "D204",
+                _("no entity is marked in {count} rows; nothing to learn").format(count=self.rows),
+                fix=_("Name the column of tags or entities with --label."),
+            )
+        return counts
+
     def notes(self) -> Iterator[str]:
         """Yield what the tags are read as, where they are not IOB2."""
         if self._plain is not None and not self.are_classes:
@@ -123,6 +142,8 @@ class TagCounts:
 
 def types_of_row(label: Any) -> tuple[str, ...]:
     """Return the types in the tags or the entities of a row, each once, in order."""
+    if not isinstance(label, list | tuple):
+        return ()
     if label and isinstance(label[0], Mapping):
         types = {intern(str(one["label"])) for one in label}
     else:

@@ -20,8 +20,6 @@ from tunesmith.data.encoded import Encoded
 from tunesmith.data.findings import Finding
 from tunesmith.data.profile import Profile
 from tunesmith.data.rows import Column, Row
-from tunesmith.errors import DataError, RecipeError
-from tunesmith.i18n import gettext as _
 from tunesmith.metrics.entities import (
     ENTITY_METRICS,
     OUTSIDE,
@@ -29,6 +27,7 @@ from tunesmith.metrics.entities import (
     type_of,
     word_tags,
 )
+from tunesmith.metrics.output_kinds import RowAnswers
 from tunesmith.metrics.scores import Metric, Scores, compute
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
@@ -36,16 +35,17 @@ from tunesmith.tasks.labeled_text import UnknownLabels
 from tunesmith.tasks.matching import Match
 from tunesmith.tasks.protocol import Answered, Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
-from tunesmith.tasks.token_classification.answers import conll_lines, mark_rows
+from tunesmith.tasks.token_classification.answers import conll_lines, mark_rows, with_texts
 from tunesmith.tasks.token_classification.baselines import usual_tags
 from tunesmith.tasks.token_classification.calibrator import EntityCalibrator
 from tunesmith.tasks.token_classification.columns import are_iob2, labels_of_config, match_tokens
+from tunesmith.tasks.token_classification.corrections import corrected_label, types_of_cell
 from tunesmith.tasks.token_classification.entity_kind import (
     Entities,
-    MarkedEntity,
     as_objects,
     entities_of_answer,
 )
+from tunesmith.tasks.token_classification.label_errors import judged
 from tunesmith.tasks.token_classification.options import TokenOptions
 from tunesmith.tasks.token_classification.pipeline import count_differences, usage_of
 from tunesmith.tasks.token_classification.rows import (
@@ -57,7 +57,6 @@ from tunesmith.tasks.token_classification.rows import (
 from tunesmith.tasks.token_classification.scripts import token_parts
 from tunesmith.tasks.token_classification.tag_counts import TagCounts, described, types_of_row
 from tunesmith.tasks.token_classification.windows import encode_marked, join_windows
-from tunesmith.text import shortened
 
 if TYPE_CHECKING:
     from torch import nn
@@ -145,7 +144,7 @@ class TokenClassification(TaskDefaults):
 
     def stratum(self, row: Row) -> Hashable:
         """Return the types of a row."""
-        return types_of_row(self._named(row).values.get(str(self.roles.label)) or ())
+        return self.labels_of(row)
 
     def fit(self, rows: Iterable[Row]) -> Self:
         """Learn types and scheme from the tags; `DataError` if nothing is marked."""
@@ -154,27 +153,14 @@ class TokenClassification(TaskDefaults):
             label: Any = self._named(row).values.get(str(self.roles.label))
             if label is not None:
                 tags.add(label)
-        return self._fitted(tags)
-
-    def _fitted(self, tags: TagCounts) -> Self:
-        if problem := tags.problem():
-            code, message, fix = problem
-            raise DataError.of(code, message, fix=fix)
-        are_plain = tags.are_classes
-        counts = tags.tokens if are_plain else tags.entities
-        if not are_plain and not counts:
-            raise DataError.of(
-                "D204",
-                _("no entity is marked in {count} rows; nothing to learn").format(count=tags.rows),
-                fix=_("Name the column of tags or entities with --label."),
-            )
+        counts = tags.learned()
         order = [*dict.fromkeys(type_of(name) for name in self.tag_names), *sorted(counts)]
         types = [name for name in dict.fromkeys(order) if name in counts]
-        labels = types if are_plain else [OUTSIDE, *(f"{b}-{name}" for name in types for b in "BI")]
+        both = [OUTSIDE, *(f"{mark}-{name}" for name in types for mark in "BI")]
         return replace(
             self,
-            labels=tuple(labels),
-            are_plain=are_plain,
+            labels=tuple(types if tags.are_classes else both),
+            are_plain=tags.are_classes,
             has_tokens=bool(tags.tokens),
             counts={name: counts[name] for name in types},
             notes=tuple(tags.notes()),
@@ -192,13 +178,20 @@ class TokenClassification(TaskDefaults):
         """Training entities per type, or words per class."""
         return self.counts
 
+    def labels_of(self, row: Row) -> tuple[str, ...]:
+        """Return the types of a row's entities, each once."""
+        return types_of_row(self._named(row).values.get(str(self.roles.label)))
+
     def parse_label(self, text: str) -> tuple[str, ...]:
-        """Refuse a table of corrections with entities, which it names without positions (R211)."""
-        raise RecipeError.of(
-            "R211",
-            _('entities cannot be corrected in a table: "{text}"').format(text=shortened(text)),
-            fix=_("Write only `remove` there, and correct entities where they were annotated."),
-        )
+        """Return the types of the entities that a cell of a table of corrections names."""
+        return types_of_cell(text)
+
+    def corrected(self, row: Row, text: str) -> Mapping[str, object]:
+        """Return the tags or entities that a cell of a table of corrections names."""
+        label = str(self.roles.label)
+        own: Any = self._named(row).values[label]
+        bare = Row(row.index, {**row.values, label: None})
+        return {label: corrected_label(bare, self.roles, own or (), text)}
 
     def texts_of(self, row: Row) -> tuple[str, ...]:
         """Return the text, or the tokens as one."""
@@ -281,6 +274,11 @@ class TokenClassification(TaskDefaults):
         """Entities."""
         return Entities()
 
+    def judge(self, rows: Sequence[Row], parts: Sequence[NDArray[Any]]) -> RowAnswers:
+        """Answer by a linear tagger of words."""
+        texts = list(self.targets(rows))
+        return judged(texts, self.types, parts, are_plain=self.are_plain)
+
     @property
     def calibrator(self) -> EntityCalibrator:
         """Of words, and of entities by type."""
@@ -301,12 +299,7 @@ class TokenClassification(TaskDefaults):
 
     def targets(self, rows: Sequence[Row]) -> NDArray[Any]:
         """Return the texts with their words and entities."""
-        return as_objects(self._with_texts(self.read(row)) for row in rows)
-
-    @staticmethod
-    def _with_texts(text: MarkedText) -> MarkedText:
-        marked = tuple(MarkedEntity.of(entity, text.text) for entity in text.entities)
-        return replace(text, entities=marked)
+        return as_objects(with_texts(self.read(row)) for row in rows)
 
     def score(
         self,
