@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -222,4 +223,16 @@ def test_named_labels_of_a_set_that_has_its_own() -> None:
     assert raw.features["label"].names == ["equivalent", "not_equivalent"]
     assert [raw.features["label"].int2str(n) for n in raw["label"]] == [
         plain.features["label"].int2str(n) for n in plain["label"]
+    ]
+
+
+def test_answers_are_as_in_squad_on_the_hub(tmp_path: Path) -> None:
+    question = {"id": "1", "question": "Where?", "answers": [{"text": "Rome", "answer_start": 3}]}
+    paragraph = {"context": "In Rome", "qas": [question, {**question, "answers": []}]}
+    path = tmp_path / "squad.json"
+    path.write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    rows = load_dataset(str(path), split="train")
+    assert rows["answers"][:] == [
+        {"text": ["Rome"], "answer_start": [3]},
+        {"text": [], "answer_start": []},
     ]

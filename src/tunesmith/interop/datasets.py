@@ -208,6 +208,9 @@ def _dataset(source: Source, label: str | None, labels: tuple[str, ...]) -> Data
     for row in chain.from_iterable(source.chunks()):
         for name, values in columns.items():
             values.append(row.values[name])
+    for column in source.columns:
+        if column.type == "answers":
+            columns[column.name] = [_as_lists(answers) for answers in columns[column.name]]
     class_names = {column.name: column.class_names for column in source.columns}
     if label is not None:
         columns[label] = _as_integers(columns[label], source, label, labels)
@@ -222,6 +225,13 @@ def _dataset(source: Source, label: str | None, labels: tuple[str, ...]) -> Data
                 )
                 dataset = dataset.cast_column(column.name, ListOf(kind) if is_list else kind)
     return dataset
+
+
+def _as_lists(answers: Any) -> object:
+    """Return answers as the Hub's SQuAD has them: a list of texts, and one of their starts."""
+    if not isinstance(answers, list):
+        return answers
+    return {key: [answer[key] for answer in answers] for key in ("text", "answer_start")}
 
 
 def _as_integers(

@@ -7,7 +7,7 @@ where a note says a thing twice there are two right answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import NamedTuple
@@ -20,7 +20,7 @@ __all__ = ["SIZES", "make_questions"]
 
 SIZES = {"train": 1200, "validation": 240, "test": 240}
 _SEED = 20_260_107
-_WITHOUT_ANSWER, _LONG, _TWICE = 0.2, 0.08, 0.2
+_WITHOUT_ANSWER, _LONG, _TWICE, _AS_WRITTEN = 0.2, 0.08, 0.2, 0.7
 _PER_NOTE = (2, 3, 4, 5)
 
 
@@ -146,7 +146,7 @@ def _note(language: Language, draw: Draw) -> tuple[str, list[dict[str, object]]]
         while drawn is None:
             drawn = _ask(facts, draw)
         question, values, matching = drawn
-        text = _say(question, values, language, draw)
+        text = _say(question, values, {part.concept: part.text for part in parts}, language, draw)
         if any(row["question"] == text for row in rows):
             continue
         expected = {(i, facts[i].values[question.slot]) for i in matching}
@@ -197,10 +197,36 @@ def _matching(facts: Sequence[Fact], like: Fact, values: dict[str, Concept]) -> 
     ]
 
 
-def _say(question: _Question, values: dict[str, Concept], language: Language, draw: Draw) -> str:
+def _say(
+    question: _Question,
+    values: Mapping[str, Concept],
+    written: Mapping[Concept, str],
+    language: Language,
+    draw: Draw,
+) -> str:
+    """Write a question; most names are those of the note, the others may be synonyms."""
     text = ""
     for words, slot, form, _rest in Formatter().parse(question.pattern(language)):
         text += words
         if slot:
-            text += name(values[slot], language, draw, other_form=form == "s")
+            text += _name(values[slot], written, language, draw, other_form=form == "s")
     return text
+
+
+def _name(
+    concept: Concept,
+    written: Mapping[Concept, str],
+    language: Language,
+    draw: Draw,
+    *,
+    other_form: bool,
+) -> str:
+    forms = zip(
+        concept.ways(language), concept.ways(language, other_form=True),
+        concept.ways(language, other_form=other_form), strict=True,
+    )  # fmt: skip
+    text = written.get(concept, "").lower()
+    same = [form for one, other, form in forms if text in (one.lower(), other.lower())]
+    if same and draw.fraction() < _AS_WRITTEN:
+        return same[0]
+    return name(concept, language, draw, other_form=other_form)
