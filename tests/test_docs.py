@@ -60,11 +60,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         [[f"打印机又坏了 {i}", "甲乙"[i % 2]] for i in range(30)],
         "gb18030",
     )
-    write(
-        "pairs.csv",
-        ["question", "answer", "good"],
-        [[text, "yes" * (i % 3 + 1), "ab"[i % 2]] for i, text in enumerate(body)],
-    )
     (tmp_path / "headless.csv").write_text(
         "\n".join(f'"{t}",{"ab"[i % 2]}' for i, t in enumerate(body))
     )
@@ -108,6 +103,21 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         [t, "it is", *(f"{'on time' if j == i % 4 else 'late'} {i + j}" for j in range(4)), i % 4]
         for i, t in enumerate(body)
     ])  # fmt: skip
+    write(
+        "pairs.csv",
+        ["question", "answer", "good", "relevant"],
+        [[body[i - i % 2], "yes" * (i % 3 + 1), "ab"[i % 2], i % 2] for i in range(len(body))],
+    )
+    (tmp_path / "passages.jsonl").write_text(
+        "".join(
+            json.dumps({"query": f"what is {i}?", "pos": [f"{i} {t}"], "neg": [f"no {t}", "none"]})
+            + "\n"
+            for i, t in enumerate(body)
+        )
+    )
+    pairs = [[f"what was {i // 3}?", f"{i} {t}", int(i % 3 == 0)] for i, t in enumerate(body)]
+    write("judged.csv", ["query", "passage", "label"], pairs)
+    write("candidates.csv", ["query", "passage"], [pair[:2] for pair in pairs])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -69,8 +69,9 @@ class ResolvedInputs:
 
     @property
     def notes(self) -> list[str]:
-        """Notes on how the files were read."""
-        return [note for source in (self.train, *self.others.values()) for note in source.notes]
+        """Notes on how the files were read, equal ones once."""
+        sources = (self.train, *self.others.values())
+        return list(dict.fromkeys(note for source in sources for note in source.notes))
 
 
 def resolve_inputs(layers: Layers, data: Splits | None = None) -> ResolvedInputs:

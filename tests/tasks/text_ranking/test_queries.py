@@ -43,7 +43,7 @@ def test_queries_without_an_order_are_counted() -> None:
     messages = [(p.code, p.message) for p in counts.warnings(1.0)]
     assert messages == [
         ("D371", "2 of 4 queries have no relevant passage"),
-        ("D371", "1 of 4 query has only relevant passages"),
+        ("D371", "1 of 4 queries have only relevant passages"),
     ]
     assert not list(counted([1, 0]).warnings(1.0))
 

@@ -250,7 +250,7 @@ def test_queries_without_an_order_are_a_warning() -> None:
     rows = graded(0, 1)
     rows += [{"query": "other", "passage": f"x {i}", "label": 0} for i in range(3)]
     warnings = {problem.code: problem for problem in inputs(rows).warnings}
-    assert warnings["D371"].message == "1 of 11 query has no relevant passage"
+    assert warnings["D371"].message == "1 of 11 queries have no relevant passage"
     assert str(warnings["D371"].place) == "data"
     with pytest.raises(DataError, match="D204"):
         inputs(graded(0, 0))

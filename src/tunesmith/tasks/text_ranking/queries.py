@@ -8,7 +8,6 @@ from math import inf
 from tunesmith.data.near_duplicates import normalized, text_hash
 from tunesmith.errors import DataError, Problem, Severity
 from tunesmith.i18n import gettext as _
-from tunesmith.i18n import ngettext
 
 __all__ = ["QueryCounts", "query_hash"]
 
@@ -80,18 +79,10 @@ class QueryCounts:
         none = sum(high < relevant_from for _low, high in self._ranges.values())
         only = sum(low >= relevant_from for low, _high in self._ranges.values())
         if none:
-            message = ngettext(
-                "{count} of {total} query has no relevant passage",
-                "{count} of {total} queries have no relevant passage",
-                none,
-            )
+            message = _("{count} of {total} queries have no relevant passage")
             yield _warning(message.format(count=none, total=self.queries))
         if only:
-            message = ngettext(
-                "{count} of {total} query has only relevant passages",
-                "{count} of {total} queries have only relevant passages",
-                only,
-            )
+            message = _("{count} of {total} queries have only relevant passages")
             yield _warning(message.format(count=only, total=self.queries))
 
 
