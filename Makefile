@@ -24,7 +24,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 quickstart: $(INSTALLED)  ## the whole workflow on embedded data, without a network
 	$(BIN)/tunesmith quickstart
 
+# compiled first: many tests start processes, also where PYTHONDONTWRITEBYTECODE is set
 test: $(INSTALLED)  ## the test suite: no network, no GPU
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n auto
 
 test-all: $(INSTALLED)  ## also the slow tests: real weights, many processes

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from tunesmith.data.embedded.frames import FRAMES
 from tunesmith.data.embedded.grammar import (
@@ -223,14 +224,16 @@ def _slot(fact: Fact, piece: Piece) -> str:
     return next(slot for slot, concept in fact.values.items() if concept is piece.concept)
 
 
-def _held_out() -> set[str]:
+@cache
+def _held_out() -> frozenset[str]:
     """Return every text of validation and test rows of other sets."""
+    pairs, others = make_pairs(), (make_tickets(), make_ratings())
 
     def texts() -> Iterator[object]:
         for split in ("validation", "test"):
-            for row in make_pairs()[split]:
+            for row in pairs[split]:
                 yield from (row["sentence1"], row["sentence2"])
-            for rows in (make_tickets()[split], make_ratings()[split]):
-                yield from (row["text"] for row in rows)
+            for rows in others:
+                yield from (row["text"] for row in rows[split])
 
-    return {str(text) for text in texts()}
+    return frozenset(map(str, texts()))
