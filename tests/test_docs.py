@@ -118,6 +118,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pairs = [[f"what was {i // 3}?", f"{i} {t}", int(i % 3 == 0)] for i, t in enumerate(body)]
     write("judged.csv", ["query", "passage", "label"], pairs)
     write("candidates.csv", ["query", "passage"], [pair[:2] for pair in pairs])
+    (tmp_path / "squad.json").write_text(json.dumps({"data": [
+        {"title": t, "paragraphs": [{"context": f"{t}. It is in the hall.", "qas": [
+            {"id": f"{i}-0", "question": "Where is it?", "is_impossible": False,
+             "answers": [{"text": "the hall", "answer_start": len(t) + 11}]},
+            {"id": f"{i}-1", "question": "When is it?", "is_impossible": True, "answers": []},
+        ]}]}
+        for i, t in enumerate(body)
+    ]}))  # fmt: skip
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
