@@ -4,7 +4,10 @@
 
 Each line of work is `tunesmith bench` on one set and batch size with MiniLM-L6; contenders that
 compute in bfloat16 take part where the processor does so natively. `--ablate` measures the fast
-engine without each of its parts instead.
+engine without each of its parts instead. Sets named `embedded:` come with the package; choices are
+rows of four, as many as transformers' collator takes:
+
+    python benchmarks/speed.py --work "entities, batch 32" "choices, batch 32" "questions, batch 32"
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
+import tunesmith as ts
 from tunesmith.analysis.bench.compare import compare, steps_taken
 from tunesmith.analysis.bench.contenders import CONTENDERS, ablations
 from tunesmith.training.device import has_fast_bf16
@@ -28,16 +32,22 @@ WORK = {
     "MRPC, batch 32": ("mrpc", 32, 6),
     "STS-B, batch 32": ("stsb", 32, 8),
     "SST-2, batch 32": ("sst2", 32, 10),
+    "entities, batch 32": ("embedded:entities", 32, 6),
+    "choices, batch 32": ("embedded:choices", 32, 1),
+    "questions, batch 32": ("embedded:questions", 32, 2),
 }
 """Set, rows per step, steps per turn."""
+
+_FOUR = range(4)
+"""Choices of a row."""
 
 FULL = ("trainer", "trainer-process", "trainer-by-length", "exact", "fast")
 HALF = ("trainer-bf16", "trainer-bf16-process", "fast-bf16")
 
 
 def settings(glue: Path, name: str, batch_size: int, steps: int, folder: Path) -> dict[str, Any]:
-    chosen = rows(glue / name, "train")[:8000]
-    path = folder / f"{name}.jsonl"
+    chosen = _embedded(name) if ":" in name else rows(glue / name, "train")[:8000]
+    path = folder / f"{name.rpartition(':')[2]}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
     results: dict[str, Any] = {
         "data.train": str(path),
@@ -48,9 +58,15 @@ def settings(glue: Path, name: str, batch_size: int, steps: int, folder: Path) -
         "train.select_by": None,
         "train.evaluate_every": None,
     }
-    if GLUE[name]["labels"]:
+    if name in GLUE and GLUE[name]["labels"]:
         results["data.labels"] = GLUE[name]["labels"]
     return results
+
+
+def _embedded(name: str) -> list[dict[str, Any]]:
+    source = ts.load_data(name)["train"]
+    every = [dict(row.values) for chunk in source.chunks() for row in chunk]
+    return [row for row in every if len(row.get("choices", _FOUR)) == len(_FOUR)]
 
 
 def main() -> None:

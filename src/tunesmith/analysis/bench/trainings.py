@@ -127,7 +127,6 @@ def trainer_steps(
 def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, results: Any) -> None:
     import torch
     from transformers import (
-        DataCollatorWithPadding,
         Trainer,
         TrainerCallback,
         TrainingArguments,
@@ -135,8 +134,8 @@ def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, resul
     )
 
     settings = job.recipe.train
-    rows = as_features(job.examples["train"])
-    collate = DataCollatorWithPadding(tokenizer=job.tokenizer)
+    rows, lengths = as_features(job.examples["train"]), job.examples["train"].lengths
+    collate = _collator(job)
     batches: list[list[int]] = []
 
     def collator(features: list[dict[str, Any]]) -> Any:
@@ -155,7 +154,7 @@ def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, resul
 
         def on_step_end(self, _arguments: Any, state: Any, _control: Any, **_more: Any) -> None:
             indices = batches[state.global_step - 1]
-            tokens = sum(len(rows[i]["input_ids"]) for i in indices)
+            tokens = int(lengths[indices].sum())
             results.put(TrainedStep(indices, tokens, trainer.loss))
 
     set_seed(settings.seed)
@@ -181,6 +180,19 @@ def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, resul
             callbacks=[Turns()],
         )  # fmt: skip
         trainer.train()
+
+
+def _collator(job: Any) -> Any:
+    """Return transformers' own collator for rows of this form."""
+    import transformers
+
+    prepared = job.examples["train"].prepared
+    name = "DataCollatorWithPadding"
+    if prepared.has_parts:
+        name = "DataCollatorForMultipleChoice"
+    elif "labels" in prepared.names:
+        name = "DataCollatorForTokenClassification"
+    return getattr(transformers, name)(tokenizer=job.tokenizer)
 
 
 def trainer_arguments(job: Any) -> dict[str, Any]:
@@ -211,7 +223,8 @@ def trainer_arguments(job: Any) -> dict[str, Any]:
         "adam_beta2": settings.adam_beta2,
         "adam_epsilon": settings.adam_epsilon,
         "max_grad_norm": settings.max_grad_norm or 0.0,
-        "gradient_checkpointing": settings.gradient_checkpointing,
+        # transformers is renaming it
+        **({"gradient_checkpointing": True} if settings.gradient_checkpointing else {}),
     }
 
 
@@ -219,16 +232,27 @@ def as_features(examples: Any) -> list[dict[str, Any]]:
     """Return tokenized rows as lists of numbers, as `datasets` gives them to a collator."""
     import numpy as np
 
-    labels = examples.labels
+    prepared = examples.prepared
     features = []
     for index, example in enumerate(examples.at(np.arange(len(examples))).tolist()):
-        feature = {
-            name: examples.prepared.sequence(name, example).tolist()
-            for name in examples.prepared.names
-        }
-        feature["attention_mask"] = [1] * len(feature["input_ids"])
-        label = labels[index]
-        feature["labels"] = label.astype(np.float32) if label.dtype.kind in "fb" else int(label)
-        feature["row"] = index
-        features.append(feature)
+        feature: dict[str, Any] = {}
+        for name in prepared.names:
+            parts = [part.tolist() for part in prepared.sequences(name, example)]
+            feature[name] = parts if prepared.has_parts else parts[0]
+            if name == "input_ids":
+                masks = [[1] * len(part) for part in parts]
+                feature["attention_mask"] = masks if prepared.has_parts else masks[0]
+        if "labels" in prepared.fixed:
+            feature |= _label(prepared.fixed["labels"][example])
+        features.append({**feature, "row": index})
     return features
+
+
+def _label(label: Any) -> dict[str, Any]:
+    """The label of a row by the names that models of transformers have for it."""
+    if label.dtype.kind in "fb":
+        return {"labels": label.astype("float32")}
+    if label.ndim == 0:
+        return {"labels": int(label)}
+    first, last = map(int, label)  # of the tokens of an answer
+    return {"start_positions": first, "end_positions": last}
