@@ -40,7 +40,7 @@ WITHOUT_SCRIPT = {"question-answering", "text-ranking", *toys.TOYS}
 LAYOUTS = {
     "masked-lm": "padded",
     "token-classification": "every token",
-    "question-answering": "padded",
+    "question-answering": "every token",
     "toy-tags": "every token",
     "toy-text": "padded",
 }

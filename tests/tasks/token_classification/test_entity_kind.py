@@ -19,7 +19,10 @@ ANN, ROME = (MarkedEntity.of(Entity(*e), TEXT) for e in ((0, 3, "P"), (7, 11, "L
 
 
 def listed(*entities: MarkedEntity) -> dict[str, object]:
-    label = [{"start": e.start, "end": e.end, "label": e.label, "text": e.text} for e in entities]
+    label = [
+        {"start": e.start, "end": e.end, "label": e.label, "text": e.text, "score": e.score}
+        for e in entities
+    ]
     return {"label": label, "score": 0.9, "scores": {}}
 
 
