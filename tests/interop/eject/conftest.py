@@ -93,6 +93,16 @@ KINDS: Mapping[str, tuple[list[dict[str, object]], dict[str, object]]] = {
         ],
         {"options.pieces": "first", "metrics": ["f1", "precision", "recall", "accuracy"]},
     ),
+    "rankings": (
+        [
+            {"query": TEXTS[i - i % 4], "passage": t, "relevance": (i * 7) % 4}
+            for i, t in enumerate(TEXTS)
+        ],
+        {
+            "options.relevant_from": 2,
+            "metrics": ["ndcg_at_10", "mrr_at_10", "map", "recall_at_10", "accuracy"],
+        },
+    ),
     "questions": (
         asked_rows(30),
         {"train.max_length": 32, "options.stride": 6, "options.n_best": 5},

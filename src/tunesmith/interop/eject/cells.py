@@ -26,7 +26,7 @@ _FROM = {
     "scipy.stats": ("pearsonr", "spearmanr"),
     "sklearn.metrics": (
         "accuracy_score", "f1_score", "matthews_corrcoef", "mean_squared_error",
-        "precision_score", "recall_score",
+        "ndcg_score", "precision_score", "recall_score",
     ),
     "torch.nn.functional": (
         "binary_cross_entropy_with_logits", "cross_entropy", "mse_loss",

@@ -37,6 +37,7 @@ from tunesmith.tasks.text_ranking.columns import match_passages
 from tunesmith.tasks.text_ranking.formats import FORMATS, ranked
 from tunesmith.tasks.text_ranking.queries import QueryCounts, query_hash
 from tunesmith.tasks.text_ranking.relevance import JUDGED, Relevance
+from tunesmith.tasks.text_ranking.scripts import ranking_parts
 from tunesmith.tasks.tokenize_texts import encode_texts, validate_texts
 from tunesmith.text import shortened
 
@@ -299,9 +300,15 @@ class TextRanking(TaskDefaults):
         )
 
     @property
-    def script_parts(self) -> ScriptParts | None:
-        """None: scores are of queries, which a script does not know."""
-        return None
+    def script_parts(self) -> ScriptParts:
+        """Binary cross entropy, and the ranking of each query."""
+        return ranking_parts(
+            self,
+            label_of=lambda row: _as_label(row.values.get(str(self.roles.label))),
+            scale=self._scale,
+            relevant_from=self.relevant_from or 1.0,
+            activation=_ACTIVATIONS[self.activation],
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], roles: Roles) -> Self | None:
