@@ -19,13 +19,14 @@ Canonical values, and the type of their column:
 from __future__ import annotations
 
 from tunesmith.data.rows import Source
-from tunesmith.data.shapes import choices, passages, questions, spans, token_lists
+from tunesmith.data.shapes import choices, passages, questions, spans, token_lists, word_rows
 from tunesmith.data.shapes.shape import Sample, Shape
 
 __all__ = ["SHAPES", "canonical"]
 
 SHAPES: tuple[Shape, ...] = (
     token_lists.recognize,
+    word_rows.recognize,
     spans.recognize,
     choices.recognize,
     questions.recognize,
