@@ -36,7 +36,7 @@ WITHOUT_PROBABILITIES = {
 } | ({*toys.TOYS} - {"toy-windows"})
 NUMBERS = {"text-regression", "text-ranking"}
 """Tasks whose prediction is a number."""
-WITHOUT_SCRIPT = {"question-answering", *toys.TOYS}
+WITHOUT_SCRIPT = {*toys.TOYS}
 LAYOUTS = {
     "masked-lm": "padded",
     "token-classification": "every token",
