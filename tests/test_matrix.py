@@ -114,6 +114,27 @@ def squad(**values: object) -> str:
     return json.dumps({"version": "2.0", "data": [{"paragraphs": paragraphs}]}, indent=1)
 
 
+def labeled(labels: Sequence[object], last: object = None) -> str:
+    """Questions with two choices and these labels in turn."""
+    values = [labels[i % len(labels)] for i in range(20)] + ([] if last is None else [last])
+    return "".join(
+        json.dumps({"question": f"{text}?", "choices": [f"{text} a", f"{text} b"], "label": value})
+        + "\n"
+        for text, value in zip(texts(21), values, strict=False)
+    )
+
+
+def race(answers: int) -> str:
+    """Articles with two questions each, and so many answers in the last."""
+    rows = [
+        {"article": f"{text}.", "questions": [f"who {text}?", f"what {text}?"],
+         "options": [["Ann", "Bo"], ["a cat", "a dog", "a bird"]], "answers": ["A", "B"]}
+        for text in texts()
+    ]  # fmt: skip
+    rows[-1]["answers"] = ["A", "B"][:answers]
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
 GOOD = table(pairs())
 GOOD_LINES = lines(pairs())
 CHINESE = "".join(f"打印机坏了请尽快派人来修理谢谢第{i}号,{'好坏'[i % 2]}\n" for i in range(20))
@@ -396,6 +417,13 @@ CASES = [
         for i, text in enumerate(texts()))}),
     Case(92, "a key that is none of the choices", {"a.jsonl": questions(["up", "down"], "C")},
          "error", "D356", "a.jsonl:21", ['is "C"; the choices are "A", "B"', "Correct"]),
+    *(Case(92, f"label {values[0]!r}", {"a.jsonl": labeled(values)})
+      for values in ([0.0, 1.0], ["0.0", "1.0"], [[0], [1]], [[1, 0], [0, 1]])),
+    *(Case(92, f"no key: {value}", {"a.jsonl": labeled([0, 1], value)},
+           "error", "D356", "a.jsonl:21", [f'is "{value}"; the choices are']) for value in (
+               1.5, True, [0, 1, 1], 2)),
+    Case(92, "several right choices", {"a.jsonl": labeled([[1, 1]])},
+         "error", "D356", "a.jsonl:1", ['is "[1, 1]"']),
     Case(93, "equal choices", {"a.jsonl": questions(["up", "down", " up"], "A")},
          "error", "D357", "a.jsonl:21", ['choices A and C are both "up"']),
     Case(93, "one choice", {"a.jsonl": questions(["up"], "A")},
@@ -404,6 +432,14 @@ CASES = [
          "error", "D368", "a.jsonl:21", ["not a list of choices", '["red", "green"]']),
     Case(94, "an empty choice", {"a.jsonl": questions(["up", ""], "A")},
          "error", "D368", "a.jsonl:21", ["choice B is ''"]),
+    Case(94, "more choices than keys", {"a.jsonl": questions(
+         {"text": ["up", "down", "left"], "label": ["A", "B"]}, "A")},
+         "error", "D368", "a.jsonl:21", ["3 choices with 2 keys"]),
+    Case(94, "a list of lists", {"a.jsonl": questions([["up", "down"]], "A")},
+         "error", "D368", "a.jsonl:21", ["choice A is ['up', 'down'], not text"]),
+    Case(94, "RACE", {"a.jsonl": race(2)}),
+    Case(94, "RACE with an answer too few", {"a.jsonl": race(1)},
+         "error", "D368", "a.jsonl:20", ["2 questions with choices for 2 and answers to 1"]),
     Case(95, "no answer to a question", {"a.jsonl": questions(["up", "down"], "-1")},
          "error", "D201", "a.jsonl:21", ["the label is empty"]),
     Case(101, "SQuAD", {"a.json": squad()}),

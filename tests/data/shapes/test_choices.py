@@ -9,9 +9,9 @@ import pytest
 
 from tunesmith.data.open import from_python, open_splits
 from tunesmith.data.readers.memory import Memory
-from tunesmith.data.rows import Column, Source
+from tunesmith.data.rows import BadRecordsError, Column, Source
 from tunesmith.data.shapes import canonical
-from tunesmith.data.shapes.choices import UnknownKey
+from tunesmith.data.shapes.choice_labels import UnknownKey
 
 TWO = ["up", "down"]
 THREE = ["up", "down", "left"]
@@ -22,7 +22,7 @@ def source_of(*records: Mapping[str, object]) -> Source:
 
 
 def types(source: Source) -> dict[str, str]:
-    kinds = ("context", "question", "choices", "choice")
+    kinds = ("context", "article", "question", "choices", "choice")
     return {column.type: column.name for column in source.columns if column.type in kinds}
 
 
@@ -76,7 +76,7 @@ def test_shapes_are_recognized(
 ) -> None:
     source = source_of(record)
     columns_of = types(source)
-    order = ("context", "question", "choices", "choice")
+    order = ("context", "article", "question", "choices", "choice")
     assert " ".join(columns_of[kind] for kind in order if kind in columns_of) == columns
     (values,) = rows_of(source)
     assert values[columns_of["choices"]] == choices
@@ -141,6 +141,46 @@ def test_rows_without_a_label() -> None:
     labels = [0, -1, "-1", "", None]
     records = [{"question": "Q", "choices": TWO, "label": label} for label in labels]
     assert [values["label"] for values in rows_of(source_of(*records))] == [0, *[None] * 4]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [0.0, 2.0, 1, float("nan")],  # as tables write numbers where some are missing
+        ["0.0", "2.0", "1", "-1"],
+        [[0], [2], [1], None],
+        [[1, 0, 0], [0, 0, 1], [0, 1, 0], None],
+        ["[1, 0, 0]", "[0, 0, 1]", "[0, 1, 0]", ""],
+    ],
+)
+def test_labels_in_other_forms(labels: list[object]) -> None:
+    records = [{"question": "Q", "choices": THREE, "label": label} for label in labels]
+    assert [values["label"] for values in rows_of(source_of(*records))] == [0, 2, 1, None]
+
+
+@pytest.mark.parametrize("label", [1.5, [1, 2], [1, 1, 0], [], True])
+def test_what_is_no_label_stays_for_the_task(label: object) -> None:
+    records = [{"question": "Q", "choices": THREE, "label": one} for one in (0, 1, 2, label)]
+    assert isinstance(rows_of(source_of(*records))[3]["label"], UnknownKey)
+
+
+def test_several_right_choices_are_no_labels_of_another_task() -> None:
+    records = [{"question": "Q", "choices": THREE, "label": [0, 2]}] * 3
+    source = source_of(*records)
+    assert types(source)["choice"] == "label"
+    assert all(isinstance(values["label"], UnknownKey) for values in rows_of(source))
+
+
+def test_keys_of_another_number_are_refused() -> None:
+    good = {"question": "Q", "choices": {"text": TWO, "label": ["1", "2"]}, "answerKey": "2"}
+    bad = {"question": "Q", "choices": {"text": THREE, "label": ["1", "2"]}, "answerKey": "2"}
+    with pytest.raises(BadRecordsError, match=r"D368.*3 choices with 2 keys"):
+        rows_of(source_of(good, bad))
+
+
+def test_a_note_says_that_labels_which_may_be_keys_are_texts() -> None:
+    records = [{"question": "Q", "choices": ["2", "3", "1"], "label": key} for key in ("1", "3")]
+    assert source_of(*records).notes == ('"label" holds the text of the choice',)
 
 
 def test_a_choice_that_a_row_lacks_is_left_out() -> None:

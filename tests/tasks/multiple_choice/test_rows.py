@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from tests.conftest import make_tiny_bert
 from tunesmith.data.columns import Roles
 from tunesmith.data.rows import Row
-from tunesmith.data.shapes.choices import UnknownKey
+from tunesmith.data.shapes.choice_labels import UnknownKey
 from tunesmith.tasks.multiple_choice.rows import (
     Question,
     encode_questions,

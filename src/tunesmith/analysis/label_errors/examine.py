@@ -199,7 +199,9 @@ def examine(run: RunFolder, split: str | None = None) -> ErrorAnalysis:
                 "no labeled rows of {split} have answers of a model that has not learned them"
             ).format(split=split or ", ".join(SPLITS)),
             Place(str(run.path)),
-            fix=_("Name another split with --split: {names}.").format(names=", ".join(SPLITS)),
+            fix=_("Name another split with --split: {names}.").format(
+                names=", ".join(name for name in SPLITS if name != split)
+            ),
         )
     return ErrorAnalysis(run, answered, warnings, data)
 

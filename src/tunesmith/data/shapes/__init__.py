@@ -9,7 +9,8 @@ Canonical values, and the type of their column:
 "tokens"    a list of words
 "tags"      a list of one tag for each word
 "entities"  a list of {"start", "end", "label"}, in characters (code points), the end exclusive
-"choices"   a list of texts, with a "question" and maybe a "context"
+"choices"   a list of texts, with a "question" and maybe a "context", or an "article" of several
+            questions
 "choice"    which of the choices is right, from 0; None for no label
 "answers"   a list of {"text", "answer_start"} for a "question" on a "context", in characters;
             empty if it has no answer, None for no label; see `questions`
@@ -19,7 +20,15 @@ Canonical values, and the type of their column:
 from __future__ import annotations
 
 from tunesmith.data.rows import Source
-from tunesmith.data.shapes import choices, passages, questions, spans, token_lists, word_rows
+from tunesmith.data.shapes import (
+    articles,
+    choices,
+    passages,
+    questions,
+    spans,
+    token_lists,
+    word_rows,
+)
 from tunesmith.data.shapes.shape import Sample, Shape
 
 __all__ = ["SHAPES", "canonical"]
@@ -28,6 +37,7 @@ SHAPES: tuple[Shape, ...] = (
     token_lists.recognize,
     word_rows.recognize,
     spans.recognize,
+    articles.recognize,
     choices.recognize,
     questions.recognize,
     passages.recognize,

@@ -139,8 +139,7 @@ def _with_keys(value: Mapping[str, Any]) -> Listed | None:
         return None if listed is None else Listed(listed.texts, listed.keys, stem)
     texts, keys = value.get("text"), value.get("label", value.get("key"))
     if isinstance(texts, list | tuple):
-        known = keys if isinstance(keys, list | tuple) and len(keys) == len(texts) else ()
-        return Listed(texts, tuple(map(str, known)))
+        return Listed(texts, tuple(map(str, keys if isinstance(keys, list | tuple) else ())))
     are_texts = all(isinstance(one, str) for one in value.values())
     if len(value) > 1 and are_texts and all(map(KEY.fullmatch, map(str, value))):
         return Listed([*value.values()], tuple(map(str, value)))

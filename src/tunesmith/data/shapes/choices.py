@@ -10,29 +10,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesmith.data.columns import plain_name
-from tunesmith.data.profile import as_text
+from tunesmith.data.findings import Finding
 from tunesmith.data.rows import Column, Source
+from tunesmith.data.shapes.choice_labels import (
+    LETTERS,
+    Place,
+    UnknownKey,
+    is_missing,
+    key_of,
+    number_of,
+    place_of_key,
+    place_of_text,
+    plain_label,
+)
 from tunesmith.data.shapes.choice_lists import (
-    KEY,
     ChoiceReader,
     InOneColumn,
     Listed,
     numbered_columns,
     stem_of,
 )
-from tunesmith.data.shapes.shape import ConvertedSource, Record, Sample
+from tunesmith.data.shapes.shape import ConvertedSource, Record, Sample, nested
 from tunesmith.i18n import gettext as _
 
-__all__ = ["UnknownKey", "recognize"]
+__all__ = ["recognize"]
 
 _LISTS = tuple(
     "choices options endings candidates answerchoices answeroptions alternatives answers "
     "选项 候选 候选项 备选答案 选择".split()
 )
-_CONTEXTS = tuple(
-    "sent1 ctx context premise passage article story paragraph document startphrase "
-    "上下文 文章 段落 材料 原文 短文 篇章".split()
-)
+_ARTICLES = tuple("passage article story paragraph document 文章 段落 材料 原文 短文 篇章".split())
+"""Contexts to which several questions belong."""
+_CONTEXTS = (*"sent1 ctx context premise".split(), *_ARTICLES, "startphrase", "上下文")
 _QUESTIONS = tuple(
     "question questionstem stem query goal problem sent2 prompt sentence ask input text "
     "问题 题目 题干 提问 问".split()
@@ -47,26 +56,6 @@ _COPA = {
     "effect": "What happened as a result?",
 }
 _COLUMN = "choices"
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-class UnknownKey(str):
-    """A label that is none of the keys of its row.
-
-    Attributes:
-        known: the keys.
-    """
-
-    __slots__ = ("known",)
-
-    known: tuple[str, ...]
-
-    @classmethod
-    def of(cls, label: object, known: Sequence[str]) -> UnknownKey:
-        """Return a label with the keys of its row."""
-        key = cls(as_text(label))
-        key.known = tuple(known)
-        return key
 
 
 def recognize(sample: Sample) -> Source | None:
@@ -87,6 +76,8 @@ def recognize(sample: Sample) -> Source | None:
     question, context = _texts(sample, reader, question, context)
     labels = [c for name in _LABELS if (c := sample.column(name)) and c.name not in reader.read]
     label = next((column for column in labels if _are_keys(sample, reader, column)), None)
+    if label is None and isinstance(reader, InOneColumn):  # each row of which is refused
+        label = next((column for column in labels if _are_lists(sample, column)), None)
     may_be_answers = isinstance(reader, InOneColumn) and plain_name(reader.column) == "answers"
     has_others = bool(labels) and bool(sample.values(labels[0].name))
     if question is None or (label is None and (has_others or may_be_answers)):
@@ -131,22 +122,20 @@ def _are_keys(sample: Sample, reader: ChoiceReader, column: Column) -> bool:
     """Whether the values of a column may be keys of choices: letters, numbers, or their texts."""
     known = total = 0
     for row in sample.rows:
-        value, listed = row.values.get(column.name), reader(row.values)
-        if listed is None or _is_missing(value):
+        listed = reader(row.values)
+        value = plain_label(row.values.get(column.name), listed)
+        if listed is None or is_missing(value):
             continue
         total += 1
-        known += _key_of(value) is not None or _place_of_text(value, listed) is not None
+        is_key = isinstance(value, Place) or key_of(value) is not None
+        known += is_key or place_of_text(value, listed) is not None
     return 2 * known >= total
 
 
-def _is_missing(value: object) -> bool:
-    return value is None or value == -1 or (isinstance(value, str) and value.strip() in ("", "-1"))
-
-
-def _place_of_text(value: object, listed: Listed) -> int | None:
-    texts = [as_text(text).strip() for text in listed.texts]
-    text = as_text(value).strip()
-    return texts.index(text) if text in texts else None
+def _are_lists(sample: Sample, column: Column) -> bool:
+    """Whether the values of a column are lists, of which a label is none."""
+    values = [nested(value) for value in sample.values(column.name)]
+    return bool(values) and all(isinstance(value, list) for value in values)
 
 
 @dataclass(frozen=True)
@@ -169,9 +158,14 @@ class _Convert:
     first: int
     are_texts: bool
 
-    def __call__(self, values: Record) -> Record:
+    def __call__(self, values: Record) -> Record | Finding:
         """Return the choices, the question where it is not a text, and the label as a number."""
         listed = self.reader(values)
+        if listed is not None and listed.keys and len(listed.keys) != len(listed.texts):
+            message = _("{choices} choices with {keys} keys").format(
+                choices=len(listed.texts), keys=len(listed.keys)
+            )
+            return Finding("D368", message, _("Correct or remove the row."))
         made: dict[str, object] = {}
         question = values.get(self.question)
         if listed is not None:
@@ -187,16 +181,19 @@ class _Convert:
         return made
 
     def _label(self, value: object, listed: Listed | None) -> object:
-        if _is_missing(value):
+        value = plain_label(nested(value), listed)
+        if is_missing(value):
             return None
         if listed is None:
             return value
+        if isinstance(value, Place):
+            return value.number
         if self.are_texts:
-            place = _place_of_text(value, listed)
+            place = place_of_text(value, listed)
         else:
-            place = _place_of_key(value, listed, self.first)
+            place = place_of_key(value, listed, self.first)
             if place is None:
-                place = _place_of_text(value, listed)
+                place = place_of_text(value, listed)
         return place if place is not None else UnknownKey.of(value, self._keys(value, listed))
 
     def _keys(self, value: object, listed: Listed) -> tuple[str, ...]:
@@ -206,35 +203,9 @@ class _Convert:
         if listed.keys:
             return listed.keys
         numbers = listed.numbers or range(len(listed.texts))
-        if _number_of(value) is not None:
+        if number_of(value) is not None:
             return tuple(str(number + self.first) for number in numbers)
-        return tuple(_LETTERS[number] for number in numbers if number < len(_LETTERS))
-
-
-def _key_of(value: object) -> str | None:
-    """Return the letter or number that a label is; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    match = KEY.fullmatch(as_text(value))
-    return None if match is None else match[1].upper()
-
-
-def _number_of(value: object) -> int | None:
-    key = _key_of(value)
-    return int(key) if key is not None and key.isdecimal() else None
-
-
-def _place_of_key(value: object, listed: Listed, first: int) -> int | None:
-    """Return which choice a label names, None if none."""
-    key = _key_of(value)
-    if key is None:
-        return None
-    keys = [one.strip().upper() for one in listed.keys]
-    if keys:
-        return keys.index(key) if key in keys else None
-    if key.isdecimal():
-        return listed.place(int(key) - first)
-    return listed.place(_LETTERS.index(key)) if key in _LETTERS else None
+        return tuple(LETTERS[number] for number in numbers if number < len(LETTERS))
 
 
 def _first_number(sample: Sample, reader: ChoiceReader, label: Column | None) -> int:
@@ -243,9 +214,10 @@ def _first_number(sample: Sample, reader: ChoiceReader, label: Column | None) ->
         return 0
     numbers, beyond = set[int](), False
     for row in sample.rows:
-        value, listed = row.values.get(label.name), reader(row.values)
-        number = _number_of(value)
-        if listed is None or listed.keys or _is_missing(value) or number is None:
+        listed = reader(row.values)
+        value = plain_label(row.values.get(label.name), listed)
+        number = number_of(value)
+        if listed is None or listed.keys or is_missing(value) or number is None:
             continue
         numbers.add(number)
         beyond |= number == len(listed.texts)
@@ -276,21 +248,24 @@ def _wrapped(
         (value, listed)
         for row in sample.rows
         if label is not None
-        and not _is_missing(value := row.values.get(label.name))
         and (listed := reader(row.values)) is not None
+        and not is_missing(value := plain_label(row.values.get(label.name), listed))
     ]
     are_texts = bool(pairs) and all(
-        isinstance(value, str) and _place_of_text(value, listed) is not None
+        isinstance(value, str) and place_of_text(value, listed) is not None
         for value, listed in pairs
     )
     made = [Column(question.name, "question"), Column(choices, "choices")]
     if context is not None:
-        made.append(Column(context.name, "context"))
+        is_article = plain_name(context.name) in _ARTICLES
+        made.append(Column(context.name, "article" if is_article else "context"))
     read = [*reader.read, question.name]
     notes: list[str] = []
     if label is not None:
         made.append(Column(label.name, "choice"))
         read.append(label.name)
+        if are_texts and all(key_of(value) is not None for value, _listed in pairs):
+            notes.append(_('"{column}" holds the text of the choice').format(column=label.name))
         if first and not are_texts:
             text = _('"{column}" counts choices from {first}')
             notes.append(text.format(column=label.name, first=first))

@@ -55,11 +55,13 @@ class MultipleChoice(TaskDefaults):
         roles: the question, the choices as `text_pair`, the number of the right one, the context.
         most: choices that a training row has at most; 0 until fitted.
         fewest: choices that a training row has at least.
+        by_article: whether contexts are articles, to which several questions belong.
     """
 
     roles: Roles
     most: int = 0
     fewest: int = 0
+    by_article: bool = False
 
     name: ClassVar[str] = "multiple-choice"
     model_class: ClassVar[str] = "AutoModelForMultipleChoice"
@@ -79,7 +81,8 @@ class MultipleChoice(TaskDefaults):
     ) -> Self:
         """Take the columns; there are no options."""
         read_options(Options, options)
-        return cls(roles)
+        articles = [column.name for column in columns if column.type == "article"]
+        return cls(roles, by_article=roles.context in articles)
 
     @classmethod
     def matches(cls, profile: Profile, requested: DataSettings) -> Match | None:
@@ -91,7 +94,7 @@ class MultipleChoice(TaskDefaults):
         text, choices, label = (own or of_type.get(t) for own, t in zip(named, types, strict=True))
         if text is None or choices is None or label is None:
             return None
-        context = of_type.get("context")
+        context = of_type.get("context") or of_type.get("article")
         roles = Roles(text, choices, label, None if context in named else context)
         kinds = [c.column.type if (c := profile.column(n)) else "" for n in (choices, label)]
         if kinds != ["choices", "choice"]:
@@ -106,6 +109,11 @@ class MultipleChoice(TaskDefaults):
         }
         why = _("choices in column {column}").format(column=choices)
         return Match(roles, why, Confidence.BY_SHAPE, suggested)
+
+    @property
+    def group_column(self) -> str | None:
+        """The article, unless the user names another column: its questions are in one split."""
+        return self.roles.group or (self.roles.context if self.by_article else None)
 
     @property
     def width(self) -> int:
