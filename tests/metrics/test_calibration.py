@@ -107,12 +107,12 @@ def test_each_class_has_its_own_precision() -> None:
 
 
 @pytest.mark.parametrize(("factor", "codes"), [(1.02, []), (1.0, ["M151"]), (1.005, ["M151"])])
-def test_the_coldest_and_hottest_are_at_a_bound(factor: float, codes: list[str]) -> None:
-    from tunesmith.metrics.calibration import _at_a_bound
+def test_the_coldest_and_hottest_areat_a_bound(factor: float, codes: list[str]) -> None:
+    from tunesmith.metrics.calibration import at_a_bound
     from tunesmith.metrics.temperature import COLDEST, HOTTEST
 
     for temperature in (COLDEST * factor, HOTTEST / factor):
-        assert [problem.code for problem in _at_a_bound(temperature)] == codes
+        assert [problem.code for problem in at_a_bound(temperature)] == codes
 
 
 def test_a_goal_out_of_reach() -> None:

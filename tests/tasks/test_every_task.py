@@ -31,7 +31,6 @@ __all__ = ["tunesmith"]  # the fixture
 WITHOUT_PROBABILITIES = {
     "text-regression",
     "masked-lm",
-    "question-answering",
     "text-ranking",
 } | ({*toys.TOYS} - {"toy-windows"})
 NUMBERS = {"text-regression", "text-ranking"}

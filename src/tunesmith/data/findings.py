@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tunesmith.data.rows import BadRecordsError, Rejected, Source
-from tunesmith.errors import Place, Problem, Severity
+from tunesmith.errors import DataError, Place, Problem, Severity
 from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.text import escape_controls
 
-__all__ = ["BadRecords", "Finding", "Findings", "unwritable_in"]
+__all__ = ["BadRecords", "Finding", "Findings", "placed", "unwritable_in"]
 
 _SHOWN = 5
 _MOST_BITS = 14_000
@@ -29,6 +29,18 @@ class Finding:
     message: str
     fix: str | None = None
     severity: Severity = Severity.ERROR
+
+
+def placed(error: DataError, source: Source) -> DataError:
+    """Return an error with the places of rows that it names by their numbers only."""
+    problems = []
+    for problem in error.problems:
+        place = problem.place
+        if place is not None and not place.source and place.row is not None:
+            known = source.places([place.row])
+            place = known.get(place.row, Place(source.name, row=place.row))
+        problems.append(replace(problem, place=place))
+    return DataError(problems)
 
 
 @dataclass

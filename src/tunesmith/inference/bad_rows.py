@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar, get_args
 
-from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.findings import Finding, Findings, placed
 from tunesmith.data.rows import BadRecordsError, Rejected, Row, Source
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity
 from tunesmith.i18n import gettext as _
@@ -117,7 +117,7 @@ class BadRows:
             return encode(rows)
         except DataError as error:
             if self._policy == "fail":
-                raise
+                raise placed(error, self._source) from None
             first = error.problems[0]
         good = []
         stack = [rows]

@@ -88,7 +88,7 @@ def decided_answers(
     for answer, other, is_answered in zip(answers, decided, answered.tolist(), strict=True):
         answer["label"] = label = other["label"] if is_answered else None
         scores = answer["scores"]
-        if isinstance(label, str) and isinstance(scores, dict):
+        if isinstance(label, str) and isinstance(scores, dict) and label in scores:
             answer["score"] = scores[label]  # with thresholds it need not be the highest
     return answers
 

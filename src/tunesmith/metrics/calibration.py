@@ -33,6 +33,7 @@ __all__ = [
     "Calibration",
     "CalibrationReport",
     "CalibrationResult",
+    "at_a_bound",
     "calibrate",
     "measure",
     "unreached",
@@ -160,7 +161,7 @@ def calibrate(
     rule = _rule(kind, goal) if goal else None
     plain = Calibration(kind.name)
     temperature = fit_temperature(kind, logits, truth)
-    warnings = _at_a_bound(temperature)
+    warnings = at_a_bound(temperature)
     fitted = replace(plain, temperature=1.0 if warnings else temperature)
     if goal is not None and rule is not None:
         values = _thresholds(kind, goal, rule, kind.probabilities(fitted.scaled(logits)), truth)
@@ -259,8 +260,8 @@ def unreached(goal: Goal, thresholds: Mapping[str, float | None]) -> list[Proble
     ]
 
 
-def _at_a_bound(temperature: float) -> list[Problem]:
-    """A warning if the best temperature is at a bound of the search."""
+def at_a_bound(temperature: float) -> list[Problem]:
+    """Return a warning if the best temperature is at a bound of the search."""
     if COLDEST * 1.01 < temperature < HOTTEST / 1.01:
         return []
     message = (

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.i18n import gettext as _
 from tunesmith.metrics.confident_learning import (
     Suspects,
 )
@@ -46,9 +47,12 @@ _LEAST = 1e-12
 
 
 def shown_label(label: object) -> str:
-    """The label of an answer as one line; several with commas, parts of a text with their types."""
+    """The label of an answer as one line; several with commas, parts of a text with their types.
+
+    An empty text says that there is no answer.
+    """
     if not isinstance(label, list):
-        return str(label)
+        return str(label) or _("no answer")
     return ", ".join(
         f"{item['text']} ({item['label']})" if isinstance(item, Mapping) else str(item)
         for item in label

@@ -8,7 +8,7 @@ of modern neural networks" (arXiv 1706.04599).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ __all__ = [
     "calibration_error",
     "fit_temperature",
     "reliability",
+    "temperature_with_least",
 ]
 
 BINS = 15
@@ -35,14 +36,23 @@ COLDEST, HOTTEST = 0.05, 20.0
 
 
 def fit_temperature(kind: LabelKind, logits: NDArray[Any], truth: NDArray[Any]) -> float:
+    """Return the temperature with the lowest loss; 1 unless another has a lower one."""
+    return temperature_with_least(
+        lambda temperature: float(kind.losses(logits / temperature, truth).mean())
+    )
+
+
+def temperature_with_least(loss_of: Callable[[float], float]) -> float:
     """Return the temperature with the lowest loss; 1 unless another has a lower one.
 
-    The loss is convex in 1/T, so a bounded search for one number finds it.
+    Args:
+        loss_of: a temperature; convex in its inverse, so that a bounded search for one number
+            finds it.
     """
     from scipy.optimize import minimize_scalar
 
     def loss_at(power: float) -> float:
-        return float(kind.losses(logits / math.exp(power), truth).mean())
+        return loss_of(math.exp(power))
 
     bounds = (math.log(COLDEST), math.log(HOTTEST))
     result = minimize_scalar(loss_at, bounds=bounds, method="bounded", options={"xatol": 1e-6})

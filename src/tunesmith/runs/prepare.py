@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.data.encoded import Encoded, Prepared
+from tunesmith.data.findings import placed
 from tunesmith.data.rows import Rejected, Row
 from tunesmith.data.token_cache import prepare
 from tunesmith.errors import DataError, Place, Problem, RecipeError, Severity, TunesmithError
@@ -245,7 +246,10 @@ def _prepare(split: Split, task: Task, tokenizer: Any, max_length: int, identity
     names = {column.name for column in split.source.columns}
 
     def encode(rows: Sequence[Row]) -> Encoded:
-        return task.encode(rows, tokenizer, max_length, labeled=split.is_labeled)
+        try:
+            return task.encode(rows, tokenizer, max_length, labeled=split.is_labeled)
+        except DataError as error:
+            raise placed(error, split.source) from None
 
     return prepare(
         split.source,

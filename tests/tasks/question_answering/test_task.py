@@ -15,11 +15,8 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from tests.cli.conftest import Command, tunesmith
 from tests.conftest import make_tiny_bert
-from tests.runs import children
-from tests.runs.children import ended, start_pair
 from tests.tasks.question_answering.asked import ROLES, asked_rows
-from tests.tasks.short_runs import PLAIN, ShortRun, losses, resumes_bit_for_bit
-from tunesmith.api.runs import Run
+from tests.tasks.short_runs import PLAIN, ShortRun, losses
 from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.data.encoded import hold_in_memory
 from tunesmith.data.rows import Row
@@ -132,20 +129,15 @@ def test_training_scores_each_row_once(trained: Trained) -> None:
     assert set(trained.run.scores) == {*fitted().default_metrics, "loss"}
 
 
-def test_a_killed_run_is_resumed_bit_for_bit(trained: Trained, tmp_path: Path) -> None:
-    assert resumes_bit_for_bit(trained, tmp_path / "run")
-
-
-def test_other_engines_and_processes_compute_the_same(trained: Trained, tmp_path: Path) -> None:
-    """The fast engine, two processes, and micro-batches."""
-    pair = start_pair(children.train, *trained.arguments(tmp_path / "pair", **PLAIN))
+def test_windows_are_computed_alike_packed_and_in_micro_batches(
+    trained: Trained, tmp_path: Path
+) -> None:
     exact = trained.train(tmp_path / "exact", **PLAIN)
     fast = trained.train(tmp_path / "fast", **PLAIN, **{"train.engine": "fast"})
     parts = trained.train(tmp_path / "parts", **PLAIN, **{"train.micro_batch_size": 2})
-    assert ended(pair) == [0, 0], (tmp_path / "error.txt").read_text()
     engine = json.loads((fast.folder / "plan.json").read_text())["engine"]
     assert engine["name"] == "fast" and engine["layout"].startswith("every token"), engine
-    for other in (fast, parts, Run(tmp_path / "pair")):
+    for other in (fast, parts):
         np.testing.assert_allclose(losses(other.folder), losses(exact.folder), atol=1e-5)
         assert other.scores == pytest.approx(exact.scores, abs=1e-4)
 
@@ -186,6 +178,19 @@ def test_rows_whose_answer_is_at_several_places_are_scored(
     assert output.code == 0 and len(output.records) == 2
 
 
+def test_a_question_that_is_too_long_is_refused_with_its_line(
+    trained: Trained, tmp_path: Path, tunesmith: Command
+) -> None:
+    write(tmp_path / "rows.jsonl", [*ROWS[:8], {**ROWS[8], "question": "the " * 20}])
+    bert, data = trained.folder / "bert", tmp_path / "rows.jsonl"
+    output = tunesmith("train", data, "--model", bert, "--set", "train.max_length=32")
+    assert output.code == 3 and "D354" in output.err and "rows.jsonl:9" in output.err
+    output = tunesmith("predict", trained.run.folder, "the " * 20, "the printer", "--json")
+    assert output.code == 3 and "D354" in output.err
+    output = tunesmith("predict", trained.run.folder, "--file", data, "--json")
+    assert output.code == 0 and output.records[8]["problem"] == "D354"
+
+
 def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     trained.held_out(Path("rows.jsonl"))
     output = tunesmith("eval", trained.run.folder, "rows.jsonl", "--json")
@@ -193,10 +198,17 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert output.records[0]["scores"] == pytest.approx(trained.run.scores, abs=1e-6)
     output = tunesmith("errors", trained.run.folder, "--json")
     assert output.code == 0, output.err
+    output = tunesmith("calibrate", trained.run.folder)
+    assert output.code == 0, output.err
+    output = tunesmith("eval", trained.run.folder, "rows.jsonl", "--calibrated", "--json")
+    assert output.code == 0, output.err
+    assert "ece" in output.records[0]["scores"]
+    output = tunesmith("predict", trained.run.folder, "--file", "rows.jsonl", "--threshold", "1")
+    assert output.code == 0 and "abstained" in output.out
     output = tunesmith("report", trained.run.folder)
     assert output.code == 0, output.err
     page = (trained.run.folder / "report.html").read_text()
-    assert "<mark>" in page and "invented" in page
+    assert "<mark>" in page and "invented" in page and "Calibration error" in page
     card = (trained.run.folder / "model" / "README.md").read_text()
     assert "AutoModelForQuestionAnswering" in card and "a little optimistic" in card
     assert "Longer texts are cut" not in card

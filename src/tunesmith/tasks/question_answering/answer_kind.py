@@ -144,6 +144,12 @@ class AnswerKind(OutputKind):
         heading = (f"{question.question} \N{EM DASH} ", None)
         return [heading, *_excerpt(question.context, spans)]
 
+    def reliability(self, answers: RowAnswers) -> tuple[Floats, NDArray[np.bool_]] | None:
+        """Of each answer, none included, whether it is exactly right."""
+        if answers.scores is None:
+            return None
+        return np.asarray(answers.scores, dtype=np.float64), self.is_right(answers)
+
     def suspects(self, answers: RowAnswers) -> Suspects | None:
         """Rows with a wrong text as the answer, of which the model is as sure as of right ones.
 

@@ -36,6 +36,7 @@ from tunesmith.tasks.question_answering.answers import (
     encode_listed,
 )
 from tunesmith.tasks.question_answering.baselines import nearest_sentences
+from tunesmith.tasks.question_answering.calibrator import AnswerCalibrator
 from tunesmith.tasks.question_answering.columns import match_questions
 from tunesmith.tasks.question_answering.n_best import best_of_rows, highest, padded_logits
 from tunesmith.tasks.question_answering.rows import Asked, read_asked, validate_asked
@@ -289,6 +290,11 @@ class QuestionAnswering(TaskDefaults):
         scores = [one.null_score for one in answer_rows(predictions, contexts, threshold=0.0)]
         threshold = chosen_threshold(self._columns(predictions, truth), scores)
         return replace(self, threshold=threshold, is_settled=True)
+
+    @property
+    def calibrator(self) -> AnswerCalibrator:
+        """How probably answers are exactly right."""
+        return AnswerCalibrator(self.output.name, self._threshold)
 
     def decode(self, predictions: Predictions, rows: Sequence[Row]) -> list[dict[str, object]]:
         """Return the answer to each row with its place, its probability, and further ones."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.data.encoded import Encoded, Ragged
-from tunesmith.errors import DataError, Problem
+from tunesmith.errors import DataError, Place, Problem
 from tunesmith.i18n import gettext as _
 from tunesmith.tasks.question_answering.rows import Asked
 from tunesmith.text import shortened
@@ -105,7 +105,7 @@ def encode_asked(
     for one, row, question, context in zip(questions, rows, firsts, contexts, strict=True):
         size = max_length - len(frame) - len(question)
         if 2 * len(question) > max_length or size < 1:
-            raise DataError(_too_long(one, len(question), max_length))
+            raise DataError(_too_long(one, row, len(question), max_length))
         spans = _trimmed(one.context, context.offsets)
         target = _target(one, spans) if labeled else None
         head = [*frame.ids[0], *question.ids, *frame.ids[1]]
@@ -177,10 +177,11 @@ def _target(row: Asked, spans: NDArray[np.int32]) -> tuple[int, int] | None:
     return (first, last) if 0 <= first <= last < len(spans) else None
 
 
-def _too_long(row: Asked, count: int, max_length: int) -> Problem:
+def _too_long(one: Asked, row: int, count: int, max_length: int) -> Problem:
     message = _('the question has {count} tokens, more than half of {limit}: "{text}"')
     return Problem(
         "D354",
-        message.format(count=count, limit=max_length, text=shortened(row.question)),
+        message.format(count=count, limit=max_length, text=shortened(one.question)),
+        Place("", row=row),
         fix=_("Shorten it, or raise train.max_length as far as the model allows."),
     )
