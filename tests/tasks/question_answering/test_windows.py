@@ -91,7 +91,9 @@ def test_an_answer_at_either_end_of_a_context_is_found(tokenizer: Any) -> None:
 
 
 def test_a_question_of_more_than_half_a_window_is_refused(tokenizer: Any) -> None:
-    with pytest.raises(DataError, match=r"D354 \[0\]: the question has 17 tokens, more than half of 32"):
+    with pytest.raises(
+        DataError, match=r"D354 \[0\]: the question has 17 tokens, more than half of 32"
+    ):
         encode([Asked("the " * 17, "printer")], tokenizer)
     assert len(encode([Asked("the " * 16, "printer")], tokenizer).rows) == 1
 
