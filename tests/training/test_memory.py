@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors import SafetensorError
 
+from tunesmith.data.batches import Batch
 from tunesmith.errors import Place
 from tunesmith.training.memory import (
     OneRowTooLarge,
@@ -92,3 +95,12 @@ def test_a_row_too_large_names_its_place() -> None:
     assert error.exit_code == 4
     assert str(error).startswith("error M111 tickets.csv:5: out of memory with a single row of 500")
     assert error.example == 3
+
+
+def test_a_row_of_several_sequences_says_so() -> None:
+    inputs = {"input_ids": torch.ones(3, 4)}
+    batch = Batch(inputs, None, 0, 12, np.array([5]), owner=torch.zeros(3, dtype=torch.int64))
+    error = OneRowTooLarge.of(batch).at(Place("long.csv", line=7))
+    assert "long.csv:7" in str(error) and "12 tokens in 3 sequences" in str(error)
+    assert "options.max_windows" in str(error) and error.example == 5
+    assert "sequences" not in str(OneRowTooLarge.of(replace(batch, owner=None)))

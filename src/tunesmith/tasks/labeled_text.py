@@ -24,7 +24,7 @@ from tunesmith.tasks.long_texts.advice import advice
 from tunesmith.tasks.long_texts.encode import encode_long_texts
 from tunesmith.tasks.long_texts.options import HEAD, LongTexts
 from tunesmith.tasks.long_texts.pooling import pool
-from tunesmith.tasks.long_texts.usage import usage_of_windows
+from tunesmith.tasks.long_texts.usage import usage_of_long_texts
 from tunesmith.tasks.protocol import Predictions
 from tunesmith.tasks.tokenize_texts import validate_texts
 from tunesmith.text import nearest, quoted
@@ -151,11 +151,10 @@ class LabeledTextTask(TaskDefaults):
 
     @property
     def usage(self) -> str:
-        """Lines that call the pipeline, or the model on the windows of a text."""
-        if not self.long_texts.in_windows:
-            return super().usage
+        """Lines that call the pipeline, or the model on what it reads of a long text."""
         has_pair = self.roles.text_pair is not None
-        return usage_of_windows(self.problem_type, self.long_texts, has_pair=has_pair)
+        own = usage_of_long_texts(self.problem_type, self.long_texts, has_pair=has_pair)
+        return own or super().usage
 
     @property
     def head_settings(self) -> Mapping[str, object]:

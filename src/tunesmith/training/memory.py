@@ -12,6 +12,8 @@ from tunesmith.i18n import gettext as _
 if TYPE_CHECKING:
     import torch
 
+    from tunesmith.data.batches import Batch
+
 __all__ = [
     "OneRowTooLarge",
     "installed_bytes",
@@ -36,18 +38,32 @@ class OneRowTooLarge(ResourceError):
         place: of its row, once it is known.
     """
 
-    def __init__(self, example: int, tokens: int, place: Place | None = None) -> None:
-        self.example, self.place, self._tokens = example, place, tokens
+    def __init__(
+        self, example: int, tokens: int, place: Place | None = None, *, sequences: int = 1
+    ) -> None:
+        self.example, self.place = example, place
+        self._tokens, self._sequences = tokens, sequences
         message = _("out of memory with a single row of {tokens} tokens").format(tokens=tokens)
         fix = _(
             "Lower train.max_length, set train.gradient_checkpointing, or use a smaller model or "
             "another device."
         )
+        if sequences > 1:
+            message = _(
+                "out of memory with a single row of {tokens} tokens in {sequences} sequences"
+            ).format(tokens=tokens, sequences=sequences)
+            fix += "\n" + _("If these are windows of a text, lower options.max_windows.")
         super().__init__(Problem("M111", message, place, fix=fix))
+
+    @classmethod
+    def of(cls, batch: Batch) -> OneRowTooLarge:
+        """Return the error of a batch with one row."""
+        sequences = 1 if batch.owner is None else len(batch.owner)
+        return cls(int(batch.examples[0]), batch.num_tokens, sequences=sequences)
 
     def at(self, place: Place) -> OneRowTooLarge:
         """The same, with the row's place."""
-        return OneRowTooLarge(self.example, self._tokens, place)
+        return OneRowTooLarge(self.example, self._tokens, place, sequences=self._sequences)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

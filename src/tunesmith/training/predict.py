@@ -220,7 +220,7 @@ def _passes(
             continue
         release_memory(cut.device)
         if len(batch.examples) == 1:
-            raise OneRowTooLarge(int(batch.examples[0]), batch.num_tokens)
+            raise OneRowTooLarge.of(batch)
         cut.halvings += 1
         waiting = cut(np.concatenate([batch.examples, *reversed(waiting)]))[::-1]
 

@@ -8,6 +8,7 @@
 `embedded:choices`   a question on a message, with two to five answers
 `embedded:questions` questions on notes, with answers that are parts of them, or none
 `embedded:passages`  a query with passages, of which one says the same
+`embedded:long`      texts of which a late sentence decides the class, and short ones
 `embedded:corpus`    unlabeled text with the same words, on which `embedded:mini` was pretrained
 
 All are in English and Chinese. The same seed gives the same bytes on every machine.
@@ -21,6 +22,8 @@ from functools import cache
 from tunesmith.data.embedded.choices import make_choices
 from tunesmith.data.embedded.corpus import make_corpus
 from tunesmith.data.embedded.entities import TAGS, make_entities, make_spans
+from tunesmith.data.embedded.long import CLASSES as LONG_CLASSES
+from tunesmith.data.embedded.long import make_long
 from tunesmith.data.embedded.pairs import CLASS_NAMES, make_pairs
 from tunesmith.data.embedded.passages import make_passages
 from tunesmith.data.embedded.questions import make_questions
@@ -83,6 +86,10 @@ _SETS: Mapping[str, tuple[Callable[[], Rows], tuple[Column, ...]]] = {
     "passages": (
         make_passages,
         (Column("query", "text"), Column("pos", "list"), Column("neg", "list"), _LANGUAGE),
+    ),
+    "long": (
+        make_long,
+        (Column("text", "text"), Column("label", "text", LONG_CLASSES), _LANGUAGE),
     ),
     "corpus": (make_corpus, (Column("text", "text"), Column("text_pair", "text"))),
 }

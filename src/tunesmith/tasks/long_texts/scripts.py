@@ -8,22 +8,22 @@ from tunesmith.i18n import gettext as _
 from tunesmith.tasks.long_texts.options import LongTexts
 from tunesmith.tasks.script_parts import ScriptCode
 
-__all__ = ["long_text_parts"]
+__all__ = ["RETAINED", "long_text_parts"]
 
 _TAIL = """\
 tokenizer.truncation_side = "left"
 """
-_HEAD_TAIL = """\
+RETAINED = """\
 def both_ends(places, count):
     head = count if len(places) <= count else round(count * 128 / 510)
     return places[:head] + places[len(places) - count + head :]
 
 
-def retained(owners):
+def retained(owners, size):
     first, second, special = (
         [i for i, owner in enumerate(owners) if owner == one] for one in (0, 1, None)
     )
-    space = MAX_LENGTH - len(special)
+    space = size - len(special)
     one, two = len(first), len(second)
     if one <= two:
         one = min(one, max(space // 2, space - two))
@@ -32,11 +32,11 @@ def retained(owners):
         two = min(two, max(space // 2, space - one))
         one = min(one, space - two)
     return sorted(special + both_ends(first, one) + both_ends(second, two))
-
-
+"""
+_HEAD_TAIL = """\
 def tokenize(rows):
     encoded = tokenizer({texts})
-    places = [retained(encoded.sequence_ids(i)) for i in range(len(rows[TEXT]))]
+    places = [retained(encoded.sequence_ids(i), MAX_LENGTH) for i in range(len(rows[TEXT]))]
     return {{
         name: [[ids[at] for at in those] for ids, those in zip(values, places)]
         for name, values in encoded.items()
@@ -120,7 +120,7 @@ def long_text_parts(long: LongTexts, loss: str, *, has_pair: bool) -> dict[str, 
         return {"before_tokens": ScriptCode(_TAIL, (note,))}
     if long.long == "head_tail":
         note = _("A quarter of what is retained of a long text is its head, the rest its tail.")
-        return {"tokenize": ScriptCode(_HEAD_TAIL.format(texts=texts), (note,))}
+        return {"tokenize": ScriptCode(f"{RETAINED}\n\n{_HEAD_TAIL.format(texts=texts)}", (note,))}
     if not long.in_windows:
         return {}
     notes = (
