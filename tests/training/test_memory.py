@@ -100,7 +100,7 @@ def test_a_row_too_large_names_its_place() -> None:
 def test_a_row_of_several_sequences_says_so() -> None:
     inputs = {"input_ids": torch.ones(3, 4)}
     batch = Batch(inputs, None, 0, 12, np.array([5]), owner=torch.zeros(3, dtype=torch.int64))
-    error = OneRowTooLarge.of(batch).at(Place("long.csv", line=7))
+    error = OneRowTooLarge.of_batch(batch).at(Place("long.csv", line=7))
     assert "long.csv:7" in str(error) and "12 tokens in 3 sequences" in str(error)
     assert "options.max_windows" in str(error) and error.example == 5
-    assert "sequences" not in str(OneRowTooLarge.of(replace(batch, owner=None)))
+    assert "sequences" not in str(OneRowTooLarge.of_batch(replace(batch, owner=None)))

@@ -206,7 +206,7 @@ def _probe(
             if not is_out_of_memory(error):
                 raise
         if len(sample) == 1:
-            raise OneRowTooLarge.of(batch)
+            raise OneRowTooLarge.of_batch(batch)
         sample = sample[: len(sample) // 2]
 
 

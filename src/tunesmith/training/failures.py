@@ -37,7 +37,7 @@ def halve_micro_batches(engine: Engine, progress: Progress, batch: Batch) -> War
     engine.discard_gradients()
     rows = len(batch.examples)
     if rows == 1:
-        raise OneRowTooLarge.of(batch)
+        raise OneRowTooLarge.of_batch(batch)
     progress.micro_batch_size = (rows + 1) // 2
     return Warned(
         progress.step,

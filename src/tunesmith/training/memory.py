@@ -56,7 +56,7 @@ class OneRowTooLarge(ResourceError):
         super().__init__(Problem("M111", message, place, fix=fix))
 
     @classmethod
-    def of(cls, batch: Batch) -> OneRowTooLarge:
+    def of_batch(cls, batch: Batch) -> OneRowTooLarge:
         """Return the error of a batch with one row."""
         sequences = 1 if batch.owner is None else len(batch.owner)
         return cls(int(batch.examples[0]), batch.num_tokens, sequences=sequences)

@@ -220,7 +220,7 @@ def _passes(
             continue
         release_memory(cut.device)
         if len(batch.examples) == 1:
-            raise OneRowTooLarge.of(batch)
+            raise OneRowTooLarge.of_batch(batch)
         cut.halvings += 1
         waiting = cut(np.concatenate([batch.examples, *reversed(waiting)]))[::-1]
 
