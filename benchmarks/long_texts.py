@@ -1,10 +1,9 @@
 """What reading long texts whole is worth, on `embedded:long`, where a late sentence decides.
 
-    python benchmarks/long_texts.py --ways head head_tail windows --seeds 1
+    python benchmarks/long_texts.py --ways head head_tail windows --seeds 1 2
 
 Trains `embedded:mini` with each way to read long texts, scores the test rows, long and short ones
-apart, and compares each way with `head` on the same rows. With `--untrained` also the same encoder
-without pretraining.
+apart, and compares each way with `head` on the same rows.
 """
 
 from __future__ import annotations
@@ -72,8 +71,6 @@ def compared(runs: Mapping[str, RunFolder], limit: int) -> dict[str, Any]:
         result[way] = {
             "test": run.facts()["scores"]["test"],
             "intervals": run.facts()["intervals"]["test"],
-            "train_seconds": run.facts()["train_seconds"],
-            "tokens": int(run.facts().get("train_tokens", 0)),
         }
         for part, records in parts(run, limit).items():
             others = parts(runs["head"], limit)[part]
@@ -96,7 +93,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=256)
     options = parser.parse_args()
     target = Path(__file__).parent / "results" / "long_texts.json"
-    result: dict[str, Any] = {"settings": {**SETTINGS}, "limit": options.limit, "runs": {}}
+    result: dict[str, Any] = json.loads(target.read_text()) if target.is_file() else {"runs": {}}
+    result |= {"settings": {**SETTINGS}, "limit": options.limit}
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
             for seed in options.seeds:
