@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tunesmith.metrics.differences import difference
-from tunesmith.metrics.scores import METRICS, BaselineAnswers, Scores, compute
+from tunesmith.metrics.scores import METRICS, BaselineAnswers, Metric, Scores, compute
 from tunesmith.metrics.shortfall import (
     BEATEN,
     COLLAPSED,
@@ -279,3 +279,27 @@ def test_without_a_constant_the_best_of_the_other_baselines_is_the_bar() -> None
     assert find_shortfall(replace(scored(flipped(0.1)), baselines=others)) is None
     unscored = {"longest": {"accuracy": None}}
     assert find_shortfall(replace(scored(flipped(0.3)), baselines=unscored)) is None
+
+
+def test_scores_of_one_task_are_judged_by_the_best_of_its_baselines() -> None:
+    metrics = (
+        Metric(
+            "exact", (), lambda columns, _truth, _positive: float(columns.mean()), True, None, True
+        ),
+    )
+
+    def judged(right: int, rows: int = 40, *, sentence: float = 0.3) -> Shortfall | None:
+        columns = np.arange(rows) < right
+        scores = with_intervals(compute(metrics, columns, np.zeros(rows)), examples=rows)
+        bars = {"sentence": {"exact": sentence}, "constant": {"exact": 0.2}}
+        return find_shortfall(replace(scores, baselines=bars), by="exact")
+
+    assert judged(30) is None
+    verdict = judged(14)
+    assert verdict is not None and verdict.code == LEVEL
+    assert (verdict.baseline, verdict.constant) == ("sentence", 0.3)
+    assert judged(18, sentence=0.1) is None
+    # answers that are all wrong have no interval
+    nothing = judged(0)
+    assert nothing is not None and (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
+    assert judged(40) is None

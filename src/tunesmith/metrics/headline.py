@@ -125,7 +125,7 @@ def _bars(
 ) -> tuple[str, dict[str, float]]:
     """The score that decides, and what each baseline that counts has of it."""
     if verdict is not None and verdict.score is not None:
-        bar = {"constant": verdict.constant, "tfidf": verdict.tfidf}
+        bar = {verdict.baseline or "constant": verdict.constant, "tfidf": verdict.tfidf}
         return verdict.score, {name: value for name, value in bar.items() if value is not None}
     if against is not None and not against.is_sure:
         return against.score, {"tfidf": against.tfidf}

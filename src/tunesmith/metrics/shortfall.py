@@ -176,17 +176,19 @@ def find_shortfall(scores: Scores, *, by: str | None = None) -> Shortfall | None
     It is worse than TF-IDF if the paired difference on the same rows is significant. It is no
     better than the majority class if its interval reaches the score of that. Scores like F1 give
     the majority class next to nothing, and guessing beats it, so classes are also judged by
-    Matthews' coefficient, which is zero for both.
+    Matthews' coefficient, which is zero for both. Scores of one task are judged by the best of its
+    baselines.
 
     Args:
         scores: with answers, intervals and baselines.
         by: the score that chooses the model; None for the first.
     """
     answers = scores.answers
-    if answers is None or not scores.intervals:
+    are_of_one_task = answers is not None and not any(one.kinds for one in answers.metrics)
+    if answers is None or not (scores.intervals or are_of_one_task):
         return None
-    if not any(metric.kinds for metric in answers.metrics):
-        return None  # scores of one task, such as masked-lm, which no constant is compared with
+    if are_of_one_task:
+        return _no_better_than_others(scores, answers, by)
     compared = compare_with_tfidf(scores, by=by)
     is_beaten = compared is not None and compared.is_sure and not compared.is_better
     if is_constant(answers):
@@ -218,11 +220,11 @@ def _no_better_than_constant(scores: Scores, answers: Answers, by: str | None) -
 
 
 def _no_better_than_others(scores: Scores, answers: Answers, by: str | None) -> Shortfall | None:
-    """Judge where no constant answers: by the best of the other baselines."""
+    """Judge by the best of the baselines, whatever they are."""
     bars = {
         name: {baseline: bar for baseline, each in scores.baselines.items()
                if (bar := each.get(name)) is not None}
-        for name in scores.intervals
+        for name, value in scores.values.items() if value is not None
     }  # fmt: skip
     judged = [name for name, of_score in bars.items() if of_score]
     if not judged:
@@ -230,7 +232,9 @@ def _no_better_than_others(scores: Scores, answers: Answers, by: str | None) -> 
     name = by if by is not None and by in judged else judged[0]
     higher = scores.higher_is_better[name] is not False
     baseline, bar = (max if higher else min)(bars[name].items(), key=lambda one: one[1])
-    interval = scores.intervals[name]
+    value = scores[name] or 0.0
+    # answers that are all right, or all wrong, have no interval
+    interval = scores.intervals.get(name, Interval(value, value))
     if not _reaches(interval, bar, higher=higher):
         return None
     return replace(_level(answers, name, scores[name], interval, bar), baseline=baseline)

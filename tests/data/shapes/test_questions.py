@@ -8,10 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tunesmith.data.open import from_python, open_source
 from tunesmith.data.readers.memory import Memory
 from tunesmith.data.rows import BadRecordsError, Source
+from tunesmith.data.shapes.question_checks import check_question
 from tunesmith.errors import Problem
 
 ROME = [{"text": "Rome", "answer_start": 3}]
@@ -179,3 +182,42 @@ def test_places_are_those_of_the_file(tmp_path: Path) -> None:
     source = open_source(str(path))
     (problem,) = refused(source)
     assert str(problem.place) == f"{path}:3"
+
+
+TEXTS = st.sampled_from(["Rome", "in", " Rome ", "", "rome", "[1]", "\U0001f600", "罗马"])
+NUMBERS = st.sampled_from([3, -1, 0, 3.0, 3.5, "3", "x", None, True, 10**9])
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    TEXTS | NUMBERS,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["text", "answer_start", "label"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=100)
+@given(
+    answers=VALUES,
+    start=NUMBERS | st.lists(NUMBERS, max_size=2),
+    context=TEXTS.map(lambda text: f"in Rome {text}") | st.none() | st.just(3),
+    impossible=st.sampled_from([None, True, False, "true", 1]),
+)
+def test_any_values_are_answers_in_their_context_or_refused(
+    answers: object, start: object, context: object, impossible: object
+) -> None:
+    good = {"question": "W?", "context": "in Rome", "answers": ["Rome"], "answer_start": [3]}
+    row = {**good, "context": context, "answers": answers, "answer_start": start}
+    source = source_of(*[{**good, "is_impossible": None}] * 9, {**row, "is_impossible": impossible})
+    try:
+        values = rows_of(source)[-1]
+    except BadRecordsError as error:
+        assert {problem.code for problem in error.problems} <= {"D351", "D352", "D353"}
+        return
+    finding = check_question(values, "question", "context", "answers")
+    if finding is not None and finding.code != "D366":
+        assert finding.code in ("D350", "D352", "D365")
+        return
+    for answer in values["answers"] or ():
+        assert answer["text"]
+        assert str(context).startswith(answer["text"], answer["answer_start"])
