@@ -90,6 +90,22 @@ def questions(choices: object, answer: str) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def passages(**values: object) -> str:
+    """Lines of queries with passages; the last one is as the others, but for these values."""
+    rows: list[dict[str, object]] = [
+        {"query": f"{text}?", "pos": [f"yes {text}"], "neg": [f"no {text}", "none"]}
+        for text in texts(21)
+    ]
+    rows[-1] |= values
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def judged(last: object, count: int = 20) -> str:
+    """A table of queries with three passages each; the last label is given."""
+    rows = [(f"{text}?", f"{j} {text}", int(not j)) for text in texts(count) for j in range(3)]
+    return table([*rows, (*rows[-1][:1], "another one", last)], "query,passage,label")
+
+
 ROME = {"text": ["Rome"], "answer_start": [9]}
 
 
@@ -440,6 +456,35 @@ CASES = [
     Case(94, "RACE", {"a.jsonl": race(2)}),
     Case(94, "RACE with an answer too few", {"a.jsonl": race(1)},
          "error", "D368", "a.jsonl:20", ["2 questions with choices for 2 and answers to 1"]),
+    Case(110, "queries with passages", {"a.jsonl": passages()}),
+    Case(110, "judged passages", {"a.csv": judged(0)}),
+    Case(111, "a passage that is a number", {"a.jsonl": passages(neg=["no", 3])},
+         "error", "D370", "a.jsonl:21", ["a passage is 3, not text"]),
+    Case(111, "no list of passages", {"a.jsonl": passages(pos={"a": "b"})},
+         "error", "D370", "a.jsonl:21", ['"pos" holds no passages', '["a passage", "another"]']),
+    Case(112, "a query with one kind of passages", {"a.jsonl": passages(neg=[])},
+         "warning", "D371", "a.jsonl", ["1 of 21 queries have only relevant passages"]),
+    Case(113, "a passage of both kinds", {"a.jsonl": passages(neg=["up", "down"], pos=["up"])},
+         "error", "D372", "a.jsonl:21", ['both relevant and not: "up"']),
+    Case(114, "a label of words", {"a.csv": judged("good")},
+         "error", "D373", "a.csv:62", ['"good", not a number from 0']),
+    Case(114, "a negative label", {"a.csv": judged(-1)},
+         "error", "D373", "a.csv:62", ['"-1", not a number from 0']),
+    Case(115, "a query without passages", {"a.jsonl": passages(pos=[], neg=[])},
+         "error", "D374", "a.jsonl:21", ["the query has no passage"]),
+    Case(115, "an empty query", {"a.jsonl": passages(query=" ")},
+         "error", "D330", "a.jsonl:21", ['"query" is empty']),
+    Case(116, "a query in two splits", {"a.csv": judged(0), "b.csv": judged(0)},
+         "error", "D401", "b.csv:2", ["61 of 61 validation rows"],
+         ["a.csv", "--validation", "b.csv"]),
+    Case(116, "other passages of a query in two splits",
+         {"a.csv": judged(0), "b.csv": judged(0).replace("?,", "?,so ").replace("another", "one")},
+         "error", "D412", "b.csv:2", ['61 of 61 validation rows have the "query"', "--allow-leak"],
+         ["a.csv", "--validation", "b.csv"]),
+    Case(117, "only relevant passages",
+         {"a.csv": table([(f"q {i // 2}", f"p {i}", 1) for i in range(20)], "query,passage,label")},
+         "error", "D204", "a.csv", ["all 20 passages are relevant"],
+         ["a.csv", "--task", "text-ranking"]),
     Case(95, "no answer to a question", {"a.jsonl": questions(["up", "down"], "-1")},
          "error", "D201", "a.jsonl:21", ["the label is empty"]),
     Case(101, "SQuAD", {"a.json": squad()}),

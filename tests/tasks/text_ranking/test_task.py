@@ -24,6 +24,7 @@ from tunesmith.errors import DataError, RecipeError
 from tunesmith.inference.load import load
 from tunesmith.inputs import resolve_inputs, validate_inputs
 from tunesmith.recipe import gather
+from tunesmith.runs import baselines
 from tunesmith.tasks import task_from_config
 from tunesmith.tasks.text_ranking.task import TextRanking
 
@@ -152,6 +153,10 @@ def test_other_libraries_give_the_same_scores(trained: Trained) -> None:
     use = pipeline("text-classification", model=str(folder), device="cpu")
     served = use([{"text": query, "text_pair": passage} for query, passage in pairs])
     assert [one["score"] for one in served] == pytest.approx(expected, abs=1e-6)
+    some = [Row(i, dict(row)) for i, row in enumerate(rows)]
+    assert model.task.served_otherwise(model.network, model.tokenizer, some) == 0
+    changed = replace(model.task, activation="identity")  # type: ignore[type-var]
+    assert changed.served_otherwise(model.network, model.tokenizer, some) == 8
     library = pytest.importorskip("sentence_transformers")
     reranker = library.CrossEncoder(str(folder), device="cpu")
     assert isinstance(reranker.activation_fn, torch.nn.Sigmoid)
@@ -196,6 +201,16 @@ def test_plain_models(config: dict[str, Any], activation: str | None) -> None:
     if config.get("sentence_transformers") is not None:
         task = task_from_config({**whole, **config}, Roles("text", None, "label"))
         assert task is not None and task.roles == ROLES
+
+
+def test_baselines_rank_whole_queries(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "_MOST_ROWS", 5)
+    run = trained.train(tmp_path / "run", **{"train.max_steps": 1, "train.preflight": False})
+    few, many = (facts_of(each)["baselines"]["validation"] for each in (run, trained.run))
+    assert few["random"] == many["random"]
+    assert few["bm25"].keys() == many["bm25"].keys()
 
 
 def row(label: object) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tunesmith.data.columns import Roles, Suggestion, plain_name
-from tunesmith.data.profile import ColumnProfile, Profile
+from tunesmith.data.profile import ColumnProfile, Profile, as_number
 from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks.matching import Confidence, Match
@@ -18,6 +18,7 @@ _LABELS = (
     "label", "labels", "relevance", "relevant", "isrelevant", "isselected", "grade", "score",
     "标签", "相关", "相关性", "相关度",
 )  # fmt: skip
+_NEARLY_ALL = 0.95
 
 
 def match_passages(profile: Profile, requested: DataSettings) -> Match | None:
@@ -77,8 +78,11 @@ def _are_flat(
 
 
 def _are_grades(label: ColumnProfile) -> bool:
+    """Whether nearly all values are numbers from 0; the others are reported by row."""
     if label.column.class_names or label.num_lists or label.num_nested or label.distinct < 2:
         return False
     if label.column.type == "boolean":
         return True
-    return label.is_numeric and all(not value.strip().startswith("-") for value in label.counts)
+    numbers = ((as_number(value), count) for value, count in label.counts.items())
+    grades = sum(count for number, count in numbers if number is not None and number >= 0)
+    return grades >= _NEARLY_ALL * label.values

@@ -38,6 +38,7 @@ from tunesmith.tasks.text_ranking.formats import FORMATS, ranked
 from tunesmith.tasks.text_ranking.queries import QueryCounts, query_hash
 from tunesmith.tasks.text_ranking.relevance import JUDGED, Relevance
 from tunesmith.tasks.text_ranking.scripts import ranking_parts
+from tunesmith.tasks.text_ranking.serving import count_differences
 from tunesmith.tasks.tokenize_texts import encode_texts, validate_texts
 from tunesmith.text import shortened
 
@@ -194,7 +195,7 @@ class TextRanking(TaskDefaults):
         fixed = {}
         if labeled:
             labels = self.targets(rows)["label"] / self._scale
-            fixed["labels"] = labels.astype(np.float32)
+            fixed["labels"] = np.minimum(labels, 1.0).astype(np.float32)
         return Encoded(ragged, fixed, indices, full_lengths)
 
     @property
@@ -298,6 +299,10 @@ class TextRanking(TaskDefaults):
             f"reranker = CrossEncoder({path})\n"
             "print(reranker.rank(query, passages))"
         )
+
+    def served_otherwise(self, model: nn.Module, tokenizer: Any, rows: Sequence[Row]) -> int:
+        """Return for how many rows the pipeline for text classification gives another score."""
+        return count_differences(self, model, tokenizer, rows)
 
     @property
     def script_parts(self) -> ScriptParts:
