@@ -100,19 +100,24 @@ def encode_asked(
     firsts = backend.encode_batch(
         [one.question.lstrip() for one in questions], add_special_tokens=False
     )
-    contexts = backend.encode_batch([one.context for one in questions], add_special_tokens=False)
+    texts = list(dict.fromkeys(one.context for one in questions))  # several questions have one
+    encodings = backend.encode_batch(texts, add_special_tokens=False)
+    contexts = {
+        text: (encoding.ids, _trimmed(text, encoding.offsets))
+        for text, encoding in zip(texts, encodings, strict=True)
+    }
     columns = _Columns()
-    for one, row, question, context in zip(questions, rows, firsts, contexts, strict=True):
+    for one, row, question in zip(questions, rows, firsts, strict=True):
+        context_ids, spans = contexts[one.context]
         size = max_length - len(frame) - len(question)
         if 2 * len(question) > max_length or size < 1:
             raise DataError(_too_long(one, row, len(question), max_length))
-        spans = _trimmed(one.context, context.offsets)
         target = _target(one, spans) if labeled else None
         head = [*frame.ids[0], *question.ids, *frame.ids[1]]
         first = len(head)
         head_types = [*frame.types[0], *[frame.content[0]] * len(question), *frame.types[1]]
-        for start, stop in _windows(len(context), size, stride):
-            columns.ids += [*head, *context.ids[start:stop], *frame.ids[2]]
+        for start, stop in _windows(len(context_ids), size, stride):
+            columns.ids += [*head, *context_ids[start:stop], *frame.ids[2]]
             columns.types += [*head_types, *[frame.content[1]] * (stop - start), *frame.types[2]]
             columns.lengths.append(first + stop - start + len(frame.ids[2]))
             columns.rows.append(row)
