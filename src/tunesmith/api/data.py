@@ -23,6 +23,7 @@ def load_data(
     delimiter: str | None = None,
     header: Sequence[str] | None = None,
     sheet: str | None = None,
+    offsets: str | None = None,
 ) -> Splits:
     """Open data: a file, a list of files, a folder, a Hub data set, or Python objects.
 
@@ -38,6 +39,8 @@ def load_data(
         delimiter: between fields of text tables; None for what the suffix or the first lines say.
         header: names of the columns of CSV and TSV files whose first line is a row.
         sheet: of an Excel file; None for the first one.
+        offsets: how positions in texts are counted, as `data.offsets` in a recipe; None: as nearly
+            all rows agree.
 
     Returns:
         The splits by name; a single table is the split "train".
@@ -47,10 +50,10 @@ def load_data(
         ResourceError: the Hub is out of reach.
     """
     names = None if header is None else tuple(header)
-    options = ReadingOptions(encoding, delimiter, config, revision, names, sheet)
+    options = ReadingOptions(encoding, delimiter, config, revision, names, sheet, offsets)
     if isinstance(where, str | Path):
         return open_splits(str(where), options)
     if isinstance(where, list | tuple) and where and isinstance(where[0], str | Path):
         return open_splits([str(part) for part in where], options)
     refuse_header(_("Python objects"), options)
-    return from_python(where)
+    return from_python(where, offsets=offsets)

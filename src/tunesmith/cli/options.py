@@ -98,6 +98,11 @@ _READING = {
         N_("Character between the fields of a table; auto: what the first lines show."),
     ),
     "sheet": _Flag("data.sheet", N_("Sheet of an Excel file, if not the first."), "NAME"),
+    "offsets": _Flag(
+        "data.offsets",
+        N_("How positions of marked texts are counted, such as utf-16; else as most rows agree."),
+        "NAME",
+    ),
     "columns": _Flag(
         "data.header",
         N_("Column names of a table without a header line, such as text,label."), "NAMES",
@@ -230,6 +235,7 @@ def reading(flags: Mapping[str, Any]) -> ReadingOptions:
         flags.get("revision"),
         None if names is None else _comma_separated(names),
         flags["sheet"],
+        flags.get("offsets"),
     )
 
 

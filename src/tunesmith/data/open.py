@@ -48,11 +48,11 @@ def open_splits(where: str | Sequence[str], options: ReadingOptions = _DEFAULTS)
             itself (D114).
         ResourceError: the Hub cannot be reached.
     """
-    return _canonical(_open_splits(where, options))
+    return _canonical(_open_splits(where, options), options.offsets)
 
 
-def _canonical(splits: Splits) -> Splits:
-    return {name: canonical(source) for name, source in splits.items()}
+def _canonical(splits: Splits, offsets: str | None) -> Splits:
+    return {name: canonical(source, offsets) for name, source in splits.items()}
 
 
 def _open_splits(where: str | Sequence[str], options: ReadingOptions) -> Splits:
@@ -97,21 +97,22 @@ def is_published(source: Source) -> bool:
     return is_from_hub or data.name.startswith("embedded:")
 
 
-def from_python(data: object, name: str = "data") -> Splits:
+def from_python(data: object, name: str = "data", *, offsets: str | None = None) -> Splits:
     """Wrap data from Python.
 
     Args:
         data: a `datasets.Dataset` or `DatasetDict`, a list of dicts, a pandas frame, or a dict from
             split names to any of these.
         name: in messages.
+        offsets: as in `ReadingOptions`.
 
     Raises:
         DataError: an object of another kind (D107).
     """
     if isinstance(data, Mapping):
         splits = {str(key): _one_object(value, f"{name}:{key}") for key, value in data.items()}
-        return _canonical(splits)
-    return _canonical({"train": _one_object(data, name)})
+        return _canonical(splits, offsets)
+    return _canonical({"train": _one_object(data, name)}, offsets)
 
 
 def _one_object(data: Any, name: str) -> Source:

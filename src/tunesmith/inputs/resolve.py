@@ -198,6 +198,7 @@ def reading_options(settings: DataSettings) -> ReadingOptions:
         settings.revision,
         settings.header,
         settings.sheet,
+        settings.offsets,
     )
 
 

@@ -103,6 +103,10 @@ def _with_new_options(value: object) -> object:
 Word = Annotated[str, BeforeValidator(_words)]
 Words = Annotated[tuple[Word, ...], BeforeValidator(_words), Field(min_length=1)]
 Column = Annotated[Word, Field(min_length=1)]
+Offsets = Literal[
+    "characters", "utf-16", "bytes", "inclusive", "inclusive-utf-16", "inclusive-bytes",
+    "from-1", "inclusive-from-1",
+]  # fmt: skip
 Delimiter = Annotated[str | None, BeforeValidator(lambda value: None if value == "auto" else value)]
 File = Annotated[str, AfterValidator(_named)]
 Files = Annotated[
@@ -186,6 +190,9 @@ class DataSettings(_Section):
     header: Words | None = None
     """Names of the columns of CSV and TSV files whose first line is a row; null: the first line
     names them."""
+    offsets: Offsets | None = None
+    """How positions of marked parts of a text are counted, such as utf-16; null: as nearly all rows
+    agree."""
     normalize_labels: bool = False
     """Read labels that differ only by case and white space as one, in the spelling most rows
     have."""

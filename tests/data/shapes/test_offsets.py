@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 
+from tunesmith.data.open import from_python
+from tunesmith.data.rows import BadRecordsError
 from tunesmith.data.shapes.offsets import (
     CHARACTERS,
     Counting,
@@ -17,7 +20,10 @@ from tunesmith.data.shapes.offsets import (
     located,
     most_cut_words,
     say,
+    ways_to_count,
 )
+from tunesmith.errors import RecipeError
+from tunesmith.recipe.settings import Offsets
 
 TEXT = "\U0001f600 Zo\u00eb \u5728 London"
 ZOE, LONDON = "Zo\u00eb", "London"
@@ -150,3 +156,30 @@ def test_any_text_and_way_give_the_marks_back() -> None:
             assert isinstance(spans, list)
             ((start, end),) = spans
             assert text[start:end] == word
+
+
+def test_the_user_may_say_how_positions_are_counted() -> None:
+    """Nine rows of ten count UTF-16 units: too few to be found out."""
+    good = {"text": "😀 Ann", "spans": [{"start": 3, "end": 6, "label": "PER", "text": "Ann"}]}
+    wrong = {"text": "😀 Ann", "spans": [{"start": 4, "end": 6, "label": "PER", "text": "Ann"}]}
+    rows = [good] * 9 + [wrong]
+    with pytest.raises(BadRecordsError) as caught:
+        list(from_python(rows)["train"].chunks())
+    assert len(caught.value.records) == 10
+    assert any("--offsets utf-16" in str(problem.fix) for problem in caught.value.problems)
+    source = from_python(rows, offsets="utf-16")["train"]
+    assert "UTF-16" in source.notes[-1]
+    with pytest.raises(BadRecordsError) as caught:
+        for chunk in source.chunks():
+            assert [row.values["spans"][0]["start"] for row in chunk] == [2] * 9
+    assert len(caught.value.records) == 1
+    plain = from_python([good] * 10, offsets="characters")["train"]
+    with pytest.raises(BadRecordsError):
+        list(plain.chunks())
+
+
+def test_ways_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(RecipeError, match="R104"):
+        ways_to_count([], "utf-32")
+    for name in get_args(Offsets):
+        assert [way.option for way in ways_to_count([], name)] == [name]

@@ -24,6 +24,7 @@ class ReadingOptions:
         header: names of the columns of text tables whose first line is a row; None if it names
             them.
         sheet: of Excel files; None for the first one.
+        offsets: how positions in texts are counted; None: as nearly all rows agree.
     """
 
     encoding: str | None = None
@@ -32,6 +33,7 @@ class ReadingOptions:
     revision: str | None = None
     header: tuple[str, ...] | None = None
     sheet: str | None = None
+    offsets: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

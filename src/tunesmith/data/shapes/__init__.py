@@ -45,8 +45,13 @@ SHAPES: tuple[Shape, ...] = (
 """In the order in which they are tried."""
 
 
-def canonical(source: Source) -> Source:
-    """Return a source with canonical values, wrapped by the first shape that recognizes it."""
-    sample = Sample(source)
+def canonical(source: Source, offsets: str | None = None) -> Source:
+    """Return a source with canonical values, wrapped by the first shape that recognizes it.
+
+    Args:
+        source: as it was opened.
+        offsets: how positions in texts are counted; None: as nearly all rows agree.
+    """
+    sample = Sample(source, offsets)
     sources = (shape(sample) for shape in SHAPES)
     return next((wrapped for wrapped in sources if wrapped is not None), source)

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from unicodedata import category
 
+from tunesmith.errors import Place, RecipeError
 from tunesmith.i18n import gettext as _
+from tunesmith.text import shortened
 
 __all__ = [
     "CHARACTERS",
@@ -24,6 +26,7 @@ __all__ = [
     "located",
     "most_cut_words",
     "say",
+    "ways_to_count",
 ]
 
 
@@ -69,6 +72,11 @@ class Counting:
     unit: int = 1
     is_inclusive: bool = False
     first: int = 0
+
+    @property
+    def option(self) -> str:
+        """The value of `data.offsets` for it."""
+        return self.name.lower().replace(" ", "-")
 
     def place(self, text: str, position: int) -> int | None:
         """Return the character at a position, None if it is within one or outside of the text."""
@@ -163,6 +171,27 @@ def consistent(rows: Iterable[tuple[str, Sequence[Mark]]]) -> tuple[Counting, ..
             counted[way] += all(way.fits(text, mark) for mark in marks)
     ways = [way for way, count in counted.items() if total and count >= _NEARLY_ALL * total]
     return tuple(way for way in ways if not way.first) or tuple(ways) or (CHARACTERS,)
+
+
+def ways_to_count(
+    rows: Iterable[tuple[str, Sequence[Mark]]], requested: str | None
+) -> tuple[Counting, ...]:
+    """Return the requested way to count, else those by which nearly all rows fit.
+
+    Raises:
+        RecipeError: there is no such way (R104).
+    """
+    if requested is None:
+        return consistent(rows)
+    ways = {way.option: way for way in (CHARACTERS, *_OTHERS, *_FROM_1)}
+    if requested not in ways:
+        raise RecipeError.of(
+            "R104",
+            _('there is no way to count called "{name}"').format(name=shortened(requested)),
+            Place("data.offsets"),
+            fix=_("Possible: {values}.").format(values=", ".join(ways)),
+        )
+    return (ways[requested],)
 
 
 def most_cut_words(rows: Iterable[tuple[str, Sequence[Mark]]], way: Counting) -> bool:

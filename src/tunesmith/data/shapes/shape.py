@@ -44,11 +44,12 @@ class Sample:
 
     Attributes:
         source: where they are from.
+        offsets: how the user says that positions in texts are counted; None if that is to be found.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, offsets: str | None = None) -> None:
         """Read nothing yet."""
-        self.source = source
+        self.source, self.offsets = source, offsets
         self._by_name = {plain_name(column.name): column for column in reversed(source.columns)}
 
     def column(self, *names: str) -> Column | None:

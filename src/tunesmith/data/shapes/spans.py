@@ -16,11 +16,11 @@ from tunesmith.data.shapes.offsets import (
     CHARACTERS,
     Counting,
     Mark,
-    consistent,
     fitting,
     located,
     most_cut_words,
     say,
+    ways_to_count,
 )
 from tunesmith.data.shapes.shape import (
     ConvertedSource,
@@ -88,9 +88,10 @@ def _wrapped(sample: Sample, text: Column, marks: Column, read: ReadMarks) -> So
         return (written, marked) if isinstance(written, str) and marked is not None else None
 
     pairs = [marked for row in sample.many_rows if (marked := pair(row.values)) is not None]
-    ways = consistent(pairs)
+    ways = ways_to_count(pairs, sample.offsets)
+    refuses_cuts = sample.offsets is None and most_cut_words(pairs, ways[0])
     notes = () if ways[0] is CHARACTERS else (_note(sample.source, ways[0]),)
-    convert = _Marked(text.name, marks.name, pair, ways, most_cut_words(pairs, ways[0]))
+    convert = _Marked(text.name, marks.name, pair, ways, refuses_cuts)
     made = (Column(marks.name, "entities"),)
     answer = sample.column("answer")
     if answer is None or not set(sample.values(answer.name)) <= {"accept", *_REFUSED}:
@@ -176,7 +177,9 @@ def _misplaced(text: str, mark: Mark, marks: Sequence[Mark]) -> Finding:
             "If the positions are right, give each entity its text, as {example}."
         ).format(example='{"start": 0, "end": 3, "label": "PER", "text": "Ann"}')
     if way := fitting(text, marks):
-        fix = _("This row fits if {how}; others do not.").format(how=say(way)) + "\n" + fix
+        hint = _("This row fits if {how}; others do not.").format(how=say(way))
+        every = _("To count so in all rows: {option}").format(option=f"--offsets {way.option}")
+        fix = f"{hint}\n{every}\n{fix}"
     return Finding("D342", message, fix)
 
 
@@ -254,7 +257,8 @@ def _label_studio(sample: Sample) -> Source | None:
             if isinstance(text, Mapping) and isinstance(text.get(name), str):
                 yield text[name], _listed_values(result) or []
 
-    ways = consistent(pair for row in sample.many_rows for pair in pairs(row.values))
+    every = (pair for row in sample.many_rows for pair in pairs(row.values))
+    ways = ways_to_count(every, sample.offsets)
     notes = () if ways[0] is CHARACTERS else (_note(sample.source, ways[0]),)
 
     def convert(values: Record) -> Record | Finding:
