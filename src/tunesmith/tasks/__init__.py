@@ -16,7 +16,8 @@ from tunesmith.i18n import gettext as _
 from tunesmith.recipe import DataSettings
 from tunesmith.recipe.renamed import new_name
 from tunesmith.tasks.matching import Confidence, Match, match_texts
-from tunesmith.tasks.protocol import EVALUATION_SEED, Outputs, Predictions, Task
+from tunesmith.tasks.outputs import Outputs, Predictions
+from tunesmith.tasks.protocol import EVALUATION_SEED, Task
 from tunesmith.tasks.script_parts import ScriptParts, TargetExpression
 from tunesmith.tasks.untrained_formats import UntrainedFormat, untrained_format
 from tunesmith.text import did_you_mean, quoted, shell_quoted

@@ -17,7 +17,7 @@ from tunesmith.metrics.output_kinds import OutputKind, RowAnswers
 from tunesmith.models import LoadedModel, ModelFiles, load_model
 from tunesmith.recipe import Options
 from tunesmith.tasks.calibrators import Calibrator, LabelCalibrator
-from tunesmith.tasks.protocol import Answered, Outputs, Predictions
+from tunesmith.tasks.outputs import Answered, Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:

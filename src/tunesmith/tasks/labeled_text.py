@@ -25,7 +25,7 @@ from tunesmith.tasks.long_texts.encode import encode_long_texts
 from tunesmith.tasks.long_texts.options import HEAD, LongTexts
 from tunesmith.tasks.long_texts.pooling import pool
 from tunesmith.tasks.long_texts.usage import usage_of_long_texts
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.outputs import Predictions
 from tunesmith.tasks.tokenize_texts import validate_texts
 from tunesmith.text import nearest, quoted
 

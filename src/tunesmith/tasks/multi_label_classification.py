@@ -37,7 +37,7 @@ from tunesmith.tasks.labeled_text import (
 from tunesmith.tasks.labeled_text_scripts import multi_label_parts
 from tunesmith.tasks.long_texts.options import SeveralLabelsOptions
 from tunesmith.tasks.matching import Confidence, Match, match_label
-from tunesmith.tasks.protocol import Outputs
+from tunesmith.tasks.outputs import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.text_classification import order_labels
 from tunesmith.text import quoted, shortened

@@ -8,7 +8,6 @@ has what most tasks share.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from numpy.typing import NDArray
@@ -26,46 +25,16 @@ from tunesmith.models import LoadedModel, ModelFiles
 from tunesmith.recipe import DataSettings, Options
 from tunesmith.tasks.calibrators import Calibrator
 from tunesmith.tasks.matching import Match
+from tunesmith.tasks.outputs import Answered, Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
-__all__ = ["EVALUATION_SEED", "Answered", "Outputs", "Predictions", "Task"]
+__all__ = ["EVALUATION_SEED", "Task"]
 
 EVALUATION_SEED = 0
 """The seed of every evaluation, so that a score does not depend on when it was computed."""
-
-Predictions = Mapping[str, Any]
-"""What evaluation collects, by name: arrays whose first dimension counts rows, or `Ragged`."""
-
-Answered = Iterable[tuple[Row, Mapping[str, Any]]]
-"""Rows, each with its answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """The result of one forward pass.
-
-    Attributes:
-        loss_sum: the loss summed over the batch's targets, a scalar; None without labels.
-        per_example: what evaluation collects, by name; the first dimension counts the examples of
-            the batch. None of it may depend on padding.
-        ragged: likewise, where examples differ in how many values they have: for each value the
-            example of the batch that it belongs to, shape (n,), and the values, shape (n, ...).
-    """
-
-    loss_sum: torch.Tensor | None
-    per_example: Mapping[str, torch.Tensor]
-    ragged: Mapping[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
-
-    def tensors(self, example: int | None = None) -> dict[str, torch.Tensor]:
-        """Return all values by name, or those of one example."""
-        if example is None:
-            return {**self.per_example, **{name: each for name, (_of, each) in self.ragged.items()}}
-        fixed = {name: values[example] for name, values in self.per_example.items()}
-        return fixed | {name: each[of == example] for name, (of, each) in self.ragged.items()}
 
 
 class TaskRows(Protocol):

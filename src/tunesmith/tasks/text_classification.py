@@ -30,7 +30,7 @@ from tunesmith.tasks.labeled_text import (
 from tunesmith.tasks.labeled_text_scripts import classification_parts
 from tunesmith.tasks.long_texts.options import LongTextOptions
 from tunesmith.tasks.matching import Match, match_label
-from tunesmith.tasks.protocol import Outputs
+from tunesmith.tasks.outputs import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.text import did_you_mean, quoted, shell_quoted, shortened
 

@@ -22,7 +22,7 @@ from tunesmith.tasks.labeled_text import LabeledTextTask, has_sequence_head
 from tunesmith.tasks.labeled_text_scripts import regression_parts
 from tunesmith.tasks.long_texts.options import LongTextOptions
 from tunesmith.tasks.matching import Match, match_label
-from tunesmith.tasks.protocol import Outputs
+from tunesmith.tasks.outputs import Outputs
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.text import shortened
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tunesmith.data.encoded import Ragged
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.outputs import Predictions
 from tunesmith.tasks.question_answering.answers import answer_rows, encode_listed
 
 CONTEXTS = ["The Eiffel Tower is in Paris.", "Nothing is here.", "?"]

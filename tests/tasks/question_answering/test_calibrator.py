@@ -6,7 +6,7 @@ import pytest
 from tunesmith.data.encoded import Ragged
 from tunesmith.errors import RecipeError
 from tunesmith.metrics.thresholds import Goal
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.outputs import Predictions
 from tunesmith.tasks.question_answering.answer_kind import as_objects
 from tunesmith.tasks.question_answering.answers import answer_rows
 from tunesmith.tasks.question_answering.calibrator import AnswerCalibrator

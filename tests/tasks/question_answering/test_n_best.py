@@ -15,7 +15,7 @@ from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.data.encoded import Ragged, hold_in_memory
 from tunesmith.data.rows import Row
 from tunesmith.models import load_tokenizer, locate
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.outputs import Predictions
 from tunesmith.tasks.question_answering.answers import answer_rows
 from tunesmith.tasks.question_answering.n_best import best_of_rows, highest
 from tunesmith.tasks.question_answering.task import QuestionAnswering

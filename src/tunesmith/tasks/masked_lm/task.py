@@ -35,7 +35,7 @@ from tunesmith.tasks.masked_lm.chunking import encode_windows
 from tunesmith.tasks.masked_lm.masking import mask_tokens
 from tunesmith.tasks.masked_lm.scripts import masked_lm_parts
 from tunesmith.tasks.matching import Match, match_texts
-from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.outputs import Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.tokenize_texts import encode_texts, validate_texts
 

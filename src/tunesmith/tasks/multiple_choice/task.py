@@ -35,7 +35,7 @@ from tunesmith.tasks.multiple_choice.rows import (
     validate_question,
 )
 from tunesmith.tasks.multiple_choice.scripts import choice_parts
-from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.outputs import Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 
 if TYPE_CHECKING:

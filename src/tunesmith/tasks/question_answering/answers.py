@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.data.encoded import Ragged
 from tunesmith.metrics.probabilities import softmax
 from tunesmith.metrics.squad import best_threshold
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.outputs import Predictions
 from tunesmith.tasks.question_answering.rows import Span
 
 __all__ = ["NO_ANSWER", "Candidates", "answer_rows", "chosen_threshold", "encode_listed"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.data.encoded import Ragged
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.outputs import Predictions
 
 if TYPE_CHECKING:
     import torch

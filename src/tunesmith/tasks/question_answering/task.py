@@ -28,7 +28,7 @@ from tunesmith.metrics.squad import ANSWER_METRICS, AnsweredQuestion, score_colu
 from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.matching import Match
-from tunesmith.tasks.protocol import Outputs, Predictions
+from tunesmith.tasks.outputs import Outputs, Predictions
 from tunesmith.tasks.question_answering.answer_kind import AnswerKind, as_objects
 from tunesmith.tasks.question_answering.answers import (
     answer_rows,

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith.data.columns import Roles, plain_name
 from tunesmith.data.rows import Row
-from tunesmith.tasks.protocol import Answered
+from tunesmith.tasks.outputs import Answered
 from tunesmith.tasks.text_ranking.queries import query_hash
 
 __all__ = ["FORMATS", "ranked"]

@@ -30,7 +30,7 @@ from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.labeled_text import has_sequence_head, names_of_outputs
 from tunesmith.tasks.matching import Match
-from tunesmith.tasks.protocol import Answered, Outputs, Predictions
+from tunesmith.tasks.outputs import Answered, Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.text_ranking.baselines import bm25
 from tunesmith.tasks.text_ranking.columns import match_passages

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tunesmith.metrics.entities import OUTSIDE, Entity, entities_of_tags, word_tags
 from tunesmith.metrics.probabilities import softmax
-from tunesmith.tasks.protocol import Predictions
+from tunesmith.tasks.outputs import Predictions
 from tunesmith.tasks.token_classification.entity_kind import MarkedEntity
 from tunesmith.tasks.token_classification.rows import MarkedText
 

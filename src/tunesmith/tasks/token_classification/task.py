@@ -33,7 +33,7 @@ from tunesmith.recipe import DataSettings, Options, read_options
 from tunesmith.tasks.default_methods import TaskDefaults
 from tunesmith.tasks.labeled_text import UnknownLabels
 from tunesmith.tasks.matching import Match
-from tunesmith.tasks.protocol import Answered, Outputs, Predictions
+from tunesmith.tasks.outputs import Answered, Outputs, Predictions
 from tunesmith.tasks.script_parts import ScriptParts
 from tunesmith.tasks.token_classification.answers import conll_lines, mark_rows, with_texts
 from tunesmith.tasks.token_classification.baselines import usual_tags
