@@ -86,6 +86,33 @@ def swag(split: str) -> Rows:
     return made
 
 
+def answered(split: str) -> Rows:
+    """The questions that have an answer."""
+    return [row for row in questions(split) if row["answers"]["text"]]
+
+
+def questions(split: str) -> Rows:
+    """Questions with answers, as the tables of SQuAD write them."""
+    return [
+        {
+            **{name: row[name] for name in ("id", "context", "question")},
+            "answers": {
+                name: [answer[name] for answer in row["answers"]]
+                for name in ("text", "answer_start")
+            },
+        }
+        for row in rows_of("questions", split)
+    ]
+
+
+def as_data(rows: Rows, path: Path) -> None:
+    """Lines for us; the script wants them in an object."""
+    as_lines(rows, path)
+    whole = path.parent / "theirs" / path.name
+    whole.parent.mkdir(exist_ok=True)
+    whole.write_text(json.dumps({"data": rows}, ensure_ascii=False), encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class Work:
     """A script and the same training here.
@@ -101,6 +128,7 @@ class Work:
         scores: what the script calls each of our scores.
         labels: the names of the outputs; none for a head without.
         rate: of learning; the script's default where that learns something in so few steps.
+        one_by_one: whether the script sees one row at a time, and adds up gradients.
     """
 
     script: str
@@ -113,8 +141,12 @@ class Work:
     scores: Mapping[str, str]
     labels: Callable[[], list[str]] = field(default=list)
     rate: float = 5e-5
+    one_by_one: bool = False
 
 
+_QA = ("--max_seq_length", "384", "--doc_stride", "128", "--pad_to_max_length", "False")
+"""The script's softmax gives probability to padding, ours does not: so it gets none."""
+_ANSWERING: dict[str, object] = {"task": "question-answering", "train.max_length": 384}
 _NER = ("--text_column_name", "tokens", "--label_column_name", "tags", "--max_seq_length", "128")
 WORK = {
     "ner": Work(
@@ -151,6 +183,40 @@ WORK = {
         {"task": "multiple-choice", "train.max_length": 128},
         {"accuracy": "accuracy"},
     ),
+    "qa": Work(
+        "run_qa.py",
+        "AutoModelForQuestionAnswering",
+        answered,
+        "json",
+        as_data,
+        _QA,
+        _ANSWERING,
+        {"exact": "exact_match", "f1": "f1"},
+        rate=3e-4,
+        one_by_one=True,
+    ),
+    "qa, version 2": Work(
+        "run_qa.py",
+        "AutoModelForQuestionAnswering",
+        questions,
+        "json",
+        as_data,
+        (*_QA, "--version_2_with_negative", "--null_score_diff_threshold", "3"),
+        {**_ANSWERING, "options": {"no_answer_threshold": 3.0}},  # else all would be none
+        {
+            name: name
+            for name in (
+                "exact",
+                "f1",
+                "HasAns_exact",
+                "HasAns_f1",
+                "NoAns_exact",
+                "NoAns_f1",
+            )
+        },
+        rate=3e-4,
+        one_by_one=True,
+    ),
 }
 
 
@@ -172,13 +238,16 @@ def make_model(work: Work, folder: Path) -> None:
 
 def theirs(work: Work, scripts: Path, folder: Path) -> dict[str, Any]:
     out = folder / "theirs"
-    files = [f"--{split}_file={folder / split}.{work.suffix}" for split in SPLITS]
+    data = folder / "data" / "theirs"
+    data = data if data.is_dir() else data.parent
+    files = [f"--{split}_file={data / split}.{work.suffix}" for split in SPLITS]
     command = [
         sys.executable, HERE / "run_script.py", folder / "steps.json", scripts / work.script,
         "--model_name_or_path", folder / "model", *files, *work.arguments,
         "--do_train", "--do_eval", "--output_dir", out, "--use_cpu", "--report_to", "none",
         "--save_strategy", "no", "--max_steps", STEPS, "--learning_rate", work.rate,
-        "--per_device_train_batch_size", BATCH, "--seed", SEED,
+        "--per_device_train_batch_size", 1 if work.one_by_one else BATCH,
+        "--gradient_accumulation_steps", BATCH if work.one_by_one else 1, "--seed", SEED,
     ]  # fmt: skip
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(folder / "home")}
     done = subprocess.run(
@@ -189,13 +258,23 @@ def theirs(work: Work, scripts: Path, folder: Path) -> dict[str, Any]:
         raise SystemExit(f"{work.script} failed:\n{done.stderr[-3000:]}")
     results = json.loads((out / "eval_results.json").read_text())
     scores = {name: results[f"eval_{theirs}"] for name, theirs in work.scores.items()}
-    return {"losses": json.loads((folder / "steps.json").read_text()), "scores": scores}
+    losses = json.loads((folder / "steps.json").read_text())
+    each = len(losses) // STEPS
+    counts = {
+        split: json.loads((out / f"{name}_results.json").read_text())[f"{name}_samples"]
+        for split, name in (("train", "train"), ("validation", "eval"))
+    }
+    return {
+        "losses": [sum(losses[i : i + each]) for i in range(0, len(losses), each)],
+        "scores": scores,
+        "examples": counts,
+    }
 
 
 def ours(work: Work, folder: Path, engine: str) -> dict[str, Any]:
     settings = {
         "model": str(folder / "model"),
-        "data.validation": f"{folder / 'validation'}.{work.suffix}",
+        "data.validation": f"{folder / 'data' / 'validation'}.{work.suffix}",
         **({"metrics": list(work.scores)} if work.scores else {}),
         "train.max_steps": STEPS,
         "train.batch_size": BATCH,
@@ -210,18 +289,25 @@ def ours(work: Work, folder: Path, engine: str) -> dict[str, Any]:
     }
     out = folder / engine
     run = ts.train(
-        f"{folder / 'train'}.{work.suffix}", out=out, settings=settings, verbose=False
+        f"{folder / 'data' / 'train'}.{work.suffix}", out=out, settings=settings, verbose=False
     )  # fmt: skip
     events = map(json.loads, (out / "events.jsonl").read_text().splitlines())
     losses = [event["loss"] for event in events if event["event"] == "step"]
-    return {"losses": losses, "scores": {name: run.scores[name] for name in work.scores}}
+    splits = json.loads((out / "plan.json").read_text())["data"]
+    return {
+        "losses": losses,
+        "scores": {name: run.scores[name] for name in work.scores},
+        "examples": {split: splits[split]["examples"] for split in SPLITS},
+    }
 
 
 def compared(work: Work, scripts: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        data = folder / "data"
+        data.mkdir()
         for split in SPLITS:
-            work.write(work.rows(split), folder / f"{split}.{work.suffix}")
+            work.write(work.rows(split), data / f"{split}.{work.suffix}")
         make_model(work, folder / "model")
         expected = theirs(work, scripts, folder)
         result: dict[str, Any] = {
@@ -234,6 +320,7 @@ def compared(work: Work, scripts: Path) -> dict[str, Any]:
             pairs = list(zip(expected["losses"], trained["losses"], strict=True))
             result[engine] = {
                 "scores": trained["scores"],
+                "examples": trained["examples"],
                 "loss_differences": [abs(one - two) for one, two in pairs],
                 "equal_scores": {  # run_swag.py computes its score in float32
                     name: bool(np.float32(value) == np.float32(trained["scores"][name]))

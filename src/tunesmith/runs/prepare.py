@@ -314,7 +314,10 @@ def _notes(
     for name, split in checked.splits.items():
         split_examples = examples[name]
         prepared, lengths = split_examples.prepared, split_examples.lengths
-        parts = [ngettext("{split}: {count} row", "{split}: {count} rows", len(split_examples))]
+        rows = split_examples.num_rows
+        parts = [ngettext("{split}: {count} row", "{split}: {count} rows", rows)]
+        if len(split_examples) != rows:
+            parts.append(_("{sequences} sequences"))
         parts.append(_("median {median} tokens, longest {longest}"))
         if not split.is_labeled:
             parts.append(_("without labels: predicted, not scored"))
@@ -323,7 +326,8 @@ def _notes(
             .join(parts)
             .format(
                 split=split_name(name),
-                count=len(split_examples),
+                count=rows,
+                sequences=len(split_examples),
                 median=int(np.median(lengths)),
                 longest=int(lengths.max()),
             )

@@ -69,7 +69,7 @@ def _page(run: RunFolder) -> Page:
         lead=_("{base}, fine-tuned for {task} on {rows} rows of {source}").format(
             base=public_name(metadata["base_model"]["name"]),
             task=metadata["task"]["task"],
-            rows=f"{plan['data']['train']['examples']:,}",
+            rows=f"{plan['data']['train']['rows']:,}",
             source=public_name(plan["data"]["train"]["source"]),
         ),
         language=current_language(),
