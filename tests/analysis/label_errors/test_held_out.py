@@ -201,3 +201,30 @@ def test_rows_that_are_not_those_of_the_run_are_refused() -> None:
     task = fitted("text-classification", Roles("text", None, "label"), split)
     with pytest.raises(IntegrityError, match="D160"):
         held_out.by_folds(task, split)
+
+
+def test_rows_of_a_group_are_answered_by_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        {"text": f"{word} {i}", "label": "ab"[i % 2], "author": i // 6 if i < 54 else None}
+        for i, word in enumerate(["soup", "tea", "rice"] * 20)
+    ]
+    seen: list[list[np.ndarray]] = []
+    drawn = held_out.random_splits
+
+    def draw(*arguments: Any, **more: Any) -> list[np.ndarray]:
+        seen.append(drawn(*arguments, **more))
+        return seen[-1]
+
+    monkeypatch.setattr(held_out, "random_splits", draw)
+    split = split_of(records)
+    for group in (None, "author"):
+        by_folds(
+            fitted("text-classification", Roles("text", None, "label", group=group), split), split
+        )
+    folds = [
+        [{i for i, part in enumerate(parts) if row in part} for row in range(60)] for parts in seen
+    ]
+    together = [
+        sum(len(set.union(*fold[a : a + 6])) == 1 for a in range(0, 54, 6)) for fold in folds
+    ]
+    assert together[0] < 3 and together[1] == 9

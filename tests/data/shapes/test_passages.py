@@ -50,6 +50,8 @@ def test_shapes_are_recognized(record: Mapping[str, object]) -> None:
     assert [(row["passage"], row["label"]) for row in rows] == A
     assert {row["query"] for row in rows} == {"Where?"}
     assert ("query_id" in rows[0]) == ("query_id" in record)
+    ids = [row.get("passage_id") for row in rows]
+    assert ids == (["1", "2", None] if "query_id" in record else [None] * 3)
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,9 @@ def by_the_model(run: RunFolder, task: Task, split: str, source: Source | None) 
 def by_folds(task: Task, split: Split) -> HeldOut | None:
     """The answers for the training rows, each by a model that has not seen it.
 
-    Rows with the same text are answered by the same model, which has seen none of them. Of several
-    kinds of model, and their mean, the one with the lowest loss is taken. None for tasks to which
-    no simple model gives answers.
+    Rows with the same text or group are answered by one model, which has seen none of them. Of
+    several kinds of model, and their mean, the one with the lowest loss is taken. None for tasks to
+    which no simple model gives answers.
     """
     kind = task.output.raw_kind
     numbers = None if split.places is None else set(split.places.tolist())
@@ -104,7 +104,9 @@ def by_folds(task: Task, split: Split) -> HeldOut | None:
     ]
     texts, truth = [task.texts_of(row) for row in rows], task.targets(rows)
     strata = np.zeros(len(rows), dtype=np.int64) if kind is None else kind.strata(truth)
-    parts = random_splits(_hashes(texts), strata, [1 / _FOLDS] * (_FOLDS - 1), seed=0)
+    hashes = _hashes(texts)
+    groups = _groups(rows, task.group_column, hashes)
+    parts = random_splits(hashes, strata, [1 / _FOLDS] * (_FOLDS - 1), seed=0, groups=groups)
     if kind is None:
         judged = task.judge(rows, parts)
         return None if judged is None else HeldOut("train", task, rows, judged, split.source)
@@ -138,6 +140,23 @@ def _out_of_fold(
         if 0 < len(part) < count:
             raw[part] = judge(np.setdiff1d(np.arange(count), part), part)
     return raw
+
+
+def _groups(
+    rows: Sequence[Row], column: str | None, hashes: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """Return a hash of the group of each row, of the row itself without one; None without groups.
+
+    Args:
+        rows: of the split.
+        column: of the groups.
+        hashes: of the texts of the rows.
+    """
+    if column is None:
+        return None
+    values = [row.values.get(column) for row in rows]
+    is_own = np.array([value is None or value == "" for value in values])
+    return np.where(is_own, hashes, _hashes([[str(value)] for value in values]))
 
 
 def _hashes(texts: Sequence[Sequence[str]]) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from tunesmith.text import shortened
 
 __all__ = ["recognize"]
 
-QUERY, PASSAGE, LABEL = "query", "passage", "label"
+QUERY, PASSAGE, LABEL, PASSAGE_ID = "query", "passage", "label", "passage_id"
 """The columns that are made; the first two are also their types."""
 
 _QUERIES = ("query", "question", "searchquery", "查询", "问题", "检索词")
@@ -34,6 +34,10 @@ _IDS = ("queryid", "qid")
 _NUMBERED = re.compile(r"(pos|positive|neg|negative|hardnegative)(\d+)")
 _TEXTS = ("text", "passage_text", "contents", "content", "passage")
 _SELECTED = ("is_selected", "is_relevant", "label")
+_PASSAGE_IDS = ("docid", "doc_id", "pid", "passage_id", "id")
+
+Marked = tuple[object, object, object]
+"""A passage: its text, its label, its id or None."""
 
 
 def recognize(sample: Sample) -> Source | None:
@@ -90,14 +94,20 @@ def _text_of(passage: object) -> object:
     return text
 
 
-def _listed(value: object) -> list[object] | None:
-    """Return a list of passages as texts; None for anything else."""
-    if not isinstance(value, list | tuple):
+def _id_of(passage: object) -> object:
+    """Return the id of a passage, None without one."""
+    if not isinstance(passage, Mapping):
         return None
-    return [_text_of(one) for one in value]
+    value = next((passage[name] for name in _PASSAGE_IDS if name in passage), None)
+    return str(value) if isinstance(value, str | int) else None
 
 
-def _selected_of(value: object) -> list[tuple[object, object]] | None:
+def _listed(value: object) -> list[object] | None:
+    """Return a list of passages; None for anything else."""
+    return list(value) if isinstance(value, list | tuple) else None
+
+
+def _selected_of(value: object) -> list[Marked] | None:
     """Return passages with whether each is selected; None if the value has another shape."""
     if isinstance(value, Mapping):
         texts = next((value[name] for name in _TEXTS if name in value), None)
@@ -105,14 +115,16 @@ def _selected_of(value: object) -> list[tuple[object, object]] | None:
         lists = (list | tuple, list | tuple)
         if not isinstance(texts, lists[0]) or not isinstance(marks, lists[1]):
             return None
-        return list(zip(texts, marks, strict=True)) if len(texts) == len(marks) else None
+        if len(texts) != len(marks):
+            return None
+        return [(text, mark, None) for text, mark in zip(texts, marks, strict=True)]
     if not isinstance(value, list | tuple) or not all(isinstance(one, Mapping) for one in value):
         return None
     marked = [
-        (_text_of(one), next((one[name] for name in _SELECTED if name in one), None))
+        (_text_of(one), next((one[name] for name in _SELECTED if name in one), None), _id_of(one))
         for one in value
     ]
-    return marked if marked and all(mark is not None for _text, mark in marked) else None
+    return marked if marked and all(mark is not None for _text, mark, _id in marked) else None
 
 
 @dataclass(frozen=True)
@@ -136,16 +148,16 @@ class _Signed:
 
     def __call__(self, values: Record) -> list[Record | Finding]:
         """Return a row for each passage."""
-        marked: list[tuple[object, object]] = []
+        marked: list[Marked] = []
         for label, columns in ((1, self.positives), (0, self.negatives)):
             for name in columns:
                 value = nested(values.get(name))
                 if value is None or value == "":
                     continue
-                texts = [value] if isinstance(value, str) else _listed(value)
-                if texts is None:
+                passages = [value] if isinstance(value, str) else _listed(value)
+                if passages is None:
                     return [_no_texts(name, value)]
-                marked += [(text, label) for text in texts]
+                marked += [(_text_of(one), label, _id_of(one)) for one in passages]
         return list(_rows(values.get(self.query), marked))
 
 
@@ -174,10 +186,10 @@ class _Selected:
         return list(_rows(values.get(self.query), marked))
 
 
-def _rows(query: object, marked: Iterable[tuple[object, object]]) -> Iterator[Record | Finding]:
+def _rows(query: object, marked: Iterable[Marked]) -> Iterator[Record | Finding]:
     """Yield the rows of a query; of a passage that is given twice with one label only the first."""
     seen: dict[str, object] = {}
-    for text, label in marked:
+    for text, label, own in marked:
         if not isinstance(text, str) or not text.strip():
             message = _("a passage is {value}, not text").format(value=shortened(repr(text)))
             yield Finding("D370", message, _("Complete or remove the passage."))
@@ -185,7 +197,7 @@ def _rows(query: object, marked: Iterable[tuple[object, object]]) -> Iterator[Re
         key = text.strip()
         if key not in seen:
             seen[key] = label
-            yield {QUERY: query, PASSAGE: text, LABEL: label}
+            yield {QUERY: query, PASSAGE: text, LABEL: label, PASSAGE_ID: own}
         elif seen[key] != label:
             message = _('a passage is both relevant and not: "{text}"')
             message = message.format(text=shortened(key))
@@ -207,11 +219,14 @@ def _no_texts(column: str, value: object) -> Finding:
 def _wrapped(sample: Sample, query: Column, explode: _Signed | _Selected) -> ExplodedSource:
     names = {column.name: column for column in sample.source.columns}
     ids = [c for c in names.values() if plain_name(c.name) in _IDS]
-    made = (Column(QUERY, QUERY), Column(PASSAGE, PASSAGE), Column(LABEL, "integer"), *ids)
+    made = [Column(QUERY, QUERY), Column(PASSAGE, PASSAGE), Column(LABEL, "integer"), *ids]
+    rows = (one for row in sample.rows for one in explode(row.values))
+    if any(isinstance(one, Mapping) and one[PASSAGE_ID] is not None for one in rows):
+        made.append(Column(PASSAGE_ID, "text"))
     note = _('a row for each passage of "{columns}"').format(columns='", "'.join(explode.read[1:]))
     return ExplodedSource(
         sample.source,
-        made,
+        tuple(made),
         (*explode.read, *(c.name for c in ids)),
         explode,
         own_notes=(note,),
