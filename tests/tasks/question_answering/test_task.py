@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -198,6 +199,17 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert output.records[0]["scores"] == pytest.approx(trained.run.scores, abs=1e-6)
     output = tunesmith("errors", trained.run.folder, "--json")
     assert output.code == 0, output.err
+    output = tunesmith("errors", trained.run.folder, "--worst", "--export", "issues.csv")
+    assert output.code == 0, output.err
+    with Path("issues.csv").open(encoding="utf-8-sig", newline="") as file:
+        table = list(csv.DictReader(file))
+    table[0]["correct"] = "none" if table[0]["label"] != "none" else "the"
+    with Path("issues.csv").open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, list(table[0]))
+        writer.writeheader()
+        writer.writerows(table)
+    output = tunesmith("check", trained.data, "--set", "data.corrections=[issues.csv]")
+    assert output.code == 0 and "1 label changed" in output.out + output.err, output.err
     output = tunesmith("calibrate", trained.run.folder)
     assert output.code == 0, output.err
     output = tunesmith("eval", trained.run.folder, "rows.jsonl", "--calibrated", "--json")

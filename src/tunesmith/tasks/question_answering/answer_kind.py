@@ -17,6 +17,7 @@ from tunesmith.metrics.confident_learning import Suspects
 from tunesmith.metrics.output_kinds import Answers, OutputKind, Pieces, RowAnswers
 from tunesmith.metrics.probabilities import Floats
 from tunesmith.metrics.squad import exact, f1, is_exactly_right, words_and_characters
+from tunesmith.tasks.question_answering.corrections import as_cell
 from tunesmith.tasks.question_answering.rows import Asked, Given, Span
 
 __all__ = ["AnswerKind", "Mistake", "as_objects", "mistake_of"]
@@ -73,6 +74,11 @@ class AnswerKind(OutputKind):
         """The text; of several right ones the first."""
         spans = _marked(entry)
         return (spans[0].text if spans else "") or _("no answer")
+
+    def written(self, entry: Any, text: str) -> str:
+        """The right answers, or the one that was given, as a cell of a table of corrections."""
+        question = entry if isinstance(entry, Asked) else entry.question
+        return as_cell(question.context, _marked(entry))
 
     def recorded(self, answers: Answers, truth: NDArray[Any]) -> RowAnswers:
         """Stored answers to labeled rows."""

@@ -38,6 +38,7 @@ from tunesmith.tasks.question_answering.answers import (
 from tunesmith.tasks.question_answering.baselines import nearest_sentences
 from tunesmith.tasks.question_answering.calibrator import AnswerCalibrator
 from tunesmith.tasks.question_answering.columns import match_questions
+from tunesmith.tasks.question_answering.corrections import answers_of_cell
 from tunesmith.tasks.question_answering.n_best import best_of_rows, highest, padded_logits
 from tunesmith.tasks.question_answering.rows import Asked, read_asked, validate_asked
 from tunesmith.tasks.question_answering.scripts import question_parts, usage_lines
@@ -182,6 +183,10 @@ class QuestionAnswering(TaskDefaults):
             is_cjk=script_fractions(sample)["chinese"] > _MOSTLY,
             counts=(answerable, unanswerable),
         )
+
+    def corrected(self, row: Row, text: str) -> Mapping[str, object]:
+        """Return the answers that a cell of a table of corrections names."""
+        return {str(self.roles.label): answers_of_cell(self._read(row).context, text)}
 
     def encode(
         self, rows: Sequence[Row], tokenizer: Any, max_length: int, *, labeled: bool
