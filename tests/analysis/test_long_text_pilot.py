@@ -56,6 +56,7 @@ def test_it_finds_that_the_end_matters(desk: Path, tunesmith: Command) -> None:
     assert pilot["tokens"]["head"] == pilot["tokens"]["head_tail"] < pilot["tokens"]["windows"]
 
 
+@pytest.mark.slow
 def test_it_is_shown(desk: Path, tunesmith: Command) -> None:
     model = ("--model", desk / "bert")
     output = tunesmith(

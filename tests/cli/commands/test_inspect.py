@@ -47,6 +47,10 @@ def test_text_without_labels_and_a_recipe(
     output = tunesmith("inspect", "recipe.yaml", "--json")
     assert output.code == 0, output.err
     assert output.records[0]["max_length"] == 7
+    with (tmp_path / "recipe.yaml").open("a") as file:
+        file.write("options: {long: windows}\n")
+    output = tunesmith("inspect", "recipe.yaml")
+    assert output.code == 0 and "as options.long says: windows" in output.out + output.err
 
 
 def test_empty_text_is_an_error(tunesmith: Command, tiny_bert: Path, tmp_path: Path) -> None:

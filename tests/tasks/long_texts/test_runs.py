@@ -41,7 +41,8 @@ class Trained(ShortRun):
     data_name = "long.csv"
     columns = ("text", "label")
     more: ClassVar[Mapping[str, object]] = {
-        "train.max_length": 24, "options.long": "windows", "options.max_windows": 4
+        "task": "text-classification", "train.max_length": 24,
+        "options.long": "windows", "options.max_windows": 4
     }  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     assert output.code == 0, output.err
     card = (trained.run.folder / "model" / "README.md").read_text()
     assert "return_overflowing_tokens=True" in card
-    assert "of 40 rows were not read whole" in card
+    assert "of 40 rows were not read whole" in card and "texts are cut" not in card
 
 
 def test_the_lines_of_the_card_predict_the_same(trained: Trained, capsys: Any) -> None:

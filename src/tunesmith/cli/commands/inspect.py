@@ -91,6 +91,9 @@ def command(
     for pieces in tokens.cut:
         if pieces:
             terminal.say(_("cut off: {tokens}").format(tokens=" ".join(pieces)))
+    if any(tokens.cut) and subject.long != "head":
+        note = _("this is the head; training reads long texts as options.long says: {way}")
+        terminal.say(note.format(way=subject.long))
     terminal.record({"model": subject.model, "texts": list(subject.texts), **tokens.as_json()})
     return 0
 
@@ -103,6 +106,7 @@ class _Subject:
     model: str
     revision: str | None = None
     max_length: int | None = None
+    long: object = "head"
 
 
 def _texts_of_task(profiled: Profile, row: int) -> tuple[str, ...] | None:
@@ -159,5 +163,6 @@ def _row_of(what: str, model: str | None, flags: dict[str, Any]) -> _Subject:
         raise DataError(findings.problems())
     texts = tuple(str(row.values[name]) for name in roles.text_columns)
     if recipe is not None:
-        return _Subject(texts, str(recipe.model), recipe.revision, recipe.train.max_length)
+        long = recipe.options.get("long", "head")
+        return _Subject(texts, str(recipe.model), recipe.revision, recipe.train.max_length, long)
     return _Subject(texts, model or suggest_model(texts)[0])

@@ -57,6 +57,7 @@ windows.pop("overflow_to_sample_mapping")
 count = min(len(windows["input_ids"]), {most})
 chosen = [i * (len(windows["input_ids"]) - 1) // max(1, count - 1) for i in range(count)]
 with torch.inference_mode():
+    # the logits of the text from those of its windows
     logits = model(**{{name: ids[chosen] for name, ids in windows.items()}}).logits.{pooling}(0)
 print(dict(zip(model.config.id2label.values(), {answer}.tolist())))"""
 
