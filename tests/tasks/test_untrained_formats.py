@@ -185,3 +185,11 @@ def test_three_rows_are_enough(record: Mapping[str, object], label: str) -> None
     records[1][label] = "b" if isinstance(record[label], str) else False
     _task, match = match_task(profile(Memory.of_records(records, "m")), DataSettings(train="x"))
     assert match.roles.label == label
+
+
+def test_words_without_their_sentences_may_be_written_as_conll() -> None:
+    records = [{"token": "London", "tag": "B-LOC"}, {"token": "is", "tag": "O"}] * 10
+    with pytest.raises(RecipeError, match="R203") as caught:
+        match_task(profile(Memory.of_records(records, "a.tsv")), DataSettings(train="x"))
+    fix = str(caught.value.problems[0].fix)
+    assert "a column sentence_id, or save it as CoNLL" in fix and "--task TASK" in fix

@@ -133,7 +133,8 @@ def _untrained(unsupported: UntrainedFormat, profile: Profile) -> Problem:
         "R203",
         message.format(format=unsupported.description, columns=quoted(unsupported.columns)),
         Place(profile.source.name),
-        fix=_(
+        fix=(f"{unsupported.advice}\n" if unsupported.advice else "")
+        + _(
             "If it is something else, name the columns and the task: --text COLUMN --label COLUMN "
             "--task TASK. Tasks: {names}."
         ).format(names=", ".join(sorted(TASKS))),

@@ -29,11 +29,13 @@ class UntrainedFormat:
         description: the format, translated.
         columns: the columns by which it was recognized.
         lacks_context: whether a column is missing that would make it data of a task.
+        advice: how it becomes data of a task, translated; empty where it does not.
     """
 
     description: str
     columns: tuple[str, ...]
     lacks_context: bool = False
+    advice: str = ""
 
 
 def _any(_columns: Columns) -> bool:
@@ -100,6 +102,10 @@ _INSTRUCTIONS = N_("instructions with responses")
 _PREFERENCES = N_("preferences between responses")
 _TRIPLETS = N_("texts with similar and different ones, for embeddings")
 _TOKENS = N_("a word with its tag in each row")
+_WORD_ROWS = N_(
+    "For entities, add a column sentence_id, or save it as CoNLL: a word and its tag on each line, "
+    "a blank line after each sentence."
+)
 _ANSWERS = N_("questions with answers that are not parts of their context")
 _WITHOUT_CONTEXT = N_("questions with answers")
 _TEXT_TO_TEXT = N_("texts to be turned into other texts, such as translations or summaries")
@@ -195,5 +201,6 @@ def untrained_format(profile: Profile, label: str | None = None) -> UntrainedFor
         if not (signature.is_weak and is_labeled):
             names = tuple(column.name for column in present)
             description = _(signature.description)
-            return UntrainedFormat(description, names, signature.lacks_context)
+            advice = _(_WORD_ROWS) if signature.description == _TOKENS else ""
+            return UntrainedFormat(description, names, signature.lacks_context, advice)
     return None

@@ -35,6 +35,7 @@ def first(source: Source) -> Mapping[str, object]:
         ({"tokens": "Ann runs", "tags": "B-PER O"}, "tokens", "tags"),
         ({"tokens": "['Ann', 'runs']", "tags": "['B-PER', 'O']"}, "tokens", "tags"),
         ({"sentence": "Ann runs", "word_labels": "B-PER,O"}, "sentence", "word_labels"),
+        ({"tokens": "['Ann' \"runs\"]", "tags": "['B-PER'\n 'O']"}, "tokens", "tags"),
         ({"词": WORDS, "标签": TAGS}, "词", "标签"),
         ({"tokens": WORDS, "pos_tags": [1, 2], "ner_tags": TAGS}, "tokens", "ner_tags"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,12 @@ _TAGS = tuple(
     "tags labels label tag slots upos xpos postags postag chunktags pos "
     "实体标签 命名实体 标签序列 序列标签 标签列表 词性标签 词性 标签 标注 实体 类别".split()
 )
+
+
+_ITEM = re.compile(r"'([^']*)'|\"([^\"]*)\"|(-?\d+)")
+_ONE = r"(?:'[^']*'|\"[^\"]*\"|-?\d+)"
+_ARRAY = re.compile(rf"\[\s*{_ONE}(?:\s+{_ONE})+\s*\]")
+"""Items without commas, as NumPy writes arrays; Python would read texts as one."""
 
 
 def recognize(sample: Sample) -> Source | None:
@@ -74,6 +81,8 @@ def _items(value: object) -> Sequence[object] | None:
         return value
     if not isinstance(value, str):
         return None
+    if _ARRAY.fullmatch(value.strip()):
+        return [one or two or int(three) for one, two, three in _ITEM.findall(value)]
     if (parsed := parsed_list(value)) is not None:
         return parsed
     return value.split() if " " in value.strip() or "," not in value else value.split(",")
