@@ -504,7 +504,7 @@ CASES = [
                               answers={"text": ["Rome"], "answer_start": [11]})}),
     Case(103, "a question of SQuAD at another place",
          {"a.json": squad(answers=[{"text": "Rome", "answer_start": 8}])},
-         "error", "D351", "a.json:306", ["question 20: the answer", "not at 8 but at 9 (+1)"]),
+         "error", "D351", "a.json:310", ["question 20: the answer", "not at 8 but at 9 (+1)"]),
     Case(104, "an answer that is not there",
          {"a.jsonl": answered(answers={"text": ["rome"], "answer_start": [9]})},
          "error", "D352", "a.jsonl:21", ['is not in the context, which has "Rome"', "Copy"]),

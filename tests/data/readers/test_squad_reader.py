@@ -72,11 +72,17 @@ def test_a_row_is_a_question(tmp_path: Path, text: str, name: str) -> None:
     assert next(iter(source.chunks(["id"])))[0].values == {"id": "0.0"}
 
 
-def test_places_are_the_lines_of_paragraphs_or_numbers(tmp_path: Path) -> None:
+def test_places_are_the_lines_of_ids_or_numbers(tmp_path: Path) -> None:
     text = json.dumps({"data": ARTICLES}, indent=1)
     source = written(tmp_path, text)
+    ids = [n for n, line in enumerate(text.splitlines(), start=1) if '"id"' in line]
+    assert [source.places([i])[i].line for i in range(4)] == ids
+    same = json.dumps({"data": [{"paragraphs": [paragraph(0), paragraph(0)]}]}, indent=1)
+    lines = [place.line for _i, place in sorted(written(tmp_path, same).places(range(4)).items())]
+    assert lines == [n for n, line in enumerate(same.splitlines(), start=1) if '"id"' in line]
+    by_paragraph = text.replace('"id"', '"key"')
     begins = [n for n, line in enumerate(text.splitlines()) if '"context"' in line]
-    places = source.places([0, 3])
+    places = written(tmp_path, by_paragraph).places([0, 3])
     assert [places[i].line for i in (0, 3)] == begins
     numbered = written(tmp_path, json.dumps({"data": ARTICLES})).places([3])
     assert str(numbered[3]).endswith("train.json[3]")

@@ -31,6 +31,7 @@ _SAMPLE_ROWS = 1000
 _MOST_WAITING = 1000
 """Paragraphs that are held until the title of their article comes."""
 _LISTS = re.compile(r'(?<!\\)"(paragraphs|qas)"\s*:\s*\[\s*\{')
+_ID = re.compile(r'"(?:id|qid|query_id)"\s*:\s*("(?:[^"\\]|\\.)*"|\d{1,18})')
 _CONTEXT = re.compile(r'(?<!\\)"(context|context_text|qas)"\s*:')
 
 
@@ -101,13 +102,31 @@ class SquadFile(TextFileSource):
         return Place(self.name, line) if self.has_lines else Place(self.name, row=index)
 
     def places(self, indices: Collection[int]) -> dict[int, Place]:
-        """Return the lines of the paragraphs of some questions; their numbers in a single line."""
+        """Return the lines of the ids of some questions; their numbers in a single line."""
         remaining = set(indices)
         if not self.has_lines:
             return {index: Place(self.name, row=index) for index in remaining}
-        lines = enumerate(self._questions() if remaining else ())
-        matches = ((i, line) for i, (line, _size, _row) in lines if i in remaining)
-        return {i: Place(self.name, line) for i, line in islice(matches, len(remaining))}
+        lines: dict[int, int] = {}
+        by_id: dict[object, list[int]] = {}
+        for index, (line, _size, row) in enumerate(self._questions() if remaining else ()):
+            if index in remaining:
+                lines[index] = line
+                if not isinstance(row, Finding) and row["id"] is not None:
+                    by_id.setdefault(row["id"], []).append(index)
+        for line, written in self._ids() if by_id else ():
+            for index in by_id.get(written, ()):
+                if line >= lines[index]:  # where its paragraph begins
+                    lines[index] = line
+                    by_id[written].remove(index)
+                    break
+        return {index: Place(self.name, line) for index, line in lines.items()}
+
+    def _ids(self) -> Iterator[tuple[int, object]]:
+        """Yield everything that may be the id of a question, with its line."""
+        with coded(self.name, "JSON"), self.text.open_text() as file:
+            for line, text in enumerate(file, start=1):
+                for match in _ID.finditer(text):
+                    yield line, DECODER.decode(match[1])
 
     def _questions(self) -> Iterator[tuple[int, int, Mapping[str, object] | Finding]]:
         """Yield the row of each question, with the line of its paragraph and its size."""
