@@ -264,10 +264,11 @@ def _time_evaluations(session: Session, evaluations: int) -> float:
 def _time_predictions(session: Session, split: str) -> float:
     """Seconds to predict and score a split: of some of its rows, or all if that is quick."""
     plan, whole = session.job.plan, session.job.examples[split]
-    order = np.argsort(whole.lengths, kind="stable")
-    count = min(_FIRST_ROWS, len(whole))
+    order = np.argsort(np.add.reduceat(whole.lengths, whole.row_starts), kind="stable")
+    num_rows = len(order)  # whole rows are scored, with all windows of each
+    count = min(_FIRST_ROWS, num_rows)
     while True:
-        some = whole.subset(np.sort(order[np.linspace(0, len(whole) - 1, count).astype(np.int64)]))
+        some = whole.of_rows(np.sort(order[np.linspace(0, num_rows - 1, count).astype(np.int64)]))
         started = time.perf_counter()
         evaluation = session.predict(split, some)
         predicted = time.perf_counter()
@@ -277,7 +278,7 @@ def _time_predictions(session: Session, split: str) -> float:
         seconds = sum_over_ranks(session.accelerator, predicted - started)
         seconds /= plan.num_processes
         share = int(some.lengths.sum()) / int(whole.lengths.sum())
-        affordable = min(len(whole), int(count * _SECONDS / seconds))
+        affordable = min(num_rows, int(count * _SECONDS / seconds))
         if affordable < 2 * count:
             return seconds / share + scoring
         count = affordable

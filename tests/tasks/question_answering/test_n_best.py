@@ -102,6 +102,16 @@ def test_answers_are_those_of_run_qa(examples: Examples, seed: int) -> None:
     assert "" in texts_given and len(set(texts_given)) > 5
 
 
+def test_some_windows_of_a_row_are_enough(examples: Examples) -> None:
+    """As a dry run measures a few of them."""
+    second = np.flatnonzero(np.diff(examples.rows, prepend=-1) == 0)
+    some = examples.subset(second)
+    logits = random_logits(some, 1)
+    joined = best_of_rows(kept_of(some, logits), some, n_best=N_BEST, max_answer_length=LONGEST)
+    assert len(joined["null"]) == some.num_rows
+    assert all(len(one) for one in joined["spans"].split())
+
+
 def test_padding_on_the_left_changes_nothing(examples: Examples) -> None:
     places = np.arange(6)
     right = make_batch(examples, places, Padding({}))

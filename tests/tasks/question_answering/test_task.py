@@ -197,6 +197,10 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     output = tunesmith("eval", trained.run.folder, "rows.jsonl", "--json")
     assert output.code == 0, output.err
     assert output.records[0]["scores"] == pytest.approx(trained.run.scores, abs=1e-6)
+    more = [f"--set={key}={value}" for key, value in trained.more.items()]
+    model = ("--model", trained.folder / "bert")
+    output = tunesmith("train", trained.data, *model, *more, "--dry-run", "--json")
+    assert output.code == 0, output.err
     output = tunesmith("errors", trained.run.folder, "--json")
     assert output.code == 0, output.err
     output = tunesmith("errors", trained.run.folder, "--worst", "--export", "issues.csv")
@@ -224,16 +228,6 @@ def test_every_other_command(trained: Trained, tunesmith: Command) -> None:
     card = (trained.run.folder / "model" / "README.md").read_text()
     assert "AutoModelForQuestionAnswering" in card and "a little optimistic" in card
     assert "Longer texts are cut" not in card
-
-
-def test_runs_are_compared(trained: Trained, tunesmith: Command, tmp_path: Path) -> None:
-    other = trained.train(tmp_path / "run", **{"train.learning_rate": 3e-2, "train.max_steps": 12})
-    output = tunesmith("runs", "compare", trained.run.folder, other.folder, "--json")
-    assert output.code == 0, output.err
-    compared = output.records[0]["differences"]["validation"]["scores"]
-    for name in ("f1", "exact", "NoAns_f1"):
-        values = (compared[name]["first"], compared[name]["second"])
-        assert values == pytest.approx((trained.run.scores[name], other.scores[name]))
 
 
 def test_a_saved_task_is_the_same(trained: Trained) -> None:

@@ -89,7 +89,8 @@ def best_of_rows(
     """
     prepared, starts = examples.prepared, examples.row_starts
     windows = prepared.aside("window", examples.indices).flat.reshape(-1, 3)
-    spans = [one.reshape(-1, 2) for one in prepared.aside("spans", examples.indices).split()]
+    firsts = np.searchsorted(prepared.rows, examples.row_numbers)  # also where these are left out
+    spans = [one.reshape(-1, 2) for one in prepared.aside("spans", firsts).split()]
     columns = [
         predictions[name].split() for name in ("starts", "start_logits", "ends", "end_logits")
     ]
@@ -98,11 +99,11 @@ def best_of_rows(
         _best_of_row(
             [[column[i] for column in columns] for i in range(start, stop)],
             windows[start:stop],
-            spans[start],
+            own,
             n_best=n_best,
             max_answer_length=max_answer_length,
         )
-        for start, stop in zip(starts.tolist(), stops, strict=True)
+        for start, stop, own in zip(starts.tolist(), stops, spans, strict=True)
     ]
     counts = np.array([len(scores) for _spans, scores in rows], dtype=np.int64)
     null = predictions["null"]
