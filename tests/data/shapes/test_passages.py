@@ -62,12 +62,29 @@ def test_shapes_are_recognized(record: Mapping[str, object]) -> None:
         {"query": "Where?", "passage": "up", "label": 1},
         {"query": ["Where?"], "pos": ["up"], "neg": ["down"]},
         {"query": "Where?", "pos": 3, "neg": 4},
-        {"query": "Where?", "passages": ["up", "down"]},
+        {"query": "Where?", "passages": ["up", "down"], "answer": "up"},
+        {"question": "Where?", "passages": ["up", "down"]},
+        {"query": "Where?", "documents": [3, 4]},
         {"question": "Where?", "passages": [{"text": "up"}, {"text": "down"}]},
     ],
 )
 def test_other_data_stays_as_it_is(record: Mapping[str, object]) -> None:
     assert [c.name for c in source_of(record).columns] == [*record]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"query": "Where?", "passages": ["up", "down", "left"]},
+        {"qid": 7, "query": "Where?", "documents": [{"text": t} for t in ("up", "down", "left")]},
+        {"query": "Where?", "passages": '["up", "down", "left"]'},
+    ],
+)
+def test_candidates_without_labels_are_rows(record: Mapping[str, object]) -> None:
+    source = source_of(record)
+    assert [c.type for c in source.columns][:2] == ["query", "passage"]
+    assert "label" not in [c.name for c in source.columns]
+    assert [row["passage"] for row in rows_of(source)] == ["up", "down", "left"]
 
 
 def test_a_title_comes_before_the_text() -> None:

@@ -2,7 +2,8 @@
 
 Recognized are a query with texts that answer it and texts that do not (FlagEmbedding's `pos` and
 `neg`, the `positive` and `negative` of triples, numbered ones, `positive_passages` of Tevatron,
-MIRACL and Mr. TyDi), and a query with passages of which some are selected (MS MARCO).
+MIRACL and Mr. TyDi), a query with passages of which some are selected (MS MARCO), and a query with
+nothing but candidates, as a search gives them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.data.columns import plain_name
+from tunesmith.data.columns import NOT_CONTENT, plain_name
 from tunesmith.data.findings import Finding
 from tunesmith.data.rows import Column, Source
 from tunesmith.data.shapes.shape import ExplodedSource, Record, Sample, nested
@@ -30,6 +31,7 @@ _NEGATIVES = (
     "neg", "negative", "negatives", "negativepassages", "hardnegatives", "hardnegative",
     "hardnegativectxs", "负例", "负样本",
 )  # fmt: skip
+_CANDIDATES = ("passages", "documents", "docs", "候选段落", "候选文档")
 _IDS = ("queryid", "qid")
 _NUMBERED = re.compile(r"(pos|positive|neg|negative|hardnegative)(\d+)")
 _TEXTS = ("text", "passage_text", "contents", "content", "passage")
@@ -53,9 +55,26 @@ def recognize(sample: Sample) -> Source | None:
         for names, stem in ((_POSITIVES, "pos"), (_NEGATIVES, "neg"))
     )
     columns = [*positives, *negatives]
+    if not columns and (candidates := _candidates_of(sample, query)) is not None:
+        return _wrapped(sample, query, _Candidates(query.name, candidates))
     if not positives or not negatives or not all(_are_texts(sample, name) for name in columns):
         return None
     return _wrapped(sample, query, _Signed(query.name, positives, negatives))
+
+
+def _candidates_of(sample: Sample, query: Column) -> str | None:
+    """Return the column of candidates, if there is nothing else but ids."""
+    candidates = sample.column(*_CANDIDATES)
+    if candidates is None or plain_name(query.name) == "question":
+        return None
+    known = {*_IDS, *NOT_CONTENT}
+    others = [c.name for c in sample.source.columns if c.name not in (query.name, candidates.name)]
+    if not all(plain_name(name) in known for name in others):
+        return None
+    lists = [_listed(nested(value)) for value in sample.values(candidates.name)]
+    texts = [_text_of(one) for listed in lists for one in listed or ()]
+    is_text = bool(texts) and all(isinstance(text, str) for text in texts)
+    return candidates.name if is_text and all(listed is not None for listed in lists) else None
 
 
 def _columns_of(sample: Sample, names: Sequence[str], stem: str) -> tuple[str, ...]:
@@ -186,6 +205,32 @@ class _Selected:
         return list(_rows(values.get(self.query), marked))
 
 
+@dataclass(frozen=True)
+class _Candidates:
+    """Rows of a query with passages without labels.
+
+    Attributes:
+        query: the column of the query.
+        passages: that of the passages.
+    """
+
+    query: str
+    passages: str
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """All columns."""
+        return (self.query, self.passages)
+
+    def __call__(self, values: Record) -> list[Record | Finding]:
+        """Return a row for each passage."""
+        passages = _listed(nested(values.get(self.passages)))
+        if passages is None:
+            return [_no_texts(self.passages, values.get(self.passages))]
+        marked = [(_text_of(one), None, _id_of(one)) for one in passages]
+        return list(_rows(values.get(self.query), marked))
+
+
 def _rows(query: object, marked: Iterable[Marked]) -> Iterator[Record | Finding]:
     """Yield the rows of a query; of a passage that is given twice with one label only the first."""
     seen: dict[str, object] = {}
@@ -216,10 +261,13 @@ def _no_texts(column: str, value: object) -> Finding:
     )
 
 
-def _wrapped(sample: Sample, query: Column, explode: _Signed | _Selected) -> ExplodedSource:
+def _wrapped(
+    sample: Sample, query: Column, explode: _Signed | _Selected | _Candidates
+) -> ExplodedSource:
     names = {column.name: column for column in sample.source.columns}
     ids = [c for c in names.values() if plain_name(c.name) in _IDS]
-    made = [Column(QUERY, QUERY), Column(PASSAGE, PASSAGE), Column(LABEL, "integer"), *ids]
+    label = () if isinstance(explode, _Candidates) else (Column(LABEL, "integer"),)
+    made = [Column(QUERY, QUERY), Column(PASSAGE, PASSAGE), *label, *ids]
     rows = (one for row in sample.rows for one in explode(row.values))
     if any(isinstance(one, Mapping) and one[PASSAGE_ID] is not None for one in rows):
         made.append(Column(PASSAGE_ID, "text"))
