@@ -74,9 +74,10 @@ def main() -> None:
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--work", nargs="+", default=list(WORK), choices=WORK)
+    parser.add_argument("--contenders", nargs="+", choices=(*FULL, *HALF))
     parser.add_argument("--ablate", action="store_true")
     options = parser.parse_args()
-    names = FULL + (HALF if has_fast_bf16() else ())
+    names = options.contenders or FULL + (HALF if has_fast_bf16() else ())
     contenders = [CONTENDERS[name] for name in names]
     if options.ablate:
         contenders = ablations("fast-bf16" if has_fast_bf16() else "fast")
