@@ -385,7 +385,9 @@ CASES = [
          "error", "D341", "a.jsonl:1", ["3 tokens with 2 tags"]),
     Case(82, "positions from 1", {"a.jsonl": unnamed(4, 10)}),
     Case(82, "most positions cut a word", {"a.jsonl": unnamed(4, 8)},
-         "error", "D342", "a.jsonl:1", ['4 to 8 are "ondo", a part of a word', "give each entity"]),
+         "error", "D342", "a.jsonl:1", ['"ondo", a part of a word', "--offsets characters"]),
+    Case(82, "positions that are said to cut words", {"a.jsonl": unnamed(4, 8)},
+         arguments=["--offsets", "characters"]),
     Case(84, "start and end are swapped", {"a.jsonl": marked("in London", [
          {"start": 9, "end": 3, "label": "PLACE"}])},
          "error", "D344", "a.jsonl:201", ["9 to 3 are not in the text"]),

@@ -173,9 +173,8 @@ def _misplaced(text: str, mark: Mark, marks: Sequence[Mark]) -> Finding:
     )
     fix = _("Count characters (code points) from 0; the end is after the last one.")
     if mark.text is None:
-        fix += "\n" + _(
-            "If the positions are right, give each entity its text, as {example}."
-        ).format(example='{"start": 0, "end": 3, "label": "PER", "text": "Ann"}')
+        option = "--offsets characters"
+        fix += "\n" + _("If the positions are right: {option}").format(option=option)
     if way := fitting(text, marks):
         hint = _("This row fits if {how}; others do not.").format(how=say(way))
         every = _("To count so in all rows: {option}").format(option=f"--offsets {way.option}")
