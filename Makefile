@@ -19,14 +19,13 @@ help:  ## this list
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m compileall -q src  # tests start many processes, also where none may write
 	touch $@
 
 quickstart: $(INSTALLED)  ## the whole workflow on embedded data, without a network
 	$(BIN)/tunesmith quickstart
 
-# compiled first: many tests start processes, also where PYTHONDONTWRITEBYTECODE is set
 test: $(INSTALLED)  ## the test suite: no network, no GPU
-	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n auto
 
 test-all: $(INSTALLED)  ## also the slow tests: real weights, many processes
