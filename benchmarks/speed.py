@@ -4,8 +4,8 @@
 
 Each line of work is `tunesmith bench` on one set and batch size with MiniLM-L6; contenders that
 compute in bfloat16 take part where the processor does so natively. `--ablate` measures the fast
-engine without each of its parts instead. Sets named `embedded:` come with the package; choices are
-rows of four, as many as transformers' collator takes:
+engine without each of its parts instead. Sets named `embedded:` come with the package; their
+results are in speed_tasks.json. Choices are rows of four, as many as transformers' collator takes:
 
     python benchmarks/speed.py --work "entities, batch 32" "choices, batch 32" "questions, batch 32"
 """
@@ -81,10 +81,11 @@ def main() -> None:
     contenders = [CONTENDERS[name] for name in names]
     if options.ablate:
         contenders = ablations("fast-bf16" if has_fast_bf16() else "fast")
-    target = RESULTS / ("ablation.json" if options.ablate else "speed.json")
-    result = json.loads(target.read_text()) if target.is_file() else {}
     for work in options.work:
         name, batch_size, steps = WORK[work]
+        file = "speed_tasks" if ":" in name else "speed"
+        target = RESULTS / f"{'ablation' if options.ablate else file}.json"
+        result = json.loads(target.read_text()) if target.is_file() else {}
         count = steps_taken(options.turns, steps)
         with tempfile.TemporaryDirectory() as folder:
             shared = settings(options.glue, name, batch_size, count, Path(folder))
