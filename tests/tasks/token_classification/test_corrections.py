@@ -47,14 +47,24 @@ def test_a_cell_names_entities_by_their_text(entities: list[Any], cell: str) -> 
     assert types_of_cell(cell) == tuple(dict.fromkeys(label for _s, _e, label in entities))
 
 
-@given(st.text("ab ,@(1", min_size=1, max_size=12), st.data())
+def comes_back(text: str, places: list[tuple[int, int]]) -> bool:
+    cell = as_cell(text, [Entity(start, end, "T") for start, end in places])
+    return [(one["start"], one["end"]) for one in in_text(cell, text)] == places
+
+
+@given(st.text("ab ,@(1)\\", min_size=1, max_size=12), st.data())
 def test_every_list_of_entities_comes_back(text: str, data: st.DataObject) -> None:
     if not text.strip():
         return
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=6)))
-    entities = [Entity(start, end, "T") for start, end in zip(cuts[::2], cuts[1::2], strict=False)]
-    places = [(one["start"], one["end"]) for one in in_text(as_cell(text, entities), text)]
-    assert places == [entity[:2] for entity in entities]
+    assert comes_back(text, [*zip(cuts[::2], cuts[1::2], strict=False)])
+
+
+@pytest.mark.parametrize(
+    "text", ["11111111@1", "a (1), b", r"a \(1), b", "a (1),", "a@1 (T), b", "\\"]
+)
+def test_texts_that_look_like_the_format_come_back(text: str) -> None:
+    assert comes_back(text, [(0, len(text))])
 
 
 def test_tags_keep_the_kind_of_the_row() -> None:

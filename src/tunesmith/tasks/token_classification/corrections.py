@@ -1,8 +1,9 @@
 """Entities in one cell of a table of corrections: `Ann Lee (PER), Paris (LOC)`.
 
 They are in the order of the text, and each is searched for after the one before. Where that finds
-another place, the cell says at which character it begins: `Paris@23 (LOC)`. A row without entities
-is `none`.
+another place, or where its own text ends like that, the cell says at which character it begins:
+`Paris@23 (LOC)`. What would end the text of an entity early is written with a backslash, as is each
+backslash. A row without entities is `none`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ __all__ = ["as_cell", "corrected_label", "types_of_cell"]
 
 _ENTITY = re.compile(r"(?P<text>.+?)(?:@(?P<start>\d+))? \((?P<label>[^()]+)\)(?:, |$)", re.DOTALL)
 
+_LIKE_A_START = re.compile(r"@\d+$")
+_LIKE_A_TYPE = re.compile(r" \((?=[^()]+\),(?: |$))")
+_ESCAPED = re.compile(r"\\([\\(])")
+
 
 @dataclass(frozen=True, slots=True)
 class _Named:
@@ -41,8 +46,10 @@ def as_cell(text: str, entities: Sequence[Entity]) -> str:
     parts, place = [], 0
     for entity in sorted(entities):
         inside = text[entity.start : entity.end]
-        at = "" if text.find(inside, place) == entity.start else f"@{entity.start}"
-        parts.append(f"{inside}{at} ({entity.label})")
+        is_next = text.find(inside, place) == entity.start
+        at = "" if is_next and not _LIKE_A_START.search(inside) else f"@{entity.start}"
+        written = _LIKE_A_TYPE.sub(r" \\(", inside.replace("\\", "\\\\"))
+        parts.append(f"{written}{at} ({entity.label})")
         place = entity.end
     return ", ".join(parts) or NO_LABEL
 
@@ -119,7 +126,8 @@ def _read(cell: str) -> Iterator[_Named]:
         if match is None:
             raise _refusal(_('"{text}" names no entity').format(text=shortened(cell[place:])))
         start = match["start"]
-        yield _Named(match["text"], None if start is None else int(start), match["label"])
+        text = _ESCAPED.sub(r"\1", match["text"])
+        yield _Named(text, None if start is None else int(start), match["label"])
         place = match.end()
 
 
