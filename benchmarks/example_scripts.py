@@ -5,8 +5,9 @@
 The same rows, the same model with the same new head, float32, no dropout, the row order of the
 script, both engines; compared are the loss of every step and the scores of the validation rows.
 
-DIR holds run_ner.py, run_swag.py, run_qa.py, trainer_qa.py and utils_qa.py, unchanged. They are in
-`examples/pytorch` of the repository of transformers; take them of a version near the installed one.
+DIR holds run_ner.py, run_swag.py, run_qa.py, trainer_qa.py and utils_qa.py. They are in
+`examples/pytorch` of the repository of transformers; take them of a version near the installed one,
+and change nothing but names in imports that the installed one no longer has.
 run_ner.py also needs `pip install seqeval`; nothing is downloaded while they run.
 """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tunesmith.data.columns import NOT_CONTENT, plain_name
 from tunesmith.data.findings import Finding
@@ -49,14 +49,14 @@ def recognize(sample: Sample) -> Source | None:
         return None
     passages = sample.column("passages")
     if passages is not None and _are_selected(sample.values(passages.name)):
-        return _wrapped(sample, query, _Selected(query.name, passages.name))
+        return _wrapped(sample, query, _Listed(query.name, passages.name, are_labeled=True))
     positives, negatives = (
         _columns_of(sample, names, stem)
         for names, stem in ((_POSITIVES, "pos"), (_NEGATIVES, "neg"))
     )
     columns = [*positives, *negatives]
     if not columns and (candidates := _candidates_of(sample, query)) is not None:
-        return _wrapped(sample, query, _Candidates(query.name, candidates))
+        return _wrapped(sample, query, _Listed(query.name, candidates, are_labeled=False))
     if not positives or not negatives or not all(_are_texts(sample, name) for name in columns):
         return None
     return _wrapped(sample, query, _Signed(query.name, positives, negatives))
@@ -146,6 +146,14 @@ def _selected_of(value: object) -> list[Marked] | None:
     return marked if marked and all(mark is not None for _text, mark, _id in marked) else None
 
 
+def _candidates_in(value: object) -> list[Marked] | None:
+    """Return passages without labels; None if the value is no list."""
+    passages = _listed(value)
+    if passages is None:
+        return None
+    return [(_text_of(one), None, _id_of(one)) for one in passages]
+
+
 @dataclass(frozen=True)
 class _Signed:
     """Rows of a query with columns of relevant and of other passages.
@@ -156,6 +164,7 @@ class _Signed:
         negatives: those of the others.
     """
 
+    are_labeled: ClassVar[bool] = True
     query: str
     positives: tuple[str, ...]
     negatives: tuple[str, ...]
@@ -181,16 +190,18 @@ class _Signed:
 
 
 @dataclass(frozen=True)
-class _Selected:
-    """Rows of a query with passages of which some are selected.
+class _Listed:
+    """Rows of a query with one column of passages.
 
     Attributes:
         query: the column of the query.
         passages: that of the passages.
+        are_labeled: whether it says which are selected; else they are candidates.
     """
 
     query: str
     passages: str
+    are_labeled: bool
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -199,35 +210,10 @@ class _Selected:
 
     def __call__(self, values: Record) -> list[Record | Finding]:
         """Return a row for each passage."""
-        marked = _selected_of(nested(values.get(self.passages)))
+        value = nested(values.get(self.passages))
+        marked = _selected_of(value) if self.are_labeled else _candidates_in(value)
         if marked is None:
             return [_no_texts(self.passages, values.get(self.passages))]
-        return list(_rows(values.get(self.query), marked))
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Rows of a query with passages without labels.
-
-    Attributes:
-        query: the column of the query.
-        passages: that of the passages.
-    """
-
-    query: str
-    passages: str
-
-    @property
-    def read(self) -> tuple[str, ...]:
-        """All columns."""
-        return (self.query, self.passages)
-
-    def __call__(self, values: Record) -> list[Record | Finding]:
-        """Return a row for each passage."""
-        passages = _listed(nested(values.get(self.passages)))
-        if passages is None:
-            return [_no_texts(self.passages, values.get(self.passages))]
-        marked = [(_text_of(one), None, _id_of(one)) for one in passages]
         return list(_rows(values.get(self.query), marked))
 
 
@@ -261,12 +247,10 @@ def _no_texts(column: str, value: object) -> Finding:
     )
 
 
-def _wrapped(
-    sample: Sample, query: Column, explode: _Signed | _Selected | _Candidates
-) -> ExplodedSource:
+def _wrapped(sample: Sample, query: Column, explode: _Signed | _Listed) -> ExplodedSource:
     names = {column.name: column for column in sample.source.columns}
     ids = [c for c in names.values() if plain_name(c.name) in _IDS]
-    label = () if isinstance(explode, _Candidates) else (Column(LABEL, "integer"),)
+    label = (Column(LABEL, "integer"),) if explode.are_labeled else ()
     made = [Column(QUERY, QUERY), Column(PASSAGE, PASSAGE), *label, *ids]
     rows = (one for row in sample.rows for one in explode(row.values))
     if any(isinstance(one, Mapping) and one[PASSAGE_ID] is not None for one in rows):

@@ -219,7 +219,7 @@ for row in raw[name]:
     start = stop
 """
 _ALWAYS = """\
-given = [answer for answer, _null, _golds in results]
+answers = [answer for answer, _null, _golds in results]
 """
 _MAYBE = """\
 best = np.array(
@@ -227,17 +227,17 @@ best = np.array(
 )
 if FINAL["choose"] and name == "validation":
     FINAL["threshold"] = best_threshold(best, 1)[1]
-given = ["" if null > FINAL["threshold"] else answer for answer, null, _golds in results]
+answers = ["" if null > FINAL["threshold"] else answer for answer, null, _golds in results]
 has_answer = best[:, 2] > 0
 """
 _ROWS = """\
 rows = np.array(
-    [compare(answer, golds, words) for answer, (_best, _null, golds) in zip(given, results)]
+    [compare(answer, golds, words) for answer, (_best, _null, golds) in zip(answers, results)]
 )
 """
 _CJK_ROWS = """\
 cjk = np.array(
-    [compare(answer, golds, characters) for answer, (_best, _null, golds) in zip(given, results)]
+    [compare(answer, golds, characters) for answer, (_best, _null, golds) in zip(answers, results)]
 )
 """
 _METRICS = {"exact": "percent(rows[:, 0])", "f1": "percent(rows[:, 1])"}
