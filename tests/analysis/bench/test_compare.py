@@ -6,7 +6,7 @@ import pytest
 
 from tests.analysis.bench.test_contenders import settings
 from tunesmith.analysis.bench import compare as comparison
-from tunesmith.analysis.bench.compare import Result, compare, machine, steps_taken
+from tunesmith.analysis.bench.compare import Result, compare, machine, ratio_of, steps_taken
 from tunesmith.analysis.bench.contenders import CONTENDERS, Contender, Turn
 
 
@@ -66,6 +66,13 @@ def test_without_the_first_there_is_nothing_to_compare_with(
         assert known == (None, None, None)
     assert [result.samples_per_second for result in others] == [8.0, 8.0]
     assert others[0].as_json()["ratio"] is None
+
+
+def test_any_two_are_compared_turn_by_turn() -> None:
+    one = Result("one", each_turn=(8.0, 20.0, 9.0))
+    other = Result("other", each_turn=(10.0, 10.0, 10.0))
+    assert ratio_of(one, other) == (0.9, (0.8, 2.0))
+    assert ratio_of(one, Result("failed", problem="it ended")) is None
 
 
 def test_the_machine_is_named() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tunesmith.analysis.bench.contenders import CONTENDERS, Child, ablations
+from tunesmith.analysis.bench.contenders import CONTENDERS, Child, ablations, drop_in
 from tunesmith.analysis.bench.trainings import tunesmith_steps
 
 
@@ -66,6 +66,11 @@ def test_ablations_leave_out_a_part_each() -> None:
     assert ["copies"] in [c.arguments.get("train.disable") for c in ablations("fast-bf16")]
 
 
+def test_a_script_is_compared_in_the_precision_of_the_recipe() -> None:
+    assert [c.name for c in drop_in("fast")] == ["script", "drop-in", "fast"]
+    assert [c.name for c in drop_in("fast-bf16")] == ["script-bf16", "drop-in-bf16", "fast-bf16"]
+
+
 @pytest.mark.parametrize("name", CONTENDERS)
 def test_arguments_are_keys_that_exist(name: str) -> None:
     from transformers import TrainingArguments
@@ -73,7 +78,7 @@ def test_arguments_are_keys_that_exist(name: str) -> None:
     from tunesmith.recipe import gather
 
     contender = CONTENDERS[name]
-    if contender.kind == "trainer":
+    if contender.kind != "tunesmith":
         assert set(contender.arguments) <= set(TrainingArguments.__dataclass_fields__)
     else:
         flags = {tuple(k.split(".")): (k, v) for k, v in contender.arguments.items()}

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.analysis.bench.test_contenders import settings
 from tunesmith.analysis.bench.trainings import (
+    Steps,
+    TrainedStep,
+    Training,
     as_features,
     prepare,
     trainer_arguments,
@@ -56,10 +60,39 @@ def test_trainer_learns_the_same_from_rows_of_every_form(
     }  # fmt: skip
     assert names < set(as_features(prepare(plain).examples["train"])[0])
     ours = next(tunesmith_steps({**plain, "train.engine": "exact"}))
-    theirs = next(trainer_steps(plain, {}, tunes_process=False))
+    theirs = first_of(trainer_steps(plain, {}, tunes_process=False))
     assert (ours.indices, ours.tokens) == (theirs.indices, theirs.tokens)
     if "labels" in names:  # of answers transformers' softmax includes padding, ours does not
         assert ours.loss == pytest.approx(theirs.loss, rel=1e-5)
+
+
+def first_of(training: Training) -> TrainedStep:
+    """What a training does first; it then waits, and ends with the test."""
+    steps = Steps()
+    thread = Thread(target=steps.run, args=(training,))
+    thread.start()
+    try:
+        return next(steps)
+    finally:
+        steps.stop()
+        thread.join()
+
+
+def test_a_training_that_ends_says_so() -> None:
+    step = TrainedStep([1, 2], 7, 0.5)
+    steps = Steps()
+    thread = Thread(target=steps.run, args=(lambda own: own.give(step),))
+    thread.start()
+    assert next(steps) is step and steps.done == 1
+    with pytest.raises(ValueError, match="the training is over"):
+        next(steps)
+    thread.join()
+
+
+def test_one_that_is_never_requested_does_not_begin() -> None:
+    steps = Steps()
+    steps.stop()
+    steps.run(lambda _own: pytest.fail("it began"))
 
 
 def test_rows_as_a_collator_takes_them(tickets: Path, tiny_bert: Path) -> None:

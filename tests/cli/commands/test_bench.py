@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,25 @@ def test_unknown_values_are_dashes(
     printed = tunesmith("bench", tickets, "--model", tiny_bert, "--json")
     result = json.loads(printed.out)["results"][1]
     assert (result["ratio"], result["ratio_quartiles"], result["same_rows"]) == (None, None, None)
+
+
+def test_the_drop_in_class_is_compared_with_the_recipe(
+    tunesmith: Command, tickets: Path, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[str] = []
+
+    def results(contenders: Any, *_args: Any, **_options: Any) -> list[Result]:
+        compared.extend(contender.name for contender in contenders)
+        rates = [(5.0, 5.0), (9.6, 9.9), (10.0, 10.0)]
+        return [
+            Result(c.name, None, 10.0, 100.0, 0.1, 300.0, each_turn=each)
+            for c, each in zip(contenders, rates, strict=True)
+        ]
+
+    monkeypatch.setattr(comparison, "compare", results)
+    output = tunesmith("bench", tickets, "--model", tiny_bert, "--drop-in", "--who", "fast-bf16")
+    assert compared == ["script-bf16", "drop-in-bf16", "fast-bf16"]
+    assert "drop-in-bf16 / fast-bf16: 0.97 (0.96 - 0.99)" in output.err
 
 
 def test_unknown_contender(tunesmith: Command, tickets: Path, tiny_bert: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith.analysis.bench.contenders import Child, Contender, Turn
 
-__all__ = ["Result", "compare", "machine", "steps_taken"]
+__all__ = ["Result", "compare", "machine", "ratio_of", "steps_taken"]
 
 _UNSTEADY = 0.3
 """Ratios whose quartiles are further apart than this fraction of the median are unsteady."""
@@ -39,6 +39,7 @@ class Result:
         loss: the mean loss of its last turn.
         same_rows: whether it trained the same rows in the same order as the first contender; None
             where `ratio` is.
+        each_turn: rows per second of each turn.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Result:
     fraction: float | None = None
     loss: float = 0.0
     same_rows: bool | None = None
+    each_turn: tuple[float, ...] = ()
 
     @property
     def is_unsteady(self) -> bool:
@@ -141,12 +143,7 @@ def _result(
 ) -> Result:
     ratio = quartiles = same_rows = None
     if reference is not None:
-        ratios = sorted(
-            (other.seconds / other.rows) / (turn.seconds / turn.rows)
-            for turn, other in zip(mine, reference, strict=True)
-        )
-        ratio = round(statistics.median(ratios), 3)
-        quartiles = (round(ratios[len(ratios) // 4], 3), round(ratios[-1 - len(ratios) // 4], 3))
+        ratio, quartiles = _paired(_rates(mine), _rates(reference))
         same_rows = [turn.order for turn in mine] == [turn.order for turn in reference]
     limit, spent = sum(turn.limit for turn in mine), sum(turn.seconds for turn in mine)
     return Result(
@@ -161,7 +158,29 @@ def _result(
         round(limit / spent, 3) if limit else None,
         round(mine[-1].loss, 5),
         same_rows,
+        tuple(round(rate, 3) for rate in _rates(mine)),
     )
+
+
+def _rates(turns: Sequence[Turn]) -> list[float]:
+    return [turn.rows / turn.seconds for turn in turns]
+
+
+def _paired(mine: Sequence[float], reference: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """The median of the ratios of neighboring turns, and their quartiles."""
+    ratios = sorted(rate / other for rate, other in zip(mine, reference, strict=True))
+    quarter = len(ratios) // 4
+    return (
+        round(statistics.median(ratios), 3),
+        (round(ratios[quarter], 3), round(ratios[-1 - quarter], 3)),
+    )
+
+
+def ratio_of(one: Result, other: Result) -> tuple[float, tuple[float, float]] | None:
+    """How many times as fast one contender is as another, with quartiles; None if one failed."""
+    if one.problem is not None or other.problem is not None:
+        return None
+    return _paired(one.each_turn, other.each_turn)
 
 
 def machine() -> dict[str, Any]:

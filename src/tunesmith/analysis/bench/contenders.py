@@ -8,16 +8,20 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from tunesmith.analysis.bench.trainings import trainer_steps, tunesmith_steps
+from tunesmith.analysis.bench.scripts import script_steps
+from tunesmith.analysis.bench.trainings import Steps, trainer_steps, tunesmith_steps
 from tunesmith.training.memory import peak_bytes
 
-__all__ = ["CONTENDERS", "Child", "Contender", "Turn", "ablations"]
+__all__ = ["CONTENDERS", "Child", "Contender", "Turn", "ablations", "drop_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class Contender:
 
     Attributes:
         name: in the table.
-        kind: "trainer" for transformers' Trainer, "tunesmith" for ours.
+        kind: "trainer" for transformers' Trainer, "tunesmith" for ours, "script" and "drop-in" for
+            a script with transformers' Trainer or with our class in its place.
         arguments: of `TrainingArguments`, or recipe keys.
         tunes_process: whether a Trainer runs with our settings of the process.
     """
@@ -45,6 +50,10 @@ CONTENDERS: dict[str, Contender] = {
         Contender("trainer-process", "trainer", tunes_process=True),
         Contender("trainer-bf16-process", "trainer", {"bf16": True}, tunes_process=True),
         Contender("trainer-by-length", "trainer", {"train_sampling_strategy": "group_by_length"}),
+        Contender("script", "script"),
+        Contender("script-bf16", "script", {"bf16": True}),
+        Contender("drop-in", "drop-in"),
+        Contender("drop-in-bf16", "drop-in", {"bf16": True}),
         Contender("exact", "tunesmith", {"train.engine": "exact", "train.precision": "fp32"}),
         Contender("fast", "tunesmith", {"train.engine": "fast", "train.precision": "fp32"}),
         Contender("fast-bf16", "tunesmith", {"train.engine": "fast", "train.precision": "bf16"}),
@@ -72,6 +81,16 @@ def ablations(base: str) -> list[Contender]:
             for part in parts
         ),
     ]
+
+
+def drop_in(base: str) -> list[Contender]:
+    """Return a script with transformers' Trainer, with ours, and the recipe, in a precision.
+
+    Args:
+        base: the contender of the recipe, "fast" or "fast-bf16".
+    """
+    half = base.removeprefix("fast")
+    return [CONTENDERS[name] for name in (f"script{half}", f"drop-in{half}", base)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +167,21 @@ class Child:
 
 def _serve(contender: Contender, settings: dict[str, object], pipe: Connection) -> None:
     """Train in the child process, a turn for each request."""
-    import torch
-
     sys.stdout = open(os.devnull, "w", encoding="utf-8", newline="\n")  # noqa: PTH123, SIM115
     sys.stderr = sys.stdout
     pipe.recv()
+    steps = Steps()
+    answers = threading.Thread(target=_answer, args=(steps, pipe))
+    answers.start()
+    steps.run(partial(_train, contender, settings))
+    answers.join()
+
+
+def _answer(steps: Steps, pipe: Connection) -> None:
+    """Take the steps that are requested, and time them."""
+    import torch
+
     try:
-        if contender.kind == "trainer":
-            tunes = contender.tunes_process
-            steps = trainer_steps(settings, contender.arguments, tunes_process=tunes)
-        else:
-            steps = tunesmith_steps({**settings, **contender.arguments})
         next(steps)  # prepares everything, and warms up by one step
     except Exception as error:  # sent to the parent, which continues with the others
         pipe.send(_as_line(error))
@@ -187,6 +210,19 @@ def _serve(contender: Contender, settings: dict[str, object], pipe: Connection) 
         )
         pipe.send(turn)
     pipe.send((peak_bytes(torch.device("cpu")) or 0) / (1 << 20))
+    steps.stop()
+
+
+def _train(contender: Contender, settings: dict[str, object], steps: Steps) -> None:
+    arguments = contender.arguments
+    if contender.kind == "trainer":
+        trainer_steps(settings, arguments, tunes_process=contender.tunes_process)(steps)
+    elif contender.kind in ("script", "drop-in"):
+        script_steps(settings, arguments, drop_in=contender.kind == "drop-in")(steps)
+    else:
+        with closing(tunesmith_steps({**settings, **arguments})) as own:
+            for step in own:
+                steps.give(step)
 
 
 def _as_line(error: Exception) -> str:

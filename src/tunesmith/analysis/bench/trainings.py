@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from queue import Queue
 from typing import Any, NamedTuple
 
 from tunesmith.analysis.bench.roofline import measure_machine, products_of, work_of
 from tunesmith.training.learning_rate import SCHEDULERS
 
 __all__ = [
+    "Steps",
     "TrainedStep",
+    "Training",
     "as_features",
+    "collator_for",
+    "network_of",
     "prepare",
     "trainer_arguments",
     "trainer_steps",
@@ -47,7 +52,7 @@ def prepare(settings: Mapping[str, object]) -> Any:
     return prepare_run(validate_inputs(resolve_inputs(gather(flags=flags, environment={}))))
 
 
-def tunesmith_steps(settings: Mapping[str, object]) -> Iterator[TrainedStep]:
+def tunesmith_steps(settings: Mapping[str, object]) -> Generator[TrainedStep, None, None]:
     """Train as `tunesmith train` does, in a temporary folder."""
     import torch
 
@@ -95,47 +100,86 @@ def tunesmith_steps(settings: Mapping[str, object]) -> Iterator[TrainedStep]:
                 yield TrainedStep(indices.tolist(), event.tokens, event.loss, limit)
 
 
+class Steps:
+    """The steps of a training that waits after each until the next is requested.
+
+    The training goes on in one thread, preferably the main one, where scripts train: memory is
+    managed differently in others. Who requests its steps is in another.
+
+    Attributes:
+        done: how many were given.
+    """
+
+    def __init__(self) -> None:
+        self._requests: Queue[bool] = Queue()
+        self._results: Queue[TrainedStep | Exception] = Queue()
+        self.done = 0
+
+    def __iter__(self) -> Iterator[TrainedStep]:
+        return self
+
+    def __next__(self) -> TrainedStep:
+        """Request a step; what the training raises is raised here."""
+        self._requests.put(True)
+        result = self._results.get()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def stop(self) -> None:
+        """Let the training end where it waits."""
+        self._requests.put(False)
+
+    def run(self, training: Training) -> None:
+        """Train; begins with the first request."""
+        if not self._requests.get():
+            return
+        try:
+            training(self)
+            self._results.put(ValueError("the training is over"))
+        except _Stopped:
+            pass
+        except Exception as error:  # raised where steps are requested
+            self._results.put(error)
+
+    def give(self, step: TrainedStep) -> None:
+        """Hand over a step, and wait for the next request."""
+        self.done += 1
+        self._results.put(step)
+        if not self._requests.get():
+            raise _Stopped
+
+
+class _Stopped(BaseException):
+    """No more steps are requested."""
+
+
+Training = Callable[[Steps], None]
+"""Trains, and gives each step when it is done."""
+
+
 def trainer_steps(
     settings: Mapping[str, object], arguments: Mapping[str, object], *, tunes_process: bool
-) -> Iterator[TrainedStep]:
-    """Train by transformers' Trainer on the same rows, in a thread that waits between steps."""
-    import threading
-    from queue import Queue
-
+) -> Training:
+    """Return a training by transformers' Trainer on the same rows."""
     from tunesmith.training.fast.process import tuned
 
     job = prepare(settings)
-    requests: Queue[None] = Queue()
-    results: Queue[TrainedStep | Exception] = Queue()
 
-    def work() -> None:
-        try:
-            with tuned(True) if tunes_process else nullcontext():
-                _run_trainer(job, arguments, requests, results)
-        except Exception as error:  # raised in the main thread
-            results.put(error)
+    def train(steps: Steps) -> None:
+        with tuned(True) if tunes_process else nullcontext():
+            _run_trainer(job, arguments, steps)
 
-    threading.Thread(target=work, daemon=True).start()
-    while True:
-        requests.put(None)
-        result = results.get()
-        if isinstance(result, Exception):
-            raise result
-        yield result
+    return train
 
 
-def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, results: Any) -> None:
+def _run_trainer(job: Any, arguments: Mapping[str, object], steps: Steps) -> None:
     import torch
-    from transformers import (
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-        set_seed,
-    )
+    from transformers import Trainer, TrainerCallback, TrainingArguments
 
     settings = job.recipe.train
     rows, lengths = as_features(job.examples["train"]), job.examples["train"].lengths
-    collate = _collator(job)
+    collate = collator_for(job)
     batches: list[list[int]] = []
 
     def collator(features: list[dict[str, Any]]) -> Any:
@@ -149,21 +193,12 @@ def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, resul
             return loss
 
     class Turns(TrainerCallback):  # type: ignore[misc]
-        def on_step_begin(self, *_arguments: Any, **_more: Any) -> None:
-            requests.get()
-
         def on_step_end(self, _arguments: Any, state: Any, _control: Any, **_more: Any) -> None:
             indices = batches[state.global_step - 1]
             tokens = int(lengths[indices].sum())
-            results.put(TrainedStep(indices, tokens, trainer.loss))
+            steps.give(TrainedStep(indices, tokens, trainer.loss))
 
-    set_seed(settings.seed)
-    network = job.task.build(
-        job.files,
-        seed=settings.seed,
-        dropout=settings.dropout,
-        allow_missing=settings.allow_missing,
-    ).model
+    network = network_of(job)
     with tempfile.TemporaryDirectory() as folder:
         trainer = LossTrainer(
             model=network,
@@ -182,7 +217,21 @@ def _run_trainer(job: Any, arguments: Mapping[str, object], requests: Any, resul
         trainer.train()
 
 
-def _collator(job: Any) -> Any:
+def network_of(job: Any) -> Any:
+    """Return the model of a recipe; torch's random numbers begin with its seed."""
+    from transformers import set_seed
+
+    settings = job.recipe.train
+    set_seed(settings.seed)
+    return job.task.build(
+        job.files,
+        seed=settings.seed,
+        dropout=settings.dropout,
+        allow_missing=settings.allow_missing,
+    ).model
+
+
+def collator_for(job: Any) -> Any:
     """Return transformers' own collator for rows of this form."""
     import transformers
 

@@ -15,6 +15,7 @@ from tunesmith.text import did_you_mean
 
 if TYPE_CHECKING:
     from tunesmith.analysis.bench.compare import Result
+    from tunesmith.analysis.bench.contenders import Contender
 
 __all__ = ["command"]
 
@@ -31,6 +32,7 @@ _DEFAULT = ("trainer", "exact", "fast")
     epilog=examples(
         "tunesmith bench embedded:pairs --model embedded:mini",
         "tunesmith bench glue/mrpc --model bert-base-uncased --set train.batch_size=32 --ablate",
+        "tunesmith bench embedded:pairs --model embedded:mini --drop-in",
     ),
 )
 @click.argument("what", nargs=-1, required=True)
@@ -38,6 +40,14 @@ _DEFAULT = ("trainer", "exact", "fast")
     "--who", "names", multiple=True,
     help=_("Contenders; the others are compared with the first. all: every one."),
 )  # fmt: skip
+@click.option(
+    "--drop-in",
+    is_flag=True,
+    help=_(
+        "A script of transformers with its own Trainer, with tunesmith.Trainer in its place, and "
+        "the recipe."
+    ),
+)
 @click.option("--ablate", is_flag=True, help=_("The fast engine without each of its parts."))
 @click.option(
     "--turns",
@@ -57,26 +67,16 @@ def command(
     turns: int,
     steps: int,
     *,
+    drop_in: bool,
     ablate: bool,
     **flags: Any,
 ) -> int:
     """Choose contenders, time them in turns, print one table."""
-    from tunesmith.analysis.bench.compare import compare, machine, steps_taken
-    from tunesmith.analysis.bench.contenders import CONTENDERS, ablations
+    from tunesmith.analysis.bench.compare import compare, machine, ratio_of, steps_taken
     from tunesmith.inputs import resolve_inputs, validate_inputs
 
     recipe = validate_inputs(resolve_inputs(layers_from(what, flags))).recipe
-    if ablate:
-        contenders = ablations("fast-bf16" if "fast-bf16" in names else "fast")
-    else:
-        names = tuple(CONTENDERS) if "all" in names else tuple(dict.fromkeys(names)) or _DEFAULT
-        for name in names:
-            if name not in CONTENDERS:
-                fix = _("Contenders: {names}.").format(names=", ".join(CONTENDERS))
-                message = _('there is no contender "{name}"').format(name=name)
-                fix_name = did_you_mean(name, CONTENDERS, otherwise=fix)
-                raise RecipeError.of("R100", message, fix=fix_name)
-        contenders = [CONTENDERS[name] for name in names]
+    contenders = _contenders(names, drop_in=drop_in, ablate=ablate)
     settings = _settings(recipe, steps_taken(turns, steps))
     results = compare(contenders, settings, turns=turns, steps=steps, say=terminal.say)
     rows = []
@@ -86,7 +86,16 @@ def command(
         else:
             rows.append(_table_row(result))
     terminal.problems(_unsteady(result.name) for result in results if result.is_unsteady)
+    against = ratio_of(results[1], results[2]) if drop_in else None
     terminal.table(rows, align_right=[key for key in (rows[0] if rows else {}) if key])
+    if against is not None:
+        ratio, (low, high) = against
+        terminal.say(
+            _("{name} / {other}: {ratio} ({low} - {high})").format(
+                name=results[1].name, other=results[2].name,
+                ratio=f"{ratio:.2f}", low=f"{low:.2f}", high=f"{high:.2f}",
+            )
+        )  # fmt: skip
     terminal.record(
         {
             "settings": json.loads(json.dumps(settings, default=str)),
@@ -97,6 +106,27 @@ def command(
         }
     )
     return 0 if rows else 4
+
+
+def _contenders(names: tuple[str, ...], *, drop_in: bool, ablate: bool) -> list[Contender]:
+    """Who is compared, with the first of them."""
+    from tunesmith.analysis.bench import contenders as known
+
+    base = "fast-bf16" if "fast-bf16" in names else "fast"
+    if ablate:
+        return known.ablations(base)
+    if drop_in:
+        return known.drop_in(base)
+    if "all" in names:
+        return list(known.CONTENDERS.values())
+    names = tuple(dict.fromkeys(names)) or _DEFAULT
+    for name in names:
+        if name not in known.CONTENDERS:
+            fix = _("Contenders: {names}.").format(names=", ".join(known.CONTENDERS))
+            message = _('there is no contender "{name}"').format(name=name)
+            fix_name = did_you_mean(name, known.CONTENDERS, otherwise=fix)
+            raise RecipeError.of("R100", message, fix=fix_name)
+    return [known.CONTENDERS[name] for name in names]
 
 
 def _table_row(result: Result) -> dict[str, str]:
