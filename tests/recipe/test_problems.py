@@ -59,6 +59,7 @@ def test_a_strange_key_lists_the_known_ones() -> None:
         ({"train": {"deterministic": "yes"}}, "it must be true or false"),
         ({"train": {"seed": None}}, "train.seed cannot be null: it must be a whole number"),
         ({"train": {"schedule": "linaer"}}, "choose from linear, cosine"),
+        ({"train": {"enable": ["graph"]}}, "choose from varlen, graphs, device_data"),
         ({"train": "tickets.csv"}, "train holds keys of its own"),
         ({"data": {}}, 'the key "data.train" is missing'),
         ({"train": {"save_every": "3 parsecs"}}, "is not a duration"),

@@ -63,6 +63,8 @@ def test_what_the_probe_found_is_kept(tickets: Path, tiny_bert: Path, tmp_path: 
     write_recipe_and_plan(made)
     engine = made.run.plan_facts()["engine"]
     assert engine["layout"] == "first token, last layer cut" and engine["disabled"] == ["dropout"]
+    enabled = session(tickets, tiny_bert, tmp_path / "enabled", ["train.enable=[graphs]"])
+    assert not enabled.warnings and "uses" not in enabled.engine_facts, "no GPU"
     exact = session(tickets, tiny_bert, tmp_path / "exact", ["train.engine=exact"])
     write_recipe_and_plan(exact)
     assert exact.run.plan_facts()["engine"] == {"name": "exact"}

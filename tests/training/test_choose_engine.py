@@ -19,7 +19,13 @@ from tests.training.fast.models import batch_of, classify, model_of
 from tests.training.fast.test_engine import still
 from tunesmith.data.batches import Batch, Examples
 from tunesmith.training import choose_engine as select
-from tunesmith.training.choose_engine import EngineSelection, TrainingRows, choose_engine, rehearse
+from tunesmith.training.choose_engine import (
+    EngineSelection,
+    TrainingRows,
+    choose_engine,
+    rehearse,
+    with_parts,
+)
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactEngine
 from tunesmith.training.fast.engine import FastEngine
@@ -140,6 +146,31 @@ def test_the_device_has_the_rows_that_are_copied(
     assert selection.as_json()["device_data"] is has_data
 
 
+def test_on_a_gpu_it_says_what_it_uses_and_what_could_be_enabled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The engine is one of a CPU, where there is neither such a text nor such a list."""
+    plain = chosen([], disabled=frozenset({"process"}))
+    assert plain.on_gpu() == "" and "uses" not in plain.as_json()
+    off = replace(plain, disabled=frozenset({"process", "varlen", "graphs", "device_data"}))
+    selection = with_parts(off, half=False, disabled=plain.disabled)
+    assert selection.as_json()["uses"] == [
+        "packing", "last_layer", "dropout", "vocabulary", "clipping",
+    ]  # fmt: skip
+    assert selection.as_json()["could_enable"] == ["varlen", "graphs", "device_data"]
+    assert selection.on_gpu().endswith(
+        "vocabulary, clipping; not measured on a GPU, and off: varlen, graphs, device_data"
+    )
+    over_static_memory(monkeypatch)
+    graphed = chosen([], copied=examples())
+    assert graphed.probe_result is not None
+    result = replace(graphed.probe_result, kernels=Kernels())
+    enabled = with_parts(replace(graphed, probe_result=result), half=True, disabled=frozenset())
+    assert enabled.uses is not None
+    assert {"copies", "varlen", "graphs", "device_data"} < set(enabled.uses)
+    assert enabled.could_enable == () and "off" not in enabled.on_gpu()
+
+
 def run_of(model: Path, out: Path, *, device: str = "cpu", **settings: object) -> Any:
     _header, *rows = ticket_rows(60)
     arguments = [{"text": row[1], "label": row[2]} for row in rows]
@@ -206,10 +237,12 @@ def test_on_a_gpu_a_recorded_run_writes_what_one_that_is_called_writes(
     precision: str, tmp_path: Path, spread_bert: Path
 ) -> None:
     """With dropout: seeds give the same numbers, recorded or not."""
-    settings: dict[str, object] = {"train.precision": precision, "train.dropout": 0.1}
+    settings: dict[str, object] = {
+        "train.precision": precision, "train.dropout": 0.1, "train.enable": ["device_data"],
+    }  # fmt: skip
     recorded = run_of(spread_bert, tmp_path / "recorded", device="cuda", **settings)
-    notes = [e for e in recorded.events() if e["event"] == "warned"]
-    assert notes == []
+    notes = [e["code"] for e in recorded.events() if e["event"] == "warned"]
+    assert notes == ["M156"]
     eager = run_of(
         spread_bert, tmp_path / "eager", device="cuda",
         **settings, **{"train.disable": ["graphs"], "train.dropout": 0.0},

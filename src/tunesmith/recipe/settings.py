@@ -120,6 +120,7 @@ FastPart = Literal[
     "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process",
     "varlen", "graphs", "device_data",
 ]  # fmt: skip
+GpuPart = Literal["varlen", "graphs", "device_data"]
 
 
 _MOST_STEPS = 1_000_000_000
@@ -253,6 +254,9 @@ class TrainSettings(_Section):
     """Parts of the fast engine to leave out: packing, last_layer, dropout, vocabulary, copies,
     clipping; process for what it sets for the whole process; on a GPU varlen, graphs,
     device_data."""
+    enable: Annotated[tuple[GpuPart, ...], BeforeValidator(_listed)] = ()
+    """Parts of the fast engine to use on a GPU although they have not been measured there: varlen;
+    graphs, which brings varlen along; device_data, which brings both. Elsewhere no effect."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto: a GPU if there is one."""
     deterministic: bool = True

@@ -55,6 +55,7 @@ def make_engine(
             note=note,
             exact_because="" if settings.engine == "exact" else None,
             disabled=frozenset(settings.disable),
+            enabled=frozenset(settings.enable),
             sync_every=_sync_every(settings),
             has_unused=lambda: _leaves_weights_unused(network, job),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,8 @@ def open_session(
         precision=precision,
         note=lambda text: warnings.append(Problem("M122", text, severity=Severity.NOTE)),
     )  # fmt: skip
+    if text := selection.on_gpu():
+        warnings.append(_on_gpu(text, selection.could_enable))
     session = Session(
         job, run, accelerator, stop, precision,
         network=network,
@@ -105,6 +107,18 @@ def open_session(
             refuse_small_disk(run, network, job.recipe.train.keep_checkpoints)
     _resume(session)
     return session
+
+
+def _on_gpu(text: str, could_enable: Sequence[str]) -> Problem:
+    fix = _(
+        "To try them: `--set train.enable=[{parts}]`; `tunesmith bench --ablate` measures each."
+    )
+    return Problem(
+        "M156",
+        text,
+        fix=fix.format(parts=",".join(could_enable)) if could_enable else None,
+        severity=Severity.NOTE,
+    )
 
 
 def _machine(job: PreparedRun, accelerator: Accelerator, precision: str) -> Mapping[str, Any]:

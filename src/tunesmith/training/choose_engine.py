@@ -15,6 +15,7 @@ from tunesmith.data.batches import Batch, Examples
 from tunesmith.i18n import gettext as _
 from tunesmith.training.engine import Engine, ExactEngine, Pass
 from tunesmith.training.fast.engine import FAST_DEVICES, FastEngine, FastForward
+from tunesmith.training.fast.gpu_parts import UNMEASURED, left_out
 from tunesmith.training.fast.graphs.engine import GraphedEngine, against_graphs
 from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.fast.ragged_attention import Kernels
@@ -53,11 +54,15 @@ class EngineSelection:
         engine: ready for the first step.
         probe_result: how the model runs fast; None for the exact engine.
         disabled: parts that were switched off.
+        uses: the parts that the fast engine uses on a GPU; None elsewhere.
+        could_enable: parts that it leaves out there until they are enabled.
     """
 
     engine: Engine
     probe_result: ProbeResult | None = None
     disabled: frozenset[str] = frozenset()
+    uses: tuple[str, ...] | None = None
+    could_enable: tuple[str, ...] = ()
 
     @property
     def is_padded(self) -> bool:
@@ -77,7 +82,21 @@ class EngineSelection:
         }
         if isinstance(self.engine, GraphedEngine):
             facts |= {"graphs": True, "device_data": self.engine.has_data}
+        if self.uses is not None:
+            facts |= {"uses": list(self.uses), "could_enable": list(self.could_enable)}
         return facts
+
+    def on_gpu(self) -> str:
+        """Which parts compute on a GPU, and which could be enabled; empty elsewhere."""
+        if self.uses is None:
+            return ""
+        uses = _("the fast engine uses here: {parts}").format(parts=", ".join(self.uses) or "-")
+        if not self.could_enable:
+            return uses
+        off = _("not measured on a GPU, and off: {parts}").format(
+            parts=", ".join(self.could_enable)
+        )
+        return f"{uses}; {off}"
 
 
 def choose_engine(
@@ -92,6 +111,7 @@ def choose_engine(
     note: Callable[[str], None],
     exact_because: str | None = None,
     disabled: frozenset[str] = frozenset(),
+    enabled: frozenset[str] = frozenset(),
     sync_every: int = 1,
     has_unused: Callable[[], bool] = lambda: False,
 ) -> EngineSelection:
@@ -109,6 +129,7 @@ def choose_engine(
         exact_because: why only the exact engine may be used, "" where the recipe says so; None if
             the fast one may be.
         disabled: parts of the fast engine to leave out, as `train.disable` names them.
+        enabled: parts to use on a GPU although they are not measured, as `train.enable` names them.
         sync_every: steps after which results are needed.
         has_unused: whether some trained weight gets no gradient; asked for the exact engine.
 
@@ -130,11 +151,47 @@ def choose_engine(
             has_unused=accelerator.num_processes > 1 and has_unused(),
         )
         return EngineSelection(exact)
-    return _fast(
+    selection = _fast(
         network, run, accelerator, rows,
-        note=note, disabled=disabled, sync_every=sync_every,
+        note=note, disabled=left_out(device, enabled=enabled, disabled=disabled),
+        sync_every=sync_every,
         make_optimizer=make_optimizer, max_grad_norm=max_grad_norm, half=half,
     )  # fmt: skip
+    if device.type == "cuda":
+        selection = with_parts(selection, half=half, disabled=disabled)
+    return replace(selection, disabled=disabled)
+
+
+def with_parts(
+    selection: EngineSelection, *, half: bool, disabled: frozenset[str]
+) -> EngineSelection:
+    """Add which parts of the fast engine compute the steps, and which could be enabled.
+
+    Args:
+        selection: of the fast engine; its `disabled` has all parts that are left out.
+        half: whether it computes in bfloat16.
+        disabled: the parts that the recipe leaves out.
+    """
+    engine, result = selection.engine, selection.probe_result
+    assert isinstance(engine, FastEngine) and result is not None  # noqa: S101 - `_fast` made them
+    uses = {
+        "packing": result.exit is not None or result.by_length,
+        "last_layer": result.exit == "first token, last layer cut",
+        "dropout": True,
+        "vocabulary": engine.has_compact_vocabulary,
+        "copies": half,
+        "clipping": True,
+        "process": True,
+        "varlen": result.kernels is not None and not result.kernels.refusals,
+        "graphs": isinstance(engine, GraphedEngine),
+        "device_data": isinstance(engine, GraphedEngine) and engine.has_data,
+    }
+    off = selection.disabled
+    return replace(
+        selection,
+        uses=tuple(part for part in uses if uses[part] and part not in off),
+        could_enable=tuple(part for part in UNMEASURED if part in off - disabled),
+    )
 
 
 def _fast(

@@ -66,6 +66,16 @@ def test_ablations_leave_out_a_part_each() -> None:
     assert ["copies"] in [c.arguments.get("train.disable") for c in ablations("fast-bf16")]
 
 
+def test_on_a_gpu_what_is_off_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any("train.enable" in contender.arguments for contender in ablations("fast"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    added = [c for c in ablations("fast") if "train.enable" in c.arguments]
+    assert [c.name for c in added] == [
+        "fast with varlen", "fast with graphs", "fast with device_data",
+    ]  # fmt: skip
+    assert added[1].arguments["train.enable"] == ["graphs"]
+
+
 def test_a_script_is_compared_in_the_precision_of_the_recipe() -> None:
     assert [c.name for c in drop_in("fast")] == ["script", "drop-in", "fast"]
     assert [c.name for c in drop_in("fast-bf16")] == ["script-bf16", "drop-in-bf16", "fast-bf16"]

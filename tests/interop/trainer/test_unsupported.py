@@ -9,6 +9,7 @@ from tests.interop.trainer.conftest import MakeModel
 from tunesmith.errors import ModelError, RecipeError
 from tunesmith.interop.trainer.arguments import TrainingArguments
 from tunesmith.interop.trainer.unsupported import (
+    enabled_parts,
     refuse_contradictions,
     refuse_headless,
     without_data,
@@ -60,3 +61,11 @@ def test_what_is_missing() -> None:
     assert isinstance(without_metric("eval_f1", {}), KeyError)
     text = str(without_metric("eval_f1", {"eval_loss": 1.0, "eval_accuracy": 0.5}))
     assert "metric_for_best_model is eval_f1, and evaluation gave eval_loss, eval_accuracy" in text
+
+
+def test_parts_to_enable_are_those_of_the_recipe() -> None:
+    assert enabled_parts(["graphs", "varlen"]) == {"graphs", "varlen"}
+    assert enabled_parts("graphs") == {"graphs"} and enabled_parts(()) == frozenset()
+    with pytest.raises(RecipeError, match='R131 Trainer: there is no part "graph"') as caught:
+        enabled_parts(["graph"])
+    assert "graphs" in str(caught.value.problems[0].fix)

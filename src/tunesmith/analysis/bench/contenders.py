@@ -19,6 +19,7 @@ from typing import Any
 
 from tunesmith.analysis.bench.scripts import script_steps
 from tunesmith.analysis.bench.trainings import Steps, trainer_steps, tunesmith_steps
+from tunesmith.training.fast.gpu_parts import UNMEASURED
 from tunesmith.training.memory import peak_bytes
 
 __all__ = ["CONTENDERS", "Child", "Contender", "Turn", "ablations", "drop_in"]
@@ -60,16 +61,15 @@ CONTENDERS: dict[str, Contender] = {
     )
 }
 _PARTS = ("packing", "last_layer", "dropout", "vocabulary", "clipping", "process")
-_PARTS_ON_GPU = ("varlen", "graphs", "device_data")
 
 
 def ablations(base: str) -> list[Contender]:
-    """Return the fast engine, and the same without each of its parts."""
+    """Return the fast engine, the same without each part, and on a GPU with those that are off."""
     import torch
 
     whole = CONTENDERS[base]
     parts = [*_PARTS, *(["copies"] if base == "fast-bf16" else [])]
-    parts += _PARTS_ON_GPU if torch.cuda.is_available() else ()
+    more = UNMEASURED if torch.cuda.is_available() else ()
     return [
         whole,
         *(
@@ -79,6 +79,12 @@ def ablations(base: str) -> list[Contender]:
                 {**whole.arguments, "train.disable": [part]},
             )
             for part in parts
+        ),
+        *(
+            Contender(
+                f"{base} with {part}", "tunesmith", {**whole.arguments, "train.enable": [part]}
+            )
+            for part in more
         ),
     ]
 

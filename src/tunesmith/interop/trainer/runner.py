@@ -20,6 +20,7 @@ from tunesmith.tasks import Outputs
 from tunesmith.training.choose_engine import TrainingRows, choose_engine
 from tunesmith.training.engine import Engine, ExactForward, Pass
 from tunesmith.training.fast.engine import FAST_DEVICES, FastEngine, FastForward
+from tunesmith.training.fast.gpu_parts import left_out
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.fast.probe import ProbeResult, probe
 from tunesmith.training.plan import Plan
@@ -55,15 +56,19 @@ class Runner:
         engine: of the current training; None outside of one.
     """
 
-    def __init__(self, trainer: ModelOwner, *, exact: bool) -> None:
+    def __init__(
+        self, trainer: ModelOwner, *, exact: bool, enabled: frozenset[str] = frozenset()
+    ) -> None:
         """Build nothing yet.
 
         Args:
             trainer: whose model.
             exact: whether to use the exact engine only.
+            enabled: parts of the fast engine to use on a GPU, as `train.enable` names them.
         """
         self._trainer = trainer
         self._exact = exact
+        self._enabled = enabled
         self._known: tuple[Any, Pass, ProbeResult | None] | None = None
         self._trained: tuple[Rows, ...] = ()
         self._resting = False
@@ -116,8 +121,11 @@ class Runner:
             half=self._half,
             note=notice,
             exact_because=exact_because,
+            enabled=self._enabled,
             has_unused=lambda: bool(args.ddp_find_unused_parameters),
         )
+        if text := selection.on_gpu():
+            notice(text)
         self.engine = selection.engine
         self._known = model, run, selection.probe_result
         return self.engine
@@ -217,7 +225,10 @@ class Runner:
             run, exact_because = self._pass_of(model, batch)
             device = self.accelerator.device
             is_exact = exact_because is not None or device.type not in FAST_DEVICES
-            result = None if is_exact else probe(model, run, batch, device, trains=False)
+            disabled = left_out(device, enabled=self._enabled)
+            result = None
+            if not is_exact:
+                result = probe(model, run, batch, device, trains=False, disabled=disabled)
             self._known = model, run, result
         _model, run, result = self._known
         # hooks of two cannot be on one model, and a script may have added some since

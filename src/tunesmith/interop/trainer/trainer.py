@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -73,10 +73,12 @@ class Trainer(OlderNames, EvaluatingTrainer):
         *,
         tokenizer: Any = None,
         engine: Literal["fast", "exact"] = "fast",
+        enable: Iterable[str] = (),
     ) -> None:
-        """Take the arguments of transformers' Trainer, the old `tokenizer`, and `engine`.
+        """Take the arguments of transformers' Trainer, the old `tokenizer`, and two of our own.
 
-        `engine` is "fast", or "exact" for the unchanged model of transformers.
+        `engine` is "fast", or "exact" for the unchanged model of transformers. `enable` names parts
+        of the fast engine to use on a GPU, as the recipe key `train.enable` does.
 
         Raises:
             ArgumentError: arguments not supported (R131), that contradict each other or are
@@ -105,7 +107,9 @@ class Trainer(OlderNames, EvaluatingTrainer):
         self._random_states: list[dict[str, Any]] = []
         self._loaders: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
         self.data = DataSets(self)
-        self.runner = Runner(self, exact=engine == "exact")
+        self.runner = Runner(
+            self, exact=engine == "exact", enabled=unsupported.enabled_parts(enable)
+        )
         # Seq2SeqTrainer of transformers takes one argument less
         more = {"optimizer_cls_and_kwargs": optimizer_cls_and_kwargs}
         super().__init__(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from tunesmith.errors import ArgumentError, ModelError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.text import did_you_mean
+from tunesmith.training.fast.gpu_parts import UNMEASURED
 
 __all__ = [
     "ContradictionError",
     "HeadlessError",
     "MissingMetricError",
+    "enabled_parts",
     "refuse_contradictions",
     "refuse_headless",
     "without_data",
@@ -33,6 +36,25 @@ class HeadlessError(ModelError, ValueError):
 
 class MissingMetricError(ArgumentError, KeyError):
     """A score that was not computed: a KeyError too."""
+
+
+def enabled_parts(names: Iterable[str]) -> frozenset[str]:
+    """The parts of the fast engine that a script enables.
+
+    Raises:
+        ArgumentError: there is no such part (R131).
+    """
+    parts = frozenset((names,) if isinstance(names, str) else names)
+    for name in sorted(parts.difference(UNMEASURED)):
+        raise ArgumentError.of(
+            "R131",
+            _('there is no part "{name}" to enable').format(name=name),
+            _PLACE,
+            fix=did_you_mean(
+                name, UNMEASURED, otherwise=_("Parts: {names}.").format(names=", ".join(UNMEASURED))
+            ),
+        )
+    return parts
 
 
 def refuse_contradictions(args: Any, made_with: Mapping[str, Any]) -> None:

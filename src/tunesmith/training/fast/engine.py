@@ -207,6 +207,11 @@ class FastEngine(FastForward):
             (f"{name}.weight" for name, module in network.named_modules() if module is table), ""
         )
 
+    @property
+    def has_compact_vocabulary(self) -> bool:
+        """Whether the table holds only the rows that occur."""
+        return self._vocabulary is not None
+
     def outputs(self, batch: Batch) -> Outputs:
         """One pass; every token must be among those that were said to occur."""
         self._check(batch)

@@ -14,6 +14,7 @@ from tunesmith.data.batches import Examples, Padding, make_batch
 from tunesmith.tasks import EVALUATION_SEED, Task
 from tunesmith.training.engine import Forward
 from tunesmith.training.fast.engine import FastForward
+from tunesmith.training.fast.gpu_parts import left_out
 from tunesmith.training.fast.probe import ProbeResult, probe, probed_places
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ class Predictor:
             return self._probe_result
         places = probed_places(examples.lengths)
         batch = self._task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
-        result = probe(self._network, self._task.forward, batch, self._device, trains=False)
+        result = probe(
+            self._network, self._task.forward, batch, self._device,
+            trains=False, disabled=left_out(self._device),
+        )  # fmt: skip
         if len(np.unique(examples.lengths[places])) > 1:
             self._probe_result = result
         return result
