@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tunesmith.training.cpus import set_environment
+
 if TYPE_CHECKING:
     from transformers import (
         AutoConfig,
@@ -142,6 +144,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+set_environment()  # before torch is loaded, and its threads with it
 
 _HOMES = {
     **dict.fromkeys(("start", "train"), "tunesmith.api.train"),

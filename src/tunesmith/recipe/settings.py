@@ -118,6 +118,7 @@ OptionValue = OptionScalar | list[OptionScalar] | dict[str, OptionScalar]
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 FastPart = Literal[
     "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process",
+    "waiting",
     "varlen", "graphs", "device_data",
 ]  # fmt: skip
 GpuPart = Literal["varlen", "graphs", "device_data"]
@@ -252,8 +253,8 @@ class TrainSettings(_Section):
     result; exact runs the model unchanged."""
     disable: Annotated[tuple[FastPart, ...], BeforeValidator(_listed)] = ()
     """Parts of the fast engine to leave out: packing, last_layer, dropout, vocabulary, copies,
-    clipping; process for what it sets for the whole process; on a GPU varlen, graphs,
-    device_data."""
+    clipping; process for what it sets for the whole process, waiting for how threads wait on a
+    busy machine; on a GPU varlen, graphs, device_data."""
     enable: Annotated[tuple[GpuPart, ...], BeforeValidator(_listed)] = ()
     """Parts of the fast engine to use on a GPU although they have not been measured there: varlen;
     graphs, which brings varlen along; device_data, which brings both. Elsewhere no effect."""

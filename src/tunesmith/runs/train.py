@@ -26,6 +26,7 @@ from tunesmith.runs.signals import StopRequest
 from tunesmith.training.device import deterministic_kernels, make_accelerator, resolve_precision
 from tunesmith.training.events import Event, Warned
 from tunesmith.training.fast.process import tuned
+from tunesmith.training.fast.waiting import watched
 from tunesmith.training.loop import train
 from tunesmith.training.memory import is_out_of_memory, memory_problem
 
@@ -99,6 +100,7 @@ def opened_session(
     with (
         deterministic_kernels(settings.deterministic),
         tuned(is_fast and "process" not in settings.disable),
+        watched(accelerator.device.type == "cpu" and "waiting" not in settings.disable),
         _device_errors_reported(),
     ):
         session = open_session(

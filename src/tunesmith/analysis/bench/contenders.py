@@ -60,7 +60,7 @@ CONTENDERS: dict[str, Contender] = {
         Contender("fast-bf16", "tunesmith", {"train.engine": "fast", "train.precision": "bf16"}),
     )
 }
-_PARTS = ("packing", "last_layer", "dropout", "vocabulary", "clipping", "process")
+_PARTS = ("packing", "last_layer", "dropout", "vocabulary", "clipping", "process", "waiting")
 
 
 def ablations(base: str) -> list[Contender]:
@@ -187,14 +187,18 @@ def _answer(steps: Steps, pipe: Connection) -> None:
     """Take the steps that are requested, and time them."""
     import torch
 
+    from tunesmith.training.fast.waiting import pause, resume
+
     try:
         next(steps)  # prepares everything, and warms up by one step
     except Exception as error:  # sent to the parent, which continues with the others
         pipe.send(_as_line(error))
         return
     pipe.send(None)
+    pause()
     while request := pipe.recv():
         untimed, timed = request
+        resume()
         try:
             for _step in range(untimed):
                 next(steps)
@@ -204,6 +208,7 @@ def _answer(steps: Steps, pipe: Connection) -> None:
             pipe.send(_as_line(error))
             return
         seconds = time.perf_counter() - started
+        pause()  # the turns of the others are no load
         indices = repr([step.indices for step in done])
         turn = Turn(
             seconds,

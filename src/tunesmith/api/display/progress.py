@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -122,10 +122,14 @@ class ProgressReport:
         self._last_line = 0.0
         self._rate = _Rate()
         self._loss: float | None = None
+        self._news: Callable[[], str] = str
 
     @contextmanager
     def drawn(self, plan: Plan) -> Iterator[None]:
         """Show progress while training."""
+        from tunesmith.training.fast.waiting import news
+
+        self._news = news
         epochs = round(plan.total_steps / plan.steps_per_epoch, 2)
         self._terminal.say(
             ngettext(
@@ -164,6 +168,8 @@ class ProgressReport:
         assert self._plan is not None  # noqa: S101 - `drawn` came first
         self._rate.step()
         self._loss = event.loss if self._loss is None else 0.9 * self._loss + 0.1 * event.loss
+        if news := self._news():
+            self._terminal.say(f"  {news}") if self._bar is None else self._bar.print(f"  {news}")
         if self._bar is not None:
             epoch = self._plan.epoch_at(event.step)
             self._bar.update(

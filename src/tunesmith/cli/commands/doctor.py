@@ -97,11 +97,9 @@ def _device() -> str:
 
 
 def _threads() -> str:
-    import torch
+    from tunesmith.training.fast.waiting import describe
 
-    return _("{threads} of {cores} cores").format(
-        threads=torch.get_num_threads(), cores=os.cpu_count()
-    )
+    return describe()
 
 
 def _disk() -> str:

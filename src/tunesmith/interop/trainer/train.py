@@ -27,6 +27,7 @@ from tunesmith.training.device import deterministic_kernels
 from tunesmith.training.engine import sum_over_ranks
 from tunesmith.training.events import Event, StepDone, Warned
 from tunesmith.training.fast.process import tuned
+from tunesmith.training.fast.waiting import watched
 
 __all__ = ["TrainerLike", "argument_names", "engage", "finish", "in_arguments", "prepare", "walk"]
 
@@ -130,6 +131,7 @@ def engage(trainer: TrainerLike, session: TrainerSession, undone: ExitStack) -> 
     )  # fmt: skip
     _headline(trainer, session)
     undone.enter_context(tuned(trainer.runner.is_fast))
+    undone.enter_context(watched(trainer.runner.accelerator.device.type == "cpu"))
     undone.enter_context(deterministic_kernels(trainer.args.full_determinism))
 
 

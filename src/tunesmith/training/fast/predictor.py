@@ -16,6 +16,7 @@ from tunesmith.training.engine import Forward
 from tunesmith.training.fast.engine import FastForward
 from tunesmith.training.fast.gpu_parts import left_out
 from tunesmith.training.fast.probe import ProbeResult, probe, probed_places
+from tunesmith.training.fast.waiting import watched
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -25,6 +26,8 @@ __all__ = ["Predictor"]
 _PATCHING = threading.Lock()
 _WORTH_IT = 4
 """Fewer rows to predict are computed by the plain model: probing costs more than it saves."""
+_LONG_ENOUGH = 64
+"""Fewer rows are predicted before the load of the machine is known."""
 _PLAIN = ProbeResult(None, by_length=False, reason="few rows")
 
 
@@ -63,7 +66,8 @@ class Predictor:
                 disabled=frozenset({"copies", "dropout"}) if plain else frozenset(),
             )  # fmt: skip
             try:
-                yield forward
+                with watched(self._device.type == "cpu" and len(examples) >= _LONG_ENOUGH):
+                    yield forward
             finally:
                 forward.close()
 
