@@ -41,8 +41,8 @@ def v1(root: Path, path: str, mounted: str = "/", **files: str) -> Path:
 
 
 def quota(root: Path) -> float | None:
-    found = cpu_quota(root)
-    return None if found is None else found.cpus
+    smallest = cpu_quota(root)
+    return None if smallest is None else smallest.cpus
 
 
 def test_version_2(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def _mounts(root: Path) -> Iterator[tuple[str, Path, int]]:
 
 def _unescaped(text: str) -> str:
     """A path of mountinfo, where spaces are written as octal numbers."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 
 def _upwards(point: Path, mounted: str, path: str) -> Iterator[Path]:

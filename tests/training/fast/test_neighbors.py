@@ -14,11 +14,11 @@ from tunesmith.training.fast.neighbors import Policy, Reading, Window, read
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/stat")
 
 QUIET = Window(0.5, 1.98, 0.02)
-BESIDE_ONE = Window(0.5, 1.25, 0.74)
-"""Recorded while two threads spin on two CPUs beside `while True: pass`."""
-BESIDE_ONE_PASSIVE = Window(0.5, 0.99, 1.0)
-BESIDE_NICE = Window(0.5, 1.9, 0.09, niced=0.09)
-BESIDE_NICE_PASSIVE = Window(0.5, 1.25, 0.74, niced=0.72)
+NEXT_TO_ONE = Window(0.5, 1.25, 0.74)
+"""Recorded while two threads spin on two CPUs next to `while True: pass`."""
+NEXT_TO_ONE_PASSIVE = Window(0.5, 0.99, 1.0)
+NEXT_TO_NICE = Window(0.5, 1.9, 0.09, niced=0.09)
+NEXT_TO_NICE_PASSIVE = Window(0.5, 1.25, 0.74, niced=0.72)
 
 
 def windows_until(policy: Policy, window: Window, *, passive: bool, most: int = 1000) -> int:
@@ -40,8 +40,8 @@ def test_a_quiet_machine_changes_nothing() -> None:
 
 def test_a_neighbor_is_noticed_within_two_seconds_and_its_end_within_five() -> None:
     policy = Policy(2, 2)
-    assert windows_until(policy, BESIDE_ONE, passive=True) <= 4
-    assert stays(policy, BESIDE_ONE_PASSIVE, 1000)
+    assert windows_until(policy, NEXT_TO_ONE, passive=True) <= 4
+    assert stays(policy, NEXT_TO_ONE_PASSIVE, 1000)
     assert round(policy.others, 2) == 1.0
     assert 4 <= windows_until(policy, QUIET, passive=False) <= 10
 
@@ -49,7 +49,7 @@ def test_a_neighbor_is_noticed_within_two_seconds_and_its_end_within_five() -> N
 def test_half_a_second_of_something_else_changes_nothing() -> None:
     policy = Policy(2, 2)
     for _burst in range(100):
-        assert not policy.take(BESIDE_ONE)
+        assert not policy.take(NEXT_TO_ONE)
         assert stays(policy, QUIET, 6)
 
 
@@ -68,16 +68,16 @@ def test_a_process_that_waits_for_others_does_not_count_them() -> None:
 def test_spinning_is_tried_again_later_each_time_it_did_not_go_well() -> None:
     """A process of low priority takes what passive waiting leaves, and little of the rest."""
     policy = Policy(2, 2, passive=True)
-    assert windows_until(policy, BESIDE_NICE_PASSIVE, passive=False) == 1
-    assert stays(policy, BESIDE_NICE, 1000), "it is no reason to wait passively"
+    assert windows_until(policy, NEXT_TO_NICE_PASSIVE, passive=False) == 1
+    assert stays(policy, NEXT_TO_NICE, 1000), "it is no reason to wait passively"
     tries = []
     for _try in range(8):
-        windows_until(policy, BESIDE_ONE, passive=True)
-        tries.append(windows_until(policy, BESIDE_NICE_PASSIVE, passive=False))
+        windows_until(policy, NEXT_TO_ONE, passive=True)
+        tries.append(windows_until(policy, NEXT_TO_NICE_PASSIVE, passive=False))
     assert tries == sorted(tries)
     assert tries[0] <= 10 and tries[-1] == 240, "two minutes at last"
     assert stays(policy, QUIET, 50)
-    windows_until(policy, BESIDE_ONE, passive=True)
+    windows_until(policy, NEXT_TO_ONE, passive=True)
     assert windows_until(policy, QUIET, passive=False) <= 10, "it went well for a while"
 
 

@@ -171,8 +171,11 @@ def test_threads_that_wait_passively_take_no_processor_time() -> None:
         watch._wait_passively(False)
         return spinning, passive, spent()
 
-    spinning, passive, again = aside(measure)
-    assert passive < min(spinning, again)
+    for _try in range(10):  # on a busy machine, spinning takes little time, too
+        spinning, passive, again = aside(measure)
+        if passive < min(spinning, again):
+            return
+    raise AssertionError("threads waited the same way each time")
 
 
 @pytest.mark.parametrize("name", waiting._SET_BY_USERS)
@@ -185,7 +188,7 @@ def test_what_the_user_has_set_stays(name: str, monkeypatch: pytest.MonkeyPatch)
     watch.leave()
 
 
-def test_one_thread_waits_for_nobody() -> None:
+def test_one_thread_has_nothing_to_wait_for() -> None:
     torch.set_num_threads(1)
     watch = Watch()
     watch.enter()
@@ -255,7 +258,7 @@ def test_the_library_that_torch_uses(paths: set[str], expected: str | None) -> N
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs fork")
-def test_a_forked_process_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
     Recorded(monkeypatch)
     watch = Watch()
     watch.enter()

@@ -52,7 +52,7 @@ class Window:
         own: CPUs that this process used.
         others: CPUs that other processes used.
         niced: the part of it by processes of low priority.
-        stopped: the share of the time for which the quota stopped a thread.
+        stopped: the fraction of the time for which the quota stopped a thread.
     """
 
     seconds: float
@@ -76,7 +76,7 @@ class Window:
 class Policy:
     """Decides whether threads wait passively, from windows as they come.
 
-    Spinning is faster by a third on a quiet machine and slower by two thirds beside a process that
+    Spinning is faster by a third on a quiet machine and slower by two thirds next to a process that
     wants a CPU all the time; they are equal where it wants one half of the time. What decides is
     the mean over the last seconds, and two bounds, so that the policy does not go to and fro.
 
@@ -86,7 +86,7 @@ class Policy:
         passive: the current decision.
         pressure: CPUs that our threads lack, a mean over the last seconds.
         others: CPUs that other processes use, a mean over the last seconds.
-        stopped: the share of the time for which the quota stops a thread, such a mean, too.
+        stopped: the fraction of the time for which the quota stops a thread, such a mean, too.
     """
 
     threads: int
@@ -149,17 +149,17 @@ def read(quota: Quota | None, *, stat: Path = _STAT) -> Reading | None:
 
 def _times(lines: Iterable[str], cpus: Iterable[int]) -> tuple[float, float]:
     """Seconds that some CPUs were used, and those of them by processes of low priority."""
-    wanted, used, niced, found = {f"cpu{number}" for number in cpus}, 0, 0, False
+    names, used, niced, any_read = {f"cpu{number}" for number in cpus}, 0, 0, False
     for line in lines:
         if not line.startswith("cpu"):
             break
         name, *numbers = line.split()
-        if name in wanted:
+        if name in names:
             ticks = [*map(int, numbers), *[0] * _STOLEN]  # old systems have fewer columns
             used += sum(ticks[i] for i in (_USER, _NICE, _SYSTEM, _IRQ, _SOFT_IRQ, _STOLEN))
             niced += ticks[_NICE]
-            found = True
-    if not found:
+            any_read = True
+    if not any_read:
         raise ValueError("no times of these CPUs")
     per_second = os.sysconf("SC_CLK_TCK")
     return used / per_second, niced / per_second
@@ -168,7 +168,7 @@ def _times(lines: Iterable[str], cpus: Iterable[int]) -> tuple[float, float]:
 def _own_seconds() -> float:
     """Processor time of this process and of its children, those that ended included."""
     times = os.times()
-    own = times.user + times.system + times.children_user + times.children_system
+    own = time.process_time() + times.children_user + times.children_system
     if children := multiprocessing.active_children():
         import psutil
 

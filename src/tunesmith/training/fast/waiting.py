@@ -295,10 +295,10 @@ def _libgomp(maps: Path = Path("/proc/self/maps")) -> ctypes.CDLL | None:
         lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
-    paths = {path for line in lines if "/" in line and (path := line[line.index("/") :])}
-    found = _chosen(paths)
+    paths = {line[line.index("/") :] for line in lines if "/" in line}
+    path = _chosen(paths)
     with suppress(OSError):
-        library = ctypes.CDLL(found, mode=os.RTLD_NOLOAD) if found else None
+        library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD) if path else None
         if library is not None and all(hasattr(library, name) for name in _CALLED):
             return library
     return None
@@ -313,10 +313,10 @@ def _chosen(paths: set[str]) -> str | None:
     names = {path: path.rpartition("/")[2] for path in paths}
     if any(name.startswith(("libiomp", "libomp")) for name in names.values()):
         return None
-    found = sorted(path for path, name in names.items() if name.startswith("libgomp"))
-    of_torch = [path for path in found if "/torch/lib/" in path or "/torch.libs/" in path]
-    ordinary = [path for path in found if names[path] == "libgomp.so.1"]
-    return next(iter(of_torch or ordinary or found), None)
+    loaded = sorted(path for path, name in names.items() if name.startswith("libgomp"))
+    of_torch = [path for path in loaded if "/torch/lib/" in path or "/torch.libs/" in path]
+    ordinary = [path for path in loaded if names[path] == "libgomp.so.1"]
+    return next(iter(of_torch or ordinary or loaded), None)
 
 
 _WATCH = Watch()
