@@ -294,6 +294,15 @@ def model_options(function: F) -> F:
             default="auto",
             help=_("Device to compute on."),
         ),
+        click.option(
+            "--disable",
+            multiple=True,
+            metavar="PART",
+            help=_(
+                "Part of fast prediction to leave out; repeatable: layers, packing, last_layer, "
+                "copies, process, waiting."
+            ),
+        ),
     )(function)
 
 

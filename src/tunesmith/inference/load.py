@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tunesmith.text import did_you_mean, quoted
 
 __all__ = ["load"]
 
+_PARTS = ("layers", "packing", "last_layer", "copies", "process", "waiting")
+"""What can be left out of fast prediction, by name."""
+
 
 def load(
     name: str | Path,
@@ -24,6 +28,7 @@ def load(
     device: str = "auto",
     precision: str = "auto",
     roles: Roles | None = None,
+    disable: Sequence[str] = (),
 ) -> Model:
     """Load a finished model: a run folder, a model folder, or a Hub name.
 
@@ -34,14 +39,18 @@ def load(
         precision: "fp32", "bf16", or "auto": as its scores were computed; of a model from
             elsewhere bf16 where it is computed natively.
         roles: which column is what, in place of those it was trained with.
+        disable: parts of fast prediction to leave out: "layers", "packing", "last_layer", "copies",
+            "process" or "waiting".
 
     Raises:
         ModelError: it is no model, or has no trained head for a task (M114).
-        RecipeError: there is no such device or precision (R104).
+        RecipeError: there is no such device, precision or part (R104).
         IntegrityError: a file of the folder is not as it was written (C118).
     """
     _check_known("device", device, ("auto", "cpu", "cuda", "mps"))
     _check_known("precision", precision, ("auto", "fp32", "bf16"))
+    for part in disable:
+        _check_known("disable", part, _PARTS)
     files = locate(str(name), revision=revision)
     files.fingerprint()  # damaged weights would answer, and wrongly
     facts = read_facts(files.folder)
@@ -78,8 +87,9 @@ def load(
         )
     try_model(files.name, loaded.model, tokenizer)
     return Model(
-        str(name), loaded.model, tokenizer, task, max_length, facts or {}, device, precision
-    )
+        str(name), loaded.model, tokenizer, task, max_length, facts or {}, device, precision,
+        frozenset(disable),
+    )  # fmt: skip
 
 
 def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tunesmith.data.batches import Examples, Padding
 from tunesmith.data.encoded import Encoded, hold_in_memory
@@ -18,6 +17,7 @@ from tunesmith.data.readers.format import ReadingOptions
 from tunesmith.data.rows import Row, Source
 from tunesmith.errors import DataError
 from tunesmith.inference.bad_rows import BadRows, OnBadRow, errors_among
+from tunesmith.inference.baselines import score_baselines
 from tunesmith.inference.decisions import choose_calibration, decided_answers, decided_scores
 from tunesmith.inference.predicted import (
     Predicted,
@@ -34,7 +34,7 @@ from tunesmith.metrics.calibration import Calibration
 from tunesmith.metrics.scores import BaselineAnswers, Metric, Scores, choose_metrics
 from tunesmith.metrics.uncertainty import with_intervals
 from tunesmith.storage import atomic
-from tunesmith.tasks import Predictions, Task
+from tunesmith.tasks import Task
 from tunesmith.training.device import make_accelerator, resolve_precision
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Model:
         task: fitted.
         max_length: tokens per row; longer rows are cut.
         facts: what `tunesmith.json` holds, empty for a plain Hugging Face model.
+        disabled: parts of fast prediction to leave out.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Model:
     facts: Mapping[str, Any]
     device: str = "auto"
     precision: str = "auto"
+    disabled: frozenset[str] = frozenset()
 
     def predict(
         self,
@@ -254,7 +256,9 @@ class Model:
         scores = self.task.score(chosen, predictions, truth, mean_loss(parts))
         scored = with_intervals(scores, examples=len(truth))
         rows = [row for part in parts for row in part.rows]
-        simple = self._baselines(chosen, training_rows, rows, truth)
+        simple = score_baselines(
+            self.task, chosen, training_rows, rows, truth, constant=self.facts.get("constant")
+        )
         return replace(
             scored,
             baselines={name: each.values for name, each in simple.items()},
@@ -264,28 +268,6 @@ class Model:
                 if each.answers is not None
             },
         )
-
-    def _baselines(
-        self,
-        metrics: Sequence[Metric],
-        training_rows: Sequence[Row],
-        rows: Sequence[Row],
-        truth: NDArray[Any],
-    ) -> dict[str, Scores]:
-        """Score the baselines: the saved constant answer, and others learned from training rows."""
-        predicted: dict[str, Predictions] = {}
-        constant = self.facts.get("constant")
-        if training_rows and self.task.baseline_names:
-            constant = constant or self.task.constant(training_rows)
-            with warnings.catch_warnings():  # the last digit of convergence does not matter
-                warnings.simplefilter("ignore")
-                predicted |= self.task.baselines(training_rows, rows)
-        if constant is not None:
-            predicted = {"constant": self.task.repeat(constant, len(truth)), **predicted}
-        return {
-            name: self.task.score(metrics, predictions, truth, None)
-            for name, predictions in predicted.items()
-        }
 
     def metrics(self, names: Sequence[str] | None = None) -> tuple[Metric, ...]:
         """The named scores, else those of the training run, else the task's own."""
@@ -389,7 +371,7 @@ class Model:
 
         precision = resolve_precision(self._asked_precision, self.device)
         accelerator = make_accelerator(device=self.device)
-        return Predictor(self.network, self.task, accelerator, precision)
+        return Predictor(self.network, self.task, accelerator, precision, self.disabled)
 
     @property
     def _asked_precision(self) -> str:

@@ -203,7 +203,7 @@ def test_long_rows_without_dropout_take_torchs_kernel(
     weights = torch.randn(1, 32, HEADS, WIDTH, generator=torch.Generator().manual_seed(9))
     result = []
     for long in (1024, 8):
-        monkeypatch.setattr(attention, "_LONG", long)
+        monkeypatch.setattr(attention, "LONG", long)
         tensors = inputs(32)
         out, _nothing = attend(LAYER, *tensors, is_causal=causal, sliding_window=window)
         (out * weights).sum().backward()

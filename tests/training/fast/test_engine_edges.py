@@ -77,7 +77,7 @@ def test_what_fails_leaves_the_model_plain(fault: str, monkeypatch: pytest.Monke
     implementation = model.config._attn_implementation  # type: ignore[union-attr]
     probe_result = probe(model, classify, batch_of(), CPU)
 
-    def fail(*_given: object) -> Any:
+    def fail(*_given: object, **_more: object) -> Any:
         raise MemoryError
 
     if fault != "optimizer":

@@ -83,7 +83,13 @@ def command(
     label = flags["label"][0] if len(flags["label"]) == 1 else flags["label"] or "label"
     roles = Roles(flags["text"], flags["text_pair"], label) if flags["text"] else None
     path = model_source(model, flags["root"])
-    loaded = load(path, revision=flags["revision"], device=flags["device"], roles=roles)
+    loaded = load(
+        path,
+        revision=flags["revision"],
+        device=flags["device"],
+        roles=roles,
+        disable=flags["disable"],
+    )
     known = KnownRows() if is_decided or not loaded.facts else _known(terminal, path)
     names = [metric.name for metric in loaded.metrics(metrics or None)]
     scores = loaded.evaluate(

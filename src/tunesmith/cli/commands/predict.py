@@ -115,6 +115,7 @@ def command(
         revision=flags["revision"],
         device=flags["device"],
         precision=flags["precision"],
+        disable=flags["disable"],
         roles=Roles(flags["text"], flags["text_pair"]) if flags["text"] else None,
     )
     _check_format(flags["written_as"], loaded.task)

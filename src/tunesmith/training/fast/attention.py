@@ -23,11 +23,11 @@ from torch import nn
 from tunesmith.training.fast.dropout import keep
 from tunesmith.training.fast.packing import Group, Sequences
 
-__all__ = ["NAME", "PackContext", "attend", "attending", "register"]
+__all__ = ["LONG", "NAME", "PackContext", "attend", "attending", "register"]
 
 NAME = "tunesmith_packed"
 
-_LONG = 1024
+LONG = 1024
 """Tokens from which on torch's own kernel, which keeps nothing quadratic, is the faster one; it has
 no dropout on a CPU."""
 
@@ -129,7 +129,7 @@ def attend(
     if key.shape[1] != heads:
         key = key.repeat_interleave(heads // key.shape[1], dim=1)
         value = value.repeat_interleave(heads // value.shape[1], dim=1)
-    if dropout == 0 and pack.groups[0].longest >= _LONG:
+    if dropout == 0 and pack.groups[0].longest >= LONG:
         return _of_long_rows(
             query, key, value, pack, scale=scale, causal=is_causal, window=sliding_window
         ), None

@@ -7,6 +7,7 @@ casts are saved, and weights, moments and updates stay in float32.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import torch
@@ -18,12 +19,16 @@ __all__ = ["HalfCopies"]
 class HalfCopies:
     """The bfloat16 copies of the weights of a model's linear layers."""
 
-    def __init__(self, network: nn.Module) -> None:
-        """Copy the weights and let the layers use the copies."""
+    def __init__(self, network: nn.Module, *, without: Container[nn.Module] = frozenset()) -> None:
+        """Copy the weights, `without` those of some layers, and let the layers use the copies."""
         self.patched: list[nn.Module] = []
         self._masters: list[torch.Tensor] = []
         self._copies: list[torch.Tensor] = []
-        layers = [module for module in network.modules() if type(module) is nn.Linear]
+        layers = [
+            module
+            for module in network.modules()
+            if type(module) is nn.Linear and module not in without
+        ]
         for layer in layers:
             self._masters.append(layer.weight)
             self._copies.append(layer.weight.detach().to(torch.bfloat16))

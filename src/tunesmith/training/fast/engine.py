@@ -26,6 +26,7 @@ from tunesmith.training.engine import (
 from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.dropout import patch_dropout
 from tunesmith.training.fast.embedding import CompactVocabulary, TableGradient, table_of
+from tunesmith.training.fast.inference_layer import InferenceLayers
 from tunesmith.training.fast.packed_model import PackedLayout
 from tunesmith.training.fast.packing import has_empty_row, in_parts
 from tunesmith.training.fast.probe import ProbeResult
@@ -53,6 +54,7 @@ class FastForward:
         probe_result: ProbeResult,
         half: bool,
         disabled: frozenset[str] = frozenset(),
+        layers: InferenceLayers | None = None,
     ) -> None:
         """Patch the model.
 
@@ -63,6 +65,7 @@ class FastForward:
             probe_result: what the probe found.
             half: whether to compute in bfloat16.
             disabled: parts to leave out, as `train.disable` names them.
+            layers: of the model, for predictions.
         """
         self._patches, self._packing = ExitStack(), ExitStack()
         self.network = network
@@ -76,6 +79,7 @@ class FastForward:
             if probe_result.exit
             else None
         )
+        self._layers = layers
         self._copies: HalfCopies | None = None
         self._patch_or_close()
 
@@ -128,13 +132,20 @@ class FastForward:
         if "dropout" not in self._disabled:
             self._patches.callback(_remove_patches, patch_dropout(self.network))
         if self._half and "copies" not in self._disabled:
-            self._copies = HalfCopies(self.network)
+            packed = self._layers.modules if self._layers else frozenset[nn.Module]()
+            self._copies = HalfCopies(self.network, without=packed)
             self._patches.callback(_remove_patches, self._copies.patched)
         self._pack()
 
     def _pack(self) -> None:
         if self._layout is not None:
             self._layout.enter(self._packing)
+            if self._layers is not None:
+                self._layers.enter(
+                    self._packing,
+                    self._layout.context,
+                    cut=self._layout.exit == "first token, last layer cut",
+                )
 
 
 def _remove_patches(patched: Iterable[Any]) -> None:

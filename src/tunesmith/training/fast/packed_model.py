@@ -62,13 +62,16 @@ class PackedLayout:
     """Batches through a model as packs, once it was `enter`ed."""
 
     def __init__(self, network: Any, exit_: Exit, kernels: Kernels | None = None) -> None:
-        """Nothing is changed until `enter`; `kernels` are torch's own, to be used if they can."""
+        """Nothing is changed until `enter`; `kernels` are torch's own, to be used if they can.
+
+        Its `context` holds the current pack.
+        """
         register()
         self.network = network
         self.exit = exit_
         self.kernels = kernels
         self.first_position = first_position(network)
-        self._context = PackContext()
+        self.context = PackContext()
 
     def run(
         self, forward: Callable[[nn.Module, Batch], Outputs], batch: Batch, device: Any
@@ -100,12 +103,12 @@ class PackedLayout:
         self, forward: Callable[[nn.Module, Batch], Outputs], pack: Sequences, packed: Batch
     ) -> Outputs:
         """Run one pass over a pack that is on the device already."""
-        self._context.pack = pack
+        self.context.pack = pack
         return forward(self._called, packed)
 
     def discard_pack(self) -> None:
         """Release the pack, once no backward pass needs it."""
-        self._context.pack = None
+        self.context.pack = None
 
     @property
     def ignores_window(self) -> bool:
@@ -115,13 +118,13 @@ class PackedLayout:
         """
         return (
             isinstance(getattr(self.network.config, "sliding_window", None), int)
-            and not self._context.windows
+            and not self.context.windows
         )
 
     @property
     def _pack(self) -> Sequences:
-        assert self._context.pack is not None  # noqa: S101 - `run` came first
-        return self._context.pack
+        assert self.context.pack is not None  # noqa: S101 - `run` came first
+        return self.context.pack
 
     @property
     def _called(self) -> Any:
@@ -140,7 +143,7 @@ class PackedLayout:
     def enter(self, stack: ExitStack) -> None:
         """Install hooks and attention; what takes them away again goes onto the stack."""
         config = self.network.config
-        stack.enter_context(attending(self.network, self._context))
+        stack.enter_context(attending(self.network, self.context))
         stack.callback(self.network.set_attn_implementation, config._attn_implementation)
         self.network.set_attn_implementation(NAME)
         if self.exit not in ("every token", "last token"):

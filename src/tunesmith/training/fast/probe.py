@@ -29,12 +29,12 @@ from tunesmith.training.fast.packing import in_parts, widened
 from tunesmith.training.fast.ragged_attention import Kernels
 from tunesmith.training.memory import installed_bytes, is_out_of_memory
 
-__all__ = ["ProbeResult", "difference", "probe", "probed_places"]
+__all__ = ["AS_EXACT", "OUTPUTS_AGREE", "ProbeResult", "difference", "probe", "probed_places"]
 
 OUTPUTS_AGREE = 1e-5
 GRADIENTS_AGREE = 1e-4
 _DOUBLES_AGREE = 1e-7
-_AS_EXACT = 4.0
+AS_EXACT = 4.0
 """How many times the rounding of the exact way a fast way may have."""
 _BYTES_PER_WEIGHT = 40
 """Of two passes in float64 next to two in float32: weights and gradients."""
@@ -206,7 +206,7 @@ class _Exact:
             return f"in float64: {reason}", False
         own, others = (difference(exact, one)[1] for one in (_like(fast, self._single), fast))
         text = f"{same:.1e} in float64; rounding {others:.1e}, of the exact way {own:.1e}"
-        return text, same < _DOUBLES_AGREE and others <= _AS_EXACT * own
+        return text, same < _DOUBLES_AGREE and others <= AS_EXACT * own
 
     @cached_property
     def _double(self) -> tuple[nn.Module, Found] | None:
