@@ -156,3 +156,17 @@ def test_children_are_no_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
         child.wait()
     monkeypatch.setattr(neighbors.multiprocessing, "active_children", lambda: [child] * 2)
     assert neighbors._own_seconds() - before >= 0.1, "ended children count, too"
+
+
+@ON_LINUX
+@pytest.mark.parametrize(("own", "niced"), [(0, 3.0), (-5, 3.0), (5, 0.0), (19, 0.0)])
+def test_priority_is_that_of_others_compared_with_ours(
+    own: int, niced: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = neighbors.os.sysconf("SC_CLK_TCK")
+    lines = [f"cpu{i} 0 {3 * second if i == 0 else 0} 0 0 0 0 0 0 0 0\n" for i in range(512)]
+    (tmp_path / "stat").write_text("".join(lines), encoding="utf-8", newline="\n")
+    monkeypatch.setattr(neighbors.os, "sched_getaffinity", lambda _process: {0, 1})
+    monkeypatch.setattr(neighbors.os, "getpriority", lambda _which, _who: own)
+    reading = read(None, stat=tmp_path / "stat")
+    assert reading is not None and (reading.used, reading.niced) == (3.0, niced)

@@ -153,6 +153,8 @@ def _unsteady(plan: Estimate) -> list[Problem]:
 
 def _plan_lines(plan: Estimate) -> dict[str, str]:
     """A line each for plan, device, measured speed, estimated time, and memory and disk."""
+    from tunesmith.training.fast.waiting import describe
+
     rows = ", ".join(f"{name} {count:,}" for name, count in plan.rows.items())
     weights = _("{count:.1f} million weights, {share:.0%} of them trained").format(
         count=plan.parameters / 1e6, share=plan.trained / plan.parameters
@@ -168,6 +170,7 @@ def _plan_lines(plan: Estimate) -> dict[str, str]:
     return {
         _("plan"): f"{plan.model} · {weights} · {rows}",
         _("device"): f"{plan.device}, {plan.precision} · {batches} · {engine}",
+        **({_("threads"): describe()} if plan.device == "cpu" else {}),
         _("measured"): _(
             "{usual:.3f} s per step, from {steps} steps · largest micro-batch {largest:.3f} s"
         ).format(usual=plan.step_seconds, steps=plan.measured_steps, largest=plan.largest_seconds),

@@ -31,7 +31,7 @@ class Reading:
     Attributes:
         at: the moment, on the monotonic clock.
         used: of the CPUs that this process may run on, by anyone.
-        niced: the part of it by processes of low priority.
+        niced: the part of it by processes of low priority, if this one is of normal priority.
         own: by this process and its children.
         stopped: for which the quota of the container stopped its CPUs.
     """
@@ -143,6 +143,8 @@ def read(quota: Quota | None, *, stat: Path = _STAT) -> Reading | None:
             used, niced = _times(file, cpus)
     except (OSError, ValueError):
         return None
+    if os.getpriority(os.PRIO_PROCESS, 0) > 0:  # we are of low priority as well
+        niced = 0.0
     stopped = 0.0 if quota is None else quota.stopped_seconds()
     return Reading(time.monotonic(), used, niced, _own_seconds(), stopped)
 

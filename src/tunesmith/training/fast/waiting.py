@@ -165,7 +165,7 @@ class Watch:
                 if self._thread is None:
                     self._look(policy, switch=False)
                 reason = _reason(policy)
-            return f"{text}; {reason}" if reason else text
+            return _("{threads}; {reason}").format(threads=text, reason=reason) if reason else text
 
     def news(self) -> str:
         """Say it if it is new."""
