@@ -75,6 +75,50 @@ def test_any_two_are_compared_turn_by_turn() -> None:
     assert ratio_of(one, Result("failed", problem="it ended")) is None
 
 
+class Disturbed(OneOfThree):
+    """A child whose first turns that count are disturbed; each takes rows of its own."""
+
+    disturbed = 0
+
+    def turn(self, steps: int, *, untimed: int) -> Turn:
+        self._turns += 1
+        others = 0.9 if 2 <= self._turns <= 1 + self.disturbed else 0.1
+        return Turn(1.0 + others, steps, 8, 80, 0.5, 0.1, f"{self._turns}", others=others)
+
+
+@pytest.mark.parametrize("disturbed", [0, 1, 4])
+def test_disturbed_turns_are_repeated_by_all(
+    disturbed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "Child", Disturbed)
+    monkeypatch.setattr(Disturbed, "disturbed", disturbed)
+    said: list[str] = []
+    contenders = [Contender(name, "tunesmith") for name in ("first", "second")]
+    results = compare(contenders, {"train.device": "cpu"}, turns=7, steps=2, say=said.append)
+    assert len(said) == 2 * (7 + disturbed)
+    assert sum("other processes: 0.9 CPUs" in line for line in said) == 2 * disturbed
+    for result in results:
+        assert result.load is not None and not result.is_unsteady
+        assert (result.load.rounds, result.load.disturbed) == (7 + disturbed, disturbed)
+        assert (result.known_ratio, result.known_fraction, result.same_rows) == (1.0, 0.455, True)
+        assert result.each_turn == (round(8 / 1.1, 3),) * 7
+
+
+def test_a_machine_that_is_too_busy_gives_no_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "Child", Disturbed)
+    monkeypatch.setattr(Disturbed, "disturbed", 100)
+    contenders = [Contender(name, "tunesmith") for name in ("first", "second")]
+    results = compare(contenders, {"train.device": "cpu"}, turns=7, steps=2)
+    for result in results:
+        assert result.load is not None and result.load.rounds == 5, "it gives up"
+        assert result.is_too_busy and result.is_unsteady and result.samples_per_second > 0
+        assert (result.known_ratio, result.known_fraction) == (None, None)
+        printed = result.as_json()
+        refused = [printed[name] for name in ("ratio", "ratio_quartiles", "fraction")]
+        assert refused == [None, None, None] and printed["is_unsteady"] is True
+    assert ratio_of(results[0], results[1]) is None
+
+
 def test_the_machine_is_named() -> None:
     facts = machine()
     assert facts["torch"] and facts["cores"] >= 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,9 +12,12 @@ from tunesmith.analysis.bench.roofline import (
     Machine,
     Products,
     measure_machine,
+    others_since,
+    product_speed,
     products_of,
     work_of,
 )
+from tunesmith.training.fast.neighbors import read
 
 
 def counted(model: torch.nn.Module) -> Products:
@@ -108,7 +113,28 @@ def test_the_limit_grows_with_work_and_falls_with_speed() -> None:
     assert half.bytes > small.bytes
 
 
-def test_a_machine_is_measured() -> None:
+@pytest.mark.parametrize(("others", "tries"), [([0.1], 1), ([0.9, 0.1], 2), ([0.9] * 9, 3)])
+def test_the_best_rates_of_a_busy_machine_count(
+    others: list[float], tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([2.0, 2.0, 1.0, 4.0, 8.0, 8.0])
+    monkeypatch.setattr(roofline, "_best", lambda _call, _device: next(seconds))
+    monkeypatch.setattr(roofline, "others_since", lambda _before: others.pop(0))
+    machine = measure_machine(model_of("bert"), 300, torch.float32)
+    assert machine.flops == 2 * 300 * 32 * 48 / (2.0 if tries == 1 else 1.0)
+    assert machine.bytes == roofline._UPDATE_BYTES * 4_000_000 / 2.0
+    assert len(list(seconds)) == 6 - 2 * tries
+
+
+def test_a_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "others_since", lambda _before: 0.0)
     result = measure_machine(model_of("bert"), 300, torch.float32)
     assert 1e6 < result.flops < 1e16
     assert 1e6 < result.bytes < 1e15
+
+
+def test_the_speed_of_the_processor_leaves_no_thread_behind() -> None:
+    before = threading.active_count()
+    assert 1 < product_speed(0.002) < 1e9
+    assert threading.active_count() == before
+    assert others_since(None) == 0.0 and others_since(read(None)) >= 0.0

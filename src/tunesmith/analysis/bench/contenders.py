@@ -111,6 +111,8 @@ class Turn:
         limit: the least seconds these steps can take, 0 if unknown.
         loss: the mean of the steps.
         order: a hash of the rows in the order they came.
+        others: CPUs that other processes used meanwhile.
+        speed: of the processor just before, in products of small matrices; 0 if not measured.
     """
 
     seconds: float
@@ -120,6 +122,8 @@ class Turn:
     limit: float
     loss: float
     order: str
+    others: float = 0.0
+    speed: float = 0.0
 
 
 class Child:
@@ -187,6 +191,8 @@ def _answer(steps: Steps, pipe: Connection) -> None:
     """Take the steps that are requested, and time them."""
     import torch
 
+    from tunesmith.analysis.bench.roofline import others_since, product_speed
+    from tunesmith.training.fast.neighbors import read
     from tunesmith.training.fast.waiting import pause, resume
 
     try:
@@ -199,15 +205,18 @@ def _answer(steps: Steps, pipe: Connection) -> None:
     while request := pipe.recv():
         untimed, timed = request
         resume()
+        speed = product_speed() if untimed else 0.0
         try:
             for _step in range(untimed):
                 next(steps)
+            before = read(None)
             started = time.perf_counter()
             done = [next(steps) for _step in range(timed)]
         except Exception as error:
             pipe.send(_as_line(error))
             return
         seconds = time.perf_counter() - started
+        others = others_since(before)
         pause()  # the turns of the others are no load
         indices = repr([step.indices for step in done])
         turn = Turn(
@@ -218,6 +227,8 @@ def _answer(steps: Steps, pipe: Connection) -> None:
             limit=sum(step.limit for step in done),
             loss=sum(step.loss for step in done) / len(done),
             order=hashlib.sha256(indices.encode()).hexdigest()[:12],
+            others=others,
+            speed=speed,
         )
         pipe.send(turn)
     pipe.send((peak_bytes(torch.device("cpu")) or 0) / (1 << 20))

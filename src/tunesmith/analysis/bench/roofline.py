@@ -7,6 +7,7 @@ shared layer is called more than once.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,8 +20,15 @@ from transformers.pytorch_utils import Conv1D
 
 from tunesmith.data.batches import Batch
 from tunesmith.training.engine import Pass
+from tunesmith.training.fast.neighbors import Reading, Window, read
 
-__all__ = ["Machine", "Products", "Work", "measure_machine", "products_of", "work_of"]
+__all__ = [
+    "MOST_OTHERS", "Machine", "Products", "Work", "measure_machine", "others_since",
+    "product_speed", "products_of", "work_of",
+]  # fmt: skip
+
+MOST_OTHERS = 0.25
+"""CPUs that other processes may use while something is measured."""
 
 _LINEAR = (nn.Linear, Conv1D)
 """Layers that are one product with a matrix; `Conv1D` is that of GPT-2."""
@@ -158,20 +166,59 @@ def work_of(
 
 
 def measure_machine(network: Any, tokens: int, dtype: torch.dtype) -> Machine:
-    """Measure products of the widest layer, and updates by AdamW, for about a second."""
+    """Measure products of the widest layer, and updates by AdamW, for about a second.
+
+    It is measured again, twice at most, if other processes used the CPUs meanwhile.
+    """
     device = next(network.parameters()).device
     layers = [module for module in network.modules() if isinstance(module, _LINEAR)]
     widest: Any = max(layers, key=lambda layer: layer.weight.numel())
     out, into = widest.weight.t().shape if isinstance(widest, Conv1D) else widest.weight.shape
     rows = torch.randn(max(tokens, 256), into, device=device, dtype=dtype)
     weight = torch.randn(out, into, device=device, dtype=dtype)
-    product = _best(lambda: nn.functional.linear(rows, weight), device)
     count = 4_000_000
     parameter = nn.Parameter(torch.zeros(count, device=device))
     parameter.grad = torch.ones_like(parameter)
     optimizer = torch.optim.AdamW([parameter], fused=True)
-    update = _best(optimizer.step, device)
+    product = update = float("inf")
+    for _try in range(3):
+        before = read(None)
+        product = min(product, _best(lambda: nn.functional.linear(rows, weight), device))
+        update = min(update, _best(optimizer.step, device))
+        if others_since(before) <= MOST_OTHERS:
+            break
     return Machine(2.0 * rows.shape[0] * into * out / product, _UPDATE_BYTES * count / update)
+
+
+def product_speed(seconds: float = 0.01) -> float:
+    """Return how many products of two small matrices the processor makes in a second, at best.
+
+    In a thread of its own, which takes its team of threads along when it ends; a second team makes
+    those of the training wait passively.
+    """
+    best = float("inf")
+
+    def measure() -> None:
+        nonlocal best
+        matrix = torch.ones(256, 256)
+        stop = time.perf_counter() + seconds
+        while time.perf_counter() < stop:
+            started = time.perf_counter()
+            matrix @ matrix
+            best = min(best, time.perf_counter() - started)
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    thread.join()
+    return 1 / best
+
+
+def others_since(before: Reading | None) -> float:
+    """Return the CPUs that other processes have used since then; 0 where that is not known."""
+    now = read(None)
+    if before is None or now is None:
+        return 0.0
+    return Window.between(before, now, threads=1).others
 
 
 def _best(call: Any, device: torch.device, seconds: float = 0.5) -> float:

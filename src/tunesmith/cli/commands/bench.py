@@ -16,6 +16,7 @@ from tunesmith.text import did_you_mean
 if TYPE_CHECKING:
     from tunesmith.analysis.bench.compare import Result
     from tunesmith.analysis.bench.contenders import Contender
+    from tunesmith.analysis.bench.load import Load
 
 __all__ = ["command"]
 
@@ -85,7 +86,11 @@ def command(
             terminal.problems([_excluded(result.name, result.problem)])
         else:
             rows.append(_table_row(result))
-    terminal.problems(_unsteady(result.name) for result in results if result.is_unsteady)
+    load = results[0].load
+    if load is not None and load.is_too_busy:
+        terminal.problems([_too_busy(load)])
+    else:
+        terminal.problems(_unsteady(result.name) for result in results if result.is_unsteady)
     against = ratio_of(results[1], results[2]) if drop_in else None
     terminal.table(rows, align_right=[key for key in (rows[0] if rows else {}) if key])
     if against is not None:
@@ -102,6 +107,7 @@ def command(
             "results": [result.as_json() for result in results],
             "turns": turns,
             "steps_per_turn": steps,
+            "load": None if load is None else load.as_json(),
             "machine": machine(),
         }
     )
@@ -131,19 +137,27 @@ def _contenders(names: tuple[str, ...], *, drop_in: bool, ablate: bool) -> list[
 
 def _table_row(result: Result) -> dict[str, str]:
     """The columns of the table for one contender."""
-    quartiles, fraction = result.ratio_quartiles, result.fraction
+    quartiles = result.ratio_quartiles
+    refusal = _("too busy") if result.is_too_busy else _("too noisy")
+
+    def shown(value: float | None, known: float | None, style: str) -> str:
+        if known is not None:
+            return format(known, style)
+        return "-" if value is None else refusal
+
     return {
         "": result.name,
         _("samples/s"): f"{result.samples_per_second:.1f}",
         _("tokens/s"): f"{result.tokens_per_second:.0f}",
         _("ms/step"): f"{1000 * result.seconds_per_step:.1f}",
         _("peak MB"): f"{result.peak_mb:.0f}",
-        _("ratio"): "-" if result.ratio is None else f"{result.ratio:.2f}",
-        _("quartiles"): "-" if quartiles is None else f"{quartiles[0]:.2f} - {quartiles[1]:.2f}",
-        # no step is faster than its limit: a fraction above 1 was measured on a busy machine
-        _("of the limit"): (
-            "-" if fraction is None else _("too noisy") if fraction > 1 else f"{fraction:.0%}"
+        _("ratio"): shown(result.ratio, result.known_ratio, ".2f"),
+        _("quartiles"): (
+            "-"
+            if quartiles is None or result.is_too_busy
+            else f"{quartiles[0]:.2f} - {quartiles[1]:.2f}"
         ),
+        _("of the limit"): shown(result.fraction, result.known_fraction, ".0%"),
         _("loss"): f"{result.loss:.4f}",
         _("same rows"): (
             "-" if result.same_rows is None else _("yes") if result.same_rows else _("no")
@@ -154,6 +168,29 @@ def _table_row(result: Result) -> dict[str, str]:
 def _excluded(name: str, reason: str) -> Problem:
     message = _("{name} is left out: {reason}").format(name=name, reason=reason)
     return Problem("M123", message, severity=Severity.WARNING)
+
+
+def _too_busy(load: Load) -> Problem:
+    """Why nothing can be compared: what other processes took of the CPUs, and which ones did."""
+    message = _(
+        "the machine is too busy to compare: in {disturbed} of {rounds} turns other processes used "
+        "{others:.1f} of {cpus} CPUs"
+    ).format(
+        disturbed=load.disturbed, rounds=load.rounds, others=load.others, cpus=load.cpus
+    )  # fmt: skip
+    if load.others < 0.05:
+        message = _(
+            "the machine is too unsteady to compare: in {disturbed} of {rounds} turns the "
+            "processor was slower than in the others"
+        ).format(disturbed=load.disturbed, rounds=load.rounds)
+    evidence = tuple(f"{name}: " + _("{cpus:.1f} CPUs").format(cpus=cpus) for name, cpus in load.by)
+    return Problem(
+        "M138",
+        message,
+        evidence=evidence,
+        fix=_("End these programs, or run again on an idle machine."),
+        severity=Severity.WARNING,
+    )
 
 
 def _unsteady(name: str) -> Problem:
