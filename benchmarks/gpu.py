@@ -174,19 +174,19 @@ def measure(
             **shared, "model": str(home / model), "train.batch_size": batch_size,
             "train.max_steps": steps_taken(turns, steps),
         }  # fmt: skip
-        found = compare(
+        measured = compare(
             contenders(), settings, turns=turns, steps=steps,
             say=lambda line: print(line, flush=True),
         )  # fmt: skip
         longest = max(longest, time.monotonic() - started)
-        plain = next(one for one in found if one.name == "fast-bf16")
+        plain = next(one for one in measured if one.name == "fast-bf16")
         value = {
-            "results": [one.as_json() for one in found],
-            "to fast-bf16": {one.name: ratio_of(one, plain) for one in found},
+            "results": [one.as_json() for one in measured],
+            "to fast-bf16": {one.name: ratio_of(one, plain) for one in measured},
             "seconds": round(time.monotonic() - started),
         }
         results.keep("speed", name, value)
-        for one in found:
+        for one in measured:
             print(name, one.name, one.problem or f"{one.ratio} {one.fraction}", flush=True)
 
 

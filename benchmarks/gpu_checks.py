@@ -89,23 +89,23 @@ def _compared(
 ) -> dict[str, Any]:
     """One way against the exact one: losses, norms, gradients, skipped and failing steps."""
     settings = {**base, "train.precision": precision, "train.enable": list(enabled)}
-    found = {
+    ours = {
         "whole": _trained(settings),
         "parts": _trained({**settings, "train.micro_batch_size": 3}),
         "gradients": _gradients({**settings, "train.disable": ["vocabulary"]}),
     }
-    uses = found["whole"]["uses"]  # None on a CPU
+    uses = ours["whole"]["uses"]  # None on a CPU
     in_use = uses is None or set(enabled) <= set(uses)
     figures: dict[str, Any] = {
         "in use": in_use,
         "uses": uses,
-        "notes": found["whole"]["notes"],
-        "recorded": found["gradients"]["recorded"],
-        "buckets": found["gradients"]["buckets"],
+        "notes": ours["whole"]["notes"],
+        "recorded": ours["gradients"]["recorded"],
+        "buckets": ours["gradients"]["buckets"],
     }
     right = in_use
     for kind in ("whole", "parts"):
-        one, other = found[kind], exact[precision][kind]
+        one, other = ours[kind], exact[precision][kind]
         steps = [step for step, *_numbers in other["numbers"]]
         same_steps = [step for step, *_numbers in one["numbers"]] == steps
         loss = _apart(one, other, 1) if same_steps else math.inf
@@ -120,7 +120,7 @@ def _compared(
         right &= loss <= (max(LOSS_HALF, 2 * noise) if half else LOSS)
         right &= norm <= (max(GRADIENT_HALF, 4 * noise) if half else 10 * GRADIENT)
     truth = exact["fp32"]["gradients"]["gradients"]
-    error = _largest(found["gradients"]["gradients"], truth)
+    error = _largest(ours["gradients"]["gradients"], truth)
     noise = _largest(exact[precision]["gradients"]["gradients"], truth)
     figures["gradient"] = {"error": error, "error of exact": noise}
     right &= error <= (max(GRADIENT_HALF, 2 * noise) if precision == "bf16" else GRADIENT)
@@ -209,7 +209,7 @@ def _gradients(settings: Mapping[str, object]) -> dict[str, Any]:
     with _session(settings) as session:
         engine: Any = session.engine
         engine.set_training(True)
-        found: list[dict[str, torch.Tensor]] = []
+        gradients: list[dict[str, torch.Tensor]] = []
         tokens = set()
         for step in range(BATCHES):
             for _turn in range(3):
@@ -221,7 +221,7 @@ def _gradients(settings: Mapping[str, object]) -> dict[str, Any]:
                     total += batch.num_tokens
                     engine.accumulate(batch, 1 / 8, is_last=True)
             tokens.add(-(-total // 64))
-            found.append(
+            gradients.append(
                 {
                     name: weight.grad.detach().float().clone()
                     for name, weight in session.network.named_parameters()
@@ -229,7 +229,7 @@ def _gradients(settings: Mapping[str, object]) -> dict[str, Any]:
                 }
             )
         graphs = engine._graphs._graphs if isinstance(engine, GraphedEngine) else {}
-        return {"gradients": found, "recorded": len(graphs), "buckets": len(tokens)}
+        return {"gradients": gradients, "recorded": len(graphs), "buckets": len(tokens)}
 
 
 def _apart(one: Mapping[str, Any], other: Mapping[str, Any], column: int) -> float:
@@ -238,10 +238,10 @@ def _apart(one: Mapping[str, Any], other: Mapping[str, Any], column: int) -> flo
     return max(abs(a[column] - b[column]) / max(abs(b[column]), 1e-6) for a, b in pairs)
 
 
-def _largest(found: list[dict[str, torch.Tensor]], truth: list[dict[str, torch.Tensor]]) -> float:
+def _largest(ours: list[dict[str, torch.Tensor]], truth: list[dict[str, torch.Tensor]]) -> float:
     """The largest relative difference of a gradient, as the probe measures it."""
     worst = 0.0
-    for one, exact in zip(found, truth, strict=True):
+    for one, exact in zip(ours, truth, strict=True):
         if one.keys() != exact.keys():
             return math.inf
         whole = math.sqrt(sum(float(g.norm()) ** 2 for g in exact.values()))

@@ -14,6 +14,7 @@ from transformers import set_seed
 from tunesmith.data.batches import Batch, LabelsAre, count_targets
 from tunesmith.errors import DatasetError, Place, Problem
 from tunesmith.i18n import gettext as _
+from tunesmith.interop.trainer.arrow_batches import ArrowBatches
 from tunesmith.interop.trainer.losses import shifts_labels
 from tunesmith.interop.trainer.support import notice
 from tunesmith.interop.trainer.unsupported import without_data
@@ -75,6 +76,8 @@ class Rows:
         self._data = self._narrowed(data)
         if is_plain(collate):
             _refuse_words(self._data, name)
+        self._arrow = ArrowBatches.of(self._data, collate)
+        self._is_compared = False
         tokens = _token_column(self._data)
         self.token_ids = None if tokens is None else _token_ids(tokens)
         self.longest = None if tokens is None else _longest(tokens)
@@ -121,13 +124,25 @@ class Rows:
         """
         if self._draws:
             set_seed(seed % 2**32)
-        inputs = dict(self.collated(places.tolist()))
+        inputs = self._tensors(places.tolist())
         labels = inputs.pop("labels", None)
         targets = len(places) if labels is None else self._count(labels)
         return Batch(
             inputs, labels, 0 if is_dummy else targets, self._tokens(inputs), places,
             is_dummy=is_dummy, labels_are=self._labels_are(inputs, labels),
         )  # fmt: skip
+
+    def _tensors(self, places: Sequence[int]) -> dict[str, Any]:
+        """As the collator makes them; from Arrow, once that was seen to give the same."""
+        if self._arrow is not None and self._is_compared:
+            tensors = self._arrow.tensors(places)
+            if tensors is not None:
+                return dict(tensors)
+        made = dict(self.collated(places))
+        if self._arrow is not None and not self._is_compared:
+            self._is_compared = True
+            self._arrow = self._arrow if self._arrow.agrees(places, made) else None
+        return made
 
     def _labels_are(self, inputs: Mapping[str, Any], labels: Any) -> LabelsAre:
         """What a collator does not say: classes of the shape of the tokens are one per token."""
