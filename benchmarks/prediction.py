@@ -1,9 +1,13 @@
-"""Rows per second of predictions: `Trainer.predict` with its defaults, and ours, in alternation.
+"""Predictions per second, from texts to probabilities: ours and others', in alternation.
 
-    python benchmarks/prediction.py --glue ../shared/glue --turns 3
+    python -m venv /tmp/predict-env
+    /tmp/predict-env/bin/pip install torch transformers onnx onnxruntime openvino
+    python benchmarks/prediction.py --peers /tmp/predict-env/bin/python --models /tmp/models
 
-Both hold the same fine-tuned shape (MiniLM-L6 with a head) and the same tokenized rows: the test
-split of MRPC, and the validation split of SST-2 with 20,000 of its training rows.
+Contenders are transformers' `Trainer.predict` and `pipeline` with their defaults, ONNX Runtime and
+OpenVINO (rows sorted by length, 32 at a time), each in a process of its own, and they hold the same
+fine-tuned model. Answers that differ from those of float32 are counted. Runs that `--models` lacks
+are trained first. `--ablate` measures ours without each of its parts instead.
 """
 
 from __future__ import annotations
@@ -11,8 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,95 +26,165 @@ import numpy as np
 from glue_quality import GLUE, model_folder, rows
 from machine import facts
 
-from tunesmith.analysis.bench.trainings import as_features
-from tunesmith.inputs import resolve_inputs, validate_inputs
-from tunesmith.recipe import gather
-from tunesmith.runs.prepare import PreparedRun, prepare_run
-from tunesmith.training.device import make_accelerator, resolve_precision
-from tunesmith.training.fast.predictor import Predictor
-from tunesmith.training.fast.process import tuned
-from tunesmith.training.predict import predict
+import tunesmith as ts
 
-SETS = {"mrpc": (("test",), 0), "sst2": (("validation",), 20_000)}
-
-
-def job_of(glue: Path, name: str, folder: Path) -> PreparedRun:
-    splits, more = SETS[name]
-    chosen = [row for split in splits for row in rows(glue / name, split)]
-    chosen += rows(glue / name, "train")[:more]
-    known = GLUE[name]["labels"]
-    for row in chosen:
-        if row["label"] in (-1, "-1", None):
-            row["label"] = known[0]  # predicted all the same
-    path = folder / f"{name}.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
-    sets = [
-        f"data.train={path}", f"data.validation={path}", f"model={model_folder()}",
-        f"data.labels={json.dumps(known)}",
-    ]  # fmt: skip
-    return prepare_run(validate_inputs(resolve_inputs(gather(sets=sets, environment={}))))
+HERE = Path(__file__).parent
+OURS = ("tunesmith-bf16", "tunesmith-fp32")
+PEERS = ("trainer", "pipeline", "onnxruntime", "onnxruntime-int8", "openvino", "openvino-bf16")
+_SLOW = ("trainer", "pipeline")
+"""They compute all batches alike: a few warm them up."""
+PARTS = ("layers", "packing", "last_layer", "copies", "process", "streams")
+WORK: dict[str, tuple[str, int, int]] = {
+    "MRPC, one text": ("mrpc", 1, 40),
+    "MRPC, 8 texts": ("mrpc", 8, 20),
+    "MRPC, 1,000 texts": ("mrpc", 1000, 1),
+    "MRPC, test": ("mrpc", 1725, 1),
+    "SST-2, validation and 20,000 rows": ("sst2", 20_872, 1),
+}
+"""Set, texts per call, calls."""
 
 
-def measure(job: PreparedRun, turns: int) -> dict[str, Any]:
-    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+def texts_of(glue: Path, name: str) -> list[Any]:
+    if name == "mrpc":
+        return [[row["sentence1"], row["sentence2"]] for row in rows(glue / name, "test")]
+    both = rows(glue / name, "validation") + rows(glue / name, "train")[:20_000]
+    return [row["sentence"] for row in both]
 
-    precision = resolve_precision("auto", "cpu")
-    accelerator = make_accelerator(device="cpu", precision="fp32")
-    examples = job.examples["validation"]
-    network = job.task.build(job.files, seed=0, dropout=None).model
-    features = [{k: v for k, v in f.items() if k != "row"} for f in as_features(examples)]
-    times: list[tuple[float, float]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(
-            model=network,
-            args=TrainingArguments(folder, report_to="none", disable_tqdm=True, use_cpu=True),
-            data_collator=DataCollatorWithPadding(tokenizer=job.tokenizer),
-            processing_class=job.tokenizer,
-        )
+
+def model_of(folder: Path, glue: Path, name: str) -> Path:
+    """A model trained on a set: three epochs of MRPC, 1,000 steps of 32 rows of SST-2."""
+    if not (folder / name / "model").is_dir():
+        steps = {"train.epochs": 1, "train.batch_size": 32, "train.max_steps": 1000}
+        settings = {
+            "model": model_folder(),
+            "data.labels": GLUE[name]["labels"],
+            "data.allow_leak": True,
+            "train.select_by": None,
+            **(steps if name == "sst2" else {}),
+        }
+        splits = {split: rows(glue / name, split) for split in ("train", "validation")}
+        ts.train(splits, out=folder / name, settings=settings)
+    return folder / name / "model"
+
+
+class Contender:
+    """A process that predicts on demand."""
+
+    def __init__(self, name: str, python: str, model: Path, work: Path) -> None:
+        self.name = name
+        self._out = work / f"{name}.npy"
+        script = str(HERE / "prediction_contenders.py")
+        self._process = subprocess.Popen(
+            [python, script, name, str(model), str(work)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        self.versions: dict[str, str] = self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} has ended")
+        return json.loads(line)
+
+    def seconds(self, texts: Path, calls: Sequence[tuple[int, int]]) -> float:
+        """Predict texts, some places at a time."""
+        assert self._process.stdin is not None
+        order = {"texts": str(texts), "calls": calls, "out": str(self._out)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return float(self._answer())
+
+    @property
+    def probabilities(self) -> Any:
+        """Of the last texts, shape (n, classes)."""
+        return np.load(self._out)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def measure(
+    names: Sequence[str], python: str, model: Path, texts: list[Any], work: str, turns: int
+) -> dict[str, Any]:
+    """Return seconds and answers of each contender, taking turns."""
+    _set, size, count = WORK[work]
+    calls = [(i * size, (i + 1) * size) for i in range(count)]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        path = folder / "texts.json"
+        path.write_text(json.dumps(texts[: size * count + 64]))
+        contenders = []
+        for name in names:
+            own = sys.executable if name.startswith("tunesmith") else python
+            contenders.append(Contender(name, own, model, folder))
+        for each in contenders:
+            each.seconds(path, [(0, 64)])
+            if each.name not in _SLOW:
+                each.seconds(path, calls)
+        seconds: dict[str, list[float]] = {name: [] for name in names}
         for _turn in range(turns):
-            started = time.perf_counter()
-            theirs = trainer.predict(features).predictions
-            between = time.perf_counter()
-            predictor = Predictor(network, job.task, accelerator, precision)
-            with tuned(True), predictor.patched(examples, job.padding) as forward:
-                evaluation = predict(
-                    forward, job.task, examples, job.padding, accelerator=accelerator
-                )
-                ours = evaluation.predictions["logits"]
-            times.append((between - started, time.perf_counter() - between))
-            print(times[-1], flush=True)
-    ratios = sorted(peer / own for peer, own in times)
+            for each in contenders:
+                seconds[each.name].append(each.seconds(path, calls))
+                print(work, each.name, round(seconds[each.name][-1], 3), flush=True)
+        answers = {each.name: each.probabilities for each in contenders}
+        for each in contenders:
+            each.close()
+        versions = {k: v for each in contenders for k, v in each.versions.items()}
     return {
-        "rows": len(examples),
-        "tokens": int(examples.lengths.sum()),
-        "precision": precision,
-        "trainer_rows_per_second": round(
-            len(examples) / statistics.median(peer for peer, _own in times), 1
-        ),
-        "tunesmith_rows_per_second": round(
-            len(examples) / statistics.median(own for _peer, own in times), 1
-        ),
-        "ratio_median": round(statistics.median(ratios), 2),
-        "ratio_range": [round(ratios[0], 2), round(ratios[-1], 2)],
-        "largest_difference": float(np.abs(theirs - ours).max()),
+        "texts": size,
+        "calls": count,
         "turns": turns,
+        "versions": versions,
+        "contenders": {
+            name: _summary(name, seconds, answers, size * count, count) for name in names
+        },
     }
+
+
+def _summary(name: str, seconds: Any, answers: Any, total: int, calls: int) -> dict[str, Any]:
+    """Of one contender; ratios are those of neighboring turns, as speed."""
+    own = seconds[name]
+    result: dict[str, Any] = {
+        "seconds": [round(s, 4) for s in own],
+        "rows_per_second": round(total / statistics.median(own), 1),
+        "milliseconds_per_call": round(1000 * statistics.median(own) / calls, 2),
+    }
+    exact = answers.get("trainer", answers.get(OURS[1]))
+    if exact is not None:
+        result["answers_that_differ"] = int((answers[name].argmax(1) != exact.argmax(1)).sum())
+        result["largest_difference"] = round(float(np.abs(answers[name] - exact).max()), 5)
+    for other in ("trainer", "openvino-bf16", "tunesmith-bf16"):
+        if other in seconds and other != name:
+            ratios = [a / b for a, b in zip(seconds[other], own, strict=True)]
+            result[f"ratio_to_{other}"] = round(statistics.median(ratios), 3)
+            result[f"range_to_{other}"] = [round(min(ratios), 3), round(max(ratios), 3)]
+    return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
+    parser.add_argument("--peers", default=sys.executable, help="Python of the peers")
+    parser.add_argument("--models", type=Path, required=True, help="runs, trained where missing")
+    parser.add_argument("--work", nargs="+", default=list(WORK), choices=WORK)
+    parser.add_argument("--contenders", nargs="+", default=[*OURS, *PEERS])
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--ablate", action="store_true")
     arguments = parser.parse_args()
-    target = Path(__file__).parent / "results" / "prediction.json"
-    result = json.loads(target.read_text()) if target.is_file() else {}
-    for name in arguments.sets:
-        with tempfile.TemporaryDirectory() as folder:
-            result[name] = measure(job_of(arguments.glue, name, Path(folder)), arguments.turns)
-        print(name, result[name], flush=True)
-        result["machine"] = facts()
-        target.write_text(json.dumps(result, indent=1) + "\n")
+    name = "prediction_ablation.json" if arguments.ablate else "prediction.json"
+    target = HERE / "results" / name
+    results = json.loads(target.read_text()) if target.is_file() else {}
+    if arguments.ablate:
+        arguments.contenders = [OURS[0], *(f"{OURS[0]}-{part}" for part in PARTS)]
+    for work in arguments.work:
+        name = WORK[work][0]
+        model = model_of(arguments.models, arguments.glue, name)
+        texts = texts_of(arguments.glue, name)
+        result = measure(arguments.contenders, arguments.peers, model, texts, work, arguments.turns)
+        results[work] = {**result, "machine": facts()}
+        target.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

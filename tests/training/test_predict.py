@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tunesmith.errors import Interrupted, Problem
 from tunesmith.models import load_tokenizer, locate
 from tunesmith.recipe import DataSettings
 from tunesmith.tasks import Outputs, Task, task_named
+from tunesmith.training import predict as predict_module
 from tunesmith.training.device import make_accelerator
 from tunesmith.training.engine import ExactForward
 from tunesmith.training.memory import OneRowTooLarge
@@ -146,6 +148,44 @@ def test_what_does_not_fit_goes_through_in_parts(
     assert tokens_of(tight) == tokens_of(roomy)
     again = run(tiny_bert, batch_size=batch_size, memory_for=3, halvings=tight.halvings)
     assert again.halvings == tight.halvings
+
+
+@pytest.mark.parametrize("memory_for", [None, 1])
+def test_several_batches_at_once(
+    memory_for: int | None, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same answers in the same places; the process has as many threads as before."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    threads = set()
+    attempt = predict_module._attempt
+
+    def counted(*arguments: Any) -> Outputs | None:
+        threads.add(threading.current_thread().name)
+        return attempt(*arguments)
+
+    monkeypatch.setattr(predict_module, "_attempt", counted)
+    one = run(tiny_bert, batch_size=2)
+    assert threads == {"MainThread"}
+    several = run(tiny_bert, batch_size=2, memory_for=memory_for, several=True)
+    assert threads == {"MainThread", "tunesmith-stream_0", "tunesmith-stream_1"}
+    assert several.halvings == (memory_for == 1)
+    np.testing.assert_allclose(several.predictions["logits"], one.predictions["logits"], atol=1e-5)
+    assert several.loss == pytest.approx(one.loss, rel=1e-5)
+    assert tokens_of(several) == tokens_of(one)
+
+
+def test_what_fails_in_a_stream_ends_all(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(OneRowTooLarge, match="M111"):
+        run(tiny_bert, batch_size=2, memory_for=0, several=True)
+
+    def fail(*_arguments: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(predict_module, "_attempt", fail)
+    with pytest.raises(ValueError, match="broken"):
+        run(tiny_bert, batch_size=2, several=True)
+    assert not [each for each in threading.enumerate() if "stream" in each.name]
 
 
 def test_an_example_that_does_not_fit_alone_is_named(tiny_bert: Path) -> None:

@@ -300,7 +300,7 @@ def model_options(function: F) -> F:
             metavar="PART",
             help=_(
                 "Part of fast prediction to leave out; repeatable: layers, packing, last_layer, "
-                "copies, process, waiting."
+                "copies, process, streams, waiting."
             ),
         ),
     )(function)

@@ -17,7 +17,7 @@ from tunesmith.text import did_you_mean, quoted
 
 __all__ = ["load"]
 
-_PARTS = ("layers", "packing", "last_layer", "copies", "process", "waiting")
+_PARTS = ("layers", "packing", "last_layer", "copies", "process", "streams", "waiting")
 """What can be left out of fast prediction, by name."""
 
 
@@ -40,7 +40,7 @@ def load(
             elsewhere bf16 where it is computed natively.
         roles: which column is what, in place of those it was trained with.
         disable: parts of fast prediction to leave out: "layers", "packing", "last_layer", "copies",
-            "process" or "waiting".
+            "process", "streams" or "waiting".
 
     Raises:
         ModelError: it is no model, or has no trained head for a task (M114).

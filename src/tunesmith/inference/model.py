@@ -352,6 +352,7 @@ class Model:
                 padding,
                 batch_size=batch_size,
                 accelerator=make_accelerator(device=self.device),
+                several=self._predictor.takes_several(examples),
             )
         done = replace(done, predictions=self.task.join(done.predictions, examples))
         numbers = set(examples.row_numbers.tolist())

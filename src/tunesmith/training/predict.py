@@ -15,6 +15,7 @@ from tunesmith.data.encoded import Ragged
 from tunesmith.tasks import EVALUATION_SEED, Outputs, Predictions, Task
 from tunesmith.training.engine import Forward
 from tunesmith.training.memory import OneRowTooLarge, is_out_of_memory, release_memory
+from tunesmith.training.streams import Streams
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -52,6 +53,7 @@ def predict(
     halvings: int = 0,
     accelerator: Accelerator,
     between: Callable[[], None] | None = None,
+    several: bool = False,
 ) -> Evaluation:
     """Run the model over all examples, shared among the processes.
 
@@ -65,6 +67,7 @@ def predict(
         halvings: how often to halve either beforehand.
         accelerator: which process this is, and how to gather.
         between: called before every batch, so that a long evaluation can be stopped.
+        several: whether several batches may go through `forward` at once, on a CPU.
 
     Raises:
         OneRowTooLarge: memory does not suffice for a single example.
@@ -87,11 +90,12 @@ def predict(
     assigned = mine or [batches[0][:1]]
     collected = _Collected(sum(map(len, assigned)))
     with torch.inference_mode():
-        for batch, outputs in _passes(forward.outputs, assigned, batch_of, cut):
-            collected.add(batch, outputs)
+        with Streams.start(several=several, batches=len(assigned)) as streams:
+            for batch, outputs in _passes(forward.outputs, assigned, batch_of, cut, streams):
+                collected.add(batch, outputs)
         if task.generates:
             with forward.plain_model():
-                for batch, outputs in _passes(generate, assigned, batch_of, cut):
+                for batch, outputs in _passes(generate, assigned, batch_of, cut, Streams(None, 1)):
                     collected.add_ragged(batch, outputs)
     if idle:
         collected.clear()
@@ -209,26 +213,44 @@ def _passes(
     batches: Sequence[NDArray[np.int64]],
     batch_of: Callable[[NDArray[np.int64]], Batch],
     cut: _Cut,
+    streams: Streams,
 ) -> Iterator[tuple[Batch, Outputs]]:
     """Each batch with what comes of it; where memory does not suffice, the rest is cut smaller."""
-    waiting = list(reversed(batches))
-    while waiting:
-        batch = batch_of(waiting.pop())
-        outputs = _attempt(run, batch)
-        if outputs is not None:
-            yield batch, outputs
-            continue
+    while batches:
+        failed: list[Batch] = []
+        waiting = iter(batches)
+        made = (batch_of(places) for places in _until(waiting, failed))
+        for batch, outputs in streams.map(lambda batch: _attempt(run, batch), made):
+            if outputs is not None:
+                yield batch, outputs
+            else:
+                failed.append(batch)
+        if not failed:
+            return
         release_memory(cut.device)
-        if len(batch.examples) == 1:
-            raise OneRowTooLarge.of_batch(batch)
+        for batch in failed:
+            if len(batch.examples) == 1:
+                raise OneRowTooLarge.of_batch(batch)
         cut.halvings += 1
-        waiting = cut(np.concatenate([batch.examples, *reversed(waiting)]))[::-1]
+        batches = cut(np.concatenate([*(batch.examples for batch in failed), *waiting]))
+
+
+def _until(
+    batches: Iterator[NDArray[np.int64]], failed: Sequence[Batch]
+) -> Iterator[NDArray[np.int64]]:
+    """Take batches until one has failed."""
+    while not failed:
+        places = next(batches, None)
+        if places is None:
+            return
+        yield places
 
 
 def _attempt(run: Callable[[Batch], Outputs], batch: Batch) -> Outputs | None:
-    """Run one pass; return None if memory does not suffice."""
+    """Run one pass, in any thread; return None if memory does not suffice."""
     try:
-        return run(batch)
+        with torch.inference_mode():
+            return run(batch)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

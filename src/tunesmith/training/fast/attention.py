@@ -12,6 +12,7 @@ are saved with the probabilities and, if there is dropout, what it drew.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -38,15 +39,27 @@ _CANNOT = ("softcap", "s_aux", "sinks", "position_bias", "indices", "block_indic
 class PackContext:
     """What the attention of a model works on.
 
+    The pack stays after the forward pass: gradient checkpointing asks again during the backward
+    pass.
+
     Attributes:
-        laid: the pack. It stays after the forward pass: gradient checkpointing asks again during
-            the backward pass.
         windows: whether a layer has named a sliding window.
     """
 
     def __init__(self) -> None:
-        self.pack: Sequences | None = None
+        self._shared: Sequences | None = None
+        self._own = threading.local()
         self.windows = False
+
+    @property
+    def pack(self) -> Sequences | None:
+        """That of this thread if it has one; torch has threads of its own for backward passes."""
+        own: Sequences | None = getattr(self._own, "pack", None)
+        return self._shared if own is None else own
+
+    @pack.setter
+    def pack(self, pack: Sequences | None) -> None:
+        self._own.pack = self._shared = pack
 
 
 _of_layer: WeakKeyDictionary[nn.Module, PackContext] = WeakKeyDictionary()

@@ -141,7 +141,9 @@ def _weights_key(parts: Sequence[Parts]) -> tuple[tuple[int, int], ...]:
     return tuple(
         (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
         for each in parts
-        for weight in each.layer.parameters()
+        for module in (*each.linears, each.out_norm, each.down_norm)
+        for weight in module._parameters.values()
+        if weight is not None
     )
 
 

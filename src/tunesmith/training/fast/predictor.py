@@ -40,6 +40,8 @@ _WORTH_IT = 32
 """Fewer rows in all are computed by the plain model: probing costs more than it saves."""
 _LONG_ENOUGH = 64
 """Fewer rows are predicted before the load of the machine is known."""
+_NO_DROPOUT = frozenset({"dropout"})
+"""There is none in evaluation mode; its patches would only take time."""
 _PLAIN = ProbeResult(None, by_length=False, reason="few rows")
 
 
@@ -61,8 +63,8 @@ class Predictor:
             task: fitted.
             accelerator: its device.
             precision: "fp32" or "bf16".
-            disabled: parts to leave out: "layers", "packing", "last_layer", "copies", "process" or
-                "waiting".
+            disabled: parts to leave out: "layers", "packing", "last_layer", "copies", "process",
+                "streams" or "waiting".
         """
         self._network = network.to(accelerator.device)
         self._task = task
@@ -87,13 +89,25 @@ class Predictor:
                 forward = FastForward(
                     self._network, self._task.forward, self._device,
                     probe_result=result, half=self._half,
-                    disabled=frozenset({"copies", "dropout"}) if plain else self._disabled,
+                    disabled=_NO_DROPOUT | ({"copies"} if plain else self._disabled),
                     layers=None if plain else self._current_layers(),
                 )  # fmt: skip
                 try:
                     yield forward
                 finally:
                     forward.close()
+
+    def takes_several(self, examples: Examples) -> bool:
+        """Whether several batches of these may go through at once.
+
+        A row without tokens would remove patches that the others need.
+        """
+        return (
+            self._layers is not None
+            and "streams" not in self._disabled
+            and not examples.prepared.has_parts
+            and int(examples.lengths.min()) > 0
+        )
 
     @contextmanager
     def _settings(self, count: int, *, plain: bool) -> Iterator[None]:
@@ -167,7 +181,7 @@ class Predictor:
         self._network.eval()
         forward = FastForward(
             self._network, self._task.forward, self._device,
-            probe_result=result, half=half, layers=layers,
+            probe_result=result, half=half, disabled=_NO_DROPOUT, layers=layers,
         )  # fmt: skip
         try:
             with torch.inference_mode():
