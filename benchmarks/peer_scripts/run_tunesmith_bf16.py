@@ -1,0 +1,14 @@
+"""Tunesmith with its default recipe in bfloat16."""
+
+from __future__ import annotations
+
+from run_tunesmith import train
+from shared import Clock, Job, run
+
+
+def half(job: Job, clock: Clock) -> str:
+    return train(job, clock, **{"train.precision": "bf16"})
+
+
+if __name__ == "__main__":
+    run(half)
