@@ -41,6 +41,8 @@ from tunesmith.metrics.scores import Metric
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "peers.json"
 TORCH = "torch==2.13.0"
+COMMAND = "python benchmarks/peers.py --environments DIR"
+"""Where the environments are says nothing."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Peer:
         title: in the table.
         script: in `peer_scripts`.
         environment: the folder of its environment; empty for the one that runs this.
-        packages: what pip is asked for.
+        packages: what pip installs.
         constrained: whether the project's versions suit it; otherwise only torch is fixed.
     """
 
@@ -66,7 +68,7 @@ _TRAINER = ("trainer", ("transformers[torch]", "datasets"))
 _SENTENCES = ("sentences", ("sentence-transformers[train]", "setfit"))
 PEERS = {
     "trainer": Peer("Trainer", "run_trainer.py", *_TRAINER),
-    "trainer-tuned": Peer("Trainer, bf16, by length", "run_trainer_tuned.py", *_TRAINER),
+    "trainer-tuned": Peer("Trainer, bf16, group_by_length", "run_trainer_tuned.py", *_TRAINER),
     "cross-encoder": Peer("CrossEncoder", "run_cross_encoder.py", *_SENTENCES),
     "setfit": Peer("SetFit", "run_setfit.py", *_SENTENCES),
     "autogluon": Peer(
@@ -74,7 +76,7 @@ PEERS = {
     ),
     "spacy": Peer("spaCy", "run_spacy.py", "spacy", ("spacy-transformers",), constrained=False),
     "ludwig": Peer("Ludwig", "run_ludwig.py", "ludwig", ("ludwig",), constrained=False),
-    "linear": Peer("TF-IDF, logistic regression", "run_linear.py", "linear", ("scikit-learn",)),
+    "linear": Peer("TF-IDF + LogisticRegression", "run_linear.py", "linear", ("scikit-learn",)),
     "tunesmith": Peer("tunesmith", "run_tunesmith.py"),
     "tunesmith-bf16": Peer("tunesmith, bf16", "run_tunesmith_bf16.py"),
     "tunesmith-exact": Peer("tunesmith, exact", "run_tunesmith_exact.py"),
@@ -104,10 +106,10 @@ def splits(glue: Path, name: str) -> dict[str, list[dict[str, Any]]]:
     return {"train": every[:count], "validation": rest[:VALIDATION], "test": tested}
 
 
-def write_job(folder: Path, data: dict[str, list[dict[str, Any]]], name: str, seed: int) -> Path:
+def write_task(folder: Path, data: dict[str, list[dict[str, Any]]], name: str, seed: int) -> Path:
     """The files that a peer reads; rows to predict have no labels."""
     columns = WORK[name]["columns"]
-    job: dict[str, Any] = {
+    task: dict[str, Any] = {
         **SETTINGS,
         "columns": columns,
         "label": "label",
@@ -116,15 +118,15 @@ def write_job(folder: Path, data: dict[str, list[dict[str, Any]]], name: str, se
         "seed": seed,
     }
     for split, chosen in data.items():
-        kept = [*columns, *(["label"] if split != "test" else [])]
+        names = [*columns, *(["label"] if split != "test" else [])]
         path = folder / f"{split}.jsonl"
         path.write_text(
-            "".join(json.dumps({key: row[key] for key in kept}) + "\n" for row in chosen),
+            "".join(json.dumps({key: row[key] for key in names}) + "\n" for row in chosen),
             encoding="utf-8",
         )
-        job[split] = str(path)
-    path = folder / "job.json"
-    path.write_text(json.dumps(job, indent=1), encoding="utf-8")
+        task[split] = str(path)
+    path = folder / "task.json"
+    path.write_text(json.dumps(task, indent=1), encoding="utf-8")
     return path
 
 
@@ -164,13 +166,19 @@ def install(peer: Peer, environments: Path) -> str | None:
 
 def last_lines(text: str) -> str:
     """The end of an error, without what names the machine."""
-    kept = [line for line in text.strip().splitlines() if not line.startswith("WARNING")]
-    return " ".join(" ".join(kept[-3:]).replace(str(Path.home()), "~").split())[-400:]
+    names = [
+        line
+        for line in text.strip().splitlines()
+        if not line.startswith("WARNING") and "%|" not in line
+    ]
+    return " ".join(" ".join(names[-3:]).replace(str(Path.home()), "~").split())[-400:]
 
 
-def run(peer: Peer, job: Path, environments: Path | None, limit: float) -> dict[str, Any]:
+def run(
+    peer: Peer, task: Path, environments: Path | None, limit: float, log: Path | None = None
+) -> dict[str, Any]:
     """What the script of a peer printed, with the seconds from its start; or its problem."""
-    command = [python_of(peer, environments), HERE / "peer_scripts" / peer.script, job]
+    command = [python_of(peer, environments), HERE / "peer_scripts" / peer.script, task]
     started = time.time()
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -183,8 +191,12 @@ def run(peer: Peer, job: Path, environments: Path | None, limit: float) -> dict[
                 cwd=scratch,
                 env={**os.environ, **OFFLINE},
             )
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as stopped:
+            if log is not None:
+                log.write_bytes((stopped.stderr or b"") + (stopped.stdout or b""))
             return {"problem": f"stopped after {limit:.0f} s"}
+    if log is not None:
+        log.write_text(done.stderr + done.stdout, encoding="utf-8")
     if done.returncode:
         return {"problem": last_lines(done.stderr)}
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -235,17 +247,16 @@ def difference(
 
 def summary(runs: Sequence[dict[str, Any]]) -> list[str]:
     """The cells of a peer: seconds of all, seconds of training, MB, accuracy, F1."""
-
-    def middle(key: str) -> str:
-        values = [run[key] for run in runs]
-        text = f"{statistics.median(values):.0f}" if key == "peak_mb" else ""
-        return text or f"{statistics.median(values):.1f}"
-
+    cells = []
+    for key, digits in (("seconds", 1), ("seconds_training", 1), ("peak_mb", 0)):
+        values = sorted(run[key] for run in runs)
+        text = f"{statistics.median(values):.{digits}f}"
+        if digits and len(values) > 1:
+            text += f" ({values[0]:.{digits}f} - {values[-1]:.{digits}f})"
+        cells.append(text)
     first = runs[0]
-    scores = (
-        "{:.3f} ({:.3f} - {:.3f})".format(*first["scores"][name]) for name in ("accuracy", "f1")
-    )
-    return [middle("seconds"), middle("seconds_training"), middle("peak_mb"), *scores]
+    scores = [first["scores"][name] for name in ("accuracy", "f1")]
+    return cells + ["{:.3f} ({:.3f} - {:.3f})".format(*score) for score in scores]
 
 
 def table(result: dict[str, Any], name: str) -> list[str]:
@@ -258,15 +269,15 @@ def table(result: dict[str, Any], name: str) -> list[str]:
     return lines
 
 
-def add(result: dict[str, Any], name: str, key: str, found: dict[str, Any], seed: int) -> None:
+def add(result: dict[str, Any], name: str, key: str, outcome: dict[str, Any], seed: int) -> None:
     """One run into the results."""
     of_peer = result[name]["peers"].setdefault(key, {})
-    if "problem" in found:
-        of_peer["problem"] = found["problem"]
+    if "problem" in outcome:
+        of_peer["problem"] = outcome["problem"]
         return
-    of_peer["versions"] = found.pop("versions")
-    of_peer["note"] = found.pop("note")
-    of_peer.setdefault("runs", []).append({"seed": seed, **found})
+    of_peer["versions"] = outcome.pop("versions")
+    of_peer["note"] = outcome.pop("note")
+    of_peer.setdefault("runs", []).append({"seed": seed, **outcome})
 
 
 def main() -> None:
@@ -274,13 +285,19 @@ def main() -> None:
     parser.add_argument("--glue", type=Path, default=Path("../shared/glue"))
     parser.add_argument("--environments", type=Path, help="where the peers' environments are")
     parser.add_argument("--install", action="store_true", help="make them")
-    parser.add_argument("--only-jobs", type=Path, help="write what the scripts read, run nothing")
+    parser.add_argument("--only-tasks", type=Path, help="write what the scripts read, run nothing")
     parser.add_argument("--work", nargs="+", default=list(WORK), choices=WORK)
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=PEERS)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--limit", type=float, default=3600, help="seconds for each run")
+    parser.add_argument("--log", type=Path, help="where the output of the last peer is saved")
+    parser.add_argument("--table", action="store_true", help="print the tables, run nothing")
     options = parser.parse_args()
     result: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    if options.table:
+        for name in options.work:
+            print(WORK[name]["title"], *table(result, name), sep="\n")
+        return
     if options.install:
         for key in options.peers:
             problem = install(PEERS[key], options.environments)
@@ -296,18 +313,19 @@ def main() -> None:
         result.setdefault(name, {"peers": {}}).update(rows=sizes, settings=SETTINGS)
         truth = [GLUE[name]["labels"].index(row["label"]) for row in data["test"]]
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(options.only_jobs or folder) / name
+            place = Path(options.only_tasks or folder) / name
             place.mkdir(parents=True, exist_ok=True)
-            job = write_job(place.absolute(), data, name, options.seed)
-            for key in options.peers if not options.only_jobs else ():
-                found = run(PEERS[key], job, options.environments, options.limit)
-                if "problem" not in found:
-                    found["scores"] = score(found["predictions"], truth)
-                    found["predictions"] = "".join(map(str, found["predictions"]))
-                add(result, name, key, found, options.seed)
-                result["machine"] = facts()
+            task = write_task(place.absolute(), data, name, options.seed)
+            for key in options.peers if not options.only_tasks else ():
+                outcome = run(PEERS[key], task, options.environments, options.limit, options.log)
+                if "problem" not in outcome:
+                    outcome["scores"] = score(outcome["predictions"], truth)
+                    outcome["predictions"] = "".join(map(str, outcome["predictions"]))
+                add(result, name, key, outcome, options.seed)
+                command = f"{COMMAND} --work {name} --peers {key} --seed {options.seed}"
+                result["machine"] = {**facts(), "command": command}
                 RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-                shown = {k: v for k, v in found.items() if k != "predictions"}
+                shown = {k: v for k, v in outcome.items() if k != "predictions"}
                 print(name, key, options.seed, shown, flush=True)
 
 

@@ -8,22 +8,22 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from shared import Clock, Job, declare_image_operators, line, run
+from shared import Clock, Task, declare_image_operators, line, run
 
 
-def train(job: Job, clock: Clock) -> str:
+def train(task: Task, clock: Clock) -> str:
     declare_image_operators()
     import pandas
     from autogluon.multimodal import MultiModalPredictor
 
     def table(split: str) -> pandas.DataFrame:
-        return pandas.DataFrame(job.rows(split))[
-            [*job.columns, *([job.label] if split != "test" else [])]
+        return pandas.DataFrame(task.rows(split))[
+            [*task.columns, *([task.label] if split != "test" else [])]
         ]
 
     with tempfile.TemporaryDirectory() as folder:
         predictor = MultiModalPredictor(
-            label=job.label,
+            label=task.label,
             problem_type="binary",
             eval_metric="accuracy",
             path=str(Path(folder) / "model"),
@@ -33,22 +33,22 @@ def train(job: Job, clock: Clock) -> str:
             predictor.fit(
                 train_data=table("train"),
                 tuning_data=table("validation"),
-                seed=job.seed,
+                seed=task.seed,
                 hyperparameters={
                     "model.names": ["hf_text"],
-                    "model.hf_text.checkpoint_name": job.model,
-                    "model.hf_text.max_text_len": job.max_length,
-                    "optim.max_epochs": job.epochs,
-                    "optim.lr": job.learning_rate,
-                    "env.batch_size": job.batch_size,
-                    "env.per_gpu_batch_size": job.batch_size,
+                    "model.hf_text.checkpoint_name": task.model,
+                    "model.hf_text.max_text_len": task.max_length,
+                    "optim.max_epochs": task.epochs,
+                    "optim.lr": task.learning_rate,
+                    "env.batch_size": task.batch_size,
+                    "env.per_gpu_batch_size": task.batch_size,
                     "env.num_gpus": 0,
                 },
             )
         answers = predictor.predict(table("test"))
     return line(
         clock,
-        [job.labels.index(label) for label in answers],
+        [task.labels.index(label) for label in answers],
         ["autogluon.multimodal", "lightning", "transformers", "torch"],
     )
 

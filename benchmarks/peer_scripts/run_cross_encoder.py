@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 
-from shared import Clock, Job, line, run
+from shared import Clock, Task, line, run
 
 
-def train(job: Job, clock: Clock) -> str:
+def train(task: Task, clock: Clock) -> str:
     from datasets import Dataset
     from sentence_transformers.cross_encoder import (
         CrossEncoder,
@@ -17,22 +17,22 @@ def train(job: Job, clock: Clock) -> str:
     from sentence_transformers.cross_encoder.losses import CrossEntropyLoss
     from transformers import set_seed
 
-    set_seed(job.seed)
+    set_seed(task.seed)
     model = CrossEncoder(
-        job.model, num_labels=len(job.labels), max_length=job.max_length, device="cpu"
+        task.model, num_labels=len(task.labels), max_length=task.max_length, device="cpu"
     )
     columns: dict[str, list[str] | list[int]] = {}
-    columns |= zip(job.columns, job.texts("train"), strict=True)
-    columns["label"] = job.classes("train")
+    columns |= zip(task.columns, task.texts("train"), strict=True)
+    columns["label"] = task.classes("train")
     with tempfile.TemporaryDirectory() as folder:
         trainer = CrossEncoderTrainer(
             model=model,
             args=CrossEncoderTrainingArguments(
                 folder,
-                seed=job.seed,
-                num_train_epochs=job.epochs,
-                per_device_train_batch_size=job.batch_size,
-                learning_rate=job.learning_rate,
+                seed=task.seed,
+                num_train_epochs=task.epochs,
+                per_device_train_batch_size=task.batch_size,
+                learning_rate=task.learning_rate,
                 report_to="none",
                 save_strategy="no",
                 use_cpu=True,
@@ -42,7 +42,7 @@ def train(job: Job, clock: Clock) -> str:
         )
         with clock:
             trainer.train()
-    logits = model.predict(list(zip(*job.texts("test"), strict=True)), convert_to_numpy=True)
+    logits = model.predict(list(zip(*task.texts("test"), strict=True)), convert_to_numpy=True)
     return line(clock, logits.argmax(axis=-1), ["sentence-transformers", "transformers", "torch"])
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-from shared import Clock, Job, declare_image_operators, leave_out_audio, line, run
+from shared import Clock, Task, declare_image_operators, leave_out_audio, line, run
 
 
-def train(job: Job, clock: Clock) -> str:
+def train(task: Task, clock: Clock) -> str:
     declare_image_operators()
     leave_out_audio()
     import pandas
     from ludwig.api import LudwigModel
 
     def table(split: str) -> pandas.DataFrame:
-        columns: dict[str, Any] = {"text": job.joined(split)}
+        columns: dict[str, Any] = {"text": task.joined(split)}
         if split != "test":
-            columns["label"] = [job.labels[label] for label in job.classes(split)]
+            columns["label"] = [task.labels[label] for label in task.classes(split)]
         return pandas.DataFrame(columns)
 
     model = LudwigModel(
@@ -26,19 +26,19 @@ def train(job: Job, clock: Clock) -> str:
                 {
                     "name": "text",
                     "type": "text",
-                    "preprocessing": {"max_sequence_length": job.max_length},
+                    "preprocessing": {"max_sequence_length": task.max_length},
                     "encoder": {
                         "type": "auto_transformer",
-                        "pretrained_model_name_or_path": job.model,
+                        "pretrained_model_name_or_path": task.model,
                         "trainable": True,
                     },
                 }
             ],
             "output_features": [{"name": "label", "type": "category"}],
             "trainer": {
-                "epochs": job.epochs,
-                "batch_size": job.batch_size,
-                "learning_rate": job.learning_rate,
+                "epochs": task.epochs,
+                "batch_size": task.batch_size,
+                "learning_rate": task.learning_rate,
             },
         },
         backend="local",
@@ -49,13 +49,13 @@ def train(job: Job, clock: Clock) -> str:
                 training_set=table("train"),
                 validation_set=table("validation"),
                 output_directory=folder,
-                random_seed=job.seed,
+                random_seed=task.seed,
                 skip_save_processed_input=True,
             )
         answers, _folder = model.predict(table("test"), output_directory=folder)
     return line(
         clock,
-        [job.labels.index(label) for label in answers["label_predictions"]],
+        [task.labels.index(label) for label in answers["label_predictions"]],
         ["ludwig", "transformers", "torch"],
     )
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import tempfile
 
-from shared import Clock, Job, line, run
+from shared import Clock, Task, line, run
 
 PAIRS = 16
 """Pairs of texts per step, SetFit's default."""
 
 
-def train(job: Job, clock: Clock) -> str:
+def train(task: Task, clock: Clock) -> str:
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
-    steps = job.steps() * job.batch_size // (2 * PAIRS)
-    model = SetFitModel.from_pretrained(job.model, device="cpu")
-    data = Dataset.from_dict({"text": job.joined("train"), "label": job.classes("train")})
+    steps = task.steps() * task.batch_size // (2 * PAIRS)
+    model = SetFitModel.from_pretrained(task.model, device="cpu")
+    data = Dataset.from_dict({"text": task.joined("train"), "label": task.classes("train")})
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             model=model,
@@ -28,8 +28,8 @@ def train(job: Job, clock: Clock) -> str:
                 folder,
                 batch_size=(PAIRS, 2),
                 max_steps=steps,
-                max_length=job.max_length,
-                seed=job.seed,
+                max_length=task.max_length,
+                seed=task.seed,
                 report_to="none",
                 save_strategy="no",
             ),
@@ -37,7 +37,7 @@ def train(job: Job, clock: Clock) -> str:
         )
         with clock:
             trainer.train()
-    answers = model.predict(job.joined("test"), use_labels=False)
+    answers = model.predict(task.joined("test"), use_labels=False)
     note = f"{steps} steps of {PAIRS} pairs"
     return line(clock, answers.tolist(), ["setfit", "sentence-transformers", "torch"], note)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from shared import Clock, Job, line, run
+from shared import Clock, Task, line, run
 
 CONFIG = """
 [system]
@@ -92,7 +92,7 @@ size = {batch_size}
 """
 
 
-def train(job: Job, clock: Clock) -> str:
+def train(task: Task, clock: Clock) -> str:
     import spacy
     from spacy.language import DEFAULT_CONFIG
     from spacy.tokens import DocBin
@@ -104,30 +104,32 @@ def train(job: Job, clock: Clock) -> str:
     with TemporaryDirectory() as folder:
         blank = spacy.blank("en")
         for split in ("train", "validation"):
-            docs = list(blank.pipe(job.joined(split)))
-            for doc, label in zip(docs, job.classes(split), strict=True):
-                doc.cats = {name: float(i == label) for i, name in enumerate(job.labels)}
+            docs = list(blank.pipe(task.joined(split)))
+            for doc, label in zip(docs, task.classes(split), strict=True):
+                doc.cats = {name: float(i == label) for i, name in enumerate(task.labels)}
             DocBin(docs=docs).to_disk(Path(folder) / f"{split}.spacy")
         run_folder = Path(folder) / "run"
         run_folder.mkdir()
         text = CONFIG.format(
-            seed=job.seed,
-            model=job.model,
+            seed=task.seed,
+            model=task.model,
             folder=folder,
-            epochs=job.epochs,
-            steps=job.steps(),
-            steps_of_an_epoch=job.steps() // job.epochs,
-            learning_rate=job.learning_rate,
-            batch_size=job.batch_size,
+            epochs=task.epochs,
+            steps=task.steps(),
+            steps_of_an_epoch=task.steps() // task.epochs,
+            learning_rate=task.learning_rate,
+            batch_size=task.batch_size,
         )
         with clock:
             nlp = init_nlp(Config(DEFAULT_CONFIG).merge(load_config_from_str(text)))
             nlp, _best = train_loop(nlp, run_folder)
         best = spacy.load(run_folder / "model-best")
-        answers = [max(doc.cats, key=doc.cats.__getitem__) for doc in best.pipe(job.joined("test"))]
+        answers = [
+            max(doc.cats, key=doc.cats.__getitem__) for doc in best.pipe(task.joined("test"))
+        ]
     return line(
         clock,
-        [job.labels.index(answer) for answer in answers],
+        [task.labels.index(answer) for answer in answers],
         ["spacy", "spacy-transformers", "transformers", "torch"],
     )
 

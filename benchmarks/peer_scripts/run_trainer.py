@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
-from shared import Clock, Job, line, run
+from shared import Clock, Task, line, run
 
 
-def train(job: Job, clock: Clock, **arguments: Any) -> str:
+def train(task: Task, clock: Clock, **arguments: Any) -> str:
     from datasets import Dataset
     from transformers import (
         AutoModelForSequenceClassification,
@@ -19,33 +19,33 @@ def train(job: Job, clock: Clock, **arguments: Any) -> str:
         set_seed,
     )
 
-    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    tokenizer = AutoTokenizer.from_pretrained(task.model)
 
     def tokenized(split: str) -> Dataset:
-        columns = dict(zip(job.columns, job.texts(split), strict=True))
+        columns = dict(zip(task.columns, task.texts(split), strict=True))
         if split != "test":
-            columns["labels"] = job.classes(split)
+            columns["labels"] = task.classes(split)
         return Dataset.from_dict(columns).map(
             lambda rows: tokenizer(
-                *(rows[name] for name in job.columns), truncation=True, max_length=job.max_length
+                *(rows[name] for name in task.columns), truncation=True, max_length=task.max_length
             ),
             batched=True,
-            remove_columns=job.columns,
+            remove_columns=task.columns,
         )
 
-    set_seed(job.seed)
+    set_seed(task.seed)
     model = AutoModelForSequenceClassification.from_pretrained(
-        job.model, num_labels=len(job.labels)
+        task.model, num_labels=len(task.labels)
     )
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
             model=model,
             args=TrainingArguments(
                 folder,
-                seed=job.seed,
-                num_train_epochs=job.epochs,
-                per_device_train_batch_size=job.batch_size,
-                learning_rate=job.learning_rate,
+                seed=task.seed,
+                num_train_epochs=task.epochs,
+                per_device_train_batch_size=task.batch_size,
+                learning_rate=task.learning_rate,
                 report_to="none",
                 save_strategy="no",
                 use_cpu=True,
@@ -57,6 +57,8 @@ def train(job: Job, clock: Clock, **arguments: Any) -> str:
         )
         with clock:
             trainer.train()
+        # otherwise predict, too, takes the rows by length, and returns them in that order
+        trainer.args.train_sampling_strategy = "random"
         logits = trainer.predict(tokenized("test")).predictions
     return line(clock, logits.argmax(axis=-1), ["transformers", "torch", "accelerate"])
 

@@ -6,11 +6,11 @@ AdamW is fused by default.
 from __future__ import annotations
 
 from run_trainer import train
-from shared import Clock, Job, run
+from shared import Clock, Task, run
 
 
-def tuned(job: Job, clock: Clock) -> str:
-    return train(job, clock, bf16=True, train_sampling_strategy="group_by_length")
+def tuned(task: Task, clock: Clock) -> str:
+    return train(task, clock, bf16=True, train_sampling_strategy="group_by_length")
 
 
 if __name__ == "__main__":

@@ -5,35 +5,35 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from shared import Clock, Job, line, run
+from shared import Clock, Task, line, run
 
 
-def train(job: Job, clock: Clock, **more: object) -> str:
+def train(task: Task, clock: Clock, **more: object) -> str:
     import tunesmith as ts
 
     settings: dict[str, object] = {
-        "model": job.model,
-        **dict(zip(("data.text", "data.text_pair"), job.columns, strict=False)),
-        "data.label": job.label,
-        "data.labels": job.labels,
+        "model": task.model,
+        **dict(zip(("data.text", "data.text_pair"), task.columns, strict=False)),
+        "data.label": task.label,
+        "data.labels": task.labels,
         "data.allow_leak": True,  # all peers are scored on the rows as they are
-        "train.epochs": job.epochs,
-        "train.batch_size": job.batch_size,
-        "train.learning_rate": job.learning_rate,
-        "train.max_length": job.max_length,
-        "train.seed": job.seed,
+        "train.epochs": task.epochs,
+        "train.batch_size": task.batch_size,
+        "train.learning_rate": task.learning_rate,
+        "train.max_length": task.max_length,
+        "train.seed": task.seed,
         **more,
     }
     with tempfile.TemporaryDirectory() as folder:
         with clock:
             trained = ts.train(
-                job.train,
-                validation=job.validation,
+                task.train,
+                validation=task.validation,
                 out=Path(folder) / "run",
                 settings=settings,
             )
-        answers = ts.load(trained.model).predict(Path(job.test))
-    return line(clock, [job.labels.index(one["label"]) for one in answers], ["tunesmith", "torch"])
+        answers = ts.load(trained.model).predict(Path(task.test))
+    return line(clock, [task.labels.index(one["label"]) for one in answers], ["tunesmith", "torch"])
 
 
 if __name__ == "__main__":

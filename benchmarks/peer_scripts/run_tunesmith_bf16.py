@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from run_tunesmith import train
-from shared import Clock, Job, run
+from shared import Clock, Task, run
 
 
-def half(job: Job, clock: Clock) -> str:
-    return train(job, clock, **{"train.precision": "bf16"})
+def half(task: Task, clock: Clock) -> str:
+    return train(task, clock, **{"train.precision": "bf16"})
 
 
 if __name__ == "__main__":

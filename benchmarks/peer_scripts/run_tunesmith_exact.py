@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from run_tunesmith import train
-from shared import Clock, Job, run
+from shared import Clock, Task, run
 
 
-def exact(job: Job, clock: Clock) -> str:
-    return train(job, clock, **{"train.engine": "exact", "train.precision": "fp32"})
+def exact(task: Task, clock: Clock) -> str:
+    return train(task, clock, **{"train.engine": "exact", "train.precision": "fp32"})
 
 
 if __name__ == "__main__":

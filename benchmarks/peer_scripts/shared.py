@@ -1,10 +1,10 @@
-"""What the scripts of this folder share: the job, the clock, and the line that they print.
+"""What the scripts of this folder share: the task, the clock, and the line that they print.
 
 A script runs alone, in an environment that holds nothing of tunesmith but this file:
 
-    python run_trainer.py job.json
+    python run_trainer.py task.json
 
-`benchmarks/peers.py --only-jobs FOLDER` writes jobs: JSON with the files of rows, the pretrained
+`benchmarks/peers.py --only-tasks FOLDER` writes tasks: JSON with the files of rows, the pretrained
 folder and the settings that all peers share. Rows to predict have no labels.
 """
 
@@ -27,8 +27,8 @@ SEPARATOR = " [SEP] "
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a peer is asked for.
+class Task:
+    """What a peer is to do.
 
     Attributes:
         train: the file of training rows, JSON lines.
@@ -59,8 +59,8 @@ class Job:
     seed: int
 
     @classmethod
-    def read(cls, path: Path) -> Job:
-        """From the file of a job."""
+    def read(cls, path: Path) -> Task:
+        """From the file of a task."""
         values = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
@@ -121,11 +121,11 @@ def line(clock: Clock, predictions: Sequence[int], packages: Sequence[str], note
     )
 
 
-def run(peer: Callable[[Job, Clock], str]) -> None:
-    """Read the job that the command line names, and print the result last."""
+def run(peer: Callable[[Task, Clock], str]) -> None:
+    """Read the task that the command line names, and print the result last."""
     if len(sys.argv) != 2:
-        raise SystemExit(f"usage: python {sys.argv[0]} job.json")
-    result = peer(Job.read(Path(sys.argv[1])), Clock())
+        raise SystemExit(f"usage: python {sys.argv[0]} task.json")
+    result = peer(Task.read(Path(sys.argv[1])), Clock())
     print(result, flush=True)
 
 
