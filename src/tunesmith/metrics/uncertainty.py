@@ -2,7 +2,7 @@
 
 An interval is of the score on all rows that the model will meet, if the scored rows are independent
 draws of them. How much training again changes is not in it: see `Spread`. Coverage is measured by
-`benchmarks/coverage.py`.
+`benchmarks/interval_coverage.py`.
 """
 
 from __future__ import annotations

@@ -117,8 +117,8 @@ OptionScalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str |
 OptionValue = OptionScalar | list[OptionScalar] | dict[str, OptionScalar]
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 FastPart = Literal[
-    "packing", "last_layer", "dropout", "vocabulary", "copies", "clipping", "process",
-    "waiting",
+    "packing", "last_layer", "layers", "dropout", "vocabulary", "copies", "clipping", "update",
+    "process", "waiting",
     "varlen", "graphs", "device_data",
 ]  # fmt: skip
 GpuPart = Literal["varlen", "graphs", "device_data"]
@@ -252,9 +252,9 @@ class TrainSettings(_Section):
     """How a step is computed: fast leaves out padding and more, if a probe finds the same
     result; exact runs the model unchanged."""
     disable: Annotated[tuple[FastPart, ...], BeforeValidator(_listed)] = ()
-    """Parts of the fast engine to leave out: packing, last_layer, dropout, vocabulary, copies,
-    clipping; process for what it sets for the whole process, waiting for how threads wait on a
-    busy machine; on a GPU varlen, graphs, device_data."""
+    """Parts of the fast engine to leave out: packing, last_layer, layers, dropout, vocabulary,
+    copies, clipping, update; process for what it sets for the whole process, waiting for how
+    threads wait on a busy machine; on a GPU varlen, graphs, device_data."""
     enable: Annotated[tuple[GpuPart, ...], BeforeValidator(_listed)] = ()
     """Parts of the fast engine to use on a GPU although they have not been measured there: varlen;
     graphs, which brings varlen along; device_data, which brings both. Elsewhere no effect."""

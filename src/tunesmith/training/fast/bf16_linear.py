@@ -22,6 +22,7 @@ class HalfCopies:
     def __init__(self, network: nn.Module, *, without: Container[nn.Module] = frozenset()) -> None:
         """Copy the weights, `without` those of some layers, and let the layers use the copies."""
         self.patched: list[nn.Module] = []
+        self.by_weight: dict[torch.Tensor, torch.Tensor] = {}
         self._masters: list[torch.Tensor] = []
         self._copies: list[torch.Tensor] = []
         layers = [
@@ -34,6 +35,7 @@ class HalfCopies:
             self._copies.append(layer.weight.detach().to(torch.bfloat16))
         # nothing can go wrong from here on
         for layer, copy in zip(layers, self._copies, strict=True):
+            self.by_weight[layer.weight] = copy
             layer.forward = _forward_of(layer, copy)  # type: ignore[method-assign]
             self.patched.append(layer)
 

@@ -27,9 +27,11 @@ from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.dropout import patch_dropout
 from tunesmith.training.fast.embedding import CompactVocabulary, TableGradient, table_of
 from tunesmith.training.fast.inference_layer import InferenceLayers
+from tunesmith.training.fast.kernels import why_missing
 from tunesmith.training.fast.packed_model import PackedLayout
 from tunesmith.training.fast.packing import has_empty_row, in_parts
 from tunesmith.training.fast.probe import ProbeResult
+from tunesmith.training.fast.update import FusedUpdate, HalfGradients
 from tunesmith.training.memory import release_memory
 from tunesmith.training.optimizer import read_state, write_state
 
@@ -75,12 +77,13 @@ class FastForward:
         self._device = device
         self._half = half
         self._layout = (
-            PackedLayout(network, probe_result.exit, probe_result.kernels)
+            PackedLayout(network, probe_result.exit, probe_result.kernels, fuses=probe_result.fuses)
             if probe_result.exit
             else None
         )
         self._layers = layers
         self._copies: HalfCopies | None = None
+        self._gradients = HalfGradients()
         self._patch_or_close()
 
     def outputs(self, batch: Batch) -> Outputs:
@@ -140,6 +143,8 @@ class FastForward:
     def _pack(self) -> None:
         if self._layout is not None:
             self._layout.enter(self._packing)
+            if self._layout.fused is not None and self._copies is not None:
+                self._layout.fused.copies = self._copies.by_weight
             if self._layers is not None:
                 self._layers.enter(
                     self._packing,
@@ -192,9 +197,12 @@ class FastEngine(FastForward):
             if table and used_tokens is not None and probe_result.exit
             else None
         )
-        is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
-        keeps = is_alone and "vocabulary" not in disabled
+        self._is_alone = accelerator.num_processes == 1 and accelerator.device.type == "cpu"
+        keeps = self._is_alone and "vocabulary" not in disabled
         self._kept = TableGradient(table) if table and keeps else None
+        self._updates_by_kernel = (
+            self._is_alone and not disabled & {"update", "clipping"} and why_missing() is None
+        )
         self.accelerator = accelerator
         self.sum_type = torch.float64
         super().__init__(
@@ -214,6 +222,9 @@ class FastEngine(FastForward):
             self._vocabulary.lend(self.optimizer)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._max_grad_norm = max_grad_norm or math.inf
+        self._fused_update = (
+            FusedUpdate(self.optimizer, self._gradients) if self._updates_by_kernel else None
+        )
         self._table_name = next(
             (f"{name}.weight" for name, module in network.named_modules() if module is table), ""
         )
@@ -248,7 +259,29 @@ class FastEngine(FastForward):
         return torch.stack(losses).sum() * (not batch.is_dummy)
 
     def update(self, step: Step, *, wait: bool) -> list[FinishedStep]:
-        """Compute the norm, then AdamW, which divides by the clipping factor in the same pass."""
+        """Compute the norm, then AdamW with a clipped gradient; by a kernel where there is one."""
+        prepared = None
+        if self._fused_update is not None:
+            prepared = self._fused_update.prepare(self._copies.by_weight if self._copies else {})
+        if prepared is None:
+            norm = self._update_by_torch()
+        else:
+            norm = prepared.norm()
+            if math.isfinite(norm):
+                prepared.apply(1 / max((norm + 1e-6) / self._max_grad_norm, 1.0))
+        if math.isfinite(norm) and self._vocabulary is not None and self._vocabulary.trains:
+            group = self._vocabulary.group_in(self.optimizer)
+            self._vocabulary.decay(1 - group["lr"] * group["weight_decay"])
+        self._gradients.clear()
+        self.optimizer.zero_grad()
+        return [(step, sum_over_ranks(self.accelerator, step.loss_sum), norm)]
+
+    def _update_by_torch(self) -> float:
+        """Update by torch's operators; return the norm.
+
+        AdamW divides by the clipping factor in the same pass.
+        """
+        self._gradients.widen()
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = float(torch.nn.utils.get_total_norm(gradients))
         if math.isfinite(norm):
@@ -259,13 +292,9 @@ class FastEngine(FastForward):
             scale = None if shrink == 1.0 else torch.tensor(shrink, device=self._device)
             self.optimizer.grad_scale = scale
             self.optimizer.step()
-            if self._vocabulary is not None and self._vocabulary.trains:
-                group = self._vocabulary.group_in(self.optimizer)
-                self._vocabulary.decay(1 - group["lr"] * group["weight_decay"])
             if self._copies is not None:
                 self._copies.refresh()
-        self.optimizer.zero_grad()
-        return [(step, sum_over_ranks(self.accelerator, step.loss_sum), norm)]
+        return norm
 
     def hand_back(self) -> None:
         """Let the optimizer hold the full table again, for use after training."""
@@ -275,6 +304,7 @@ class FastEngine(FastForward):
 
     def discard_gradients(self) -> None:
         """Gradients, and the cache of the device."""
+        self._gradients.clear()
         self.optimizer.zero_grad()
         release_memory(self._device)
 
@@ -323,6 +353,11 @@ class FastEngine(FastForward):
         if self._vocabulary is not None:
             self._vocabulary.enter(self._patches)
         super()._patch()
+
+    def _pack(self) -> None:
+        super()._pack()
+        if self._updates_by_kernel and self._layout is not None and self._layout.fused is not None:
+            self._layout.fused.take_gradient = self._gradients.take
 
     def set_training(self, training: bool) -> None:
         """Switch dropout on or off."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace as replaced
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -22,10 +22,15 @@ from torch import nn
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.fast.attention import NAME, PackContext, attending, register
+from tunesmith.training.fast.encoder_layer import layers_of
+from tunesmith.training.fast.kernels import why_missing
 from tunesmith.training.fast.packing import Pack, Sequences, pack_batch, pack_tokens, repad
 from tunesmith.training.fast.ragged_attention import Kernels
 
-__all__ = ["Exit", "PackedLayout", "exits_of", "first_position"]
+if TYPE_CHECKING:
+    from tunesmith.training.fast.fused_layer import FusedLayers
+
+__all__ = ["Exit", "PackedLayout", "can_fuse", "exits_of", "first_position"]
 
 Exit = Literal["first token", "first token, last layer cut", "every token", "padded", "last token"]
 """What the head sees of a pack."""
@@ -58,19 +63,38 @@ def exits_of(network: Any) -> tuple[Exit, ...]:
     return ("padded",)
 
 
+def can_fuse(network: Any, device: torch.device) -> bool:
+    """Whether the layers of a model may be computed as one function each."""
+    return device.type == "cpu" and bool(layers_of(network)) and why_missing() is None
+
+
 class PackedLayout:
-    """Batches through a model as packs, once it was `enter`ed."""
+    """Batches through a model as packs, once it was `enter`ed.
 
-    def __init__(self, network: Any, exit_: Exit, kernels: Kernels | None = None) -> None:
-        """Nothing is changed until `enter`; `kernels` are torch's own, to be used if they can.
+    Attributes:
+        context: holds the current pack.
+        fused: its layers, each as one function, while entered; None where they are not.
+    """
 
-        Its `context` holds the current pack.
+    def __init__(
+        self, network: Any, exit_: Exit, kernels: Kernels | None = None, *, fuses: bool = False
+    ) -> None:
+        """Nothing is changed until `enter`.
+
+        Args:
+            network: with its layers, on its device.
+            exit_: how packs leave it.
+            kernels: torch's own for ragged attention, to be used if they can.
+            fuses: whether to compute its layers as one function each, where `can_fuse`.
         """
         register()
         self.network = network
         self.exit = exit_
         self.kernels = kernels
         self.first_position = first_position(network)
+        self.fused: FusedLayers | None = None
+        # before patches of other parts change them
+        self._layers = layers_of(network) if fuses else []
         self.context = PackContext()
 
     def run(
@@ -109,6 +133,8 @@ class PackedLayout:
     def discard_pack(self) -> None:
         """Release the pack, once no backward pass needs it."""
         self.context.pack = None
+        if self.fused is not None:
+            self.fused.forget()
 
     @property
     def ignores_window(self) -> bool:
@@ -149,8 +175,15 @@ class PackedLayout:
         if self.exit not in ("every token", "last token"):
             handle = _stack_of(self.network).register_forward_hook(self._leave)
             stack.callback(handle.remove)
+        cuts = self.exit == "first token, last layer cut"
+        if self._layers:
+            from tunesmith.training.fast.fused_layer import FusedLayers
+
+            self.fused = FusedLayers(self._layers, self.context, cuts=cuts)
+            self.fused.enter(stack)
+            return
         layer = _last_attention_output(self.network)
-        if self.exit == "first token, last layer cut" and layer is not None:
+        if cuts and layer is not None:
             handle = layer.register_forward_pre_hook(self._cut)
             stack.callback(handle.remove)
 

@@ -137,7 +137,9 @@ class Predictor:
         batch = self._task.corrupt(make_batch(examples, places, padding), seed=EVALUATION_SEED)
         result = probe(
             self._network, self._task.forward, batch, self._device,
-            trains=False, disabled=self._disabled | left_out(self._device),
+            trains=False,
+            # layers for predictions are others than those that train
+            disabled=self._disabled | left_out(self._device) | {"layers"},
         )  # fmt: skip
         self._layers = self._agreeing_layers(result, batch)
         if len(np.unique(examples.lengths[places])) > 1:

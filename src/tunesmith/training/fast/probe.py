@@ -24,7 +24,7 @@ from torch import nn
 
 from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
-from tunesmith.training.fast.packed_model import Exit, PackedLayout, exits_of
+from tunesmith.training.fast.packed_model import Exit, PackedLayout, can_fuse, exits_of
 from tunesmith.training.fast.packing import in_parts, widened
 from tunesmith.training.fast.ragged_attention import Kernels
 from tunesmith.training.memory import installed_bytes, is_out_of_memory
@@ -59,6 +59,8 @@ class ProbeResult:
         reason: as text, for the log.
         kernels: torch's own for ragged attention, if they may be used; None for groups.
         kernel_refusal: why they may not, as text; empty where they were not tried.
+        fuses: whether layers are computed as one function each.
+        fuse_refusal: why they are not although the model has such layers, as text.
     """
 
     exit: Exit | None
@@ -66,6 +68,8 @@ class ProbeResult:
     reason: str
     kernels: Kernels | None = None
     kernel_refusal: str = ""
+    fuses: bool = False
+    fuse_refusal: str = ""
 
 
 def probe(
@@ -85,7 +89,7 @@ def probe(
         batch: a few rows, padded, on the CPU; labeled if `trains`.
         device: of the model.
         trains: whether gradients must agree, too.
-        disabled: "packing", "last_layer" or "varlen" for ways not to try.
+        disabled: "packing", "last_layer", "layers" or "varlen" for ways not to try.
     """
     if "packing" in disabled:
         return ProbeResult(None, by_length=False, reason="packing is switched off")
@@ -93,19 +97,27 @@ def probe(
     network.eval()
     try:
         exact = _Exact(network, partial(_padded, run=run, batch=batch, trains=trains), trains)
-        tried = []
-        for name in exits_of(network):
+        tried, fuse_refusal = [], ""
+        exits = exits_of(network)
+        fuses = bool(exits) and "layers" not in disabled and can_fuse(network, device)
+        for name in exits:
             if "last_layer" in disabled and name == "first token, last layer cut":
                 continue
             kernel_refusal = ""
-            for kernels in _kernels_to_try(device, disabled):
+            for kernels, fused in _ways_to_try(device, fuses, disabled):
                 way = partial(
-                    _packed, name=name, kernels=kernels, run=run, batch=batch, trains=trains
-                )
+                    _packed, name=name, kernels=kernels, fuses=fused,
+                    run=run, batch=batch, trains=trains,
+                )  # fmt: skip
                 text, agrees = exact.compare(way)
                 if agrees:
-                    return ProbeResult(name, False, text, kernels, kernel_refusal)
-                kernel_refusal = text
+                    return ProbeResult(
+                        name, False, text, kernels, kernel_refusal, fused, fuse_refusal
+                    )
+                if fused:
+                    fuse_refusal = text
+                else:
+                    kernel_refusal = text
             tried.append(f"{name}: {text}")
         reason = "; ".join(tried) or "its attention does not go through transformers' interface"
         if trains:
@@ -124,9 +136,13 @@ def probed_places(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.unique(order[np.linspace(0, 0.6 * (len(order) - 1), 6).astype(np.int64)])
 
 
-def _kernels_to_try(device: torch.device, disabled: frozenset[str]) -> list[Kernels | None]:
-    """On a GPU torch's own first; on a CPU they are not there."""
-    return [Kernels(), None] if device.type == "cuda" and "varlen" not in disabled else [None]
+def _ways_to_try(
+    device: torch.device, fuses: bool, disabled: frozenset[str]
+) -> list[tuple[Kernels | None, bool]]:
+    """On a GPU torch's own kernels first; on a CPU, where they are not, fused layers."""
+    if device.type == "cuda" and "varlen" not in disabled:
+        return [(Kernels(), False), (None, False)]
+    return [(None, True), (None, False)] if fuses else [(None, False)]
 
 
 def _padded(network: nn.Module, *, run: Pass, batch: Batch, trains: bool) -> Found:
@@ -138,11 +154,12 @@ def _packed(
     *,
     name: Exit,
     kernels: Kernels | None,
+    fuses: bool,
     run: Pass,
     batch: Batch,
     trains: bool,
 ) -> Found:
-    layout = PackedLayout(network, name, kernels)
+    layout = PackedLayout(network, name, kernels, fuses=fuses)
     with ExitStack() as stack:
         layout.enter(stack)
         measured = _measure(

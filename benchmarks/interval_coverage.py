@@ -1,6 +1,6 @@
 """Coverage: how often the 95 % interval of a score holds the score on all rows there could be.
 
-    python benchmarks/coverage.py --trials 1000
+    python benchmarks/interval_coverage.py --trials 1000
 
 Each trial draws new rows, their labels among them, and what a model answers to them. A draw that
 lacks a class altogether is drawn again: there its F1 is not defined. Two models in a pair make some
@@ -215,7 +215,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--score", default="", help="only these")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.json"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("benchmarks/results/interval_coverage.json")
+    )
     options = parser.parse_args()
     lines = []
     for case in cases():

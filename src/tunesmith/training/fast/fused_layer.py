@@ -1,0 +1,285 @@
+"""A whole encoder layer as one step of autograd: matrix products, and kernels between them.
+
+A layer of BERT is eight matrix products with some forty small operations around them, and as many
+backward. Where a batch is small these cost more than the products: each reads and writes a tensor,
+and passes through torch's dispatcher. Here the layer is one function with its own backward pass.
+
+In bfloat16 it rounds where autocast does: products and what goes into them are bfloat16; sums,
+norms, and the residual are float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesmith.training.fast.attention import PackContext
+from tunesmith.training.fast.encoder_layer import EncoderLayer
+from tunesmith.training.fast.kernels import layer_norm
+from tunesmith.training.fast.kernels.attention import PaddedHeads
+from tunesmith.training.fast.kernels.parallel import Dropout
+from tunesmith.training.fast.packing import Sequences
+
+__all__ = ["FusedLayers", "TakeGradient"]
+
+TakeGradient = Callable[[torch.Tensor, torch.Tensor], None]
+"""Takes the gradient of a weight in bfloat16."""
+
+
+class FusedLayers:
+    """The layers of a model, each as one function while entered."""
+
+    def __init__(self, layers: list[EncoderLayer], context: PackContext, *, cuts: bool) -> None:
+        """Nothing is changed until `enter`.
+
+        Args:
+            layers: of one model, in order.
+            context: has the current pack.
+            cuts: whether only first tokens go on behind the last attention.
+        """
+        self._layers = layers
+        self._context = context
+        self._cuts = cuts
+        self._heads: tuple[Sequences, PaddedHeads] | None = None
+        self._last: tuple[torch.Tensor, torch.Tensor] | None = None
+        self.copies: Mapping[torch.Tensor, torch.Tensor] = {}
+        """Of weights in bfloat16; others are rounded in each pass."""
+        self.take_gradient: TakeGradient | None = None
+        """Gets the gradients of weights in bfloat16; without it they go to autograd in float32."""
+
+    def enter(self, stack: ExitStack) -> None:
+        """Replace the forward of each layer; what puts it back goes onto the stack."""
+        for layer in self._layers:
+            layer.module.forward = self._forward_of(layer)
+            stack.callback(delattr, layer.module, "forward")
+        stack.callback(self.forget)
+
+    def forget(self) -> None:
+        """Release what belongs to the last pack."""
+        self._heads = self._last = None
+
+    def _forward_of(self, layer: EncoderLayer) -> Any:
+        cuts = self._cuts and layer is self._layers[-1]
+
+        def forward(hidden_states: torch.Tensor, *_mask: Any, **_options: Any) -> torch.Tensor:
+            return self._run(layer, hidden_states, cuts)
+
+        return forward
+
+    def _run(self, layer: EncoderLayer, hidden: torch.Tensor, cuts: bool) -> torch.Tensor:
+        """Run a layer over hidden states (1, T, H); the last may return (1, B, H)."""
+        pack = self._context.pack
+        if pack is None:
+            raise RuntimeError("a fused layer was called without a pack")
+        if self._heads is None or self._heads[0] is not pack:
+            self._heads = pack, PaddedHeads(pack.groups, layer.heads)
+        kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        # what the layer before rounded, so that it is not rounded again
+        rounded = self._last[1] if self._last is not None and self._last[0] is hidden else None
+        call = _Call(
+            layer,
+            self._heads[1],
+            kind,
+            _matrices(layer, kind, self.copies),
+            [dropout.p if dropout.training else 0.0 for dropout in layer.dropouts],
+            pack.first if cuts else None,
+            self.take_gradient if kind == torch.bfloat16 else None,
+        )
+        output, narrowed = _Layer.apply(hidden, rounded, call, *layer.parameters)  # type: ignore[no-untyped-call]
+        self._last = output, narrowed
+        whole: torch.Tensor = output
+        return whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One pass through a layer.
+
+    Attributes:
+        layer: which.
+        heads: how the pack's sequences are padded for attention.
+        kind: of activations, float32 or bfloat16.
+        matrices: weight and bias, in `kind`, of the product for queries, keys and values together,
+            and of the three that follow.
+        rates: of its dropouts.
+        rows: tokens that go on behind attention, int64 (B,); None for all.
+        take_gradient: gets the gradients of weights in `kind`; None for autograd.
+    """
+
+    layer: EncoderLayer
+    heads: PaddedHeads
+    kind: torch.dtype
+    matrices: list[tuple[torch.Tensor, torch.Tensor]]
+    rates: list[float]
+    rows: torch.Tensor | None
+    take_gradient: TakeGradient | None
+
+
+def _matrices(
+    layer: EncoderLayer, kind: torch.dtype, copies: Mapping[torch.Tensor, torch.Tensor]
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Weight and bias of each product of a layer."""
+    with torch.no_grad():
+        weights = [
+            copies[weight] if weight in copies and kind == torch.bfloat16 else weight.to(kind)
+            for weight in (part.weight for part in layer.linears)
+        ]
+        biases: list[torch.Tensor] = [part.bias for part in layer.linears]
+        joined = torch.cat(weights[:3]), torch.cat(biases[:3]).to(kind)
+        rest = zip(weights[3:], biases[3:], strict=True)
+        return [joined, *((weight, bias.to(kind)) for weight, bias in rest)]
+
+
+class _Layer(torch.autograd.Function):
+    """Hidden states (1, T, H) to (1, T, H) in float32, and the same in the activations' kind."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        rounded: torch.Tensor | None,
+        call: _Call,
+        *parameters: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        (joined, joined_bias), (out, out_bias), (up, up_bias), (down, down_bias) = call.matrices
+        drops = [Dropout.draw(rate) for rate in call.rates]
+        inputs = hidden[0]
+        if rounded is None:
+            rounded = inputs.to(call.kind)
+        vectors = torch.addmm(joined_bias, rounded, joined.t())
+        context, attention = _attend(vectors, call, drops[0])
+        residual = inputs
+        if call.rows is not None:
+            context, residual = context[call.rows], inputs[call.rows]
+        block = torch.addmm(out_bias, context, out.t())
+        middle, middle_rounded, first_kept = layer_norm.forward(
+            residual, block, call.layer.first, drops[1]
+        )
+        raised = torch.addmm(up_bias, middle_rounded, up.t())
+        active = nn.functional.gelu(raised)
+        lowered = torch.addmm(down_bias, active, down.t())
+        output, narrowed, second_kept = layer_norm.forward(
+            middle, lowered, call.layer.second, drops[2]
+        )
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(
+                rounded, context, first_kept, middle_rounded, raised, active, second_kept,
+                *attention,
+            )  # fmt: skip
+            ctx.facts = call, drops
+        ctx.mark_non_differentiable(narrowed)
+        ctx.set_materialize_grads(False)
+        return output[None], narrowed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        call, drops = ctx.facts
+        (
+            rounded, context, first_kept, middle_rounded, raised, active, second_kept, *attention,
+        ) = ctx.saved_tensors  # fmt: skip
+        joined, out, up, down = (weight for weight, _bias in call.matrices)
+        layer = call.layer
+        assert gradients[0] is not None  # noqa: S101 - or there would be no backward pass
+        of_middle, of_lowered, second_sums = layer_norm.backward(
+            gradients[0][0].contiguous(),
+            None,
+            layer.second,
+            second_kept,
+            drops[2],
+            call.kind,
+        )
+        of_raised = torch.ops.aten.gelu_backward(of_lowered @ down, raised)
+        of_residual, of_block, first_sums = layer_norm.backward(
+            of_middle, of_raised @ up, layer.first, first_kept, drops[1], call.kind
+        )
+        of_context = of_block @ out
+        if call.rows is not None:
+            every = of_context.new_zeros((len(rounded), of_context.shape[1]))
+            of_context = every.index_copy_(0, call.rows, of_context)
+        of_vectors = _attend_backward(of_context, attention, call, drops[0])
+        of_inputs = (of_vectors @ joined).float()
+        if call.rows is None:
+            of_inputs += of_residual
+        else:
+            of_inputs.index_add_(0, call.rows, of_residual)
+        of_joined, of_joined_bias = of_vectors.t() @ rounded, of_vectors.sum(0).float()
+        of_weights = (
+            *of_joined.chunk(3),
+            of_block.t() @ context,
+            of_raised.t() @ middle_rounded,
+            of_lowered.t() @ active,
+        )
+        of_biases = (
+            *of_joined_bias.chunk(3), first_sums[2], of_raised.sum(0).float(), second_sums[2],
+        )  # fmt: skip
+        of_parameters = _delivered(layer, of_weights, of_biases, call.take_gradient)
+        norms = (first_sums[0], first_sums[1], second_sums[0], second_sums[1])
+        return of_inputs[None], None, None, *of_parameters, *norms
+
+
+def _delivered(
+    layer: EncoderLayer,
+    of_weights: tuple[torch.Tensor, ...],
+    of_biases: tuple[torch.Tensor, ...],
+    take: TakeGradient | None,
+) -> list[torch.Tensor | None]:
+    """The gradients of linear layers for autograd, weight and bias in turn."""
+    delivered: list[torch.Tensor | None] = []
+    for part, of_weight, of_bias in zip(layer.linears, of_weights, of_biases, strict=True):
+        if take is not None and part.weight.requires_grad:
+            take(part.weight, of_weight)
+            delivered.append(None)
+        else:
+            delivered.append(of_weight.float() if part.weight.requires_grad else None)
+        delivered.append(of_bias)
+    return delivered
+
+
+def _attend(
+    vectors: torch.Tensor, call: _Call, drop: Dropout
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Attention of queries, keys and values (T, 3 H): (T, H), and what the backward pass needs."""
+    heads = call.heads
+    padded = heads.spread(vectors, planes=3)
+    scores = heads.pairs(vectors)
+    for (q, k, _v), part in zip(heads.groups(padded), heads.split(scores), strict=True):
+        _multiply(q, k.transpose(1, 2), call.layer.scale, part)
+    retained = heads.softmax(scores, drop)
+    attended = heads.places(vectors, planes=1, width=padded.shape[-1])
+    for (_q, _k, v), part, (room,) in zip(
+        heads.groups(padded), heads.split(retained), heads.groups(attended), strict=True
+    ):
+        _multiply(part, v, drop.lift, room)
+    return heads.gather(attended, len(vectors)), [padded, scores]
+
+
+def _attend_backward(
+    gradient: torch.Tensor, saved: list[torch.Tensor], call: _Call, drop: Dropout
+) -> torch.Tensor:
+    """The gradient of queries, keys and values (T, 3 H) from that of attention's output (T, H)."""
+    heads = call.heads
+    padded, shares = saved
+    groups, of_output = heads.groups(padded), heads.groups(heads.spread(gradient, planes=1))
+    of_scores = heads.pairs(gradient)
+    for (_q, _k, v), (out,), part in zip(groups, of_output, heads.split(of_scores), strict=True):
+        _multiply(out, v.transpose(1, 2), drop.lift, part)
+    retained = heads.softmax_backward(shares, of_scores, drop)
+    of_padded = torch.empty_like(padded)
+    for (q, k, _v), (out,), score, share, (of_q, of_k, of_v) in zip(
+        groups, of_output, heads.split(of_scores), heads.split(retained), heads.groups(of_padded),
+        strict=True,
+    ):  # fmt: skip
+        _multiply(score, k, call.layer.scale, of_q)
+        _multiply(score.transpose(1, 2), q, call.layer.scale, of_k)
+        _multiply(share.transpose(1, 2), out, drop.lift, of_v)
+    return heads.gather(of_padded, len(gradient))
+
+
+def _multiply(one: torch.Tensor, other: torch.Tensor, factor: float, target: torch.Tensor) -> None:
+    """Write a batch of products times a number."""
+    torch.baddbmm(target, one, other, beta=0, alpha=factor, out=target)

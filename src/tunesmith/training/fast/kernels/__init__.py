@@ -1,0 +1,41 @@
+"""Loops in machine code, compiled by numba where it is installed: the extra `kernels`.
+
+Torch's operators each read and write whole tensors and cost a few microseconds to call. What a
+layer does between its matrix products is written here as loops over rows, which stay in the caches.
+Numba compiles them on first use and keeps them on disk. Modules of this package other than
+`parallel` import numba, so they are imported only where `why_missing` returns None.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+__all__ = ["NOT_INSTALLED", "seconds_to_load", "why_missing"]
+
+NOT_INSTALLED = "numba is not installed"
+
+
+@cache
+def why_missing() -> str | None:
+    """Return why kernels cannot be used here; None if they can. The first call compiles them."""
+    if find_spec("numba") is None:
+        return NOT_INSTALLED
+    from tunesmith.training.fast.kernels.parallel import has_threads
+
+    if not has_threads():
+        return "torch's threads cannot run them here"
+    started = time.perf_counter()
+    try:
+        for name in ("adamw", "attention", "layer_norm"):
+            import_module(f"{__name__}.{name}")
+    except Exception as error:  # whatever stops numba, torch's operators compute the same
+        return (str(error) or type(error).__name__).splitlines()[0]
+    seconds_to_load.append(time.perf_counter() - started)
+    return None
+
+
+seconds_to_load: list[float] = []
+"""How long it took to load or compile them, once that is done."""
