@@ -60,7 +60,10 @@ CONTENDERS: dict[str, Contender] = {
         Contender("fast-bf16", "tunesmith", {"train.engine": "fast", "train.precision": "bf16"}),
     )
 }
-_PARTS = ("packing", "last_layer", "dropout", "vocabulary", "clipping", "process", "waiting")
+_PARTS = (
+    "packing", "last_layer", "layers", "update", "dropout", "vocabulary", "clipping", "process",
+    "waiting",
+)  # fmt: skip
 
 
 def ablations(base: str) -> list[Contender]:

@@ -99,7 +99,20 @@ def _device() -> str:
 def _threads() -> str:
     from tunesmith.training.fast.waiting import describe
 
-    return describe()
+    return f"{describe()}\n{_kernels()}"
+
+
+def _kernels() -> str:
+    from importlib.metadata import version
+    from importlib.util import find_spec
+
+    if find_spec("numba") is None:
+        return _("no kernels: pip install 'tunesmith[kernels]' makes training on a CPU faster")
+    from tunesmith.training.fast.kernels.parallel import has_threads
+
+    if not has_threads():
+        return _("no kernels: torch's threads cannot run them here")
+    return _("kernels compiled by numba {version}").format(version=version("numba"))
 
 
 def _disk() -> str:
