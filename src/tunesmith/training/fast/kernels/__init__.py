@@ -1,9 +1,12 @@
-"""Loops in machine code, compiled by numba where it is installed: the extra `kernels`.
+"""Loops in machine code, compiled by numba where it is installed, as an extra.
 
 Torch's operators each read and write whole tensors and cost a few microseconds to call. What a
 layer does between its matrix products is written here as loops over rows, which stay in the caches.
-Numba compiles them on first use and keeps them on disk. Modules of this package other than
-`parallel` import numba, so they are imported only where `why_missing` returns None.
+Numba compiles them on first use and keeps them on disk.
+
+`layer_norm`, `attention` and `adamw` are such loops, with their functions for tensors; `numbers`
+and `vectors` are what they compute with, and `parallel` runs them. Modules other than `parallel`
+import numba, so they are imported only where `why_missing` returns None.
 """
 
 from __future__ import annotations

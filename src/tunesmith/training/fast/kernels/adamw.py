@@ -32,6 +32,19 @@ from tunesmith.training.fast.kernels.numbers import (
     widen,
 )
 from tunesmith.training.fast.kernels.parallel import launch
+from tunesmith.training.fast.kernels.vectors import (
+    WIDTH,
+    added,
+    divided,
+    filled,
+    load,
+    load_half,
+    multiplied,
+    root,
+    store,
+    store_half,
+    subtracted,
+)
 
 __all__ = ["PIECE", "Tensors", "norm", "update"]
 
@@ -68,7 +81,7 @@ def _squares(values):
 
 @compiled
 def _step(weights, means, squares, gradient, numbers):
-    """Update weights and moments; with all in one loop the compiler would not vectorize it."""
+    """Update weights and moments, fewer than fill a vector."""
     rest1, beta2, rest2 = numbers[0], numbers[1], numbers[2]
     size, root, epsilon, decay = numbers[3], numbers[4], numbers[5], numbers[6]
     for j in range(len(weights)):
@@ -77,6 +90,34 @@ def _step(weights, means, squares, gradient, numbers):
     for j in range(len(weights)):
         step = size * means[j] / (np.sqrt(squares[j]) * root + epsilon)
         weights[j] = weights[j] * decay - step
+
+
+@compiled
+def _step_by_vectors(tensor, first, last, factor, numbers):
+    """Update as many weights as fill vectors; return the first that is left."""
+    rest1, beta2, rest2 = filled(numbers[0]), filled(numbers[1]), filled(numbers[2])
+    size, correction = filled(numbers[3]), filled(numbers[4])
+    epsilon, decay, scale = filled(numbers[5]), filled(numbers[6]), filled(factor)
+    weights, means, squares, copy = tensor[0], tensor[1], tensor[2], tensor[5]
+    while first + WIDTH <= last:
+        if tensor[4]:
+            gradient = multiplied(load_half(tensor[3] + 2 * first), scale)
+        else:
+            gradient = multiplied(load(tensor[3] + 4 * first), scale)
+        mean = load(means + 4 * first)
+        mean = added(mean, multiplied(subtracted(gradient, mean), rest1))
+        square = multiplied(load(squares + 4 * first), beta2)
+        square = added(square, multiplied(multiplied(gradient, gradient), rest2))
+        below = added(multiplied(root(square), correction), epsilon)
+        weight = multiplied(load(weights + 4 * first), decay)
+        weight = subtracted(weight, divided(multiplied(size, mean), below))
+        store(means + 4 * first, mean)
+        store(squares + 4 * first, square)
+        store(weights + 4 * first, weight)
+        if copy:
+            store_half(copy + 2 * first, weight)
+        first += WIDTH
+    return first
 
 
 @compiled
@@ -105,7 +146,7 @@ def _update(address):
     tensors = longs(numbers[0], numbers[1] * _COLUMNS)
     pieces = longs(numbers[2], head[1] * _PIECE_COLUMNS)
     fractions, factor = singles(numbers[3], numbers[4] * _FRACTIONS), singles(head[2], 1)[0]
-    values = np.empty(_BLOCK, np.float32)
+    values = np.empty(WIDTH, np.float32)
     while True:
         number = add_one(address)
         if number >= head[1]:
@@ -113,20 +154,20 @@ def _update(address):
         piece = pieces[number * _PIECE_COLUMNS : (number + 1) * _PIECE_COLUMNS]
         tensor = tensors[piece[0] * _COLUMNS : (piece[0] + 1) * _COLUMNS]
         own = fractions[tensor[6] * _FRACTIONS : (tensor[6] + 1) * _FRACTIONS]
-        for first in range(piece[1], piece[2], _BLOCK):
-            count = min(_BLOCK, piece[2] - first)
-            part = values[:count]
-            _gradient(tensor, first, factor, part)
-            weights = singles(tensor[0] + 4 * first, count)
-            means, squares = (
-                singles(tensor[1] + 4 * first, count),
-                singles(tensor[2] + 4 * first, count),
-            )
-            _step(weights, means, squares, part, own)
-            if tensor[5]:
-                copies = at(tensor[5] + 2 * first, count, HALF)
-                for j in range(count):
-                    copies[j] = narrow(weights[j], HALF)
+        first = _step_by_vectors(tensor, piece[1], piece[2], factor, own)
+        count = piece[2] - first
+        if count == 0:
+            continue
+        part = values[:count]
+        _gradient(tensor, first, factor, part)
+        weights = singles(tensor[0] + 4 * first, count)
+        means = singles(tensor[1] + 4 * first, count)
+        squares = singles(tensor[2] + 4 * first, count)
+        _step(weights, means, squares, part, own)
+        if tensor[5]:
+            copies = at(tensor[5] + 2 * first, count, HALF)
+            for j in range(count):
+                copies[j] = narrow(weights[j], HALF)
 
 
 def _entries(version: int) -> tuple[Any, Any]:
