@@ -31,6 +31,7 @@ from tunesmith.runs.signals import StopRequest
 from tunesmith.runs.start import write_inputs
 from tunesmith.storage import atomic
 from tunesmith.training import checkpoint
+from tunesmith.training.fast.kernels import compile_seconds
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -86,6 +87,10 @@ def open_session(
         precision=precision,
         note=lambda text: warnings.append(Problem("M122", text, severity=Severity.NOTE)),
     )  # fmt: skip
+    if (seconds := compile_seconds()) is not None:
+        text = _("compiled the loops of the fast engine in {seconds:.0f} s; later runs load them")
+        message = text.format(seconds=seconds)
+        warnings.append(Problem("M157", message, severity=Severity.NOTE))
     if text := selection.on_gpu():
         warnings.append(_on_gpu(text, selection.could_enable))
     session = Session(

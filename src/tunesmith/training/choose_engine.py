@@ -216,6 +216,9 @@ def _fast(
             else _("batches stay padded: {reason}")
         )
         note(words.format(reason=result.reason))
+    if result.fuse_refusal:
+        words = _("layers are computed operator by operator: {reason}")
+        note(words.format(reason=result.fuse_refusal))
     result, reasons = rehearse(
         network, run, batch, device, probe_result=result, half=half, disabled=disabled
     )

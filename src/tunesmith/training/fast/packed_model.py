@@ -23,7 +23,7 @@ from tunesmith.data.batches import Batch
 from tunesmith.tasks import Outputs
 from tunesmith.training.fast.attention import NAME, PackContext, attending, register
 from tunesmith.training.fast.encoder_layer import layers_of
-from tunesmith.training.fast.kernels import why_missing
+from tunesmith.training.fast.kernels import NOT_INSTALLED, why_missing
 from tunesmith.training.fast.packing import Pack, Sequences, pack_batch, pack_tokens, repad
 from tunesmith.training.fast.ragged_attention import Kernels
 
@@ -63,9 +63,15 @@ def exits_of(network: Any) -> tuple[Exit, ...]:
     return ("padded",)
 
 
-def can_fuse(network: Any, device: torch.device) -> bool:
-    """Whether the layers of a model may be computed as one function each."""
-    return device.type == "cpu" and bool(layers_of(network)) and why_missing() is None
+def can_fuse(network: Any, device: torch.device) -> tuple[bool, str]:
+    """Return whether the layers of a model may be computed as one function each.
+
+    And why not, where kernels are installed and do not work; without them nothing is amiss.
+    """
+    if device.type != "cpu" or not layers_of(network):
+        return False, ""
+    reason = why_missing()
+    return reason is None, "" if reason is None or reason == NOT_INSTALLED else reason
 
 
 class PackedLayout:

@@ -99,7 +99,9 @@ def probe(
         exact = _Exact(network, partial(_padded, run=run, batch=batch, trains=trains), trains)
         tried, fuse_refusal = [], ""
         exits = exits_of(network)
-        fuses = bool(exits) and "layers" not in disabled and can_fuse(network, device)
+        fuses = False
+        if exits and "layers" not in disabled:
+            fuses, fuse_refusal = can_fuse(network, device)
         for name in exits:
             if "last_layer" in disabled and name == "first token, last layer cut":
                 continue

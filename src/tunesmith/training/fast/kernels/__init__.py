@@ -16,14 +16,15 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
-__all__ = ["NOT_INSTALLED", "seconds_to_load", "why_missing"]
+__all__ = ["NOT_INSTALLED", "compile_seconds", "why_missing"]
 
 NOT_INSTALLED = "numba is not installed"
+_compiled_in: list[float] = []
 
 
 @cache
 def why_missing() -> str | None:
-    """Return why kernels cannot be used here; None if they can. The first call compiles them."""
+    """Return why kernels cannot be used here; None if they can. The first call may compile them."""
     if find_spec("numba") is None:
         return NOT_INSTALLED
     from tunesmith.training.fast.kernels.parallel import has_threads
@@ -34,11 +35,14 @@ def why_missing() -> str | None:
     try:
         for name in ("adamw", "attention", "layer_norm"):
             import_module(f"{__name__}.{name}")
+        from tunesmith.training.fast.kernels.numbers import ENTRIES
     except Exception as error:  # whatever stops numba, torch's operators compute the same
         return (str(error) or type(error).__name__).splitlines()[0]
-    seconds_to_load.append(time.perf_counter() - started)
+    if not all(entry.cache_hits for entry in ENTRIES):
+        _compiled_in.append(time.perf_counter() - started)
     return None
 
 
-seconds_to_load: list[float] = []
-"""How long it took to load or compile them, once that is done."""
+def compile_seconds() -> float | None:
+    """Return how long compiling took, to the first who asks; None if it was not necessary."""
+    return _compiled_in.pop() if _compiled_in else None

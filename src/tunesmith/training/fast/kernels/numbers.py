@@ -7,7 +7,9 @@ which numba does not know: its bits are uint16 here, and `widen` and `narrow` co
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -15,6 +17,7 @@ from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic, overload
 
 __all__ = [
+    "ENTRIES",
     "HALF",
     "LOOSE",
     "SINGLE",
@@ -38,8 +41,14 @@ LOOSE = {"contract", "nsz", "arcp", "reassoc"}
 
 compiled = njit(nogil=True, fastmath=LOOSE, boundscheck=False, error_model="numpy")
 
-entry = cfunc(types.void(types.int64), nopython=True, cache=True)
-"""Makes a function from an address, of what `launch` passes, one that OpenMP can call."""
+ENTRIES: list[Any] = []
+"""What was made of functions so far; it must stay alive."""
+
+
+def entry(function: Callable[[int], None]) -> Any:
+    """Make a function of an address, that of what `launch` passes, one that OpenMP can call."""
+    ENTRIES.append(cfunc(types.void(types.int64), nopython=True, cache=True)(function))
+    return ENTRIES[-1]
 
 
 def _digest() -> int:
