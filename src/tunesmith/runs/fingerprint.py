@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ def machine_facts(
         "micro_batch_size": micro_batch_size,
         "platform": sys.platform,
     }
+    if device == "cpu" and engine == "fast" and find_spec("numba") is not None:
+        facts["numba"] = version("numba")
     if device.startswith("cuda"):
         facts["gpu"] = torch.cuda.get_device_name()
         facts["cuda"] = torch.version.cuda

@@ -13,10 +13,11 @@ import torch
 from tunesmith.training.cpus import Quota
 from tunesmith.training.fast import waiting
 from tunesmith.training.fast.neighbors import Policy, Reading
+from tunesmith.training.fast.openmp import libgomp
 from tunesmith.training.fast.waiting import Watch
 
 NEEDS_LIBGOMP = pytest.mark.skipif(
-    waiting._libgomp() is None, reason="needs a torch whose threads are those of libgomp"
+    libgomp() is None, reason="needs a torch whose threads are those of libgomp"
 )
 NAMES = {"tunesmith-watch", "tunesmith-team"}
 
@@ -198,7 +199,7 @@ def test_one_thread_has_nothing_to_wait_for() -> None:
 
 
 def test_without_libgomp_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "_libgomp", lambda: None)
+    monkeypatch.setattr(waiting, "libgomp", lambda: None)
     watch = Watch()
     watch.enter()
     assert not ours()
@@ -225,7 +226,7 @@ def test_a_quota_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 @NEEDS_LIBGOMP
 def test_a_system_that_refuses_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """libgomp would end the process, so that is tried before."""
-    library = waiting._libgomp()
+    library = libgomp()
     assert library is not None
     start, left = threading.Thread.start, [1]
 
@@ -242,19 +243,6 @@ def test_a_system_that_refuses_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     watch.enter()
     assert not ours()
     watch.leave()
-
-
-@pytest.mark.parametrize(("paths", "expected"), [
-    ({"/v/torch/lib/libgomp.so.1", "/v/sk.libs/libgomp-a1.so.1.0.0"}, "/v/torch/lib/libgomp.so.1"),
-    ({"/v/torch.libs/libgomp-b2.so.1", "/usr/lib/libgomp.so.1"}, "/v/torch.libs/libgomp-b2.so.1"),
-    ({"/v/sk.libs/libgomp-a1.so.1.0.0", "/usr/lib/libgomp.so.1"}, "/usr/lib/libgomp.so.1"),
-    ({"/v/sk.libs/libgomp-a1.so.1.0.0", "/usr/lib/libc.so.6"}, "/v/sk.libs/libgomp-a1.so.1.0.0"),
-    ({"/conda/lib/libiomp5.so", "/usr/lib/libgomp.so.1"}, None),
-    ({"/conda/lib/libomp.so"}, None),
-    (set(), None),
-])  # fmt: skip
-def test_the_library_that_torch_uses(paths: set[str], expected: str | None) -> None:
-    assert waiting._chosen(paths) == expected
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs fork")

@@ -17,12 +17,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
-from pathlib import Path
 
 import torch
 
@@ -30,12 +27,11 @@ from tunesmith.i18n import gettext as _
 from tunesmith.i18n import ngettext
 from tunesmith.training.cpus import cpu_quota, limit_threads, usable_cpus
 from tunesmith.training.fast.neighbors import Policy, Reading, Window, read
+from tunesmith.training.fast.openmp import libgomp
 
 __all__ = ["Watch", "describe", "news", "pause", "resume", "watched"]
 
 _SET_BY_USERS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-_BACKEND = "ATen parallel backend: OpenMP"
-_CALLED = ("GOMP_parallel", "omp_get_thread_num")
 _LOOK_EVERY_SECONDS = 0.5
 _SHORTEST_WINDOW = 0.3
 """Counters of the system have steps of a hundredth of a second."""
@@ -283,40 +279,7 @@ def _setting_of_user() -> str:
 
 def _library() -> ctypes.CDLL | None:
     """The libgomp of torch, if how its threads wait is ours to choose."""
-    return None if torch.get_num_threads() == 1 or _setting_of_user() else _libgomp()
-
-
-@cache
-def _libgomp(maps: Path = Path("/proc/self/maps")) -> ctypes.CDLL | None:
-    """The libgomp that torch uses; None if it uses another library, or none can be found."""
-    if sys.platform != "linux" or _BACKEND not in torch.__config__.parallel_info():
-        return None
-    try:
-        lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    paths = {line[line.index("/") :] for line in lines if "/" in line}
-    path = _chosen(paths)
-    with suppress(OSError):
-        library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD) if path else None
-        if library is not None and all(hasattr(library, name) for name in _CALLED):
-            return library
-    return None
-
-
-def _chosen(paths: set[str]) -> str | None:
-    """The libgomp among loaded libraries that torch uses.
-
-    Other packages may load one of their own. The libraries of Intel and LLVM take over its
-    functions where they are loaded, and wait their own way.
-    """
-    names = {path: path.rpartition("/")[2] for path in paths}
-    if any(name.startswith(("libiomp", "libomp")) for name in names.values()):
-        return None
-    loaded = sorted(path for path, name in names.items() if name.startswith("libgomp"))
-    of_torch = [path for path in loaded if "/torch/lib/" in path or "/torch.libs/" in path]
-    ordinary = [path for path in loaded if names[path] == "libgomp.so.1"]
-    return next(iter(of_torch or ordinary or loaded), None)
+    return None if torch.get_num_threads() == 1 or _setting_of_user() else libgomp()
 
 
 _WATCH = Watch()

@@ -8,13 +8,14 @@ take pieces of the work, whose borders do not depend on how many there are.
 from __future__ import annotations
 
 import ctypes
-import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+
+from tunesmith.training.fast.openmp import libgomp
 
 __all__ = ["Dropout", "has_threads", "launch"]
 
@@ -47,35 +48,20 @@ class Dropout:
 
 
 @cache
-def _openmp() -> Any:
+def _start() -> Any:
     """The function of torch's OpenMP that runs another on all threads; None if there is none."""
-    if not sys.platform.startswith("linux"):
+    library = libgomp()
+    if library is None:
         return None
-    path = _loaded_library("libgomp")
-    if path is None:
-        return None
-    try:
-        start = ctypes.CDLL(path).GOMP_parallel
-    except (OSError, AttributeError):
-        return None
+    start = library.GOMP_parallel
     start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     start.restype = None
     return start
 
 
-def _loaded_library(name: str) -> str | None:
-    """The path of a library that this process has loaded, if it is the only one of its name."""
-    try:
-        with open("/proc/self/maps", encoding="utf-8") as file:  # noqa: PTH123 - not a real file
-            paths = {line.split()[-1] for line in file if name in line}
-    except OSError:
-        return None
-    return paths.pop() if len(paths) == 1 else None
-
-
 def has_threads() -> bool:
     """Whether kernels can run on torch's threads."""
-    return _openmp() is not None
+    return _start() is not None
 
 
 def launch(
@@ -92,4 +78,4 @@ def launch(
     floats = np.array(fractions, dtype=np.float32)
     arguments = np.array([0, pieces, floats.ctypes.data, 0, *numbers], dtype=np.int64)
     threads = min(torch.get_num_threads(), pieces)
-    _openmp()(kernel.address, arguments.ctypes.data, threads, 0)
+    _start()(kernel.address, arguments.ctypes.data, threads, 0)
