@@ -135,9 +135,10 @@ def read(quota: Quota | None, *, stat: Path = _STAT) -> Reading | None:
         quota: of the container.
         stat: the file with the times of each CPU.
     """
-    if sys.platform != "linux":
+    affinity = getattr(os, "sched_getaffinity", None)
+    if sys.platform != "linux" or affinity is None:
         return None
-    cpus = os.sched_getaffinity(0)
+    cpus = affinity(0)
     try:
         with stat.open(encoding="utf-8") as file:  # its other lines are long on large machines
             used, niced = _times(file, cpus)

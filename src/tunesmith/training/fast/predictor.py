@@ -35,9 +35,9 @@ __all__ = ["Predictor"]
 
 _PATCHING = threading.Lock()
 _FEW = 4
-"""Fewer rows at once show too little to compare anything on."""
-_WORTH_IT = 32
-"""Fewer rows in all are computed by the plain model: probing costs more than it saves."""
+"""Fewer rows at once show too little to compare anything on, and gain little."""
+_MANY = 32
+"""Rows from which on the settings of the process pay, and rows of one length are compared on."""
 _LONG_ENOUGH = 64
 """Fewer rows are predicted before the load of the machine is known."""
 _NO_DROPOUT = frozenset({"dropout"})
@@ -71,7 +71,6 @@ class Predictor:
         self._device = accelerator.device
         self._half = precision == "bf16"
         self._disabled = disabled
-        self._rows_so_far = 0
         self._probe_result: ProbeResult | None = None
         self._layers: InferenceLayers | None = None
 
@@ -79,10 +78,9 @@ class Predictor:
     def patched(self, examples: Examples, padding: Padding) -> Iterator[Forward]:
         """The forward for some examples; the first ones are also tried the exact way.
 
-        The first few rows are computed only that way. One thread at a time patches the model.
+        Very few rows are computed only that way. One thread at a time patches the model.
         """
         with _PATCHING:
-            self._rows_so_far += len(examples)
             plain = self._probe_result is None and not self._is_worth_it(examples.lengths)
             with self._settings(len(examples), plain=plain):
                 result = _PLAIN if plain else self._probe(examples, padding)
@@ -112,7 +110,7 @@ class Predictor:
     @contextmanager
     def _settings(self, count: int, *, plain: bool) -> Iterator[None]:
         """Set for the process what speeds up so many rows."""
-        tunes = not plain and count >= _WORTH_IT and "process" not in self._disabled
+        tunes = not plain and count >= _MANY and "process" not in self._disabled
         watches = self._device.type == "cpu" and "waiting" not in self._disabled
         with tuned(tunes), watched(watches and count >= _LONG_ENOUGH):
             yield
@@ -122,9 +120,9 @@ class Predictor:
 
         Rows of one length show nothing of padding; if they are few, others may follow.
         """
-        if len(lengths) < _FEW or self._rows_so_far < _WORTH_IT:
+        if len(lengths) < _FEW:
             return False
-        return len(lengths) >= _WORTH_IT or len(np.unique(lengths)) > 1
+        return len(lengths) >= _MANY or len(np.unique(lengths)) > 1
 
     def _probe(self, examples: Examples, padding: Padding) -> ProbeResult:
         """What the probe finds; it is kept unless all its rows were equally long.
