@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tunesmith.training.fast import openmp
@@ -16,3 +18,12 @@ from tunesmith.training.fast import openmp
 ])  # fmt: skip
 def test_the_library_that_torch_uses(paths: set[str], expected: str | None) -> None:
     assert openmp._chosen(paths) == expected
+
+
+def test_that_there_is_none_is_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(openmp, "_libraries", [])
+    assert openmp.libgomp(tmp_path / "missing") is None
+    here = openmp.libgomp()
+    assert openmp.libgomp(tmp_path / "missing") is here

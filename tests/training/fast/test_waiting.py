@@ -97,6 +97,7 @@ def test_threads_wait_as_the_load_suggests(monkeypatch: pytest.MonkeyPatch) -> N
 @NEEDS_LIBGOMP
 def test_the_last_to_leave_ends_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     Recorded(monkeypatch)
+    monkeypatch.setattr(waiting, "_WATCH", Watch())  # earlier tests left what they had seen
     with waiting.watched(True), waiting.watched(False):
         with waiting.watched(True):
             pass

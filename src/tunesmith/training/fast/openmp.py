@@ -6,7 +6,6 @@ import ctypes
 import os
 import sys
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,9 +16,18 @@ _BACKEND = "ATen parallel backend: OpenMP"
 _CALLED = ("GOMP_parallel", "omp_get_thread_num")
 
 
-@cache
+_libraries: list[ctypes.CDLL] = []
+"""The one that was found; that there is none is looked up again."""
+
+
 def libgomp(maps: Path = Path("/proc/self/maps")) -> ctypes.CDLL | None:
     """The libgomp that torch uses; None if it uses another library, or none can be found."""
+    if not _libraries and (library := _loaded_libgomp(maps)) is not None:
+        _libraries.append(library)
+    return _libraries[0] if _libraries else None
+
+
+def _loaded_libgomp(maps: Path) -> ctypes.CDLL | None:
     if sys.platform != "linux" or _BACKEND not in torch.__config__.parallel_info():
         return None
     try:

@@ -22,7 +22,6 @@ NOT_INSTALLED = "numba is not installed"
 _compiled_in: list[float] = []
 
 
-@cache
 def why_missing() -> str | None:
     """Return why kernels cannot be used here; None if they can. The first call may compile them."""
     if find_spec("numba") is None:
@@ -31,6 +30,12 @@ def why_missing() -> str | None:
 
     if not has_threads():
         return "torch's threads cannot run them here"
+    return _why_not_loaded()
+
+
+@cache
+def _why_not_loaded() -> str | None:
+    """Import all kernels, which compiles them or loads what was compiled."""
     started = time.perf_counter()
     try:
         for name in ("adamw", "attention", "layer_norm"):

@@ -49,10 +49,10 @@ class Dropout:
 
 @cache
 def _start() -> Any:
-    """The function of torch's OpenMP that runs another on all threads; None if there is none."""
+    """The function of torch's OpenMP that runs another on all threads."""
     library = libgomp()
     if library is None:
-        return None
+        raise RuntimeError("torch has no threads of libgomp")
     start = library.GOMP_parallel
     start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
     start.restype = None
@@ -61,7 +61,7 @@ def _start() -> Any:
 
 def has_threads() -> bool:
     """Whether kernels can run on torch's threads."""
-    return _start() is not None
+    return libgomp() is not None
 
 
 def launch(
