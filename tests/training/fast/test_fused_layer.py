@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.training.fast.models import batch_of, classify
 from tests.training.fast.test_encoder_layer import FAMILIES, wide
+from tunesmith.training.fast import kernels
 from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.packed_model import Exit, PackedLayout
 from tunesmith.training.fast.probe import probe
@@ -55,7 +56,8 @@ def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> floa
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_probe_accepts_them(family: str) -> None:
+def test_the_probe_accepts_them(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "ENABLED", True)
     result = probe(wide(family), classify, batch_of(LENGTHS), CPU)
     assert result.fuses
     assert result.fuse_refusal == ""
