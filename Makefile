@@ -20,6 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m compileall -q src  # tests start many processes, also where none may write
+	$(BIN)/python -m tunesmith.training.fast.kernels
 	touch $@
 
 quickstart: $(INSTALLED)  ## the whole workflow on embedded data, without a network

@@ -11,7 +11,6 @@ from torch import nn
 
 from tests.training.fast.models import batch_of, classify
 from tests.training.fast.test_encoder_layer import FAMILIES, wide
-from tunesmith.training.fast import kernels
 from tunesmith.training.fast.bf16_linear import HalfCopies
 from tunesmith.training.fast.packed_model import Exit, PackedLayout
 from tunesmith.training.fast.probe import probe
@@ -56,8 +55,7 @@ def distance(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> floa
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_probe_accepts_them(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "ENABLED", True)
+def test_the_probe_accepts_them(family: str) -> None:
     result = probe(wide(family), classify, batch_of(LENGTHS), CPU)
     assert result.fuses
     assert result.fuse_refusal == ""

@@ -25,12 +25,13 @@ class EncoderLayer:
 
     Attributes:
         module: the layer.
-        query: a linear layer with bias, as are the next five.
+        query: a linear layer, as are the next five.
         key: for attention.
         value: for attention.
         out: behind attention.
-        up: into the feed-forward block, before GELU.
+        up: into the feed-forward block.
         down: out of it.
+        activation: of the feed-forward block.
         first: the norm behind attention.
         second: the norm behind the feed-forward block.
         dropouts: of attention's shares, behind attention, behind the feed-forward block.
@@ -45,6 +46,7 @@ class EncoderLayer:
     out: nn.Linear
     up: nn.Linear
     down: nn.Linear
+    activation: nn.Module
     first: nn.LayerNorm
     second: nn.LayerNorm
     dropouts: tuple[nn.Dropout, nn.Dropout, nn.Dropout]
@@ -62,69 +64,68 @@ class EncoderLayer:
         linear = [tensor for part in self.linears for tensor in (part.weight, part.bias)]
         return linear + [t for norm in (self.first, self.second) for t in (norm.weight, norm.bias)]
 
+    @classmethod
+    def of(cls, module: Any) -> EncoderLayer | None:
+        """A layer with the parts of BERT's that computes nothing more, as far as one can see."""
+        try:
+            attention, block = module.attention.self, module.attention.output
+            layer = cls(
+                module,
+                query=attention.query,
+                key=attention.key,
+                value=attention.value,
+                out=block.dense,
+                up=module.intermediate.dense,
+                down=module.output.dense,
+                activation=module.intermediate.intermediate_act_fn,
+                first=block.LayerNorm,
+                second=module.output.LayerNorm,
+                dropouts=(attention.dropout, block.dropout, module.output.dropout),
+                heads=int(attention.num_attention_heads),
+                scale=float(attention.scaling),
+            )
+        except (AttributeError, TypeError, ValueError):
+            return None
+        return layer if layer._is_plain else None
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether nothing was replaced, patched or hooked, an adapter for example."""
+        module: Any = self.module
+        return (
+            all(type(part) is nn.Linear for part in self.linears)
+            and all(type(norm) is nn.LayerNorm for norm in (self.first, self.second))
+            and not getattr(module, "is_decoder", False)
+            and not getattr(module.attention.self, "is_causal", False)
+            and not getattr(module, "chunk_size_feed_forward", 0)
+            and not hasattr(module, "crossattention")
+            and "forward" not in vars(module)
+            and not any(_is_watched(part) for part in module.modules() if part is not module)
+        )
+
+    @property
+    def can_be_fused(self) -> bool:
+        """Whether the function for training, and its kernels, compute just this."""
+        parts = (*self.linears, self.first, self.second)
+        return (
+            all(part.bias is not None for part in parts)
+            and all(parameter.dtype == torch.float32 for parameter in self.parameters)
+            and all(type(dropout) is nn.Dropout for dropout in self.dropouts)
+            and self.query.out_features == self.key.out_features == self.value.out_features
+            and self.query.out_features % (self.heads * _BLOCK) == 0
+            and type(self.activation).__name__ == "GELUActivation"
+            and getattr(self.activation, "act", None) is nn.functional.gelu
+        )
+
 
 def layers_of(network: Any) -> list[EncoderLayer]:
-    """The layers of a model if all are of this kind, in float32, and no one watches their parts."""
+    """The layers of a model if all of them can be fused, else none."""
     stack = getattr(getattr(network.base_model, "encoder", None), "layer", None)
     if not isinstance(stack, nn.ModuleList):
         return []
-    layers = [_parts_of(module) for module in stack]
-    known = [layer for layer in layers if layer is not None and _is_plain(layer)]
-    return known if len(known) == len(layers) else []
-
-
-def _parts_of(module: Any) -> EncoderLayer | None:
-    """A layer with the parts of BERT's, or None."""
-    try:
-        attention, block = module.attention.self, module.attention.output
-        return EncoderLayer(
-            module,
-            query=attention.query,
-            key=attention.key,
-            value=attention.value,
-            out=block.dense,
-            up=module.intermediate.dense,
-            down=module.output.dense,
-            first=block.LayerNorm,
-            second=module.output.LayerNorm,
-            dropouts=(attention.dropout, block.dropout, module.output.dropout),
-            heads=int(attention.num_attention_heads),
-            scale=float(attention.scaling),
-        )
-    except (AttributeError, TypeError, ValueError):
-        return None
-
-
-def _is_plain(layer: EncoderLayer) -> bool:
-    """Whether a layer computes what its parts say and nothing more, as far as one can see."""
-    module: Any = layer.module
-    attention = module.attention.self
-    return (
-        all(type(part) is nn.Linear and part.bias is not None for part in layer.linears)
-        and all(
-            type(norm) is nn.LayerNorm and norm.elementwise_affine and norm.bias is not None
-            for norm in (layer.first, layer.second)
-        )
-        and all(type(dropout) is nn.Dropout for dropout in layer.dropouts)
-        and all(parameter.dtype == torch.float32 for parameter in layer.parameters)
-        and layer.query.out_features == layer.key.out_features == layer.value.out_features
-        and layer.query.out_features % (layer.heads * _BLOCK) == 0
-        and _is_gelu(module.intermediate)
-        and not getattr(module, "is_decoder", False)
-        and not getattr(attention, "is_causal", False)
-        and not getattr(module, "chunk_size_feed_forward", 0)
-        and not hasattr(module, "crossattention")
-        and not any(_is_watched(part) for part in module.modules() if part is not module)
-    )
-
-
-def _is_gelu(intermediate: Any) -> bool:
-    """Whether the activation is the exact GELU."""
-    activation = getattr(intermediate, "intermediate_act_fn", None)
-    return (
-        type(activation).__name__ == "GELUActivation"
-        and getattr(activation, "act", None) is nn.functional.gelu
-    )
+    layers = [EncoderLayer.of(module) for module in stack]
+    fusable = [layer for layer in layers if layer is not None and layer.can_be_fused]
+    return fusable if len(fusable) == len(layers) else []
 
 
 def _is_watched(part: nn.Module) -> bool:

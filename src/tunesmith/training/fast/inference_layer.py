@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from tunesmith.training.fast.attention import LONG, PackContext
+from tunesmith.training.fast.encoder_layer import EncoderLayer
 from tunesmith.training.fast.packing import Group, Sequences
 
 __all__ = ["InferenceLayers", "has_kernels"]
@@ -35,86 +35,36 @@ _FUSED = {
 """Activations that oneDNN computes with the product before them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """The modules of an encoder layer with the norm behind each block."""
-
-    layer: nn.Module
-    heads: int
-    query: nn.Linear
-    key: nn.Linear
-    value: nn.Linear
-    out: nn.Linear
-    out_norm: nn.LayerNorm
-    up: nn.Linear
-    activation: nn.Module
-    down: nn.Linear
-    down_norm: nn.LayerNorm
-
-    @classmethod
-    def of(cls, layer: Any) -> Parts | None:
-        """Return the parts of a layer; None for a layer of another kind."""
-        try:
-            own, out, up, down = (
-                layer.attention.self, layer.attention.output, layer.intermediate, layer.output,
-            )  # fmt: skip
-            parts = cls(
-                layer, int(own.num_attention_heads), own.query, own.key, own.value,
-                out.dense, out.LayerNorm, up.dense, up.intermediate_act_fn,
-                down.dense, down.LayerNorm,
-            )  # fmt: skip
-        except AttributeError:
-            return None
-        return parts if parts._are_plain() and not layer.is_decoder else None
-
-    @property
-    def linears(self) -> tuple[nn.Linear, ...]:
-        """All linear layers."""
-        return self.query, self.key, self.value, self.out, self.up, self.down
-
-    def _are_plain(self) -> bool:
-        """Whether nothing was replaced, patched or hooked: an adapter, for example."""
-        norms = (self.out_norm, self.down_norm)
-        return (
-            all(type(module) is nn.Linear for module in self.linears)
-            and all(type(module) is nn.LayerNorm for module in norms)
-            and not any(
-                "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks
-                for module in self.layer.modules()
-            )
-        )
-
-
 class InferenceLayers:
     """The layers of a model with packed weights, to be entered for predictions."""
 
-    def __init__(self, parts: Sequence[Parts], *, half: bool) -> None:
+    def __init__(self, layers: Sequence[EncoderLayer], *, half: bool) -> None:
         """Pack the weights of these layers.
 
         Args:
-            parts: of each layer, the last one last.
+            layers: of a model, the last one last.
             half: whether to multiply in bfloat16.
         """
         kind = torch.bfloat16 if half else torch.float32
-        self.modules = frozenset(linear for each in parts for linear in each.linears)
-        self._key = _weights_key(parts)
-        self._parts = parts
+        self.modules = frozenset(linear for each in layers for linear in each.linears)
+        self._key = _weights_key(layers)
+        self._recognized = layers
         with torch.inference_mode():
-            self._layers = [_Layer(each, kind) for each in parts]
+            self._layers = [_Layer(each, kind) for each in layers]
 
     @classmethod
     def of(cls, network: nn.Module, *, half: bool) -> InferenceLayers | None:
         """Return the layers of a model; None if it has none of this kind."""
         if not has_kernels():
             return None
-        layers = [Parts.of(module) for module in network.modules()]
-        parts = [each for each in layers if each is not None]
-        return cls(parts, half=half) if parts else None
+        candidates = [EncoderLayer.of(module) for module in network.modules()]
+        layers = [layer for layer in candidates if layer is not None]
+        return cls(layers, half=half) if layers else None
 
     @property
     def is_current(self) -> bool:
         """Whether the weights are those that were packed."""
-        return self._key == _weights_key(self._parts)
+        return self._key == _weights_key(self._recognized)
 
     def enter(self, stack: ExitStack, context: PackContext, *, cut: bool) -> None:
         """Let the layers compute what is packed in `context`.
@@ -136,12 +86,12 @@ def has_kernels() -> bool:
     return has_onednn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def _weights_key(parts: Sequence[Parts]) -> tuple[tuple[int, int], ...]:
+def _weights_key(layers: Sequence[EncoderLayer]) -> tuple[tuple[int, int], ...]:
     """What changes when a weight does."""
     return tuple(
         (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
-        for each in parts
-        for module in (*each.linears, each.out_norm, each.down_norm)
+        for each in layers
+        for module in (*each.linears, each.first, each.second)
         for weight in module._parameters.values()
         if weight is not None
     )
@@ -174,12 +124,12 @@ def _bias_of(linear: nn.Linear) -> torch.Tensor:
 class _Layer:
     """One layer with the norm behind each block, over a pack (1, T, H)."""
 
-    def __init__(self, parts: Parts, kind: torch.dtype) -> None:
-        self._module: Any = parts.layer
+    def __init__(self, parts: EncoderLayer, kind: torch.dtype) -> None:
+        self._module: Any = parts.module
         self._kind = kind
         self._heads = parts.heads
         self._width = parts.query.out_features // parts.heads
-        self._scale = 1 / math.sqrt(self._width)
+        self._scale = parts.scale
         self._all = _Product((parts.query, parts.key, parts.value), kind)
         self._linears = (parts.query, parts.key, parts.value)
         self._out = _Product((parts.out,), kind)
@@ -187,7 +137,7 @@ class _Layer:
         self._up = _Product((parts.up,), kind, fused or ("none", ""))
         self._activation = None if fused else parts.activation
         self._down = _Product((parts.down,), kind)
-        self._norms = parts.out_norm, parts.down_norm
+        self._norms = parts.first, parts.second
         self._context: PackContext | None = None
         self._first: tuple[_Product, _Product] | None = None
 

@@ -17,6 +17,7 @@ from tunesmith.training.fast.kernels.vectors import (
     store,
     store_half,
     subtracted,
+    summed,
 )
 
 
@@ -49,6 +50,19 @@ def test_operations_are_those_of_numbers() -> None:
         [one + other, one - other, one * other, one / other, other.sqrt(), torch.full((16,), 2.5)]
     )
     torch.testing.assert_close(results, expected, rtol=1e-6, atol=1e-7)
+
+
+@njit
+def _summed(address):  # type: ignore[no-untyped-def]
+    return summed(load(address))
+
+
+def test_sums_have_one_order() -> None:
+    values = torch.randn(WIDTH) * 10.0 ** torch.arange(-8, 8)
+    halves = values
+    while len(halves) > 1:
+        halves = halves[: len(halves) // 2] + halves[len(halves) // 2 :]
+    assert _summed(values.data_ptr()) == float(halves)
 
 
 @pytest.mark.parametrize("seed", range(20))

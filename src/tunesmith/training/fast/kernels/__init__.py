@@ -20,14 +20,12 @@ __all__ = ["NOT_INSTALLED", "compile_seconds", "why_missing"]
 
 NOT_INSTALLED = "numba is not installed"
 
-ENABLED = False
-"""Off by default: some resumed runs were not the same to the bit with them."""
 _compiled_in: list[float] = []
 
 
 def why_missing() -> str | None:
     """Return why kernels cannot be used here; None if they can. The first call may compile them."""
-    if not ENABLED or find_spec("numba") is None:
+    if find_spec("numba") is None:
         return NOT_INSTALLED
     from tunesmith.training.fast.kernels.parallel import has_threads
 

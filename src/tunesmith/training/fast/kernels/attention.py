@@ -29,6 +29,7 @@ from tunesmith.training.fast.kernels.numbers import (
     words,
 )
 from tunesmith.training.fast.kernels.parallel import Dropout, launch
+from tunesmith.training.fast.kernels.vectors import WIDTH, added, filled, load, summed
 from tunesmith.training.fast.packing import Group
 
 __all__ = ["PaddedHeads"]
@@ -109,24 +110,20 @@ def _largest(values):
 
 
 @compiled
-def _total(values, lanes):
+def _total(values):
     """The sum of some values, a multiple of 8; a plain loop over so few is not vectorized."""
-    lanes[:] = np.float32(0)
-    end = len(values) - len(values) % 16
-    for j in range(0, end, 16):
-        for t in range(16):
-            lanes[t] += values[j + t]
-    if end < len(values):
-        for t in range(8):
-            lanes[t] += values[end + t]
-    total = np.float32(0)
-    for t in range(16):
-        total += lanes[t]
-    return total
+    address, total = values.ctypes.data, filled(np.float32(0))
+    end = len(values) - len(values) % WIDTH
+    for j in range(0, end, WIDTH):
+        total = added(total, load(address + 4 * j))
+    rest = np.float32(0)
+    for j in range(end, len(values)):
+        rest += values[j]
+    return summed(total) + rest
 
 
 @compiled
-def _by_itself(row, scores, length, lanes):
+def _by_itself(row, scores, length):
     """Compute the powers of a row with its own largest score; return one over their sum."""
     shift = widen(scores[0])
     for j in range(length):
@@ -134,7 +131,7 @@ def _by_itself(row, scores, length, lanes):
         shift = larger(shift, row[j])
     for j in range(length):
         row[j] = exp(row[j] - shift)
-    return np.float32(1) / _total(row, lanes)
+    return np.float32(1) / _total(row)
 
 
 @compiled
@@ -145,7 +142,7 @@ def _softmax(address, kind):
     count, most = numbers[4], max(numbers[5], _STRIP)
     scores, dropped = at(numbers[6], count, kind), at(numbers[7], count, kind)
     all_values, all_factors = np.empty(most, np.float32), np.empty(most, np.float32)
-    all_random, lanes = np.empty(most // 4 + 1, np.uint64), np.empty(16, np.float32)
+    all_random = np.empty(most // 4 + 1, np.uint64)
     while True:
         sequence = add_one(address)
         if sequence >= head[1]:
@@ -168,13 +165,13 @@ def _softmax(address, kind):
                     share = shares[i * longest : i * longest + longest]
                     for j in range(length, longest):
                         row[j] = np.float32(0)
-                    total = _total(row, lanes)
+                    total = _total(row)
                     if top + i >= length:  # the query is padding
                         scale = np.float32(0)
                     elif total > _LEAST:
                         scale = np.float32(1) / total
                     else:  # all far below the largest of the other rows, or not a number
-                        scale = _by_itself(row, share, length, lanes)
+                        scale = _by_itself(row, share, length)
                     for j in range(0, longest, 8):
                         for t in range(8):
                             row[j + t] *= scale
@@ -196,7 +193,7 @@ def _softmax_backward(address, kind):
     all_shares, gradient = at(numbers[6], count, kind), at(numbers[7], count, kind)
     dropped = at(numbers[8], count, kind)
     all_values, all_factors = np.empty(most, np.float32), np.ones(most, np.float32)
-    all_widened, lanes = np.empty(most, np.float32), np.empty(16, np.float32)
+    all_widened = np.empty(most, np.float32)
     all_random = np.empty(most // 4 + 1, np.uint64)
     while True:
         sequence = add_one(address)
@@ -225,7 +222,7 @@ def _softmax_backward(address, kind):
                     factors[j] = values[j] * widened[j]
                 for i in range(rows):
                     row = values[i * longest : i * longest + longest]
-                    total = _total(factors[i * longest : i * longest + longest], lanes)
+                    total = _total(factors[i * longest : i * longest + longest])
                     for j in range(0, longest, 8):
                         for t in range(8):
                             row[j + t] -= total

@@ -51,6 +51,28 @@ def _factors(seed, row, threshold, lift, words, factors):
 
 
 @compiled
+def _sum(values):
+    """The sum of a row.
+
+    A loop that sums and also writes would be vectorized only where a check finds that its arrays do
+    not overlap; that depends on their addresses, and so would the order of the sum and its bits.
+    """
+    total = np.float32(0)
+    for j in range(len(values)):
+        total += values[j]
+    return total
+
+
+@compiled
+def _product(one, other):
+    """The inner product of two rows."""
+    total = np.float32(0)
+    for j in range(len(one)):
+        total += one[j] * other[j]
+    return total
+
+
+@compiled
 def _forward(address, kind):
     head = longs(address, 4)
     numbers, fractions = longs(address + 32, 11), singles(head[2], 2)
@@ -73,11 +95,9 @@ def _forward(address, kind):
             values, added = residual[places], block[places]
             if threshold > 0:
                 _factors(seed, row, threshold, lift, words, factors)
-            total = np.float32(0)
             for j in range(width):
                 sums[j] = values[j] + widen(added[j]) * factors[j]
-                total += sums[j]
-            mean = total * one
+            mean = _sum(sums) * one
             squares = np.float32(0)
             for j in range(width):
                 squares += (sums[j] - mean) * (sums[j] - mean)
@@ -129,12 +149,9 @@ def _backward(address, kind):
                 of_bias[j] += outer[j]
             for j in range(width):
                 of_weight[j] += outer[j] * retained[j]
-            mean, share = np.float32(0), np.float32(0)
             for j in range(width):
                 inner[j] = outer[j] * weight[j]
-                mean += inner[j]
-                share += inner[j] * retained[j]
-            mean, share = mean * one, share * one
+            mean, share = _sum(inner) * one, _product(inner, retained) * one
             result, block = of_residual[places], of_block[places]
             for j in range(width):
                 result[j] = scales[row] * (inner[j] - mean - retained[j] * share)

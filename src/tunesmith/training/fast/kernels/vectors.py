@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "WIDTH", "added", "divided", "filled", "load", "load_half", "multiplied", "root", "store",
-    "store_half", "subtracted",
+    "store_half", "subtracted", "summed",
 ]  # fmt: skip
 
 WIDTH = 16
@@ -130,6 +130,21 @@ added = _operation("fadd", "The sum of two vectors.")
 subtracted = _operation("fsub", "One vector minus another.")
 multiplied = _operation("fmul", "The product of two vectors.")
 divided = _operation("fdiv", "One vector divided by another.")
+
+
+@intrinsic
+def summed(_context, vector):
+    """The sum of the numbers of a vector, always in the same order."""
+
+    def generate(_context, builder, _signature, arguments):
+        places = [ir.Constant(ir.IntType(32), i) for i in range(WIDTH)]
+        numbers = [builder.extract_element(arguments[0], place) for place in places]
+        while len(numbers) > 1:
+            half = len(numbers) // 2
+            numbers = [builder.fadd(numbers[i], numbers[i + half]) for i in range(half)]
+        return numbers[0]
+
+    return types.float32(_VECTOR), generate
 
 
 @intrinsic
