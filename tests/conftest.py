@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -50,6 +51,28 @@ def _english() -> Iterator[None]:
     use_language("en")
     yield
     use_language("en")  # fixtures of the next module may be made before this one
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Each test leaves torch with one thread; with more, others compute other last bits."""
+    yield
+    if "torch" in sys.modules:
+        import torch
+
+        count = torch.get_num_threads()
+        torch.set_num_threads(1)
+        assert count == 1, f"the test leaves torch with {count} threads"
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Two threads of torch."""
+    import torch
+
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

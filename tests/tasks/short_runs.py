@@ -69,7 +69,8 @@ def resumes_bit_for_bit(trained: ShortRun, out: Path) -> bool:
     assert in_child(toys.train_and_die_at, 60, *arguments) == -9
     assert list((out / "checkpoints").iterdir()) and not (out / "model").exists()
     assert in_child(toys.train, *arguments) == 0
-    assert losses(out)[-2:] == losses(trained.run.folder)[-2:]
+    ends_as, should = losses(out)[-2:], losses(trained.run.folder)[-2:]
+    assert ends_as == should, f"the last losses are {ends_as}, not {should}"
     ends = [folder / "model" / "model.safetensors" for folder in (out, trained.run.folder)]
     return ends[0].read_bytes() == ends[1].read_bytes()
 

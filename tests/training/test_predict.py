@@ -150,12 +150,12 @@ def test_what_does_not_fit_goes_through_in_parts(
     assert again.halvings == tight.halvings
 
 
+@pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize("memory_for", [None, 1])
 def test_several_batches_at_once(
     memory_for: int | None, tiny_bert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same answers in the same places; the process has as many threads as before."""
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     threads = set()
     attempt = predict_module._attempt
 
@@ -174,8 +174,8 @@ def test_several_batches_at_once(
     assert tokens_of(several) == tokens_of(one)
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_what_fails_in_a_stream_ends_all(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     with pytest.raises(OneRowTooLarge, match="M111"):
         run(tiny_bert, batch_size=2, memory_for=0, several=True)
 

@@ -4,14 +4,8 @@ import threading
 import time
 
 import pytest
-import torch
 
 from tunesmith.training.streams import Streams
-
-
-@pytest.fixture
-def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
 
 
 @pytest.mark.parametrize(("several", "batches"), [(False, 100), (True, 7)])

@@ -23,14 +23,11 @@ NAMES = {"tunesmith-watch", "tunesmith-team"}
 
 
 @pytest.fixture(autouse=True)
-def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _two_of_two(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in waiting._SET_BY_USERS:
         monkeypatch.delenv(name, raising=False)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
     monkeypatch.setattr(waiting, "usable_cpus", lambda: 2)
     yield
-    torch.set_num_threads(before)
     assert not ours(), "no thread is left behind"
 
 
