@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tunesmith.training.fast.bf16_linear import HalfCopies
+from tunesmith.training.fast.bf16_linear import HalfCopies, stacked
 
 
 def pair() -> tuple[nn.Sequential, nn.Sequential]:
@@ -74,3 +74,23 @@ def test_any_number_of_dimensions(shape: tuple[int, ...]) -> None:
     if len(shape) > 1:
         result.float().sum().backward()
         assert values.grad is not None and values.grad.shape == shape
+
+
+def test_matrices_of_one_layer_are_stacked_without_a_copy() -> None:
+    layers = nn.Sequential(*(nn.Linear(16, 16) for _part in range(3)), nn.Linear(5, 3))
+    copies = HalfCopies(layers)
+    parts = [copies.by_weight[layer.weight] for layer in layers[:3]]  # type: ignore[union-attr]
+    view = stacked(parts)
+    assert torch.equal(view, torch.cat(parts))
+    assert view.data_ptr() == parts[0].data_ptr()
+    for others in (parts[::2], [copies._copies[3], copies._copies[3].clone()]):
+        one = stacked(others)
+        assert torch.equal(one, torch.cat(others))
+        assert one.data_ptr() != others[0].data_ptr()
+
+
+def test_copies_stay_adjacent_in_the_memory_of_others() -> None:
+    layers = nn.Sequential(*(nn.Linear(16, 16) for _part in range(3)))
+    before, after = HalfCopies(layers), HalfCopies(layers)
+    after.move_into(before)
+    assert stacked(after._copies).data_ptr() == before._copies[0].data_ptr()

@@ -7,13 +7,17 @@ casts are saved, and weights, moments and updates stay in float32.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["HalfCopies"]
+__all__ = ["HalfCopies", "stacked"]
+
+_ALIGNED = 32
+"""Copies start at multiples of so many numbers, 64 bytes."""
 
 
 class HalfCopies:
@@ -23,16 +27,13 @@ class HalfCopies:
         """Copy the weights, `without` those of some layers, and let the layers use the copies."""
         self.patched: list[nn.Module] = []
         self.by_weight: dict[torch.Tensor, torch.Tensor] = {}
-        self._masters: list[torch.Tensor] = []
-        self._copies: list[torch.Tensor] = []
         layers = [
             module
             for module in network.modules()
             if type(module) is nn.Linear and module not in without
         ]
-        for layer in layers:
-            self._masters.append(layer.weight)
-            self._copies.append(layer.weight.detach().to(torch.bfloat16))
+        self._masters = [layer.weight for layer in layers]
+        self._copies = _rounded(self._masters)
         # nothing can go wrong from here on
         for layer, copy in zip(layers, self._copies, strict=True):
             self.by_weight[layer.weight] = copy
@@ -49,6 +50,36 @@ class HalfCopies:
         """Round the masters into the copies, after they have changed."""
         with torch.no_grad():
             torch._foreach_copy_(self._copies, self._masters)
+
+
+def stacked(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Matrices one below the other; only a view of those that are adjacent in memory."""
+    one, other = matrices[0], matrices[-1]
+    if (
+        one.untyped_storage().data_ptr() != other.untyped_storage().data_ptr()
+        or any(a.data_ptr() + a.nbytes != b.data_ptr() for a, b in pairwise(matrices))
+        or any(a.shape[1:] != one.shape[1:] or not a.is_contiguous() for a in matrices)
+    ):
+        return torch.cat(list(matrices))
+    rows = sum(len(matrix) for matrix in matrices)
+    return one.as_strided((rows, *one.shape[1:]), one.stride())
+
+
+def _rounded(masters: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Copies of weights in bfloat16, one behind the other in memory.
+
+    The matrices of queries, keys and values are one matrix there, if sizes are even enough.
+    """
+    masters = [master.detach() for master in masters]
+    if not masters:
+        return []
+    sizes = [-(-master.numel() // _ALIGNED) * _ALIGNED for master in masters]
+    memory = torch.empty(sum(sizes), dtype=torch.bfloat16, device=masters[0].device)
+    copies = [
+        room[: master.numel()].view(master.shape).copy_(master)
+        for master, room in zip(masters, torch.split(memory, sizes), strict=True)
+    ]
+    return copies
 
 
 def _forward_of(module: nn.Linear, copy: torch.Tensor) -> Any:

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from tunesmith.training.fast.attention import PackContext
+from tunesmith.training.fast.bf16_linear import stacked
 from tunesmith.training.fast.encoder_layer import EncoderLayer
 from tunesmith.training.fast.kernels import layer_norm
 from tunesmith.training.fast.kernels.attention import PaddedHeads
@@ -130,9 +131,9 @@ def _matrices(
             for weight in (part.weight for part in layer.linears)
         ]
         biases: list[torch.Tensor] = [part.bias for part in layer.linears]
-        joined = torch.cat(weights[:3]), torch.cat(biases[:3]).to(kind)
+        first = stacked(weights[:3]), torch.cat(biases[:3]).to(kind)
         rest = zip(weights[3:], biases[3:], strict=True)
-        return [joined, *((weight, bias.to(kind)) for weight, bias in rest)]
+        return [first, *((weight, bias.to(kind)) for weight, bias in rest)]
 
 
 class _Layer(torch.autograd.Function):
