@@ -96,7 +96,7 @@ def test_killed_at_random_moments(
     """Killed again and again until it is through; twenty kills in both parts."""
     out = tmp_path / "run"
     kills = 0
-    for delay in random_delays(part, 100, 1.0):
+    for delay in random_delays(part, 100, 0.6):
         code = in_child(train_and_die_after, delay, out, *world, SETTINGS)
         kills += code == -signal.SIGKILL
         if code == 0:  # it came through: once more from the start
