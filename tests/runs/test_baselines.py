@@ -34,6 +34,8 @@ def test_both_are_scored_on_each_split(tickets: Path, tiny_bert: Path) -> None:
         assert (by_baseline["tfidf"].answers.predicted == by_baseline["tfidf"].answers.truth).all()
     assert baselines.constant is not None and len(baselines.constant) == 2
     assert baselines.learned == baselines.rows == len(job.examples["train"])
+    alone = baseline_scores(job, ["test"])  # whichever rows are answered with them
+    assert alone.scores["test"] == baselines.scores["test"]
 
 
 def test_of_many_rows_some_teach_and_all_count(

@@ -82,6 +82,20 @@ def test_custom_metrics_are_next_to_the_others(
     assert seen == [((6, 2), (6,))]
 
 
+def test_the_newest_evaluation_is_not_computed_again(
+    tickets: Path, tiny_bert: Path, tmp_path: Path
+) -> None:
+    made = session(tickets, tiny_bert, tmp_path / "run")
+    made.evaluate()
+    again = made.predict("validation")
+    retained = made.evaluated("validation", made.progress.step)
+    assert retained is made.evaluated("validation", made.progress.step) is not again
+    assert np.array_equal(retained.predictions["logits"], again.predictions["logits"])
+    assert retained.loss == again.loss
+    assert made.evaluated("validation", made.progress.step + 1) is not retained
+    assert made.evaluated("train", made.progress.step) is not retained
+
+
 def test_a_process_without_rows_of_a_step_keeps_in_step(
     tickets: Path, tiny_bert: Path, tmp_path: Path
 ) -> None:

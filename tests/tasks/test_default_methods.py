@@ -29,7 +29,7 @@ def test_a_task_without_named_labels_has_none() -> None:
     assert (bare.has_named_labels, bare.label_counts, bare.labels_of(row)) == (False, {}, ())
     assert bare.label_values(()) == {}
     assert bare.corrupt(batch, seed=1) is batch and bare.with_tokenizer(None) is bare
-    assert bare.baselines([row], [row]) == {} and bare.targets([row, row]).tolist() == [0, 0]
+    assert bare.baselines([row], [row]) == [{}] and bare.targets([row, row]).tolist() == [0, 0]
     assert bare.fit([row]) is bare and bare.stratum(row) == bare.stratum(Row(1, {}))
     assert bare.from_config({}, bare.roles) is None and bare.script_parts is None
     assert bare.summary() == [] and bare.pipeline is None

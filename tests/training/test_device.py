@@ -108,3 +108,13 @@ def test_the_settings_of_the_process_are_put_back(expectation: bool) -> None:
         torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
     )
     assert "RANK" not in os.environ
+
+
+def test_a_process_that_warns_of_other_kernels_warns_again_afterwards() -> None:
+    torch.set_deterministic_debug_mode("warn")
+    try:
+        with deterministic_kernels(True):
+            assert torch.get_deterministic_debug_mode() == 2
+        assert torch.get_deterministic_debug_mode() == 1
+    finally:
+        torch.set_deterministic_debug_mode("default")

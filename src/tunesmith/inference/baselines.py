@@ -39,7 +39,7 @@ def score_baselines(
         constant = constant or task.constant(training_rows)
         with warnings.catch_warnings():  # the last digit of convergence does not matter
             warnings.simplefilter("ignore")
-            predicted |= task.baselines(training_rows, rows)
+            predicted |= task.baselines(training_rows, rows)[0]
     if constant is not None:
         predicted = {"constant": task.repeat(constant, len(truth)), **predicted}
     return {

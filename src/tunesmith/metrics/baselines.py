@@ -72,26 +72,34 @@ def _by_words(
     labels: NDArray[Any],
     others: Sequence[Sequence[str]],
 ) -> NDArray[np.float32]:
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-    vectors = TfidfVectorizer(
-        token_pattern=WORDS, ngram_range=(1, 2), sublinear_tf=True,
+    counter = CountVectorizer(
+        token_pattern=WORDS, ngram_range=(1, 2), dtype=np.float64,
         max_features=min(200_000, _MOST_WEIGHTS // len(kind.names)),
         min_df=2 if len(texts) > 500 else 1,
     )  # fmt: skip
     try:
-        vectors.fit([text for row in texts for text in row])
+        counts = counter.fit_transform([text for row in texts for text in row])
     except ValueError:  # not one word, such as rows of signs only
         return np.tile(kind.constant(labels), (len(others), 1))
-    return kind.linear(_features(vectors, texts), labels, _features(vectors, others))
+    counts.sort_indices()  # as those of other texts are: sums of a row are the same to the bit
+    weigh = TfidfTransformer(sublinear_tf=True).fit(counts).transform
+    requested = counter.transform([text for row in others for text in row])
+    width = len(texts[0])
+    return kind.linear(_features(weigh(counts), width), labels, _features(weigh(requested), width))
 
 
-def _features(vectors: Any, rows: Sequence[Sequence[str]]) -> Any:
-    """One text as it is; of a pair both, what differs, and what is common."""
+def _features(vectors: Any, width: int) -> Any:
+    """One text as it is; of a pair both, what differs, and what is common.
+
+    Args:
+        vectors: of the texts of all rows, one row after the other.
+        width: texts of a row.
+    """
     from scipy import sparse
 
-    columns = [vectors.transform([row[i] for row in rows]) for i in range(len(rows[0]))]
-    if len(columns) == 1:
-        return columns[0]
-    one, two = columns
+    if width == 1:
+        return vectors
+    one, two = vectors[::2], vectors[1::2]
     return sparse.hstack([one, two, abs(one - two), one.multiply(two)]).tocsr()

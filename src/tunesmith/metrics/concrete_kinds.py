@@ -19,6 +19,7 @@ from tunesmith.metrics.confident_learning import (
     suspect_labels,
     suspect_numbers,
 )
+from tunesmith.metrics.one_thread import one_thread
 from tunesmith.metrics.output_kinds import (
     Answers,
     ColumnType,
@@ -134,7 +135,8 @@ class SingleClass(LabelKind):
         """Logistic regression."""
         if len(np.unique(truth)) == 1:
             return np.tile(self.constant(truth), (others.shape[0], 1))
-        model = _logistic(strength).fit(features, truth)
+        with one_thread():
+            model = _logistic(strength).fit(features, truth)
         logits = np.full((others.shape[0], len(self.names)), _log(np.zeros(1))[0], np.float32)
         logits[:, model.classes_] = _log(model.predict_proba(others))
         return logits
@@ -235,7 +237,8 @@ class LabelSet(LabelKind):
         varied = np.flatnonzero((truth.min(axis=0) == 0) & (truth.max(axis=0) == 1))
         logits = np.tile(self.constant(truth), (others.shape[0], 1))
         if len(varied):
-            model = OneVsRestClassifier(_logistic(strength)).fit(features, truth[:, varied])
+            with one_thread():
+                model = OneVsRestClassifier(_logistic(strength)).fit(features, truth[:, varied])
             shares = np.asarray(model.predict_proba(others))
             logits[:, varied] = _logit(shares[:, -len(varied) :])
         return logits

@@ -69,17 +69,18 @@ def baseline_scores(
     constant = task.constant(training)
     scores: dict[str, dict[str, Scores]] = {split: {} for split in splits}
     answers: dict[str, dict[str, BaselineAnswers]] = {split: {} for split in splits}
-    for split in splits:
+    drawn = {split: _drawn_of(job, split, rows[split]) for split in splits}
+    with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
+        warnings.simplefilter("ignore")
+        others = [chosen for _places, chosen in drawn.values()]
+        simple = task.baselines(training, *others) if others else []
+    for split, learned in zip(splits, simple, strict=True):
         truth = job.truth(split)
         predicted: list[tuple[str, NDArray[np.int64] | None, Predictions]] = []
         if constant is not None:
             predicted.append(("constant", None, task.repeat(constant, len(truth))))
-        places, others = _drawn_of(job, split, rows[split])
-        with warnings.catch_warnings():  # whether it has converged to the last digit is no matter
-            warnings.simplefilter("ignore")
-            simple = task.baselines(training, others)
-        at = None if _is_whole(job, split) else places
-        predicted += [(name, at, predictions) for name, predictions in simple.items()]
+        at = None if _is_whole(job, split) else drawn[split][0]
+        predicted += [(name, at, predictions) for name, predictions in learned.items()]
         for name, at, predictions in predicted:
             some = truth if at is None else truth[at]
             scores[split][name] = scored = task.score(job.metrics, predictions, some, None)

@@ -45,7 +45,7 @@ def finish(session: Session, *, train_seconds: float, examples: int) -> Finished
     best_step = progress.best_step or progress.step
     if best_step != progress.step:
         _load_best(session, best_step)
-    evaluations = {split: session.predict(split) for split in splits}
+    evaluations = {split: session.evaluated(split, best_step) for split in splits}
     if "validation" in labeled:
         session.settle(evaluations["validation"])
         job = session.job

@@ -77,6 +77,7 @@ class Session:
     resumed_from: str | None = None
     eval_halvings: int = 0
     _truth: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _newest: tuple[int, Evaluation] | None = None
 
     def take_warnings(self) -> list[Problem]:
         """Return the warnings since the last call, those of the storage among them."""
@@ -106,7 +107,18 @@ class Session:
 
     def evaluate(self) -> Scores:
         """Return the scores of the current model on the validation rows."""
-        return self.score("validation", self.predict("validation"))
+        evaluation = self.predict("validation")
+        self._newest = self.progress.step, evaluation
+        return self.score("validation", evaluation)
+
+    def evaluated(self, split: str, step: int) -> Evaluation:
+        """Return the predictions of the model as of a step, whose weights are the current ones.
+
+        Those of the newest evaluation, if it was at that step, are not computed again.
+        """
+        if split == "validation" and self._newest is not None and self._newest[0] == step:
+            return self._newest[1]
+        return self.predict(split)
 
     def predict(self, split: str, examples: Examples | None = None) -> Evaluation:
         """Predict all rows of a split, or some; a requested stop takes effect between batches.

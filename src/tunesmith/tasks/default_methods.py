@@ -185,9 +185,11 @@ class TaskDefaults:
         """Return nothing: no answer fits several rows."""
         return {}
 
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
-        """Return nothing: no simple method applies."""
-        return {}
+    def baselines(
+        self, rows: Sequence[Row], *others: Sequence[Row]
+    ) -> list[Mapping[str, Predictions]]:
+        """Return nothing for any rows: no simple method applies."""
+        return [{} for _each in others]
 
     def as_json(self) -> dict[str, object]:
         """Return the name and the fields, without those that comparison leaves out."""

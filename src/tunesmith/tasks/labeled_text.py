@@ -178,11 +178,15 @@ class LabeledTextTask(TaskDefaults):
         """Return the same logits for each row."""
         return {"logits": np.tile(np.asarray(constant, dtype=np.float32), (count, 1))}
 
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
-        """Return a TF-IDF baseline."""
-        texts, others_texts = ([self.texts_of(row) for row in part] for part in (rows, others))
-        answers = simple_answers(self.output, texts, self.targets(rows), others_texts)
-        return {name: {"logits": logits} for name, logits in answers.items() if name != "constant"}
+    def baselines(
+        self, rows: Sequence[Row], *others: Sequence[Row]
+    ) -> list[Mapping[str, Predictions]]:
+        """Return a TF-IDF baseline, which learns once for all others."""
+        texts = [self.texts_of(row) for row in rows]
+        requested = [self.texts_of(row) for part in others for row in part]
+        answers = simple_answers(self.output, texts, self.targets(rows), requested)
+        logits = np.split(answers["tfidf"], np.cumsum([len(part) for part in others])[:-1])
+        return [{"tfidf": {"logits": part}} for part in logits]
 
     def labels_of(self, row: Row) -> tuple[str, ...]:
         """Return the classes or labels of a row; nothing where it is a number."""

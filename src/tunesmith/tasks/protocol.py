@@ -327,12 +327,14 @@ class TaskAnswers(Protocol):
         """Return predictions that answer so many rows with the result of `constant`."""
         ...
 
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
+    def baselines(
+        self, rows: Sequence[Row], *others: Sequence[Row]
+    ) -> list[Mapping[str, Predictions]]:
         """Return what simple methods predict, by the other names of `baseline_names`.
 
         Args:
             rows: labeled training rows.
-            others: the rows to answer.
+            *others: the rows to answer, such as those of each split; there is a result for each.
         """
         ...
 

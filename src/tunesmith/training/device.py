@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -205,17 +206,31 @@ def deterministic_kernels(enabled: bool) -> Iterator[None]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     memory: Any = torch.utils.deterministic
     before = (
-        torch.are_deterministic_algorithms_enabled(),
+        torch.get_deterministic_debug_mode(),
         memory.fill_uninitialized_memory,
         torch.backends.cudnn.benchmark,
     )
-    torch.use_deterministic_algorithms(True)
+    _set_deterministic(2)
     # filling fresh memory with NaN finds bugs in kernels, at the price of a pass over it
     memory.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
+        _set_deterministic(before[0])
         memory.fill_uninitialized_memory = before[1]
         torch.backends.cudnn.benchmark = before[2]
+
+
+def _set_deterministic(mode: int) -> None:
+    """Set torch's debug mode of deterministic kernels: 0 for any, 1 to warn, 2 to refuse others.
+
+    `torch.use_deterministic_algorithms` also tells torch.compile, which it would load for that: a
+    second of imports.
+    """
+    import torch
+
+    if "torch._inductor.config" in sys.modules:
+        torch.use_deterministic_algorithms(mode > 0, warn_only=mode == 1)
+    else:
+        torch.set_deterministic_debug_mode(mode)

@@ -135,7 +135,7 @@ def test_classes_of_words_have_no_marks() -> None:
     assert task.default_metrics == ("accuracy", "f1_macro")
     rows = [Row(0, {"tokens": ["Ann", "runs", "far"], "tags": ["NOUN", "VERB", "VERB"]})]
     training = [Row(0, {"tokens": ["Ann", "runs"], "tags": ["NOUN", "VERB"]})]
-    usual = task.baselines(training, rows)["frequent"]
+    usual = task.baselines(training, rows)[0]["frequent"]
     scores = task.score(list(task.metrics.values()), usual, task.targets(rows), None)
     assert scores["accuracy"] == pytest.approx(2 / 3)
     assert task.constant(rows) is None
@@ -160,7 +160,7 @@ def test_the_baseline_knows_the_usual_tag_of_a_word() -> None:
     task = fitted((["New", "York", "in", "May"], ["B-LOC", "I-LOC", "O", "O"]))
     rows = [Row(0, {"tokens": ["in", "New", "York", "city"], "tags": ["O", "B-LOC", "I-LOC", "O"]})]
     training = [Row(0, {"tokens": ["New", "York", "in"], "tags": ["B-LOC", "I-LOC", "O"]})]
-    usual = task.baselines(training, rows)["frequent"]
+    usual = task.baselines(training, rows)[0]["frequent"]
     (answer,) = task.decode(usual, rows)
     assert answer["label"] == [
         {"start": 3, "end": 11, "label": "LOC", "text": "New York", "score": 1.0}

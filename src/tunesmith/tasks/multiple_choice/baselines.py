@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.metrics.baselines import WORDS
+from tunesmith.metrics.one_thread import one_thread
 
 __all__ = ["by_choices_alone", "longest"]
 
@@ -51,7 +52,8 @@ def by_choices_alone(
         features = vectors.fit_transform(texts)
     except ValueError:  # not one word
         return _rectangle([[0.0] * len(row) for row in others], width)
-    model = LogisticRegression(C=10.0, tol=1e-3, max_iter=100).fit(features, right)
+    with one_thread():
+        model = LogisticRegression(C=10.0, tol=1e-3, max_iter=100).fit(features, right)
     values = iter(model.decision_function(vectors.transform([t for row in others for t in row])))
     return _rectangle([[float(next(values)) for _text in row] for row in others], width)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -245,16 +246,20 @@ class MultipleChoice(TaskDefaults):
         """Return the logits of the probabilities."""
         return {"logits": self.output.raw_values(answers)}
 
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
-        """Return a TF-IDF model of the choices alone, and the longest choice."""
-        seen, others_choices = (
-            [self._read(row).choices for row in part] for part in (rows, others)
+    def baselines(
+        self, rows: Sequence[Row], *others: Sequence[Row]
+    ) -> list[Mapping[str, Predictions]]:
+        """Return a TF-IDF model of the choices alone, which learns once, and the longest choice."""
+        seen, requested = (
+            [self._read(row).choices for row in part] for part in (rows, chain(*others))
         )
-        alone = by_choices_alone(seen, self.targets(rows), others_choices, self.width)
-        return {
-            "choices": {"logits": alone},
-            "longest": {"logits": longest(others_choices, self.width)},
-        }
+        alone = by_choices_alone(seen, self.targets(rows), requested, self.width)
+        ends = np.cumsum([len(part) for part in others])[:-1]
+        parts = (np.split(logits, ends) for logits in (alone, longest(requested, self.width)))
+        return [
+            {"choices": {"logits": one}, "longest": {"logits": two}}
+            for one, two in zip(*parts, strict=True)
+        ]
 
     @property
     def example_texts(self) -> tuple[str, ...]:

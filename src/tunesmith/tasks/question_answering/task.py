@@ -322,11 +322,15 @@ class QuestionAnswering(TaskDefaults):
         null = np.zeros(count, dtype=np.float32)
         return {"spans": Ragged(spans, none), "scores": Ragged(scores, none), "null": null}
 
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
+    def baselines(
+        self, rows: Sequence[Row], *others: Sequence[Row]
+    ) -> list[Mapping[str, Predictions]]:
         """Return the sentence of each context that is nearest to its question."""
-        spans = nearest_sentences(
-            [self._read(row) for row in rows], [self._read(row) for row in others]
-        )
+        seen = [self._read(row) for row in rows]
+        return [self._nearest(seen, [self._read(row) for row in part]) for part in others]
+
+    def _nearest(self, seen: Sequence[Asked], others: Sequence[Asked]) -> Mapping[str, Predictions]:
+        spans = nearest_sentences(seen, others)
         one, null = np.ones(len(spans), dtype=np.int64), np.full(len(spans), -1e9)
         scores = np.zeros(len(spans), dtype=np.float32)
         return {

@@ -270,14 +270,19 @@ class TextRanking(TaskDefaults):
         """Yield the passages of each query in the order of their scores."""
         return ranked(answered, self.roles, written_as)
 
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
+    def baselines(
+        self, rows: Sequence[Row], *others: Sequence[Row]
+    ) -> list[Mapping[str, Predictions]]:
         """Return the scores of BM25, and the same score for all passages: a random order."""
-        pairs = [(texts[0], texts[1]) for texts in map(self.texts_of, others)]
         passages = [self.texts_of(row)[1] for row in rows]
-        return {
-            "bm25": {"logits": bm25(pairs, passages).reshape(-1, 1)},
-            "random": {"logits": np.zeros((len(others), 1), dtype=np.float32)},
-        }
+        answers: list[Mapping[str, Predictions]] = []
+        for part in others:
+            pairs = [(texts[0], texts[1]) for texts in map(self.texts_of, part)]
+            scores = bm25(pairs, passages).reshape(-1, 1)
+            answers.append(
+                {"bm25": {"logits": scores}, "random": {"logits": np.zeros_like(scores)}}
+            )
+        return answers
 
     @property
     def usage(self) -> str:

@@ -341,14 +341,16 @@ class TokenClassification(TaskDefaults):
         """Return rows without entities."""
         return {"entities": as_objects(() for _row in range(count))}
 
-    def baselines(self, rows: Sequence[Row], others: Sequence[Row]) -> Mapping[str, Predictions]:
+    def baselines(
+        self, rows: Sequence[Row], *others: Sequence[Row]
+    ) -> list[Mapping[str, Predictions]]:
         """Return for each word the tag that it has most often."""
-        marked = usual_tags(
-            [self.read(row) for row in rows],
-            [self.read(row) for row in others],
-            are_plain=self.are_plain,
+        seen = [self.read(row) for row in rows]
+        marked = (
+            usual_tags(seen, [self.read(row) for row in part], are_plain=self.are_plain)
+            for part in others
         )
-        return {"frequent": {"entities": marked}}
+        return [{"frequent": {"entities": each}} for each in marked]
 
     @property
     def usage(self) -> str:
