@@ -34,7 +34,7 @@ class EncoderLayer:
         activation: of the feed-forward block.
         first: the norm behind attention.
         second: the norm behind the feed-forward block.
-        dropouts: of attention's shares, behind attention, behind the feed-forward block.
+        dropouts: of attention's probabilities, behind attention, behind the feed-forward block.
         heads: of attention.
         scale: of its scores.
     """

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,7 +23,7 @@ from tunesmith.training.fast.attention import PackContext
 from tunesmith.training.fast.bf16_linear import stacked
 from tunesmith.training.fast.encoder_layer import EncoderLayer
 from tunesmith.training.fast.kernels import layer_norm
-from tunesmith.training.fast.kernels.attention import PaddedHeads
+from tunesmith.training.fast.kernels.attention import Attention
 from tunesmith.training.fast.kernels.parallel import Dropout
 from tunesmith.training.fast.packing import Sequences
 
@@ -46,7 +47,7 @@ class FusedLayers:
         self._layers = layers
         self._context = context
         self._cuts = cuts
-        self._heads: tuple[Sequences, PaddedHeads] | None = None
+        self._attention: tuple[Sequences, Attention] | None = None
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
         self.copies: Mapping[torch.Tensor, torch.Tensor] = {}
         """Of weights in bfloat16; others are rounded in each pass."""
@@ -62,7 +63,7 @@ class FusedLayers:
 
     def forget(self) -> None:
         """Release what belongs to the last pack."""
-        self._heads = self._last = None
+        self._attention = self._last = None
 
     def _forward_of(self, layer: EncoderLayer) -> Any:
         cuts = self._cuts and layer is self._layers[-1]
@@ -77,14 +78,15 @@ class FusedLayers:
         pack = self._context.pack
         if pack is None:
             raise RuntimeError("a fused layer was called without a pack")
-        if self._heads is None or self._heads[0] is not pack:
-            self._heads = pack, PaddedHeads(pack.groups, layer.heads)
+        if self._attention is None or self._attention[0] is not pack:
+            lengths = np.concatenate([group.lengths for group in pack.groups])
+            self._attention = pack, Attention(lengths, layer.heads)
         kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
         # what the layer before rounded, so that it is not rounded again
         rounded = self._last[1] if self._last is not None and self._last[0] is hidden else None
         call = _Call(
             layer,
-            self._heads[1],
+            self._attention[1],
             kind,
             _matrices(layer, kind, self.copies),
             [dropout.p if dropout.training else 0.0 for dropout in layer.dropouts],
@@ -103,7 +105,7 @@ class _Call:
 
     Attributes:
         layer: which.
-        heads: how the pack's sequences are padded for attention.
+        attention: within the pack's sequences.
         kind: of activations, float32 or bfloat16.
         matrices: weight and bias, in `kind`, of the product for queries, keys and values together,
             and of the three that follow.
@@ -113,7 +115,7 @@ class _Call:
     """
 
     layer: EncoderLayer
-    heads: PaddedHeads
+    attention: Attention
     kind: torch.dtype
     matrices: list[tuple[torch.Tensor, torch.Tensor]]
     rates: list[float]
@@ -153,7 +155,7 @@ class _Layer(torch.autograd.Function):
         if rounded is None:
             rounded = inputs.to(call.kind)
         vectors = torch.addmm(joined_bias, rounded, joined.t())
-        context, attention = _attend(vectors, call, drops[0])
+        context, probabilities = call.attention.forward(vectors, call.layer.scale, drops[0])
         residual = inputs
         if call.rows is not None:
             context, residual = context[call.rows], inputs[call.rows]
@@ -169,8 +171,8 @@ class _Layer(torch.autograd.Function):
         )
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(
-                rounded, context, first_kept, middle_rounded, raised, active, second_kept,
-                *attention,
+                rounded, vectors, probabilities, context, first_kept, middle_rounded, raised,
+                active, second_kept,
             )  # fmt: skip
             ctx.facts = call, drops
         ctx.mark_non_differentiable(narrowed)
@@ -181,7 +183,8 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         call, drops = ctx.facts
         (
-            rounded, context, first_kept, middle_rounded, raised, active, second_kept, *attention,
+            rounded, vectors, probabilities, context, first_kept, middle_rounded, raised,
+            active, second_kept,
         ) = ctx.saved_tensors  # fmt: skip
         joined, out, up, down = (weight for weight, _bias in call.matrices)
         layer = call.layer
@@ -202,7 +205,9 @@ class _Layer(torch.autograd.Function):
         if call.rows is not None:
             every = of_context.new_zeros((len(rounded), of_context.shape[1]))
             of_context = every.index_copy_(0, call.rows, of_context)
-        of_vectors = _attend_backward(of_context, attention, call, drops[0])
+        of_vectors = call.attention.backward(
+            of_context, vectors, probabilities, layer.scale, drops[0]
+        )
         of_inputs = (of_vectors @ joined).float()
         if call.rows is None:
             of_inputs += of_residual
@@ -239,48 +244,3 @@ def _delivered(
             delivered.append(of_weight.float() if part.weight.requires_grad else None)
         delivered.append(of_bias)
     return delivered
-
-
-def _attend(
-    vectors: torch.Tensor, call: _Call, drop: Dropout
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Attention of queries, keys and values (T, 3 H): (T, H), and what the backward pass needs."""
-    heads = call.heads
-    padded = heads.spread(vectors, planes=3)
-    scores = heads.pairs(vectors)
-    for (q, k, _v), part in zip(heads.groups(padded), heads.split(scores), strict=True):
-        _multiply(q, k.transpose(1, 2), call.layer.scale, part)
-    retained = heads.softmax(scores, drop)
-    attended = heads.places(vectors, planes=1, width=padded.shape[-1])
-    for (_q, _k, v), part, (room,) in zip(
-        heads.groups(padded), heads.split(retained), heads.groups(attended), strict=True
-    ):
-        _multiply(part, v, drop.lift, room)
-    return heads.gather(attended, len(vectors)), [padded, scores]
-
-
-def _attend_backward(
-    gradient: torch.Tensor, saved: list[torch.Tensor], call: _Call, drop: Dropout
-) -> torch.Tensor:
-    """The gradient of queries, keys and values (T, 3 H) from that of attention's output (T, H)."""
-    heads = call.heads
-    padded, shares = saved
-    groups, of_output = heads.groups(padded), heads.groups(heads.spread(gradient, planes=1))
-    of_scores = heads.pairs(gradient)
-    for (_q, _k, v), (out,), part in zip(groups, of_output, heads.split(of_scores), strict=True):
-        _multiply(out, v.transpose(1, 2), drop.lift, part)
-    retained = heads.softmax_backward(shares, of_scores, drop)
-    of_padded = torch.empty_like(padded)
-    for (q, k, _v), (out,), score, share, (of_q, of_k, of_v) in zip(
-        groups, of_output, heads.split(of_scores), heads.split(retained), heads.groups(of_padded),
-        strict=True,
-    ):  # fmt: skip
-        _multiply(score, k, call.layer.scale, of_q)
-        _multiply(score.transpose(1, 2), q, call.layer.scale, of_k)
-        _multiply(share.transpose(1, 2), out, drop.lift, of_v)
-    return heads.gather(of_padded, len(gradient))
-
-
-def _multiply(one: torch.Tensor, other: torch.Tensor, factor: float, target: torch.Tensor) -> None:
-    """Write a batch of products times a number."""
-    torch.baddbmm(target, one, other, beta=0, alpha=factor, out=target)

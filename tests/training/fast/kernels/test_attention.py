@@ -8,109 +8,146 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.training.fast.kernels.attention import PaddedHeads
+from tunesmith.training.fast.kernels.attention import Attention
 from tunesmith.training.fast.kernels.parallel import Dropout
-from tunesmith.training.fast.packing import groups_of
 
 KINDS = [torch.float32, torch.bfloat16]
-LENGTHS = st.lists(st.integers(1, 90), min_size=1, max_size=9)
+LENGTHS = st.lists(st.integers(1, 150), min_size=1, max_size=7)
+HEADS = 2
 
 
-def heads_of(lengths: list[int], heads: int = 2) -> tuple[PaddedHeads, int]:
-    ordered = np.sort(np.array(lengths, dtype=np.int64))[::-1].copy()
-    return PaddedHeads(groups_of(ordered), heads), int(ordered.sum())
+def vectors_of(lengths: list[int], width: int, kind: torch.dtype) -> torch.Tensor:
+    """Random queries, keys and values, with two more tokens that belong to no sequence."""
+    return torch.randn(sum(lengths) + 2, 3 * HEADS * width).to(kind)
+
+
+def expected(
+    vectors: torch.Tensor, lengths: list[int], scale: float, factors: list[torch.Tensor] | None
+) -> torch.Tensor:
+    """Attention by torch's operators in float64; `factors` multiply a sequence's probabilities."""
+    outputs = []
+    for i, part in enumerate(vectors[: sum(lengths)].split(lengths)):
+        query, key, value = part.view(len(part), 3, HEADS, -1).permute(1, 2, 0, 3)
+        probabilities = torch.softmax(query @ key.transpose(1, 2) * scale, dim=-1)
+        if factors is not None:
+            probabilities = probabilities * factors[i]
+        outputs.append((probabilities @ value).transpose(0, 1).flatten(1))
+    return torch.cat(outputs)
+
+
+def each_of(
+    attention: Attention, probabilities: torch.Tensor, lengths: list[int]
+) -> list[torch.Tensor]:
+    """The probabilities of each sequence, (heads, length, length)."""
+    sizes = [(-(-n // 8) * 8, -(-n // 16) * 16) for n in lengths]
+    parts = probabilities.split([HEADS * rows * columns for rows, columns in sizes])
+    return [
+        part.view(HEADS, rows, columns)[:, :n, :n]
+        for part, (rows, columns), n in zip(parts, sizes, lengths, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@given(lengths=LENGTHS, planes=st.sampled_from([1, 3]))
-def test_rows_come_back_from_padded_heads(
-    kind: torch.dtype, lengths: list[int], planes: int
+@settings(max_examples=25)
+@given(lengths=LENGTHS, width=st.sampled_from([16, 32, 48, 64]), spread=st.sampled_from([0.5, 3.0]))
+def test_outputs_and_gradients_are_torchs(
+    kind: torch.dtype, lengths: list[int], width: int, spread: float
 ) -> None:
-    heads, tokens = heads_of(lengths)
-    rows = torch.randn(tokens + 5, planes * 2 * 16).to(kind)
-    places = heads.spread(rows, planes)
-    back = heads.gather(places, tokens + 5)
-    assert torch.equal(back[:tokens], rows[:tokens])
-    assert not back[tokens:].any()
-    assert float(places.float().abs().sum()) == pytest.approx(
-        float(rows[:tokens].float().abs().sum()), rel=1e-4
-    )
-
-
-def test_padded_heads_are_the_tokens_of_each_sequence() -> None:
-    heads, _tokens = heads_of([3, 2])
-    rows = torch.arange(5 * 64, dtype=torch.float32).view(5, 64)
-    ((plane,),) = heads.groups(heads.spread(rows.contiguous()[:, :32].contiguous(), 1))
-    assert plane.shape == (4, 8, 16)
-    assert torch.equal(plane[1, :3], rows[:3, 16:32])
-    assert torch.equal(plane[2, :2], rows[3:, :16])
-    assert not plane[2, 2:].any()
+    vectors = vectors_of(lengths, width, kind) * spread
+    gradient = torch.randn(len(vectors), HEADS * width).to(kind)
+    attention = Attention(np.array(lengths), HEADS)
+    scale = width**-0.5
+    output, probabilities = attention.forward(vectors, scale, Dropout())
+    of_vectors = attention.backward(gradient, vectors, probabilities, scale, Dropout())
+    tokens = sum(lengths)
+    exact = vectors.double().requires_grad_()
+    theirs = expected(exact, lengths, scale, None)
+    theirs.backward(gradient[:tokens].double())
+    assert exact.grad is not None
+    for mine, other in ((output, theirs.detach()), (of_vectors, exact.grad)):
+        assert mine.dtype == kind
+        assert not mine[tokens:].any()
+        far = float((mine[:tokens].double() - other[:tokens]).abs().max())
+        assert far < (2e-5 if kind == torch.float32 else 3e-2) * float(other.abs().max())
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=20)
-@given(lengths=LENGTHS, spread=st.sampled_from([1.0, 30.0, 300.0]))
-def test_softmax_and_its_gradient_are_torchs(
-    kind: torch.dtype, lengths: list[int], spread: float
-) -> None:
-    heads, _tokens = heads_of(lengths)
-    scores = (torch.randn_like(heads.pairs(torch.empty(0))) * spread).to(kind)
-    gradient = torch.randn_like(scores)
-    shares, of_scores = scores.clone(), gradient.clone()
-    assert heads.softmax(shares, Dropout()) is shares
-    heads.softmax_backward(shares, of_scores, Dropout())
-    ordered = sorted(lengths, reverse=True)
-    close = {"rtol": 1e-4, "atol": 1e-6} if kind == torch.float32 else {"rtol": 1e-2, "atol": 1e-2}
-    for mine, theirs, own, given_ in zip(
-        *(heads.split(t) for t in (shares, scores, of_scores, gradient)), strict=True
-    ):
-        for i in range(len(mine)):
-            length = ordered[0]
-            real = mine[i].float().sum(dim=1) > 0.5
-            length = int(real.sum())
-            assert length in lengths
-            block = theirs[i, :length, :length].float().requires_grad_()
-            expected = block.softmax(-1)
-            torch.testing.assert_close(mine[i, :length, :length].float(), expected, **close)
-            assert not mine[i, :, length:].any()
-            assert not mine[i, length:].any()
-            expected.backward(given_[i, :length, :length].float())
-            assert block.grad is not None
-            torch.testing.assert_close(own[i, :length, :length].float(), block.grad, **close)
-            assert not own[i, length:].any()
-            assert not own[i, :, length:].any()
-        ordered = ordered[len(mine) // 2 :]
-
-
-def test_a_row_far_below_the_others_keeps_its_digits() -> None:
-    heads, _tokens = heads_of([8])
-    scores = torch.zeros(2, 8, 8)
-    scores[:, 0] = 500.0
-    scores[:, 3] = torch.linspace(-600, -599, 8)
-    shares = scores.flatten().clone()
-    heads.softmax(shares, Dropout())
-    torch.testing.assert_close(shares.view(2, 8, 8), scores.softmax(-1))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_is_not_a_number_stays_so(kind: torch.dtype) -> None:
-    heads, _tokens = heads_of([8], heads=1)
-    shares = torch.zeros(64).to(kind)
-    shares[9] = math.nan
-    heads.softmax(shares, Dropout())
-    assert shares.view(8, 8)[1].isnan().all()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_dropout_is_the_same_backward(kind: torch.dtype) -> None:
+def test_dropout_drops_shares_and_the_same_ones_backward(kind: torch.dtype) -> None:
+    """With values that show each probability, and the gradient of what was dropped."""
     torch.manual_seed(2)
-    heads, _tokens = heads_of([88, 80, 72, 72])
-    scores = torch.randn_like(heads.pairs(torch.empty(0))).to(kind)
-    dropout = Dropout.draw(0.25)
-    retained = heads.softmax(scores, dropout)
-    real = scores > 0
-    assert float((retained[real] == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
-    assert torch.equal(retained[retained != 0], scores[retained != 0])
-    gradient = torch.randn_like(scores)
-    again = heads.softmax_backward(scores, gradient, dropout)
-    assert torch.equal(again[real], retained[real])
+    lengths, width, rate = [96, 64, 33], 96, 0.25
+    vectors = vectors_of(lengths, width, kind)
+    for part in vectors[: sum(lengths)].split(lengths):
+        values = part.view(len(part), 3, HEADS, width)[:, 2]
+        values.copy_(torch.eye(width)[: len(part), None])
+    dropout = Dropout.draw(rate)
+    attention = Attention(np.array(lengths), HEADS)
+    output, probabilities = attention.forward(vectors, 0.1, dropout)
+    factors = []
+    for part, own in zip(
+        output[: sum(lengths)].split(lengths),
+        each_of(attention, probabilities, lengths),
+        strict=True,
+    ):
+        retained = part.view(len(part), HEADS, width).transpose(0, 1)[..., : len(part)].float()
+        is_retained = retained != 0
+        close = {"rtol": 1e-5, "atol": 0} if kind == torch.float32 else {"rtol": 1e-2, "atol": 0}
+        torch.testing.assert_close(
+            retained[is_retained], own.float()[is_retained] * dropout.lift, **close
+        )
+        factors.append(is_retained.double() * dropout.lift)
+    dropped = 1 - torch.cat([each.flatten() for each in factors]).mean() / dropout.lift
+    assert float(dropped) == pytest.approx(rate, abs=0.01)
+    gradient = torch.randn(len(vectors), HEADS * width).to(kind)
+    of_vectors = attention.backward(gradient, vectors, probabilities, 0.1, dropout)
+    exact = vectors.double().requires_grad_()
+    theirs = expected(exact, lengths, 0.1, factors)
+    theirs.backward(gradient[: sum(lengths)].double())
+    assert exact.grad is not None
+    far = float((of_vectors.double() - exact.grad).abs().max())
+    assert far < (2e-5 if kind == torch.float32 else 2e-2) * float(exact.grad.abs().max())
+
+
+def test_a_query_far_below_the_others_keeps_its_digits() -> None:
+    vectors = torch.zeros(8, 3 * HEADS * 16)
+    parts = vectors.view(8, 3, HEADS, 16)
+    parts[:, 0, :, 0] = torch.tensor([500.0, -600, 1, 0, 2, 3, 4, 5])[:, None]
+    parts[:, 1, :, 0] = torch.linspace(0.5, 1, 8)[:, None]
+    parts[:, 2] = torch.randn(8, HEADS, 16)
+    output, _pairs = Attention(np.array([8]), HEADS).forward(vectors, 1.0, Dropout())
+    theirs = expected(vectors.double(), [8], 1.0, None).float()
+    torch.testing.assert_close(output, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_a_number_stays_in_its_head(kind: torch.dtype) -> None:
+    vectors = vectors_of([9, 8], 16, kind)
+    vectors[3, 0] = math.nan
+    attention = Attention(np.array([9, 8]), HEADS)
+    output, _pairs = attention.forward(vectors, 1.0, Dropout())
+    is_nan = output.isnan().view(-1, HEADS, 16)
+    assert is_nan[3, 0].all()
+    assert not is_nan[9:].any()
+    assert not is_nan[:, 1].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_neither_threads_nor_addresses_change_a_bit(kind: torch.dtype) -> None:
+    lengths = [150, 40, 7]
+    vectors = vectors_of(lengths, 32, kind)
+    gradient = torch.randn(len(vectors), HEADS * 32).to(kind)
+    attention, dropout = Attention(np.array(lengths), HEADS), Dropout.draw(0.1)
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            moved = torch.empty(vectors.numel() + count, dtype=kind)[count:].view_as(vectors)
+            moved.copy_(vectors)
+            output, probabilities = attention.forward(moved, 0.2, dropout)
+            results.append(
+                (output, attention.backward(gradient, moved, probabilities, 0.2, dropout))
+            )
+    finally:
+        torch.set_num_threads(1)
+    for other in results[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(results[0], other, strict=True))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from tunesmith.training.fast.kernels.numbers import HALF, exp, narrow, splitmix64, widen
+from tunesmith.training.fast.kernels.numbers import HALF, narrow, splitmix64, widen
 
 
 @njit
@@ -20,12 +20,6 @@ def _there_and_back(bits, floats):  # type: ignore[no-untyped-def]
 def _narrowed(floats, bits):  # type: ignore[no-untyped-def]
     for i in range(len(floats)):
         bits[i] = narrow(floats[i], HALF)
-
-
-@njit
-def _powers(values):  # type: ignore[no-untyped-def]
-    for i in range(len(values)):
-        values[i] = exp(values[i])
 
 
 @njit
@@ -54,18 +48,6 @@ def test_rounding_is_torchs() -> None:
     _narrowed(floats, bits)
     theirs = torch.from_numpy(floats).bfloat16().view(torch.int16).numpy().view(np.uint16)
     assert np.array_equal(bits, theirs)
-
-
-def test_exp_is_exact_to_single_precision() -> None:
-    values = -np.geomspace(1e-8, 86, 100_000).astype(np.float32)
-    expected = np.exp(values.astype(np.float64))
-    _powers(values)
-    assert np.abs(values / expected - 1).max() < 3e-7
-    ends = np.array([0.0, -np.inf, np.nan], dtype=np.float32)
-    _powers(ends)
-    assert ends[0] == 1
-    assert 0 <= ends[1] < 1e-37
-    assert np.isnan(ends[2])
 
 
 def test_lanes_are_uniform_and_independent() -> None:

@@ -1,16 +1,19 @@
-"""What attention does around its matrix products: padded heads, softmax, dropout.
+"""Attention of short sequences in one pass: all between two matrix products of a layer.
 
-A pack's sequences form groups of one padded length L, a group is (sequences * heads, L, D). One
-call of a kernel serves all groups: a piece of work is a sequence.
+    probabilities = softmax(scale * queries keys^T)    output = dropout(probabilities) values
+
+A piece of work is one head of one sequence: its rows are copied into the caches once, and only the
+probabilities are retained for the backward pass. Longer sequences are computed by strips of
+queries. Sums are float32, whatever the activations are, and what was dropped is drawn again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tunesmith.training.fast.kernels.numbers import (
     HALF,
@@ -18,358 +21,335 @@ from tunesmith.training.fast.kernels.numbers import (
     SOURCES,
     add_one,
     at,
-    compiled,
     entry,
-    exp,
-    larger,
     longs,
-    narrow,
-    splitmix64,
+    ordered,
+    singles,
     widen,
-    words,
 )
 from tunesmith.training.fast.kernels.parallel import Dropout, launch
-from tunesmith.training.fast.kernels.vectors import WIDTH, added, filled, load, summed
-from tunesmith.training.fast.packing import Group
+from tunesmith.training.fast.kernels.products import ROWS, add_product, write_product
+from tunesmith.training.fast.kernels.vectors import (
+    WIDTH,
+    added,
+    exp,
+    filled,
+    first,
+    larger,
+    largest,
+    load,
+    multiplied,
+    read,
+    retained,
+    size_of,
+    store,
+    subtracted,
+    summed,
+    write,
+)
 
-__all__ = ["PaddedHeads"]
+__all__ = ["Attention"]
 
-
-_COLUMNS = 5
-"""Of the table of sequences: the first token, how many, L, places and pairs before it."""
-
-_LEAST = np.float32(1e-20)
-"""A smaller sum of powers has lost digits."""
+_COLUMNS = 3
+"""Of the table of sequences: the first token, how many, and pairs of tokens before it."""
 
 _STRIP = 4096
 """Pairs of tokens whose scores are computed together: they stay in the fastest cache."""
 
+_LEAST = 4 * ROWS
+"""Queries that are computed together also where keys are many: each reads all of these."""
 
-@compiled
-def _copy(source, start, target, place, count):
-    """Copy 64-bit words, a multiple of 4: read before written, so that each four are one move."""
-    for j in range(np.uint64(0), count, np.uint64(4)):
-        one, two = source[start + j], source[start + j + np.uint64(1)]
-        three, four = source[start + j + np.uint64(2)], source[start + j + np.uint64(3)]
-        target[place + j], target[place + j + np.uint64(1)] = one, two
-        target[place + j + np.uint64(2)], target[place + j + np.uint64(3)] = three, four
+_ZERO, _ONE = np.float32(0), np.float32(1)
 
 
-@compiled
-def _move(address, pads):
-    """Copy rows of tokens into padded heads, or back."""
-    head, numbers = words(address, 4), words(address + 32, 8)
-    sequences, planes, heads, width = head[1], numbers[1], numbers[2], numbers[3]
-    tokens, places = numbers[4], numbers[5]
-    table = words(numbers[0], sequences * np.uint64(_COLUMNS))
-    step, plane_step = planes * heads * width, places * heads * width
-    source, target = words(numbers[6], tokens * step), words(numbers[7], planes * plane_step)
-    while True:
-        sequence = np.uint64(add_one(address))
-        if sequence >= sequences:
-            break
-        row = sequence * np.uint64(_COLUMNS)
-        start, length, longest = table[row], table[row + np.uint64(1)], table[row + np.uint64(2)]
-        first = table[row + np.uint64(3)] * heads * width
-        for plane in range(planes):
-            for one in range(heads):
-                place = plane * plane_step + first + one * longest * width
-                column = start * step + (plane * heads + one) * width
-                for _token in range(length):
-                    if pads:
-                        _copy(source, column, target, place, width)
-                    else:
-                        _copy(target, place, source, column, width)
-                    place += width
-                    column += step
-                if pads:
-                    for j in range((longest - length) * width):
-                        target[place + j] = np.uint64(0)
+@ordered
+def _up(number, step):
+    """A number rounded up to a multiple."""
+    return (number + step - 1) // step * step
 
 
-@compiled
-def _draw(seed, first, threshold, random, factors):
-    """What dropout multiplies with, 0 or 1, from a place on; a word decides about four places."""
-    lanes = random.view(np.uint16)
-    for i in range(len(random)):
-        random[i] = splitmix64(seed, first // 4 + i)
-    for j in range(len(factors)):
-        factor = np.float32(0)
-        if lanes[j] >= threshold:
-            factor = np.float32(1)
-        factors[j] = factor
+@ordered
+def _strip(rows, columns):
+    """How many queries are computed together."""
+    return min(rows, max(_STRIP // columns // ROWS * ROWS, _LEAST))
 
 
-@compiled
-def _largest(values):
-    """The largest of some values."""
-    largest = values[0]
-    for j in range(len(values)):
-        largest = larger(largest, values[j])
-    return largest
+@ordered
+def _pad(source, step, target, length, rows, width, kind):
+    """Copy rows, a step of bytes apart, as float32 one behind the other; padding is zero."""
+    for i in range(length):
+        for j in range(0, width, WIDTH):
+            numbers = read(source + i * step + j * size_of(kind), kind)
+            store(target + 4 * (i * width + j), numbers)
+    for j in range(length * width, rows * width, WIDTH):
+        store(target + 4 * j, filled(_ZERO))
 
 
-@compiled
-def _total(values):
-    """The sum of some values, a multiple of 8; a plain loop over so few is not vectorized."""
-    address, total = values.ctypes.data, filled(np.float32(0))
-    end = len(values) - len(values) % WIDTH
-    for j in range(0, end, WIDTH):
-        total = added(total, load(address + 4 * j))
-    rest = np.float32(0)
-    for j in range(end, len(values)):
-        rest += values[j]
-    return summed(total) + rest
+@ordered
+def _pad_across(source, step, target, length, columns, width, kind):
+    """Copy rows as `_pad` does, each as a column."""
+    turned = singles(target, width * columns)
+    for i in range(length):
+        row = at(source + i * step, width, kind)
+        for j in range(width):
+            turned[j * columns + i] = widen(row[j])
+    for j in range(width):
+        for i in range(length, columns):
+            turned[j * columns + i] = _ZERO
 
 
-@compiled
-def _by_itself(row, scores, length):
-    """Compute the powers of a row with its own largest score; return one over their sum."""
-    shift = widen(scores[0])
-    for j in range(length):
-        row[j] = widen(scores[j])
-        shift = larger(shift, row[j])
-    for j in range(length):
-        row[j] = exp(row[j] - shift)
-    return np.float32(1) / _total(row)
+@ordered
+def _clear(target, count):
+    for j in range(0, count, WIDTH):
+        store(target + 4 * j, filled(_ZERO))
 
 
-@compiled
-def _softmax(address, kind):
-    head, numbers = longs(address, 4), longs(address + 32, 8)
-    table = longs(numbers[0], head[1] * _COLUMNS)
-    heads, seed, threshold = numbers[1], np.uint64(numbers[2]), numbers[3]
-    count, most = numbers[4], max(numbers[5], _STRIP)
-    scores, dropped = at(numbers[6], count, kind), at(numbers[7], count, kind)
-    all_values, all_factors = np.empty(most, np.float32), np.empty(most, np.float32)
-    all_random = np.empty(most // 4 + 1, np.uint64)
-    while True:
-        sequence = add_one(address)
-        if sequence >= head[1]:
-            break
-        length, longest = table[sequence * _COLUMNS + 1], table[sequence * _COLUMNS + 2]
-        first = table[sequence * _COLUMNS + 4] * heads
-        strip = max(_STRIP // longest, 1)
-        for one in range(heads):
-            for top in range(0, longest, strip):
-                rows = min(strip, longest - top)
-                place, size = first + (one * longest + top) * longest, rows * longest
-                shares, values = scores[place : place + size], all_values[:size]
-                for j in range(size):
-                    values[j] = widen(shares[j])
-                shift = _largest(values)
-                for j in range(size):
-                    values[j] = exp(values[j] - shift)
-                for i in range(rows):
-                    row = values[i * longest : i * longest + longest]
-                    share = shares[i * longest : i * longest + longest]
-                    for j in range(length, longest):
-                        row[j] = np.float32(0)
-                    total = _total(row)
-                    if top + i >= length:  # the query is padding
-                        scale = np.float32(0)
-                    elif total > _LEAST:
-                        scale = np.float32(1) / total
-                    else:  # all far below the largest of the other rows, or not a number
-                        scale = _by_itself(row, share, length)
-                    for j in range(0, longest, 8):
-                        for t in range(8):
-                            row[j + t] *= scale
-                for j in range(size):
-                    shares[j] = narrow(values[j], kind)
-                if threshold > 0:
-                    retained, factors = dropped[place : place + size], all_factors[:size]
-                    _draw(seed, place, threshold, all_random[: size // 4], factors)
-                    for j in range(size):
-                        retained[j] = narrow(widen(shares[j]) * factors[j], kind)
+@ordered
+def _unpad(source, target, step, length, width, kind):
+    """Copy rows of float32 to where they belong, a step of bytes apart."""
+    for i in range(length):
+        for j in range(0, width, WIDTH):
+            numbers = load(source + 4 * (i * width + j))
+            write(target + i * step + j * size_of(kind), numbers, kind)
 
 
-@compiled
-def _softmax_backward(address, kind):
+@ordered
+def _softmax(row, saved, length, columns, scale, number, drop, lift, kind):
+    """Turn scores of a query into probabilities, save these, and leave what dropout retains."""
+    seed, threshold = drop
+    last, top = columns - WIDTH, filled(np.float32(-np.inf))
+    store(row + 4 * last, first(load(row + 4 * last), length - last, np.float32(-np.inf)))
+    for j in range(0, columns, WIDTH):
+        scores = multiplied(load(row + 4 * j), filled(scale))
+        store(row + 4 * j, scores)
+        top = larger(scores, top)
+    shift, total = filled(largest(top)), filled(_ZERO)
+    for j in range(0, columns, WIDTH):
+        powers = exp(subtracted(load(row + 4 * j), shift))
+        if j == last:
+            powers = first(powers, length - last, _ZERO)
+        store(row + 4 * j, powers)
+        total = added(total, powers)
+    one = filled(_ONE / summed(total))
+    for j in range(0, columns, WIDTH):
+        probabilities = multiplied(load(row + 4 * j), one)
+        write(saved + j * size_of(kind), probabilities, kind)
+        if threshold > 0:
+            probabilities = retained(probabilities, seed, number + j // WIDTH, threshold)
+            probabilities = multiplied(probabilities, filled(lift))
+        store(row + 4 * j, probabilities)
+
+
+@ordered
+def _softmax_backward(row, rest, saved, columns, scale, number, drop, lift, kind):
+    """Turn the gradient of a query's retained probabilities into that of its scores.
+
+    What dropout retained of the probabilities is written to `rest`.
+    """
+    seed, threshold = drop
+    total = filled(_ZERO)
+    for j in range(0, columns, WIDTH):
+        probabilities, gradient = read(saved + j * size_of(kind), kind), load(row + 4 * j)
+        if threshold > 0:
+            factors = retained(filled(lift), seed, number + j // WIDTH, threshold)
+            gradient = multiplied(gradient, factors)
+            store(row + 4 * j, gradient)
+            store(rest + 4 * j, multiplied(probabilities, factors))
+        else:
+            store(rest + 4 * j, probabilities)
+        total = added(total, multiplied(gradient, probabilities))
+    mean = filled(summed(total))
+    for j in range(0, columns, WIDTH):
+        probabilities, gradient = read(saved + j * size_of(kind), kind), load(row + 4 * j)
+        gradient = multiplied(multiplied(probabilities, subtracted(gradient, mean)), filled(scale))
+        store(row + 4 * j, gradient)
+
+
+@ordered
+def _forward(address, kind):
     head, numbers = longs(address, 4), longs(address + 32, 9)
     table = longs(numbers[0], head[1] * _COLUMNS)
-    heads, seed, threshold = numbers[1], np.uint64(numbers[2]), numbers[3]
-    count, most = numbers[4], max(numbers[5], _STRIP)
-    all_shares, gradient = at(numbers[6], count, kind), at(numbers[7], count, kind)
-    dropped = at(numbers[8], count, kind)
-    all_values, all_factors = np.empty(most, np.float32), np.ones(most, np.float32)
-    all_widened = np.empty(most, np.float32)
-    all_random = np.empty(most // 4 + 1, np.uint64)
+    heads, width, longest = numbers[1], numbers[2], numbers[3]
+    drop = np.uint64(numbers[4]), numbers[5]
+    vectors, context, probabilities = numbers[6], numbers[7], numbers[8]
+    scale, lift = singles(head[2], 2)[0], singles(head[2], 2)[1]
+    part = width * size_of(kind)
+    most = _up(longest, WIDTH)
+    room = np.empty(4 * most * width + max(_STRIP, _LEAST * most) + WIDTH, np.float32)
+    queries = (room.ctypes.data + 63) // 64 * 64
+    keys, values = queries + 4 * most * width, queries + 8 * most * width
+    outputs, scores = queries + 12 * most * width, queries + 16 * most * width
     while True:
-        sequence = add_one(address)
-        if sequence >= head[1]:
+        piece = add_one(address)
+        if piece >= head[1]:
             break
-        longest = table[sequence * _COLUMNS + 2]
-        first = table[sequence * _COLUMNS + 4] * heads
-        strip = max(_STRIP // longest, 1)
-        for one in range(heads):
-            for top in range(0, longest, strip):
-                rows = min(strip, longest - top)
-                place, size = first + (one * longest + top) * longest, rows * longest
-                shares, result = all_shares[place : place + size], gradient[place : place + size]
-                values, widened = all_values[:size], all_widened[:size]
-                factors = all_factors[:size]
-                for j in range(size):
-                    widened[j] = widen(shares[j])
-                if threshold > 0:
-                    retained = dropped[place : place + size]
-                    _draw(seed, place, threshold, all_random[: size // 4], factors)
-                    for j in range(size):
-                        retained[j] = narrow(widened[j] * factors[j], kind)
-                for j in range(size):
-                    values[j] = widen(result[j]) * factors[j]
-                for j in range(size):
-                    factors[j] = values[j] * widened[j]
-                for i in range(rows):
-                    row = values[i * longest : i * longest + longest]
-                    total = _total(factors[i * longest : i * longest + longest])
-                    for j in range(0, longest, 8):
-                        for t in range(8):
-                            row[j + t] -= total
-                for j in range(size):
-                    result[j] = narrow(values[j] * widened[j], kind)
-                if threshold == 0:
-                    factors[:] = np.float32(1)
+        line, one = piece // heads * _COLUMNS, piece % heads
+        start, length, before = table[line], table[line + 1], table[line + 2]
+        rows, columns = _up(length, ROWS), _up(length, WIDTH)
+        source = vectors + (3 * heads * start + one) * part
+        _pad(source, 3 * heads * part, queries, length, rows, width, kind)
+        _pad_across(source + heads * part, 3 * heads * part, keys, length, columns, width, kind)
+        _pad(source + 2 * heads * part, 3 * heads * part, values, length, columns, width, kind)
+        strip = _strip(rows, columns)
+        for top in range(0, rows, strip):
+            count = min(strip, rows - top)
+            write_product(
+                queries + 4 * top * width, 4 * width, 4, keys, scores, count, columns, width
+            )
+            for i in range(count):
+                place = before * heads + (one * rows + top + i) * columns
+                _softmax(
+                    scores + 4 * i * columns, probabilities + place * size_of(kind),
+                    length, columns, scale, place // WIDTH, drop, lift, kind,
+                )  # fmt: skip
+            write_product(scores, 4 * columns, 4, values, outputs, count, width, columns)
+            target = context + (heads * (start + top) + one) * part
+            _unpad(outputs, target, heads * part, min(count, length - top), width, kind)
+    room[0] = _ZERO  # it is released behind its last use
 
 
-def _entries(
-    version: int,
-) -> tuple[tuple[Any, Any], dict[torch.dtype, Any], dict[torch.dtype, Any]]:
-    """Both moves, softmax and its gradient by the kind of activations."""
+@ordered
+def _backward(address, kind):
+    head, numbers = longs(address, 4), longs(address + 32, 10)
+    table = longs(numbers[0], head[1] * _COLUMNS)
+    heads, width, longest = numbers[1], numbers[2], numbers[3]
+    drop = np.uint64(numbers[4]), numbers[5]
+    vectors, probabilities, gradient, of_vectors = numbers[6], numbers[7], numbers[8], numbers[9]
+    scale, lift = singles(head[2], 2)[0], singles(head[2], 2)[1]
+    part = width * size_of(kind)
+    most = _up(longest, WIDTH)
+    room = np.empty(7 * most * width + 2 * max(_STRIP, _LEAST * most) + WIDTH, np.float32)
+    queries = (room.ctypes.data + 63) // 64 * 64
+    keys, values = queries + 4 * most * width, queries + 8 * most * width
+    outputs, of_queries = queries + 12 * most * width, queries + 16 * most * width
+    of_keys, of_values = queries + 20 * most * width, queries + 24 * most * width
+    scores = queries + 28 * most * width
+    rest = scores + 4 * max(_STRIP, _LEAST * most)
+    while True:
+        piece = add_one(address)
+        if piece >= head[1]:
+            break
+        line, one = piece // heads * _COLUMNS, piece % heads
+        start, length, before = table[line], table[line + 1], table[line + 2]
+        rows, columns = _up(length, ROWS), _up(length, WIDTH)
+        step, place = 3 * heads * part, (3 * heads * start + one) * part
+        source, target = vectors + place, of_vectors + place
+        _pad(source, step, queries, length, rows, width, kind)
+        _pad(source + heads * part, step, keys, length, columns, width, kind)
+        _pad_across(source + 2 * heads * part, step, values, length, columns, width, kind)
+        place = gradient + (heads * start + one) * part
+        _pad(place, heads * part, outputs, length, rows, width, kind)
+        _clear(of_keys, columns * width)
+        _clear(of_values, columns * width)
+        strip = _strip(rows, columns)
+        for top in range(0, rows, strip):
+            count, above = min(strip, rows - top), 4 * top * width
+            write_product(outputs + above, 4 * width, 4, values, scores, count, columns, width)
+            for i in range(count):
+                place = before * heads + (one * rows + top + i) * columns
+                _softmax_backward(
+                    scores + 4 * i * columns, rest + 4 * i * columns,
+                    probabilities + place * size_of(kind),
+                    columns, scale, place // WIDTH, drop, lift, kind,
+                )  # fmt: skip
+            write_product(scores, 4 * columns, 4, keys, of_queries + above, count, width, columns)
+            add_product(scores, 4, 4 * columns, queries + above, of_keys, columns, width, count)
+            add_product(rest, 4, 4 * columns, outputs + above, of_values, columns, width, count)
+        _unpad(of_queries, target, step, length, width, kind)
+        _unpad(of_keys, target + heads * part, step, length, width, kind)
+        _unpad(of_values, target + 2 * heads * part, step, length, width, kind)
+    room[0] = _ZERO  # it is released behind its last use
+
+
+def _entries(version: int) -> tuple[dict[torch.dtype, Any], dict[torch.dtype, Any]]:
+    """Forward and backward pass, by the kind of activations."""
 
     @entry
-    def spread(address):
+    def forward_half(address):
         if version:
-            _move(np.uint64(address), True)
+            _forward(address, HALF)
 
     @entry
-    def gather(address):
+    def forward_single(address):
         if version:
-            _move(np.uint64(address), False)
-
-    @entry
-    def softmax_half(address):
-        if version:
-            _softmax(address, HALF)
-
-    @entry
-    def softmax_single(address):
-        if version:
-            _softmax(address, SINGLE)
+            _forward(address, SINGLE)
 
     @entry
     def backward_half(address):
         if version:
-            _softmax_backward(address, HALF)
+            _backward(address, HALF)
 
     @entry
     def backward_single(address):
         if version:
-            _softmax_backward(address, SINGLE)
+            _backward(address, SINGLE)
 
     return (
-        (spread, gather),
-        {torch.bfloat16: softmax_half, torch.float32: softmax_single},
+        {torch.bfloat16: forward_half, torch.float32: forward_single},
         {torch.bfloat16: backward_half, torch.float32: backward_single},
     )
 
 
-(_SPREAD, _GATHER), _SOFTMAX, _SOFTMAX_BACKWARD = _entries(SOURCES)
+_FORWARD, _BACKWARD = _entries(SOURCES)
 
 
-class PaddedHeads:
-    """How the sequences of a pack lie padded, head by head.
+class Attention:
+    """Attention within each sequence of a pack, whose tokens lie one behind the other."""
 
-    Tensors of places have a row for each token of a padded head, (planes, places, D); tensors of
-    pairs a number for each pair of a query and a key. Both hold one group after the other.
-    """
-
-    def __init__(self, groups: Sequence[Group], heads: int) -> None:
-        """Lay the sequences of some groups, the whole of a pack, out for so many heads."""
+    def __init__(self, lengths: NDArray[np.int64], heads: int) -> None:
+        """Lay out sequences of these lengths, for so many heads of D numbers, a multiple of 16."""
+        rows, columns = (-(-lengths // step) * step for step in (ROWS, WIDTH))
+        pairs = rows * columns
+        table = (np.cumsum(lengths) - lengths, lengths, np.cumsum(pairs) - pairs)
+        self._table = np.ascontiguousarray(np.stack(table, axis=1), dtype=np.int64)
         self._heads = heads
-        self._shapes = [(group.count * heads, group.longest) for group in groups]
-        lengths = np.concatenate([group.lengths for group in groups])
-        longest = np.repeat([g.longest for g in groups], [g.count for g in groups])
-        self._tokens, self._sequences = int(lengths.sum()), len(lengths)
-        self._widest = int(longest.max())
-        self._places, self._pairs = int(longest.sum()), int((longest**2).sum())
-        columns = (
-            np.cumsum(lengths) - lengths,
-            lengths,
-            longest,
-            np.cumsum(longest) - longest,
-            np.cumsum(longest**2) - longest**2,
-        )
-        self._table = np.ascontiguousarray(np.stack(columns, axis=1), dtype=np.int64)
+        self._tokens, self._longest = int(lengths.sum()), int(lengths.max())
+        self._pairs = int(pairs.sum()) * heads
 
-    def places(self, like: torch.Tensor, planes: int, width: int) -> torch.Tensor:
-        """Room for padded heads of D = `width`."""
-        return like.new_empty((planes, self._places * self._heads, width))
+    def forward(
+        self, vectors: torch.Tensor, scale: float, dropout: Dropout
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the output (T, H), and the probabilities for the backward pass.
 
-    def pairs(self, like: torch.Tensor) -> torch.Tensor:
-        """Room for a number for each pair."""
-        return like.new_empty(self._pairs * self._heads)
-
-    def groups(self, places: torch.Tensor) -> list[list[torch.Tensor]]:
-        """Each plane of each group of places, (sequences * heads, L, D)."""
-        parts = torch.split(places, [count * longest for count, longest in self._shapes], dim=1)
-        return [
-            [plane.view(count, longest, -1) for plane in part]
-            for part, (count, longest) in zip(parts, self._shapes, strict=True)
-        ]
-
-    def split(self, pairs: torch.Tensor) -> list[torch.Tensor]:
-        """Each group of pairs, (sequences * heads, L, L)."""
-        parts = torch.split(pairs, [count * longest**2 for count, longest in self._shapes])
-        return [
-            part.view(count, longest, longest)
-            for part, (count, longest) in zip(parts, self._shapes, strict=True)
-        ]
-
-    def spread(self, rows: torch.Tensor, planes: int) -> torch.Tensor:
-        """Pad rows (T, planes * heads * D) into places; padding is zero."""
-        width = rows.shape[1] // (planes * self._heads)
-        places = rows.new_empty((planes, self._places * self._heads, width))
-        self._move(_SPREAD, rows, places)
-        return places
-
-    def gather(self, places: torch.Tensor, tokens: int) -> torch.Tensor:
-        """Take rows (`tokens`, planes * heads * D) out of places; zero behind the last sequence."""
-        planes, _places, width = places.shape
-        rows = places.new_empty((tokens, planes * self._heads * width))
-        rows[self._tokens :] = 0
-        self._move(_GATHER, rows, places)
-        return rows
-
-    def softmax(self, scores: torch.Tensor, dropout: Dropout) -> torch.Tensor:
-        """Turn scores into shares in place, zero for padding; return those that dropout keeps.
-
-        These are not lifted yet. Without dropout they are the shares themselves.
+        Args:
+            vectors: queries, keys, and values of each token, (T, 3 H), float32 or bfloat16; tokens
+                behind the last sequence get zeros.
+            scale: of scores.
+            dropout: of probabilities.
         """
-        retained = torch.empty_like(scores) if dropout.threshold else scores
-        numbers = (scores.numel(), self._widest, scores.data_ptr(), retained.data_ptr())
-        self._drop(_SOFTMAX[scores.dtype], dropout, numbers)
-        return retained
+        width = vectors.shape[1] // 3
+        output = vectors.new_empty((len(vectors), width))
+        output[self._tokens :] = 0
+        probabilities = vectors.new_empty(self._pairs)
+        addresses = vectors.data_ptr(), output.data_ptr(), probabilities.data_ptr()
+        self._launch(_FORWARD[vectors.dtype], width, scale, dropout, addresses)
+        return output, probabilities
 
-    def softmax_backward(
-        self, shares: torch.Tensor, gradient: torch.Tensor, dropout: Dropout
+    def backward(
+        self,
+        gradient: torch.Tensor,
+        vectors: torch.Tensor,
+        probabilities: torch.Tensor,
+        scale: float,
+        dropout: Dropout,
     ) -> torch.Tensor:
-        """Turn the gradient of retained shares into that of scores in place; return the shares."""
-        retained = torch.empty_like(shares) if dropout.threshold else shares
-        numbers = (
-            shares.numel(), self._widest,
-            shares.data_ptr(), gradient.data_ptr(), retained.data_ptr(),
+        """Compute the gradient of queries, keys, and values, (T, 3 H), from that of the output."""
+        of_vectors = torch.empty_like(vectors)
+        of_vectors[self._tokens :] = 0
+        addresses = (
+            vectors.data_ptr(), probabilities.data_ptr(), gradient.data_ptr(),
+            of_vectors.data_ptr(),
         )  # fmt: skip
-        self._drop(_SOFTMAX_BACKWARD[shares.dtype], dropout, numbers)
-        return retained
+        kernel = _BACKWARD[vectors.dtype]
+        self._launch(kernel, gradient.shape[1], scale, dropout, addresses)
+        return of_vectors
 
-    def _move(self, kernel: Any, rows: torch.Tensor, places: torch.Tensor) -> None:
-        planes, _places, width = places.shape
-        words = width * places.element_size() // 8
-        numbers = (planes, self._heads, words, len(rows), self._places)
-        addresses = (rows.data_ptr(), places.data_ptr())
-        launch(kernel, self._sequences, (self._table.ctypes.data, *numbers, *addresses))
-
-    def _drop(self, kernel: Any, dropout: Dropout, numbers: tuple[int, ...]) -> None:
-        drop = (self._heads, dropout.seed, dropout.threshold)
-        launch(kernel, self._sequences, (self._table.ctypes.data, *drop, *numbers))
+    def _launch(
+        self, kernel: Any, width: int, scale: float, dropout: Dropout, addresses: tuple[int, ...]
+    ) -> None:
+        numbers = (
+            self._table.ctypes.data, self._heads, width // self._heads, self._longest,
+            dropout.seed, dropout.threshold,
+        )  # fmt: skip
+        pieces = len(self._table) * self._heads
+        launch(kernel, pieces, (*numbers, *addresses), (scale, dropout.lift))

@@ -1,4 +1,4 @@
-"""Numbers inside of kernels: bfloat16 in 16 bits, arrays at addresses, random lanes, exp.
+"""Numbers inside of kernels: bfloat16 in 16 bits, arrays at addresses, random lanes.
 
 Tensors come as addresses. A kernel is compiled for two kinds of activations, float32 and bfloat16,
 which numba does not know: its bits are uint16 here, and `widen` and `narrow` convert.
@@ -26,20 +26,21 @@ __all__ = [
     "at",
     "compiled",
     "entry",
-    "exp",
-    "larger",
     "longs",
     "narrow",
+    "ordered",
     "singles",
     "splitmix64",
     "widen",
-    "words",
 ]  # fmt: skip
 
 LOOSE = {"contract", "nsz", "arcp", "reassoc"}
 """Of fast math only what keeps infinities and NaN as they are."""
 
 compiled = njit(nogil=True, fastmath=LOOSE, boundscheck=False, error_model="numpy")
+
+ordered = njit(nogil=True, boundscheck=False, error_model="numpy")
+"""As `compiled`, for code of explicit vectors: numba would allow all of it to be rearranged."""
 
 ENTRIES: list[Any] = []
 """What was made of functions so far; it must stay alive."""
@@ -124,28 +125,6 @@ def narrow(_context, value, like):
     return types.uint16(types.float32, types.uint16), generate
 
 
-@intrinsic
-def larger(_context, one, other):
-    """The larger of two float32, NaN if one is; the built-in `max` is not vectorized."""
-
-    def generate(_context, builder, _signature, arguments):
-        kinds = ir.FunctionType(_FLOAT, [_FLOAT, _FLOAT])
-        function = builder.module.declare_intrinsic("llvm.maximum", [_FLOAT], kinds)
-        return builder.call(function, arguments)
-
-    return types.float32(types.float32, types.float32), generate
-
-
-@intrinsic
-def _from_bits(_context, bits):
-    """The float32 of 32 bits."""
-
-    def generate(_context, builder, _signature, arguments):
-        return builder.bitcast(arguments[0], _FLOAT)
-
-    return types.float32(types.int32), generate
-
-
 def at(address, count, kind):
     """An array of the kind of `HALF` or `SINGLE` at an address."""
     raise NotImplementedError("only in compiled code")
@@ -171,12 +150,6 @@ def longs(address, count):
 
 
 @compiled
-def words(address, count):
-    """An array of uint64 at an address: indices of this type need no check for negative ones."""
-    return carray(pointer(address), (count,), np.uint64)
-
-
-@compiled
 def splitmix64(seed, number):
     """Return 64 random bits: those of a number in the stream of a seed.
 
@@ -188,24 +161,3 @@ def splitmix64(seed, number):
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return bits ^ (bits >> np.uint64(31))
-
-
-@compiled
-def exp(value):
-    """Return e to the power of a float32 that is at most 0, to about 1e-7 relative.
-
-    Range reduction by powers of 2 and a polynomial of degree 6, with the coefficients of Cephes
-    (Moshier, expf).
-    """
-    value = larger(value, np.float32(-87))
-    power = np.int32(value * np.float32(1.44269504) - np.float32(0.5))
-    rest = value - np.float32(power) * np.float32(0.693359375)
-    rest += np.float32(power) * np.float32(2.12194440e-4)
-    total = np.float32(1.9875691500e-4)
-    total = total * rest + np.float32(1.3981999507e-3)
-    total = total * rest + np.float32(8.3334519073e-3)
-    total = total * rest + np.float32(4.1665795894e-2)
-    total = total * rest + np.float32(1.6666665459e-1)
-    total = total * rest + np.float32(5.0000001201e-1)
-    total = total * rest * rest + rest + np.float32(1)
-    return total * _from_bits(np.int32((power + np.int32(127)) << np.int32(23)))
