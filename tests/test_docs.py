@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,13 +37,14 @@ def blocks(page: Path, kind: str) -> list[tuple[bool, str]]:
     return [(block.runs, block.code) for block in doc_twins.code_blocks(page) if block.kind == kind]
 
 
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that the pages use."""
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that the pages use; each test gets copies."""
+    folder = tmp_path_factory.mktemp("files")
     rows = ticket_rows(60)
 
     def write(name: str, header: list[str], lines: list[list[object]], code: str = "utf-8") -> None:
-        with (tmp_path / name).open("w", newline="", encoding=code) as file:
+        with (folder / name).open("w", newline="", encoding=code) as file:
             csv.writer(file).writerows([header, *lines])
 
     body, queue = [row[1] for row in rows[1:]], [row[2] for row in rows[1:]]
@@ -60,13 +62,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         [[f"打印机又坏了 {i}", "甲乙"[i % 2]] for i in range(30)],
         "gb18030",
     )
-    (tmp_path / "headless.csv").write_text(
+    (folder / "headless.csv").write_text(
         "\n".join(f'"{t}",{"ab"[i % 2]}' for i, t in enumerate(body))
     )
     spellings = ["Pos", "neg", " pos", "pos", "neg", "neg"]
     write("spelt.csv", ["text", "label"], [[t, spellings[i % 6]] for i, t in enumerate(body)])
     write("tags.csv", ["text", "tags"], [[t, "a;b" if i % 2 else "b"] for i, t in enumerate(body)])
-    (tmp_path / "german-export.csv").write_bytes(
+    (folder / "german-export.csv").write_bytes(
         "Text;Kategorie\r\n".encode("cp1252")
         + "".join(
             f"{'Der Drucker ist schon wieder kaputt' if i % 2 else 'Bitte ein größeres Büro'} {i};"
@@ -74,15 +76,15 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             for i in range(60)
         ).encode("cp1252")
     )
-    sheet(tmp_path / "reviews.xlsx", [list(pair) for pair in zip(body, queue, strict=True)])
+    sheet(folder / "reviews.xlsx", [list(pair) for pair in zip(body, queue, strict=True)])
     write(
         "toxic.csv", ["text", "rude", "loud"], [[t, i % 2, i % 3 % 2] for i, t in enumerate(body)]
     )
     write("ratings.csv", ["text", "stars"], [[t, i % 5 + 1] for i, t in enumerate(body)])
-    (tmp_path / "notes.txt").write_text("\n".join(body), encoding="utf-8")
+    (folder / "notes.txt").write_text("\n".join(body), encoding="utf-8")
     words = ["Ann Lee flew to Paris on Monday .", "We met Tom in New York ."]
     tags = ["B-PER I-PER O O B-LOC O B-DATE O", "O O B-PER O B-LOC I-LOC O"]
-    (tmp_path / "people.conll").write_text(
+    (folder / "people.conll").write_text(
         "".join(
             "".join(
                 f"{w} {t}\n" for w, t in zip(words[i % 2].split(), tags[i % 2].split(), strict=True)
@@ -92,7 +94,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
     )
     paris = {"start": 16, "end": 21, "label": "LOC", "text": "Paris"}
-    (tmp_path / "marked.jsonl").write_text(
+    (folder / "marked.jsonl").write_text(
         "".join(
             json.dumps({"text": f"Ann Lee flew to Paris {i}", "entities": [paris]}) + "\n"
             for i in range(40)
@@ -108,7 +110,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ["question", "answer", "good", "relevant"],
         [[body[i - i % 2], "yes" * (i % 3 + 1), "ab"[i % 2], i % 2] for i in range(len(body))],
     )
-    (tmp_path / "passages.jsonl").write_text(
+    (folder / "passages.jsonl").write_text(
         "".join(
             json.dumps({"query": f"what is {i}?", "pos": [f"{i} {t}"], "neg": [f"no {t}", "none"]})
             + "\n"
@@ -118,7 +120,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pairs = [[f"what was {i // 3}?", f"{i} {t}", int(i % 3 == 0)] for i, t in enumerate(body)]
     write("judged.csv", ["query", "passage", "label"], pairs)
     write("candidates.csv", ["query", "passage"], [pair[:2] for pair in pairs])
-    (tmp_path / "squad.json").write_text(json.dumps({"data": [
+    (folder / "squad.json").write_text(json.dumps({"data": [
         {"title": t, "paragraphs": [{"context": f"{t}. It is in the hall.", "qas": [
             {"id": f"{i}-0", "question": "Where is it?", "is_impossible": False,
              "answers": [{"text": "the hall", "answer_start": len(t) + 11}]},
@@ -126,7 +128,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ]}]}
         for i, t in enumerate(body)
     ]}))  # fmt: skip
-    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def desk(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the pages use."""
+    monkeypatch.chdir(shutil.copytree(files, tmp_path, dirs_exist_ok=True))
     return tmp_path
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -184,16 +185,8 @@ def _content(path: Path) -> bytes:
 
 def parse_document(text: str, *, name: str) -> Document:
     """Parse a document; raises as `read_document` does."""
-    lines = tuple(text.splitlines()) or ("",)
-    bare = Document(name, {}, lines)
-    try:
-        if problems := first_problems(_refused(text, bare)):
-            raise RecipeError(problems)
-        root = _yaml().compose(text)
-    except MarkedYAMLError as error:
-        raise RecipeError(_syntax_problem(error, bare)) from None
-    except (YAMLError, ValueError) as error:
-        raise RecipeError.of("R106", str(error), Place(name), fix=_(_YAML_FIX)) from None
+    bare = _bare(text, name)
+    root = _composed(text, name)
     if root is None:
         return bare
     if not isinstance(root, MappingNode):
@@ -207,7 +200,26 @@ def parse_document(text: str, *, name: str) -> Document:
     values = reader.mapping(root, ())
     if reader.problems:
         raise RecipeError(first_problems(reader.problems))
-    return Document(name, values, lines, reader.keys, reader.marks)
+    return Document(name, values, bare.lines, reader.keys, reader.marks)
+
+
+def _bare(text: str, name: str) -> Document:
+    """Return a document with lines and without values."""
+    return Document(name, {}, tuple(text.splitlines()) or ("",))
+
+
+@lru_cache(maxsize=128)
+def _composed(text: str, name: str) -> Node | None:
+    """Return the node tree of a text; a run reads its recipe and the same words repeatedly."""
+    bare = _bare(text, name)
+    try:
+        if problems := first_problems(_refused(text, bare)):
+            raise RecipeError(problems)
+        return _yaml().compose(text)  # type: ignore[no-any-return]
+    except MarkedYAMLError as error:
+        raise RecipeError(_syntax_problem(error, bare)) from None
+    except (YAMLError, ValueError) as error:
+        raise RecipeError.of("R106", str(error), Place(name), fix=_(_YAML_FIX)) from None
 
 
 def read_scalar(written: str) -> object:

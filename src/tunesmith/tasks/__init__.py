@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -186,11 +187,16 @@ def task_from_json(facts: Mapping[str, Any]) -> Task:
         for key, value in facts.items()
         if key != "task"
     }
-    TypeAdapter(known).validate_json(json.dumps(fields), strict=True)
+    _fields_of(known).validate_json(json.dumps(fields), strict=True)
     try:
         return known.from_json(fields)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+@cache
+def _fields_of(task: type[Task]) -> TypeAdapter[Task]:
+    return TypeAdapter(task)
 
 
 def task_from_config(config: Mapping[str, Any], roles: Roles) -> Task | None:
