@@ -14,6 +14,7 @@ from tunesmith.training.device import (
     make_accelerator,
     num_processes,
     resolve_precision,
+    seed_dropout,
 )
 
 
@@ -118,3 +119,14 @@ def test_a_process_that_warns_of_other_kernels_warns_again_afterwards() -> None:
         assert torch.get_deterministic_debug_mode() == 1
     finally:
         torch.set_deterministic_debug_mode("default")
+
+
+def test_what_is_dropped_follows_the_seed() -> None:
+    drawn = []
+    for seed in (3, 2**63, 3):
+        seed_dropout(seed, torch.device("cpu"))
+        drawn.append(torch.rand(8))
+    torch.manual_seed(3)
+    assert torch.equal(drawn[0], torch.rand(8))
+    assert torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0], drawn[1])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from tunesmith.metrics.scores import Scores
+from tunesmith.training.device import seed_dropout
 from tunesmith.training.early_stopping import ModelSelection, is_over
 from tunesmith.training.engine import MAX_SKIPPED, Engine, MicroBatch, Step, sum_over_ranks
 from tunesmith.training.events import Evaluated, Event, StepDone
@@ -74,7 +75,7 @@ def train(
         losses: list[torch.Tensor] = []
         try:
             for number, batch in batches:
-                torch.manual_seed(plan.dropout_seed(progress.step, number))
+                seed_dropout(plan.dropout_seed(progress.step, number), engine.accelerator.device)
                 is_last = len(losses) == len(batches) - 1
                 losses.append(engine.accumulate(batch, 1 / targets, is_last=is_last))
         except (MemoryError, RuntimeError) as error:

@@ -93,4 +93,4 @@ def test_copies_stay_adjacent_in_the_memory_of_others() -> None:
     layers = nn.Sequential(*(nn.Linear(16, 16) for _part in range(3)))
     before, after = HalfCopies(layers), HalfCopies(layers)
     after.move_into(before)
-    assert stacked(after._copies).data_ptr() == before._copies[0].data_ptr()
+    assert stacked(after._copies[:3]).data_ptr() == before._copies[0].data_ptr()

@@ -1,8 +1,8 @@
 """Linear layers in bfloat16 with float32 masters.
 
-Autocast casts every weight to bfloat16 again in each pass. Here each linear layer keeps a bfloat16
-copy of its float32 weight, refreshed after each update; products are those of autocast, the
-casts are saved, and weights, moments and updates stay in float32.
+Autocast casts every weight to bfloat16 again in each pass. Here each linear layer keeps bfloat16
+copies of its float32 weight and bias, refreshed after each update; products are those of autocast,
+the casts are saved, and weights, moments and updates stay in float32.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ _ALIGNED = 32
 
 
 class HalfCopies:
-    """The bfloat16 copies of the weights of a model's linear layers."""
+    """The bfloat16 copies of weights and biases of a model's linear layers."""
 
     def __init__(self, network: nn.Module, *, without: Container[nn.Module] = frozenset()) -> None:
-        """Copy the weights, `without` those of some layers, and let the layers use the copies."""
+        """Make the copies, `without` those of some layers, and let the layers use them."""
         self.patched: list[nn.Module] = []
-        self.by_weight: dict[torch.Tensor, torch.Tensor] = {}
         layers = [
             module
             for module in network.modules()
             if type(module) is nn.Linear and module not in without
         ]
+        biases: list[torch.Tensor | None] = [layer.bias for layer in layers]
         self._masters = [layer.weight for layer in layers]
+        self._masters += [bias for bias in biases if bias is not None]
         self._copies = _rounded(self._masters)
+        self.by_weight = dict(zip(self._masters, self._copies, strict=True))
         # nothing can go wrong from here on
-        for layer, copy in zip(layers, self._copies, strict=True):
-            self.by_weight[layer.weight] = copy
-            layer.forward = _forward_of(layer, copy)  # type: ignore[method-assign]
+        for layer, bias in zip(layers, biases, strict=True):
+            halves = self.by_weight[layer.weight], None if bias is None else self.by_weight[bias]
+            layer.forward = _forward_of(layer, halves)  # type: ignore[method-assign]
             self.patched.append(layer)
 
     def move_into(self, others: HalfCopies) -> None:
@@ -82,10 +84,10 @@ def _rounded(masters: Iterable[torch.Tensor]) -> list[torch.Tensor]:
     return copies
 
 
-def _forward_of(module: nn.Linear, copy: torch.Tensor) -> Any:
+def _forward_of(module: nn.Linear, halves: tuple[torch.Tensor, torch.Tensor | None]) -> Any:
     def forward(values: torch.Tensor) -> torch.Tensor:
         output: torch.Tensor = _Linear.apply(  # type: ignore[no-untyped-call]
-            values, module.weight, module.bias, copy
+            values, module.weight, module.bias, halves
         )
         return output
 
@@ -101,13 +103,12 @@ class _Linear(torch.autograd.Function):
         values: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
-        copy: torch.Tensor,
+        halves: tuple[torch.Tensor, torch.Tensor | None],
     ) -> torch.Tensor:
         half = values.to(torch.bfloat16)
-        ctx.save_for_backward(half, copy)
+        ctx.save_for_backward(half, halves[0])
         ctx.kinds = (values.dtype, None if bias is None else bias.dtype, weight.dtype)
-        half_bias = None if bias is None else bias.to(torch.bfloat16)
-        return nn.functional.linear(half, copy, half_bias)
+        return nn.functional.linear(half, *halves)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

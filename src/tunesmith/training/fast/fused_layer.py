@@ -10,7 +10,7 @@ norms, and the residual are float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -127,15 +127,18 @@ def _matrices(
     layer: EncoderLayer, kind: torch.dtype, copies: Mapping[torch.Tensor, torch.Tensor]
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Weight and bias of each product of a layer."""
-    with torch.no_grad():
-        weights = [
-            copies[weight] if weight in copies and kind == torch.bfloat16 else weight.to(kind)
-            for weight in (part.weight for part in layer.linears)
+
+    def rounded(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+        return [
+            copies[each] if each in copies and kind == torch.bfloat16 else each.to(kind)
+            for each in tensors
         ]
-        biases: list[torch.Tensor] = [part.bias for part in layer.linears]
-        first = stacked(weights[:3]), torch.cat(biases[:3]).to(kind)
-        rest = zip(weights[3:], biases[3:], strict=True)
-        return [first, *((weight, bias.to(kind)) for weight, bias in rest)]
+
+    with torch.no_grad():
+        weights = rounded(part.weight for part in layer.linears)
+        biases = rounded(part.bias for part in layer.linears)
+        first = stacked(weights[:3]), stacked(biases[:3])
+        return [first, *zip(weights[3:], biases[3:], strict=True)]
 
 
 class _Layer(torch.autograd.Function):
