@@ -24,7 +24,7 @@ from tunesmith.recipe import TrainSettings
 from tunesmith.tasks import Outputs
 from tunesmith.training import engine as engines
 from tunesmith.training import loop
-from tunesmith.training.device import make_accelerator, seed_dropout
+from tunesmith.training.device import make_accelerator
 from tunesmith.training.early_stopping import ModelSelection
 from tunesmith.training.engine import MAX_SKIPPED, ExactEngine, FinishedStep, MicroBatch, Step
 from tunesmith.training.events import Evaluated, Event, StepDone, Warned
@@ -473,18 +473,17 @@ STEP: dict[str, object] = {
     "engine.sum_over_ranks": engines.sum_over_ranks,
     "ExactEngine.set_training": ExactEngine.set_training,
     "Progress.count": Progress.count,
-    "device.seed_dropout": seed_dropout,
 }
 """The functions and classes of a step."""
 
 CALLED_BY_TRAIN = {
     # counted above
-    "_report", "accumulate", "set_training", "update", "Step", "sum_over_ranks", "seed_dropout",
+    "_report", "accumulate", "set_training", "update", "Step", "sum_over_ranks",
     # torch, lists and generators
-    "append", "len", "stack", "sum",
+    "append", "len", "manual_seed", "stack", "sum",
     # pure functions of the step, events, and evaluations
-    "dropout_seed", "evaluation_due", "set_learning_rates", "micro_batches", "evaluate",
-    "Evaluated", "record", "is_over",
+    "dropout_seed", "generator_of", "evaluation_due", "set_learning_rates", "micro_batches",
+    "evaluate", "Evaluated", "record", "is_over",
     # failures
     "is_out_of_memory", "repeat_smaller", "diverged",
 }  # fmt: skip

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 __all__ = [
     "choose_device",
     "deterministic_kernels",
+    "generator_of",
     "has_fast_bf16",
     "is_main_process",
     "make_accelerator",
     "num_processes",
     "resolve_precision",
-    "seed_dropout",
     "widest_float",
     "wrap",
 ]
@@ -223,17 +223,14 @@ def deterministic_kernels(enabled: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = before[2]
 
 
-def seed_dropout(seed: int, device: torch.device) -> None:
-    """Set torch's generator, of the CPU alone if that computes.
+def generator_of(accelerator: Accelerator) -> Any:
+    """What to seed by `manual_seed`: all of torch, or the CPU's generator if that computes.
 
     To remember a seed for GPUs that were never used takes torch half a millisecond.
     """
     import torch
 
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
+    return torch.default_generator if accelerator.device.type == "cpu" else torch
 
 
 def _set_deterministic(mode: int) -> None:
