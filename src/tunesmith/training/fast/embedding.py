@@ -198,6 +198,7 @@ class TableGradient:
         self.table = table
         self._kept: torch.Tensor | None = None
         self._touched: list[torch.Tensor] = []
+        self._version = -1
 
     def enter(self, stack: ExitStack) -> None:
         """Replace the forward of the layer; what puts it back goes onto the stack."""
@@ -226,21 +227,40 @@ class TableGradient:
         weight = self.table.weight
         if weight.grad is None:
             weight.grad = self._emptied(weight)
+        is_known = self._is_own(weight.grad)
         rows, places = torch.unique(ids, return_inverse=True)
         added = torch.ops.aten.embedding_dense_backward(
             gradient, places, len(rows), self._padding_among(rows), False
         )
         weight.grad.index_add_(0, rows, added)
-        if weight.grad is self._kept:
+        if is_known:
             self._touched.append(rows)
+            self._version = weight.grad._version
+
+    def _is_own(self, gradient: torch.Tensor | None) -> bool:
+        """Whether a gradient is the kept one, and others have not written into it."""
+        return (
+            gradient is not None and gradient is self._kept and gradient._version == self._version
+        )
+
+    def rows(self) -> list[torch.Tensor] | None:
+        """The rows whose gradient may be other than zero; None if that may be any.
+
+        That is so where the layer has not made the gradient alone, or others have written into it.
+        """
+        return list(self._touched) if self._is_own(self.table.weight.grad) else None
 
     def _emptied(self, weight: torch.Tensor) -> torch.Tensor:
         """The kept gradient, zero again."""
         if self._kept is None or self._kept.shape != weight.shape:
             self._kept = torch.zeros_like(weight)
-        for rows in self._touched:
-            self._kept.index_fill_(0, rows, 0.0)
+        elif not self._is_own(self._kept):
+            self._kept.zero_()
+        else:
+            for rows in self._touched:
+                self._kept.index_fill_(0, rows, 0.0)
         self._touched.clear()
+        self._version = self._kept._version
         return self._kept
 
     def _padding_among(self, rows: torch.Tensor) -> int:

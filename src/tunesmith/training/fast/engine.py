@@ -203,6 +203,7 @@ class FastEngine(FastForward):
         self._updates_by_kernel = (
             self._is_alone and not disabled & {"update", "clipping"} and why_missing() is None
         )
+        self._fused_update: FusedUpdate | None = None
         self.accelerator = accelerator
         self.sum_type = torch.float64
         super().__init__(
@@ -222,9 +223,8 @@ class FastEngine(FastForward):
             self._vocabulary.lend(self.optimizer)
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self._max_grad_norm = max_grad_norm or math.inf
-        self._fused_update = (
-            FusedUpdate(self.optimizer, self._gradients) if self._updates_by_kernel else None
-        )
+        if self._updates_by_kernel:
+            self._fused_update = FusedUpdate(self.optimizer, self._gradients, self._kept)
         self._table_name = next(
             (f"{name}.weight" for name, module in network.named_modules() if module is table), ""
         )
@@ -333,6 +333,8 @@ class FastEngine(FastForward):
 
     def load_state(self, tensors: Mapping[str, torch.Tensor]) -> list[str]:
         """From either engine."""
+        if self._fused_update is not None:
+            self._fused_update.forget()
         vocabulary = self._vocabulary
         if vocabulary is None:
             return write_state(self.network, self.optimizer, tensors)
@@ -366,6 +368,8 @@ class FastEngine(FastForward):
     def close(self) -> None:
         """Remove all patches and restore the full table."""
         super().close()
+        if self._fused_update is not None:
+            self._fused_update.forget()
         if self._vocabulary is not None and self._vocabulary.is_compact:
             self._vocabulary.expand()
 

@@ -19,7 +19,7 @@ def test_each_piece_of_work_is_done_once(sizes: list[int]) -> None:
     values = torch.ones(sum(sizes))
     ends = np.cumsum(sizes)
     pieces = np.stack([np.zeros_like(ends), ends - sizes, ends], axis=1)
-    table = np.array([[0, 0, 0, values.data_ptr(), 0, 0, 0]], dtype=np.int64)
+    table = np.array([[0, 0, 0, values.data_ptr(), 0, 0, 0, 0, 0]], dtype=np.int64)
     tensors = Tensors(table, pieces.astype(np.int64), np.zeros((1, 7), np.float32))
     assert norm(tensors) == pytest.approx(sum(sizes) ** 0.5)
 
