@@ -215,8 +215,13 @@ def in_text(text: str) -> Iterator[tuple[int, str, str]]:
             end = -minus_end
 
 
-def in_name(name: str) -> Iterator[tuple[str, str]]:
+@cache
+def in_name(name: str) -> tuple[tuple[str, str], ...]:
     """A bound name, and the banned phrase its words make."""
+    return tuple(_in_name(name))
+
+
+def _in_name(name: str) -> Iterator[tuple[str, str]]:
     if instead := BOUND_NAMES.get(name):
         yield name, instead
     elif "_" in name or name.islower():
@@ -278,6 +283,8 @@ def _line(node: ast.Constant, lines: list[str], words: str, offset: int) -> int:
 
 def _comments(source: str) -> Iterator[tuple[int, str]]:
     """Comments; lines that follow each other are one text."""
+    if "#" not in source:
+        return
     start, texts, last = 0, [""], -1
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from tests.capabilities import needs
 from tests.cli.conftest import Command, tunesmith
+from tests.runs.children import fork_context
 from tunesmith.api.display.progress import run_summary
 from tunesmith.runs.folder import RunFolder
 
@@ -21,36 +20,39 @@ def test_a_summary_of_what_is_not_there(tmp_path: Path) -> None:
     assert result["best"] == {"step": None, "scores": {}}
 
 
+def train_on(terminal: str, words: list[str]) -> None:
+    """In a child: train with this terminal as standard error."""
+    os.dup2(os.open(terminal, os.O_RDWR | os.O_NOCTTY), 2)
+    os.environ |= {"TERM": "xterm", "COLUMNS": "160"}
+    for name in ("CI", "NO_COLOR"):
+        os.environ.pop(name, None)
+    from tunesmith.cli import main
+
+    os._exit(main(words))
+
+
 @needs("terminal")
 def test_on_a_terminal_there_is_a_bar(tmp_path: Path, tickets: Path, tiny_bert: Path) -> None:
     """A pseudo-terminal: rate, time left, loss and last score on one line that is redrawn."""
     import pty
 
     leader, follower = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tunesmith", "train", str(tickets), "--model", str(tiny_bert),
-         "--out", str(tmp_path / "r"), "--set", "train.epochs=20", "--set",
-         "train.evaluate_every=10 steps"],
-        stderr=follower,
-        stdout=subprocess.DEVNULL,
-        env={**environment, "TERM": "xterm", "COLUMNS": "160"},
-    )  # fmt: skip
-    os.close(follower)
+    words = [
+        "train", str(tickets), "--model", str(tiny_bert), "--out", str(tmp_path / "r"),
+        "--set", "train.epochs=20", "--set", "train.evaluate_every=20 steps",
+    ]  # fmt: skip
+    child = fork_context().Process(target=train_on, args=(os.ttyname(follower), words))
+    child.start()
     seen = b""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if select.select([leader], [], [], 0.2)[0]:
-            try:
-                piece = os.read(leader, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            seen += piece
-        elif child.poll() is not None:
+            seen += os.read(leader, 65536)
+        elif child.exitcode is not None:
             break
-    assert child.wait(60) == 0
+    child.join(60)
+    assert child.exitcode == 0
+    os.close(follower)
     os.close(leader)
     text = seen.decode()
     assert "━" in text
