@@ -10,11 +10,11 @@ from tunesmith.training import device
 from tunesmith.training.device import (
     choose_device,
     deterministic_kernels,
-    generator_of,
     is_main_process,
     make_accelerator,
     num_processes,
     resolve_precision,
+    rng_of,
 )
 
 
@@ -124,7 +124,7 @@ def test_a_process_that_warns_of_other_kernels_warns_again_afterwards() -> None:
 def test_what_is_dropped_follows_the_seed() -> None:
     drawn = []
     for seed in (3, 2**63, 3):
-        generator_of(make_accelerator(device="cpu")).manual_seed(seed)
+        rng_of(make_accelerator(device="cpu")).manual_seed(seed)
         drawn.append(torch.rand(8))
     torch.manual_seed(3)
     assert torch.equal(drawn[0], torch.rand(8))

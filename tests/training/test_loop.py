@@ -482,7 +482,7 @@ CALLED_BY_TRAIN = {
     # torch, lists and generators
     "append", "len", "manual_seed", "stack", "sum",
     # pure functions of the step, events, and evaluations
-    "dropout_seed", "generator_of", "evaluation_due", "set_learning_rates", "micro_batches",
+    "dropout_seed", "rng_of", "evaluation_due", "set_learning_rates", "micro_batches",
     "evaluate", "Evaluated", "record", "is_over",
     # failures
     "is_out_of_memory", "repeat_smaller", "diverged",

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 __all__ = [
     "choose_device",
     "deterministic_kernels",
-    "generator_of",
     "has_fast_bf16",
     "is_main_process",
     "make_accelerator",
     "num_processes",
     "resolve_precision",
+    "rng_of",
     "widest_float",
     "wrap",
 ]
@@ -223,7 +223,7 @@ def deterministic_kernels(enabled: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = before[2]
 
 
-def generator_of(accelerator: Accelerator) -> Any:
+def rng_of(accelerator: Accelerator) -> Any:
     """What to seed by `manual_seed`: all of torch, or the CPU's generator if that computes.
 
     To remember a seed for GPUs that were never used takes torch half a millisecond.

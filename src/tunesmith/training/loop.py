@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from tunesmith.metrics.scores import Scores
-from tunesmith.training.device import generator_of
+from tunesmith.training.device import rng_of
 from tunesmith.training.early_stopping import ModelSelection, is_over
 from tunesmith.training.engine import MAX_SKIPPED, Engine, MicroBatch, Step, sum_over_ranks
 from tunesmith.training.events import Evaluated, Event, StepDone
@@ -75,9 +75,7 @@ def train(
         losses: list[torch.Tensor] = []
         try:
             for number, batch in batches:
-                generator_of(engine.accelerator).manual_seed(
-                    plan.dropout_seed(progress.step, number)
-                )
+                rng_of(engine.accelerator).manual_seed(plan.dropout_seed(progress.step, number))
                 is_last = len(losses) == len(batches) - 1
                 losses.append(engine.accumulate(batch, 1 / targets, is_last=is_last))
         except (MemoryError, RuntimeError) as error:
