@@ -2,9 +2,10 @@
 
 Torch draws one Bernoulli number per element by a serial generator; on a CPU that is a tenth of a
 step. Here whole numbers are drawn and each quarter of one decides about an element: it is dropped
-if its lane is below a threshold, so the rate is exact to 1 / 65536. On a CPU they come from SFC64,
-numpy's fastest generator, seeded by a number of torch's own generator, which the loop seeds for
-each pass: whatever sets torch's generator back draws the same again.
+if its lane is below a threshold, so the rate is exact to 1 / 65536. Where kernels are installed,
+one of them draws; else numpy's fastest generator does, SFC64. Either is seeded by a number of
+torch's own generator, which the loop seeds for each pass: whatever sets torch's generator back
+draws the same again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+
+from tunesmith.training.fast.kernels import why_missing
 
 __all__ = ["drop", "keep", "patch_dropout"]
 
@@ -53,6 +56,24 @@ def _lanes(count: int, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(drawn.view(np.int16))[:count]
 
 
+class _DropByKernel(torch.autograd.Function):
+    """One pass forward and one backward, which draws again."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, rate: float) -> torch.Tensor:
+        from tunesmith.training.fast.kernels import dropout
+        from tunesmith.training.fast.kernels.parallel import Dropout
+
+        ctx.dropout = Dropout.draw(rate)
+        return dropout.drop(values, ctx.dropout)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        from tunesmith.training.fast.kernels import dropout
+
+        return dropout.drop(gradients[0].contiguous(), ctx.dropout), None
+
+
 class _Drop(torch.autograd.Function):
     """One product forward and one backward."""
 
@@ -76,8 +97,17 @@ def drop(values: torch.Tensor, rate: float) -> torch.Tensor:
     """Dropout of a tensor at a rate; differentiable."""
     if rate <= 0:
         return values
-    dropped: torch.Tensor = _Drop.apply(values, rate)  # type: ignore[no-untyped-call]
+    function = _DropByKernel if _is_for_kernel(values) else _Drop
+    dropped: torch.Tensor = function.apply(values, rate)  # type: ignore[no-untyped-call]
     return dropped
+
+
+def _is_for_kernel(values: torch.Tensor) -> bool:
+    if why_missing() is not None:
+        return False
+    from tunesmith.training.fast.kernels.dropout import takes
+
+    return takes(values)
 
 
 def patch_dropout(network: nn.Module) -> list[nn.Module]:

@@ -4,9 +4,9 @@ Torch's operators each read and write whole tensors and cost a few microseconds 
 layer does between its matrix products is written here as loops over rows, which stay in the caches.
 Numba compiles them on first use and keeps them on disk.
 
-`layer_norm`, `attention` and `adamw` are such loops, with their functions for tensors; `numbers`
-and `vectors` are what they compute with, and `parallel` runs them. Modules other than `parallel`
-import numba, so they are imported only where `why_missing` returns None.
+`layer_norm`, `attention`, `dropout` and `adamw` are such loops, with their functions for tensors;
+`numbers`, `vectors` and `products` are what they compute with, and `parallel` runs them. Modules
+other than `parallel` import numba, so they are imported only where `why_missing` returns None.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _why_not_loaded() -> str | None:
     """Import all kernels, which compiles them or loads what was compiled."""
     started = time.perf_counter()
     try:
-        for name in ("adamw", "attention", "layer_norm"):
+        for name in ("adamw", "attention", "dropout", "layer_norm"):
             import_module(f"{__name__}.{name}")
         from tunesmith.training.fast.kernels.numbers import ENTRIES
     except Exception as error:  # whatever stops numba, torch's operators compute the same
