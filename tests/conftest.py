@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import sys
@@ -17,6 +18,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 for name in [name for name in os.environ if name.startswith("TUNESMITH_")]:
     del os.environ[name]
 
+gc.disable()  # what is imported stays; looking through it for garbage takes a third of the time
+
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
@@ -26,6 +29,12 @@ from tunesmith.i18n import use_language  # noqa: E402
 
 settings.register_profile("house", deadline=None)  # machines are shared; time is no law here
 settings.load_profile("house")
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    gc.freeze()
+
 
 GLUE = Path(__file__).parents[2] / "shared" / "glue"
 
