@@ -4,7 +4,8 @@
 
 Rows are as long as those of RTE, made of sentences of MRPC: few words against a text of one to five
 sentences. Each contender trains in a fresh process, and every step after the first is timed; a turn
-is one such process of each. The steps after the first `--steps` show what a warm process needs.
+is one such process of each. What a warm process needs is measured over `--warm` steps, after as
+many untimed ones.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def timed(name: str, settings: dict[str, Any], steps: int, warm: int) -> tuple[T
     try:
         if problem := child.ready():
             raise RuntimeError(f"{name}: {problem}")
-        turns = child.turn(steps), child.turn(warm, untimed=2 * steps)
+        turns = child.turn(steps), child.turn(warm, untimed=warm)
     finally:
         child.stop()
     for turn in turns:
@@ -62,15 +63,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--warm", type=int, default=20)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--names", nargs="+", choices=NAMES, default=NAMES)
     options = parser.parse_args()
-    names = [name for name in NAMES if "bf16" not in name or has_fast_bf16()]
+    names = [name for name in options.names if "bf16" not in name or has_fast_bf16()]
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rte_like.jsonl"
         write_rows(options.glue, path)
         settings: dict[str, Any] = {
             "data.train": str(path), "data.validation": None, "model": model_folder(),
-            "train.batch_size": 8, "train.max_steps": 3 * options.steps + options.warm + 2,
+            "train.batch_size": 8, "train.max_steps": options.steps + 2 * options.warm + 2,
             "train.select_by": None, "train.evaluate_every": None,
         }  # fmt: skip
         for _turn in range(options.turns):
@@ -80,7 +82,7 @@ def main() -> None:
                 taken[name].append(seconds)
                 print(name, *(f"{1000 * one:.1f}" for one in seconds), flush=True)
     result = json.loads(TARGET.read_text()) if TARGET.is_file() else {}
-    trainer = [first for first, _later in taken["trainer"]]
+    trainer = [first for first, _later in taken.get("trainer", ())]
     result[f"{options.steps} steps"] = {
         "machine": facts(),
         "turns": options.turns,
@@ -88,12 +90,15 @@ def main() -> None:
             name: {
                 "first_ms_per_step": round(1000 * statistics.median(f for f, _l in turns), 1),
                 "later_ms_per_step": round(1000 * statistics.median(lat for _f, lat in turns), 1),
+                "slower_at_first": round(statistics.median(f / lat for f, lat in turns), 2),
                 "ratio": round(
                     statistics.median(
                         other / first for other, (first, _l) in zip(trainer, turns, strict=True)
                     ),
                     2,
-                ),
+                )
+                if trainer
+                else None,
             }
             for name, turns in taken.items()
         },
