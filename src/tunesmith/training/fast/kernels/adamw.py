@@ -29,6 +29,7 @@ from tunesmith.training.fast.kernels.numbers import (
     entry,
     longs,
     narrow,
+    ordered,
     singles,
     widen,
 )
@@ -90,7 +91,7 @@ def _run(tensor, first, last, bits):
     return start, min(last, (row * width + _CELL - 1) // _CELL * _CELL)
 
 
-@compiled
+@ordered
 def _load_gradient(tensor, place):
     """Sixteen numbers of a gradient."""
     if tensor[4]:
@@ -120,13 +121,13 @@ def _squares(values):
     return total
 
 
-@compiled
+@ordered
 def _square_of(tensor, place):
     gradient = _load_gradient(tensor, place)
     return multiplied(gradient, gradient)
 
 
-@compiled
+@ordered
 def _sum_of_squares(tensor, first, last, values):
     """The sum of the squares of a part of a gradient.
 
@@ -167,7 +168,7 @@ def _step(weights, means, squares, gradient, numbers):
         weights[j] = weights[j] * decay - step
 
 
-@compiled
+@ordered
 def _step_by_vectors(tensor, first, last, factor, numbers, copies):
     """Update as many weights as fill vectors, and put their copies into an array."""
     rest1, beta2, rest2 = filled(numbers[0]), filled(numbers[1]), filled(numbers[2])
@@ -203,7 +204,7 @@ def _step_by_vectors(tensor, first, last, factor, numbers, copies):
         first += WIDTH
 
 
-@compiled
+@ordered
 def _write_copies(source, target, count):
     """Write copies to where they belong, around the caches: they are read a pass later."""
     done = 0
