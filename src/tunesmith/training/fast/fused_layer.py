@@ -23,7 +23,7 @@ from tunesmith.training.fast.attention import PackContext
 from tunesmith.training.fast.bf16_linear import stacked
 from tunesmith.training.fast.encoder_layer import EncoderLayer
 from tunesmith.training.fast.kernels import layer_norm
-from tunesmith.training.fast.kernels.attention import Attention
+from tunesmith.training.fast.kernels.attention import Attention, Vectors
 from tunesmith.training.fast.kernels.parallel import Dropout
 from tunesmith.training.fast.packing import Sequences
 
@@ -47,7 +47,7 @@ class FusedLayers:
         self._layers = layers
         self._context = context
         self._cuts = cuts
-        self._attention: tuple[Sequences, Attention] | None = None
+        self._attention: tuple[Sequences, Attention, Attention | None] | None = None
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
         self.copies: Mapping[torch.Tensor, torch.Tensor] = {}
         """Of weights in bfloat16; others are rounded in each pass."""
@@ -79,14 +79,13 @@ class FusedLayers:
         if pack is None:
             raise RuntimeError("a fused layer was called without a pack")
         if self._attention is None or self._attention[0] is not pack:
-            lengths = np.concatenate([group.lengths for group in pack.groups])
-            self._attention = pack, Attention(lengths, layer.heads)
+            self._attention = pack, *self._attention_of(pack, layer.heads)
         kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
         # what the layer before rounded, so that it is not rounded again
         rounded = self._last[1] if self._last is not None and self._last[0] is hidden else None
         call = _Call(
             layer,
-            self._attention[1],
+            (cuts and self._attention[2]) or self._attention[1],
             kind,
             _matrices(layer, kind, self.copies),
             [dropout.p if dropout.training else 0.0 for dropout in layer.dropouts],
@@ -98,6 +97,15 @@ class FusedLayers:
         whole: torch.Tensor = output
         return whole
 
+    def _attention_of(self, pack: Sequences, heads: int) -> tuple[Attention, Attention | None]:
+        """Attention of all tokens, and of first tokens alone, where no others go on."""
+        lengths = np.concatenate([group.lengths for group in pack.groups])
+        every = Attention(lengths, heads)
+        if not self._cuts:
+            return every, None
+        # sequences are in the order of their tokens, queries in that of the batch
+        return every, Attention(lengths, heads, selected=np.argsort(pack.first.numpy()))
+
 
 @dataclass(frozen=True, slots=True)
 class _Call:
@@ -105,7 +113,7 @@ class _Call:
 
     Attributes:
         layer: which.
-        attention: within the pack's sequences.
+        attention: within the pack's sequences, of the tokens that go on.
         kind: of activations, float32 or bfloat16.
         matrices: weight and bias, in `kind`, of the product for queries, keys and values together,
             and of the three that follow.
@@ -152,16 +160,15 @@ class _Layer(torch.autograd.Function):
         call: _Call,
         *parameters: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        (joined, joined_bias), (out, out_bias), (up, up_bias), (down, down_bias) = call.matrices
+        _joined, (out, out_bias), (up, up_bias), (down, down_bias) = call.matrices
         drops = [Dropout.draw(rate) for rate in call.rates]
         inputs = hidden[0]
         if rounded is None:
             rounded = inputs.to(call.kind)
-        vectors = torch.addmm(joined_bias, rounded, joined.t())
+        selected = rounded if call.rows is None else rounded[call.rows]
+        vectors = _vectors(rounded, selected, call)
         context, probabilities = call.attention.forward(vectors, call.layer.scale, drops[0])
-        residual = inputs
-        if call.rows is not None:
-            context, residual = context[call.rows], inputs[call.rows]
+        residual = inputs if call.rows is None else inputs[call.rows]
         block = torch.addmm(out_bias, context, out.t())
         middle, middle_rounded, first_kept = layer_norm.forward(
             residual, block, call.layer.first, drops[1]
@@ -174,8 +181,8 @@ class _Layer(torch.autograd.Function):
         )
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(
-                rounded, vectors, probabilities, context, first_kept, middle_rounded, raised,
-                active, second_kept,
+                rounded, selected, *vectors, probabilities, context, first_kept, middle_rounded,
+                raised, active, second_kept,
             )  # fmt: skip
             ctx.facts = call, drops
         ctx.mark_non_differentiable(narrowed)
@@ -186,10 +193,10 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         call, drops = ctx.facts
         (
-            rounded, vectors, probabilities, context, first_kept, middle_rounded, raised,
-            active, second_kept,
+            rounded, selected, queries, keys, values, probabilities, context, first_kept,
+            middle_rounded, raised, active, second_kept,
         ) = ctx.saved_tensors  # fmt: skip
-        joined, out, up, down = (weight for weight, _bias in call.matrices)
+        _joined, out, up, down = (weight for weight, _bias in call.matrices)
         layer = call.layer
         assert gradients[0] is not None  # noqa: S101 - or there would be no backward pass
         of_middle, of_lowered, second_sums = layer_norm.backward(
@@ -204,27 +211,22 @@ class _Layer(torch.autograd.Function):
         of_residual, of_block, first_sums = layer_norm.backward(
             of_middle, of_raised @ up, layer.first, first_kept, drops[1], call.kind
         )
-        of_context = of_block @ out
-        if call.rows is not None:
-            every = of_context.new_zeros((len(rounded), of_context.shape[1]))
-            of_context = every.index_copy_(0, call.rows, of_context)
-        of_vectors = call.attention.backward(
-            of_context, vectors, probabilities, layer.scale, drops[0]
+        of_vectors = _empty_vectors(call, rounded, selected)
+        call.attention.backward(
+            of_block @ out, Vectors(queries, keys, values), probabilities, layer.scale, drops[0],
+            _split(of_vectors),
+        )  # fmt: skip
+        of_inputs, of_joined, of_joined_bias = _vectors_backward(
+            of_vectors, rounded, selected, of_residual, call
         )
-        of_inputs = (of_vectors @ joined).float()
-        if call.rows is None:
-            of_inputs += of_residual
-        else:
-            of_inputs.index_add_(0, call.rows, of_residual)
-        of_joined, of_joined_bias = of_vectors.t() @ rounded, of_vectors.sum(0).float()
         of_weights = (
-            *of_joined.chunk(3),
+            *of_joined,
             of_block.t() @ context,
             of_raised.t() @ middle_rounded,
             of_lowered.t() @ active,
         )
         of_biases = (
-            *of_joined_bias.chunk(3), first_sums[2], of_raised.sum(0).float(), second_sums[2],
+            *of_joined_bias, first_sums[2], of_raised.sum(0).float(), second_sums[2],
         )  # fmt: skip
         of_parameters = _delivered(layer, of_weights, of_biases, call.take_gradient)
         norms = (first_sums[0], first_sums[1], second_sums[0], second_sums[1])
@@ -247,3 +249,59 @@ def _delivered(
             delivered.append(of_weight.float() if part.weight.requires_grad else None)
         delivered.append(of_bias)
     return delivered
+
+
+def _vectors(rounded: torch.Tensor, selected: torch.Tensor, call: _Call) -> Vectors:
+    """Queries of the tokens that go on, keys and values of all (T, H)."""
+    matrix, bias = call.matrices[0]
+    if call.rows is None:
+        return _split([torch.addmm(bias, rounded, matrix.t())])
+    width = rounded.shape[1]
+    queries = torch.addmm(bias[:width], selected, matrix[:width].t())
+    return _split([queries, torch.addmm(bias[width:], rounded, matrix[width:].t())])
+
+
+def _split(parts: list[torch.Tensor]) -> Vectors:
+    """Queries, keys and values side by side in one matrix, or queries in one of their own."""
+    if len(parts) == 1:
+        return Vectors(*parts[0].chunk(3, dim=1))
+    return Vectors(parts[0], *parts[1].chunk(2, dim=1))
+
+
+def _empty_vectors(
+    call: _Call, rounded: torch.Tensor, selected: torch.Tensor
+) -> list[torch.Tensor]:
+    """Room for the gradients of queries, keys and values; zero behind the last sequence."""
+    (tokens, width), end = rounded.shape, call.attention.tokens
+    own = [] if call.rows is None else [selected.new_empty(selected.shape)]
+    rest = rounded.new_empty((tokens, (3 - len(own)) * width))
+    rest[end:] = 0
+    return [*own, rest]
+
+
+def _vectors_backward(
+    of_vectors: list[torch.Tensor],
+    rounded: torch.Tensor,
+    selected: torch.Tensor,
+    of_residual: torch.Tensor,
+    call: _Call,
+) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
+    """The gradient of hidden states (T, H), and those of three weights and their biases."""
+    matrix = call.matrices[0][0]
+    if call.rows is None:
+        (joined,) = of_vectors
+        of_inputs = (joined @ matrix).float().add_(of_residual)
+        return (
+            of_inputs,
+            [*(joined.t() @ rounded).chunk(3)],
+            [*joined.sum(0).float().chunk(3)],
+        )
+    of_queries, rest = of_vectors
+    width = rounded.shape[1]
+    of_inputs = (rest @ matrix[width:]).float()
+    of_inputs.index_add_(0, call.rows, of_residual.add_(of_queries @ matrix[:width]))
+    return (
+        of_inputs,
+        [of_queries.t() @ selected, *(rest.t() @ rounded).chunk(2)],
+        [of_queries.sum(0).float(), *rest.sum(0).float().chunk(2)],
+    )

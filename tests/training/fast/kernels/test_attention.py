@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.training.fast.kernels.attention import Attention
+from tunesmith.training.fast.kernels.attention import Attention, Vectors
 from tunesmith.training.fast.kernels.parallel import Dropout
 
 KINDS = [torch.float32, torch.bfloat16]
@@ -19,6 +19,23 @@ HEADS = 2
 def vectors_of(lengths: list[int], width: int, kind: torch.dtype) -> torch.Tensor:
     """Random queries, keys and values, with two more tokens that belong to no sequence."""
     return torch.randn(sum(lengths) + 2, 3 * HEADS * width).to(kind)
+
+
+def split(vectors: torch.Tensor) -> Vectors:
+    return Vectors(*vectors.chunk(3, dim=1))
+
+
+def backward(
+    attention: Attention,
+    gradient: torch.Tensor,
+    vectors: torch.Tensor,
+    probabilities: torch.Tensor,
+    scale: float,
+    dropout: Dropout,
+) -> torch.Tensor:
+    of_vectors = torch.zeros_like(vectors)
+    attention.backward(gradient, split(vectors), probabilities, scale, dropout, split(of_vectors))
+    return of_vectors
 
 
 def expected(
@@ -57,8 +74,8 @@ def test_outputs_and_gradients_are_torchs(
     gradient = torch.randn(len(vectors), HEADS * width).to(kind)
     attention = Attention(np.array(lengths), HEADS)
     scale = width**-0.5
-    output, probabilities = attention.forward(vectors, scale, Dropout())
-    of_vectors = attention.backward(gradient, vectors, probabilities, scale, Dropout())
+    output, probabilities = attention.forward(split(vectors), scale, Dropout())
+    of_vectors = backward(attention, gradient, vectors, probabilities, scale, Dropout())
     tokens = sum(lengths)
     exact = vectors.double().requires_grad_()
     theirs = expected(exact, lengths, scale, None)
@@ -82,7 +99,7 @@ def test_dropout_drops_shares_and_the_same_ones_backward(kind: torch.dtype) -> N
         values.copy_(torch.eye(width)[: len(part), None])
     dropout = Dropout.draw(rate)
     attention = Attention(np.array(lengths), HEADS)
-    output, probabilities = attention.forward(vectors, 0.1, dropout)
+    output, probabilities = attention.forward(split(vectors), 0.1, dropout)
     factors = []
     for part, own in zip(
         output[: sum(lengths)].split(lengths),
@@ -99,7 +116,7 @@ def test_dropout_drops_shares_and_the_same_ones_backward(kind: torch.dtype) -> N
     dropped = 1 - torch.cat([each.flatten() for each in factors]).mean() / dropout.lift
     assert float(dropped) == pytest.approx(rate, abs=0.01)
     gradient = torch.randn(len(vectors), HEADS * width).to(kind)
-    of_vectors = attention.backward(gradient, vectors, probabilities, 0.1, dropout)
+    of_vectors = backward(attention, gradient, vectors, probabilities, 0.1, dropout)
     exact = vectors.double().requires_grad_()
     theirs = expected(exact, lengths, 0.1, factors)
     theirs.backward(gradient[: sum(lengths)].double())
@@ -114,7 +131,7 @@ def test_a_query_far_below_the_others_keeps_its_digits() -> None:
     parts[:, 0, :, 0] = torch.tensor([500.0, -600, 1, 0, 2, 3, 4, 5])[:, None]
     parts[:, 1, :, 0] = torch.linspace(0.5, 1, 8)[:, None]
     parts[:, 2] = torch.randn(8, HEADS, 16)
-    output, _pairs = Attention(np.array([8]), HEADS).forward(vectors, 1.0, Dropout())
+    output, _pairs = Attention(np.array([8]), HEADS).forward(split(vectors), 1.0, Dropout())
     theirs = expected(vectors.double(), [8], 1.0, None).float()
     torch.testing.assert_close(output, theirs, rtol=1e-4, atol=1e-5)
 
@@ -124,7 +141,7 @@ def test_what_is_not_a_number_stays_in_its_head(kind: torch.dtype) -> None:
     vectors = vectors_of([9, 8], 16, kind)
     vectors[3, 0] = math.nan
     attention = Attention(np.array([9, 8]), HEADS)
-    output, _pairs = attention.forward(vectors, 1.0, Dropout())
+    output, _pairs = attention.forward(split(vectors), 1.0, Dropout())
     is_nan = output.isnan().view(-1, HEADS, 16)
     assert is_nan[3, 0].all()
     assert not is_nan[9:].any()
@@ -143,11 +160,39 @@ def test_neither_threads_nor_addresses_change_a_bit(kind: torch.dtype) -> None:
             torch.set_num_threads(count)
             moved = torch.empty(vectors.numel() + count, dtype=kind)[count:].view_as(vectors)
             moved.copy_(vectors)
-            output, probabilities = attention.forward(moved, 0.2, dropout)
+            output, probabilities = attention.forward(split(moved), 0.2, dropout)
             results.append(
-                (output, attention.backward(gradient, moved, probabilities, 0.2, dropout))
+                (output, backward(attention, gradient, moved, probabilities, 0.2, dropout))
             )
     finally:
         torch.set_num_threads(1)
     for other in results[1:]:
         assert all(torch.equal(one, two) for one, two in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15)
+@given(lengths=LENGTHS, seed=st.integers(0, 99))
+def test_one_query_of_each_sequence(kind: torch.dtype, lengths: list[int], seed: int) -> None:
+    """As if all tokens had queries, those of first tokens in any order."""
+    width, places = 32, np.random.default_rng(seed).permutation(len(lengths))
+    vectors = vectors_of(lengths, width, kind)
+    starts = torch.from_numpy(np.cumsum(lengths) - lengths)
+    rows = torch.empty_like(starts)
+    rows[places] = starts
+    every, few = (Attention(np.array(lengths), HEADS, each) for each in (None, places))
+    query, key, value = split(vectors)
+    part = Vectors(query[rows], key, value)
+    output, probabilities = every.forward(split(vectors), 0.2, Dropout())
+    own, own_probabilities = few.forward(part, 0.2, Dropout())
+    assert torch.equal(own, output[rows])
+    gradient = torch.zeros_like(output)
+    gradient[rows] = torch.randn_like(own)
+    of_vectors = backward(every, gradient, vectors, probabilities, 0.2, Dropout())
+    of_part = Vectors(*map(torch.zeros_like, part))
+    few.backward(gradient[rows], part, own_probabilities, 0.2, Dropout(), of_part)
+    of_query, of_key, of_value = split(of_vectors)
+    close = {"rtol": 1e-4, "atol": 1e-6} if kind == torch.float32 else {"rtol": 1e-2, "atol": 1e-3}
+    torch.testing.assert_close(of_part.queries, of_query[rows], **close)
+    torch.testing.assert_close(of_part.keys, of_key, **close)
+    torch.testing.assert_close(of_part.values, of_value, **close)

@@ -9,7 +9,7 @@ queries. Sums are float32, whatever the activations are, and what was dropped is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +20,21 @@ from tunesmith.training.fast.kernels.numbers import (
     SINGLE,
     SOURCES,
     add_one,
-    at,
     entry,
     longs,
     ordered,
     singles,
-    widen,
 )
 from tunesmith.training.fast.kernels.parallel import Dropout, launch
-from tunesmith.training.fast.kernels.products import ROWS, add_product, write_product
+from tunesmith.training.fast.kernels.products import (
+    ROWS,
+    add_product,
+    clear,
+    pad,
+    pad_across,
+    unpad,
+    write_product,
+)
 from tunesmith.training.fast.kernels.vectors import (
     WIDTH,
     added,
@@ -48,10 +54,10 @@ from tunesmith.training.fast.kernels.vectors import (
     write,
 )
 
-__all__ = ["Attention"]
+__all__ = ["Attention", "Vectors"]
 
-_COLUMNS = 3
-"""Of the table of sequences: the first token, how many, and pairs of tokens before it."""
+_COLUMNS = 5
+"""Of the table of sequences: the first token, how many; the first query, how many; pairs before."""
 
 _STRIP = 4096
 """Pairs of tokens whose scores are computed together: they stay in the fastest cache."""
@@ -72,45 +78,6 @@ def _up(number, step):
 def _strip(rows, columns):
     """How many queries are computed together."""
     return min(rows, max(_STRIP // columns // ROWS * ROWS, _LEAST))
-
-
-@ordered
-def _pad(source, step, target, length, rows, width, kind):
-    """Copy rows, a step of bytes apart, as float32 one behind the other; padding is zero."""
-    for i in range(length):
-        for j in range(0, width, WIDTH):
-            numbers = read(source + i * step + j * size_of(kind), kind)
-            store(target + 4 * (i * width + j), numbers)
-    for j in range(length * width, rows * width, WIDTH):
-        store(target + 4 * j, filled(_ZERO))
-
-
-@ordered
-def _pad_across(source, step, target, length, columns, width, kind):
-    """Copy rows as `_pad` does, each as a column."""
-    turned = singles(target, width * columns)
-    for i in range(length):
-        row = at(source + i * step, width, kind)
-        for j in range(width):
-            turned[j * columns + i] = widen(row[j])
-    for j in range(width):
-        for i in range(length, columns):
-            turned[j * columns + i] = _ZERO
-
-
-@ordered
-def _clear(target, count):
-    for j in range(0, count, WIDTH):
-        store(target + 4 * j, filled(_ZERO))
-
-
-@ordered
-def _unpad(source, target, step, length, width, kind):
-    """Copy rows of float32 to where they belong, a step of bytes apart."""
-    for i in range(length):
-        for j in range(0, width, WIDTH):
-            numbers = load(source + 4 * (i * width + j))
-            write(target + i * step + j * size_of(kind), numbers, kind)
 
 
 @ordered
@@ -167,11 +134,11 @@ def _softmax_backward(row, rest, saved, columns, scale, number, drop, lift, kind
 
 @ordered
 def _forward(address, kind):
-    head, numbers = longs(address, 4), longs(address + 32, 9)
+    head, numbers = longs(address, 4), longs(address + 32, 13)
     table = longs(numbers[0], head[1] * _COLUMNS)
     heads, width, longest = numbers[1], numbers[2], numbers[3]
     drop = np.uint64(numbers[4]), numbers[5]
-    vectors, context, probabilities = numbers[6], numbers[7], numbers[8]
+    context, saved = numbers[6], numbers[7]
     scale, lift = singles(head[2], 2)[0], singles(head[2], 2)[1]
     part = width * size_of(kind)
     most = _up(longest, WIDTH)
@@ -184,12 +151,16 @@ def _forward(address, kind):
         if piece >= head[1]:
             break
         line, one = piece // heads * _COLUMNS, piece % heads
-        start, length, before = table[line], table[line + 1], table[line + 2]
-        rows, columns = _up(length, ROWS), _up(length, WIDTH)
-        source = vectors + (3 * heads * start + one) * part
-        _pad(source, 3 * heads * part, queries, length, rows, width, kind)
-        _pad_across(source + heads * part, 3 * heads * part, keys, length, columns, width, kind)
-        _pad(source + 2 * heads * part, 3 * heads * part, values, length, columns, width, kind)
+        start, length, first_query = table[line], table[line + 1], table[line + 2]
+        selected, before = table[line + 3], table[line + 4]
+        rows, columns = _up(selected, ROWS), _up(length, WIDTH)
+        step = numbers[8]
+        pad(
+            numbers[9] + first_query * step + one * part, step, queries, selected, rows, width, kind
+        )
+        step, place = numbers[10], start * numbers[10] + one * part
+        pad_across(numbers[11] + place, step, keys, length, columns, width, kind)
+        pad(numbers[12] + place, step, values, length, columns, width, kind)
         strip = _strip(rows, columns)
         for top in range(0, rows, strip):
             count = min(strip, rows - top)
@@ -199,22 +170,22 @@ def _forward(address, kind):
             for i in range(count):
                 place = before * heads + (one * rows + top + i) * columns
                 _softmax(
-                    scores + 4 * i * columns, probabilities + place * size_of(kind),
+                    scores + 4 * i * columns, saved + place * size_of(kind),
                     length, columns, scale, place // WIDTH, drop, lift, kind,
                 )  # fmt: skip
             write_product(scores, 4 * columns, 4, values, outputs, count, width, columns)
-            target = context + (heads * (start + top) + one) * part
-            _unpad(outputs, target, heads * part, min(count, length - top), width, kind)
+            target = context + (heads * (first_query + top) + one) * part
+            unpad(outputs, target, heads * part, min(count, selected - top), width, kind)
     room[0] = _ZERO  # it is released behind its last use
 
 
 @ordered
 def _backward(address, kind):
-    head, numbers = longs(address, 4), longs(address + 32, 10)
+    head, numbers = longs(address, 4), longs(address + 32, 18)
     table = longs(numbers[0], head[1] * _COLUMNS)
     heads, width, longest = numbers[1], numbers[2], numbers[3]
     drop = np.uint64(numbers[4]), numbers[5]
-    vectors, probabilities, gradient, of_vectors = numbers[6], numbers[7], numbers[8], numbers[9]
+    gradient, saved = numbers[6], numbers[7]
     scale, lift = singles(head[2], 2)[0], singles(head[2], 2)[1]
     part = width * size_of(kind)
     most = _up(longest, WIDTH)
@@ -230,17 +201,20 @@ def _backward(address, kind):
         if piece >= head[1]:
             break
         line, one = piece // heads * _COLUMNS, piece % heads
-        start, length, before = table[line], table[line + 1], table[line + 2]
-        rows, columns = _up(length, ROWS), _up(length, WIDTH)
-        step, place = 3 * heads * part, (3 * heads * start + one) * part
-        source, target = vectors + place, of_vectors + place
-        _pad(source, step, queries, length, rows, width, kind)
-        _pad(source + heads * part, step, keys, length, columns, width, kind)
-        _pad_across(source + 2 * heads * part, step, values, length, columns, width, kind)
-        place = gradient + (heads * start + one) * part
-        _pad(place, heads * part, outputs, length, rows, width, kind)
-        _clear(of_keys, columns * width)
-        _clear(of_values, columns * width)
+        start, length, first_query = table[line], table[line + 1], table[line + 2]
+        selected, before = table[line + 3], table[line + 4]
+        rows, columns = _up(selected, ROWS), _up(length, WIDTH)
+        step = numbers[8]
+        pad(
+            numbers[9] + first_query * step + one * part, step, queries, selected, rows, width, kind
+        )
+        step, place = numbers[10], start * numbers[10] + one * part
+        pad(numbers[11] + place, step, keys, length, columns, width, kind)
+        pad_across(numbers[12] + place, step, values, length, columns, width, kind)
+        place = gradient + (heads * first_query + one) * part
+        pad(place, heads * part, outputs, selected, rows, width, kind)
+        clear(of_keys, columns * width)
+        clear(of_values, columns * width)
         strip = _strip(rows, columns)
         for top in range(0, rows, strip):
             count, above = min(strip, rows - top), 4 * top * width
@@ -249,15 +223,18 @@ def _backward(address, kind):
                 place = before * heads + (one * rows + top + i) * columns
                 _softmax_backward(
                     scores + 4 * i * columns, rest + 4 * i * columns,
-                    probabilities + place * size_of(kind),
+                    saved + place * size_of(kind),
                     columns, scale, place // WIDTH, drop, lift, kind,
                 )  # fmt: skip
             write_product(scores, 4 * columns, 4, keys, of_queries + above, count, width, columns)
             add_product(scores, 4, 4 * columns, queries + above, of_keys, columns, width, count)
             add_product(rest, 4, 4 * columns, outputs + above, of_values, columns, width, count)
-        _unpad(of_queries, target, step, length, width, kind)
-        _unpad(of_keys, target + heads * part, step, length, width, kind)
-        _unpad(of_values, target + 2 * heads * part, step, length, width, kind)
+        step = numbers[13]
+        place = numbers[14] + first_query * step + one * part
+        unpad(of_queries, place, step, selected, width, kind)
+        step, place = numbers[15], start * numbers[15] + one * part
+        unpad(of_keys, numbers[16] + place, step, length, width, kind)
+        unpad(of_values, numbers[17] + place, step, length, width, kind)
     room[0] = _ZERO  # it is released behind its last use
 
 
@@ -293,63 +270,101 @@ def _entries(version: int) -> tuple[dict[torch.dtype, Any], dict[torch.dtype, An
 _FORWARD, _BACKWARD = _entries(SOURCES)
 
 
+class Vectors(NamedTuple):
+    """Queries, keys, and values, or their gradients.
+
+    Attributes:
+        queries: (Q, H), float32 or bfloat16, each row in one piece.
+        keys: (T, H), of the same type.
+        values: (T, H), as far apart as the keys.
+    """
+
+    queries: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    @property
+    def numbers(self) -> tuple[int, int, int, int, int]:
+        """Bytes between queries, their address; those between keys, their address, and values'."""
+        queries, keys, values = self
+        size = queries.element_size()
+        return (
+            queries.stride(0) * size, queries.data_ptr(),
+            keys.stride(0) * size, keys.data_ptr(), values.data_ptr(),
+        )  # fmt: skip
+
+
 class Attention:
-    """Attention within each sequence of a pack, whose tokens lie one behind the other."""
+    """Attention within each sequence of a pack, whose tokens lie one behind the other.
 
-    def __init__(self, lengths: NDArray[np.int64], heads: int) -> None:
-        """Lay out sequences of these lengths, for so many heads of D numbers, a multiple of 16."""
-        rows, columns = (-(-lengths // step) * step for step in (ROWS, WIDTH))
-        pairs = rows * columns
-        table = (np.cumsum(lengths) - lengths, lengths, np.cumsum(pairs) - pairs)
-        self._table = np.ascontiguousarray(np.stack(table, axis=1), dtype=np.int64)
-        self._heads = heads
-        self._tokens, self._longest = int(lengths.sum()), int(lengths.max())
-        self._pairs = int(pairs.sum()) * heads
+    Attributes:
+        tokens: of all sequences.
+    """
 
-    def forward(
-        self, vectors: torch.Tensor, scale: float, dropout: Dropout
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute the output (T, H), and the probabilities for the backward pass.
+    def __init__(
+        self, lengths: NDArray[np.int64], heads: int, selected: NDArray[np.int64] | None = None
+    ) -> None:
+        """Lay out the sequences of a pack.
 
         Args:
-            vectors: queries, keys, and values of each token, (T, 3 H), float32 or bfloat16; tokens
-                behind the last sequence get zeros.
+            lengths: of the sequences.
+            heads: of D numbers each, a multiple of 16.
+            selected: of each sequence the place of its only query; None where all tokens have one.
+        """
+        starts = np.cumsum(lengths) - lengths
+        first = starts if selected is None else selected
+        queries = lengths if selected is None else np.ones_like(lengths)
+        pairs = (-(-queries // ROWS) * ROWS) * (-(-lengths // WIDTH) * WIDTH)
+        table = (starts, lengths, first, queries, np.cumsum(pairs) - pairs)
+        self._table = np.ascontiguousarray(np.stack(table, axis=1), dtype=np.int64)
+        self._heads = heads
+        self._longest = int(lengths.max())
+        self.tokens = int(lengths.sum())
+        self._pairs = int(pairs.sum()) * heads
+        self._queries = int(queries.sum())
+
+    def forward(
+        self, vectors: Vectors, scale: float, dropout: Dropout
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the output (Q, H), and the probabilities for the backward pass.
+
+        Args:
+            vectors: of all tokens; outputs of queries behind the last sequence are zero.
             scale: of scores.
             dropout: of probabilities.
         """
-        width = vectors.shape[1] // 3
-        output = vectors.new_empty((len(vectors), width))
-        output[self._tokens :] = 0
-        probabilities = vectors.new_empty(self._pairs)
-        addresses = vectors.data_ptr(), output.data_ptr(), probabilities.data_ptr()
-        self._launch(_FORWARD[vectors.dtype], width, scale, dropout, addresses)
+        queries = vectors.queries
+        output = queries.new_empty(queries.shape)
+        output[self._queries :] = 0
+        probabilities = queries.new_empty(self._pairs)
+        numbers = output.data_ptr(), probabilities.data_ptr(), *vectors.numbers
+        self._launch(_FORWARD[queries.dtype], queries.shape[1], scale, dropout, numbers)
         return output, probabilities
 
     def backward(
         self,
         gradient: torch.Tensor,
-        vectors: torch.Tensor,
+        vectors: Vectors,
         probabilities: torch.Tensor,
         scale: float,
         dropout: Dropout,
-    ) -> torch.Tensor:
-        """Compute the gradient of queries, keys, and values, (T, 3 H), from that of the output."""
-        of_vectors = torch.empty_like(vectors)
-        of_vectors[self._tokens :] = 0
-        addresses = (
-            vectors.data_ptr(), probabilities.data_ptr(), gradient.data_ptr(),
-            of_vectors.data_ptr(),
+        of_vectors: Vectors,
+    ) -> None:
+        """Write the gradients of queries, keys, and values to `of_vectors`, from the output's.
+
+        What is behind the last sequence is left as it is.
+        """
+        numbers = (
+            gradient.data_ptr(), probabilities.data_ptr(), *vectors.numbers, *of_vectors.numbers,
         )  # fmt: skip
-        kernel = _BACKWARD[vectors.dtype]
-        self._launch(kernel, gradient.shape[1], scale, dropout, addresses)
-        return of_vectors
+        self._launch(_BACKWARD[gradient.dtype], gradient.shape[1], scale, dropout, numbers)
 
     def _launch(
-        self, kernel: Any, width: int, scale: float, dropout: Dropout, addresses: tuple[int, ...]
+        self, kernel: Any, width: int, scale: float, dropout: Dropout, numbers: tuple[int, ...]
     ) -> None:
-        numbers = (
+        first = (
             self._table.ctypes.data, self._heads, width // self._heads, self._longest,
             dropout.seed, dropout.threshold,
         )  # fmt: skip
         pieces = len(self._table) * self._heads
-        launch(kernel, pieces, (*numbers, *addresses), (scale, dropout.lift))
+        launch(kernel, pieces, (*first, *numbers), (scale, dropout.lift))

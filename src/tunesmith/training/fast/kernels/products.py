@@ -3,20 +3,30 @@
     target = left @ right    or    target += left @ right
 
 A block of rows and columns is summed in registers while both operands stay in the fastest cache.
-Libraries for matrix products need longer to be called than such products take.
+Libraries for matrix products need longer to be called than such products take. `pad` and others
+copy rows of larger matrices, of either kind, to where they are multiplied, and back.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from tunesmith.training.fast.kernels.numbers import ordered
-from tunesmith.training.fast.kernels.vectors import WIDTH
+from tunesmith.training.fast.kernels.numbers import at, ordered, singles, widen
+from tunesmith.training.fast.kernels.vectors import (
+    WIDTH,
+    filled,
+    load,
+    read,
+    size_of,
+    store,
+    write,
+)
 
-__all__ = ["ROWS", "add_product", "write_product"]
+__all__ = ["ROWS", "add_product", "clear", "pad", "pad_across", "unpad", "write_product"]
 
 ROWS = 8
 """Rows of a block; matrices have a multiple of it."""
@@ -121,3 +131,43 @@ def add_product(left, row, column, right, target, rows, columns, count):
                 _ADD_TWO(above, row, column, here, line, there, line, count)
             else:
                 _ADD_ONE(above, row, column, here, line, there, line, count)
+
+
+@ordered
+def pad(source, step, target, length, rows, width, kind):
+    """Copy rows, a step of bytes apart, as float32 one behind the other; padding is zero."""
+    for i in range(length):
+        for j in range(0, width, WIDTH):
+            numbers = read(source + i * step + j * size_of(kind), kind)
+            store(target + 4 * (i * width + j), numbers)
+    for j in range(length * width, rows * width, WIDTH):
+        store(target + 4 * j, filled(np.float32(0)))
+
+
+@ordered
+def pad_across(source, step, target, length, columns, width, kind):
+    """Copy rows as `pad` does, each as a column."""
+    turned = singles(target, width * columns)
+    for i in range(length):
+        row = at(source + i * step, width, kind)
+        for j in range(width):
+            turned[j * columns + i] = widen(row[j])
+    for j in range(width):
+        for i in range(length, columns):
+            turned[j * columns + i] = np.float32(0)
+
+
+@ordered
+def clear(target, count):
+    """Set numbers to zero, a multiple of `WIDTH`."""
+    for j in range(0, count, WIDTH):
+        store(target + 4 * j, filled(np.float32(0)))
+
+
+@ordered
+def unpad(source, target, step, length, width, kind):
+    """Copy rows of float32 to where they belong, a step of bytes apart."""
+    for i in range(length):
+        for j in range(0, width, WIDTH):
+            numbers = load(source + 4 * (i * width + j))
+            write(target + i * step + j * size_of(kind), numbers, kind)
