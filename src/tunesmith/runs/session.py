@@ -19,7 +19,7 @@ from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.signals import StopRequest
 from tunesmith.storage import notices
 from tunesmith.training.engine import Engine, Forward, MicroBatch
-from tunesmith.training.fast.evaluator import Evaluator, may_go_at_once
+from tunesmith.training.fast.evaluator import Evaluator
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.predict import Evaluation, predict
@@ -138,7 +138,7 @@ class Session:
 
         some = examples or self.job.examples[split]
         try:
-            with self._forward() as (forward, several):
+            with self._forward() as forward:
                 evaluation = predict(
                     forward,
                     self.job.task,
@@ -148,7 +148,6 @@ class Session:
                     halvings=self.eval_halvings,
                     accelerator=self.accelerator,
                     between=between,
-                    several=several and may_go_at_once(some),
                 )
         except OneRowTooLarge as error:
             raise self.job.placed(error, split, examples) from None
@@ -160,13 +159,13 @@ class Session:
         return evaluation
 
     @contextmanager
-    def _forward(self) -> Iterator[tuple[Forward, bool]]:
-        """How batches are predicted, and whether several may go at once."""
+    def _forward(self) -> Iterator[Forward]:
+        """How batches are predicted; one at a time, which takes less memory than several."""
         if self.evaluator is None:
-            yield self.engine, False
+            yield self.engine
             return
         with self.evaluator.patched() as forward:
-            yield forward, True
+            yield forward
 
     def settle(self, evaluation: Evaluation) -> None:
         """Let the task choose what it chooses on the final predictions for the validation rows."""

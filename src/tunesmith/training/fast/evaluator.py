@@ -80,7 +80,7 @@ class Evaluator:
 
     @contextmanager
     def patched(self) -> Iterator[Forward]:
-        """The model with the weights of the moment; several batches may go through it at once."""
+        """The model with the weights of the moment."""
         engine = self._engine
         with engine.plain_model():
             forward = FastForward(
