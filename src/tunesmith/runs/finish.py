@@ -1,4 +1,4 @@
-"""The end of a run: scores of the chosen weights, predictions on disk, the model folder."""
+"""The end of a run: the chosen weights scored once more, predictions on disk, the model folder."""
 
 from __future__ import annotations
 

@@ -12,8 +12,6 @@ from tunesmith.data.batches import make_batch
 from tunesmith.recipe import TrainSettings
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.training.choose_engine import EngineSelection, TrainingRows, choose_engine
-from tunesmith.training.engine import Engine
-from tunesmith.training.fast.evaluator import Evaluator
 from tunesmith.training.fast.probe import probed_places
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.optimizer import make_optimizer
@@ -21,7 +19,7 @@ from tunesmith.training.optimizer import make_optimizer
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["make_engine", "make_evaluator"]
+__all__ = ["make_engine"]
 
 
 def make_engine(
@@ -63,26 +61,6 @@ def make_engine(
         )
     except OneRowTooLarge as error:
         raise job.placed(error, "train") from None
-
-
-def make_evaluator(job: PreparedRun, engine: Engine, *, precision: str) -> Evaluator | None:
-    """Return what evaluates between steps; None where the engine itself does, or nothing will be.
-
-    Args:
-        job: what is trained.
-        engine: before anything was trained or resumed.
-        precision: "fp32" or "bf16".
-    """
-    if len(job.examples) == 1:
-        return None
-    sample = probed_places(job.examples["train"].lengths)
-    return Evaluator.of(
-        engine,
-        job.task.forward,
-        job.batch(0, sample),
-        half=precision == "bf16",
-        disabled=frozenset(job.recipe.train.disable),
-    )
 
 
 def _rows(job: PreparedRun) -> TrainingRows:

@@ -23,7 +23,7 @@ from tunesmith.models import freeze, try_model
 from tunesmith.runs.custom_metrics import ComputeMetrics
 from tunesmith.runs.fingerprint import compare, differences, machine_facts, refuse_foreign
 from tunesmith.runs.folder import RunFolder
-from tunesmith.runs.make_engine import make_engine, make_evaluator
+from tunesmith.runs.make_engine import make_engine
 from tunesmith.runs.plan_file import has_begun, read_plan, remembered_warnings, write_plan
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.session import Session
@@ -98,7 +98,6 @@ def open_session(
         network=network,
         new_weights=new_weights,
         engine=selection.engine,
-        evaluator=make_evaluator(job, selection.engine, precision=precision),
         engine_facts=selection.as_json(),
         is_padded=selection.is_padded,
         fingerprint=fingerprint,

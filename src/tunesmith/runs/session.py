@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,7 @@ from tunesmith.runs.folder import RunFolder
 from tunesmith.runs.prepare import PreparedRun
 from tunesmith.runs.signals import StopRequest
 from tunesmith.storage import notices
-from tunesmith.training.engine import Engine, Forward, MicroBatch
-from tunesmith.training.fast.evaluator import Evaluator
+from tunesmith.training.engine import Engine, MicroBatch
 from tunesmith.training.fast.graphs.engine import GraphedEngine
 from tunesmith.training.memory import OneRowTooLarge
 from tunesmith.training.predict import Evaluation, predict
@@ -44,7 +42,6 @@ class Session:
         network: the model as it is saved.
         new_weights: parameters that the pretrained checkpoint did not hold: the head.
         engine: computes the steps.
-        evaluator: evaluates between them; None where the engine does.
         engine_facts: its name and what its probe found.
         is_padded: whether batches go through it with their padding.
         fingerprint: what the run's numbers depend on, machine and versions included.
@@ -67,7 +64,6 @@ class Session:
     network: Any
     new_weights: Sequence[str]
     engine: Engine
-    evaluator: Evaluator | None
     engine_facts: Mapping[str, object]
     is_padded: bool
     fingerprint: Mapping[str, Any]
@@ -136,36 +132,25 @@ class Session:
             if self.stop.was_made and self.accelerator.num_processes == 1:
                 raise self.stop.interruption(None)
 
-        some = examples or self.job.examples[split]
         try:
-            with self._forward() as forward:
-                evaluation = predict(
-                    forward,
-                    self.job.task,
-                    some,
-                    self.job.padding,
-                    batch_size=self.job.recipe.train.eval_batch_size,
-                    halvings=self.eval_halvings,
-                    accelerator=self.accelerator,
-                    between=between,
-                )
+            evaluation = predict(
+                self.engine,
+                self.job.task,
+                examples or self.job.examples[split],
+                self.job.padding,
+                batch_size=self.job.recipe.train.eval_batch_size,
+                halvings=self.eval_halvings,
+                accelerator=self.accelerator,
+                between=between,
+            )
         except OneRowTooLarge as error:
             raise self.job.placed(error, split, examples) from None
-        joined = self.job.task.join(evaluation.predictions, some)
+        joined = self.job.task.join(evaluation.predictions, examples or self.job.examples[split])
         evaluation = replace(evaluation, predictions=joined)
         if evaluation.halvings > self.eval_halvings:
             self.eval_halvings = evaluation.halvings
             self.warnings.append(_evaluation_halved(1 << self.eval_halvings))
         return evaluation
-
-    @contextmanager
-    def _forward(self) -> Iterator[Forward]:
-        """How batches are predicted; one at a time, which takes less memory than several."""
-        if self.evaluator is None:
-            yield self.engine
-            return
-        with self.evaluator.patched() as forward:
-            yield forward
 
     def settle(self, evaluation: Evaluation) -> None:
         """Let the task choose what it chooses on the final predictions for the validation rows."""

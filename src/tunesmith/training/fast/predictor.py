@@ -8,16 +8,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import nn
 
 from tunesmith.data.batches import Batch, Examples, Padding, make_batch
 from tunesmith.tasks import EVALUATION_SEED, Task
 from tunesmith.training.engine import Forward
 from tunesmith.training.fast.engine import FastForward
-from tunesmith.training.fast.evaluator import NO_DROPOUT, PLAIN, agreeing_layers, may_go_at_once
 from tunesmith.training.fast.gpu_parts import left_out
 from tunesmith.training.fast.inference_layer import InferenceLayers
-from tunesmith.training.fast.probe import ProbeResult, probe, probed_places
+from tunesmith.training.fast.probe import (
+    AS_EXACT,
+    OUTPUTS_AGREE,
+    ProbeResult,
+    difference,
+    probe,
+    probed_places,
+)
 from tunesmith.training.fast.process import tuned
 from tunesmith.training.fast.waiting import watched
 
@@ -33,6 +40,9 @@ _MANY = 32
 """Rows from which on the settings of the process pay, and rows of one length are compared on."""
 _LONG_ENOUGH = 64
 """Fewer rows are predicted before the load of the machine is known."""
+_NO_DROPOUT = frozenset({"dropout"})
+"""There is none in evaluation mode; its patches would only take time."""
+_PLAIN = ProbeResult(None, by_length=False, reason="few rows")
 
 
 class Predictor:
@@ -73,11 +83,11 @@ class Predictor:
         with _PATCHING:
             plain = self._probe_result is None and not self._is_worth_it(examples.lengths)
             with self._settings(len(examples), plain=plain):
-                result = PLAIN if plain else self._probe(examples, padding)
+                result = _PLAIN if plain else self._probe(examples, padding)
                 forward = FastForward(
                     self._network, self._task.forward, self._device,
                     probe_result=result, half=self._half,
-                    disabled=NO_DROPOUT | ({"copies"} if plain else self._disabled),
+                    disabled=_NO_DROPOUT | ({"copies"} if plain else self._disabled),
                     layers=None if plain else self._current_layers(),
                 )  # fmt: skip
                 try:
@@ -86,11 +96,15 @@ class Predictor:
                     forward.close()
 
     def takes_several(self, examples: Examples) -> bool:
-        """Whether several batches of these may go through at once."""
+        """Whether several batches of these may go through at once.
+
+        A row without tokens would remove patches that the others need.
+        """
         return (
             self._layers is not None
             and "streams" not in self._disabled
-            and may_go_at_once(examples)
+            and not examples.prepared.has_parts
+            and int(examples.lengths.min()) > 0
         )
 
     @contextmanager
@@ -137,9 +151,45 @@ class Predictor:
         return self._layers
 
     def _agreeing_layers(self, result: ProbeResult, batch: Batch) -> InferenceLayers | None:
-        """Layers with packed weights, if they agree with the exact model; else None."""
+        """Layers with packed weights, if they agree with the exact model; else None.
+
+        In bfloat16 they may round as much as autocast does, a few times over.
+        """
         if result.exit is None or self._device.type != "cpu" or "layers" in self._disabled:
             return None
-        return agreeing_layers(
-            self._network, self._task.forward, batch, self._device, result=result, half=self._half
-        )
+        layers = InferenceLayers.of(self._network, half=False)
+        if layers is None:
+            return None
+        exact = self._outputs(_PLAIN, batch)
+        off = _distance(exact, self._outputs(result, batch, layers))
+        if off >= OUTPUTS_AGREE or not self._half:
+            return layers if off < OUTPUTS_AGREE else None
+        layers = InferenceLayers.of(self._network, half=True)
+        rounding = _distance(exact, self._outputs(result, batch, half=True))
+        off = _distance(exact, self._outputs(result, batch, layers, half=True))
+        return layers if off <= AS_EXACT * rounding else None
+
+    def _outputs(
+        self,
+        result: ProbeResult,
+        batch: Batch,
+        layers: InferenceLayers | None = None,
+        *,
+        half: bool = False,
+    ) -> list[torch.Tensor]:
+        """What one pass over a batch gives."""
+        self._network.eval()
+        forward = FastForward(
+            self._network, self._task.forward, self._device,
+            probe_result=result, half=half, disabled=_NO_DROPOUT, layers=layers,
+        )  # fmt: skip
+        try:
+            with torch.inference_mode():
+                return [tensor.float() for tensor in forward.outputs(batch).tensors().values()]
+        finally:
+            forward.close()
+
+
+def _distance(exact: list[torch.Tensor], other: list[torch.Tensor]) -> float:
+    """The largest difference between outputs, relative to the largest of each."""
+    return difference((exact, {}), (other, {}))[0]
