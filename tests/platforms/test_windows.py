@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,11 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def in_windows(steps: Callable[..., None], *arguments: object, timeout: float = 120) -> int:
+    """Run steps in a child that has not loaded anything as on Linux; returns its exit code."""
+    return in_child(steps, *arguments, timeout=timeout, preloaded=False)
+
+
 def passed(home: Path, code: int) -> None:
     failure = home / "failure.txt"
     assert code == 0, failure.read_text(encoding="utf-8") if failure.exists() else code
@@ -34,19 +40,19 @@ def passed(home: Path, code: int) -> None:
 
 @ON_LINUX
 def test_a_run_from_its_first_step_to_its_deletion(home: Path) -> None:
-    passed(home, in_child(verbs.train_to_delete_on_windows, home))
+    passed(home, in_windows(verbs.train_to_delete_on_windows, home))
 
 
 @ON_LINUX
 @pytest.mark.slow
 def test_every_other_command(home: Path) -> None:
-    passed(home, in_child(verbs.every_verb_on_windows, home, timeout=300))
+    passed(home, in_windows(verbs.every_verb_on_windows, home, timeout=300))
 
 
 @ON_LINUX
 @pytest.mark.slow
 @pytest.mark.parametrize("rename", [1, 2, 3, 4])
 def test_a_process_that_is_ended_leaves_a_run_that_goes_on(home: Path, rename: int) -> None:
-    assert in_child(verbs.train_and_die_on_windows, home, rename) == 9
-    passed(home, in_child(verbs.train_and_die_on_windows, home, 0))
+    assert in_windows(verbs.train_and_die_on_windows, home, rename) == 9
+    passed(home, in_windows(verbs.train_and_die_on_windows, home, 0))
     assert verbs.leftovers(home / "runs") == []

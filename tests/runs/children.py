@@ -108,9 +108,15 @@ def train_in_another_order(out: Path, data: Path, model: Path, settings: dict[st
     train(out, data, model, settings)
 
 
-def in_child(target: Callable[..., None], *arguments: object, timeout: float = 120) -> int:
-    """Run to the end in a child; returns its exit code, negative for a signal."""
-    child: BaseProcess = fork_context().Process(target=target, args=arguments)
+def in_child(
+    target: Callable[..., None], *arguments: object, timeout: float = 120, preloaded: bool = True
+) -> int:
+    """Run to the end in a child; returns its exit code, negative for a signal.
+
+    It has all libraries loaded, or, where a test is about that, none.
+    """
+    context = fork_context() if preloaded else multiprocessing.get_context("spawn")
+    child: BaseProcess = context.Process(target=target, args=arguments)  # type: ignore[attr-defined]
     child.start()
     child.join(timeout)
     if child.is_alive():

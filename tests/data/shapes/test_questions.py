@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.open import from_python, open_source
@@ -196,6 +196,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@example([{"text": "Rome", "answer_start": True}], 3, "in Rome Rome", None)
 @settings(max_examples=100)
 @given(
     answers=VALUES,

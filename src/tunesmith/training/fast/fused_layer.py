@@ -83,25 +83,30 @@ class FusedLayers:
         kind = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
         # what the layer before rounded, so that it is not rounded again
         rounded = self._last[1] if self._last is not None and self._last[0] is hidden else None
+        _pack, every, selected = self._attention
+        selected = selected if cuts else None
         call = _Call(
             layer,
-            (cuts and self._attention[2]) or self._attention[1],
+            selected or every,
             kind,
             _matrices(layer, kind, self.copies),
             [dropout.p if dropout.training else 0.0 for dropout in layer.dropouts],
-            pack.first if cuts else None,
+            pack.first if selected else None,
             self.take_gradient if kind == torch.bfloat16 else None,
         )
         output, narrowed = _Layer.apply(hidden, rounded, call, *layer.parameters)  # type: ignore[no-untyped-call]
         self._last = output, narrowed
         whole: torch.Tensor = output
-        return whole
+        return whole[:, pack.first] if cuts and not selected else whole
 
     def _attention_of(self, pack: Sequences, heads: int) -> tuple[Attention, Attention | None]:
-        """Attention of all tokens, and of first tokens alone, where no others go on."""
+        """Attention of all tokens, and of first tokens alone, where no others go on.
+
+        A pack of fixed size ends with sequences whose first tokens do not go on either.
+        """
         lengths = np.concatenate([group.lengths for group in pack.groups])
         every = Attention(lengths, heads)
-        if not self._cuts:
+        if not self._cuts or len(pack.first) != len(lengths):
             return every, None
         # sequences are in the order of their tokens, queries in that of the batch
         return every, Attention(lengths, heads, selected=np.argsort(pack.first.numpy()))
