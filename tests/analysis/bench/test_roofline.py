@@ -13,7 +13,7 @@ from tunesmith.analysis.bench.roofline import (
     Products,
     measure_machine,
     others_since,
-    product_speed,
+    processor_speed,
     products_of,
     work_of,
 )
@@ -135,6 +135,6 @@ def test_a_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_speed_of_the_processor_leaves_no_thread_behind() -> None:
     before = threading.active_count()
-    assert 1 < product_speed(0.002) < 1e9
+    assert 1 < processor_speed(0.002) < 1e9
     assert threading.active_count() == before
     assert others_since(None) == 0.0 and others_since(read(None)) >= 0.0

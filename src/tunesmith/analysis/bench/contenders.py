@@ -115,7 +115,7 @@ class Turn:
         loss: the mean of the steps.
         order: a hash of the rows in the order they came.
         others: CPUs that other processes used meanwhile.
-        speed: of the processor just before, in products of small matrices; 0 if not measured.
+        speed: of the processor just before, in digests per second; 0 if not measured.
     """
 
     seconds: float
@@ -194,7 +194,7 @@ def _answer(steps: Steps, pipe: Connection) -> None:
     """Take the steps that are requested, and time them."""
     import torch
 
-    from tunesmith.analysis.bench.roofline import others_since, product_speed
+    from tunesmith.analysis.bench.roofline import others_since, processor_speed
     from tunesmith.training.fast.neighbors import read
     from tunesmith.training.fast.waiting import pause, resume
 
@@ -208,7 +208,7 @@ def _answer(steps: Steps, pipe: Connection) -> None:
     while request := pipe.recv():
         untimed, timed = request
         resume()
-        speed = product_speed() if untimed else 0.0
+        speed = processor_speed() if untimed else 0.0
         try:
             for _step in range(untimed):
                 next(steps)

@@ -1,8 +1,8 @@
 """What other processes take of the machine while contenders are timed, and which turns that spoils.
 
 A round is one turn of each contender. A turn is disturbed if other processes used the CPUs during
-it, or if a product took longer than in other turns of the same contender, as on a virtual machine
-whose host is busy. Rounds with a disturbed turn are repeated, within reason, and not counted.
+it, or if a CPU was slower than in other turns of the same contender, as on a virtual machine whose
+host is busy. Rounds with a disturbed turn are repeated, within reason, and not counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tunesmith.analysis.bench.contenders import Turn
 __all__ = ["Bystanders", "Load", "calm_rounds", "load_of", "repeats"]
 
 _LEAST_SPEED = 0.7
-"""Of a product, compared with the fastest turn of a contender."""
+"""Of a CPU, compared with the fastest turn of a contender."""
 
 _LEAST_SHOWN = 0.05
 """CPUs of a process that is named."""

@@ -7,7 +7,7 @@ shared layer is called more than once.
 
 from __future__ import annotations
 
-import threading
+import hashlib
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,7 +24,7 @@ from tunesmith.training.fast.neighbors import Reading, Window, read
 
 __all__ = [
     "MOST_OTHERS", "Machine", "Products", "Work", "measure_machine", "others_since",
-    "product_speed", "products_of", "work_of",
+    "processor_speed", "products_of", "work_of",
 ]  # fmt: skip
 
 MOST_OTHERS = 0.25
@@ -32,9 +32,6 @@ MOST_OTHERS = 0.25
 
 _LINEAR = (nn.Linear, Conv1D)
 """Layers that are one product with a matrix; `Conv1D` is that of GPT-2."""
-
-_ENOUGH = 100
-"""Small products that show how fast the processor is."""
 
 _UPDATE_BYTES = 28.0
 """AdamW reads a weight, its gradient and two moments, and writes all but the gradient."""
@@ -193,31 +190,17 @@ def measure_machine(network: Any, tokens: int, dtype: torch.dtype) -> Machine:
     return Machine(2.0 * rows.shape[0] * into * out / product, _UPDATE_BYTES * count / update)
 
 
-def product_speed(seconds: float = 0.02, *, most: float = 1.0) -> float:
-    """Return how many products of two small matrices the processor makes in a second, at best.
+def processor_speed(seconds: float = 0.02) -> float:
+    """Return how often a CPU computes the same digest in a second, at best.
 
-    In a thread of its own, which takes its team of threads along when it ends; a second team makes
-    those of the training wait passively. A system may first run all threads of a team on one CPU,
-    where each product takes a time slice: that is no load, so it goes on until some were faster.
-
-    Args:
-        seconds: to measure, at least.
-        most: seconds after which it ends in any case.
+    It needs no second thread: where the threads of a new team run, on one CPU or on several, is up
+    to the system, and says nothing about the load.
     """
-    best = float("inf")
-
-    def measure() -> None:
-        nonlocal best
-        matrix, count = torch.ones(256, 256), 0
-        began = now = time.perf_counter()
-        while now - began < seconds or (count < _ENOUGH and now - began < most):
-            matrix @ matrix
-            started, now = now, time.perf_counter()
-            best, count = min(best, now - started), count + 1
-
-    thread = threading.Thread(target=measure)
-    thread.start()
-    thread.join()
+    block, best = bytes(1 << 14), float("inf")
+    stop = time.perf_counter() + seconds
+    while (started := time.perf_counter()) < stop:
+        hashlib.sha256(block).digest()
+        best = min(best, time.perf_counter() - started)
     return 1 / best
 
 
